@@ -1,0 +1,120 @@
+"""The tasks of this checkout: ``invoke --list`` names them.
+
+``invoke lab VERB ...`` is the console command ``netlab VERB ...``. invoke has no optional positionals and would take
+netlab's options for its own, so everything after ``lab`` goes to netlab's main unread.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from invoke import Collection, Context, Exit, task
+
+HERE = Path(__file__).resolve().parent
+
+
+def words_after_lab(argv: list[str]) -> list[str] | None:
+    """What netlab shall see of ``invoke [--search-root DIR] lab WORDS...``; None where the task is another one."""
+    words = argv[1:]
+    if words[:1] == ["--search-root"]:
+        words = words[2:]
+    return words[1:] if words[:1] == ["lab"] else None
+
+
+def _lab_door() -> None:
+    """Leave for netlab before invoke reads the rest of the line: it would stop at the first option it does not know."""
+    words = words_after_lab(sys.argv)
+    if words is None or not Path(sys.argv[0]).name.startswith(("invoke", "inv")):
+        return
+    sys.path.insert(0, str(HERE))
+    from netlab.cli.main import main
+
+    sys.argv = ["netlab", *words]
+    raise SystemExit(main())
+
+
+def _run(*argv: str) -> None:
+    """Run a program in the checkout; its exit status becomes invoke's."""
+    status = subprocess.run(argv, cwd=HERE, check=False).returncode
+    if status:
+        raise Exit(code=status if status > 0 else 128 - status)
+
+
+def _python(*argv: str) -> None:
+    _run(sys.executable, *argv)
+
+
+@task
+def lab(_: Context) -> None:
+    """netlab itself: `invoke lab --help`, `invoke lab up overlay`."""
+
+
+@task(
+    help={
+        "k": "only the tests whose names match this expression",
+        "quick": "no tests that make namespaces",
+        "path": "a test file or folder",
+        "workers": "how many processes (default: one a core)",
+    }
+)
+def test(_: Context, k: str = "", quick: bool = False, path: str = "tests", workers: str = "auto") -> None:
+    """The whole test suite: pure, kernel, labs, documentation, lints."""
+    argv = ["-m", "pytest", path, "-n", workers, "--dist", "loadgroup"]
+    argv += ["-k", k] if k else []
+    argv += ["-m", "not kernel"] if quick else []
+    _python(*argv)
+
+
+@task(help={"fix": "mend what can be mended, and format"})
+def lint(_: Context, fix: bool = False) -> None:
+    """ruff, mypy, import-linter and the rules of the house."""
+    if fix:
+        _python("-m", "ruff", "check", "--fix", "-q", ".")
+        _python("-m", "ruff", "format", "-q", ".")
+    _python("-m", "pytest", "tests/house", "-q")
+
+
+@task
+def bench(_: Context) -> None:
+    """The benchmarks of tests/bench, on this machine."""
+    if not (HERE / "tests" / "bench").is_dir():
+        raise Exit("there are no benchmarks in tests/bench", code=2)
+    _python("-m", "pytest", "tests/bench", "-s", "-p", "no:xdist", "-o", "python_files=bench_*.py")
+
+
+@task
+def conformance(_: Context) -> None:
+    """Every case of the conformance corpora; `invoke test` takes a fixed tenth."""
+    if not (HERE / "tests" / "conformance").is_dir():
+        raise Exit("there are no corpora in tests/conformance", code=2)
+    os.environ["NETLAB_CONFORMANCE"] = "all"
+    _python("-m", "pytest", "tests/conformance", "-n", "auto")
+
+
+@task
+def lock(_: Context) -> None:
+    """Take the newest releases into the lock files: all platforms, all hashes, no index named (docs/development.md)."""
+    compile_ = ["uv", "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"]
+    compile_ += ["--generate-hashes", "--custom-compile-command", "invoke lock", "pyproject.toml"]
+    _run(*compile_, "-o", "requirements.lock")
+    _run(*compile_, "--extra", "test", "-c", "requirements.lock", "-o", "requirements-test.lock")
+
+
+@task
+def clean(_: Context) -> None:
+    """Remove what tools left in the checkout: caches and builds, not .venv."""
+    import shutil
+
+    caches = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache"}
+    for folder, names, _files in os.walk(HERE):
+        for name in [name for name in names if name in caches or (Path(folder) == HERE and name in {"build", "dist"})]:
+            shutil.rmtree(Path(folder, name), ignore_errors=True)
+        names[:] = [name for name in names if name not in caches | {".git", ".venv"}]
+
+
+_lab_door()
+
+namespace = Collection(lab, test, lint, bench, conformance, lock, clean)
