@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invoke import Collection, Context, Exit, task
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
 
 HERE = Path(__file__).resolve().parent
 

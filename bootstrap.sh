@@ -1,0 +1,283 @@
+#!/bin/sh
+# bootstrap.sh [COMMAND...]: install what is missing, make .venv, run COMMAND in it.  Without COMMAND: a shell.
+#
+#   sudo ./bootstrap.sh invoke lab up overlay
+#   sudo ./bootstrap.sh invoke test              also installs what only the tests need
+#
+# Run again it does nothing but run COMMAND: the checks below start no Python, no pip and no package manager.
+# It installs by apt, dnf, apk, pacman and pip alone (locked, with hashes), loads no kernel module, and changes nothing
+# outside this checkout but the system packages that it names.  Exit status: COMMAND's; 3 where this host cannot.
+set -eu
+
+here=$(CDPATH='' cd -P -- "$(dirname -- "$0")" && pwd)
+venv=$here/.venv
+# Debian keeps ip, nft and tcpdump where a plain user's PATH does not look.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+case "${1-} ${2-}" in
+  'invoke test' | 'test '*) lock=$here/requirements-test.lock tests=yes ;;
+  *) lock=$here/requirements.lock tests='' ;;
+esac
+# `./bootstrap.sh test` is the same as `./bootstrap.sh invoke test`.
+if [ "${1-}" = test ]; then set -- invoke "$@"; fi
+
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+cannot() { say "$*"; exit 3; }
+have() { command -v "$1" >/dev/null 2>&1; }
+root() { [ "$(id -u)" = 0 ]; }
+
+# -- system packages ---------------------------------------------------------------------------------------------------
+
+# What is missing, as words: a program's name, libnftables, python3, venv.
+missing_programs() {
+  for program in ip bridge nft ping tcpdump ethtool busybox flock ${tests:+git shellcheck}; do
+    have "$program" || printf '%s ' "$program"
+  done
+  # netlab commits rules through the library (0.1 ms a transaction; an nft process costs 16 ms).
+  set -- /usr/lib/libnftables.so.1 /usr/lib64/libnftables.so.1 /usr/lib/*/libnftables.so.1 /lib/libnftables.so.1
+  for library; do [ ! -e "$library" ] || return 0; done
+  printf 'libnftables '
+}
+
+manager() {
+  for manager in apt-get dnf apk pacman; do
+    if have $manager; then echo $manager; return; fi
+  done
+}
+
+# One word of missing_programs -> the package of this distribution.
+package() {
+  case $1/$2 in
+    apt-get/ip | apt-get/bridge | apk/ip | apk/bridge | pacman/ip | pacman/bridge) echo iproute2 ;;
+    dnf/ip | dnf/bridge) echo iproute ;;
+    apt-get/libnftables) echo libnftables1 ;;
+    dnf/libnftables) echo nftables-libs ;;
+    apk/libnftables) echo libnftables ;;
+    */nft | */libnftables) echo nftables ;;
+    apt-get/ping) echo iputils-ping ;;
+    apk/ping) echo iputils-ping ;;
+    */ping) echo iputils ;;
+    */flock) if [ "$1" = apk ]; then echo flock; else echo util-linux; fi ;;
+    dnf/shellcheck) echo ShellCheck ;;
+    apt-get/venv) echo "${python##*/}-venv" ;;
+    pacman/python3) echo python ;;
+    dnf/venv) echo "${python##*/}" ;;
+    pacman/venv) echo python ;;
+    */venv) echo python3 ;;
+    *) echo "$2" ;;
+  esac
+}
+
+install_line() {
+  case $1 in
+    apt-get) echo "apt-get install -y --no-install-recommends $2" ;;
+    dnf) echo "dnf install -y --setopt=install_weak_deps=False $2" ;;
+    apk) echo "apk add $2" ;;
+    pacman) echo "pacman -S --needed --noconfirm $2" ;;
+  esac
+}
+
+# install WORD...: the packages of the words that missing_programs and find_python print.
+install() {
+  tool=$(manager)
+  [ -n "$tool" ] || cannot "this host lacks $* and has none of apt, dnf, apk, pacman: install them, then run this again"
+  packages=''
+  for word; do
+    name=$(package "$tool" "$word")
+    case " $packages " in *" $name "*) ;; *) packages="$packages $name" ;; esac
+  done
+  packages=${packages# }
+  line=$(install_line "$tool" "$packages")
+  root || cannot "this host lacks $*: type: sudo $line"
+  for name in $packages; do say "installing $name"; done
+  log=$(mktemp)
+  if ! (export DEBIAN_FRONTEND=noninteractive && run_manager) >"$log" 2>&1 </dev/null; then
+    tail -n 15 "$log" >&2
+    rm -f "$log"
+    cannot "could not install $packages: type: sudo $line"
+  fi
+  rm -f "$log"
+  hash -r
+}
+
+# Fresh images have no package lists, old ones stale lists: refresh where the first try fails.
+run_manager() {
+  case $tool in
+    apt-get)
+      # A fresh host is often still in its own first update: wait for dpkg's lock instead of failing.
+      wait='-o DPkg::Lock::Timeout=300'
+      # shellcheck disable=SC2086  # words, all ours
+      apt-get $wait install -y --no-install-recommends $packages ||
+        { apt-get $wait update && apt-get $wait install -y --no-install-recommends $packages; }
+      ;;
+    apk) apk update && $line ;;
+    pacman) $line || pacman -Sy --needed --noconfirm $packages ;;
+    *) $line ;;
+  esac
+}
+
+# -- Python ------------------------------------------------------------------------------------------------------------
+
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+# Sets $python to one that is 3.11 or newer and can make environments.
+find_python() {
+  python=''
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
+    if have "$candidate" && is_new_enough "$candidate"; then python=$candidate; break; fi
+  done
+  if [ -z "$python" ] && ! have python3; then
+    install python3
+    if is_new_enough python3; then python=python3; fi
+  fi
+  [ -n "$python" ] || cannot "Python 3.11 or newer is needed and this host has $(python3 -V 2>&1): $(newer_python_line)"
+  if ! "$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then install venv; fi
+}
+
+newer_python_line() {
+  ID='' VERSION_ID='' PRETTY_NAME='this system'
+  # shellcheck disable=SC1091  # the host's own
+  if [ -r /etc/os-release ]; then . /etc/os-release; fi
+  case $ID/$VERSION_ID in
+    ubuntu/22.*) echo "type: sudo apt-get install python3.11 python3.11-venv" ;;
+    ubuntu/*) echo "$PRETTY_NAME has none, use Ubuntu 22.04 or newer" ;;
+    debian/*) echo "$PRETTY_NAME has none, use Debian 12 or newer" ;;
+    fedora/* | rhel/* | centos/* | rocky/* | almalinux/*) echo "type: sudo dnf install python3.12" ;;
+    alpine/*) echo "$PRETTY_NAME has none, use Alpine 3.19 or newer" ;;
+    arch/* | manjaro/*) echo "type: sudo pacman -Syu python" ;;
+    *) echo "install it from $PRETTY_NAME's packages, as python3.11 or newer on PATH" ;;
+  esac
+}
+
+# -- .venv -------------------------------------------------------------------------------------------------------------
+
+# What .venv must have been made from: this place, this interpreter, these dependencies.  A moved checkout, an upgraded
+# Python and a changed lock file all give another stamp.
+stamp() {
+  printf '%s\n%s\n' "$here" "$(readlink -f "$venv/bin/python" 2>/dev/null)"
+  sha256sum <"$1"
+}
+
+is_ready() {
+  [ -x "$venv/bin/python" ] && [ -x "$venv/bin/netlab" ] && [ -r "$venv/stamp" ] || return 1
+  # The tests' lock holds all of the other one, so an environment for the tests serves everything.
+  [ "$(cat "$venv/stamp")" = "$(stamp "$here/requirements-test.lock")" ] ||
+    { [ -z "$tests" ] && [ "$(cat "$venv/stamp")" = "$(stamp "$here/requirements.lock")" ]; }
+}
+
+make_venv() {
+  find_python
+  if [ -r "$venv/stamp" ] && [ -z "$tests" ] && grep -q '^tests$' "$venv/for" 2>/dev/null; then
+    lock=$here/requirements-test.lock # an environment that had the tests' needs keeps them
+  fi
+  rm -f "$venv/stamp"
+  # An interpreter that cannot run pip, or that lies in another place, is a half-made or a moved environment.
+  if ! { [ "$(head -n 1 "$venv/place" 2>/dev/null)" = "$here" ] && is_new_enough "$venv/bin/python" &&
+    "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; }; then
+    say "making .venv"
+    "$python" -m venv --clear "$venv" >&2 || cannot "$python -m venv $venv failed"
+    printf '%s\n' "$here" >"$venv/place"
+  fi
+  say "installing ${lock##*/} into .venv"
+  set -- --quiet --disable-pip-version-check --no-input --require-hashes --requirement "$lock"
+  # Behind sudo, pip's cache would be root's in the user's home.
+  if [ -n "${SUDO_UID-}" ]; then set -- --no-cache-dir "$@"; fi
+  "$venv/bin/python" -m pip install "$@" >&2 </dev/null ||
+    cannot "pip could not install ${lock##*/} (its own words are above): check the network, then run this again"
+  write_entry_points
+  case $lock in *test*) echo tests ;; *) echo running ;; esac >"$venv/for"
+  stamp "$lock" >"$venv/stamp.new"
+  mv "$venv/stamp.new" "$venv/stamp"
+}
+
+# The checkout on the path by a .pth file and commands of our own: no build backend, no import hook at every start.
+write_entry_points() {
+  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  printf '%s\n' "$here" >"$site/kubenetlab.pth"
+  for name in netlab kubenetlab; do
+    entry_point "$name" 'from netlab.cli.main import main
+sys.exit(main())'
+  done
+  # invoke looks for tasks.py from the working directory upwards; labs are looked up there too, so it must not change.
+  for name in invoke inv; do
+    entry_point "$name" "sys.argv[1:1] = ['--search-root', '''$here''']
+from invoke.main import program
+program.run()"
+  done
+}
+
+# `#!/bin/sh` and exec, as pip itself does: a #! line takes neither spaces nor more than 127 bytes.
+entry_point() {
+  rm -f "$venv/bin/$1"
+  cat >"$venv/bin/$1" <<TEXT
+#!/bin/sh
+'''exec' "$venv/bin/python" "\$0" "\$@"
+' '''
+import sys
+sys.argv[0] = "$1"
+$2
+TEXT
+  chmod 755 "$venv/bin/$1"
+}
+
+# What root made here belongs to the user behind sudo.
+give_back() {
+  [ -n "${SUDO_UID-}" ] && root || return 0
+  owner=$SUDO_UID:${SUDO_GID:-$SUDO_UID}
+  if [ "${1-}" = all ]; then
+    chown -hR "$owner" "$venv"
+  else
+    find "$here" -maxdepth 6 -name .git -prune -o -path "$venv" -prune -o -uid 0 \( -name __pycache__ -o -name .pytest_cache \
+      -o -name .mypy_cache -o -name .ruff_cache -o -name .import_linter_cache -o -name .hypothesis \) -prune \
+      -exec chown -hR "$owner" {} + 2>/dev/null || :
+  fi
+}
+
+# -- the whole ---------------------------------------------------------------------------------------------------------
+
+words=$(missing_programs)
+if [ -n "$words" ] || ! is_ready; then
+  # One at a time: the lock is on the checkout itself, so it leaves no file and dies with its holder.
+  exec 9<"$here"
+  if have flock; then flock 9; fi
+  words=$(missing_programs)
+  # shellcheck disable=SC2086  # words, all ours
+  if [ -n "$words" ]; then install $words; fi
+  if ! is_ready; then
+    [ -w "$here" ] || cannot "$here is not writable for $(id -un): type: sudo ./bootstrap.sh $*"
+    make_venv
+    give_back all
+  fi
+  exec 9<&-
+fi
+
+PATH=$venv/bin:$PATH VIRTUAL_ENV=$venv
+export PATH VIRTUAL_ENV
+unset PYTHONHOME
+
+if [ $# = 0 ]; then
+  if have bash && [ -t 0 ]; then
+    rc=$(mktemp)
+    {
+      # shellcheck disable=SC2016  # for the new shell to expand
+      printf '[ ! -r ~/.bashrc ] || . ~/.bashrc\nPATH=%s:$PATH\nrm -f %s\n' "'$venv/bin'" "$rc"
+      echo 'PS1="(netlab) ${PS1-\$ }"'
+      _NETLAB_COMPLETE=bash_source netlab 2>/dev/null || :
+      invoke --print-completion-script bash 2>/dev/null || :
+    } >"$rc"
+    say "netlab and invoke are ready in this shell: try netlab labs; exit leaves it"
+    set -- bash --rcfile "$rc"
+  else
+    set -- sh
+  fi
+fi
+
+if [ -n "${SUDO_UID-}" ] && root; then
+  # The command may leave caches in the checkout, so this process stays to hand them over.
+  status=0
+  trap : INT
+  "$@" || status=$?
+  give_back
+  exit "$status"
+fi
+exec "$@"
