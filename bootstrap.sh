@@ -28,7 +28,7 @@ root() { [ "$(id -u)" = 0 ]; }
 
 # -- system packages ---------------------------------------------------------------------------------------------------
 
-# What is missing, as words: a program's name, libnftables, python3, venv.
+# What is missing, as words: a program's name or libnftables (find_python adds python3 and venv).
 missing_programs() {
   for program in ip bridge nft ping tcpdump ethtool busybox flock ${tests:+git shellcheck}; do
     have "$program" || printf '%s ' "$program"
@@ -77,7 +77,7 @@ install_line() {
   esac
 }
 
-# install WORD...: the packages of the words that missing_programs and find_python print.
+# install WORD...: the packages of those words.
 install() {
   tool=$(manager)
   [ -n "$tool" ] || cannot "this host lacks $* and has none of apt, dnf, apk, pacman: install them, then run this again"
@@ -101,12 +101,12 @@ install() {
 }
 
 # Fresh images have no package lists, old ones stale lists: refresh where the first try fails.
+# shellcheck disable=SC2086  # words, all ours
 run_manager() {
   case $tool in
     apt-get)
       # A fresh host is often still in its own first update: wait for dpkg's lock instead of failing.
       wait='-o DPkg::Lock::Timeout=300'
-      # shellcheck disable=SC2086  # words, all ours
       apt-get $wait install -y --no-install-recommends $packages ||
         { apt-get $wait update && apt-get $wait install -y --no-install-recommends $packages; }
       ;;
@@ -120,18 +120,20 @@ run_manager() {
 
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
-# Sets $python to one that is 3.11 or newer and can make environments.
+# Sets $python to one that is 3.11 or newer, and adds to $words what it lacks to make environments.
 find_python() {
-  python=''
-  for candidate in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
-    if have "$candidate" && is_new_enough "$candidate"; then python=$candidate; break; fi
+  for python in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
+    if have "$python" && is_new_enough "$python"; then
+      "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 || words="$words venv"
+      return
+    fi
   done
-  if [ -z "$python" ] && ! have python3; then
-    install python3
-    if is_new_enough python3; then python=python3; fi
-  fi
-  [ -n "$python" ] || cannot "Python 3.11 or newer is needed and this host has $(python3 -V 2>&1): $(newer_python_line)"
-  if ! "$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then install venv; fi
+  ! have python3 || python_is_old
+  python=python3 words="$words python3 venv"
+}
+
+python_is_old() {
+  cannot "Python 3.11 or newer is needed and this host has $(python3 -V 2>&1): $(newer_python_line)"
 }
 
 newer_python_line() {
@@ -166,7 +168,6 @@ is_ready() {
 }
 
 make_venv() {
-  find_python
   if [ -r "$venv/stamp" ] && [ -z "$tests" ] && grep -q '^tests$' "$venv/for" 2>/dev/null; then
     lock=$here/requirements-test.lock # an environment that had the tests' needs keeps them
   fi
@@ -179,7 +180,7 @@ make_venv() {
     printf '%s\n' "$here" >"$venv/place"
   fi
   say "installing ${lock##*/} into .venv"
-  set -- --quiet --disable-pip-version-check --no-input --require-hashes --requirement "$lock"
+  set -- -qq --disable-pip-version-check --no-input --require-hashes --requirement "$lock"
   # Behind sudo, pip's cache would be root's in the user's home.
   if [ -n "${SUDO_UID-}" ]; then set -- --no-cache-dir "$@"; fi
   "$venv/bin/python" -m pip install "$@" >&2 </dev/null ||
@@ -241,10 +242,13 @@ if [ -n "$words" ] || ! is_ready; then
   exec 9<"$here"
   if have flock; then flock 9; fi
   words=$(missing_programs)
+  ready=yes
+  is_ready || { ready=''; find_python; }
   # shellcheck disable=SC2086  # words, all ours
   if [ -n "$words" ]; then install $words; fi
-  if ! is_ready; then
-    [ -w "$here" ] || cannot "$here is not writable for $(id -un): type: sudo ./bootstrap.sh $*"
+  if [ -z "$ready" ]; then
+    is_new_enough "$python" || python_is_old
+    [ -w "$here" ] || cannot "$(id -un) may not write to $here: type: sudo ./bootstrap.sh $*"
     make_venv
     give_back all
   fi
@@ -261,6 +265,7 @@ if [ $# = 0 ]; then
     {
       # shellcheck disable=SC2016  # for the new shell to expand
       printf '[ ! -r ~/.bashrc ] || . ~/.bashrc\nPATH=%s:$PATH\nrm -f %s\n' "'$venv/bin'" "$rc"
+      # shellcheck disable=SC2016  # same
       echo 'PS1="(netlab) ${PS1-\$ }"'
       _NETLAB_COMPLETE=bash_source netlab 2>/dev/null || :
       invoke --print-completion-script bash 2>/dev/null || :
