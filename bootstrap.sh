@@ -122,7 +122,7 @@ is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/d
 
 # Sets $python to one that is 3.11 or newer, and adds to $words what it lacks to make environments.
 find_python() {
-  for python in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
+  for python in python3 python3.14 python3.13 python3.12 python3.11; do
     if have "$python" && is_new_enough "$python"; then
       "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 || words="$words venv"
       return
@@ -225,13 +225,10 @@ TEXT
 give_back() {
   [ -n "${SUDO_UID-}" ] && root || return 0
   owner=$SUDO_UID:${SUDO_GID:-$SUDO_UID}
-  if [ "${1-}" = all ]; then
-    chown -hR "$owner" "$venv"
-  else
-    find "$here" -maxdepth 6 -name .git -prune -o -path "$venv" -prune -o -uid 0 \( -name __pycache__ -o -name .pytest_cache \
-      -o -name .mypy_cache -o -name .ruff_cache -o -name .import_linter_cache -o -name .hypothesis \) -prune \
-      -exec chown -hR "$owner" {} + 2>/dev/null || :
-  fi
+  if [ "${1-}" = all ]; then chown -hR "$owner" "$venv"; elif [ -e "$venv/compiled" ]; then chown "$owner" "$venv/compiled"; fi
+  find "$here" -name .git -prune -o -path "$venv" -prune -o \( -name __pycache__ -o -name .pytest_cache -o \
+    -name .mypy_cache -o -name .ruff_cache -o -name .import_linter_cache -o -name .hypothesis \) -prune \
+    -exec chown -hR "$owner" {} + 2>/dev/null || :
 }
 
 # -- the whole ---------------------------------------------------------------------------------------------------------
@@ -278,11 +275,23 @@ if [ $# = 0 ]; then
 fi
 
 if [ -n "${SUDO_UID-}" ] && root; then
-  # The command may leave caches in the checkout, so this process stays to hand them over.
-  status=0
-  trap : INT
-  "$@" || status=$?
-  give_back
-  exit "$status"
+  # Root leaves no bytecode in the user's checkout: what netlab needs is compiled here and handed over.
+  if [ ! -e "$venv/compiled" ] || [ -n "$(find "$here/netlab" -name '*.py' -newer "$venv/compiled" | head -n 1)" ]; then
+    : >"$venv/compiled"
+    python -m compileall -q "$here/netlab" >/dev/null 2>&1 || :
+    give_back
+  fi
+  export PYTHONDONTWRITEBYTECODE=1
+  case "${1-} ${2-}" in
+    'netlab '* | 'kubenetlab '* | 'invoke lab') ;; # exec: a signal for sudo's child reaches netlab itself
+    *)
+      # ruff, mypy and their like leave caches: stay, to hand them over.
+      status=0
+      trap : INT
+      "$@" || status=$?
+      give_back
+      exit "$status"
+      ;;
+  esac
 fi
 exec "$@"

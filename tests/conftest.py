@@ -1,0 +1,273 @@
+"""What every test can ask for, and what no run of the tests may do.
+
+A run fails, whatever its tests say, when it leaves something behind (a namespace, an agent, run state) or when the
+host's own network namespace is not what it was: links, addresses, routes, rules, nftables, sysctls below net.  Both are
+looked at once a run, by pytest's own process, so the workers of pytest-xdist do not see each other's labs.
+
+``NETLAB_TESTS_SHARED=1``: other people make namespaces on this machine at the same time; only this run's own names
+(``t<run>...``) count as left behind then.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NETNS = Path("/run/netns")
+# Values that move by themselves: a count of connections, a key made when first read, fields of the neighbour table's gc.
+RESTLESS = re.compile(r"nf_conntrack_count$|tcp_fastopen_key$|stable_secret$|/random/|nf_log/")
+
+
+# -- the host, as a value ---------------------------------------------------------------------------------------------
+
+
+def _ip(*argv: str, keep: tuple[str, ...] = ()) -> list[str]:
+    done = subprocess.run(["ip", "-j", *argv], capture_output=True, text=True, check=False)
+    rows = json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else []
+    return sorted(
+        json.dumps({k: v for k, v in row.items() if (not keep or k in keep) and k != "expires"}, sort_keys=True)
+        for row in rows
+    )
+
+
+def _addresses() -> list[str]:
+    done = subprocess.run(["ip", "-j", "addr"], capture_output=True, text=True, check=False)
+    rows = json.loads(done.stdout) if done.stdout.strip() else []
+    return sorted(f"{r['ifname']} {a['local']}/{a['prefixlen']}" for r in rows for a in r["addr_info"] if "local" in a)
+
+
+def _ruleset() -> list[str]:
+    try:
+        done = subprocess.run(["nft", "-s", "list", "ruleset"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return []
+    return done.stdout.splitlines()
+
+
+def _sysctls() -> list[str]:
+    found = []
+    for folder, _names, files in os.walk("/proc/sys/net"):
+        for name in files:
+            path = f"{folder}/{name}"
+            if RESTLESS.search(path):
+                continue
+            try:
+                found.append(f"{path.removeprefix('/proc/sys/')} = {Path(path).read_text().strip()}")
+            except (OSError, UnicodeDecodeError):  # write-only (route/flush), or not for this user
+                continue
+    return sorted(found)
+
+
+def host() -> dict[str, list[str]]:
+    """The host's own network namespace: each part as sorted lines that can be compared and printed."""
+    return {
+        "links": _ip("link", keep=("ifindex", "ifname", "address", "mtu", "master", "link_type", "qdisc")),
+        "addresses": _addresses(),
+        "routes": _ip("-4", "route", "show", "table", "all") + _ip("-6", "route", "show", "table", "all"),
+        "rules": _ip("-4", "rule") + _ip("-6", "rule"),
+        "nftables": _ruleset(),
+        "sysctls": _sysctls(),
+    }
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _agents() -> set[str]:
+    found = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                comm = (process / "comm").read_text().strip()
+            except OSError:  # it ended meanwhile
+                continue
+            if comm == "netlab-agent" or "netlab.runtime.agent" in line:
+                found.add(f"{process.name} {line or comm}")
+    return found
+
+
+def remains() -> dict[str, set[str]]:
+    """What labs put on a host: namespaces, run state, files for namespaces, locks, agents."""
+    return {
+        "namespace": _names(NETNS),
+        "run state": _names(Path("/run/netlab")) - {".lock"},
+        "lock": _names(Path("/run/netlab/.lock")),
+        "files in /etc/netns": _names(Path("/etc/netns")),
+        "agent": _agents(),
+    }
+
+
+@dataclass(frozen=True)
+class Before:
+    """The host when the run began."""
+
+    host: dict[str, list[str]]
+    remains: dict[str, set[str]]
+
+    def complaints(self) -> list[str]:
+        """What differs now, a line each."""
+        shared = os.environ.get("NETLAB_TESTS_SHARED") == "1"
+        said = []
+        for what, now in remains().items():
+            new = sorted(now - self.remains[what])
+            new = [name for name in new if not shared or f"t{RUN}w" in name]
+            said += [f"left behind: {what} {name}" for name in new]
+        for what, lines in host().items():
+            then, today = Counter(self.host[what]), Counter(lines)
+            said += [f"the host's {what} lost: {line}" for line in (then - today).elements()]
+            said += [f"the host's {what} gained: {line}" for line in (today - then).elements()]
+        return said
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
+
+
+# The run's own mark in all its names; workers inherit it.
+RUN = os.environ.setdefault("NETLAB_TESTS_RUN", _base36(os.getpid()))
+BEFORE = pytest.StashKey[Before]()
+COMPLAINTS = pytest.StashKey[list[str]]()
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not _is_worker(session.config):
+        session.config.stash[BEFORE] = Before(host(), remains())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    before = session.config.stash.get(BEFORE, None)
+    if before is None:
+        return
+    # An agent that was told to go needs a moment to go.
+    for _ in range(20):
+        complaints = before.complaints()
+        if not complaints:
+            break
+        time.sleep(0.1)
+    session.config.stash[COMPLAINTS] = complaints
+    if complaints and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in terminalreporter.stats.get("skipped", ())
+    )
+    if reasons:
+        terminalreporter.section("skips by reason")
+        for reason, count in reasons.most_common():
+            terminalreporter.line(f"{count:5}  {reason}")
+    complaints = config.stash.get(COMPLAINTS, [])
+    if complaints:
+        terminalreporter.section("the run did not leave the host as it found it", red=True)
+        for line in complaints[:60]:
+            terminalreporter.line(line)
+        if len(complaints) > 60:
+            terminalreporter.line(f"... and {len(complaints) - 60} more")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() == 0:
+        return
+    skip = pytest.mark.skip(reason="needs root: run it as `sudo ./bootstrap.sh invoke test`")
+    for item in items:
+        if "kernel" in item.keywords:
+            item.add_marker(skip)
+
+
+# -- fixtures ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did: its exit status and its two streams as text."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Stdout as the one JSON document that ``-o json`` promises."""
+        return json.loads(self.stdout)
+
+
+def command() -> list[str]:
+    """The console command of the interpreter that runs the tests, or the module where there is none beside it."""
+    script = Path(sys.executable).parent / "netlab"
+    return [str(script)] if script.exists() else [sys.executable, "-m", "netlab"]
+
+
+def run_netlab(
+    *args: str | Path,
+    input: str | None = None,  # noqa: A002  # as subprocess.run calls it
+    check: int | None = 0,
+    cwd: str | Path = ROOT,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
+) -> Result:
+    """Run ``netlab ARGS``.  ``check`` is the exit status that it must end with; None: any.  ``timeout`` in seconds."""
+    done = subprocess.run(
+        [*command(), *map(str, args)],
+        input=input,
+        stdin=subprocess.DEVNULL if input is None else None,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(env or {})},
+        timeout=timeout,
+        check=False,
+    )
+    if check is not None:
+        line = " ".join(["netlab", *map(str, args)])
+        assert done.returncode == check, (
+            f"`{line}` ended with {done.returncode}, not {check}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def netlab() -> Callable[..., Result]:
+    """The console command in a process of its own: ``netlab("get", "pods", "-o", "json", check=0).json``."""
+    return run_netlab
+
+
+_serial = itertools.count(1)
+
+
+@pytest.fixture
+def lab_name() -> Iterator[str]:
+    """A lab name that nobody else has, at most 20 characters; the test must take the lab down itself."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    name = f"t{RUN}w{worker}n{next(_serial)}"
+    yield name
+    left = sorted(netns for netns in _names(NETNS) if netns.startswith(f"{name}-"))
+    if left:
+        run_netlab("down", name, check=None)
+        for netns in _names(NETNS) & set(left):
+            subprocess.run(["ip", "netns", "del", netns], check=False, capture_output=True)
+        pytest.fail(f"the test left {', '.join(left)} behind (removed now)")
