@@ -38,7 +38,9 @@ def test_pure_floor_touches_nothing(graph: grimp.ImportGraph, floor: str) -> Non
     ("library", "allowed"),
     [("pyroute2", ("netlab.kernel",)), ("scapy", ("netlab.kernel", "netlab.observe", "netlab.runtime"))],
 )
-def test_library_is_known_only_where_it_belongs(graph: grimp.ImportGraph, library: str, allowed: tuple[str, ...]) -> None:
+def test_library_is_known_only_where_it_belongs(
+    graph: grimp.ImportGraph, library: str, allowed: tuple[str, ...]
+) -> None:
     if library not in graph.modules:
         return
     importers = graph.find_modules_that_directly_import(library)

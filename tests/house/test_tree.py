@@ -26,7 +26,9 @@ def tracked() -> list[Path]:
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
-    return [p for p in ROOT.rglob("*") if p.is_file() and not re.search(r"/(\.venv|\.git|__pycache__|\.\w+_cache)/", str(p))]
+    return [
+        p for p in ROOT.rglob("*") if p.is_file() and not re.search(r"/(\.venv|\.git|__pycache__|\.\w+_cache)/", str(p))
+    ]
 
 
 def texts() -> list[tuple[Path, str]]:
@@ -70,7 +72,8 @@ def test_every_module_has_deferred_annotations() -> None:
     without = [
         named(p)
         for p in modules()
-        if re.search(r"^(def|class) ", p.read_text(), re.M) and "from __future__ import annotations" not in p.read_text()
+        if re.search(r"^(def|class) ", p.read_text(), re.M)
+        and "from __future__ import annotations" not in p.read_text()
     ]
     assert not without, without
 
