@@ -18,7 +18,7 @@ REGISTRIES = (
     *("py" + "pi.org", "python" + "hosted.org", "deb." + "debian.org", "security." + "debian.org"),
     *("registry." + "npmjs", "archive." + "ubuntu.com", "dl-cdn." + "alpinelinux"),
 )
-MACHINE_PATHS = re.compile(r"(?<![\w.~$}-])/(?:" + "wo" + r"rk|" + "fa" + r"rm)/[a-z.]|/home/[a-z]+/\w")
+MACHINE_PATHS = re.compile(r"(?<![\w.~$}-])/(?:" + "wo" + r"rk|" + "fa" + r"rm)/[a-z.]")
 
 
 def tracked() -> list[Path]:

@@ -1,0 +1,129 @@
+"""bootstrap.sh on hosts that lack something, and what it costs on one that lacks nothing.
+
+The lacking hosts are a PATH with a few links in it; no test here installs anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "bootstrap.sh"
+BASICS = ("sh", "dirname", "id", "cat", "readlink", "sha256sum", "head", "grep", "rm", "mkdir", "env", "flock", "find")
+LAB_TOOLS = ("ip", "bridge", "nft", "ping", "tcpdump", "ethtool", "busybox")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout without .venv, with a blank in its path, whose bootstrap looks nowhere but in PATH."""
+    folder = tmp_path / "a checkout"
+    folder.mkdir()
+    text = SCRIPT.read_text()
+    beyond = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n"
+    assert beyond in text
+    (folder / "bootstrap.sh").write_text(text.replace(beyond, ""))
+    (folder / "bootstrap.sh").chmod(0o755)
+    for name in ("requirements.lock", "requirements-test.lock"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "netlab").mkdir()
+    return folder
+
+
+def tools(tmp_path: Path, *names: str, uid: int = 1000, python: str = "3.12.0") -> dict[str, str]:
+    """An environment whose PATH holds the basics, ``names``, an `id` that says ``uid`` and a Python of that version."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in BASICS:
+        real = shutil.which(name)
+        assert real is not None, name
+        (folder / name).symlink_to(real)
+    fakes = dict.fromkeys(names, "exit 0")
+    fakes["id"] = f"echo {uid}"
+    if python:
+        new = tuple(map(int, python.split("."))) >= (3, 11)
+        fakes["python3"] = f'case "$*" in -V) echo Python {python} ;; *) exit {0 if new else 1} ;; esac'
+    for name, body in fakes.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": str(folder), "HOME": str(tmp_path)}
+
+
+def run(folder: Path, env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(folder / "bootstrap.sh"), *command],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("manager", "line"),
+    [
+        ("apt-get", r"sudo apt-get install -y --no-install-recommends nftables tcpdump"),
+        ("dnf", r"sudo dnf install -y --setopt=install_weak_deps=False nftables tcpdump"),
+        ("apk", r"sudo apk add nftables tcpdump"),
+        ("pacman", r"sudo pacman -S --needed --noconfirm nftables tcpdump"),
+    ],
+)
+def test_without_root_one_sentence_says_what_to_type(checkout: Path, tmp_path: Path, manager: str, line: str) -> None:
+    present = [name for name in LAB_TOOLS if name not in ("nft", "tcpdump")]
+    done = run(checkout, tools(tmp_path, *present, manager), "true")
+    assert done.returncode == 3, done.stderr
+    assert re.search(line, done.stderr), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (checkout / ".venv").exists()
+
+
+def test_old_python_is_named_with_the_line_to_type(checkout: Path, tmp_path: Path) -> None:
+    done = run(checkout, tools(tmp_path, *LAB_TOOLS, "apt-get", python="3.9.2"), "true")
+    assert done.returncode == 3, done.stderr
+    assert "Python 3.11 or newer is needed and this host has Python 3.9.2" in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_host_without_package_manager_is_told_what_it_lacks(checkout: Path, tmp_path: Path) -> None:
+    done = run(checkout, tools(tmp_path, *(set(LAB_TOOLS) - {"nft"}), uid=0), "true")
+    assert done.returncode == 3, done.stderr
+    assert "lacks nft" in done.stderr
+
+
+def ready() -> None:
+    if not (ROOT / ".venv" / "stamp").exists():
+        pytest.skip("this checkout has no .venv made by bootstrap.sh")
+
+
+def test_run_again_costs_less_than_100_ms() -> None:
+    ready()
+    took = []
+    for _ in range(7):
+        start = time.perf_counter()
+        done = subprocess.run([SCRIPT, "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        took.append(time.perf_counter() - start)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert min(took) < 0.1, f"{min(took) * 1000:.0f} ms"
+
+
+def test_commands_keep_directory_input_and_status(tmp_path: Path) -> None:
+    ready()
+    done = subprocess.run(
+        [SCRIPT, "sh", "-c", "pwd; cat; exit 7"], cwd=tmp_path, input="in", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (7, [os.path.realpath(tmp_path), "in"])
+
+
+def test_invoke_finds_its_tasks_from_anywhere(tmp_path: Path) -> None:
+    ready()
+    done = subprocess.run([SCRIPT, "invoke", "--list"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^  lab\s+netlab itself", done.stdout, re.M)
