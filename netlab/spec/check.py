@@ -1,0 +1,276 @@
+"""The checker: composed YAML and a schema in, plain values and problems out.
+
+One walk does it all: nulls fall away, scalars are resolved, types, names, ranges and unknown fields are checked, every
+problem with the place and the path, and none stops the walk.  After an object of a definition is found good, the
+cross-field rules of that definition (rules.py) are asked.
+
+Kubernetes takes the empty text for absent in every field that is an address, a name or one of a few words, and charts
+render such fields; so does this, but for the Lab's own fields.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from netlab.errors import Problem
+from netlab.spec import scalars
+from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, locate, mark_of, pairs
+from netlab.spec.documents import Warning  # noqa: A004
+from netlab.spec.formats import FORMATS, shown
+from netlab.spec.kinds import closest
+from netlab.spec.rules import RULES
+from netlab.spec.scalars import PLAIN
+from netlab.spec.schema import Schema
+
+#: A path that is only put into words when there is something to say: (the path before, the step).
+Path = tuple[Any, "str | int"] | None
+
+
+class _Absent:
+    """Null, or an empty text that means the same."""
+
+
+class _Bad:
+    """A value that has a problem: there, but not to be looked at again."""
+
+
+ABSENT, BAD = _Absent(), _Bad()
+
+_WANTED = {
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+}
+_LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+
+
+def spelled(path: Path) -> str:
+    """``spec.containers[0].name``; a step that has a dot or the like is put in brackets."""
+    steps: list[str | int] = []
+    while path is not None:
+        path, step = path
+        steps.append(step)
+    out = ""
+    for step in reversed(steps):
+        if isinstance(step, int):
+            out += f"[{step}]"
+        elif step.replace("-", "").replace("_", "").isalnum():
+            out += f".{step}" if out else step
+        else:
+            out += f"[{shown(step)}]"
+    return out
+
+
+class Checker:
+    """Checks the objects of one file; what it finds gathers in ``problems`` and ``warnings``."""
+
+    def __init__(self, defs: dict[str, Schema], file: str) -> None:
+        self.defs = defs
+        self.file = file
+        self.problems: list[Problem] = []
+        self.warnings: list[Warning] = []
+        self.empty_is_absent = True
+
+    def check(self, node: Node, definition: str) -> Any:
+        """The plain value of an object, which is trustworthy if no problem was added."""
+        self.empty_is_absent = not definition.startswith("Lab")
+        return self._value(node, {"$ref": f"#/$defs/{definition}"}, None)
+
+    def problem(self, node: Node, path: Path, says: str) -> _Bad:
+        self.problems.append(Problem(mark_of(node, self.file), spelled(path), says))
+        return BAD
+
+    # -- by the sort of node --------------------------------------------------------------------------------------
+
+    def _value(self, node: Node, schema: Schema, path: Path) -> Any:
+        name = ""
+        while "$ref" in schema:
+            name = schema["$ref"][8:]
+            schema = self.defs[name]
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, schema, path)
+        wanted = schema.get("type")
+        if isinstance(node, MappingNode):
+            if wanted is not None and wanted != "object":
+                return self.problem(node, path, f"must be {self._wants(schema)}, not a mapping")
+            return self._mapping(node, schema, path, name)
+        assert isinstance(node, SequenceNode)
+        if wanted is not None and wanted != "array":
+            return self.problem(node, path, f"must be {self._wants(schema)}, not a list")
+        return self._list(node, schema, path)
+
+    def _mapping(self, node: MappingNode, schema: Schema, path: Path, name: str) -> Any:
+        before = len(self.problems)
+        fields = schema.get("properties")
+        others = schema.get("additionalProperties", {})
+        key_format = schema.get("propertyNames", {}).get("format")
+        out: dict[str, Any] = {}
+        seen: dict[str, Node] = {}
+        there: set[str] = set()
+        for key_node, value_node in pairs(node):
+            if not isinstance(key_node, ScalarNode) or scalars.is_null(key_node):
+                what = "null" if isinstance(key_node, ScalarNode) else "a list or a mapping"
+                self.problem(key_node, path, f"a key must be a string, not {what}")
+                continue
+            key = key_node.value
+            if key in seen:
+                says = f"is written twice, first in line {seen[key].start_mark.line + 1}"
+                self.problem(key_node, (path, key), says)
+                continue
+            seen[key] = key_node
+            inner = fields.get(key) if fields is not None else None
+            if inner is None:
+                if others is False:
+                    self._unknown(key_node, key, fields or {}, path)
+                    continue
+                inner = others
+                if key_format:
+                    try:
+                        FORMATS[key_format](key)
+                    except ValueError as error:
+                        self.problem(key_node, path, str(error))
+                        continue
+            value = self._value(value_node, inner, (path, key))
+            if value is ABSENT:
+                continue
+            there.add(key)
+            if value is not BAD:
+                out[key] = value
+        for key in schema.get("required", ()):
+            if key not in there:
+                says = "is required" + (f", and what is there ({self._raw(seen[key], node)}) means absent"
+                                        if key in seen else "")  # fmt: skip
+                self.problem(seen.get(key, node), (path, key), says)
+        rule = RULES.get(name)
+        if rule is not None and len(self.problems) == before:
+            for where, says in rule(out):
+                self.problem(locate(node, where), self._extended(path, where), says)
+        return out
+
+    @staticmethod
+    def _raw(key_node: Node, node: MappingNode) -> str:
+        value = next(value for key, value in pairs(node) if key is key_node)
+        return (value.value or '""') if isinstance(value, ScalarNode) and value.tag != PLAIN else "null"
+
+    @staticmethod
+    def _extended(path: Path, steps: tuple[str | int, ...]) -> Path:
+        for step in steps:
+            path = (path, step)
+        return path
+
+    def _unknown(self, node: Node, key: str, fields: Schema, path: Path) -> None:
+        guess = closest(key, fields)
+        if guess:
+            hint = f' (did you mean "{guess}"?)'
+        elif 0 < len(fields) <= 12:
+            hint = f" (known here: {', '.join(sorted(fields))})"
+        else:
+            hint = ""
+        self.problem(node, (path, key), f"unknown field{hint}")
+
+    def _list(self, node: SequenceNode, schema: Schema, path: Path) -> Any:
+        inner = schema.get("items", {})
+        out: list[Any] = []
+        for item in node.value:
+            if scalars.is_null(item):
+                continue
+            value = self._value(item, inner, (path, len(out)))
+            if value is ABSENT:
+                value = self.problem(item, (path, len(out)), "must not be empty")
+            out.append(value)
+        if len(out) < schema.get("minItems", 0):
+            return self.problem(node, path, f"must have at least {_counted(schema['minItems'])}")
+        if len(out) > schema.get("maxItems", math.inf):
+            return self.problem(node, path, f"has {len(out)} items, at most {schema['maxItems']} are allowed")
+        if schema.get("uniqueItems") and len({repr(each) for each in out}) < len(out):
+            return self.problem(node, path, "has an item twice")
+        return out
+
+    # -- scalars ----------------------------------------------------------------------------------------------------
+
+    def _scalar(self, node: ScalarNode, schema: Schema, path: Path) -> Any:
+        try:
+            value = scalars.value(node)
+        except ValueError as error:
+            return self.problem(node, path, str(error))
+        if value is None:
+            return ABSENT
+        wanted = schema.get("type")
+        if wanted is None:
+            return value
+        types = (wanted,) if isinstance(wanted, str) else wanted
+        if isinstance(value, str):
+            if "string" in types:
+                return self._text(node, value, schema, path)
+            if "boolean" in types and node.tag == PLAIN and scalars.as_boolean(value) is not None:
+                return scalars.as_boolean(value)
+        elif isinstance(value, bool):
+            if "boolean" in types:
+                return value
+        elif "number" in types:
+            return value
+        elif "integer" in types and value == int(value):
+            return self._integer(node, int(value), schema, path)
+        return self.problem(node, path, f"must be {self._wants(schema)}, not {self._given(node, value, types)}")
+
+    def _text(self, node: ScalarNode, value: str, schema: Schema, path: Path) -> Any:
+        form, allowed = schema.get("format"), schema.get("enum")
+        if not value and self.empty_is_absent and (form or allowed) and form != "label-value":
+            return ABSENT
+        if allowed and value not in allowed:
+            guess = closest(value, allowed)
+            hint = f' (did you mean "{guess}"?)' if guess else ""
+            return self.problem(node, path, f"must be {_one_of(allowed)}, not {shown(value)}{hint}")
+        if len(value) > schema.get("maxLength", math.inf):
+            says = f"{shown(value)} is too long: {len(value)} characters, at most {schema['maxLength']} are allowed"
+            return self.problem(node, path, says)
+        if form in FORMATS:
+            try:
+                kept = FORMATS[form](value)
+            except ValueError as error:
+                return self.problem(node, path, str(error))
+            if kept is not value and kept != value:
+                says = f"{spelled(path)}: {shown(value)} has bits set after its prefix and is read as {kept}"
+                self.warnings.append(Warning("host-bits", says, mark_of(node, self.file)))
+            return kept
+        return value
+
+    def _integer(self, node: ScalarNode, value: int, schema: Schema, path: Path) -> Any:
+        low, high = schema.get("minimum"), schema.get("maximum")
+        if low is None and high is None:
+            low, high = _LIMITS.get(schema.get("format", "int64"), _LIMITS["int64"])
+        if (low is not None and value < low) or (high is not None and value > high):
+            bounds = f"from {low} to {high}" if high is not None else f"at least {low}"
+            return self.problem(node, path, f"must be {bounds}, not {node.value}")
+        return value
+
+    def _wants(self, schema: Schema) -> str:
+        types = schema["type"]
+        if isinstance(types, str) and "enum" in schema:
+            return _one_of(schema["enum"])
+        return " or ".join(_WANTED[each] for each in ((types,) if isinstance(types, str) else types))
+
+    @staticmethod
+    def _given(node: ScalarNode, value: Any, types: Any) -> str:
+        raw: str = node.value
+        if isinstance(value, bool):
+            return raw + (f' (write "{raw}" in quotes)' if "string" in types else "")
+        if isinstance(value, str):
+            quoted = node.tag != PLAIN or node.style is not None
+            meant = scalars.plain(raw)
+            number = isinstance(meant, int | float) and quoted
+            fits = number and isinstance(meant, bool) == ("boolean" in types) and {"array", "object"}.isdisjoint(types)
+            return f"the string {shown(raw)}" + (f" (write {raw} without quotes)" if fits else "")
+        return f"the number {raw}" + (f' (write "{raw}" in quotes)' if "string" in types else "")
+
+
+def _one_of(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _counted(number: int) -> str:
+    return "one item" if number == 1 else f"{number} items"

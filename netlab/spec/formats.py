@@ -1,0 +1,212 @@
+"""The formats of texts: names, labels, addresses, ports, quantities.
+
+A format is a function from the text to the text to keep; it raises ValueError with a sentence that says what such a
+text may hold.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+from netlab import names
+
+_NAME_PART = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_LABEL_NAME = re.compile(_NAME_PART + r"\Z")
+_PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9](?:[-a-z0-9]*[a-z0-9])?\Z")
+_QUANTITY = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?\Z")
+_PORT_PROTOCOL = re.compile(r"([0-9]{1,5})(?:/(?:TCP|UDP|SCTP))?\Z")
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """A text as it is put into a sentence: quoted, on one line, cut where it is long."""
+    cut = text if len(text) <= limit else text[: limit - 3] + "..."
+    body = "".join(each if each.isprintable() and each not in '"\\' else each.encode("unicode_escape").decode()
+                   if each not in '"\\' else "\\" + each for each in cut)  # fmt: skip
+    return f'"{body}"'
+
+
+def _better(text: str, good: Callable[[str], bool]) -> str:
+    """The name that was probably meant, where changing case or a few characters makes a good one."""
+    guess = re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip("-.")
+    return f' (did you mean "{guess}"?)' if guess and len(text) <= 253 and "/" not in text and good(guess) else ""
+
+
+def dns_label(text: str) -> str:
+    """RFC 1123 label: Namespaces, Services, containers, port names of Services."""
+    if names.is_dns_label(text):
+        return text
+    if len(text) > 63:
+        raise ValueError(f"{shown(text)} is too long: {len(text)} characters, at most 63 are allowed")
+    raise ValueError(
+        f'{shown(text)} is not a name: it may hold lower-case letters, digits and "-", and must begin and end with a '
+        f"letter or digit{_better(text, names.is_dns_label)}"
+    )
+
+
+def dns_subdomain(text: str) -> str:
+    """RFC 1123 subdomain: the names of most objects."""
+    if names.is_dns_subdomain(text):
+        return text
+    if len(text) > 253:
+        raise ValueError(f"{shown(text)} is too long: {len(text)} characters, at most 253 are allowed")
+    raise ValueError(
+        f'{shown(text)} is not a name: it may hold lower-case letters, digits, "-" and ".", each part between dots of '
+        f"at most 63 characters, beginning and ending with a letter or digit{_better(text, names.is_dns_subdomain)}"
+    )
+
+
+def label_key(text: str) -> str:
+    """A label's or annotation's key: ``[prefix/]name``."""
+    prefix, slash, name = text.rpartition("/")
+    if slash and not names.is_dns_subdomain(prefix.lower()):
+        raise ValueError(f'{shown(text)} is not a label key: what is before the "/" must be a DNS name')
+    if len(name) > 63:
+        raise ValueError(
+            f"{shown(text)} is not a label key: its name has {len(name)} characters, at most 63 are allowed"
+        )
+    if not _LABEL_NAME.match(name):
+        raise ValueError(
+            f'{shown(text)} is not a label key: a name may hold letters, digits, "-", "_" and ".", and must begin and '
+            "end with a letter or digit"
+        )
+    return text
+
+
+def label_value(text: str) -> str:
+    """A label's value; it may be empty."""
+    if len(text) > 63:
+        raise ValueError(f"{shown(text)} is not a label value: {len(text)} characters, at most 63 are allowed")
+    if text and not _LABEL_NAME.match(text):
+        raise ValueError(
+            f'{shown(text)} is not a label value: it may hold letters, digits, "-", "_" and ".", and must begin and '
+            "end with a letter or digit"
+        )
+    return text
+
+
+def port_name(text: str) -> str:
+    """An IANA service name, as container ports have them."""
+    if len(text) <= 15 and _PORT_NAME.match(text):
+        return text
+    if len(text) > 15:
+        raise ValueError(f"{shown(text)} is too long for a port's name: {len(text)} characters, at most 15 are allowed")
+    raise ValueError(
+        f'{shown(text)} is not a port\'s name: it may hold lower-case letters, digits and single "-", and needs a letter'
+    )
+
+
+def port(text: str) -> str:
+    """A port that is given by name."""
+    if text.isdigit():
+        raise ValueError(
+            f"{shown(text)} in quotes would be a name without a letter (write {shown(text)[1:-1]} without quotes)"
+        )
+    return port_name(text)
+
+
+def port_protocol(text: str) -> str:
+    """``53/UDP``; TCP where no protocol is given."""
+    found = _PORT_PROTOCOL.match(text)
+    if not found or not 1 <= int(found[1]) <= 65535:
+        raise ValueError(f"{shown(text)} is not a port: write 443 or 53/UDP, from 1 to 65535, TCP, UDP or SCTP")
+    return text
+
+
+def ip(text: str) -> str:
+    """An IPv4 or IPv6 address, without a zone."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        pass
+    else:
+        if "%" not in text:
+            return text
+    if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){3}", text) and re.search(r"(^|\.)0[0-9]", text):
+        raise ValueError(f"{shown(text)} is not an IP address: its numbers must not begin with a zero")
+    if "/" in text:
+        raise ValueError(f'{shown(text)} is not an IP address: leave the "/" and what follows it out')
+    raise ValueError(f"{shown(text)} is not an IP address")
+
+
+def _network(text: str) -> tuple[str, str]:
+    """The CIDR as it is written, and the network that it is in."""
+    address, slash, prefix = text.partition("/")
+    if not slash:
+        raise ValueError(f'{shown(text)} is not a CIDR: it lacks the "/" and the length of the prefix')
+    try:
+        ip(address)
+    except ValueError as error:
+        raise ValueError(f"{shown(text)} is not a CIDR: {error}") from None
+    width = ipaddress.ip_address(address).max_prefixlen
+    if not re.fullmatch(r"0|[1-9][0-9]{0,2}", prefix) or int(prefix) > width:
+        raise ValueError(f"{shown(text)} is not a CIDR: the prefix must be from 0 to {width}")
+    return text, str(ipaddress.ip_network(text, strict=False))
+
+
+def cidr(text: str) -> str:
+    """A network in CIDR form without host bits."""
+    written, network = _network(text)
+    if ipaddress.ip_interface(written).network.network_address != ipaddress.ip_interface(written).ip:
+        raise ValueError(f"{shown(text)} has bits set after its prefix; the network is {network}")
+    return written
+
+
+def cidr_masked(text: str) -> str:
+    """A network in CIDR form; host bits are masked, as the API server takes them (and warns)."""
+    written, network = _network(text)
+    has_host_bits = ipaddress.ip_interface(written).network.network_address != ipaddress.ip_interface(written).ip
+    return network if has_host_bits else written
+
+
+def cluster_ip(text: str) -> str:
+    """A Service's address, or None for a headless one."""
+    if text == "None":
+        return text
+    try:
+        return ip(text)
+    except ValueError as error:
+        raise ValueError(f'{error}; write an address, or "None" for a headless Service') from None
+
+
+def quantity(text: str) -> str:
+    """A quantity of a resource: 500m, 1Gi, 1e3."""
+    if _QUANTITY.match(text):
+        return text
+    raise ValueError(
+        f"{shown(text)} is not a quantity: write a number with m, k, M, G, Ki, Mi, Gi or the like after it"
+    )
+
+
+FORMATS: dict[str, Callable[[str], str]] = {
+    "dns-label": dns_label,
+    "dns-subdomain": dns_subdomain,
+    "label-key": label_key,
+    "label-value": label_value,
+    "port-name": port_name,
+    "port": port,
+    "port-protocol": port_protocol,
+    "ip": ip,
+    "cidr": cidr,
+    "cidr-masked": cidr_masked,
+    "cluster-ip": cluster_ip,
+    "quantity": quantity,
+}
+
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_QUALIFIED = "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+#: The same for editors, as near as a regular expression comes; an empty text means absent, so it passes.
+PATTERNS = {
+    "dns-label": f"^({_LABEL})?$",
+    "dns-subdomain": rf"^({_LABEL}(\.{_LABEL})*)?$",
+    "label-key": f"^([^/]+/)?{_QUALIFIED}$",
+    "label-value": f"^({_QUALIFIED})?$",
+    "port-name": f"^({_LABEL})?$",
+    "port": f"^({_LABEL})?$",
+    "port-protocol": "^[0-9]{1,5}(/(TCP|UDP|SCTP))?$",
+    "ip": "^[0-9a-fA-F:.]*$",
+    "cidr": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",
+    "cidr-masked": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",
+    "cluster-ip": "^(None|[0-9a-fA-F:.]*)$",
+}

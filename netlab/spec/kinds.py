@@ -1,0 +1,154 @@
+"""What becomes of an object, told by its group and kind: used, cannot matter, or matters and is not modelled.
+
+Kinds of the published API are all known (kubernetes.json lists them), so a misspelt kind and a wrong API version are
+errors.  Of custom kinds the well-known ones are listed here; one that is not listed may do anything, so it is warned
+of, once a kind.
+
+Endpoints is on the second list on purpose: it is deprecated since Kubernetes 1.33, real control planes only mirror it
+to EndpointSlices, and those are what proxies read.  The warning says to write an EndpointSlice.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import Enum
+from typing import NamedTuple
+
+from netlab.spec.schema import CHECKED, api_version, schemas
+
+
+class Fate(Enum):
+    """The three classes, the kinds that nobody knows, and what is wrong."""
+
+    USED = "used"
+    SKIPPED = "cannot matter"
+    NOT_MODELLED = "matters, not modelled"
+    UNKNOWN = "unknown"
+    WRONG = "wrong"
+
+
+class Ruling(NamedTuple):
+    """A fate and its reason: for NOT_MODELLED what the object would do, for WRONG what to write."""
+
+    fate: Fate
+    says: str = ""
+    #: Which of apiVersion and kind is at fault.
+    field: str = "kind"
+
+
+CLUSTER_SCOPED = frozenset(
+    ("Lab", "Namespace", "Node", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy")
+)
+
+ROUTES, FILTERS, MAKES_PODS = "it routes traffic", "it filters traffic", "its operator makes Pods"
+CHANGES = "it changes the network"
+
+#: (group, kind) or (group, "*") -> what it would do in a cluster.
+NOT_MODELLED: dict[tuple[str, str], str] = {
+    ("", "Endpoints"): "it gives a Service its endpoints; write an EndpointSlice, which netlab reads",
+    ("networking.k8s.io", "Ingress"): ROUTES,
+    ("extensions", "Ingress"): ROUTES,
+    ("networking.k8s.io", "ServiceCIDR"): "it adds addresses for Services; write serviceCIDRs into the Lab",
+    ("networking.k8s.io", "ClusterCIDR"): "it adds addresses for Pods; write podCIDRs into the Lab",
+    ("apps.openshift.io", "DeploymentConfig"): MAKES_PODS,
+    ("route.openshift.io", "Route"): ROUTES,
+    ("gateway.networking.k8s.io", "*"): ROUTES,
+    ("gateway.networking.x-k8s.io", "*"): ROUTES,
+    ("cilium.io", "*"): FILTERS,
+    ("crd.projectcalico.org", "*"): FILTERS,
+    ("projectcalico.org", "*"): FILTERS,
+    ("crd.antrea.io", "*"): FILTERS,
+    ("k8s.ovn.org", "*"): FILTERS,
+    ("security.istio.io", "*"): FILTERS,
+    ("policy.linkerd.io", "*"): FILTERS,
+    ("networking.istio.io", "*"): ROUTES,
+    ("projectcontour.io", "*"): ROUTES,
+    ("traefik.io", "*"): ROUTES,
+    ("traefik.containo.us", "*"): ROUTES,
+    ("configuration.konghq.com", "*"): ROUTES,
+    ("metallb.io", "*"): CHANGES,
+    ("k8s.cni.cncf.io", "*"): CHANGES,
+    ("whereabouts.cni.cncf.io", "*"): CHANGES,
+    ("multicluster.x-k8s.io", "*"): ROUTES,
+    ("monitoring.coreos.com", "Prometheus"): MAKES_PODS,
+    ("monitoring.coreos.com", "PrometheusAgent"): MAKES_PODS,
+    ("monitoring.coreos.com", "Alertmanager"): MAKES_PODS,
+    ("monitoring.coreos.com", "ThanosRuler"): MAKES_PODS,
+    ("argoproj.io", "Rollout"): MAKES_PODS,
+    ("argoproj.io", "Workflow"): MAKES_PODS,
+    ("argoproj.io", "CronWorkflow"): MAKES_PODS,
+    ("serving.knative.dev", "*"): MAKES_PODS,
+    ("postgresql.cnpg.io", "Cluster"): MAKES_PODS,
+    ("postgresql.cnpg.io", "Pooler"): MAKES_PODS,
+    ("kafka.strimzi.io", "*"): MAKES_PODS,
+    ("tekton.dev", "*"): MAKES_PODS,
+    ("jobset.x-k8s.io", "JobSet"): MAKES_PODS,
+    ("apps.kruise.io", "*"): MAKES_PODS,
+}
+
+#: Custom groups whose kinds (but for those above) neither make Pods of their own nor touch traffic.
+HARMLESS_GROUPS = frozenset(
+    (
+        "acme.cert-manager.io", "argoproj.io", "autoscaling.k8s.io", "bitnami.com", "cert-manager.io",
+        "external-secrets.io", "image.toolkit.fluxcd.io", "keda.sh", "kustomize.config.k8s.io", "metrics.k8s.io",
+        "monitoring.coreos.com", "notification.toolkit.fluxcd.io", "policies.kyverno.io", "kyverno.io",
+        "secrets-store.csi.x-k8s.io", "snapshot.storage.k8s.io", "source.toolkit.fluxcd.io",
+        "trust.cert-manager.io", "wgpolicyk8s.io",
+    )
+)  # fmt: skip
+
+#: Kinds of the API that are gone in every version that the schemas come from, and cannot matter.
+_GONE = {("policy", "PodSecurityPolicy"), ("extensions", "PodSecurityPolicy")}
+#: Groups that only the API itself has and that it never extends by custom kinds.
+_CLOSED = frozenset(("", "apps", "batch", "netlab"))
+
+
+def ruling(written: str, kind: str) -> Ruling:
+    """What becomes of an object of this apiVersion, as written, and kind."""
+    group, _, version = written.rpartition("/")
+    if (group, kind) in CHECKED:
+        right = CHECKED[group, kind]
+        if version == right:
+            return Ruling(Fate.USED)
+        return Ruling(Fate.WRONG, f'{kind} is read as "{api_version(group, right)}", not "{written}"', "apiVersion")
+    reason = NOT_MODELLED.get((group, kind)) or NOT_MODELLED.get((group, "*"))
+    if reason:
+        return Ruling(Fate.NOT_MODELLED, reason)
+    published = schemas().kinds
+    if kind in published.get(group, ()) or (group, kind) in _GONE or group in HARMLESS_GROUPS:
+        return Ruling(Fate.SKIPPED)
+    return _unknown(written, group, kind)
+
+
+def _unknown(written: str, group: str, kind: str) -> Ruling:
+    """A pair that no list has: an error where it can only be a slip, else a custom kind."""
+    published = schemas().kinds
+    groups = {**{each: list(kinds) for each, kinds in published.items()}}
+    for known_group, known_kind in CHECKED:
+        if known_kind not in groups.setdefault(known_group, []):
+            groups[known_group].append(known_kind)
+    homes = [each for each, kinds in groups.items() if kind in kinds]
+    if homes and (group in groups or group == "extensions" or difflib.get_close_matches(group, homes, 1, 0.7)):
+        right = " or ".join(f'"{_full(home, kind)}"' for home in homes)
+        return Ruling(Fate.WRONG, f'{kind} has the apiVersion {right}, not "{written}"', "apiVersion")
+    if group in groups:
+        everywhere = sorted({each for kinds in groups.values() for each in kinds})
+        guess = closest(kind, groups[group]) or closest(kind, everywhere)
+        if guess:
+            return Ruling(Fate.WRONG, f'no kind "{kind}" in "{written}" (did you mean "{guess}"?)')
+        if group in _CLOSED:
+            return Ruling(Fate.WRONG, f'no kind "{kind}" in "{written}"')
+    return Ruling(Fate.UNKNOWN)
+
+
+def _full(group: str, kind: str) -> str:
+    version = CHECKED.get((group, kind)) or schemas().kinds[group][kind][0]
+    return api_version(group, version)
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant; empty where none is near."""
+    by_case = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(word.lower(), by_case, 1, 0.7)
+    return by_case[found[0]] if found else ""

@@ -1,0 +1,252 @@
+"""From composed documents to Documents: lists flattened, kinds told apart, duplicates found.
+
+Of an object that cannot matter only apiVersion, kind and name are looked at; its nodes are never made into values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import Any
+
+from netlab.errors import Mark, Problem
+from netlab.spec import kinds, scalars
+from netlab.spec.check import Checker
+from netlab.spec.compose import (
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    TooMuchError,
+    compose,
+    expansion,
+    mark_of,
+    pairs,
+)
+from netlab.spec.documents import Document, Documents, Warning  # noqa: A004
+from netlab.spec.formats import shown
+from netlab.spec.kinds import Fate
+from netlab.spec.schema import schemas
+from netlab.spec.text import unprintable
+
+_Fields = dict[str, tuple[Node, Node]]
+
+
+class Reader:
+    """Takes files one after the other, then gives the Documents of them all."""
+
+    def __init__(self) -> None:
+        self._labs: list[Document] = []
+        self._objects: dict[tuple[str, str, str, str], Document] = {}
+        self._problems: list[Problem] = []
+        self._warnings: list[Warning] = []
+        self._skipped: Counter[str] = Counter()
+        self._unknown: dict[tuple[str, str], list[Mark]] = {}
+        self._sources: list[str] = []
+        self._seen_any = False
+
+    def add_problem(self, problem: Problem) -> None:
+        """Notes a file that could not be made into text."""
+        self._seen_any = True
+        self._problems.append(problem)
+
+    def add_source(self, file: str) -> None:
+        """Notes a file as read; the order is that of the problems."""
+        self._sources.append(file)
+
+    def add_text(self, text: str, file: str) -> None:
+        """Reads one stream of documents."""
+        bad = unprintable(text, file)
+        if bad is not None:
+            self.add_problem(bad)
+            return
+        nodes, problem = compose(text, file)
+        checker = Checker(schemas().defs, file)
+        may_have_aliases = "&" in text
+        for node in nodes:
+            if scalars.is_null(node):
+                continue
+            self._seen_any = True
+            try:
+                if may_have_aliases:
+                    expansion(node)
+            except TooMuchError as error:
+                self._problems.append(Problem(mark_of(error.node or node, file), "", str(error)))
+                continue
+            self._object(node, checker, ("", ""))
+        self._problems += checker.problems
+        self._warnings += checker.warnings
+        if problem is not None:
+            self.add_problem(problem)
+
+    def documents(self) -> Documents:
+        """Everything so far; problems and warnings in the order of the files and lines."""
+        if not self._seen_any:
+            mark = Mark(self._sources[0], 1) if self._sources else None
+            more = f" and in {len(self._sources) - 1} more" if len(self._sources) > 1 else ""
+            self._problems.append(Problem(mark, "", f"nothing in it{more}: no document that says anything"))
+        for (version, kind), marks in self._unknown.items():
+            count = f", {len(marks)} objects" if len(marks) > 1 else ""
+            says = (
+                f"{kind} ({version}{count}) is a kind that netlab does not know: if it makes Pods, routes or filters "
+                "traffic, that is missing from the lab"
+            )
+            self._warnings.append(Warning("not-modelled", says, marks[0]))
+        order = {file: index for index, file in enumerate(self._sources)}
+
+        def place(mark: Mark | None) -> tuple[int, int, int]:
+            return (order.get(mark.file, -1), mark.line, mark.column) if mark else (-1, 0, 0)
+
+        for extra in self._labs[1:]:
+            says = f"a second Lab: {self._labs[0].name} in {self._labs[0].mark} is one already, and files make one lab"
+            self._problems.append(Problem(extra.mark, "", says))
+        return Documents(
+            lab=self._labs[0] if self._labs else None,
+            objects=tuple(self._objects.values()),
+            problems=tuple(sorted(self._problems, key=lambda each: place(each.mark))),
+            warnings=tuple(sorted(self._warnings, key=lambda each: place(each.mark))),
+            skipped=MappingProxyType(dict(sorted(self._skipped.items()))),
+            sources=tuple(self._sources),
+        )
+
+    # -- one object -----------------------------------------------------------------------------------------------
+
+    def _object(self, node: Node, checker: Checker, inherited: tuple[str, str], in_list: bool = False) -> None:
+        if not isinstance(node, MappingNode):
+            what = "list" if isinstance(node, SequenceNode) else "text"
+            advice = "; begin each of its items as a document, after a line ---" if what == "list" else ""
+            checker.problem(node, None, f"must be an object with apiVersion and kind, not a {what}{advice}")
+            return
+        fields = _fields(node)
+        version = self._word(node, fields, "apiVersion", checker, inherited[0])
+        kind = self._word(node, fields, "kind", checker, inherited[1])
+        if not version or not kind:
+            return
+        if self._list(node, fields, version, kind, checker, in_list):
+            return
+        fate, says, field = kinds.ruling(version, kind)
+        if fate is Fate.USED:
+            self._used(node, version, kind, checker)
+        elif fate is Fate.SKIPPED:
+            self._skipped[kind] += 1
+        elif fate is Fate.NOT_MODELLED:
+            name = _name(fields)
+            full = f"{kind} {name}" if name else kind
+            self._warnings.append(
+                Warning("not-modelled", f"{full} is not modelled: {says}", mark_of(node, checker.file))
+            )
+        elif fate is Fate.UNKNOWN:
+            self._unknown.setdefault((version, kind), []).append(mark_of(node, checker.file))
+        else:
+            checker.problem(fields[field][1] if field in fields else node, (None, field), says)
+
+    @staticmethod
+    def _word(node: Node, fields: _Fields, field: str, checker: Checker, inherited: str) -> str:
+        """apiVersion or kind; empty where it is missing or no text, which then is a problem."""
+        _, value = fields.get(field, (None, None))
+        if value is None or scalars.is_null(value):
+            if not inherited:
+                example = "apps/v1" if field == "apiVersion" else "Deployment"
+                known = ", ".join(fields)[:60]
+                hint = f"; an object begins with apiVersion and kind ({field}: {example}); there is: {known}"
+                checker.problem(node, (None, field), "is required" + (hint if "kind" not in fields else ""))
+            return inherited
+        text = scalars.plain(value.value) if isinstance(value, ScalarNode) and value.tag == scalars.PLAIN else None
+        if not isinstance(value, ScalarNode):
+            checker.problem(value, (None, field), "must be a string")
+            return ""
+        if text is not None and not isinstance(text, str):
+            checker.problem(value, (None, field), f"must be a string, not {value.value}")
+            return ""
+        if len(value.value) > 253 or not value.value.replace("/", "").replace(".", "").replace("-", "").isalnum():
+            checker.problem(value, (None, field), f"{shown(value.value)} is no {field}")
+            return ""
+        return str(value.value)
+
+    def _list(
+        self, node: MappingNode, fields: _Fields, version: str, kind: str, checker: Checker, in_list: bool
+    ) -> bool:
+        """Flattens a list of objects (List, PodList ...); False where the object is none."""
+        if not kind.endswith("List"):
+            return False
+        _, items = fields.get("items", (None, None))
+        if items is None or scalars.is_null(items):
+            # A list without items is empty; a kind that only sounds like one (AllowList) is not.
+            return kind == "List" or kinds.ruling(version, kind[:-4]).fate in (Fate.USED, Fate.SKIPPED)
+        if not isinstance(items, SequenceNode):
+            if kind != "List":
+                return False
+            checker.problem(items, (None, "items"), "must be a list")
+            return True
+        if in_list:
+            checker.problem(node, None, "a list of objects inside a list of objects")
+            return True
+        inherited = ("", "") if kind == "List" else (version, kind[:-4])
+        for item in items.value:
+            if not scalars.is_null(item):
+                self._object(item, checker, inherited, in_list=True)
+        return True
+
+    def _used(self, node: MappingNode, version: str, kind: str, checker: Checker) -> None:
+        before = len(checker.problems)
+        body: Any = checker.check(node, kind)
+        body.setdefault("apiVersion", version)
+        body.setdefault("kind", kind)
+        self._named(node, kind, body, checker)
+        if len(checker.problems) > before:
+            return
+        meta = body["metadata"]
+        namespace = "" if kind in kinds.CLUSTER_SCOPED else meta.get("namespace") or "default"
+        document = Document(version, kind, namespace, meta["name"], body, mark_of(node, checker.file), node)
+        if kind == "Lab":
+            self._labs.append(document)
+            return
+        hook = meta.get("annotations", {}).get("helm.sh/hook")
+        if hook:
+            says = (
+                f"{document} is a Helm hook ({hook}), which Helm would run at that moment only; taken as kubectl would"
+            )
+            self._warnings.append(Warning("helm-hook", says, document.mark))
+        key = document.group, kind, namespace, document.name
+        first = self._objects.get(key)
+        if first is not None:
+            says = f"{document} is written twice, first at {first.mark}; this one is taken"
+            self._warnings.append(Warning("duplicate", says, document.mark))
+        # Assigning keeps the first one's turn, as applying twice would: the numbers of other Pods do not move.
+        self._objects[key] = document
+
+    @staticmethod
+    def _named(node: MappingNode, kind: str, body: dict[str, Any], checker: Checker) -> None:
+        """metadata.name must be there; where it is there and wrong, that has been said."""
+        _, meta = _fields(node).get("metadata", (None, None))
+        if isinstance(meta, MappingNode):
+            _, name = _fields(meta).get("name", (None, None))
+            if name is not None and not scalars.is_null(name) and not (isinstance(name, ScalarNode) and not name.value):
+                return
+            if kind == "Lab":
+                return  # its own schema requires the name
+            if "generateName" in body.get("metadata", {}):
+                says = "is required: generateName makes another name each time, and a lab needs the same; write a name"
+                checker.problem(meta, ((None, "metadata"), "name"), says)
+                return
+            checker.problem(meta, ((None, "metadata"), "name"), "is required")
+        elif kind != "Lab" and (meta is None or scalars.is_null(meta)):
+            checker.problem(node, ((None, "metadata"), "name"), "is required")
+
+
+def _fields(node: MappingNode) -> _Fields:
+    """The fields of a mapping by name; of a name that is written twice the first, the checker tells."""
+    out: _Fields = {}
+    for key, value in pairs(node):
+        if isinstance(key, ScalarNode):
+            out.setdefault(key.value, (key, value))
+    return out
+
+
+def _name(fields: _Fields) -> str:
+    """namespace/name as far as they are there, for a sentence."""
+    _, meta = fields.get("metadata", (None, None))
+    inner = _fields(meta) if isinstance(meta, MappingNode) else {}
+    words: Iterable[Node] = (inner[each][1] for each in ("namespace", "name") if each in inner)
+    return "/".join(each.value[:80] for each in words if isinstance(each, ScalarNode) and not scalars.is_null(each))

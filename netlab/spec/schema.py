@@ -1,0 +1,128 @@
+"""The schemas, as data: a subset of JSON Schema that the checker interprets and that editors understand.
+
+``lab.json`` and ``policy.json`` are written by hand, ``kubernetes.json`` is generated from the published API,
+``constraints.json`` adds what the published API does not say.  The subset: type (one or a list), $ref, properties,
+additionalProperties, propertyNames, items, required, enum, format, minimum, maximum, minItems, maxItems, maxLength,
+uniqueItems.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+from netlab.spec.formats import PATTERNS
+
+Schema = dict[str, Any]
+
+
+class Schemas(NamedTuple):
+    """``defs``: the definitions by name; ``kinds``: group -> kind -> its versions, of the whole published API."""
+
+    defs: dict[str, Schema]
+    kinds: dict[str, dict[str, list[str]]]
+
+
+@cache
+def schemas() -> Schemas:
+    """All definitions, read once; nobody changes them."""
+    folder = resources.files("netlab.spec") / "schemas"
+    read = {name: json.loads((folder / f"{name}.json").read_bytes()) for name in ("kubernetes", "policy", "lab")}
+    defs: dict[str, Schema] = {}
+    for each in read.values():
+        defs.update(each["$defs"])
+    for name, more in json.loads((folder / "constraints.json").read_bytes())["$defs"].items():
+        _merge(defs[name], more, name)
+    return Schemas(defs, read["kubernetes"]["kinds"])
+
+
+def _merge(into: Schema, more: Schema, where: str) -> None:
+    for key, each in more.items():
+        if not isinstance(each, dict):
+            into[key] = each
+        elif key in into:
+            _merge(into[key], each, f"{where}.{key}")
+        elif key == "propertyNames":
+            into[key] = dict(each)
+        else:
+            raise KeyError(f"constraints.json names {where}.{key}, which no schema has")
+
+
+#: The kinds that are checked, with the API version in which they are taken: (group, kind) -> (version, definition).
+CHECKED: dict[tuple[str, str], str] = {
+    ("netlab", "Lab"): "v1",
+    **{("", kind): "v1" for kind in ("Namespace", "Node", "Pod", "ReplicationController", "Service")},
+    **{("apps", kind): "v1" for kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")},
+    **{("batch", kind): "v1" for kind in ("CronJob", "Job")},
+    ("discovery.k8s.io", "EndpointSlice"): "v1",
+    ("networking.k8s.io", "NetworkPolicy"): "v1",
+    ("policy.networking.k8s.io", "AdminNetworkPolicy"): "v1alpha1",
+    ("policy.networking.k8s.io", "BaselineAdminNetworkPolicy"): "v1alpha1",
+    ("policy.networking.k8s.io", "ClusterNetworkPolicy"): "v1alpha2",
+}
+
+
+def api_version(group: str, version: str) -> str:
+    """``apps/v1``; the core group has no name."""
+    return f"{group}/{version}" if group else version
+
+
+def json_schema() -> Schema:
+    """The complete JSON Schema (draft 2020-12) of one document of a lab's files, for editors.
+
+    A document of a kind that is not checked needs an apiVersion and a kind and may hold anything else.  The loader is
+    stricter in what one schema cannot say: cross-field rules, and a misspelt kind.
+    """
+    known = schemas()
+    cases = [
+        {
+            "if": {
+                "properties": {"apiVersion": {"const": api_version(group, version)}, "kind": {"const": kind}},
+                "required": ["apiVersion", "kind"],
+            },
+            "then": {"$ref": f"#/$defs/{kind}"},
+        }
+        for (group, kind), version in CHECKED.items()
+    ]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A document of a netlab lab: the Lab, or a Kubernetes object",
+        "type": ["object", "null"],
+        "required": ["apiVersion", "kind"],
+        "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}},
+        "allOf": cases,
+        "$defs": {name: _for_editors(each) for name, each in sorted(known.defs.items())},
+    }
+
+
+def _for_editors(schema: Schema) -> Schema:
+    """One definition, with null allowed wherever absence is, and our formats as patterns."""
+    out = dict(schema)
+    if "properties" in schema:
+        required = schema.get("required", ())
+        out["properties"] = {
+            name: _for_editors(each) if name in required else _nullable(_for_editors(each))
+            for name, each in schema["properties"].items()
+        }
+    for key in ("additionalProperties", "items"):
+        if isinstance(schema.get(key), dict):
+            out[key] = _nullable(_for_editors(schema[key]))
+    if "propertyNames" in schema:
+        out["propertyNames"] = _for_editors(schema["propertyNames"])
+    form = out.pop("format", None)
+    if form in PATTERNS:
+        out["pattern"] = PATTERNS[form]
+    return out
+
+
+def _nullable(schema: Schema) -> Schema:
+    if "$ref" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    out = dict(schema)
+    if "type" in out:
+        out["type"] = [*([out["type"]] if isinstance(out["type"], str) else out["type"]), "null"]
+    if "enum" in out:
+        out["enum"] = [*out["enum"], None]
+    return out
