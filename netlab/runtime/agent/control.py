@@ -1,0 +1,188 @@
+"""The control socket: newline JSON, one reply a message, in order; descriptors travel by SCM_RIGHTS.
+
+    {"v": 1, "op": "listen", "endpoints": [...]}      -> {"v": 1, "ok": true, "opened": 3, "errors": [...]}
+    anything that cannot be done                      -> {"v": 1, "ok": false, "error": "a sentence"}
+
+Operations: hello (ping), listen, unlisten, listeners, sandbox, drop, quit.  ``agentclient`` documents them.
+"""
+
+from __future__ import annotations
+
+import _socket
+import array
+import json
+import os
+import select
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from netlab.runtime.agent import VERSION
+from netlab.runtime.agent.endpoints import Endpoints, Port
+from netlab.runtime.agent.loop import Loop
+from netlab.runtime.agent.sandbox import Sandboxes
+
+MESSAGE_LIMIT = 64 << 20  # 5,000 Pods with every port are about 2 MB
+Message = dict[str, Any]
+
+
+class Client:
+    """One connection; replies keep the order of the messages even where one (sandbox) is ready later."""
+
+    def __init__(self, control: Control, sock: _socket.socket) -> None:
+        self.control, self.sock, self.fd = control, sock, sock.fileno()
+        self.buffer = bytearray()
+        self.out: list[tuple[bytes, list[int]]] = []
+        self.busy = False
+        control.loop.add(self.fd, self.ready)
+
+    def ready(self, mask: int) -> None:
+        try:
+            if mask & select.EPOLLOUT:
+                self.flush()
+            if mask & ~select.EPOLLOUT:
+                data = self.sock.recv(1 << 20, _socket.MSG_DONTWAIT)
+                if not data or len(self.buffer) > MESSAGE_LIMIT:
+                    self.close()
+                    return
+                self.buffer += data
+                self.work()
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+
+    def work(self) -> None:
+        while not self.busy:
+            end = self.buffer.find(b"\n")
+            if end < 0:
+                return
+            line = bytes(self.buffer[:end])
+            del self.buffer[: end + 1]
+            self.busy = True
+            self.control.take(line, self.answer)
+
+    def answer(self, reply: Message, fds: list[int]) -> None:
+        self.busy = False
+        if self.sock.fileno() < 0:  # it has gone while its sandbox was made
+            return
+        body = {"v": VERSION, "ok": "error" not in reply, **reply}
+        self.out.append((json.dumps(body).encode() + b"\n", [os.dup(fd) for fd in fds]))
+        try:
+            self.flush()
+            self.work()
+        except OSError:
+            self.close()
+
+    def flush(self) -> None:
+        while self.out:
+            data, fds = self.out[0]
+            rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            try:
+                sent = self.sock.sendmsg([data], rights, _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                self.control.loop.change(self.fd, select.EPOLLIN | select.EPOLLOUT)
+                return
+            for fd in fds:
+                os.close(fd)
+            if sent < len(data):
+                self.out[0] = (data[sent:], [])
+            else:
+                self.out.pop(0)
+        self.control.loop.change(self.fd, select.EPOLLIN)
+
+    def close(self) -> None:
+        if self.sock.fileno() < 0:
+            return
+        self.control.loop.remove(self.fd)
+        for _data, fds in self.out:
+            for fd in fds:
+                os.close(fd)
+        self.out.clear()
+        self.sock.close()
+
+
+class Control:
+    """Takes messages and does what they ask; one bad message never ends the agent."""
+
+    def __init__(self, loop: Loop, lab: str, sock: _socket.socket, root: int) -> None:
+        self.loop, self.lab, self.sock = loop, lab, sock
+        self.since = time.time()
+        self.endpoints = Endpoints(loop, root)
+        self.sandboxes = Sandboxes(loop, self.endpoints)
+        self.operations: dict[str, Callable[[Message], Message]] = {
+            "hello": self.hello,
+            "ping": self.hello,
+            "listen": self.listen,
+            "unlisten": self.unlisten,
+            "listeners": lambda _message: {"listeners": self.endpoints.listeners()},
+            "drop": self.drop,
+            "quit": self.quit,
+        }
+        loop.add(sock.fileno(), self.accept)
+
+    def accept(self, _mask: int) -> None:
+        try:
+            fd, _address = self.sock._accept()  # type: ignore[attr-defined]
+        except OSError:
+            return
+        client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
+        _pid, uid, _gid = struct.unpack("3i", client.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))
+        if uid not in (0, os.geteuid()):  # the socket's mode says so too
+            client.close()
+            return
+        client.setblocking(False)
+        Client(self, client)
+
+    def take(self, line: bytes, answer: Callable[[Message, list[int]], None]) -> None:
+        try:
+            message = json.loads(line)
+            if not isinstance(message, dict) or message.get("v") != VERSION:
+                theirs = message.get("v") if isinstance(message, dict) else None
+                said = f"this agent speaks version {VERSION}, the message is of version {theirs}"
+                answer({"error": said, "code": "version", "mine": VERSION, "yours": theirs}, [])
+                return
+            name = message.get("op")
+            if name == "sandbox":
+                self.sandboxes.get(str(message["netns"]), str(message.get("hostname") or ""), answer)
+                return
+            operation = self.operations.get(str(name))
+            if operation is None:
+                answer({"error": f"no operation {name!r}", "code": "operation"}, [])
+                return
+            answer(operation(message), [])
+        except OSError as refusal:
+            answer({"error": str(refusal), "errno": refusal.errno}, [])
+        except (ValueError, KeyError, TypeError, AttributeError) as fault:
+            answer({"error": f"message not understood: {type(fault).__name__}: {fault}", "code": "message"}, [])
+
+    def hello(self, _message: Message) -> Message:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            rss = next((int(line.split()[1]) for line in status if line.startswith("VmRSS:")), 0)
+        return {
+            "lab": self.lab,
+            "version": VERSION,
+            "since": self.since,
+            "rss": rss * 1024,
+            "listeners": len(self.endpoints.table),
+            "sandboxes": len(self.sandboxes.by_netns),
+            "served": self.endpoints.tcp.served,
+        }
+
+    def listen(self, message: Message) -> Message:
+        opened, errors = self.endpoints.listen(message["endpoints"])
+        return {"opened": opened, "errors": errors}
+
+    def unlisten(self, message: Message) -> Message:
+        ports = [Port(p["netns"], int(p["port"]), str(p.get("protocol", "TCP"))) for p in message["ports"]]
+        return {"closed": self.endpoints.unlisten(ports)}
+
+    def drop(self, message: Message) -> Message:
+        names = message["netns"] if isinstance(message["netns"], list) else [message["netns"]]
+        closed = sum(self.endpoints.drop(name) for name in names)
+        return {"closed": closed, "sandboxes": sum(self.sandboxes.drop(name) for name in names)}
+
+    def quit(self, _message: Message) -> Message:
+        self.loop.running = False
+        return {}

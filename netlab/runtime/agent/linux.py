@@ -1,0 +1,115 @@
+"""The system calls that Python 3.11 does not offer: namespaces, mounts, capabilities.
+
+Errors are OSError with the call's name and its path, since a bare ``[Errno 22]`` from a mount says nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE, MS_SLAVE = 0x1000, 0x2000, 0x4000, 1 << 18, 1 << 19
+MNT_DETACH = 2
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME = 1, 4, 15
+PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 23, 24, 38
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+_libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_libc.sethostname.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
+
+# pivot_root has no wrapper in glibc; its number is 155 on x86_64, and the generic table's 41 on newer architectures
+_PIVOT_ROOT = {"x86_64": 155, "i686": 217, "armv7l": 218, "ppc64le": 203, "s390x": 217}.get(os.uname().machine, 41)
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def _check(result: int, call: str, what: str = "") -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call}: {os.strerror(number)}", what or None)
+
+
+def setns(fd: int, kind: int = 0) -> None:
+    """Move the calling thread into the namespace behind ``fd``, or (pidfd) into the ``kind`` namespaces of a process.
+
+    For PID namespaces only the children move.  A mount namespace needs a single-threaded caller (EINVAL).
+    """
+    _check(_libc.setns(fd, kind), "setns")
+
+
+def unshare(kinds: int) -> None:
+    """New namespaces of these kinds for the caller; for PID only its later children are in it."""
+    _check(_libc.unshare(kinds), "unshare")
+
+
+def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:
+    """Attach a file system: ``source`` means nothing for most file systems, ``fstype`` nothing for binds and remounts."""
+    result = _libc.mount(
+        os.fsencode(source), os.fsencode(target), fstype.encode() or None, flags, os.fsencode(data) or None
+    )
+    _check(result, f"mount {fstype or 'bind'}", target)
+
+
+def umount(target: str, flags: int = MNT_DETACH) -> None:
+    """Detach a mount, by default with all mounts below, and finished when the last user is gone."""
+    _check(_libc.umount2(os.fsencode(target), flags), "umount", target)
+
+
+def pivot_root(new: str, old: str) -> None:
+    """Make ``new`` the root of this mount namespace and put the old root on ``old``."""
+    _check(_libc.syscall(_PIVOT_ROOT, os.fsencode(new), os.fsencode(old)), "pivot_root", new)
+
+
+def sethostname(name: str) -> None:
+    """The host name of the caller's UTS namespace, cut at 64 bytes."""
+    raw = name.encode()[:64]  # __NEW_UTS_LEN
+    _check(_libc.sethostname(raw, len(raw)), "sethostname", name)
+
+
+def prctl(option: int, argument: int = 0) -> int:
+    """The call's result; -1 where the kernel refuses."""
+    return int(_libc.prctl(option, argument, 0, 0, 0))
+
+
+def set_comm(name: str) -> None:
+    """What ``ps -o comm`` shows: 15 bytes."""
+    buffer = ctypes.create_string_buffer(name.encode()[:15])
+    _libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
+
+
+def limit_capabilities(allowed: frozenset[int]) -> None:
+    """Keep only ``allowed`` (of what the process has) for itself and for whatever it executes; no way back.
+
+    The bounding set goes first (that needs CAP_SETPCAP), then the process's own sets.  The inheritable set ends
+    empty: root's programs get their capabilities from the bounding set.  no_new_privs closes setuid programs.
+    """
+    for number in range(64):
+        present = prctl(PR_CAPBSET_READ, number)
+        if present < 0:
+            break
+        if present and number not in allowed:
+            prctl(PR_CAPBSET_DROP, number)
+    prctl_ambient = _libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    if prctl_ambient < 0 and ctypes.get_errno() != 22:  # EINVAL: older than 4.3, has none
+        _check(prctl_ambient, "prctl PR_CAP_AMBIENT")
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
+    data = ctypes.create_string_buffer(24)
+    _check(_libc.capget(header, data), "capget")
+    mask = sum(1 << number for number in allowed)
+    permitted_low, permitted_high = struct.unpack_from("=4xI8xI", data.raw)
+    low, high = permitted_low & mask & 0xFFFFFFFF, permitted_high & (mask >> 32)
+    data = ctypes.create_string_buffer(struct.pack("=6I", low, low, 0, high, high, 0))
+    _check(_libc.capset(header, data), "capset")
+    if prctl(PR_SET_NO_NEW_PRIVS, 1) < 0:
+        raise OSError("prctl PR_SET_NO_NEW_PRIVS refused")

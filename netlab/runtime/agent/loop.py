@@ -1,0 +1,54 @@
+"""The event loop: one epoll, and ticks for what times out."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+
+Handler = Callable[[int], None]  # gets the epoll event mask
+
+
+class Loop:
+    """Level-triggered; a handler is one callable a descriptor.  ``tickers`` run at least every ``TICK`` seconds."""
+
+    TICK = 0.05  # while something waits: a quarter of the shortest time-out
+    IDLE = 5.0
+
+    def __init__(self) -> None:
+        self.epoll = select.epoll()
+        self.handlers: dict[int, Handler] = {}
+        self.tickers: list[Callable[[float], bool]] = []
+        self.running = True
+
+    def add(self, fd: int, handler: Handler, events: int = select.EPOLLIN) -> None:
+        self.handlers[fd] = handler
+        self.epoll.register(fd, events)
+
+    def change(self, fd: int, events: int) -> None:
+        self.epoll.modify(fd, events)
+
+    def remove(self, fd: int) -> None:
+        """Must come before the descriptor is closed: a number that is used again would get the old handler."""
+        if self.handlers.pop(fd, None) is not None:
+            self.epoll.unregister(fd)
+
+    def run(self) -> None:
+        """Until ``running`` is false.  A ticker returns whether it waits for anything, so an idle agent sleeps."""
+        poll, handlers, waiting, due = self.epoll.poll, self.handlers, False, 0.0
+        while self.running:
+            try:
+                events = poll(self.TICK if waiting else self.IDLE, 512)
+            except InterruptedError:
+                continue
+            for fd, mask in events:
+                handler = handlers.get(fd)
+                if handler is not None:  # gone meanwhile, by another handler of this round
+                    handler(mask)
+            now = time.monotonic()
+            if now >= due:
+                due = now + self.TICK
+                waits = [ticker(now) for ticker in self.tickers]  # all of them, not only up to the first that waits
+                waiting = any(waits)
+            else:
+                waiting = True

@@ -1,0 +1,326 @@
+"""Start, find, stop and talk to a lab's agent.
+
+``spawn`` returns as soon as the process exists; its socket listens already, so a message may be sent at once and is
+answered when the agent has started (about 25 ms later).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from netlab.errors import StateError
+from netlab.runtime.agent import COMM, POD_COMM, VERSION, linux
+
+SOCKET, PID_FILE, LOG = "agent.sock", "agent.pid", "agent.log"
+_MAIN = str(Path(__file__).with_name("agent") / "__main__.py")
+_FLAGS = ("-I", "-S", "-X", "utf8")
+
+
+class Process(NamedTuple):
+    """A process by its host pid and its start time (clock ticks since boot, field 22 of /proc/PID/stat)."""
+
+    pid: int
+    start: int
+
+
+class Sandbox(NamedTuple):
+    """A Pod's sandbox: ``pidfd`` (the caller closes it) leads to its namespaces.
+
+    ``view`` is ``overlay`` or, where the kernel refuses one, ``read-only``; ``notes`` say what is different and why.
+    """
+
+    pidfd: int
+    hostname: str
+    view: str
+    notes: tuple[str, ...]
+
+
+# -- its process ------------------------------------------------------------------------------------------------------
+
+
+def spawn(rundir: Path, lab: str, home_netns: str | None = None) -> Process:
+    """Start the lab's agent, its network namespace ``home_netns`` (a path; None: the caller's); does not wait for it.
+
+    Raises StateError where the host refuses.  The process has left the caller's session, terminal and descriptors;
+    its output is in ``rundir``/agent.log.
+    """
+    read, write = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        try:
+            _become_agent(rundir, lab, home_netns, write)
+        except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
+            os.write(write, f"!{failure}".encode())
+        finally:
+            os._exit(1)
+    os.close(write)
+    with open(read, encoding="utf-8", errors="replace") as report:
+        said = report.read()
+    os.waitpid(child, 0)
+    if not said or said.startswith("!"):
+        raise StateError(f"the agent of lab {lab} cannot be started: {said[1:] or 'its process died'}")
+    pid, start = map(int, said.split())
+    return Process(pid, start)
+
+
+def _become_agent(rundir: Path, lab: str, home_netns: str | None, report: int) -> None:
+    """In the first child: new session, namespaces, then a second child that becomes the agent as their PID 1."""
+    os.setsid()
+    os.umask(0o077)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    directory = os.open(rundir, os.O_RDONLY | os.O_DIRECTORY)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.unlink(SOCKET, dir_fd=directory)
+    except FileNotFoundError:
+        pass
+    sock.bind(f"/proc/self/fd/{directory}/{SOCKET}")  # a socket's path has 107 bytes; this one always fits
+    sock.listen(64)
+    os.umask(0o022)
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    null = os.open("/dev/null", os.O_RDONLY)
+    log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600, dir_fd=directory)
+    if home_netns is not None:
+        home = os.open(home_netns, os.O_RDONLY)
+        linux.setns(home, linux.CLONE_NEWNET)
+        os.close(home)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+    linux.mount("none", "/", flags=linux.MS_REC | linux.MS_SLAVE)
+    os.chdir("/")
+    pid = os.fork()
+    if pid == 0:
+        high = [os.dup2(fd, 100 + n) for n, fd in enumerate((null, log, log, sock.fileno(), root))]
+        for number, fd in enumerate(high):
+            os.dup2(fd, number)
+        os.closerange(5, os.sysconf("SC_OPEN_MAX"))
+        argv = [sys.executable, *_FLAGS, _MAIN, COMM, lab, str(rundir)]
+        os.execve(sys.executable, argv, {"PATH": os.defpath, "LC_ALL": "C"})
+    start = start_time(pid)
+    temporary = f".{PID_FILE}.{pid}"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644, dir_fd=directory), "w") as file:
+        file.write(f"{pid} {start}\n")
+    os.rename(temporary, PID_FILE, src_dir_fd=directory, dst_dir_fd=directory)
+    os.write(report, f"{pid} {start}".encode())
+    os._exit(0)
+
+
+def start_time(pid: int) -> int:
+    """Field 22 of /proc/PID/stat; 0 where there is no such process."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError):
+        return 0
+
+
+def recorded(rundir: Path) -> Process | None:
+    """The agent that the pid file names, if that process still runs (its start time tells it from a namesake)."""
+    try:
+        pid, start = map(int, (rundir / PID_FILE).read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return None
+    return Process(pid, start) if start and start_time(pid) == start else None
+
+
+def find(lab: str | None = None) -> list[int]:
+    """Host pids of the agents of a lab (None: of all labs), told by their command line: works without run state."""
+    return [pid for pid, name in find_all() if lab is None or name == lab]
+
+
+def find_all() -> Iterator[tuple[int, str]]:
+    """(pid, lab) of every agent that this user may stop."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            lab = _lab_of(int(entry))
+            if lab is not None:
+                yield int(entry), lab
+
+
+def _lab_of(pid: int) -> str | None:
+    """The lab whose agent that process is; None for any other, a Pod's first process (its fork) included."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if COMM.encode() not in words or os.stat(f"/proc/{pid}").st_uid not in (0, os.geteuid()):
+            return None
+        at = words.index(COMM.encode())
+        script = words[at - 1].decode(errors="replace")
+        ours = script.endswith("netlab/runtime/agent/__main__.py") or script == "netlab.runtime.agent"
+        if not ours or Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip() == POD_COMM:
+            return None
+        return words[at + 1].decode(errors="replace")
+    except (OSError, IndexError):
+        return None
+
+
+def kill(lab: str, rundir: Path | None = None, timeout: float = 5.0) -> list[int]:
+    """End the lab's agent and with it every process in its Pods; returns the pids, when all are gone.
+
+    Removes its socket and pid file.  Raises StateError where one is still there after ``timeout`` seconds.
+    """
+    pidfds: dict[int, int] = {}
+    try:
+        for pid in find(lab):
+            try:
+                pidfd = os.pidfd_open(pid)
+            except ProcessLookupError:
+                continue
+            pidfds[pid] = pidfd
+            if _lab_of(pid) == lab:  # asked again: the number may have gone to another process meanwhile
+                try:
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        deadline = time.monotonic() + timeout
+        for pid, pidfd in pidfds.items():
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise StateError(f"the agent of lab {lab}, process {pid}, is still there {timeout:g} s after SIGKILL")
+    finally:
+        for pidfd in pidfds.values():
+            os.close(pidfd)
+    if rundir is not None:
+        for name in (SOCKET, PID_FILE):
+            (rundir / name).unlink(missing_ok=True)
+    return list(pidfds)
+
+
+# -- talking to it ----------------------------------------------------------------------------------------------------
+
+
+class AgentClient:
+    """One connection to an agent; not for several threads at once.  Every method raises StateError when it dies."""
+
+    def __init__(self, sock: socket.socket, lab: str) -> None:
+        self.sock, self.lab = sock, lab
+        self._buffer = b""
+        self._fds: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.sock.close()
+        for fd in self._fds:
+            os.close(fd)
+        self._fds.clear()
+
+    def call(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Send one message and wait for its reply; StateError with the agent's sentence where it refuses."""
+        self.send(op, **fields)
+        return self.receive()
+
+    def send(self, op: str, **fields: Any) -> None:
+        """Send without waiting: the agent works meanwhile, and ``receive`` takes the reply."""
+        try:
+            self.sock.sendall(json.dumps({"v": VERSION, "op": op, **fields}).encode() + b"\n")
+        except OSError as failure:
+            raise self._gone(failure) from failure
+
+    def receive(self) -> dict[str, Any]:
+        while b"\n" not in self._buffer:
+            try:
+                data, fds, _flags, _address = socket.recv_fds(self.sock, 1 << 20, 16)
+            except OSError as failure:
+                raise self._gone(failure) from failure
+            self._fds += fds
+            if not data:
+                raise self._gone(None)
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        reply: dict[str, Any] = json.loads(line)
+        if not reply.get("ok"):
+            hint = f"netlab down {self.lab}, then netlab up {self.lab}" if reply.get("code") == "version" else ""
+            raise StateError(f"the agent of lab {self.lab}: {reply.get('error')}", hint=hint)
+        return reply
+
+    def _gone(self, failure: OSError | None) -> StateError:
+        why = "gave no answer in time" if isinstance(failure, TimeoutError) else "has gone"
+        return StateError(f"the agent of lab {self.lab} {why}", hint=f"netlab up {self.lab} restarts it")
+
+    def hello(self) -> dict[str, Any]:
+        """lab, version, since (seconds of the epoch), rss (bytes), listeners, sandboxes, served."""
+        return self.call("hello")
+
+    def listen(self, endpoints: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Open the endpoints' ports; the errors, one a port that is not open.
+
+        An endpoint: netns (path), kind (pod|node|external), pod, namespace, node, addresses, families (IPv4, IPv6),
+        ports (each port, protocol, container).  Ports that are open already stay as they are.
+        """
+        return list(self.call("listen", endpoints=list(endpoints))["errors"])
+
+    def unlisten(self, ports: Iterable[tuple[str, int, str]]) -> int:
+        """Close ports given as (netns, port, protocol); how many were open."""
+        wanted = [{"netns": netns, "port": port, "protocol": protocol} for netns, port, protocol in ports]
+        return int(self.call("unlisten", ports=wanted)["closed"])
+
+    def listeners(self) -> list[dict[str, Any]]:
+        return list(self.call("listeners")["listeners"])
+
+    def drop(self, netns: Iterable[str]) -> int:
+        """Before a Pod goes: close its listeners and end its processes; how many listeners there were."""
+        return int(self.call("drop", netns=list(netns))["closed"])
+
+    def sandbox(self, netns: str, hostname: str = "") -> Sandbox:
+        """The sandbox of the Pod behind that namespace, made now if need be."""
+        reply = self.call("sandbox", netns=netns, hostname=hostname)
+        pidfd = self._fds.pop(0)
+        return Sandbox(pidfd, reply["hostname"], reply["view"], tuple(reply["notes"]))
+
+    def quit(self) -> None:
+        """Ask it to end; ``kill`` waits until it has."""
+        self.call("quit")
+
+
+def connect(rundir: Path, lab: str, timeout: float = 10.0) -> AgentClient:
+    """A connection to the agent that serves ``rundir``; ``timeout`` seconds bound each later reply.
+
+    Raises StateError where none answers.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout)
+    try:
+        directory = os.open(rundir, os.O_PATH | os.O_DIRECTORY)
+        try:
+            sock.connect(f"/proc/self/fd/{directory}/{SOCKET}")
+        finally:
+            os.close(directory)
+    except OSError as failure:
+        sock.close()
+        raise StateError(
+            f"the agent of lab {lab} does not run ({failure.strerror or failure})", hint=f"netlab up {lab} restarts it"
+        ) from failure
+    return AgentClient(sock, lab)
+
+
+__all__ = [
+    "AgentClient",
+    "Process",
+    "Sandbox",
+    "connect",
+    "find",
+    "find_all",
+    "kill",
+    "recorded",
+    "spawn",
+    "start_time",
+]

@@ -1,0 +1,126 @@
+"""Entering a Pod: what a process does between fork and exec to become one of the Pod's.
+
+The order matters.  Everything is imported and read before the namespaces change, since Python's files are not looked
+for inside the view.  Until exec the process is not dumpable, so nothing in the Pod can reach the host through its
+/proc entry (its root and its program are still the host's); then the capabilities go; then exec.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+from collections.abc import Mapping, Sequence
+
+from netlab.runtime.agent import linux
+from netlab.runtime.agent.sandbox import CAPABILITIES
+
+_ALL_BUT_PID = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # the shell's own
+
+
+class Entry:
+    """Makes children that live in a sandbox; leaves the calling process where it is.
+
+    A PID namespace is entered by one's children only, so the caller points its children there, forks, and points them
+    back: for that moment no other thread of it may fork.
+    """
+
+    def __init__(self, pidfd: int) -> None:
+        self.pidfd = pidfd
+
+    def fork(self) -> int:
+        """As os.fork; the child is in the Pod's PID namespace and must call ``arrive`` next."""
+        own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        child = -1
+        try:
+            linux.prctl(linux.PR_SET_DUMPABLE, 0)  # the child is born so
+            linux.setns(self.pidfd, linux.CLONE_NEWPID)
+            child = os.fork()
+        finally:
+            if child != 0:
+                linux.setns(own, linux.CLONE_NEWPID)
+                linux.prctl(linux.PR_SET_DUMPABLE, 1)
+            os.close(own)
+        return child
+
+    def arrive(self, hostname: str) -> None:
+        """In the child: the Pod's root, network, host name and IPC."""
+        linux.setns(self.pidfd, _ALL_BUT_PID)
+        os.chdir("/")
+        if hostname:
+            linux.sethostname(hostname)
+
+
+def become(keep: Sequence[int] = ()) -> None:
+    """In the child, last before exec: no descriptor but 0-2 and ``keep``, no privilege that a container lacks."""
+    for fd in (0, 1, 2):
+        try:
+            # a directory of the host would be a way out of the view
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                os.dup2(os.open("/dev/null", os.O_RDWR), fd)
+        except OSError:  # closed
+            os.dup2(os.open("/dev/null", os.O_RDWR), fd)
+    low = 3
+    for fd in sorted(keep):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+    os.umask(0o022)
+    try:
+        os.setgroups([])
+    except OSError:  # a user namespace whose setgroups is denied
+        pass
+    linux.limit_capabilities(CAPABILITIES)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGWINCH, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def execute(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Exec ``argv`` as a shell would find it; where PATH lacks it, as busybox's applet.
+
+    Returns only where that fails: 126 (it cannot be executed) or 127 (there is no such command), said on stderr.
+    """
+    name, status, said = argv[0], NOT_FOUND, "command not found"
+    places = [name] if "/" in name else [f"{place}/{name}" for place in env.get("PATH", PATH).split(":") if place]
+    for place in places:
+        try:
+            os.execve(place, list(argv), dict(env))
+        except OSError as refusal:
+            if refusal.errno in (errno.ENOENT, errno.ENOTDIR):
+                said = "No such file or directory" if "/" in name else said
+                continue
+            status, said = NOT_EXECUTABLE, refusal.strerror or "cannot be executed"
+            if os.path.isdir(place) and "/" not in name:
+                status, said = NOT_FOUND, "command not found"
+    if status == NOT_FOUND and "/" not in name:
+        busybox = next((p for p in (f"{d}/busybox" for d in env.get("PATH", PATH).split(":")) if os.path.exists(p)), "")
+        if busybox and name in _applets(busybox, env):
+            try:
+                os.execve(busybox, ["busybox", *argv], dict(env))
+            except OSError as refusal:
+                status, said = NOT_EXECUTABLE, refusal.strerror or "cannot be executed"
+    os.write(2, f"netlab: {name}: {said}\n".encode(errors="replace"))
+    return status
+
+
+def _applets(busybox: str, env: Mapping[str, str]) -> list[str]:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(write, 1)
+            os.closerange(3, 64)
+            os.execve(busybox, ["busybox", "--list"], dict(env))
+        finally:
+            os._exit(1)
+    os.close(write)
+    with open(read, encoding="ascii", errors="replace") as listing:
+        names = listing.read().split()
+    os.waitpid(child, 0)
+    return names
