@@ -24,6 +24,7 @@ if [ "${1-}" = test ]; then set -- invoke "$@"; fi
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 cannot() { say "$*"; exit 3; }
 have() { command -v "$1" >/dev/null 2>&1; }
+is_applet() { case $(readlink -f "$(command -v "$1")") in *busybox*) ;; *) return 1 ;; esac; }
 root() { [ "$(id -u)" = 0 ]; }
 
 # -- system packages ---------------------------------------------------------------------------------------------------
@@ -32,6 +33,10 @@ root() { [ "$(id -u)" = 0 ]; }
 missing_programs() {
   for program in ip bridge nft ping tcpdump ethtool busybox flock ${tests:+git shellcheck}; do
     have "$program" || printf '%s ' "$program"
+  done
+  # Alpine's ip and ping are busybox's: no netns, no VXLAN, no -M do.
+  for program in ip ping; do
+    if have $program && is_applet $program; then printf '%s ' $program; fi
   done
   # netlab commits rules through the library (0.1 ms a transaction; an nft process costs 16 ms).
   set -- /usr/lib/libnftables.so.1 /usr/lib64/libnftables.so.1 /usr/lib/*/libnftables.so.1 /lib/libnftables.so.1
@@ -50,12 +55,8 @@ package() {
   case $1/$2 in
     apt-get/ip | apt-get/bridge | apk/ip | apk/bridge | pacman/ip | pacman/bridge) echo iproute2 ;;
     dnf/ip | dnf/bridge) echo iproute ;;
-    apt-get/libnftables) echo libnftables1 ;;
-    dnf/libnftables) echo nftables-libs ;;
-    apk/libnftables) echo libnftables ;;
     */nft | */libnftables) echo nftables ;;
-    apt-get/ping) echo iputils-ping ;;
-    apk/ping) echo iputils-ping ;;
+    apt-get/ping | apk/ping) echo iputils-ping ;;
     */ping) echo iputils ;;
     */flock) if [ "$1" = apk ]; then echo flock; else echo util-linux; fi ;;
     dnf/shellcheck) echo ShellCheck ;;

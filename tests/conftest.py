@@ -92,12 +92,12 @@ def _agents() -> set[str]:
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
-                line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 comm = (process / "comm").read_text().strip()
             except OSError:  # it ended meanwhile
                 continue
-            if comm == "netlab-agent" or "netlab.runtime.agent" in line:
-                found.add(f"{process.name} {line or comm}")
+            if comm == "netlab-agent" or {"netlab-agent", "netlab.runtime.agent"} & set(words):
+                found.add(f"{process.name} {' '.join(words).strip() or comm}")
     return found
 
 
@@ -127,10 +127,14 @@ class Before:
             new = sorted(now - self.remains[what])
             new = [name for name in new if not shared or f"t{RUN}w" in name]
             said += [f"left behind: {what} {name}" for name in new]
-        for what, lines in host().items():
-            then, today = Counter(self.host[what]), Counter(lines)
-            said += [f"the host's {what} lost: {line}" for line in (then - today).elements()]
-            said += [f"the host's {what} gained: {line}" for line in (today - then).elements()]
+        today = host()
+        devices = {json.loads(row)["ifname"] for row in set(today["links"]) ^ set(self.host["links"])}
+        for what, lines in today.items():
+            was, is_now = Counter(self.host[what]), Counter(lines)
+            for how, changed in (("lost", was - is_now), ("gained", is_now - was)):
+                # A link's own sysctls come and go with it, a hundred lines each.
+                told = (line for line in changed.elements() if what != "sysctls" or not devices & set(line.split("/")))
+                said += [f"the host's {what} {how}: {line}" for line in told]
         return said
 
 

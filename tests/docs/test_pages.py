@@ -163,7 +163,13 @@ class Session:
         (folder / "tasks.py").symlink_to(ROOT / "tasks.py")
         (folder / "bootstrap.sh").write_text('#!/bin/sh\nexec "$@"\n')
         (folder / "bootstrap.sh").chmod(0o755)
-        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+        programs = folder / ".bin"
+        programs.mkdir()
+        for name in ("netlab", "kubenetlab"):
+            if not (Path(sys.executable).parent / name).exists():  # an environment that bootstrap.sh did not make
+                (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m netlab "$@"\n')
+                (programs / name).chmod(0o755)
+        path = f"{programs}:{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         home = folder / ".home"
         home.mkdir()
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("NETLAB_", "PYTEST_", "SUDO_"))}

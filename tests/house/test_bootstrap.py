@@ -16,7 +16,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "bootstrap.sh"
-BASICS = ("sh", "dirname", "id", "cat", "readlink", "sha256sum", "head", "grep", "rm", "mkdir", "env", "flock", "find")
+BASICS = (
+    "sh",
+    "dirname",
+    "id",
+    "cat",
+    "readlink",
+    "sha256sum",
+    "head",
+    "grep",
+    "rm",
+    "mkdir",
+    "env",
+    "mktemp",
+    "flock",
+    "find",
+)
 LAB_TOOLS = ("ip", "bridge", "nft", "ping", "tcpdump", "ethtool", "busybox")
 
 

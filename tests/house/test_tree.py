@@ -27,7 +27,9 @@ def tracked() -> list[Path]:
     if done.returncode == 0:
         return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
     return [
-        p for p in ROOT.rglob("*") if p.is_file() and not re.search(r"/(\.venv|\.git|__pycache__|\.\w+_cache)/", str(p))
+        p
+        for p in ROOT.rglob("*")
+        if p.is_file() and not re.search(r"/(\.venv|\.git|\.vagrant|\.hypothesis|__pycache__|\.\w+_cache)/", str(p))
     ]
 
 
