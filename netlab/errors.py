@@ -1,0 +1,94 @@
+"""The error tree: every failure that a user can meet, with the exit status that it ends in.
+
+Exit status: 0 done, 1 the answer is no, 2 bad input or usage, 3 this host cannot, 4 the kernel refused or the state
+is not what it should be.  Nothing here prints: ``cli`` is the only place that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Exit(IntEnum):
+    """Exit statuses of every verb (``exec`` passes on the status of its command)."""
+
+    OK = 0
+    NO = 1
+    BAD_INPUT = 2
+    HOST_CANNOT = 3
+    REFUSED = 4
+
+
+class Mark(NamedTuple):
+    """A place in a file; line and column count from 1, as editors do."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with the input, and where.
+
+    ``path`` is the dotted path inside the document (``spec.nodes[1].name``), empty where the file itself is at fault.
+    """
+
+    mark: Mark | None
+    path: str
+    says: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (str(self.mark) if self.mark else "", self.path, self.says) if part)
+
+
+class NetlabError(Exception):
+    """Base of all of netlab's errors; ``hint`` is a line that can be pasted or followed as it stands."""
+
+    status = Exit.REFUSED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class BadInput(NetlabError):
+    """The files or the command line are wrong; carries every problem found, in the order of the files."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, problems: Iterable[Problem] | str, *, hint: str = "") -> None:
+        self.problems: tuple[Problem, ...] = (
+            (Problem(None, "", problems),) if isinstance(problems, str) else tuple(problems)
+        )
+        super().__init__("\n".join(map(str, self.problems)), hint=hint)
+
+
+class HostCannot(NetlabError):
+    """This host lacks a privilege, a program or a kernel feature; ``hint`` says how to get it."""
+
+    status = Exit.HOST_CANNOT
+
+
+class StateError(NetlabError):
+    """The state of the host is not what it should be: a foreign name in the way, a dead agent, a held lock."""
+
+
+class KernelRefused(NetlabError):
+    """The kernel refused one operation.
+
+    ``command`` is the operation as a shell line, ``said`` the kernel's own sentence (extended ack, else the errno's),
+    ``why`` what asked for the object and ``mark`` the line of the spec behind it.
+    """
+
+    def __init__(self, command: str, said: str, why: str = "", mark: Mark | None = None) -> None:
+        self.command, self.said, self.why, self.mark = command, said, why, mark
+        lines = [f"the kernel refused: {command}", f"  it said: {said}"]
+        if why:
+            lines.append(f"  wanted by: {why}" + (f" ({mark})" if mark else ""))
+        super().__init__("\n".join(lines))

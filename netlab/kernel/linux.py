@@ -1,0 +1,145 @@
+"""LinuxKernel: the Kernel that is the kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netlab.errors import StateError
+from netlab.kernel import netns as ns
+from netlab.kernel.ethtool import Offloads
+from netlab.kernel.netlink import NetlinkSocket
+from netlab.kernel.procfs import Sysctls
+from netlab.kernel.protocol import AgentPort, Observed
+from netlab.kernel.read import Reader
+from netlab.kernel.write import Writer, owner_of
+from netlab.names import Owner
+from netlab.objects import Netns, Op, State
+
+ETC_NETNS = Path("/etc/netns")
+
+
+@dataclass(slots=True)
+class Handle:
+    """A namespace that is being worked in: its descriptor, a rtnetlink socket born in it, its links by name."""
+
+    netns: str
+    fd: int
+    socket: NetlinkSocket
+    links: dict[str, int] = field(default_factory=dict)
+
+    def close(self) -> None:
+        self.socket.close()
+        os.close(self.fd)
+
+
+class Handles:
+    """The open namespaces.  Everything here runs in the worker's thread."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Handle] = {}
+
+    def get(self, netns: str) -> Handle:
+        """The handle of a namespace that has a name; raises FileNotFoundError."""
+        handle = self._open.get(netns)
+        if handle is None:
+            fd = ns.open_named(netns)
+            with ns.inside(fd):
+                handle = self._open[netns] = Handle(netns, fd, NetlinkSocket())
+        return handle
+
+    def create(self, netns: str, mark: str) -> Handle:
+        """A new namespace: marked, lo up, then named.  The calling thread is inside it afterwards.
+
+        In this order, so that after a ``kill -9`` every name that can be seen says whose it is.
+        """
+        ns.unshare_net()
+        socket = NetlinkSocket()
+        Writer.mark(socket, mark)
+        try:
+            fd = ns.name_current(netns)
+        except FileExistsError:
+            socket.close()
+            raise StateError(
+                f"/run/netns/{netns} is in the way: it is not this lab's",
+                hint=f"look at it with: ip -n {netns} link; take another lab name with --name",
+            ) from None
+        handle = self._open[netns] = Handle(netns, fd, socket, {"lo": 1})
+        return handle
+
+    def forget(self, netns: str) -> None:
+        """Close a namespace's descriptors: they would keep it alive after its name is gone."""
+        handle = self._open.pop(netns, None)
+        if handle:
+            handle.close()
+
+    def close(self) -> None:
+        for netns in list(self._open):
+            self.forget(netns)
+
+
+class LinuxKernel:
+    """One lab's view of the kernel.
+
+    ``agent`` opens listeners; without one, listeners are neither made nor observed.  Use as a context manager, or
+    call ``close``.
+    """
+
+    def __init__(self, agent: AgentPort | None = None) -> None:
+        self._worker = ns.Worker()
+        self._handles = Handles()
+        self._sysctls = Sysctls()
+        self._offloads = Offloads()
+        self._agent = agent
+
+    def __enter__(self) -> LinuxKernel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all descriptors and end the worker thread."""
+        with contextlib.suppress(RuntimeError):
+            self._worker.run(self._handles.close)
+            self._worker.run(self._sysctls.close)
+        self._worker.close()
+
+    def observe(self, lab: str, like: State | None = None) -> Observed:
+        """See ``Kernel.observe``."""
+        reader = Reader(self._handles, self._sysctls, self._offloads, listeners=self._agent is not None)
+        return self._worker.run(lambda: reader.observe(lab, like or State()))
+
+    def apply(self, ops: Iterable[Op]) -> None:
+        """See ``Kernel.apply``."""
+        todo = tuple(ops)
+        if any(isinstance(op.obj, Netns) for op in todo):
+            ns.share_run_netns()
+        writer = Writer(self._handles, self._sysctls, self._offloads, self._agent)
+        self._worker.run(lambda: writer.apply(todo))
+
+    def neighbours(self, changes: Iterable[tuple[str, str, str, str]], *, remove: bool = False) -> None:
+        """Add or remove permanent neighbours, each (netns, link, address, MAC); see ``observe.probe`` for why."""
+        entries = tuple(changes)
+        writer = Writer(self._handles, self._sysctls, self._offloads, None)
+        self._worker.run(lambda: writer.neighbours(entries, remove=remove))
+
+
+def owners(prefix: str = "") -> dict[str, Owner | None]:
+    """The names in /run/netns that begin with ``prefix``, and whose they are by the mark on their lo."""
+    worker = ns.Worker()
+    handles = Handles()
+
+    def look() -> dict[str, Owner | None]:
+        try:
+            return {name: owner_of(handles, name) for name in ns.names() if name.startswith(prefix)}
+        finally:
+            handles.close()
+
+    try:
+        return worker.run(look)
+    finally:
+        worker.close()

@@ -1,0 +1,152 @@
+"""Network namespaces: the only place that calls setns, unshare, mount and umount for them.
+
+A thread that enters a namespace takes it along into everything that it does afterwards (the CNI project's warning), so
+all of it happens in one worker thread, and the thread of the caller never moves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+RUN_NETNS = Path("/run/netns")
+CLONE_NEWNET = 0x40000000
+_MS_BIND, _MS_REC, _MS_SHARED, _MNT_DETACH = 4096, 0x4000, 1 << 20, 2
+NSFS_MAGIC = 0x6E736673
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)
+
+
+def setns(fd: int) -> None:
+    """Move the calling thread into a network namespace."""
+    _check(_libc.setns(fd, CLONE_NEWNET), "setns")
+
+
+def unshare_net() -> None:
+    """Move the calling thread into a new network namespace."""
+    _check(_libc.unshare(CLONE_NEWNET), "unshare")
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
+    kind_bytes = kind.encode() if kind else None
+    _check(_libc.mount(source.encode(), target.encode(), kind_bytes, ctypes.c_ulong(flags), None), f"mount {target}")
+
+
+class Worker:
+    """One thread that may be in any namespace; ``run`` hands it a function and waits for the result."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="netlab-netns")
+
+    def run(self, function: Callable[[], T]) -> T:
+        """Call the function in the worker's thread; its namespace is what it was before, whatever happens."""
+        return self._pool.submit(self._call, function).result()
+
+    @staticmethod
+    def _call(function: Callable[[], T]) -> T:
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return function()
+        finally:
+            setns(home)
+            os.close(home)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+def share_run_netns() -> None:
+    """Make /run/netns a shared mount of its own, as ``ip netns add`` does, so that names reach other mount namespaces.
+
+    That mount stays when the last lab goes: iproute2 leaves it too.
+    """
+    RUN_NETNS.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path = str(RUN_NETNS)
+    try:
+        _mount("", path, "none", _MS_SHARED | _MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        _mount(path, path, "none", _MS_BIND | _MS_REC)
+        _mount("", path, "none", _MS_SHARED | _MS_REC)
+
+
+def name_current(name: str) -> int:
+    """Give the calling thread's network namespace a name in /run/netns; returns a descriptor of it.
+
+    Raises FileExistsError where the name is taken.  The mark on its lo must be there before: every name that can be
+    seen must say whose it is.
+    """
+    path = RUN_NETNS / name
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    try:
+        _mount("/proc/thread-self/ns/net", str(path), "none", _MS_BIND)
+    except OSError:
+        path.unlink()
+        raise
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def open_named(name: str) -> int:
+    """A descriptor of a named namespace.  Raises FileNotFoundError, or OSError(EINVAL) where it is a plain file."""
+    fd = os.open(RUN_NETNS / name, os.O_RDONLY | os.O_CLOEXEC)
+    if not is_netns(fd):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a network namespace", name)
+    return fd
+
+
+def is_netns(fd: int) -> bool:
+    """Whether a descriptor is of a namespace (nsfs), and not of the plain file that a killed ``up`` left."""
+    return os.readlink(f"/proc/self/fd/{fd}").startswith("net:[") or os.fstat(fd).st_dev == _nsfs_device()
+
+
+def _nsfs_device() -> int:
+    return os.stat("/proc/self/ns/net").st_dev
+
+
+def names() -> list[str]:
+    """The names in /run/netns."""
+    try:
+        return sorted(os.listdir(RUN_NETNS))
+    except FileNotFoundError:
+        return []
+
+
+def remove_name(name: str) -> None:
+    """Take a name away, mounted or not; the kernel frees the namespace when its last user is gone.  Idempotent."""
+    path = str(RUN_NETNS / name)
+    while True:  # a name can be mounted over twice; EINVAL ends it
+        if _libc.umount2(path.encode(), _MNT_DETACH) < 0:
+            code = ctypes.get_errno()
+            if code in (errno.EINVAL, errno.ENOENT):
+                break
+            raise OSError(code, os.strerror(code), path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+@contextlib.contextmanager
+def inside(fd: int) -> Iterator[None]:
+    """The calling thread inside a namespace, and back where it was afterwards.  Only for worker threads."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(fd)
+        yield
+    finally:
+        setns(home)
+        os.close(home)

@@ -1,0 +1,83 @@
+"""Sysctls, through a procfs instance of our own that is never attached to a path.
+
+Why: /proc/sys look-ups walk a list of cached entries of every live namespace (measured: four writes take 40 us through
+a fresh instance, 2,056 us through /proc at 3,000 namespaces).  In a user namespace, where ``fsopen`` of proc is
+refused, /proc serves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # the same numbers on every architecture
+_FSCONFIG_CMD_CREATE = 6
+_RENEW_AFTER = 100  # namespaces
+
+
+class Sysctls:
+    """Reads and writes sysctls of the namespace that the calling thread is in."""
+
+    def __init__(self) -> None:
+        self._root = -1
+        self._visits = 0
+
+    def close(self) -> None:
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def enter(self) -> None:
+        """To be called once for each namespace visited: renews the instance before its look-ups grow slow."""
+        self._visits += 1
+        if self._root < 0 or self._visits % _RENEW_AFTER == 0:
+            self.close()
+            self._root = _private_proc()
+
+    def read(self, path: str) -> str | None:
+        """A sysctl's value without its newline; None where this kernel has no such sysctl."""
+        try:
+            fd = os.open("sys/" + _file(path), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._root)
+        except FileNotFoundError:
+            return None
+        try:
+            return os.read(fd, 4096).decode().strip().replace("\t", " ")
+        finally:
+            os.close(fd)
+
+    def write(self, path: str, value: str) -> None:
+        """Set a sysctl; raises OSError."""
+        fd = os.open("sys/" + _file(path), os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._root)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
+
+
+def _file(path: str) -> str:
+    """``net.ipv4.conf.eth0.rp_filter`` as a path.  As sysctl(8) has it, a '/' stands for a dot in a link's name."""
+    return path.translate(_SWAP)
+
+
+_SWAP = str.maketrans({".": "/", "/": "."})
+
+
+def _private_proc() -> int:
+    fs = _libc.syscall(_FSOPEN, b"proc", 1)
+    if fs >= 0:
+        with contextlib.closing(_Fd(fs)):
+            if _libc.syscall(_FSCONFIG, fs, _FSCONFIG_CMD_CREATE, None, None, 0) == 0:
+                mount = _libc.syscall(_FSMOUNT, fs, 1, 0)
+                if mount >= 0:
+                    return int(mount)
+    return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+class _Fd:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def close(self) -> None:
+        os.close(self._fd)

@@ -1,0 +1,52 @@
+"""The interface of a kernel, and what it says when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from netlab.names import Owner
+from netlab.objects import Listener, Op, State
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was found of a lab.
+
+    ``state`` holds what lies in the lab's own namespaces, foreign things included (``plan.drift`` tells them apart);
+    ``strangers`` are names in /run/netns that begin like the lab's and are not its, with their owner where it is
+    another lab.
+    """
+
+    state: State
+    strangers: dict[str, Owner | None] = field(default_factory=dict)
+
+
+class AgentPort(Protocol):
+    """The agent as the kernel's writer sees it: who opens and closes listeners."""
+
+    def listen(self, listeners: Sequence[Listener]) -> None:
+        """Open the listeners; StateError where the agent cannot be reached."""
+
+    def unlisten(self, listeners: Sequence[Listener]) -> None:
+        """Close them."""
+
+    def forget(self, netns: Iterable[str]) -> None:
+        """Let go of everything in these namespaces."""
+
+
+class Kernel(Protocol):
+    """A kernel that holds labs."""
+
+    def observe(self, lab: str, like: State | None = None) -> Observed:
+        """What there is of a lab.
+
+        ``like`` says which sysctls, files and listeners to look at: those have no list that could be asked for.
+        """
+
+    def apply(self, ops: Iterable[Op]) -> None:
+        """Do the operations in order.  Raises KernelRefused at the first that the kernel refuses."""
+
+    def close(self) -> None:
+        """Let go of sockets and descriptors."""

@@ -1,0 +1,363 @@
+"""Writing: operations as netlink requests, grouped so that one ``send`` does the work of many."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from netlab.errors import KernelRefused, StateError
+from netlab.kernel import netns as ns
+from netlab.kernel import rtnl
+from netlab.kernel.dump import links
+from netlab.kernel.ethtool import Offloads
+from netlab.kernel.netlink import NetlinkSocket
+from netlab.kernel.procfs import Sysctls
+from netlab.kernel.protocol import AgentPort
+from netlab.names import Owner
+from netlab.objects import (
+    Addr,
+    Bridge,
+    Fdb,
+    File,
+    Floor,
+    Listener,
+    Neigh,
+    Netns,
+    NftTable,
+    Obj,
+    Op,
+    Port,
+    Route,
+    Sysctl,
+    Verb,
+    Veth,
+    Vxlan,
+)
+from netlab.objects.links import End
+
+if TYPE_CHECKING:
+    from netlab.kernel.linux import Handles
+
+_GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO)
+
+
+class Writer:
+    """Does one ``apply``; everything here runs in the worker's thread.
+
+    Requests pile up by namespace and go out when something needs them done: before a link's other end is touched,
+    before an ioctl or a write to procfs, at the end.
+    """
+
+    def __init__(self, handles: Handles, sysctls: Sysctls, offloads: Offloads, agent: AgentPort | None) -> None:
+        self._handles, self._sysctls, self._offloads, self._agent = handles, sysctls, offloads, agent
+        self._pending: dict[str, list[tuple[rtnl.Request, Op]]] = {}
+        self._masters: dict[tuple[str, str], Port] = {}
+        self._enslaved: set[tuple[str, str]] = set()  # ports that were made as such, in the request that made the veth
+        self._listeners: list[Listener] = []
+
+    @staticmethod
+    def mark(socket: NetlinkSocket, alias: str) -> None:
+        """Write the owner's mark on lo, and bring it up."""
+        refused = socket.batch([rtnl.set_link(1, alias=alias, up=True)])
+        if refused:
+            raise KernelRefused(f"ip link set dev lo alias '{alias}' up", refused[0].said)
+
+    def apply(self, ops: Sequence[Op]) -> None:
+        """Do the operations in order."""
+        self._check_names(ops)
+        removals = [op for op in ops if op.verb is Verb.DELETE]
+        others = [op for op in ops if op.verb is not Verb.DELETE]
+        self._remove(removals)
+        self._namespaces(others)
+        self._links(others)
+        for op in others:
+            if op.obj.key.floor > Floor.LINK and not isinstance(op.obj, (Listener, File)):
+                self._one(op)
+        self._flush()
+        for op in others:
+            if isinstance(op.obj, File):
+                self._write_file(op.obj)
+            elif isinstance(op.obj, Listener):
+                self._listeners.append(op.obj)
+        if self._listeners and self._agent:
+            self._agent.listen(self._listeners)
+
+    # -- namespaces and what is written from inside them ----------------------------------------------------------------
+
+    def _check_names(self, ops: Iterable[Op]) -> None:
+        """Refuse before anything is built where a name is somebody else's."""
+        removed = {op.obj.netns for op in ops if op.verb is Verb.DELETE and isinstance(op.obj, Netns)}
+        there = set(ns.names())
+        for op in ops:
+            if op.verb is Verb.CREATE and isinstance(op.obj, Netns) and op.obj.netns in there - removed:
+                owner = owner_of(self._handles, op.obj.netns)
+                self._handles.forget(op.obj.netns)
+                whose = f"lab {owner.lab}'s {owner.kind} {owner.name}" if owner else "not netlab's"
+                raise StateError(
+                    f"the name {op.obj.netns} in /run/netns is taken: it is {whose}",
+                    hint="run this lab under another name: --name NAME",
+                )
+
+    def _namespaces(self, ops: Sequence[Op]) -> None:
+        """Make namespaces and set the sysctls that come before links, in one visit to each."""
+        sysctls: dict[str, list[Op]] = {}
+        for op in ops:
+            if isinstance(op.obj, Sysctl) and not op.obj.link:
+                sysctls.setdefault(op.obj.netns, []).append(op)
+        for op in ops:
+            if not isinstance(op.obj, Netns):
+                continue
+            if op.verb is Verb.CREATE:
+                try:
+                    self._handles.create(op.obj.netns, op.obj.owner.alias())
+                except OSError as error:
+                    self._refuse(op, os.strerror(error.errno or 0))
+                self._write_sysctls(sysctls.pop(op.obj.netns, ()))
+            else:
+                self._queue(op, op.obj.netns, rtnl.set_link(1, up=True))
+        for netns, todo in sysctls.items():
+            with ns.inside(self._handles.get(netns).fd):
+                self._write_sysctls(todo)
+
+    def _write_sysctls(self, ops: Iterable[Op]) -> None:
+        first = True
+        for op in ops:
+            assert isinstance(op.obj, Sysctl)
+            if first:
+                self._sysctls.enter()
+                first = False
+            try:
+                self._sysctls.write(op.obj.path, op.obj.value)
+            except OSError as error:
+                self._refuse(op, os.strerror(error.errno or 0))
+
+    # -- links --------------------------------------------------------------------------------------------------------
+
+    def _links(self, ops: Sequence[Op]) -> None:
+        """Make and mend links: first every ``add``, then what both ends are set to."""
+        for op in ops:
+            if isinstance(op.obj, Port) and op.verb is Verb.CREATE:
+                self._masters[op.obj.netns, op.obj.dev] = op.obj
+        touched = [op for op in ops if op.obj.key.floor is Floor.LINK]
+        for op in touched:
+            if op.verb is Verb.CREATE:
+                self._add_link(op)
+        self._flush()
+        for op in touched:
+            if op.verb is Verb.CREATE:
+                for end in _ends(op.obj):
+                    self._settle_new(op, end)
+            else:
+                before = {(end.netns, end.name): end for end in _ends(op.have)} if op.have else {}
+                for end in _ends(op.obj):
+                    self._settle(op, end, before[end.netns, end.name])
+        self._flush()
+
+    def _add_link(self, op: Op) -> None:
+        obj = op.obj
+        handle = self._handles.get(obj.netns)
+        if isinstance(obj, Veth):
+            peer = self._handles.get(obj.peer.netns)
+            index, peer_index = self._free(obj.end), self._free(obj.peer)
+            port = self._masters.get((obj.netns, obj.name))
+            master = handle.links.get(port.master, 0) if port else 0
+            if master:
+                self._enslaved.add((obj.netns, obj.name))
+            self._queue(op, obj.netns, rtnl.add_veth(obj, peer.fd, index, peer_index, master))
+            self._know(op, obj.end, index)
+            self._know(op, obj.peer, peer_index)
+        elif isinstance(obj, Bridge):
+            index = self._free(obj.end())
+            self._queue(op, obj.netns, rtnl.add_bridge(obj, index))
+            self._know(op, obj.end(), index)
+        elif isinstance(obj, Vxlan):
+            index = self._free(obj.end())
+            self._queue(op, obj.netns, rtnl.add_vxlan(obj, index, self._index(op, obj.netns, obj.lower)))
+            self._know(op, obj.end(), index)
+        else:
+            raise AssertionError(f"netlab makes no {obj.kind} like {obj}")
+
+    def _free(self, end: End) -> int:
+        """The index that netlab chose, or 0 (the kernel's choice) where somebody has it."""
+        return end.index if end.index not in self._handles.get(end.netns).links.values() else 0
+
+    def _know(self, op: Op, end: End, index: int) -> None:
+        if index:
+            self._handles.get(end.netns).links[end.name] = index
+        else:
+            self._handles.get(end.netns).links.pop(end.name, None)
+
+    def _settle_new(self, op: Op, end: End) -> None:
+        index = self._index(op, end.netns, end.name)
+        if end.altname:
+            self._queue(op, end.netns, rtnl.altname(index, end.altname))
+        if not end.offload:
+            self._ioctl(op, end)
+        if end.addrgen != "eui64":
+            self._queue(op, end.netns, rtnl.set_link(index, addrgen=end.addrgen))
+        if end.up:
+            self._queue(op, end.netns, rtnl.set_link(index, up=True))
+
+    def _settle(self, op: Op, end: End, have: End) -> None:
+        index = self._index(op, end.netns, end.name)
+        if end.altname != have.altname:
+            if have.altname:
+                self._queue(op, end.netns, rtnl.altname(index, have.altname, remove=True))
+            if end.altname:
+                self._queue(op, end.netns, rtnl.altname(index, end.altname))
+        if end.offload != have.offload:
+            self._ioctl(op, end)
+        mtu = end.mtu if end.mtu != have.mtu else 0
+        mac = end.mac if end.mac != have.mac else ""
+        addrgen = end.addrgen if end.addrgen != have.addrgen else ""
+        if mtu or mac or addrgen:
+            self._queue(op, end.netns, rtnl.set_link(index, mtu=mtu, mac=mac, addrgen=addrgen))
+        if end.up != have.up:
+            self._queue(op, end.netns, rtnl.set_link(index, up=end.up))
+
+    def _ioctl(self, op: Op, end: End) -> None:
+        try:
+            self._offloads.set(self._handles.get(end.netns).socket.fileno(), end.name, end.offload)
+        except OSError as error:
+            self._refuse(op, os.strerror(error.errno or 0))
+
+    # -- everything that hangs on links -------------------------------------------------------------------------------
+
+    def _one(self, op: Op) -> None:
+        obj = op.obj
+        remove = op.verb is Verb.DELETE
+        index_of: Callable[[str], int] = lambda dev: self._index(op, obj.netns, dev)  # noqa: E731
+        if isinstance(obj, Port):
+            self._port(op, obj)
+        elif isinstance(obj, Addr):
+            amend = op.verb is Verb.UPDATE
+            index = index_of(obj.dev)
+            self._queue(op, obj.netns, rtnl.prefix_route(obj, index) if amend else rtnl.addr(obj, index, remove=remove))
+        elif isinstance(obj, Route):
+            verb = {Verb.CREATE: "add", Verb.UPDATE: "replace", Verb.DELETE: "del"}[op.verb]
+            self._queue(op, obj.netns, rtnl.route(obj, index_of, verb=verb))
+        elif isinstance(obj, Neigh):
+            self._queue(op, obj.netns, rtnl.neigh(obj, index_of(obj.dev), remove=remove))
+        elif isinstance(obj, Fdb):
+            self._queue(op, obj.netns, rtnl.fdb(obj, index_of(obj.dev), remove=remove))
+        elif isinstance(obj, Sysctl) and obj.link:
+            self._flush()
+            with ns.inside(self._handles.get(obj.netns).fd):
+                self._write_sysctls([op])
+        else:
+            assert isinstance(obj, Sysctl), obj
+
+    def _port(self, op: Op, port: Port) -> None:
+        index = self._index(op, port.netns, port.dev)
+        if op.verb is Verb.DELETE:
+            self._queue(op, port.netns, rtnl.set_link(index, master=0))
+            return
+        if op.verb is Verb.CREATE and (port.netns, port.dev) not in self._enslaved:
+            self._queue(op, port.netns, rtnl.set_link(index, master=self._index(op, port.netns, port.master)))
+        if op.verb is Verb.UPDATE or port.hairpin or port.isolated or not port.learning:
+            self._queue(op, port.netns, rtnl.port_flags(index, port))
+
+    def _write_file(self, obj: File) -> None:
+        os.makedirs(os.path.dirname(obj.path), exist_ok=True)
+        temporary = f"{obj.path}.new"
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(obj.content)
+        os.rename(temporary, obj.path)
+
+    # -- removal ------------------------------------------------------------------------------------------------------
+
+    def _remove(self, ops: Sequence[Op]) -> None:
+        gone = [op.obj.netns for op in ops if isinstance(op.obj, Netns)]
+        closed = [op.obj for op in ops if isinstance(op.obj, Listener) and op.obj.netns not in gone]
+        if self._agent and closed:
+            self._agent.unlisten(closed)
+        if self._agent and gone:
+            self._agent.forget(gone)
+        for op in ops:
+            obj = op.obj
+            if isinstance(obj, File):
+                remove_file(obj)
+            elif obj.floor is Floor.LINK:
+                self._queue(op, obj.netns, rtnl.del_link(self._index(op, obj.netns, obj.name)))
+                for end in _ends(obj):
+                    self._handles.get(end.netns).links.pop(end.name, None)
+            elif isinstance(obj, NftTable):
+                raise AssertionError("tables are removed by nft")
+            elif isinstance(obj, Sysctl):
+                pass  # no list of sysctls is kept; the namespace's end resets them
+            elif not isinstance(obj, (Netns, Listener)):
+                self._one(op)
+        self._flush()
+        for netns in gone:
+            self._handles.forget(netns)
+            ns.remove_name(netns)
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def neighbours(self, entries: Iterable[tuple[str, str, str, str]], *, remove: bool) -> None:
+        """Permanent neighbours, each (netns, link, address, MAC), in or out; entries that are gone are no error."""
+        for netns, dev, address, mac in entries:
+            obj = Neigh(netns, dev, address, mac)
+            op = Op(Verb.DELETE if remove else Verb.CREATE, obj)
+            self._one(op)
+        self._flush()
+
+    def _queue(self, op: Op, netns: str, request: rtnl.Request) -> None:
+        self._pending.setdefault(netns, []).append((request, op))
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, {}
+        for netns, todo in pending.items():
+            refused = self._handles.get(netns).socket.batch([request for request, _ in todo])
+            for one in refused:
+                op = todo[one.place][1]
+                if op.verb is Verb.DELETE and one.errno in _GONE:
+                    continue  # gone with something else, which is what was wanted
+                self._refuse(op, one.said)
+
+    def _index(self, op: Op, netns: str, dev: str) -> int:
+        handle = self._handles.get(netns)
+        index = handle.links.get(dev)
+        if index is None:
+            handle.links = {link.name: number for number, link in links(handle.socket).items()}
+            index = handle.links.get(dev)
+        if index is None:
+            self._refuse(op, f"No such device: {dev}")
+        return index
+
+    @staticmethod
+    def _refuse(op: Op, said: str) -> NoReturn:
+        raise KernelRefused(op.explain(), said, op.obj.why.says, op.obj.why.mark)
+
+
+def owner_of(handles: Handles, netns: str) -> Owner | None:
+    """Whose a named namespace is; None for a stranger's, and for a name that no namespace is behind."""
+    try:
+        handle = handles.get(netns)
+    except OSError:
+        return None
+    lo = links(handle.socket).get(1)
+    return Owner.of(lo.alias) if lo else None
+
+
+def remove_file(obj: File) -> None:
+    """Remove a file and its folder, if nothing else is in it.  Idempotent."""
+    for leftover in (obj.path, f"{obj.path}.new"):
+        try:
+            os.unlink(leftover)
+        except FileNotFoundError:
+            continue
+    try:
+        os.rmdir(os.path.dirname(obj.path))
+    except OSError:
+        return
+
+
+def _ends(obj: Obj | None) -> tuple[End, ...]:
+    if isinstance(obj, Veth):
+        return obj.end, obj.peer
+    if isinstance(obj, (Bridge, Vxlan)):
+        return (obj.end(),)
+    return ()

@@ -1,0 +1,280 @@
+"""Documents and memory in, a Cluster out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address, ip_interface
+from typing import NamedTuple
+
+from netlab import names
+from netlab.errors import BadInput, Mark, Problem
+from netlab.model.cluster import Cluster, Interface, Node, Pod, Port, Underlay
+from netlab.model.ipam import Pool
+from netlab.model.memory import Memory, PodMemory
+from netlab.model.nodes import POD_CIDRS, SERVICE_CIDRS, build_nodes, cidrs, foreign_families, overlaps, underlay
+from netlab.model.ports import declared, served
+from netlab.model.workloads import Template, containers, fitting, templates
+from netlab.spec import Document, Documents, Warning
+
+
+class Built(NamedTuple):
+    """A cluster and what its author should know of."""
+
+    cluster: Cluster
+    warnings: tuple[Warning, ...]
+
+
+def build(documents: Documents, *, name: str = "", memory: Memory | None = None) -> Built:
+    """The cluster that the documents describe.
+
+    ``name`` overrides the lab's; ``memory`` is what a running lab keeps.  Raises BadInput with every problem, those of
+    the reading included.
+    """
+    builder = _Builder(documents, name, memory or Memory())
+    cluster = builder.build()
+    problems = (*documents.problems, *builder.problems)
+    if problems:
+        raise BadInput(problems)
+    return Built(cluster, (*documents.warnings, *builder.warnings))
+
+
+class _Builder:
+    def __init__(self, documents: Documents, name: str, memory: Memory) -> None:
+        self._documents = documents
+        self._memory = memory
+        self._lab = documents.lab
+        self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
+        self._name = name or (documents.lab.name if documents.lab else "")
+        self.problems: list[Problem] = []
+        self.warnings: list[Warning] = []
+
+    def _complain(self, mark: Mark | None, path: str, says: str) -> None:
+        self.problems.append(Problem(mark, path, says))
+
+    def _kinds(self, *kinds: str) -> tuple[Document, ...]:
+        return tuple(document for document in self._documents.objects if document.kind in kinds)
+
+    def _at(self, *path: str | int) -> Mark | None:
+        return self._lab.at(*path) if self._lab else None
+
+    def build(self) -> Cluster:
+        if not names.is_dns_label(self._name, names.LAB_NAME_MAX):
+            says = f"a lab's name is a DNS label of at most {names.LAB_NAME_MAX} characters, not {self._name!r}"
+            self._complain(self._at("metadata", "name"), "metadata.name", says)
+        families = tuple(self._spec.get("ipFamilies", ["IPv4"]))
+        self._check_families(families)
+        mtu = self._spec.get("mtu", 1500)
+        under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"))
+        pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, POD_CIDRS)
+        service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
+        nodes = build_nodes(
+            self._name,
+            self._lab,
+            self._kinds("Node"),
+            under,
+            pod_networks,
+            families,
+            self._memory.nodes,
+            self._complain,
+        )
+        self._check_networks(nodes, under, service_networks)
+        pods = self._pods(nodes, under)
+        namespaces = {
+            document.name: {**document.body["metadata"].get("labels", {}), "kubernetes.io/metadata.name": document.name}
+            for document in self._kinds("Namespace")
+        }
+        for namespace in ("default", *(pod.namespace for pod in pods)):
+            namespaces.setdefault(namespace, {"kubernetes.io/metadata.name": namespace})
+        return Cluster(
+            self._name,
+            self._spec.get("dataplane", "vxlan"),
+            nodes,
+            pods,
+            namespaces,
+            under,
+            families,
+            pod_networks,
+            service_networks,
+            mtu,
+            self._spec.get("offload", "off") == "on",
+            self._kinds("Service"),
+            self._kinds("NetworkPolicy"),
+            self._at(),
+        )
+
+    # -- networks -----------------------------------------------------------------------------------------------------
+
+    def _check_families(self, families: Sequence[str]) -> None:
+        places: list[tuple[tuple[str | int, ...], dict[str, object]]] = [((), self._spec)]
+        places.append((("underlay",), self._spec.get("underlay", {})))
+        places += [(("nodes", number), entry) for number, entry in enumerate(self._spec.get("nodes", []))]
+        keys = ("podCIDR", "podCIDRs", "serviceCIDR", "serviceCIDRs", "cidr", "cidrs", "address", "addresses")
+        for path, entry in places:
+            for key, text in foreign_families(entry, keys, families):
+                says = f"{text} is IPv{ip_interface(text).version}, and the lab's ipFamilies are {', '.join(families)}"
+                self._complain(self._at("spec", *path, key), ".".join(map(str, ("spec", *path, key))), says)
+
+    def _check_networks(self, nodes: Sequence[Node], under: Underlay, services: Iterable[object]) -> None:
+        named = [("the underlay", cidr, self._at("spec", "underlay", "cidr")) for cidr in under.cidrs]
+        named += [("the Service CIDR", cidr, self._at("spec", "serviceCIDR")) for cidr in services]  # type: ignore[misc]
+        named += [(f"node {node.name}'s Pod CIDR", cidr, node.mark) for node in nodes for cidr in node.pod_cidrs]
+        self.problems += overlaps(named)
+        seen: dict[object, Node] = {}
+        for node in nodes:
+            for address in node.addresses:
+                first = seen.setdefault(address.ip, node)
+                if first is not node:
+                    self._complain(node.mark, "spec.nodes", f"nodes {first.name} and {node.name} both have {address.ip}")
+
+    # -- Pods ---------------------------------------------------------------------------------------------------------
+
+    def _pods(self, nodes: tuple[Node, ...], under: Underlay) -> tuple[Pod, ...]:
+        by_name = {node.name: node for node in nodes}
+        wanted: dict[tuple[str, str], Template] = {}
+        for template in templates(self._documents.objects, nodes):
+            key = template.namespace, template.name
+            if key in wanted:
+                says = f"Pod {template.namespace}/{template.name} is there twice: also at {wanted[key].mark}"
+                self._complain(template.mark, "metadata.name", says)
+            wanted.setdefault(key, template)
+        pool = Pool(nodes)
+        placed: list[tuple[Template, Node, PodMemory | None]] = []
+        turn = 0
+        for template in wanted.values():
+            known = self._memory.pods.get(f"{template.namespace}/{template.name}")
+            node, turn = self._place(template, known, nodes, by_name, turn)
+            if node is None:
+                continue
+            if known and (known.node != node.name or not pool.holds(node, known.addresses)):
+                known = None
+            placed.append((template, node, known))
+        for template, node, known in placed:
+            self._reserve(pool, template, node, known)
+        serials = {known.serial for _, _, known in placed if known}
+        free_serials = (number for number in range(1, len(placed) + len(serials) + 1) if number not in serials)
+        taken = {node.netns for node in nodes} | {under.netns}
+        taken |= {known.netns for _, _, known in placed if known}
+        pods = []
+        for template, node, known in placed:
+            pod = self._pod(template, node, known, pool, taken, free_serials)
+            taken.add(pod.netns)
+            pods.append(pod)
+        self._check_host_ports(pods)
+        return tuple(pods)
+
+    def _place(
+        self,
+        template: Template,
+        known: PodMemory | None,
+        nodes: tuple[Node, ...],
+        by_name: dict[str, Node],
+        turn: int,
+    ) -> tuple[Node | None, int]:
+        """The Pod's node: the one that is named, the remembered one, the one whose CIDR has its address, the next."""
+        if template.node:
+            node = by_name.get(template.node)
+            if node is None:
+                close = difflib.get_close_matches(template.node, by_name, 1)
+                hint = f' (did you mean "{close[0]}"?)' if close else f" (there are: {', '.join(list(by_name)[:8])})"
+                self._complain(template.at("nodeName"), "spec.nodeName", f'no node is called "{template.node}"{hint}')
+            return node, turn
+        if known and known.node in by_name:
+            return by_name[known.node], turn
+        for text in _given_addresses(template):
+            for node in nodes:
+                if any(ip_address(text) in cidr for cidr in node.pod_cidrs):
+                    return node, turn
+        candidates = fitting(template.spec, nodes)
+        if not candidates:
+            says = f"nodeSelector of Pod {template.namespace}/{template.name} fits no node; it is placed all the same"
+            self.warnings.append(Warning("node-selector", says, template.at("nodeSelector")))
+            candidates = list(nodes)
+        return candidates[turn % len(candidates)], turn + 1
+
+    def _reserve(self, pool: Pool, template: Template, node: Node, known: PodMemory | None) -> None:
+        """Take the addresses that are given or remembered out of the pool, before anybody gets a free one."""
+        if template.spec.get("hostNetwork"):
+            return
+        given = _given_addresses(template)
+        mark = template.document.at("status", "podIP")
+        for text in given:
+            address = ip_address(text)
+            cidr = next((one for one in node.pod_cidrs if address in one), None)
+            if cidr is None:
+                says = f"{text} is outside node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))}"
+                self._complain(mark, "status.podIP", says)
+            elif address in (cidr.network_address, cidr[1]) or (cidr.version == 4 and address == cidr.broadcast_address):
+                self._complain(mark, "status.podIP", f"{text} is the network's own, its gateway's or its broadcast address")
+            else:
+                other = pool.take(address, f"{template.namespace}/{template.name}")
+                if other:
+                    says = f"{text} is taken: Pod {other} has it"
+                    self._complain(mark, "status.podIP", says)
+        if known and not given:
+            for text in known.addresses:
+                pool.take(ip_address(text), f"{template.namespace}/{template.name}")
+
+    def _pod(
+        self,
+        template: Template,
+        node: Node,
+        known: PodMemory | None,
+        pool: Pool,
+        taken: set[str],
+        free_serials: Iterable[int],
+    ) -> Pod:
+        host = bool(template.spec.get("hostNetwork"))
+        full = f"{template.namespace}/{template.name}"
+        addresses: tuple[Interface, ...] = node.addresses
+        if not host:
+            given = _given_addresses(template) or (known.addresses if known else ())
+            addresses = pool.addresses(node, full, tuple(map(ip_address, given)))
+            if not addresses:
+                says = f"node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))} is full: no address for Pod {full}"
+                self._complain(template.mark, "metadata.name", says)
+                addresses = node.gateways
+        serial = 0 if host else known.serial if known else next(iter(free_serials))
+        netns = known.netns if known and not host else names.pod_netns(
+            self._name, template.namespace, template.name, taken
+        )
+        labels = dict(template.metadata.get("labels", {}))
+        if template.owner.startswith("StatefulSet/"):
+            labels.setdefault("statefulset.kubernetes.io/pod-name", template.name)
+        own: list[Port] = declared(template, self.warnings)
+        return Pod(
+            template.namespace,
+            template.name,
+            node.name,
+            node.netns if host else netns,
+            addresses,
+            serial,
+            node.mac if host else names.mac(names.POD, node.number, serial),
+            containers(template),
+            served(template, own, labels, self._kinds("Service"), self._kinds("NetworkPolicy")),
+            labels,
+            template.metadata.get("annotations", {}),
+            str(template.spec.get("hostname", template.name))[:63].rstrip("-."),
+            str(template.spec.get("subdomain", "")),
+            host,
+            template.owner,
+            template.spec,
+            template.mark,
+        )
+
+    def _check_host_ports(self, pods: Sequence[Pod]) -> None:
+        """Two Pods of a node that want one port of the node itself cannot both have it."""
+        seen: dict[tuple[str, int, str], Pod] = {}
+        for pod in pods:
+            wanted = [(port.port, port.protocol, port.mark) for port in pod.ports if port.declared] if pod.host_network else []
+            for port, protocol, mark in wanted:
+                first = seen.setdefault((pod.node, port, protocol), pod)
+                if first is not pod:
+                    says = f"hostNetwork Pods {first} and {pod} both want {port}/{protocol} of node {pod.node}"
+                    self._complain(mark, "containerPort", says)
+
+
+def _given_addresses(template: Template) -> tuple[str, ...]:
+    """The addresses that a Pod document states: ``status.podIPs``, else ``status.podIP``."""
+    many = [str(one["ip"]) for one in template.status.get("podIPs", []) if "ip" in one]
+    return tuple(many) or ((str(template.status["podIP"]),) if "podIP" in template.status else ())

@@ -1,0 +1,189 @@
+"""Nodes, their Pod CIDRs, and the underlay between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
+from typing import Any
+
+from netlab import names
+from netlab.errors import Mark, Problem
+from netlab.model.cluster import Interface, Network, Node, Underlay
+from netlab.spec import Document
+
+# kind's and kubeadm's defaults, which are what most clusters that people look at have.
+POD_CIDRS = {"IPv4": "10.244.0.0/16", "IPv6": "fd00:10:244::/56"}
+SERVICE_CIDRS = {"IPv4": "10.96.0.0/16", "IPv6": "fd00:10:96::/112"}
+UNDERLAY_CIDRS = {"IPv4": "172.18.0.0/24", "IPv6": "fd00:172:18::/64"}
+_NODE_MASK = {"IPv4": 24, "IPv6": 64}  # kube-controller-manager's --node-cidr-mask-size
+
+Complain = Callable[[Mark | None, str, str], None]
+
+
+def cidrs(
+    spec: Mapping[str, Any], one: str, many: str, families: Sequence[str], defaults: Mapping[str, str]
+) -> tuple[Network, ...]:
+    """The networks that a spec gives by ``one`` or ``many`` key, a family each, with defaults for what it leaves out."""
+    given = [ip_network(text, strict=False) for text in ([spec[one]] if one in spec else spec.get(many, []))]
+    by_family = {f"IPv{network.version}": network for network in given}
+    return tuple(by_family.get(family) or ip_network(defaults[family]) for family in families)
+
+
+def foreign_families(spec: Mapping[str, Any], keys: Sequence[str], families: Sequence[str]) -> list[tuple[str, str]]:
+    """The (key, text) of networks and addresses whose family the lab does not have."""
+    found = []
+    for key in keys:
+        value = spec.get(key)
+        for text in value if isinstance(value, list) else [value] if value else []:
+            if f"IPv{ip_interface(text).version}" not in families:
+                found.append((key, text))
+    return found
+
+
+def underlay(lab: str, spec: Mapping[str, Any], families: Sequence[str], mtu: int, mark: Mark | None) -> Underlay:
+    """The network between the nodes; its first address is the router's."""
+    given = spec.get("underlay", {})
+    networks = cidrs(given, "cidr", "cidrs", families, UNDERLAY_CIDRS)
+    return Underlay(
+        given.get("kind", "flat"),
+        networks,
+        tuple(ip_interface(f"{network[1]}/{network.prefixlen}") for network in networks),
+        names.underlay_netns(lab),
+        names.mac(names.UNDERLAY, 0, 1),
+        given.get("mtu", mtu),
+        mark,
+    )
+
+
+def numbers(wanted: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
+    """A number for each node, from 1: the remembered one, else the lowest that is free."""
+    taken = {remembered[name] for name in wanted if name in remembered}
+    free = (number for number in range(1, len(wanted) + len(taken) + 1) if number not in taken)
+    return {name: remembered[name] if name in remembered else next(free) for name in wanted}
+
+
+def node_cidr(network: Network, number: int, count: int) -> Network | None:
+    """The part of the Pod CIDR that node ``number`` of ``count`` gets; None where it is too small for that.
+
+    The n-th /24 (/64) of it, so that 10.244.0.0/16 gives node-1 10.244.1.0/24; smaller parts of smaller networks.
+    """
+    wanted = _NODE_MASK[f"IPv{network.version}"]
+    mask = wanted
+    while mask > network.prefixlen and (1 << (mask - network.prefixlen)) <= count and mask < network.max_prefixlen - 3:
+        mask += 1
+    mask = max(mask, network.prefixlen + count.bit_length())
+    if mask > network.max_prefixlen - 3 or (1 << (mask - network.prefixlen)) <= number:
+        return None
+    base = int(network.network_address) + (number << (network.max_prefixlen - mask))
+    return ip_network((base, mask))
+
+
+def build_nodes(
+    lab: str,
+    document: Document | None,
+    objects: Sequence[Document],
+    under: Underlay,
+    pod_networks: Sequence[Network],
+    families: Sequence[str],
+    remembered: Mapping[str, int],
+    complain: Complain,
+) -> tuple[Node, ...]:
+    """The nodes of the Lab document, then those that only Node objects name; node-1 and node-2 where there is none."""
+    given: dict[str, tuple[Mapping[str, Any], Mark | None]] = {}
+    lab_nodes = document.body.get("spec", {}).get("nodes", []) if document else []
+    for place, entry in enumerate(lab_nodes):
+        mark = document.at("spec", "nodes", place, "name") if document else None
+        if entry["name"] in given:
+            complain(mark, f"spec.nodes[{place}].name", f"node {entry['name']} is there twice")
+        given.setdefault(entry["name"], (entry, mark))
+    labels: dict[str, Mapping[str, str]] = {}
+    for obj in objects:
+        labels[obj.name] = obj.body.get("metadata", {}).get("labels", {})
+        if obj.name not in given:
+            spec = obj.body.get("spec", {})
+            addresses = [
+                one["address"]
+                for one in obj.body.get("status", {}).get("addresses", [])
+                if one.get("type") == "InternalIP"
+            ]
+            entry = {"addresses": addresses} if addresses else {}
+            entry |= {"podCIDRs": spec.get("podCIDRs") or [spec["podCIDR"]]} if "podCIDR" in spec else {}
+            given[obj.name] = (entry, obj.mark)
+    if not given:
+        given = {"node-1": ({}, None), "node-2": ({}, None)}
+
+    by_name = numbers(list(given), remembered)
+    highest = max(by_name.values())
+    nodes = []
+    for name, (entry, mark) in given.items():
+        number = by_name[name]
+        own = {f"IPv{one.version}": one for one in _given(entry, "podCIDR", "podCIDRs")}
+        pod_cidrs = []
+        for family, network in zip(families, pod_networks, strict=True):
+            part = own.get(family) or node_cidr(network, number, highest)
+            if part is None:
+                complain(mark, "spec.podCIDR", f"{network} is too small for {len(given)} nodes: node {name} gets no part")
+                part = network
+            pod_cidrs.append(part)
+        nodes.append(
+            Node(
+                name,
+                number,
+                names.node_netns(lab, name),
+                _addresses(entry, under, number, name, mark, complain),
+                tuple(pod_cidrs),
+                names.mac(names.NODE_ETH0, number),
+                {
+                    "kubernetes.io/hostname": name,
+                    "kubernetes.io/os": "linux",
+                    **entry.get("labels", {}),
+                    **labels.get(name, {}),
+                },
+                mark,
+            )
+        )
+    return tuple(nodes)
+
+
+def _given(entry: Mapping[str, Any], one: str, many: str) -> list[Network]:
+    return [ip_network(text, strict=False) for text in ([entry[one]] if one in entry else entry.get(many, []))]
+
+
+def _addresses(
+    entry: Mapping[str, Any], under: Underlay, number: int, name: str, mark: Mark | None, complain: Complain
+) -> tuple[Interface, ...]:
+    """The node's addresses: those given, else the (number + 1)-th of the underlay (the first is the router's)."""
+    texts = [entry["address"]] if "address" in entry else entry.get("addresses", [])
+    given = {ip_address(text).version: ip_address(text) for text in texts}
+    found = []
+    for network, gateway in zip(under.cidrs, under.gateways, strict=True):
+        address = given.get(network.version)
+        if address is not None and address not in network:
+            complain(mark, "spec.nodes", f"node {name}: {address} is outside the underlay {network}")
+        elif address == gateway.ip:
+            complain(mark, "spec.nodes", f"node {name}: {address} is the underlay's router")
+        if address is None:
+            last = int(network.broadcast_address) - (1 if isinstance(network, IPv4Network) else 0)
+            if int(network.network_address) + number + 1 > last:
+                complain(mark, "spec.underlay.cidr", f"the underlay {network} has no address for node {name}")
+                number = 1
+            address = network[number + 1]
+        found.append(ip_interface(f"{address}/{network.prefixlen}"))
+    return tuple(found)
+
+
+def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]:
+    """A problem for each two networks that overlap; each is (what it is, network, place)."""
+    problems = []
+    ordered = sorted(enumerate(named), key=lambda item: (item[1][1].version, int(item[1][1].network_address)))
+    reach: tuple[int, int] | None = None
+    for place, (what, network, mark) in ordered:
+        if reach is not None and named[reach[0]][1].version == network.version and int(network.network_address) <= reach[1]:
+            other = named[reach[0]]
+            first, second = sorted(((reach[0], *other), (place, what, network, mark)))
+            says = f"{second[1]} {second[2]} overlaps {first[1]} {first[2]}" + (f" ({first[3]})" if first[3] else "")
+            problems.append(Problem(second[3] or first[3], "spec", says))
+        last = int(network.broadcast_address)
+        if reach is None or named[reach[0]][1].version != network.version or last > reach[1]:
+            reach = (place, last)
+    return problems

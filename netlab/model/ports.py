@@ -1,0 +1,95 @@
+"""The ports that somebody answers on.
+
+A container answers on each port that it declares, and on each that a Service, a probe or a policy names for its Pod:
+real charts leave out containerPort (68 of 718 containers declare none although Services and policies name theirs), and
+the container behind listens all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netlab.errors import Mark
+from netlab.model.cluster import Port
+from netlab.model.selectors import matches
+from netlab.model.workloads import Template, serving
+from netlab.spec import Document, Warning
+
+_PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
+_ACTIONS = ("httpGet", "tcpSocket", "grpc")
+
+
+def declared(template: Template, warn: list[Warning]) -> list[Port]:
+    """The containerPorts of a Pod; of two containers on one port the first answers, with a warning."""
+    ports: dict[tuple[int, str], Port] = {}
+    for container, where, place in serving(template.spec):
+        for number, entry in enumerate(container.get("ports", [])):
+            protocol = entry.get("protocol", "TCP")
+            mark = template.at(where, place, "ports", number, "containerPort")
+            port = Port(entry["containerPort"], protocol, entry.get("name", ""), container["name"], True, mark)
+            first = ports.setdefault((port.port, protocol), port)
+            if first is not port and first.container != port.container:
+                warn.append(
+                    Warning(
+                        "port-clash",
+                        f"containers {first.container} and {port.container} of Pod {template.namespace}/{template.name} "
+                        f"both want port {port.port}/{protocol}; the first answers ({first.mark})",
+                        mark,
+                    )
+                )
+    return list(ports.values())
+
+
+def _probed(template: Template) -> list[Port]:
+    found = []
+    for container, where, place in serving(template.spec):
+        for probe in _PROBES:
+            for action in _ACTIONS:
+                entry = container.get(probe, {}).get(action)
+                if entry and isinstance(entry.get("port"), int):
+                    mark = template.at(where, place, probe, action, "port")
+                    found.append(Port(entry["port"], "TCP", "", container["name"], False, mark))
+    return found
+
+
+def _port_of(ports: Sequence[Port], name: str) -> Port | None:
+    return next((port for port in ports if port.name == name), None)
+
+
+def served(
+    template: Template,
+    own: Sequence[Port],
+    labels: Mapping[str, str],
+    services: Sequence[Document],
+    policies: Sequence[Document],
+) -> tuple[Port, ...]:
+    """All ports that a Pod answers on, the declared ones (``own``) first."""
+    found = {(port.port, port.protocol): port for port in own}
+    first = serving(template.spec)[0][0]["name"] if serving(template.spec) else ""
+
+    def add(number: Any, protocol: str, mark: Mark | None) -> None:
+        if isinstance(number, int):
+            found.setdefault((number, protocol), Port(number, protocol, "", first, False, mark))
+
+    for port in _probed(template):
+        found.setdefault((port.port, port.protocol), port)
+    for service in services:
+        spec = service.body.get("spec", {})
+        selector = spec.get("selector")
+        if service.namespace != template.namespace or not selector:
+            continue
+        if all(labels.get(key) == value for key, value in selector.items()):
+            for place, entry in enumerate(spec.get("ports", [])):
+                target = entry.get("targetPort", entry["port"])
+                add(target, entry.get("protocol", "TCP"), service.at("spec", "ports", place))
+    for policy in policies:
+        spec = policy.body.get("spec", {})
+        if policy.namespace != template.namespace or not matches(spec.get("podSelector", {}), labels):
+            continue
+        for place, rule in enumerate(spec.get("ingress", [])):
+            for number, entry in enumerate(rule.get("ports", [])):
+                if "endPort" not in entry:
+                    mark = policy.at("spec", "ingress", place, "ports", number)
+                    add(entry.get("port"), entry.get("protocol", "TCP"), mark)
+    return tuple(found.values())

@@ -1,0 +1,148 @@
+"""Pods from the templates of workloads, with names that are the same everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from netlab.errors import Mark
+from netlab.model.cluster import Container, Node
+from netlab.spec import Document
+
+# The letters and digits of Kubernetes' own random suffixes (apimachinery util/rand): no vowels, so no words.
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+WORKLOADS = frozenset(
+    ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")
+)
+
+
+class Template(NamedTuple):
+    """One Pod that is to be: ``document`` and ``path`` say where its spec stands."""
+
+    namespace: str
+    name: str
+    metadata: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    document: Document
+    path: tuple[str, ...]
+    owner: str
+    node: str
+    status: Mapping[str, Any]
+
+    @property
+    def mark(self) -> Mark:
+        """Where the Pod (or its workload) starts."""
+        return self.document.at("metadata", "name")
+
+    def at(self, *path: str | int) -> Mark:
+        """The place of something in the Pod's spec."""
+        return self.document.at(*self.path, "spec", *path)
+
+
+def suffix(*parts: str) -> str:
+    """Five characters that depend on the parts alone."""
+    number = int.from_bytes(hashlib.sha256("/".join(parts).encode()).digest()[:8], "big")
+    letters = []
+    for _ in range(5):
+        number, digit = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[digit])
+    return "".join(letters)
+
+
+def is_hook(document: Document) -> bool:
+    """Whether Helm would run the object at one moment only: it is no part of the running state."""
+    return "helm.sh/hook" in document.body.get("metadata", {}).get("annotations", {})
+
+
+def templates(objects: Sequence[Document], nodes: Sequence[Node]) -> Iterator[Template]:
+    """The Pods of a set of objects, in document order."""
+    for document in objects:
+        if is_hook(document):
+            continue
+        if document.kind == "Pod":
+            body = document.body
+            yield Template(
+                document.namespace,
+                document.name,
+                body["metadata"],
+                body["spec"],
+                document,
+                (),
+                "",
+                body["spec"].get("nodeName", ""),
+                body.get("status", {}),
+            )
+        elif document.kind in WORKLOADS:
+            yield from _of_workload(document, nodes)
+
+
+def _of_workload(document: Document, nodes: Sequence[Node]) -> Iterator[Template]:
+    spec = document.body.get("spec", {})
+    path: tuple[str, ...] = ("spec", "template")
+    if document.kind == "CronJob":
+        spec, path = spec["jobTemplate"]["spec"], ("spec", "jobTemplate", "spec", "template")
+    template = spec.get("template", {})
+    kind = document.kind
+    count = spec.get("parallelism", 1) if kind in ("Job", "CronJob") else spec.get("replicas", 1)
+    pod_spec = template.get("spec", {})
+    made: list[tuple[str, str]]
+    if kind == "DaemonSet":
+        fitting = [node for node in nodes if _fits(pod_spec, node)]
+        made = [(f"{document.name}-{suffix(document.namespace, kind, document.name, node.name)}", node.name) for node in fitting]
+    elif kind == "StatefulSet":
+        start = spec.get("ordinals", {}).get("start", 0)
+        made = [(f"{document.name}-{number}", "") for number in range(start, start + count)]
+    else:
+        made = [
+            (f"{document.name}-{suffix(document.namespace, kind, document.name, str(number))}", "")
+            for number in range(count)
+        ]
+    for name, node in made:
+        yield Template(
+            document.namespace,
+            name,
+            template.get("metadata", {}),
+            pod_spec,
+            document,
+            path,
+            f"{kind}/{document.name}",
+            node or pod_spec.get("nodeName", ""),
+            {},
+        )
+
+
+def _fits(spec: Mapping[str, Any], node: Node) -> bool:
+    return all(node.labels.get(key) == value for key, value in spec.get("nodeSelector", {}).items())
+
+
+def fitting(spec: Mapping[str, Any], nodes: Sequence[Node]) -> list[Node]:
+    """The nodes that a Pod's nodeSelector allows."""
+    return [node for node in nodes if _fits(spec, node)]
+
+
+def serving(spec: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str, int]]:
+    """The containers that run side by side, as (container, list that it is in, place): native sidecars are init
+    containers with ``restartPolicy: Always``."""
+    main = [(one, "containers", place) for place, one in enumerate(spec.get("containers", []))]
+    sidecars = [
+        (one, "initContainers", place)
+        for place, one in enumerate(spec.get("initContainers", []))
+        if one.get("restartPolicy") == "Always"
+    ]
+    return main + sidecars
+
+
+def containers(template: Template) -> tuple[Container, ...]:
+    """The containers that serve, typed."""
+    return tuple(
+        Container(
+            one["name"],
+            one.get("image", ""),
+            tuple(one.get("command", ())),
+            tuple(one.get("args", ())),
+            template.at(where, place),
+        )
+        for one, where, place in serving(template.spec)
+    )

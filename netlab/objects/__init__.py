@@ -1,0 +1,48 @@
+"""The nouns of the kernel, as small frozen values, and the State that holds them.
+
+Theory of operation.  A desired state is a set of objects; so is what was observed in the kernel.  Both are built from
+the same classes, so that two states compare field by field and one ``diff`` serves every kind.  Each object knows its
+``key`` (where it lives and what it is called), its ``why`` (what in the cluster asked for it, and the YAML line) and
+the shell lines that an engineer would type to make it (``explain``), to remove it (``undo``) and to mend it
+(``amend``).
+
+Equality leaves out ``why`` and the interface ``index``: a line that moved, or a link that somebody re-created by hand
+with another index, is no drift.
+
+Limits: objects hold what netlab programs and compares, not everything that the kernel knows.  Routes that the kernel
+makes by itself (``proto kernel``, table local), link-local addresses, learned neighbours and FDB entries are never in
+a State.
+"""
+
+from netlab.objects.base import Floor, Key, Obj, Op, Verb, Why
+from netlab.objects.host import File, Listener, Netns, Sysctl
+from netlab.objects.ip import Addr, Fdb, Neigh, Route
+from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
+from netlab.objects.nft import NftTable
+from netlab.objects.state import Conflict, State, diff
+
+__all__ = [
+    "Addr",
+    "Bridge",
+    "Conflict",
+    "Fdb",
+    "File",
+    "Floor",
+    "Key",
+    "Link",
+    "Listener",
+    "Neigh",
+    "Netns",
+    "NftTable",
+    "Obj",
+    "Op",
+    "Port",
+    "Route",
+    "State",
+    "Sysctl",
+    "Verb",
+    "Veth",
+    "Vxlan",
+    "Why",
+    "diff",
+]

@@ -1,0 +1,23 @@
+"""Data planes: how Pods are attached to a node, and how nodes reach each other's Pods.
+
+Each is one small pure file with one class; ``ALL`` lists them.  A data plane supplies only what differs: helpers that
+several share (the bridge of the CNI plugin ``bridge``) stand in ``cni_bridge`` and are called, not inherited.
+"""
+
+from netlab.plan.dataplanes.base import Dataplane
+from netlab.plan.dataplanes.bridge import BridgeOnly
+from netlab.plan.dataplanes.host_gw import HostGw
+from netlab.plan.dataplanes.vxlan import VxlanPlane
+
+ALL: tuple[Dataplane, ...] = (BridgeOnly(), VxlanPlane(), HostGw())
+
+
+def dataplane(name: str) -> Dataplane:
+    """The data plane of that name; KeyError where netlab has none."""
+    for plane in ALL:
+        if plane.name == name:
+            return plane
+    raise KeyError(name)
+
+
+__all__ = ["ALL", "Dataplane", "dataplane"]

@@ -1,0 +1,29 @@
+"""What a data plane is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from netlab.model import Cluster, Node, Pod
+from netlab.objects import Obj
+
+
+class Dataplane(Protocol):
+    """Three pure functions from the cluster to objects, and two facts."""
+
+    name: str
+    summary: str
+    bridged: bool  # Pods of a node share a bridge, so that frames between them pass below the ip hooks
+
+    def overhead(self, cluster: Cluster) -> int:
+        """Bytes of encapsulation; Pods get the underlay's MTU less these."""
+
+    def node(self, here: Node, cluster: Cluster) -> Iterable[Obj]:
+        """What a node has before any Pod is there."""
+
+    def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
+        """What makes a Pod reachable from its own node."""
+
+    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterable[Obj]:
+        """What a node needs to reach the Pods of another."""

@@ -1,0 +1,63 @@
+"""The wiring of the CNI plugin ``bridge`` with ``isDefaultGateway`` and ``hairpinMode``, as flannel uses it.
+
+The bridge cni0 has the first address of the node's Pod CIDR and a MAC of its own (unset, it would follow the lowest MAC
+among the ports, and Pods' neighbour entries for the gateway would go stale).  ``hairpin on``: a Pod that reaches itself
+by a Service must get its frame back by the port that it left by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab import names
+from netlab.model import Cluster, Node, Pod
+from netlab.objects import Addr, Bridge, Neigh, Obj, Port, Veth
+from netlab.objects.links import End
+from netlab.plan.underlay import addrgen, default_routes
+from netlab.plan.why import node_why, pod_why
+
+CNI0 = "cni0"
+CNI0_INDEX, POD_INDEX = 3, 2
+FIRST_VETH_INDEX = 1000  # unique in the lab, so that the dumps of two namespaces pair without a look-up
+
+
+def bridge(here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
+    """cni0 with its gateway addresses; ``mtu`` is the Pods'."""
+    why = node_why(here)
+    mac = names.mac(names.CNI0, here.number)
+    yield Bridge(here.netns, CNI0, mac, mtu, CNI0_INDEX, addrgen(cluster), cluster.offload, why=why)
+    for gateway in here.gateways:
+        yield Addr(here.netns, CNI0, str(gateway), why=why)
+
+
+def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
+    """A veth pair from the Pod's eth0 to cni0, the Pod's address and default route.
+
+    The neighbours on both sides are permanent: the kernel has one neighbour table for all namespaces, with 1,024
+    entries by default, and permanent ones are not counted.
+    """
+    why = pod_why(pod)
+    name = names.veth_name(pod.namespace, pod.name)
+    gen = addrgen(cluster)
+    yield Veth(
+        here.netns,
+        End(
+            here.netns,
+            name,
+            names.mac(names.POD_PEER, here.number, pod.serial),
+            mtu,
+            FIRST_VETH_INDEX + pod.serial,
+            names.pod_altname(pod.namespace, pod.name),
+            gen,
+            cluster.offload,
+        ),
+        End(pod.netns, "eth0", pod.mac, mtu, POD_INDEX, "", gen, cluster.offload),
+        why=why,
+    )
+    yield Port(here.netns, name, CNI0, hairpin=True, why=why)
+    gateway_mac = names.mac(names.CNI0, here.number)
+    for address, gateway in zip(pod.addresses, here.gateways, strict=True):
+        yield Addr(pod.netns, "eth0", str(address), why=why)
+        yield Neigh(pod.netns, "eth0", str(gateway.ip), gateway_mac, why=why)
+        yield Neigh(here.netns, CNI0, str(address.ip), pod.mac, why=why)
+    yield from default_routes(pod.netns, tuple(gateway.ip for gateway in here.gateways), "eth0", why)

@@ -1,0 +1,78 @@
+"""``vxlan``: cni0, and one VXLAN device a node with everything on it static.
+
+Device vxlan0, VNI 1, UDP 4789 (IANA's), ``nolearning``; its address is the Pod CIDR's network address as a /32, which
+is the source of what the node itself sends to remote Pods.  For each other node, in flannel's order: a permanent
+neighbour (the remote VTEP's address has this MAC), a permanent forwarding entry (that MAC is behind that node), and a
+route with ``onlink``.  One device carries both families; its outer packets are of the lab's first family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from netlab import names
+from netlab.model import Cluster, Network, Node, Pod
+from netlab.objects import Addr, Fdb, Neigh, Obj, Route, Vxlan
+from netlab.plan.dataplanes import cni_bridge
+from netlab.plan.underlay import addrgen
+from netlab.plan.why import node_why, pair_why
+
+DEVICE, INDEX, VNI, UDP_PORT = "vxlan0", 4, 1, 4789
+# Outer Ethernet is part of the frame, not of the MTU; the inner one is: 14 + outer IP + UDP 8 + VXLAN 8.
+_OVERHEAD = {4: 50, 6: 70}
+
+
+def vtep_address(cidr: Network) -> str:
+    """The VTEP's own inner address: the Pod CIDR's network address, as a host address."""
+    return f"{cidr.network_address}/{cidr.max_prefixlen}"
+
+
+class VxlanPlane:
+    """An overlay: Pods' frames travel between the nodes inside UDP."""
+
+    name = "vxlan"
+    summary = "cni0 and a VXLAN device a node (VNI 1, UDP 4789), neighbours and forwarding entries static"
+    bridged = True
+
+    def overhead(self, cluster: Cluster) -> int:
+        """50 bytes over IPv4, 70 over IPv6."""
+        return _OVERHEAD[cluster.underlay.cidrs[0].version]
+
+    def _mtu(self, cluster: Cluster) -> int:
+        return cluster.mtu - self.overhead(cluster)
+
+    def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """cni0 and vxlan0."""
+        why = node_why(here)
+        mtu = self._mtu(cluster)
+        yield from cni_bridge.bridge(here, cluster, mtu)
+        yield Vxlan(
+            here.netns,
+            DEVICE,
+            names.mac(names.VTEP, here.number),
+            mtu,
+            INDEX,
+            addrgen(cluster),
+            cluster.offload,
+            vni=VNI,
+            local=str(here.addresses[0].ip),
+            lower="eth0",
+            port=UDP_PORT,
+            why=why,
+        )
+        for cidr in here.pod_cidrs:
+            yield Addr(here.netns, DEVICE, vtep_address(cidr), why=why)
+
+    def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
+        """A veth pair to cni0."""
+        return cni_bridge.attach(pod, here, cluster, self._mtu(cluster))
+
+    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+        """A neighbour, a forwarding entry, a route."""
+        why = pair_why(here, there)
+        mac = names.mac(names.VTEP, there.number)
+        yield Fdb(here.netns, DEVICE, mac, str(there.addresses[0].ip), why=why)
+        for cidr in there.pod_cidrs:
+            vtep = str(cidr.network_address)
+            yield Neigh(here.netns, DEVICE, vtep, mac, why=why)
+            yield Route(here.netns, str(cidr), via=vtep, dev=DEVICE, onlink=True, why=why)

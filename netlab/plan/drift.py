@@ -1,0 +1,46 @@
+"""What is a lab's own in its namespaces, and what strangers left there."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netlab.objects import File, Floor, Key, Link, Listener, Netns, NftTable, Obj, Op, State, Sysctl, Veth, diff
+
+
+class Drift(NamedTuple):
+    """What must be done to make the kernel like the spec, and what is there that nobody of netlab's made."""
+
+    operations: tuple[Op, ...]
+    foreign: tuple[Obj, ...]
+
+
+def drift(want: State, have: State, owned: State | None = None) -> Drift:
+    """Compare what should be with what is.
+
+    ``owned`` is what was applied before: links that are in neither state's wish are strangers', and so is whatever
+    hangs on them.  Addresses, routes, neighbours and forwarding entries on the lab's own links are never foreign: they
+    change what the lab does, so they are drift.
+    """
+    ours = set(want)
+    if owned is not None:
+        ours |= set(owned)
+    foreign: dict[Key, Obj] = {}
+    strange_links: set[tuple[str, str]] = set()
+    for key, obj in have.items():
+        if obj.floor is Floor.LINK and key not in ours or isinstance(obj, NftTable) and key not in ours:
+            foreign[key] = obj
+            strange_links.add((obj.netns, obj.name))
+            if isinstance(obj, Veth):
+                strange_links.add((obj.peer.netns, obj.peer.name))
+        elif isinstance(obj, Link):
+            strange_links.add((obj.netns, obj.name))
+    mine: dict[Key, Obj] = {}
+    for key, obj in have.items():
+        if key in foreign:
+            continue
+        on_strange = (obj.netns, getattr(obj, "dev", "")) in strange_links and key not in ours
+        if on_strange and not isinstance(obj, (Netns, Sysctl, File, Listener)):
+            foreign[key] = obj
+        else:
+            mine[key] = obj
+    return Drift(diff(want, mine), tuple(foreign.values()))

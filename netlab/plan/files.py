@@ -1,0 +1,68 @@
+"""What a Pod finds in /etc: hosts, resolv.conf and hostname, in the kubelet's own form.
+
+They stand below /etc/netns/<netns>/, from where ``ip netns exec`` and netlab's own ``exec`` bind them over /etc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.model import Cluster, Pod
+from netlab.objects import File, Obj
+from netlab.plan.why import node_why, pod_why
+
+_LOCAL = (
+    "127.0.0.1\tlocalhost\n"
+    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+    "fe00::0\tip6-localnet\n"
+    "fe00::0\tip6-mcastprefix\n"
+    "fe00::1\tip6-allnodes\n"
+    "fe00::2\tip6-allrouters\n"
+)
+CLUSTER_DOMAIN = "cluster.local"
+
+
+def objects(cluster: Cluster) -> Iterator[Obj]:
+    """The files of all nodes and Pods."""
+    for node in cluster.nodes:
+        why = node_why(node)
+        yield File(node.netns, "hosts", _node_hosts(cluster), why=why)
+        yield File(node.netns, "resolv.conf", _RESOLV_NODE, why=why)
+        yield File(node.netns, "hostname", f"{node.name}\n", why=why)
+    for pod in cluster.pods:
+        if not pod.host_network:
+            why = pod_why(pod)
+            yield File(pod.netns, "hosts", _pod_hosts(pod), why=why)
+            yield File(pod.netns, "resolv.conf", _pod_resolv(pod), why=why)
+            yield File(pod.netns, "hostname", f"{pod.hostname}\n", why=why)
+
+
+# No server is named where none serves: glibc then asks 127.0.0.1, which refuses, and names fail at once instead of
+# after the 10 s that an unreachable server takes.
+_RESOLV_NODE = "# this lab has no DNS server\n"
+
+
+def _node_hosts(cluster: Cluster) -> str:
+    lines = [f"{address.ip}\t{node.name}\n" for node in cluster.nodes for address in node.addresses]
+    return _LOCAL + "".join(lines)
+
+
+def _pod_hosts(pod: Pod) -> str:
+    names = pod.hostname
+    if pod.subdomain:
+        names = f"{pod.hostname}.{pod.subdomain}.{pod.namespace}.svc.{CLUSTER_DOMAIN}\t{pod.hostname}"
+    own = "".join(f"{address.ip}\t{names}\n" for address in pod.addresses)
+    aliases = pod.spec.get("hostAliases", [])
+    extra = ""
+    if isinstance(aliases, list) and aliases:
+        extra = "\n# Entries added by HostAliases.\n" + "".join(
+            f"{one['ip']}\t" + "\t".join(one.get("hostnames", [])) + "\n" for one in aliases
+        )
+    return f"# Kubernetes-managed hosts file.\n{_LOCAL}{own}{extra}"
+
+
+def _pod_resolv(pod: Pod) -> str:
+    search = f"{pod.namespace}.svc.{CLUSTER_DOMAIN} svc.{CLUSTER_DOMAIN} {CLUSTER_DOMAIN}"
+    return f"search {search}\noptions ndots:5\n"
+
+
