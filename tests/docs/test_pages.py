@@ -188,15 +188,21 @@ class Session:
                 "LC_ALL": "C.UTF-8",
             },
         )
-        self.type("mount -t tmpfs -o mode=755 tmpfs /run")
+        status, said = self.type("mount -t tmpfs -o mode=755 tmpfs /run")
+        if status:
+            self.close()
+            pytest.skip(f"no mount namespace to be had here (in a plain chroot / is no mount point): {' '.join(said)}")
         self.type('sudo() { env "$@"; }')
 
     def type(self, command: str) -> tuple[int, list[str]]:
         """Type a command, wait for its end; its exit status (124: it did not end) and its lines."""
         assert self.bash.stdin is not None and self.bash.stdout is not None
         # The group keeps the page's here-documents whole and gives the command no terminal to wait on.
-        self.bash.stdin.write(f"{{ {command}\n}} </dev/null 2>&1\nprintf '{MARK}%s\\n' $?\n".encode())
-        self.bash.stdin.flush()
+        try:
+            self.bash.stdin.write(f"{{ {command}\n}} </dev/null 2>&1\nprintf '{MARK}%s\\n' $?\n".encode())
+            self.bash.stdin.flush()
+        except BrokenPipeError:  # the shell has ended: what it said is still to be read
+            pass
         seen, until, out = b"", time.monotonic() + TIMEOUT, self.bash.stdout.fileno()
         while (end := re.search(rb"\x01netlab-docs\x01(\d+)\n", seen)) is None:
             if not select.select([out], [], [], max(0.0, until - time.monotonic()))[0]:
@@ -216,11 +222,15 @@ class Session:
         if self.bash.poll() is None:
             if self.type('[ -n "$(ls /run/netns 2>/dev/null)" ]')[0] == 0:
                 self.type("netlab down --all")
-            left = self.type("ls /run/netns 2>/dev/null")[1]
+            status, left = self.type("ls /run/netns 2>/dev/null || true")
+            left = left if status == 0 else []
             for name in left:
                 self.type(f"ip netns del {name}")
-            assert self.bash.stdin is not None
+        assert self.bash.stdin is not None
+        try:
             self.bash.stdin.close()
+        except BrokenPipeError:
+            pass
         try:
             self.bash.wait(10)
         except subprocess.TimeoutExpired:
