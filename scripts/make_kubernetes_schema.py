@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  scripts are run, not imported
 """Makes netlab/spec/schemas/kubernetes.json from the published schemas of the Kubernetes API.
 
 Run at development time only, with the PyPI package ``kubernetes-validate`` installed:

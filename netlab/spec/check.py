@@ -111,6 +111,7 @@ class Checker:
         out: dict[str, Any] = {}
         seen: dict[str, Node] = {}
         there: set[str] = set()
+        meant: set[str] = set()  # fields that an unknown one probably is: one mistake, one problem
         for key_node, value_node in pairs(node):
             if not isinstance(key_node, ScalarNode) or scalars.is_null(key_node):
                 what = "null" if isinstance(key_node, ScalarNode) else "a list or a mapping"
@@ -125,7 +126,7 @@ class Checker:
             inner = fields.get(key) if fields is not None else None
             if inner is None:
                 if others is False:
-                    self._unknown(key_node, key, fields or {}, path)
+                    meant.add(self._unknown(key_node, key, fields or {}, path))
                     continue
                 inner = others
                 if key_format:
@@ -141,7 +142,7 @@ class Checker:
             if value is not BAD:
                 out[key] = value
         for key in schema.get("required", ()):
-            if key not in there:
+            if key not in there and key not in meant:
                 says = "is required" + (f", and what is there ({self._raw(seen[key], node)}) means absent"
                                         if key in seen else "")  # fmt: skip
                 self.problem(seen.get(key, node), (path, key), says)
@@ -162,7 +163,7 @@ class Checker:
             path = (path, step)
         return path
 
-    def _unknown(self, node: Node, key: str, fields: Schema, path: Path) -> None:
+    def _unknown(self, node: Node, key: str, fields: Schema, path: Path) -> str:
         guess = closest(key, fields)
         if guess:
             hint = f' (did you mean "{guess}"?)'
@@ -171,6 +172,7 @@ class Checker:
         else:
             hint = ""
         self.problem(node, (path, key), f"unknown field{hint}")
+        return guess
 
     def _list(self, node: SequenceNode, schema: Schema, path: Path) -> Any:
         inner = schema.get("items", {})
@@ -215,7 +217,11 @@ class Checker:
             return value
         elif "integer" in types and value == int(value):
             return self._integer(node, int(value), schema, path)
-        return self.problem(node, path, f"must be {self._wants(schema)}, not {self._given(node, value, types)}")
+        return self.problem(
+            node,
+            path,
+            f"must be {self._wants(schema)}, not {self._given(node, value, () if 'enum' in schema else types)}",
+        )
 
     def _text(self, node: ScalarNode, value: str, schema: Schema, path: Path) -> Any:
         form, allowed = schema.get("format"), schema.get("enum")

@@ -30,7 +30,11 @@ def shown(text: str, limit: int = 60) -> str:
 def _better(text: str, good: Callable[[str], bool]) -> str:
     """The name that was probably meant, where changing case or a few characters makes a good one."""
     guess = re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip("-.")
-    return f' (did you mean "{guess}"?)' if guess and len(text) <= 253 and "/" not in text and good(guess) else ""
+    return (
+        f' (did you mean "{guess}"?)'
+        if guess and text.isprintable() and len(text) <= 253 and "/" not in text and good(guess)
+        else ""
+    )
 
 
 def dns_label(text: str) -> str:

@@ -10,7 +10,6 @@ to EndpointSlices, and those are what proxies read.  The warning says to write a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
@@ -124,12 +123,12 @@ def ruling(written: str, kind: str) -> Ruling:
 def _unknown(written: str, group: str, kind: str) -> Ruling:
     """A pair that no list has: an error where it can only be a slip, else a custom kind."""
     published = schemas().kinds
-    groups = {**{each: list(kinds) for each, kinds in published.items()}}
+    groups = {each: list(kinds) for each, kinds in published.items()}
     for known_group, known_kind in CHECKED:
         if known_kind not in groups.setdefault(known_group, []):
             groups[known_group].append(known_kind)
     homes = [each for each, kinds in groups.items() if kind in kinds]
-    if homes and (group in groups or group == "extensions" or difflib.get_close_matches(group, homes, 1, 0.7)):
+    if homes and (group in groups or group == "extensions" or _near(group, homes)):
         right = " or ".join(f'"{_full(home, kind)}"' for home in homes)
         return Ruling(Fate.WRONG, f'{kind} has the apiVersion {right}, not "{written}"', "apiVersion")
     if group in groups:
@@ -147,8 +146,14 @@ def _full(group: str, kind: str) -> str:
     return api_version(group, version)
 
 
+def _near(word: str, known: Iterable[str]) -> list[str]:
+    import difflib  # here: only a mistake needs it
+
+    return difflib.get_close_matches(word, list(known), 1, 0.7)
+
+
 def closest(word: str, known: Iterable[str]) -> str:
     """The known word that was probably meant; empty where none is near."""
     by_case = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(word.lower(), by_case, 1, 0.7)
+    found = _near(word.lower(), by_case)
     return by_case[found[0]] if found else ""

@@ -148,13 +148,14 @@ class Reader:
         if value is None or scalars.is_null(value):
             if not inherited:
                 example = "apps/v1" if field == "apiVersion" else "Deployment"
-                known = ", ".join(fields)[:60]
+                known = shown(", ".join(fields))[1:-1]
                 hint = f"; an object begins with apiVersion and kind ({field}: {example}); there is: {known}"
                 checker.problem(node, (None, field), "is required" + (hint if "kind" not in fields else ""))
             return inherited
         text = scalars.plain(value.value) if isinstance(value, ScalarNode) and value.tag == scalars.PLAIN else None
         if not isinstance(value, ScalarNode):
-            checker.problem(value, (None, field), "must be a string")
+            what = "a list" if isinstance(value, SequenceNode) else "a mapping"
+            checker.problem(value, (None, field), f"must be a string, not {what}")
             return ""
         if text is not None and not isinstance(text, str):
             checker.problem(value, (None, field), f"must be a string, not {value.value}")
@@ -204,9 +205,7 @@ class Reader:
             return
         hook = meta.get("annotations", {}).get("helm.sh/hook")
         if hook:
-            says = (
-                f"{document} is a Helm hook ({hook}), which Helm would run at that moment only; taken as kubectl would"
-            )
+            says = f"{document} is a Helm hook ({shown(hook)[1:-1]}), which Helm would run at that moment only; taken as kubectl would"
             self._warnings.append(Warning("helm-hook", says, document.mark))
         key = document.group, kind, namespace, document.name
         first = self._objects.get(key)
@@ -249,4 +248,6 @@ def _name(fields: _Fields) -> str:
     _, meta = fields.get("metadata", (None, None))
     inner = _fields(meta) if isinstance(meta, MappingNode) else {}
     words: Iterable[Node] = (inner[each][1] for each in ("namespace", "name") if each in inner)
-    return "/".join(each.value[:80] for each in words if isinstance(each, ScalarNode) and not scalars.is_null(each))
+    # Unchecked text on its way to a terminal: shown() leaves no control character in it.
+    named = [each for each in words if isinstance(each, ScalarNode) and not scalars.is_null(each)]
+    return "/".join(shown(each.value)[1:-1] for each in named)

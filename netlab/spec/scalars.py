@@ -84,7 +84,7 @@ def value(node: ScalarNode) -> Any:
     short = node.tag.replace("tag:yaml.org,2002:", "!!")
     if short.startswith("!!") and short[2:] in ("int", "float", "bool"):
         raise ValueError(f"{node.value!r} is not what its tag {short} says")
-    raise ValueError(f"the tag {short} means nothing here")
+    raise ValueError(f"the tag {short if short.isprintable() else repr(short)} means nothing here")
 
 
 def as_boolean(text: str) -> bool | None:
