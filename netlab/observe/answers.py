@@ -1,0 +1,83 @@
+"""Who answered: reading the responder's line, which is JSON, mostly without parsing it.
+
+The line of one responder differs from client to client only after ``"client": "``.  So the first is parsed, and its
+beginning is what the others are compared with; whatever differs is parsed again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+_CLIENT = b'"client": "'
+READ_MAX = 65536
+
+
+class Target:
+    """One address, port and protocol that is asked.  ``flying`` counts the attempts under way."""
+
+    __slots__ = ("address", "flying", "head", "server", "sockaddr", "v6")
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address = address
+        self.sockaddr = (address, port)
+        self.v6 = ":" in address
+        self.flying = 0
+        self.head = b""
+        self.server: str | None = None
+
+
+class Answer(NamedTuple):
+    """Who answered and whom it saw; both None where it was not a responder."""
+
+    server: str | None
+    client: str | None
+
+
+STRANGER = Answer(None, None)
+
+
+def read(target: Target, data: bytes) -> Answer | None:
+    """What the bytes received so far say; None where more must come."""
+    at = 0 if data[:1] == b"{" else data.find(b"\r\n\r\n") + 4
+    head = target.head
+    if head and data.startswith(head, at) and data.endswith(b"}\n"):
+        start = at + len(head)
+        return Answer(target.server, data[start : data.index(b'"', start)].decode("ascii", "replace"))
+    return _parse(target, data, at)
+
+
+def _parse(target: Target, data: bytes, at: int) -> Answer | None:
+    if len(data) >= READ_MAX:
+        return STRANGER
+    if at == 3:  # no empty line yet: the head of an HTTP answer, or another protocol's greeting
+        return None if b"HTTP/".startswith(data[:5]) or data.startswith(b"HTTP/") else STRANGER
+    body = data[at:]
+    if at and len(body) < _content_length(data[:at]):
+        return None
+    try:
+        said = json.loads(body)
+        server = name_of(said)
+        client = str(said["client"])
+    except (ValueError, KeyError, TypeError):
+        # a line that is cut off may go on; what ends and is still no responder's is a stranger's
+        return None if not at and b"\n" not in body else STRANGER
+    found = body.find(_CLIENT)
+    target.head, target.server = (body[: found + len(_CLIENT)], server) if found > 0 else (b"", None)
+    return Answer(server, client)
+
+
+def name_of(said: dict[str, object]) -> str:
+    """The name in a responder's line: ``namespace/pod``, or that of the node or external host that it stands for."""
+    pod = said["pod"]
+    if pod is None:
+        return str(said["node"])
+    return f"{said['namespace']}/{pod}" if said.get("namespace") else str(pod)
+
+
+def _content_length(head: bytes) -> int:
+    at = head.lower().find(b"content-length:")
+    if at < 0:
+        return 0
+    word = head[at + 15 : head.find(b"\r", at)].strip()
+    return int(word) if word.isdigit() else 0

@@ -1,0 +1,66 @@
+"""One socket that asks one flow once: what the three protocols have in common."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from netlab.objects import Why
+from netlab.observe.answers import Answer, Target
+from netlab.observe.errors import IP_RECVERR, IPV6_RECVERR, outcome_of
+from netlab.oracle.flow import Flow, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from netlab.observe.groups import Group
+    from netlab.observe.run import Run
+
+
+class Attempt:
+    """The life of one socket; subclasses say how to ask, and what news means.
+
+    ``number`` counts from 1.  ``heard`` is True once the other side is known to be there, and what is missing is only
+    who it is.
+    """
+
+    __slots__ = ("deadline", "done", "fd", "flow", "group", "heard", "number", "run", "sock", "target", "young")
+
+    def __init__(self, run: Run, flow: Flow, target: Target, number: int, group: Group | None) -> None:
+        self.run, self.flow, self.target, self.number, self.group = run, flow, target, number, group
+        self.done = self.heard = False
+        self.young = True
+        self.fd = -1
+        self.deadline = 0.0
+        self.sock: socket.SocketType
+
+    def start(self) -> None:
+        """Open the socket (the thread is in the source's namespace) and ask.  OSError: this host could not."""
+        raise NotImplementedError
+
+    def ready(self, mask: int) -> None:
+        """News from epoll."""
+        raise NotImplementedError
+
+    def silent(self) -> bool:
+        """Time is up.  True: it goes on, or has ended with an answer; False: nobody was there."""
+        return False
+
+    def failed(self, code: int) -> None:
+        """The kernel named an error."""
+        outcome = outcome_of(code, self.flow.protocol)
+        because = (Why(os.strerror(code)),) if outcome in (Outcome.ERROR, Outcome.UNREACHABLE) else ()
+        self.run.settle(self, Verdict(self.flow, outcome, None, None, because))
+
+    def opened(self, answer: Answer) -> None:
+        self.run.settle(self, Verdict(self.flow, Outcome.OPEN, answer.server, answer.client))
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+def want_errors(sock: socket.SocketType, *, v6: bool) -> None:
+    """Have the kernel keep ICMP errors, also those that it takes for passing ones (net and host unreachable)."""
+    if v6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)

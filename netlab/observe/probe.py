@@ -1,0 +1,94 @@
+"""The prober: an Answerer that sends packets."""
+
+from __future__ import annotations
+
+import os
+import queue
+import resource
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+
+from netlab.model.cluster import Cluster
+from netlab.observe.pins import Neighbours, Pins
+from netlab.observe.run import Run
+from netlab.oracle.flow import Flow, Verdict
+
+TIMEOUT = (0.3, 1.0)
+#: Open files that probing may use; more brings nothing, and the machine's other users have a limit too.
+FILES_MAX = 8000
+FILES_SPARE = 300  # left for the namespaces that are held open, and for the rest of the process
+_AHEAD = 64  # batches of verdicts that may wait for a slow reader
+
+
+class Prober:
+    """Answers flows by real connections from their sources' namespaces, which must be this host's, in /run/netns.
+
+    ``timeout`` are the seconds of silence in the first and the second attempt.  With a ``cluster`` and ``pins``,
+    neighbours are pinned while they are probed.  Needs CAP_SYS_ADMIN over the namespaces (setns); SCTP CAP_NET_RAW.
+    """
+
+    def __init__(
+        self, cluster: Cluster | None = None, *, pins: Pins | None = None, timeout: tuple[float, float] = TIMEOUT
+    ) -> None:
+        self._cluster, self._pins, self._timeout = cluster, pins, timeout
+
+    def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
+        """The verdict on each flow, in the order of the flows."""
+        asked = list(flows)
+        found = {verdict.flow: verdict for verdict in self.probe(asked)}
+        return {flow: found[flow] for flow in asked}
+
+    def probe(self, flows: Iterable[Flow]) -> Iterator[Verdict]:
+        """The verdicts as they come, not in order.  The flows are taken when they are needed, in another thread.
+
+        Flows of one source should follow each other: a change of source costs a system call.  Closing the iterator
+        ends the run; pins are removed, whatever happens.
+        """
+        given: queue.Queue[list[Verdict] | BaseException | None] = queue.Queue(_AHEAD)
+        neighbours = Neighbours(self._cluster, self._pins) if self._cluster and self._pins else None
+        with _Files() as files:
+            run = Run(flows, given.put, timeout=self._timeout, neighbours=neighbours, files=files.room)
+            thread = threading.Thread(target=_work, args=(run, given), name="netlab-probe", daemon=True)
+            thread.start()
+            try:
+                while (batch := given.get()) is not None:
+                    if isinstance(batch, BaseException):
+                        raise batch
+                    yield from batch
+            finally:
+                run.stopped = True
+                while thread.is_alive():  # it may be waiting to hand over what nobody wants any more
+                    try:
+                        given.get(timeout=0.02)
+                    except queue.Empty:
+                        continue
+                thread.join()
+
+
+def _work(run: Run, given: queue.Queue[list[Verdict] | BaseException | None]) -> None:
+    try:
+        run.loop()
+    except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+        given.put(error)
+    else:
+        given.put(None)
+
+
+class _Files:
+    """The limit of open files, raised for a run (1,024 is many systems' default) and put back."""
+
+    def __enter__(self) -> _Files:
+        self._soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        here = len(os.listdir("/proc/self/fd"))
+        wanted = here + FILES_SPARE + FILES_MAX
+        limit = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
+        self._hard, self._raised = hard, limit > self._soft != resource.RLIM_INFINITY
+        if self._raised:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        have = limit if self._raised or self._soft == resource.RLIM_INFINITY else self._soft
+        self.room = max(16, min(FILES_MAX, have - here - FILES_SPARE))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._raised:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft, self._hard))

@@ -1,0 +1,242 @@
+"""One run of the prober: which attempts are under way, what comes next, when one is given up.
+
+Three bounds keep the questions from spoiling the answers.  At most YOUNG_MAX attempts are younger than YOUTH, so that
+nobody's queue overflows; at most TARGET_MAX of these ask one port; and all attempts together stay below the limit of
+open files.  Attempts that have been silent for longer than YOUTH cost nothing but their socket, so a lab in which half
+of the flows is dropped is not probed at the speed of its time-outs.
+
+An attempt is given up only after a poll, begun later than its deadline, had no news of it: however late this process
+gets the processor, an answer that has arrived counts.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from netlab.objects import Why
+from netlab.observe.answers import Target
+from netlab.observe.attempt import Attempt
+from netlab.observe.errors import CROWDED
+from netlab.observe.groups import Group, feed
+from netlab.observe.pins import Neighbours
+from netlab.observe.sctp import RawSctpAttempt, kernel_speaks_sctp
+from netlab.observe.spaces import Spaces
+from netlab.observe.tcp import SctpStreamAttempt, TcpAttempt
+from netlab.observe.udp import UdpAttempt
+from netlab.oracle.flow import Flow, Outcome, Verdict
+
+YOUTH = 0.05  # seconds; a responder answers in less than 1 ms, a busy one in 20
+YOUNG_MAX = 1000
+TARGET_MAX = 64
+BURST = 48  # attempts between two looks at the news
+#: Seconds to wait for the line of somebody who has accepted; without it the flow is open all the same.
+ANSWER_PATIENCE = 3.0
+BATCH = 512  # verdicts handed over at a time: each hand-over wakes the other thread
+BATCH_AGE = 0.1
+WAIT_MAX = 0.1  # seconds until a wish to stop is seen
+
+Waiting = tuple[Flow, int, Group | None]
+
+
+class Run:
+    """The state of one run, in the worker's thread.  ``emit`` takes verdicts in the order of their coming."""
+
+    def __init__(
+        self,
+        flows: Iterable[Flow],
+        emit: Callable[[list[Verdict]], None],
+        *,
+        timeout: tuple[float, float],
+        neighbours: Neighbours | None,
+        files: int,
+    ) -> None:
+        self.stopped = False
+        self._feed: Iterator[tuple[Flow, Group | None]] | None = feed(flows, neighbours)
+        self._neighbours = neighbours
+        self._emit = emit
+        self._patience = (0.0, *timeout, ANSWER_PATIENCE)
+        self._room = files
+        self._targets: dict[tuple[str, int, str], Target] = {}
+        self._open: dict[int, Attempt] = {}
+        self._young: deque[tuple[float, Attempt]] = deque()
+        self._again: deque[Waiting] = deque()
+        # one queue a patience: in each, deadlines come in the order in which they were set
+        self._deadlines: list[deque[tuple[float, Attempt]]] = [deque() for _ in self._patience]
+        self._spaces = Spaces()
+        self._epoll = select.epoll()
+        self._batch: list[Verdict] = []
+        self._handed = self._now = time.monotonic()
+        self._kinds: dict[str, type[Attempt]] = {"TCP": TcpAttempt, "UDP": UdpAttempt}
+
+    def loop(self) -> None:
+        """Until every flow has its verdict, or ``stopped``."""
+        try:
+            while not self.stopped:
+                self._now = time.monotonic()
+                more = self._launch()
+                if not self._open and not more:
+                    break
+                before = time.monotonic()
+                wait = 0.0 if more else self._wait(before)
+                table = self._open
+                for fd, mask in self._epoll.poll(wait, 20_000):
+                    attempt = table.get(fd)
+                    if attempt is not None:
+                        attempt.ready(mask)
+                self._expire(before)
+                if len(self._batch) >= BATCH or before - self._handed > BATCH_AGE:
+                    self._hand_over(before)
+        finally:
+            for attempt in self._open.values():
+                attempt.close()
+            self._open.clear()
+            self._epoll.close()
+            self._spaces.close()
+            if self._neighbours:
+                self._neighbours.release_all()
+        self._hand_over(time.monotonic())
+
+    # -- what attempts call ------------------------------------------------------------------------------------------
+
+    def watch(self, attempt: Attempt, mask: int) -> None:
+        fd = attempt.fd = attempt.sock.fileno()
+        self._open[fd] = attempt
+        self._epoll.register(fd, mask)
+
+    def rewatch(self, attempt: Attempt, mask: int) -> None:
+        self._epoll.modify(attempt.fd, mask)
+
+    def again(self, attempt: Attempt) -> None:
+        """A new deadline, from now on: for the answer of somebody who is there, else that of the attempt's number."""
+        kind = 3 if attempt.heard else attempt.number
+        attempt.deadline = self._now + self._patience[kind]
+        self._deadlines[kind].append((attempt.deadline, attempt))
+
+    def settle(self, attempt: Attempt, verdict: Verdict) -> None:
+        """The end of an attempt.  An error of this host is asked a second time: most are of the moment."""
+        self._drop(attempt)
+        if verdict.outcome is Outcome.ERROR and attempt.number == 1:
+            self._again.append((attempt.flow, 2, attempt.group))
+        else:
+            self._finish(verdict, attempt.group)
+
+    # -- the turns of the loop ---------------------------------------------------------------------------------------
+
+    def _launch(self) -> bool:
+        """Start up to BURST attempts; whether more could be started at once."""
+        young, now = self._young, self._now
+        old = now - YOUTH
+        while young and (young[0][1].done or young[0][0] < old):
+            attempt = young.popleft()[1]
+            if attempt.young:
+                attempt.young = False
+                attempt.target.flying -= 1
+        for _ in range(BURST):
+            if len(young) >= YOUNG_MAX or len(self._open) >= self._room:
+                return False
+            waiting = self._next()
+            if waiting is None:
+                return False
+            flow, number, group = waiting
+            key = flow[2:]
+            target = self._targets.get(key)
+            if target is None:
+                target = self._targets[key] = Target(flow.address, flow.port)
+            if target.flying >= TARGET_MAX:
+                self._again.appendleft(waiting)
+                return False
+            if not self._start(flow, number, group, target):
+                return False
+        return True
+
+    def _next(self) -> Waiting | None:
+        if self._again:
+            return self._again.popleft()
+        if self._feed is not None:
+            found = next(self._feed, None)
+            if found is not None:
+                return found[0], 1, found[1]
+            self._feed = None
+        return None
+
+    def _start(self, flow: Flow, number: int, group: Group | None, target: Target) -> bool:
+        try:
+            self._spaces.enter(flow.src.netns)
+        except OSError as error:
+            because = Why(f"cannot enter the network namespace {flow.src.netns!r}: {error.strerror}")
+            self._finish(Verdict(flow, Outcome.ERROR, None, None, (because,)), group)
+            return True
+        kind = self._kinds.get(flow.protocol) or self._sctp()
+        attempt = kind(self, flow, target, number, group)
+        target.flying += 1
+        try:
+            attempt.start()
+        except OSError as error:
+            code = error.errno or 0
+            if code in CROWDED and self._open:
+                self._drop(attempt)
+                self._again.appendleft((flow, number, group))
+                self._room = max(16, len(self._open) * 3 // 4)
+                return False
+            attempt.failed(code)
+            return True
+        if not attempt.done:
+            self._young.append((self._now, attempt))
+            self.again(attempt)
+        return True
+
+    def _sctp(self) -> type[Attempt]:
+        kind = SctpStreamAttempt if kernel_speaks_sctp() else RawSctpAttempt
+        self._kinds["SCTP"] = kind
+        return kind
+
+    def _wait(self, now: float) -> float:
+        """Seconds until something is due."""
+        due = now + WAIT_MAX
+        for queue in self._deadlines:
+            while queue and (queue[0][1].done or queue[0][1].deadline != queue[0][0]):
+                queue.popleft()
+            if queue:
+                due = min(due, queue[0][0])
+        if self._young and (self._again or self._feed):
+            due = min(due, self._young[0][0] + YOUTH)
+        return max(0.0, due - now)
+
+    def _expire(self, before: float) -> None:
+        """Give up what was due before the poll that has just been answered."""
+        for queue in self._deadlines:
+            while queue and queue[0][0] <= before:
+                deadline, attempt = queue.popleft()
+                if attempt.done or attempt.deadline != deadline or attempt.silent():
+                    continue
+                self._drop(attempt)
+                if attempt.number == 1:
+                    self._again.append((attempt.flow, 2, attempt.group))
+                else:
+                    self._finish(Verdict(attempt.flow, Outcome.TIMEOUT), attempt.group)
+
+    def _drop(self, attempt: Attempt) -> None:
+        attempt.done = True
+        if attempt.young:
+            attempt.young = False
+            attempt.target.flying -= 1
+        if attempt.fd >= 0:
+            del self._open[attempt.fd]
+        if hasattr(attempt, "sock"):
+            attempt.close()
+
+    def _finish(self, verdict: Verdict, group: Group | None) -> None:
+        self._batch.append(verdict)
+        if group is not None:
+            group.left -= 1
+            if not group.left and self._neighbours:
+                self._neighbours.release(group.pins)
+
+    def _hand_over(self, now: float) -> None:
+        self._handed = now
+        if self._batch:
+            self._emit(self._batch)
+            self._batch = []

@@ -1,0 +1,65 @@
+"""The ends that a cluster's flows can have, made once and shared by all flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netlab.model.cluster import Cluster, Node, Pod
+from netlab.oracle.flow import ADDRESS, NODE, POD, Endpoint
+
+
+class Endpoints:
+    """An index of a cluster: its Pods and nodes as endpoints, and who has an address.
+
+    A hostNetwork Pod acts from its node's namespace and has its node's addresses.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.nodes: dict[str, Endpoint] = {node.name: _node(node) for node in cluster.nodes}
+        self.pods: dict[str, Endpoint] = {}
+        self.pod_of: dict[str, Pod] = {}
+        self.serves: dict[str, dict[tuple[int, str], Pod]] = {name: {} for name in self.nodes}
+        for pod in cluster.pods:
+            name = str(pod)
+            self.pods[name] = _pod(pod, self.nodes)
+            self.pod_of[name] = pod
+            if pod.host_network:
+                for port in pod.ports:
+                    self.serves.setdefault(pod.node, {}).setdefault((port.port, port.protocol), pod)
+        self._by_address: dict[str, list[Endpoint]] = {}
+        for end in self.all():
+            for address in end.addresses:
+                self._by_address.setdefault(address, []).append(end)
+
+    def all(self) -> Iterable[Endpoint]:
+        """Pods in document order, then nodes."""
+        yield from self.pods.values()
+        yield from self.nodes.values()
+
+    def at(self, address: str) -> Endpoint:
+        """Who has an address: a node rather than its hostNetwork Pods; a bare address where nobody has it."""
+        owners = self._by_address.get(address, [])
+        for owner in owners:
+            if owner.kind == NODE:
+                return owner
+        return owners[0] if owners else Endpoint(ADDRESS, address, "", (address,))
+
+    def ports(self, end: Endpoint, *, undeclared: bool = True) -> list[tuple[int, str]]:
+        """The (port, protocol) pairs that an end serves, in the order of the manifest, each once."""
+        if end.kind == NODE:
+            return list(self.serves.get(end.name, ()))
+        pod = self.pod_of.get(end.name) if end.kind == POD else None
+        found = pod.ports if pod else ()
+        return list(dict.fromkeys((port.port, port.protocol) for port in found if undeclared or port.declared))
+
+
+def _node(node: Node) -> Endpoint:
+    return Endpoint(NODE, node.name, node.netns, tuple(str(address.ip) for address in node.addresses))
+
+
+def _pod(pod: Pod, nodes: dict[str, Endpoint]) -> Endpoint:
+    host = nodes.get(pod.node) if pod.host_network else None
+    if host:
+        return Endpoint(POD, str(pod), host.netns, host.addresses)
+    return Endpoint(POD, str(pod), pod.netns, tuple(str(address.ip) for address in pod.addresses))

@@ -1,0 +1,92 @@
+"""A question (Flow), an answer (Verdict), and who can give one (Answerer).
+
+All are named tuples: they hash and compare in C, which counts where a million of them are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from netlab.objects import Why
+
+POD, NODE, SERVICE, EXTERNAL, ADDRESS = "pod", "node", "service", "external", "address"
+PROTOCOLS = ("TCP", "UDP", "SCTP")
+
+
+class Outcome(StrEnum):
+    """What became of a flow.
+
+    OPEN: somebody answered.  REFUSED: a TCP reset, an SCTP ABORT or ICMP port (SCTP: also protocol) unreachable.
+    TIMEOUT: silence.  DENIED: silence or refusal with positive evidence that a policy did it.  UNREACHABLE: any other
+    ICMP error, or no route from the source.  ERROR: this host could not ask.
+    """
+
+    OPEN = "open"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    DENIED = "denied"
+    UNREACHABLE = "unreachable"
+    ERROR = "error"
+
+
+class Endpoint(NamedTuple):
+    """One end of a flow.
+
+    ``name`` is ``namespace/name`` of a Pod or Service, the name of a node or external host, or the address itself;
+    ``netns`` the network namespace that it acts from, "" where it has none; ``addresses`` without prefix length, the
+    primary one first.
+    """
+
+    kind: str
+    name: str
+    netns: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+class Flow(NamedTuple):
+    """One question: does ``src`` reach ``dst`` at this address (one of dst's), port and protocol (TCP, UDP, SCTP)?"""
+
+    src: Endpoint
+    dst: Endpoint
+    address: str
+    port: int
+    protocol: str = "TCP"
+
+    def __str__(self) -> str:
+        at = f"[{self.address}]" if ":" in self.address else self.address
+        target = self.dst.name if self.dst.kind != ADDRESS else ""
+        return f"{self.src.name} -> {target + ' ' if target else ''}{at}:{self.port}/{self.protocol}"
+
+
+class Verdict(NamedTuple):
+    """One answer: ``server`` is the name of who answered, ``client`` the address that the server saw."""
+
+    flow: Flow
+    outcome: Outcome
+    server: str | None = None
+    client: str | None = None
+    because: tuple[Why, ...] = ()
+
+    @property
+    def wrong_server(self) -> bool:
+        """Whether somebody answered who is not the Pod, node or host that was asked."""
+        kind, name = self.flow.dst[:2]
+        return self.server is not None and kind in (POD, NODE, EXTERNAL) and not served_by(self.flow, self.server, name)
+
+
+def served_by(flow: Flow, server: str, name: str) -> bool:
+    """Whether ``server`` may answer for ``name``: a hostNetwork Pod answers at its node's address, and either name fits.
+
+    Such a Pod and its node share a network namespace, so the address cannot tell them apart.
+    """
+    return server == name or (flow.dst.kind == NODE and "/" in server)
+
+
+class Answerer(Protocol):
+    """Whoever answers flows: the oracle, or packets."""
+
+    def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
+        """The verdict on each flow, in the order of the flows."""
+        ...

@@ -1,0 +1,119 @@
+"""The questions of a cluster: every source to every port of every target, lazily, source by source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from netlab.errors import BadInput, Problem
+from netlab.model.cluster import Cluster
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.flow import PROTOCOLS, Endpoint, Flow
+from netlab.oracle.near import near
+
+
+class Reachable(NamedTuple):
+    """A target and the addresses of it that are asked; all of them, unless an address or CIDR selected it."""
+
+    end: Endpoint
+    addresses: tuple[str, ...]
+
+
+class PortWish(NamedTuple):
+    """``79/TCP`` or ``sql``: a number, or a name (number 0) that only the Pods that have it can resolve."""
+
+    number: int
+    name: str
+    protocol: str
+
+    def __str__(self) -> str:
+        return f"{self.number or self.name}/{self.protocol}"
+
+
+def parse_port(text: str) -> PortWish:
+    """A port as it is typed: ``80``, ``80/UDP``, ``sql``; TCP unless said.  Raises ValueError with a sentence."""
+    word, slash, protocol = text.partition("/")
+    protocol = protocol.upper() if slash else "TCP"
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"{text!r} has no protocol that is known: TCP, UDP and SCTP are{near(protocol, PROTOCOLS)}")
+    if word.isascii() and word.isdigit():
+        number = int(word)
+        if not 1 <= number <= 65535:
+            raise ValueError(f"{text!r} is no port: ports are 1 to 65535")
+        return PortWish(number, "", protocol)
+    if not word or len(word) > 15 or not all(each.isalnum() or each == "-" for each in word):
+        raise ValueError(f"{text!r} is no port: write a number or a port's name, as in 80, 53/UDP or http")
+    return PortWish(0, word, protocol)
+
+
+def flows(
+    cluster: Cluster,
+    *,
+    sources: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+    ports: Iterable[str] = (),
+    namespace: str = "default",
+) -> Iterator[Flow]:
+    """Every source to every declared port of every target, in every family that both have, itself included.
+
+    Sources are all Pods, targets too, unless selectors say otherwise (``expect`` has the grammar; names without a
+    namespace are looked for in ``namespace``).  ``ports`` (``79/TCP``) are asked of each target besides its own.
+    Raises BadInput at once for a selector that matches nothing and a port that is none.
+    """
+    from netlab.oracle.selectors import Selector
+
+    known = Endpoints(cluster)
+    problems: list[Problem] = []
+    wishes: list[PortWish] = []
+    for text in ports:
+        try:
+            wishes.append(parse_port(text))
+        except ValueError as error:
+            problems.append(Problem(None, "--port", str(error)))
+    chosen: list[list[Reachable]] = []
+    for option, texts in (("--from", sources), ("--to", targets)):
+        found: dict[str, Reachable] = {}
+        for text in texts or ():
+            try:
+                for one in Selector.parse(text, namespace).select(known):
+                    found[f"{one.end.kind} {one.end.name} {one.addresses if option == '--to' else ''}"] = one
+            except ValueError as error:
+                problems.append(Problem(None, option, str(error)))
+        chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in known.pods.values()])
+    for one in chosen[0]:
+        if not one.end.netns:
+            problems.append(Problem(None, "--from", f"{one.end.name} is nothing in this lab that could send a packet"))
+    if problems:
+        raise BadInput(problems)
+    return _each(known, [one.end for one in chosen[0]], chosen[1], wishes)
+
+
+def _each(
+    known: Endpoints, sources: list[Endpoint], targets: list[Reachable], wishes: list[PortWish]
+) -> Iterator[Flow]:
+    asked: list[tuple[Endpoint, str, bool, int, str]] = []
+    for end, addresses in targets:
+        ports = known.ports(end, undeclared=False)
+        ports += [(wish.number, wish.protocol) for wish in wishes if wish.number]
+        ports += [pair for wish in wishes if wish.name for pair in named(known, end, wish)]
+        for address in addresses:
+            for port, protocol in dict.fromkeys(ports):
+                asked.append((end, address, ":" in address, port, protocol))
+    for source in sources:
+        has = {":" in address for address in source.addresses}
+        for end, address, is_v6, port, protocol in asked:
+            if is_v6 in has:
+                yield Flow(source, end, address, port, protocol)
+
+
+def named(known: Endpoints, end: Endpoint, wish: PortWish) -> list[tuple[int, str]]:
+    """The numbers of a port name at a target: its own containers decide, so replicas of two versions may differ."""
+    pod = known.pod_of.get(end.name)
+    pods = [pod] if pod else list(dict.fromkeys(map(str, known.serves.get(end.name, {}).values())))
+    found = [each if not isinstance(each, str) else known.pod_of[each] for each in pods]
+    return [
+        (port.port, port.protocol)
+        for each in found
+        for port in each.ports
+        if port.name == wish.name and port.protocol == wish.protocol
+    ]

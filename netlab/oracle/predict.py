@@ -1,0 +1,80 @@
+"""The oracle: what a healthy lab does with a flow, from the cluster alone.
+
+One function a concern, in the order in which a packet meets them: who has the address (``_owner``), who listens there
+(``_listener``), who is seen as the client (``_client``).  Policies and Services will be further steps between these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
+
+from netlab.model.cluster import Cluster, Pod
+from netlab.objects import Why
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.flow import ADDRESS, NODE, POD, Endpoint, Flow, Outcome, Verdict
+
+
+class Predictor:
+    """An Answerer that sends nothing.  It judges the cluster as specified: faults are what it is compared with."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._known = Endpoints(cluster)
+        self._segments = (*cluster.pod_cidrs, *cluster.underlay.cidrs, *(c for n in cluster.nodes for c in n.pod_cidrs))
+        self._open: dict[tuple[str, str, int, str], tuple[Outcome, str | None, tuple[Why, ...]]] = {}
+
+    def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
+        return {verdict.flow: verdict for verdict in self.predict(flows)}
+
+    def predict(self, flows: Iterable[Flow]) -> Iterator[Verdict]:
+        """The verdicts in the order of the flows, lazily.
+
+        What does not depend on the source is found once a target: a thousand Pods ask a thousand times the same.
+        """
+        known = self._open
+        for flow in flows:
+            key = (flow.dst.name, flow.address, flow.port, flow.protocol)
+            found = known.get(key)
+            if found is None:
+                found = known[key] = self._at_target(flow)
+            outcome, server, because = found
+            client = self._client(flow) if outcome is Outcome.OPEN else None
+            yield Verdict(flow, outcome, server, client, because)
+
+    def _at_target(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]]:
+        owner = self._owner(flow)
+        if owner.kind == ADDRESS:
+            # On a segment of the lab ARP gets no answer, and gives up (3 s) after the prober has.  What is outside
+            # goes to the underlay's router, which has no way to it and says so.
+            inside = any(ip_address(flow.address) in cidr for cidr in self._segments)
+            outcome = Outcome.TIMEOUT if inside else Outcome.UNREACHABLE
+            return outcome, None, (Why(f"nobody in this lab has the address {flow.address}"),)
+        pod = self._listener(owner, flow.port, flow.protocol)
+        if pod is None:
+            return Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),)
+        mark = next((port.mark for port in pod.ports if (port.port, port.protocol) == flow[3:5]), pod.mark)
+        return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
+
+    def _owner(self, flow: Flow) -> Endpoint:
+        """Who has the address: the target itself, unless it was asked by its bare address."""
+        return flow.dst if flow.dst.kind in (POD, NODE) else self._known.at(flow.address)
+
+    def _listener(self, owner: Endpoint, port: int, protocol: str) -> Pod | None:
+        """The Pod that serves a port in the owner's namespace; of hostNetwork Pods that is whoever has the port."""
+        pod = self._known.pod_of.get(owner.name) if owner.kind == POD else None
+        if pod and not pod.host_network:
+            return pod if any((each.port, each.protocol) == (port, protocol) for each in pod.ports) else None
+        node = pod.node if pod else owner.name
+        return self._known.serves.get(node, {}).get((port, protocol))
+
+    def _client(self, flow: Flow) -> str | None:
+        """The address that the server sees: the source's own of that family, since nothing translates it here.
+
+        A node has several (its underlay's and its bridge's) and the route decides, which is the kernel's to know.
+        """
+        if flow.src.netns == flow.dst.netns:
+            return flow.address  # the kernel gives a flow to oneself the address that it goes to
+        if flow.src.kind == NODE or (pod := self._known.pod_of.get(flow.src.name)) is None or pod.host_network:
+            return None
+        is_v6 = ":" in flow.address
+        return next((address for address in flow.src.addresses if (":" in address) == is_v6), None)

@@ -1,0 +1,132 @@
+"""From lines of expect.yaml to flows of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from netlab.errors import BadInput, Mark, Problem
+from netlab.model.cluster import Cluster
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.expect import ALLOW, DENY, Expectations, Line, Written
+from netlab.oracle.flow import POD, Flow, Outcome
+from netlab.oracle.flows import PortWish, Reachable, flows, named
+from netlab.oracle.near import near
+
+
+class Expectation(NamedTuple):
+    """What is expected of one flow: allow, deny or an outcome's value; ``line`` None: the file's default."""
+
+    expect: str
+    line: Line | None
+    mark: Mark
+    why: str = ""
+
+
+class Wanted(NamedTuple):
+    """A port that an expectation names: something must answer there for the line to mean anything."""
+
+    pod: str
+    port: int
+    protocol: str
+    mark: Mark
+
+
+def expected(expectations: Expectations, cluster: Cluster) -> Mapping[Flow, Expectation]:
+    """What is expected of each flow that the file speaks of, in its order; the default's flows come last.
+
+    A flow from a Pod to itself stays inside it, where no policy can judge it: ``deny`` speaks of such flows only where
+    a line names nothing else.  Where two lines speak of one flow they must agree; of ``deny`` and ``timeout`` the
+    exact one counts.  Raises BadInput for selectors that match nothing, ports that nobody has, and contradictions.
+    """
+    known = Endpoints(cluster)
+    found: dict[Flow, Expectation] = {}
+    problems: list[Problem] = []
+    for at, line in enumerate(expectations.lines):
+        expectation = Expectation(line.expect, line, line.mark, line.why)
+        for flow in _flows(line, f"flows[{at}]", known, problems):
+            before = found.get(flow)
+            if before is None or _sharper(line.expect, before.expect):
+                found[flow] = expectation
+            elif before.expect != line.expect and not _sharper(before.expect, line.expect):
+                says = f"expects {line.expect} of {flow}, but {before.mark} expects {before.expect}"
+                problems.append(Problem(line.mark, f"flows[{at}]", says))
+                break
+    if problems:
+        raise BadInput(problems)
+    if expectations.default:
+        rest = Expectation(expectations.default, None, expectations.mark, f"default: {expectations.default}")
+        for flow in flows(cluster):
+            if flow not in found and (expectations.default == ALLOW or flow.src.netns != flow.dst.netns):
+                found[flow] = rest
+    return found
+
+
+def wanted_ports(expectations: Expectations, cluster: Cluster) -> Iterator[Wanted]:
+    """The ports of Pods that lines name by number, and on which a responder must answer, declared or not.
+
+    Not those of a line that expects ``refused``: that is what a port is without a responder.
+    """
+    known = Endpoints(cluster)
+    for line in expectations.lines:
+        if line.port is None or not line.port.number or line.expect == Outcome.REFUSED:
+            continue
+        for one in _ends(line.targets, known, "", []):
+            if one.end.kind == POD:
+                yield Wanted(one.end.name, line.port.number, line.port.protocol, line.port_mark or line.mark)
+
+
+def _sharper(one: str, than: str) -> bool:
+    """Whether an exact outcome says the same as ``than``, only more exactly."""
+    if than == ALLOW:
+        return one in (Outcome.OPEN, Outcome.REFUSED)
+    return than == DENY and one in (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE, Outcome.REFUSED)
+
+
+def _ends(written: tuple[Written, ...], known: Endpoints, path: str, problems: list[Problem]) -> list[Reachable]:
+    found: dict[tuple[str, str, tuple[str, ...]], Reachable] = {}
+    for at, (selector, mark) in enumerate(written):
+        try:
+            for one in selector.select(known):
+                found[one.end.kind, one.end.name, one.addresses] = one
+        except ValueError as error:
+            problems.append(Problem(mark, f"{path}[{at}]" if len(written) > 1 else path, str(error)))
+    return list(found.values())
+
+
+def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> list[Flow]:
+    sources = _ends(line.sources, known, f"{path}.from", problems)
+    targets = _ends(line.targets, known, f"{path}.to", problems)
+    for one in sources:
+        if not one.end.netns:
+            says = f"{one.end.name} is nothing in this lab that could send a packet"
+            problems.append(Problem(line.sources[0].mark, f"{path}.from", says))
+    asked = [(one, ports) for one in targets if (ports := _ports(line.port, one, known))]
+    if targets and not asked and sources:
+        problems.append(Problem(line.port_mark or line.mark, f"{path}.port", _no_port(line.port, targets, known)))
+    found = [
+        Flow(source.end, target.end, address, port, protocol)
+        for source in sources
+        for target, ports in asked
+        for address in target.addresses
+        if any((":" in mine) == (":" in address) for mine in source.addresses)
+        for port, protocol in ports
+    ]
+    if line.expect != ALLOW and line.expect != Outcome.OPEN:
+        found = [flow for flow in found if flow.src.netns != flow.dst.netns] or found
+    return found
+
+
+def _ports(port: PortWish | None, target: Reachable, known: Endpoints) -> list[tuple[int, str]]:
+    if port is None:
+        return known.ports(target.end)
+    return [(port.number, port.protocol)] if port.number else named(known, target.end, port)
+
+
+def _no_port(port: PortWish | None, targets: list[Reachable], known: Endpoints) -> str:
+    who = " and ".join(target.end.name for target in targets[:3])
+    if port is None:
+        return f"{who} serves no port; say which to ask"
+    names = {each.name for target in targets if target.end.name in known.pod_of
+             for each in known.pod_of[target.end.name].ports if each.name}  # fmt: skip
+    return f"{who} has no port named {port.name!r} ({port.protocol}){near(port.name, sorted(names))}"

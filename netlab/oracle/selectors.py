@@ -1,0 +1,212 @@
+"""The words that name ends of flows: ``shop/db``, ``deploy/web.shop``, ``app=web``, ``svc/web``, ``node/node-1``, a CIDR.
+
+One grammar for ``expect.yaml``, ``--from`` and ``--to``.  In doubt the prefix before the slash decides: ``deploy``,
+``sts``, ``ds``, ``job``, ``svc``, ``node`` and ``external`` are kinds, everything else is a namespace.  A label key's
+own prefix always has a dot here (``app.kubernetes.io/name=web``), which a namespace's name never has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.flow import ADDRESS, Endpoint
+from netlab.oracle.flows import Reachable
+from netlab.oracle.near import near
+
+#: What may stand before the slash -> the owners that it means.  A CronJob's Pods come from a Job on a real cluster.
+WORKLOADS = {
+    "deploy": ("Deployment",),
+    "sts": ("StatefulSet",),
+    "ds": ("DaemonSet",),
+    "job": ("Job", "CronJob"),
+    "rs": ("ReplicaSet",),
+    "rc": ("ReplicationController",),
+}
+_LONG = {
+    "deployment": "deploy", "deployments": "deploy", "statefulset": "sts", "statefulsets": "sts", "daemonset": "ds",
+    "daemonsets": "ds", "jobs": "job", "cronjob": "job", "replicaset": "rs", "service": "svc", "services": "svc",
+    "nodes": "node", "replicationcontroller": "rc",
+}  # fmt: skip
+_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?\Z")
+_LABEL_KEY = re.compile(r"([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?\Z")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?\Z")
+
+
+class Selector(NamedTuple):
+    """One parsed text.  ``kind`` is pod, labels, svc, node, external, cidr or a key of WORKLOADS."""
+
+    text: str
+    kind: str
+    namespace: str
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, namespace: str = "default") -> Selector:
+        """Read one text; names without a namespace are meant in ``namespace``.  ValueError: a sentence on what is wrong."""
+        text = text.strip()
+        if not text:
+            raise ValueError("is empty; write a Pod's name, key=value, deploy/NAME, node/NAME or an address")
+        if _is_network(text):
+            return cls(text, "cidr", "", text)
+        if "=" in text:
+            return cls._labels(text, namespace)
+        prefix, slash, name = text.rpartition("/")
+        if "/" in prefix:
+            raise ValueError(
+                f"{text!r} has two slashes; write namespace/pod, deploy/NAME.namespace or namespace/key=value"
+            )
+        kind = _LONG.get(prefix, prefix)
+        if slash and not prefix:
+            raise ValueError(f"{text!r} begins with a slash; a Pod of the namespace default is written without one")
+        if not _NAME.match(name):
+            raise ValueError(
+                f"{text!r} names nothing: {name!r} is no name of Kubernetes (lower-case letters, digits, -)"
+            )
+        if kind in WORKLOADS or kind in ("svc", "node", "external"):
+            return cls(text, kind, namespace, name)
+        if prefix and (not _NAME.match(prefix) or "." in prefix):
+            kinds = (*WORKLOADS, "svc", "node", "external")
+            raise ValueError(f"{prefix!r} is neither a namespace nor one of {', '.join(kinds)}{near(prefix, kinds)}")
+        return cls(text, "pod", prefix or namespace, name)
+
+    @classmethod
+    def _labels(cls, text: str, namespace: str) -> Selector:
+        where, rest = namespace, text
+        prefix, slash, after = text.partition("/")
+        if slash and "=" not in prefix and "." not in prefix:
+            where, rest = prefix, after
+            if not _NAME.match(where):
+                raise ValueError(f"{text!r}: {where!r} is no namespace's name")
+        labels = []
+        for part in rest.split(","):
+            key, equals, value = part.strip().partition("=")
+            value = value.removeprefix("=")
+            if key.endswith("!") or not equals:
+                raise ValueError(f"{text!r}: only key=value[,key=value] can be said here, not {part.strip()!r}")
+            if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
+                raise ValueError(f"{text!r}: {part.strip()!r} is no label (letters, digits, - _ . in key and value)")
+            labels.append((key, value))
+        return cls(text, "labels", where, "", tuple(labels))
+
+    def select(self, known: Endpoints) -> list[Reachable]:
+        """The ends that it means, in document order.  ValueError: there are none, with the names that are near."""
+        found = list(self._find(known))
+        if not found:
+            raise ValueError(self._nothing(known))
+        return found
+
+    def _find(self, known: Endpoints) -> Iterator[Reachable]:
+        if self.kind == "cidr":
+            yield from self._addresses(known)
+        elif self.kind == "node":
+            yield from _whole([known.nodes[self.name]] if self.name in known.nodes else [])
+        elif self.kind == "pod":
+            pod = known.pods.get(f"{self.namespace}/{self.name}")
+            yield from _whole([pod] if pod else [])
+        elif self.kind == "labels":
+            wanted = set(self.labels)
+            yield from _whole(
+                known.pods[name]
+                for name, pod in known.pod_of.items()
+                if pod.namespace == self.namespace and wanted <= set(pod.labels.items())
+            )
+        elif self.kind in WORKLOADS:
+            for namespace, name in self._readings():
+                owners = {f"{kind}/{name}" for kind in WORKLOADS[self.kind]}
+                pods = [n for n, pod in known.pod_of.items() if pod.namespace == namespace and pod.owner in owners]
+                if pods:
+                    yield from _whole(known.pods[name] for name in pods)
+                    return
+
+    def _readings(self) -> list[tuple[str, str]]:
+        """``web.shop`` is ``web`` in ``shop``, unless there is a ``web.shop`` in the namespace at hand."""
+        name, dot, namespace = self.name.rpartition(".")
+        return [(self.namespace, self.name), *([(namespace, name)] if dot else [])]
+
+    def _addresses(self, known: Endpoints) -> Iterator[Reachable]:
+        network = ip_network(self.name, strict=False)
+        whole = network.num_addresses == 1
+        hit = False
+        for end in known.all():
+            inside = tuple(address for address in end.addresses if ip_address(address) in network)
+            if inside and (not whole or known.at(inside[0]) == end):
+                hit = True
+                yield Reachable(end, inside)
+        if whole and not hit:
+            address = str(network.network_address)
+            yield Reachable(Endpoint(ADDRESS, address, "", (address,)), (address,))
+
+    def _nothing(self, known: Endpoints) -> str:
+        """Why there is nothing: the sentence names what was looked for and what is near."""
+        text, namespaces = self.text, known.cluster.namespaces
+        pods = known.pods
+        if self.kind == "cidr":
+            return f"{text} holds no address of this lab"
+        if self.kind == "node":
+            return f"there is no node {self.name!r}{near(self.name, known.nodes)}"
+        if self.kind == "external":
+            return f"there is no external host {self.name!r} in this lab"
+        if self.kind == "svc":
+            return self._no_service(known)
+        if self.kind in WORKLOADS:
+            owners = {_short(pod.owner, pod.namespace): None for pod in known.pod_of.values() if pod.owner}
+            where = self.name if "." in self.name or self.namespace == "default" else f"{self.name}.{self.namespace}"
+            return f"{text} has no Pods{near(f'{self.kind}/{where}', owners)}"
+        if self.namespace not in namespaces and not any(
+            pod.namespace == self.namespace for pod in known.pod_of.values()
+        ):
+            return f"{text} matches no Pod: there is no namespace {self.namespace!r}{near(self.namespace, namespaces)}"
+        if self.kind == "labels":
+            seen = {f"{k}={v}" for pod in known.pod_of.values() if pod.namespace == self.namespace
+                    for k, v in pod.labels.items()}  # fmt: skip
+            if len(self.labels) > 1 and all(f"{k}={v}" in seen for k, v in self.labels):
+                return f"{text} matches no Pod: each label exists in {self.namespace}, but no Pod has all of them"
+            wrong = next((f"{k}={v}" for k, v in self.labels if f"{k}={v}" not in seen), "")
+            elsewhere = sorted({
+                f"{pod.namespace}/{wrong}" for pod in known.pod_of.values() if wrong.partition("=")[::2] in pod.labels.items()
+            })  # fmt: skip
+            also = elsewhere[0] if elsewhere else ""
+            return f"{text} matches no Pod in the namespace {self.namespace!r}{near(wrong, sorted(seen), also=also)}"
+        return f"there is no Pod {self.name!r} in {self.namespace!r}{self._near_pod(known, pods)}"
+
+    def _near_pod(self, known: Endpoints, pods: Iterable[str]) -> str:
+        if self.name in known.nodes:
+            return near("", (), also=f"node/{self.name}")
+        for pod in known.pod_of.values():
+            if pod.namespace == self.namespace and pod.owner.partition("/")[2] == self.name:
+                return near("", (), also=_short(pod.owner, pod.namespace))
+        shown = [name.removeprefix("default/") for name in pods]
+        return near(self.name if self.namespace == "default" else f"{self.namespace}/{self.name}", shown)
+
+    def _no_service(self, known: Endpoints) -> str:
+        services = {(each.namespace, each.name) for each in known.cluster.services}
+        if any(reading in services for reading in self._readings()):
+            return f"{self.text}: Services have no addresses in this version; name the Pods behind it"
+        names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
+        hint = near(self.name, names).replace("mean ", "mean svc/").replace(" or ", " or svc/")
+        return f"there is no Service {self.name!r}{hint}"
+
+
+def _whole(ends: Iterable[Endpoint]) -> Iterator[Reachable]:
+    for end in ends:
+        yield Reachable(end, end.addresses)
+
+
+def _short(owner: str, namespace: str) -> str:
+    """``Deployment/web`` in shop as one writes it here: ``deploy/web.shop``."""
+    kind, _, name = owner.partition("/")
+    short = next((word for word, kinds in WORKLOADS.items() if kind in kinds), kind.lower())
+    return f"{short}/{name}" if namespace == "default" else f"{short}/{name}.{namespace}"
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
