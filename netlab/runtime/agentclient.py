@@ -37,7 +37,8 @@ class Process(NamedTuple):
 class Sandbox(NamedTuple):
     """A Pod's sandbox: ``pidfd`` (the caller closes it) leads to its namespaces.
 
-    ``view`` is ``overlay`` or, where the kernel refuses one, ``read-only``; ``notes`` say what is different and why.
+    ``view`` is ``overlay``, or ``read-only`` where the kernel refuses one for some directory; ``notes`` say what is
+    different and why.
     """
 
     pidfd: int
@@ -119,9 +120,10 @@ def _become_agent(rundir: Path, lab: str, home_netns: str | None, report: int) -
 
 
 def start_time(pid: int) -> int:
-    """Field 22 of /proc/PID/stat; 0 where there is no such process."""
+    """Field 22 of /proc/PID/stat; 0 where there is no such process, or only a zombie that its parent leaves."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return int(fields[19]) if fields[0] not in (b"Z", b"X") else 0
     except (OSError, IndexError):
         return 0
 

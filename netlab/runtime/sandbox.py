@@ -22,29 +22,51 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127  # the shell's own
 
 
 class Entry:
-    """Makes children that live in a sandbox; leaves the calling process where it is.
-
-    A PID namespace is entered by one's children only, so the caller points its children there, forks, and points them
-    back: for that moment no other thread of it may fork.
-    """
+    """Makes children that live in a sandbox; the calling process stays where it is, threads and all."""
 
     def __init__(self, pidfd: int) -> None:
         self.pidfd = pidfd
 
     def fork(self) -> int:
-        """As os.fork; the child is in the Pod's PID namespace and must call ``arrive`` next."""
-        own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        """As os.fork; the child is in the Pod's PID namespace and must call ``arrive`` next.  OSError if refused.
+
+        A PID namespace is entered by one's later children only, and a caller in a user namespace could not point its
+        children back.  So a helper points its own there, forks, and ends; the caller, as subreaper, inherits the child.
+        """
+        read, write = os.pipe2(os.O_CLOEXEC)
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        helper = os.fork()
+        if helper == 0:
+            self._help(write)
+            os.close(read)
+            os.close(write)
+            return 0
+        os.close(write)
+        try:
+            said = os.read(read, 32)
+            os.waitpid(helper, 0)
+        finally:
+            linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 0)
+            os.close(read)
+        number = int(said or b"-5")
+        if number < 0:
+            raise OSError(-number, f"setns: {os.strerror(-number)}")
+        return number
+
+    def _help(self, report: int) -> None:
+        """The helper; returns in the Pod's new process alone."""
         child = -1
         try:
-            linux.prctl(linux.PR_SET_DUMPABLE, 0)  # the child is born so
+            linux.prctl(linux.PR_SET_DUMPABLE, 0)  # and so for the child, from its birth
             linux.setns(self.pidfd, linux.CLONE_NEWPID)
             child = os.fork()
+            if child != 0:
+                os.write(report, b"%d" % child)
+        except OSError as refusal:
+            os.write(report, b"-%d" % (refusal.errno or errno.EPERM))
         finally:
             if child != 0:
-                linux.setns(own, linux.CLONE_NEWPID)
-                linux.prctl(linux.PR_SET_DUMPABLE, 1)
-            os.close(own)
-        return child
+                os._exit(0)
 
     def arrive(self, hostname: str) -> None:
         """In the child: the Pod's root, network, host name and IPC."""

@@ -197,7 +197,7 @@ class Tcp:
 
     def close(self, connection: Connection) -> None:
         self._forget(connection.fd)
-        self.loop.remove(connection.fd)
+        self.loop.handlers.pop(connection.fd, None)  # close takes it out of the epoll: a system call less
         connection.sock.close()
 
     def _forget(self, fd: int) -> None:

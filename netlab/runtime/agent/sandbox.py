@@ -171,12 +171,13 @@ def _hold(netns_fd: int, hostname: str, contents: dict[str, str], report: _socke
             signal.signal(number, signal.SIG_DFL)  # which PID 1 never gets from inside its namespace
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         linux.set_comm(POD_COMM)
+        linux.set_title([POD_COMM, hostname])  # read from the agent's /proc, where its own number is right
         linux.setns(netns_fd, linux.CLONE_NEWNET)
         linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
         linux.sethostname(hostname)
         view = View()
         files = view.build(contents)
-        message = {"view": "overlay" if view.overlay else "read-only", "notes": view.notes, "hostname": hostname}
+        message = {"view": "read-only" if view.bound else "overlay", "notes": view.notes, "hostname": hostname}
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", files))]
         null = os.open("/dev/null", os.O_RDWR)
         for standard in (0, 1, 2):

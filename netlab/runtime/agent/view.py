@@ -4,10 +4,10 @@ What is where
 -------------
 ``/``, and every real file system mounted below it (/usr, /var, /home ...): an overlay, the host's as the lower layer
 and a tmpfs of the sandbox as the upper.  Homes stay readable, since interpreters live there (pyenv, a venv); what a
-Pod writes to them is its own.  Where the kernel refuses an overlay (nested too deep, FUSE), a read-only bind.  Never
-shown: /run, /tmp, removable media, and the stores of container engines.
+Pod writes to them is its own.  In a user namespace / cannot be a layer as a whole, but each directory in it can.  Where
+the kernel refuses an overlay (nested too deep, FUSE, mounts locked below), a read-only bind.  Never shown: /run, /tmp, removable media, and the stores of container engines.
 
-- /proc of the Pod's PID namespace; read-only in all that is not a process, but for /proc/sys/net, which is the Pod's.
+- /proc of the Pod's PID namespace, read-only but for /proc/sys/net, which is the Pod's.
 - /sys of the Pod's network namespace, read-only but for /sys/devices/virtual/net, its own devices (bridge settings).
 - /dev with the harmless devices, pts of its own, shm, mqueue and net/tun.  /run, /tmp: empty.
 - /etc/hosts, /etc/resolv.conf, /etc/hostname: files of the sandbox, bound over; they cannot be removed or replaced,
@@ -39,7 +39,7 @@ from netlab.runtime.agent.linux import (
     umount,
 )
 
-_HIDDEN: tuple[str, ...] = ("/proc", "/sys", "/dev", "/run", "/tmp", "/media")
+_HIDDEN: tuple[str, ...] = ("/proc", "/sys", "/dev", "/run", "/tmp", "/media", "/etc/netns")
 _HIDDEN += ("/var/run", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet")
 _VIRTUAL = (
     "proc sysfs cgroup cgroup2 devpts devtmpfs mqueue tracefs debugfs bpf configfs securityfs pstore efivarfs autofs "
@@ -57,7 +57,6 @@ _MASKED: tuple[str, ...] = (
     "kpageflags",
 )
 _MASKED += ("kpagecgroup", "kmsg", "kallsyms")
-_FROZEN = ("bus", "fs", "irq", "acpi", "scsi", "asound", "driver", "tty", "dynamic_debug")
 ETC = ("hosts", "resolv.conf", "hostname")
 
 
@@ -95,7 +94,11 @@ class View:
     def __init__(self, base: str = "/tmp") -> None:
         self.base, self.root, self.layers = base, base + "/root", 0
         self.notes: list[str] = []
-        self.overlay = True
+        self.bound: list[str] = []  # shown read-only, with all mounts below
+        self.covered: set[str] = set()
+        self.refusal: OSError | None = None
+        with open("/proc/self/uid_map", encoding="ascii") as table:
+            self.rootless = table.read().split() != ["0", "0", "4294967295"]
 
     def build(self, etc: dict[str, str]) -> list[int]:
         """Change the root to the view; descriptors (read-write) of the files in ``ETC``, in that order."""
@@ -104,12 +107,11 @@ class View:
             mounts = host_mounts(table.read())
         mount("netlab", self.base, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
         os.mkdir(self.root)
-        self.overlay = self._layer("/", self.root)
+        if not self._overlay("/", self.root):
+            self._root_of_parts()
         for where in mounts:
-            try:
+            if where not in self.covered and not any(where.startswith(place + "/") for place in self.bound):
                 self._layer(where, self.root + where)
-            except OSError as refusal:
-                self.notes.append(f"{where} is not shown: {refusal}")
         self._private_directories()
         self._dev()
         self._proc()
@@ -121,53 +123,84 @@ class View:
         os.chdir("/")
         return files
 
-    def _layer(self, lower: str, target: str) -> bool:
-        """The host's ``lower`` on ``target``; whether writes go to a layer of their own."""
-        if os.path.isdir(lower) and not set(lower) & set(",:\\\n"):
-            upper, work = f"{self.base}/upper{self.layers}", f"{self.base}/work{self.layers}"
-            self.layers += 1
-            os.mkdir(upper)
-            os.mkdir(work)
-            there = os.stat(lower)
-            os.chmod(upper, stat.S_IMODE(there.st_mode))
+    def _overlay(self, lower: str, target: str) -> bool:
+        """The host's ``lower`` on ``target``, writes to a layer of their own; False where the kernel refuses."""
+        if not os.path.isdir(lower) or set(lower) & set(",:\\\n"):
+            return False
+        upper, work = f"{self.base}/upper{self.layers}", f"{self.base}/work{self.layers}"
+        self.layers += 1
+        os.mkdir(upper)
+        os.mkdir(work)
+        there = os.stat(lower)
+        os.chmod(upper, stat.S_IMODE(there.st_mode))
+        try:
+            os.chown(upper, there.st_uid, there.st_gid)
+        except OSError:  # in a user namespace: an owner that is not mapped
+            pass
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        # a user namespace may not write trusted.* attributes, which is where the overlay keeps its notes
+        for more in (",userxattr", "") if self.rootless else ("",):
             try:
-                os.chown(upper, there.st_uid, there.st_gid)
-            except OSError:  # in a user namespace: an owner that is not mapped
-                pass
-            options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-            # a user namespace may not write trusted.* attributes, which is where the overlay keeps its notes
-            for more in ("", ",userxattr"):
-                try:
-                    mount("netlab", target, "overlay", MS_NOSUID | MS_NODEV, options + more)
-                    return True
-                except OSError as refusal:
-                    said = refusal
-            self.notes.append(f"{lower} is read-only here: {said}")
-        mount(lower, target, flags=MS_BIND)
-        self._read_only(target, MS_NOSUID | MS_NODEV)
+                mount("netlab", target, "overlay", MS_NOSUID | MS_NODEV, options + more)
+                return True
+            except OSError as refusal:
+                self.refusal = refusal
         return False
+
+    def _layer(self, lower: str, target: str) -> None:
+        """The host's ``lower`` on ``target``: an overlay, else read-only, else not at all; ``notes`` tells."""
+        if self._overlay(lower, target):
+            return
+        try:
+            mount(lower, target, flags=MS_BIND | MS_REC)  # a user namespace may not show what other mounts cover
+        except OSError as refusal:
+            self.notes.append(f"{lower} is not shown: {refusal}")
+            return
+        self.bound.append(lower)
+        try:
+            linux.freeze_mounts(target, MS_RDONLY | MS_NOSUID | MS_NODEV)
+            self.notes.append(f"{lower} is read-only: {self.refusal or 'not a directory'}")
+        except OSError as refusal:
+            umount(target)  # rather nothing than something that can be written
+            self.notes.append(f"{lower} is not shown: {refusal}")
+
+    def _root_of_parts(self) -> None:
+        """A root of overlays, one a directory of /, where / itself cannot be one.
+
+        That is so in a user namespace: / has mounts below it that are locked to it, and an overlay would uncover them.
+        """
+        self.notes.append(f"/ is put together of its directories: {self.refusal}")
+        mount("netlab", self.root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+        with os.scandir("/") as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                target = self.root + entry.path
+                if entry.is_symlink():
+                    os.symlink(os.readlink(entry.path), target)
+                elif entry.is_dir():
+                    os.mkdir(target)
+                    self.covered.add(entry.path)
+                    if entry.path not in _HIDDEN:
+                        self._layer(entry.path, target)
 
     def _read_only(self, target: str, flags: int = MS_NOSUID | MS_NODEV | MS_NOEXEC) -> None:
         try:
             mount("none", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
-        except OSError:
-            # in a user namespace the flags that the host's mount has (noatime, ...) are locked: they must be repeated
-            there = os.statvfs(target).f_flag
-            locked = (there & 0xF) | (there & (1024 | 2048))  # ro nosuid nodev noexec, noatime, nodiratime
-            relatime = 1 << 21 if there & 4096 else 0
-            mount("none", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | flags | locked | relatime)
+        except OSError:  # flags of the host's mount (noatime ...) are locked in a user namespace: only add to them
+            linux.freeze_mounts(target, MS_RDONLY | flags)
 
     def _private_directories(self) -> None:
-        empty = {"/tmp": "1777", "/run": "755"}
-        if not self.overlay:
-            empty |= {"/var/tmp": "1777", "/root": "700"}
-        for where, mode in empty.items():
-            target = self.root + where
-            if self.overlay:
-                os.makedirs(target, exist_ok=True)
-            if os.path.isdir(target) and not os.path.islink(target):
-                mount("netlab", target, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode}")
+        for where in ("/var", "/root"):
+            if where in self.bound:  # else an overlay, whose writes vanish as well
+                self._tmpfs("/var/tmp" if where == "/var" else where, "1777" if where == "/var" else "700")
+        for where, mode in (("/tmp", "1777"), ("/run", "755")):
+            self._tmpfs(where, mode)
         os.mkdir(self.root + "/run/lock", 0o1777)
+
+    def _tmpfs(self, where: str, mode: str) -> None:
+        target = self.root + where
+        if not os.path.isdir(target):
+            os.makedirs(target)
+        mount("netlab", target, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode}")
 
     def _dev(self) -> None:
         dev = self.root + "/dev"
@@ -203,22 +236,20 @@ class View:
             with open(target, "x", encoding="ascii"):
                 pass
             mount(source, target, flags=MS_BIND)
+            self._read_only(target, MS_NOSUID | MS_NOEXEC)  # devices are written all the same, but not chmod-ed
 
     def _proc(self) -> None:
         proc = self.root + "/proc"
         mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        mount(f"{proc}/sys", f"{proc}/sys", flags=MS_BIND)
         mount(f"{proc}/sys/net", f"{proc}/sys/net", flags=MS_BIND)  # before its parent becomes read-only
-        self._read_only(f"{proc}/sys")
-        with os.scandir(proc) as entries:
-            names = [entry.name for entry in entries if not entry.name.isdigit() and not entry.is_symlink()]
-        for name in names:
+        # All of it, not only the files that can be written: an entry's mode belongs to every instance of procfs, so
+        # `chmod 0 /proc/meminfo` would be the host's loss.
+        self._read_only(proc)
+        for name in _MASKED:
             target = f"{proc}/{name}"
-            if name in _MASKED:
-                mount("/dev/null", target, flags=MS_BIND)
-            elif name in _FROZEN or (name != "sys" and os.path.isfile(target) and os.stat(target).st_mode & 0o222):
-                mount(target, target, flags=MS_BIND)
-                self._read_only(target)
+            if os.path.exists(target):
+                mount(f"{self.root}/dev/null", target, flags=MS_BIND)
+                self._read_only(target, MS_NOSUID | MS_NOEXEC)
 
     def _sys(self) -> None:
         target = self.root + "/sys"
@@ -244,18 +275,13 @@ class View:
             os.fchmod(fd, 0o644)
             os.write(fd, contents.get(name, "").encode())
             files.append(fd)
-            if self.overlay and (os.path.islink(target) or not os.path.exists(target)):
+            try:
                 if os.path.islink(target):  # systemd-resolved: into /run, which is empty here
                     os.unlink(target)
-                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
-            elif os.path.islink(target):
-                inside = os.path.normpath(os.path.join("/etc", os.readlink(target)))
-                if not inside.startswith("/run/"):
-                    self.notes.append(f"/etc/{name} is the host's: it is a link to {inside}")
-                    continue
-                target = self.root + inside
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-            if os.path.exists(target):
-                mount(source, target, flags=MS_BIND)
+                if not os.path.exists(target):
+                    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+            except OSError as refusal:  # /etc is read-only
+                self.notes.append(f"/etc/{name} is the host's: {refusal}")
+                continue
+            mount(source, target, flags=MS_BIND)
         return files
