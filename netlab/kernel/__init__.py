@@ -11,7 +11,6 @@ namespace; sockets are made inside the namespace that they serve and stay there.
 Limits: root in the user namespace that owns the lab's network namespaces.  One LinuxKernel serves one lab.
 """
 
-from netlab.kernel.fake import FakeKernel
 from netlab.kernel.protocol import AgentPort, Kernel, Observed
 
-__all__ = ["AgentPort", "FakeKernel", "Kernel", "Observed"]
+__all__ = ["AgentPort", "Kernel", "Observed"]

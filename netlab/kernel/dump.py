@@ -203,5 +203,3 @@ def _addrs(
         link = found.links[index]
         prefix_route = whole or not link.up or (dev, network) in connected
         found.addrs.append(Addr(netns, dev, address, _SCOPES.get(scope, str(scope)), prefix_route))
-
-

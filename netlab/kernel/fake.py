@@ -76,7 +76,9 @@ class FakeKernel:
         if isinstance(obj, Netns):
             for other in list(self.objects.values()):
                 stays = isinstance(other, (File, Listener))
-                if (other.netns == obj.netns and not stays) or (isinstance(other, Veth) and other.peer.netns == obj.netns):
+                if (other.netns == obj.netns and not stays) or (
+                    isinstance(other, Veth) and other.peer.netns == obj.netns
+                ):
                     self._remove(other)
         elif obj.floor is Floor.LINK:
             ends = [(obj.netns, obj.name)]
@@ -95,4 +97,6 @@ class FakeKernel:
             return obj.lower == dev
         if isinstance(obj, Port):
             return dev in (obj.dev, obj.master)
-        return (obj.floor is not Floor.LINK and getattr(obj, "dev", "") == dev) or (isinstance(obj, Route) and obj.dev == dev)
+        return (obj.floor is not Floor.LINK and getattr(obj, "dev", "") == dev) or (
+            isinstance(obj, Route) and obj.dev == dev
+        )

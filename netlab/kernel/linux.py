@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from netlab.errors import StateError
 from netlab.kernel import netns as ns
@@ -18,8 +17,6 @@ from netlab.kernel.read import Reader
 from netlab.kernel.write import Writer, owner_of
 from netlab.names import Owner
 from netlab.objects import Netns, Op, State
-
-ETC_NETNS = Path("/etc/netns")
 
 
 @dataclass(slots=True)
@@ -41,6 +38,7 @@ class Handles:
 
     def __init__(self) -> None:
         self._open: dict[str, Handle] = {}
+        self._namer = ns.Namer()
 
     def get(self, netns: str) -> Handle:
         """The handle of a namespace that has a name; raises FileNotFoundError."""
@@ -60,7 +58,7 @@ class Handles:
         socket = NetlinkSocket()
         Writer.mark(socket, mark)
         try:
-            fd = ns.name_current(netns)
+            fd = self._namer.name_current(netns)
         except FileExistsError:
             socket.close()
             raise StateError(
@@ -79,6 +77,7 @@ class Handles:
     def close(self) -> None:
         for netns in list(self._open):
             self.forget(netns)
+        self._namer.close()
 
 
 class LinuxKernel:

@@ -7,8 +7,8 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
+from netlab.kernel import files, nft, rtnl
 from netlab.kernel import netns as ns
-from netlab.kernel import nft, rtnl
 from netlab.kernel.dump import FALLBACKS, Picture, RawLink, picture
 from netlab.kernel.ethtool import Offloads
 from netlab.kernel.netlink import attr_dict
@@ -63,7 +63,7 @@ class Reader:
             objects.append(Netns(netns, owner, found.links[1].up))
             with ns.inside(handle.fd):
                 objects += self._visit(netns, wanted.get(netns, ()))
-        for netns, there in wanted.items():
+        for there in wanted.values():
             objects += [seen for obj in there if isinstance(obj, File) and (seen := _file(obj))]
         for netns, found in self._pictures.items():
             objects += self._devices(netns, found)
@@ -194,11 +194,8 @@ def _text(raw: bytes) -> str:
 
 
 def _file(obj: File) -> File | None:
-    try:
-        with open(obj.path, encoding="utf-8") as stream:
-            return File(obj.netns, obj.file, stream.read())
-    except OSError:
-        return None
+    content = files.read(obj.path)
+    return File(obj.netns, obj.file, content) if content is not None else None
 
 
 def _raw_sctp() -> bool:

@@ -74,8 +74,11 @@ def family(address: str) -> int:
 
 
 def _identity(end: End, index: int) -> bytes:
-    return ifinfo(index) + attr_str(IFLA_IFNAME, end.name) + attr(IFLA_ADDRESS, mac_bytes(end.mac)) + attr_u32(
-        IFLA_MTU, end.mtu
+    return (
+        ifinfo(index)
+        + attr_str(IFLA_IFNAME, end.name)
+        + attr(IFLA_ADDRESS, mac_bytes(end.mac))
+        + attr_u32(IFLA_MTU, end.mtu)
     )
 
 

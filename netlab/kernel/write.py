@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.errors import KernelRefused, StateError
+from netlab.kernel import files, rtnl
 from netlab.kernel import netns as ns
-from netlab.kernel import rtnl
 from netlab.kernel.dump import links
 from netlab.kernel.ethtool import Offloads
 from netlab.kernel.netlink import NetlinkSocket
@@ -76,9 +76,11 @@ class Writer:
             if op.obj.key.floor > Floor.LINK and not isinstance(op.obj, (Listener, File)):
                 self._one(op)
         self._flush()
+        if any(isinstance(op.obj, File) for op in others):
+            files.prepare()
         for op in others:
             if isinstance(op.obj, File):
-                self._write_file(op.obj)
+                files.write(op.obj.path, op.obj.content, replace=op.verb is Verb.UPDATE)
             elif isinstance(op.obj, Listener):
                 self._listeners.append(op.obj)
         if self._listeners and self._agent:
@@ -259,13 +261,6 @@ class Writer:
         if op.verb is Verb.UPDATE or port.hairpin or port.isolated or not port.learning:
             self._queue(op, port.netns, rtnl.port_flags(index, port))
 
-    def _write_file(self, obj: File) -> None:
-        os.makedirs(os.path.dirname(obj.path), exist_ok=True)
-        temporary = f"{obj.path}.new"
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(obj.content)
-        os.rename(temporary, obj.path)
-
     # -- removal ------------------------------------------------------------------------------------------------------
 
     def _remove(self, ops: Sequence[Op]) -> None:
@@ -278,7 +273,7 @@ class Writer:
         for op in ops:
             obj = op.obj
             if isinstance(obj, File):
-                remove_file(obj)
+                files.remove(obj.path)
             elif obj.floor is Floor.LINK:
                 self._queue(op, obj.netns, rtnl.del_link(self._index(op, obj.netns, obj.name)))
                 for end in _ends(obj):
@@ -293,6 +288,8 @@ class Writer:
         for netns in gone:
             self._handles.forget(netns)
             ns.remove_name(netns)
+        if any(isinstance(op.obj, File) for op in ops):
+            files.tidy()
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -340,19 +337,6 @@ def owner_of(handles: Handles, netns: str) -> Owner | None:
         return None
     lo = links(handle.socket).get(1)
     return Owner.of(lo.alias) if lo else None
-
-
-def remove_file(obj: File) -> None:
-    """Remove a file and its folder, if nothing else is in it.  Idempotent."""
-    for leftover in (obj.path, f"{obj.path}.new"):
-        try:
-            os.unlink(leftover)
-        except FileNotFoundError:
-            continue
-    try:
-        os.rmdir(os.path.dirname(obj.path))
-    except OSError:
-        return
 
 
 def _ends(obj: Obj | None) -> tuple[End, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address, ip_interface
 from typing import NamedTuple
 
@@ -25,15 +25,23 @@ class Built(NamedTuple):
     warnings: tuple[Warning, ...]
 
 
-def build(documents: Documents, *, name: str = "", memory: Memory | None = None) -> Built:
+def build(
+    documents: Documents,
+    *,
+    name: str = "",
+    memory: Memory | None = None,
+    check: Callable[[Cluster], Iterable[Problem]] = lambda _: (),
+) -> Built:
     """The cluster that the documents describe.
 
-    ``name`` overrides the lab's; ``memory`` is what a running lab keeps.  Raises BadInput with every problem, those of
-    the reading included.
+    ``name`` overrides the lab's; ``memory`` is what a running lab keeps; ``check`` finds what is wrong with the cluster
+    from above (its data plane's limits).  Raises BadInput with every problem, those of the reading included.
     """
     builder = _Builder(documents, name, memory or Memory())
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
+    if documents.lab is not None or not documents.problems:
+        problems = (*problems, *check(cluster))
     if problems:
         raise BadInput(problems)
     return Built(cluster, (*documents.warnings, *builder.warnings))
@@ -125,7 +133,9 @@ class _Builder:
             for address in node.addresses:
                 first = seen.setdefault(address.ip, node)
                 if first is not node:
-                    self._complain(node.mark, "spec.nodes", f"nodes {first.name} and {node.name} both have {address.ip}")
+                    self._complain(
+                        node.mark, "spec.nodes", f"nodes {first.name} and {node.name} both have {address.ip}"
+                    )
 
     # -- Pods ---------------------------------------------------------------------------------------------------------
 
@@ -204,8 +214,12 @@ class _Builder:
             if cidr is None:
                 says = f"{text} is outside node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))}"
                 self._complain(mark, "status.podIP", says)
-            elif address in (cidr.network_address, cidr[1]) or (cidr.version == 4 and address == cidr.broadcast_address):
-                self._complain(mark, "status.podIP", f"{text} is the network's own, its gateway's or its broadcast address")
+            elif address in (cidr.network_address, cidr[1]) or (
+                cidr.version == 4 and address == cidr.broadcast_address
+            ):
+                self._complain(
+                    mark, "status.podIP", f"{text} is the network's own, its gateway's or its broadcast address"
+                )
             else:
                 other = pool.take(address, f"{template.namespace}/{template.name}")
                 if other:
@@ -235,8 +249,8 @@ class _Builder:
                 self._complain(template.mark, "metadata.name", says)
                 addresses = node.gateways
         serial = 0 if host else known.serial if known else next(iter(free_serials))
-        netns = known.netns if known and not host else names.pod_netns(
-            self._name, template.namespace, template.name, taken
+        netns = (
+            known.netns if known and not host else names.pod_netns(self._name, template.namespace, template.name, taken)
         )
         labels = dict(template.metadata.get("labels", {}))
         if template.owner.startswith("StatefulSet/"):
@@ -266,7 +280,11 @@ class _Builder:
         """Two Pods of a node that want one port of the node itself cannot both have it."""
         seen: dict[tuple[str, int, str], Pod] = {}
         for pod in pods:
-            wanted = [(port.port, port.protocol, port.mark) for port in pod.ports if port.declared] if pod.host_network else []
+            wanted = (
+                [(port.port, port.protocol, port.mark) for port in pod.ports if port.declared]
+                if pod.host_network
+                else []
+            )
             for port, protocol, mark in wanted:
                 first = seen.setdefault((pod.node, port, protocol), pod)
                 if first is not pod:

@@ -34,9 +34,8 @@ def foreign_families(spec: Mapping[str, Any], keys: Sequence[str], families: Seq
     found = []
     for key in keys:
         value = spec.get(key)
-        for text in value if isinstance(value, list) else [value] if value else []:
-            if f"IPv{ip_interface(text).version}" not in families:
-                found.append((key, text))
+        texts = value if isinstance(value, list) else [value] if value else []
+        found += [(key, text) for text in texts if f"IPv{ip_interface(text).version}" not in families]
     return found
 
 
@@ -122,7 +121,9 @@ def build_nodes(
         for family, network in zip(families, pod_networks, strict=True):
             part = own.get(family) or node_cidr(network, number, highest)
             if part is None:
-                complain(mark, "spec.podCIDR", f"{network} is too small for {len(given)} nodes: node {name} gets no part")
+                complain(
+                    mark, "spec.podCIDR", f"{network} is too small for {len(given)} nodes: node {name} gets no part"
+                )
                 part = network
             pod_cidrs.append(part)
         nodes.append(
@@ -178,7 +179,11 @@ def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]
     ordered = sorted(enumerate(named), key=lambda item: (item[1][1].version, int(item[1][1].network_address)))
     reach: tuple[int, int] | None = None
     for place, (what, network, mark) in ordered:
-        if reach is not None and named[reach[0]][1].version == network.version and int(network.network_address) <= reach[1]:
+        if (
+            reach is not None
+            and named[reach[0]][1].version == network.version
+            and int(network.network_address) <= reach[1]
+        ):
             other = named[reach[0]]
             first, second = sorted(((reach[0], *other), (place, what, network, mark)))
             says = f"{second[1]} {second[2]} overlaps {first[1]} {first[2]}" + (f" ({first[3]})" if first[3] else "")

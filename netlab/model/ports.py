@@ -12,9 +12,9 @@ from typing import Any
 
 from netlab.errors import Mark
 from netlab.model.cluster import Port
-from netlab.model.selectors import matches
 from netlab.model.workloads import Template, serving
 from netlab.spec import Document, Warning
+from netlab.spec.rules import matches
 
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _ACTIONS = ("httpGet", "tcpSocket", "grpc")
@@ -85,7 +85,7 @@ def served(
                 add(target, entry.get("protocol", "TCP"), service.at("spec", "ports", place))
     for policy in policies:
         spec = policy.body.get("spec", {})
-        if policy.namespace != template.namespace or not matches(spec.get("podSelector", {}), labels):
+        if policy.namespace != template.namespace or not matches(spec.get("podSelector", {}), dict(labels)):
             continue
         for place, rule in enumerate(spec.get("ingress", [])):
             for number, entry in enumerate(rule.get("ports", [])):

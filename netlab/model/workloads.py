@@ -90,7 +90,10 @@ def _of_workload(document: Document, nodes: Sequence[Node]) -> Iterator[Template
     made: list[tuple[str, str]]
     if kind == "DaemonSet":
         fitting = [node for node in nodes if _fits(pod_spec, node)]
-        made = [(f"{document.name}-{suffix(document.namespace, kind, document.name, node.name)}", node.name) for node in fitting]
+        made = [
+            (f"{document.name}-{suffix(document.namespace, kind, document.name, node.name)}", node.name)
+            for node in fitting
+        ]
     elif kind == "StatefulSet":
         start = spec.get("ordinals", {}).get("start", 0)
         made = [(f"{document.name}-{number}", "") for number in range(start, start + count)]
@@ -124,7 +127,8 @@ def fitting(spec: Mapping[str, Any], nodes: Sequence[Node]) -> list[Node]:
 
 def serving(spec: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str, int]]:
     """The containers that run side by side, as (container, list that it is in, place): native sidecars are init
-    containers with ``restartPolicy: Always``."""
+    containers with ``restartPolicy: Always``.
+    """
     main = [(one, "containers", place) for place, one in enumerate(spec.get("containers", []))]
     sidecars = [
         (one, "initContainers", place)

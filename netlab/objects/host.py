@@ -32,7 +32,9 @@ class Netns(Obj):
         return f"ip netns del {self.netns}"
 
     def amend(self, have: Obj) -> str | None:
-        return f"ip -n {self.netns} link set dev lo up" if isinstance(have, Netns) and have.owner == self.owner else None
+        return (
+            f"ip -n {self.netns} link set dev lo up" if isinstance(have, Netns) and have.owner == self.owner else None
+        )
 
 
 @dataclass(frozen=True, slots=True)

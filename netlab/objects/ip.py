@@ -83,7 +83,11 @@ class Route(Obj):
         words += [f"via {self.via}"] if self.via else []
         words += [f"dev {self.dev}"] if self.dev else []
         words += [f"proto {PROTOCOLS.get(self.proto, str(self.proto))}"] if self.proto != 3 else []
-        words += [f"scope {self.scope}"] if self.scope != ("global" if self.via or self.type != "unicast" else "link") else []
+        words += (
+            [f"scope {self.scope}"]
+            if self.scope != ("global" if self.via or self.type != "unicast" else "link")
+            else []
+        )
         words += [f"src {self.src}"] if self.src else []
         words += [f"metric {self.metric}"] if self.metric else []
         words += ["onlink"] if self.onlink else []

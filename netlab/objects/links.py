@@ -127,9 +127,7 @@ class _Device(Obj):
 
     def end(self) -> End:
         """The settings that every link has, as those of a veth's end."""
-        return End(
-            self.netns, self.dev, self.mac, self.mtu, self.index, "", self.addrgen, self.offload, self.up
-        )
+        return End(self.netns, self.dev, self.mac, self.mtu, self.index, "", self.addrgen, self.offload, self.up)
 
     def explain(self, *, exact: bool = False) -> str:
         index = f"index {self.index} " if exact and self.index else ""
@@ -194,7 +192,11 @@ class Port(Obj):
         return self.dev
 
     def _flags(self) -> str:
-        flags = {"hairpin": (self.hairpin, False), "isolated": (self.isolated, False), "learning": (self.learning, True)}
+        flags = {
+            "hairpin": (self.hairpin, False),
+            "isolated": (self.isolated, False),
+            "learning": (self.learning, True),
+        }
         words = [f"{flag} {'on' if on else 'off'}" for flag, (on, default) in flags.items() if on != default]
         return " type bridge_slave " + " ".join(words) if words else ""
 

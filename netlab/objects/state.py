@@ -17,9 +17,7 @@ class Conflict(NetlabError):
     """Two owners of one key: a defect of a data plane or a clash in the spec; names both reasons."""
 
     def __init__(self, first: Obj, second: Obj) -> None:
-        super().__init__(
-            f"{first.kind} {first.name} in {first.netns} is wanted twice:\n  {first.why}\n  {second.why}"
-        )
+        super().__init__(f"{first.kind} {first.name} in {first.netns} is wanted twice:\n  {first.why}\n  {second.why}")
 
 
 class State(Mapping[Key, Obj]):
@@ -124,5 +122,7 @@ def _hangs_on(obj: Obj, links: set[tuple[str, str]]) -> bool:
     """Whether the object is, belongs to, or is a port of one of the links, and so disappears with it."""
     if not links:
         return False
-    dev = obj.link if isinstance(obj, Sysctl) else getattr(obj, "dev", "") or (obj.name if isinstance(obj, Veth) else "")
+    dev = (
+        obj.link if isinstance(obj, Sysctl) else getattr(obj, "dev", "") or (obj.name if isinstance(obj, Veth) else "")
+    )
     return (obj.netns, dev) in links or (isinstance(obj, Port) and (obj.netns, obj.master) in links)

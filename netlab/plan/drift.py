@@ -27,7 +27,7 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
     foreign: dict[Key, Obj] = {}
     strange_links: set[tuple[str, str]] = set()
     for key, obj in have.items():
-        if obj.floor is Floor.LINK and key not in ours or isinstance(obj, NftTable) and key not in ours:
+        if (obj.floor is Floor.LINK and key not in ours) or (isinstance(obj, NftTable) and key not in ours):
             foreign[key] = obj
             strange_links.add((obj.netns, obj.name))
             if isinstance(obj, Veth):

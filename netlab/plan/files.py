@@ -64,5 +64,3 @@ def _pod_hosts(pod: Pod) -> str:
 def _pod_resolv(pod: Pod) -> str:
     search = f"{pod.namespace}.svc.{CLUSTER_DOMAIN} svc.{CLUSTER_DOMAIN} {CLUSTER_DOMAIN}"
     return f"search {search}\noptions ndots:5\n"
-
-

@@ -34,9 +34,7 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
     """The segment, and every node's place on it."""
     under = cluster.underlay
     why = Why("the underlay", under.mark)
-    yield Bridge(
-        under.netns, BRIDGE, under.mac, under.mtu, BRIDGE_INDEX, addrgen(cluster), cluster.offload, why=why
-    )
+    yield Bridge(under.netns, BRIDGE, under.mac, under.mtu, BRIDGE_INDEX, addrgen(cluster), cluster.offload, why=why)
     for gateway in under.gateways:
         yield Addr(under.netns, BRIDGE, str(gateway), why=why)
     for node in cluster.nodes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
-from netlab.errors import BadInput
+from netlab.errors import BadInput, Problem
 from netlab.spec.documents import Documents
 from netlab.spec.read import Reader
 from netlab.spec.text import BYTES_MAX, decode
@@ -20,6 +20,13 @@ NOT_MANIFESTS = ("expect.yaml", "expect.yml")
 STDIN = "<stdin>"
 
 
+class Text(NamedTuple):
+    """One file as it was read: what a running lab keeps, so that its lines can be named when the file has gone."""
+
+    file: str
+    text: str
+
+
 def load(sources: Sequence[str | Path], stdin: IO[bytes] | None = None) -> Documents:
     """Reads files, folders and ``-`` (standard input, or ``stdin``), in this order.
 
@@ -27,8 +34,17 @@ def load(sources: Sequence[str | Path], stdin: IO[bytes] | None = None) -> Docum
     ``expect.yaml``.  A file that is named twice is read once.  What is wrong with the content is in ``problems``;
     raises BadInput, naming the path, for what does not exist or cannot be read.
     """
-    reader = Reader()
+    texts, problems = read_texts(sources, stdin)
+    return load_texts(texts, problems)
+
+
+def read_texts(
+    sources: Sequence[str | Path], stdin: IO[bytes] | None = None
+) -> tuple[tuple[Text, ...], tuple[Problem, ...]]:
+    """The files' texts, in the order of ``load``, and a problem for each that is no text."""
     seen: set[str] = set()
+    texts: list[Text] = []
+    problems: list[Problem] = []
     for source in sources:
         for path in _files(str(source)):
             real = path if path == "-" else os.path.realpath(path)
@@ -37,12 +53,24 @@ def load(sources: Sequence[str | Path], stdin: IO[bytes] | None = None) -> Docum
             seen.add(real)
             file = STDIN if path == "-" else path
             data = (stdin or sys.stdin.buffer).read(BYTES_MAX + 1) if path == "-" else _bytes(path)
-            reader.add_source(file)
             text, problem = decode(data, file)
             if problem is not None:
-                reader.add_problem(problem)
-            else:
-                reader.add_text(text, file)
+                problems.append(problem)
+                text = ""
+            texts.append(Text(file, text))
+    return tuple(texts), tuple(problems)
+
+
+def load_texts(texts: Iterable[Text], problems: Iterable[Problem] = ()) -> Documents:
+    """The documents of texts that were read before; ``problems`` are those of the reading."""
+    reader = Reader()
+    wrong = {problem.mark.file: problem for problem in problems if problem.mark}
+    for file, text in texts:
+        reader.add_source(file)
+        if file in wrong:
+            reader.add_problem(wrong[file])
+        else:
+            reader.add_text(text, file)
     return reader.documents()
 
 

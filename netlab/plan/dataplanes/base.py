@@ -16,6 +16,8 @@ class Dataplane(Protocol):
     summary: str
     bridged: bool  # Pods of a node share a bridge, so that frames between them pass below the ip hooks
 
+    needs: tuple[str, ...]  # kinds of links that the kernel must have
+
     def overhead(self, cluster: Cluster) -> int:
         """Bytes of encapsulation; Pods get the underlay's MTU less these."""
 

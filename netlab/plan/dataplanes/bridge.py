@@ -15,6 +15,7 @@ class BridgeOnly:
     name = "bridge"
     summary = "Pods of a node share the bridge cni0; nothing leads to other nodes' Pods"
     bridged = True
+    needs: tuple[str, ...] = ("veth", "bridge")
 
     def overhead(self, cluster: Cluster) -> int:
         """No encapsulation."""

@@ -19,6 +19,7 @@ class HostGw:
     name = "host-gw"
     summary = "cni0 and a static route by node address for each other node's Pods; no encapsulation"
     bridged = True
+    needs: tuple[str, ...] = ("veth", "bridge")
 
     def overhead(self, cluster: Cluster) -> int:
         """No encapsulation."""

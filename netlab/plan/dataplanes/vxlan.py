@@ -33,6 +33,7 @@ class VxlanPlane:
     name = "vxlan"
     summary = "cni0 and a VXLAN device a node (VNI 1, UDP 4789), neighbours and forwarding entries static"
     bridged = True
+    needs: tuple[str, ...] = ("veth", "bridge", "vxlan")
 
     def overhead(self, cluster: Cluster) -> int:
         """50 bytes over IPv4, 70 over IPv6."""

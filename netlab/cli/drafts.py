@@ -1,0 +1,39 @@
+"""LAB and -f on the command line become the texts of a lab."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from netlab.errors import BadInput
+from netlab.names import LAB_NAME_MAX
+from netlab.runtime.labs import find
+from netlab.runtime.rundir import Applied
+from netlab.spec import load_texts, read_texts
+
+
+def draft(lab: str, files: Sequence[str], name: str) -> Applied:
+    """What ``up`` and ``plan`` work from.  Raises BadInput with every problem of the reading.
+
+    Without a Lab document its name is that of the folder or file, made a DNS label.
+    """
+    if not lab and not files:
+        raise BadInput("say which lab: its name, a path, or -f FILE", hint="netlab labs lists those that there are")
+    sources: list[str | Path] = []
+    if lab:
+        sources.append(find(lab).path)
+    sources += files
+    texts, problems = read_texts(sources)
+    if problems:
+        raise BadInput(load_texts(texts, problems).problems)
+    source = str(sources[0]) if str(sources[0]) == "-" else os.path.realpath(sources[0])
+    if not name and not any("kind" in text and re.search(r"^\s*kind:\s*['\"]?Lab\b", text, re.M) for _, text in texts):
+        name = _label(Path(source).stem if source != "-" else "lab")
+    return Applied(source, name, tuple((file, text) for file, text in texts))
+
+
+def _label(text: str) -> str:
+    """The nearest DNS label to a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:LAB_NAME_MAX].rstrip("-") or "lab"

@@ -1,0 +1,44 @@
+"""NAME on the command line: a Pod, a node."""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+from netlab.errors import BadInput
+from netlab.model import Cluster, Node, Pod
+
+
+class Place(NamedTuple):
+    """Where a command runs: the namespace, its hostname, the Pod if it is one."""
+
+    netns: str
+    hostname: str
+    pod: Pod | None
+
+
+def place(cluster: Cluster, name: str, namespace: str) -> Place:
+    """``NAME`` or ``NAMESPACE/NAME``: a Pod in the namespace, else a node.
+
+    Raises BadInput, with what is near, where there is none, and where a Pod and a node have the name.
+    """
+    given, slash, rest = name.partition("/")
+    where, short = (given, rest) if slash else (namespace or "default", name)
+    pod = next((one for one in cluster.pods if (one.namespace, one.name) == (where, short)), None)
+    node = next((one for one in cluster.nodes if one.name == name), None) if not namespace else None
+    if pod is not None and node is not None and not slash:
+        raise BadInput(f"{name} is a Pod and a node", hint=f"the Pod is {pod}; the node's namespace is {node.netns}")
+    if pod is not None:
+        return Place(pod.netns, pod.hostname, pod)
+    if node is not None:
+        return of_node(node)
+    known = [str(one) for one in cluster.pods] + [one.name for one in cluster.nodes]
+    known += [one.name for one in cluster.pods if one.namespace == where]
+    close = difflib.get_close_matches(name, known, 1) or [one for one in known if one.endswith(f"/{short}")][:1]
+    meant = f' (did you mean "{close[0]}"?)' if close else ""
+    raise BadInput(f'no Pod or node is called "{name}" in lab {cluster.lab}, namespace {where}{meant}')
+
+
+def of_node(node: Node) -> Place:
+    """A node as a place."""
+    return Place(node.netns, node.name, None)

@@ -1,0 +1,102 @@
+"""kubectl's jsonpath templates: ``{.status.podIP}``, ``{.items[*].metadata.name}``, ``{range .items[*]}...{end}``.
+
+Limits: no filters but ``[?(@.a=="b")]``, no recursive descent, no slices; an error says which part is not understood.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from netlab.errors import BadInput
+
+_STEP = re.compile(
+    r"""\.?(?P<name>(?:\\.|[^.\[\]\\ ])+)      # .name, with \. for a dot in a key
+      | \[(?P<index>-?\d+)\]
+      | \[(?P<all>\*)\]
+      | \['(?P<quoted>[^']+)'\]
+      | \[\?\(\s*@(?P<path>[^=!\s]+)\s*(?P<op>==|!=)\s*["'](?P<value>[^"']*)["']\s*\)\]""",
+    re.X,
+)
+_PART = re.compile(r"\{([^{}]*)\}")
+
+
+def render(template: str, data: Any) -> str:
+    """The text that a template makes of a JSON value.  Raises BadInput for what it does not understand."""
+    template = template.strip()
+    if not template.startswith("{"):
+        template = "{" + (template if template.startswith((".", "[", "$")) else f".{template}") + "}"
+    pieces: list[str] = []
+    parts = _PART.split(template)  # text, expression, text, ...
+    _walk(parts, 0, len(parts), data, pieces)
+    return "".join(pieces)
+
+
+def _walk(parts: list[str], start: int, end: int, data: Any, pieces: list[str]) -> None:
+    place = start
+    while place < end:
+        if place % 2 == 0:
+            pieces.append(parts[place])
+            place += 1
+            continue
+        expression = parts[place].strip()
+        if expression.startswith("range "):
+            close = _end(parts, place, end)
+            for each in select(expression[6:].strip(), data):
+                _walk(parts, place + 1, close, each, pieces)
+            place = close + 1
+            continue
+        if expression[:1] in "\"'" and expression:
+            pieces.append(json.loads('"' + expression[1:-1].replace('"', '\\"') + '"'))
+        else:
+            pieces.append(" ".join(_text(value) for value in select(expression, data)))
+        place += 1
+
+
+def _end(parts: list[str], start: int, limit: int) -> int:
+    depth = 0
+    for place in range(start, limit, 2):
+        word = parts[place].strip()
+        depth += word.startswith("range ")
+        depth -= word == "end"
+        if depth == 0:
+            return place
+    raise BadInput("jsonpath: {range} without {end}")
+
+
+def select(path: str, data: Any) -> list[Any]:
+    """The values that a path leads to."""
+    path = path.removeprefix("$").removeprefix("@")
+    values, place = [data], 0
+    while place < len(path):
+        if path[place:] == ".":
+            break
+        step = _STEP.match(path, place)
+        if step is None:
+            raise BadInput(f"jsonpath: cannot understand {path[place:]!r} in {path!r}")
+        place = step.end()
+        values = [found for value in values for found in _step(step, value)]
+    return values
+
+
+def _step(step: re.Match[str], value: Any) -> list[Any]:
+    name = step["quoted"] or (re.sub(r"\\(.)", r"\1", step["name"]) if step["name"] else None)
+    if name == "*" or step["all"]:
+        return list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, list) else []
+    if name is not None:
+        return [value[name]] if isinstance(value, dict) and name in value else []
+    if step["index"] is not None:
+        number = int(step["index"])
+        return [value[number]] if isinstance(value, list) and -len(value) <= number < len(value) else []
+    wanted = step["op"] == "=="
+    items = value if isinstance(value, list) else []
+    return [
+        each for each in items if ([_text(found) for found in select(step["path"], each)] == [step["value"]]) == wanted
+    ]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value)

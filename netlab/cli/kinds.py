@@ -1,0 +1,46 @@
+"""The kinds that ``get`` and ``delete`` know, with kubectl's short names."""
+
+from __future__ import annotations
+
+import difflib
+from typing import NamedTuple
+
+from netlab.errors import BadInput
+
+
+class Kind(NamedTuple):
+    """A kind: its own name, its plural, its short names, its API group, whether it lives in namespaces."""
+
+    name: str
+    plural: str
+    short: tuple[str, ...]
+    group: str = ""
+    namespaced: bool = True
+
+
+KINDS = (
+    Kind("Pod", "pods", ("po",)),
+    Kind("Node", "nodes", ("no",), namespaced=False),
+    Kind("Namespace", "namespaces", ("ns",), namespaced=False),
+    Kind("Service", "services", ("svc",)),
+    Kind("NetworkPolicy", "networkpolicies", ("netpol",), "networking.k8s.io"),
+    Kind("Deployment", "deployments", ("deploy",), "apps"),
+    Kind("StatefulSet", "statefulsets", ("sts",), "apps"),
+    Kind("DaemonSet", "daemonsets", ("ds",), "apps"),
+    Kind("ReplicaSet", "replicasets", ("rs",), "apps"),
+    Kind("ReplicationController", "replicationcontrollers", ("rc",)),
+    Kind("Job", "jobs", (), "batch"),
+    Kind("CronJob", "cronjobs", ("cj",), "batch"),
+)
+
+
+def find(word: str) -> Kind:
+    """The kind that a word means; raises BadInput with a guess."""
+    wanted = word.lower().partition(".")[0]
+    for kind in KINDS:
+        if wanted in (kind.name.lower(), kind.plural, *kind.short):
+            return kind
+    every = [each for kind in KINDS for each in (kind.plural, *kind.short)]
+    close = difflib.get_close_matches(wanted, every, 1)
+    meant = f' (did you mean "{close[0]}"?)' if close else ""
+    raise BadInput(f'there is no kind "{word}"{meant}; there are {", ".join(kind.plural for kind in KINDS)}')

@@ -1,0 +1,110 @@
+"""The console command ``netlab``: finds the verb, and turns errors into sentences and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from netlab import __version__
+from netlab.cli import out
+from netlab.errors import BadInput, Exit, NetlabError
+
+# In the order of a workshop; the sentence is the verb's own first line, kept here so that --help imports nothing.
+VERBS = {
+    "up": "Build a lab, or converge a running one to its spec.",
+    "down": "Remove a lab, whatever state it is in.",
+    "ls": "The running labs.",
+    "labs": "The labs that there are.",
+    "new": "Copy a lab into a folder of your own, to change it.",
+    "plan": "What up would do, as a table or as shell lines.",
+    "diff": "How the kernel differs from what was applied, with the spec's lines.",
+    "get": "Pods, nodes and other objects, as kubectl shows them.",
+    "exec": "Run a command in a Pod or on a node.",
+    "shell": "A shell in a Pod or on a node.",
+    "apply": "Change a running lab by manifests, as kubectl would.",
+    "delete": "Take objects away from a running lab.",
+    "reach": "Who reaches whom, by real packets.",
+    "check": "Hold expectations, prediction and packets against each other.",
+    "schema": "The JSON Schema of lab files, for editors.",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of a workshop."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(f"netlab.cli.verbs.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs, without importing any."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, with a guess for a verb that there is not."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], VERBS, 1)
+            meant = f' (did you mean "{close[0]}"?)' if close else ""
+            ctx.fail(f'there is no verb "{args[0]}"{meant}')
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: netlab up overlay.  Every verb has --help.",
+)
+@click.version_option(__version__, prog_name="netlab")
+def cli() -> None:
+    """A small Kubernetes network made of nothing but the Linux kernel."""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit status."""
+    try:
+        status = cli.main(args=list(sys.argv[1:] if argv is None else argv), prog_name="netlab", standalone_mode=False)
+        code = status if isinstance(status, int) else 0
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        code = Exit.BAD_INPUT
+    except click.Abort:
+        click.echo("netlab: interrupted", err=True)
+        code = 130
+    except KeyboardInterrupt:
+        click.echo("netlab: interrupted", err=True)
+        code = 130
+    except NetlabError as error:
+        out.error(error)
+        code = error.status
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`netlab plan | head`): nothing is wrong, and nothing can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + 13
+    except PermissionError as error:
+        out.error(
+            BadInput(f"{error.strerror}: {error.filename}", hint="this needs root: sudo ./bootstrap.sh netlab ...")
+        )
+        code = Exit.HOST_CANNOT
+    # Not sys.exit: joining idle threads and freeing a large heap would cost tens of milliseconds.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(code))

@@ -1,0 +1,78 @@
+"""All that is printed, for people and for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from netlab.errors import BadInput, NetlabError
+from netlab.spec import Warning
+
+
+def line(text: str = "") -> None:
+    """A line on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """A line for the reader that is no result: on standard error."""
+    sys.stderr.write(text + "\n")
+
+
+def document(data: Any) -> None:
+    """One JSON document on standard output."""
+    json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def error(failure: NetlabError) -> None:
+    """A failure on standard error: each problem on a line of its own, and what to do."""
+    if isinstance(failure, BadInput) and len(failure.problems) > 1:
+        for problem in failure.problems:
+            note(str(problem))
+        note(f"{len(failure.problems)} problems; nothing was changed")
+    elif isinstance(failure, BadInput) and failure.problems[0].mark:
+        note(failure.message)
+    else:
+        note(f"netlab: {failure.message}")
+    if failure.hint:
+        note(f"  {failure.hint}")
+
+
+def warnings(found: Iterable[Warning]) -> None:
+    """What the author of a spec should know of."""
+    for one in found:
+        note(f"{one.mark}: warning: {one.says}")
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> None:
+    """Columns as kubectl prints them: three blanks between, the last one ragged."""
+    everything = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
+    if not everything:
+        return
+    widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]
+    for row in everything:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
+        line("   ".join([*cells, row[-1]]).rstrip())
+
+
+def count(number: int, what: str, many: str = "") -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{number} {what if number == 1 else many or what + 's'}"
+
+
+def colour(text: str, code: int) -> str:
+    """The text in a colour where a person looks at a terminal."""
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def command() -> str:
+    """How the reader should type netlab: sudo drops PATH, so a plain user needs the script's way."""
+    if os.geteuid() == 0 and not os.environ.get("SUDO_UID"):
+        return "netlab"
+    return "sudo ./bootstrap.sh netlab" if os.path.exists("bootstrap.sh") else "sudo netlab"

@@ -1,0 +1,1 @@
+"""The verbs, one file each; ``netlab.cli.main.VERBS`` lists them."""

@@ -1,0 +1,53 @@
+"""``netlab apply``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import lab, output, running_lab
+
+
+@click.command()
+@click.option(
+    "-f", "--filename", "files", multiple=True, required=True, metavar="FILE|DIR|-", help="manifests; repeatable"
+)
+@lab
+@output
+def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
+    """Change a running lab by manifests, as kubectl would.
+
+    Each object is created, or takes the place of the one of that name; what differs in the kernel is changed, and
+    nothing else.
+    """
+    from netlab.errors import BadInput
+    from netlab.runtime.lab import change, documents_of, identity, open_running
+    from netlab.spec import load_texts, read_texts
+
+    name = running_lab(lab_option)
+    texts, problems = read_texts(files)
+    given = load_texts(texts, problems)
+    if given.problems:
+        raise BadInput(given.problems)
+    if given.lab is not None:
+        raise BadInput(f"{given.lab.mark}: a Lab is not applied to a running one", hint="netlab up takes it")
+    before = {identity(one): one for one in documents_of(open_running(name)[1]).objects}
+    done = change(name, add=[(_name(file), text) for file, text in texts], say=out.note)
+    if output == "json":
+        out.document({"lab": name, "changed": done.changed, "seconds": round(done.seconds, 3)})
+        return
+    out.warnings(given.warnings)
+    for one in given.objects:
+        there = before.get(identity(one))
+        what = "created" if there is None else "unchanged" if there.body == one.body else "configured"
+        kind = one.kind.lower() + (f".{one.group}" if one.group else "")
+        out.line(f"{kind}/{one.name} {what}")
+    if any(one.kind == "NetworkPolicy" for one in given.objects):
+        out.line("NetworkPolicies are read and checked, not enforced yet")
+
+
+def _name(file: str) -> str:
+    """A file's name as it is kept: the running lab is changed from any folder."""
+    return file if file.startswith("<") else os.path.relpath(file)

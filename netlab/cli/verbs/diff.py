@@ -1,0 +1,45 @@
+"""``netlab diff``."""
+
+from __future__ import annotations
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import output, running_lab
+from netlab.errors import Exit
+from netlab.plan import render
+
+
+@click.command()
+@click.argument("lab", required=False, default="")
+@output
+def command(lab: str, output: str) -> int:
+    """How the kernel differs from what was last applied, object by object, with the spec's lines.
+
+    Exit status 1 where something differs.  What strangers left in the lab's namespaces is told, and is no drift.
+    """
+    from netlab.runtime.lab import diff
+
+    found, drifted = diff(running_lab(lab))
+    operations, foreign = drifted
+    if output == "json":
+        out.document(
+            {
+                "operations": [render.operation(op) for op in operations],
+                "foreign": [{"kind": one.kind, "netns": one.netns, "name": one.name} for one in foreign],
+            }
+        )
+        return Exit.NO if operations else Exit.OK
+    for op in operations:
+        out.line(render.drifted(op))
+    for one in foreign:
+        out.line(f"foreign: {one.kind} {one.name} in {one.netns} (left alone)")
+    name = found.cluster.lab
+    if operations:
+        out.line(
+            f"lab {name}: {out.count(len(operations), 'object')} differ{'s' if len(operations) == 1 else ''}; "
+            f"{out.command()} up {name} mends {'it' if len(operations) == 1 else 'them'}"
+        )
+        return Exit.NO
+    out.line(f"lab {name}: no drift")
+    return Exit.OK

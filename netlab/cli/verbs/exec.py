@@ -1,0 +1,82 @@
+"""``netlab exec``."""
+
+from __future__ import annotations
+
+import click
+
+from netlab.cli import out
+from netlab.cli.find import place
+from netlab.cli.options import lab, running_lab
+from netlab.errors import BadInput
+from netlab.model import Pod
+
+
+@click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.option("-n", "--namespace", default="", help="the Pod's namespace (default: default)")
+@click.option("-c", "--container", default="", help="the container; its Pod's namespaces are the same for all")
+@click.option("-i", "--stdin", is_flag=True, help="pass standard input on")
+@click.option("-t", "--tty", is_flag=True, help="give the command a terminal")
+@lab
+@click.argument("name")
+@click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] CMD...")
+def command(
+    namespace: str, container: str, stdin: bool, tty: bool, lab_option: str, name: str, command_line: tuple[str, ...]
+) -> int:
+    """Run a command in a Pod or on a node; exit with its status.
+
+    NAME is a Pod (NAME or NAMESPACE/NAME) or a node.  The command sees the host's programs under a throw-away layer:
+    what it writes goes with the Pod.
+    """
+    argv = list(command_line)
+    # Options may stand before and after NAME, as with kubectl: `exec client -it -- sh`.
+    while argv and argv[0].startswith("-") and argv[0] != "--":
+        word = argv.pop(0)
+        if word in ("-i", "--stdin"):
+            stdin = True
+        elif word in ("-t", "--tty"):
+            tty = True
+        elif word in ("-it", "-ti"):
+            stdin = tty = True
+        elif word in ("-c", "--container", "-n", "--namespace", "--lab") and argv:
+            value = argv.pop(0)
+            container = value if word in ("-c", "--container") else container
+            namespace = value if word in ("-n", "--namespace") else namespace
+            lab_option = value if word == "--lab" else lab_option
+        else:
+            raise BadInput(f"exec has no option {word}", hint="put -- before the command")
+    if argv and argv[0] == "--":
+        argv = argv[1:]
+    if not argv:
+        raise BadInput("no command is given", hint=f"netlab exec {name} -- CMD...")
+    return enter(lab_option, name, namespace, container, argv, stdin=stdin, tty=tty)
+
+
+def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[str], *, stdin: bool, tty: bool) -> int:
+    """Find the place and run the command there."""
+    import sys
+
+    from netlab.runtime import enter as entering
+    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.rundir import RunDir
+
+    lab = running_lab(lab_name)
+    found = place(load_cluster(lab), name, namespace)
+    if found.pod is not None:
+        _container(found.pod, container)
+    elif container:
+        raise BadInput(f"{name} is a node and has no containers")
+    target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{found.netns}", found.hostname)
+    if tty and not sys.stdin.isatty():
+        out.note("standard input is no terminal; going on without one")
+        tty = False
+    return entering.run(target, argv, tty=tty, stdin=stdin or tty)
+
+
+def _container(pod: Pod, wanted: str) -> None:
+    """Which container is meant; as kubectl, a default is told."""
+    names = [one.name for one in pod.containers]
+    if wanted and wanted not in names:
+        raise BadInput(f"Pod {pod} has no container {wanted}; it has {', '.join(names)}")
+    if not wanted and len(names) > 1:
+        default = pod.annotations.get("kubectl.kubernetes.io/default-container", names[0])
+        out.note(f'Defaulted container "{default}" out of: {", ".join(names)}')

@@ -1,0 +1,20 @@
+"""``netlab labs``."""
+
+from __future__ import annotations
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import output
+from netlab.runtime import labs
+
+
+@click.command()
+@output
+def command(output: str) -> None:
+    """The labs that there are: those in ./labs and those that netlab ships."""
+    found = labs.available()
+    if output == "json":
+        out.document([{"lab": one.name, "path": str(one.path), "title": labs.title(one.path)} for one in found])
+        return
+    out.table([(one.name, labs.title(one.path), str(one.path)) for one in found], ("LAB", "WHAT IT SHOWS", "PATH"))

@@ -1,0 +1,43 @@
+"""``netlab ls``."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import output
+from netlab.runtime.rundir import running
+
+
+@click.command()
+@output
+def command(output: str) -> None:
+    """The running labs."""
+    rows: list[dict[str, object]] = []
+    for rundir in running():
+        applied = rundir.applied() or rundir.pending()
+        assignments = rundir.assignments()
+        since = applied.since if applied else 0.0
+        rows.append(
+            {
+                "lab": rundir.lab,
+                "nodes": assignments.nodes,
+                "pods": assignments.pods,
+                "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since)) if since else None,
+                "faults": assignments.faults,
+            }
+        )
+    if output == "json":
+        out.document(rows)
+    elif not rows:
+        out.line(f"no lab is running; {out.command()} labs shows those that there are")
+    else:
+        out.table(
+            [
+                (row["lab"], str(row["nodes"]), str(row["pods"]), str(row["faults"]), row["since"] or "?")
+                for row in rows
+            ],
+            ("LAB", "NODES", "PODS", "FAULTS", "SINCE"),
+        )

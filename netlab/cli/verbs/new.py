@@ -1,0 +1,48 @@
+"""``netlab new``."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import click
+
+from netlab.cli import out
+from netlab.errors import BadInput
+from netlab.names import LAB_NAME_MAX, is_dns_label
+from netlab.runtime.labs import find
+
+
+@click.command()
+@click.argument("name")
+@click.option("--from", "origin", default="overlay", show_default=True, help="the lab to copy")
+def command(name: str, origin: str) -> None:
+    """Copy a lab into ./labs/NAME, to change it."""
+    if not is_dns_label(name, LAB_NAME_MAX):
+        raise BadInput(f"{name!r} cannot be a lab's name: a DNS label of at most {LAB_NAME_MAX} characters")
+    source = find(origin).path
+    target = Path("labs") / name
+    if target.exists():
+        raise BadInput(f"{target} exists")
+    if source.is_file():
+        target.mkdir(parents=True)
+        shutil.copy(source, target / "lab.yaml")
+    else:
+        shutil.copytree(source, target)
+    spec = target / "lab.yaml"
+    text = spec.read_text(encoding="utf-8")
+    pattern = re.compile(r"(kind:\s*Lab\s*\nmetadata:\s*(?:\n\s+|\{\s*)name:\s*)[^\s,}]+")
+    spec.write_text(pattern.sub(rf"\g<1>{name}", text, count=1), encoding="utf-8")
+    _give_back(target)
+    out.line(f"{spec} is yours; {out.command()} up {name}")
+
+
+def _give_back(folder: Path) -> None:
+    """Behind sudo what was made belongs to the user, not to root."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
+        for path in (folder.parent, folder, *folder.rglob("*")):
+            if path.owner() == "root":
+                os.chown(path, int(uid), int(gid))

@@ -1,0 +1,38 @@
+"""``netlab plan``."""
+
+from __future__ import annotations
+
+import click
+
+from netlab.cli import out
+from netlab.cli.drafts import draft
+from netlab.cli.options import spec_options
+from netlab.plan import render
+
+
+@click.command()
+@spec_options
+@click.option("--commands", is_flag=True, help="a shell script that builds the same lab")
+@click.option("--exact", is_flag=True, help="with --commands: also the indexes and MAC addresses that netlab chooses")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="text or json")
+def command(lab: str, files: tuple[str, ...], name: str, commands: bool, exact: bool, output: str) -> None:
+    """What up would do, as a table or as the ip, bridge and sysctl lines to type.
+
+    Changes nothing, and needs no privilege for a lab that is not running.
+    """
+    from netlab.runtime.lab import plan
+
+    found, todo = plan(draft(lab, files, name))
+    if output == "json":
+        out.document({"operations": [render.operation(op) for op in todo.operations]})
+        return
+    if commands:
+        out.line(render.script(found.cluster.lab, todo.operations, exact=exact))
+        return
+    out.warnings(found.warnings)
+    if not todo.operations:
+        out.line(f"lab {found.cluster.lab}: nothing to do")
+        return
+    out.table(render.rows(todo.operations), render.HEADER)
+    out.line()
+    out.line(f"{out.count(len(todo.operations), 'operation')}; --commands prints them as shell lines")

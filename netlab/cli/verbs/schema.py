@@ -1,0 +1,15 @@
+"""``netlab schema``."""
+
+from __future__ import annotations
+
+import click
+
+from netlab.cli import out
+
+
+@click.command()
+def command() -> None:
+    """The JSON Schema of lab files, for editors."""
+    from netlab.spec import json_schema
+
+    out.document(json_schema())

@@ -1,0 +1,101 @@
+"""``netlab up``."""
+
+from __future__ import annotations
+
+import click
+
+from netlab.cli import out
+from netlab.cli.drafts import draft
+from netlab.cli.options import output, spec_options
+from netlab.runtime import lab as labs
+from netlab.runtime.rundir import running
+
+
+@click.command()
+@spec_options
+@click.option("--reset", is_flag=True, help="drop what apply and break added")
+@output
+def command(lab: str, files: tuple[str, ...], name: str, reset: bool, output: str) -> None:
+    """Build a lab, or converge a running one to its spec.
+
+    LAB is a name (./labs, then the labs that netlab ships) or a path.  Run again it changes what differs and nothing
+    else.
+    """
+    done = labs.up(draft(lab, files, name), reset=reset, say=out.note)
+    cluster = done.lab.cluster
+    if output == "json":
+        out.document(
+            {
+                "lab": cluster.lab,
+                "nodes": len(cluster.nodes),
+                "pods": len(cluster.pods),
+                "objects": len(done.lab.want),
+                "seconds": round(done.seconds, 3),
+                "changed": done.changed,
+            }
+        )
+        return
+    out.warnings(done.lab.warnings)
+    for problem in done.problems:
+        out.note(f"warning: {problem}")
+    _tell(done)
+
+
+def _tell(done: labs.Up) -> None:
+    cluster = done.lab.cluster
+    what = f"{out.count(len(cluster.nodes), 'node')}, {out.count(len(cluster.pods), 'Pod')}, {cluster.dataplane}"
+    if done.changed:
+        out.line(f"lab {cluster.lab} is up: {what}; {out.count(done.changed, 'change')} in {done.seconds:.2f} s")
+    else:
+        out.line(f"lab {cluster.lab} is up: {what}; nothing to do")
+    if done.kept:
+        out.line(f"{out.count(done.kept, 'change')} of apply and delete kept; --reset drops them")
+    kinds = {"NetworkPolicy": len(cluster.policies), "Service": len(cluster.services)}
+    idle = [
+        out.count(number, kind, f"{kind[:-1]}ies" if kind.endswith("y") else "")
+        for kind, number in kinds.items()
+        if number
+    ]
+    if idle:
+        out.line(f"{' and '.join(idle)} read and checked, not enforced yet")
+    skipped = sum(done.lab.documents.skipped.values())
+    if skipped:
+        out.line(f"{out.count(skipped, 'object')} of kinds that a network does not see skipped")
+    for one in done.foreign:
+        out.line(f"left alone, not netlab's: {one.kind} {one.name} in {one.netns}")
+    out.line()
+    pods = cluster.pods[:12]
+    out.table(
+        [
+            (str(pod) if pod.namespace != "default" else pod.name, str(pod.addresses[0].ip), pod.node, pod.netns)
+            for pod in pods
+        ],
+        ("POD", "IP", "NODE", "NETNS"),
+    )
+    if len(cluster.pods) > len(pods):
+        out.line(f"... and {len(cluster.pods) - len(pods)} more: {out.command()} get pods -A -o wide")
+    _hints(done)
+
+
+def _hints(done: labs.Up) -> None:
+    cluster, say = done.lab.cluster, out.command()
+    if not cluster.pods:
+        return
+    target = next((pod for pod in cluster.pods if pod.ports), cluster.pods[-1])
+    source = next((pod for pod in cluster.pods if pod is not target), target)
+    flag = f" -n {source.namespace}" if source.namespace != "default" else ""
+    address = target.addresses[0].ip
+    host = f"[{address}]" if address.version == 6 else str(address)
+    tcp = next((port for port in target.ports if port.protocol == "TCP"), None)
+    more = f" --lab {cluster.lab}" if len(list(running())) > 1 else ""
+    out.line()
+    out.line("Try:")
+    if tcp is not None:
+        out.line(
+            f"  {say} exec{more}{flag} {source.name} -- wget -qO- http://{host}{'' if tcp.port == 80 else f':{tcp.port}'}"
+        )
+    out.line(f"  {say} exec{more}{flag} {source.name} -- ping -c 3 {address}")
+    sudo = "" if say.startswith("netlab") else "sudo "
+    out.line(f"  {sudo}ip -n {cluster.nodes[0].netns} route")
+    out.line(f"  {say} reach {cluster.lab}")
+    out.line(f"  {say} down {cluster.lab}")

@@ -1,0 +1,107 @@
+"""Operations as a table, a shell script, JSON, and sentences of drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from netlab.objects import File, Listener, Op, Verb
+from netlab.objects.base import Obj
+from netlab.objects.links import Veth
+
+HEADER = ("VERB", "KIND", "NETNS", "NAME", "WHY", "SOURCE")
+
+
+def rows(operations: Iterable[Op]) -> list[tuple[str, ...]]:
+    """A row an operation."""
+    return [
+        (
+            op.verb.value,
+            op.obj.kind,
+            op.obj.netns,
+            op.obj.name,
+            op.obj.why.says,
+            f"{op.obj.why.mark.file}:{op.obj.why.mark.line}" if op.obj.why.mark else "",
+        )
+        for op in operations
+    ]
+
+
+def operation(op: Op) -> dict[str, Any]:
+    """One operation as JSON has it."""
+    return {
+        "verb": op.verb.value,
+        "kind": op.obj.kind,
+        "netns": op.obj.netns,
+        "name": op.obj.name,
+        "why": op.obj.why.says,
+        "source": str(op.obj.why.mark) if op.obj.why.mark else None,
+        "commands": [text for text in op.explain().splitlines() if not text.startswith("#")],
+    }
+
+
+def script(lab: str, operations: Sequence[Op], *, exact: bool = False) -> str:
+    """A shell script that does the operations when it is pasted into a root shell.
+
+    Listeners are not in it: its last line starts the agent that opens them.
+    """
+    parts = [f"# lab {lab}: paste into a root shell"]
+    why = ""
+    for op in operations:
+        if isinstance(op.obj, Listener):
+            continue
+        if op.obj.why.says != why:
+            why = op.obj.why.says
+            parts.append(f"# {why}")
+        parts.append(op.explain(exact=exact))
+    parts.append(f"netlab up {lab}  # starts the agent that answers on the Pods' ports; the network is there already")
+    return "\n".join(parts)
+
+
+def drifted(op: Op) -> str:
+    """One drifted object as a sentence: where it is, what is wrong, what asked for it, how it is mended by hand."""
+    obj = op.obj
+    source = f"  wanted by {obj.why}" if op.verb is not Verb.DELETE else "  nothing in the spec asks for it"
+    if op.verb is Verb.CREATE:
+        says = f"missing: {_called(obj)}"
+    elif op.verb is Verb.DELETE:
+        says = f"unasked for: {_called(obj)}"
+    else:
+        changes = ", ".join(_changes(op.have, obj)) if op.have else ""
+        says = f"changed: {_called(obj)}{': ' + changes if changes else ''}"
+    mend = [text for text in op.explain().splitlines() if not text.startswith("#")]
+    if isinstance(obj, File) or not mend:
+        return f"{says}\n{source}"
+    return "\n".join(
+        [says, source, *(f"  mend by: {text}" for text in mend[:1]), *(f"           {text}" for text in mend[1:])]
+    )
+
+
+def _called(obj: Obj) -> str:
+    return f"{obj.kind} {obj.name} in {obj.netns}"
+
+
+def _changes(have: Obj, want: Obj) -> list[str]:
+    """``mtu is 1400, should be 1450`` for each field that differs."""
+    found = []
+    for name in want.__dataclass_fields__:
+        if not want.__dataclass_fields__[name].compare:
+            continue
+        there, should = getattr(have, name, None), getattr(want, name)
+        if there == should:
+            continue
+        if isinstance(want, Veth) and name in ("end", "peer"):
+            found += [f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
+        elif name == "content":
+            found.append("its text differs")
+        else:
+            found.append(f"{name.rstrip('_')} is {there or 'unset'}, should be {should}")
+    return found
+
+
+def _fields(there: Any, should: Any) -> list[str]:
+    return [
+        f"{name} is {getattr(there, name) or 'unset'}, should be {getattr(should, name)}"
+        for name, spec in should.__dataclass_fields__.items()
+        if spec.compare and getattr(there, name) != getattr(should, name)
+    ]

@@ -1,0 +1,49 @@
+"""Observe, compare, apply, observe again: done when nothing is left to do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netlab.errors import StateError
+from netlab.kernel import Kernel
+from netlab.objects import Obj, State
+from netlab.plan.drift import drift
+
+PASSES = 4  # one does it; a second mends what fell with a link that was made anew; the rest is for disturbed labs
+
+
+class Converged(NamedTuple):
+    """``changed``: operations applied; ``foreign``: what strangers left in the lab's namespaces."""
+
+    changed: int
+    foreign: tuple[Obj, ...]
+
+
+def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) -> Converged:
+    """Make the kernel like ``want``; ``owned`` is what was applied before.
+
+    Raises KernelRefused at the first refusal, StateError where after several passes something still differs.
+    """
+    changed = 0
+    for _ in range(PASSES):
+        seen = kernel.observe(lab, _looked_at(want, owned))
+        todo = drift(want, seen.state, owned)
+        if not todo.operations:
+            return Converged(changed, todo.foreign)
+        kernel.apply(todo.operations)
+        changed += len(todo.operations)
+    seen = kernel.observe(lab, _looked_at(want, owned))
+    left = drift(want, seen.state, owned)
+    if not left.operations:
+        return Converged(changed, left.foreign)
+    first = left.operations[0]
+    raise StateError(
+        f"lab {lab} does not settle: after {PASSES} passes {len(left.operations)} objects still differ, the first is "
+        f"{first.obj.kind} {first.obj.name} in {first.obj.netns} ({first.obj.why})",
+        hint=f"netlab diff {lab}",
+    )
+
+
+def _looked_at(want: State, owned: State | None) -> State:
+    """Which sysctls, files and listeners to look at: those wanted, and those that were."""
+    return want if owned is None else State.of({**owned, **want})

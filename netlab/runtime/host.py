@@ -1,0 +1,49 @@
+"""What this host must be able to do, tried and not guessed, before anything is built."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Iterable
+
+from netlab.errors import HostCannot
+from netlab.kernel.features import tries
+from netlab.plan import Host
+
+_MODULES = {"vxlan": "vxlan", "bridge": "bridge", "veth": "veth"}
+
+
+def require(features: Iterable[str]) -> Host:
+    """Raise HostCannot, one sentence and what to do, unless the host can build such a lab; else what it can do.
+
+    ``features`` are kinds of links: veth, bridge, vxlan.
+    """
+    result = tries(tuple(features))
+    if result.netns is not None:
+        if result.netns in (errno.EPERM, errno.EACCES):
+            raise HostCannot("making network namespaces needs root", hint="sudo ./bootstrap.sh netlab ...")
+        why = os.strerror(result.netns)
+        raise HostCannot(f"this kernel makes no network namespace: {why}", hint="it needs CONFIG_NET_NS=y")
+    for feature, code in result.missing.items():
+        raise HostCannot(
+            f"this kernel has no {feature} devices ({os.strerror(code)})",
+            hint=f"modprobe {_MODULES.get(feature, feature)}, or a kernel with it",
+        )
+    if not shutil.which("nft") and not _library("libnftables.so.1"):
+        raise HostCannot("nft is missing", hint="apt install nftables (dnf, apk and pacman call it the same)")
+    return Host(br_netfilter=result.br_netfilter)
+
+
+def has_br_netfilter() -> bool:
+    """Whether br_netfilter is there; netlab never loads it, since that makes the host's own bridges pass its rules."""
+    return os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables")
+
+
+def _library(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True

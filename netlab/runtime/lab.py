@@ -1,0 +1,309 @@
+"""What can be done with a lab: up, down, what differs, and changes to a running one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from netlab.errors import BadInput, NetlabError, StateError
+from netlab.kernel import Observed
+from netlab.kernel import files as etc
+from netlab.kernel import netns as ns
+from netlab.kernel.linux import LinuxKernel, owners
+from netlab.model import Built, Cluster, Memory, build
+from netlab.objects import Key, Netns, Obj, State
+from netlab.plan import Drift, Host, check, dataplane, desired, drift
+from netlab.runtime import agentclient, host, lock
+from netlab.runtime.converge import converge
+from netlab.runtime.listeners import AgentListeners
+from netlab.runtime.processes import Process, inside
+from netlab.runtime.rundir import Applied, Assignments, RunDir, caller
+from netlab.spec import Document, Documents, Text, Warning, load_texts
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A lab that is resolved: its cluster, what it should be, and what its author should know of."""
+
+    cluster: Cluster
+    want: State
+    warnings: tuple[Warning, ...]
+    documents: Documents
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """What ``up`` did: ``changed`` operations in ``seconds``; ``kept`` objects that ``apply`` added stay."""
+
+    lab: Lab
+    changed: int
+    seconds: float
+    foreign: tuple[Obj, ...]
+    kept: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """What ``down`` removed, and whose processes still hold a namespace."""
+
+    lab: str
+    was_running: bool
+    netns: int
+    seconds: float
+    strangers: tuple[Process, ...]
+
+
+# -- documents --------------------------------------------------------------------------------------------------------
+
+
+def documents_of(applied: Applied) -> Documents:
+    """The documents of a lab: its files', then what was applied (the last writer wins), less what was deleted."""
+    documents = load_texts([Text(*one) for one in applied.spec])
+    if not applied.extra and not applied.deleted:
+        return documents
+    added = load_texts([Text(*one) for one in applied.extra]) if applied.extra else Documents()
+    objects = {identity(one): one for one in documents.objects}
+    objects |= {identity(one): one for one in added.objects}
+    kept = tuple(one for key, one in objects.items() if key not in applied.deleted)
+    return replace(documents, objects=kept, warnings=(*documents.warnings, *added.warnings))
+
+
+def identity(document: object) -> str:
+    """What makes an object the same one: group/kind/namespace/name."""
+    return "/".join(str(getattr(document, part)) for part in ("group", "kind", "namespace", "name"))
+
+
+def resolve(applied: Applied, memory: Memory | None = None, *, extra: Documents | None = None) -> Lab:
+    """The lab that the documents describe; raises BadInput with every problem."""
+    documents = extra or documents_of(applied)
+    built: Built = build(documents, name=applied.name, memory=memory, check=check)
+    return Lab(built.cluster, State(), built.warnings, documents)
+
+
+def _with_state(lab: Lab, can: Host) -> Lab:
+    return replace(lab, want=desired(lab.cluster, can))
+
+
+def open_running(name: str) -> tuple[RunDir, Applied]:
+    """A running lab's documents.  Raises BadInput where no such lab runs, StateError where it is another user's."""
+    rundir = RunDir(name)
+    applied = rundir.applied() or rundir.pending()
+    if applied is None:
+        raise BadInput(f'no lab called "{name}" is running', hint="netlab ls shows those that are")
+    return rundir, applied
+
+
+def load_cluster_since(name: str) -> tuple[Cluster, float, tuple[Document, ...]]:
+    """A running lab's cluster, when it was brought up (seconds of the epoch), and the objects behind it."""
+    rundir, applied = open_running(name)
+    lab = resolve(applied, Memory.from_json(rundir.assignments().memory))
+    return lab.cluster, applied.since, lab.documents.objects
+
+
+def load_cluster(name: str) -> Cluster:
+    """A running lab's cluster."""
+    return load_cluster_since(name)[0]
+
+
+def load_running(name: str) -> Lab:
+    """A running lab as it was last applied."""
+    rundir, applied = open_running(name)
+    lab = resolve(applied, Memory.from_json(rundir.assignments().memory))
+    return _with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
+
+
+def _check_owner(rundir: RunDir, applied: Applied | None) -> None:
+    me = caller()
+    if applied is not None and applied.owner != me and me != 0:
+        raise StateError(f"lab {rundir.lab} is user {applied.owner}'s, not yours (you are {me})")
+
+
+# -- up ---------------------------------------------------------------------------------------------------------------
+
+
+def up(draft: Applied, *, reset: bool = False, say: Say = lambda _: None) -> Up:
+    """Build the lab, or converge a running one of that name to it.
+
+    ``draft`` has the texts of its files; what ``apply`` added to the running lab is kept unless ``reset``.
+    """
+    began = time.monotonic()
+    lab = resolve(draft)
+    name = lab.cluster.lab
+    with lock.locked(name, say) as path:
+        rundir = RunDir(name)
+        before = rundir.applied()
+        pending = rundir.pending()
+        known = before or pending
+        fresh = known is None
+        _check_owner(rundir, known)
+        if known is not None and known.source != draft.source:
+            raise BadInput(
+                f"lab {name} is running from {known.source}, and this is {draft.source}",
+                hint=f"netlab down {name}, or give this one another name: --name NAME",
+            )
+        memory = Memory.from_json(rundir.assignments().memory)
+        applied = replace(draft, since=known.since if known else time.time(), owner=known.owner if known else caller())
+        if known is not None and not reset:
+            applied = replace(applied, extra=known.extra, deleted=known.deleted)
+        if known is not None:
+            lab = resolve(applied, memory)
+        can = host.require(dataplane(lab.cluster.dataplane).needs)
+        lab = _with_state(lab, can)
+        if fresh:
+            _refuse_strange_files(lab.want)
+        try:
+            done, problems = _apply(rundir, lab, applied, [one for one in (before, pending) if one], memory, can)
+        except NetlabError:
+            if fresh:
+                _remove(name, rundir)
+                lock.remove(path)
+            raise
+        rundir.event("up", changed=done[0])
+        return Up(
+            lab,
+            done[0],
+            time.monotonic() - began,
+            done[1],
+            len(applied.extra) + len(applied.deleted),
+            tuple(problems),
+        )
+
+
+def _refuse_strange_files(want: State) -> None:
+    """A new lab must not take over files of the same name that somebody else made."""
+    for netns in want.only(Netns):
+        path = etc.ETC_NETNS / netns.netns
+        if path.exists():
+            raise StateError(
+                f"{path} is in the way: this lab did not make it",
+                hint=f"look at it, remove it (rm -r {path}), or take another lab name: --name NAME",
+            )
+
+
+def _apply(
+    rundir: RunDir, lab: Lab, applied: Applied, previous: Sequence[Applied], memory: Memory, can: Host
+) -> tuple[tuple[int, tuple[Obj, ...]], list[str]]:
+    """Converge to the lab; what it was before counts as its own."""
+    owned: dict[Key, Obj] = {}
+    for one in previous:
+        try:
+            owned |= dict(desired(resolve(one, memory).cluster, can))
+        except NetlabError:  # documents of an older netlab, or half-written ones: then only what is marked is ours
+            continue
+    cluster = lab.cluster
+    assignments = Assignments(
+        Memory.of(cluster).to_json(),
+        tuple(one.netns for one in lab.want.only(Netns)),
+        len(cluster.nodes),
+        len(cluster.pods),
+    )
+    rundir.make()
+    rundir.begin(applied, assignments)
+    ns.share_run_netns()
+    etc.prepare()
+    agent = AgentListeners(cluster.lab, rundir.path, cluster.families)
+    agent.start()
+    with LinuxKernel(agent) as kernel:
+        done = converge(kernel, cluster.lab, lab.want, State.of(owned))
+    rundir.commit(assignments)
+    return (done.changed, done.foreign), agent.problems
+
+
+def change(
+    name: str,
+    *,
+    add: Iterable[tuple[str, str]] = (),
+    delete: Iterable[str] = (),
+    say: Say = lambda _: None,
+) -> Up:
+    """Add texts to a running lab, or take objects (by identity) away from it, and converge."""
+    began = time.monotonic()
+    with lock.locked(name, say):
+        rundir, known = open_running(name)
+        _check_owner(rundir, known)
+        added = tuple(add)
+        gone = tuple(delete)
+        fresh = {identity(one) for one in load_texts([Text(*one) for one in added]).objects} if added else set()
+        deleted = tuple(dict.fromkeys((*(one for one in known.deleted if one not in fresh), *gone)))
+        files = {file for file, _ in added if file != "<stdin>"}
+        extra = (*(one for one in known.extra if one[0] not in files), *added)
+        applied = replace(known, extra=extra, deleted=deleted)
+        memory = Memory.from_json(rundir.assignments().memory)
+        problems = load_texts([Text(*one) for one in added]).problems if added else ()
+        if problems:
+            raise BadInput(problems)
+        lab = resolve(applied, memory)
+        can = host.require(dataplane(lab.cluster.dataplane).needs)
+        lab = _with_state(lab, can)
+        done, sentences = _apply(rundir, lab, applied, [known], memory, can)
+        rundir.event("apply" if added else "delete", changed=done[0])
+        return Up(lab, done[0], time.monotonic() - began, done[1], len(extra) + len(deleted), tuple(sentences))
+
+
+# -- what differs -----------------------------------------------------------------------------------------------------
+
+
+def plan(draft: Applied) -> tuple[Lab, Drift]:
+    """What ``up`` would do."""
+    lab = resolve(draft)
+    name = lab.cluster.lab
+    rundir = RunDir(name)
+    known = rundir.applied()
+    if known is not None:
+        applied = replace(draft, extra=known.extra, deleted=known.deleted)
+        lab = resolve(applied, Memory.from_json(rundir.assignments().memory))
+    lab = _with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
+    if known is None:
+        return lab, drift(lab.want, State())
+    owned = desired(resolve(known, Memory.from_json(rundir.assignments().memory)).cluster)
+    return lab, drift(lab.want, observe(lab, rundir).state, owned)
+
+
+def diff(name: str) -> tuple[Lab, Drift]:
+    """How the kernel differs from what was last applied."""
+    lab = load_running(name)
+    return lab, drift(lab.want, observe(lab, RunDir(name)).state, lab.want)
+
+
+def observe(lab: Lab, rundir: RunDir) -> Observed:
+    """What the kernel has of a lab."""
+    with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path, lab.cluster.families)) as kernel:
+        return kernel.observe(lab.cluster.lab, lab.want)
+
+
+# -- down -------------------------------------------------------------------------------------------------------------
+
+
+def down(name: str, say: Say = lambda _: None) -> Down:
+    """Remove a lab, whatever state it is in; what is there is found by its marks, with or without run state."""
+    began = time.monotonic()
+    with lock.locked(name, say) as path:
+        rundir = RunDir(name)
+        _check_owner(rundir, rundir.applied() or rundir.pending())
+        was_running = rundir.exists()
+        removed, strangers = _remove(name, rundir)
+        lock.remove(path)
+        return Down(name, was_running or removed > 0, removed, time.monotonic() - began, strangers)
+
+
+def _remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...]]:
+    """End the agent, then take the names away, then the files, then the run state that would tell of them."""
+    agentclient.kill(name, rundir.path if rundir.exists() else None)
+    planned = set(rundir.assignments().netns)
+    found = owners(f"{name}-")
+    ours = [netns for netns, owner in found.items() if owner is not None and owner.lab == name]
+    # A name without a namespace behind it is what a killed `up` left between making the file and the mount.
+    ours += [netns for netns, owner in found.items() if owner is None and netns in planned and ns.is_blank(netns)]
+    strangers = inside(ours)
+    for netns in ours:
+        ns.remove_name(netns)
+    for netns in planned | set(ours):
+        if netns not in found or netns in ours:
+            etc.remove_all(netns)
+    etc.tidy()
+    rundir.remove()
+    return len(ours), strangers

@@ -1,0 +1,61 @@
+"""Where labs are found: a path, ./labs, the labs that netlab ships."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import netlab
+from netlab.errors import BadInput
+
+
+class Found(NamedTuple):
+    """A lab's folder (or file), and the name that it was found by."""
+
+    name: str
+    path: Path
+
+
+def folders() -> list[Path]:
+    """Where labs lie, the first that has a name wins: ./labs, then the wheel's or the checkout's."""
+    package = Path(netlab.__file__).resolve().parent
+    shipped = package / "_labs"
+    return [Path("labs"), shipped if shipped.is_dir() else package.parent / "labs"]
+
+
+def available() -> list[Found]:
+    """All labs there are, by name."""
+    found: dict[str, Found] = {}
+    for folder in folders():
+        if folder.is_dir():
+            for entry in sorted(folder.iterdir()):
+                if (entry / "lab.yaml").is_file():
+                    found.setdefault(entry.name, Found(entry.name, entry))
+    return [found[name] for name in sorted(found)]
+
+
+def find(lab: str) -> Found:
+    """A lab by path (if it has a '/' or exists) or by name.  Raises BadInput, naming those that there are."""
+    if "/" in lab or os.path.exists(lab):
+        path = Path(lab)
+        if not path.exists():
+            raise BadInput(f"{lab}: there is no such file or folder")
+        return Found(path.resolve().stem if path.is_file() else path.resolve().name, path)
+    labs = {one.name: one for one in available()}
+    if lab in labs:
+        return labs[lab]
+    close = difflib.get_close_matches(lab, labs, 1)
+    meant = f' (did you mean "{close[0]}"?)' if close else ""
+    known = f"; there are: {', '.join(labs)}" if labs else ""
+    raise BadInput(f'there is no lab called "{lab}"{meant}{known}', hint="netlab labs lists them")
+
+
+def title(path: Path) -> str:
+    """The first heading of a lab's page."""
+    try:
+        with open(path / "README.md", encoding="utf-8") as stream:
+            return next((line.lstrip("# ").strip() for line in stream if line.startswith("# ")), "")
+    except OSError:
+        return ""

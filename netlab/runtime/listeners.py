@@ -1,0 +1,67 @@
+"""The agent as the kernel's writer sees it: who opens and closes listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from netlab.objects import Listener
+from netlab.runtime import agentclient
+
+
+class AgentListeners:
+    """An ``AgentPort`` over a lab's agent; starts one where none runs.
+
+    ``problems`` are the ports that could not be opened, as sentences: another process of the Pod may hold them.
+    """
+
+    def __init__(self, lab: str, rundir: Path, families: Sequence[str] = ("IPv4",)) -> None:
+        self._lab, self._rundir, self._families = lab, rundir, list(families)
+        self.problems: list[str] = []
+
+    def start(self) -> bool:
+        """Start the agent unless it runs; it gets ready while the caller goes on.  Whether it was started."""
+        if agentclient.recorded(self._rundir) is not None:
+            return False
+        agentclient.spawn(self._rundir, self._lab)
+        return True
+
+    def alive(self) -> bool:
+        """Whether the lab's agent runs."""
+        return agentclient.recorded(self._rundir) is not None
+
+    def listen(self, listeners: Sequence[Listener]) -> None:
+        """Open the listeners."""
+        endpoints: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for one in listeners:
+            endpoint = endpoints.setdefault(
+                (one.netns, one.namespace, one.pod),
+                {
+                    "netns": f"/run/netns/{one.netns}",
+                    "kind": "pod",
+                    "pod": one.pod,
+                    "namespace": one.namespace,
+                    "node": one.node,
+                    "addresses": list(one.addresses),
+                    "families": self._families,
+                    "ports": [],
+                },
+            )
+            endpoint["ports"].append({"port": one.port, "protocol": one.protocol, "container": one.container})
+        self.start()
+        with agentclient.connect(self._rundir, self._lab) as agent:
+            for error in agent.listen(list(endpoints.values())):
+                self.problems.append(str(error.get("error", error)))
+
+    def unlisten(self, listeners: Sequence[Listener]) -> None:
+        """Close them."""
+        if self.alive():
+            with agentclient.connect(self._rundir, self._lab) as agent:
+                agent.unlisten((f"/run/netns/{one.netns}", one.port, one.protocol) for one in listeners)
+
+    def forget(self, netns: Iterable[str]) -> None:
+        """Let go of everything in these namespaces."""
+        if self.alive():
+            with agentclient.connect(self._rundir, self._lab) as agent:
+                agent.drop(f"/run/netns/{name}" for name in netns)

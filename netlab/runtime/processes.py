@@ -1,0 +1,38 @@
+"""Who has a process in a lab's namespaces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from netlab.kernel.netns import RUN_NETNS
+
+
+class Process(NamedTuple):
+    """A process in a namespace: its pid as this host sees it, its name, the namespace's name."""
+
+    pid: int
+    comm: str
+    netns: str
+
+
+def inside(names: Iterable[str]) -> tuple[Process, ...]:
+    """The processes whose network namespace is one of these."""
+    wanted: dict[int, str] = {}
+    for name in names:
+        try:
+            wanted[os.stat(RUN_NETNS / name).st_ino] = name
+        except OSError:
+            continue
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                where = wanted.get(os.stat(f"/proc/{entry}/ns/net").st_ino)
+                if where is not None:
+                    with open(f"/proc/{entry}/comm", encoding="utf-8", errors="replace") as stream:
+                        found.append(Process(int(entry), stream.read().strip(), where))
+            except OSError:
+                continue
+    return tuple(found)

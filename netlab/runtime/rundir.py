@@ -1,0 +1,189 @@
+"""What is kept of a running lab, below /run/netlab/<lab>/.
+
+``documents`` holds the texts that were applied, as they were read, so that ``diff`` can name their lines and ``down``
+needs no spec file; ``assignments`` what a changed spec must not move (numbers, addresses) and the names of all
+namespaces; ``events.jsonl`` what was done when.  Losing all of it must not make a lab irremovable: the mark on each
+namespace's lo says whose it is.
+
+Limits: few files, since a new inode can cost half a millisecond.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from netlab.errors import StateError
+
+RUN = Path("/run/netlab")
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The documents of a running lab.
+
+    ``source`` is the path that it was brought up from, ``name`` what ``--name`` said ("" for the spec's own name),
+    ``spec`` the texts of its files, ``extra`` those that ``apply`` added, each (file, text); ``deleted`` the objects
+    that ``delete`` took away, each ``group/kind/namespace/name``.
+    """
+
+    source: str
+    name: str = ""
+    spec: tuple[tuple[str, str], ...] = ()
+    extra: tuple[tuple[str, str], ...] = ()
+    deleted: tuple[str, ...] = ()
+    since: float = 0.0
+    owner: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "version": _VERSION,
+            "source": self.source,
+            "name": self.name,
+            "spec": self.spec,
+            "extra": self.extra,
+            "deleted": self.deleted,
+            "since": self.since,
+            "owner": self.owner,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Applied:
+        """The inverse of ``to_json``; KeyError or TypeError where the data is not ours."""
+        return cls(
+            data["source"],
+            data["name"],
+            tuple((file, text) for file, text in data["spec"]),
+            tuple((file, text) for file, text in data["extra"]),
+            tuple(data["deleted"]),
+            data["since"],
+            data["owner"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """What must not move, and counts for ``ls``; ``memory`` is ``model.Memory`` as plain data."""
+
+    memory: Mapping[str, Any] = field(default_factory=lambda: {"nodes": {}, "pods": {}})
+    netns: tuple[str, ...] = ()
+    nodes: int = 0
+    pods: int = 0
+    faults: int = 0
+
+
+class RunDir:
+    """One lab's folder."""
+
+    def __init__(self, lab: str) -> None:
+        self.lab = lab
+        self.path = RUN / lab
+
+    def exists(self) -> bool:
+        """Whether the lab left any run state."""
+        return self.path.is_dir()
+
+    def make(self) -> None:
+        """Make the folder."""
+        self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+
+    def applied(self) -> Applied | None:
+        """The documents of the running lab; None where there are none."""
+        data = self._load("documents")
+        try:
+            return Applied.from_json(data) if data else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise StateError(
+                f"{self.path}/documents cannot be understood: {error}",
+                hint=f"netlab down {self.lab} removes the lab all the same",
+            ) from error
+
+    def pending(self) -> Applied | None:
+        """The documents that an ``up`` was working towards when it ended early; None where none did."""
+        data = self._load("documents.next")
+        try:
+            return Applied.from_json(data) if data else None
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def begin(self, applied: Applied, assignments: Assignments) -> None:
+        """Say what is going to be applied, before anything is: what a killed ``up`` made stays attributable."""
+        self._save("documents.next", applied.to_json())
+        before = self.assignments()
+        netns = tuple(dict.fromkeys((*before.netns, *assignments.netns)))
+        self._save("assignments", _plain(replace(assignments, netns=netns)))
+
+    def commit(self, assignments: Assignments) -> None:
+        """What was begun is what there is now."""
+        os.replace(self.path / "documents.next", self.path / "documents")
+        if self.assignments().netns != assignments.netns:
+            self._save("assignments", _plain(assignments))
+
+    def assignments(self) -> Assignments:
+        """What must not move; empty where nothing is known."""
+        data = self._load("assignments")
+        try:
+            return (
+                Assignments(data["memory"], tuple(data["netns"]), data["nodes"], data["pods"], data["faults"])
+                if data
+                else Assignments()
+            )
+        except (KeyError, TypeError):
+            return Assignments()
+
+    def event(self, verb: str, **what: Any) -> None:
+        """Write down that something was done."""
+        with contextlib.suppress(OSError), open(self.path / "events.jsonl", "a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"time": round(time.time(), 3), "verb": verb, **what}) + "\n")
+
+    def remove(self) -> None:
+        """Remove the folder and, with the last lab, its parent.  Idempotent."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _load(self, name: str) -> dict[str, Any] | None:
+        try:
+            data = json.loads((self.path / name).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return data if isinstance(data, dict) else None
+
+    def _save(self, name: str, data: Mapping[str, Any]) -> None:
+        temporary = self.path / f".{name}"
+        temporary.write_text(json.dumps(data), encoding="utf-8")
+        os.replace(temporary, self.path / name)
+
+
+def _plain(assignments: Assignments) -> dict[str, Any]:
+    return {
+        "memory": assignments.memory,
+        "netns": assignments.netns,
+        "nodes": assignments.nodes,
+        "pods": assignments.pods,
+        "faults": assignments.faults,
+    }
+
+
+def running() -> Iterator[RunDir]:
+    """The labs that have run state, by name."""
+    try:
+        names = sorted(os.listdir(RUN))
+    except OSError:
+        return
+    for name in names:
+        if not name.startswith("."):
+            yield RunDir(name)
+
+
+def caller() -> int:
+    """The user who asks: the one behind sudo, else this process's own."""
+    behind = os.environ.get("SUDO_UID", "")
+    return int(behind) if behind.isdigit() and os.geteuid() == 0 else os.geteuid()
