@@ -6,10 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.errors import BadInput, NetlabError
-from netlab.spec import Warning
+
+if TYPE_CHECKING:
+    from netlab.spec import Warning
 
 
 def line(text: str = "") -> None:

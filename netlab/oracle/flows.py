@@ -80,9 +80,11 @@ def flows(
             except ValueError as error:
                 problems.append(Problem(None, option, str(error)))
         chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in known.pods.values()])
-    for one in chosen[0]:
-        if not one.end.netns:
-            problems.append(Problem(None, "--from", f"{one.end.name} is nothing in this lab that could send a packet"))
+    problems += [
+        Problem(None, "--from", f"{one.end.name} is nothing in this lab that could send a packet")
+        for one in chosen[0]
+        if not one.end.netns
+    ]
     if problems:
         raise BadInput(problems)
     return _each(known, [one.end for one in chosen[0]], chosen[1], wishes)

@@ -1,7 +1,7 @@
 """Start, find, stop and talk to a lab's agent.
 
 ``spawn`` returns as soon as the process exists; its socket listens already, so a message may be sent at once and is
-answered when the agent has started (about 25 ms later).
+answered when the agent has started (35 to 50 ms later).
 """
 
 from __future__ import annotations

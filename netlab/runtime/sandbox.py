@@ -14,7 +14,6 @@ import stat
 from collections.abc import Mapping, Sequence
 
 from netlab.runtime.agent import linux
-from netlab.runtime.agent.sandbox import CAPABILITIES
 
 _ALL_BUT_PID = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -95,7 +94,7 @@ def become(keep: Sequence[int] = ()) -> None:
         os.setgroups([])
     except OSError:  # a user namespace whose setgroups is denied
         pass
-    linux.limit_capabilities(CAPABILITIES)
+    linux.limit_capabilities(linux.CAPABILITIES)
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     for number in (signal.SIGCHLD, signal.SIGWINCH, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):

@@ -34,10 +34,5 @@ def command(output: str) -> None:
     elif not rows:
         out.line(f"no lab is running; {out.command()} labs shows those that there are")
     else:
-        out.table(
-            [
-                (row["lab"], str(row["nodes"]), str(row["pods"]), str(row["faults"]), row["since"] or "?")
-                for row in rows
-            ],
-            ("LAB", "NODES", "PODS", "FAULTS", "SINCE"),
-        )
+        keys = ("lab", "nodes", "pods", "faults", "since")
+        out.table([[str(row[key]) for key in keys] for row in rows], [key.upper() for key in keys])

@@ -21,10 +21,6 @@ from netlab.runtime.agent.endpoints import Endpoints
 from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.view import ETC, View
 
-# Docker's default set without MKNOD, and with NET_ADMIN: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP
-# NET_BIND_SERVICE NET_ADMIN NET_RAW SYS_CHROOT AUDIT_WRITE SETFCAP.  Not SYS_PTRACE: it would open /proc/1.
-CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 12, 13, 18, 29, 31})
-
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 Answer = Callable[[dict[str, Any], list[int]], None]
 Signature = tuple[int, int, int]
@@ -183,7 +179,7 @@ def _hold(netns_fd: int, hostname: str, contents: dict[str, str], report: _socke
         for standard in (0, 1, 2):
             os.dup2(null, standard)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
-        linux.limit_capabilities(CAPABILITIES)
+        linux.limit_capabilities(linux.CAPABILITIES)
         report.sendmsg([json.dumps(message).encode()], rights)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         while True:
