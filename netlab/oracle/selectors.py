@@ -148,7 +148,7 @@ class Selector(NamedTuple):
         if self.kind == "cidr":
             return f"{text} holds no address of this lab"
         if self.kind == "node":
-            return f"there is no node {self.name!r}{near(self.name, known.nodes)}"
+            return f"there is no node {self.name!r}{near(text, [f'node/{name}' for name in known.nodes])}"
         if self.kind == "external":
             return f"there is no external host {self.name!r} in this lab"
         if self.kind == "svc":
@@ -188,8 +188,7 @@ class Selector(NamedTuple):
         if any(reading in services for reading in self._readings()):
             return f"{self.text}: Services have no addresses in this version; name the Pods behind it"
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
-        hint = near(self.name, names).replace("mean ", "mean svc/").replace(" or ", " or svc/")
-        return f"there is no Service {self.name!r}{hint}"
+        return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
 
 
 def _whole(ends: Iterable[Endpoint]) -> Iterator[Reachable]:

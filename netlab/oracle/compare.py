@@ -1,0 +1,154 @@
+"""Three answers to one question, side by side: what the author expects, what the oracle predicts, what packets found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from netlab.oracle.expect import ALLOW, DENY
+from netlab.oracle.flow import Flow, Outcome, Verdict
+from netlab.oracle.report import flow_json
+from netlab.oracle.resolve import Expectation
+
+_DROPPED = (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE)
+_AMONG = 3  # replicas that a line names before it only counts
+
+
+class Row(NamedTuple):
+    """One flow's answers; ``observed`` is None where no packet was sent, ``says`` is empty where all agree."""
+
+    flow: Flow
+    expectation: Expectation | None
+    predicted: Verdict | None
+    observed: Verdict | None
+    says: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.says
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What is judged: the packets' answer, or the oracle's where there was none."""
+        return self.observed or self.predicted
+
+
+def check(
+    expected: Mapping[Flow, Expectation], predicted: Mapping[Flow, Verdict], observed: Mapping[Flow, Verdict]
+) -> list[Row]:
+    """A row for each flow that anybody speaks of: first the expected ones, then what else was observed."""
+    asked = list(dict.fromkeys((*expected, *observed))) or list(predicted)
+    rows = []
+    for flow in asked:
+        row = Row(flow, expected.get(flow), predicted.get(flow), observed.get(flow))
+        rows.append(row._replace(says=_disagreement(row)))
+    return rows
+
+
+def meets(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
+    """Whether an answer is what was expected.
+
+    A refusal by the Pod itself means that the network let the flow through, so it is ``allow`` where the oracle knows
+    that nobody listens there, and ``deny`` where somebody does.
+    """
+    outcome = verdict.outcome
+    if verdict.wrong_server:
+        return False
+    if expect in (ALLOW, DENY):
+        own_refusal = outcome is Outcome.REFUSED and predicted is not None and predicted.outcome is Outcome.REFUSED
+        allowed = outcome is Outcome.OPEN or own_refusal
+        return allowed if expect == ALLOW else outcome in _DROPPED or (outcome is Outcome.REFUSED and not own_refusal)
+    # without evidence a denial is a time-out, or a refusal: an author who expects these is not wrong to
+    return outcome == expect or (outcome is Outcome.DENIED and expect in (Outcome.TIMEOUT, Outcome.REFUSED))
+
+
+def agree(predicted: Verdict, observed: Verdict) -> bool:
+    """Whether packets did what the oracle said; a predicted denial may show as silence or as a refusal."""
+    if predicted.outcome is Outcome.DENIED or observed.outcome is Outcome.DENIED:
+        return {predicted.outcome, observed.outcome} <= {Outcome.DENIED, Outcome.TIMEOUT, Outcome.REFUSED}
+    if predicted.outcome is not observed.outcome or observed.wrong_server:
+        return False
+    return predicted.server is None or observed.server is None or predicted.server == observed.server
+
+
+def _disagreement(row: Row) -> str:
+    """What is wrong with a row; empty where nothing is."""
+    _flow, expectation, predicted, observed, _ = row
+    verdict = row.verdict
+    if verdict is None:
+        return "" if expectation is None else f"expected {expectation.expect}, and nobody was asked"
+    failed = expectation is not None and not meets(expectation.expect, verdict, predicted)
+    differs = observed is not None and predicted is not None and not agree(predicted, observed)
+    if not failed and not differs and verdict.outcome is not Outcome.ERROR:
+        return ""
+    got = _got(verdict)
+    says = f"expected {expectation.expect}, got {got}" if expectation else f"got {got}"
+    if predicted is not None and (observed is None or differs):
+        says += f" (the oracle predicts {_got(predicted)})" if observed else " by the oracle; no packet was sent"
+    return says
+
+
+def _got(verdict: Verdict) -> str:
+    said = str(verdict.outcome)
+    if verdict.wrong_server:
+        said += f" from the wrong server, {verdict.server}"
+    if verdict.outcome in (Outcome.ERROR, Outcome.UNREACHABLE, Outcome.DENIED) and verdict.because:
+        said += f": {verdict.because[0].says}"
+    return said
+
+
+def failures(rows: Iterable[Row]) -> list[str]:
+    """One readable line a disagreement, as ``check`` prints it.
+
+    Where a line's replicas do not agree among themselves, its failures say so, since that is the failure.
+    """
+    rows = list(rows)
+    groups: dict[tuple[object, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[_group(row)].append(row)
+    return [failure(row, groups[_group(row)]) for row in rows if not row.ok]
+
+
+def _group(row: Row) -> tuple[object, ...]:
+    """The rows of one line that ask the same of different Pods."""
+    line = row.expectation.line if row.expectation else None
+    return (id(line) if line else id(row), row.flow.port, row.flow.protocol, ":" in row.flow.address)
+
+
+def failure(row: Row, same: Sequence[Row] = ()) -> str:
+    """``FAIL from -> to address:port/protocol: what is wrong · where it was expected, and why``."""
+    text = f"FAIL {row.flow}: {row.says}"
+    good = [other for other in same if other.ok]
+    if good and row.expectation and row.expectation.line:
+        targets = len({other.flow.dst.name for other in good})
+        names = [other.flow.dst.name if targets > 1 or other.flow.src == row.flow.src else other.flow.src.name
+                 for other in good]  # fmt: skip
+        shown = ", ".join(dict.fromkeys(names[:_AMONG])) + (
+            f" and {len(names) - _AMONG} more" if names[_AMONG:] else ""
+        )
+        text += f"; the replicas disagree: as expected with {shown}"
+    if row.expectation:
+        text += f" · {row.expectation.mark}" + (f" {row.expectation.why}" if row.expectation.why else "")
+    return text
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """A row as ``check -o json`` has it; ``outcome`` is null where no packet was sent."""
+    verdict = row.observed or Verdict(row.flow, Outcome.ERROR)
+    shown = flow_json(verdict)
+    if row.observed is None:
+        shown |= {"outcome": None, "server": None, "client": None}
+    return shown | {
+        "expected": row.expectation.expect if row.expectation else None,
+        "predicted": str(row.predicted.outcome) if row.predicted else None,
+        "ok": row.ok,
+        "says": row.says,
+        "line": str(row.expectation.mark) if row.expectation else None,
+    }
+
+
+def check_json(rows: Sequence[Row]) -> dict[str, Any]:
+    """The document of ``check -o json``."""
+    passed = sum(row.ok for row in rows)
+    return {"passed": passed, "failed": len(rows) - passed, "flows": [row_json(row) for row in rows]}

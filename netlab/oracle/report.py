@@ -1,0 +1,75 @@
+"""Answers for machines: the JSON of a flow, and JUnit's XML of a check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import quoteattr
+
+from netlab.objects import Why
+from netlab.oracle.flow import ADDRESS, EXTERNAL, Verdict
+
+if TYPE_CHECKING:
+    from netlab.oracle.compare import Row
+
+
+def flow_json(verdict: Verdict) -> dict[str, Any]:
+    """A flow as ``reach -o json`` has it.  ``to_kind`` is pod, service, node or external (also a bare address)."""
+    flow = verdict.flow
+    shown: dict[str, Any] = {
+        "from": flow.src.name,
+        "to": flow.dst.name,
+        "to_kind": EXTERNAL if flow.dst.kind == ADDRESS else flow.dst.kind,
+        "address": flow.address,
+        "port": flow.port,
+        "protocol": flow.protocol,
+        "outcome": str(verdict.outcome),
+        "server": verdict.server,
+        "client": verdict.client,
+    }
+    if verdict.because:
+        shown["because"] = [_because(why) for why in verdict.because]
+    return shown
+
+
+def _because(why: Why) -> dict[str, Any]:
+    return {"says": why.says, "file": why.mark.file if why.mark else None, "line": why.mark.line if why.mark else None}
+
+
+def junit(rows: Iterable[Row], *, lab: str, seconds: float = 0.0) -> str:
+    """A JUnit report, one test case a flow, whose file and line are the expectation's."""
+    from netlab.oracle.compare import failure
+    from netlab.oracle.flow import Outcome
+
+    cases, failed, errors = [], 0, 0
+    for row in rows:
+        attributes = f"classname={_attr(f'netlab.{lab}')} name={_attr(str(row.flow))}"
+        if row.expectation:
+            attributes += f" file={_attr(row.expectation.mark.file)} line={_attr(str(row.expectation.mark.line))}"
+        if row.ok:
+            cases.append(f"    <testcase {attributes}/>")
+            continue
+        broken = row.observed is not None and row.observed.outcome is Outcome.ERROR
+        tag = "error" if broken else "failure"
+        errors, failed = errors + broken, failed + (not broken)
+        told = f"<{tag} message={_attr(row.says)}>{_text(failure(row))}</{tag}>"
+        cases.append(f"    <testcase {attributes}>\n      {told}\n    </testcase>")
+    counts = f'tests="{len(cases)}" failures="{failed}" errors="{errors}" time="{seconds:.3f}"'
+    body = "\n".join(cases)
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {counts}>\n  <testsuite name={_attr(lab)} {counts}>\n'
+        f"{body}{chr(10) if body else ''}  </testsuite>\n</testsuites>\n"
+    )
+
+
+def _clean(text: str) -> str:
+    """XML 1.0 has no way to write most control characters."""
+    return "".join(each if each >= " " or each in "\t\n" else "?" for each in text)
+
+
+def _attr(text: str) -> str:
+    return quoteattr(_clean(text), {"\n": "&#10;", "\t": "&#9;"})
+
+
+def _text(text: str) -> str:
+    return _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
