@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from netlab.errors import StateError
 from netlab.kernel import netns as ns
+from netlab.kernel import nft
 from netlab.kernel.ethtool import Offloads
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.procfs import Sysctls
@@ -39,6 +41,8 @@ class Handles:
     def __init__(self) -> None:
         self._open: dict[str, Handle] = {}
         self._namer = ns.Namer()
+        # After our own commit of nftables rules: how often the namespace's were changed, by anybody, and what was ours.
+        self.generations: dict[str, tuple[int, str]] = {}
 
     def get(self, netns: str) -> Handle:
         """The handle of a namespace that has a name; raises FileNotFoundError."""
@@ -93,6 +97,24 @@ class LinuxKernel:
         self._sysctls = Sysctls()
         self._offloads = Offloads()
         self._agent = agent
+
+    @property
+    def generations(self) -> dict[str, tuple[int, str]]:
+        """By namespace, the nftables generation after our last commit and a digest of what was ours then.
+
+        To be kept with the run state: as long as both hold, nobody touched the rules and none needs to be listed.
+        """
+        return self._handles.generations
+
+    @generations.setter
+    def generations(self, known: Mapping[str, Sequence[Any]]) -> None:
+        self._handles.generations = {netns: (int(one[0]), str(one[1])) for netns, one in known.items()}
+
+    def remember(self, state: State) -> None:
+        """Say what our rules were made from, now that the kernel has them."""
+        rules = nft.digests(state.values())
+        known = self._handles.generations
+        self._handles.generations = {netns: (known[netns][0], rules[netns]) for netns in known if netns in rules}
 
     def __enter__(self) -> LinuxKernel:
         return self

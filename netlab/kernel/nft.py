@@ -1,30 +1,139 @@
-"""nftables tables of a namespace, read by netlink: enough to tell who has been there."""
+"""nftables of a namespace: who has been there, and whether our tables are still what we made.
+
+The kernel counts commits a namespace (its generation).  As long as it is the one noted after our own commit, nothing
+was touched, and nothing needs to be listed: a listing of a large ruleset takes seconds.  Otherwise our text is loaded
+into a scratch namespace and both are listed as JSON by the same nft: texts of two nft versions never compare equal.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import struct
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
+from netlab.kernel import libnft
 from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket, attr_dict, text
+from netlab.objects import NftChain, NftSet, NftTable, Obj, Op, Verb
+from netlab.objects.nft import transaction
 
 _SUBSYS_NFTABLES = 10
-_GETTABLE = 1
-_TABLE_NAME = 1
+_GETTABLE, _GETGEN = 1, 16
+_TABLE_NAME, _GEN_ID = 1, 1
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+_HEADER = struct.pack("=BBH", 0, 0, 0)
+# What differs from one listing to the next without anybody changing a rule.
+_RESTLESS = frozenset(("handle", "packets", "bytes", "expires", "index"))
 
 
-def tables(sock: NetlinkSocket | None = None) -> list[tuple[str, str]]:
+def tables() -> list[tuple[str, str]]:
     """The tables, as (family, name), of the namespace that the calling thread is in.
 
-    Raises OSError(EOPNOTSUPP or EINVAL) where the kernel has no nf_tables.
+    Raises OSError where the kernel has no nf_tables.
     """
-    own = sock is None
-    sock = sock or NetlinkSocket(NETLINK_NETFILTER)
+    sock = NetlinkSocket(NETLINK_NETFILTER)
     try:
         found = []
-        for _, payload in sock.dump(_SUBSYS_NFTABLES << 8 | _GETTABLE, struct.pack("=BBH", 0, 0, 0)):
+        for _, payload in sock.dump(_SUBSYS_NFTABLES << 8 | _GETTABLE, _HEADER):
             family = _FAMILIES.get(payload[0], str(payload[0]))
             found.append((family, text(attr_dict(payload, 4)[_TABLE_NAME])))
         return found
     finally:
-        if own:
-            sock.close()
+        sock.close()
+
+
+def generation() -> int:
+    """How often the rules of the calling thread's namespace were changed; -1 where the kernel does not tell."""
+    sock = NetlinkSocket(NETLINK_NETFILTER)
+    try:
+        answer = sock.ask(_SUBSYS_NFTABLES << 8 | _GETGEN, _HEADER)
+    except OSError:
+        return -1
+    finally:
+        sock.close()
+    if answer is None:
+        return -1
+    raw = attr_dict(answer[1], 4).get(_GEN_ID)
+    return int.from_bytes(raw, "big") if raw is not None else -1
+
+
+def digests(objects: Iterable[Obj]) -> dict[str, str]:
+    """By namespace, a digest of the nftables objects in it."""
+    parts: dict[str, list[str]] = {}
+    for obj in objects:
+        if isinstance(obj, (NftTable, NftChain, NftSet)):
+            parts.setdefault(obj.netns, []).append("\n".join((*obj.statements(), *obj.contents())))
+    return {netns: hashlib.sha1("\0".join(sorted(one)).encode()).hexdigest()[:16] for netns, one in parts.items()}
+
+
+def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], *, touched: bool) -> list[Obj]:
+    """The tables that are there and, of those in ``like``, what is in them.
+
+    Not ``touched``: our tables are as ``like`` has them.  The calling thread is inside the namespace, and is in a
+    scratch one afterwards where ``touched`` made a comparison necessary.
+    """
+    names = list(there)
+    ours = [obj for obj in like if isinstance(obj, (NftTable, NftChain, NftSet))]
+    known = {(obj.family, obj.table) for obj in ours}
+    found: list[Obj] = [NftTable(netns, family, table) for family, table in names if (family, table) not in known]
+    present = [obj for obj in ours if (obj.family, obj.table) in names]
+    if not touched or not present:
+        return [*found, *present]
+    return [*found, *_compared(netns, present)]
+
+
+def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[Obj]:
+    from netlab.kernel.netns import unshare_net
+
+    places = list(dict.fromkeys((obj.family, obj.table) for obj in present))
+    real = {place: _listing(*place) for place in places}
+    unshare_net()
+    libnft.run(transaction([Op(Verb.CREATE, obj) for obj in present]))
+    result: list[Obj] = []
+    for place in places:
+        want, have = _listing(*place), real[place]
+        mine = [obj for obj in present if (obj.family, obj.table) == place]
+        sets = {name for kind, name in want.keys() | have.keys() if kind in ("set", "map")}
+        bent = sorted(name for name in sets if _differs(want, have, name))
+        for obj in mine:
+            if isinstance(obj, NftTable):
+                result.append(replace(obj, comment=f"differs in {', '.join(bent)}") if bent else obj)
+            elif isinstance(obj, NftSet):
+                result.append(obj)
+            elif ("chain", obj.chain) in have:
+                same = want["chain", obj.chain] == have["chain", obj.chain]
+                result.append(obj if same else replace(obj, rules=("changed by hand",)))
+        extra = [name for kind, name in have if kind == "chain" and (kind, name) not in want]
+        result += [NftChain(netns, *place, chain=name) for name in extra]
+    return result
+
+
+def _differs(want: dict[tuple[str, str], Any], have: dict[tuple[str, str], Any], name: str) -> bool:
+    return any(want.get((kind, name)) != have.get((kind, name)) for kind in ("set", "map"))
+
+
+def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
+    """A table of the current namespace, by (chain|set|map, name), without what is restless."""
+    found: dict[tuple[str, str], Any] = {}
+    for entry in json.loads(libnft.run(f"list table {family} {table}", json=True))["nftables"]:
+        for kind, value in entry.items():
+            if kind in ("set", "map"):
+                elements = sorted(json.dumps(_still(one), sort_keys=True) for one in value.get("elem", []))
+                if "dynamic" in value.get("flags", []):
+                    elements = []
+                found[kind, value["name"]] = [_still({**value, "elem": None}), elements]
+            elif kind == "chain":
+                found.setdefault(("chain", value["name"]), []).insert(0, _still(value))
+            elif kind == "rule":
+                found.setdefault(("chain", value["chain"]), []).append(_still(value))
+    return found
+
+
+def _still(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _still(one) for key, one in value.items() if key not in _RESTLESS}
+    if isinstance(value, list):
+        return [_still(one) for one in value]
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import sys
@@ -16,7 +17,7 @@ from netlab.kernel.procfs import Sysctls
 from netlab.kernel.protocol import Observed
 from netlab.kernel.sockdiag import Listening
 from netlab.names import Owner
-from netlab.objects import Bridge, File, Link, Listener, Netns, NftTable, Obj, Port, State, Sysctl, Veth, Vxlan
+from netlab.objects import Bridge, File, Floor, Link, Listener, Netns, Obj, Port, State, Sysctl, Veth, Vxlan
 from netlab.objects.links import End
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Reader:
         strangers: dict[str, Owner | None] = {}
         wanted: dict[str, list[Obj]] = {}
         for obj in like.values():
-            if isinstance(obj, (Sysctl, Listener, File)):
+            if isinstance(obj, (Sysctl, Listener, File)) or obj.floor is Floor.NFT:
                 wanted.setdefault(obj.netns, []).append(obj)
         for netns in ns.names():
             if not netns.startswith(f"{lab}-"):
@@ -74,13 +75,9 @@ class Reader:
         return Observed(State(objects), strangers)
 
     def _visit(self, netns: str, wanted: list[Obj] | tuple[Obj, ...]) -> list[Obj]:
-        """What can only be read from inside: sysctls, tables, listeners."""
+        """What can only be read from inside: sysctls, listeners, tables (last: that may leave for a scratch place)."""
         objects: list[Obj] = []
         self._sysctls.enter()
-        try:
-            objects += [NftTable(netns, family, table) for family, table in nft.tables()]
-        except OSError:
-            pass  # a kernel without nf_tables has no tables
         listening: Listening | None = None
         for obj in wanted:
             if isinstance(obj, Sysctl):
@@ -97,6 +94,12 @@ class Reader:
                     objects.append(obj)
         if listening:
             listening.close()
+        with contextlib.suppress(OSError):  # a kernel without nf_tables has no tables
+            there = nft.tables()
+            known, digest = self._handles.generations.get(netns, (-1, ""))
+            same = not digest or digest == nft.digests(wanted).get(netns)
+            touched = bool(there) and not (same and known == nft.generation())
+            objects += nft.observed(netns, wanted, there, touched=touched)
         return objects
 
     # -- links --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.errors import KernelRefused, StateError
-from netlab.kernel import files, rtnl
+from netlab.kernel import files, libnft, nft, rtnl
 from netlab.kernel import netns as ns
 from netlab.kernel.dump import links
 from netlab.kernel.ethtool import Offloads
@@ -25,7 +25,6 @@ from netlab.objects import (
     Listener,
     Neigh,
     Netns,
-    NftTable,
     Obj,
     Op,
     Port,
@@ -36,6 +35,7 @@ from netlab.objects import (
     Vxlan,
 )
 from netlab.objects.links import End
+from netlab.objects.nft import transaction
 
 if TYPE_CHECKING:
     from netlab.kernel.linux import Handles
@@ -73,9 +73,10 @@ class Writer:
         self._namespaces(others)
         self._links(others)
         for op in others:
-            if op.obj.key.floor > Floor.LINK and not isinstance(op.obj, (Listener, File)):
+            if Floor.LINK < op.obj.key.floor < Floor.NFT:
                 self._one(op)
         self._flush()
+        self._rules([op for op in ops if op.obj.floor is Floor.NFT])
         if any(isinstance(op.obj, File) for op in others):
             files.prepare()
         for op in others:
@@ -122,6 +123,24 @@ class Writer:
         for netns, todo in sysctls.items():
             with ns.inside(self._handles.get(netns).fd):
                 self._write_sysctls(todo)
+
+    def _rules(self, ops: Sequence[Op]) -> None:
+        """One transaction a namespace, of everything in nftables that comes, changes and goes there."""
+        removed = {op.obj.netns for op in ops if op.verb is Verb.DELETE} - set(ns.names())
+        by_netns: dict[str, list[Op]] = {}
+        for op in ops:
+            if op.obj.netns not in removed:
+                by_netns.setdefault(op.obj.netns, []).append(op)
+        for netns, todo in by_netns.items():
+            text = transaction(todo)
+            if not text:
+                continue
+            with ns.inside(self._handles.get(netns).fd):
+                try:
+                    libnft.run(text)
+                except libnft.NftFailed as failure:
+                    self._refuse(todo[0], str(failure))
+                self._handles.generations[netns] = (nft.generation(), "")
 
     def _write_sysctls(self, ops: Iterable[Op]) -> None:
         first = True
@@ -278,8 +297,8 @@ class Writer:
                 self._queue(op, obj.netns, rtnl.del_link(self._index(op, obj.netns, obj.name)))
                 for end in _ends(obj):
                     self._handles.get(end.netns).links.pop(end.name, None)
-            elif isinstance(obj, NftTable):
-                raise AssertionError("tables are removed by nft")
+            elif obj.floor is Floor.NFT:
+                pass  # goes in the namespace's one transaction, with what takes its place
             elif isinstance(obj, Sysctl):
                 pass  # no list of sysctls is kept; the namespace's end resets them
             elif not isinstance(obj, (Netns, Listener)):

@@ -18,7 +18,7 @@ from netlab.objects.base import Floor, Key, Obj, Op, Verb, Why
 from netlab.objects.host import File, Listener, Netns, Sysctl
 from netlab.objects.ip import Addr, Fdb, Neigh, Route
 from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
-from netlab.objects.nft import NftTable
+from netlab.objects.nft import NftChain, NftSet, NftTable
 from netlab.objects.state import Conflict, State, diff
 
 __all__ = [
@@ -33,6 +33,8 @@ __all__ = [
     "Listener",
     "Neigh",
     "Netns",
+    "NftChain",
+    "NftSet",
     "NftTable",
     "Obj",
     "Op",

@@ -1,29 +1,213 @@
-"""nftables objects.  NetworkPolicy and Services add chains, sets and maps; a table is what ``diff`` tells apart."""
+"""nftables objects: tables, chains with their rules, sets and maps with their elements.
+
+They are text, in nft's own language, because that is what learners look up.  A namespace's operations go to the kernel
+as one transaction (``transaction``): a small change is a small transaction, other counters live on, and no packet ever
+meets half of it.
+"""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from netlab.objects.base import Floor, Obj
+from netlab.objects.base import Floor, Obj, Op, Verb, lines
 
 
 @dataclass(frozen=True, slots=True)
-class NftTable(Obj):
-    """An nftables table: ``family`` is ip, ip6, inet, arp, bridge or netdev."""
+class _InTable(Obj):
+    """What everything in nftables has: the table's family (ip, ip6, inet, arp, bridge, netdev) and name."""
 
-    kind: ClassVar[str] = "nft"
     floor: ClassVar[Floor] = Floor.NFT
 
     family: str
     table: str
 
     @property
-    def name(self) -> str:
+    def place(self) -> str:
+        """``ip kube-proxy``: how rules name the table."""
         return f"{self.family} {self.table}"
 
+    def statements(self) -> list[str]:
+        """The nft statements that declare it, without what refers to other objects."""
+        raise NotImplementedError
+
+    def contents(self) -> list[str]:
+        """The statements that fill it: rules, elements."""
+        return []
+
+    def removal(self) -> list[str]:
+        """The statements that remove it."""
+        raise NotImplementedError
+
     def explain(self, *, exact: bool = False) -> str:
-        return f"ip netns exec {self.netns} nft add table {self.name}"
+        return self._shell([*self.statements(), *self.contents()])
 
     def undo(self) -> str:
-        return f"ip netns exec {self.netns} nft delete table {self.name}"
+        return self._shell(self.removal())
+
+    def _shell(self, statements: Iterable[str]) -> str:
+        return lines(f"ip netns exec {self.netns} nft {shlex.quote(one)}" for one in statements)
+
+
+@dataclass(frozen=True, slots=True)
+class NftTable(_InTable):
+    """A table."""
+
+    kind: ClassVar[str] = "nft"
+
+    comment: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.place
+
+    def statements(self) -> list[str]:
+        comment = f' {{ comment "{self.comment}"; }}' if self.comment else ""
+        return [f"add table {self.place}{comment}"]
+
+    def removal(self) -> list[str]:
+        return [f"delete table {self.place}"]
+
+
+@dataclass(frozen=True, slots=True)
+class NftChain(_InTable):
+    """A chain and its rules.
+
+    ``base`` is what makes it a base chain (``type nat hook postrouting priority srcnat; policy accept;``), empty for a
+    chain that is jumped to.
+    """
+
+    kind: ClassVar[str] = "nft-chain"
+
+    chain: str
+    rules: tuple[str, ...] = ()
+    base: str = ""
+    comment: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.place} {self.chain}"
+
+    def statements(self) -> list[str]:
+        inner = " ".join(part for part in (self.base, f'comment "{self.comment}";' if self.comment else "") if part)
+        return [f"add chain {self.name}" + (f" {{ {inner} }}" if inner else "")]
+
+    def contents(self) -> list[str]:
+        return [f"add rule {self.name} {rule}" for rule in self.rules]
+
+    def removal(self) -> list[str]:
+        return [f"flush chain {self.name}", f"delete chain {self.name}"]
+
+    def refill(self) -> list[str]:
+        """The statements that give an existing chain these rules."""
+        return [f"flush chain {self.name}", *self.contents()]
+
+    def amend(self, have: Obj) -> str | None:
+        if not isinstance(have, NftChain) or have.base != self.base or have.comment != self.comment:
+            return None
+        return self._shell(self.refill())
+
+
+@dataclass(frozen=True, slots=True)
+class NftSet(_InTable):
+    """A set or, where ``data`` is given, a map; ``elements`` are nft text (``10.0.0.1``, ``10.0.0.1 : goto web``).
+
+    ``type`` is the key (``ipv4_addr . inet_service``), ``data`` what a map leads to (``verdict``), ``flags`` as
+    nft has them (``interval``), ``extra`` anything more (``timeout 10800s;``).
+    """
+
+    kind: ClassVar[str] = "nft-set"
+
+    set: str
+    type: str
+    elements: frozenset[str] = frozenset()
+    data: str = ""
+    flags: str = ""
+    extra: str = ""
+    comment: str = ""
+
+    @property
+    def word(self) -> str:
+        """What nft calls it."""
+        return "map" if self.data else "set"
+
+    @property
+    def name(self) -> str:
+        return f"{self.place} {self.set}"
+
+    def statements(self) -> list[str]:
+        parts = [f"type {self.type} : {self.data};" if self.data else f"type {self.type};"]
+        parts += [f"flags {self.flags};"] if self.flags else []
+        parts += [self.extra] if self.extra else []
+        parts += [f'comment "{self.comment}";'] if self.comment else []
+        return [f"add {self.word} {self.name} {{ {' '.join(parts)} }}"]
+
+    def contents(self) -> list[str]:
+        return self.adding(self.elements)
+
+    def adding(self, elements: Iterable[str]) -> list[str]:
+        """The statement that puts elements in."""
+        return [f"add element {self.name} {{ {', '.join(sorted(elements))} }}"] if elements else []
+
+    def taking(self, elements: Iterable[str]) -> list[str]:
+        """The statement that takes elements out; a map's are named by their keys."""
+        keys = sorted(one.split(" : ", 1)[0] if self.data else one for one in elements)
+        keys = [key.split(" comment ", 1)[0] for key in keys]
+        return [f"delete element {self.name} {{ {', '.join(keys)} }}"] if keys else []
+
+    def removal(self) -> list[str]:
+        return [f"flush {self.word} {self.name}", f"delete {self.word} {self.name}"]
+
+    def _same_frame(self, have: NftSet) -> bool:
+        mine = (self.type, self.data, self.flags, self.extra, self.comment)
+        return mine == (have.type, have.data, have.flags, have.extra, have.comment)
+
+    def amend(self, have: Obj) -> str | None:
+        if not isinstance(have, NftSet) or not self._same_frame(have):
+            return None
+        gone, new = have.elements - self.elements, self.elements - have.elements
+        return self._shell([*self.taking(gone), *self.adding(new)])
+
+
+NftObject = NftTable | NftChain | NftSet
+
+
+def transaction(ops: Sequence[Op]) -> str:
+    """The nft text of one namespace's operations, in an order in which each statement finds what it refers to.
+
+    First what leads to chains that go (elements, rules) goes; then declarations, then contents; chains, sets and
+    tables are deleted when nothing leads to them any more.
+    """
+    taken: list[str] = []
+    declared: list[str] = []
+    filled: list[str] = []
+    added: list[str] = []
+    deleted: list[tuple[int, str]] = []
+    gone_tables = {op.obj.place for op in ops if op.verb is Verb.DELETE and isinstance(op.obj, NftTable)}
+    for op in sorted(ops, key=lambda op: _RANK[type(op.obj)]):
+        obj = op.obj
+        assert isinstance(obj, (NftTable, NftChain, NftSet))
+        if op.verb is Verb.DELETE:
+            if isinstance(obj, NftTable) or obj.place not in gone_tables:
+                *first, last = obj.removal()
+                taken += first
+                deleted.append((-_RANK[type(obj)], last))
+            continue
+        if op.verb is Verb.CREATE:
+            declared += obj.statements()
+        if isinstance(obj, NftChain):
+            filled += obj.refill() if op.verb is Verb.UPDATE else obj.contents()
+        elif isinstance(obj, NftSet):
+            have = op.have.elements if op.verb is Verb.UPDATE and isinstance(op.have, NftSet) else frozenset()
+            taken += obj.taking(have - obj.elements)
+            added += obj.adding(obj.elements - have)
+    # Deleted tables first: the same table may be made anew in this very transaction.
+    tables = [text for rank, text in deleted if text.startswith("delete table")]
+    rest = [text for rank, text in sorted(deleted) if not text.startswith("delete table")]
+    # Verdict maps' elements need their chains, rules need their sets: declarations come before both.
+    return "".join(f"{text}\n" for text in (*tables, *declared, *taken, *filled, *added, *rest))
+
+
+_RANK: dict[type, int] = {NftTable: 0, NftSet: 1, NftChain: 2}

@@ -9,6 +9,7 @@ from netlab.errors import NetlabError
 from netlab.objects.base import Floor, Key, Obj, Op, Verb
 from netlab.objects.host import Netns, Sysctl
 from netlab.objects.links import Port, Veth
+from netlab.objects.nft import NftChain, NftSet, NftTable
 
 T = TypeVar("T", bound=Obj)
 
@@ -86,6 +87,12 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
     lost_links = {(obj.netns, obj.name) for obj in gone if obj.floor is Floor.LINK}
     lost_links |= {(obj.peer.netns, obj.peer.name) for obj in gone if isinstance(obj, Veth)}
 
+    lost_tables = {
+        (obj.netns, obj.name)
+        for key, obj in want.items()
+        if isinstance(obj, NftTable) and (there := have.get(key)) is not None and there != obj
+    }
+
     ops: list[Op] = []
     for key, obj in want.items():
         there = have.get(key)
@@ -106,7 +113,8 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
     made: list[Op] = []
     for key, obj in want.items():
         there = have.get(key)
-        if there is None or _hangs_on(obj, lost_links):
+        inside = lost_tables and isinstance(obj, (NftChain, NftSet)) and (obj.netns, obj.place) in lost_tables
+        if there is None or _hangs_on(obj, lost_links) or inside:
             made.append(Op(Verb.CREATE, obj))
         elif there != obj:
             if obj.amend(there) is None:

@@ -25,14 +25,16 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
     Raises KernelRefused at the first refusal, StateError where after several passes something still differs.
     """
     changed = 0
+    like = want if owned is None else State.of({**want, **owned})  # rules are as they were applied until we change them
     for _ in range(PASSES):
-        seen = kernel.observe(lab, _looked_at(want, owned))
+        seen = kernel.observe(lab, like)
         todo = drift(want, seen.state, owned)
         if not todo.operations:
             return Converged(changed, todo.foreign)
         kernel.apply(todo.operations)
         changed += len(todo.operations)
-    seen = kernel.observe(lab, _looked_at(want, owned))
+        like = want
+    seen = kernel.observe(lab, like)
     left = drift(want, seen.state, owned)
     if not left.operations:
         return Converged(changed, left.foreign)
@@ -42,8 +44,3 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
         f"{first.obj.kind} {first.obj.name} in {first.obj.netns} ({first.obj.why})",
         hint=f"netlab diff {lab}",
     )
-
-
-def _looked_at(want: State, owned: State | None) -> State:
-    """Which sysctls, files and listeners to look at: those wanted, and those that were."""
-    return want if owned is None else State.of({**owned, **want})

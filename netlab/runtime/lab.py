@@ -208,7 +208,10 @@ def _apply(
     agent = AgentListeners(cluster.lab, rundir.path, cluster.families)
     agent.start()
     with LinuxKernel(agent) as kernel:
+        kernel.generations = rundir.assignments().generations
         done = converge(kernel, cluster.lab, lab.want, State.of(owned))
+        kernel.remember(lab.want)
+        assignments = replace(assignments, generations=kernel.generations)
     rundir.commit(assignments)
     return (done.changed, done.foreign), agent.problems
 
@@ -272,6 +275,7 @@ def diff(name: str) -> tuple[Lab, Drift]:
 def observe(lab: Lab, rundir: RunDir) -> Observed:
     """What the kernel has of a lab."""
     with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path, lab.cluster.families)) as kernel:
+        kernel.generations = rundir.assignments().generations
         return kernel.observe(lab.cluster.lab, lab.want)
 
 

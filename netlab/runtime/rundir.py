@@ -72,13 +72,17 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Assignments:
-    """What must not move, and counts for ``ls``; ``memory`` is ``model.Memory`` as plain data."""
+    """What must not move, and counts for ``ls``; ``memory`` is ``model.Memory`` as plain data.
+
+    ``generations``: what ``kernel.linux`` remembers of each namespace's rules (see ``kernel.nft``).
+    """
 
     memory: Mapping[str, Any] = field(default_factory=lambda: {"nodes": {}, "pods": {}})
     netns: tuple[str, ...] = ()
     nodes: int = 0
     pods: int = 0
     faults: int = 0
+    generations: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunDir:
@@ -120,12 +124,14 @@ class RunDir:
         self._save("documents.next", applied.to_json())
         before = self.assignments()
         netns = tuple(dict.fromkeys((*before.netns, *assignments.netns)))
-        self._save("assignments", _plain(replace(assignments, netns=netns)))
+        kept = replace(assignments, netns=netns, generations=before.generations)
+        self._save("assignments", _plain(kept))
 
     def commit(self, assignments: Assignments) -> None:
         """What was begun is what there is now."""
         os.replace(self.path / "documents.next", self.path / "documents")
-        if self.assignments().netns != assignments.netns:
+        before = self.assignments()
+        if _plain(before) != json.loads(json.dumps(_plain(assignments))):
             self._save("assignments", _plain(assignments))
 
     def assignments(self) -> Assignments:
@@ -133,7 +139,14 @@ class RunDir:
         data = self._load("assignments")
         try:
             return (
-                Assignments(data["memory"], tuple(data["netns"]), data["nodes"], data["pods"], data["faults"])
+                Assignments(
+                    data["memory"],
+                    tuple(data["netns"]),
+                    data["nodes"],
+                    data["pods"],
+                    data["faults"],
+                    data["generations"],
+                )
                 if data
                 else Assignments()
             )
@@ -169,6 +182,7 @@ def _plain(assignments: Assignments) -> dict[str, Any]:
         "nodes": assignments.nodes,
         "pods": assignments.pods,
         "faults": assignments.faults,
+        "generations": dict(assignments.generations),
     }
 
 
