@@ -23,6 +23,7 @@ class End:
 
     ``mtu`` in bytes; ``index`` is chosen by netlab so that nothing needs to be looked up, and is not compared.
     ``addrgen`` is ``none`` on links of IPv4-only labs (no link-local address, no router solicitations) else ``eui64``.
+    ``pinned``: something else names this MAC (a permanent neighbour), so the shell lines must set it; not compared.
     """
 
     netns: str
@@ -34,6 +35,7 @@ class End:
     addrgen: str = "none"
     offload: bool = False
     up: bool = True
+    pinned: bool = field(default=False, compare=False)
 
     def settings(self) -> str:
         """The lines after ``ip link add`` that bring this end into its state."""
@@ -89,7 +91,7 @@ class Veth(Obj):
 
         def args(one: End) -> str:
             index = f"index {one.index} " if exact and one.index else ""
-            return f"{one.name} {index}" + (f"address {one.mac} " if exact else "") + f"mtu {one.mtu}"
+            return f"{one.name} {index}" + (f"address {one.mac} " if exact or one.pinned else "") + f"mtu {one.mtu}"
 
         add = f"ip -n {end.netns} link add {args(end)} type veth peer name {args(peer)} netns {peer.netns}"
         return lines((add, end.settings(), peer.settings()))

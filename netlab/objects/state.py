@@ -8,7 +8,7 @@ from typing import TypeVar
 from netlab.errors import NetlabError
 from netlab.objects.base import Floor, Key, Obj, Op, Verb
 from netlab.objects.host import Netns, Sysctl
-from netlab.objects.links import Port, Veth
+from netlab.objects.links import Port, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
 
 T = TypeVar("T", bound=Obj)
@@ -78,59 +78,65 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
     """The operations that turn ``have`` into ``want``, in an order in which each can be done.
 
     Removals come first, from the top floor down, so that a thing that is replaced finds its place free; then what is
-    made or mended, from the bottom up.  What disappears with its parent (everything in a removed namespace but the
-    veths whose key is elsewhere; addresses, routes and ports of a removed link) is not removed by itself, and what
-    disappears with a link that is made anew is made anew too.
+    made or mended, from the bottom up.  What disappears with its parent (everything in a removed namespace but links;
+    addresses, routes and ports of a removed link) is not removed by itself, and what disappears with a namespace, link
+    or table that is made anew is made anew too.
     """
     gone = [obj for key, obj in have.items() if key not in want]
-    gone_netns = {obj.netns for obj in gone if isinstance(obj, Netns)}
-    lost_links = {(obj.netns, obj.name) for obj in gone if obj.floor is Floor.LINK}
-    lost_links |= {(obj.peer.netns, obj.peer.name) for obj in gone if isinstance(obj, Veth)}
+    anew = [(there, obj) for key, obj in want.items() if _is_made_anew(obj, there := have.get(key))]
+    lost_netns = {obj.netns for obj in gone if isinstance(obj, Netns)}
+    lost_netns |= {obj.netns for _, obj in anew if isinstance(obj, Netns)}
+    lost_tables = {(obj.netns, obj.name) for _, obj in anew if isinstance(obj, NftTable)}
+    lost_links = _lost_links(have, [*gone, *(there for there, _ in anew if there)], lost_netns)
 
-    lost_tables = {
-        (obj.netns, obj.name)
-        for key, obj in want.items()
-        if isinstance(obj, NftTable) and (there := have.get(key)) is not None and there != obj
-    }
+    def lost(obj: Obj) -> bool:
+        return _in_lost_netns(obj, lost_netns) or _hangs_on(obj, lost_links)
 
-    ops: list[Op] = []
-    for key, obj in want.items():
-        there = have.get(key)
-        if there is not None and there != obj and obj.floor is Floor.LINK and obj.amend(there) is None:
-            lost_links.add((obj.netns, obj.name))
-            if isinstance(there, Veth):
-                lost_links.add((there.peer.netns, there.peer.name))
-            ops.append(Op(Verb.DELETE, there))
-
-    for obj in gone:
-        if obj.netns in gone_netns and Floor.NETNS < obj.key.floor < Floor.FILE and not isinstance(obj, Veth):
-            continue
-        if obj.floor is not Floor.LINK and _hangs_on(obj, lost_links):
-            continue
-        ops.append(Op(Verb.DELETE, obj))
+    # A link is removed by itself in any case: the kernel frees namespaces later, and a veth's other end stays till then.
+    removed = [*gone, *(there for there, _ in anew if there)]
+    ops = [Op(Verb.DELETE, obj) for obj in removed if obj.floor in (Floor.NETNS, Floor.LINK) or not lost(obj)]
     ops.sort(key=lambda op: -op.obj.key.floor)
 
     made: list[Op] = []
     for key, obj in want.items():
         there = have.get(key)
-        inside = lost_tables and isinstance(obj, (NftChain, NftSet)) and (obj.netns, obj.place) in lost_tables
-        if there is None or _hangs_on(obj, lost_links) or inside:
+        inside = isinstance(obj, (NftChain, NftSet)) and (obj.netns, obj.place) in lost_tables
+        if there is None or inside or lost(there) or _is_made_anew(obj, there):
             made.append(Op(Verb.CREATE, obj))
         elif there != obj:
-            if obj.amend(there) is None:
-                ops.append(Op(Verb.DELETE, there))
-                made.append(Op(Verb.CREATE, obj))
-            else:
-                made.append(Op(Verb.UPDATE, obj, there))
+            made.append(Op(Verb.UPDATE, obj, there))
     made.sort(key=lambda op: op.obj.key.floor)
     return (*ops, *made)
+
+
+def _is_made_anew(obj: Obj, there: Obj | None) -> bool:
+    """Whether what is there must go before ``obj`` can be made."""
+    return there is not None and there != obj and obj.amend(there) is None
+
+
+def _lost_links(have: Mapping[Key, Obj], removed: Iterable[Obj], netns: set[str]) -> set[tuple[str, str]]:
+    """Both ends of every link that goes: by itself, with its namespace, or with the link below it."""
+    lost = {end for obj in removed if obj.floor is Floor.LINK for end in _ends(obj)}
+    links = [obj for obj in have.values() if obj.floor is Floor.LINK]
+    lost |= {end for obj in links if any(where in netns for where, _ in _ends(obj)) for end in _ends(obj)}
+    return lost | {(obj.netns, obj.dev) for obj in links if isinstance(obj, Vxlan) and (obj.netns, obj.lower) in lost}
+
+
+def _ends(link: Obj) -> tuple[tuple[str, str], ...]:
+    own = (link.netns, link.name)
+    return (own, (link.peer.netns, link.peer.name)) if isinstance(link, Veth) else (own,)
+
+
+def _in_lost_netns(obj: Obj, netns: set[str]) -> bool:
+    """Whether the object goes with its namespace; files and listeners are outside of it."""
+    return obj.netns in netns and obj.key.floor < Floor.FILE
 
 
 def _hangs_on(obj: Obj, links: set[tuple[str, str]]) -> bool:
     """Whether the object is, belongs to, or is a port of one of the links, and so disappears with it."""
     if not links:
         return False
-    dev = (
-        obj.link if isinstance(obj, Sysctl) else getattr(obj, "dev", "") or (obj.name if isinstance(obj, Veth) else "")
-    )
+    if obj.floor is Floor.LINK:
+        return any(end in links for end in _ends(obj))
+    dev = obj.link if isinstance(obj, Sysctl) else getattr(obj, "dev", "")
     return (obj.netns, dev) in links or (isinstance(obj, Port) and (obj.netns, obj.master) in links)
