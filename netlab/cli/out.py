@@ -30,6 +30,16 @@ def document(data: Any) -> None:
     sys.stdout.write("\n")
 
 
+def raw(text: str) -> None:
+    """A piece of a document that is written as it comes."""
+    sys.stdout.write(text)
+
+
+def text_json(data: Any) -> str:
+    """A value as JSON on one line."""
+    return json.dumps(data, ensure_ascii=False)
+
+
 def error(failure: NetlabError) -> None:
     """A failure on standard error: each problem on a line of its own, and what to do."""
     if isinstance(failure, BadInput) and len(failure.problems) > 1:

@@ -132,6 +132,10 @@ class Cluster:
         """The node of that name; KeyError where there is none."""
         return next(node for node in self.nodes if node.name == name)
 
+    def joined(self, one: str, other: str) -> bool:
+        """Whether the data plane leads from one node's Pods to another's; ``bridge`` knows its own node alone."""
+        return one == other or self.dataplane != "bridge"
+
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""
         return tuple(pod for pod in self.pods if pod.node == node.name and not pod.host_network)

@@ -19,6 +19,7 @@ class Predictor:
     """An Answerer that sends nothing.  It judges the cluster as specified: faults are what it is compared with."""
 
     def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
         self._known = Endpoints(cluster)
         self._segments = (*cluster.pod_cidrs, *cluster.underlay.cidrs, *(c for n in cluster.nodes for c in n.pod_cidrs))
         self._open: dict[tuple[str, str, int, str], tuple[Outcome, str | None, tuple[Why, ...]]] = {}
@@ -38,6 +39,8 @@ class Predictor:
             if found is None:
                 found = known[key] = self._at_target(flow)
             outcome, server, because = found
+            if (apart := self._apart(flow)) is not None:
+                outcome, server, because = apart
             client = self._client(flow) if outcome is Outcome.OPEN else None
             yield Verdict(flow, outcome, server, client, because)
 
@@ -54,6 +57,15 @@ class Predictor:
             return Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),)
         mark = next((port.mark for port in pod.ports if (port.port, port.protocol) == flow[3:5]), pod.mark)
         return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
+
+    def _apart(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]] | None:
+        """Where no route leads from the source's node to the target Pod's, the underlay's router says so."""
+        here, there = self._known.pod_of.get(flow.src.name), self._known.pod_of.get(flow.dst.name)
+        node = here.node if here else flow.src.name
+        if there is None or there.host_network or flow.dst.kind != POD or self._cluster.joined(node, there.node):
+            return None
+        why = Why(f"data plane {self._cluster.dataplane} leads to no other node's Pods", self._cluster.mark)
+        return Outcome.UNREACHABLE, None, (why,)
 
     def _owner(self, flow: Flow) -> Endpoint:
         """Who has the address: the target itself, unless it was asked by its bare address."""

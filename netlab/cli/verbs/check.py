@@ -1,0 +1,103 @@
+"""``netlab check``."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import output, running_lab
+from netlab.errors import BadInput, Exit
+from netlab.model import Cluster, Port
+
+
+@click.command()
+@click.argument("lab", required=False, default="")
+@click.option(
+    "--expect", "expect_file", default="", metavar="FILE", help="the expectations (default: the lab's expect.yaml)"
+)
+@click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")
+@output
+def command(lab: str, expect_file: str, junit: str, output: str) -> int:
+    """Hold three answers against each other: what is expected, what the oracle predicts, what packets do.
+
+    Exit status 1 where they disagree, a line for each flow that does.
+    """
+    from netlab.observe.probe import Prober
+    from netlab.oracle.compare import check, check_json, failures
+    from netlab.oracle.expect import parse
+    from netlab.oracle.flows import flows
+    from netlab.oracle.predict import Predictor
+    from netlab.oracle.report import junit as report
+    from netlab.oracle.resolve import expected, wanted_ports
+    from netlab.runtime.lab import load_cluster, open_running
+    from netlab.runtime.pinning import KernelPins
+    from netlab.runtime.spare import answering
+
+    name = running_lab(lab)
+    rundir, applied = open_running(name)
+    cluster = load_cluster(name)
+    path = Path(expect_file) if expect_file else _beside(applied.source)
+    began = time.monotonic()
+    wanted = {}
+    extra: dict[str, list[Port]] = {}
+    if path is not None:
+        expectations = parse(_text(path), _shown(path))
+        for one in wanted_ports(expectations, cluster):
+            extra.setdefault(one.pod, []).append(Port(one.port, one.protocol, "", "", False, one.mark))
+        cluster = _with_ports(cluster, extra)
+        wanted = dict(expected(expectations, cluster))
+    questions = dict.fromkeys((*wanted, *flows(cluster)))
+    predicted = Predictor(cluster).answer(questions)
+    with answering(rundir, cluster, extra), KernelPins() as pins:
+        observed = Prober(cluster, pins=pins).answer(questions)
+    rows = check(wanted, predicted, observed)
+    seconds = time.monotonic() - began
+    failed = failures(rows)
+    if junit:
+        Path(junit).write_text(report(rows, lab=name, seconds=seconds), encoding="utf-8")
+    if output == "json":
+        out.document(check_json(rows))
+        return Exit.NO if failed else Exit.OK
+    for line in failed:
+        out.line(line)
+    source = f"{_shown(path)}, " if path else "no expect.yaml; "
+    verdict = f"{len(failed)} failed, " if failed else ""
+    out.line(
+        f"lab {name}: {verdict}{len(rows) - len(failed)} of {len(rows)} flows as they should be "
+        f"({source}oracle and packets, {seconds:.2f} s)"
+    )
+    return Exit.NO if failed else Exit.OK
+
+
+def _with_ports(cluster: Cluster, extra: dict[str, list[Port]]) -> Cluster:
+    """The cluster with ports that expectations name and nobody declares; a responder answers there meanwhile."""
+    pods = []
+    for pod in cluster.pods:
+        known = {(port.port, port.protocol) for port in pod.ports}
+        more = [port for port in extra.get(str(pod), []) if (port.port, port.protocol) not in known]
+        extra[str(pod)] = more
+        pods.append(replace(pod, ports=(*pod.ports, *more)) if more else pod)
+    return replace(cluster, pods=tuple(pods))
+
+
+def _beside(source: str) -> Path | None:
+    folder = Path(source) if os.path.isdir(source) else Path(source).parent
+    path = folder / "expect.yaml"
+    return path if source != "-" and path.is_file() else None
+
+
+def _shown(path: Path) -> str:
+    shown = os.path.relpath(path)
+    return str(path) if shown.startswith("..") else shown
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from error

@@ -1,0 +1,73 @@
+"""``netlab reach``."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import output, running_lab
+from netlab.errors import Exit
+
+
+@click.command()
+@click.argument("lab", required=False, default="")
+@click.option("--from", "sources", multiple=True, metavar="SELECTOR", help="only these sources; repeatable")
+@click.option("--to", "targets", multiple=True, metavar="SELECTOR", help="only these targets; repeatable")
+@click.option("--port", "ports", multiple=True, metavar="PORT[/PROTOCOL]", help="also ask this port; repeatable")
+@click.option("--timeout", type=float, default=0.0, metavar="SECONDS", help="patience of the second attempt (1.0)")
+@click.option("-n", "--namespace", default="default", show_default=True, help="where names without one are looked for")
+@output
+def command(
+    lab: str,
+    sources: tuple[str, ...],
+    targets: tuple[str, ...],
+    ports: tuple[str, ...],
+    timeout: float,
+    namespace: str,
+    output: str,
+) -> int:
+    """Who reaches whom, by real packets: every Pod to every declared port of every Pod.
+
+    \b
+    SELECTOR: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, node/NAME, an address or CIDR
+    .  open          R  refused (RST or port unreachable)     T  silence in two attempts
+    U  unreachable   D  denied by a policy that was named     !  somebody else answered
+    """
+    from netlab.observe.probe import TIMEOUT, Prober
+    from netlab.oracle.flow import Outcome
+    from netlab.oracle.flows import flows
+    from netlab.oracle.matrix import draw
+    from netlab.oracle.report import flow_json
+    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.pinning import KernelPins
+
+    name = running_lab(lab)
+    cluster = load_cluster(name)
+    questions = flows(cluster, sources=sources or None, targets=targets or None, ports=ports, namespace=namespace)
+    patience = TIMEOUT if timeout <= 0 else (min(TIMEOUT[0], timeout), timeout)
+    began = time.monotonic()
+    broken = False
+    with KernelPins() as pins:
+        prober = Prober(cluster, pins=pins, timeout=patience)
+        if output == "json":
+            # Streamed: a million flows are 180 MB.
+            first = True
+            out.raw(f'{{"lab": {out.text_json(name)}, "flows": [')
+            for verdict in prober.probe(questions):
+                broken = broken or verdict.outcome is Outcome.ERROR
+                out.raw(("\n" if first else ",\n") + out.text_json(flow_json(verdict)))
+                first = False
+            out.raw(f'\n], "seconds": {time.monotonic() - began:.3f}}}\n')
+            return Exit.REFUSED if broken else Exit.OK
+        verdicts = list(prober.answer(questions).values())
+    seconds = time.monotonic() - began
+    where = {str(pod): pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
+    out.line(draw(verdicts, nodes=where).rstrip())
+    errors = [verdict for verdict in verdicts if verdict.outcome is Outcome.ERROR]
+    out.line()
+    out.line(f"{out.count(len(verdicts), 'flow')} in {seconds:.2f} s")
+    for verdict in errors[:10]:
+        out.note(f"error: {verdict.flow}: {verdict.because[0].says if verdict.because else 'no reason given'}")
+    return Exit.REFUSED if errors else Exit.OK
