@@ -30,14 +30,17 @@ _UNREACHABLE = frozenset(
     )
 )
 
+#: A host without SCTP: ICMP's "protocol unreachable", ICMPv6's "unrecognised next header".
+_NO_SUCH_PROTOCOL = (errno.ENOPROTOOPT, errno.EPROTO)
+
 #: Too much at a time: ask again when other flows have ended.
 CROWDED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN))
 
 
 def outcome_of(code: int, protocol: str) -> Outcome:
     """The outcome behind an errno."""
-    if code == errno.ECONNREFUSED or (code == errno.ENOPROTOOPT and protocol == "SCTP"):
-        return Outcome.REFUSED  # ENOPROTOOPT is "protocol unreachable": a host without SCTP
+    if code == errno.ECONNREFUSED or (protocol == "SCTP" and code in _NO_SUCH_PROTOCOL):
+        return Outcome.REFUSED
     if code in _UNREACHABLE:
         return Outcome.UNREACHABLE
     return Outcome.TIMEOUT if code == errno.ETIMEDOUT else Outcome.ERROR

@@ -53,7 +53,7 @@ MATCH = [
     ("from: client, to: shpo/db-0, expect: allow", "there is no namespace 'shpo'; did you mean shop?"),
     ("from: client, to: shop/web, expect: allow", "there is no Pod 'web' in 'shop'; did you mean deploy/web.shop?"),
     ("from: node-1, to: server, expect: allow", "there is no Pod 'node-1' in 'default'; did you mean node/node-1?"),
-    ("from: node/nod-1, to: server, expect: allow", "there is no node 'nod-1'; did you mean node/node-1?"),
+    ("from: node/nod-1, to: server, expect: allow", "there is no node 'nod-1'; did you mean node/node-1 or node/node-2?"),
     ("from: external/internet, to: server, expect: allow", "there is no external host 'internet' in this lab"),
     ("from: client, to: deploy/wbe.shop, expect: allow", "deploy/wbe.shop has no Pods; did you mean deploy/web.shop?"),
     ("from: client, to: deploy/db.shop, expect: allow", "deploy/db.shop has no Pods; did you mean deploy/web.shop or sts/db.shop?"),

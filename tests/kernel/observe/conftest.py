@@ -11,10 +11,12 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from netlab.model.cluster import Cluster, Node, Pod, Port, Underlay
 from netlab.observe.pins import Pin
@@ -46,7 +48,7 @@ class Bed:
     """``nodes`` x ``pods`` Pods of two families; Pod p<i>-<j> is on node i; ports 80/TCP, 53/UDP, 5000/SCTP."""
 
     def __init__(self, nodes: int = 1, pods: int = 2, *, v6: bool = True) -> None:
-        self.name = f"hp-{os.environ.get('NETLAB_TESTS_RUN', '')}-{uuid.uuid4().hex[:5]}"
+        self.name = f"hp-t{os.environ.get('NETLAB_TESTS_RUN', '')}w-{uuid.uuid4().hex[:5]}"
         self.families = ("IPv4", "IPv6") if v6 else ("IPv4",)
         self._process: subprocess.Popen[str] | None = None
         ports = (Port(80, "TCP", "http", "main"), Port(53, "UDP", "dns", "main"), Port(5000, "SCTP", "sig", "main"))
@@ -81,17 +83,21 @@ class Bed:
         names = [under, *(node.netns for node in self.cluster.nodes), *(pod.netns for pod in self.cluster.pods)]
         for name in names:
             sh(f"ip netns add {name}")
-        batch(["link add br0 type bridge", "link set br0 up"], under)
+        batch(["link add br0 type bridge mcast_snooping 0", "link set br0 up"], under)
         for node in self.cluster.nodes:
             self._node(node, under)
         for pod in self.cluster.pods:
             self._pod(pod)
+        if "IPv6" in self.families and len(self.cluster.nodes) > 1:
+            # link-local addresses are tentative for 1 to 2 s, and neighbour discovery waits for them
+            for here, there in zip(self.cluster.pods, reversed(self.cluster.pods), strict=True):
+                sh(f"ip netns exec {here.netns} ping -6 -c 1 -i 0.1 -w 5 {there.addresses[1].ip}")
         return self
 
     def _node(self, node: Node, under: str) -> None:
         sh(f"ip netns exec {node.netns} sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"
            " net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")  # fmt: skip
-        lines = ["link set lo up", "link add cni0 type bridge", "link set cni0 up",
+        lines = ["link set lo up", "link add cni0 type bridge mcast_snooping 0", "link set cni0 up",
                  f"link add eth0 type veth peer name n{node.number} netns {under}", "link set eth0 up"]  # fmt: skip
         lines += [f"addr add {cidr[1]}/{cidr.prefixlen} dev cni0 nodad" for cidr in node.pod_cidrs]
         lines += [f"addr add {at} dev eth0 nodad" for at in node.addresses]
@@ -141,7 +147,12 @@ class Bed:
         self._process.send_signal(signal)
 
     def nft(self, netns: str, rules: str) -> None:
-        subprocess.run(["ip", "netns", "exec", netns, "nft", "-f", "-"], input=rules, text=True, check=True)
+        subprocess.run(
+            ["ip", "netns", "exec", netns, "nft", "-f", "-"],
+            input=rules.replace("} }", "}\n}") + "\n",
+            text=True,
+            check=True,
+        )
 
     def down(self) -> None:
         if self._process:
@@ -176,3 +187,31 @@ class IpPins:
     def _each(pins: list[Pin], form: str) -> None:
         for netns in {pin.netns for pin in pins}:
             batch(["neigh " + form.format(**pin._asdict()) for pin in pins if pin.netns == netns], netns)
+
+
+@pytest.fixture
+def make_bed() -> Iterator[Callable[..., Bed]]:
+    made: list[Bed] = []
+
+    def make(*args: Any, **options: Any) -> Bed:
+        made.append(Bed(*args, **options))
+        return made[-1].up()
+
+    yield make
+    for bed in made:
+        bed.down()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Bed]:
+    """Two nodes with two Pods each, all well, nobody changes it."""
+    bed = Bed(2, 2)
+    try:
+        yield bed.up().serve()
+    finally:
+        bed.down()
+
+
+@pytest.fixture
+def ip_pins() -> IpPins:
+    return IpPins()
