@@ -28,7 +28,7 @@ def command(
     namespace: str,
     output: str,
 ) -> int:
-    """Who reaches whom, by real packets: every Pod to every declared port of every Pod.
+    r"""Who reaches whom, by real packets: every Pod to every declared port of every Pod.
 
     \b
     SELECTOR: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, node/NAME, an address or CIDR
