@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import NamedTuple
@@ -127,7 +128,7 @@ def picture(sock: NetlinkSocket, netns: str) -> Picture:
     _addrs(sock, netns, names, found, connected)
     for _, payload in sock.dump(rtnl.GETNEIGH, rtnl._NDMSG.pack(0, 0, 0, 0, 0)):
         index, state = struct.unpack_from("=iH", payload, 4)
-        if state & rtnl.NUD_PERMANENT:
+        if state & rtnl.NUD_PERMANENT and index in names:
             at = attr_dict(payload, 12)
             if rtnl.NDA_LLADDR in at and len(at[rtnl.NDA_LLADDR]) == 6:
                 address = _address(at[rtnl.NDA_DST])
@@ -151,6 +152,7 @@ def _address(raw: memoryview) -> str:
 def _routes(sock: NetlinkSocket, netns: str, names: dict[int, str], found: Picture) -> set[tuple[str, str]]:
     """Fill in the routes; returns the connected ones that the kernel made, as (link, CIDR)."""
     connected = set()
+    twins: Counter[tuple[str, int]] = Counter()
     request = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, rtnl.TABLE_MAIN, 0, 0, 0, 0)
     for _, payload in sock.dump(rtnl.GETROUTE, request):
         fam, dst_len, _, _, table, proto, scope, kind, flags = struct.unpack_from("=BBBBBBBBI", payload)
@@ -167,6 +169,8 @@ def _routes(sock: NetlinkSocket, netns: str, names: dict[int, str], found: Pictu
         metric = _u32(at[rtnl.RTA_PRIORITY]) if rtnl.RTA_PRIORITY in at else 0
         v6 = fam == socket.AF_INET6
         via = _address(at[rtnl.RTA_GATEWAY]) if rtnl.RTA_GATEWAY in at else ""
+        twin = twins[dst, metric]
+        twins[dst, metric] += 1
         found.routes.append(
             Route(
                 netns,
@@ -180,6 +184,7 @@ def _routes(sock: NetlinkSocket, netns: str, names: dict[int, str], found: Pictu
                 bool(flags & rtnl.RTNH_F_ONLINK),
                 type_,
                 0 if v6 and metric == _V6_METRIC else metric,
+                twin,
             )
         )
     return connected
@@ -195,11 +200,15 @@ def _addrs(
             continue
         if fam == socket.AF_INET6 and scope == rtnl.SCOPES["link"]:
             continue
+        if index not in names:
+            continue  # its link came after the links were read
         raw = at[rtnl.IFA_LOCAL] if rtnl.IFA_LOCAL in at else at[rtnl.IFA_ADDRESS]
         address = f"{_address(raw)}/{length}"
+        far = at.get(rtnl.IFA_ADDRESS, raw)
+        peer = f"{_address(far)}/{length}" if far != raw else ""
         dev = names[index]
         whole = length == 32 if fam == socket.AF_INET else length == 128
-        network = str(ip_interface(address).network)
+        network = str(ip_interface(peer or address).network)
         link = found.links[index]
         prefix_route = whole or not link.up or (dev, network) in connected
-        found.addrs.append(Addr(netns, dev, address, _SCOPES.get(scope, str(scope)), prefix_route))
+        found.addrs.append(Addr(netns, dev, address, _SCOPES.get(scope, str(scope)), prefix_route, peer))

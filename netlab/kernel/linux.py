@@ -58,6 +58,7 @@ class Handles:
 
         In this order, so that after a ``kill -9`` every name that can be seen says whose it is.
         """
+        self.forget(netns)
         ns.unshare_net()
         socket = NetlinkSocket()
         Writer.mark(socket, mark)
@@ -71,6 +72,12 @@ class Handles:
             ) from None
         handle = self._open[netns] = Handle(netns, fd, socket, {"lo": 1})
         return handle
+
+    def forget_gone(self) -> None:
+        """Let go of namespaces whose name is gone, or is another namespace's now."""
+        for netns, handle in list(self._open.items()):
+            if not ns.is_named(handle.fd, netns):
+                self.forget(netns)
 
     def forget(self, netns: str) -> None:
         """Close a namespace's descriptors: they would keep it alive after its name is gone."""

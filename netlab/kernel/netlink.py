@@ -29,6 +29,8 @@ _HEADER = struct.Struct("=IHHII")
 _ATTR = struct.Struct("=HH")
 _NESTED_MASK = 0x3FFF
 _MAX_BATCH = 60_000  # bytes: below the default send buffer of 212,992 with its bookkeeping
+_MAX_MESSAGES = 128  # if all are refused, the refusals (about 768 bytes each in the kernel's count) still fit into the
+# default receive buffer; else the kernel drops some and the last acknowledgement with them
 _PAD = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
@@ -110,7 +112,7 @@ class NetlinkSocket:
         for place, (kind, flags, body) in enumerate(messages):
             chunk.append(_HEADER.pack(16 + len(body), kind, flags | REQUEST, self._sequence + place, 0) + body)
             size += len(body) + 16
-            if size > _MAX_BATCH or place == len(messages) - 1:
+            if size > _MAX_BATCH or len(chunk) == _MAX_MESSAGES or place == len(messages) - 1:
                 last = _HEADER.pack(16 + len(body), kind, flags | REQUEST | ACK, self._sequence + place, 0) + body
                 chunk[-1] = last
                 self._socket.send(b"".join(chunk))

@@ -163,6 +163,16 @@ def open_named(name: str) -> int:
     return fd
 
 
+def is_named(fd: int, name: str) -> bool:
+    """Whether the name is that of the namespace behind the descriptor."""
+    try:
+        there = os.stat(RUN_NETNS / name)
+    except OSError:
+        return False
+    held = os.fstat(fd)
+    return (there.st_ino, there.st_dev) == (held.st_ino, held.st_dev)
+
+
 def is_netns(fd: int) -> bool:
     """Whether a descriptor is of a namespace (nsfs), and not of the plain file that a killed ``up`` left."""
     return os.fstat(fd).st_dev == _nsfs_device()

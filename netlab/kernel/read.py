@@ -44,6 +44,7 @@ class Reader:
         for obj in like.values():
             if isinstance(obj, (Sysctl, Listener, File)) or obj.floor is Floor.NFT:
                 wanted.setdefault(obj.netns, []).append(obj)
+        self._handles.forget_gone()
         for netns in ns.names():
             if not netns.startswith(f"{lab}-"):
                 continue
@@ -72,7 +73,9 @@ class Reader:
             objects += found.routes
             objects += found.neighs
             objects += found.fdbs
-        return Observed(State(objects), strangers)
+        # Not State(objects): the kernel may hold two of what a State tells apart by one key (a neighbour on another
+        # VLAN, say), and that must not end as a conflict.
+        return Observed(State.of({obj.key: obj for obj in objects}), strangers)
 
     def _visit(self, netns: str, wanted: list[Obj] | tuple[Obj, ...]) -> list[Obj]:
         """What can only be read from inside: sysctls, listeners, tables (last: that may leave for a scratch place)."""

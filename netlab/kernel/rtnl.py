@@ -38,7 +38,7 @@ IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_F_NODAD = 1, 2, 4, 0x02
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RTNH_F_ONLINK = 4
 SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
-TYPES = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8}
+TYPES = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
 NDA_DST, NDA_LLADDR = 1, 2
 NUD_PERMANENT, NTF_SELF = 0x80, 0x02
 AF_BRIDGE = 7
@@ -162,8 +162,9 @@ def addr(obj: Addr, index: int, *, remove: bool = False) -> Request:
     raw = packed(plain)
     v6 = len(raw) == 16
     flags = IFA_F_NODAD if v6 else 0
-    body = struct.pack("=BBBBi", family(plain), int(length), flags, SCOPES[obj.scope], index)
-    body += attr(IFA_LOCAL, raw) + attr(IFA_ADDRESS, raw)
+    scope = SCOPES[obj.scope] if obj.scope in SCOPES else int(obj.scope)
+    body = struct.pack("=BBBBi", family(plain), int(length), flags, scope, index)
+    body += attr(IFA_LOCAL, raw) + attr(IFA_ADDRESS, packed(obj.peer.partition("/")[0]) if obj.peer else raw)
     if obj.broadcast:
         body += attr(IFA_BROADCAST, ip_interface(obj.address).network.broadcast_address.packed)
     return (DELADDR, 0, body) if remove else (NEWADDR, CREATE | EXCL, body)
@@ -181,7 +182,7 @@ def route(obj: Route, index_of: IndexOf, *, verb: str = "add") -> Request:
         0,
         TABLE_MAIN,
         obj.proto,
-        SCOPES[default_scope],
+        SCOPES[default_scope] if default_scope in SCOPES else int(default_scope),
         TYPES[obj.type],
         RTNH_F_ONLINK if obj.onlink else 0,
     )

@@ -337,6 +337,7 @@ class Writer:
         handle = self._handles.get(netns)
         index = handle.links.get(dev)
         if index is None:
+            self._flush()  # it may be in what is still to be sent
             handle.links = {link.name: number for number, link in links(handle.socket).items()}
             index = handle.links.get(dev)
         if index is None:

@@ -41,7 +41,7 @@ def build(
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
     if documents.lab is not None or not documents.problems:
-        problems = (*problems, *check(cluster))
+        problems = (*problems, *(builder.placed(one) for one in check(cluster)))
     if problems:
         raise BadInput(problems)
     return Built(cluster, (*documents.warnings, *builder.warnings))
@@ -56,6 +56,10 @@ class _Builder:
         self._name = name or (documents.lab.name if documents.lab else "")
         self.problems: list[Problem] = []
         self.warnings: list[Warning] = []
+
+    def placed(self, problem: Problem) -> Problem:
+        """A problem with the place of its path in the lab's document, where it has no place of its own."""
+        return problem if problem.mark else problem._replace(mark=self._at(*problem.path.split(".")))
 
     def _complain(self, mark: Mark | None, path: str, says: str) -> None:
         self.problems.append(Problem(mark, path, says))

@@ -14,6 +14,7 @@ class Addr(Obj):
     """An address with its prefix length: ``10.244.1.1/24``.
 
     ``prefix_route``: the connected route that the kernel makes with it is there (somebody may have deleted it).
+    ``peer``: the other end's CIDR, of a point-to-point address that somebody added; netlab makes none.
 
     IPv4 prefixes shorter than /31 get their broadcast address, as every CNI plugin's do; IPv6 addresses are added
     ``nodad``, since duplicate address detection would keep a Pod waiting for 1.4 s (measured; 4 ms without).
@@ -26,23 +27,28 @@ class Addr(Obj):
     address: str
     scope: str = "global"
     prefix_route: bool = True
+    peer: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.dev} {self.address}"
+        return f"{self.dev} {self.address}" + (f" peer {self.peer}" if self.peer else "")
+
+    @property
+    def _words(self) -> str:
+        return f"{self.address.partition('/')[0]} peer {self.peer}" if self.peer else self.address
 
     @property
     def broadcast(self) -> bool:
         """Whether the address is given a broadcast address."""
-        return ":" not in self.address and int(self.address.partition("/")[2]) < 31
+        return not self.peer and ":" not in self.address and int(self.address.partition("/")[2]) < 31
 
     def explain(self, *, exact: bool = False) -> str:
         extra = " nodad" if ":" in self.address else " brd +" if self.broadcast else ""
         scope = "" if self.scope == "global" else f" scope {self.scope}"
-        return f"ip -n {self.netns} addr add {self.address}{extra}{scope} dev {self.dev}"
+        return f"ip -n {self.netns} addr add {self._words}{extra}{scope} dev {self.dev}"
 
     def undo(self) -> str:
-        return f"ip -n {self.netns} addr del {self.address} dev {self.dev}"
+        return f"ip -n {self.netns} addr del {self._words} dev {self.dev}"
 
     def amend(self, have: Obj) -> str | None:
         if not isinstance(have, Addr) or have.scope != self.scope or not self.prefix_route:
@@ -58,6 +64,8 @@ class Route(Obj):
     """A route of table main.  ``dst`` is a CIDR (``0.0.0.0/0`` for the default), ``type`` unicast or blackhole.
 
     ``proto`` is rtnetlink's number: 3 (boot) is what CNI plugins and flannel leave, and what iproute2 does not print.
+    ``twin`` counts what somebody appended: further routes of the same destination and metric (IPv4 keeps them for
+    other gateways, IPv6 for multipath).  netlab makes none.
     """
 
     kind: ClassVar[str] = "route"
@@ -72,10 +80,12 @@ class Route(Obj):
     onlink: bool = False
     type: str = "unicast"
     metric: int = 0
+    twin: int = 0
 
     @property
     def name(self) -> str:
-        return f"{self.dst} metric {self.metric}" if self.metric else self.dst
+        metric = f" metric {self.metric}" if self.metric else ""
+        return self.dst + metric + (f" #{self.twin + 1}" if self.twin else "")
 
     def _words(self) -> str:
         words = [] if self.type == "unicast" else [self.type]

@@ -94,6 +94,13 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
 
     # A link is removed by itself in any case: the kernel frees namespaces later, and a veth's other end stays till then.
     removed = [*gone, *(there for there, _ in anew if there)]
+    if lost_netns:
+        listed = {obj.key for obj in removed}
+        removed += [
+            obj
+            for key, obj in have.items()
+            if key not in listed and isinstance(obj, Veth) and any(where in lost_netns for where, _ in _ends(obj))
+        ]
     ops = [Op(Verb.DELETE, obj) for obj in removed if obj.floor in (Floor.NETNS, Floor.LINK) or not lost(obj)]
     ops.sort(key=lambda op: -op.obj.key.floor)
 

@@ -10,7 +10,7 @@ from netlab.model import Cluster
 from netlab.names import Owner
 from netlab.objects import Listener, Netns, Obj, State, Sysctl, Why
 from netlab.plan import files, underlay
-from netlab.plan.dataplanes import Dataplane, dataplane
+from netlab.plan.dataplanes import ALL, Dataplane, dataplane
 from netlab.plan.why import node_why, pod_why
 
 MAX_BRIDGE_PODS = 1000  # the kernel's BR_MAX_PORTS is 1,024; the rest is kept free for what learners add
@@ -32,8 +32,12 @@ def desired(cluster: Cluster, host: Host | None = None) -> State:
 
 
 def check(cluster: Cluster) -> list[Problem]:
-    """What the data plane cannot do with this cluster."""
-    plane = dataplane(cluster.dataplane)
+    """What the data plane cannot do with this cluster.  Problems without a mark are about the lab's own ``path``."""
+    try:
+        plane = dataplane(cluster.dataplane)
+    except KeyError:
+        known = ", ".join(one.name for one in ALL)
+        return [Problem(None, "spec.dataplane", f"{cluster.dataplane} is not built yet; there are: {known}")]
     problems = []
     overhead = plane.overhead(cluster)
     left = cluster.mtu - overhead
@@ -43,7 +47,7 @@ def check(cluster: Cluster) -> list[Problem]:
                 f"mtu {cluster.mtu} leaves {left} bytes for Pods after the {overhead} of {cluster.dataplane}; "
                 f"{family} needs {_SMALLEST[family]}: use at least {_SMALLEST[family] + overhead}"
             )
-            problems.append(Problem(cluster.mark, "spec.mtu", says))
+            problems.append(Problem(None, "spec.mtu", says))
             break
     if plane.bridged:
         for node in cluster.nodes:

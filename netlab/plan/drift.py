@@ -24,14 +24,16 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
     ours = set(want)
     if owned is not None:
         ours |= set(owned)
+    # A link that stands where one of ours must be is in the way: a veth that somebody renamed, a device called eth0.
+    places = {end for obj in want.values() if obj.floor is Floor.LINK for end in _ends(obj)}
     foreign: dict[Key, Obj] = {}
     strange_links: set[tuple[str, str]] = set()
     for key, obj in have.items():
-        if (obj.floor is Floor.LINK and key not in ours) or (isinstance(obj, NftTable) and key not in ours):
+        if obj.floor is Floor.LINK and key not in ours and places.isdisjoint(_ends(obj)):
             foreign[key] = obj
-            strange_links.add((obj.netns, obj.name))
-            if isinstance(obj, Veth):
-                strange_links.add((obj.peer.netns, obj.peer.name))
+            strange_links.update(_ends(obj))
+        elif isinstance(obj, NftTable) and key not in ours:
+            foreign[key] = obj
         elif isinstance(obj, Link):
             strange_links.add((obj.netns, obj.name))
     mine: dict[Key, Obj] = {}
@@ -44,3 +46,8 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
         else:
             mine[key] = obj
     return Drift(diff(want, mine), tuple(foreign.values()))
+
+
+def _ends(link: Obj) -> tuple[tuple[str, str], ...]:
+    own = (link.netns, link.name)
+    return (own, (link.peer.netns, link.peer.name)) if isinstance(link, Veth) else (own,)

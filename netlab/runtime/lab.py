@@ -154,7 +154,9 @@ def up(draft: Applied, *, reset: bool = False, say: Say = lambda _: None) -> Up:
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         lab = _with_state(lab, can)
         if fresh:
-            _refuse_strange_files(lab.want)
+            _refuse_strangers(name, lab.want)
+        else:
+            _sweep(rundir)
         try:
             done, problems = _apply(rundir, lab, applied, [one for one in (before, pending) if one], memory, can)
         except NetlabError:
@@ -173,15 +175,32 @@ def up(draft: Applied, *, reset: bool = False, say: Say = lambda _: None) -> Up:
         )
 
 
-def _refuse_strange_files(want: State) -> None:
-    """A new lab must not take over files of the same name that somebody else made."""
-    for netns in want.only(Netns):
-        path = etc.ETC_NETNS / netns.netns
+def _refuse_strangers(name: str, want: State) -> None:
+    """A new lab must not take over names or files that somebody else made; what bears its own mark is its own."""
+    there = owners(f"{name}-")
+    for one in want.only(Netns):
+        owner = there.get(one.netns)
+        if owner is not None and owner.lab == name:
+            continue
+        if one.netns in there:
+            whose = f"lab {owner.lab}'s {owner.kind} {owner.name}" if owner else "not netlab's"
+            raise StateError(
+                f"the name {one.netns} in /run/netns is taken: it is {whose}",
+                hint="run this lab under another name: --name NAME",
+            )
+        path = etc.ETC_NETNS / one.netns
         if path.exists():
             raise StateError(
                 f"{path} is in the way: this lab did not make it",
                 hint=f"look at it, remove it (rm -r {path}), or take another lab name: --name NAME",
             )
+
+
+def _sweep(rundir: RunDir) -> None:
+    """Remove the empty names that an ``up`` left which ended between making a name and mounting the namespace on it."""
+    for netns in rundir.assignments().netns:
+        if ns.is_blank(netns):
+            ns.remove_name(netns)
 
 
 def _apply(
@@ -263,7 +282,7 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     if known is None:
         return lab, drift(lab.want, State())
     owned = desired(resolve(known, Memory.from_json(rundir.assignments().memory)).cluster)
-    return lab, drift(lab.want, observe(lab, rundir).state, owned)
+    return lab, drift(lab.want, observe(lab, rundir, State.of({**lab.want, **owned})).state, owned)
 
 
 def diff(name: str) -> tuple[Lab, Drift]:
@@ -272,11 +291,11 @@ def diff(name: str) -> tuple[Lab, Drift]:
     return lab, drift(lab.want, observe(lab, RunDir(name)).state, lab.want)
 
 
-def observe(lab: Lab, rundir: RunDir) -> Observed:
-    """What the kernel has of a lab."""
+def observe(lab: Lab, rundir: RunDir, like: State | None = None) -> Observed:
+    """What the kernel has of a lab; ``like`` (else what it should be) says which sysctls and files to look at."""
     with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path, lab.cluster.families)) as kernel:
         kernel.generations = rundir.assignments().generations
-        return kernel.observe(lab.cluster.lab, lab.want)
+        return kernel.observe(lab.cluster.lab, like or lab.want)
 
 
 # -- down -------------------------------------------------------------------------------------------------------------
@@ -287,7 +306,11 @@ def down(name: str, say: Say = lambda _: None) -> Down:
     began = time.monotonic()
     with lock.locked(name, say) as path:
         rundir = RunDir(name)
-        _check_owner(rundir, rundir.applied() or rundir.pending())
+        try:
+            known = rundir.applied() or rundir.pending()
+        except StateError:  # documents that cannot be understood must not make a lab irremovable
+            known = None
+        _check_owner(rundir, known)
         was_running = rundir.exists()
         removed, strangers = _remove(name, rundir)
         lock.remove(path)

@@ -43,13 +43,18 @@ def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: floa
                 f"this needs root: {path} cannot be written", hint="sudo ./bootstrap.sh netlab ..."
             ) from error
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _same(fd, path):
+            if _take(fd) and _same(fd, path):
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, str(os.getpid()).encode(), 0)
-                yield path
+                try:
+                    yield path
+                finally:
+                    # A lab that never came to be (bad input, a host that cannot) leaves no lock either.
+                    if not (RUN / lab).is_dir() and _same(fd, path):
+                        remove(path)
                 return
-        except BlockingIOError:
+            if not _same(fd, path):
+                continue
             holder = os.pread(fd, 32, 0).decode(errors="replace") or "another process"
             if not told:
                 say(f"lab {lab} is being changed by process {holder}; waiting for it (at most {patience:.0f} s)")
@@ -57,7 +62,7 @@ def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: floa
             if time.monotonic() > deadline:
                 raise StateError(
                     f"lab {lab} has been held by process {holder} for {patience:.0f} s", hint=f"ps -p {holder}"
-                ) from None
+                )
             time.sleep(0.05)
         finally:
             os.close(fd)
@@ -69,6 +74,14 @@ def remove(path: Path) -> None:
     for folder in (path.parent, path.parent.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
+
+
+def _take(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _same(fd: int, path: Path) -> bool:
