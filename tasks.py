@@ -80,12 +80,18 @@ def lint(_: Context, fix: bool = False) -> None:
     _python("-m", "pytest", "tests/house", "-q")
 
 
-@task
-def bench(_: Context) -> None:
-    """The benchmarks of tests/bench, on this machine."""
-    if not (HERE / "tests" / "bench").is_dir():
-        raise Exit("there are no benchmarks in tests/bench", code=2)
-    _python("-m", "pytest", "tests/bench", "-s", "-p", "no:xdist", "-o", "python_files=bench_*.py")
+@task(
+    help={
+        "only": "which benchmarks: start,small,up,mininet,again,reach,memory",
+        "sizes": "nodes x Pods a node: 10x20,10x100 (default 10x20)",
+        "runs": "rounds of each, instead of its own number",
+        "json": "where the JSON goes (default build/bench.json)",
+    }
+)
+def bench(_: Context, only: str = "", sizes: str = "", runs: int = 0, json: str = "") -> None:
+    """Measure against plain scripts and Mininet, as a table and JSON: docs/benchmarks.md."""
+    given = {"--only": only, "--sizes": sizes, "--runs": str(runs) if runs else "", "--json": json}
+    _python("tests/bench", *(word for flag, value in given.items() if value for word in (flag, value)))
 
 
 @task
