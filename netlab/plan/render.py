@@ -78,7 +78,13 @@ def drifted(op: Op) -> str:
 
 
 def _called(obj: Obj) -> str:
-    return f"{obj.kind} {obj.name} in {obj.netns}"
+    return f"{obj.kind} {obj.name}" + (f" in {obj.netns}" if obj.name != obj.netns else "")
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value or "unset"
 
 
 def _changes(have: Obj, want: Obj) -> list[str]:
@@ -95,13 +101,13 @@ def _changes(have: Obj, want: Obj) -> list[str]:
         elif name == "content":
             found.append("its text differs")
         else:
-            found.append(f"{name.rstrip('_')} is {there or 'unset'}, should be {should}")
+            found.append(f"{name.rstrip('_')} is {_value(there)}, should be {_value(should)}")
     return found
 
 
 def _fields(there: Any, should: Any) -> list[str]:
     return [
-        f"{name} is {getattr(there, name) or 'unset'}, should be {getattr(should, name)}"
+        f"{name} is {_value(getattr(there, name))}, should be {_value(getattr(should, name))}"
         for name, spec in should.__dataclass_fields__.items()
         if spec.compare and getattr(there, name) != getattr(should, name)
     ]
