@@ -8,7 +8,8 @@ from typing import TypeVar
 from netlab.errors import NetlabError
 from netlab.objects.base import Floor, Key, Obj, Op, Verb
 from netlab.objects.host import Netns, Sysctl
-from netlab.objects.links import Port, Veth, Vxlan
+from netlab.objects.ip import Addr, Neigh, Route
+from netlab.objects.links import Bridge, End, Port, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
 
 T = TypeVar("T", bound=Obj)
@@ -104,11 +105,13 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
     ops = [Op(Verb.DELETE, obj) for obj in removed if obj.floor in (Floor.NETNS, Floor.LINK) or not lost(obj)]
     ops.sort(key=lambda op: -op.obj.key.floor)
 
+    flushed = _flushed(want, have, ops)
+
     made: list[Op] = []
     for key, obj in want.items():
         there = have.get(key)
         inside = isinstance(obj, (NftChain, NftSet)) and (obj.netns, obj.place) in lost_tables
-        if there is None or inside or lost(there) or _is_made_anew(obj, there):
+        if there is None or inside or key in flushed or lost(there) or _is_made_anew(obj, there):
             made.append(Op(Verb.CREATE, obj))
         elif there != obj:
             made.append(Op(Verb.UPDATE, obj, there))
@@ -127,6 +130,38 @@ def _lost_links(have: Mapping[Key, Obj], removed: Iterable[Obj], netns: set[str]
     links = [obj for obj in have.values() if obj.floor is Floor.LINK]
     lost |= {end for obj in links if any(where in netns for where, _ in _ends(obj)) for end in _ends(obj)}
     return lost | {(obj.netns, obj.dev) for obj in links if isinstance(obj, Vxlan) and (obj.netns, obj.lower) in lost}
+
+
+def _flushed(want: Mapping[Key, Obj], have: Mapping[Key, Obj], removals: Iterable[Op]) -> set[Key]:
+    """What the kernel drops besides: a link's neighbours when its MAC changes, and its IPv4 routes when its last IPv4
+    address goes (fib_disable_ip), even if another one comes at once.
+    """
+    changed = {
+        (one.netns, one.name)
+        for key, obj in want.items()
+        if obj.floor is Floor.LINK and (there := have.get(key)) is not None and there != obj
+        for one, before in zip(_settings(obj), _settings(there), strict=False)
+        if one.mac != before.mac
+    }
+    removed = {op.obj.key for op in removals}
+    deleted = {(obj.netns, obj.dev) for key in removed if isinstance(obj := have[key], Addr) and ":" not in obj.address}
+    bare = deleted - {
+        (obj.netns, obj.dev)
+        for key, obj in have.items()
+        if isinstance(obj, Addr) and ":" not in obj.address and key not in removed
+    }
+    return {
+        key
+        for key, obj in have.items()
+        if (isinstance(obj, Neigh) and (obj.netns, obj.dev) in changed)
+        or (isinstance(obj, Route) and (obj.netns, obj.dev) in bare and ":" not in obj.dst)
+    }
+
+
+def _settings(link: Obj) -> tuple[End, ...]:
+    if isinstance(link, Veth):
+        return link.end, link.peer
+    return (link.end(),) if isinstance(link, (Bridge, Vxlan)) else ()
 
 
 def _ends(link: Obj) -> tuple[tuple[str, str], ...]:

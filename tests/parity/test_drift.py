@@ -1,0 +1,225 @@
+"""What people do to a lab by hand: ``diff`` names the object, ``converge`` heals it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from netlab.kernel.linux import LinuxKernel
+from netlab.plan import drift
+from netlab.runtime.converge import converge
+
+pytestmark = pytest.mark.kernel
+
+# What is typed (L is the lab), and which object diff must name: its kind, the end of its namespace, its name.
+DRIFTS = {
+    "route deleted": ("ip -n L-node-1 route del 10.244.2.0/24", ("route", "node-1", "10.244.2.0/24")),
+    "default route deleted": ("ip -n L-client route del default", ("route", "client", "0.0.0.0/0")),
+    "IPv6 route deleted": ("ip -n L-client -6 route del default", ("route", "client", "::/0")),
+    "route moved": (
+        "ip -n L-node-1 route replace 10.244.2.0/24 via 172.18.0.3 dev eth0",
+        ("route", "node-1", "10.244.2.0/24"),
+    ),
+    "route added": ("ip -n L-node-1 route add 10.9.0.0/16 via 172.18.0.1", ("route", "node-1", "10.9.0.0/16")),
+    "blackhole added": ("ip -n L-node-1 route add blackhole 10.9.0.0/16", ("route", "node-1", "10.9.0.0/16")),
+    "throw added": ("ip -n L-node-1 route add throw 10.9.0.0/16", ("route", "node-1", "10.9.0.0/16")),
+    "route with a metric added": (
+        "ip -n L-node-1 route add 10.244.2.0/24 dev eth0 metric 50",
+        ("route", "node-1", "10.244.2.0/24 metric 50"),
+    ),
+    "route appended": (
+        "ip -n L-node-1 route append 10.244.2.0/24 via 172.18.0.9 dev eth0",
+        ("route", "node-1", "10.244.2.0/24 #2"),
+    ),
+    "route prepended": (
+        "ip -n L-node-1 route prepend 10.244.2.0/24 via 172.18.0.9 dev eth0",
+        ("route", "node-1", "10.244.2.0/24"),
+    ),
+    "multipath route": (
+        "ip -n L-node-1 route add 10.9.0.0/16 nexthop via 172.18.0.1 nexthop via 172.18.0.3",
+        ("route", "node-1", "10.9.0.0/16"),
+    ),
+    "IPv6 multipath route": (
+        "ip -n L-node-1 -6 route add fd99::/64 nexthop via fd00:172:18::1 nexthop via fd00:172:18::3",
+        ("route", "node-1", "fd99::/64"),
+    ),
+    "scoped route added": (
+        "ip -n L-node-1 route add 10.9.0.0/16 dev eth0 scope 40",
+        ("route", "node-1", "10.9.0.0/16"),
+    ),
+    "address deleted": ("ip -n L-client addr del 10.244.1.2/24 dev eth0", ("addr", "client", "eth0 10.244.1.2/24")),
+    "IPv6 address deleted": (
+        "ip -n L-client addr del fd00:10:244:1::2/64 dev eth0",
+        ("addr", "client", "eth0 fd00:10:244:1::2/64"),
+    ),
+    "gateway deleted": ("ip -n L-node-1 addr del 10.244.1.1/24 dev cni0", ("addr", "node-1", "cni0 10.244.1.1/24")),
+    "address added": ("ip -n L-client addr add 10.99.0.1/24 dev eth0", ("addr", "client", "eth0 10.99.0.1/24")),
+    "address of another length": (
+        "ip -n L-client addr add 10.244.1.2/16 dev eth0",
+        ("addr", "client", "eth0 10.244.1.2/16"),
+    ),
+    "point-to-point address added": (
+        "ip -n L-client addr add 10.99.0.1 peer 10.99.0.2/32 dev eth0",
+        ("addr", "client", "eth0 10.99.0.1/32 peer 10.99.0.2/32"),
+    ),
+    "secondary address in front": (
+        "ip -n L-client addr flush dev eth0; ip -n L-client addr add 10.244.1.9/24 dev eth0;"
+        " ip -n L-client addr add 10.244.1.2/24 dev eth0",
+        ("addr", "client", "eth0 10.244.1.9/24"),
+    ),
+    "connected route deleted": (
+        "ip -n L-node-1 route del 172.18.0.0/24 dev eth0",
+        ("addr", "node-1", "eth0 172.18.0.2/24"),
+    ),
+    "IPv6 connected route deleted": (
+        "ip -n L-node-1 -6 route del fd00:10:244:1::/64 dev cni0",
+        ("addr", "node-1", "cni0 fd00:10:244:1::1/64"),
+    ),
+    "neighbour deleted": (
+        "ip -n L-node-1 neigh del 10.244.2.0 dev vxlan0",
+        ("neigh", "node-1", "vxlan0 10.244.2.0"),
+    ),
+    "neighbour wrong": (
+        "ip -n L-node-1 neigh replace 10.244.2.0 dev vxlan0 lladdr 0a:0b:0c:0d:0e:0f nud permanent",
+        ("neigh", "node-1", "vxlan0 10.244.2.0"),
+    ),
+    "neighbour no longer permanent": (
+        "ip -n L-client neigh replace 10.244.1.1 dev eth0 lladdr 0a:02:00:01:00:00 nud stale",
+        ("neigh", "client", "eth0 10.244.1.1"),
+    ),
+    "neighbour added": (
+        "ip -n L-client neigh add 10.244.1.77 dev eth0 lladdr 0a:0b:0c:0d:0e:0f nud permanent",
+        ("neigh", "client", "eth0 10.244.1.77"),
+    ),
+    "fdb entry deleted": (
+        "bridge -n L-node-1 fdb del 0a:03:00:02:00:00 dev vxlan0 dst 172.18.0.3 self",
+        ("fdb", "node-1", "vxlan0 0a:03:00:02:00:00 dst 172.18.0.3"),
+    ),
+    "fdb entry wrong": (
+        "bridge -n L-node-1 fdb replace 0a:03:00:02:00:00 dev vxlan0 dst 172.18.0.99 self permanent",
+        ("fdb", "node-1", "vxlan0 0a:03:00:02:00:00 dst 172.18.0.99"),
+    ),
+    "fdb default entry": (
+        "bridge -n L-node-1 fdb append 00:00:00:00:00:00 dev vxlan0 dst 172.18.0.99 self permanent",
+        ("fdb", "node-1", "vxlan0 00:00:00:00:00:00 dst 172.18.0.99"),
+    ),
+    "Pod's link deleted": ("ip -n L-node-1 link del veth-client", ("veth", "node-1", "veth-client")),
+    "node's link deleted": ("ip -n L-node-1 link del eth0", ("vxlan", "node-1", "vxlan0")),
+    "bridge deleted": ("ip -n L-node-1 link del cni0", ("bridge", "node-1", "cni0")),
+    "underlay deleted": ("ip -n L-underlay link del br0", ("bridge", "underlay", "br0")),
+    "vxlan device deleted": ("ip -n L-node-1 link del vxlan0", ("vxlan", "node-1", "vxlan0")),
+    "vxlan device of another VNI": (
+        "ip -n L-node-1 link del vxlan0;"
+        " ip -n L-node-1 link add vxlan0 type vxlan id 7 local 172.18.0.2 dev eth0 dstport 4789 nolearning",
+        ("vxlan", "node-1", "vxlan0"),
+    ),
+    "altname deleted": (
+        "ip -n L-node-1 link property del dev veth-client altname pod-default-client",
+        ("veth", "node-1", "veth-client"),
+    ),
+    "altname added": ("ip -n L-client link property add dev eth0 altname mine", ("veth", "node-1", "veth-client")),
+    "link down": ("ip -n L-node-1 link set veth-client down", ("veth", "node-1", "veth-client")),
+    "Pod's end down": ("ip -n L-client link set eth0 down", ("veth", "node-1", "veth-client")),
+    "link down and up": (
+        "ip -n L-client link set eth0 down; ip -n L-client link set eth0 up",
+        ("route", "client", "0.0.0.0/0"),
+    ),
+    "node's link down": ("ip -n L-node-1 link set eth0 down", ("veth", "node-1", "eth0")),
+    "bridge down": ("ip -n L-node-1 link set cni0 down", ("bridge", "node-1", "cni0")),
+    "lo down": ("ip -n L-client link set lo down", ("netns", "client", "L-client")),
+    "MTU": ("ip -n L-client link set eth0 mtu 1300", ("veth", "node-1", "veth-client")),
+    "MTU of the bridge": ("ip -n L-node-1 link set cni0 mtu 1300", ("bridge", "node-1", "cni0")),
+    "MTU too small for IPv6": ("ip -n L-client link set eth0 mtu 1000", ("veth", "node-1", "veth-client")),
+    "MAC": ("ip -n L-client link set eth0 address 0a:0b:0c:0d:0e:0f", ("veth", "node-1", "veth-client")),
+    "MAC of the bridge": ("ip -n L-node-1 link set cni0 address 0a:0b:0c:0d:0e:0f", ("bridge", "node-1", "cni0")),
+    "address generation": (
+        "ip -n L-client link set eth0 addrgenmode none",
+        ("veth", "node-1", "veth-client"),
+    ),
+    "offload": ("ip netns exec L-client ethtool -K eth0 tso on tx on", ("veth", "node-1", "veth-client")),
+    "forwarding off": (
+        "ip netns exec L-node-1 sysctl -qw net.ipv4.ip_forward=0",
+        ("sysctl", "node-1", "net.ipv4.ip_forward"),
+    ),
+    "IPv6 forwarding off": (
+        "ip netns exec L-node-1 sysctl -qw net.ipv6.conf.all.forwarding=0",
+        ("sysctl", "node-1", "net.ipv6.conf.all.forwarding"),
+    ),
+    "port detached": ("ip -n L-node-1 link set veth-client nomaster", ("port", "node-1", "veth-client")),
+    "port in another bridge": (
+        "ip -n L-node-1 link add br9 type bridge; ip -n L-node-1 link set veth-client master br9",
+        ("port", "node-1", "veth-client"),
+    ),
+    "hairpin": (
+        "ip -n L-node-1 link set veth-client type bridge_slave hairpin off",
+        ("port", "node-1", "veth-client"),
+    ),
+    "isolated": (
+        "ip -n L-node-1 link set veth-client type bridge_slave isolated on",
+        ("port", "node-1", "veth-client"),
+    ),
+    "port learning": (
+        "ip -n L-underlay link set node-1 type bridge_slave learning off",
+        ("port", "underlay", "node-1"),
+    ),
+    "Pod's namespace deleted": ("ip netns del L-client", ("netns", "client", "L-client")),
+    "node's namespace deleted": ("ip netns del L-node-1", ("netns", "node-1", "L-node-1")),
+    "underlay's namespace deleted": ("ip netns del L-underlay", ("netns", "underlay", "L-underlay")),
+    "veth moved to another Pod": (
+        "ip -n L-client link set eth0 netns L-server name stolen",
+        ("veth", "node-1", "veth-client"),
+    ),
+    "veth renamed": (
+        "ip -n L-node-1 link set veth-client down; ip -n L-node-1 link set veth-client name mine",
+        ("veth", "node-1", "veth-client"),
+    ),
+    "Pod's end renamed": (
+        "ip -n L-client link set eth0 down; ip -n L-client link set eth0 name mine",
+        ("veth", "node-1", "veth-client"),
+    ),
+    "another link in its place": (
+        "ip -n L-client link del eth0; ip -n L-client link add eth0 index 2 type bridge",
+        ("veth", "node-1", "veth-client"),
+    ),
+    "its index taken": (
+        "ip -n L-node-1 link del eth0; ip -n L-node-1 link add mine index 2 type bridge",
+        ("veth", "node-1", "eth0"),
+    ),
+    "cni0 replaced by a veth": (
+        "ip -n L-node-1 link del cni0; ip -n L-node-1 link add cni0 type veth peer name other",
+        ("bridge", "node-1", "cni0"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DRIFTS, ids=lambda text: text.replace(" ", "-"))
+def test_drift_is_named_and_healed(kit: Any, lab: str, what: str) -> None:
+    typed, (kind, where, name) = (one for one in DRIFTS[what])
+    want = kit.want(kit.spec(lab, ipFamilies=["IPv4", "IPv6"]))
+    with LinuxKernel() as kernel:
+        converge(kernel, lab, want)
+        kit.sh(typed.replace("L-", f"{lab}-"))
+        told = drift(want, kernel.observe(lab, want).state, want).operations
+        names = [(op.obj.kind, op.obj.netns, op.obj.name) for op in told]
+        assert (kind, f"{lab}-{where}", name.replace("L-", f"{lab}-")) in names
+        converge(kernel, lab, want, want)
+        assert kernel.observe(lab, want).state.without() == want or "mine" in typed or "br9" in typed
+        assert kit.ping(f"{lab}-client", "10.244.2.2")
+        assert kit.ping(f"{lab}-client", "fd00:10:244:2::2")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_several_drifts_at_once_are_healed(kit: Any, lab: str, seed: int) -> None:
+    dice = random.Random(seed)
+    want = kit.want(kit.spec(lab, ipFamilies=["IPv4", "IPv6"]))
+    with LinuxKernel() as kernel:
+        for _ in range(4):
+            converge(kernel, lab, want, want)
+            for what in dice.sample(sorted(DRIFTS), 5):
+                # One may have taken away what the next is about.
+                kit.sh(DRIFTS[what][0].replace("L-", f"{lab}-"), check=False)
+            converge(kernel, lab, want, want)
+            assert kit.ping(f"{lab}-client", "10.244.2.2")
+            assert kit.ping(f"{lab}-client", "fd00:10:244:2::2")
