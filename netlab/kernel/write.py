@@ -28,6 +28,7 @@ from netlab.objects import (
     Obj,
     Op,
     Port,
+    Process,
     Route,
     Sysctl,
     Verb,
@@ -40,6 +41,7 @@ from netlab.objects.nft import transaction
 if TYPE_CHECKING:
     from netlab.kernel.linux import Handles
 
+_SPARE_INDEX = 1 << 20  # above all that plans use
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO)
 
 
@@ -56,6 +58,7 @@ class Writer:
         self._masters: dict[tuple[str, str], Port] = {}
         self._enslaved: set[tuple[str, str]] = set()  # ports that were made as such, in the request that made the veth
         self._listeners: list[Listener] = []
+        self._processes: list[Process] = []
 
     @staticmethod
     def mark(socket: NetlinkSocket, alias: str) -> None:
@@ -84,8 +87,12 @@ class Writer:
                 files.write(op.obj.path, op.obj.content, replace=op.verb is Verb.UPDATE)
             elif isinstance(op.obj, Listener):
                 self._listeners.append(op.obj)
+            elif isinstance(op.obj, Process):
+                self._processes.append(op.obj)
         if self._listeners and self._agent:
             self._agent.listen(self._listeners)
+        if self._processes and self._agent:
+            self._agent.run(self._processes)
 
     # -- namespaces and what is written from inside them ----------------------------------------------------------------
 
@@ -187,28 +194,31 @@ class Writer:
             if master:
                 self._enslaved.add((obj.netns, obj.name))
             self._queue(op, obj.netns, rtnl.add_veth(obj, peer.fd, index, peer_index, master))
-            self._know(op, obj.end, index)
-            self._know(op, obj.peer, peer_index)
+            self._know(obj.end, index)
+            self._know(obj.peer, peer_index)
         elif isinstance(obj, Bridge):
             index = self._free(obj.end())
             self._queue(op, obj.netns, rtnl.add_bridge(obj, index))
-            self._know(op, obj.end(), index)
+            self._know(obj.end(), index)
         elif isinstance(obj, Vxlan):
+            lower = self._index(op, obj.netns, obj.lower)
             index = self._free(obj.end())
-            self._queue(op, obj.netns, rtnl.add_vxlan(obj, index, self._index(op, obj.netns, obj.lower)))
-            self._know(op, obj.end(), index)
+            self._queue(op, obj.netns, rtnl.add_vxlan(obj, index, lower))
+            self._know(obj.end(), index)
         else:
             raise AssertionError(f"netlab makes no {obj.kind} like {obj}")
 
     def _free(self, end: End) -> int:
-        """The index that netlab chose, or 0 (the kernel's choice) where somebody has it."""
-        return end.index if end.index not in self._handles.get(end.netns).links.values() else 0
+        """The index that netlab chose; where somebody has it, a high one, so that none of the later links is hit."""
+        taken = set(self._handles.get(end.netns).links.values())
+        return next(
+            number
+            for number in (end.index, *range(_SPARE_INDEX, _SPARE_INDEX + len(taken) + 1))
+            if number and number not in taken
+        )
 
-    def _know(self, op: Op, end: End, index: int) -> None:
-        if index:
-            self._handles.get(end.netns).links[end.name] = index
-        else:
-            self._handles.get(end.netns).links.pop(end.name, None)
+    def _know(self, end: End, index: int) -> None:
+        self._handles.get(end.netns).links[end.name] = index
 
     def _settle_new(self, op: Op, end: End) -> None:
         index = self._index(op, end.netns, end.name)
@@ -284,6 +294,9 @@ class Writer:
 
     def _remove(self, ops: Sequence[Op]) -> None:
         gone = [op.obj.netns for op in ops if isinstance(op.obj, Netns)]
+        ended = [op.obj for op in ops if isinstance(op.obj, Process)]
+        if self._agent and ended:
+            self._agent.stop(ended)  # before the network goes: what has a grace period may need it to say goodbye
         closed = [op.obj for op in ops if isinstance(op.obj, Listener) and op.obj.netns not in gone]
         if self._agent and closed:
             self._agent.unlisten(closed)
@@ -301,7 +314,7 @@ class Writer:
                 pass  # goes in the namespace's one transaction, with what takes its place
             elif isinstance(obj, Sysctl):
                 pass  # no list of sysctls is kept; the namespace's end resets them
-            elif not isinstance(obj, (Netns, Listener)):
+            elif not isinstance(obj, (Netns, Listener, Process)):
                 self._one(op)
         self._flush()
         for netns in gone:

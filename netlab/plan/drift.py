@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from netlab.objects import File, Floor, Key, Link, Listener, Netns, NftTable, Obj, Op, State, Sysctl, Veth, diff
+from netlab.objects import Floor, Key, Link, NftTable, Obj, Op, State, Veth, diff
 
 
 class Drift(NamedTuple):
@@ -41,7 +41,7 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
         if key in foreign:
             continue
         on_strange = (obj.netns, getattr(obj, "dev", "")) in strange_links and key not in ours
-        if on_strange and not isinstance(obj, (Netns, Sysctl, File, Listener)):
+        if on_strange and obj.floor > Floor.LINK:
             foreign[key] = obj
         else:
             mine[key] = obj

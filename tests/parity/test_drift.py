@@ -65,8 +65,10 @@ DRIFTS = {
         ("addr", "client", "eth0 10.99.0.1/32 peer 10.99.0.2/32"),
     ),
     "secondary address in front": (
-        "ip -n L-client addr flush dev eth0; ip -n L-client addr add 10.244.1.9/24 dev eth0;"
-        " ip -n L-client addr add 10.244.1.2/24 dev eth0",
+        (
+            "ip -n L-client addr flush dev eth0; ip -n L-client addr add 10.244.1.9/24 dev eth0;"
+            " ip -n L-client addr add 10.244.1.2/24 dev eth0"
+        ),
         ("addr", "client", "eth0 10.244.1.9/24"),
     ),
     "connected route deleted": (
@@ -111,8 +113,10 @@ DRIFTS = {
     "underlay deleted": ("ip -n L-underlay link del br0", ("bridge", "underlay", "br0")),
     "vxlan device deleted": ("ip -n L-node-1 link del vxlan0", ("vxlan", "node-1", "vxlan0")),
     "vxlan device of another VNI": (
-        "ip -n L-node-1 link del vxlan0;"
-        " ip -n L-node-1 link add vxlan0 type vxlan id 7 local 172.18.0.2 dev eth0 dstport 4789 nolearning",
+        (
+            "ip -n L-node-1 link del vxlan0;"
+            " ip -n L-node-1 link add vxlan0 type vxlan id 7 local 172.18.0.2 dev eth0 dstport 4789 nolearning"
+        ),
         ("vxlan", "node-1", "vxlan0"),
     ),
     "altname deleted": (
