@@ -211,11 +211,10 @@ class Writer:
     def _free(self, end: End) -> int:
         """The index that netlab chose; where somebody has it, a high one, so that none of the later links is hit."""
         taken = set(self._handles.get(end.netns).links.values())
-        return next(
-            number
-            for number in (end.index, *range(_SPARE_INDEX, _SPARE_INDEX + len(taken) + 1))
-            if number and number not in taken
-        )
+        index = end.index or _SPARE_INDEX
+        while index in taken:
+            index = max(index + 1, _SPARE_INDEX)
+        return index
 
     def _know(self, end: End, index: int) -> None:
         self._handles.get(end.netns).links[end.name] = index
