@@ -9,11 +9,10 @@ one for each target on its own segment, and each of these has one for the source
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
+from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple, Protocol
 
-from netlab.model.cluster import Cluster, Interface
+from netlab.model.cluster import Cluster, Interface, Network
 
 #: Below this many ordered pairs on one machine ARP is left to itself: a small lab shows what a real one shows.
 PAIRS_MIN = 200
@@ -43,34 +42,40 @@ class Neighbours:
     def __init__(self, cluster: Cluster, writer: Pins) -> None:
         self._writer = writer
         self._held: Counter[Pin] = Counter()
-        self._at: dict[str, tuple[str, str, str, Interface]] = {}  # address -> node, netns, mac, interface
+        self._at: dict[str, tuple[str, str, Interface]] = {}  # address -> netns, mac, interface
+        self._near: dict[Network, frozenset[str]] = {}  # segment -> the Pods' addresses on it
         here: Counter[str] = Counter()
         for pod in cluster.pods:
             if not pod.host_network:
                 here[pod.node] += 1
                 for interface in pod.addresses:
-                    self._at[str(interface.ip)] = (pod.node, pod.netns, pod.mac, interface)
+                    self._at[str(interface.ip)] = (pod.netns, pod.mac, interface)
         pairs = sum(count * (count - 1) for count in here.values())
         self.wanted = pairs >= PAIRS_MIN
 
-    def between(self, sources: Iterable[str], targets: Iterable[str]) -> Iterator[Pin]:
+    def between(self, sources: Iterable[str], targets: Set[str]) -> Iterator[Pin]:
         """Both directions of each pair of a source's and a target's address that share a segment.
 
         They do where the target is inside the source interface's network: then the source asks by ARP for the target
         itself and not for a gateway.
         """
-        others = [(address, ip_address(address)) for address in targets]
         for source in sources:
             known = self._at.get(source)
             if known is None:
                 continue
-            _, netns, mac, interface = known
-            for address, parsed in others:
-                other = self._at.get(address)
-                if other is None or address == source or parsed not in interface.network:
-                    continue
-                yield Pin(netns, POD_DEVICE, address, other[2])
-                yield Pin(other[1], POD_DEVICE, source, mac)
+            netns, mac, interface = known
+            for address in self._segment(interface.network) & targets:
+                if address != source:
+                    its_netns, its_mac, _ = self._at[address]
+                    yield Pin(netns, POD_DEVICE, address, its_mac)
+                    yield Pin(its_netns, POD_DEVICE, source, mac)
+
+    def _segment(self, network: Network) -> frozenset[str]:
+        found = self._near.get(network)
+        if found is None:
+            inside = (address for address, (_, _, interface) in self._at.items() if interface.ip in network)
+            found = self._near[network] = frozenset(inside)
+        return found
 
     def hold(self, pins: Iterable[Pin]) -> None:
         new = [pin for pin in pins if self._count(pin) == 1]

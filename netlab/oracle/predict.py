@@ -20,6 +20,7 @@ class Predictor:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._ways: dict[tuple[str, str], tuple[Outcome, str | None, tuple[Why, ...]] | None] = {}
         self._known = Endpoints(cluster)
         self._segments = (*cluster.pod_cidrs, *cluster.underlay.cidrs, *(c for n in cluster.nodes for c in n.pod_cidrs))
         self._open: dict[tuple[str, str, int, str], tuple[Outcome, str | None, tuple[Why, ...]]] = {}
@@ -59,13 +60,15 @@ class Predictor:
         return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
 
     def _apart(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]] | None:
-        """Where no route leads from the source's node to the target Pod's, the underlay's router says so."""
+        """What the data plane and the underlay make of a flow between two nodes' Pods; None where it arrives."""
         here, there = self._known.pod_of.get(flow.src.name), self._known.pod_of.get(flow.dst.name)
-        node = here.node if here else flow.src.name
-        if there is None or there.host_network or flow.dst.kind != POD or self._cluster.joined(node, there.node):
+        if there is None or there.host_network or flow.dst.kind != POD or (here and here.host_network):
             return None
-        why = Why(f"data plane {self._cluster.dataplane} leads to no other node's Pods", self._cluster.mark)
-        return Outcome.UNREACHABLE, None, (why,)
+        key = (here.node if here else flow.src.name, there.node)
+        if key not in self._ways:
+            outcome, why = self._cluster.way(*key)
+            self._ways[key] = None if outcome == "open" else (Outcome(outcome), None, (Why(why, self._cluster.mark),))
+        return self._ways[key]
 
     def _owner(self, flow: Flow) -> Endpoint:
         """Who has the address: the target itself, unless it was asked by its bare address."""

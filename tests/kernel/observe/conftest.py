@@ -88,10 +88,11 @@ class Bed:
             self._node(node, under)
         for pod in self.cluster.pods:
             self._pod(pod)
-        if "IPv6" in self.families and len(self.cluster.nodes) > 1:
-            # link-local addresses are tentative for 1 to 2 s, and neighbour discovery waits for them
-            for here, there in zip(self.cluster.pods, reversed(self.cluster.pods), strict=True):
-                sh(f"ip netns exec {here.netns} ping -6 -c 1 -i 0.1 -w 5 {there.addresses[1].ip}")
+        # Bridge ports forward only after the kernel's link watch has run (up to 1 s); IPv6 link-local addresses, which
+        # neighbour discovery needs, are tentative for 1 to 2 s.
+        for here, there in zip(self.cluster.pods, reversed(self.cluster.pods), strict=True):
+            for at in there.addresses:
+                sh(f"ip netns exec {here.netns} ping -c 1 -i 0.1 -w 20 {at.ip}")
         return self
 
     def _node(self, node: Node, under: str) -> None:
