@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netlab.errors import StateError
@@ -139,7 +139,9 @@ class LinuxKernel:
     def observe(self, lab: str, like: State | None = None) -> Observed:
         """See ``Kernel.observe``."""
         reader = Reader(self._handles, self._sysctls, self._offloads, listeners=self._agent is not None)
-        return self._worker.run(lambda: reader.observe(lab, like or State()))
+        seen = self._worker.run(lambda: reader.observe(lab, like or State()))
+        processes = self._agent.processes() if self._agent else ()
+        return replace(seen, state=State([*seen.state.values(), *processes])) if processes else seen
 
     def apply(self, ops: Iterable[Op]) -> None:
         """See ``Kernel.apply``."""

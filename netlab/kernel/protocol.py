@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from netlab.names import Owner
-from netlab.objects import Listener, Op, State
+from netlab.objects import Listener, Op, Process, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,22 @@ class Observed:
 
 
 class AgentPort(Protocol):
-    """The agent as the kernel's writer sees it: who opens and closes listeners."""
+    """The agent as the kernel's writer sees it: who opens and closes listeners, runs and ends processes."""
 
     def listen(self, listeners: Sequence[Listener]) -> None:
         """Open the listeners; StateError where the agent cannot be reached."""
 
     def unlisten(self, listeners: Sequence[Listener]) -> None:
         """Close them."""
+
+    def run(self, processes: Sequence[Process]) -> None:
+        """Have the processes started, those that run with another spec restarted; does not wait for them."""
+
+    def stop(self, processes: Sequence[Process]) -> None:
+        """End them with SIGTERM, after their grace period with SIGKILL; returns when they are gone."""
+
+    def processes(self) -> Sequence[Process]:
+        """What the agent runs or would run again; nothing where no agent does."""
 
     def forget(self, netns: Iterable[str]) -> None:
         """Let go of everything in these namespaces."""

@@ -199,6 +199,7 @@ class Writer:
         elif isinstance(obj, Bridge):
             index = self._free(obj.end())
             self._queue(op, obj.netns, rtnl.add_bridge(obj, index))
+            self._queue(op, obj.netns, rtnl.set_link(index, mtu=obj.mtu))
             self._know(obj.end(), index)
         elif isinstance(obj, Vxlan):
             lower = self._index(op, obj.netns, obj.lower)

@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
-from netlab.model.cluster import Cluster, Interface, Node, Pod, Port, Underlay
+from netlab.model.cluster import Cluster, External, Interface, Network, Node, Pod, Port, Underlay
 from netlab.model.ipam import Pool
 from netlab.model.memory import Memory, PodMemory
-from netlab.model.nodes import POD_CIDRS, SERVICE_CIDRS, build_nodes, cidrs, foreign_families, overlaps, underlay
+from netlab.model.nodes import POD_CIDRS, SERVICE_CIDRS, WEAVE_CIDRS, build_nodes, cidrs, foreign_families, overlaps
+from netlab.model.underlays import externals, underlay
 from netlab.model.ports import declared, served
-from netlab.model.workloads import Template, containers, fitting, templates
+from netlab.model.processes import Programs, owned
+from netlab.model.workloads import Template, containers, fitting, inits, templates
 from netlab.spec import Document, Documents, Warning
 
 
@@ -31,13 +33,15 @@ def build(
     name: str = "",
     memory: Memory | None = None,
     check: Callable[[Cluster], Iterable[Problem]] = lambda _: (),
+    has_program: Programs | None = None,
 ) -> Built:
     """The cluster that the documents describe.
 
     ``name`` overrides the lab's; ``memory`` is what a running lab keeps; ``check`` finds what is wrong with the cluster
-    from above (its data plane's limits).  Raises BadInput with every problem, those of the reading included.
+    from above (its data plane's limits); ``has_program`` tells which commands this host can run: without it none runs,
+    and the responder serves every port.  Raises BadInput with every problem, those of the reading included.
     """
-    builder = _Builder(documents, name, memory or Memory())
+    builder = _Builder(documents, name, memory or Memory(), has_program)
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
     if documents.lab is not None or not documents.problems:
@@ -48,12 +52,13 @@ def build(
 
 
 class _Builder:
-    def __init__(self, documents: Documents, name: str, memory: Memory) -> None:
+    def __init__(self, documents: Documents, name: str, memory: Memory, has_program: Programs | None) -> None:
         self._documents = documents
         self._memory = memory
         self._lab = documents.lab
         self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
         self._name = name or (documents.lab.name if documents.lab else "")
+        self._has_program = has_program if self._spec.get("containers", "run") == "run" else None
         self.problems: list[Problem] = []
         self.warnings: list[Warning] = []
 
@@ -77,8 +82,10 @@ class _Builder:
         families = tuple(self._spec.get("ipFamilies", ["IPv4"]))
         self._check_families(families)
         mtu = self._spec.get("mtu", 1500)
-        under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"))
-        pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, POD_CIDRS)
+        under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"), self._complain)
+        plane = self._spec.get("dataplane", "vxlan")
+        defaults = WEAVE_CIDRS if plane == "weave" else POD_CIDRS
+        pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, defaults)
         service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
         nodes = build_nodes(
             self._name,
@@ -91,7 +98,13 @@ class _Builder:
             self._complain,
         )
         self._check_networks(nodes, under, service_networks)
-        pods = self._pods(nodes, under)
+        inside = (*under.cidrs, *service_networks, *(cidr for node in nodes for cidr in node.pod_cidrs))
+        outside = externals(self._name, self._lab, families, inside, self._complain)
+        taken = {under.netns, *(rack.netns for rack in under.racks), *(one.netns for one in outside)}
+        self._check_names(nodes, under, outside)
+        # Weave's Pods are all on one segment, so their prefix is the whole range's.
+        prefixes = pod_networks if plane == "weave" else ()
+        pods = self._pods(nodes, taken, prefixes)
         namespaces = {
             document.name: {**document.body["metadata"].get("labels", {}), "kubernetes.io/metadata.name": document.name}
             for document in self._kinds("Namespace")
@@ -100,7 +113,7 @@ class _Builder:
             namespaces.setdefault(namespace, {"kubernetes.io/metadata.name": namespace})
         return Cluster(
             self._name,
-            self._spec.get("dataplane", "vxlan"),
+            plane,
             nodes,
             pods,
             namespaces,
@@ -113,6 +126,8 @@ class _Builder:
             self._kinds("Service"),
             self._kinds("NetworkPolicy"),
             self._at(),
+            self._spec.get("containers", "run"),
+            outside,
         )
 
     # -- networks -----------------------------------------------------------------------------------------------------
@@ -143,7 +158,18 @@ class _Builder:
 
     # -- Pods ---------------------------------------------------------------------------------------------------------
 
-    def _pods(self, nodes: tuple[Node, ...], under: Underlay) -> tuple[Pod, ...]:
+    def _check_names(self, nodes: Sequence[Node], under: Underlay, outside: Sequence[External]) -> None:
+        """Nodes, racks, hosts outside and the underlay share the lab's namespace names."""
+        seen: dict[str, str] = {under.netns: "the underlay"}
+        named = [(f"rack {rack.name}", rack.netns, self._at("spec", "nodes")) for rack in under.racks]
+        named += [(f"node {node.name}", node.netns, node.mark) for node in nodes]
+        named += [(f"external host {one.name}", one.netns, one.mark) for one in outside]
+        for what, netns, mark in named:
+            first = seen.setdefault(netns, what)
+            if first != what:
+                self._complain(mark, "spec", f"{what} and {first} would both be namespace {netns}")
+
+    def _pods(self, nodes: tuple[Node, ...], reserved: set[str], prefixes: Sequence[Network]) -> tuple[Pod, ...]:
         by_name = {node.name: node for node in nodes}
         wanted: dict[tuple[str, str], Template] = {}
         for template in templates(self._documents.objects, nodes):
@@ -152,7 +178,7 @@ class _Builder:
                 says = f"Pod {template.namespace}/{template.name} is there twice: also at {wanted[key].mark}"
                 self._complain(template.mark, "metadata.name", says)
             wanted.setdefault(key, template)
-        pool = Pool(nodes)
+        pool = Pool(nodes, prefixes)
         placed: list[tuple[Template, Node, PodMemory | None]] = []
         turn = 0
         for template in wanted.values():
@@ -167,7 +193,7 @@ class _Builder:
             self._reserve(pool, template, node, known)
         serials = {known.serial for _, _, known in placed if known}
         free_serials = (number for number in range(1, len(placed) + len(serials) + 1) if number not in serials)
-        taken = {node.netns for node in nodes} | {under.netns}
+        taken = {node.netns for node in nodes} | reserved
         taken |= {known.netns for _, _, known in placed if known}
         pods = []
         for template, node, known in placed:
@@ -260,6 +286,7 @@ class _Builder:
         if template.owner.startswith("StatefulSet/"):
             labels.setdefault("statefulset.kubernetes.io/pod-name", template.name)
         own: list[Port] = declared(template, self.warnings)
+        made = containers(template, self._has_program)
         return Pod(
             template.namespace,
             template.name,
@@ -268,8 +295,8 @@ class _Builder:
             addresses,
             serial,
             node.mac if host else names.mac(names.POD, node.number, serial),
-            containers(template),
-            served(template, own, labels, self._kinds("Service"), self._kinds("NetworkPolicy")),
+            made,
+            owned(served(template, own, labels, self._kinds("Service"), self._kinds("NetworkPolicy")), made),
             labels,
             template.metadata.get("annotations", {}),
             str(template.spec.get("hostname", template.name))[:63].rstrip("-."),
@@ -278,6 +305,7 @@ class _Builder:
             template.owner,
             template.spec,
             template.mark,
+            inits(template, self._has_program),
         )
 
     def _check_host_ports(self, pods: Sequence[Pod]) -> None:

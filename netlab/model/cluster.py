@@ -16,13 +16,15 @@ from netlab.spec import Document
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
+ENCAPSULATES = frozenset(("vxlan", "flannel-vxlan", "calico-vxlan", "weave"))  # data planes whose packets are tunnelled
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
     """A port of a container: ``name`` may be empty; ``protocol`` is TCP, UDP or SCTP.
 
-    ``declared`` is False where no containerPort names it, but a Service, a probe or a policy does.
+    ``declared`` is False where no containerPort names it, but a Service, a probe or a policy does.  ``served_by`` is
+    ``process`` where the container's command really runs: then the port is open if and only if that opens it.
     """
 
     port: int
@@ -31,17 +33,23 @@ class Port:
     container: str = ""
     declared: bool = True
     mark: Mark | None = None
+    served_by: str = "responder"
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container as far as the network is concerned."""
+    """A container as far as the network is concerned.
+
+    ``runs``: its command is a real process.  ``missing``: it would be, but this host lacks the program.
+    """
 
     name: str
     image: str = ""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     mark: Mark | None = None
+    runs: bool = False
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class Node:
     mac: str
     labels: Mapping[str, str] = field(default_factory=dict)
     mark: Mark | None = None
+    rack: str = ""
 
     @property
     def gateways(self) -> tuple[Interface, ...]:
@@ -72,6 +81,7 @@ class Pod:
 
     ``serial`` is unique in the lab for as long as the Pod lives: interface indexes and MAC addresses are made of it.
     ``ports`` are all that somebody answers on, ``owner`` the workload that it comes from (``Deployment/web``) or "".
+    ``containers`` are those that run side by side, native sidecars included; ``inits`` those that run before them.
     """
 
     namespace: str
@@ -91,14 +101,48 @@ class Pod:
     owner: str = ""
     spec: Mapping[str, object] = field(default_factory=dict)
     mark: Mark | None = None
+    inits: tuple[Container, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
+class Rack:
+    """A rack of a routed underlay: a segment and the top-of-rack router that ends it.
+
+    ``number`` counts from 1; ``gateways`` are the router's addresses on the segment, ``uplinks`` those of the link to
+    the spine, each (the router's, the spine's), one a family.
+    """
+
+    name: str
+    number: int
+    netns: str
+    cidrs: tuple[Network, ...]
+    gateways: tuple[Interface, ...]
+    uplinks: tuple[tuple[Interface, Interface], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A host outside the cluster, behind the underlay's router.  ``addresses`` are host addresses, one a family."""
+
+    name: str
+    number: int
+    netns: str
+    addresses: tuple[Interface, ...]
+    ports: tuple[Port, ...] = ()
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Underlay:
-    """The network between the nodes.  ``gateways`` are the router's own addresses, one a family."""
+    """The network between the nodes.  ``gateways`` are the router's own addresses, one a family.
+
+    A ``flat`` one is one segment with its router in ``netns``; a ``routed`` one has ``racks``, and ``netns`` is the
+    spine's.  ``learns_pod_routes``: routers know the way to every node's Pods.  ``drop_foreign_sources``: the segment
+    takes packets from a node only if their source is the node's own address, as clouds do.
+    """
 
     kind: str
     cidrs: tuple[Network, ...]
@@ -107,11 +151,24 @@ class Underlay:
     mac: str
     mtu: int = 1500
     mark: Mark | None = None
+    racks: tuple[Rack, ...] = ()
+    learns_pod_routes: bool = False
+    drop_foreign_sources: bool = False
+
+    def rack(self, name: str) -> Rack:
+        """The rack of that name; KeyError where there is none."""
+        for rack in self.racks:
+            if rack.name == name:
+                return rack
+        raise KeyError(name)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Everything that a lab is.  ``mtu`` is the underlay's, in bytes; Pods get it less the data plane's overhead."""
+    """Everything that a lab is.  ``mtu`` is the underlay's, in bytes; Pods get it less the data plane's overhead.
+
+    ``containers`` is what the lab says of them: ``run`` (commands are real processes) or ``respond``.
+    """
 
     lab: str
     dataplane: str
@@ -127,14 +184,32 @@ class Cluster:
     services: tuple[Document, ...] = ()
     policies: tuple[Document, ...] = ()
     mark: Mark | None = None
+    containers: str = "run"
+    external: tuple[External, ...] = ()
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError where there is none."""
         return next(node for node in self.nodes if node.name == name)
 
-    def joined(self, one: str, other: str) -> bool:
-        """Whether the data plane leads from one node's Pods to another's; ``bridge`` knows its own node alone."""
-        return one == other or self.dataplane != "bridge"
+    def way(self, one: str, other: str) -> tuple[str, str]:
+        """What becomes of a packet from one node's Pods to another's: ``open``, ``unreachable`` or ``timeout``; why.
+
+        Encapsulated packets have node addresses outside, so every underlay carries them.  Direct ones need a segment
+        in common, or routers that know the Pods; and no underlay that drops sources which are no node's.
+        """
+        plane = self.dataplane
+        if one == other or plane in ENCAPSULATES:
+            return "open", ""
+        if plane == "bridge":
+            return "unreachable", "data plane bridge leads to no other node's Pods"
+        if self.underlay.drop_foreign_sources:
+            return "timeout", "the underlay drops packets whose source is no node's address"
+        if self.node(one).rack != self.node(other).rack:
+            if plane in ("host-gw", "kindnet"):
+                return "unreachable", f"{plane} needs the other node on its own segment, and it is in another rack"
+            if not self.underlay.learns_pod_routes:
+                return "unreachable", "the routers between the racks do not know the Pods' routes"
+        return "open", ""
 
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""

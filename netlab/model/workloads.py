@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.cluster import Container, Node
+from netlab.model.processes import Programs, decided
 from netlab.spec import Document
 
 # The letters and digits of Kubernetes' own random suffixes (apimachinery util/rand): no vowels, so no words.
@@ -138,15 +139,23 @@ def serving(spec: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str, int]]
     return main + sidecars
 
 
-def containers(template: Template) -> tuple[Container, ...]:
-    """The containers that serve, typed."""
+def containers(template: Template, has_program: Programs | None = None) -> tuple[Container, ...]:
+    """The containers that serve, typed; ``has_program`` as ``processes.decided`` takes it."""
     return tuple(
-        Container(
-            one["name"],
-            one.get("image", ""),
-            tuple(one.get("command", ())),
-            tuple(one.get("args", ())),
-            template.at(where, place),
-        )
+        decided(_container(template, one, where, place), one, has_program)
         for one, where, place in serving(template.spec)
     )
+
+
+def inits(template: Template, has_program: Programs | None = None) -> tuple[Container, ...]:
+    """The init containers that end before the others start, typed."""
+    return tuple(
+        decided(_container(template, one, "initContainers", place), one, has_program)
+        for place, one in enumerate(template.spec.get("initContainers", []))
+        if one.get("restartPolicy") != "Always"
+    )
+
+
+def _container(template: Template, one: Mapping[str, Any], where: str, place: int) -> Container:
+    command, args = tuple(one.get("command", ())), tuple(one.get("args", ()))
+    return Container(one["name"], one.get("image", ""), command, args, template.at(where, place))

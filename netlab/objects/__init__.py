@@ -15,7 +15,7 @@ a State.
 """
 
 from netlab.objects.base import Floor, Key, Obj, Op, Verb, Why
-from netlab.objects.host import File, Listener, Netns, Sysctl
+from netlab.objects.host import File, Listener, Netns, Process, Sysctl
 from netlab.objects.ip import Addr, Fdb, Neigh, Route
 from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
@@ -39,6 +39,7 @@ __all__ = [
     "Obj",
     "Op",
     "Port",
+    "Process",
     "Route",
     "State",
     "Sysctl",

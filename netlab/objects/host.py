@@ -124,3 +124,45 @@ class Listener(Obj):
 
     def undo(self) -> str:
         return f"# the agent stops answering on {self.name} in {self.netns}"
+
+
+@dataclass(frozen=True, slots=True)
+class Process(Obj):
+    """A container whose command really runs in its Pod, supervised by the lab's agent.
+
+    ``role`` is init, sidecar or main, ``order`` its place among those of the same Pod (inits and sidecars first).
+    ``restart`` is the Pod's restartPolicy, ``grace`` its seconds between SIGTERM and SIGKILL.  ``missing``: the host
+    lacks the program, so nothing is started.  A process that ended by itself, or waits to be started again, is as it
+    should be: what is compared is what the agent was asked to run.
+    """
+
+    kind: ClassVar[str] = "process"
+    floor: ClassVar[Floor] = Floor.PROC
+
+    namespace: str
+    pod: str
+    container: str
+    role: str
+    order: int
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    workdir: str = "/"
+    hostname: str = ""
+    restart: str = "Always"
+    grace: int = 30
+    missing: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.namespace}/{self.pod}/{self.container}"
+
+    def explain(self, *, exact: bool = False) -> str:
+        command = " ".join(shlex.join(self.argv).split())  # scripts have many lines
+        shown = command if len(command) <= 100 else command[:99] + "…"
+        return f"# the agent runs in {self.netns}, as container {self.container}: {shown}"
+
+    def undo(self) -> str:
+        return f"# the agent ends container {self.container} in {self.netns}"
+
+    def amend(self, have: Obj) -> str | None:
+        return f"{self.undo()}\n{self.explain()}"

@@ -9,7 +9,7 @@ from netlab.errors import Problem
 from netlab.model import Cluster
 from netlab.names import Owner
 from netlab.objects import Listener, Netns, Obj, State, Sysctl, Why
-from netlab.plan import files, underlay
+from netlab.plan import external, files, processes, underlay
 from netlab.plan.dataplanes import ALL, Dataplane, dataplane
 from netlab.plan.why import node_why, pod_why
 
@@ -64,6 +64,7 @@ def check(cluster: Cluster) -> list[Problem]:
 def _objects(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
     yield from _namespaces(cluster, plane, host)
     yield from underlay.objects(cluster)
+    yield from external.objects(cluster)
     for node in cluster.nodes:
         yield from plane.node(node, cluster)
         for pod in cluster.pods_of(node):
@@ -75,6 +76,8 @@ def _objects(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
     for pod in cluster.pods:
         why = pod_why(pod)
         for port in pod.ports:
+            if port.served_by == "process":
+                continue
             says = f"port {port.port}/{port.protocol} of container {port.container}, {why.says}"
             yield Listener(
                 pod.netns,
@@ -87,17 +90,29 @@ def _objects(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
                 tuple(str(address.ip) for address in pod.addresses),
                 why=Why(says, port.mark or why.mark),
             )
+    for one in cluster.external:
+        why = external.external_why(one)
+        for port in one.ports:
+            says = f"port {port.port}/{port.protocol} of {why.says}"
+            addresses = tuple(str(address.ip) for address in one.addresses)
+            yield Listener(
+                one.netns, port.protocol, port.port, one.name, "", "", "", addresses, why=Why(says, port.mark)
+            )
+    yield from processes.objects(cluster)
 
 
 # The kernel limits ICMP errors to one a second and peer, and to 1,000 a second in all; then the same fault gives an
 # error the first time and silence the next.  Labs must give the same answer each time.
 _ICMP = {"net.ipv4.icmp_ratelimit": "0", "net.ipv4.icmp_ratemask": "0"}
 _ICMP6 = {"net.ipv6.icmp.ratelimit": "0"}
+# Nobody advertises routers; and as long as duplicate address detection holds the link-local addresses back (1 to 2 s),
+# a node cannot ask for a neighbour, and the first packets between nodes are lost.
+_QUIET6 = {"net.ipv6.conf.default.accept_ra": "0", "net.ipv6.conf.default.accept_dad": "0"}
 
 
 def _namespaces(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
     v6 = "IPv6" in cluster.families
-    everywhere = {**_ICMP, **(_ICMP6 | {"net.ipv6.conf.default.accept_ra": "0"} if v6 else {})}
+    everywhere = {**_ICMP, **(_ICMP6 | _QUIET6 if v6 else {})}
     # New namespaces take rp_filter over from the host, and distributions set it: say what a lab has.
     router = {
         "net.ipv4.ip_forward": "1",
@@ -107,8 +122,17 @@ def _namespaces(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]
     }
     under = cluster.underlay
     why = Why("the underlay", under.mark)
+    routing = {**everywhere, **router, **_bridge_nf(host, "0")}
     yield Netns(under.netns, Owner(cluster.lab, "underlay", "underlay"), why=why)
-    yield from _sysctls(under.netns, {**everywhere, **router, **_bridge_nf(host, "0")}, why)
+    yield from _sysctls(under.netns, routing, why)
+    for rack in under.racks:
+        why = Why(f"rack {rack.name}", under.mark)
+        yield Netns(rack.netns, Owner(cluster.lab, "router", rack.name), why=why)
+        yield from _sysctls(rack.netns, routing, why)
+    for one in cluster.external:
+        why = external.external_why(one)
+        yield Netns(one.netns, Owner(cluster.lab, "external", one.name), why=why)
+        yield from _sysctls(one.netns, everywhere, why)
     for node in cluster.nodes:
         why = node_why(node)
         yield Netns(node.netns, Owner(cluster.lab, "node", node.name), why=why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from netlab.objects import File, Listener, Op, Verb
+from netlab.objects import File, Listener, Op, Process, Verb
 from netlab.objects.base import Obj
 from netlab.objects.links import Veth
 
@@ -43,18 +43,20 @@ def operation(op: Op) -> dict[str, Any]:
 def script(lab: str, operations: Sequence[Op], *, exact: bool = False) -> str:
     """A shell script that does the operations when it is pasted into a root shell.
 
-    Listeners are not in it: its last line starts the agent that opens them.
+    Listeners and processes are not in it: its last line starts the agent that has them.
     """
     parts = [f"# lab {lab}: paste into a root shell"]
     why = ""
     for op in operations:
-        if isinstance(op.obj, Listener):
+        if isinstance(op.obj, (Listener, Process)):
             continue
         if op.obj.why.says != why:
             why = op.obj.why.says
             parts.append(f"# {why}")
         parts.append(op.explain(exact=exact))
-    parts.append(f"netlab up {lab}  # starts the agent that answers on the Pods' ports; the network is there already")
+    parts.append(
+        f"netlab up {lab}  # starts the agent: answers on the Pods' ports, their commands; the network is there already"
+    )
     return "\n".join(parts)
 
 

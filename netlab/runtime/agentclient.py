@@ -288,6 +288,26 @@ class AgentClient:
         pidfd = self._fds.pop(0)
         return Sandbox(pidfd, reply["hostname"], reply["view"], tuple(reply["notes"]))
 
+    def run(self, pods: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Have containers started or, where their spec changed, restarted; what cannot be, as sentences.
+
+        A Pod: netns (path), namespace, pod, hostname, restart, grace (seconds), containers (each name, role, order,
+        argv, env, workdir, missing, log, previous).  Does not wait: ``settle`` does.
+        """
+        return list(self.call("run", pods=list(pods))["errors"])
+
+    def stop(self, pods: Iterable[Mapping[str, Any]]) -> None:
+        """End the containers of these Pods; returns when they are gone."""
+        self.call("stop", pods=list(pods))
+
+    def processes(self, *, events: bool = False) -> list[dict[str, Any]]:
+        """The Pods, as ``run`` takes them, each container with its ``state``; with ``events`` what happened to them."""
+        return list(self.call("processes", events=events)["pods"])
+
+    def settle(self, timeout: float) -> int:
+        """Wait until no container is being started, at most ``timeout`` seconds; how many still are."""
+        return int(self.call("settle", timeout=timeout)["pending"])
+
     def quit(self) -> None:
         """Ask it to end; ``kill`` waits until it has."""
         self.call("quit")

@@ -18,6 +18,7 @@ from netlab.runtime import agentclient, host, lock
 from netlab.runtime.converge import converge
 from netlab.runtime.listeners import AgentListeners
 from netlab.runtime.processes import Process, inside
+from netlab.runtime.programs import has_program
 from netlab.runtime.rundir import Applied, Assignments, RunDir, caller
 from netlab.spec import Document, Documents, Text, Warning, load_texts
 
@@ -80,7 +81,7 @@ def identity(document: object) -> str:
 def resolve(applied: Applied, memory: Memory | None = None, *, extra: Documents | None = None) -> Lab:
     """The lab that the documents describe; raises BadInput with every problem."""
     documents = extra or documents_of(applied)
-    built: Built = build(documents, name=applied.name, memory=memory, check=check)
+    built: Built = build(documents, name=applied.name, memory=memory, check=check, has_program=has_program)
     return Lab(built.cluster, State(), built.warnings, documents)
 
 

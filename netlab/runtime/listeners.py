@@ -1,4 +1,4 @@
-"""The agent as the kernel's writer sees it: who opens and closes listeners."""
+"""The agent as the kernel's writer sees it: who opens and closes listeners, runs and ends processes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from netlab.objects import Listener
-from netlab.runtime import agentclient
+from netlab.objects import Listener, Process
+from netlab.runtime import agentclient, containers
 
 
 class AgentListeners:
@@ -19,12 +19,15 @@ class AgentListeners:
     def __init__(self, lab: str, rundir: Path, families: Sequence[str] = ("IPv4",)) -> None:
         self._lab, self._rundir, self._families = lab, rundir, list(families)
         self.problems: list[str] = []
+        self.ran: list[Process] = []  # what this run of netlab asked the agent to start
+        self._empty = False  # an agent that was started just now runs nothing, and need not be waited for to say so
 
     def start(self) -> bool:
         """Start the agent unless it runs; it gets ready while the caller goes on.  Whether it was started."""
         if agentclient.recorded(self._rundir) is not None:
             return False
         agentclient.spawn(self._rundir, self._lab)
+        self._empty = True
         return True
 
     def alive(self) -> bool:
@@ -59,6 +62,28 @@ class AgentListeners:
         if self.alive():
             with agentclient.connect(self._rundir, self._lab) as agent:
                 agent.unlisten((f"/run/netns/{one.netns}", one.port, one.protocol) for one in listeners)
+
+    def run(self, processes: Sequence[Process]) -> None:
+        """Have them started; what cannot be is in ``problems``."""
+        self.start()
+        self._empty = False
+        self.ran += processes
+        with agentclient.connect(self._rundir, self._lab) as agent:
+            self.problems += agent.run(containers.to_messages(processes))
+
+    def stop(self, processes: Sequence[Process]) -> None:
+        """End them; waits for as long as their grace periods allow."""
+        if self.alive():
+            patience = max(one.grace for one in processes) + 10.0
+            with agentclient.connect(self._rundir, self._lab, patience) as agent:
+                agent.stop(containers.to_messages(processes))
+
+    def processes(self) -> Sequence[Process]:
+        """What the agent runs or would run again."""
+        if self._empty or not self.alive():
+            return ()
+        with agentclient.connect(self._rundir, self._lab) as agent:
+            return [one for pod in agent.processes() for one in containers.from_message(pod)]
 
     def forget(self, netns: Iterable[str]) -> None:
         """Let go of everything in these namespaces."""

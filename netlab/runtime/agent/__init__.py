@@ -20,17 +20,24 @@ client, client_port.
   own them.
 
 Sandboxes (``sandbox``, ``view``) are made for the Pods in which something runs; a Pod that only answers has none.
+Commands of manifests are run by ``supervisor`` (what should run when; ``records`` holds what is known of it), started
+by ``launch``, and write their own ``logs``.
 
 The agent opens namespaces and /etc/netns through a descriptor of the root directory that it got before it left the
 host's mount namespace, so it sees names that are made later, shared mounts or not.  Its own copies of the mounts below
 /run/netns are detached, so that it keeps no namespace alive.
 
-It imports nothing of netlab but this package, and only the standard library, for a start in about 35 ms.
+It imports nothing of netlab but this package and ``runtime.sandbox``, and only the standard library, for a start in about 35 ms.
 
 Limits
 ------
 - 4,096 open TCP connections; beyond that the one that has been quiet longest is closed.  1,024 SCTP associations.
 - One answer a TCP connection: HTTP keep-alive, chunked bodies and TLS are not spoken.
+- Containers of a Pod share one view of the file system and one PID namespace (as with shareProcessNamespace), so a
+  command is not PID 1: SIGTERM ends a ``sleep`` at once, which in a container would ignore it.  The Pods of a node's
+  own network share that node's view.
+- No probes, lifecycle hooks, volumes, securityContext, resource limits.
+- ``down`` does not wait for grace periods: the agent's end is the SIGKILL of everything in the lab.
 - SCTP: one address a side (no multi-homing), one outstanding answer an association, messages up to 64 KiB.
 """
 

@@ -3,7 +3,7 @@
     {"v": 1, "op": "listen", "endpoints": [...]}      -> {"v": 1, "ok": true, "opened": 3, "errors": [...]}
     anything that cannot be done                      -> {"v": 1, "ok": false, "error": "a sentence"}
 
-Operations: hello (ping), listen, unlisten, listeners, sandbox, drop, quit.  ``agentclient`` documents them.
+Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, settle, drop, quit.  ``agentclient`` documents them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from typing import Any
 
 from netlab.runtime.agent import VERSION
 from netlab.runtime.agent.endpoints import Endpoints, Port
+from netlab.runtime.agent.logs import Logs
 from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.sandbox import Sandboxes
+from netlab.runtime.agent.supervisor import Supervisor
 
 MESSAGE_LIMIT = 64 << 20  # 5,000 Pods with every port are about 2 MB
 Message = dict[str, Any]
 
 
 class Client:
-    """One connection; replies keep the order of the messages even where one (sandbox) is ready later."""
+    """One connection; replies keep the order of the messages even where one (sandbox, stop, settle) is ready later."""
 
     def __init__(self, control: Control, sock: _socket.socket) -> None:
         self.control, self.sock, self.fd = control, sock, sock.fileno()
@@ -106,17 +108,20 @@ class Client:
 class Control:
     """Takes messages and does what they ask; one bad message never ends the agent."""
 
-    def __init__(self, loop: Loop, lab: str, sock: _socket.socket, root: int) -> None:
+    def __init__(self, loop: Loop, lab: str, sock: _socket.socket, root: int, rundir: str) -> None:
         self.loop, self.lab, self.sock = loop, lab, sock
         self.since = time.time()
         self.endpoints = Endpoints(loop, root)
         self.sandboxes = Sandboxes(loop, self.endpoints)
+        self.supervisor = Supervisor(loop, self.sandboxes, Logs(loop, root, rundir))
         self.operations: dict[str, Callable[[Message], Message]] = {
             "hello": self.hello,
             "ping": self.hello,
             "listen": self.listen,
             "unlisten": self.unlisten,
             "listeners": lambda _message: {"listeners": self.endpoints.listeners()},
+            "run": lambda message: {"errors": self.supervisor.run(message["pods"])},
+            "processes": lambda message: {"pods": self.supervisor.shown(events=bool(message.get("events")))},
             "drop": self.drop,
             "quit": self.quit,
         }
@@ -146,6 +151,12 @@ class Control:
             name = message.get("op")
             if name == "sandbox":
                 self.sandboxes.get(str(message["netns"]), str(message.get("hostname") or ""), answer)
+                return
+            if name == "stop":
+                self.supervisor.stop(message["pods"], answer)
+                return
+            if name == "settle":
+                self.supervisor.settle(float(message["timeout"]), answer)
                 return
             operation = self.operations.get(str(name))
             if operation is None:
@@ -181,6 +192,8 @@ class Control:
     def drop(self, message: Message) -> Message:
         names = message["netns"] if isinstance(message["netns"], list) else [message["netns"]]
         closed = sum(self.endpoints.drop(name) for name in names)
+        for name in names:
+            self.supervisor.drop(name)
         return {"closed": closed, "sandboxes": sum(self.sandboxes.drop(name) for name in names)}
 
     def quit(self, _message: Message) -> Message:

@@ -1,12 +1,33 @@
-"""The event loop: one epoll, and ticks for what times out."""
+"""The event loop: one epoll, ticks for what times out, timers for what comes later."""
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import select
 import time
 from collections.abc import Callable
 
 Handler = Callable[[int], None]  # gets the epoll event mask
+
+
+class Timer:
+    """Something that happens later; ``cancel`` may come at any time."""
+
+    __slots__ = ("call", "due", "number")
+
+    def __init__(self, due: float, number: int, call: Callable[[], None]) -> None:
+        self.due, self.number, self.call = due, number, call
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.due, self.number) < (other.due, other.number)
+
+    def cancel(self) -> None:
+        self.call = _nothing
+
+
+def _nothing() -> None:
+    """What a cancelled timer does."""
 
 
 class Loop:
@@ -20,6 +41,14 @@ class Loop:
         self.handlers: dict[int, Handler] = {}
         self.tickers: list[Callable[[float], bool]] = []
         self.running = True
+        self.timers: list[Timer] = []
+        self._numbers = itertools.count()
+
+    def later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call it once, ``seconds`` from now."""
+        timer = Timer(time.monotonic() + seconds, next(self._numbers), call)
+        heapq.heappush(self.timers, timer)
+        return timer
 
     def add(self, fd: int, handler: Handler, events: int = select.EPOLLIN) -> None:
         self.handlers[fd] = handler
@@ -37,8 +66,11 @@ class Loop:
         """Until ``running`` is false.  A ticker returns whether it waits for anything, so an idle agent sleeps."""
         poll, handlers, waiting, due = self.epoll.poll, self.handlers, False, 0.0
         while self.running:
+            patience = self.TICK if waiting else self.IDLE
+            if self.timers:
+                patience = min(patience, max(0.0, self.timers[0].due - time.monotonic()))
             try:
-                events = poll(self.TICK if waiting else self.IDLE, 512)
+                events = poll(patience, 512)
             except InterruptedError:
                 continue
             for fd, mask in events:
@@ -46,6 +78,8 @@ class Loop:
                 if handler is not None:  # gone meanwhile, by another handler of this round
                     handler(mask)
             now = time.monotonic()
+            while self.timers and self.timers[0].due <= now:
+                heapq.heappop(self.timers).call()
             if now >= due:
                 due = now + self.TICK
                 waits = [ticker(now) for ticker in self.tickers]  # all of them, not only up to the first that waits

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         pass
 
     loop = Loop()
-    control = Control(loop, lab, sock, ROOT_FD)
+    control = Control(loop, lab, sock, ROOT_FD, rundir)
     watch_signals(loop, control)
     gc.collect()
     gc.freeze()

@@ -44,6 +44,7 @@ class Sandboxes:
     def __init__(self, loop: Loop, endpoints: Endpoints) -> None:
         self.loop, self.endpoints = loop, endpoints
         self.by_netns: dict[str, Sandbox] = {}
+        self.exited: Callable[[int, int], None] = lambda _pid, _status: None  # told of every other child that ended
         self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
     def get(self, netns: str, hostname: str, answer: Answer) -> None:
@@ -149,14 +150,18 @@ class Sandboxes:
         """Collect what has died; a sandbox that somebody killed is made anew when it is asked for."""
         while True:
             try:
-                pid, _status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             for netns, sandbox in list(self.by_netns.items()):
-                if sandbox.pid == pid and sandbox.reply:
-                    self.drop(netns)
+                if sandbox.pid == pid:
+                    if sandbox.reply:
+                        self.drop(netns)
+                    break
+            else:
+                self.exited(pid, status)
 
 
 def _hold(netns_fd: int, hostname: str, contents: dict[str, str], report: _socket.socket) -> None:

@@ -1,0 +1,39 @@
+"""Which containers really run: those with a ``command``, unless the lab says ``containers: respond``.
+
+``args`` alone go to an image's entrypoint, and netlab has no images; so such a container is served by the responder.
+A command whose program this host lacks is not run either: its container shows CreateContainerError.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from netlab.model.cluster import Container, Port
+
+# What a container's PATH is unless its env says otherwise; the order of Debian's, with sbin for every user.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: Whether the host has a program: asked with the command's first word and the container's PATH.
+Programs = Callable[[str, str], bool]
+
+
+def decided(container: Container, spec: Mapping[str, Any], has_program: Programs | None) -> Container:
+    """The container, with what becomes of its command; without ``has_program`` nothing runs."""
+    if not container.command or has_program is None:
+        return container
+    name = container.command[0]
+    if "/" in name:
+        name = posixpath.join("/", spec.get("workingDir", "/"), name)
+    path = next((str(one["value"]) for one in spec.get("env", []) if one["name"] == "PATH" and "value" in one), PATH)
+    # A name that is put together from variables is only known when it runs.
+    runs = "$(" in name or has_program(name, path)
+    return replace(container, runs=runs, missing=not runs)
+
+
+def owned(ports: Sequence[Port], containers: Sequence[Container]) -> tuple[Port, ...]:
+    """The ports, each with who serves it: a container that really runs serves its own, or leaves them closed."""
+    run = {one.name for one in containers if one.runs}
+    return tuple(replace(port, served_by="process") if port.container in run else port for port in ports)

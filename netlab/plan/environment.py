@@ -1,0 +1,74 @@
+"""The environment of a container, and ``$(VAR)`` in its command and arguments, as the kubelet makes them.
+
+Limits.  ConfigMaps and Secrets are read no further than their names: a variable from one is empty, or unset where the
+reference is ``optional``; ``envFrom`` gives nothing.  ``resourceFieldRef`` and ``fileKeyRef`` give nothing: there are no
+cgroups and no volumes.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from netlab.model import Cluster, Pod
+from netlab.model.processes import PATH
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
+_KEYED = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
+_NAMESPACE = uuid.UUID("8d3b46a4-5f0b-4d0e-9c7e-6b1f4f2c9a10")  # of our own: uids are the same in every run
+
+
+def expand(text: str, known: Mapping[str, str]) -> str:
+    """``$(VAR)`` replaced by its value, left as it stands where there is no such variable; ``$$`` is a plain ``$``."""
+
+    def value(found: re.Match[str]) -> str:
+        return "$" if found[1] is None else known.get(found[1], found[0])
+
+    return _REFERENCE.sub(value, text)
+
+
+def uid(pod: Pod, cluster: Cluster) -> str:
+    """The Pod's ``metadata.uid``."""
+    return str(uuid.uuid5(_NAMESPACE, f"{cluster.lab}/{pod}"))
+
+
+def environment(container: Mapping[str, Any], pod: Pod, cluster: Cluster) -> dict[str, str]:
+    """What the container's processes find in their environment; later entries see, and override, earlier ones."""
+    known = {"PATH": PATH, "HOSTNAME": pod.hostname, "HOME": "/root"}
+    for entry in container.get("env", []):
+        value = entry.get("value", "") if "valueFrom" not in entry else _from(entry["valueFrom"], pod, cluster)
+        if value is not None:
+            known[entry["name"]] = expand(value, known) if "valueFrom" not in entry else value
+    return known
+
+
+def _from(source: Mapping[str, Any], pod: Pod, cluster: Cluster) -> str | None:
+    if "fieldRef" in source:
+        return field(source["fieldRef"].get("fieldPath", ""), pod, cluster)
+    for kind in ("configMapKeyRef", "secretKeyRef"):
+        if kind in source:
+            return None if source[kind].get("optional") else ""
+    return None
+
+
+def field(path: str, pod: Pod, cluster: Cluster) -> str | None:
+    """A field of the downward API; None for one that a Pod's environment cannot have."""
+    keyed = _KEYED.fullmatch(path)
+    if keyed:
+        return (pod.labels if keyed[1] == "labels" else pod.annotations).get(keyed[2], "")
+    host = [str(one.ip) for one in cluster.node(pod.node).addresses]
+    own = [str(one.ip) for one in pod.addresses]
+    fields = {
+        "metadata.name": pod.name,
+        "metadata.namespace": pod.namespace,
+        "metadata.uid": uid(pod, cluster),
+        "spec.nodeName": pod.node,
+        "spec.serviceAccountName": str(pod.spec.get("serviceAccountName", "default")),
+        "status.hostIP": host[0],
+        "status.hostIPs": ",".join(host),
+        "status.podIP": own[0],
+        "status.podIPs": ",".join(own),
+    }
+    return fields.get(path)

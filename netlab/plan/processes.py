@@ -1,0 +1,81 @@
+"""The containers that really run, as objects.
+
+Init containers run only in a Pod of which some container really runs: else they would do their work for nobody, and a
+program that they miss would keep the Pod from being served.  One whose program the host lacks is skipped, and an event
+says so.
+
+Limits: ``securityContext`` is not obeyed (everything runs as root of the sandbox), lifecycle hooks are not run, volumes
+are not mounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netlab.model import Cluster, Container, Pod
+from netlab.objects import Obj, Process, Why
+from netlab.plan.environment import environment, expand
+from netlab.plan.why import pod_why
+
+DEFAULT_GRACE = 30  # seconds; the API's default for terminationGracePeriodSeconds
+
+
+def objects(cluster: Cluster) -> Iterator[Obj]:
+    """The processes of all Pods."""
+    for pod in cluster.pods:
+        if any(one.runs or one.missing for one in pod.containers):
+            yield from of_pod(pod, cluster)
+
+
+def spec_of(pod: Pod, container: str) -> Mapping[str, Any]:
+    """A container's own part of the Pod's spec; empty where there is none of that name."""
+    for where in ("initContainers", "containers"):
+        listed = pod.spec.get(where, [])
+        assert isinstance(listed, list)
+        for one in listed:
+            if one["name"] == container:
+                return dict(one)
+    return {}
+
+
+def of_pod(pod: Pod, cluster: Cluster) -> Iterator[Process]:
+    """The processes of one Pod, in the order in which they start."""
+    real = any(one.runs for one in pod.containers)
+    typed = {one.name: one for one in (*pod.containers, *(pod.inits if real else ()))}
+    order = 0
+    for where in ("initContainers", "containers"):
+        listed = pod.spec.get(where, [])
+        assert isinstance(listed, list)
+        for spec in listed:
+            container = typed.get(spec["name"])
+            if container is None or not (container.runs or container.missing):
+                continue
+            sidecar = spec.get("restartPolicy") == "Always"
+            role = "main" if where == "containers" else "sidecar" if sidecar else "init"
+            yield _process(pod, cluster, container, spec, role, order)
+            order += 1
+
+
+def _process(
+    pod: Pod, cluster: Cluster, container: Container, spec: Mapping[str, Any], role: str, order: int
+) -> Process:
+    known = environment(spec, pod, cluster)
+    argv = tuple(expand(word, known) for word in (*container.command, *container.args))
+    why = pod_why(pod)
+    return Process(
+        pod.netns,
+        pod.namespace,
+        pod.name,
+        container.name,
+        role,
+        order,
+        argv,
+        tuple(known.items()),
+        str(spec.get("workingDir") or "/"),
+        pod.hostname,
+        str(pod.spec.get("restartPolicy", "Always")),
+        int(str(pod.spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE))),
+        container.missing,
+        why=Why(f"container {container.name}, {why.says}", container.mark or why.mark),
+    )

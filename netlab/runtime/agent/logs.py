@@ -1,0 +1,95 @@
+"""The containers' logs: files that the processes write themselves, and their bound.
+
+A process gets its log as standard output and error, opened for appending; no pipe and no copy, so an agent that is busy
+slows nobody.  What is older than the last ``KEEP`` bytes is given back by punching a hole: offsets stay as they are, so
+a reader that follows loses nothing and a writer is never moved.  (A file's length grows on; ``du`` tells its size.)
+
+Only while something runs are the files looked at, four times a second, and every 20 ms while one grows fast.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from netlab.runtime.agent.loop import Loop
+
+KEEP = 10 << 20  # bytes of a container's log; the kubelet's containerLogMaxSize is 10Mi as well
+_SLACK = 1 << 20  # bytes over it before something is done
+_FALLOC_FL_KEEP_SIZE, _FALLOC_FL_PUNCH_HOLE = 1, 2
+_WATCH, _HURRY, _FAST = 0.25, 0.02, 4 << 20
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+class Log:
+    """One container's, of its present run."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.seen, self.given_back = fd, 0, 0
+
+    def bound(self) -> int:
+        """Give back what is too old; by how many bytes the log grew."""
+        size = os.fstat(self.fd).st_size
+        grew, self.seen = size - self.seen, size
+        if size < self.given_back:  # its writer truncated it
+            self.given_back = 0
+        if size - self.given_back > KEEP + _SLACK:
+            end = (size - KEEP) & ~4095
+            if _libc.fallocate(self.fd, _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE, 0, end) == 0:
+                self.given_back = end
+            else:  # a file system without holes: start anew
+                os.ftruncate(self.fd, 0)
+                self.seen = self.given_back = 0
+        return grew
+
+
+class Logs:
+    """The folder of a lab's logs, reached through the host's root, and the logs that are being written."""
+
+    def __init__(self, loop: Loop, root: int, rundir: str) -> None:
+        self.loop, self.root, self.folder = loop, root, f"{rundir.strip('/')}/logs"
+        self.open: dict[int, Log] = {}
+        self.watching = False
+
+    def start(self, name: str, previous: str) -> Log:
+        """A new log; the one of the run before is kept as ``previous``."""
+        try:
+            os.mkdir(self.folder, 0o700, dir_fd=self.root)
+        except FileExistsError:
+            pass
+        try:
+            os.rename(self._path(name), self._path(previous), src_dir_fd=self.root, dst_dir_fd=self.root)
+        except FileNotFoundError:
+            pass
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        log = Log(os.open(self._path(name), flags, 0o600, dir_fd=self.root))
+        self.open[log.fd] = log
+        if not self.watching:
+            self.watching = True
+            self.loop.later(_WATCH, self._watch)
+        return log
+
+    def end(self, log: Log) -> None:
+        """Nothing writes to it any more."""
+        log.bound()
+        del self.open[log.fd]
+        os.close(log.fd)
+
+    def remove(self, *names: str) -> None:
+        """With its Pod a log goes."""
+        for name in names:
+            try:
+                os.unlink(self._path(name), dir_fd=self.root)
+            except FileNotFoundError:
+                pass
+
+    def _path(self, name: str) -> str:
+        return f"{self.folder}/{os.path.basename(name)}"
+
+    def _watch(self) -> None:
+        fast = any([log.bound() > _FAST for log in self.open.values()])  # all of them, not up to the first
+        self.watching = bool(self.open)
+        if self.watching:
+            self.loop.later(_HURRY if fast else _WATCH, self._watch)

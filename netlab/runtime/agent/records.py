@@ -1,0 +1,118 @@
+"""What the agent keeps of Pods and containers: their spec as it was sent, their state, their events."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+from netlab.runtime.agent.launch import Report
+from netlab.runtime.agent.logs import Log
+from netlab.runtime.agent.loop import Timer
+
+EVENTS_MAX = 64  # a Pod; the oldest go
+
+# The kubelet's: the first restart at once, then 10 s, doubled up to 300 s; forgotten after a run of twice the longest.
+BACKOFF_FIRST, BACKOFF_MAX = 10.0, 300.0
+BACKOFF_FORGET = 2 * BACKOFF_MAX
+
+
+class PodKey(NamedTuple):
+    """Pods of the host's network share a namespace, so its path is not enough."""
+
+    netns: str
+    namespace: str
+    pod: str
+
+
+class Container:
+    """One container: ``state`` and ``last`` are Kubernetes' container states, with times in seconds of the epoch."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.name, self.role, self.order = str(spec["name"]), str(spec["role"]), int(spec["order"])
+        self.state: dict[str, Any] = {"waiting": {"reason": "ContainerCreating"}}
+        self.last: dict[str, Any] = {}
+        self.restarts = 0
+        self.pid = 0
+        self.space = -1
+        self.log: Log | None = None
+        self.report: Report | None = None
+        self.pending = False  # asked to start, and it has neither begun nor failed
+        self.backoff, self.failed_at = 0.0, 0.0
+        self.timer: Timer | None = None
+        self.stopping = False  # it was told to end, and is not started again
+        self.leaving = False  # nor kept when it has ended
+        self.killer: Timer | None = None
+        self.successor: dict[str, Any] | None = None  # the spec to start with once this one has ended
+
+    @property
+    def terminated(self) -> dict[str, Any] | None:
+        return self.state.get("terminated")
+
+    @property
+    def running(self) -> bool:
+        return "running" in self.state
+
+    @property
+    def begun(self) -> bool:
+        """Whether it ever ran."""
+        return self.running or bool(self.last) or self.terminated is not None
+
+    def wait(self, reason: str, message: str = "") -> None:
+        self.state = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
+
+    def next_backoff(self, now: float) -> float:
+        """Seconds to wait before the next start, after an end at ``now`` (monotonic)."""
+        if not self.failed_at or now - self.failed_at > BACKOFF_FORGET:
+            self.backoff = 0.0
+        self.failed_at = now
+        wait = self.backoff
+        self.backoff = min(max(2 * wait, BACKOFF_FIRST), BACKOFF_MAX)
+        return wait
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            **self.spec,
+            "state": self.state,
+            "last": self.last,
+            "restarts": self.restarts,
+            "pid": self.pid,
+            "begun": self.begun,
+        }
+
+
+class Pod:
+    """One Pod's containers, in the order in which they start."""
+
+    def __init__(self, key: PodKey, spec: dict[str, Any], inode: int) -> None:
+        self.key, self.inode = key, inode
+        self.hostname, self.restart, self.grace = str(spec["hostname"]), str(spec["restart"]), float(spec["grace"])
+        self.containers: dict[str, Container] = {}
+        self.events: list[dict[str, Any]] = []
+        self.initialized = False
+
+    def of(self, *roles: str) -> list[Container]:
+        return sorted((one for one in self.containers.values() if one.role in roles), key=lambda one: one.order)
+
+    def event(self, kind: str, reason: str, message: str) -> None:
+        """Write down what happened; the same again is counted."""
+        now = time.time()
+        for one in self.events:
+            if (one["reason"], one["message"]) == (reason, message):
+                one["count"] += 1
+                one["last"] = now
+                return
+        self.events.append({"type": kind, "reason": reason, "message": message, "count": 1, "first": now, "last": now})
+        del self.events[:-EVENTS_MAX]
+
+    def shown(self, *, events: bool) -> dict[str, Any]:
+        return {
+            "netns": self.key.netns,
+            "namespace": self.key.namespace,
+            "pod": self.key.pod,
+            "hostname": self.hostname,
+            "restart": self.restart,
+            "grace": int(self.grace),
+            "containers": [one.shown() for one in sorted(self.containers.values(), key=lambda one: one.order)],
+            **({"events": self.events} if events else {}),
+        }

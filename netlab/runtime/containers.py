@@ -1,0 +1,73 @@
+"""The containers that really run, between the agent's messages and the objects of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from netlab.names import short_hash
+from netlab.objects import Process
+
+LOGS = "logs"  # below the lab's run directory; mode 700, since what a Pod writes there must not be run by others
+
+
+def log_name(namespace: str, pod: str, container: str, *, previous: bool = False) -> str:
+    """The file that a container's output goes to; the run before the present one has ``.previous`` in it."""
+    stem = f"{namespace}_{pod}_{container}"
+    if len(stem) > 230:  # a file's name has 255 bytes
+        stem = f"{stem[:220]}-{short_hash(stem)}"
+    return f"{stem}{'.previous' if previous else ''}.log"
+
+
+def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
+    """The Pods of these processes, as ``run`` takes them."""
+    pods: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for one in processes:
+        pod = pods.setdefault(
+            (one.netns, one.namespace, one.pod),
+            {
+                "netns": f"/run/netns/{one.netns}",
+                "namespace": one.namespace,
+                "pod": one.pod,
+                "hostname": one.hostname,
+                "restart": one.restart,
+                "grace": one.grace,
+                "containers": [],
+            },
+        )
+        pod["containers"].append(
+            {
+                "name": one.container,
+                "role": one.role,
+                "order": one.order,
+                "argv": list(one.argv),
+                "env": [list(pair) for pair in one.env],
+                "workdir": one.workdir,
+                "missing": one.missing,
+                "log": log_name(one.namespace, one.pod, one.container),
+                "previous": log_name(one.namespace, one.pod, one.container, previous=True),
+            }
+        )
+    return list(pods.values())
+
+
+def from_message(pod: Mapping[str, Any]) -> list[Process]:
+    """The inverse of ``to_messages``, for one Pod."""
+    return [
+        Process(
+            str(pod["netns"]).removeprefix("/run/netns/"),
+            pod["namespace"],
+            pod["pod"],
+            one["name"],
+            one["role"],
+            one["order"],
+            tuple(one["argv"]),
+            tuple((name, value) for name, value in one["env"]),
+            one["workdir"],
+            pod["hostname"],
+            pod["restart"],
+            pod["grace"],
+            one["missing"],
+        )
+        for one in pod["containers"]
+    ]
