@@ -91,8 +91,12 @@ def add_veth(veth: Veth, peer_fd: int, index: int, peer_index: int, master: int)
 
 
 def add_bridge(bridge: Bridge, index: int) -> Request:
-    """A bridge; a MAC that is given stays (addr_assign_type 3), where the kernel's own would follow the ports."""
-    return NEWLINK, CREATE | EXCL, _identity(bridge.end(), index) + attr(IFLA_LINKINFO, attr_str(INFO_KIND, "bridge"))
+    """A bridge; a MAC that is given stays (addr_assign_type 3), where the kernel's own would follow the ports.
+
+    Its MTU is to be set afterwards: given here it would go on following the ports'.
+    """
+    body = ifinfo(index) + attr_str(IFLA_IFNAME, bridge.dev) + attr(IFLA_ADDRESS, mac_bytes(bridge.mac))
+    return NEWLINK, CREATE | EXCL, body + attr(IFLA_LINKINFO, attr_str(INFO_KIND, "bridge"))
 
 
 def add_vxlan(vxlan: Vxlan, index: int, lower: int) -> Request:

@@ -11,6 +11,8 @@ from netlab.objects.base import Floor, Obj, lines
 # checksums and MTU faults do not bite (measured: 200 kB of TCP crossed a path of 1450 bytes).
 OFFLOADS = ("rx", "tx", "tso", "gso", "gro")
 
+BRIDGE_MTU = 1500  # what a new bridge has
+
 
 def _offload_line(netns: str, dev: str, on: bool) -> str:
     word = "on" if on else "off"
@@ -147,9 +149,23 @@ class _Device(Obj):
 
 @dataclass(frozen=True, slots=True)
 class Bridge(_Device):
-    """A Linux bridge.  Its MAC is set explicitly: unset, it follows the lowest MAC among its ports."""
+    """A Linux bridge.
+
+    Its MAC is set explicitly: unset, it follows the lowest MAC among its ports.  So is its MTU, in a line of its own:
+    one that is given at birth is no setting to the kernel, and still follows the ports (1500 where there are none).
+    """
 
     kind: ClassVar[str] = "bridge"
+
+    def explain(self, *, exact: bool = False) -> str:
+        index = f"index {self.index} " if exact and self.index else ""
+        return lines(
+            (
+                f"ip -n {self.netns} link add {self.dev} {index}address {self.mac} type bridge",
+                f"ip -n {self.netns} link set dev {self.dev} mtu {self.mtu}" if self.mtu != BRIDGE_MTU else "",
+                self.end().settings(),
+            )
+        )
 
     def _type(self) -> str:
         return "bridge"
