@@ -127,8 +127,6 @@ class Tcp:
         sock = _socket.socket(family, _STREAM | _socket.SOCK_NONBLOCK)
         try:
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-            # Connections inherit it: the request's ACK waits for the answer, which carries it (a packet less in six).
-            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_QUICKACK, 0)
             if family == _socket.AF_INET6:
                 sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, int(only6))
             sock.bind(("::" if family == _socket.AF_INET6 else "0.0.0.0", face.port))
