@@ -77,9 +77,13 @@ class Failed(Exception):
 
 
 class Ran(NamedTuple):
-    """A command's wall clock in seconds, from before the fork until it was waited for, and its stdout."""
+    """A command's wall clock and processor time in seconds, its children's included, and its stdout.
+
+    Wall clock is from before the fork until the end; processor time is what a busy machine changes less.
+    """
 
     seconds: float
+    processor: float
     stdout: str
 
     @property
@@ -93,30 +97,35 @@ def run(argv: Sequence[str], *, status: Sequence[int] = (0,), timeout: float = 9
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         began = time.perf_counter()
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=ENV, cwd=ROOT)
-        seconds = _waited(process, timeout) - began
+        ended, processor = _waited(process, timeout)
+        seconds = ended - began
         code = process.returncode
         out.seek(0)
         err.seek(0)
         said = out.read()
         if code not in status:
             raise Failed(f"`{' '.join(argv[-6:])}` ended with {code}: {(err.read() or said)[-1500:].strip()}")
-    return Ran(seconds, said)
+    return Ran(seconds, processor, said)
 
 
-def _waited(process: subprocess.Popen[bytes], timeout: float) -> float:
-    """Wait for the end and tell when it was: subprocess's own wait with a timeout sleeps in steps of 50 ms."""
+def _waited(process: subprocess.Popen[bytes], timeout: float) -> tuple[float, float]:
+    """Wait for the end: when it was, and the processor's seconds.
+
+    subprocess's own wait with a timeout sleeps in steps of up to 50 ms.
+    """
     pidfd = os.pidfd_open(process.pid)
     try:
         ended = bool(select.select([pidfd], [], [], timeout)[0])
         when = time.perf_counter()
         if not ended:
             process.kill()
-        process.wait()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     finally:
         os.close(pidfd)
     if not ended:
         raise Failed(f"a command was stopped after {timeout:.0f} s")
-    return when
+    return when, used.ru_utime + used.ru_stime
 
 
 def lab_command(*words: str, status: Sequence[int] = (0,)) -> Ran:

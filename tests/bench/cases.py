@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -66,8 +67,9 @@ def _up_and_down(want: Run, size: Size, times: int) -> Iterator[Row]:
 
 
 def _own(found: list[dict[str, float]], size: Size, prefix: str) -> Iterator[Row]:
-    for name, key in (("up", "up"), ("up, work alone", "work"), ("down", "down")):
-        note = "its own `seconds`: without the start of Python" if key == "work" else ""
+    notes = {"work": "its own `seconds`: without the start of Python", "busy": "user and system, all threads"}
+    for name, key in (("up", "up"), ("up, work alone", "work"), ("up, processor time", "busy"), ("down", "down")):
+        note = notes.get(key, "")
         yield Row(name, str(size), tuple(one[f"{prefix}{key}"] for one in found), "s", note)
 
 
@@ -75,7 +77,7 @@ def _netlab(lab: str, file: Path) -> dict[str, float]:
     made = lab_command("up", "-f", str(file), "-o", "json")
     gone = lab_command("down", lab)
     settle(lab)
-    return {"up": made.seconds, "work": made.json["seconds"], "down": gone.seconds}
+    return {"up": made.seconds, "work": made.json["seconds"], "busy": made.processor, "down": gone.seconds}
 
 
 def _written(folder: Path, lab: str, size: Size) -> Path:
@@ -228,14 +230,19 @@ def reach(want: Run) -> Iterator[Row]:
             addresses = {
                 f"{one['metadata']['namespace']}/{one['metadata']['name']}": one["status"]["podIP"] for one in pods
             }
-            found = []
+            found, busy = [], []
             for _ in range(want.turns(3)):
+                before = _processor(want.lab)
                 ran = lab_command("reach", want.lab, "-o", "json", status=(0, 4))
                 found.append((ran.seconds, *_judged(ran, addresses)))
+                busy.append((ran.processor * 1e6 / found[-1][1], (_processor(want.lab) - before) * 1e6 / found[-1][1]))
         settle(want.lab)
         note = f"{found[0][1]:,.0f} flows"
         yield Row(rate, str(size), tuple(flows / seconds for _, flows, seconds, _ in found), "", note)
         yield Row("reach, whole command", str(size), tuple(one[0] for one in found), "s")
+        label = "reach, processor time a probe"
+        yield Row(f"{label}: prober", str(size), tuple(one[0] for one in busy), "us", "with the packets' way, mostly")
+        yield Row(f"{label}: agent", str(size), tuple(one[1] for one in busy), "us")
         yield Row(false, str(size), tuple(float(one[3]) for one in found), "", "no policies: every flow must be open")
 
 
@@ -249,6 +256,15 @@ def _judged(ran: Ran, addresses: dict[str, str]) -> tuple[int, float, int]:
         flow["outcome"] != "open" or flow["server"] != flow["to"] or not _same(flow, addresses) for flow in flows
     )
     return len(flows), matrix["seconds"], wrong + missing
+
+
+def _processor(lab: str) -> float:
+    """Seconds of processor time that the lab's agent has used."""
+    ticks = 0
+    for pid in _agents(lab):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _same(flow: dict[str, str], addresses: dict[str, str]) -> bool:
