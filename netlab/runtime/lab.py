@@ -20,6 +20,7 @@ from netlab.runtime.listeners import AgentListeners
 from netlab.runtime.processes import Process, inside
 from netlab.runtime.programs import has_program
 from netlab.runtime.rundir import Applied, Assignments, RunDir, caller
+from netlab.runtime.settle import settle
 from netlab.spec import Document, Documents, Text, Warning, load_texts
 
 Say = Callable[[str], None]
@@ -126,10 +127,11 @@ def _check_owner(rundir: RunDir, applied: Applied | None) -> None:
 # -- up ---------------------------------------------------------------------------------------------------------------
 
 
-def up(draft: Applied, *, reset: bool = False, say: Say = lambda _: None) -> Up:
+def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lambda _: None) -> Up:
     """Build the lab, or converge a running one of that name to it.
 
     ``draft`` has the texts of its files; what ``apply`` added to the running lab is kept unless ``reset``.
+    ``wait``: until the commands that it starts run and listen, for a bounded time.
     """
     began = time.monotonic()
     lab = resolve(draft)
@@ -159,7 +161,8 @@ def up(draft: Applied, *, reset: bool = False, say: Say = lambda _: None) -> Up:
         else:
             _sweep(rundir)
         try:
-            done, problems = _apply(rundir, lab, applied, [one for one in (before, pending) if one], memory, can)
+            owned = [one for one in (before, pending) if one]
+            done, problems = _apply(rundir, lab, applied, owned, memory, can, wait=wait)
         except NetlabError:
             if fresh:
                 _remove(name, rundir)
@@ -205,7 +208,14 @@ def _sweep(rundir: RunDir) -> None:
 
 
 def _apply(
-    rundir: RunDir, lab: Lab, applied: Applied, previous: Sequence[Applied], memory: Memory, can: Host
+    rundir: RunDir,
+    lab: Lab,
+    applied: Applied,
+    previous: Sequence[Applied],
+    memory: Memory,
+    can: Host,
+    *,
+    wait: bool = True,
 ) -> tuple[tuple[int, tuple[Obj, ...]], list[str]]:
     """Converge to the lab; what it was before counts as its own."""
     owned: dict[Key, Obj] = {}
@@ -233,7 +243,8 @@ def _apply(
         kernel.remember(lab.want)
         assignments = replace(assignments, generations=kernel.generations)
     rundir.commit(assignments)
-    return (done.changed, done.foreign), agent.problems
+    notes = settle(cluster.lab, rundir.path, cluster, agent.ran) if wait else []
+    return (done.changed, done.foreign), [*agent.problems, *notes]
 
 
 def change(

@@ -14,14 +14,15 @@ from netlab.runtime.rundir import running
 @click.command()
 @spec_options
 @click.option("--reset", is_flag=True, help="drop what apply and break added")
+@click.option("--wait/--no-wait", default=True, help="until the containers' commands run and listen (at most 13 s)")
 @output
-def command(lab: str, files: tuple[str, ...], name: str, reset: bool, output: str) -> None:
+def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool, output: str) -> None:
     """Build a lab, or converge a running one to its spec.
 
     LAB is a name (./labs, then the labs that netlab ships) or a path.  Run again it changes what differs and nothing
     else.
     """
-    done = labs.up(draft(lab, files, name), reset=reset, say=out.note)
+    done = labs.up(draft(lab, files, name), reset=reset, wait=wait, say=out.note)
     cluster = done.lab.cluster
     if output == "json":
         out.document(

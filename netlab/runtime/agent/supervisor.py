@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,6 +29,7 @@ from netlab.runtime.agent.sandbox import Sandboxes
 
 Message = dict[str, Any]
 Answer = Callable[[Message, list[int]], None]
+STARTING_MAX = 8  # containers in the making at a time: more would only make each other, and the responders, slower
 
 
 class Supervisor:
@@ -37,6 +39,8 @@ class Supervisor:
         self.loop, self.sandboxes, self.logs = loop, sandboxes, logs
         self.pods: dict[PodKey, Pod] = {}
         self.by_pid: dict[int, tuple[Pod, Container]] = {}
+        self.queue: deque[tuple[Pod, Container]] = deque()
+        self.starting, self.pumping = 0, False
         self.settling: list[Answer] = []
         self.leaving: list[tuple[set[Container], Answer]] = []
         sandboxes.exited = self.exited
@@ -200,15 +204,37 @@ class Supervisor:
         self._start(pod, one)
 
     def _start(self, pod: Pod, one: Container) -> None:
-        """Ask for the sandbox, then for the process."""
+        """Have it started when its turn comes; never within the message that asks for it."""
         one.pending = True
+        self.queue.append((pod, one))
+        self._turn()
         if not one.last:
             one.wait("PodInitializing" if pod.of("init") and one.role == "main" else "ContainerCreating")
 
+    def _turn(self) -> None:
+        if self.queue and not self.pumping:
+            self.pumping = True
+            self.loop.later(0, self._pump)
+
+    def _pump(self) -> None:
+        self.pumping = False
+        while self.queue and self.starting < STARTING_MAX:
+            self.starting += 1
+            self._prepare(*self.queue.popleft())
+
+    def _started(self, one: Container) -> None:
+        """It runs, or it does not: either way the next can have its turn."""
+        one.pending = False
+        self.starting -= 1
+        self._turn()
+        self._settled()
+
+    def _prepare(self, pod: Pod, one: Container) -> None:
+        """Ask for the sandbox, then for the process."""
+
         def ready(reply: Message, fds: list[int]) -> None:
             if pod.containers.get(one.name) is not one or one.stopping:
-                one.pending = False
-                self._settled()
+                self._started(one)
             elif "error" in reply:
                 self._refused(pod, one, "FailedCreatePodSandBox", str(reply["error"]))
             else:
@@ -242,7 +268,6 @@ class Supervisor:
 
     def _refused(self, pod: Pod, one: Container, reason: str, said: str) -> None:
         """It could not even be made: again later, as with a crash."""
-        one.pending = False
         if one.log:
             self.logs.end(one.log)
             one.log = None
@@ -250,7 +275,7 @@ class Supervisor:
         pod.event("Warning", reason, said)
         wait = one.next_backoff(time.monotonic()) or 1.0
         one.timer = self.loop.later(wait, lambda: self._again(pod, one))
-        self._settled()
+        self._started(one)
 
     def _again(self, pod: Pod, one: Container) -> None:
         one.timer = None
@@ -262,7 +287,6 @@ class Supervisor:
         if report is None:
             return
         one.report = None
-        one.pending = False
         one.space = report.space
         self.loop.remove(report.channel.fileno())
         report.channel.close()
@@ -274,7 +298,7 @@ class Supervisor:
             pod.event("Normal", "Started", f"Started container {one.name}")
         if one.role == "sidecar":
             self._step(pod)
-        self._settled()
+        self._started(one)
 
     def exited(self, pid: int, status: int) -> None:
         """A child has ended."""
@@ -372,7 +396,7 @@ class Supervisor:
     # -- small things -------------------------------------------------------------------------------------------------
 
     def _pending(self) -> int:
-        return sum(one.pending for pod in self.pods.values() for one in pod.containers.values())
+        return self.starting + len(self.queue)
 
     def _settled(self) -> None:
         if self.settling and not self._pending():
