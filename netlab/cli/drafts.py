@@ -29,7 +29,7 @@ def draft(lab: str, files: Sequence[str], name: str) -> Applied:
     if problems:
         raise BadInput(load_texts(texts, problems).problems)
     source = str(sources[0]) if str(sources[0]) == "-" else os.path.realpath(sources[0])
-    if not name and not any("kind" in text and re.search(r"^\s*kind:\s*['\"]?Lab\b", text, re.M) for _, text in texts):
+    if not name and not any("kind" in text and re.search(r"\bkind['\"]?\s*:\s*['\"]?Lab\b", text) for _, text in texts):
         name = _label(Path(source).stem if source != "-" else "lab")
     return Applied(source, name, tuple((file, text) for file, text in texts))
 

@@ -13,9 +13,9 @@ from netlab.model.cluster import Cluster, External, Interface, Network, Node, Po
 from netlab.model.ipam import Pool
 from netlab.model.memory import Memory, PodMemory
 from netlab.model.nodes import POD_CIDRS, SERVICE_CIDRS, WEAVE_CIDRS, build_nodes, cidrs, foreign_families, overlaps
-from netlab.model.underlays import externals, underlay
-from netlab.model.ports import declared, served
+from netlab.model.ports import declared, host_ports, served
 from netlab.model.processes import Programs, owned
+from netlab.model.underlays import externals, underlay
 from netlab.model.workloads import Template, containers, fitting, inits, templates
 from netlab.spec import Document, Documents, Warning
 
@@ -59,6 +59,7 @@ class _Builder:
         self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
         self._name = name or (documents.lab.name if documents.lab else "")
         self._has_program = has_program if self._spec.get("containers", "run") == "run" else None
+        self._displaced: set[str] = set()  # Pods whose remembered address another Pod's document states now
         self.problems: list[Problem] = []
         self.warnings: list[Warning] = []
 
@@ -178,6 +179,7 @@ class _Builder:
                 says = f"Pod {template.namespace}/{template.name} is there twice: also at {wanted[key].mark}"
                 self._complain(template.mark, "metadata.name", says)
             wanted.setdefault(key, template)
+        reserved = reserved | {node.netns for node in nodes}
         pool = Pool(nodes, prefixes)
         placed: list[tuple[Template, Node, PodMemory | None]] = []
         turn = 0
@@ -188,13 +190,15 @@ class _Builder:
                 continue
             if known and (known.node != node.name or not pool.holds(node, known.addresses)):
                 known = None
+            if known and known.netns in reserved:  # a new node has that name now
+                known = known._replace(netns="")
             placed.append((template, node, known))
-        for template, node, known in placed:
+        # What a document states comes before what was given to others by chance.
+        for template, node, known in sorted(placed, key=lambda one: not _given_addresses(one[0])):
             self._reserve(pool, template, node, known)
         serials = {known.serial for _, _, known in placed if known}
         free_serials = (number for number in range(1, len(placed) + len(serials) + 1) if number not in serials)
-        taken = {node.netns for node in nodes} | reserved
-        taken |= {known.netns for _, _, known in placed if known}
+        taken = reserved | {known.netns for _, _, known in placed if known}
         pods = []
         for template, node, known in placed:
             pod = self._pod(template, node, known, pool, taken, free_serials)
@@ -256,8 +260,10 @@ class _Builder:
                     says = f"{text} is taken: Pod {other} has it"
                     self._complain(mark, "status.podIP", says)
         if known and not given:
-            for text in known.addresses:
-                pool.take(ip_address(text), f"{template.namespace}/{template.name}")
+            full = f"{template.namespace}/{template.name}"
+            others = [pool.take(ip_address(text), full) for text in known.addresses]
+            if any(others):
+                self._displaced.add(full)
 
     def _pod(
         self,
@@ -272,7 +278,8 @@ class _Builder:
         full = f"{template.namespace}/{template.name}"
         addresses: tuple[Interface, ...] = node.addresses
         if not host:
-            given = _given_addresses(template) or (known.addresses if known else ())
+            kept = known.addresses if known and full not in self._displaced else ()
+            given = _given_addresses(template) or kept
             addresses = pool.addresses(node, full, tuple(map(ip_address, given)))
             if not addresses:
                 says = f"node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))} is full: no address for Pod {full}"
@@ -280,7 +287,9 @@ class _Builder:
                 addresses = node.gateways
         serial = 0 if host else known.serial if known else next(iter(free_serials))
         netns = (
-            known.netns if known and not host else names.pod_netns(self._name, template.namespace, template.name, taken)
+            known.netns
+            if known and known.netns and not host
+            else names.pod_netns(self._name, template.namespace, template.name, taken)
         )
         labels = dict(template.metadata.get("labels", {}))
         if template.owner.startswith("StatefulSet/"):
@@ -310,18 +319,17 @@ class _Builder:
 
     def _check_host_ports(self, pods: Sequence[Pod]) -> None:
         """Two Pods of a node that want one port of the node itself cannot both have it."""
-        seen: dict[tuple[str, int, str], Pod] = {}
+        seen: dict[tuple[str, int, str], list[tuple[str, Pod]]] = {}
         for pod in pods:
-            wanted = (
-                [(port.port, port.protocol, port.mark) for port in pod.ports if port.declared]
-                if pod.host_network
-                else []
-            )
-            for port, protocol, mark in wanted:
-                first = seen.setdefault((pod.node, port, protocol), pod)
-                if first is not pod:
-                    says = f"hostNetwork Pods {first} and {pod} both want {port}/{protocol} of node {pod.node}"
-                    self._complain(mark, "containerPort", says)
+            for port, protocol, address, path, mark in host_ports(pod):
+                others = seen.setdefault((pod.node, port, protocol), [])
+                first = next(
+                    (one for at, one in others if one is not pod and (not at or not address or at == address)), None
+                )
+                if first is not None:
+                    says = f"Pods {first} and {pod} both want {port}/{protocol} of node {pod.node} itself"
+                    self._complain(mark, path, says)
+                others.append((address, pod))
 
 
 def _given_addresses(template: Template) -> tuple[str, ...]:

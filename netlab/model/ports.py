@@ -7,11 +7,11 @@ the container behind listens all the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netlab.errors import Mark
-from netlab.model.cluster import Port
+from netlab.model.cluster import Pod, Port
 from netlab.model.workloads import Template, serving
 from netlab.spec import Document, Warning
 from netlab.spec.rules import matches
@@ -39,6 +39,23 @@ def declared(template: Template, warn: list[Warning]) -> list[Port]:
                     )
                 )
     return list(ports.values())
+
+
+def host_ports(pod: Pod) -> Iterator[tuple[int, str, str, str, Mark | None]]:
+    """The ports that a Pod wants of its node: (port, protocol, address or "" for all, field, place)."""
+    if pod.host_network:
+        for port in pod.ports:
+            if port.declared:
+                yield port.port, port.protocol, "", "containerPort", port.mark
+        return
+    marks = {(port.container, port.port, port.protocol): port.mark for port in pod.ports}
+    for container, _, _ in serving(pod.spec):
+        for entry in container.get("ports", []):
+            if "hostPort" in entry:
+                protocol = entry.get("protocol", "TCP")
+                address = "" if entry.get("hostIP") in (None, "", "0.0.0.0", "::") else entry["hostIP"]
+                mark = marks.get((container["name"], entry["containerPort"], protocol), pod.mark)
+                yield entry["hostPort"], protocol, address, "hostPort", mark
 
 
 def _probed(template: Template) -> list[Port]:

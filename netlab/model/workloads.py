@@ -86,7 +86,12 @@ def _of_workload(document: Document, nodes: Sequence[Node]) -> Iterator[Template
         spec, path = spec["jobTemplate"]["spec"], ("spec", "jobTemplate", "spec", "template")
     template = spec.get("template", {})
     kind = document.kind
-    count = spec.get("parallelism", 1) if kind in ("Job", "CronJob") else spec.get("replicas", 1)
+    count = spec.get("replicas", 1)
+    if kind in ("Job", "CronJob"):
+        # No more run at a time than are still to be completed; a suspended one runs none.
+        count = min(spec.get("parallelism", 1), spec.get("completions", spec.get("parallelism", 1)))
+        if spec.get("suspend") or document.body["spec"].get("suspend"):
+            count = 0
     pod_spec = template.get("spec", {})
     made: list[tuple[str, str]]
     if kind == "DaemonSet":
