@@ -34,7 +34,8 @@ VXLAN_ID, VXLAN_LINK, VXLAN_LOCAL, VXLAN_LEARNING, VXLAN_PORT, VXLAN_LOCAL6 = 1,
 BRPORT_MODE, BRPORT_LEARNING, BRPORT_ISOLATED = 4, 8, 33  # MODE is what bridge(8) calls hairpin
 INET6_ADDR_GEN_MODE = 8
 ADDR_GEN_MODES = ("eui64", "none", "stable_secret", "random")
-IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_F_NODAD = 1, 2, 4, 0x02
+IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
+IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RTNH_F_ONLINK = 4
 SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
@@ -169,6 +170,8 @@ def addr(obj: Addr, index: int, *, remove: bool = False) -> Request:
     scope = SCOPES[obj.scope] if obj.scope in SCOPES else int(obj.scope)
     body = struct.pack("=BBBBi", family(plain), int(length), flags, scope, index)
     body += attr(IFA_LOCAL, raw) + attr(IFA_ADDRESS, packed(obj.peer.partition("/")[0]) if obj.peer else raw)
+    if not obj.prefix_route:
+        body += attr_u32(IFA_FLAGS, flags | IFA_F_NOPREFIXROUTE)  # the header's byte holds only the older flags
     if obj.broadcast:
         body += attr(IFA_BROADCAST, ip_interface(obj.address).network.broadcast_address.packed)
     return (DELADDR, 0, body) if remove else (NEWADDR, CREATE | EXCL, body)

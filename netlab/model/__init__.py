@@ -15,11 +15,13 @@ from netlab.model.cluster import (
     Address,
     Cluster,
     Container,
+    External,
     Interface,
     Network,
     Node,
     Pod,
     Port,
+    Rack,
     Underlay,
 )
 from netlab.model.memory import Memory
@@ -29,12 +31,14 @@ __all__ = [
     "Built",
     "Cluster",
     "Container",
+    "External",
     "Interface",
     "Memory",
     "Network",
     "Node",
     "Pod",
     "Port",
+    "Rack",
     "Underlay",
     "build",
 ]

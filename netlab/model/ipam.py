@@ -9,9 +9,13 @@ from netlab.model.cluster import Address, Interface, Network, Node
 
 
 class Pool:
-    """The addresses of all nodes' Pod CIDRs; ``take`` reserves one, ``addresses`` gives a Pod one a family."""
+    """The addresses of all nodes' Pod CIDRs; ``take`` reserves one, ``addresses`` gives a Pod one a family.
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    ``prefixes``: the networks whose prefix length Pods have on their interface, where it is not their node's CIDR's.
+    """
+
+    def __init__(self, nodes: Sequence[Node], prefixes: Sequence[Network] = ()) -> None:
+        self._lengths = {network.version: network.prefixlen for network in prefixes}
         self._owner: dict[Address, str] = {}
         self._next: dict[Network, int] = {cidr: 2 for node in nodes for cidr in node.pod_cidrs}
 
@@ -37,7 +41,7 @@ class Pool:
             address = next((one for one in given if one in cidr), None) or self._lowest(cidr, pod)
             if address is None:
                 return ()
-            found.append(ip_interface(f"{address}/{cidr.prefixlen}"))
+            found.append(ip_interface(f"{address}/{self._lengths.get(cidr.version, cidr.prefixlen)}"))
         return tuple(found)
 
     def _lowest(self, cidr: Network, pod: str) -> Address | None:

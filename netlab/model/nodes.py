@@ -8,13 +8,14 @@ from typing import Any
 
 from netlab import names
 from netlab.errors import Mark, Problem
-from netlab.model.cluster import Interface, Network, Node, Underlay
+from netlab.model.cluster import Interface, Network, Node, Rack, Underlay
 from netlab.spec import Document
 
 # kind's and kubeadm's defaults, which are what most clusters that people look at have.
 POD_CIDRS = {"IPv4": "10.244.0.0/16", "IPv6": "fd00:10:244::/56"}
+# Weave Net's own range (its IPALLOC_RANGE).
+WEAVE_CIDRS = {"IPv4": "10.32.0.0/12", "IPv6": "fd00:10:32::/56"}
 SERVICE_CIDRS = {"IPv4": "10.96.0.0/16", "IPv6": "fd00:10:96::/112"}
-UNDERLAY_CIDRS = {"IPv4": "172.18.0.0/24", "IPv6": "fd00:172:18::/64"}
 _NODE_MASK = {"IPv4": 24, "IPv6": 64}  # kube-controller-manager's --node-cidr-mask-size
 
 Complain = Callable[[Mark | None, str, str], None]
@@ -37,21 +38,6 @@ def foreign_families(spec: Mapping[str, Any], keys: Sequence[str], families: Seq
         texts = value if isinstance(value, list) else [value] if value else []
         found += [(key, text) for text in texts if f"IPv{ip_interface(text).version}" not in families]
     return found
-
-
-def underlay(lab: str, spec: Mapping[str, Any], families: Sequence[str], mtu: int, mark: Mark | None) -> Underlay:
-    """The network between the nodes; its first address is the router's."""
-    given = spec.get("underlay", {})
-    networks = cidrs(given, "cidr", "cidrs", families, UNDERLAY_CIDRS)
-    return Underlay(
-        given.get("kind", "flat"),
-        networks,
-        tuple(ip_interface(f"{network[1]}/{network.prefixlen}") for network in networks),
-        names.underlay_netns(lab),
-        names.mac(names.UNDERLAY, 0, 1),
-        given.get("mtu", mtu),
-        mark,
-    )
 
 
 def numbers(wanted: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
@@ -116,6 +102,10 @@ def build_nodes(
     nodes = []
     for name, (entry, mark) in given.items():
         number = by_name[name]
+        rack = entry.get("rack", under.racks[0].name if under.racks else "")
+        segment = next((one for one in under.racks if one.name == rack), under)
+        if rack and not under.racks:
+            complain(mark, "spec.nodes", f"node {name} is in rack {rack}, and the underlay is flat: say kind: routed")
         own = {f"IPv{one.version}": one for one in _given(entry, "podCIDR", "podCIDRs")}
         pod_cidrs = []
         for family, network in zip(families, pod_networks, strict=True):
@@ -131,7 +121,7 @@ def build_nodes(
                 name,
                 number,
                 names.node_netns(lab, name),
-                _addresses(entry, under, number, name, mark, complain),
+                _addresses(entry, segment, number, name, mark, complain),
                 tuple(pod_cidrs),
                 names.mac(names.NODE_ETH0, number),
                 {
@@ -141,6 +131,7 @@ def build_nodes(
                     **labels.get(name, {}),
                 },
                 mark,
+                rack if under.racks else "",
             )
         )
     return tuple(nodes)
@@ -151,7 +142,7 @@ def _given(entry: Mapping[str, Any], one: str, many: str) -> list[Network]:
 
 
 def _addresses(
-    entry: Mapping[str, Any], under: Underlay, number: int, name: str, mark: Mark | None, complain: Complain
+    entry: Mapping[str, Any], under: Underlay | Rack, number: int, name: str, mark: Mark | None, complain: Complain
 ) -> tuple[Interface, ...]:
     """The node's addresses: those given, else the (number + 1)-th of the underlay (the first is the router's)."""
     texts = [entry["address"]] if "address" in entry else entry.get("addresses", [])

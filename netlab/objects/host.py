@@ -100,8 +100,8 @@ class File(Obj):
 class Listener(Obj):
     """A port on which the lab's agent answers for a container.
 
-    What is compared is only that somebody holds the port: a process of the Pod's own may.  ``pod`` is its name,
-    ``namespace`` its Kubernetes namespace, ``addresses`` what the answer calls its own.
+    What is compared is only that somebody holds the port: a process of the Pod's own may.  ``pod`` is its name
+    (or that of a host outside), ``namespace`` its Kubernetes namespace ("" for a host outside), ``addresses`` what the answer calls its own.
     """
 
     kind: ClassVar[str] = "listener"

@@ -45,7 +45,8 @@ class Addr(Obj):
     def explain(self, *, exact: bool = False) -> str:
         extra = " nodad" if ":" in self.address else " brd +" if self.broadcast else ""
         scope = "" if self.scope == "global" else f" scope {self.scope}"
-        return f"ip -n {self.netns} addr add {self._words}{extra}{scope} dev {self.dev}"
+        plain = "" if self.prefix_route else " noprefixroute"
+        return f"ip -n {self.netns} addr add {self._words}{extra}{scope}{plain} dev {self.dev}"
 
     def undo(self) -> str:
         return f"ip -n {self.netns} addr del {self._words} dev {self.dev}"

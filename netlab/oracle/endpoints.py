@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.model.cluster import Cluster, Node, Pod
-from netlab.oracle.flow import ADDRESS, NODE, POD, Endpoint
+from netlab.model.cluster import Cluster, External, Node, Pod
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint
 
 
 class Endpoints:
@@ -17,6 +17,8 @@ class Endpoints:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.nodes: dict[str, Endpoint] = {node.name: _node(node) for node in cluster.nodes}
+        self.external: dict[str, Endpoint] = {host.name: _external(host) for host in cluster.external}
+        self.host_of: dict[str, External] = {host.name: host for host in cluster.external}
         self.pods: dict[str, Endpoint] = {}
         self.pod_of: dict[str, Pod] = {}
         self.serves: dict[str, dict[tuple[int, str], Pod]] = {name: {} for name in self.nodes}
@@ -33,9 +35,14 @@ class Endpoints:
                 self._by_address.setdefault(address, []).append(end)
 
     def all(self) -> Iterable[Endpoint]:
-        """Pods in document order, then nodes."""
+        """Pods in document order, then hosts outside, then nodes."""
         yield from self.pods.values()
+        yield from self.external.values()
         yield from self.nodes.values()
+
+    def everyone(self) -> list[Endpoint]:
+        """Who is asked about when nobody says whom: Pods and hosts outside."""
+        return [*self.pods.values(), *self.external.values()]
 
     def at(self, address: str) -> Endpoint:
         """Who has an address: a node rather than its hostNetwork Pods; a bare address where nobody has it."""
@@ -49,6 +56,8 @@ class Endpoints:
         """The (port, protocol) pairs that an end serves, in the order of the manifest, each once."""
         if end.kind == NODE:
             return list(self.serves.get(end.name, ()))
+        if end.kind == EXTERNAL:
+            return [(port.port, port.protocol) for port in self.host_of[end.name].ports]
         pod = self.pod_of.get(end.name) if end.kind == POD else None
         found = pod.ports if pod else ()
         return list(dict.fromkeys((port.port, port.protocol) for port in found if undeclared or port.declared))
@@ -56,6 +65,10 @@ class Endpoints:
 
 def _node(node: Node) -> Endpoint:
     return Endpoint(NODE, node.name, node.netns, tuple(str(address.ip) for address in node.addresses))
+
+
+def _external(host: External) -> Endpoint:
+    return Endpoint(EXTERNAL, host.name, host.netns, tuple(str(address.ip) for address in host.addresses))
 
 
 def _pod(pod: Pod, nodes: dict[str, Endpoint]) -> Endpoint:

@@ -56,7 +56,7 @@ def flows(
 ) -> Iterator[Flow]:
     """Every source to every declared port of every target, in every family that both have, itself included.
 
-    Sources are all Pods, targets too, unless selectors say otherwise (``expect`` has the grammar; names without a
+    Sources are all Pods and hosts outside, targets too, unless selectors say otherwise (``expect`` has the grammar; names without a
     namespace are looked for in ``namespace``).  ``ports`` (``79/TCP``) are asked of each target besides its own.
     Raises BadInput at once for a selector that matches nothing and a port that is none.
     """
@@ -79,7 +79,7 @@ def flows(
                     found[f"{one.end.kind} {one.end.name} {one.addresses if option == '--to' else ''}"] = one
             except ValueError as error:
                 problems.append(Problem(None, option, str(error)))
-        chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in known.pods.values()])
+        chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in known.everyone()])
     problems += [
         Problem(None, "--from", f"{one.end.name} is nothing in this lab that could send a packet")
         for one in chosen[0]

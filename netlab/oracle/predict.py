@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from netlab.model.cluster import Cluster, Pod
 from netlab.objects import Why
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, NODE, POD, Endpoint, Flow, Outcome, Verdict
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint, Flow, Outcome, Verdict
 
 
 class Predictor:
@@ -53,6 +53,13 @@ class Predictor:
             inside = any(ip_address(flow.address) in cidr for cidr in self._segments)
             outcome = Outcome.TIMEOUT if inside else Outcome.UNREACHABLE
             return outcome, None, (Why(f"nobody in this lab has the address {flow.address}"),)
+        if owner.kind == EXTERNAL and (flow.port, flow.protocol) in self._known.ports(owner):
+            mark = self._known.host_of[owner.name].mark
+            return (
+                Outcome.OPEN,
+                owner.name,
+                (Why(f"external host {owner.name} serves {flow.port}/{flow.protocol}", mark),),
+            )
         pod = self._listener(owner, flow.port, flow.protocol)
         if pod is None:
             return Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),)
@@ -64,6 +71,11 @@ class Predictor:
         here, there = self._known.pod_of.get(flow.src.name), self._known.pod_of.get(flow.dst.name)
         if there is None or there.host_network or flow.dst.kind != POD or (here and here.host_network):
             return None
+        if flow.src.kind == EXTERNAL:
+            under = self._cluster.underlay
+            if under.racks and under.learns_pod_routes:
+                return None
+            return Outcome.UNREACHABLE, None, (Why("the underlay's router knows nodes and not Pods", under.mark),)
         key = (here.node if here else flow.src.name, there.node)
         if key not in self._ways:
             outcome, why = self._cluster.way(*key)
@@ -72,7 +84,7 @@ class Predictor:
 
     def _owner(self, flow: Flow) -> Endpoint:
         """Who has the address: the target itself, unless it was asked by its bare address."""
-        return flow.dst if flow.dst.kind in (POD, NODE) else self._known.at(flow.address)
+        return flow.dst if flow.dst.kind in (POD, NODE, EXTERNAL) else self._known.at(flow.address)
 
     def _listener(self, owner: Endpoint, port: int, protocol: str) -> Pod | None:
         """The Pod that serves a port in the owner's namespace; of hostNetwork Pods that is whoever has the port."""
@@ -92,4 +104,6 @@ class Predictor:
         if flow.src.kind == NODE or (pod := self._known.pod_of.get(flow.src.name)) is None or pod.host_network:
             return None
         is_v6 = ":" in flow.address
-        return next((address for address in flow.src.addresses if (":" in address) == is_v6), None)
+        # What leaves the cluster is masqueraded by the Pod's node.
+        seen = self._known.nodes[pod.node] if flow.dst.kind == EXTERNAL else flow.src
+        return next((address for address in seen.addresses if (":" in address) == is_v6), None)

@@ -105,6 +105,8 @@ class Selector(NamedTuple):
             yield from self._addresses(known)
         elif self.kind == "node":
             yield from _whole([known.nodes[self.name]] if self.name in known.nodes else [])
+        elif self.kind == "external":
+            yield from _whole([known.external[self.name]] if self.name in known.external else [])
         elif self.kind == "pod":
             pod = known.pods.get(f"{self.namespace}/{self.name}")
             yield from _whole([pod] if pod else [])
@@ -150,7 +152,8 @@ class Selector(NamedTuple):
         if self.kind == "node":
             return f"there is no node {self.name!r}{near(text, [f'node/{name}' for name in known.nodes])}"
         if self.kind == "external":
-            return f"there is no external host {self.name!r} in this lab"
+            hosts = [f"external/{name}" for name in known.external]
+            return f"there is no external host {self.name!r} in this lab{near(text, hosts)}"
         if self.kind == "svc":
             return self._no_service(known)
         if self.kind in WORKLOADS:

@@ -42,7 +42,7 @@ class AgentListeners:
                 (one.netns, one.namespace, one.pod),
                 {
                     "netns": f"/run/netns/{one.netns}",
-                    "kind": "pod",
+                    "kind": "pod" if one.namespace else "external",
                     "pod": one.pod,
                     "namespace": one.namespace,
                     "node": one.node,

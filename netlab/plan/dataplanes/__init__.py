@@ -6,10 +6,24 @@ several share (the bridge of the CNI plugin ``bridge``) stand in ``cni_bridge`` 
 
 from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.bridge import BridgeOnly
+from netlab.plan.dataplanes.calico_bgp import CalicoBgp
+from netlab.plan.dataplanes.calico_vxlan import CalicoVxlan
+from netlab.plan.dataplanes.flannel_vxlan import FlannelVxlan
 from netlab.plan.dataplanes.host_gw import HostGw
+from netlab.plan.dataplanes.kindnet import Kindnet
 from netlab.plan.dataplanes.vxlan import VxlanPlane
+from netlab.plan.dataplanes.weave import Weave
 
-ALL: tuple[Dataplane, ...] = (BridgeOnly(), VxlanPlane(), HostGw())
+ALL: tuple[Dataplane, ...] = (
+    BridgeOnly(),
+    VxlanPlane(),
+    HostGw(),
+    FlannelVxlan(),
+    CalicoBgp(),
+    CalicoVxlan(),
+    Kindnet(),
+    Weave(),
+)
 
 
 def dataplane(name: str) -> Dataplane:

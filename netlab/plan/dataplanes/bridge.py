@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Obj
@@ -21,9 +21,10 @@ class BridgeOnly:
         """No encapsulation."""
         return 0
 
-    def node(self, here: Node, cluster: Cluster) -> Iterable[Obj]:
-        """cni0."""
-        return cni_bridge.bridge(here, cluster, cluster.mtu)
+    def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """cni0, and masquerading where there is an outside."""
+        yield from cni_bridge.bridge(here, cluster, cluster.mtu)
+        yield from cni_bridge.masquerading(here, cluster)
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """A veth pair to cni0."""

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from netlab import names
 from netlab.model import Cluster, Node, Pod
-from netlab.objects import Addr, Bridge, Neigh, Obj, Port, Veth
+from netlab.objects import Addr, Bridge, Neigh, NftChain, NftTable, Obj, Port, Veth
 from netlab.objects.links import End
+from netlab.plan.external import masquerade
 from netlab.plan.underlay import addrgen, default_routes
 from netlab.plan.why import node_why, pod_why
 
@@ -30,14 +31,14 @@ def bridge(here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
         yield Addr(here.netns, CNI0, str(gateway), why=why)
 
 
-def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
+def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int, *, name: str = "") -> Iterator[Obj]:
     """A veth pair from the Pod's eth0 to cni0, the Pod's address and default route.
 
     The neighbours on both sides are permanent: the kernel has one neighbour table for all namespaces, with 1,024
     entries by default, and permanent ones are not counted.
     """
     why = pod_why(pod)
-    name = names.veth_name(pod.namespace, pod.name)
+    name = name or names.veth_name(pod.namespace, pod.name)
     gen = addrgen(cluster)
     yield Veth(
         here.netns,
@@ -62,3 +63,20 @@ def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
         yield Neigh(pod.netns, "eth0", str(gateway.ip), gateway_mac, why=why)
         yield Neigh(here.netns, CNI0, str(address.ip), pod.mac, why=why)
     yield from default_routes(pod.netns, tuple(gateway.ip for gateway in here.gateways), "eth0", why)
+
+
+def masquerading(here: Node, cluster: Cluster) -> Iterator[Obj]:
+    """netlab's own data planes masquerade where there is an outside: a lab without one is spared connection tracking."""
+    if not cluster.external:
+        return
+    why = node_why(here)
+    for network in cluster.pod_cidrs:
+        place = (here.netns, "ip" if network.version == 4 else "ip6", "netlab")
+        yield NftTable(*place, why=why)
+        yield NftChain(
+            *place,
+            chain="postrouting",
+            rules=(masquerade(network),),
+            base="type nat hook postrouting priority srcnat; policy accept;",
+            why=why,
+        )

@@ -43,7 +43,7 @@ class VxlanPlane:
         return cluster.mtu - self.overhead(cluster)
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
-        """cni0 and vxlan0."""
+        """cni0 and vxlan0, and masquerading where there is an outside."""
         why = node_why(here)
         mtu = self._mtu(cluster)
         yield from cni_bridge.bridge(here, cluster, mtu)
@@ -63,6 +63,7 @@ class VxlanPlane:
         )
         for cidr in here.pod_cidrs:
             yield Addr(here.netns, DEVICE, vtep_address(cidr), why=why)
+        yield from cni_bridge.masquerading(here, cluster)
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """A veth pair to cni0."""

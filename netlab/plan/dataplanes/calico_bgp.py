@@ -1,0 +1,46 @@
+"""``calico-bgp``: Calico without encapsulation; every node knows the others' blocks as BIRD would have learned them.
+
+There is no BGP daemon: the routes are static, marked ``proto bird``.  In one rack the next hop is the other node;
+across racks BIRD resolves it over the default route, so that the router is the next hop, and must know the Pods' routes
+itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from netlab.model import Cluster, Node, Pod
+from netlab.objects import Obj, Route
+from netlab.plan.dataplanes import calico_wiring
+from netlab.plan.underlay import next_hop
+from netlab.plan.why import pair_why
+
+BIRD = 12  # rtnetlink's number for routes of BIRD
+
+
+class CalicoBgp:
+    """Calico, BGP full mesh, no IPIP and no VXLAN."""
+
+    name = "calico-bgp"
+    summary = "Calico without encapsulation: a host route a Pod, routes to other nodes' blocks as BIRD makes them"
+    bridged = False
+    needs: tuple[str, ...] = ("veth", "bridge")
+
+    def overhead(self, cluster: Cluster) -> int:
+        """No encapsulation."""
+        return 0
+
+    def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """The node's own blocks as blackholes, and masquerading for what leaves the pool."""
+        yield from calico_wiring.aggregates(here, cluster, BIRD)
+        yield from calico_wiring.nat_outgoing(here, cluster)
+
+    def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
+        """A cali veth and a host route."""
+        return calico_wiring.attach(pod, here, cluster, cluster.mtu)
+
+    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+        """``10.244.2.0/26 via 172.18.0.3 dev eth0 proto bird``."""
+        for block in calico_wiring.blocks(there, cluster):
+            via = next_hop(here, there, block.version, cluster)
+            yield Route(here.netns, str(block), via=via, dev="eth0", proto=BIRD, why=pair_why(here, there))

@@ -1,0 +1,80 @@
+"""``calico-vxlan``: Calico with VXLAN always: device vxlan.calico, VNI 4096, UDP 4789, programmed by Felix.
+
+The tunnel's address is the first of the node's first block; its MAC is 66 and five bytes of the SHA-1 of the node's
+name (Felix' calc/vxlan_resolver.go).  Felix' routes are ``proto 80``.  Each family has a device of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from netlab.model import Cluster, Node, Pod
+from netlab.objects import Addr, Fdb, Neigh, Obj, Route, Vxlan
+from netlab.plan.dataplanes import calico_wiring
+from netlab.plan.underlay import addrgen
+from netlab.plan.why import node_why, pair_why
+
+VNI, UDP_PORT = 4096, 4789
+FELIX = 80  # DefaultRouteProto
+_DEVICE = {4: ("vxlan.calico", 4), 6: ("vxlan-v6.calico", 5)}  # name, index
+_OVERHEAD = {4: 50, 6: 70}
+
+
+def vtep_mac(node: str, version: int = 4) -> str:
+    """66 and the first five bytes of the SHA-1 of the node's name (IPv6: with ``-v6`` behind it)."""
+    digest = hashlib.sha1((node if version == 4 else f"{node}-v6").encode(), usedforsecurity=False).digest()
+    return (b"\x66" + digest[:5]).hex(":")
+
+
+class CalicoVxlan:
+    """Calico, VXLAN always."""
+
+    name = "calico-vxlan"
+    summary = "Calico with VXLAN: a host route a Pod, vxlan.calico (VNI 4096, UDP 4789) between the nodes"
+    bridged = False
+    needs: tuple[str, ...] = ("veth", "bridge", "vxlan")
+
+    def overhead(self, cluster: Cluster) -> int:
+        """50 bytes over IPv4, 70 over IPv6; Pods get the smaller MTU of the two."""
+        return max(_OVERHEAD[cidr.version] for cidr in cluster.underlay.cidrs)
+
+    def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """The device of each family, the node's blocks as blackholes, masquerading."""
+        why = node_why(here)
+        for address, cidr in zip(here.addresses, here.pod_cidrs, strict=True):
+            device, index = _DEVICE[address.version]
+            mtu = cluster.mtu - _OVERHEAD[address.version]
+            yield Vxlan(
+                here.netns,
+                device,
+                vtep_mac(here.name, address.version),
+                mtu,
+                index,
+                addrgen(cluster),
+                cluster.offload,
+                vni=VNI,
+                local=str(address.ip),
+                lower="eth0",
+                port=UDP_PORT,
+                why=why,
+            )
+            yield Addr(here.netns, device, f"{cidr.network_address}/{cidr.max_prefixlen}", why=why)
+        yield from calico_wiring.aggregates(here, cluster, FELIX)
+        yield from calico_wiring.nat_outgoing(here, cluster)
+
+    def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
+        """A cali veth and a host route."""
+        return calico_wiring.attach(pod, here, cluster, cluster.mtu - self.overhead(cluster))
+
+    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+        """``10.244.2.0/26 via 10.244.2.0 dev vxlan.calico onlink``, the neighbour and the forwarding entry."""
+        why = pair_why(here, there)
+        for address, cidr in zip(there.addresses, there.pod_cidrs, strict=True):
+            device, _ = _DEVICE[address.version]
+            mac, vtep = vtep_mac(there.name, address.version), str(cidr.network_address)
+            yield Neigh(here.netns, device, vtep, mac, why=why)
+            yield Fdb(here.netns, device, mac, str(address.ip), why=why)
+            for block in calico_wiring.blocks(there, cluster):
+                if block.version == address.version:
+                    yield Route(here.netns, str(block), via=vtep, dev=device, proto=FELIX, onlink=True, why=why)

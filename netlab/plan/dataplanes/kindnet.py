@@ -1,0 +1,88 @@
+"""``kindnet``: kind's default network: the CNI plugin ``ptp``, a route a node, masquerading.
+
+Each Pod has a veth of its own to the node, whose end carries the gateway's address as a /32; no bridge, so every packet
+is routed, also between Pods of one node.  The Pod's connected route is taken away: its neighbours are behind the
+gateway too.  Routes to other nodes name their addresses, and cross racks only if routers know the Pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab import names
+from netlab.model import Cluster, Node, Pod
+from netlab.objects import Addr, Neigh, NftChain, NftSet, NftTable, Obj, Route, Veth
+from netlab.objects.links import End
+from netlab.plan.dataplanes.cni_bridge import FIRST_VETH_INDEX, POD_INDEX
+from netlab.plan.underlay import addrgen, on_link
+from netlab.plan.why import node_why, pair_why, pod_why
+
+
+class Kindnet:
+    """kind's own CNI."""
+
+    name = "kindnet"
+    summary = "kind's: a routed veth a Pod (CNI plugin ptp), a static route a node, kindnet's masquerading"
+    bridged = False
+    needs: tuple[str, ...] = ("veth", "bridge")
+
+    def overhead(self, cluster: Cluster) -> int:
+        """No encapsulation."""
+        return 0
+
+    def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """``table inet kindnet-ipmasq``: what leaves the cluster gets the node's address."""
+        why = node_why(here)
+        place = (here.netns, "inet", "kindnet-ipmasq")
+        yield NftTable(*place, why=why)
+        skip = []
+        for version, word, family in ((4, "ipv4_addr", "ip"), (6, "ipv6_addr", "ip6")):
+            kept = frozenset(str(cidr) for cidr in cluster.pod_cidrs if cidr.version == version)
+            name = f"noMasqV{version}"
+            yield NftSet(*place, set=name, type=word, elements=kept, flags="interval", extra="auto-merge;", why=why)
+            skip.append(f"{family} daddr @{name} accept")
+        yield NftChain(
+            *place,
+            chain="postrouting",
+            rules=(
+                "ct state established,related accept",
+                "fib saddr type local accept",
+                *skip,
+                "counter masquerade",
+            ),
+            base="type nat hook postrouting priority srcnat - 10; policy accept;",
+            why=why,
+        )
+
+    def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """ptp's veth pair, addresses and routes."""
+        why = pod_why(pod)
+        name = "veth" + names.short_hash(str(pod))
+        mac = names.mac(names.POD_PEER, here.number, pod.serial)
+        gen = addrgen(cluster)
+        altname = names.pod_altname(pod.namespace, pod.name)
+        yield Veth(
+            here.netns,
+            End(here.netns, name, mac, cluster.mtu, FIRST_VETH_INDEX + pod.serial, altname, gen, cluster.offload),
+            End(pod.netns, "eth0", pod.mac, cluster.mtu, POD_INDEX, "", gen, cluster.offload),
+            why=why,
+        )
+        for address, gateway, cidr in zip(pod.addresses, here.gateways, here.pod_cidrs, strict=True):
+            whole = gateway.max_prefixlen
+            v4 = address.version == 4
+            src = str(address.ip) if v4 else ""
+            yield Addr(pod.netns, "eth0", str(address), prefix_route=False, why=why)
+            yield Neigh(pod.netns, "eth0", str(gateway.ip), mac, why=why)
+            yield Route(pod.netns, f"{gateway.ip}/{whole}", dev="eth0", src=src, scope="link", why=why)
+            yield Route(pod.netns, str(cidr), via=str(gateway.ip), dev="eth0", src=src, why=why)
+            yield Route(pod.netns, "0.0.0.0/0" if v4 else "::/0", via=str(gateway.ip), dev="eth0", why=why)
+            yield Addr(here.netns, name, f"{gateway.ip}/{whole}", why=why)
+            scope = "host" if v4 else "link"  # IPv6 has no scopes
+            yield Route(here.netns, f"{address.ip}/{whole}", dev=name, scope=scope, why=why)
+            yield Neigh(here.netns, name, str(address.ip), pod.mac, why=why)
+
+    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+        """``10.244.2.0/24 via 172.18.0.3 dev eth0``; nothing across racks: that next hop is not on the link."""
+        if on_link(here, there):
+            for cidr, address in zip(there.pod_cidrs, there.addresses, strict=True):
+                yield Route(here.netns, str(cidr), via=str(address.ip), dev="eth0", why=pair_why(here, there))

@@ -1,0 +1,103 @@
+"""``weave``: one flat segment over all nodes, as Weave Net makes it.
+
+Every node has a bridge called weave with an address of the whole range (10.32.0.0/12), and a VXLAN device vxlan-6784
+(UDP 6784) as one of its ports, which floods to all other nodes and learns: Pods of different nodes are neighbours, and
+ARP crosses the nodes.  Weave's own forwarding is an Open vSwitch datapath that routers program; here the kernel's
+bridge and VXLAN device do it.  MTU 1376 on an underlay of 1500 is Weave's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab import names
+from netlab.model import Cluster, Node, Pod
+from netlab.objects import Addr, Bridge, Fdb, Neigh, NftChain, NftTable, Obj, Port, Veth, Vxlan
+from netlab.objects.links import End
+from netlab.plan.dataplanes.cni_bridge import CNI0_INDEX, FIRST_VETH_INDEX, POD_INDEX
+from netlab.plan.underlay import addrgen, default_routes
+from netlab.plan.why import node_why, pair_why, pod_why
+
+BRIDGE, DEVICE, INDEX, VNI, UDP_PORT = "weave", "vxlan-6784", 4, 1, 6784
+_EVERYBODY = "00:00:00:00:00:00"  # the forwarding entry for what has none: flood
+
+
+class Weave:
+    """Weave Net's addresses and flat segment."""
+
+    name = "weave"
+    summary = "one flat segment over all nodes: bridge weave, vxlan-6784 (UDP 6784), 10.32.0.0/12"
+    bridged = True
+    needs: tuple[str, ...] = ("veth", "bridge", "vxlan")
+
+    def overhead(self, cluster: Cluster) -> int:
+        """1,500 less Weave's default MTU of 1,376; 20 more where the outer header is IPv6."""
+        return 124 if cluster.underlay.cidrs[0].version == 4 else 144
+
+    def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """The bridge with the node's own address, the VXLAN device as its port, masquerading."""
+        why = node_why(here)
+        mtu, gen = cluster.mtu - self.overhead(cluster), addrgen(cluster)
+        mac = names.mac(names.CNI0, here.number)
+        yield Bridge(here.netns, BRIDGE, mac, mtu, CNI0_INDEX, gen, cluster.offload, why=why)
+        yield Vxlan(
+            here.netns,
+            DEVICE,
+            names.mac(names.VTEP, here.number),
+            mtu,
+            INDEX,
+            gen,
+            cluster.offload,
+            vni=VNI,
+            local=str(here.addresses[0].ip),
+            lower="eth0",
+            port=UDP_PORT,
+            learning=True,
+            why=why,
+        )
+        yield Port(here.netns, DEVICE, BRIDGE, why=why)
+        for gateway, network in zip(here.gateways, cluster.pod_cidrs, strict=True):
+            yield Addr(here.netns, BRIDGE, f"{gateway.ip}/{network.prefixlen}", why=why)
+        for network in cluster.pod_cidrs:
+            family = "ip" if network.version == 4 else "ip6"
+            place = (here.netns, family, "weave")
+            yield NftTable(*place, why=why)
+            yield NftChain(
+                *place,
+                chain="WEAVE",
+                rules=(f"{family} saddr {network} {family} daddr != {network} counter masquerade",),
+                base="type nat hook postrouting priority srcnat; policy accept;",
+                why=why,
+            )
+
+    def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """A veth pair to the bridge; the Pod's prefix is the whole range's."""
+        why = pod_why(pod)
+        name = "vethwepl" + names.short_hash(str(pod), 7)  # Weave's form: vethwepl and the container's pid or id
+        mtu, gen = cluster.mtu - self.overhead(cluster), addrgen(cluster)
+        altname = names.pod_altname(pod.namespace, pod.name)
+        yield Veth(
+            here.netns,
+            End(
+                here.netns,
+                name,
+                names.mac(names.POD_PEER, here.number, pod.serial),
+                mtu,
+                FIRST_VETH_INDEX + pod.serial,
+                altname,
+                gen,
+                cluster.offload,
+            ),
+            End(pod.netns, "eth0", pod.mac, mtu, POD_INDEX, "", gen, cluster.offload),
+            why=why,
+        )
+        yield Port(here.netns, name, BRIDGE, hairpin=True, why=why)
+        for address, gateway, network in zip(pod.addresses, here.gateways, cluster.pod_cidrs, strict=True):
+            yield Addr(pod.netns, "eth0", f"{address.ip}/{network.prefixlen}", why=why)
+            yield Neigh(pod.netns, "eth0", str(gateway.ip), names.mac(names.CNI0, here.number), why=why)
+            yield Neigh(here.netns, BRIDGE, str(address.ip), pod.mac, why=why)
+        yield from default_routes(pod.netns, tuple(gateway.ip for gateway in here.gateways), "eth0", why)
+
+    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+        """One forwarding entry: what is for nobody known goes to that node too."""
+        yield Fdb(here.netns, DEVICE, _EVERYBODY, str(there.addresses[0].ip), why=pair_why(here, there))
