@@ -1,0 +1,98 @@
+"""Hosts that cannot, and users that may not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+ROOT = Path(__file__).resolve().parents[2]
+NETLAB = f"env PYTHONPATH={ROOT} PYTHONDONTWRITEBYTECODE=1 {sys.executable} -m netlab"
+
+
+@pytest.fixture
+def spec(kit: Any, lab_name: str, tmp_path: Path) -> tuple[str, Path]:
+    path = tmp_path / "lab.yaml"
+    path.write_text(kit.spec(lab_name))
+    for folder in (path, *list(path.parents)[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    return lab_name, path
+
+
+def run(line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+
+
+def as_nobody(words: str) -> subprocess.CompletedProcess[str]:
+    """netlab as the user nobody; an interpreter below a closed folder (root's home) is shown in a mount namespace."""
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is missing")
+    base = Path(sys.base_prefix).resolve()
+    closed = next((one for one in reversed(base.parents) if not one.stat().st_mode & 0o001), None)
+    show = ""
+    if closed is not None:
+        show = f"mount --bind {base} /mnt; mount -t tmpfs -o mode=755 none {closed}; mkdir -p {base}; "
+        show += f"mount --move /mnt {base}; "
+    drop = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all"
+    return run(f"unshare -m sh -ec '{show}exec {drop} {NETLAB} {words}'")
+
+
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_without_privilege_one_sentence_and_exit_3(kit: Any, spec: tuple[str, Path], verb: str) -> None:
+    lab, path = spec
+    target = path if verb == "up" else lab
+    done = as_nobody(f"{verb} {target}")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert "root" in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    assert not kit.remains(lab)
+
+
+def test_plan_needs_no_privilege(spec: tuple[str, Path]) -> None:
+    done = as_nobody(f"plan {spec[1]}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_nft_exit_3_says_how_to_get_it(kit: Any, spec: tuple[str, Path], tmp_path: Path) -> None:
+    """The library hidden below an empty file, in a mount namespace of the test's own."""
+    lab, path = spec
+    found = sorted(Path("/").glob("usr/lib*/**/libnftables.so.1*"))
+    binds = " ".join(f"mount --bind /dev/null {one.resolve()};" for one in found)
+    python = Path(sys.executable)
+    line = f"unshare -m sh -c '{binds} exec env PATH=/nowhere PYTHONPATH={ROOT} {python} -m netlab up {path}'"
+    done = run(line)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "nft is missing" in done.stderr
+    assert "install nftables" in done.stderr
+    assert not kit.remains(lab)
+
+
+def test_a_lab_in_a_user_namespace(spec: tuple[str, Path]) -> None:
+    _, path = spec
+    if run("unshare -Urnm true").returncode:
+        pytest.skip("this host makes no user namespaces")
+    name = f"hk{uuid.uuid4().hex[:6]}"
+    line = f"""set -e
+mount -t tmpfs none /run
+mkdir -p /run/netns
+if [ -d /etc/netns ]; then mount -t tmpfs none /etc/netns; fi
+{NETLAB} up {path} --name {name} >&2
+ip netns exec {name}-client ping -n -c 1 -W 1 10.244.2.2 >&2
+{NETLAB} diff {name} >&2
+{NETLAB} up {path} --name {name} | head -1
+{NETLAB} down {name} >&2
+ls /run/netns /run/netlab 2>/dev/null | grep {name} && exit 9
+exit 0
+"""
+    done = subprocess.run(
+        ["unshare", "-Urnm", "sh", "-c", line], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing to do" in done.stdout
