@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
+from netlab.cli import podstatus
+from netlab.cli.podstatus import stamp
 from netlab.model import Cluster, Node, Pod
-
-
-def stamp(since: float) -> str:
-    """A time as the API writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
 
 
 def age(since: float, now: float) -> str:
@@ -29,22 +25,17 @@ def age(since: float, now: float) -> str:
     return f"{hours}h" if hours < 48 else f"{hours // 24}d"
 
 
-def pod(one: Pod, cluster: Cluster, since: float) -> dict[str, Any]:
-    """A Pod: running, all its containers ready."""
+def pod(one: Pod, cluster: Cluster, since: float, record: podstatus.Record | None) -> dict[str, Any]:
+    """A Pod; ``record`` is what the agent knows of it, empty where nothing of it really runs, None without an agent."""
     node = cluster.node(one.node)
     spec = {**one.spec, "nodeName": one.node}
     status = {
-        "phase": "Running",
+        **podstatus.status(one, record, since),
         "podIP": str(one.addresses[0].ip),
         "podIPs": [{"ip": str(address.ip)} for address in one.addresses],
         "hostIP": str(node.addresses[0].ip),
         "hostIPs": [{"ip": str(address.ip)} for address in node.addresses],
         "startTime": stamp(since),
-        "conditions": [{"type": "Ready", "status": "True"}],
-        "containerStatuses": [
-            {"name": each.name, "image": each.image, "ready": True, "restartCount": 0, "started": True}
-            for each in one.containers
-        ],
     }
     annotations = {**one.annotations, "netlab/netns": one.netns}
     metadata: dict[str, Any] = {"name": one.name, "namespace": one.namespace, "labels": dict(one.labels)}

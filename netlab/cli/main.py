@@ -24,6 +24,8 @@ VERBS = {
     "plan": "What up would do, as a table or as shell lines.",
     "diff": "How the kernel differs from what was applied, with the spec's lines.",
     "get": "Pods, nodes and other objects, as kubectl shows them.",
+    "describe": "A Pod or node at length: its containers, their states, what happened.",
+    "logs": "The output of a container whose command runs.",
     "exec": "Run a command in a Pod or on a node.",
     "shell": "A shell in a Pod or on a node.",
     "apply": "Change a running lab by manifests, as kubectl would.",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from netlab.errors import StateError
 from netlab.names import short_hash
 from netlab.objects import Process
+from netlab.runtime import agentclient
 
 LOGS = "logs"  # below the lab's run directory; mode 700, since what a Pod writes there must not be run by others
 
@@ -71,3 +74,14 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
         )
         for one in pod["containers"]
     ]
+
+
+def states(lab: str, rundir: Path, *, events: bool = False) -> dict[tuple[str, str], dict[str, Any]] | None:
+    """What the lab's agent knows of the Pods in which commands run, by namespace and name; None where none runs."""
+    if agentclient.recorded(rundir) is None:
+        return None
+    try:
+        with agentclient.connect(rundir, lab) as agent:
+            return {(one["namespace"], one["pod"]): one for one in agent.processes(events=events)}
+    except StateError:
+        return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from netlab.cli import jsonpath, kinds, kubernetes, out
+from netlab.cli import jsonpath, kinds, kubernetes, out, podstatus
 from netlab.cli.options import lab, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster
@@ -64,7 +64,7 @@ def command(
 
 def _items(kind: kinds.Kind, cluster: Cluster, since: float, objects: Sequence[Document]) -> list[Item]:
     if kind.name == "Pod":
-        return [kubernetes.pod(one, cluster, since) for one in cluster.pods]
+        return pods(cluster, since)
     if kind.name == "Node":
         return [kubernetes.node(one, since) for one in cluster.nodes]
     if kind.name == "Namespace":
@@ -72,7 +72,7 @@ def _items(kind: kinds.Kind, cluster: Cluster, since: float, objects: Sequence[D
             {
                 "apiVersion": "v1",
                 "kind": "Namespace",
-                "metadata": {"name": name, "labels": dict(labels), "creationTimestamp": kubernetes.stamp(since)},
+                "metadata": {"name": name, "labels": dict(labels), "creationTimestamp": podstatus.stamp(since)},
                 "status": {"phase": "Active"},
             }
             for name, labels in cluster.namespaces.items()
@@ -80,9 +80,21 @@ def _items(kind: kinds.Kind, cluster: Cluster, since: float, objects: Sequence[D
     found = []
     for one in objects:
         if (one.kind, one.group) == (kind.name, kind.group):
-            metadata = {"namespace": one.namespace, "labels": {}, "creationTimestamp": kubernetes.stamp(since)}
+            metadata = {"namespace": one.namespace, "labels": {}, "creationTimestamp": podstatus.stamp(since)}
             found.append({**one.body, "metadata": metadata | one.body["metadata"]})
     return found
+
+
+def pods(cluster: Cluster, since: float) -> list[Item]:
+    """The Pods of a running lab, with what its agent says of them now; a note where it does not run."""
+    from netlab.runtime.containers import states
+    from netlab.runtime.rundir import RunDir
+
+    known = states(cluster.lab, RunDir(cluster.lab).path)
+    if known is None:
+        out.note(f"the agent of lab {cluster.lab} does not run, so nothing serves: {out.command()} up {cluster.lab}")
+        return [kubernetes.pod(one, cluster, since, None) for one in cluster.pods]
+    return [kubernetes.pod(one, cluster, since, known.get((one.namespace, one.name), {})) for one in cluster.pods]
 
 
 def _elsewhere(kind: kinds.Kind, name: str, cluster: Cluster, since: float, objects: Sequence[Document]) -> str:
@@ -154,22 +166,24 @@ Row = Callable[[Item, Cluster, float], list[str]]
 
 
 def _age(item: Item, now: float) -> str:
+    return kubernetes.age(_seconds(item["metadata"]["creationTimestamp"]), now)
+
+
+def _seconds(stamp: str) -> float:
+    """The inverse of ``podstatus.stamp``."""
     import calendar
 
-    return kubernetes.age(
-        calendar.timegm(time.strptime(item["metadata"]["creationTimestamp"], "%Y-%m-%dT%H:%M:%SZ")), now
-    )
+    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _pod_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    statuses = item["status"]["containerStatuses"]
-    ready = sum(each["ready"] for each in statuses)
-    restarts = sum(each["restartCount"] for each in statuses)
+    ready, status, restarts, last = podstatus.printed(item)
+    ago = f" ({kubernetes.age(_seconds(last), now)} ago)" if restarts and last else ""
     return [
         item["metadata"]["name"],
-        f"{ready}/{len(statuses)}",
-        item["status"]["phase"],
-        str(restarts),
+        ready,
+        status,
+        f"{restarts}{ago}",
         _age(item, now),
         item["status"]["podIP"],
         item["spec"]["nodeName"],

@@ -89,7 +89,7 @@ class Logs:
         return f"{self.folder}/{os.path.basename(name)}"
 
     def _watch(self) -> None:
-        fast = any([log.bound() > _FAST for log in self.open.values()])  # all of them, not up to the first
+        grown = [log.bound() for log in self.open.values()]
         self.watching = bool(self.open)
         if self.watching:
-            self.loop.later(_HURRY if fast else _WATCH, self._watch)
+            self.loop.later(_HURRY if max(grown) > _FAST else _WATCH, self._watch)

@@ -65,6 +65,9 @@ class Supervisor:
             pod.hostname, pod.restart, pod.grace = str(spec["hostname"]), str(spec["restart"]), float(spec["grace"])
             for one in spec["containers"]:
                 self._want(pod, one)
+            for made in pod.containers.values():
+                if made.state == {"waiting": {"reason": "ContainerCreating"}}:
+                    made.wait(_first_word(pod))
             self._step(pod)
         return errors
 
@@ -209,7 +212,7 @@ class Supervisor:
         self.queue.append((pod, one))
         self._turn()
         if not one.last:
-            one.wait("PodInitializing" if pod.of("init") and one.role == "main" else "ContainerCreating")
+            one.wait(_first_word(pod))
 
     def _turn(self) -> None:
         if self.queue and not self.pumping:
@@ -408,6 +411,10 @@ class Supervisor:
             return os.stat(netns.lstrip("/"), dir_fd=self.sandboxes.endpoints.root).st_ino
         except OSError:
             return 0
+
+
+def _first_word(pod: Pod) -> str:
+    return "PodInitializing" if pod.of("init", "sidecar") else "ContainerCreating"
 
 
 def _duration(seconds: float) -> str:

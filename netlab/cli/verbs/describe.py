@@ -1,0 +1,236 @@
+"""``netlab describe``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from netlab.cli import kinds, kubernetes, out, podstatus
+from netlab.cli.options import lab, running_lab
+from netlab.errors import BadInput, Exit
+from netlab.model import Cluster, Pod, Port
+
+Record = Mapping[str, Any]
+_WIDTH = 18
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("-n", "--namespace", default="default", show_default=True, help="the Pods' namespace")
+@lab
+def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) -> int:
+    """A Pod or node at length, as kubectl describes it: containers, their states, events.
+
+    Other kinds are shown as they were written.
+    """
+    from netlab.cli.verbs import get
+    from netlab.runtime.containers import states
+    from netlab.runtime.lab import load_cluster_since
+    from netlab.runtime.rundir import RunDir
+
+    if "/" in kind and not names:
+        kind, _, one = kind.partition("/")
+        names = (one,)
+    wanted = kinds.find(kind)
+    running = running_lab(lab_option)
+    cluster, since, objects = load_cluster_since(running)
+    parts: list[list[str]] = []
+    if wanted.name == "Pod":
+        items = {item["metadata"]["name"]: item for item in get.pods(cluster, since)
+                 if item["metadata"]["namespace"] == namespace}  # fmt: skip
+        records = states(running, RunDir(running).path, events=True) or {}
+        pods = {pod.name: pod for pod in cluster.pods if pod.namespace == namespace}
+        parts += [
+            _pod(items[name], pods[name], cluster, records.get((namespace, name), {}), since)
+            for name in _chosen(names, items, wanted, namespace)
+        ]
+    elif wanted.name == "Node":
+        nodes = {node.name: kubernetes.node(node, since) for node in cluster.nodes}
+        items = {
+            f"{item['metadata']['namespace']}/{item['metadata']['name']}": item for item in get.pods(cluster, since)
+        }
+        parts += [
+            _node(nodes[name], [items[str(pod)] for pod in cluster.pods if pod.node == name])
+            for name in _chosen(names, nodes, wanted, "")
+        ]
+    else:
+        import yaml
+
+        written = {
+            one.name: one.body
+            for one in objects
+            if (one.kind, one.group) == (wanted.name, wanted.group)
+            and (not wanted.namespaced or one.namespace == namespace)
+        }
+        parts += [
+            yaml.safe_dump(written[name], sort_keys=False).rstrip().splitlines()
+            for name in _chosen(names, written, wanted, namespace)
+        ]
+    for place, part in enumerate(parts):
+        if place:
+            out.line("\n")
+        for text in part:
+            out.line(text.rstrip())
+    return Exit.OK
+
+
+def _chosen(names: Sequence[str], there: Mapping[str, Any], kind: kinds.Kind, namespace: str) -> Sequence[str]:
+    for name in names:
+        if name not in there:
+            where = f" in namespace {namespace}" if kind.namespaced else ""
+            raise BadInput(f'{kind.plural} "{name}" not found{where}')
+    return names or list(there)
+
+
+def _field(name: str, value: str) -> str:
+    return f"{name + ':':<{_WIDTH}}{value}"
+
+
+def _listed(name: str, values: Iterable[str]) -> list[str]:
+    """The first beside the name, the others below it."""
+    rest = list(values) or ["<none>"]
+    return [_field(name, rest[0]), *(" " * _WIDTH + one for one in rest[1:])]
+
+
+def _time(stamp: str) -> str:
+    return time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+# -- Pods -------------------------------------------------------------------------------------------------------------
+
+
+def _pod(item: Mapping[str, Any], pod: Pod, cluster: Cluster, record: Record, since: float) -> list[str]:
+    node, status = cluster.node(pod.node), item["status"]
+    lines = [
+        _field("Name", pod.name),
+        _field("Namespace", pod.namespace),
+        _field("Node", f"{pod.node}/{node.addresses[0].ip}"),
+        _field("Start Time", _time(status["startTime"])),
+        *_listed("Labels", (f"{key}={value}" for key, value in pod.labels.items())),
+        *_listed("Annotations", (f"{key}: {value}" for key, value in item["metadata"]["annotations"].items())),
+        _field("Status", status["phase"]),
+        _field("IP", status["podIP"]),
+        "IPs:",
+        *(f"  {'IP:':<{_WIDTH - 2}}{one['ip']}" for one in status["podIPs"]),
+    ]
+    if pod.owner:
+        lines.append(_field("Controlled By", pod.owner))
+    specs = {one["name"]: one for where in ("initContainers", "containers") for one in item["spec"].get(where, [])}
+    inits = status.get("initContainerStatuses", [])
+    if inits:
+        lines.append("Init Containers:")
+        for one in inits:
+            lines += _container(one, specs[one["name"]], pod)
+    lines.append("Containers:")
+    for one in status["containerStatuses"]:
+        lines += _container(one, specs[one["name"]], pod)
+    lines += ["Conditions:", f"  {'Type':<28}Status"]
+    lines += [f"  {one['type']:<28}{one['status']}" for one in status["conditions"]]
+    if pod.mark:
+        lines.append(_field("Source", str(pod.mark)))
+    return [*lines, *_events(record.get("events", []), pod, since)]
+
+
+def _container(one: Mapping[str, Any], spec: Mapping[str, Any], pod: Pod) -> list[str]:
+    def line(name: str, value: str, indent: int = 4) -> str:
+        return f"{' ' * indent}{name + ':':<{_WIDTH + 2 - indent}}{value}"
+
+    typed = next(each for each in (*pod.containers, *pod.inits) if each.name == one["name"])
+    declared = spec.get("ports", [])
+    own = [port for port in pod.ports if port.container == typed.name]
+    ports = ", ".join(_port(each["containerPort"], each.get("protocol", "TCP")) for each in declared)
+    host = ", ".join(_port(each.get("hostPort", 0), each.get("protocol", "TCP")) for each in declared)
+    lines = [f"  {typed.name}:", line("Image", typed.image), line("Port", ports or "<none>")]
+    lines.append(line("Host Port", host or "<none>"))
+    for name, words in (("Command", typed.command), ("Args", typed.args)):
+        if words:
+            lines.append(f"    {name}:")
+            lines += [f"      {text}" for word in words for text in word.splitlines() or [""]]
+    lines.append(line("Served By", _served(typed.runs, own)))
+    lines += _state("State", one["state"], line)
+    if "lastState" in one:
+        lines += _state("Last State", one["lastState"], line)
+    lines += [line("Ready", str(one["ready"])), line("Restart Count", str(one["restartCount"]))]
+    return lines
+
+
+def _port(number: int, protocol: str) -> str:
+    return f"{number}/{protocol}"
+
+
+def _served(runs: bool, ports: Sequence[Port]) -> str:
+    if runs:
+        return "its command, a process of this host"
+    if not ports:
+        return "nobody: it has no ports, and nothing of it runs"
+    return f"netlab's responder, on {', '.join(_port(one.port, one.protocol) for one in ports)}"
+
+
+def _state(name: str, state: Mapping[str, Any], line: Any) -> list[str]:
+    if not state:
+        return [line(name, "Unknown")]
+    kind, what = next(iter(state.items()))
+    words = {"reason": "Reason", "message": "Message", "exitCode": "Exit Code", "signal": "Signal",
+             "startedAt": "Started", "finishedAt": "Finished"}  # fmt: skip
+    return [
+        line(name, kind.capitalize()),
+        *(
+            line(words[key], _time(what[key]) if key.endswith("At") else str(what[key]), 6)
+            for key in words
+            if key in what
+        ),
+    ]
+
+
+def _events(events: Sequence[Mapping[str, Any]], pod: Pod, since: float) -> list[str]:
+    now = time.time()
+    rows = [("Normal", "Scheduled", kubernetes.age(since, now), "netlab", f"Successfully assigned {pod} to {pod.node}")]
+    for one in sorted(events, key=lambda one: one["last"]):
+        age = kubernetes.age(one["last"], now)
+        if one["count"] > 1:
+            age += f" (x{one['count']} over {kubernetes.age(one['first'], now)})"
+        rows.append((one["type"], one["reason"], age, "netlab-agent", one["message"]))
+    heads = ("Type", "Reason", "Age", "From", "Message")
+    table = [heads, tuple("-" * len(head) for head in heads), *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(4)]
+    return [
+        "Events:",
+        *("  " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[4]]) for row in table),
+    ]
+
+
+# -- nodes ------------------------------------------------------------------------------------------------------------
+
+
+def _node(item: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[str]:
+    metadata, status = item["metadata"], item["status"]
+    roles = [key.rpartition("/")[2] for key in metadata["labels"] if key.startswith("node-role.kubernetes.io/")]
+    lines = [
+        _field("Name", metadata["name"]),
+        _field("Roles", ",".join(roles) or "<none>"),
+        *_listed("Labels", (f"{key}={value}" for key, value in metadata["labels"].items())),
+        *_listed("Annotations", (f"{key}: {value}" for key, value in metadata["annotations"].items())),
+        _field("CreationTimestamp", _time(metadata["creationTimestamp"])),
+        "Conditions:",
+        f"  {'Type':<16}Status",
+        *(f"  {one['type']:<16}{one['status']}" for one in status["conditions"]),
+        "Addresses:",
+        *(f"  {one['type'] + ':':<13}{one['address']}" for one in status["addresses"]),
+        _field("PodCIDR", item["spec"]["podCIDR"]),
+        _field("PodCIDRs", ",".join(item["spec"]["podCIDRs"])),
+    ]
+    running = [one for one in pods if one["status"]["phase"] not in ("Succeeded", "Failed")]
+    lines.append(f"Non-terminated Pods:  ({len(running)} in total)")
+    table = [("Namespace", "Name", "IP", "Status")]
+    table.append(("-" * 9, "-" * 4, "-" * 2, "-" * 6))
+    for one in running:
+        where, status = one["metadata"], one["status"]
+        table.append((where["namespace"], where["name"], status["podIP"], podstatus.printed(one)[1]))
+    widths = [max(len(row[column]) for row in table) for column in range(3)]
+    return lines + [
+        "  " + "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in table
+    ]

@@ -1,0 +1,136 @@
+"""``netlab logs``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import IO, Any
+
+import click
+
+from netlab.cli import out
+from netlab.cli.find import place
+from netlab.cli.options import lab, running_lab
+from netlab.errors import BadInput, Exit
+from netlab.model import Pod
+
+Records = Mapping[tuple[str, str], Mapping[str, Any]] | None
+_PAUSE = 0.1  # seconds between two looks at a log that is followed
+
+
+@click.command()
+@click.argument("name", metavar="POD")
+@click.argument("container_word", required=False, default="", metavar="[CONTAINER]")
+@click.option("-c", "--container", default="", help="the container (default: the first)")
+@click.option("-n", "--namespace", default="", help="the Pod's namespace (default: default)")
+@click.option("-f", "--follow", is_flag=True, help="go on until the container has ended for good, or Ctrl-C")
+@click.option("-p", "--previous", is_flag=True, help="the run before the present one")
+@click.option("--tail", default=-1, metavar="N", help="the last N lines alone")
+@lab
+def command(
+    name: str,
+    container_word: str,
+    container: str,
+    namespace: str,
+    follow: bool,
+    previous: bool,
+    tail: int,
+    lab_option: str,
+) -> int:
+    """The output of a container whose command runs.
+
+    At least its last 10 MiB are kept.  A container that netlab's responder serves writes none.
+    """
+    from netlab.runtime.containers import LOGS, log_name, states
+    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.rundir import RunDir
+
+    running = running_lab(lab_option)
+    cluster = load_cluster(running)
+    found = place(cluster, name.removeprefix("pod/").removeprefix("pods/"), namespace)
+    if found.pod is None:
+        raise BadInput(f"{name} is a node and writes no log", hint="netlab logs POD")
+    pod = found.pod
+    chosen = _container(pod, container or container_word)
+    folder = RunDir(running).path / LOGS
+    try:
+        file = open(folder / log_name(pod.namespace, pod.name, chosen, previous=previous), "rb")
+    except FileNotFoundError:
+        which = f"previous terminated container {chosen}" if previous else f"container {chosen}"
+        raise BadInput(f"{which} of Pod {pod} has not run yet: there is no log") from None
+    with file:
+        _start(file, tail)
+        _copy(file)
+        # As kubectl, -f ends with the run that it follows: then the log is no longer under its name, or nobody writes.
+        while follow and not previous:
+            over = _over(states(running, RunDir(running).path), pod, chosen, file)
+            _copy(file)
+            if over:
+                break
+            time.sleep(_PAUSE)
+    return Exit.OK
+
+
+def _over(records: Records, pod: Pod, container: str, file: IO[bytes]) -> bool:
+    """Whether the run that writes this log has ended."""
+    record = (records or {}).get((pod.namespace, pod.name))
+    mine = next((one for one in record["containers"] if one["name"] == container), None) if record else None
+    renamed = os.path.exists(file.name) and os.stat(file.name).st_ino != os.fstat(file.fileno()).st_ino
+    return mine is None or "running" not in mine["state"] or renamed
+
+
+def _container(pod: Pod, wanted: str) -> str:
+    """Which container is meant; as kubectl, a default is told, and one that has no log is an error."""
+    every = (*pod.containers, *pod.inits)
+    names = [one.name for one in every]
+    if wanted and wanted not in names:
+        raise BadInput(f"container {wanted} is not valid for pod {pod.name}; it has {', '.join(names)}")
+    if not wanted:
+        wanted = pod.annotations.get("kubectl.kubernetes.io/default-container", "")
+        wanted = wanted if wanted in names else names[0]
+        if len(names) > 1:
+            out.note(f'Defaulted container "{wanted}" out of: {", ".join(names)}')
+    one = every[names.index(wanted)]
+    if one.missing:
+        raise BadInput(f'container {wanted} of Pod {pod} does not run: this host has no program "{one.command[0]}"')
+    if not one.runs:
+        why = "netlab's responder serves it" if one in pod.containers else "no container of that Pod runs a command"
+        raise BadInput(f"container {wanted} of Pod {pod} writes no log: {why}")
+    return wanted
+
+
+def _start(file: IO[bytes], tail: int) -> None:
+    """Go to where the output begins: after what was given back, or the last ``tail`` lines."""
+    end = os.fstat(file.fileno()).st_size
+    try:
+        first = os.lseek(file.fileno(), 0, os.SEEK_DATA)
+    except OSError:  # empty, or nothing but a hole
+        first = end
+    file.seek(first)
+    if first:
+        file.readline()  # what is left of a line
+    if tail < 0:
+        return
+    begin, lines, place = file.tell(), 0, end
+    while place > begin:
+        size = min(65536, place - begin)
+        place -= size
+        file.seek(place)
+        block = file.read(size)
+        if place + size == end and block.endswith(b"\n"):
+            block = block[:-1]
+        for at in range(len(block) - 1, -1, -1):
+            if block[at] == 10:
+                lines += 1
+                if lines == tail:
+                    file.seek(place + at + 1)
+                    return
+    file.seek(begin if tail else end)
+
+
+def _copy(file: IO[bytes]) -> None:
+    while data := file.read(1 << 16):
+        sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
