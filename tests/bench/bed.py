@@ -209,7 +209,7 @@ def machine() -> dict[str, object]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(int(memory[1]) / 2**20, 1) if memory else None,
         "python": platform.python_version(),
-        "iproute2": version.rpartition("-")[2] or version,
+        "iproute2": version.rpartition("-")[2].partition(",")[0] or version,
         "load": [round(value, 2) for value in os.getloadavg()],
         "command": "console script" if len(netlab()) == 1 else "python -m netlab",
     }
