@@ -132,7 +132,8 @@ class Process(Obj):
 
     ``role`` is init, sidecar or main, ``order`` its place among those of the same Pod (inits and sidecars first).
     ``restart`` is the Pod's restartPolicy, ``grace`` its seconds between SIGTERM and SIGKILL.  ``missing``: the host
-    lacks the program, so nothing is started.  A process that ended by itself, or waits to be started again, is as it
+    lacks the program, so nothing is started.  ``late``: it declares a port that is an earlier container's, so it starts a
+    second later, and finds the port taken.  A process that ended by itself, or waits to be started again, is as it
     should be: what is compared is what the agent was asked to run.
     """
 
@@ -151,6 +152,7 @@ class Process(Obj):
     restart: str = "Always"
     grace: int = 30
     missing: bool = False
+    late: bool = False
 
     @property
     def name(self) -> str:

@@ -62,7 +62,8 @@ def _process(
 ) -> Process:
     known = environment(spec, pod, cluster)
     argv = tuple(expand(word, known) for word in (*container.command, *container.args))
-    why = pod_why(pod)
+    why, name = pod_why(pod), container.name
+    owners = {(port.port, port.protocol): port.container for port in pod.ports}
     return Process(
         pod.netns,
         pod.namespace,
@@ -77,5 +78,9 @@ def _process(
         str(pod.spec.get("restartPolicy", "Always")),
         int(str(pod.spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE))),
         container.missing,
+        any(
+            owners.get((one["containerPort"], one.get("protocol", "TCP")), name) != name
+            for one in spec.get("ports", [])
+        ),
         why=Why(f"container {container.name}, {why.says}", container.mark or why.mark),
     )

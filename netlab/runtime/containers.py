@@ -47,6 +47,7 @@ def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
                 "env": [list(pair) for pair in one.env],
                 "workdir": one.workdir,
                 "missing": one.missing,
+                "late": one.late,
                 "log": log_name(one.namespace, one.pod, one.container),
                 "previous": log_name(one.namespace, one.pod, one.container, previous=True),
             }
@@ -71,6 +72,7 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
             pod["restart"],
             pod["grace"],
             one["missing"],
+            one["late"],
         )
         for one in pod["containers"]
     ]

@@ -55,28 +55,40 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
     """Find the place and run the command there."""
     import sys
 
+    from netlab.plan.environment import environment
+    from netlab.plan.processes import spec_of
     from netlab.runtime import enter as entering
     from netlab.runtime.lab import load_cluster
     from netlab.runtime.rundir import RunDir
 
     lab = running_lab(lab_name)
-    found = place(load_cluster(lab), name, namespace)
+    cluster = load_cluster(lab)
+    found = place(cluster, name, namespace)
+    env: dict[str, str] = {}
+    workdir = "/"
     if found.pod is not None:
-        _container(found.pod, container)
+        chosen = _container(found.pod, container)
+        spec = spec_of(found.pod, chosen)
+        env = environment(spec, found.pod, cluster)
+        if any(one.name == chosen and one.runs for one in found.pod.containers):
+            workdir = str(spec.get("workingDir") or "/")  # which is there: its process made it
     elif container:
         raise BadInput(f"{name} is a node and has no containers")
-    target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{found.netns}", found.hostname)
+    target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{found.netns}", found.hostname, env)
     if tty and not sys.stdin.isatty():
         out.note("standard input is no terminal; going on without one")
         tty = False
-    return entering.run(target, argv, tty=tty, stdin=stdin or tty)
+    return entering.run(target, argv, tty=tty, stdin=stdin or tty, workdir=workdir)
 
 
-def _container(pod: Pod, wanted: str) -> None:
+def _container(pod: Pod, wanted: str) -> str:
     """Which container is meant; as kubectl, a default is told."""
     names = [one.name for one in pod.containers]
     if wanted and wanted not in names:
         raise BadInput(f"Pod {pod} has no container {wanted}; it has {', '.join(names)}")
-    if not wanted and len(names) > 1:
-        default = pod.annotations.get("kubectl.kubernetes.io/default-container", names[0])
+    if wanted:
+        return wanted
+    default = pod.annotations.get("kubectl.kubernetes.io/default-container", names[0])
+    if len(names) > 1:
         out.note(f'Defaulted container "{default}" out of: {", ".join(names)}')
+    return default

@@ -40,6 +40,7 @@ class Container:
         self.pending = False  # asked to start, and it has neither begun nor failed
         self.backoff, self.failed_at = 0.0, 0.0
         self.timer: Timer | None = None
+        self.held = False
         self.stopping = False  # it was told to end, and is not started again
         self.leaving = False  # nor kept when it has ended
         self.killer: Timer | None = None

@@ -29,6 +29,7 @@ from netlab.runtime.agent.sandbox import Sandboxes
 
 Message = dict[str, Any]
 Answer = Callable[[Message, list[int]], None]
+LATE = 1.0  # seconds that a container on an earlier one's port waits, so that always the same of the two has it
 STARTING_MAX = 8  # containers in the making at a time: more would only make each other, and the responders, slower
 
 
@@ -188,7 +189,11 @@ class Supervisor:
             return
         end = one.terminated
         if end is None:
-            self._start(pod, one)
+            if one.spec["late"] and not one.held:
+                one.held = True
+                one.timer = self.loop.later(LATE, lambda: self._again(pod, one))
+            else:
+                self._start(pod, one)
             return
         wait = one.next_backoff(time.monotonic())
         one.last = one.state
