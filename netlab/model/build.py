@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import ip_address, ip_interface
-from typing import NamedTuple
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any, NamedTuple
 
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.model.cluster import Cluster, External, Interface, Network, Node, Pod, Port, Underlay
 from netlab.model.ipam import Pool
 from netlab.model.memory import Memory, PodMemory
-from netlab.model.nodes import POD_CIDRS, SERVICE_CIDRS, WEAVE_CIDRS, build_nodes, cidrs, foreign_families, overlaps
+from netlab.model.nodes import (
+    POD_CIDRS,
+    SERVICE_CIDRS,
+    WEAVE_CIDRS,
+    build_nodes,
+    cidrs,
+    foreign_families,
+    overlaps,
+    roomy,
+)
 from netlab.model.ports import declared, host_ports, served
 from netlab.model.processes import Programs, owned
 from netlab.model.underlays import externals, underlay
@@ -68,7 +77,7 @@ class _Builder:
         return problem if problem.mark else problem._replace(mark=self._at(*problem.path.split(".")))
 
     def _complain(self, mark: Mark | None, path: str, says: str) -> None:
-        self.problems.append(Problem(mark, path, says))
+        self.problems.append(self.placed(Problem(mark, path, says)))
 
     def _kinds(self, *kinds: str) -> tuple[Document, ...]:
         return tuple(document for document in self._documents.objects if document.kind in kinds)
@@ -98,7 +107,7 @@ class _Builder:
             self._memory.nodes,
             self._complain,
         )
-        self._check_networks(nodes, under, service_networks)
+        self._check_networks(nodes, under, service_networks, pod_networks)
         inside = (*under.cidrs, *service_networks, *(cidr for node in nodes for cidr in node.pod_cidrs))
         outside = externals(self._name, self._lab, families, inside, self._complain)
         taken = {under.netns, *(rack.netns for rack in under.racks), *(one.netns for one in outside)}
@@ -134,20 +143,35 @@ class _Builder:
     # -- networks -----------------------------------------------------------------------------------------------------
 
     def _check_families(self, families: Sequence[str]) -> None:
-        places: list[tuple[tuple[str | int, ...], dict[str, object]]] = [((), self._spec)]
+        places: list[tuple[tuple[str | int, ...], dict[str, Any]]] = [((), self._spec)]
         places.append((("underlay",), self._spec.get("underlay", {})))
         places += [(("nodes", number), entry) for number, entry in enumerate(self._spec.get("nodes", []))]
         keys = ("podCIDR", "podCIDRs", "serviceCIDR", "serviceCIDRs", "cidr", "cidrs", "address", "addresses")
         for path, entry in places:
             for key, text in foreign_families(entry, keys, families):
                 says = f"{text} is IPv{ip_interface(text).version}, and the lab's ipFamilies are {', '.join(families)}"
-                self._complain(self._at("spec", *path, key), ".".join(map(str, ("spec", *path, key))), says)
+                self._complain(self._at("spec", *path, key), _dotted("spec", *path, key), says)
+            for key in keys[:6]:
+                for text in [entry[key]] if isinstance(entry.get(key), str) else entry.get(key, []):
+                    network = ip_network(text, strict=False)
+                    if network != roomy(network):
+                        says = f"{text} has no room: at least a /{network.max_prefixlen - 2} is needed"
+                        self._complain(self._at("spec", *path, key), _dotted("spec", *path, key), says)
 
-    def _check_networks(self, nodes: Sequence[Node], under: Underlay, services: Iterable[object]) -> None:
+    def _check_networks(
+        self, nodes: Sequence[Node], under: Underlay, services: Iterable[Network], pods: Sequence[Network]
+    ) -> None:
+        if any(problem.path in ("spec.podCIDR", "spec.underlay.cidr") for problem in self.problems):
+            return  # what would be told here follows from those
+        parts = [(node, cidr) for node in nodes for cidr in node.pod_cidrs]
+        of_nodes = [(f"node {node.name}'s Pod CIDR", cidr, node.mark or self._at("spec")) for node, cidr in parts]
         named = [("the underlay", cidr, self._at("spec", "underlay", "cidr")) for cidr in under.cidrs]
-        named += [("the Service CIDR", cidr, self._at("spec", "serviceCIDR")) for cidr in services]  # type: ignore[misc]
-        named += [(f"node {node.name}'s Pod CIDR", cidr, node.mark) for node in nodes for cidr in node.pod_cidrs]
-        self.problems += overlaps(named)
+        named += [("the Service CIDR", cidr, self._at("spec", "serviceCIDR")) for cidr in services]
+        used = [one for one in pods if any(_within(cidr, one) for _, cidr in parts)]
+        named += [("the Pod CIDR", cidr, self._at("spec", "podCIDR")) for cidr in used]
+        # The parts of the lab's Pod CIDR are told by it, those that a node was given by themselves.
+        own = [one for one in of_nodes if not any(_within(one[1], whole) for whole in used)]
+        self.problems += dict.fromkeys((*overlaps([*named, *own]), *overlaps(of_nodes)))
         seen: dict[object, Node] = {}
         for node in nodes:
             for address in node.addresses:
@@ -330,6 +354,15 @@ class _Builder:
                     says = f"Pods {first} and {pod} both want {port}/{protocol} of node {pod.node} itself"
                     self._complain(mark, path, says)
                 others.append((address, pod))
+
+
+def _within(part: Network, whole: Network) -> bool:
+    return part.version == whole.version and part.subnet_of(whole)  # type: ignore[arg-type]
+
+
+def _dotted(*path: str | int) -> str:
+    """``spec.nodes[1].address``."""
+    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
 
 
 def _given_addresses(template: Template) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def cidrs(
     spec: Mapping[str, Any], one: str, many: str, families: Sequence[str], defaults: Mapping[str, str]
 ) -> tuple[Network, ...]:
     """The networks that a spec gives by ``one`` or ``many`` key, a family each, with defaults for what it leaves out."""
-    given = [ip_network(text, strict=False) for text in ([spec[one]] if one in spec else spec.get(many, []))]
+    given = _given(spec, one, many)
     by_family = {f"IPv{network.version}": network for network in given}
     return tuple(by_family.get(family) or ip_network(defaults[family]) for family in families)
 
@@ -100,6 +100,7 @@ def build_nodes(
     by_name = numbers(list(given), remembered)
     highest = max(by_name.values())
     nodes = []
+    too_small: set[Network] = set()
     for name, (entry, mark) in given.items():
         number = by_name[name]
         rack = entry.get("rack", under.racks[0].name if under.racks else "")
@@ -111,9 +112,10 @@ def build_nodes(
         for family, network in zip(families, pod_networks, strict=True):
             part = own.get(family) or node_cidr(network, number, highest)
             if part is None:
-                complain(
-                    mark, "spec.podCIDR", f"{network} is too small for {len(given)} nodes: node {name} gets no part"
-                )
+                if network not in too_small:
+                    says = f"{network} is too small for {len(given)} nodes: node {name} gets no part"
+                    complain(document.at("spec", "podCIDR") if document else mark, "spec.podCIDR", says)
+                too_small.add(network)
                 part = network
             pod_cidrs.append(part)
         nodes.append(
@@ -138,7 +140,17 @@ def build_nodes(
 
 
 def _given(entry: Mapping[str, Any], one: str, many: str) -> list[Network]:
-    return [ip_network(text, strict=False) for text in ([entry[one]] if one in entry else entry.get(many, []))]
+    texts = [entry[one]] if one in entry else entry.get(many, [])
+    return [roomy(ip_network(text, strict=False)) for text in texts]
+
+
+def roomy(network: Network) -> Network:
+    """The network, or what is around it where it has no room for itself, a gateway and an address (``build`` tells)."""
+    return (
+        network
+        if network.prefixlen <= network.max_prefixlen - 2
+        else network.supernet(new_prefix=network.max_prefixlen - 2)
+    )
 
 
 def _addresses(
@@ -154,6 +166,8 @@ def _addresses(
             complain(mark, "spec.nodes", f"node {name}: {address} is outside the underlay {network}")
         elif address == gateway.ip:
             complain(mark, "spec.nodes", f"node {name}: {address} is the underlay's router")
+        elif address == network.network_address or (network.version == 4 and address == network.broadcast_address):
+            complain(mark, "spec.nodes", f"node {name}: {address} is the underlay's own or its broadcast address")
         if address is None:
             last = int(network.broadcast_address) - (1 if isinstance(network, IPv4Network) else 0)
             if int(network.network_address) + number + 1 > last:
