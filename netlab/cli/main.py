@@ -12,7 +12,7 @@ import click
 
 from netlab import __version__
 from netlab.cli import out
-from netlab.errors import BadInput, Exit, NetlabError
+from netlab.errors import BadInput, Exit, NetlabError, StateError
 
 # In the order of a workshop; the sentence is the verb's own first line, kept here so that --help imports nothing.
 VERBS = {
@@ -106,6 +106,14 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             BadInput(f"{error.strerror}: {error.filename}", hint="this needs root: sudo ./bootstrap.sh netlab ...")
         )
         code = Exit.HOST_CANNOT
+    except OSError as error:
+        # The lab changed under our feet (a namespace that went meanwhile), or the host is out of something.
+        out.error(
+            StateError(
+                f"{error.strerror or error}: {error.filename or 'the host'}", hint="netlab diff shows what is missing"
+            )
+        )
+        code = Exit.REFUSED
     # Not sys.exit: joining idle threads and freeing a large heap would cost tens of milliseconds.
     sys.stdout.flush()
     sys.stderr.flush()

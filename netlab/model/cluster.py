@@ -191,25 +191,28 @@ class Cluster:
         """The node of that name; KeyError where there is none."""
         return next(node for node in self.nodes if node.name == name)
 
-    def way(self, one: str, other: str) -> tuple[str, str]:
-        """What becomes of a packet from one node's Pods to another's: ``open``, ``unreachable`` or ``timeout``; why.
+    def way(self, one: str, other: str) -> tuple[bool, str]:
+        """Whether packets get from one node's Pods to another's and back; if not, why they are lost without a word.
 
         Encapsulated packets have node addresses outside, so every underlay carries them.  Direct ones need a segment
-        in common, or routers that know the Pods; and no underlay that drops sources which are no node's.
+        in common, or routers that know the Pods; and no underlay that drops sources which are no node's.  A router
+        that does not know the target Pod does not know the asking one either: its ICMP error never arrives.
         """
         plane = self.dataplane
         if one == other or plane in ENCAPSULATES:
-            return "open", ""
-        if plane == "bridge":
-            return "unreachable", "data plane bridge leads to no other node's Pods"
+            return True, ""
         if self.underlay.drop_foreign_sources:
-            return "timeout", "the underlay drops packets whose source is no node's address"
-        if self.node(one).rack != self.node(other).rack:
-            if plane in ("host-gw", "kindnet"):
-                return "unreachable", f"{plane} needs the other node on its own segment, and it is in another rack"
-            if not self.underlay.learns_pod_routes:
-                return "unreachable", "the routers between the racks do not know the Pods' routes"
-        return "open", ""
+            return False, "the underlay drops packets whose source is no node's address"
+        if plane == "bridge" and not (self.underlay.racks and self.underlay.learns_pod_routes):
+            return False, "data plane bridge leads to no other node's Pods"
+        if self.node(one).rack != self.node(other).rack and not self.underlay.learns_pod_routes:
+            return False, "the routers between the racks do not know the Pods' routes"
+        return True, ""
+
+    @property
+    def masquerades(self) -> bool:
+        """Whether nodes translate what leaves the Pods' networks; netlab's own data planes do if there is an outside."""
+        return bool(self.external) or self.dataplane not in ("bridge", "vxlan", "host-gw")
 
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""

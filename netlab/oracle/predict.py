@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 
+from netlab.errors import Mark
 from netlab.model.cluster import Cluster, Pod
 from netlab.objects import Why
 from netlab.oracle.endpoints import Endpoints
@@ -67,19 +68,30 @@ class Predictor:
         return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
 
     def _apart(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]] | None:
-        """What the data plane and the underlay make of a flow between two nodes' Pods; None where it arrives."""
+        """What the data plane and the underlay make of a flow; None where it arrives."""
         here, there = self._known.pod_of.get(flow.src.name), self._known.pod_of.get(flow.dst.name)
-        if there is None or there.host_network or flow.dst.kind != POD or (here and here.host_network):
+        if flow.dst.kind == EXTERNAL or flow.src.netns == flow.dst.netns or (here and here.host_network):
+            return None
+        under = self._cluster.underlay
+        if flow.dst.kind != POD or there is None or there.host_network:
+            target = there.node if there else flow.dst.name
+            foreign = here is not None and here.node != target and under.drop_foreign_sources
+            if foreign and not self._cluster.masquerades:
+                return _lost("the underlay drops packets whose source is no node's address", under.mark)
             return None
         if flow.src.kind == EXTERNAL:
-            under = self._cluster.underlay
-            if under.racks and under.learns_pod_routes:
-                return None
-            return Outcome.UNREACHABLE, None, (Why("the underlay's router knows nodes and not Pods", under.mark),)
-        key = (here.node if here else flow.src.name, there.node)
+            if not (under.racks and under.learns_pod_routes):
+                why = Why("the underlay's router knows nodes and not Pods", under.mark)
+                return Outcome.UNREACHABLE, None, (why,)
+            if under.drop_foreign_sources:
+                return _lost("the underlay drops the Pod's answer: its source is no node's address", under.mark)
+            return None
+        if here is None:
+            return None  # a node's own packets have its own address, and its routes to Pods are the data plane's
+        key = (here.node, there.node)
         if key not in self._ways:
-            outcome, why = self._cluster.way(*key)
-            self._ways[key] = None if outcome == "open" else (Outcome(outcome), None, (Why(why, self._cluster.mark),))
+            arrives, why_not = self._cluster.way(*key)
+            self._ways[key] = None if arrives else _lost(why_not, self._cluster.mark)
         return self._ways[key]
 
     def _owner(self, flow: Flow) -> Endpoint:
@@ -107,3 +119,7 @@ class Predictor:
         # What leaves the cluster is masqueraded by the Pod's node.
         seen = self._known.nodes[pod.node] if flow.dst.kind == EXTERNAL else flow.src
         return next((address for address in seen.addresses if (":" in address) == is_v6), None)
+
+
+def _lost(why: str, mark: Mark | None) -> tuple[Outcome, str | None, tuple[Why, ...]]:
+    return Outcome.TIMEOUT, None, (Why(why, mark),)

@@ -129,5 +129,5 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
         return
     why = Why("the underlay", under.mark)
     yield from segment(under.netns, cluster.nodes, cluster, under.mac, why)
-    if cluster.external or cluster.dataplane == "bridge":
+    if cluster.external:
         yield from no_way(under.netns, why)
