@@ -6,7 +6,7 @@ real one does beyond these rules is tested on the real one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from netlab.errors import KernelRefused
 from netlab.kernel.protocol import Observed
@@ -23,7 +23,7 @@ class FakeKernel:
         self.objects: dict[Key, Obj] = {}
         self.applied: list[Op] = []
 
-    def observe(self, lab: str, like: State | None = None) -> Observed:
+    def observe(self, lab: str, like: State | None = None, scope: Collection[str] | None = None) -> Observed:
         """The objects in the namespaces of one lab."""
         own = {obj.netns for obj in self.objects.values() if isinstance(obj, Netns) and obj.owner.lab == lab}
         return Observed(State.of({key: obj for key, obj in self.objects.items() if key.netns in own}))

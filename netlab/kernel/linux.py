@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -136,10 +136,10 @@ class LinuxKernel:
             self._worker.run(self._sysctls.close)
         self._worker.close()
 
-    def observe(self, lab: str, like: State | None = None) -> Observed:
+    def observe(self, lab: str, like: State | None = None, scope: Collection[str] | None = None) -> Observed:
         """See ``Kernel.observe``."""
         reader = Reader(self._handles, self._sysctls, self._offloads, listeners=self._agent is not None)
-        seen = self._worker.run(lambda: reader.observe(lab, like or State()))
+        seen = self._worker.run(lambda: reader.observe(lab, like or State(), scope))
         processes = self._agent.processes() if self._agent else ()
         return replace(seen, state=State([*seen.state.values(), *processes])) if processes else seen
 

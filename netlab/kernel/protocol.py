@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,10 +48,11 @@ class AgentPort(Protocol):
 class Kernel(Protocol):
     """A kernel that holds labs."""
 
-    def observe(self, lab: str, like: State | None = None) -> Observed:
+    def observe(self, lab: str, like: State | None = None, scope: Collection[str] | None = None) -> Observed:
         """What there is of a lab.
 
         ``like`` says which sysctls, files and listeners to look at: those have no list that could be asked for.
+        ``scope``: only these namespaces; veths with an end elsewhere are then told as links of unknown peers.
         """
 
     def apply(self, ops: Iterable[Op]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from netlab.kernel import files, nft, rtnl
@@ -36,7 +37,7 @@ class Reader:
         self._owners: dict[str, Owner] = {}
         self._peers: dict[tuple[int, int], list[tuple[str, RawLink]]] = {}
 
-    def observe(self, lab: str, like: State) -> Observed:
+    def observe(self, lab: str, like: State, scope: Collection[str] | None = None) -> Observed:
         """See ``Kernel.observe``."""
         objects: list[Obj] = []
         strangers: dict[str, Owner | None] = {}
@@ -46,7 +47,7 @@ class Reader:
                 wanted.setdefault(obj.netns, []).append(obj)
         self._handles.forget_gone()
         for netns in ns.names():
-            if not netns.startswith(f"{lab}-"):
+            if not netns.startswith(f"{lab}-") or (scope is not None and netns not in scope):
                 continue
             try:
                 handle = self._handles.get(netns)

@@ -69,6 +69,7 @@ class _Builder:
         self._name = name or (documents.lab.name if documents.lab else "")
         self._has_program = has_program if self._spec.get("containers", "run") == "run" else None
         self._displaced: set[str] = set()  # Pods whose remembered address another Pod's document states now
+        self._by_kind: dict[str, list[Document]] = {}
         self.problems: list[Problem] = []
         self.warnings: list[Warning] = []
 
@@ -79,8 +80,11 @@ class _Builder:
     def _complain(self, mark: Mark | None, path: str, says: str) -> None:
         self.problems.append(self.placed(Problem(mark, path, says)))
 
-    def _kinds(self, *kinds: str) -> tuple[Document, ...]:
-        return tuple(document for document in self._documents.objects if document.kind in kinds)
+    def _kinds(self, kind: str) -> tuple[Document, ...]:
+        if not self._by_kind:
+            for document in self._documents.objects:
+                self._by_kind.setdefault(document.kind, []).append(document)
+        return tuple(self._by_kind.get(kind, ()))
 
     def _at(self, *path: str | int) -> Mark | None:
         return self._lab.at(*path) if self._lab else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel import Kernel
-from netlab.objects import Obj, State
+from netlab.objects import Floor, Key, Obj, State, Veth, diff
 from netlab.plan.drift import drift
 
 PASSES = 4  # one does it; a second mends what fell with a link that was made anew; the rest is for disturbed labs
@@ -52,3 +53,40 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
         f"{first.obj.kind} {first.obj.name} in {first.obj.netns} ({first.obj.why})",
         hint=f"netlab diff {lab}",
     )
+
+
+def touch(kernel: Kernel, lab: str, want: State, owned: State) -> Converged:
+    """As ``converge``, but only what differs between two states that are known is looked at and changed.
+
+    For a small change of a large lab: observing all of 1,000 namespaces takes most of a second, the change needs two.
+    What somebody else did elsewhere stays as it is until the next ``up``; where that is in the way, everything is
+    converged.
+    """
+    ops = diff(want, owned)
+    keys = {op.obj.key for op in ops}
+    scope = {key.netns for key in keys} | {one.peer.netns for op in ops for one in (op.obj,) if isinstance(one, Veth)}
+    ours, before = _only(want, keys), _only(owned, keys)
+    # Rules are compared a namespace at a time, so all of them are named; as they were until they are changed.
+    like = {**_rules(want, scope), **ours, **before, **_rules(owned, scope)}
+    changed = 0
+    for _ in range(PASSES):
+        seen = kernel.observe(lab, State.of(like), scope)
+        todo = diff(ours, _only(seen.state, keys))
+        if not todo:
+            return Converged(changed, ())
+        try:
+            kernel.apply(todo)
+        except KernelRefused:
+            break
+        changed += len(todo)
+        like = {**before, **ours, **_rules(want, scope)}
+    done = converge(kernel, lab, want, owned)
+    return Converged(changed + done.changed, done.foreign)
+
+
+def _only(state: Mapping[Key, Obj], keys: Collection[Key]) -> dict[Key, Obj]:
+    return {key: state[key] for key in keys if key in state}
+
+
+def _rules(state: Mapping[Key, Obj], scope: Collection[str]) -> dict[Key, Obj]:
+    return {key: obj for key, obj in state.items() if key.floor is Floor.NFT and key.netns in scope}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from netlab.errors import BadInput, NetlabError, StateError
 from netlab.kernel import Observed
@@ -12,10 +13,11 @@ from netlab.kernel import files as etc
 from netlab.kernel import netns as ns
 from netlab.kernel.linux import LinuxKernel, owners
 from netlab.model import Built, Cluster, Memory, build
+from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
 from netlab.plan import Drift, Host, check, dataplane, desired, drift
 from netlab.runtime import agentclient, host, lock
-from netlab.runtime.converge import converge
+from netlab.runtime.converge import converge, touch
 from netlab.runtime.listeners import AgentListeners
 from netlab.runtime.processes import Process, inside
 from netlab.runtime.programs import has_program
@@ -64,14 +66,20 @@ class Down:
 
 def documents_of(applied: Applied) -> Documents:
     """The documents of a lab: its files', then what was applied (the last writer wins), less what was deleted."""
-    documents = load_texts([Text(*one) for one in applied.spec])
+    documents = _parsed(applied.spec)
     if not applied.extra and not applied.deleted:
         return documents
-    added = load_texts([Text(*one) for one in applied.extra]) if applied.extra else Documents()
+    added = _parsed(applied.extra) if applied.extra else Documents()
     objects = {identity(one): one for one in documents.objects}
     objects |= {identity(one): one for one in added.objects}
     kept = tuple(one for key, one in objects.items() if key not in applied.deleted)
     return replace(documents, objects=kept, warnings=(*documents.warnings, *added.warnings))
+
+
+@lru_cache(4)
+def _parsed(texts: tuple[tuple[str, str], ...]) -> Documents:
+    """The documents of texts; one command needs the same ones as they are and as they were."""
+    return load_texts([Text(*one) for one in texts])
 
 
 def identity(document: object) -> str:
@@ -134,8 +142,10 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
     ``wait``: until the commands that it starts run and listen, for a bounded time.
     """
     began = time.monotonic()
-    lab = resolve(draft)
-    name = lab.cluster.lab
+    parsed = documents_of(draft)
+    name = draft.name or (parsed.lab.name if parsed.lab else "")
+    if parsed.problems or not is_dns_label(name, LAB_NAME_MAX) or RunDir(name).applied() is None:
+        name = resolve(draft).cluster.lab  # what is wrong with a new lab is said before anything needs privilege
     with lock.locked(name, say) as path:
         rundir = RunDir(name)
         before = rundir.applied()
@@ -152,8 +162,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         applied = replace(draft, since=known.since if known else time.time(), owner=known.owner if known else caller())
         if known is not None and not reset:
             applied = replace(applied, extra=known.extra, deleted=known.deleted)
-        if known is not None:
-            lab = resolve(applied, memory)
+        lab = resolve(applied, memory)
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         lab = _with_state(lab, can)
         if fresh:
@@ -216,10 +225,14 @@ def _apply(
     can: Host,
     *,
     wait: bool = True,
+    narrow: bool = False,
 ) -> tuple[tuple[int, tuple[Obj, ...]], list[str]]:
-    """Converge to the lab; what it was before counts as its own."""
+    """Converge to the lab; what it was before counts as its own.  ``narrow``: only where the two differ."""
     owned: dict[Key, Obj] = {}
     for one in previous:
+        if _same_texts(one, applied):
+            owned |= dict(lab.want)
+            continue
         try:
             owned |= dict(desired(resolve(one, memory).cluster, can))
         except NetlabError:  # documents of an older netlab, or half-written ones: then only what is marked is ours
@@ -239,12 +252,17 @@ def _apply(
     agent.start()
     with LinuxKernel(agent) as kernel:
         kernel.generations = rundir.assignments().generations
-        done = converge(kernel, cluster.lab, lab.want, State.of(owned))
+        reach = touch if narrow else converge
+        done = reach(kernel, cluster.lab, lab.want, State.of(owned))
         kernel.remember(lab.want)
         assignments = replace(assignments, generations=kernel.generations)
     rundir.commit(assignments)
     notes = settle(cluster.lab, rundir.path, cluster, agent.ran) if wait else []
     return (done.changed, done.foreign), [*agent.problems, *notes]
+
+
+def _same_texts(one: Applied, other: Applied) -> bool:
+    return (one.name, one.spec, one.extra, one.deleted) == (other.name, other.spec, other.extra, other.deleted)
 
 
 def change(
@@ -273,7 +291,7 @@ def change(
         lab = resolve(applied, memory)
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         lab = _with_state(lab, can)
-        done, sentences = _apply(rundir, lab, applied, [known], memory, can)
+        done, sentences = _apply(rundir, lab, applied, [known], memory, can, narrow=rundir.pending() is None)
         rundir.event("apply" if added else "delete", changed=done[0])
         return Up(lab, done[0], time.monotonic() - began, done[1], len(extra) + len(deleted), tuple(sentences))
 
