@@ -3,8 +3,8 @@
 Names are functions of the spec alone, so two runs of one lab give the same names, addresses and MACs, and a packet
 dump can be read without a table: the node's number is in its MAC and in its addresses.
 
-Limits: interface names have 15 characters (IFNAMSIZ - 1), altnames 127, an alias 255, lab names 32 (so that
-``<lab>-<namespace>-<pod>`` stays a file name below 255).
+Limits: interface names have 15 characters (IFNAMSIZ - 1), altnames 127, an alias 255, file names 255, lab names 32;
+what would be longer is cut and ends in a hash.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from typing import NamedTuple
 
 LAB_NAME_MAX = 32
 IFNAME_MAX = 15
+_FILE_NAME_MAX = 249  # NAME_MAX is 255; a clash adds a hash of 6
+_OWNED_MAX = 200  # of the 255 of an alias; the rest is for the lab's name and the kind
+# Names that the segment's own bridge has, that every namespace has, and that sysctls use for something else.
+_NO_PORTS = frozenset(("br0", "lo", "all", "default"))
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 
@@ -50,7 +54,15 @@ def underlay_netns(lab: str) -> str:
 def pod_netns(lab: str, namespace: str, pod: str, taken: frozenset[str] | set[str] = frozenset()) -> str:
     """``<lab>-<pod>`` in default, else ``<lab>-<namespace>-<pod>``; with a short hash where that name is ``taken``."""
     plain = f"{lab}-{pod}" if namespace == "default" else f"{lab}-{namespace}-{pod}"
+    if len(plain) > _FILE_NAME_MAX:
+        plain = f"{plain[: _FILE_NAME_MAX - 9]}-{short_hash(plain)}"
     return plain if plain not in taken else f"{plain}-{short_hash(f'{namespace}/{pod}', 5)}"
+
+
+def owned_name(namespace: str, pod: str) -> str:
+    """What a Pod is called in its owner's mark: ``namespace/name``, cut with a hash where an alias has no room for it."""
+    full = f"{namespace}/{pod}"
+    return full if len(full) <= _OWNED_MAX else f"{full[: _OWNED_MAX - 9]}-{short_hash(full)}"
 
 
 class Owner(NamedTuple):
@@ -95,7 +107,8 @@ def pod_altname(namespace: str, pod: str) -> str:
 
 def port_name(node: str) -> str:
     """The underlay's end of a node's eth0: the node's own name where it fits."""
-    return node if len(node) <= IFNAME_MAX and "." not in node else "veth" + short_hash(node)
+    plain = len(node) <= IFNAME_MAX and "." not in node and node not in _NO_PORTS
+    return node if plain else "veth" + short_hash(node)
 
 
 # -- MAC addresses ----------------------------------------------------------------------------------------------------

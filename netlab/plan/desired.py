@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netlab.errors import Problem
 from netlab.model import Cluster
-from netlab.names import Owner
+from netlab.names import Owner, owned_name
 from netlab.objects import Listener, Netns, Obj, State, Sysctl, Why
 from netlab.plan import external, files, processes, underlay
 from netlab.plan.dataplanes import ALL, Dataplane, dataplane
@@ -142,7 +142,7 @@ def _namespaces(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]
     for pod in cluster.pods:
         if not pod.host_network:
             why = pod_why(pod)
-            yield Netns(pod.netns, Owner(cluster.lab, "pod", str(pod)), why=why)
+            yield Netns(pod.netns, Owner(cluster.lab, "pod", owned_name(pod.namespace, pod.name)), why=why)
             yield from _sysctls(pod.netns, everywhere, why)
 
 

@@ -54,7 +54,7 @@ class Kit:
             {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": {"name": name, "labels": {"app": name}},
+                "metadata": {"name": name, "labels": {"app": name[:60]}},
                 "spec": {
                     "nodeName": node,
                     "containers": [{"name": "main", "image": "x", "ports": [{"containerPort": 80}]}],

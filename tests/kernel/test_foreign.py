@@ -261,8 +261,11 @@ def test_a_node_may_take_the_name_of_a_running_pod(kit: Any, lab: str) -> None:
     assert kit.ping(f"{lab}-third", "10.244.1.2")  # the node reaches the Pod
 
 
-def test_down_finishes_what_a_broken_up_left(kit: Any, lab: str) -> None:
-    """A refusal in the middle of a first ``up`` takes everything back."""
-    text = kit.spec(lab, [("p" * 60, "node-1")], ["node-1"])
-    kit.up(text)  # long names are shortened where the kernel wants it
+def test_names_that_the_kernel_has_no_room_for(kit: Any, lab: str) -> None:
+    """The longest Pod names, and nodes called like links and sysctls that are there already."""
+    long = ".".join(["p" * 60] * 4)
+    nodes = ["br0", "lo", "all", "default", "n" * 63, "a.b.c"]
+    kit.up(kit.spec(lab, [(long, nodes[0]), ("eth0", nodes[1]), ("lo", nodes[2])], nodes))
     assert not labs.diff(lab)[1].operations
+    assert kit.ping(f"{lab}-eth0", "10.244.1.2")
+    assert kit.ping(f"{lab}-eth0", "10.244.3.2")
