@@ -186,6 +186,9 @@ class Session:
                 "PYTHONPATH": str(ROOT),
                 "NO_COLOR": "1",
                 "LC_ALL": "C.UTF-8",
+                # The reader is root behind sudo, so hints are printed in the form that such a reader can paste.
+                "SUDO_UID": str(ROOT.stat().st_uid),
+                "SUDO_GID": str(ROOT.stat().st_gid),
             },
         )
         status, said = self.type("mount -t tmpfs -o mode=755 tmpfs /run")
@@ -273,6 +276,14 @@ def test_page_shows_what_is_seen(page: Path, tmp_path: Path) -> None:
     finally:
         left = session.close()
     assert not left, f"{_id(page)}: `netlab down --all` left {left}"
+
+
+def test_the_readme_names_the_verbs_there_are() -> None:
+    """Its table of commands promises no verb that is missing, and leaves none out."""
+    table = (ROOT / "README.md").read_text().split("## Commands", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = {code.removeprefix("netlab ").split()[0] for row in rows for code in re.findall("`(.*?)`", row)}
+    assert named == {p.stem for p in (ROOT / "netlab" / "cli" / "verbs").glob("[a-z]*.py")}
 
 
 @pytest.mark.parametrize(("page", "block"), NOT_RUN, ids=[f"{_id(p)}:{b.line}" for p, b in NOT_RUN])
