@@ -131,6 +131,16 @@ def _start(file: IO[bytes], tail: int) -> None:
 
 
 def _copy(file: IO[bytes]) -> None:
-    while data := file.read(1 << 16):
-        sys.stdout.buffer.write(data)
+    """Print up to what is the end now: a container may write faster than it is read."""
+    fd = file.fileno()
+    end = os.fstat(fd).st_size
+    while (place := file.tell()) < end:
+        try:
+            data = os.lseek(fd, place, os.SEEK_DATA)
+        except OSError:  # nothing more but a hole
+            break
+        file.seek(data)
+        if data > place:  # meanwhile given back: go on with the next whole line
+            file.readline()
+        sys.stdout.buffer.write(file.read(max(0, min(1 << 16, end - file.tell()))))
     sys.stdout.buffer.flush()

@@ -22,7 +22,7 @@ def cluster(*pods: Mapping[str, Any], lab: Mapping[str, Any] | None = None, runs
         metadata = {"name": f"p{number}", "labels": {"app": "web"}}
         documents.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": dict(pod)})
     texts = load_texts([Text("lab.yaml", yaml.safe_dump_all(documents))])
-    has = (lambda name, path: name != "lacking") if runs else None
+    has = (lambda name, _path: name != "lacking") if runs else None
     return build(texts, has_program=has).cluster
 
 
@@ -122,7 +122,9 @@ def test_order_and_roles() -> None:
 
 def test_the_second_container_on_a_port_comes_late() -> None:
     ports = [{"containerPort": 80}]
-    made = processes({"containers": [one(command=["a"], ports=ports), {**one(command=["b"], ports=ports), "name": "d"}]})
+    made = processes(
+        {"containers": [one(command=["a"], ports=ports), {**one(command=["b"], ports=ports), "name": "d"}]}
+    )
     assert (made["c"].late, made["d"].late) == (False, True)
 
 

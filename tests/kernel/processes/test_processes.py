@@ -1,0 +1,256 @@
+"""Containers whose command runs: real processes, real restarts, real logs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from netlab.cli.podstatus import printed
+from netlab.runtime.agentclient import start_time
+
+if TYPE_CHECKING:
+    from tests.kernel.processes.conftest import Lab
+
+pytestmark = pytest.mark.kernel
+WEB = ["python3", "-m", "http.server"]
+
+
+def run(*argv: str, **fields: Any) -> dict[str, Any]:
+    return {"name": "c", "image": "x", "command": list(argv), **fields}
+
+
+def sh(script: str, **fields: Any) -> dict[str, Any]:
+    return run("sh", "-c", script, **fields)
+
+
+def pod(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {**spec, "containers": list(containers)}
+
+
+def test_a_web_server_serves_as_soon_as_up_returns(lab: Lab) -> None:
+    web = run(*WEB, "$(PORT)", env=[{"name": "PORT", "value": "8000"}], workingDir="/srv/www/of-the-pod")
+    web["ports"] = [{"containerPort": 8000}]
+    lab.up({"client": pod(run("sleep", "3600")), "web": pod(web)})
+    address = lab.pod("web")["status"]["podIP"]
+    said = lab.exec("client", "wget", "-qO-", f"http://{address}:8000/").stdout
+    assert "Directory listing" in said
+    assert lab.exec("web", "pwd").stdout == "/srv/www/of-the-pod\n"
+    assert lab.exec("web", "sh", "-c", "echo $PORT $HOSTNAME").stdout == "8000 web\n"
+    assert lab.pods() == {"client": ("1/1", "Running", "0"), "web": ("1/1", "Running", "0")}
+    lab.until(lambda: "GET / " in lab.netlab("logs", "web").stdout)
+
+
+def test_a_port_that_the_command_does_not_open_is_closed(lab: Lab) -> None:
+    lab.up({"idle": pod(run("sleep", "3600", ports=[{"containerPort": 80}])), "client": pod(run("sleep", "3600"))})
+    address = lab.pod("idle")["status"]["podIP"]
+    refused = lab.exec("client", "wget", "-O-", "-T", "2", "-t", "1", f"http://{address}/", check=None)
+    assert refused.status != 0
+    assert "refused" in refused.stderr
+
+
+def test_up_again_changes_nothing_and_a_new_spec_restarts_only_that(lab: Lab) -> None:
+    pods = {"a": pod(run("sleep", "3600")), "b": pod(run("sleep", "3600"))}
+    lab.up(pods)
+    before = {name: lab.exec(name, "sh", "-c", "echo /proc/[0-9]*/; cat /proc/2/stat").stdout for name in pods}
+    assert lab.up(pods)["changed"] == 0
+    assert lab.netlab("get", "pod", "a", "-o", "json").json["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert lab.up({**pods, "b": pod(run("sleep", "3601"))})["changed"] == 1
+    lab.until(lambda: "3601" in lab.exec("b", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout)
+    assert lab.exec("a", "cat", "/proc/2/stat").stdout in before["a"]
+
+
+def test_a_crash_loop_is_one(lab: Lab) -> None:
+    lab.up({"crash": pod(sh("echo run; exit 3"))})
+    lab.until(lambda: lab.pods()["crash"][1] == "CrashLoopBackOff")
+    state = lab.pod("crash")["status"]["containerStatuses"][0]
+    assert state["restartCount"] == 1
+    assert state["lastState"]["terminated"]["exitCode"] == 3
+    assert "back-off 10s" in state["state"]["waiting"]["message"]
+    assert lab.netlab("logs", "crash").stdout == "run\n"
+    assert lab.netlab("logs", "-p", "crash").stdout == "run\n"
+    told = lab.netlab("describe", "pod", "crash").stdout
+    assert "Back-off restarting failed container c in pod crash_default" in told
+    assert lab.diff() == 0, "what waits to be started again is as it should be"
+
+
+@pytest.mark.parametrize(
+    ("script", "restart", "status"),
+    [("exit 0", "Never", "Completed"), ("exit 2", "Never", "Error"), ("exit 0", "OnFailure", "Completed")],
+)
+def test_restart_policies_that_let_it_rest(lab: Lab, script: str, restart: str, status: str) -> None:
+    lab.up({"once": pod(sh(script), restartPolicy=restart)})
+    lab.until(lambda: lab.pods()["once"] == ("0/1", status, "0"))
+    time.sleep(0.3)
+    assert lab.pods()["once"][2] == "0"
+
+
+def test_init_containers_then_a_sidecar_then_the_rest(lab: Lab) -> None:
+    side = sh("trap 'exit 0' TERM; echo side >> /srv/order; while :; do sleep 0.1; done", restartPolicy="Always")
+    lab.up(
+        {
+            "ordered": pod(
+                sh("echo main >> /srv/order; sleep 3600"),
+                initContainers=[
+                    sh("sleep 0.7; echo one >> /srv/order") | {"name": "one"},
+                    run("no-such-program-here") | {"name": "lacking"},
+                    side | {"name": "side"},
+                    sh("sleep 0.7; echo two >> /srv/order") | {"name": "two"},
+                ],
+            )
+        }
+    )
+    assert lab.pods()["ordered"][1].startswith("Init:")
+    lab.until(lambda: lab.pods()["ordered"][:2] == ("2/2", "Running"))
+    assert lab.exec("ordered", "cat", "/srv/order").stdout.split() == ["one", "side", "two", "main"]
+    assert "no program no-such-program-here" in lab.netlab("describe", "pod", "ordered").stdout
+
+
+def test_an_init_container_that_fails_keeps_the_rest_back(lab: Lab) -> None:
+    broken = sh("exit 1") | {"name": "i"}
+    lab.up({"loops": pod(run("sleep", "9"), initContainers=[broken]),
+            "failed": pod(run("sleep", "9"), initContainers=[broken], restartPolicy="Never")})  # fmt: skip
+    lab.until(lambda: {n: p[:2] for n, p in lab.pods().items()}
+              == {"loops": ("0/1", "Init:CrashLoopBackOff"), "failed": ("0/1", "Init:Error")})  # fmt: skip
+
+
+def test_a_sidecar_ends_with_its_job(lab: Lab) -> None:
+    side = run("sleep", "3600", restartPolicy="Always") | {"name": "side"}
+    lab.up({"job": pod(sh("sleep 0.3"), initContainers=[side], restartPolicy="Never")})
+    lab.until(lambda: lab.pods()["job"][:2] == ("0/2", "Completed"))
+    assert "sleep" not in lab.exec("job", "sh", "-c", "cat /proc/[0-9]*/comm").stdout
+
+
+def test_what_a_container_leaves_running_goes_with_it(lab: Lab) -> None:
+    lab.up({"p": pod(sh("setsid sleep 777 & sleep 0.2"), restartPolicy="Never")})
+    lab.until(lambda: lab.pods()["p"][1] == "Completed")
+    assert "sleep" not in lab.exec("p", "sh", "-c", "cat /proc/[0-9]*/comm").stdout
+
+
+def test_a_program_that_the_host_lacks(lab: Lab) -> None:
+    lab.up({"lacks": pod(run("no-such-program-here", ports=[{"containerPort": 80}])), "c": pod(run("sleep", "99"))})
+    assert lab.pods()["lacks"][:2] == ("0/1", "CreateContainerError")
+    address = lab.pod("lacks")["status"]["podIP"]
+    assert '"pod": "lacks"' in lab.exec("c", "wget", "-qO-", f"http://{address}/").stdout
+    assert "does not run" in lab.netlab("logs", "lacks", check=2).stderr
+
+
+def test_a_program_that_cannot_be_executed(lab: Lab) -> None:
+    lab.up({"odd": pod(run("$(NAME)", env=[{"name": "NAME", "value": "/etc/hostname"}]), restartPolicy="Never")})
+    lab.until(lambda: lab.pods()["odd"][1] == "StartError")
+
+
+def test_rm_rf_in_a_pod_is_harmless(lab: Lab) -> None:
+    lab.up({"wipe": pod(sh("touch /usr/bin/made-here; rm -rf /etc /usr/lib/python3* /var/lib /opt; echo $?; exit 0"),
+                        restartPolicy="Never")})  # fmt: skip
+    lab.until(lambda: lab.pods()["wipe"][1] in ("Completed", "Error"), 60)
+    assert Path("/etc/passwd").exists()
+    assert Path("/var/lib/dpkg").exists() or Path("/var/lib").is_dir()
+    assert not Path("/usr/bin/made-here").exists()
+
+
+def test_of_two_on_one_port_the_second_crashes(lab: Lab) -> None:
+    ports = [{"containerPort": 80}]
+    lab.up({"clash": pod(run(*WEB, "80", ports=ports), run(*WEB, "80", ports=ports) | {"name": "d"})})
+    lab.until(lambda: lab.pods()["clash"][:2] == ("1/2", "CrashLoopBackOff"))
+    states = {one["name"]: one["ready"] for one in lab.pod("clash")["status"]["containerStatuses"]}
+    assert states == {"c": True, "d": False}
+    assert "Address already in use" in lab.netlab("logs", "clash", "-c", "d").stdout
+
+
+def test_deleting_a_pod_gives_it_its_grace(lab: Lab, tmp_path: Path) -> None:
+    polite = sh("trap 'sleep 0.5; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+    stubborn = sh("trap '' TERM; echo ready; while :; do sleep 0.05; done")
+    lab.up(
+        {
+            "polite": pod(polite),
+            "stubborn": pod(stubborn, terminationGracePeriodSeconds=1),
+            "other": pod(run("sleep", "9")),
+        }
+    )
+    for name in ("polite", "stubborn"):
+        lab.until(lambda name=name: lab.netlab("logs", name).stdout == "ready\n")
+    began = time.monotonic()
+    lab.netlab("delete", "pod", "polite")
+    assert time.monotonic() - began > 0.5
+    began = time.monotonic()
+    lab.netlab("delete", "pod", "stubborn")
+    assert 1.0 < time.monotonic() - began < 4.0
+    assert set(lab.pods()) == {"other"}
+    assert [each.name for each in Path(f"/run/netlab/{lab.name}/logs").iterdir()] == ["default_other_c.log"]
+
+
+def test_down_waits_for_no_grace_and_leaves_nothing(lab: Lab) -> None:
+    lab.up(
+        {
+            "stubborn": pod(
+                sh("trap '' TERM; setsid sh -c 'while :; do sleep 0.05; done' & while :; do sleep 0.05; done")
+            )
+        }
+    )
+    agent = lab.agent()
+    seconds = lab.down()
+    assert seconds < 0.4
+    assert start_time(agent) == 0
+    assert not Path(f"/run/netlab/{lab.name}").exists()
+
+
+def test_kill_9_of_the_agent_is_drift_that_up_mends(lab: Lab) -> None:
+    pods = {"a": pod(run("sleep", "3600"))}
+    lab.up(pods)
+    os.kill(lab.agent(), signal.SIGKILL)
+    time.sleep(0.2)
+    assert lab.pods()["a"] == ("0/1", "Unknown", "0")
+    assert lab.diff() == 1
+    lab.up(pods)
+    assert lab.pods()["a"] == ("1/1", "Running", "0")
+    assert lab.diff() == 0
+
+
+def test_a_namespace_deleted_by_hand_takes_its_processes_along(lab: Lab) -> None:
+    pods = {"a": pod(run(*WEB, "80", ports=[{"containerPort": 80}])), "b": pod(run("sleep", "3600"))}
+    lab.up(pods)
+    subprocess.run(["ip", "netns", "del", f"{lab.name}-a"], check=True)
+    lab.up(pods)
+    address = lab.pod("a")["status"]["podIP"]
+    assert "Directory" in lab.exec("b", "wget", "-qO-", f"http://{address}/").stdout
+    assert lab.diff() == 0
+
+
+def test_logs_follow_until_the_run_ends(lab: Lab) -> None:
+    lab.up({"p": pod(sh("for i in 1 2 3 4 5 6; do echo line $i; sleep 0.2; done"), restartPolicy="Never")})
+    following = lab.start("logs", "-f", "p")
+    said, _ = following.communicate(timeout=20)
+    assert said == "".join(f"line {number}\n" for number in range(1, 7))
+    assert following.returncode == 0
+    assert lab.netlab("logs", "p", "--tail", "2").stdout == "line 5\nline 6\n"
+    assert lab.netlab("logs", "p", "--tail", "0").stdout == ""
+    assert lab.netlab("logs", "p", "--tail", "99").stdout.count("\n") == 6
+
+
+def test_a_log_without_end_has_a_bound(lab: Lab) -> None:
+    lab.up({"noisy": pod(run("yes", "0123456789" * 10))})
+    log = Path(f"/run/netlab/{lab.name}/logs/default_noisy_c.log")
+    lab.until(lambda: log.stat().st_size > 64 << 20, 30)
+    lab.until(lambda: log.stat().st_blocks * 512 < 64 << 20, 5)
+    assert lab.netlab("logs", "noisy", "--tail", "3").stdout == ("0123456789" * 10 + "\n") * 3
+    lab.netlab("delete", "pod", "noisy")
+    assert not log.exists()
+
+
+def test_describe_a_node_counts_its_pods(lab: Lab) -> None:
+    lab.up({"a": pod(run("sleep", "9"), nodeName="node-1"), "b": pod(run("sleep", "9"), nodeName="node-2")})
+    told = lab.netlab("describe", "node", "node-1").stdout
+    assert "(1 in total)" in told
+    assert "InternalIP:" in told
+    assert printed(lab.pod("a"))[:2] == ("1/1", "Running")
+
+
+def test_a_lab_that_responds_runs_nothing(lab: Lab) -> None:
+    lab.up({"a": pod(sh("exit 1", ports=[{"containerPort": 80}]))}, containers="respond")
+    assert lab.pods()["a"] == ("1/1", "Running", "0")
