@@ -20,7 +20,7 @@ API's tiers are checked.  A file has at most 64 MiB, a document nests at most 12
 
 from __future__ import annotations
 
-from netlab.spec.documents import Document, Documents, Warning  # noqa: A004  the contract's word
+from netlab.spec.documents import Document, Documents, Warning
 from netlab.spec.load import Text, load, load_text, load_texts, read_texts
 from netlab.spec.schema import json_schema
 

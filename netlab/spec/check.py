@@ -16,7 +16,7 @@ from typing import Any
 from netlab.errors import Problem
 from netlab.spec import scalars
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, locate, mark_of, pairs
-from netlab.spec.documents import Warning  # noqa: A004
+from netlab.spec.documents import Warning
 from netlab.spec.formats import FORMATS, shown
 from netlab.spec.kinds import closest
 from netlab.spec.rules import RULES

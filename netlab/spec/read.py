@@ -24,7 +24,7 @@ from netlab.spec.compose import (
     mark_of,
     pairs,
 )
-from netlab.spec.documents import Document, Documents, Warning  # noqa: A004
+from netlab.spec.documents import Document, Documents, Warning
 from netlab.spec.formats import shown
 from netlab.spec.kinds import Fate
 from netlab.spec.schema import schemas

@@ -1,4 +1,4 @@
-"""``netlab apply``."""
+"""``netlab apply``: change a running lab by manifests."""
 
 from __future__ import annotations
 

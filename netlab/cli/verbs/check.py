@@ -1,4 +1,4 @@
-"""``netlab check``."""
+"""``netlab check``: expectations, prediction and packets against each other."""
 
 from __future__ import annotations
 

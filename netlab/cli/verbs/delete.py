@@ -1,4 +1,4 @@
-"""``netlab delete``."""
+"""``netlab delete``: take objects away from a running lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab diff``."""
+"""``netlab diff``: how the kernel differs from what was applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab down``."""
+"""``netlab down``: remove a lab, whatever state it is in."""
 
 from __future__ import annotations
 

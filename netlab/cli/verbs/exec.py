@@ -1,4 +1,4 @@
-"""``netlab exec``."""
+"""``netlab exec``: run a command in a Pod or on a node."""
 
 from __future__ import annotations
 

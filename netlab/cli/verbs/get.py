@@ -1,4 +1,4 @@
-"""``netlab get``."""
+"""``netlab get``: objects of a running lab, as kubectl shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab labs``."""
+"""``netlab labs``: the labs that there are."""
 
 from __future__ import annotations
 

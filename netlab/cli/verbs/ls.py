@@ -1,4 +1,4 @@
-"""``netlab ls``."""
+"""``netlab ls``: the running labs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab new``."""
+"""``netlab new``: copy a lab, to change it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab plan``."""
+"""``netlab plan``: what up would do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab reach``."""
+"""``netlab reach``: who reaches whom, by real packets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab schema``."""
+"""``netlab schema``: the JSON Schema of lab files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``netlab shell``."""
+"""``netlab shell``: a shell in a Pod or on a node."""
 
 from __future__ import annotations
 

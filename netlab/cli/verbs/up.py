@@ -1,4 +1,4 @@
-"""``netlab up``."""
+"""``netlab up``: build a lab, or converge a running one to its spec."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Each is one small pure file with one class; ``ALL`` lists them.  A data plane su
 several share (the bridge of the CNI plugin ``bridge``) stand in ``cni_bridge`` and are called, not inherited.
 """
 
+from __future__ import annotations
+
 from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.bridge import BridgeOnly
 from netlab.plan.dataplanes.calico_bgp import CalicoBgp
