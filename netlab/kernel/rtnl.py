@@ -237,3 +237,12 @@ def fdb(obj: Fdb, index: int, *, remove: bool = False) -> Request:
     body = _NDMSG.pack(AF_BRIDGE, index, NUD_PERMANENT, NTF_SELF, 0)
     body += attr(NDA_LLADDR, mac_bytes(obj.mac)) + attr(NDA_DST, packed(obj.dst))
     return (DELNEIGH, 0, body) if remove else (NEWNEIGH, CREATE | APPEND, body)
+
+
+def says(request: Request) -> str:
+    """Words by which the shell line behind a request is told from the object's others."""
+    kind, flags, _ = request
+    if kind == NEWLINK:
+        return " link add " if flags & CREATE else " type bridge_slave "
+    words = {NEWLINKPROP: " property add ", DELLINKPROP: " property del ", SETLINK: " link set "}
+    return words.get(kind, "")

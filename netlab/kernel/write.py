@@ -252,7 +252,7 @@ class Writer:
         try:
             self._offloads.set(self._handles.get(end.netns).socket.fileno(), end.name, end.offload)
         except OSError as error:
-            self._refuse(op, os.strerror(error.errno or 0))
+            self._refuse(op, os.strerror(error.errno or 0), "ethtool")
 
     # -- everything that hangs on links -------------------------------------------------------------------------------
 
@@ -344,7 +344,7 @@ class Writer:
                 op = todo[one.place][1]
                 if op.verb is Verb.DELETE and one.errno in _GONE:
                     continue  # gone with something else, which is what was wanted
-                self._refuse(op, one.said)
+                self._refuse(op, one.said, rtnl.says(todo[one.place][0]))
 
     def _index(self, op: Op, netns: str, dev: str) -> int:
         handle = self._handles.get(netns)
@@ -358,8 +358,11 @@ class Writer:
         return index
 
     @staticmethod
-    def _refuse(op: Op, said: str) -> NoReturn:
-        raise KernelRefused(op.explain(), said, op.obj.why.says, op.obj.why.mark)
+    def _refuse(op: Op, said: str, words: str = "") -> NoReturn:
+        """Raise for the one line of the operation that has the ``words``; for all of it where none has."""
+        lines = op.explain().splitlines()
+        fitting = [line for line in lines if words and words in line]
+        raise KernelRefused(fitting[0] if fitting else "\n".join(lines), said, op.obj.why.says, op.obj.why.mark)
 
 
 def owner_of(handles: Handles, netns: str) -> Owner | None:
