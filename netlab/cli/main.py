@@ -114,6 +114,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             )
         )
         code = Exit.REFUSED
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        click.echo("netlab: that is a defect of netlab, not of your lab; the lines above say where", err=True)
+        code = Exit.REFUSED
     # Not sys.exit: joining idle threads and freeing a large heap would cost tens of milliseconds.
     sys.stdout.flush()
     sys.stderr.flush()
