@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlab.errors import Problem
 from netlab.model import Cluster
 from netlab.names import Owner, owned_name
-from netlab.objects import Listener, Netns, Obj, State, Sysctl, Why
+from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Veth, Why
 from netlab.plan import external, files, processes, underlay
 from netlab.plan.dataplanes import ALL, Dataplane, dataplane
 from netlab.plan.why import node_why, pod_why
@@ -28,7 +28,15 @@ class Host:
 def desired(cluster: Cluster, host: Host | None = None) -> State:
     """Everything that the lab should be.  Raises Conflict where two sources want one key."""
     plane = dataplane(cluster.dataplane)
-    return State(_objects(cluster, plane, host or Host()))
+    objects = tuple(_objects(cluster, plane, host or Host()))
+    named = {one.mac for one in objects if isinstance(one, (Neigh, Fdb))}
+    return State(_pinned(one, named) if isinstance(one, Veth) else one for one in objects)
+
+
+def _pinned(veth: Veth, named: set[str]) -> Veth:
+    """The veth, its shell lines setting the MACs that permanent neighbours name."""
+    end, peer = (replace(one, pinned=True) if one.mac in named else one for one in (veth.end, veth.peer))
+    return replace(veth, end=end, peer=peer)
 
 
 def check(cluster: Cluster) -> list[Problem]:

@@ -12,7 +12,7 @@ from netlab.errors import BadInput
 from netlab.kernel.fake import FakeKernel
 from netlab.kernel.linux import LinuxKernel
 from netlab.objects import State
-from netlab.plan import drift
+from netlab.plan import ALL, drift
 from netlab.runtime.converge import converge
 
 pytestmark = pytest.mark.kernel
@@ -51,7 +51,7 @@ class Small:
             left = tuple(one for one in self.nodes if one != gone_node)
             return replace(self, nodes=left, pods=tuple(one for one in self.pods if one[1] != gone_node))
         if what == "plane":
-            return replace(self, dataplane=dice.choice(("bridge", "vxlan", "host-gw")))
+            return replace(self, dataplane=dice.choice(ALL).name)
         if what == "mtu":
             return replace(self, mtu=dice.choice((1500, 1400, 9000)))
         if what == "offload":

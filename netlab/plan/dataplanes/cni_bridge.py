@@ -52,8 +52,7 @@ def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int, *, name: str = "") 
             gen,
             cluster.offload,
         ),
-        # The node's neighbour entry names the Pod's MAC.
-        End(pod.netns, "eth0", pod.mac, mtu, POD_INDEX, "", gen, cluster.offload, pinned=True),
+        End(pod.netns, "eth0", pod.mac, mtu, POD_INDEX, "", gen, cluster.offload),
         why=why,
     )
     yield Port(here.netns, name, CNI0, hairpin=True, why=why)
