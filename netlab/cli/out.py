@@ -84,7 +84,12 @@ def colour(text: str, code: int) -> str:
 
 
 def command() -> str:
-    """How the reader should type netlab: sudo drops PATH, so a plain user needs the script's way."""
+    """How the reader should type netlab so that it works as pasted.
+
+    bootstrap.sh says how it was called itself (NETLAB_TYPED); sudo drops PATH, so a plain user needs the script's way.
+    """
+    if "NETLAB_TYPED" in os.environ:
+        return os.environ["NETLAB_TYPED"]
     if os.geteuid() == 0 and not os.environ.get("SUDO_UID"):
         return "netlab"
     return "sudo ./bootstrap.sh netlab" if os.path.exists("bootstrap.sh") else "sudo netlab"

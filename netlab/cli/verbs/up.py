@@ -96,7 +96,7 @@ def _hints(done: labs.Up) -> None:
             f"  {say} exec{more}{flag} {source.name} -- wget -qO- http://{host}{'' if tcp.port == 80 else f':{tcp.port}'}"
         )
     out.line(f"  {say} exec{more}{flag} {source.name} -- ping -c 3 {address}")
-    sudo = "" if say.startswith("netlab") else "sudo "
+    sudo = "sudo " if say.startswith("sudo") else ""
     out.line(f"  {sudo}ip -n {cluster.nodes[0].netns} route")
     out.line(f"  {say} reach {cluster.lab}")
     out.line(f"  {say} down {cluster.lab}")
