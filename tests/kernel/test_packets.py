@@ -10,6 +10,7 @@ import pytest
 
 from netlab.kernel.linux import LinuxKernel
 from netlab.objects import State
+from netlab.plan import ALL
 from netlab.runtime.converge import converge
 
 pytestmark = pytest.mark.kernel
@@ -72,6 +73,21 @@ def test_who_reaches_whom_and_how_large_a_packet(kit: Any, lab: str, dataplane: 
                 assert kit.ping(f"{lab}-client", target, "-M", "do", "-s", str(fits))
                 assert not kit.ping(f"{lab}-client", target, "-W", "0.1", "-M", "do", "-s", str(fits + 1))
                 assert kit.ping(f"{lab}-client", target, "-s", str(fits + 1)), "larger ones go in fragments"
+
+
+@pytest.mark.parametrize("families", [["IPv4"], ["IPv4", "IPv6"]], ids="+".join)
+@pytest.mark.parametrize("dataplane", [one.name for one in ALL if one.name not in ("bridge", "vxlan", "host-gw")])
+def test_every_data_plane_carries_what_it_says(kit: Any, lab: str, dataplane: str, families: list[str]) -> None:
+    with Up(kit, lab, dataplane=dataplane, ipFamilies=families) as up:
+        plane = next(one for one in ALL if one.name == dataplane)
+        for family in families:
+            version = int(family[-1])
+            fits = 1500 - plane.overhead(up.cluster) - HEADERS[version]
+            for pod in ("near", "server"):
+                target = up.address(pod, version)
+                assert up.ttl("client", target) is not None
+                assert kit.ping(f"{lab}-client", target, "-M", "do", "-s", str(fits))
+                assert not kit.ping(f"{lab}-client", target, "-W", "0.1", "-M", "do", "-s", str(fits + 1))
 
 
 def test_an_ipv4_lab_says_nothing_in_ipv6(kit: Any, lab: str) -> None:
