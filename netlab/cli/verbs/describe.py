@@ -1,4 +1,4 @@
-"""``netlab describe``."""
+"""``netlab describe``: a Pod or node as kubectl describes it."""
 
 from __future__ import annotations
 

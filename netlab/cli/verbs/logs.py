@@ -1,4 +1,4 @@
-"""``netlab logs``."""
+"""``netlab logs``: print, and follow, what a container wrote."""
 
 from __future__ import annotations
 
