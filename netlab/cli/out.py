@@ -51,7 +51,12 @@ def error(failure: NetlabError) -> None:
     else:
         note(f"netlab: {failure.message}")
     if failure.hint:
-        note(f"  {failure.hint}")
+        note(f"  {_typed(failure.hint)}")
+
+
+def _typed(hint: str) -> str:
+    """A hint whose netlab commands begin as the reader must type them."""
+    return f"{command()} {hint.removeprefix('netlab ')}" if hint.startswith("netlab ") else hint
 
 
 def warnings(found: Iterable[Warning]) -> None:
