@@ -255,12 +255,13 @@ fi
 
 PATH=$venv/bin:$PATH VIRTUAL_ENV=$venv
 export PATH VIRTUAL_ENV
+# What netlab's hints begin with, so that they work as pasted: its own name is on PATH only while this runs.
+NETLAB_TYPED=netlab
 if [ $# != 0 ]; then
-  # What netlab's hints begin with, so that they work as pasted: its own name is on PATH only while this runs.
   NETLAB_TYPED="$0 netlab"
   if [ -n "${SUDO_UID-}" ] || ! root; then NETLAB_TYPED="sudo $NETLAB_TYPED"; fi
-  export NETLAB_TYPED
 fi
+export NETLAB_TYPED
 unset PYTHONHOME
 
 if [ $# = 0 ]; then

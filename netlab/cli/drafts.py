@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netlab.errors import BadInput
-from netlab.names import LAB_NAME_MAX
+from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.labs import find
-from netlab.runtime.rundir import Applied
+from netlab.runtime.rundir import Applied, RunDir
 from netlab.spec import load_texts, read_texts
 
 
@@ -23,7 +23,17 @@ def draft(lab: str, files: Sequence[str], name: str) -> Applied:
         raise BadInput("say which lab: its name, a path, or -f FILE", hint="netlab labs lists those that there are")
     sources: list[str | Path] = []
     if lab:
-        sources.append(find(lab).path)
+        try:
+            sources.append(find(lab).path)
+        except BadInput:
+            running = RunDir(lab).applied() if is_dns_label(lab, LAB_NAME_MAX) else None
+            if running is None:
+                raise
+            # A running lab by its own name (--name): what it came from, or what is kept of it where that has gone.
+            if not os.path.exists(running.source):
+                return running
+            sources.append(running.source)
+            name = name or running.name
     sources += files
     texts, problems = read_texts(sources)
     if problems:

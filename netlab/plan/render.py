@@ -40,10 +40,11 @@ def operation(op: Op) -> dict[str, Any]:
     }
 
 
-def script(lab: str, operations: Sequence[Op], *, exact: bool = False) -> str:
+def script(lab: str, operations: Sequence[Op], *, exact: bool = False, up: str = "") -> str:
     """A shell script that does the operations when it is pasted into a root shell.
 
-    Listeners and processes are not in it: its last line starts the agent that has them.
+    Listeners and processes are not in it: its last line starts the agent that has them.  ``up`` are that line's words
+    after ``netlab up`` (else the lab's name).
     """
     parts = [f"# lab {lab}: paste into a root shell"]
     why = ""
@@ -55,7 +56,7 @@ def script(lab: str, operations: Sequence[Op], *, exact: bool = False) -> str:
             parts.append(f"# {why}")
         parts.append(op.explain(exact=exact))
     parts.append(
-        f"netlab up {lab}  # starts the agent: answers on the Pods' ports, their commands; the network is there already"
+        f"netlab up {up or lab}  # starts the agent: answers on the Pods' ports, their commands; the network is there already"
     )
     return "\n".join(parts)
 
@@ -99,7 +100,8 @@ def _changes(have: Obj, want: Obj) -> list[str]:
         if there == should:
             continue
         if isinstance(want, Veth) and name in ("end", "peer"):
-            found += [f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
+            told = (should.netns, should.name) == (want.netns, want.name)
+            found += [text if told else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
         elif name == "content":
             found.append("its text differs")
         else:

@@ -164,6 +164,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
             applied = replace(applied, extra=known.extra, deleted=known.deleted)
         lab = resolve(applied, memory)
         can = host.require(dataplane(lab.cluster.dataplane).needs)
+        host.require_for(lab.cluster, can)
         lab = _with_state(lab, can)
         if fresh:
             _refuse_strangers(name, lab.want)
@@ -248,7 +249,7 @@ def _apply(
     rundir.begin(applied, assignments)
     ns.share_run_netns()
     etc.prepare()
-    agent = AgentListeners(cluster.lab, rundir.path, cluster.families)
+    agent = AgentListeners(cluster.lab, rundir.path)
     agent.start()
     with LinuxKernel(agent) as kernel:
         kernel.generations = rundir.assignments().generations
@@ -290,6 +291,7 @@ def change(
             raise BadInput(problems)
         lab = resolve(applied, memory)
         can = host.require(dataplane(lab.cluster.dataplane).needs)
+        host.require_for(lab.cluster, can)
         lab = _with_state(lab, can)
         done, sentences = _apply(rundir, lab, applied, [known], memory, can, narrow=rundir.pending() is None)
         rundir.event("apply" if added else "delete", changed=done[0])
@@ -323,7 +325,7 @@ def diff(name: str) -> tuple[Lab, Drift]:
 
 def observe(lab: Lab, rundir: RunDir, like: State | None = None) -> Observed:
     """What the kernel has of a lab; ``like`` (else what it should be) says which sysctls and files to look at."""
-    with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path, lab.cluster.families)) as kernel:
+    with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path)) as kernel:
         kernel.generations = rundir.assignments().generations
         return kernel.observe(lab.cluster.lab, like or lab.want)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ class AgentListeners:
     ``problems`` are the ports that could not be opened, as sentences: another process of the Pod may hold them.
     """
 
-    def __init__(self, lab: str, rundir: Path, families: Sequence[str] = ("IPv4",)) -> None:
-        self._lab, self._rundir, self._families = lab, rundir, list(families)
+    def __init__(self, lab: str, rundir: Path) -> None:
+        self._lab, self._rundir = lab, rundir
         self.problems: list[str] = []
         self.ran: list[Process] = []  # what this run of netlab asked the agent to start
         self._empty = False  # an agent that was started just now runs nothing, and need not be waited for to say so
@@ -47,7 +48,8 @@ class AgentListeners:
                     "namespace": one.namespace,
                     "node": one.node,
                     "addresses": list(one.addresses),
-                    "families": self._families,
+                    # Both, whatever the lab has: localhost means ::1 first, in an IPv4-only Pod too.
+                    "families": ["IPv4", "IPv6"] if socket.has_ipv6 else ["IPv4"],
                     "ports": [],
                 },
             )

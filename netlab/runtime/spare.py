@@ -31,7 +31,7 @@ def answering(rundir: RunDir, cluster: Cluster, extra: Mapping[str, Sequence[Por
     if not listeners:
         yield
         return
-    agent = AgentListeners(rundir.lab, rundir.path, cluster.families)
+    agent = AgentListeners(rundir.lab, rundir.path)
     agent.listen(listeners)
     try:
         yield

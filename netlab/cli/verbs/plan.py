@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from netlab.cli import out
@@ -27,7 +29,9 @@ def command(lab: str, files: tuple[str, ...], name: str, commands: bool, exact: 
         out.document({"operations": [render.operation(op) for op in todo.operations]})
         return
     if commands:
-        out.line(render.script(found.cluster.lab, todo.operations, exact=exact))
+        typed = [lab, *(word for file in files for word in ("-f", file)), *(("--name", name) if name else ())]
+        up = " ".join(shlex.quote(word) for word in typed if word)
+        out.line(render.script(found.cluster.lab, todo.operations, exact=exact, up=up))
         return
     out.warnings(found.warnings)
     if not todo.operations:

@@ -14,7 +14,7 @@ from netlab.runtime.rundir import running
 @click.command()
 @spec_options
 @click.option("--reset", is_flag=True, help="drop what apply and break added")
-@click.option("--wait/--no-wait", default=True, help="until the containers' commands run and listen (at most 13 s)")
+@click.option("--wait/--no-wait", default=True, help="until the containers' commands run and listen (at most 12 s)")
 @output
 def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool, output: str) -> None:
     """Build a lab, or converge a running one to its spec.
@@ -51,7 +51,10 @@ def _tell(done: labs.Up) -> None:
         out.line(f"lab {cluster.lab} is up: {what}; nothing to do")
     if done.kept:
         out.line(f"{out.count(done.kept, 'change')} of apply and delete kept; --reset drops them")
-    kinds = {"NetworkPolicy": len(cluster.policies), "Service": len(cluster.services)}
+    if cluster.policies:
+        count = out.count(len(cluster.policies), "NetworkPolicy", "NetworkPolicies")
+        out.line(f"{count} enforced by nftables (table inet netlab-policy on the nodes)")
+    kinds = {"Service": len(cluster.services)}
     idle = [
         out.count(number, kind, f"{kind[:-1]}ies" if kind.endswith("y") else "")
         for kind, number in kinds.items()
@@ -64,6 +67,8 @@ def _tell(done: labs.Up) -> None:
         out.line(f"{out.count(skipped, 'object')} of kinds that a network does not see skipped")
     for one in done.foreign:
         out.line(f"left alone, not netlab's: {one.kind} {one.name} in {one.netns}")
+    if not cluster.pods:
+        return
     out.line()
     pods = cluster.pods[:12]
     out.table(
