@@ -34,6 +34,23 @@ KINDS = (
 )
 
 
+# What the kernel has: the plural, and the words that ip and bridge take.
+KERNEL = {
+    "links": ("link", "l"),
+    "addresses": ("address", "addrs", "addr"),
+    "routes": ("route", "r"),
+    "neighbours": ("neighbour", "neighbors", "neighbor", "neighs", "neigh"),
+    "fdb": ("fdbs",),
+    "sysctls": ("sysctl",),
+    "nft": ("nftables", "ruleset"),
+}
+
+
+def kernel(word: str) -> str:
+    """The kernel's kind that a word means, "" where it means none."""
+    return next((plural for plural, short in KERNEL.items() if word.lower() in (plural, *short)), "")
+
+
 def find(word: str) -> Kind:
     """The kind that a word means; raises BadInput with a guess."""
     wanted = word.lower().partition(".")[0]
@@ -41,6 +58,9 @@ def find(word: str) -> Kind:
         if wanted in (kind.name.lower(), kind.plural, *kind.short):
             return kind
     every = [each for kind in KINDS for each in (kind.plural, *kind.short)]
+    every += [each for plural, short in KERNEL.items() for each in (plural, *short)]
     close = difflib.get_close_matches(wanted, every, 1)
     meant = f' (did you mean "{close[0]}"?)' if close else ""
-    raise BadInput(f'there is no kind "{word}"{meant}; there are {", ".join(kind.plural for kind in KINDS)}')
+    raise BadInput(
+        f'there is no kind "{word}"{meant}; there are {", ".join([*(kind.plural for kind in KINDS), *KERNEL])}'
+    )

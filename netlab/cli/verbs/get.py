@@ -1,29 +1,37 @@
-"""``netlab get``: objects of a running lab, as kubectl shows them."""
+"""``netlab get``."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from netlab.cli import jsonpath, kinds, kubernetes, out, podstatus
+from netlab.cli import complete, jsonpath, kinds, kubernetes, out, podstatus
+from netlab.cli.columns import Item, columns
 from netlab.cli.options import lab, running_lab
+from netlab.cli.selectors import selector as selected
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster
 from netlab.spec import Document
 
-Item = dict[str, Any]
-
 
 @click.command()
-@click.argument("kind")
-@click.argument("names", nargs=-1, metavar="[NAME...]")
-@click.option("-n", "--namespace", default="default", show_default=True, help="the objects' namespace")
+@click.argument("kind", shell_complete=complete.kinds)
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.names)
+@click.option(
+    "-n",
+    "--namespace",
+    default="",
+    help="the objects' namespace (default: default)",
+    shell_complete=complete.namespaces,
+)
 @click.option("-A", "--all-namespaces", "every", is_flag=True, help="those of all namespaces")
 @click.option("-l", "--selector", default="", help="by labels: app=web,tier!=db,env in (a,b)")
 @click.option("-o", "--output", default="text", help="text, wide, json, yaml, name, jsonpath=TEMPLATE")
+@click.option("-w", "--watch", "watching", is_flag=True, help="go on, and print what changes")
+@click.option("--output-watch-events", "events", is_flag=True, help="with --watch: a column that says what happened")
 @click.option("--no-headers", is_flag=True, help="rows alone")
 @lab
 def command(
@@ -33,38 +41,60 @@ def command(
     every: bool,
     selector: str,
     output: str,
+    watching: bool,
+    events: bool,
     no_headers: bool,
     lab_option: str,
 ) -> int:
-    """Pods, nodes and other objects of a running lab, as kubectl shows them."""
+    """Pods, nodes and other objects of a running lab, as kubectl shows them.
+
+    Also what the kernel has in all of the lab's namespaces, whoever made it: links, addresses, routes, neighbours, fdb,
+    sysctls, nft.  For these NAME is a Pod, a node, an external host or a namespace's own name; for sysctls also a
+    sysctl's name, with * and ?.
+    """
     from netlab.runtime.lab import load_cluster_since
 
+    name = running_lab(lab_option)
+    if kernel := kinds.kernel(kind):
+        from netlab.cli import kernelkinds
+
+        asked = kernelkinds.Asked(kernel, name, names, "" if every else namespace, selector)
+        return kernelkinds.show(asked, output, header=not no_headers, watching=watching)
     if "/" in kind and not names:
         kind, _, one = kind.partition("/")
         names = (one,)
     wanted = kinds.find(kind)
-    cluster, since, objects = load_cluster_since(running_lab(lab_option))
-    items = _items(wanted, cluster, since, objects)
-    if wanted.namespaced and not every:
-        items = [item for item in items if item["metadata"].get("namespace") == namespace]
-    if selector:
-        chosen = _selector(selector)
-        items = [item for item in items if chosen(item["metadata"].get("labels", {}))]
-    if names:
-        by_name = {item["metadata"]["name"]: item for item in items}
-        for name in names:
-            if name not in by_name:
-                raise BadInput(
-                    f'{wanted.plural} "{name}" not found', hint=_elsewhere(wanted, name, cluster, since, objects)
-                )
-        items = [by_name[name] for name in names]
-    _print(wanted, items, cluster, output, single=len(names) == 1, header=not no_headers, every=every, where=namespace)
+    where = namespace or "default"
+    chosen = selected(selector) if selector else None
+
+    def look() -> tuple[list[Item], Cluster]:
+        cluster, since, objects = load_cluster_since(name)
+        items = _items(wanted, cluster, since, objects, quiet=watching)
+        if wanted.namespaced and not every:
+            items = [item for item in items if item["metadata"].get("namespace") == where]
+        if chosen:
+            items = [item for item in items if chosen(item["metadata"].get("labels", {}))]
+        if names:
+            by_name = {item["metadata"]["name"]: item for item in items}
+            missing = [one for one in names if one not in by_name]
+            if missing and not watching:
+                hint = _elsewhere(wanted, missing[0], cluster, since, objects)
+                raise BadInput(f'{wanted.plural} "{missing[0]}" not found', hint=hint)
+            items = [by_name[one] for one in names if one in by_name]
+        return items, cluster
+
+    if watching:
+        return _watch(wanted, look, output, header=not no_headers, every=every, events=events)
+    items, cluster = look()
+    _print(wanted, items, cluster, output, single=len(names) == 1, header=not no_headers, every=every, where=where)
     return Exit.OK
 
 
-def _items(kind: kinds.Kind, cluster: Cluster, since: float, objects: Sequence[Document]) -> list[Item]:
+def _items(
+    kind: kinds.Kind, cluster: Cluster, since: float, objects: Sequence[Document], *, quiet: bool = False
+) -> list[Item]:
     if kind.name == "Pod":
-        return pods(cluster, since)
+        return pods(cluster, since, quiet=quiet)
     if kind.name == "Node":
         return [kubernetes.node(one, since) for one in cluster.nodes]
     if kind.name == "Namespace":
@@ -85,14 +115,16 @@ def _items(kind: kinds.Kind, cluster: Cluster, since: float, objects: Sequence[D
     return found
 
 
-def pods(cluster: Cluster, since: float) -> list[Item]:
+def pods(cluster: Cluster, since: float, *, quiet: bool = False) -> list[Item]:
     """The Pods of a running lab, with what its agent says of them now; a note where it does not run."""
     from netlab.runtime.containers import states
     from netlab.runtime.rundir import RunDir
 
     known = states(cluster.lab, RunDir(cluster.lab).path)
     if known is None:
-        out.note(f"the agent of lab {cluster.lab} does not run, so nothing serves: {out.command()} up {cluster.lab}")
+        if not quiet:
+            hint = f"{out.command()} up {cluster.lab}"
+            out.note(f"the agent of lab {cluster.lab} does not run, so nothing serves: {hint}")
         return [kubernetes.pod(one, cluster, since, None) for one in cluster.pods]
     return [kubernetes.pod(one, cluster, since, known.get((one.namespace, one.name), {})) for one in cluster.pods]
 
@@ -101,7 +133,7 @@ def _elsewhere(kind: kinds.Kind, name: str, cluster: Cluster, since: float, obje
     """Where an object of that name is, if it is in another namespace."""
     places = [
         item["metadata"]["namespace"]
-        for item in _items(kind, cluster, since, objects)
+        for item in _items(kind, cluster, since, objects, quiet=True)
         if item["metadata"]["name"] == name and "namespace" in item["metadata"]
     ]
     return f"it is in namespace {places[0]}: -n {places[0]}" if places else ""
@@ -130,9 +162,8 @@ def _print(
 
         out.line(yaml.safe_dump(data, sort_keys=False).rstrip())
     elif style == "name":
-        group = f".{kind.group}" if kind.group else ""
         for item in items:
-            out.line(f"{kind.name.lower()}{group}/{item['metadata']['name']}")
+            out.line(_named(kind, item))
     elif style == "jsonpath":
         text = jsonpath.render(template, data)
         click.echo(text, nl=not text.endswith("\n") and _terminal())
@@ -140,19 +171,19 @@ def _print(
         if not items:
             out.note("No resources found" + ("" if every or not kind.namespaced else f" in {where} namespace."))
             return
-        columns, row = _COLUMNS.get(kind.name, _PLAIN)
-        wide = style == "wide"
-        now = time.time()
-        heads = [name for name, only_wide in columns if wide or not only_wide]
-        rows = []
-        for item in items:
-            cells = row(item, cluster, now)
-            shown = [cell for cell, (_, only_wide) in zip(cells, columns, strict=True) if wide or not only_wide]
-            rows.append([item["metadata"]["namespace"], *shown] if every and kind.namespaced else shown)
-        heads = ["NAMESPACE", *heads] if every and kind.namespaced else heads
+        heads, rows = _table(kind, items, cluster, wide=style == "wide", every=every)
         out.table(rows, heads if header else ())
     else:
-        raise BadInput(f"-o {output}: there are text, wide, json, yaml, name, jsonpath=TEMPLATE")
+        raise _no_style(output)
+
+
+def _no_style(output: str) -> BadInput:
+    return BadInput(f"-o {output}: there are text, wide, json, yaml, name, jsonpath=TEMPLATE")
+
+
+def _named(kind: kinds.Kind, item: Mapping[str, Any]) -> str:
+    group = f".{kind.group}" if kind.group else ""
+    return f"{kind.name.lower()}{group}/{item['metadata']['name']}"
 
 
 def _terminal() -> bool:
@@ -161,169 +192,48 @@ def _terminal() -> bool:
     return sys.stdout.isatty()
 
 
-Columns = tuple[tuple[str, bool], ...]
-Row = Callable[[Item, Cluster, float], list[str]]
+def _table(
+    kind: kinds.Kind, items: Sequence[Item], cluster: Cluster, *, wide: bool, every: bool
+) -> tuple[list[str], list[list[str]]]:
+    """The headings and the rows."""
+    heads, row = columns(kind.name)
+    now = time.time()
+    rows = []
+    for item in items:
+        cells = row(item, cluster, now)
+        shown = [cell for cell, (_, only_wide) in zip(cells, heads, strict=True) if wide or not only_wide]
+        rows.append([item["metadata"]["namespace"], *shown] if every and kind.namespaced else shown)
+    names = [name for name, only_wide in heads if wide or not only_wide]
+    return (["NAMESPACE", *names] if every and kind.namespaced else names), rows
 
 
-def _age(item: Item, now: float) -> str:
-    return kubernetes.age(_seconds(item["metadata"]["creationTimestamp"]), now)
+def _watch(kind: kinds.Kind, look: Any, output: str, *, header: bool, every: bool, events: bool) -> int:
+    """The table, then a row for each object that comes, changes or goes, until Ctrl-C."""
+    from netlab.cli import watch
 
+    if output not in ("text", "wide", "json", "yaml", "name"):
+        raise BadInput(f"-o {output} with --watch: there are text, wide, json, yaml, name")
+    stream = watch.Table()
+    last: list[Cluster] = []
 
-def _seconds(stamp: str) -> float:
-    """The inverse of ``podstatus.stamp``."""
-    import calendar
+    def poll() -> dict[str, Item]:
+        items, cluster = look()
+        last[:] = [cluster]
+        return {f"{item['metadata'].get('namespace', '')}/{item['metadata']['name']}": item for item in items}
 
-    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
+    def say(changes: Sequence[tuple[str, Item]]) -> None:
+        if output in ("json", "yaml", "name"):
+            for event, item in changes:
+                data = {"type": event, "object": item} if events else item
+                watch.item(data, output, _named(kind, item))
+            return
+        heads, rows = _table(kind, [item for _, item in changes], last[0], wide=output == "wide", every=every)
+        for (event, _), row in zip(changes, rows, strict=True):
+            if event == watch.DELETED and kind.name == "Pod" and not events:
+                row[heads.index("STATUS")] = "Terminating"
+        if events:
+            heads = ["EVENT", *heads]
+            rows = [[event, *row] for (event, _), row in zip(changes, rows, strict=True)]
+        stream.rows(rows, heads if header else ())
 
-
-def _pod_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    ready, status, restarts, last = podstatus.printed(item)
-    ago = f" ({kubernetes.age(_seconds(last), now)} ago)" if restarts and last else ""
-    return [
-        item["metadata"]["name"],
-        ready,
-        status,
-        f"{restarts}{ago}",
-        _age(item, now),
-        item["status"]["podIP"],
-        item["spec"]["nodeName"],
-        "<none>",
-        "<none>",
-    ]
-
-
-def _node_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    import os
-
-    kernel = os.uname().release
-    roles = [key.rpartition("/")[2] for key in item["metadata"]["labels"] if key.startswith("node-role.kubernetes.io/")]
-    address = item["status"]["addresses"][0]["address"]
-    name = item["metadata"]["name"]
-    return [
-        name,
-        "Ready",
-        ",".join(roles) or "<none>",
-        _age(item, now),
-        "netlab",
-        address,
-        "<none>",
-        "netlab",
-        kernel,
-        "netlab",
-    ]
-
-
-def _service_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    spec = item.get("spec", {})
-    ports = ",".join(f"{one['port']}/{one.get('protocol', 'TCP')}" for one in spec.get("ports", []))
-    selector = ",".join(f"{key}={value}" for key, value in spec.get("selector", {}).items())
-    return [
-        item["metadata"]["name"],
-        spec.get("type", "ClusterIP"),
-        spec.get("clusterIP", "<none>"),
-        "<none>",
-        ports or "<none>",
-        _age(item, now),
-        selector or "<none>",
-    ]
-
-
-def _policy_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    selector = item.get("spec", {}).get("podSelector", {})
-    labels = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
-    for one in selector.get("matchExpressions", []):
-        values = f" ({','.join(one['values'])})" if one.get("values") else ""
-        labels.append(f"{one['key']} {one['operator'].lower()}{values}")
-    return [item["metadata"]["name"], ",".join(labels) or "<none>", _age(item, now), "no"]
-
-
-def _namespace_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    return [item["metadata"]["name"], "Active", _age(item, now)]
-
-
-def _plain_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    owner = f"{item['kind']}/{item['metadata']['name']}"
-    namespace = item["metadata"].get("namespace")
-    pods = sum(pod.owner == owner and pod.namespace == namespace for pod in cluster.pods)
-    return [item["metadata"]["name"], f"{pods}/{pods}", _age(item, now)]
-
-
-_PLAIN: tuple[Columns, Row] = ((("NAME", False), ("READY", False), ("AGE", False)), _plain_row)
-_COLUMNS: dict[str, tuple[Columns, Row]] = {
-    "Pod": (
-        (
-            ("NAME", False),
-            ("READY", False),
-            ("STATUS", False),
-            ("RESTARTS", False),
-            ("AGE", False),
-            ("IP", True),
-            ("NODE", True),
-            ("NOMINATED NODE", True),
-            ("READINESS GATES", True),
-        ),
-        _pod_row,
-    ),
-    "Node": (
-        (
-            ("NAME", False),
-            ("STATUS", False),
-            ("ROLES", False),
-            ("AGE", False),
-            ("VERSION", False),
-            ("INTERNAL-IP", True),
-            ("EXTERNAL-IP", True),
-            ("OS-IMAGE", True),
-            ("KERNEL-VERSION", True),
-            ("CONTAINER-RUNTIME", True),
-        ),
-        _node_row,
-    ),
-    "Service": (
-        (
-            ("NAME", False),
-            ("TYPE", False),
-            ("CLUSTER-IP", False),
-            ("EXTERNAL-IP", False),
-            ("PORT(S)", False),
-            ("AGE", False),
-            ("SELECTOR", True),
-        ),
-        _service_row,
-    ),
-    "NetworkPolicy": (
-        (("NAME", False), ("POD-SELECTOR", False), ("AGE", False), ("ENFORCED", False)),
-        _policy_row,
-    ),
-    "Namespace": ((("NAME", False), ("STATUS", False), ("AGE", False)), _namespace_row),
-}
-
-
-# -- selectors --------------------------------------------------------------------------------------------------------
-
-
-def _selector(text: str) -> Callable[[dict[str, str]], bool]:
-    """kubectl's -l: ``a=b``, ``a!=b``, ``a in (b,c)``, ``a notin (b,c)``, ``a``, ``!a``, joined by commas."""
-    import re
-
-    tests: list[Callable[[dict[str, str]], bool]] = []
-    for part in re.split(r",(?![^(]*\))", text):
-        part = part.strip()
-        ranged = re.fullmatch(r"(\S+)\s+(in|notin)\s*\(([^)]*)\)", part)
-        equal = re.fullmatch(r"([^=!\s]+)\s*(==|=|!=)\s*(\S*)", part)
-        if ranged:
-            key, operator, values = ranged[1], ranged[2], {value.strip() for value in ranged[3].split(",")}
-            if operator == "in":
-                tests.append(lambda labels, key=key, values=values: labels.get(key) in values)  # type: ignore[misc]
-            else:
-                tests.append(lambda labels, key=key, values=values: labels.get(key) not in values)  # type: ignore[misc]
-        elif equal:
-            key, operator, value = equal[1], equal[2], equal[3]
-            same = operator != "!="
-            tests.append(lambda labels, key=key, value=value, same=same: (labels.get(key) == value) == same)  # type: ignore[misc]
-        elif re.fullmatch(r"!?[^\s=!,()]+", part):
-            key, present = part.lstrip("!"), not part.startswith("!")
-            tests.append(lambda labels, key=key, present=present: (key in labels) == present)  # type: ignore[misc]
-        else:
-            raise BadInput(f"-l {text}: cannot understand {part!r}", hint="a=b, a!=b, 'a in (b,c)', a, !a")
-    return lambda labels: all(test(labels) for test in tests)
+    return watch.run(poll, say)

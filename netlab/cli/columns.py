@@ -1,0 +1,153 @@
+"""The columns of ``get`` for Kubernetes' kinds: kubectl's own, those that only ``-o wide`` shows marked so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from netlab.cli import kubernetes, podstatus
+from netlab.model import Cluster
+
+Item = dict[str, Any]
+Columns = tuple[tuple[str, bool], ...]
+Row = Callable[[Item, Cluster, float], list[str]]
+
+
+def _age(item: Item, now: float) -> str:
+    return kubernetes.age(_seconds(item["metadata"]["creationTimestamp"]), now)
+
+
+def _seconds(stamp: str) -> float:
+    """The inverse of ``podstatus.stamp``."""
+    import calendar
+
+    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def _pod_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    ready, status, restarts, last = podstatus.printed(item)
+    ago = f" ({kubernetes.age(_seconds(last), now)} ago)" if restarts and last else ""
+    return [
+        item["metadata"]["name"],
+        ready,
+        status,
+        f"{restarts}{ago}",
+        _age(item, now),
+        item["status"]["podIP"],
+        item["spec"]["nodeName"],
+        "<none>",
+        "<none>",
+    ]
+
+
+def _node_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    import os
+
+    kernel = os.uname().release
+    roles = [key.rpartition("/")[2] for key in item["metadata"]["labels"] if key.startswith("node-role.kubernetes.io/")]
+    address = item["status"]["addresses"][0]["address"]
+    name = item["metadata"]["name"]
+    return [
+        name,
+        "Ready",
+        ",".join(roles) or "<none>",
+        _age(item, now),
+        "netlab",
+        address,
+        "<none>",
+        "netlab",
+        kernel,
+        "netlab",
+    ]
+
+
+def _service_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    spec = item.get("spec", {})
+    ports = ",".join(f"{one['port']}/{one.get('protocol', 'TCP')}" for one in spec.get("ports", []))
+    selector = ",".join(f"{key}={value}" for key, value in spec.get("selector", {}).items())
+    return [
+        item["metadata"]["name"],
+        spec.get("type", "ClusterIP"),
+        spec.get("clusterIP", "<none>"),
+        "<none>",
+        ports or "<none>",
+        _age(item, now),
+        selector or "<none>",
+    ]
+
+
+def _policy_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    selector = item.get("spec", {}).get("podSelector", {})
+    labels = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
+    for one in selector.get("matchExpressions", []):
+        values = f" ({','.join(one['values'])})" if one.get("values") else ""
+        labels.append(f"{one['key']} {one['operator'].lower()}{values}")
+    return [item["metadata"]["name"], ",".join(labels) or "<none>", _age(item, now), "no"]
+
+
+def _namespace_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    return [item["metadata"]["name"], "Active", _age(item, now)]
+
+
+def _plain_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    owner = f"{item['kind']}/{item['metadata']['name']}"
+    namespace = item["metadata"].get("namespace")
+    pods = sum(pod.owner == owner and pod.namespace == namespace for pod in cluster.pods)
+    return [item["metadata"]["name"], f"{pods}/{pods}", _age(item, now)]
+
+
+_PLAIN: tuple[Columns, Row] = ((("NAME", False), ("READY", False), ("AGE", False)), _plain_row)
+_COLUMNS: dict[str, tuple[Columns, Row]] = {
+    "Pod": (
+        (
+            ("NAME", False),
+            ("READY", False),
+            ("STATUS", False),
+            ("RESTARTS", False),
+            ("AGE", False),
+            ("IP", True),
+            ("NODE", True),
+            ("NOMINATED NODE", True),
+            ("READINESS GATES", True),
+        ),
+        _pod_row,
+    ),
+    "Node": (
+        (
+            ("NAME", False),
+            ("STATUS", False),
+            ("ROLES", False),
+            ("AGE", False),
+            ("VERSION", False),
+            ("INTERNAL-IP", True),
+            ("EXTERNAL-IP", True),
+            ("OS-IMAGE", True),
+            ("KERNEL-VERSION", True),
+            ("CONTAINER-RUNTIME", True),
+        ),
+        _node_row,
+    ),
+    "Service": (
+        (
+            ("NAME", False),
+            ("TYPE", False),
+            ("CLUSTER-IP", False),
+            ("EXTERNAL-IP", False),
+            ("PORT(S)", False),
+            ("AGE", False),
+            ("SELECTOR", True),
+        ),
+        _service_row,
+    ),
+    "NetworkPolicy": (
+        (("NAME", False), ("POD-SELECTOR", False), ("AGE", False), ("ENFORCED", False)),
+        _policy_row,
+    ),
+    "Namespace": ((("NAME", False), ("STATUS", False), ("AGE", False)), _namespace_row),
+}
+
+
+def columns(kind: str) -> tuple[Columns, Row]:
+    """The columns of a kind, and what makes a row of them."""
+    return _COLUMNS.get(kind, _PLAIN)

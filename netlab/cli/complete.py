@@ -1,0 +1,126 @@
+"""What TAB offers: labs, verbs' kinds, Pods and nodes.
+
+A TAB must be answered before it is noticed (a shell starts netlab anew for each), so nothing here resolves a cluster:
+names come from folders and from what the run state keeps of running labs.  Nothing is raised and nothing is written;
+a completion that knows nothing offers nothing.
+
+Limits: Pods on their node's network have no assignments and are not offered.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def _offer(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _running() -> list[str]:
+    from netlab.runtime.rundir import running
+
+    return [one.lab for one in running()]
+
+
+def _lab(ctx: click.Context) -> str:
+    """The running lab that is meant; "" where it is not clear."""
+    labs = _running()
+    named = ctx.params.get("lab_option") or os.environ.get("NETLAB_LAB", "")
+    return named if named in labs else labs[0] if len(labs) == 1 and not named else ""
+
+
+def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[str]]:
+    """Of the lab that is meant: nodes, Pods as (namespace, name), namespaces in the kernel."""
+    from netlab.runtime.rundir import RunDir
+
+    lab = _lab(ctx)
+    if not lab:
+        return [], [], []
+    known = RunDir(lab).assignments()
+    pods = [(where, name) for where, _, name in (one.partition("/") for one in known.memory["pods"])]
+    return list(known.memory["nodes"]), pods, list(known.netns)
+
+
+# -- for shell_complete= ----------------------------------------------------------------------------------------------
+
+
+def labs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Labs that there are, or files where a path is begun."""
+    from netlab.runtime.labs import available
+
+    if "/" in incomplete or incomplete.startswith("."):
+        return [CompletionItem(incomplete, type="file")]
+    return _offer((one.name for one in available()), incomplete)
+
+
+def running_labs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Labs that run."""
+    return _offer(_running(), incomplete)
+
+
+def places(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Pods of the namespace that is given, those of others with theirs, nodes; later words are files."""
+    if ctx.params.get("name"):
+        return [CompletionItem(incomplete, type="file")]
+    nodes, pods, _ = _memory(ctx)
+    chosen = ctx.params.get("namespace")
+    if chosen:
+        return _offer((name for where, name in pods if where == chosen), incomplete)
+    here = [name for where, name in pods if where == "default"]
+    return _offer(
+        [*here, *nodes, *("/".join(one) for one in pods if one[0] != "default" or "/" in incomplete)], incomplete
+    )
+
+
+def pods(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Pods alone: of the namespace that is given, else of default, those of others with theirs."""
+    nodes, _, _ = _memory(ctx)
+    return [item for item in places(ctx, param, incomplete) if item.value not in nodes]
+
+
+def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Kinds; after ``KIND/`` its objects."""
+    from netlab.cli.kinds import KERNEL, KINDS
+
+    kind, slash, begun = incomplete.partition("/")
+    if slash:
+        return [CompletionItem(f"{kind}/{name}") for name in _objects(ctx, kind) if name.startswith(begun)]
+    offered = [kind.plural for kind in KINDS]
+    if ctx.info_name == "get":
+        offered += KERNEL
+    singular = [one.name.lower() for one in KINDS if one.name.lower().startswith(incomplete)] if incomplete else []
+    return _offer([*offered, *(word for word in singular if f"{word}s" not in offered)], incomplete)
+
+
+def names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Objects of the kind that was given: of Pods, nodes, namespaces; for the kernel's kinds Pods and nodes."""
+    taken = set(ctx.params.get("names") or ())
+    return _offer((name for name in _objects(ctx, ctx.params.get("kind") or "") if name not in taken), incomplete)
+
+
+def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The Kubernetes namespaces that have Pods."""
+    return _offer(dict.fromkeys(["default", *(where for where, _ in _memory(ctx)[1])]), incomplete)
+
+
+def _objects(ctx: click.Context, kind: str) -> list[str]:
+    from netlab.cli import kinds as known
+
+    nodes, pods, netns = _memory(ctx)
+    if known.kernel(kind):
+        return [*(name for where, name in pods if where == "default"), *nodes, *netns]
+    named = next((one for one in known.KINDS if kind.lower() in (one.name.lower(), one.plural, *one.short)), None)
+    chosen = ctx.params.get("namespace") or "default"
+    if named is None:
+        return []
+    if named.name == "Pod":
+        return [name for where, name in pods if where == chosen]
+    if named.name == "Node":
+        return nodes
+    if named.name == "Namespace":
+        return list(dict.fromkeys(["default", *(where for where, _ in pods)]))
+    return []

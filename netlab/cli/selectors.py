@@ -1,0 +1,33 @@
+"""``-l``: which objects are meant, by their labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from netlab.errors import BadInput
+
+
+def selector(text: str) -> Callable[[Mapping[str, str]], bool]:
+    """kubectl's -l: ``a=b``, ``a!=b``, ``a in (b,c)``, ``a notin (b,c)``, ``a``, ``!a``, joined by commas."""
+    tests: list[Callable[[Mapping[str, str]], bool]] = []
+    for part in re.split(r",(?![^(]*\))", text):
+        part = part.strip()
+        ranged = re.fullmatch(r"(\S+)\s+(in|notin)\s*\(([^)]*)\)", part)
+        equal = re.fullmatch(r"([^=!\s]+)\s*(==|=|!=)\s*(\S*)", part)
+        if ranged:
+            key, operator, values = ranged[1], ranged[2], {value.strip() for value in ranged[3].split(",")}
+            if operator == "in":
+                tests.append(lambda labels, key=key, values=values: labels.get(key) in values)  # type: ignore[misc]
+            else:
+                tests.append(lambda labels, key=key, values=values: labels.get(key) not in values)  # type: ignore[misc]
+        elif equal:
+            key, operator, value = equal[1], equal[2], equal[3]
+            same = operator != "!="
+            tests.append(lambda labels, key=key, value=value, same=same: (labels.get(key) == value) == same)  # type: ignore[misc]
+        elif re.fullmatch(r"!?[^\s=!,()]+", part):
+            key, present = part.lstrip("!"), not part.startswith("!")
+            tests.append(lambda labels, key=key, present=present: (key in labels) == present)  # type: ignore[misc]
+        else:
+            raise BadInput(f"-l {text}: cannot understand {part!r}", hint="a=b, a!=b, 'a in (b,c)', a, !a")
+    return lambda labels: all(test(labels) for test in tests)
