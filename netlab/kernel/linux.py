@@ -141,7 +141,7 @@ class LinuxKernel:
         reader = Reader(self._handles, self._sysctls, self._offloads, listeners=self._agent is not None)
         seen = self._worker.run(lambda: reader.observe(lab, like or State(), scope))
         processes = self._agent.processes() if self._agent else ()
-        return replace(seen, state=State([*seen.state.values(), *processes])) if processes else seen
+        return replace(seen, state=seen.state.replace(*processes)) if processes else seen
 
     def apply(self, ops: Iterable[Op]) -> None:
         """See ``Kernel.apply``."""

@@ -137,13 +137,13 @@ def _command(
             if not stdin:
                 os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             report.send(b"ready")
-        if workdir != "/":
+        become()
+        if workdir != "/":  # not before: a way through /proc/self/fd would lead out by this process's descriptors
             try:
                 os.chdir(workdir)
             except OSError as refusal:
                 os.write(2, f"netlab: {workdir}: {refusal.strerror}\n".encode(errors="replace"))
                 os._exit(NOT_EXECUTABLE)
-        become()
         status = execute(argv, env)
     except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
         try:

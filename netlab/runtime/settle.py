@@ -20,7 +20,7 @@ from netlab.objects import Process
 from netlab.runtime import agentclient
 
 START_PATIENCE = 10.0  # seconds; 200 Pods take 2 to 3
-LISTEN_PATIENCE = 3.0  # seconds more; an interpreter with a web server takes 0.2
+LISTEN_PATIENCE = 2.0  # seconds more; an interpreter with a web server takes 0.2
 _PAUSE = 0.02
 
 

@@ -61,12 +61,11 @@ def command(
         which = f"previous terminated container {chosen}" if previous else f"container {chosen}"
         raise BadInput(f"{which} of Pod {pod} has not run yet: there is no log") from None
     with file:
-        _start(file, tail)
-        _copy(file)
+        _copy(file, _start(file, tail))
         # As kubectl, -f ends with the run that it follows: then the log is no longer under its name, or nobody writes.
         while follow and not previous:
             over = _over(states(running, RunDir(running).path), pod, chosen, file)
-            _copy(file)
+            _copy(file, _end(file))
             if over:
                 break
             time.sleep(_PAUSE)
@@ -101,9 +100,13 @@ def _container(pod: Pod, wanted: str) -> str:
     return wanted
 
 
-def _start(file: IO[bytes], tail: int) -> None:
-    """Go to where the output begins: after what was given back, or the last ``tail`` lines."""
-    end = os.fstat(file.fileno()).st_size
+def _end(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _start(file: IO[bytes], tail: int) -> int:
+    """Go to where the output begins: after what was given back, or the last ``tail`` lines; where it ends now."""
+    end = _end(file)
     try:
         first = os.lseek(file.fileno(), 0, os.SEEK_DATA)
     except OSError:  # empty, or nothing but a hole
@@ -112,7 +115,7 @@ def _start(file: IO[bytes], tail: int) -> None:
     if first:
         file.readline()  # what is left of a line
     if tail < 0:
-        return
+        return end
     begin, lines, place = file.tell(), 0, end
     while place > begin:
         size = min(65536, place - begin)
@@ -126,14 +129,14 @@ def _start(file: IO[bytes], tail: int) -> None:
                 lines += 1
                 if lines == tail:
                     file.seek(place + at + 1)
-                    return
+                    return end
     file.seek(begin if tail else end)
+    return end
 
 
-def _copy(file: IO[bytes]) -> None:
-    """Print up to what is the end now: a container may write faster than it is read."""
+def _copy(file: IO[bytes], end: int) -> None:
+    """Print up to ``end`` and not to the file's end: a container may write faster than it is read."""
     fd = file.fileno()
-    end = os.fstat(fd).st_size
     while (place := file.tell()) < end:
         try:
             data = os.lseek(fd, place, os.SEEK_DATA)

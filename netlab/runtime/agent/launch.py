@@ -85,9 +85,10 @@ def _become(
         space = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [space]))
         report.sendmsg([b"made"], [rights])
+        become(keep=[report.fileno()])
+        # Not before: a way through /proc/self/fd would lead out by the agent's descriptors.
         os.makedirs(workdir, exist_ok=True)
         os.chdir(workdir)
-        become(keep=[report.fileno()])
         status = execute(argv, env)
         said = f"{argv[0]}: {'no such program' if status == NOT_FOUND else 'cannot be executed'}"
     except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
