@@ -74,12 +74,13 @@ class Writer:
         others = [op for op in ops if op.verb is not Verb.DELETE]
         self._remove(removals)
         self._namespaces(others)
+        # Before links: a new Pod is isolated when its first packet can leave.  Rules name no link's index.
+        self._rules([op for op in ops if op.obj.floor is Floor.NFT])
         self._links(others)
         for op in others:
             if Floor.LINK < op.obj.key.floor < Floor.NFT:
                 self._one(op)
         self._flush()
-        self._rules([op for op in ops if op.obj.floor is Floor.NFT])
         if any(isinstance(op.obj, File) for op in others):
             files.prepare()
         for op in others:

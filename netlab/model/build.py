@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
+from netlab.model import policies
 from netlab.model.cluster import Cluster, External, Interface, Network, Node, Pod, Port, Underlay
 from netlab.model.ipam import Pool
 from netlab.model.memory import Memory, PodMemory
@@ -142,6 +143,9 @@ class _Builder:
             self._at(),
             self._spec.get("containers", "run"),
             outside,
+            tuple(map(policies.resolve, self._kinds("NetworkPolicy"))),
+            self._spec.get("policy", {}).get("deny", "drop"),
+            self._spec.get("policy", {}).get("established", "keep"),
         )
 
     # -- networks -----------------------------------------------------------------------------------------------------

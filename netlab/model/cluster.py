@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from netlab.errors import Mark
+from netlab.model.policies import Policy
 from netlab.spec import Document
 
 Address = IPv4Address | IPv6Address
@@ -168,6 +169,8 @@ class Cluster:
     """Everything that a lab is.  ``mtu`` is the underlay's, in bytes; Pods get it less the data plane's overhead.
 
     ``containers`` is what the lab says of them: ``run`` (commands are real processes) or ``respond``.
+    ``network_policies`` are ``policies`` resolved; ``deny`` (drop or reject) is what happens to a packet that they deny,
+    ``established`` (keep or drop) what happens to connections that were up when a policy starts to deny them.
     """
 
     lab: str
@@ -186,6 +189,9 @@ class Cluster:
     mark: Mark | None = None
     containers: str = "run"
     external: tuple[External, ...] = ()
+    network_policies: tuple[Policy, ...] = ()
+    deny: str = "drop"
+    established: str = "keep"
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError where there is none."""

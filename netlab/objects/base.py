@@ -40,10 +40,16 @@ class Key(NamedTuple):
 
 
 class Why(NamedTuple):
-    """What in the cluster asked for an object; ``mark`` is the YAML line behind it.  Never part of equality."""
+    """What in the cluster asked for an object; ``mark`` is the YAML line behind it.  Never part of equality.
+
+    Where a policy is the reason, ``policy`` is its namespace/name and ``rule`` which of its rules (``ingress[0]``), or
+    the direction alone where none of them allowed.
+    """
 
     says: str
     mark: Mark | None = None
+    policy: str = ""
+    rule: str = ""
 
     def __str__(self) -> str:
         return f"{self.says} ({self.mark})" if self.mark else self.says

@@ -64,9 +64,7 @@ def meets(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
 
 
 def agree(predicted: Verdict, observed: Verdict) -> bool:
-    """Whether packets did what the oracle said; a predicted denial may show as silence or as a refusal."""
-    if predicted.outcome is Outcome.DENIED or observed.outcome is Outcome.DENIED:
-        return {predicted.outcome, observed.outcome} <= {Outcome.DENIED, Outcome.TIMEOUT, Outcome.REFUSED}
+    """Whether packets did what the oracle said; a denial is one only with its evidence (``denials``), not by silence."""
     if predicted.outcome is not observed.outcome or observed.wrong_server:
         return False
     return predicted.server is None or observed.server is None or predicted.server == observed.server

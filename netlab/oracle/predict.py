@@ -1,7 +1,8 @@
 """The oracle: what a healthy lab does with a flow, from the cluster alone.
 
 One function a concern, in the order in which a packet meets them: who has the address (``_owner``), who listens there
-(``_listener``), who is seen as the client (``_client``).  Policies and Services will be further steps between these.
+(``_listener``), whether a policy denies it (``denials``), who is seen as the client (``_client``).  Services will be a
+further step between these.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from ipaddress import ip_address
 
 from netlab.errors import Mark
 from netlab.model.cluster import Cluster, Pod
+from netlab.model.policies import INGRESS
 from netlab.objects import Why
+from netlab.oracle.denials import Denial, Denials
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint, Flow, Outcome, Verdict
 
@@ -24,6 +27,7 @@ class Predictor:
         self._ways: dict[tuple[str, str], tuple[Outcome, str | None, tuple[Why, ...]] | None] = {}
         self._known = Endpoints(cluster)
         self._segments = (*cluster.pod_cidrs, *cluster.underlay.cidrs, *(c for n in cluster.nodes for c in n.pod_cidrs))
+        self.denials = Denials(cluster)
         self._open: dict[tuple[str, str, int, str], tuple[Outcome, str | None, tuple[Why, ...]]] = {}
 
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
@@ -43,6 +47,8 @@ class Predictor:
             outcome, server, because = found
             if (apart := self._apart(flow)) is not None:
                 outcome, server, because = apart
+            if (denial := self.denials.denial(flow)) is not None and self._judged(flow, denial, apart is not None):
+                outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
             client = self._client(flow) if outcome is Outcome.OPEN else None
             yield Verdict(flow, outcome, server, client, because)
 
@@ -66,6 +72,19 @@ class Predictor:
             return Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),)
         mark = next((port.mark for port in pod.ports if (port.port, port.protocol) == flow[3:5]), pod.mark)
         return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
+
+    def _judged(self, flow: Flow, denial: Denial, lost: bool) -> bool:
+        """Whether the packet comes as far as the rule that denies it.
+
+        The source's egress is judged on its node, before anything can be lost on the way; not what ARP never finds on
+        the Pod's own segment, since that never leaves the Pod.
+        """
+        if denial.direction == INGRESS:
+            return not lost
+        pod = self._known.pod_of.get(flow.src.name)
+        if flow.dst.kind != ADDRESS or pod is None or self._owner(flow).kind != ADDRESS:
+            return True
+        return not any(ip_address(flow.address) in one.network for one in pod.addresses)
 
     def _apart(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]] | None:
         """What the data plane and the underlay make of a flow; None where it arrives."""

@@ -33,7 +33,8 @@ def flow_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def _because(why: Why) -> dict[str, Any]:
-    return {"says": why.says, "file": why.mark.file if why.mark else None, "line": why.mark.line if why.mark else None}
+    place = {"file": why.mark.file if why.mark else None, "line": why.mark.line if why.mark else None}
+    return {"says": why.says, **place, **({"policy": why.policy, "rule": why.rule} if why.policy else {})}
 
 
 def junit(rows: Iterable[Row], *, lab: str, seconds: float = 0.0) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from netlab.errors import HostCannot
 from netlab.kernel.features import tries
-from netlab.plan import Host
+from netlab.model import Cluster
+from netlab.plan import Host, dataplane
 
 _MODULES = {"vxlan": "vxlan", "bridge": "bridge", "veth": "veth"}
 
@@ -34,6 +35,17 @@ def require(features: Iterable[str]) -> Host:
     if not shutil.which("nft") and not _library("libnftables.so.1"):
         raise HostCannot("nft is missing", hint="apt install nftables (dnf, apk and pacman call it the same)")
     return Host(br_netfilter=result.br_netfilter)
+
+
+def require_for(cluster: Cluster, can: Host) -> None:
+    """Raise HostCannot where a lab's policies would be there and not hold: between Pods of one bridge."""
+    if cluster.network_policies and dataplane(cluster.dataplane).bridged and not can.br_netfilter:
+        raise HostCannot(
+            f"the lab has NetworkPolicies, and its data plane {cluster.dataplane} bridges the Pods of a node: without "
+            "br_netfilter no rule sees what passes between them",
+            hint="modprobe br_netfilter (then this host's own bridges pass its firewall, too), or a routed data plane: "
+            "calico-bgp, calico-vxlan, kindnet",
+        )
 
 
 def has_br_netfilter() -> bool:

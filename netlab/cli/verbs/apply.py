@@ -44,8 +44,6 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
         what = "created" if there is None else "unchanged" if there.body == one.body else "configured"
         kind = one.kind.lower() + (f".{one.group}" if one.group else "")
         out.line(f"{kind}/{one.name} {what}")
-    if any(one.kind == "NetworkPolicy" for one in given.objects):
-        out.line("NetworkPolicies are read and checked, not enforced yet")
 
 
 def _name(file: str) -> str:

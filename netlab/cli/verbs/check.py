@@ -27,6 +27,7 @@ def command(lab: str, expect_file: str, junit: str, output: str) -> int:
 
     Exit status 1 where they disagree, a line for each flow that does.
     """
+    from netlab.observe.evidence import probed
     from netlab.observe.probe import Prober
     from netlab.oracle.compare import check, check_json, failures
     from netlab.oracle.expect import parse
@@ -54,7 +55,7 @@ def command(lab: str, expect_file: str, junit: str, output: str) -> int:
     questions = dict.fromkeys((*wanted, *flows(cluster)))
     predicted = Predictor(cluster).answer(questions)
     with answering(rundir, cluster, extra), KernelPins() as pins:
-        observed = Prober(cluster, pins=pins).answer(questions)
+        observed = {one.flow: one for one in probed(Prober(cluster, pins=pins), cluster, questions)}
     rows = check(wanted, predicted, observed)
     seconds = time.monotonic() - began
     failed = failures(rows)

@@ -35,6 +35,7 @@ def command(
     .  open          R  refused (RST or port unreachable)     T  silence in two attempts
     U  unreachable   D  denied by a policy that was named     !  somebody else answered
     """
+    from netlab.observe.evidence import probed
     from netlab.observe.probe import TIMEOUT, Prober
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows
@@ -55,13 +56,15 @@ def command(
             # Streamed: a million flows are 180 MB.
             first = True
             out.raw(f'{{"lab": {out.text_json(name)}, "flows": [')
-            for verdict in prober.probe(questions):
+            for verdict in probed(prober, cluster, questions):
                 broken = broken or verdict.outcome is Outcome.ERROR
                 out.raw(("\n" if first else ",\n") + out.text_json(flow_json(verdict)))
                 first = False
             out.raw(f'\n], "seconds": {time.monotonic() - began:.3f}}}\n')
             return Exit.REFUSED if broken else Exit.OK
-        verdicts = list(prober.answer(questions).values())
+        asked = list(questions)
+        found = {verdict.flow: verdict for verdict in probed(prober, cluster, asked)}
+        verdicts = [found[flow] for flow in asked]
     seconds = time.monotonic() - began
     where = {str(pod): pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
     out.line(draw(verdicts, nodes=where).rstrip())

@@ -1,0 +1,195 @@
+"""The oracle for NetworkPolicy: may this packet pass, and because of which rule?
+
+A connection needs the source's egress and the destination's ingress.  A Pod that no policy isolates in a direction may
+do everything in it; one that is isolated may do what the union of its policies' rules allows.  Ports are those of the
+destination Pod, after any Service's translation.
+
+What networking.k8s.io/v1 leaves open, and what holds here: Pods of the host's network are not selected, their traffic
+is the node's; a node reaches its own Pods always, a Pod its own node only if its egress allows; a Pod reaches itself
+always; ipBlocks match Pods' addresses as any other; ICMP passes by rules without ports alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from netlab.model import Address, Cluster, Pod
+from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
+
+
+class Party(NamedTuple):
+    """One end of a packet: its address, and the Pod whose it is (never one of the host's network)."""
+
+    address: str
+    pod: Pod | None
+    name: str
+
+
+class Missed(NamedTuple):
+    """A rule that did not allow, and why; ``rule`` None: the policy has none in this direction."""
+
+    policy: Policy
+    rule: Rule | None
+    says: str
+
+
+class Side(NamedTuple):
+    """One direction's judgement: of the source's egress, or the destination's ingress.
+
+    ``policies`` are those that isolate the Pod; ``rule`` the first that allows.  ``exempt`` says why nobody was asked.
+    """
+
+    direction: str
+    party: Party
+    allowed: bool
+    policies: tuple[Policy, ...] = ()
+    rule: tuple[Policy, Rule] | None = None
+    missed: tuple[Missed, ...] = ()
+    exempt: str = ""
+
+
+class Evaluator:
+    """Judges packets by a cluster's policies."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.selection = Selection(cluster)
+        self._pods = {str(address.ip): pod for pod in self.selection.pods for address in pod.addresses}
+        self._nodes = {str(address.ip): node.name for node in cluster.nodes for address in node.addresses}
+        self._nodes |= {str(gateway.ip): node.name for node in cluster.nodes for gateway in node.gateways}
+        self._externals = {str(one.ip): host.name for host in cluster.external for one in host.addresses}
+        self._names: dict[PodPeer, frozenset[str]] = {}
+        self._addresses: dict[str, Address] = {}
+        self._isolating: dict[tuple[str, str], tuple[Policy, ...]] = {}
+
+    def party(self, address: str) -> Party:
+        """Whose an address is."""
+        pod = self._pods.get(address)
+        name = str(pod) if pod else self._nodes.get(address) or self._externals.get(address) or address
+        return Party(address, pod, name)
+
+    def isolating(self, pod: Pod, direction: str) -> tuple[Policy, ...]:
+        """The policies that isolate a Pod in a direction."""
+        key = (str(pod), direction)
+        found = self._isolating.get(key)
+        if found is None:
+            found = self._isolating[key] = tuple(self.selection.selecting(pod, direction))
+        return found
+
+    # -- the verdict --------------------------------------------------------------------------------------------------
+
+    def denied_by(self, src: Party, dst: Party, port: int, protocol: str) -> str:
+        """The direction in which the packet is denied: ``egress`` comes first, then ``ingress``; empty: it passes."""
+        if src.pod is not None and not self._side_passes(EGRESS, src, dst, port, protocol):
+            return EGRESS
+        if dst.pod is not None and not self._side_passes(INGRESS, dst, src, port, protocol):
+            return INGRESS
+        return ""
+
+    def _side_passes(self, direction: str, own: Party, other: Party, port: int, protocol: str) -> bool:
+        assert own.pod is not None
+        if own.pod is other.pod or (direction == INGRESS and self._own_node(own.pod, other)):
+            return True
+        policies = self.isolating(own.pod, direction)
+        if not policies:
+            return True
+        target = other if direction == EGRESS else own
+        return any(
+            self._rule_allows(rule, other, target, port, protocol)
+            for policy in policies
+            for rule in policy.rules(direction) or ()
+        )
+
+    def _own_node(self, pod: Pod, other: Party) -> bool:
+        return other.pod is None and self._nodes.get(other.address) == pod.node
+
+    def _rule_allows(self, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> bool:
+        if rule.peers and not any(self._peer_matches(one, other) for one in rule.peers):
+            return False
+        return not rule.ports or any(self._port_matches(one, target, port, protocol) for one in rule.ports)
+
+    def _peer_matches(self, peer: PodPeer | Block, other: Party) -> bool:
+        if isinstance(peer, Block):
+            address = self._addresses.get(other.address)
+            if address is None:
+                address = self._addresses[other.address] = ip_address(other.address)
+            return address in peer.cidr and not any(address in one for one in peer.excepts)
+        if other.pod is None:
+            return False
+        names = self._names.get(peer)
+        if names is None:
+            names = self._names[peer] = frozenset(map(str, self.selection.members(peer)))
+        return str(other.pod) in names
+
+    def _port_matches(self, match: PortMatch, target: Party, port: int, protocol: str) -> bool:
+        if match.protocol != protocol:
+            return False
+        if match.name:
+            return target.pod is not None and self.selection.named_port(target.pod, match.name, protocol) == port
+        return match.first is None or match.first <= port <= (match.last or match.first)
+
+    # -- the reasons --------------------------------------------------------------------------------------------------
+
+    def sides(self, src: Party, dst: Party, port: int, protocol: str) -> Iterator[Side]:
+        """Both directions with their reasons: the source's egress, then the destination's ingress."""
+        for direction, own, other in ((EGRESS, src, dst), (INGRESS, dst, src)):
+            yield self._side(direction, own, other, port, protocol)
+
+    def _side(self, direction: str, own: Party, other: Party, port: int, protocol: str) -> Side:
+        pod = own.pod
+        if pod is None:
+            return Side(direction, own, True, exempt=f"{own.name} is no Pod that policies select")
+        if pod is other.pod:
+            return Side(direction, own, True, exempt="a Pod always reaches itself")
+        if direction == INGRESS and self._own_node(pod, other):
+            return Side(direction, own, True, exempt=f"a node always reaches its own Pods, and {pod} is on {pod.node}")
+        policies = self.isolating(pod, direction)
+        if not policies:
+            return Side(direction, own, True, exempt=f"no policy isolates {pod} for {direction}")
+        target = other if direction == EGRESS else own
+        missed = []
+        for policy in policies:
+            rules = policy.rules(direction) or ()
+            if not rules:
+                missed.append(Missed(policy, None, f"has no {direction} rule: it allows nothing"))
+            for rule in rules:
+                if self._rule_allows(rule, other, target, port, protocol):
+                    return Side(direction, own, True, policies, (policy, rule), tuple(missed))
+                missed.append(Missed(policy, rule, self._why_not(rule, other, target, port, protocol)))
+        return Side(direction, own, False, policies, None, tuple(missed))
+
+    def _why_not(self, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> str:
+        """Why a rule does not allow: every peer's reason where none matches, and the ports' where none does."""
+        reasons = []
+        if rule.peers and not any(self._peer_matches(one, other) for one in rule.peers):
+            reasons.append("; ".join(dict.fromkeys(self._peer_misses(one, other) for one in rule.peers)))
+        if rule.ports and not any(self._port_matches(one, target, port, protocol) for one in rule.ports):
+            wanted = ", ".join(dict.fromkeys(self._shown(one, target) for one in rule.ports))
+            reasons.append(
+                f"the port is {port}/{protocol}, not {wanted}" if port else f"ports are given, not {protocol}"
+            )
+        return ", and ".join(reasons)
+
+    def _peer_misses(self, peer: PodPeer | Block, other: Party) -> str:
+        if isinstance(peer, Block):
+            address = ip_address(other.address)
+            if address in peer.cidr:
+                return f"{other.address} is excepted from {peer.cidr}"
+            return f"{other.address} is not in {peer.cidr}"
+        if other.pod is None:
+            return f"{other.name} is no Pod, and selectors select Pods alone"
+        pod = other.pod
+        if peer.namespaces is None:
+            if pod.namespace != peer.namespace:
+                return f"peer {pod} is not in namespace {peer.namespace}"
+        elif missing := peer.namespaces.why_not(self.selection.labels(pod.namespace)):
+            return f"peer namespace {pod.namespace} {missing}"
+        return f"peer {pod} {peer.pods.why_not(pod.labels)}"
+
+    def _shown(self, match: PortMatch, target: Party) -> str:
+        if not match.name:
+            return str(match)
+        number = self.selection.named_port(target.pod, match.name, match.protocol) if target.pod else None
+        return f"{match} ({number} at {target.name})" if number else f"{match} (which {target.name} does not have)"

@@ -1,0 +1,285 @@
+"""NetworkPolicies as nftables: ``table inet netlab-policy`` on each node that has a Pod which a policy isolates.
+
+Theory of operation.  The forward hook sees what enters, leaves or crosses the node's Pods, after Services are
+translated and before sources are (policies are about Pods, not about ClusterIPs).  Two base chains follow each other
+there: first the egress of Pods of this node, then the ingress; a packet that the first accepts meets the second.  Each
+finds the Pod's chain by one look-up in a verdict map, so a packet visits the rules of policies that select its Pod, and
+no others, however many there are.  A Pod's chain jumps to its policies, whose rules accept, and drops the rest.
+
+Dispatch is by address and never by interface: between Pods of one bridge, br_netfilter shows rules the bridge as both.
+
+What a node itself sends (kubelet's probes) leaves by the output hook, where nothing is judged; what Pods send to their
+own node arrives at its input hook, where their egress is.
+
+Replies belong to their connection and pass; so does IPv6 neighbour discovery, without which isolation would take the
+address away.  With ``established: drop`` each packet is judged by the ends of its connection instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from netlab import names
+from netlab.model import Cluster, Node, Pod
+from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
+from netlab.objects import NftChain, NftSet, NftTable, Obj, Why
+from netlab.plan import policytext as text
+from netlab.plan.policytext import FAMILY, TABLE, Words
+
+# Neighbour discovery (RFC 4861: 133-137) and multicast listeners (RFC 2710, 3810), which switches snoop.
+_DISCOVERY = "icmpv6 type { 130-137, 143 } accept"
+_TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
+_HOOKS = (
+    ("egress", EGRESS, "type filter hook forward priority filter; policy accept;"),
+    # Of two base chains of one hook the lower number comes first: egress, then ingress.
+    ("ingress", INGRESS, "type filter hook forward priority filter + 1; policy accept;"),
+    ("to-node", EGRESS, "type filter hook input priority filter; policy accept;"),
+)
+
+
+def objects(cluster: Cluster) -> Iterator[Obj]:
+    """The tables of all nodes."""
+    if not cluster.network_policies:
+        return
+    selection = Selection(cluster)
+    shared = _Shared(selection, tuple(4 if family == "IPv4" else 6 for family in cluster.families))
+    for node in cluster.nodes:
+        yield from _Table(node, cluster, shared).objects()
+
+
+class _Shared:
+    """What all nodes have in common: the addresses behind selectors, found once."""
+
+    def __init__(self, selection: Selection, versions: tuple[int, ...]) -> None:
+        self.selection, self.versions = selection, versions
+        self._addresses: dict[tuple[PodPeer, int], frozenset[str]] = {}
+        self._names: dict[PodPeer, str] = {}
+
+    def addresses(self, peer: PodPeer, version: int) -> frozenset[str]:
+        """The addresses of the Pods of a peer."""
+        key = peer, version
+        found = self._addresses.get(key)
+        if found is None:
+            members = self.selection.members(peer)
+            found = self._addresses[key] = frozenset(one for pod in members for one in addresses(pod, version))
+        return found
+
+    def name(self, peer: PodPeer) -> str:
+        """A short name that is the same wherever the peer is written."""
+        found = self._names.get(peer)
+        if found is None:
+            found = self._names[peer] = names.short_hash(str(peer))
+        return found
+
+
+def addresses(pod: Pod, version: int) -> list[str]:
+    """A Pod's addresses of one family."""
+    return [str(one.ip) for one in pod.addresses if one.version == version]
+
+
+class _Table:
+    """One node's table."""
+
+    def __init__(self, node: Node, cluster: Cluster, shared: _Shared) -> None:
+        self._node, self._cluster, self._shared = node, cluster, shared
+        self._words = Words(tracked=cluster.established == "drop")
+        self._sets: dict[str, NftSet] = {}
+        self._why = Why(f"NetworkPolicies of Pods on node {node.name}", node.mark)
+
+    def objects(self) -> Iterator[Obj]:
+        """Nothing where no Pod of the node is isolated."""
+        pods = self._cluster.pods_of(self._node)
+        isolated = {
+            direction: [(pod, found) for pod in pods if (found := self._shared.selection.selecting(pod, direction))]
+            for direction in (EGRESS, INGRESS)
+        }
+        if not any(isolated.values()):
+            return
+        yield NftTable(self._node.netns, FAMILY, TABLE, why=self._why)
+        for direction, subjects in isolated.items():
+            if subjects:
+                yield from self._maps(direction, [pod for pod, _ in subjects])
+                yield from self._policies(direction, subjects)
+                for pod, policies in subjects:
+                    yield self._pod(direction, pod, policies)
+        for name, direction, base in _HOOKS:
+            if isolated[direction]:
+                yield self._chain(name, self._dispatch(direction), self._why, base=base)
+        yield from self._sets.values()
+
+    # -- dispatch -----------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, direction: str) -> list[str]:
+        word = self._words.source if direction == EGRESS else self._words.target
+        if not self._words.tracked:
+            rules = ["ct state established,related accept"]
+        else:
+            rules = ["ct state related accept"]
+        if 6 in self._shared.versions:
+            rules.append(_DISCOVERY)
+        rules += [f"{word(version)} vmap @{direction}-ipv{version}" for version in self._shared.versions]
+        if self._words.tracked:  # what belongs to no connection has no ends but its own addresses
+            plain = Words().source if direction == EGRESS else Words().target
+            rules += [
+                f"ct state invalid {plain(version)} vmap @{direction}-ipv{version}" for version in self._shared.versions
+            ]
+        return rules
+
+    def _maps(self, direction: str, pods: Sequence[Pod]) -> Iterator[Obj]:
+        for version in self._shared.versions:
+            elements = frozenset(
+                f"{address} : goto {text.pod_chain(direction, str(pod))}"
+                for pod in pods
+                for address in addresses(pod, version)
+            )
+            says = f"Pods of this node that policies isolate for {direction}"
+            yield self._set(f"{direction}-ipv{version}", _TYPES[version], elements, says, self._why, data="verdict")
+
+    def _pod(self, direction: str, pod: Pod, policies: Iterable[Policy]) -> NftChain:
+        rules = [f"jump {text.policy_chain(direction, one)}" for one in policies]
+        said = f'comment "{text.deny_comment(direction, str(pod))}"'
+        if self._cluster.deny == "reject":
+            rules.append(f"meta l4proto tcp counter reject with tcp reset {said}")
+            rules.append(f"counter reject with icmpx admin-prohibited {said}")
+        else:
+            rules.append(f"counter drop {said}")
+        return self._chain(
+            text.pod_chain(direction, str(pod)), rules, Why(f"Pod {pod} is isolated for {direction}", pod.mark)
+        )
+
+    # -- policies -----------------------------------------------------------------------------------------------------
+
+    def _policies(self, direction: str, subjects: Sequence[tuple[Pod, list[Policy]]]) -> Iterator[NftChain]:
+        """A chain a policy, shared by all the Pods of this node that it selects."""
+        by_id: dict[int, tuple[Policy, list[Pod]]] = {}
+        for pod, policies in subjects:
+            for policy in policies:
+                by_id.setdefault(id(policy), (policy, []))[1].append(pod)
+        for policy, pods in by_id.values():
+            rules: list[str] = []
+            for rule in policy.rules(direction) or ():
+                why = Why(f"NetworkPolicy {policy} {rule}", rule.mark)
+                said = f'counter accept comment "{text.rule_comment(policy, rule)}"'
+                rules += [f"{match} {said}".lstrip() for match in self._rule(rule, pods, why)]
+            why = Why(f"NetworkPolicy {policy} selects {len(pods)} of this node's Pods", policy.mark)
+            yield self._chain(text.policy_chain(direction, policy), rules, why)
+
+    def _rule(self, rule: Rule, subjects: Sequence[Pod], why: Why) -> Iterator[str]:
+        """The matches of one rule: each is one of its peers and one of its protocols' ports."""
+        ends = list(self._ends(rule, why))
+        if not rule.ports:
+            yield from (match for match, _ in ends)
+            return
+        for protocol, group in groupby(sorted(rule.ports, key=lambda one: one.protocol), key=lambda one: one.protocol):
+            ports = list(group)
+            named = [one for one in ports if one.name]
+            numbered = [one for one in ports if not one.name]
+            if any(one.first is None for one in numbered):
+                yield from (f"{match} {self._words.protocol(protocol)}".lstrip() for match, _ in ends)
+                continue
+            if numbered:
+                yield from (f"{match} {self._words.ports(protocol, numbered)}".lstrip() for match, _ in ends)
+            if named and rule.direction == INGRESS:
+                yield from self._named_here(protocol, named, ends, subjects, why)
+            elif named:
+                yield from self._named_there(rule, protocol, named, why)
+
+    def _ends(self, rule: Rule, why: Why) -> Iterator[tuple[str, int]]:
+        """The matches for the rule's peers, each with its family; "" and 0 where everybody is meant."""
+        if not rule.peers:
+            yield "", 0
+            return
+        word = self._words.source if rule.direction == INGRESS else self._words.target
+        pods = dict.fromkeys(one for one in rule.peers if isinstance(one, PodPeer))
+        blocks = [one for one in rule.peers if isinstance(one, Block)]
+        for version in self._shared.versions:
+            for peer in pods:
+                yield f"{word(version)} @{self._peer_set(peer, version, why)}", version
+            parts = text.ranges(blocks, version)
+            if len(parts) == 1:
+                yield f"{word(version)} {parts[0]}", version
+            elif parts:
+                yield f"{word(version)} @{self._block_set(parts, blocks, version, why)}", version
+
+    def _peer_set(self, peer: PodPeer, version: int, why: Why) -> str:
+        name = f"pods-{self._shared.name(peer)}-ipv{version}"
+        if name not in self._sets:
+            elements = self._shared.addresses(peer, version)
+            self._sets[name] = self._set(name, _TYPES[version], elements, str(peer), why)
+        return name
+
+    def _block_set(self, parts: Sequence[str], blocks: Sequence[Block], version: int, why: Why) -> str:
+        """Named by what is in it: ranges are never changed one by one, which overlapping ones do not survive."""
+        name = f"blocks-{names.short_hash(','.join(parts))}-ipv{version}"
+        if name not in self._sets:
+            says = "; ".join(str(one) for one in blocks if one.cidr.version == version)
+            self._sets[name] = self._set(name, _TYPES[version], frozenset(parts), says, why, flags="interval")
+        return name
+
+    # -- ports by name ------------------------------------------------------------------------------------------------
+
+    def _named_here(
+        self, protocol: str, named: Sequence[PortMatch], ends: Sequence[tuple[str, int]], pods: Sequence[Pod], why: Why
+    ) -> Iterator[str]:
+        """Ingress: the names are those of the selected Pods of this node."""
+        numbers = [self._numbers(pod, protocol, named) for pod in pods]
+        if all(one == numbers[0] for one in numbers):
+            if numbers[0]:
+                ports = self._words.ports(protocol, [PortMatch(protocol, one, one) for one in numbers[0]])
+                yield from (f"{match} {ports}".lstrip() for match, _ in ends)
+            return
+        for match, family in ends:
+            for version in (family,) if family else self._shared.versions:
+                name = self._named_set(protocol, named, pods, version, why)
+                yield f"{match} {self._words.named(version, protocol, name)}".lstrip()
+
+    def _named_there(self, rule: Rule, protocol: str, named: Sequence[PortMatch], why: Why) -> Iterator[str]:
+        """Egress: the names are those of the peers, which must be Pods."""
+        selection = self._shared.selection
+        found: dict[str, Pod] = {}
+        for peer in rule.peers:
+            if isinstance(peer, PodPeer):
+                found |= {str(pod): pod for pod in selection.members(peer)}
+        blocks = [one for one in rule.peers if isinstance(one, Block)]
+        for version in self._shared.versions:
+            pods = dict(found)
+            for pod in selection.pods:
+                inside = any(_inside(one, blocks) for one in pod.addresses if one.version == version)
+                if not rule.peers or inside:
+                    pods[str(pod)] = pod
+            if any(self._numbers(pod, protocol, named) and addresses(pod, version) for pod in pods.values()):
+                name = self._named_set(protocol, named, tuple(pods.values()), version, why)
+                yield self._words.named(version, protocol, name)
+
+    def _numbers(self, pod: Pod, protocol: str, named: Sequence[PortMatch]) -> list[int]:
+        found = (self._shared.selection.named_port(pod, one.name, protocol) for one in named)
+        return sorted({one for one in found if one is not None})
+
+    def _named_set(self, protocol: str, named: Sequence[PortMatch], pods: Sequence[Pod], version: int, why: Why) -> str:
+        elements = frozenset(
+            f"{address} . {number}"
+            for pod in pods
+            for number in self._numbers(pod, protocol, named)
+            for address in addresses(pod, version)
+        )
+        says = f"ports {', '.join(dict.fromkeys(one.name for one in named))} of {protocol} at their Pods"
+        name = f"ports-{names.short_hash(f'{why.says} {protocol}')}-ipv{version}"
+        self._sets[name] = self._set(name, f"{_TYPES[version]} . inet_service", elements, says, why)
+        return name
+
+    # -- objects ------------------------------------------------------------------------------------------------------
+
+    def _chain(self, name: str, rules: Sequence[str], why: Why, base: str = "") -> NftChain:
+        return NftChain(self._node.netns, FAMILY, TABLE, chain=name, rules=tuple(rules), base=base, why=why)
+
+    def _set(
+        self, name: str, kind: str, elements: frozenset[str], says: str, why: Why, data: str = "", flags: str = ""
+    ) -> NftSet:
+        said = text.comment(says)
+        return NftSet(self._node.netns, FAMILY, TABLE, name, kind, elements, data, flags, comment=said, why=why)
+
+
+def _inside(address: object, blocks: Iterable[Block]) -> bool:
+    ip = getattr(address, "ip", address)
+    return any(ip in one.cidr and not any(ip in each for each in one.excepts) for one in blocks)
