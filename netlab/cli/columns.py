@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from netlab.cli import kubernetes, podstatus
-from netlab.model import Cluster
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster
 
 Item = dict[str, Any]
 Columns = tuple[tuple[str, bool], ...]
-Row = Callable[[Item, Cluster, float], list[str]]
+Row = Callable[[Item, "Cluster", float], list[str]]
 
 
 def _age(item: Item, now: float) -> str:

@@ -10,7 +10,7 @@ Limits: Pods on their node's network have no assignments and are not offered.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import click
 from click.shell_completion import CompletionItem
@@ -45,10 +45,10 @@ def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[
     return list(known.memory["nodes"]), pods, list(known.netns)
 
 
-# -- for shell_complete= ----------------------------------------------------------------------------------------------
+# -- what a word can be -----------------------------------------------------------------------------------------------
 
 
-def labs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def labs(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Labs that there are, or files where a path is begun."""
     from netlab.runtime.labs import available
 
@@ -57,12 +57,12 @@ def labs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Co
     return _offer((one.name for one in available()), incomplete)
 
 
-def running_labs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def running_labs(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Labs that run."""
     return _offer(_running(), incomplete)
 
 
-def places(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def places(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Pods of the namespace that is given, those of others with theirs, nodes; later words are files."""
     if ctx.params.get("name"):
         return [CompletionItem(incomplete, type="file")]
@@ -76,13 +76,13 @@ def places(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     )
 
 
-def pods(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def pods(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Pods alone: of the namespace that is given, else of default, those of others with theirs."""
     nodes, _, _ = _memory(ctx)
-    return [item for item in places(ctx, param, incomplete) if item.value not in nodes]
+    return [item for item in places(ctx, incomplete) if item.value not in nodes]
 
 
-def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def kinds(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Kinds; after ``KIND/`` its objects."""
     from netlab.cli.kinds import KERNEL, KINDS
 
@@ -96,13 +96,31 @@ def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     return _offer([*offered, *(word for word in singular if f"{word}s" not in offered)], incomplete)
 
 
-def names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Objects of the kind that was given: of Pods, nodes, namespaces; for the kernel's kinds Pods and nodes."""
     taken = set(ctx.params.get("names") or ())
     return _offer((name for name in _objects(ctx, ctx.params.get("kind") or "") if name not in taken), incomplete)
 
 
-def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def kind_and_names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """``delete``'s words: a kind, then its objects."""
+    given = ctx.params.get("what") or ctx.params.get("words") or ()
+    if not given:
+        return kinds(ctx, incomplete)
+    return _offer((name for name in _objects(ctx, given[0]) if name not in given), incomplete)
+
+
+def files(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Files and folders."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def shells(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """The shells that there is a script for."""
+    return _offer(("bash", "zsh", "fish"), incomplete)
+
+
+def namespaces(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """The Kubernetes namespaces that have Pods."""
     return _offer(dict.fromkeys(["default", *(where for where, _ in _memory(ctx)[1])]), incomplete)
 
@@ -124,3 +142,37 @@ def _objects(ctx: click.Context, kind: str) -> list[str]:
     if named.name == "Namespace":
         return list(dict.fromkeys(["default", *(where for where, _ in pods)]))
     return []
+
+
+# -- which parameter of which verb is what ----------------------------------------------------------------------------
+
+Offer = Callable[[click.Context, str], list[CompletionItem]]
+_EVERYWHERE: dict[str, Offer] = {"lab_option": running_labs, "namespace": namespaces, "files": files}
+_OF_VERB: dict[tuple[str, str], Offer] = {
+    ("up", "lab"): labs,
+    ("plan", "lab"): labs,
+    ("new", "source"): labs,
+    ("down", "lab"): running_labs,
+    ("diff", "lab"): running_labs,
+    ("reach", "lab"): running_labs,
+    ("check", "lab"): running_labs,
+    ("exec", "name"): places,
+    ("shell", "name"): places,
+    ("logs", "name"): pods,
+    ("get", "kind"): kinds,
+    ("get", "names"): names,
+    ("describe", "kind"): kinds,
+    ("describe", "names"): names,
+    ("label", "words"): kind_and_names,
+    ("delete", "what"): kind_and_names,
+    ("completion", "shell"): shells,
+}
+
+
+def teach(verb: str, command: click.Command) -> click.Command:
+    """Tell a verb's parameters what they can be.  Here in one table, and only when a shell asks."""
+    for param in command.params:
+        offer = _OF_VERB.get((verb, param.name or "")) or _EVERYWHERE.get(param.name or "")
+        if offer:
+            setattr(param, "shell_complete", offer)  # noqa: B010 - a method of click's, for this process alone
+    return command

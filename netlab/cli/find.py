@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from typing import NamedTuple
+from typing import NamedTuple, TYPE_CHECKING
 
 from netlab.errors import BadInput
-from netlab.model import Cluster, Node, Pod
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster, Node, Pod
 
 
 class Place(NamedTuple):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from netlab.cli import podstatus
 from netlab.cli.podstatus import stamp
-from netlab.model import Cluster, Node, Pod
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster, Node, Pod
 
 
 def age(since: float, now: float) -> str:

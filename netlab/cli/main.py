@@ -6,13 +6,18 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from netlab import __version__
 from netlab.cli import out
 from netlab.errors import BadInput, Exit, NetlabError, StateError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_COMPLETING = "_NETLAB_COMPLETE"  # click's own variable: a shell asks for what could come next
 
 # In the order of a workshop; the sentence is the verb's own first line, kept here so that --help imports nothing.
 VERBS = {
@@ -33,6 +38,7 @@ VERBS = {
     "reach": "Who reaches whom, by real packets.",
     "check": "Hold expectations, prediction and packets against each other.",
     "schema": "The JSON Schema of lab files, for editors.",
+    "completion": "The script that makes a shell complete netlab's words.",
 }
 
 
@@ -49,7 +55,19 @@ class Verbs(click.Group):
             return None
         command = import_module(f"netlab.cli.verbs.{cmd_name}").command
         assert isinstance(command, click.Command)
+        if _COMPLETING in os.environ:
+            from netlab.cli.complete import teach
+
+            return teach(cmd_name, command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs, without importing any; a word that begins with - is left to click."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=says) for name, says in VERBS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, without importing any."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from netlab.model import Container, Pod
+if TYPE_CHECKING:
+    from netlab.model import Container, Pod
+
 
 Status = dict[str, Any]
 Record = Mapping[str, Any]  # a Pod as the agent shows it; empty where it has none

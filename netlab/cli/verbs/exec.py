@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from netlab.cli import out
 from netlab.cli.find import place
 from netlab.cli.options import lab, running_lab
 from netlab.errors import BadInput
-from netlab.model import Pod
+
+if TYPE_CHECKING:
+    from netlab.model import Pod
 
 
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import click
 
-from netlab.cli import complete, jsonpath, kinds, kubernetes, out, podstatus
+from netlab.cli import jsonpath, kinds, kubernetes, out, podstatus
 from netlab.cli.columns import Item, columns
 from netlab.cli.options import lab, running_lab
 from netlab.cli.selectors import selector as selected
 from netlab.errors import BadInput, Exit
-from netlab.model import Cluster
-from netlab.spec import Document
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster
+    from netlab.spec import Document
 
 
 @click.command()
-@click.argument("kind", shell_complete=complete.kinds)
-@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.names)
-@click.option(
-    "-n",
-    "--namespace",
-    default="",
-    help="the objects' namespace (default: default)",
-    shell_complete=complete.namespaces,
-)
+@click.argument("kind")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("-n", "--namespace", default="", help="the objects' namespace (default: default)")
 @click.option("-A", "--all-namespaces", "every", is_flag=True, help="those of all namespaces")
 @click.option("-l", "--selector", default="", help="by labels: app=web,tier!=db,env in (a,b)")
 @click.option("-o", "--output", default="text", help="text, wide, json, yaml, name, jsonpath=TEMPLATE")

@@ -7,9 +7,7 @@ import shlex
 import click
 
 from netlab.cli import out
-from netlab.cli.drafts import draft
 from netlab.cli.options import spec_options
-from netlab.plan import render
 
 
 @click.command()
@@ -22,6 +20,8 @@ def command(lab: str, files: tuple[str, ...], name: str, commands: bool, exact: 
 
     Changes nothing, and needs no privilege for a lab that is not running.
     """
+    from netlab.cli.drafts import draft
+    from netlab.plan import render
     from netlab.runtime.lab import plan
 
     found, todo = plan(draft(lab, files, name))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from netlab.cli import out
-from netlab.cli.drafts import draft
 from netlab.cli.options import output, spec_options
-from netlab.runtime import lab as labs
 from netlab.runtime.rundir import running
+
+if TYPE_CHECKING:
+    from netlab.runtime import lab as labs
 
 
 @click.command()
@@ -22,6 +25,9 @@ def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool
     LAB is a name (./labs, then the labs that netlab ships) or a path.  Run again it changes what differs and nothing
     else.
     """
+    from netlab.cli.drafts import draft
+    from netlab.runtime import lab as labs
+
     done = labs.up(draft(lab, files, name), reset=reset, wait=wait, say=out.note)
     cluster = done.lab.cluster
     if output == "json":

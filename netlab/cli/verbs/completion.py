@@ -1,0 +1,41 @@
+"""``netlab completion``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from netlab.cli import out
+
+_HOW = {
+    "bash": "source <(netlab completion bash)",
+    "zsh": "source <(netlab completion zsh)",
+    "fish": "netlab completion fish | source",
+}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(list(_HOW)), required=False)
+def command(shell: str | None) -> None:
+    r"""The script that makes a shell complete verbs, labs, kinds, Pods and nodes.
+
+    \b
+    bash, in ~/.bashrc:                     source <(netlab completion bash)
+    zsh, in ~/.zshrc after compinit:        source <(netlab completion zsh)
+    fish, in ~/.config/fish/config.fish:    netlab completion fish | source
+
+    Without SHELL: for the one that $SHELL names.  The shell that ./bootstrap.sh opens has it already.
+    """
+    from click.shell_completion import get_completion_class
+
+    from netlab.cli.main import cli
+
+    name = shell or os.path.basename(os.environ.get("SHELL", ""))
+    if name not in _HOW:
+        raise click.UsageError(f"which shell? There are {', '.join(_HOW)}")
+    made = get_completion_class(name)
+    assert made is not None
+    # click's way for bash starts a bash to ask for its version, and complains into the script where it is old.
+    template = made(cli, {}, "netlab", "_NETLAB_COMPLETE")
+    out.line(template.source_template % template.source_vars())
