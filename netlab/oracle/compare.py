@@ -56,7 +56,7 @@ def meets(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
     if verdict.wrong_server:
         return False
     if expect in (ALLOW, DENY):
-        own_refusal = outcome is Outcome.REFUSED and predicted is not None and predicted.outcome is Outcome.REFUSED
+        own_refusal = predicted is not None and outcome is Outcome.REFUSED and _own(predicted, verdict)
         allowed = outcome is Outcome.OPEN or own_refusal
         return allowed if expect == ALLOW else outcome in _DROPPED or (outcome is Outcome.REFUSED and not own_refusal)
     # without evidence a denial is a time-out, or a refusal: an author who expects these is not wrong to
@@ -65,9 +65,22 @@ def meets(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
 
 def agree(predicted: Verdict, observed: Verdict) -> bool:
     """Whether packets did what the oracle said; a denial is one only with its evidence (``denials``), not by silence."""
-    if predicted.outcome is not observed.outcome or observed.wrong_server:
+    if observed.wrong_server:
         return False
+    if predicted.outcome is not observed.outcome:
+        return predicted.own and predicted.outcome is Outcome.OPEN and _own(predicted, observed)
     return predicted.server is None or observed.server is None or predicted.server == observed.server
+
+
+def _own(predicted: Verdict, observed: Verdict) -> bool:
+    """Whether a refusal (in UDP also silence) may be the Pod's own: nobody listens there, or a process of its own may.
+
+    A port that a container's command has is open if and only if that opens it, which the cluster does not tell.
+    """
+    if predicted.outcome is Outcome.REFUSED:
+        return True
+    silent = observed.outcome is Outcome.TIMEOUT and observed.flow.protocol == "UDP"
+    return predicted.own and (observed.outcome is Outcome.REFUSED or silent)
 
 
 def _disagreement(row: Row) -> str:

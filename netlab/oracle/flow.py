@@ -61,13 +61,17 @@ class Flow(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """One answer: ``server`` is the name of who answered, ``client`` the address that the server saw."""
+    """One answer: ``server`` is the name of who answered, ``client`` the address that the server saw.
+
+    ``own``: a process of the target's own has the port, so that it may also refuse, which no cluster tells.
+    """
 
     flow: Flow
     outcome: Outcome
     server: str | None = None
     client: str | None = None
     because: tuple[Why, ...] = ()
+    own: bool = False
 
     @property
     def wrong_server(self) -> bool:

@@ -50,7 +50,8 @@ class Predictor:
             if (denial := self.denials.denial(flow)) is not None and self._judged(flow, denial, apart is not None):
                 outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
             client = self._client(flow) if outcome is Outcome.OPEN else None
-            yield Verdict(flow, outcome, server, client, because)
+            own = outcome is Outcome.OPEN and server is None
+            yield Verdict(flow, outcome, server, client, because, own)
 
     def _at_target(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]]:
         owner = self._owner(flow)
@@ -70,7 +71,11 @@ class Predictor:
         pod = self._listener(owner, flow.port, flow.protocol)
         if pod is None:
             return Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),)
-        mark = next((port.mark for port in pod.ports if (port.port, port.protocol) == flow[3:5]), pod.mark)
+        served = next((port for port in pod.ports if (port.port, port.protocol) == flow[3:5]), None)
+        mark = served.mark if served else pod.mark
+        if served is not None and served.served_by == "process":
+            # What its command does there is its own business: the network lets the flow through, nobody is named.
+            return Outcome.OPEN, None, (Why(f"a process of Pod {pod} has {flow.port}/{flow.protocol}", mark),)
         return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
 
     def _judged(self, flow: Flow, denial: Denial, lost: bool) -> bool:
