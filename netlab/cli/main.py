@@ -33,6 +33,7 @@ VERBS = {
     "logs": "The output of a container whose command runs.",
     "exec": "Run a command in a Pod or on a node.",
     "shell": "A shell in a Pod or on a node.",
+    "label": "Set and remove labels of Pods, namespaces and nodes of a running lab.",
     "apply": "Change a running lab by manifests, as kubectl would.",
     "delete": "Take objects away from a running lab.",
     "reach": "Who reaches whom, by real packets.",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.model import policies
+from netlab.model.changes import Changes
 from netlab.model.cluster import Cluster, External, Interface, Network, Node, Pod, Port, Underlay
 from netlab.model.ipam import Pool
 from netlab.model.memory import Memory, PodMemory
@@ -44,14 +45,16 @@ def build(
     memory: Memory | None = None,
     check: Callable[[Cluster], Iterable[Problem]] = lambda _: (),
     has_program: Programs | None = None,
+    changes: Changes | None = None,
 ) -> Built:
     """The cluster that the documents describe.
 
     ``name`` overrides the lab's; ``memory`` is what a running lab keeps; ``check`` finds what is wrong with the cluster
     from above (its data plane's limits); ``has_program`` tells which commands this host can run: without it none runs,
-    and the responder serves every port.  Raises BadInput with every problem, those of the reading included.
+    and the responder serves every port.  ``changes`` is what was changed beside the documents.  Raises BadInput with
+    every problem, those of the reading included.
     """
-    builder = _Builder(documents, name, memory or Memory(), has_program)
+    builder = _Builder(documents, name, memory or Memory(), has_program, changes or Changes())
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
     if documents.lab is not None or not documents.problems:
@@ -62,7 +65,10 @@ def build(
 
 
 class _Builder:
-    def __init__(self, documents: Documents, name: str, memory: Memory, has_program: Programs | None) -> None:
+    def __init__(
+        self, documents: Documents, name: str, memory: Memory, has_program: Programs | None, changes: Changes
+    ) -> None:
+        self._changes = changes
         self._documents = documents
         self._memory = memory
         self._lab = documents.lab
@@ -111,6 +117,7 @@ class _Builder:
             families,
             self._memory.nodes,
             self._complain,
+            self._changes,
         )
         self._check_networks(nodes, under, service_networks, pod_networks)
         inside = (*under.cidrs, *service_networks, *(cidr for node in nodes for cidr in node.pod_cidrs))
@@ -126,6 +133,7 @@ class _Builder:
         }
         for namespace in ("default", *(pod.namespace for pod in pods)):
             namespaces.setdefault(namespace, {"kubernetes.io/metadata.name": namespace})
+        namespaces = {name: self._changes.labelled("Namespace", name, own) for name, own in namespaces.items()}
         return Cluster(
             self._name,
             plane,
@@ -326,6 +334,7 @@ class _Builder:
         labels = dict(template.metadata.get("labels", {}))
         if template.owner.startswith("StatefulSet/"):
             labels.setdefault("statefulset.kubernetes.io/pod-name", template.name)
+        labels = self._changes.labelled("Pod", full, labels)
         own: list[Port] = declared(template, self.warnings)
         made = containers(template, self._has_program)
         return Pod(

@@ -8,6 +8,7 @@ from typing import Any
 
 from netlab import names
 from netlab.errors import Mark, Problem
+from netlab.model.changes import Changes
 from netlab.model.cluster import Interface, Network, Node, Rack, Underlay
 from netlab.spec import Document
 
@@ -72,8 +73,9 @@ def build_nodes(
     families: Sequence[str],
     remembered: Mapping[str, int],
     complain: Complain,
+    changes: Changes,
 ) -> tuple[Node, ...]:
-    """The nodes of the Lab document, then those that only Node objects name; node-1 and node-2 where there is none."""
+    """The nodes of the Lab document (but those removed since), then those that only Node objects name; node-1 and node-2 where there is none."""
     given: dict[str, tuple[Mapping[str, Any], Mark | None]] = {}
     lab_nodes = document.body.get("spec", {}).get("nodes", []) if document else []
     for place, entry in enumerate(lab_nodes):
@@ -81,6 +83,11 @@ def build_nodes(
         if entry["name"] in given:
             complain(mark, f"spec.nodes[{place}].name", f"node {entry['name']} is there twice")
         given.setdefault(entry["name"], (entry, mark))
+    for name in changes.removed_nodes & given.keys():
+        if len(given) == 1:
+            complain(given[name][1], "spec.nodes", f"{name} is the last node: take the lab down instead")
+            break
+        del given[name]
     labels: dict[str, Mapping[str, str]] = {}
     for obj in objects:
         labels[obj.name] = obj.body.get("metadata", {}).get("labels", {})
@@ -126,12 +133,16 @@ def build_nodes(
                 _addresses(entry, segment, number, name, mark, complain),
                 tuple(pod_cidrs),
                 names.mac(names.NODE_ETH0, number),
-                {
-                    "kubernetes.io/hostname": name,
-                    "kubernetes.io/os": "linux",
-                    **entry.get("labels", {}),
-                    **labels.get(name, {}),
-                },
+                changes.labelled(
+                    "Node",
+                    name,
+                    {
+                        "kubernetes.io/hostname": name,
+                        "kubernetes.io/os": "linux",
+                        **entry.get("labels", {}),
+                        **labels.get(name, {}),
+                    },
+                ),
                 mark,
                 rack if under.racks else "",
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -13,6 +13,7 @@ from netlab.kernel import files as etc
 from netlab.kernel import netns as ns
 from netlab.kernel.linux import LinuxKernel, owners
 from netlab.model import Built, Cluster, Memory, build
+from netlab.model.changes import Changes, Labels, put, still_there
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
 from netlab.plan import Drift, Host, check, dataplane, desired, drift
@@ -90,7 +91,11 @@ def identity(document: object) -> str:
 def resolve(applied: Applied, memory: Memory | None = None, *, extra: Documents | None = None) -> Lab:
     """The lab that the documents describe; raises BadInput with every problem."""
     documents = extra or documents_of(applied)
-    built: Built = build(documents, name=applied.name, memory=memory, check=check, has_program=has_program)
+    gone = frozenset(one.rpartition("/")[2] for one in applied.deleted if one.startswith("/Node//"))
+    changes = Changes(applied.labels, gone)
+    built: Built = build(
+        documents, name=applied.name, memory=memory, check=check, has_program=has_program, changes=changes
+    )
     return Lab(built.cluster, State(), built.warnings, documents)
 
 
@@ -161,7 +166,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         memory = Memory.from_json(rundir.assignments().memory)
         applied = replace(draft, since=known.since if known else time.time(), owner=known.owner if known else caller())
         if known is not None and not reset:
-            applied = replace(applied, extra=known.extra, deleted=known.deleted)
+            applied = replace(applied, extra=known.extra, deleted=known.deleted, labels=known.labels)
         lab = resolve(applied, memory)
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         host.require_for(lab.cluster, can)
@@ -184,7 +189,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
             done[0],
             time.monotonic() - began,
             done[1],
-            len(applied.extra) + len(applied.deleted),
+            applied.changes,
             tuple(problems),
         )
 
@@ -271,31 +276,40 @@ def change(
     *,
     add: Iterable[tuple[str, str]] = (),
     delete: Iterable[str] = (),
+    label: Mapping[str, Labels] | None = None,
     say: Say = lambda _: None,
 ) -> Up:
-    """Add texts to a running lab, or take objects (by identity) away from it, and converge."""
+    """Add texts to a running lab, take objects (by identity) away from it, set labels (as ``model.Changes`` has
+    them), and converge.
+    """
     began = time.monotonic()
     with lock.locked(name, say):
         rundir, known = open_running(name)
         _check_owner(rundir, known)
         added = tuple(add)
         gone = tuple(delete)
-        fresh = {identity(one) for one in load_texts([Text(*one) for one in added]).objects} if added else set()
+        new = load_texts([Text(*one) for one in added]) if added else Documents()
+        if new.problems:
+            raise BadInput(new.problems)
+        fresh = {identity(one) for one in new.objects}
         deleted = tuple(dict.fromkeys((*(one for one in known.deleted if one not in fresh), *gone)))
-        files = {file for file, _ in added if file != "<stdin>"}
-        extra = (*(one for one in known.extra if one[0] not in files), *added)
-        applied = replace(known, extra=extra, deleted=deleted)
+        # As with kubectl, an object that a file no longer has stays until it is deleted.
+        extra = (*(one for one in known.extra if _identities(one) - fresh - {*gone}), *added)
+        labels = put(known.labels, new.objects, label or {})
+        applied = replace(known, extra=extra, deleted=deleted, labels=labels)
         memory = Memory.from_json(rundir.assignments().memory)
-        problems = load_texts([Text(*one) for one in added]).problems if added else ()
-        if problems:
-            raise BadInput(problems)
         lab = resolve(applied, memory)
+        applied = replace(applied, labels=still_there(labels, lab.cluster))
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         host.require_for(lab.cluster, can)
         lab = _with_state(lab, can)
         done, sentences = _apply(rundir, lab, applied, [known], memory, can, narrow=rundir.pending() is None)
-        rundir.event("apply" if added else "delete", changed=done[0])
-        return Up(lab, done[0], time.monotonic() - began, done[1], len(extra) + len(deleted), tuple(sentences))
+        rundir.event("apply" if added else "delete" if gone else "label", changed=done[0])
+        return Up(lab, done[0], time.monotonic() - began, done[1], applied.changes, tuple(sentences))
+
+
+def _identities(text: tuple[str, str]) -> set[str]:
+    return {identity(one) for one in load_texts([Text(*text)]).objects}
 
 
 # -- what differs -----------------------------------------------------------------------------------------------------
@@ -308,7 +322,7 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     rundir = RunDir(name)
     known = rundir.applied()
     if known is not None:
-        applied = replace(draft, extra=known.extra, deleted=known.deleted)
+        applied = replace(draft, extra=known.extra, deleted=known.deleted, labels=known.labels)
         lab = resolve(applied, Memory.from_json(rundir.assignments().memory))
     lab = _with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
     if known is None:

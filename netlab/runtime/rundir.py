@@ -32,7 +32,7 @@ class Applied:
 
     ``source`` is the path that it was brought up from, ``name`` what ``--name`` said ("" for the spec's own name),
     ``spec`` the texts of its files, ``extra`` those that ``apply`` added, each (file, text); ``deleted`` the objects
-    that ``delete`` took away, each ``group/kind/namespace/name``.
+    that ``delete`` took away, each ``group/kind/namespace/name``; ``labels`` what ``label`` changed (``model.Changes``).
     """
 
     source: str
@@ -42,6 +42,12 @@ class Applied:
     deleted: tuple[str, ...] = ()
     since: float = 0.0
     owner: int = 0
+    labels: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> int:
+        """How many things ``apply``, ``delete`` and ``label`` changed."""
+        return len(self.extra) + len(self.deleted) + len(self.labels)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -54,6 +60,7 @@ class Applied:
             "deleted": self.deleted,
             "since": self.since,
             "owner": self.owner,
+            "labels": self.labels,
         }
 
     @classmethod
@@ -67,6 +74,7 @@ class Applied:
             tuple(data["deleted"]),
             data["since"],
             data["owner"],
+            data.get("labels", {}),
         )
 
 

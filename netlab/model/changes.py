@@ -1,0 +1,62 @@
+"""What was changed on a running lab beside its documents: labels by hand, nodes that were taken away.
+
+A label on one Pod of a Deployment belongs to that Pod: no document has it, so it cannot be kept as a changed document.
+It is kept by name, and put on what the documents say each time they are resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netlab.model.cluster import Cluster
+    from netlab.spec import Document
+
+Labels = Mapping[str, str | None]  # None: the label is removed
+
+
+def label_key(kind: str, name: str) -> str:
+    """``Pod/namespace/name``, ``Node/name``, ``Namespace/name``: whose labels are meant."""
+    return f"{kind}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """``labels`` by ``label_key``; ``removed_nodes`` are nodes of the Lab document that are no more."""
+
+    labels: Mapping[str, Labels] = field(default_factory=dict)
+    removed_nodes: frozenset[str] = frozenset()
+
+    def labelled(self, kind: str, name: str, labels: Mapping[str, str]) -> dict[str, str]:
+        """The labels of an object, with those put on and taken off by hand."""
+        changed = self.labels.get(label_key(kind, name), {})
+        kept = {key: value for key, value in labels.items() if key not in changed}
+        return kept | {key: value for key, value in changed.items() if value is not None}
+
+
+def put(
+    known: Mapping[str, Labels], documents: Iterable[Document], label: Mapping[str, Labels]
+) -> dict[str, dict[str, str | None]]:
+    """Labels that were set by hand and are set now.
+
+    A document that is applied has the last word on the labels that it names; of those that it does not name it knows
+    nothing, as with kubectl.
+    """
+    found = {key: dict(value) for key, value in known.items()}
+    for one in documents:
+        name = f"{one.namespace}/{one.name}" if one.namespace else one.name
+        for said in one.body["metadata"].get("labels", {}):
+            found.get(label_key(one.kind, name), {}).pop(said, None)
+    for key, value in label.items():
+        found.setdefault(key, {}).update(value)
+    return {key: value for key, value in found.items() if value}
+
+
+def still_there(labels: Mapping[str, Labels], cluster: Cluster) -> dict[str, Labels]:
+    """Labels of objects that are gone go with them: another Pod of that name must not inherit them."""
+    there = {label_key("Pod", str(pod)) for pod in cluster.pods}
+    there |= {label_key("Node", node.name) for node in cluster.nodes}
+    there |= {label_key("Namespace", name) for name in cluster.namespaces}
+    return {key: value for key, value in labels.items() if key in there}
