@@ -68,8 +68,18 @@ def attrs(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[int, memo
 
 
 def attr_dict(data: bytes | memoryview, offset: int = 0) -> dict[int, memoryview]:
-    """The attributes by type; of several of one type, the last."""
-    return dict(attrs(data, offset))
+    """The attributes by type; of several of one type, the last.  (The hottest loop of observing: no generator.)"""
+    view = memoryview(data)
+    end = len(view)
+    unpack = _ATTR.unpack_from
+    found = {}
+    while offset + 4 <= end:
+        size, kind = unpack(view, offset)
+        if size < 4 or offset + size > end:
+            break
+        found[kind & _NESTED_MASK] = view[offset + 4 : offset + size]
+        offset += (size + 3) & ~3
+    return found
 
 
 def text(payload: memoryview) -> str:
