@@ -26,6 +26,11 @@ from netlab.model.nodes import (
 )
 from netlab.model.ports import declared, host_ports, served
 from netlab.model.processes import Programs, owned
+from netlab.model.services import SYSTEM, resolve
+from netlab.model.services_slices import Known, Target
+from netlab.model.services_system import documents as system_documents
+from netlab.model.services_system import wants_dns
+from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
 from netlab.model.workloads import Template, containers, fitting, inits, templates
 from netlab.spec import Document, Documents, Warning
@@ -74,6 +79,8 @@ class _Builder:
         self._lab = documents.lab
         self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
         self._name = name or (documents.lab.name if documents.lab else "")
+        self._programs = has_program  # for what netlab itself adds, whatever the lab says of its containers
+        self._objects = documents.objects
         self._has_program = has_program if self._spec.get("containers", "run") == "run" else None
         self._displaced: set[str] = set()  # Pods whose remembered address another Pod's document states now
         self._by_kind: dict[str, list[Document]] = {}
@@ -89,7 +96,7 @@ class _Builder:
 
     def _kinds(self, kind: str) -> tuple[Document, ...]:
         if not self._by_kind:
-            for document in self._documents.objects:
+            for document in self._objects:
                 self._by_kind.setdefault(document.kind, []).append(document)
         return tuple(self._by_kind.get(kind, ()))
 
@@ -126,6 +133,7 @@ class _Builder:
         self._check_names(nodes, under, outside)
         # Weave's Pods are all on one segment, so their prefix is the whole range's.
         prefixes = pod_networks if plane == "weave" else ()
+        dns = self._add_system(nodes, service_networks)
         pods = self._pods(nodes, taken, prefixes)
         namespaces = {
             document.name: {**document.body["metadata"].get("labels", {}), "kubernetes.io/metadata.name": document.name}
@@ -146,7 +154,7 @@ class _Builder:
             service_networks,
             mtu,
             self._spec.get("offload", "off") == "on",
-            self._kinds("Service"),
+            self._services(nodes, pods, outside, families, service_networks),
             self._kinds("NetworkPolicy"),
             self._at(),
             self._spec.get("containers", "run"),
@@ -154,6 +162,47 @@ class _Builder:
             tuple(map(policies.resolve, self._kinds("NetworkPolicy"))),
             self._spec.get("policy", {}).get("deny", "drop"),
             self._spec.get("policy", {}).get("established", "keep"),
+            dns,
+        )
+
+    # -- Services -----------------------------------------------------------------------------------------------------
+
+    def _add_system(self, nodes: Sequence[Node], networks: Sequence[Network]) -> bool:
+        """Add the objects that a lab with Services has besides; whether it has a DNS server."""
+        dns = wants_dns(self._spec, self._objects)
+        mark = self._at() or Mark("(netlab)", 1)
+        for one in system_documents(self._objects, nodes, networks, mark, dns=dns):
+            self._objects = (*self._objects, one)
+            self._by_kind.setdefault(one.kind, []).append(one)
+        return dns
+
+    def _services(
+        self,
+        nodes: Sequence[Node],
+        pods: Sequence[Pod],
+        outside: Sequence[External],
+        families: Sequence[str],
+        networks: Sequence[Network],
+    ) -> tuple[Service, ...]:
+        found = self._kinds("Service")
+        if not found and not self._kinds("EndpointSlice"):
+            return ()
+        known = Known(
+            map(_target, pods),
+            {
+                **{address.ip: node.name for node in nodes for address in node.addresses},
+                **{address.ip: "" for one in outside for address in one.addresses},
+            },
+        )
+        return resolve(
+            found,
+            self._kinds("EndpointSlice"),
+            known,
+            families,
+            networks,
+            self._memory.services,
+            self._complain,
+            self.warnings,
         )
 
     # -- networks -----------------------------------------------------------------------------------------------------
@@ -213,7 +262,7 @@ class _Builder:
     def _pods(self, nodes: tuple[Node, ...], reserved: set[str], prefixes: Sequence[Network]) -> tuple[Pod, ...]:
         by_name = {node.name: node for node in nodes}
         wanted: dict[tuple[str, str], Template] = {}
-        for template in templates(self._documents.objects, nodes):
+        for template in templates(self._objects, nodes):
             key = template.namespace, template.name
             if key in wanted:
                 says = f"Pod {template.namespace}/{template.name} is there twice: also at {wanted[key].mark}"
@@ -336,7 +385,8 @@ class _Builder:
             labels.setdefault("statefulset.kubernetes.io/pod-name", template.name)
         labels = self._changes.labelled("Pod", full, labels)
         own: list[Port] = declared(template, self.warnings)
-        made = containers(template, self._has_program)
+        programs = self._programs if SYSTEM in template.metadata.get("annotations", {}) else self._has_program
+        made = containers(template, programs)
         return Pod(
             template.namespace,
             template.name,
@@ -380,6 +430,22 @@ def _within(part: Network, whole: Network) -> bool:
 def _dotted(*path: str | int) -> str:
     """``spec.nodes[1].address``."""
     return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
+
+
+def _target(pod: Pod) -> Target:
+    """A Pod as a Service's selector sees it."""
+    return Target(
+        str(pod),
+        pod.namespace,
+        pod.node,
+        tuple(one.ip for one in pod.addresses),
+        pod.labels,
+        tuple((port.port, port.protocol, port.name, port.declared) for port in pod.ports),
+        pod.hostname,
+        bool(pod.spec.get("hostname")) or pod.owner.startswith("StatefulSet/"),
+        pod.subdomain,
+        pod.ready,
+    )
 
 
 def _given_addresses(template: Template) -> tuple[str, ...]:

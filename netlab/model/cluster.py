@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 from netlab.errors import Mark
 from netlab.model.policies import Policy
+from netlab.model.services_types import Service
 from netlab.spec import Document
 
 Address = IPv4Address | IPv6Address
@@ -83,6 +84,7 @@ class Pod:
     ``serial`` is unique in the lab for as long as the Pod lives: interface indexes and MAC addresses are made of it.
     ``ports`` are all that somebody answers on, ``owner`` the workload that it comes from (``Deployment/web``) or "".
     ``containers`` are those that run side by side, native sidecars included; ``inits`` those that run before them.
+    ``ready``: it may get the traffic of its Services.
     """
 
     namespace: str
@@ -103,6 +105,12 @@ class Pod:
     spec: Mapping[str, object] = field(default_factory=dict)
     mark: Mark | None = None
     inits: tuple[Container, ...] = ()
+    ready: bool = True
+
+    @property
+    def system(self) -> bool:
+        """Whether netlab added it by itself (the DNS server's)."""
+        return "netlab/system" in self.annotations
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -184,7 +192,7 @@ class Cluster:
     service_cidrs: tuple[Network, ...] = ()
     mtu: int = 1500
     offload: bool = False
-    services: tuple[Document, ...] = ()
+    services: tuple[Service, ...] = ()
     policies: tuple[Document, ...] = ()
     mark: Mark | None = None
     containers: str = "run"
@@ -192,6 +200,7 @@ class Cluster:
     network_policies: tuple[Policy, ...] = ()
     deny: str = "drop"
     established: str = "keep"
+    dns: bool = False
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError where there is none."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from netlab.model.cluster import Cluster
+from netlab.model.services_types import ServiceMemory
 
 
 class PodMemory(NamedTuple):
@@ -20,10 +21,11 @@ class PodMemory(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Node numbers by name, Pods by ``namespace/name``; empty for a new lab."""
+    """Node numbers by name, Pods and Services by ``namespace/name``; empty for a new lab."""
 
     nodes: Mapping[str, int] = field(default_factory=dict)
     pods: Mapping[str, PodMemory] = field(default_factory=dict)
+    services: Mapping[str, ServiceMemory] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cluster: Cluster) -> Memory:
@@ -35,11 +37,17 @@ class Memory:
                 for pod in cluster.pods
                 if not pod.host_network
             },
+            {str(one): ServiceMemory.of(one) for one in cluster.services if not one.system},
         )
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {"nodes": dict(self.nodes), "pods": {name: list(one) for name, one in self.pods.items()}}
+        services = {
+            name: [list(one.cluster_ips), list(one.load_balancer_ips), dict(one.node_ports)]
+            for name, one in self.services.items()
+        }
+        pods = {name: list(one) for name, one in self.pods.items()}
+        return {"nodes": dict(self.nodes), "pods": pods, "services": services}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Memory:
@@ -47,4 +55,8 @@ class Memory:
         return cls(
             data["nodes"],
             {name: PodMemory(one[0], tuple(one[1]), one[2], one[3]) for name, one in data["pods"].items()},
+            {
+                name: ServiceMemory(tuple(one[0]), tuple(one[1]), one[2])
+                for name, one in data.get("services", {}).items()
+            },
         )

@@ -1,0 +1,320 @@
+"""Services: documents in, resolved Services out.
+
+The steps, in this order so that what somebody wrote comes before what is drawn: addresses and node ports that the
+documents state, those that a running lab remembers, then the rest from the pools; then the backends, by selectors over
+the Pods or from EndpointSlices.
+
+Limits.  ``trafficDistribution`` and topology hints are accepted and change nothing: every ready backend is used.  An
+EndpointSlice of a Service with a selector is what a controller wrote elsewhere, and is left out.  Load balancer
+addresses are drawn for IPv4 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from netlab.errors import Mark
+from netlab.model import services_pools as pools
+from netlab.model.services_slices import SERVICE_LABEL, Known, of_slices, of_slices_warnings
+from netlab.model.services_types import (
+    CLUSTER_IP,
+    EXTERNAL_NAME,
+    LOAD_BALANCER,
+    NODE_PORT,
+    Address,
+    Backend,
+    Network,
+    Service,
+    ServiceMemory,
+    ServicePort,
+)
+from netlab.spec import Document, Warning
+
+Complain = Callable[[Mark | None, str, str], None]
+SYSTEM = "netlab/system"  # annotation of what netlab adds to a lab by itself
+_AFFINITY = 10800  # seconds; the API's default for clientIP.timeoutSeconds
+_NO_MEMORY = ServiceMemory()
+
+
+def resolve(
+    documents: Sequence[Document],
+    slices: Sequence[Document],
+    known: Known,
+    families: Sequence[str],
+    cidrs: Sequence[Network],
+    memory: Mapping[str, ServiceMemory],
+    complain: Complain,
+    warn: list[Warning],
+) -> tuple[Service, ...]:
+    """The Services of a cluster, those that netlab adds included, in document order.
+
+    ``known`` knows the lab's Pods and addresses, ``memory`` what a running lab keeps by ``namespace/name``.  What is
+    wrong goes to ``complain``, what its author should know to ``warn``.
+    """
+    return _Resolver(known, families, cidrs, memory, complain, warn).all(documents, slices)
+
+
+class _Resolver:
+    def __init__(
+        self,
+        known: Known,
+        families: Sequence[str],
+        cidrs: Sequence[Network],
+        memory: Mapping[str, ServiceMemory],
+        complain: Complain,
+        warn: list[Warning],
+    ) -> None:
+        self._known, self._families, self._memory = known, tuple(families), memory
+        self._complain, self._warn = complain, warn
+        self._pools = {f"IPv{one.version}": pools.AddressPool(one) for one in cidrs}
+        self._node_ports = {protocol: pools.node_ports() for protocol in ("TCP", "UDP", "SCTP")}
+        self._balancers: dict[Address, str] = dict.fromkeys(known.addresses(), "a host of this lab")
+
+    def all(self, documents: Sequence[Document], slices: Sequence[Document]) -> tuple[Service, ...]:
+        pairs = [(self._frame(one), one) for one in documents]
+        by_service: dict[tuple[str, str], list[Document]] = {}
+        names = {(one.namespace, one.name): one for one, _ in pairs}
+        for one in slices:
+            owner = (one.namespace, one.body["metadata"].get("labels", {}).get(SERVICE_LABEL, ""))
+            by_service.setdefault(owner, []).append(one)
+            self._warn += of_slices_warnings(one, names.get(owner))
+        # netlab's own first: nobody else may have kubernetes' and kube-dns' addresses.
+        for service, document in sorted(pairs, key=lambda pair: not pair[0].system):
+            self._reserve(service, document)
+        found = []
+        for service, document in pairs:
+            service = self._numbered(service, document)
+            found.append(self._filled(service, document, by_service.get((service.namespace, service.name), [])))
+        return tuple(found)
+
+    # -- what the document says ---------------------------------------------------------------------------------------
+
+    def _frame(self, document: Document) -> Service:
+        """The Service without addresses of the pools and without backends."""
+        spec = document.body.get("spec", {})
+        kind = spec.get("type", CLUSTER_IP)
+        headless = spec.get("clusterIP") == "None" and kind != EXTERNAL_NAME
+        sticky = spec.get("sessionAffinity") == "ClientIP"
+        timeout = spec.get("sessionAffinityConfig", {}).get("clientIP", {}).get("timeoutSeconds", _AFFINITY)
+        given_ports = () if kind == EXTERNAL_NAME else spec.get("ports", ())
+        ports = tuple(
+            ServicePort(
+                one["port"],
+                one.get("protocol", "TCP"),
+                one.get("name", ""),
+                _target(one),
+                0,
+                document.at("spec", "ports", number),
+            )
+            for number, one in enumerate(given_ports)
+        )
+        return Service(
+            document.namespace,
+            document.name,
+            kind,
+            self._own_families(document, spec),
+            (),
+            ports,
+            (),
+            spec.get("selector", {}),
+            headless,
+            spec.get("externalName", "").rstrip(".") if kind == EXTERNAL_NAME else "",
+            tuple(map(ip_address, spec.get("externalIPs", ()))) if kind != EXTERNAL_NAME else (),
+            (),
+            tuple(ip_network(one.strip(), strict=False) for one in spec.get("loadBalancerSourceRanges", ())),
+            timeout if sticky else 0,
+            spec.get("externalTrafficPolicy") == "Local",
+            spec.get("internalTrafficPolicy") == "Local",
+            bool(spec.get("publishNotReadyAddresses")),
+            _is_system(document),
+            document.body["metadata"].get("labels", {}),
+            document.mark,
+        )
+
+    def _own_families(self, document: Document, spec: Mapping[str, Any]) -> tuple[str, ...]:
+        """The families of a Service: stated, else those of its addresses, else the lab's first."""
+        given = [f"IPv{ip_address(one).version}" for one in _stated(spec)]
+        wanted = list(spec.get("ipFamilies") or given)
+        policy = spec.get("ipFamilyPolicy", "RequireDualStack" if len(wanted) > 1 else "SingleStack")
+        for family in wanted:
+            if family not in self._families:
+                where = "ipFamilies" if "ipFamilies" in spec else "clusterIP"
+                says = f"Service {document.namespace}/{document.name} wants {family}, and the lab's ipFamilies are {', '.join(self._families)}"
+                self._complain(document.at("spec", where), f"spec.{where}", says)
+                return self._families[:1]
+        if policy == "RequireDualStack" and len(self._families) < 2:
+            says = f"the lab has {self._families[0]} alone: say ipFamilies: [IPv4, IPv6] in the Lab, or PreferDualStack"
+            self._complain(document.at("spec", "ipFamilyPolicy"), "spec.ipFamilyPolicy", says)
+        own = dict.fromkeys([*wanted, *self._families])
+        return tuple(own)[:1] if policy == "SingleStack" else tuple(own)
+
+    # -- numbers ------------------------------------------------------------------------------------------------------
+
+    def _reserve(self, service: Service, document: Document) -> None:
+        """Take what a document states out of the pools; two that state one address or port are an error."""
+        spec, who = document.body.get("spec", {}), str(service)
+        for text in _stated(spec):
+            address = ip_address(text)
+            pool = self._pools.get(f"IPv{address.version}")
+            mark = document.at("spec", "clusterIP")
+            if pool is None or service.kind == EXTERNAL_NAME:
+                continue  # told where families are
+            if address not in pool.network or address == pool.network.network_address:
+                says = f"{text} of Service {who} is outside the Service CIDR {pool.network}"
+                self._complain(mark, "spec.clusterIP", says)
+            elif other := pool.take(address, who):
+                self._complain(mark, "spec.clusterIP", f"{text} is taken: Service {other} has it")
+        for number, entry in enumerate(spec.get("ports", ())):
+            port = entry.get("nodePort", 0)
+            if not port or service.kind not in (NODE_PORT, LOAD_BALANCER):
+                continue
+            mark = document.at("spec", "ports", number, "nodePort")
+            path = f"spec.ports[{number}].nodePort"
+            if port not in pools.NODE_PORTS:
+                self._complain(mark, path, f"{port} is no node port: they are 30000 to 32767")
+                continue
+            protocol = entry.get("protocol", "TCP")
+            other = self._node_ports[protocol].take(port - pools.NODE_PORTS.start, who)
+            if other:
+                self._complain(mark, path, f"node port {port}/{protocol} is taken: Service {other} has it")
+        if service.kind == LOAD_BALANCER and (text := spec.get("loadBalancerIP")):
+            other = self._balancers.setdefault(ip_address(text), who)
+            if other != who:
+                mark = document.at("spec", "loadBalancerIP")
+                self._complain(mark, "spec.loadBalancerIP", f"{text} is taken: {other} has it")
+
+    def _numbered(self, service: Service, document: Document) -> Service:
+        """The Service with its addresses and node ports; memory first, then free ones."""
+        spec, who = document.body.get("spec", {}), str(service)
+        memory = self._memory.get(who, _NO_MEMORY)
+        addresses: tuple[Address, ...] = ()
+        if not service.headless and service.kind != EXTERNAL_NAME:
+            addresses = self._cluster_ips(service, spec, memory, document)
+        ports = service.ports
+        if service.kind == NODE_PORT or (
+            service.kind == LOAD_BALANCER and spec.get("allocateLoadBalancerNodePorts", True)
+        ):
+            ports = tuple(
+                replace(one, node_port=self._node_port(one, entry, who, memory, document))
+                for one, entry in zip(ports, spec.get("ports", ()), strict=True)
+            )
+        elif service.kind == LOAD_BALANCER:
+            given = spec.get("ports", ())
+            ports = tuple(
+                replace(one, node_port=entry.get("nodePort", 0)) for one, entry in zip(ports, given, strict=True)
+            )
+        balancers = self._load_balancers(service, spec, memory) if service.kind == LOAD_BALANCER else ()
+        return replace(service, cluster_ips=addresses, ports=ports, load_balancer_ips=balancers)
+
+    def _cluster_ips(
+        self, service: Service, spec: Mapping[str, Any], memory: ServiceMemory, document: Document
+    ) -> tuple[Address, ...]:
+        who = str(service)
+        stated = {f"IPv{one.version}": one for one in map(ip_address, _stated(spec))}
+        kept = {f"IPv{one.version}": one for one in map(ip_address, memory.cluster_ips)}
+        found: list[Address] = []
+        for family in service.families:
+            pool = self._pools[family]
+            address: Address | None = stated.get(family)
+            before = kept.get(family)
+            if address is None and before and before in pool.network and not pool.take(before, who):
+                address = before
+            if address is None:
+                address = pool.pick(who)
+            if address is None:
+                says = f"the Service CIDR {pool.network} is full: no address for Service {who}"
+                self._complain(document.mark, "spec.clusterIP", says)
+                continue
+            found.append(address)
+        return tuple(found)
+
+    def _node_port(
+        self, port: ServicePort, entry: Mapping[str, Any], who: str, memory: ServiceMemory, document: Document
+    ) -> int:
+        if entry.get("nodePort"):
+            return int(entry["nodePort"])
+        numbers, first = self._node_ports[port.protocol], pools.NODE_PORTS.start
+        before = memory.node_ports.get(str(port), 0)
+        if before and numbers.take(before - first, f"{who} {port}") == "":
+            return before
+        number = numbers.pick(f"{who} {port}")
+        if number is None:
+            self._complain(document.mark, "spec.ports", f"all node ports are taken: none for Service {who}")
+            return 0
+        return first + number
+
+    def _load_balancers(
+        self, service: Service, spec: Mapping[str, Any], memory: ServiceMemory
+    ) -> tuple[Address, ...]:
+        who = str(service)
+        if spec.get("loadBalancerIP"):
+            return (ip_address(spec["loadBalancerIP"]),)
+        if "IPv4" not in service.families:
+            return ()
+        before = [ip_address(one) for one in memory.load_balancer_ips]
+        for address in (*before, *pools.LOAD_BALANCERS):
+            if self._balancers.setdefault(address, who) == who:
+                return (address,)
+        return ()
+
+    # -- who stands behind it -----------------------------------------------------------------------------------------
+
+    def _filled(self, service: Service, document: Document, slices: Sequence[Document]) -> Service:
+        if service.kind == EXTERNAL_NAME:
+            return service
+        if service.selector:
+            backends = self._selected(service, document)
+        else:
+            backends = of_slices(service, slices, self._known, self._complain)
+        return replace(service, backends=backends)
+
+    def _selected(self, service: Service, document: Document) -> tuple[Backend, ...]:
+        pods = self._known.selected(service.namespace, service.selector)
+        if not pods and not service.system:
+            labels = ",".join(f"{key}={value}" for key, value in service.selector.items())
+            says = f"Service {service} selects no Pod: none in namespace {service.namespace} has {labels}"
+            self._warn.append(Warning("service-selects-nothing", says, document.at("spec", "selector")))
+        for number, port in enumerate(service.ports if pods else ()):
+            self._check_target(service, document, number, port, pods)
+        found = []
+        for pod in pods:
+            numbers = tuple(pod.port(port.target, port.protocol) for port in service.ports)
+            named = pod.subdomain == service.name and pod.has_hostname
+            for address in pod.addresses:
+                if f"IPv{address.version}" in service.families:
+                    hostname = pod.hostname if named else ""
+                    found.append(Backend(address, numbers, pod.name, pod.node, hostname, pod.ready))
+        return tuple(found)
+
+    def _check_target(
+        self, service: Service, document: Document, number: int, port: ServicePort, pods: Iterable[Any]
+    ) -> None:
+        if any(pod.declares(port.target, port.protocol) for pod in pods):
+            return
+        what = f"port {port.target}" if isinstance(port.target, int) else f'port "{port.target}"'
+        says = f"no Pod of Service {service} declares {what}/{port.protocol}, its port {port}'s target"
+        if isinstance(port.target, str):
+            says += "; so nothing answers there"
+        key = "targetPort" if "targetPort" in document.body["spec"]["ports"][number] else "port"
+        mark = document.at("spec", "ports", number, key)
+        self._warn.append(Warning("service-target-port", says, mark))
+
+
+def _is_system(document: Document) -> bool:
+    return SYSTEM in document.body["metadata"].get("annotations", {})
+
+
+def _target(entry: Mapping[str, Any]) -> int | str:
+    """A port's targetPort; a number in quotes is a number, as the API reads an IntOrString."""
+    target = entry.get("targetPort", entry["port"]) or entry["port"]
+    return int(target) if isinstance(target, str) and target.isdigit() else target
+
+
+def _stated(spec: Mapping[str, Any]) -> list[str]:
+    """The cluster addresses that a document states."""
+    many = [str(one) for one in spec.get("clusterIPs", ()) if one and one != "None"]
+    single = spec.get("clusterIP")
+    return many or ([str(single)] if single and single != "None" else [])

@@ -1,0 +1,117 @@
+"""What a lab with Services has besides: the Services kubernetes and kube-dns, and the Pod that answers names.
+
+On a real cluster they are always there.  Here they come with the first Service (``dns: auto``), so that a lab about
+bridges shows bridges.  Nothing listens behind ``kubernetes``: there is no API server, so it refuses, as one without
+endpoints does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from netlab.errors import Mark
+from netlab.model.cluster import Network, Node
+from netlab.model.services import SYSTEM
+from netlab.spec import Document
+
+NAMESPACE, POD, SERVICE = "kube-system", "coredns", "kube-dns"
+KUBERNETES = ("default", "kubernetes")
+_LABELS = {"k8s-app": "kube-dns"}
+_API_SERVER = 6443
+
+
+def wants_dns(spec: dict[str, Any], objects: Sequence[Document]) -> bool:
+    """Whether the lab has a DNS server: it says so, or has a Service and does not say otherwise."""
+    said = spec.get("dns", "auto")
+    return bool(said == "on" or (said == "auto" and any(one.kind == "Service" for one in objects)))
+
+
+def documents(
+    objects: Sequence[Document], nodes: Sequence[Node], services: Sequence[Network], mark: Mark, *, dns: bool
+) -> list[Document]:
+    """The objects that netlab adds, but for those that the lab has itself."""
+    there = {(one.kind, one.namespace, one.name) for one in objects}
+    if not dns and not any(one.kind == "Service" for one in objects):
+        return []
+    primary = services[0]
+    made = [_service(*KUBERNETES, str(primary[1]), {}, {"component": "apiserver"}, [_port("https", 443, "TCP")], mark)]
+    if dns:
+        ports = [_port("dns", 53, "UDP"), _port("dns-tcp", 53, "TCP")]
+        made.append(_service(NAMESPACE, SERVICE, str(primary[10]), _LABELS, _LABELS, ports, mark))
+        made.append(_pod(nodes[-1], mark))
+    return [one for one in made if (one.kind, one.namespace, one.name) not in there]
+
+
+def _port(name: str, port: int, protocol: str) -> dict[str, Any]:
+    return {"name": name, "port": port, "protocol": protocol, "targetPort": _API_SERVER if port == 443 else port}
+
+
+def _service(
+    namespace: str,
+    name: str,
+    address: str,
+    selector: dict[str, str],
+    labels: dict[str, str],
+    ports: list[dict[str, Any]],
+    mark: Mark,
+) -> Document:
+    spec: dict[str, Any] = {"type": "ClusterIP", "clusterIP": address, "clusterIPs": [address], "ports": ports}
+    if selector:
+        spec["selector"] = selector
+    metadata = {"name": name, "namespace": namespace, "labels": labels, "annotations": {SYSTEM: "service"}}
+    return Document("v1", "Service", namespace, name, {"metadata": metadata, "spec": spec}, mark)
+
+
+def _pod(node: Node, mark: Mark) -> Document:
+    """The DNS server's Pod, on the last address of its node, so that no other Pod's address moves."""
+    addresses = [str(cidr[-2 if cidr.version == 4 else -1]) for cidr in node.pod_cidrs]
+    metadata = {"name": POD, "namespace": NAMESPACE, "labels": _LABELS, "annotations": {SYSTEM: "dns"}}
+    ports = [
+        {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+        {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+    ]
+    container = {"name": POD, "image": "knot", "command": ["sh", "-c", dns_command(addresses)], "ports": ports}
+    spec = {
+        "nodeName": node.name,
+        "dnsPolicy": "Default",
+        "terminationGracePeriodSeconds": 0,
+        "containers": [container],
+    }
+    body = {"metadata": metadata, "spec": spec, "status": {"podIPs": [{"ip": one} for one in addresses]}}
+    return Document("v1", "Pod", NAMESPACE, POD, body, mark)
+
+
+DNS_FOLDER = "/run/knot"
+#: The zones that the server has: the cluster's, reverse names, and all else (nothing but hosts outside).
+ZONES = ("cluster.local", "in-addr.arpa", "ip6.arpa", ".")
+
+
+def zone_file(zone: str) -> str:
+    """The file of a zone, in the server's folder and below /etc/netns."""
+    return "root.zone" if zone == "." else f"{zone}.zone"
+
+
+def dns_command(addresses: Sequence[str]) -> str:
+    """The shell script that starts the server: it writes its configuration, and the zones come after (see runtime.dns).
+
+    One worker a protocol is enough for 50,000 answers a second and keeps the Pod small; answers to repeated questions
+    rotate, as CoreDNS's loadbalance does.
+    """
+    listen = ", ".join(f"{one}@53" for one in [*addresses, "127.0.0.1"])
+    zones = "".join(f'  - domain: "{one}"\n    file: "{zone_file(one)}"\n' for one in ZONES)
+    conf = (
+        "server:\n"
+        f'  rundir: "{DNS_FOLDER}"\n'
+        f"  listen: [ {listen} ]\n"
+        '  version: ""\n'
+        "  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n"
+        "  answer-rotation: on\n"
+        f'database:\n  storage: "{DNS_FOLDER}"\n  journal-db-max-size: 16M\n  timer-db-max-size: 1M\n'
+        f'control:\n  listen: "knot.sock"\n'
+        "log:\n  - target: stderr\n    any: info\n"
+        f'template:\n  - id: default\n    storage: "{DNS_FOLDER}"\n'
+        "    zonefile-load: whole\n    zonefile-sync: -1\n    journal-content: none\n    semantic-checks: off\n"
+        f"zone:\n{zones}"
+    )
+    return f"mkdir -p {DNS_FOLDER} && cat > {DNS_FOLDER}/knot.conf <<'END'\n{conf}END\nexec knotd -c {DNS_FOLDER}/knot.conf\n"

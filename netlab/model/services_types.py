@@ -1,0 +1,116 @@
+"""What a Service is once it is resolved: its addresses, its ports, and who stands behind them.
+
+A module of its own, below ``cluster``, because a Cluster holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from netlab.errors import Mark
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+CLUSTER_IP, NODE_PORT, LOAD_BALANCER, EXTERNAL_NAME = "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a Service.  ``target`` is a number or the name of a container's port; ``node_port`` 0: it has none."""
+
+    port: int
+    protocol: str = "TCP"
+    name: str = ""
+    target: int | str = 0
+    node_port: int = 0
+    mark: Mark | None = None
+
+    def __str__(self) -> str:
+        return f"{self.port}/{self.protocol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One address behind a Service.
+
+    ``ports`` has a number for each of the Service's ports, 0 where this backend lacks it (a named targetPort that its
+    containers do not have).  ``pod`` is ``namespace/name`` or "" where no Pod has the address; ``node`` its node or "";
+    ``hostname`` is set where the backend has a DNS name of its own.
+    """
+
+    address: Address
+    ports: tuple[int, ...]
+    pod: str = ""
+    node: str = ""
+    hostname: str = ""
+    ready: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service.
+
+    ``cluster_ips`` are empty for a headless one and an ExternalName; ``families`` ("IPv4", "IPv6") are its own, the
+    primary one first.  ``affinity`` is the time in seconds for which a client keeps its backend, 0 without affinity.
+    ``system``: netlab made it (kubernetes, kube-dns), nobody wrote it.
+    """
+
+    namespace: str
+    name: str
+    kind: str = CLUSTER_IP
+    families: tuple[str, ...] = ("IPv4",)
+    cluster_ips: tuple[Address, ...] = ()
+    ports: tuple[ServicePort, ...] = ()
+    backends: tuple[Backend, ...] = ()
+    selector: Mapping[str, str] = field(default_factory=dict)
+    headless: bool = False
+    external_name: str = ""
+    external_ips: tuple[Address, ...] = ()
+    load_balancer_ips: tuple[Address, ...] = ()
+    source_ranges: tuple[Network, ...] = ()
+    affinity: int = 0
+    external_local: bool = False
+    internal_local: bool = False
+    publish_not_ready: bool = False
+    system: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mark: Mark | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def serving(self) -> tuple[Backend, ...]:
+        """The backends that get traffic: the ready ones, or all where publishNotReadyAddresses says so."""
+        return tuple(one for one in self.backends if one.ready or self.publish_not_ready)
+
+    @property
+    def outside_ips(self) -> tuple[Address, ...]:
+        """The addresses at which it is meant to be reached from outside the cluster."""
+        return (*self.external_ips, *self.load_balancer_ips)
+
+    @property
+    def external_facing(self) -> bool:
+        """Whether traffic from outside can have a way to it, so that externalTrafficPolicy means something."""
+        return self.kind in (NODE_PORT, LOAD_BALANCER) or bool(self.external_ips)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMemory:
+    """What a Service of a running lab keeps: its cluster addresses, its load balancer's, its node ports by ``80/TCP``."""
+
+    cluster_ips: tuple[str, ...] = ()
+    load_balancer_ips: tuple[str, ...] = ()
+    node_ports: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, service: Service) -> ServiceMemory:
+        """What to remember of a Service."""
+        return cls(
+            tuple(map(str, service.cluster_ips)),
+            tuple(map(str, service.load_balancer_ips)),
+            {str(port): port.node_port for port in service.ports if port.node_port},
+        )
