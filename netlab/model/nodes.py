@@ -83,11 +83,11 @@ def build_nodes(
         if entry["name"] in given:
             complain(mark, f"spec.nodes[{place}].name", f"node {entry['name']} is there twice")
         given.setdefault(entry["name"], (entry, mark))
-    for name in changes.removed_nodes & given.keys():
-        if len(given) == 1:
-            complain(given[name][1], "spec.nodes", f"{name} is the last node: take the lab down instead")
-            break
-        del given[name]
+    left = {name: entry for name, entry in given.items() if name not in changes.removed_nodes}
+    if given and not left and not objects:
+        complain(None, "spec.nodes", "no node would be left: take the lab down instead")
+    else:
+        given = left
     labels: dict[str, Mapping[str, str]] = {}
     for obj in objects:
         labels[obj.name] = obj.body.get("metadata", {}).get("labels", {})

@@ -8,7 +8,7 @@ the container behind listens all the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.cluster import Pod, Port
@@ -41,12 +41,19 @@ def declared(template: Template, warn: list[Warning]) -> list[Port]:
     return list(ports.values())
 
 
-def host_ports(pod: Pod) -> Iterator[tuple[int, str, str, str, Mark | None]]:
-    """The ports that a Pod wants of its node: (port, protocol, address or "" for all, field, place)."""
+class HostPort(NamedTuple):
+    """A port of a Pod's node that leads to a container's; ``address`` is its hostIP, "" for all of the node's."""
+
+    host_port: int
+    port: int
+    protocol: str
+    address: str
+    mark: Mark | None
+
+
+def mapped(pod: Pod) -> Iterator[HostPort]:
+    """The hostPorts of a Pod that has a network of its own."""
     if pod.host_network:
-        for port in pod.ports:
-            if port.declared:
-                yield port.port, port.protocol, "", "containerPort", port.mark
         return
     marks = {(port.container, port.port, port.protocol): port.mark for port in pod.ports}
     for container, _, _ in serving(pod.spec):
@@ -55,7 +62,18 @@ def host_ports(pod: Pod) -> Iterator[tuple[int, str, str, str, Mark | None]]:
                 protocol = entry.get("protocol", "TCP")
                 address = "" if entry.get("hostIP") in (None, "", "0.0.0.0", "::") else entry["hostIP"]
                 mark = marks.get((container["name"], entry["containerPort"], protocol), pod.mark)
-                yield entry["hostPort"], protocol, address, "hostPort", mark
+                yield HostPort(entry["hostPort"], entry["containerPort"], protocol, address, mark)
+
+
+def host_ports(pod: Pod) -> Iterator[tuple[int, str, str, str, Mark | None]]:
+    """The ports that a Pod wants of its node: (port, protocol, address or "" for all, field, place)."""
+    if pod.host_network:
+        for port in pod.ports:
+            if port.declared:
+                yield port.port, port.protocol, "", "containerPort", port.mark
+        return
+    for one in mapped(pod):
+        yield one.host_port, one.protocol, one.address, "hostPort", one.mark
 
 
 def _probed(template: Template) -> list[Port]:

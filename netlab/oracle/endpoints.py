@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netlab.model.cluster import Cluster, External, Node, Pod
-from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint
+from netlab.model.ports import HostPort, mapped
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint, Flow
 
 
 class Endpoints:
@@ -22,6 +23,7 @@ class Endpoints:
         self.pods: dict[str, Endpoint] = {}
         self.pod_of: dict[str, Pod] = {}
         self.serves: dict[str, dict[tuple[int, str], Pod]] = {name: {} for name in self.nodes}
+        self.host_ports: dict[tuple[str, int, str], HostPort] = {}  # by node, port, protocol
         for pod in cluster.pods:
             name = str(pod)
             self.pods[name] = _pod(pod, self.nodes)
@@ -29,10 +31,28 @@ class Endpoints:
             if pod.host_network:
                 for port in pod.ports:
                     self.serves.setdefault(pod.node, {}).setdefault((port.port, port.protocol), pod)
+            addresses = self.nodes[pod.node].addresses
+            for one in mapped(pod):
+                if not one.address or one.address in addresses:
+                    self.serves[pod.node].setdefault((one.host_port, one.protocol), pod)
+                    self.host_ports.setdefault((pod.node, one.host_port, one.protocol), one)
         self._by_address: dict[str, list[Endpoint]] = {}
         for end in self.all():
             for address in end.addresses:
                 self._by_address.setdefault(address, []).append(end)
+
+    def host_port(self, end: Endpoint, flow: Flow) -> HostPort | None:
+        """The hostPort of a node that a flow is for."""
+        return self.host_ports.get((end.name, flow.port, flow.protocol)) if end.kind == NODE else None
+
+    def behind(self, flow: Flow) -> Flow | None:
+        """A flow to a node's hostPort as it goes on from there: to the Pod's own address and port."""
+        port = self.host_port(flow.dst, flow) if self.host_ports else None
+        if port is None:
+            return None
+        end = self.pods[str(self.serves[flow.dst.name][flow.port, flow.protocol])]
+        address = next((one for one in end.addresses if (":" in one) == (":" in flow.address)), "")
+        return flow._replace(dst=end, address=address, port=port.port) if address else None
 
     def all(self) -> Iterable[Endpoint]:
         """Pods in document order, then hosts outside, then nodes."""

@@ -47,7 +47,7 @@ class Predictor:
             outcome, server, because = found
             if (apart := self._apart(flow)) is not None:
                 outcome, server, because = apart
-            if (denial := self.denials.denial(flow)) is not None and self._judged(flow, denial, apart is not None):
+            if (denial := self._denial(flow)) is not None and self._judged(flow, denial, apart is not None):
                 outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
             client = self._client(flow) if outcome is Outcome.OPEN else None
             own = outcome is Outcome.OPEN and server is None
@@ -71,12 +71,23 @@ class Predictor:
         pod = self._listener(owner, flow.port, flow.protocol)
         if pod is None:
             return Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),)
-        served = next((port for port in pod.ports if (port.port, port.protocol) == flow[3:5]), None)
+        behind = self._known.host_port(owner, flow)
+        wanted = (behind.port if behind else flow.port, flow.protocol)
+        served = next((port for port in pod.ports if (port.port, port.protocol) == wanted), None)
         mark = served.mark if served else pod.mark
         if served is not None and served.served_by == "process":
             # What its command does there is its own business: the network lets the flow through, nobody is named.
             return Outcome.OPEN, None, (Why(f"a process of Pod {pod} has {flow.port}/{flow.protocol}", mark),)
         return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
+
+    def _denial(self, flow: Flow) -> Denial | None:
+        """Where policies end a flow; of one to a hostPort, its Pod's ingress sees the translated packet."""
+        found = self.denials.denial(flow)
+        behind = None if found else self._known.behind(flow)
+        if behind is None:
+            return found
+        found = self.denials.denial(behind)
+        return found if found and found.direction == INGRESS else None
 
     def _judged(self, flow: Flow, denial: Denial, lost: bool) -> bool:
         """Whether the packet comes as far as the rule that denies it.
@@ -135,6 +146,8 @@ class Predictor:
 
         A node has several (its underlay's and its bridge's) and the route decides, which is the kernel's to know.
         """
+        if self._known.behind(flow) is not None:
+            return None  # a data plane may masquerade what goes to a node, and portmap what a Pod sends to itself
         if flow.src.netns == flow.dst.netns:
             return flow.address  # the kernel gives a flow to oneself the address that it goes to
         if flow.src.kind == NODE or (pod := self._known.pod_of.get(flow.src.name)) is None or pod.host_network:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from netlab.cli import kinds, out
 from netlab.cli.options import lab, output, running_lab
 from netlab.errors import BadInput
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster
 
 
 @click.command()
@@ -19,13 +24,18 @@ from netlab.errors import BadInput
 @output
 def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_option: str, output: str) -> None:
     """Take objects away from a running lab: those of manifests, or KIND NAME..."""
-    from netlab.runtime.lab import change, documents_of, identity, open_running
+    from netlab.runtime.lab import change, documents_of, identity, load_cluster, open_running
     from netlab.spec import load
 
     name = running_lab(lab_option)
     if bool(files) == bool(what):
         raise BadInput("say which objects: -f FILE, or KIND NAME...")
-    there = {identity(one): one for one in documents_of(open_running(name)[1]).objects}
+    found = documents_of(open_running(name)[1])
+    there = {identity(one): one.kind + f".{one.group}" * bool(one.group) for one in found.objects}
+    # Nodes of the Lab document and namespaces that only Pods name have no object of their own.
+    cluster = load_cluster(name)
+    there |= {f"/Node//{node.name}": "Node" for node in cluster.nodes}
+    there |= {f"/Namespace//{one}": "Namespace" for one in cluster.namespaces if one != "default"}
     if files:
         given = load(files)
         if given.problems:
@@ -39,13 +49,25 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
         wanted = ["/".join((kind.group, kind.name, namespace if kind.namespaced else "", each)) for each in words[1:]]
     missing = [one for one in wanted if one not in there]
     if missing:
-        _, kind_name, where, object_name = missing[0].split("/")
-        place = f" in namespace {where}" if where else ""
-        raise BadInput(f'{kind_name} "{object_name}" is not there{place}')
-    done = change(name, delete=wanted, say=out.note)
+        says, hint = _not_there(missing[0], cluster)
+        raise BadInput(says, hint=hint)
+    # With a namespace goes all that is in it.
+    spaces = {one.rpartition("/")[2] for one in wanted if one.startswith("/Namespace//")}
+    inside = [key for key in there if key.split("/")[2] in spaces and key not in wanted]
+    done = change(name, delete=[*wanted, *inside], say=out.note)
     if output == "json":
         out.document({"lab": name, "changed": done.changed, "seconds": round(done.seconds, 3)})
         return
     for one in wanted:
-        document = there[one]
-        out.line(f'{document.kind.lower()}{"." + document.group if document.group else ""} "{document.name}" deleted')
+        out.line(f'{there[one].lower()} "{one.rpartition("/")[2]}" deleted')
+
+
+def _not_there(identity: str, cluster: Cluster) -> tuple[str, str]:
+    """What is wrong, and what to do: a Pod of a workload has no document of its own."""
+    _, kind, namespace, name = identity.split("/")
+    place = f" in namespace {namespace}" if namespace else ""
+    pod = next((one for one in cluster.pods if kind == "Pod" and (one.namespace, one.name) == (namespace, name)), None)
+    if pod is not None:
+        owner = pod.owner.replace("/", " ", 1)
+        return f"Pod {pod} is one of {owner}, which would make it anew", f"delete {owner} -n {namespace}"
+    return f'{kind} "{name}" is not there{place}', ""

@@ -1,0 +1,92 @@
+"""hostPort: a container's port on its node's own addresses, as the CNI plugin ``portmap`` makes it with nftables.
+
+``table ip cni_hostport`` (and ip6) on each node that has such Pods: what arrives for a local address, or is sent to one
+by the node itself, goes through ``hostports_all``, which translates the destination.  Ports that name a hostIP are
+looked at first.  Two cases are masqueraded, since the answer would not come back the way of the question: a Pod that
+reaches itself, and the node by 127.0.0.1.  The latter also needs ``route_localnet`` on the link towards the Pod, or the
+kernel drops packets with that source as martians; IPv6 has no such switch, so ::1 does not work, as with portmap.
+
+Source of the shapes: containernetworking/plugins, plugins/meta/portmap/portmap_nftables.go.  The rules' comments there
+are container ids; here they lead back to the Pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from netlab.model import Cluster, Node, Pod
+from netlab.model.ports import HostPort, mapped
+from netlab.objects import NftChain, NftTable, Obj, Sysctl, Veth, Why
+from netlab.plan.dataplanes.base import Dataplane
+from netlab.plan.why import node_why, pod_why
+
+TABLE = "cni_hostport"
+_COMMENT_MAX = 128  # bytes, the kernel's NFTNL_UDATA_COMMENT_MAXLEN
+
+
+def objects(cluster: Cluster, plane: Dataplane) -> Iterator[Obj]:
+    """The tables of all nodes whose Pods want ports of them, and the sysctls towards those Pods."""
+    for node in cluster.nodes:
+        wanted = [(pod, port) for pod in cluster.pods_of(node) for port in mapped(pod)]
+        if not wanted:
+            continue
+        for version in (4, 6):
+            if f"IPv{version}" in cluster.families:
+                yield from _table(node, version, wanted)
+        if "IPv4" in cluster.families:
+            for pod in {str(pod): pod for pod, _ in wanted}.values():
+                dev = _towards(pod, node, cluster, plane)
+                yield Sysctl(node.netns, f"net.ipv4.conf.{dev}.route_localnet", "1", dev, why=pod_why(pod))
+
+
+def _towards(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane) -> str:
+    """The node's link that leads to the Pod: its bridge, or the Pod's own veth where Pods are routed."""
+    if plane.bridged:
+        return "weave" if plane.name == "weave" else "cni0"
+    return next(one.name for one in plane.attach(pod, node, cluster) if isinstance(one, Veth))
+
+
+def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iterator[Obj]:
+    family = "ip" if version == 4 else "ip6"
+    place = (node.netns, family, TABLE)
+    rules: list[str] = []
+    own: list[str] = []  # of ports that name a hostIP
+    masquerade: dict[str, None] = {}
+    for pod, port in wanted:
+        address = next((str(one.ip) for one in pod.addresses if one.version == version), "")
+        if not address or (port.address and ip_address(port.address).version != version):
+            continue
+        comment = f'comment "{_comment(pod)}"'
+        target = f"[{address}]" if version == 6 else address
+        match = f"{port.protocol.lower()} dport {port.host_port} dnat to {target}:{port.port} {comment}"
+        if port.address:
+            own.append(f"{family} daddr {port.address} {match}")
+        else:
+            rules.append(match)
+        masquerade[f"{family} saddr {address} {family} daddr {address} masquerade {comment}"] = None
+        if version == 4:
+            masquerade[f"ip saddr 127.0.0.1 ip daddr {address} masquerade {comment}"] = None
+    if not rules and not own:
+        return
+    why = node_why(node)
+    first = next(iter(wanted))
+    made = Why(
+        f"hostPort {first[1].host_port}/{first[1].protocol}, {pod_why(first[0]).says}", first[1].mark or why.mark
+    )
+    chains = (
+        ("hostip_hostports", own, ""),
+        ("hostports", rules, ""),
+        ("hostports_all", ["jump hostip_hostports", "jump hostports"], ""),
+        ("prerouting", ["fib daddr type local jump hostports_all"], "type nat hook prerouting priority dstnat;"),
+        ("output", ["fib daddr type local jump hostports_all"], "type nat hook output priority -100;"),
+        ("masquerading", list(masquerade), "type nat hook postrouting priority srcnat;"),
+    )
+    yield NftTable(*place, comment="CNI portmap plugin", why=made)
+    for name, lines, base in chains:
+        yield NftChain(*place, chain=name, rules=tuple(lines), base=f"{base} policy accept;" if base else "", why=made)
+
+
+def _comment(pod: Pod) -> str:
+    """``hostport:namespace/name``, cut where nft's comments end."""
+    return f"hostport:{pod}"[:_COMMENT_MAX]
