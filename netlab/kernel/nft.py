@@ -17,7 +17,7 @@ from typing import Any
 from netlab.kernel import libnft
 from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket, attr_dict, text
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Op, Verb
-from netlab.objects.nft import transaction
+from netlab.objects.nft import transactions
 
 _SUBSYS_NFTABLES = 10
 _GETTABLE, _GETGEN = 1, 16
@@ -90,7 +90,8 @@ def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[O
     places = list(dict.fromkeys((obj.family, obj.table) for obj in present))
     real = {place: _listing(*place) for place in places}
     unshare_net()
-    libnft.run(transaction([Op(Verb.CREATE, obj) for obj in present]))
+    for part in transactions([Op(Verb.CREATE, obj) for obj in present]):
+        libnft.run(part)
     result: list[Obj] = []
     for place in places:
         want, have = _listing(*place), real[place]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.errors import KernelRefused, StateError
-from netlab.kernel import files, libnft, nft, rtnl
+from netlab.kernel import conntrack, files, libnft, nft, rtnl
 from netlab.kernel import netns as ns
 from netlab.kernel.dump import links
 from netlab.kernel.ethtool import Offloads
@@ -36,7 +36,7 @@ from netlab.objects import (
     Vxlan,
 )
 from netlab.objects.links import End
-from netlab.objects.nft import transaction
+from netlab.objects.nft import transactions
 
 if TYPE_CHECKING:
     from netlab.kernel.linux import Handles
@@ -133,21 +133,24 @@ class Writer:
                 self._write_sysctls(todo)
 
     def _rules(self, ops: Sequence[Op]) -> None:
-        """One transaction a namespace, of everything in nftables that comes, changes and goes there."""
+        """One transaction a namespace, of everything in nftables that comes, changes and goes there (several: a great many chains)."""
         removed = {op.obj.netns for op in ops if op.verb is Verb.DELETE} - set(ns.names())
         by_netns: dict[str, list[Op]] = {}
         for op in ops:
             if op.obj.netns not in removed:
                 by_netns.setdefault(op.obj.netns, []).append(op)
         for netns, todo in by_netns.items():
-            text = transaction(todo)
-            if not text:
+            texts = transactions(todo)
+            if not texts:
                 continue
             with ns.inside(self._handles.get(netns).fd):
                 try:
-                    libnft.run(text)
+                    for text in texts:
+                        libnft.run(text)
                 except libnft.NftFailed as failure:
                     self._refuse(todo[0], str(failure))
+                if gone := conntrack.stale(todo):
+                    conntrack.remove(gone)
                 self._handles.generations[netns] = (nft.generation(), "")
 
     def _write_sysctls(self, ops: Iterable[Op]) -> None:

@@ -9,7 +9,7 @@ from netlab.errors import Problem
 from netlab.model import Cluster
 from netlab.names import Owner, owned_name
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Veth, Why
-from netlab.plan import external, files, hostports, policies, processes, underlay
+from netlab.plan import external, files, hostports, policies, processes, services, underlay
 from netlab.plan.dataplanes import ALL, Dataplane, dataplane
 from netlab.plan.why import node_why, pod_why
 
@@ -81,6 +81,7 @@ def _objects(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
             if there is not node:
                 yield from plane.reach(node, there, cluster)
     yield from policies.objects(cluster)
+    yield from services.objects(cluster)
     yield from hostports.objects(cluster, plane)
     yield from files.objects(cluster)
     for pod in cluster.pods:

@@ -1,0 +1,386 @@
+"""Services in the kernel: what kube-proxy programs in its nftables mode, on every node.
+
+Names, maps, chains, priorities and marks are kube-proxy's, so that what is read here is what is read on a real node,
+and nothing of netlab's own (no comments, no counters) stands in its tables.  A packet costs one look-up in the verdict
+map ``service-ips``, whatever the number of Services.
+
+What happens to a packet:
+
+- ``nat-prerouting`` and ``nat-output`` look the destination up and go to the chain of the Service (``service-``), of
+  its traffic from outside (``external-``) or of its backends on this node (``local-``);
+- that chain chooses a backend (``numgen random``, or the client's own where it is sticky) and goes to its ``endpoint-``
+  chain, which rewrites the destination;
+- what cannot be answered by its source otherwise (from outside the Pods' networks, or to itself) is marked 0x4000, and
+  ``nat-postrouting`` masquerades what is marked;
+- what no backend stands behind is not rewritten, meets ``service-endpoints-check`` and is rejected or, where only this
+  node has none, dropped; what else is sent to Service addresses meets ``cluster-ips-check``.
+
+Limits: node ports answer at a node's primary address alone (kube-proxy's ``--nodeport-addresses primary``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from netlab import names
+from netlab.model import Address, Cluster, Network, Node
+from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort
+from netlab.objects import NftChain, NftSet, NftTable, Obj, Route, Why
+from netlab.plan.underlay import BRIDGE
+
+TABLE = "kube-proxy"
+MARK = "0x4000"
+_NAME_MAX = 240  # of nftables' 255, so that every prefix fits
+
+
+def service_why(service: Service) -> Why:
+    """Because there is this Service."""
+    return Why(f"Service {service}", service.mark)
+
+
+def objects(cluster: Cluster) -> Iterator[Obj]:
+    """The tables of every node, and the routers' ways to the addresses that Services have outside."""
+    if not cluster.services:
+        return
+    for node in cluster.nodes:
+        for place in range(len(cluster.families)):
+            yield from _Table(cluster, node, place).objects()
+    yield from _announced(cluster)
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(1 << 16)
+def base_name(text: str) -> str:
+    """``ULMVA6XW-ns1/svc1/tcp/p80``: 8 characters of a hash, then the text itself, as far as there is room."""
+    digest = base64.b32encode(hashlib.sha256(text.encode()).digest())[:8].decode()
+    name = f"{digest}-{text}"
+    return name if len(name) <= _NAME_MAX else name[: _NAME_MAX - 3] + "..."
+
+
+def port_name(service: Service, port: ServicePort) -> str:
+    """The base name of a Service's port: ``namespace/name/protocol/port's name``."""
+    return base_name(f"{service}/{port.protocol.lower()}/{port.name}")
+
+
+def endpoint_name(service: Service, port: ServicePort, address: Address, number: int) -> str:
+    """The base name of a backend: the port's, then its address; a colon may not be in a name."""
+    shown = str(address).replace(":", ".")
+    return base_name(f"{service}/{port.protocol.lower()}/{port.name}__{shown}/{number}")
+
+
+# -- one table --------------------------------------------------------------------------------------------------------
+
+
+class _Verdicts(NamedTuple):
+    """What is done with a Service's port on a node: chains that traffic goes to ("": none), and what meets it else."""
+
+    internal: str
+    internal_else: str
+    external: str
+    external_else: str
+
+
+@dataclass(slots=True)
+class _Maps:
+    """The elements of the table's sets and maps, as they gather."""
+
+    ips: list[str] = field(default_factory=list)
+    nodeports: list[str] = field(default_factory=list)
+    no_ips: list[str] = field(default_factory=list)
+    no_nodeports: list[str] = field(default_factory=list)
+    firewall: list[str] = field(default_factory=list)
+    cluster_ips: list[str] = field(default_factory=list)
+
+
+class _Table:
+    """kube-proxy's table of one family on one node."""
+
+    def __init__(self, cluster: Cluster, node: Node, place: int) -> None:
+        self._cluster, self._node = cluster, node
+        self._version = 4 if cluster.families[place] == "IPv4" else 6
+        self._ip = "ip" if self._version == 4 else "ip6"
+        self._type = "ipv4_addr" if self._version == 4 else "ipv6_addr"
+        self._pods = _networks(cluster, self._version)
+        self._service_cidr = next(one for one in cluster.service_cidrs if one.version == self._version)
+        self._address = next(one.ip for one in node.addresses if one.version == self._version)
+        self._why = Why(f"kube-proxy on node {node.name}", node.mark)
+        self._maps = _Maps()
+
+    def objects(self) -> Iterator[Obj]:
+        yield NftTable(self._node.netns, self._ip, TABLE, "rules for kube-proxy", why=self._why)
+        for service in self._cluster.services:
+            if service.kind != EXTERNAL_NAME:
+                yield from self._service(service)
+        yield from self._frame()
+
+    # -- what every table has -----------------------------------------------------------------------------------------
+
+    def _frame(self) -> Iterator[Obj]:
+        ip, maps = self._ip, self._maps
+        target = f"{ip} daddr . meta l4proto . th dport"
+        node_port = f"{ip} daddr @nodeport-ips meta l4proto . th dport"
+        key, port_key = f"{self._type} . inet_proto . inet_service", "inet_proto . inet_service"
+        yield self._set("service-ips", key, maps.ips, "ClusterIP, ExternalIP and LoadBalancer IP traffic", vmap=True)
+        yield self._set("service-nodeports", port_key, maps.nodeports, "NodePort traffic", vmap=True)
+        says = "vmap to drop or reject packets to services with no endpoints"
+        yield self._set("no-endpoint-services", key, maps.no_ips, says, vmap=True)
+        says = "vmap to drop or reject packets to service nodeports with no endpoints"
+        yield self._set("no-endpoint-nodeports", port_key, maps.no_nodeports, says, vmap=True)
+        says = "destinations that are subject to LoadBalancerSourceRanges"
+        yield self._set("firewall-ips", key, maps.firewall, says, vmap=True)
+        yield self._set("cluster-ips", self._type, maps.cluster_ips, "Active ClusterIPs")
+        yield self._set("nodeport-ips", self._type, [str(self._address)], "IPs that accept NodePort traffic")
+
+        yield self._chain("mark-for-masquerade", f"meta mark set meta mark | {MARK}")
+        yield self._chain(
+            "masquerading",
+            f"meta mark & {MARK} == 0 return",
+            # Cleared, since the mark outlives encapsulation and would have the outer packet masqueraded too.
+            f"meta mark set meta mark ^ {MARK}",
+            "masquerade fully-random",
+        )
+        yield self._chain("reject-chain", "reject")
+        yield self._chain("services", f"{target} vmap @service-ips", f"{node_port} vmap @service-nodeports")
+        yield self._chain("service-endpoints-check", f"{target} vmap @no-endpoint-services")
+        yield self._chain("nodeport-endpoints-check", f"{node_port} vmap @no-endpoint-nodeports")
+        yield self._chain("firewall-check", f"{target} vmap @firewall-ips")
+        yield self._chain(
+            "cluster-ips-check",
+            f'{ip} daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"',
+            f'{ip} daddr {self._service_cidr} drop comment "Drop traffic to unallocated ClusterIPs"',
+        )
+
+        new = "ct state new jump"
+        yield self._base("nat-prerouting", "nat", "prerouting", -100, "jump services")
+        yield self._base("nat-output", "nat", "output", -100, "jump services")
+        yield self._base("nat-postrouting", "nat", "postrouting", 100, "jump masquerading")
+        yield self._base("filter-prerouting-pre-dnat", "filter", "prerouting", -110, f"{new} firewall-check")
+        yield self._base("filter-output-pre-dnat", "filter", "output", -110, f"{new} firewall-check")
+        checks = (f"{new} service-endpoints-check", f"{new} cluster-ips-check")
+        yield self._base("filter-forward", "filter", "forward", 0, *checks)
+        yield self._base("filter-output", "filter", "output", 0, *checks)
+        yield self._base("filter-input", "filter", "input", 0, f"{new} nodeport-endpoints-check", checks[0])
+
+    # -- one Service --------------------------------------------------------------------------------------------------
+
+    def _service(self, service: Service) -> Iterator[Obj]:
+        own = tuple(one for one in service.cluster_ips if one.version == self._version)
+        self._maps.cluster_ips += map(str, own)
+        if service.headless and not service.outside_ips:
+            return
+        backends = [one for one in service.serving if one.address.version == self._version]
+        why = service_why(service)
+        for place, port in enumerate(service.ports):
+            behind = [one for one in backends if one.ports[place]]
+            yield from self._port(service, port, place, own, behind, why)
+
+    def _port(
+        self,
+        service: Service,
+        port: ServicePort,
+        place: int,
+        own: tuple[Address, ...],
+        behind: list[Backend],
+        why: Why,
+    ) -> Iterator[Obj]:
+        base = port_name(service, port)
+        near = [one for one in behind if one.node == self._node.name]
+        outside = [one for one in service.outside_ips if one.version == self._version]
+        faces_outside = bool(outside or port.node_port)
+        external_local = service.external_local and faces_outside
+        verdicts = self._verdicts(service, base, behind, near, external_local=external_local)
+        self._elements(service, port, own, outside, verdicts, base)
+
+        # `service-` is what has all backends: for traffic inside, and for what comes from outside by way of `external-`.
+        uses_all = bool(behind) and (not service.internal_local or faces_outside)
+        uses_near = bool(near) and (service.internal_local or external_local)
+        used = behind if uses_all else near if uses_near else []
+        for one in used:
+            yield self._endpoint(service, port, one, one.ports[place], why)
+            if service.affinity:
+                yield self._affinity(service, port, one, one.ports[place], why)
+        masquerade = [f"{self._ip} daddr {one} {self._not_from_pods()} jump mark-for-masquerade" for one in own]
+        if uses_all:
+            first = [] if service.internal_local else masquerade
+            yield self._choice(f"service-{base}", service, port, place, behind, first, why)
+        if uses_near:
+            first = masquerade if service.internal_local else []
+            yield self._choice(f"local-{base}", service, port, place, near, first, why)
+        if faces_outside and behind:
+            yield self._external(f"external-{base}", base, local=external_local, near=bool(near), why=why)
+        if outside and service.source_ranges:
+            yield from self._firewall(service, base, why)
+
+    def _verdicts(
+        self, service: Service, base: str, behind: list[Backend], near: list[Backend], *, external_local: bool
+    ) -> _Verdicts:
+        if not behind:
+            return _Verdicts("", "goto reject-chain", "", "goto reject-chain")
+        inside = bool(near) if service.internal_local else True
+        chain = f"{'local' if service.internal_local else 'service'}-{base}"
+        # Even where this node has no backend for traffic from outside, its Pods and itself get through by `external-`.
+        return _Verdicts(
+            f"goto {chain}" if inside else "",
+            "" if inside else "drop",
+            f"goto external-{base}",
+            "drop" if external_local and not near else "",
+        )
+
+    def _elements(
+        self,
+        service: Service,
+        port: ServicePort,
+        own: Iterable[Address],
+        outside: Iterable[Address],
+        verdicts: _Verdicts,
+        base: str,
+    ) -> None:
+        maps = self._maps
+        to = f"{port.protocol.lower()} . {port.port}"
+        comment = f'comment "{service}{":" + port.name if port.name else ""}"'
+        for address in own:
+            if verdicts.internal:
+                maps.ips.append(f"{address} . {to} : {verdicts.internal}")
+            if verdicts.internal_else:
+                maps.no_ips.append(f"{address} . {to} {comment} : {verdicts.internal_else}")
+        for address in outside:
+            if verdicts.external:
+                maps.ips.append(f"{address} . {to} : {verdicts.external}")
+            if verdicts.external_else:
+                maps.no_ips.append(f"{address} . {to} {comment} : {verdicts.external_else}")
+            if service.source_ranges and address in service.load_balancer_ips:
+                maps.firewall.append(f"{address} . {to} {comment} : goto firewall-{base}")
+        if port.node_port:
+            to = f"{port.protocol.lower()} . {port.node_port}"
+            if verdicts.external:
+                maps.nodeports.append(f"{to} : {verdicts.external}")
+            if verdicts.external_else:
+                maps.no_nodeports.append(f"{to} {comment} : {verdicts.external_else}")
+
+    def _choice(
+        self,
+        name: str,
+        service: Service,
+        port: ServicePort,
+        place: int,
+        among: list[Backend],
+        first: list[str],
+        why: Why,
+    ) -> Obj:
+        ends = [endpoint_name(service, port, one.address, one.ports[place]) for one in among]
+        sticky = [f"{self._ip} saddr @affinity-{one} goto endpoint-{one}" for one in ends] if service.affinity else []
+        ways = ", ".join(f"{number} : goto endpoint-{one}" for number, one in enumerate(ends))
+        return self._chain(name, *first, *sticky, f"numgen random mod {len(ends)} vmap {{ {ways} }}", why=why)
+
+    def _endpoint(self, service: Service, port: ServicePort, backend: Backend, number: int, why: Why) -> Obj:
+        name = endpoint_name(service, port, backend.address, number)
+        shown = str(backend.address) if self._version == 4 else f"[{backend.address}]"
+        hairpin = f"{self._ip} saddr {backend.address} jump mark-for-masquerade"
+        sticky = [f"update @affinity-{name} {{ {self._ip} saddr }}"] if service.affinity else []
+        dnat = f"meta l4proto {port.protocol.lower()} dnat to {shown}:{number}"
+        return self._chain(f"endpoint-{name}", hairpin, *sticky, dnat, why=why)
+
+    def _affinity(self, service: Service, port: ServicePort, backend: Backend, number: int, why: Why) -> Obj:
+        name = endpoint_name(service, port, backend.address, number)
+        timeout = f"timeout {service.affinity}s;"
+        return NftSet(
+            self._node.netns, self._ip, TABLE, f"affinity-{name}", self._type, flags="dynamic,timeout", extra=timeout,
+            why=why,
+        )  # fmt: skip
+
+    def _external(self, name: str, base: str, *, local: bool, near: bool, why: Why) -> Obj:
+        if not local:
+            return self._chain(name, "jump mark-for-masquerade", f"goto service-{base}", why=why)
+        rules = [
+            f'{self._ip} saddr {one} goto service-{base} comment "short-circuit pod traffic"' for one in self._pods
+        ]
+        rules.append('fib saddr type local jump mark-for-masquerade comment "masquerade local traffic"')
+        rules.append(f'fib saddr type local goto service-{base} comment "short-circuit local traffic"')
+        if near:
+            rules.append(f"goto local-{base}")
+        return self._chain(name, *rules, why=why)
+
+    def _firewall(self, service: Service, base: str, why: Why) -> Iterator[Obj]:
+        if not any(one.version == self._version for one in service.load_balancer_ips):
+            return
+        ranges = sorted(str(one) for one in service.source_ranges if one.version == self._version)
+        allowed = f"{self._ip} saddr != {{ {', '.join(ranges)} }} " if ranges else ""
+        yield self._chain(f"firewall-{base}", f"{allowed}drop", why=why)
+
+    # -- pieces -------------------------------------------------------------------------------------------------------
+
+    def _not_from_pods(self) -> str:
+        if len(self._pods) == 1:
+            return f"{self._ip} saddr != {self._pods[0]}"
+        return f"{self._ip} saddr != {{ {', '.join(map(str, self._pods))} }}"
+
+    def _chain(self, name: str, *rules: str, why: Why | None = None) -> NftChain:
+        return NftChain(self._node.netns, self._ip, TABLE, name, rules, why=why or self._why)
+
+    def _base(self, name: str, kind: str, hook: str, priority: int, *rules: str) -> NftChain:
+        base = f"type {kind} hook {hook} priority {priority};"
+        return NftChain(self._node.netns, self._ip, TABLE, name, rules, base, why=self._why)
+
+    def _set(self, name: str, key: str, elements: Iterable[str], comment: str, *, vmap: bool = False) -> NftSet:
+        data = "verdict" if vmap else ""
+        where = (self._node.netns, self._ip, TABLE, name)
+        return NftSet(*where, key, frozenset(elements), data, comment=comment, why=self._why)
+
+
+def _networks(cluster: Cluster, version: int) -> tuple[Network, ...]:
+    """kube-proxy's clusterCIDR; and the parts of nodes that lie outside of it, which a real cluster cannot have."""
+    whole = [one for one in cluster.pod_cidrs if one.version == version]
+    parts = [cidr for node in cluster.nodes for cidr in node.pod_cidrs if cidr.version == version]
+    own = [part for part in parts if not any(part.subnet_of(one) for one in whole)]  # type: ignore[arg-type]
+    used = [one for one in whole if any(part.subnet_of(one) for part in parts)]  # type: ignore[arg-type]
+    return tuple(dict.fromkeys([*(used or ([] if own else whole)), *own]))
+
+
+# -- the way in from outside ------------------------------------------------------------------------------------------
+
+
+def announcer(cluster: Cluster, service: Service) -> Node:
+    """The node that takes what is sent to a Service's outside addresses: with externalTrafficPolicy Local one that has
+    a backend, else the first.  Load balancers that answer by ARP (MetalLB's layer 2) choose one node likewise.
+    """
+    if service.external_local:
+        near = {one.node for one in service.serving}
+        for node in cluster.nodes:
+            if node.name in near:
+                return node
+    return cluster.nodes[0]
+
+
+def _announced(cluster: Cluster) -> Iterator[Obj]:
+    """Routes on the underlay's router (of a routed one: the spine and the node's rack) to addresses outside."""
+    known = {one.ip for node in cluster.nodes for one in node.addresses}
+    known |= {one.ip for host in cluster.external for one in host.addresses}
+    inside = (*cluster.underlay.cidrs, *cluster.pod_cidrs, *cluster.service_cidrs)
+    for service in cluster.services:
+        for address in service.outside_ips:
+            if address in known or any(address in cidr for cidr in inside):
+                continue
+            known.add(address)  # the first of two Services with one external address announces it
+            node = announcer(cluster, service)
+            via = next((str(one.ip) for one in node.addresses if one.version == address.version), "")
+            if via:
+                yield from _way(cluster, node, f"{address}/{address.max_prefixlen}", via, service_why(service))
+
+
+def _way(cluster: Cluster, node: Node, host: str, via: str, why: Why) -> Iterator[Obj]:
+    under = cluster.underlay
+    if not under.racks:
+        yield Route(under.netns, host, via=via, dev=BRIDGE, why=why)
+        return
+    rack = under.rack(node.rack)
+    yield Route(rack.netns, host, via=via, dev=BRIDGE, why=why)
+    for mine, _ in rack.uplinks:
+        if (":" in via) == (mine.version == 6):
+            yield Route(under.netns, host, via=str(mine.ip), dev=names.port_name(rack.name), why=why)
