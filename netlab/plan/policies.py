@@ -211,9 +211,9 @@ class _Table:
 
     def _block_set(self, parts: Sequence[str], blocks: Sequence[Block], version: int, why: Why) -> str:
         """Named by what is in it: ranges are never changed one by one, which overlapping ones do not survive."""
-        name = f"blocks-{names.short_hash(','.join(parts))}-ipv{version}"
+        says = "; ".join(str(one) for one in blocks if one.cidr.version == version)
+        name = f"blocks-{names.short_hash(','.join((says, *parts)))}-ipv{version}"
         if name not in self._sets:
-            says = "; ".join(str(one) for one in blocks if one.cidr.version == version)
             self._sets[name] = self._set(name, _TYPES[version], frozenset(parts), says, why, flags="interval")
         return name
 
@@ -264,7 +264,7 @@ class _Table:
             for address in addresses(pod, version)
         )
         says = f"ports {', '.join(dict.fromkeys(one.name for one in named))} of {protocol} at their Pods"
-        name = f"ports-{names.short_hash(f'{why.says} {protocol}')}-ipv{version}"
+        name = f"ports-{names.short_hash(f'{why.says} {says}')}-ipv{version}"
         self._sets[name] = self._set(name, f"{_TYPES[version]} . inet_service", elements, says, why)
         return name
 

@@ -1,0 +1,85 @@
+"""``invoke conformance``: every case on every data plane, and the table in docs/conformance.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+os.environ.setdefault("NETLAB_CONFORMANCE_ALL", "1")
+
+import corpora
+import runner
+from runner import Result
+
+PAGE = corpora.ROOT / "docs" / "conformance.md"
+FAMILY = {True: "IPv6", False: "IPv4"}
+
+
+def main() -> int:
+    """Exit status 1 where a case fails, 3 where there are no corpora."""
+    if corpora.folder() is None:
+        sys.stderr.write(f"{corpora.why_absent()}\n")
+        return 3
+    results = []
+    for number, (corpus, plane) in enumerate((one, two) for one in corpora.CORPORA for two in runner.PLANES):
+        result = runner.run(corpus, plane, f"conf-{os.getpid() % 10000}-{number}-")
+        results.append(result)
+        sys.stdout.write(
+            f"{corpus:24} {plane:12} {result.passed:4} of {result.cases:4} cases, {result.answers:7} answers, "
+            f"{result.seconds:6.1f} s\n"
+        )
+        for name, says in result.failed:
+            sys.stdout.write(f"  FAIL {name}: {says}\n")
+        sys.stdout.flush()
+    PAGE.write_text(page(results), encoding="utf-8")
+    sys.stdout.write(f"written: {PAGE.relative_to(corpora.ROOT)}\n")
+    return 1 if any(one.failed for one in results) else 0
+
+
+def page(results: list[Result]) -> str:
+    """docs/conformance.md."""
+    total = sum(one.cases for one in results)
+    seconds = sum(one.seconds for one in results)
+    apply = sum(one.apply for one in results) / max(1, sum(one.states for one in results))
+    lines = [
+        "# Conformance",
+        "",
+        "What `invoke conformance` found: every NetworkPolicy v1 case of public test suites, by real packets and by the",
+        "oracle. A case is a cluster, its policies and the answers that are expected; some are several states, which are",
+        "applied to the running lab one after the other. A flow that must be denied counts only if the deny rule of the",
+        "Pod counted its packets; one that must be allowed, only if an answer came (of the Pod's port, its RST where",
+        "nobody listens, or the underlay's router for addresses outside).",
+        "",
+        "| corpus | family | data plane | cases | answers | passed | failed | seconds a case |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for one in results:
+        family = FAMILY[one.corpus.endswith("ipv6")]
+        each = one.seconds / max(1, one.cases)
+        lines.append(
+            f"| {one.corpus} | {family} | {one.plane} | {one.cases} | {one.answers:,} | {one.passed} "
+            f"| {len(one.failed)} | {each:.2f} |"
+        )
+    lines += [
+        "",
+        f"{total} cases in {seconds:.0f} s: {seconds / max(1, total):.2f} s a case, its lab included; a state is in the",
+        f"kernel {apply * 1000:.0f} ms after it is given.",
+        "",
+        "## Failed",
+        "",
+    ]
+    failed = [f"- {one.corpus}, {one.plane}, `{name}`: {says}" for one in results for name, says in one.failed]
+    lines += failed or ["None."]
+    lines += ["", "## Left out, and why", ""]
+    argued = dict.fromkeys((one.corpus, name, says) for one in results for name, says in one.argued)
+    lines += [f"- {corpus} `{name}`: {says}." for corpus, name, says in argued]
+    lines += [f"- Made legal before they are applied (the API server refuses them): {corpora.MENDED}."]
+    lines += [
+        "- Cases with AdminNetworkPolicy, BaselineAdminNetworkPolicy or ClusterNetworkPolicy: not NetworkPolicy v1."
+    ]
+    lines += ["- A Pod to itself: not asserted by the suites, always allowed here."]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

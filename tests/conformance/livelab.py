@@ -1,0 +1,179 @@
+"""The lab that a case runs in: real packets, changed live from state to state.
+
+Labs are kept between cases.  A state becomes a cluster, the difference from the last one goes into the kernel, and the
+questions are asked by real connections.  Addresses that are no Pod's are outside: what goes there is answered by the
+underlay's router, which knows no way (and so was let through); what comes from there is sent by that router.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from corpora import Case, Question, State
+
+from netlab.kernel.linux import LinuxKernel
+from netlab.model import Cluster, Memory
+from netlab.objects import State as Wanted
+from netlab.objects import diff
+from netlab.observe.evidence import Witness
+from netlab.observe.probe import Prober
+from netlab.oracle.denials import Denials, Evidence
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.flow import ADDRESS, EXTERNAL, Endpoint, Flow, Outcome, Verdict
+from netlab.plan import desired
+from netlab.runtime import lab as labs
+from netlab.runtime.listeners import AgentListeners
+from netlab.runtime.rundir import Applied, RunDir
+from netlab.spec import Documents, Text, load_texts
+
+#: Seconds of silence: short ones first, since half of all questions are to be denied, and a denial is believed by its
+#: counter; what then is not as expected is asked again with patience.
+HASTE, PATIENCE = (0.04, 0.08), (0.3, 1.0)
+PASSED = (Outcome.OPEN, Outcome.REFUSED, Outcome.UNREACHABLE)
+
+
+def networks(pods: Iterable[dict[str, Any]]) -> list[str]:
+    """The networks of the nodes: each /24 (or /64) that a Pod's address is in is one node's."""
+    found = {ip_network(f"{text}/{24 if '.' in text else 64}", strict=False) for pod in pods for text in pod["ips"]}
+    return [str(one) for one in sorted(found, key=lambda one: (one.version, int(one[0])))]
+
+
+def lab_spec(name: str, plane: str, cidrs: Sequence[str]) -> dict[str, Any]:
+    """The Lab for nodes with these Pod CIDRs, all of one family."""
+    first = ip_network(cidrs[0])
+    whole = str(first.supernet(new_prefix=16 if first.version == 4 else 56))
+    nodes = [{"name": f"node-{number}", "podCIDR": cidr} for number, cidr in enumerate(cidrs, 1)]
+    spec = {"dataplane": plane, "ipFamilies": [f"IPv{first.version}"], "podCIDR": whole, "nodes": nodes}
+    return {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": name}, "spec": spec}
+
+
+def manifests(state: State, cidrs: Sequence[str]) -> list[dict[str, Any]]:
+    """Namespaces and Pods of a state."""
+    found: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": one["name"], "labels": one.get("labels", {})}}
+        for one in state.namespaces
+    ]
+    for pod in state.pods:
+        node = next(n for n, cidr in enumerate(cidrs, 1) if ip_address(pod["ips"][0]) in ip_network(cidr))
+        ports = [
+            {
+                "containerPort": one["port"],
+                "protocol": one["protocol"],
+                **({"name": one["name"]} if "name" in one else {}),
+            }
+            for one in pod.get("ports", ())
+        ]
+        found.append({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": pod["name"], "namespace": pod["namespace"], "labels": pod.get("labels") or {}},
+            "spec": {"nodeName": f"node-{node}", "containers": [{"name": "c", "image": "x", "ports": ports}]},
+            "status": {"podIPs": [{"ip": one} for one in pod["ips"]]},
+        })  # fmt: skip
+    return found
+
+
+def spec(name: str, plane: str, case: Case, state: State) -> str:
+    """Everything of a state as one text."""
+    cidrs = networks(pod for one in case.states for pod in one.pods)
+    return _text([lab_spec(name, plane, cidrs), *manifests(state, cidrs), *state.policies])
+
+
+def _text(objects: Iterable[dict[str, Any]]) -> str:
+    return "\n---\n".join(json.dumps(one) for one in objects)
+
+
+class Bed:
+    """A running lab on one data plane with nodes of these Pod CIDRs."""
+
+    def __init__(self, name: str, plane: str, cidrs: Sequence[str]) -> None:
+        self.name, self.plane, self.cidrs = name, plane, tuple(cidrs)
+        self._lab = _text([lab_spec(name, plane, cidrs)])
+        labs.up(Applied(f"/conformance/{name}", name, (("lab.json", self._lab),)), wait=False)
+        self._applied = Applied(f"/conformance/{name}", name, (("lab.json", self._lab),))
+        self._kernel = LinuxKernel(AgentListeners(name, RunDir(name).path))
+        self._documents: tuple[str, Documents] = ("", Documents())
+        self.cluster: Cluster = labs.load_cluster(name)
+        self._have: Wanted = desired(self.cluster)
+        self._outside = ""
+        self._send_from("")
+
+    def close(self) -> None:
+        """Take the lab down."""
+        self._kernel.close()
+        labs.down(self.name)
+
+    def show(self, state: State) -> float:
+        """Make the lab this state, live; seconds."""
+        began = time.perf_counter()
+        text = _text([lab_spec(self.name, self.plane, self.cidrs), *manifests(state, self.cidrs)])
+        if self._documents[0] != text:
+            self._documents = text, load_texts([Text("lab.json", text)])
+        policies = load_texts([Text("policies.json", _text(state.policies))]) if state.policies else Documents()
+        assert not policies.problems, policies.problems
+        own = self._documents[1]
+        documents = replace(own, objects=(*own.objects, *policies.objects))
+        self.cluster = labs.resolve(self._applied, Memory.of(self.cluster), extra=documents).cluster
+        want = desired(self.cluster)
+        self._kernel.apply(diff(want, self._have))
+        self._have = want
+        return time.perf_counter() - began
+
+    def ask(self, questions: Sequence[Question]) -> dict[Question, Verdict]:
+        """What packets say; a denial has its evidence."""
+        known = Endpoints(self.cluster)
+        answers: dict[Question, Verdict] = {}
+        by_source: dict[str, list[Question]] = {"": []}
+        for question in questions:
+            by_source.setdefault("" if "/" in question.src else question.src, []).append(question)
+        for outside, asked in by_source.items():
+            if outside:
+                self._send_from(outside)
+            flows = {self._flow(known, one): one for one in asked}
+            found = self._probe(list(flows), HASTE)
+            again = [flow for flow, verdict in found.items() if not self.believed(verdict, flows[flow])]
+            if again:
+                found |= self._probe(again, PATIENCE)
+            answers |= {flows[flow]: verdict for flow, verdict in found.items()}
+        if self._outside:
+            self._send_from("")
+        return answers
+
+    @staticmethod
+    def believed(verdict: Verdict, question: Question) -> bool:
+        return verdict.outcome in PASSED if question.allow else verdict.outcome is Outcome.DENIED
+
+    def _flow(self, known: Endpoints, question: Question) -> Flow:
+        if "/" in question.src:
+            src = known.pods[question.src]
+        else:
+            src = Endpoint(EXTERNAL, question.src, self.cluster.underlay.netns, (question.src,))
+        dst = known.pods.get(question.dst) or Endpoint(ADDRESS, question.dst, "", (question.dst,))
+        return Flow(src, dst, dst.addresses[0], question.port, question.protocol)
+
+    def _probe(self, flows: list[Flow], timeout: tuple[float, float]) -> dict[Flow, Verdict]:
+        denials = Denials(self.cluster)
+        witness = Witness(self.cluster, denials)
+        evidence = Evidence(denials, witness.read())
+        found = {one.flow: one for one in Prober(timeout=timeout).probe(flows) if not evidence.held(one)}
+        found |= {one.flow: one for one in evidence.confirm(witness.read())}
+        return found
+
+    def _send_from(self, address: str) -> None:
+        """Have the underlay's router send to Pods from this address; empty: from its own.
+
+        It knows the way to Pods in any case: what it says of addresses that nobody has must come back to them.
+        """
+        lines = [f"address del {self._outside} dev lo"] if self._outside else []
+        lines += [f"address add {address} dev lo"] if address else []
+        for node, cidr in zip(self.cluster.nodes, self.cidrs, strict=True):
+            lines.append(f"route replace {cidr} via {node.addresses[0].ip}" + (f" src {address}" if address else ""))
+        self._outside = address
+        argv = ["ip", "-n", self.cluster.underlay.netns, "-force", "-batch", "-"]
+        subprocess.run(argv, input="\n".join(lines), text=True, capture_output=True, check=True)
