@@ -38,10 +38,8 @@ def write(path: str, content: str, *, replace: bool) -> None:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         fd = os.open(target, flags, 0o644)
-    try:
-        os.write(fd, content.encode())
-    finally:
-        os.close(fd)
+    with open(fd, "wb") as stream:
+        stream.write(content.encode())
     if replace:
         os.rename(target, path)
 
@@ -52,10 +50,8 @@ def read(path: str) -> str | None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    try:
-        return os.read(fd, 1 << 20).decode(errors="replace")
-    finally:
-        os.close(fd)
+    with open(fd, "rb") as stream:  # a zone of 10,000 Services has 6 MB
+        return stream.read().decode(errors="replace")
 
 
 def remove(path: str) -> None:
@@ -69,8 +65,13 @@ def remove(path: str) -> None:
 
 def remove_all(netns: str) -> None:
     """Remove the files of a namespace that netlab writes, and its folder if nothing else is in it.  Idempotent."""
-    for file in ("hosts", "resolv.conf", "hostname"):
-        remove(f"{ETC_NETNS}/{netns}/{file}")
+    folder = f"{ETC_NETNS}/{netns}"
+    with contextlib.suppress(OSError):
+        for file in os.listdir(folder):
+            if file in ("hosts", "resolv.conf", "hostname") or file.endswith(".zone"):
+                remove(f"{folder}/{file}")
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
 
 
 def tidy() -> None:

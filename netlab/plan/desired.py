@@ -9,7 +9,7 @@ from netlab.errors import Problem
 from netlab.model import Cluster
 from netlab.names import Owner, owned_name
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Veth, Why
-from netlab.plan import external, files, hostports, policies, processes, services, underlay
+from netlab.plan import dns, external, files, hostports, policies, processes, services, underlay
 from netlab.plan.dataplanes import ALL, Dataplane, dataplane
 from netlab.plan.why import node_why, pod_why
 
@@ -84,6 +84,7 @@ def _objects(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
     yield from services.objects(cluster)
     yield from hostports.objects(cluster, plane)
     yield from files.objects(cluster)
+    yield from dns.objects(cluster)
     for pod in cluster.pods:
         why = pod_why(pod)
         for port in pod.ports:

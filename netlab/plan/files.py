@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from netlab.model import Cluster, Pod
 from netlab.objects import File, Obj
+from netlab.plan.dns import DOMAIN
+from netlab.plan.dns_resolver import node_resolv, pod_resolv
 from netlab.plan.why import node_why, pod_why
 
 _LOCAL = (
@@ -19,7 +21,6 @@ _LOCAL = (
     "fe00::1\tip6-allnodes\n"
     "fe00::2\tip6-allrouters\n"
 )
-CLUSTER_DOMAIN = "cluster.local"
 
 
 def objects(cluster: Cluster) -> Iterator[Obj]:
@@ -27,19 +28,14 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
     for node in cluster.nodes:
         why = node_why(node)
         yield File(node.netns, "hosts", _node_hosts(cluster), why=why)
-        yield File(node.netns, "resolv.conf", _RESOLV_NODE, why=why)
+        yield File(node.netns, "resolv.conf", node_resolv(cluster), why=why)
         yield File(node.netns, "hostname", f"{node.name}\n", why=why)
     for pod in cluster.pods:
         if not pod.host_network:
             why = pod_why(pod)
             yield File(pod.netns, "hosts", _pod_hosts(pod), why=why)
-            yield File(pod.netns, "resolv.conf", _pod_resolv(pod), why=why)
+            yield File(pod.netns, "resolv.conf", pod_resolv(pod, cluster), why=why)
             yield File(pod.netns, "hostname", f"{pod.hostname}\n", why=why)
-
-
-# No server is named where none serves: glibc then asks 127.0.0.1, which refuses, and names fail at once instead of
-# after the 10 s that an unreachable server takes.
-_RESOLV_NODE = "# this lab has no DNS server\n"
 
 
 def _node_hosts(cluster: Cluster) -> str:
@@ -50,7 +46,7 @@ def _node_hosts(cluster: Cluster) -> str:
 def _pod_hosts(pod: Pod) -> str:
     names = pod.hostname
     if pod.subdomain:
-        names = f"{pod.hostname}.{pod.subdomain}.{pod.namespace}.svc.{CLUSTER_DOMAIN}\t{pod.hostname}"
+        names = f"{pod.hostname}.{pod.subdomain}.{pod.namespace}.svc.{DOMAIN}\t{pod.hostname}"
     own = "".join(f"{address.ip}\t{names}\n" for address in pod.addresses)
     aliases = pod.spec.get("hostAliases", [])
     extra = ""
@@ -59,8 +55,3 @@ def _pod_hosts(pod: Pod) -> str:
             f"{one['ip']}\t" + "\t".join(one.get("hostnames", [])) + "\n" for one in aliases
         )
     return f"# Kubernetes-managed hosts file.\n{_LOCAL}{own}{extra}"
-
-
-def _pod_resolv(pod: Pod) -> str:
-    search = f"{pod.namespace}.svc.{CLUSTER_DOMAIN} svc.{CLUSTER_DOMAIN} {CLUSTER_DOMAIN}"
-    return f"search {search}\noptions ndots:5\n"

@@ -17,7 +17,7 @@ from netlab.model.changes import Changes, Labels, put, still_there
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
 from netlab.plan import Drift, Host, check, dataplane, desired, drift
-from netlab.runtime import agentclient, host, lock
+from netlab.runtime import agentclient, dns, host, lock
 from netlab.runtime.converge import converge, touch
 from netlab.runtime.listeners import AgentListeners
 from netlab.runtime.processes import Process, inside
@@ -170,6 +170,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         lab = resolve(applied, memory)
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         host.require_for(lab.cluster, can)
+        dns.require(lab.cluster)
         lab = _with_state(lab, can)
         if fresh:
             _refuse_strangers(name, lab.want)
@@ -264,6 +265,7 @@ def _apply(
         assignments = replace(assignments, generations=kernel.generations)
     rundir.commit(assignments)
     notes = settle(cluster.lab, rundir.path, cluster, agent.ran) if wait else []
+    notes += dns.sync(cluster)
     return (done.changed, done.foreign), [*agent.problems, *notes]
 
 
@@ -302,6 +304,7 @@ def change(
         applied = replace(applied, labels=still_there(labels, lab.cluster))
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         host.require_for(lab.cluster, can)
+        dns.require(lab.cluster)
         lab = _with_state(lab, can)
         done, sentences = _apply(rundir, lab, applied, [known], memory, can, narrow=rundir.pending() is None)
         rundir.event("apply" if added else "delete" if gone else "label", changed=done[0])
