@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import sys
@@ -113,7 +114,12 @@ class Reader:
         for index, link in found.links.items():
             if index == 1 or (link.name in FALLBACKS and not link.up):
                 continue
-            objects += self._device(netns, found, link)
+            try:
+                objects += self._device(netns, found, link)
+            except OSError as error:
+                if error.errno != errno.ENODEV:
+                    raise
+                continue  # it went after the links were listed: a namespace's end takes its links when it likes
             if link.master in found.links and link.port:
                 objects.append(
                     Port(
