@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli import kubernetes, podstatus
+from netlab.cli import kubernetes, podstatus, services
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
@@ -66,17 +66,21 @@ def _node_row(item: Item, cluster: Cluster, now: float) -> list[str]:
 
 def _service_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     spec = item.get("spec", {})
-    ports = ",".join(f"{one['port']}/{one.get('protocol', 'TCP')}" for one in spec.get("ports", []))
     selector = ",".join(f"{key}={value}" for key, value in spec.get("selector", {}).items())
     return [
         item["metadata"]["name"],
-        spec.get("type", "ClusterIP"),
-        spec.get("clusterIP", "<none>"),
-        "<none>",
-        ports or "<none>",
+        *services.service_cells(item),
         _age(item, now),
         selector or "<none>",
     ]
+
+
+def _endpoints_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    return [item["metadata"]["name"], services.endpoints_cell(item), _age(item, now)]
+
+
+def _slice_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    return [item["metadata"]["name"], *services.slice_cells(item), _age(item, now)]
 
 
 def _policy_row(item: Item, cluster: Cluster, now: float) -> list[str]:
@@ -141,6 +145,11 @@ _COLUMNS: dict[str, tuple[Columns, Row]] = {
             ("SELECTOR", True),
         ),
         _service_row,
+    ),
+    "Endpoints": ((("NAME", False), ("ENDPOINTS", False), ("AGE", False)), _endpoints_row),
+    "EndpointSlice": (
+        (("NAME", False), ("ADDRESSTYPE", False), ("PORTS", False), ("ENDPOINTS", False), ("AGE", False)),
+        _slice_row,
     ),
     "NetworkPolicy": (
         (("NAME", False), ("POD-SELECTOR", False), ("AGE", False), ("ENFORCED", False)),

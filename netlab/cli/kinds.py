@@ -23,6 +23,8 @@ KINDS = (
     Kind("Node", "nodes", ("no",), namespaced=False),
     Kind("Namespace", "namespaces", ("ns",), namespaced=False),
     Kind("Service", "services", ("svc",)),
+    Kind("Endpoints", "endpoints", ("ep",)),
+    Kind("EndpointSlice", "endpointslices", (), "discovery.k8s.io"),
     Kind("NetworkPolicy", "networkpolicies", ("netpol",), "networking.k8s.io"),
     Kind("Deployment", "deployments", ("deploy",), "apps"),
     Kind("StatefulSet", "statefulsets", ("sts",), "apps"),

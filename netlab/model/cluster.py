@@ -202,6 +202,11 @@ class Cluster:
     established: str = "keep"
     dns: bool = False
 
+    @property
+    def own_pods(self) -> tuple[Pod, ...]:
+        """The Pods that the lab's author has: all but the DNS server's."""
+        return tuple(pod for pod in self.pods if not pod.system)
+
     def node(self, name: str) -> Node:
         """The node of that name; KeyError where there is none."""
         return next(node for node in self.nodes if node.name == name)

@@ -249,7 +249,7 @@ def _apply(
         Memory.of(cluster).to_json(),
         tuple(one.netns for one in lab.want.only(Netns)),
         len(cluster.nodes),
-        len(cluster.pods),
+        len(cluster.own_pods),
     )
     rundir.make()
     rundir.begin(applied, assignments)

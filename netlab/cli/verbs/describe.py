@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from netlab.cli import kinds, kubernetes, out, podstatus
+from netlab.cli import kinds, kubernetes, out, podstatus, services
 from netlab.cli.options import lab, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster, Pod, Port
@@ -23,7 +23,7 @@ _WIDTH = 18
 @click.option("-n", "--namespace", default="default", show_default=True, help="the Pods' namespace")
 @lab
 def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) -> int:
-    """A Pod or node at length, as kubectl describes it: containers, their states, events.
+    """A Pod, node or Service at length, as kubectl describes it: containers, their states, events.
 
     Other kinds are shown as they were written.
     """
@@ -57,6 +57,11 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
             _node(nodes[name], [items[str(pod)] for pod in cluster.pods if pod.node == name])
             for name in _chosen(names, nodes, wanted, "")
         ]
+    elif wanted.name == "Service":
+        shown = {one["metadata"]["name"]: one for one in services.services(cluster, since, objects)
+                 if one["metadata"]["namespace"] == namespace}  # fmt: skip
+        typed = {one.name: one for one in cluster.services if one.namespace == namespace}
+        parts += [services.description(typed[name], shown[name]) for name in _chosen(names, typed, wanted, namespace)]
     else:
         import yaml
 

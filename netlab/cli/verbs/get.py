@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netlab.cli import jsonpath, kinds, kubernetes, out, podstatus
+from netlab.cli import jsonpath, kinds, kubernetes, out, podstatus, services
 from netlab.cli.columns import Item, columns
 from netlab.cli.options import lab, running_lab
 from netlab.cli.selectors import selector as selected
@@ -103,6 +103,12 @@ def _items(
             }
             for name, labels in cluster.namespaces.items()
         ]
+    if kind.name == "Service":
+        return services.services(cluster, since, objects)
+    if kind.name == "Endpoints":
+        return services.endpoints(cluster, since)
+    if kind.name == "EndpointSlice":
+        return services.slices(cluster, since)
     found = []
     for one in objects:
         if (one.kind, one.group) == (kind.name, kind.group):

@@ -35,7 +35,7 @@ def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool
             {
                 "lab": cluster.lab,
                 "nodes": len(cluster.nodes),
-                "pods": len(cluster.pods),
+                "pods": len(cluster.own_pods),
                 "objects": len(done.lab.want),
                 "seconds": round(done.seconds, 3),
                 "changed": done.changed,
@@ -50,7 +50,7 @@ def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool
 
 def _tell(done: labs.Up) -> None:
     cluster = done.lab.cluster
-    what = f"{out.count(len(cluster.nodes), 'node')}, {out.count(len(cluster.pods), 'Pod')}, {cluster.dataplane}"
+    what = f"{out.count(len(cluster.nodes), 'node')}, {out.count(len(cluster.own_pods), 'Pod')}, {cluster.dataplane}"
     if done.changed:
         out.line(f"lab {cluster.lab} is up: {what}; {out.count(done.changed, 'change')} in {done.seconds:.2f} s")
     else:
@@ -60,23 +60,19 @@ def _tell(done: labs.Up) -> None:
     if cluster.policies:
         count = out.count(len(cluster.policies), "NetworkPolicy", "NetworkPolicies")
         out.line(f"{count} enforced by nftables (table inet netlab-policy on the nodes)")
-    kinds = {"Service": len(cluster.services)}
-    idle = [
-        out.count(number, kind, f"{kind[:-1]}ies" if kind.endswith("y") else "")
-        for kind, number in kinds.items()
-        if number
-    ]
-    if idle:
-        out.line(f"{' and '.join(idle)} read and checked, not enforced yet")
+    own = [one for one in cluster.services if not one.system]
+    if own:
+        names = ", and their names by DNS" if cluster.dns else ""
+        out.line(f"{out.count(len(own), 'Service')} served by nftables (table ip kube-proxy on the nodes){names}")
     skipped = sum(done.lab.documents.skipped.values())
     if skipped:
         out.line(f"{out.count(skipped, 'object')} of kinds that a network does not see skipped")
     for one in done.foreign:
         out.line(f"left alone, not netlab's: {one.kind} {one.name} in {one.netns}")
-    if not cluster.pods:
+    if not cluster.own_pods:
         return
     out.line()
-    pods = cluster.pods[:12]
+    pods = cluster.own_pods[:12]
     out.table(
         [
             (str(pod) if pod.namespace != "default" else pod.name, str(pod.addresses[0].ip), pod.node, pod.netns)
@@ -84,17 +80,17 @@ def _tell(done: labs.Up) -> None:
         ],
         ("POD", "IP", "NODE", "NETNS"),
     )
-    if len(cluster.pods) > len(pods):
-        out.line(f"... and {len(cluster.pods) - len(pods)} more: {out.command()} get pods -A -o wide")
+    if len(cluster.own_pods) > len(pods):
+        out.line(f"... and {len(cluster.own_pods) - len(pods)} more: {out.command()} get pods -A -o wide")
     _hints(done)
 
 
 def _hints(done: labs.Up) -> None:
     cluster, say = done.lab.cluster, out.command()
-    if not cluster.pods:
+    if not cluster.own_pods:
         return
-    target = next((pod for pod in cluster.pods if pod.ports), cluster.pods[-1])
-    source = next((pod for pod in cluster.pods if pod is not target), target)
+    target = next((pod for pod in cluster.own_pods if pod.ports), cluster.own_pods[-1])
+    source = next((pod for pod in cluster.own_pods if pod is not target), target)
     flag = f" -n {source.namespace}" if source.namespace != "default" else ""
     address = target.addresses[0].ip
     host = f"[{address}]" if address.version == 6 else str(address)
