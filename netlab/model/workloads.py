@@ -96,18 +96,14 @@ def _of_workload(document: Document, nodes: Sequence[Node]) -> Iterator[Template
     made: list[tuple[str, str]]
     if kind == "DaemonSet":
         fitting = [node for node in nodes if _fits(pod_spec, node)]
-        made = [
-            (f"{document.name}-{suffix(document.namespace, kind, document.name, node.name)}", node.name)
-            for node in fitting
-        ]
+        words = _distinct((document.namespace, kind, document.name), [node.name for node in fitting])
+        made = [(f"{document.name}-{word}", node.name) for word, node in zip(words, fitting, strict=True)]
     elif kind == "StatefulSet":
         start = spec.get("ordinals", {}).get("start", 0)
         made = [(f"{document.name}-{number}", "") for number in range(start, start + count)]
     else:
-        made = [
-            (f"{document.name}-{suffix(document.namespace, kind, document.name, str(number))}", "")
-            for number in range(count)
-        ]
+        words = _distinct((document.namespace, kind, document.name), [str(number) for number in range(count)])
+        made = [(f"{document.name}-{word}", "") for word in words]
     for name, node in made:
         yield Template(
             document.namespace,
@@ -120,6 +116,18 @@ def _of_workload(document: Document, nodes: Sequence[Node]) -> Iterator[Template
             node or pod_spec.get("nodeName", ""),
             {},
         )
+
+
+def _distinct(owner: tuple[str, ...], members: Sequence[str]) -> list[str]:
+    """A suffix for each member, no two the same: of 5,000 Pods two would share one of 14 million by chance."""
+    found: dict[str, None] = {}
+    for member in members:
+        word, again = suffix(*owner, member), 0
+        while word in found:
+            again += 1
+            word = suffix(*owner, member, str(again))
+        found[word] = None
+    return list(found)
 
 
 def _fits(spec: Mapping[str, Any], node: Node) -> bool:
