@@ -1,8 +1,8 @@
 """The lab that a case runs in: real packets, changed live from state to state.
 
 Labs are kept between cases.  A state becomes a cluster, the difference from the last one goes into the kernel, and the
-questions are asked by real connections.  Addresses that are no Pod's are outside: what goes there is answered by the
-underlay's router, which knows no way (and so was let through); what comes from there is sent by that router.
+questions are asked by real connections.  Addresses that are no Pod's are outside: the underlay's router has them
+all, refuses what goes there (it was let through), and sends what comes from there.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ def manifests(state: State, cidrs: Sequence[str]) -> list[dict[str, Any]]:
             }
             for one in pod.get("ports", ())
         ]
+        if not any(one["protocol"] == "SCTP" for one in ports):
+            # In a kernel without SCTP a Pod that asks by SCTP silences its own refusals; a responder does refuse.
+            ports.append({"containerPort": 9, "protocol": "SCTP"})
         found.append({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -102,6 +105,7 @@ class Bed:
         self.cluster: Cluster = labs.load_cluster(name)
         self._have: Wanted = desired(self.cluster)
         self._outside = ""
+        self._known: set[str] = set()
         self._send_from("")
 
     def close(self) -> None:
@@ -132,6 +136,7 @@ class Bed:
         by_source: dict[str, list[Question]] = {"": []}
         for question in questions:
             by_source.setdefault("" if "/" in question.src else question.src, []).append(question)
+        self._be(end for one in questions for end in (one.src, one.dst) if "/" not in end)
         for outside, asked in by_source.items():
             if outside:
                 self._send_from(outside)
@@ -168,12 +173,23 @@ class Bed:
     def _send_from(self, address: str) -> None:
         """Have the underlay's router send to Pods from this address; empty: from its own.
 
-        It knows the way to Pods in any case: what it says of addresses that nobody has must come back to them.
+        It knows the way to Pods in any case: what it answers for addresses outside must come back to them.
         """
-        lines = [f"address del {self._outside} dev lo"] if self._outside else []
-        lines += [f"address add {address} dev lo"] if address else []
-        for node, cidr in zip(self.cluster.nodes, self.cidrs, strict=True):
-            lines.append(f"route replace {cidr} via {node.addresses[0].ip}" + (f" src {address}" if address else ""))
+        src = f" src {address}" if address else ""
+        pairs = zip(self.cluster.nodes, self.cidrs, strict=True)
+        self._router(f"route replace {cidr} via {node.addresses[0].ip}{src}" for node, cidr in pairs)
         self._outside = address
-        argv = ["ip", "-n", self.cluster.underlay.netns, "-force", "-batch", "-"]
+
+    def _be(self, addresses: Iterable[str]) -> None:
+        """Have the router answer for addresses outside: nobody listens there, so it refuses what is let through.
+
+        Not by having no route: such errors are limited to a few a second and peer (net.ipv4.route.error_cost).
+        """
+        new = [one for one in dict.fromkeys(addresses) if one not in self._known]
+        self._known |= set(new)
+        if new:
+            self._router(f"route add local {one} dev lo table local" for one in new)
+
+    def _router(self, lines: Iterable[str]) -> None:
+        argv = ["ip", "-n", self.cluster.underlay.netns, "-batch", "-"]
         subprocess.run(argv, input="\n".join(lines), text=True, capture_output=True, check=True)
