@@ -89,7 +89,7 @@ def _policy_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     for one in selector.get("matchExpressions", []):
         values = f" ({','.join(one['values'])})" if one.get("values") else ""
         labels.append(f"{one['key']} {one['operator'].lower()}{values}")
-    return [item["metadata"]["name"], ",".join(labels) or "<none>", _age(item, now), "no"]
+    return [item["metadata"]["name"], ",".join(labels) or "<none>", _age(item, now), "yes"]
 
 
 def _namespace_row(item: Item, cluster: Cluster, now: float) -> list[str]:

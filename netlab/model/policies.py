@@ -256,7 +256,8 @@ class Selection:
         exact = [one for one in selector.requirements if one.operator == "In" and len(one.values) == 1]
         if exact:
             lists = [self._labelled.get((namespace, one.key, next(iter(one.values))), []) for one in exact]
-            pods = sorted(lists, key=len)[0]
+            shortest: list[Pod] = min(lists, key=len)
+            pods = shortest
         return [pod for pod in pods if selector.matches(pod.labels)]
 
     def selecting(self, pod: Pod, direction: str) -> list[Policy]:

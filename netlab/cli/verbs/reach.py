@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from netlab.cli import out
 from netlab.cli.options import output, running_lab
 from netlab.errors import Exit
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster
+    from netlab.oracle.flow import Flow
 
 
 @click.command()
@@ -17,6 +22,7 @@ from netlab.errors import Exit
 @click.option("--to", "targets", multiple=True, metavar="SELECTOR", help="only these targets; repeatable")
 @click.option("--port", "ports", multiple=True, metavar="PORT[/PROTOCOL]", help="also ask this port; repeatable")
 @click.option("--timeout", type=float, default=0.0, metavar="SECONDS", help="patience of the second attempt (1.0)")
+@click.option("--policies", is_flag=True, help="also what the policies say: egress, ingress, both (no packets)")
 @click.option("-n", "--namespace", default="default", show_default=True, help="where names without one are looked for")
 @output
 def command(
@@ -25,6 +31,7 @@ def command(
     targets: tuple[str, ...],
     ports: tuple[str, ...],
     timeout: float,
+    policies: bool,
     namespace: str,
     output: str,
 ) -> int:
@@ -47,6 +54,8 @@ def command(
     name = running_lab(lab)
     cluster = load_cluster(name)
     questions = flows(cluster, sources=sources or None, targets=targets or None, ports=ports, namespace=namespace)
+    if policies and output != "json":
+        questions = iter(_tell_policies(cluster, list(questions)))
     patience = TIMEOUT if timeout <= 0 else (min(TIMEOUT[0], timeout), timeout)
     began = time.monotonic()
     broken = False
@@ -74,3 +83,21 @@ def command(
     for verdict in errors[:10]:
         out.note(f"error: {verdict.flow}: {verdict.because[0].says if verdict.because else 'no reason given'}")
     return Exit.REFUSED if errors else Exit.OK
+
+
+def _tell_policies(cluster: Cluster, questions: list[Flow]) -> list[Flow]:
+    """The three tables of what policies say; what packets do comes after them."""
+    from netlab.oracle.denials import Denials
+    from netlab.oracle.explain import tables
+    from netlab.oracle.matrix import draw
+
+    heads = {
+        "egress": "egress of the sources, by policy:",
+        "ingress": "ingress of the targets, by policy:",
+        "both": "both, by policy:",
+    }
+    for name, verdicts in tables(Denials(cluster), questions).items():
+        out.line(heads[name])
+        out.line(draw(verdicts))
+    out.line("by packets:")
+    return questions
