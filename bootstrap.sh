@@ -38,6 +38,8 @@ missing_programs() {
   for program in ip ping; do
     if have $program && is_applet $program; then printf '%s ' $program; fi
   done
+  # A test compares Pods with those of the real CNI plugins, on the distribution whose package they were compared on.
+  if [ -n "$tests" ] && have apt-get && [ ! -x /usr/lib/cni/bridge ]; then printf 'cni-plugins '; fi
   # netlab commits rules through the library (0.1 ms a transaction; an nft process costs 16 ms).
   set -- /usr/lib/libnftables.so.1 /usr/lib64/libnftables.so.1 /usr/lib/*/libnftables.so.1 /lib/libnftables.so.1
   for library; do [ ! -e "$library" ] || return 0; done
@@ -60,6 +62,7 @@ package() {
     */ping) echo iputils ;;
     */flock) if [ "$1" = apk ]; then echo flock; else echo util-linux; fi ;;
     dnf/shellcheck) echo ShellCheck ;;
+    apt-get/cni-plugins) echo containernetworking-plugins ;;
     apt-get/venv) echo "${python##*/}-venv" ;;
     pacman/python3) echo python ;;
     dnf/venv) echo "${python##*/}" ;;
