@@ -67,6 +67,8 @@ def agree(predicted: Verdict, observed: Verdict) -> bool:
     """Whether packets did what the oracle said; a denial is one only with its evidence (``denials``), not by silence."""
     if observed.wrong_server:
         return False
+    if predicted.may:
+        return any(agree(one, observed) for one in predicted.may)
     if predicted.outcome is not observed.outcome:
         return predicted.own and predicted.outcome is Outcome.OPEN and _own(predicted, observed)
     return predicted.server is None or observed.server is None or predicted.server == observed.server

@@ -15,8 +15,10 @@ from typing import NamedTuple
 from netlab.model.cluster import Cluster, Node
 from netlab.model.policies import EGRESS
 from netlab.objects import Why
+from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import NODE, Endpoint, Flow, Outcome, Verdict
 from netlab.oracle.policy import Evaluator, Party
+from netlab.oracle.service import ServiceWays
 
 # Data planes whose nodes send to other nodes' Pods from the tunnel's address, which is the Pod CIDR's first.
 _FROM_TUNNEL = frozenset(("vxlan", "flannel-vxlan", "calico-vxlan"))
@@ -33,7 +35,7 @@ class Denial(NamedTuple):
 class Denials:
     """What the policies of a cluster deny, as if everything else worked."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, services: ServiceWays | None = None) -> None:
         self._cluster = cluster
         self._any = bool(cluster.network_policies)
         self._evaluator = Evaluator(cluster)
@@ -41,6 +43,7 @@ class Denials:
         self._hosts = {str(pod): pod.node for pod in cluster.pods if pod.host_network}
         self._parties: dict[tuple[str, bool], Party] = {}
         self._because: dict[tuple[str, str], tuple[Why, ...]] = {}
+        self.services = services or ServiceWays(cluster, Endpoints(cluster))
 
     @property
     def evaluator(self) -> Evaluator:
@@ -72,6 +75,10 @@ class Denials:
         """Where policies end a flow; None where they let it pass."""
         if not self._any or flow.src.netns == flow.dst.netns:
             return None
+        if (ways := self.services.of(flow)) is not None:
+            # Rules see backends and not Services; several end at one counter only where the source's egress is denied.
+            ends = {self.denial(one) for one in ways.flows}
+            return ends.pop() if len(ends) == 1 else None
         target = self.target(flow.address)
         source = self.source(flow.src, target)
         if source is None:

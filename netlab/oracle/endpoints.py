@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from netlab.model.cluster import Cluster, External, Node, Pod
 from netlab.model.ports import HostPort, mapped
-from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint, Flow
+from netlab.model.services_types import Service
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, SERVICE, Endpoint, Flow
 
 
 class Endpoints:
@@ -36,6 +37,11 @@ class Endpoints:
                 if not one.address or one.address in addresses:
                     self.serves[pod.node].setdefault((one.host_port, one.protocol), pod)
                     self.host_ports.setdefault((pod.node, one.host_port, one.protocol), one)
+        self.services: dict[str, Endpoint] = {
+            str(one): Endpoint(SERVICE, str(one), "", tuple(map(str, (*one.cluster_ips, *one.outside_ips))))
+            for one in cluster.services
+        }
+        self.service_of: dict[str, Service] = {str(one): one for one in cluster.services}
         self._by_address: dict[str, list[Endpoint]] = {}
         for end in self.all():
             for address in end.addresses:
@@ -59,10 +65,16 @@ class Endpoints:
         yield from self.pods.values()
         yield from self.external.values()
         yield from self.nodes.values()
+        yield from (one for one in self.services.values() if one.addresses)
 
     def everyone(self) -> list[Endpoint]:
-        """Who is asked about when nobody says whom: Pods and hosts outside."""
-        return [*self.pods.values(), *self.external.values()]
+        """Who is asked about when nobody says whom, and asks: Pods and hosts outside, but not what netlab adds."""
+        return [*(self.pods[name] for name, pod in self.pod_of.items() if not pod.system), *self.external.values()]
+
+    def everything(self) -> list[Endpoint]:
+        """What is asked when nobody says what: everyone, and the Services that the lab's author has."""
+        own = [end for name, end in self.services.items() if end.addresses and not self.service_of[name].system]
+        return [*self.everyone(), *own]
 
     def at(self, address: str) -> Endpoint:
         """Who has an address: a node rather than its hostNetwork Pods; a bare address where nobody has it."""
@@ -76,6 +88,8 @@ class Endpoints:
         """The (port, protocol) pairs that an end serves, in the order of the manifest, each once."""
         if end.kind == NODE:
             return list(self.serves.get(end.name, ()))
+        if end.kind == SERVICE:
+            return [(port.port, port.protocol) for port in self.service_of[end.name].ports]
         if end.kind == EXTERNAL:
             return [(port.port, port.protocol) for port in self.host_of[end.name].ports]
         pod = self.pod_of.get(end.name) if end.kind == POD else None

@@ -64,6 +64,7 @@ class Verdict(NamedTuple):
     """One answer: ``server`` is the name of who answered, ``client`` the address that the server saw.
 
     ``own``: a process of the target's own has the port, so that it may also refuse, which no cluster tells.
+    ``may``: of a Service with several backends, the verdict on each; any of them is right.
     """
 
     flow: Flow
@@ -72,6 +73,7 @@ class Verdict(NamedTuple):
     client: str | None = None
     because: tuple[Why, ...] = ()
     own: bool = False
+    may: tuple[Verdict, ...] = ()
 
     @property
     def wrong_server(self) -> bool:

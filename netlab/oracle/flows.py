@@ -8,7 +8,7 @@ from typing import NamedTuple
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import PROTOCOLS, Endpoint, Flow
+from netlab.oracle.flow import PROTOCOLS, SERVICE, Endpoint, Flow
 from netlab.oracle.near import near
 
 
@@ -56,7 +56,7 @@ def flows(
 ) -> Iterator[Flow]:
     """Every source to every declared port of every target, in every family that both have, itself included.
 
-    Sources are all Pods and hosts outside, targets too, unless selectors say otherwise (``expect`` has the grammar; names without a
+    Sources are all Pods and hosts outside, targets these and all Services, unless selectors say otherwise (``expect`` has the grammar; names without a
     namespace are looked for in ``namespace``).  ``ports`` (``79/TCP``) are asked of each target besides its own.
     Raises BadInput at once for a selector that matches nothing and a port that is none.
     """
@@ -71,7 +71,10 @@ def flows(
         except ValueError as error:
             problems.append(Problem(None, "--port", str(error)))
     chosen: list[list[Reachable]] = []
-    for option, texts in (("--from", sources), ("--to", targets)):
+    for option, texts, everyone in (
+        ("--from", sources, known.everyone()),
+        ("--to", targets, known.everything()),
+    ):
         found: dict[str, Reachable] = {}
         for text in texts or ():
             try:
@@ -79,7 +82,7 @@ def flows(
                     found[f"{one.end.kind} {one.end.name} {one.addresses if option == '--to' else ''}"] = one
             except ValueError as error:
                 problems.append(Problem(None, option, str(error)))
-        chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in known.everyone()])
+        chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in everyone])
     problems += [
         Problem(None, "--from", f"{one.end.name} is nothing in this lab that could send a packet")
         for one in chosen[0]
@@ -110,6 +113,9 @@ def _each(
 
 def named(known: Endpoints, end: Endpoint, wish: PortWish) -> list[tuple[int, str]]:
     """The numbers of a port name at a target: its own containers decide, so replicas of two versions may differ."""
+    if end.kind == SERVICE:
+        ports = known.service_of[end.name].ports
+        return [(one.port, one.protocol) for one in ports if (one.name, one.protocol) == (wish.name, wish.protocol)]
     pod = known.pod_of.get(end.name)
     pods = [pod] if pod else list(dict.fromkeys(map(str, known.serves.get(end.name, {}).values())))
     found = [each if not isinstance(each, str) else known.pod_of[each] for each in pods]

@@ -1,8 +1,8 @@
 """The oracle: what a healthy lab does with a flow, from the cluster alone.
 
 One function a concern, in the order in which a packet meets them: who has the address (``_owner``), who listens there
-(``_listener``), whether a policy denies it (``denials``), who is seen as the client (``_client``).  Services will be a
-further step between these.
+(``_listener``), whether a policy denies it (``denials``), who is seen as the client (``_client``).  A flow to a Service
+is judged as the flows to its backends (``service``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from netlab.objects import Why
 from netlab.oracle.denials import Denial, Denials
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint, Flow, Outcome, Verdict
+from netlab.oracle.service import ServiceWays, Ways
 
 
 class Predictor:
@@ -27,7 +28,8 @@ class Predictor:
         self._ways: dict[tuple[str, str], tuple[Outcome, str | None, tuple[Why, ...]] | None] = {}
         self._known = Endpoints(cluster)
         self._segments = (*cluster.pod_cidrs, *cluster.underlay.cidrs, *(c for n in cluster.nodes for c in n.pod_cidrs))
-        self.denials = Denials(cluster)
+        self._services = ServiceWays(cluster, self._known)
+        self.denials = Denials(cluster, self._services)
         self._open: dict[tuple[str, str, int, str], tuple[Outcome, str | None, tuple[Why, ...]]] = {}
 
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
@@ -40,6 +42,9 @@ class Predictor:
         """
         known = self._open
         for flow in flows:
+            if (ways := self._services.of(flow)) is not None:
+                yield self._by_service(flow, ways)
+                continue
             key = (flow.dst.name, flow.address, flow.port, flow.protocol)
             found = known.get(key)
             if found is None:
@@ -52,6 +57,30 @@ class Predictor:
             client = self._client(flow) if outcome is Outcome.OPEN else None
             own = outcome is Outcome.OPEN and server is None
             yield Verdict(flow, outcome, server, client, because, own)
+
+    def _by_service(self, flow: Flow, ways: Ways) -> Verdict:
+        """The verdict on a flow to a Service: its backend's, or all that its backends' may be."""
+        if not ways.flows:
+            return Verdict(flow, ways.outcome, None, None, (ways.because,))
+        found: list[Verdict] = []
+        denial = self.denials.denial(flow)
+        for one, verdict in zip(ways.flows, self.predict(ways.flows), strict=True):
+            outcome = verdict.outcome
+            if outcome is Outcome.DENIED and denial is None:  # several rules may have done it, so none is named
+                outcome = Outcome.REFUSED if self._cluster.deny == "reject" else Outcome.TIMEOUT
+            if outcome is Outcome.UNREACHABLE and flow.src.kind == EXTERNAL:
+                outcome = Outcome.OPEN  # the router needs no way to the Pod: the node that translates has it
+            server = verdict.server or (one.dst.name if outcome is Outcome.OPEN and not verdict.own else None)
+            itself = one.src.netns == one.dst.netns
+            client = verdict.client if not ways.masqueraded and not itself else None
+            because = verdict.because if outcome is not Outcome.OPEN else ()
+            found.append(Verdict(flow, outcome, server, client, (ways.because, *because), verdict.own))
+        if len(found) == 1:
+            return found[0]
+        best = next((one for one in found if one.outcome is Outcome.OPEN), found[0])
+        clients = {one.client for one in found}
+        client = clients.pop() if len(clients) == 1 else None
+        return Verdict(flow, best.outcome, None, client, best.because, any(one.own for one in found), tuple(found))
 
     def _at_target(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]]:
         owner = self._owner(flow)

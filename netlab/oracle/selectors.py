@@ -107,6 +107,9 @@ class Selector(NamedTuple):
             yield from _whole([known.nodes[self.name]] if self.name in known.nodes else [])
         elif self.kind == "external":
             yield from _whole([known.external[self.name]] if self.name in known.external else [])
+        elif self.kind == "svc":
+            found = (known.services.get(f"{namespace}/{name}") for namespace, name in self._readings())
+            yield from _whole([end for end in found if end and end.addresses][:1])
         elif self.kind == "pod":
             pod = known.pods.get(f"{self.namespace}/{self.name}")
             yield from _whole([pod] if pod else [])
@@ -189,7 +192,7 @@ class Selector(NamedTuple):
     def _no_service(self, known: Endpoints) -> str:
         services = {(each.namespace, each.name) for each in known.cluster.services}
         if any(reading in services for reading in self._readings()):
-            return f"{self.text}: Services have no addresses in this version; name the Pods behind it"
+            return f"{self.text} has no address of its own (it is headless, or an ExternalName): name the Pods behind it"
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
         return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
 

@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from netlab import names
 from netlab.model import Address, Cluster, Network, Node
-from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort
+from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort, announcer
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Route, Why
 from netlab.plan.underlay import BRIDGE
 
@@ -346,18 +346,6 @@ def _networks(cluster: Cluster, version: int) -> tuple[Network, ...]:
 # -- the way in from outside ------------------------------------------------------------------------------------------
 
 
-def announcer(cluster: Cluster, service: Service) -> Node:
-    """The node that takes what is sent to a Service's outside addresses: with externalTrafficPolicy Local one that has
-    a backend, else the first.  Load balancers that answer by ARP (MetalLB's layer 2) choose one node likewise.
-    """
-    if service.external_local:
-        near = {one.node for one in service.serving}
-        for node in cluster.nodes:
-            if node.name in near:
-                return node
-    return cluster.nodes[0]
-
-
 def _announced(cluster: Cluster) -> Iterator[Obj]:
     """Routes on the underlay's router (of a routed one: the spine and the node's rack) to addresses outside."""
     known = {one.ip for node in cluster.nodes for one in node.addresses}
@@ -368,7 +356,7 @@ def _announced(cluster: Cluster) -> Iterator[Obj]:
             if address in known or any(address in cidr for cidr in inside):
                 continue
             known.add(address)  # the first of two Services with one external address announces it
-            node = announcer(cluster, service)
+            node = cluster.node(announcer(service, [one.name for one in cluster.nodes]))
             via = next((str(one.ip) for one in node.addresses if one.version == address.version), "")
             if via:
                 yield from _way(cluster, node, f"{address}/{address.max_prefixlen}", via, service_why(service))

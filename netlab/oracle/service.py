@@ -1,0 +1,163 @@
+"""What Services make of a flow: who may answer it, or why nobody does.
+
+The same decisions as kube-proxy's rules (``plan.services``), made from the cluster: which node translates, which
+backends it may choose, what the backend's node sees as the source.
+
+Limits: a backend is chosen at random, so of several the oracle names none; which one a sticky client keeps neither.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from netlab.model.cluster import Cluster
+from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, announcer
+from netlab.objects import Why
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.flow import EXTERNAL, NODE, SERVICE, Endpoint, Flow, Outcome
+
+_CLUSTER, _OUTSIDE, _NODE_PORT = "cluster", "outside", "nodePort"
+
+
+class Ways(NamedTuple):
+    """What becomes of a flow to a Service: the flows to the backends that may get it (``flows``), or its end.
+
+    ``masqueraded``: the backends see the translating node's address and not the source's.
+    """
+
+    flows: tuple[Flow, ...]
+    because: Why
+    outcome: Outcome = Outcome.OPEN
+    masqueraded: bool = False
+
+
+class _Front(NamedTuple):
+    """A port of a Service at one of its addresses: ``place`` is the port's number in it."""
+
+    service: Service
+    place: int
+    how: str
+
+
+class ServiceWays:
+    """An index of all Services by address, port and protocol."""
+
+    def __init__(self, cluster: Cluster, known: Endpoints) -> None:
+        self._cluster, self._known = cluster, known
+        self._fronts: dict[tuple[str, int, str], _Front] = {}
+        self._node_ports: dict[tuple[int, str], _Front] = {}
+        self._cluster_ips: dict[str, Service] = {}
+        self._primary: dict[str, str] = {}
+        self._outside: dict[str, Service] = {}
+        if not cluster.services:
+            return
+        for node in cluster.nodes:
+            self._primary |= {str(one.ip): node.name for one in node.addresses}
+        for service in cluster.services:
+            if service.kind == EXTERNAL_NAME:
+                continue
+            self._cluster_ips |= {str(one): service for one in service.cluster_ips}
+            self._outside |= {str(one): service for one in service.outside_ips}
+            for place, port in enumerate(service.ports):
+                key = (port.port, port.protocol)
+                for address in service.cluster_ips:
+                    self._fronts[str(address), *key] = _Front(service, place, _CLUSTER)
+                for address in service.outside_ips:
+                    self._fronts[str(address), *key] = _Front(service, place, _OUTSIDE)
+                if port.node_port:
+                    self._node_ports[port.node_port, port.protocol] = _Front(service, place, _NODE_PORT)
+
+    def of(self, flow: Flow) -> Ways | None:
+        """What Services make of a flow; None where it is not for one."""
+        if not self._primary:
+            return None
+        front = self._fronts.get((flow.address, flow.port, flow.protocol))
+        node = self._primary.get(flow.address)
+        if front is None and node is not None and flow.dst.kind != SERVICE:
+            front = self._node_ports.get((flow.port, flow.protocol))
+        if front is None:
+            return self._nowhere(flow)
+        here = self._node_of(flow.src)
+        if front.how == _NODE_PORT:
+            here = node or ""
+        elif not here and front.how == _CLUSTER:
+            return None  # from outside: the router knows no way to Service addresses
+        elif not here:
+            here = announcer(front.service, [one.name for one in self._cluster.nodes])
+        return self._ways(flow, front, here)
+
+    def _nowhere(self, flow: Flow) -> Ways | None:
+        """An address of Services without such a port, or nobody's."""
+        if not self._node_of(flow.src):
+            return None
+        service = self._cluster_ips.get(flow.address)
+        if service is not None:
+            why = Why(f"Service {service} has no port {flow.port}/{flow.protocol}", service.mark)
+            return Ways((), why, Outcome.REFUSED)
+        address = ip_address(flow.address)
+        if flow.address not in self._outside and any(address in cidr for cidr in self._cluster.service_cidrs):
+            return Ways((), Why(f"no Service has the address {flow.address}"), Outcome.TIMEOUT)
+        return None
+
+    def _ways(self, flow: Flow, front: _Front, here: str) -> Ways:
+        service, port = front.service, front.service.ports[front.place]
+        why = Why(f"Service {service} port {port}", port.mark or service.mark)
+        is_v6 = ":" in flow.address
+        behind = [one for one in service.serving if one.ports[front.place] and (one.address.version == 6) == is_v6]
+        if front.how == _OUTSIDE and not self._let_in(flow, service, is_v6=is_v6):
+            says = f"Service {service} lets only its loadBalancerSourceRanges in"
+            return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
+        if not behind:
+            return Ways((), Why(f"Service {service} has no endpoint for port {port}", service.mark), Outcome.REFUSED)
+        chosen, masqueraded = self._chosen(flow, front, here, behind)
+        if not chosen:
+            says = f"Service {service} has no endpoint on node {here}, and its traffic policy is Local"
+            return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
+        flows = tuple(self._to(flow, one, one.ports[front.place], here, masqueraded) for one in chosen)
+        return Ways(flows, why, Outcome.OPEN, masqueraded)
+
+    def _chosen(self, flow: Flow, front: _Front, here: str, behind: list[Backend]) -> tuple[list[Backend], bool]:
+        """The backends that the translating node may choose, and whether it masquerades."""
+        service = front.service
+        near = [one for one in behind if one.node == here]
+        own = self._node_of(flow.src) == here
+        pod = self._known.pod_of.get(flow.src.name)
+        from_node = flow.src.kind == NODE or (pod is not None and pod.host_network)
+        if front.how == _CLUSTER:
+            return (near if service.internal_local else behind), from_node
+        if not service.external_local:
+            return behind, True
+        if own and from_node:
+            return behind, True
+        # A Pod of another node comes with its own address, unless its node masquerades what leaves the Pods' network.
+        if pod is not None and not from_node and (own or not self._cluster.masquerades):
+            return behind, False
+        return near, False
+
+    def _to(self, flow: Flow, backend: Backend, number: int, here: str, masqueraded: bool) -> Flow:
+        """The flow as the backend's node gets it.
+
+        Policies on the translating node still see the real source (postrouting comes after them); on another node the
+        masquerading one's.
+        """
+        end = self._known.pods.get(backend.pod) or self._known.at(str(backend.address))
+        source = flow.src
+        if masqueraded and backend.node != here and here in self._known.nodes:
+            source = self._known.nodes[here]
+        return flow._replace(src=source, dst=end, address=str(backend.address), port=number)
+
+    def _let_in(self, flow: Flow, service: Service, *, is_v6: bool) -> bool:
+        balanced = flow.address in map(str, service.load_balancer_ips)
+        ranges = [one for one in service.source_ranges if (one.version == 6) == is_v6]
+        if not balanced or not service.source_ranges:
+            return True
+        own = next((one for one in flow.src.addresses if (":" in one) == is_v6), None)
+        return own is not None and any(ip_address(own) in one for one in ranges)
+
+    def _node_of(self, end: Endpoint) -> str:
+        """The node whose rules a source's packets meet first; "" for a host outside."""
+        if end.kind == NODE:
+            return end.name
+        pod = self._known.pod_of.get(end.name) if end.kind != EXTERNAL else None
+        return pod.node if pod else ""
