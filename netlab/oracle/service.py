@@ -82,23 +82,42 @@ class ServiceWays:
         if front.how == _NODE_PORT:
             here = node or ""
         elif not here and front.how == _CLUSTER:
-            return None  # from outside: the router knows no way to Service addresses
+            return self._unknown_outside(flow)
         elif not here:
-            here = announcer(front.service, [one.name for one in self._cluster.nodes])
+            here = self._announcer(front.service)
         return self._ways(flow, front, here)
 
     def _nowhere(self, flow: Flow) -> Ways | None:
         """An address of Services without such a port, or nobody's."""
-        if not self._node_of(flow.src):
-            return None
+        here = self._node_of(flow.src)
+        balanced = self._outside.get(flow.address)
+        if balanced is not None:
+            # Router and node hand it to each other until its time is over; the node that has it all along drops it.
+            why = Why(f"Service {balanced} has no port {flow.port}/{flow.protocol} at {flow.address}", balanced.mark)
+            told = not here or flow.src.kind == NODE or self._cluster.masquerades
+            lost = not told or here == self._announcer(balanced)
+            return Ways((), why, Outcome.TIMEOUT if lost else Outcome.UNREACHABLE)
+        if not here:
+            return self._unknown_outside(flow)
         service = self._cluster_ips.get(flow.address)
         if service is not None:
             why = Why(f"Service {service} has no port {flow.port}/{flow.protocol}", service.mark)
             return Ways((), why, Outcome.REFUSED)
         address = ip_address(flow.address)
-        if flow.address not in self._outside and any(address in cidr for cidr in self._cluster.service_cidrs):
+        if any(address in cidr for cidr in self._cluster.service_cidrs):
             return Ways((), Why(f"no Service has the address {flow.address}"), Outcome.TIMEOUT)
         return None
+
+    def _unknown_outside(self, flow: Flow) -> Ways | None:
+        """From a host outside: the router has no way to the addresses of Services."""
+        address = ip_address(flow.address)
+        if not any(address in cidr for cidr in self._cluster.service_cidrs):
+            return None
+        why = Why("the underlay's router knows no way to the addresses of Services", self._cluster.underlay.mark)
+        return Ways((), why, Outcome.UNREACHABLE)
+
+    def _announcer(self, service: Service) -> str:
+        return announcer(service, [one.name for one in self._cluster.nodes])
 
     def _ways(self, flow: Flow, front: _Front, here: str) -> Ways:
         service, port = front.service, front.service.ports[front.place]
@@ -133,7 +152,7 @@ class ServiceWays:
         # A Pod of another node comes with its own address, unless its node masquerades what leaves the Pods' network.
         if pod is not None and not from_node and (own or not self._cluster.masquerades):
             return behind, False
-        return near, False
+        return near, pod is not None
 
     def _to(self, flow: Flow, backend: Backend, number: int, here: str, masqueraded: bool) -> Flow:
         """The flow as the backend's node gets it.
@@ -143,7 +162,10 @@ class ServiceWays:
         """
         end = self._known.pods.get(backend.pod) or self._known.at(str(backend.address))
         source = flow.src
-        if masqueraded and backend.node != here and here in self._known.nodes:
+        own = self._node_of(flow.src)
+        if own and own != here:  # it came to another node's port, as its own node's
+            source = self._known.nodes[own] if masqueraded else source
+        elif masqueraded and backend.node != here and here in self._known.nodes:
             source = self._known.nodes[here]
         return flow._replace(src=source, dst=end, address=str(backend.address), port=number)
 
