@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from netlab.model.nodes import (
     overlaps,
     roomy,
 )
-from netlab.model.ports import declared, host_ports, served
+from netlab.model.ports import ByLabel, declared, host_ports, served
 from netlab.model.processes import Programs, owned
 from netlab.model.services import SYSTEM, resolve
 from netlab.model.services_slices import Known, Target
@@ -283,7 +284,7 @@ class _Builder:
                 known = known._replace(netns="")
             placed.append((template, node, known))
         # What a document states comes before what was given to others by chance.
-        for template, node, known in sorted(placed, key=lambda one: not _given_addresses(one[0])):
+        for template, node, known in sorted(placed, key=lambda one: not one[0].given_addresses):
             self._reserve(pool, template, node, known)
         serials = {known.serial for _, _, known in placed if known}
         free_serials = (number for number in range(1, len(placed) + len(serials) + 1) if number not in serials)
@@ -314,7 +315,7 @@ class _Builder:
             return node, turn
         if known and known.node in by_name:
             return by_name[known.node], turn
-        for text in _given_addresses(template):
+        for text in template.given_addresses:
             for node in nodes:
                 if any(ip_address(text) in cidr for cidr in node.pod_cidrs):
                     return node, turn
@@ -329,7 +330,7 @@ class _Builder:
         """Take the addresses that are given or remembered out of the pool, before anybody gets a free one."""
         if template.spec.get("hostNetwork"):
             return
-        given = _given_addresses(template)
+        given = template.given_addresses
         mark = template.document.at("status", "podIP")
         for text in given:
             address = ip_address(text)
@@ -368,7 +369,7 @@ class _Builder:
         addresses: tuple[Interface, ...] = node.addresses
         if not host:
             kept = known.addresses if known and full not in self._displaced else ()
-            given = _given_addresses(template) or kept
+            given = template.given_addresses or kept
             addresses = pool.addresses(node, full, tuple(map(ip_address, given)))
             if not addresses:
                 says = f"node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))} is full: no address for Pod {full}"
@@ -396,7 +397,10 @@ class _Builder:
             serial,
             node.mac if host else names.mac(names.POD, node.number, serial),
             made,
-            owned(served(template, own, labels, self._kinds("Service"), self._kinds("NetworkPolicy")), made),
+            owned(
+                served(template, own, labels, self._kinds("Service"), self._policies.of(template.namespace, labels)),
+                made,
+            ),
             labels,
             template.metadata.get("annotations", {}),
             str(template.spec.get("hostname", template.name))[:63].rstrip("-."),
@@ -407,6 +411,10 @@ class _Builder:
             template.mark,
             inits(template, self._has_program),
         )
+
+    @cached_property
+    def _policies(self) -> ByLabel:
+        return ByLabel(self._kinds("NetworkPolicy"))
 
     def _check_host_ports(self, pods: Sequence[Pod]) -> None:
         """Two Pods of a node that want one port of the node itself cannot both have it."""
@@ -446,9 +454,3 @@ def _target(pod: Pod) -> Target:
         pod.subdomain,
         pod.ready,
     )
-
-
-def _given_addresses(template: Template) -> tuple[str, ...]:
-    """The addresses that a Pod document states: ``status.podIPs``, else ``status.podIP``."""
-    many = [str(one["ip"]) for one in template.status.get("podIPs", []) if "ip" in one]
-    return tuple(many) or ((str(template.status["podIP"]),) if "podIP" in template.status else ())

@@ -92,6 +92,30 @@ def _port_of(ports: Sequence[Port], name: str) -> Port | None:
     return next((port for port in ports if port.name == name), None)
 
 
+class ByLabel:
+    """NetworkPolicies found by the labels of the Pods that they may select: ten thousand of them and a thousand Pods
+    are ten million questions otherwise.
+    """
+
+    def __init__(self, policies: Sequence[Document]) -> None:
+        self._labelled: dict[tuple[str, str, str], list[tuple[int, Document]]] = {}
+        self._others: dict[str, list[tuple[int, Document]]] = {}
+        for number, policy in enumerate(policies):
+            labels = policy.body.get("spec", {}).get("podSelector", {}).get("matchLabels", {})
+            if labels:
+                key, value = next(iter(labels.items()))
+                self._labelled.setdefault((policy.namespace, key, value), []).append((number, policy))
+            else:
+                self._others.setdefault(policy.namespace, []).append((number, policy))
+
+    def of(self, namespace: str, labels: Mapping[str, str]) -> list[Document]:
+        """The policies of a namespace that may select a Pod with these labels, in document order."""
+        found = list(self._others.get(namespace, ()))
+        for key, value in labels.items():
+            found += self._labelled.get((namespace, key, value), ())
+        return [policy for _, policy in sorted(found, key=lambda one: one[0])]
+
+
 def served(
     template: Template,
     own: Sequence[Port],

@@ -37,6 +37,12 @@ class Template(NamedTuple):
         """Where the Pod (or its workload) starts."""
         return self.document.at("metadata", "name")
 
+    @property
+    def given_addresses(self) -> tuple[str, ...]:
+        """The addresses that a Pod document states: ``status.podIPs``, else ``status.podIP``."""
+        many = [str(one["ip"]) for one in self.status.get("podIPs", []) if "ip" in one]
+        return tuple(many) or ((str(self.status["podIP"]),) if "podIP" in self.status else ())
+
     def at(self, *path: str | int) -> Mark:
         """The place of something in the Pod's spec."""
         return self.document.at(*self.path, "spec", *path)
