@@ -92,8 +92,7 @@ def kinds(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     offered = [kind.plural for kind in KINDS]
     if ctx.info_name == "get":
         offered += KERNEL
-    singular = [one.name.lower() for one in KINDS if one.name.lower().startswith(incomplete)] if incomplete else []
-    return _offer([*offered, *(word for word in singular if f"{word}s" not in offered)], incomplete)
+    return _offer(offered, incomplete)
 
 
 def names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -151,7 +150,7 @@ _EVERYWHERE: dict[str, Offer] = {"lab_option": running_labs, "namespace": namesp
 _OF_VERB: dict[tuple[str, str], Offer] = {
     ("up", "lab"): labs,
     ("plan", "lab"): labs,
-    ("new", "source"): labs,
+    ("new", "origin"): labs,
     ("down", "lab"): running_labs,
     ("diff", "lab"): running_labs,
     ("reach", "lab"): running_labs,
