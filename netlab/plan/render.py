@@ -72,7 +72,8 @@ def drifted(op: Op) -> str:
     else:
         changes = ", ".join(_changes(op.have, obj)) if op.have else ""
         says = f"changed: {_called(obj)}{': ' + changes if changes else ''}"
-    mend = [text for text in op.explain().splitlines() if not text.startswith("#")]
+    # Exact: what is mended by hand must leave no drift, and MAC addresses are compared.
+    mend = [text for text in op.explain(exact=True).splitlines() if not text.startswith("#")]
     if isinstance(obj, File) or not mend:
         return f"{says}\n{source}"
     return "\n".join(
