@@ -246,9 +246,7 @@ class _Resolver:
             return 0
         return first + number
 
-    def _load_balancers(
-        self, service: Service, spec: Mapping[str, Any], memory: ServiceMemory
-    ) -> tuple[Address, ...]:
+    def _load_balancers(self, service: Service, spec: Mapping[str, Any], memory: ServiceMemory) -> tuple[Address, ...]:
         who = str(service)
         if spec.get("loadBalancerIP"):
             return (ip_address(spec["loadBalancerIP"]),)

@@ -82,7 +82,9 @@ def of_slices(service: Service, slices: Sequence[Document], known: Known, compla
                 (
                     int(one["port"])
                     for one in entries
-                    if one.get("name", "") == port.name and one.get("protocol", "TCP") == port.protocol and "port" in one
+                    if one.get("name", "") == port.name
+                    and one.get("protocol", "TCP") == port.protocol
+                    and "port" in one
                 ),
                 0,
             )

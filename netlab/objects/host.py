@@ -133,7 +133,8 @@ class Process(Obj):
     ``role`` is init, sidecar or main, ``order`` its place among those of the same Pod (inits and sidecars first).
     ``restart`` is the Pod's restartPolicy, ``grace`` its seconds between SIGTERM and SIGKILL.  ``missing``: the host
     lacks the program, so nothing is started.  ``late``: it declares a port that is an earlier container's, so it starts a
-    second later, and finds the port taken.  A process that ended by itself, or waits to be started again, is as it
+    second later, and finds the port taken.  ``links`` are the variables of the Services that were there when it was asked
+    to run; others later change nothing.  A process that ended by itself, or waits to be started again, is as it
     should be: what is compared is what the agent was asked to run.
     """
 
@@ -153,6 +154,7 @@ class Process(Obj):
     grace: int = 30
     missing: bool = False
     late: bool = False
+    links: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from netlab.model import Cluster, Pod
 from netlab.model.processes import PATH
+from netlab.plan.services_environment import service_variables
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
@@ -34,9 +35,14 @@ def uid(pod: Pod, cluster: Cluster) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{cluster.lab}/{pod}"))
 
 
-def environment(container: Mapping[str, Any], pod: Pod, cluster: Cluster) -> dict[str, str]:
-    """What the container's processes find in their environment; later entries see, and override, earlier ones."""
+def environment(container: Mapping[str, Any], pod: Pod, cluster: Cluster, *, links: bool = True) -> dict[str, str]:
+    """What the container's processes find in their environment; later entries see, and override, earlier ones.
+
+    ``links``: with the variables of Services, which come first.
+    """
     known = {"PATH": PATH, "HOSTNAME": pod.hostname, "HOME": "/root"}
+    if links:
+        known |= service_variables(pod, cluster)
     for entry in container.get("env", []):
         value = entry.get("value", "") if "valueFrom" not in entry else _from(entry["valueFrom"], pod, cluster)
         if value is not None:

@@ -16,6 +16,7 @@ from typing import Any
 from netlab.model import Cluster, Container, Pod
 from netlab.objects import Obj, Process, Why
 from netlab.plan.environment import environment, expand
+from netlab.plan.services_environment import service_variables
 from netlab.plan.why import pod_why
 
 DEFAULT_GRACE = 30  # seconds; the API's default for terminationGracePeriodSeconds
@@ -61,6 +62,10 @@ def _process(
     pod: Pod, cluster: Cluster, container: Container, spec: Mapping[str, Any], role: str, order: int
 ) -> Process:
     known = environment(spec, pod, cluster)
+    # Kept apart, so that a Service that comes or goes restarts nobody.
+    links = {} if pod.system else service_variables(pod, cluster)
+    own = environment(spec, pod, cluster, links=False)
+    own |= {name: value for name, value in known.items() if name in own}
     argv = tuple(expand(word, known) for word in (*container.command, *container.args))
     why, name = pod_why(pod), container.name
     owners = {(port.port, port.protocol): port.container for port in pod.ports}
@@ -72,7 +77,7 @@ def _process(
         role,
         order,
         argv,
-        tuple(known.items()),
+        tuple(own.items()),
         str(spec.get("workingDir") or "/"),
         pod.hostname,
         str(pod.spec.get("restartPolicy", "Always")),
@@ -82,5 +87,6 @@ def _process(
             owners.get((one["containerPort"], one.get("protocol", "TCP")), name) != name
             for one in spec.get("ports", [])
         ),
+        links=tuple((name, value) for name, value in links.items() if name not in own),
         why=Why(f"container {container.name}, {why.says}", container.mark or why.mark),
     )

@@ -45,6 +45,7 @@ def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
                 "order": one.order,
                 "argv": list(one.argv),
                 "env": [list(pair) for pair in one.env],
+                "links": [list(pair) for pair in one.links],
                 "workdir": one.workdir,
                 "missing": one.missing,
                 "late": one.late,

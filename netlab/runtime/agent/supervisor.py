@@ -258,7 +258,7 @@ class Supervisor:
         try:
             log = one.log = self.logs.start(str(spec["log"]), str(spec["previous"]))
             home = self.sandboxes.pid_namespace
-            env = {str(name): str(value) for name, value in spec["env"]}
+            env = {str(name): str(value) for name, value in (*spec.get("links", ()), *spec["env"])}
             one.pid, channel = launch.launch(sandbox, home, log.fd, spec["argv"], env, str(spec["workdir"]))
         except OSError as refusal:
             self._refused(pod, one, "Failed", f"Error: {refusal}")

@@ -6,14 +6,9 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 import pytest
 
 from netlab.model.cluster import Cluster, Node, Pod, Port, Underlay
-from netlab.spec import load_text
+from netlab.model.services_types import Service, ServicePort
 
-SQL = """
-apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: shop}
-spec: {ports: [{port: 80}]}
-"""
+HEADLESS = Service("shop", "web", headless=True, ports=(ServicePort(80),))
 
 
 def make(*pods: Pod, v6: bool = False) -> Cluster:
@@ -25,7 +20,7 @@ def make(*pods: Pod, v6: bool = False) -> Cluster:
     underlay = Underlay("flat", (ip_network("172.18.0.0/24"),), (), "lab-underlay", "")
     names = {pod.namespace: {} for pod in pods} | {"default": {}, "shop": {}}
     return Cluster("lab", "vxlan", nodes, pods, names, underlay, ("IPv4", "IPv6") if v6 else ("IPv4",),
-                   pod_cidrs=(ip_network("10.244.0.0/16"),), services=load_text(SQL, "svc.yaml").objects)  # fmt: skip
+                   pod_cidrs=(ip_network("10.244.0.0/16"),), services=(HEADLESS,))  # fmt: skip
 
 
 def _both(four: str, six: str, v6: bool) -> tuple[IPv4Interface | IPv6Interface, ...]:
