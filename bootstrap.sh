@@ -31,7 +31,7 @@ root() { [ "$(id -u)" = 0 ]; }
 
 # What is missing, as words: a program's name or libnftables (find_python adds python3 and venv).
 missing_programs() {
-  for program in ip bridge nft ping tcpdump ethtool busybox flock ${tests:+git shellcheck}; do
+  for program in ip bridge nft ping tcpdump ethtool busybox flock knotd ${tests:+git shellcheck dig}; do
     have "$program" || printf '%s ' "$program"
   done
   # Alpine's ip and ping are busybox's: no netns, no VXLAN, no -M do.
@@ -61,6 +61,11 @@ package() {
     apt-get/ping | apk/ping) echo iputils-ping ;;
     */ping) echo iputils ;;
     */flock) if [ "$1" = apk ]; then echo flock; else echo util-linux; fi ;;
+    */knotd) echo knot ;;
+    apt-get/dig) echo bind9-dnsutils ;;
+    dnf/dig) echo bind-utils ;;
+    apk/dig) echo bind-tools ;;
+    pacman/dig) echo bind ;;
     dnf/shellcheck) echo ShellCheck ;;
     apt-get/cni-plugins) echo containernetworking-plugins ;;
     apt-get/venv) echo "${python##*/}-venv" ;;
@@ -102,6 +107,10 @@ install() {
   fi
   rm -f "$log"
   hash -r
+  # Debian starts what it installs; labs run their own knotd, and the host shall have none that it did not ask for.
+  case " $packages " in
+    *' knot '*) ! have systemctl || systemctl --quiet disable --now knot >/dev/null 2>&1 || : ;;
+  esac
 }
 
 # Fresh images have no package lists, old ones stale lists: refresh where the first try fails.

@@ -32,7 +32,7 @@ BASICS = (
     "flock",
     "find",
 )
-LAB_TOOLS = ("ip", "bridge", "nft", "ping", "tcpdump", "ethtool", "busybox")
+LAB_TOOLS = ("ip", "bridge", "nft", "ping", "tcpdump", "ethtool", "busybox", "knotd")
 
 
 @pytest.fixture
