@@ -47,9 +47,12 @@ def networks(pods: Iterable[dict[str, Any]]) -> list[str]:
 def lab_spec(name: str, plane: str, cidrs: Sequence[str]) -> dict[str, Any]:
     """The Lab for nodes with these Pod CIDRs, all of one family."""
     first = ip_network(cidrs[0])
-    whole = str(first.supernet(new_prefix=16 if first.version == 4 else 56))
+    # What is outside of the cluster's own range is masqueraded: all nodes must be inside.
+    whole = first.supernet(new_prefix=16 if first.version == 4 else 56)
+    while not all(ip_network(cidr)[0] in whole for cidr in cidrs):
+        whole = whole.supernet()
     nodes = [{"name": f"node-{number}", "podCIDR": cidr} for number, cidr in enumerate(cidrs, 1)]
-    spec = {"dataplane": plane, "ipFamilies": [f"IPv{first.version}"], "podCIDR": whole, "nodes": nodes}
+    spec = {"dataplane": plane, "ipFamilies": [f"IPv{first.version}"], "podCIDR": str(whole), "nodes": nodes}
     return {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": name}, "spec": spec}
 
 
