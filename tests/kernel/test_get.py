@@ -177,7 +177,15 @@ class Watch:
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env)
         self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(5)
+        assert self.process.stdout
+        self.process.stdout.close()
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -208,8 +216,7 @@ def watch(lab: str) -> Iterator[Callable[..., Watch]]:
 
     yield start
     for one in started:
-        one.process.kill()
-        one.process.wait()
+        one.close()
 
 
 def test_watch_prints_what_changes_and_nothing_else(kit: Any, lab: str, up: Any, watch: Any) -> None:
