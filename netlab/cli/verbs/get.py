@@ -1,4 +1,4 @@
-"""``netlab get``."""
+"""``netlab get``: Kubernetes' kinds here, the kernel's in ``kernelkinds``."""
 
 from __future__ import annotations
 
@@ -63,8 +63,18 @@ def command(
     where = namespace or "default"
     chosen = selected(selector) if selector else None
 
+    known: dict[tuple[int, int], tuple[Cluster, float, tuple[Document, ...]]] = {}
+
+    def resolved() -> tuple[Cluster, float, tuple[Document, ...]]:
+        """The lab; resolved anew only where its documents were replaced, since ``--watch`` looks often."""
+        stamp = _stamp(name)
+        if stamp not in known:
+            known.clear()
+            known[stamp] = load_cluster_since(name)
+        return known[stamp]
+
     def look() -> tuple[list[Item], Cluster]:
-        cluster, since, objects = load_cluster_since(name)
+        cluster, since, objects = resolved()
         items = _items(wanted, cluster, since, objects, quiet=watching)
         if wanted.namespaced and not every:
             items = [item for item in items if item["metadata"].get("namespace") == where]
@@ -84,6 +94,19 @@ def command(
     items, cluster = look()
     _print(wanted, items, cluster, output, single=len(names) == 1, header=not no_headers, every=every, where=where)
     return Exit.OK
+
+
+def _stamp(lab: str) -> tuple[int, int]:
+    """What changes with the lab's documents: each change replaces the file."""
+    import os
+
+    from netlab.runtime.rundir import RunDir
+
+    try:
+        found = os.stat(RunDir(lab).path / "documents")
+    except OSError:
+        return -1, time.monotonic_ns()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _items(

@@ -1,4 +1,4 @@
-"""``netlab label``."""
+"""``netlab label``: kubectl's words and sentences, kept by ``runtime.lab.change``."""
 
 from __future__ import annotations
 
