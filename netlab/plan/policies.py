@@ -167,7 +167,9 @@ class _Table:
 
     def _rule(self, rule: Rule, subjects: Sequence[Pod], why: Why) -> Iterator[str]:
         """The matches of one rule: each is one of its peers and one of its protocols' ports."""
-        ends = list(self._ends(rule, why))
+        by_name = rule.ports and all(one.name for one in rule.ports)
+        # Egress to ports by name is one look-up of address and port: the peers are in it.
+        ends = [] if by_name and rule.direction == EGRESS else list(self._ends(rule, why))
         if not rule.ports:
             yield from (match for match, _ in ends)
             return
