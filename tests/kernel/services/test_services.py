@@ -1,0 +1,212 @@
+"""Services by real packets: who answers, whom it sees, what nobody answers, what changes under traffic do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from netlab.observe.probe import Prober
+from netlab.oracle.compare import agree
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.flows import flows
+from netlab.oracle.predict import Predictor
+from netlab.runtime.lab import load_cluster
+from tests.kernel.services.conftest import Lab, pod, service
+
+pytestmark = pytest.mark.kernel
+
+WEB = {"app": "web"}
+PODS = {"client": ("node-1", {}), "a": ("node-1", WEB), "b": ("node-2", WEB), "other": ("node-2", {})}
+INTERNET = {"external": [{"name": "internet", "address": "203.0.113.10"}]}
+# On bridge nodes reach no other node at all, and nothing is left to say of Services between them.
+PLANES = ("vxlan", "host-gw", "flannel-vxlan", "calico-bgp", "calico-vxlan", "kindnet", "weave")
+
+
+def test_a_thousand_connections_spread_evenly_and_keep_their_source(lab: Lab) -> None:
+    three = {"client": ("node-1", {}), "a": ("node-1", WEB), "b": ("node-2", WEB), "c": ("node-2", WEB)}
+    lab.up(three, service("web"))
+    seen = lab.connect("client", lab.address("web"), 80, 1000)
+    assert {client for _, client in seen} == {"10.244.1.2"}
+    assert sum(seen.values()) == 1000
+    # 333 each; six standard deviations of a fair choice are 89, which one run in 10^8 exceeds.
+    assert all(244 < seen[name, "10.244.1.2"] < 423 for name in "abc"), seen
+
+
+def test_a_pod_reaches_itself_by_its_service_as_its_gateway(lab: Lab) -> None:
+    lab.up({"a": ("node-1", WEB)}, service("web"))
+    assert lab.connect("a", lab.address("web"), 80, 20) == {("a", "10.244.1.1"): 20}
+
+
+def test_affinity_keeps_a_client_at_its_backend(lab: Lab) -> None:
+    lab.up(PODS, service("web", sessionAffinity="ClientIP"))
+    first = lab.connect("client", lab.address("web"), 80, 40)
+    assert len(first) == 1 and sum(first.values()) == 40
+    assert lab.connect("client", lab.address("web"), 80, 20).keys() == first.keys()
+
+
+@pytest.mark.parametrize(
+    ("what", "port", "error"),
+    [("nobody", 80, "ConnectionRefusedError"), ("web", 81, "ConnectionRefusedError"), ("", 80, "TimeoutError")],
+    ids=["no endpoints", "no such port", "no such Service"],
+)
+def test_what_nobody_serves_is_rejected_and_what_nobody_has_is_dropped(
+    lab: Lab, what: str, port: int, error: str
+) -> None:
+    lab.up(PODS, service("web"), service("nobody", "nobody"))
+    address = lab.address(what) if what else "10.96.77.77"
+    for where in ("client", "node-1"):
+        assert lab.connect(where, address, port) == {("error", error): 1}
+
+
+def test_node_ports_answer_at_the_nodes_primary_address_alone(lab: Lab) -> None:
+    ports = {"port": 80, "nodePort": 30080}
+    local = {"port": 80, "nodePort": 30081}
+    lab.up(
+        PODS | {"a": ("node-1", {})},
+        service("np", "web", ports, type="NodePort"),
+        service("local", "web", local, type="NodePort", externalTrafficPolicy="Local"),
+        **INTERNET,
+    )
+    assert lab.connect("internet", "172.18.0.2", 30080) == {("b", "10.244.1.0"): 1}  # masqueraded: node-1's tunnel
+    assert lab.connect("internet", "172.18.0.3", 30080) == {("b", "10.244.2.1"): 1}
+    assert lab.connect("internet", "172.18.0.3", 30081) == {("b", "203.0.113.10"): 1}  # kept
+    assert lab.connect("internet", "172.18.0.2", 30081) == {("error", "TimeoutError"): 1}  # no backend here: dropped
+    assert lab.connect("node-1", "172.18.0.2", 30081) == {("b", "10.244.1.0"): 1}  # from the node itself it works
+    assert lab.connect("node-2", "127.0.0.1", 30080) == {("error", "ConnectionRefusedError"): 1}
+    assert lab.connect("node-2", "10.244.2.1", 30080) == {("error", "ConnectionRefusedError"): 1}
+
+
+def test_load_balancers_let_their_ranges_in(lab: Lab) -> None:
+    hosts = [{"name": "friend", "address": "203.0.113.10"}, {"name": "stranger", "address": "203.0.113.60"}]
+    ranges = ["203.0.113.0/28"]
+    lab.up(PODS, service("lb", type="LoadBalancer", loadBalancerSourceRanges=ranges), external=hosts)
+    body = lab.service("lb")
+    address = body["status"]["loadBalancer"]["ingress"][0]["ip"]
+    assert address == "203.0.113.128"
+    assert sum(lab.connect("friend", address, 80, 5).values()) == 5
+    assert lab.connect("stranger", address, 80) == {("error", "TimeoutError"): 1}
+    # Node ports do not ask where one comes from.
+    assert ("error", "TimeoutError") not in lab.connect("stranger", "172.18.0.2", body["spec"]["ports"][0]["nodePort"])
+
+
+def test_internal_traffic_policy_local_stays_on_the_node(lab: Lab) -> None:
+    lab.up(PODS, service("web", internalTrafficPolicy="Local"), service("far", "far", internalTrafficPolicy="Local"))
+    assert lab.connect("client", lab.address("web"), 80, 20) == {("a", "10.244.1.2"): 20}
+    lab.apply(pod("far", "node-2", {"app": "far"}))
+    assert lab.connect("client", lab.address("far"), 80) == {("error", "TimeoutError"): 1}
+    assert lab.connect("other", lab.address("far"), 80) == {("far", "10.244.2.3"): 1}
+
+
+def test_services_without_selector_lead_where_their_slice_says(lab: Lab) -> None:
+    slice_ = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "out-1", "labels": {"kubernetes.io/service-name": "out"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "", "port": 80}],
+        "endpoints": [{"addresses": ["203.0.113.10"]}],
+    }
+    lab.up(PODS, service("out", ""), slice_, **INTERNET)
+    assert lab.connect("client", lab.address("out"), 80) == {("internet", "172.18.0.2"): 1}
+
+
+def test_no_connection_fails_while_endpoints_come_and_go_elsewhere(lab: Lab) -> None:
+    lab.up(PODS, service("web"), service("else", "else"))
+    running = lab.connecting("client", lab.address("web"), 80, 2000)
+    changes = 0
+    while running.poll() is None and changes < 30:
+        lab.apply(pod("extra", "node-2", {"app": "else"}), service(f"more-{changes}", "else"))
+        lab.netlab("delete", "pod", "extra")
+        changes += 1
+    out, _ = running.communicate(timeout=60)
+    seen: dict[str, int] = json.loads(out)
+    assert changes >= 1
+    assert sum(seen.values()) == 2000 and not [key for key in seen if key.startswith("error")], seen
+
+
+_UDP = """
+import json, socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("", 4444)); sock.settimeout(1)
+for _ in sys.stdin:
+    try:
+        sock.sendto(b"netlab\\n", (sys.argv[1], 53))
+        print(json.loads(sock.recv(65536))["pod"], flush=True)
+    except OSError as error:
+        print(type(error).__name__, flush=True)
+"""
+
+
+def test_a_udp_client_with_one_source_port_follows_when_its_backend_goes(lab: Lab) -> None:
+    dns = {"port": 53, "protocol": "UDP"}
+    lab.up({"client": ("node-1", {}), "a": ("node-1", WEB), "b": ("node-2", {})}, service("web", "web", dns))
+    with _udp(lab, lab.address("web")) as client:
+        try:
+            assert _say(client) == "a"
+            lab.netlab("delete", "pod", "a")
+            lab.apply(pod("b", "node-2", WEB))
+            assert _say(client) == "b"
+        finally:
+            client.kill()
+
+
+def _udp(lab: Lab, address: str) -> Any:
+    line = ["ip", "netns", "exec", f"{lab.name}-client", sys.executable, "-c", _UDP, address]
+    return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _say(client: Any) -> str:
+    client.stdin.write("\n")
+    client.stdin.flush()
+    return str(client.stdout.readline().strip())
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_packets_do_what_the_oracle_says_on_every_data_plane(lab: Lab, plane: str) -> None:
+    """Every kind of Service, both families, from Pods, nodes and a host outside."""
+    both: dict[str, Any] = {"ipFamilyPolicy": "PreferDualStack"}
+    every = [{"name": "http", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]
+    v6 = plane != "weave"
+    lab.up(
+        PODS,
+        service("web", "web", *every, **both),
+        service("sctp", "web", {"port": 9, "protocol": "SCTP"}, **both),
+        service("near", "web", internalTrafficPolicy="Local", **both),
+        service("np", "web", {"port": 80, "nodePort": 30080}, type="NodePort", **both),
+        service("npl", "web", {"port": 80, "nodePort": 30081}, type="NodePort", externalTrafficPolicy="Local", **both),
+        service("lb", type="LoadBalancer", externalIPs=["198.51.100.7"]),
+        service("nobody", "nobody", **both),
+        dataplane=plane,
+        **({"ipFamilies": ["IPv4", "IPv6"]} if v6 else {}),
+        **INTERNET,
+    )
+    cluster = load_cluster(lab.name)
+    known = Endpoints(cluster)
+    nodes = [f"node/{name}" for name in known.nodes]
+    outside = [f"external/{name}" for name in known.external]
+    ports = ["30080", "30081"]
+    asked = list(
+        dict.fromkeys(
+            [
+                *flows(cluster, ports=ports),
+                *flows(cluster, sources=[*nodes, *outside], ports=ports),
+                *flows(cluster, targets=nodes, ports=ports),
+                *flows(cluster, sources=[*nodes, *outside], targets=nodes, ports=ports),
+            ]
+        )
+    )
+    predicted = Predictor(cluster).answer(asked)
+    observed = Prober(cluster).answer(asked)
+    wrong = [
+        f"{flow}: predicted {predicted[flow].outcome} of {predicted[flow].server} to {predicted[flow].client}, "
+        f"got {observed[flow].outcome} of {observed[flow].server} to {observed[flow].client}"
+        for flow in asked
+        if not agree(predicted[flow], observed[flow])
+        or (predicted[flow].client and observed[flow].client not in (None, predicted[flow].client))
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert any(one.outcome == "open" and one.flow.dst.kind == "service" for one in observed.values())
