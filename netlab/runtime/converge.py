@@ -27,7 +27,7 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
     """
     changed = 0
     refusal = ""
-    like = want if owned is None else State.of({**want, **owned})  # rules are as they were applied until we change them
+    like = want if owned is None else _as_applied(want, owned)
     for _ in range(PASSES):
         seen = kernel.observe(lab, like)
         todo = drift(want, seen.state, owned)
@@ -67,7 +67,8 @@ def touch(kernel: Kernel, lab: str, want: State, owned: State) -> Converged:
     scope = {key.netns for key in keys} | {one.peer.netns for op in ops for one in (op.obj,) if isinstance(one, Veth)}
     ours, before = _only(want, keys), _only(owned, keys)
     # Rules are compared a namespace at a time, so all of them are named; as they were until they are changed.
-    like = {**_rules(want, scope), **ours, **before, **_rules(owned, scope)}
+    other = {key: obj for key, obj in (ours | before).items() if key.floor is not Floor.NFT}
+    like = {**other, **_rules(owned, scope)}
     changed = 0
     for _ in range(PASSES):
         seen = kernel.observe(lab, State.of(like), scope)
@@ -79,9 +80,18 @@ def touch(kernel: Kernel, lab: str, want: State, owned: State) -> Converged:
         except KernelRefused:
             break
         changed += len(todo)
-        like = {**before, **ours, **_rules(want, scope)}
+        like = {**other, **_rules(want, scope)}
     done = converge(kernel, lab, want, owned)
     return Converged(changed + done.changed, done.foreign)
+
+
+def _as_applied(want: Mapping[Key, Obj], owned: Mapping[Key, Obj]) -> State:
+    """What to look for: both, but of a namespace's rules those that were applied, where anything is known to have been:
+    then what nobody touched need not be listed.
+    """
+    ruled = {key.netns for key in owned if key.floor is Floor.NFT}
+    wanted = {key: obj for key, obj in want.items() if key.floor is not Floor.NFT or key.netns not in ruled}
+    return State.of({**wanted, **owned})
 
 
 def _only(state: Mapping[Key, Obj], keys: Collection[Key]) -> dict[Key, Obj]:
