@@ -12,7 +12,8 @@ source by source, and their ends are shared.
 
 Limits
 ------
-Policies and Services are not judged yet: every port that somebody serves is predicted open, from everywhere.
+Policies are NetworkPolicy v1 (``policy``: the verdict and its reasons; ``denials``: where a packet ends, and the evidence
+that it did).  The policy API's tiers are read and not judged.
 """
 
 from __future__ import annotations
