@@ -23,7 +23,8 @@ ip addr add 172.17.0.1/16 dev docker0
 ip link set docker0 up
 ip link add uplink type veth peer name uplink-peer
 ip addr add 172.18.0.2/24 dev uplink
-ip link set uplink addrgenmode none up
+ip link set uplink addrgenmode none
+ip link set uplink up
 ip route add 10.244.0.0/16 via 172.18.0.1 2>/dev/null || ip route add blackhole 10.244.0.0/16
 sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1
 sysctl -qw net.bridge.bridge-nf-call-iptables=1 2>/dev/null || true

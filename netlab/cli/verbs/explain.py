@@ -1,4 +1,4 @@
-"""``netlab explain``."""
+"""``netlab explain``: the reasoning of the policies about a flow."""
 
 from __future__ import annotations
 
