@@ -1,0 +1,140 @@
+"""Services resolved: addresses, ports, backends; what is wrong and what its author should know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from netlab.errors import BadInput
+from netlab.model import Built, Memory, build
+from netlab.model.services_types import Service
+from netlab.spec import Text, load_texts
+
+LAB = {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "lab"}, "spec": {}}
+
+
+def pod(name: str, labels: dict[str, str] | None = None, port: int = 80, **spec: Any) -> dict[str, Any]:
+    container = {"name": "main", "image": "x", "ports": [{"containerPort": port, "name": "http"}]}
+    metadata = {"name": name, "labels": labels or {"app": "web"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container], **spec}}
+
+
+def service(name: str, port: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    body = {"selector": {"app": "web"}, "ports": [port or {"port": 80}], **spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": body}
+
+
+def built(*documents: Any, memory: Memory | None = None, **lab: Any) -> Built:
+    text = yaml.safe_dump_all([{**LAB, "spec": lab}, *documents])
+    return build(load_texts([Text("lab.yaml", text)]), memory=memory)
+
+
+def one(name: str, *documents: Any, **lab: Any) -> Service:
+    return next(each for each in built(*documents, **lab).cluster.services if each.name == name)
+
+
+def problems(*documents: Any, **lab: Any) -> str:
+    with pytest.raises(BadInput) as caught:
+        built(*documents, **lab)
+    return "\n".join(f"{each.mark.line if each.mark else 0} {each.path} {each.says}" for each in caught.value.problems)
+
+
+def test_addresses_do_not_depend_on_the_order_and_are_kept() -> None:
+    few = [service("a"), service("b"), pod("web")]
+    first = {each.name: each.cluster_ips for each in built(*few).cluster.services}
+    more = built(service("c"), *reversed(few))
+    assert {each.name: each.cluster_ips for each in more.cluster.services if each.name != "c"} == first
+    # One that is stated later for somebody else moves who had it by chance; all others stay.
+    memory = Memory.from_json(Memory.of(built(*few).cluster).to_json())
+    taken = service("new", clusterIP=str(first["a"][0]))
+    after = {each.name: each.cluster_ips for each in built(*few, taken, memory=memory).cluster.services}
+    assert after["new"] == first["a"] != after["a"] and after["b"] == first["b"]
+
+
+def test_the_first_addresses_are_kubernetes_own() -> None:
+    services = {str(each): each for each in built(service("web"), pod("web")).cluster.services}
+    assert str(services["default/kubernetes"].cluster_ips[0]) == "10.96.0.1"
+    assert str(services["kube-system/kube-dns"].cluster_ips[0]) == "10.96.0.10"
+    assert [backend.pod for backend in services["kube-system/kube-dns"].backends] == ["kube-system/coredns"]
+
+
+def test_the_dns_server_moves_no_other_pod_and_comes_with_the_first_service() -> None:
+    plain, served = built(pod("web")).cluster, built(pod("web"), service("web")).cluster
+    assert [str(each) for each in plain.pods] == ["default/web"] and not plain.services
+    assert served.own_pods[0].addresses == plain.pods[0].addresses
+    assert str(served.pods[-1].addresses[0]) == "10.244.2.254/24"
+    assert len(built(pod("web"), service("web"), dns="off").cluster.pods) == 1
+
+
+def test_ports_by_name_are_each_pods_own() -> None:
+    found = one("web", pod("a", port=80), pod("b", port=8080), service("web", {"port": 80, "targetPort": "http"}))
+    assert [backend.ports for backend in found.backends] == [(80,), (8080,)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "families"),
+    [
+        ({}, ["IPv4"]),
+        ({"ipFamilies": ["IPv6"]}, ["IPv6"]),
+        ({"ipFamilyPolicy": "PreferDualStack"}, ["IPv4", "IPv6"]),
+        ({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6"]}, ["IPv6", "IPv4"]),
+        ({"clusterIP": "fd00:10:96::99"}, ["IPv6"]),
+    ],
+)
+def test_families(spec: dict[str, Any], families: list[str]) -> None:
+    found = one("web", pod("a"), service("web", **spec), ipFamilies=["IPv4", "IPv6"])
+    assert [f"IPv{address.version}" for address in found.cluster_ips] == families == list(found.families)
+
+
+@pytest.mark.parametrize(
+    ("documents", "says"),
+    [
+        ([service("a", clusterIP="10.96.0.50"), service("b", clusterIP="10.96.0.50")], "10.96.0.50 is taken: Service default/a has it"),
+        ([service("a", clusterIP="10.97.0.50")], "is outside the Service CIDR 10.96.0.0/16"),
+        ([service("a", clusterIP="10.96.0.10")], "is taken: Service kube-system/kube-dns has it"),
+        ([service("a", clusterIP="fd00::1")], "wants IPv6, and the lab's ipFamilies are IPv4"),
+        ([service("a", ipFamilyPolicy="RequireDualStack")], "the lab has IPv4 alone"),
+        ([service("a", {"port": 80, "nodePort": 80}, type="NodePort")], "80 is no node port: they are 30000 to 32767"),
+        (
+            [service(name, {"port": 80, "nodePort": 30080}, type="NodePort") for name in "ab"],
+            "node port 30080/TCP is taken: Service default/a has it",
+        ),
+        (
+            [service(name, type="LoadBalancer", loadBalancerIP="203.0.113.200") for name in "ab"],
+            "203.0.113.200 is taken: default/a has it",
+        ),
+        (
+            [
+                {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "out"}, "spec": {"ports": [{"port": 80}]}},
+                {
+                    "apiVersion": "discovery.k8s.io/v1",
+                    "kind": "EndpointSlice",
+                    "metadata": {"name": "out-1", "labels": {"kubernetes.io/service-name": "out"}},
+                    "addressType": "IPv4",
+                    "ports": [{"port": 80}],
+                    "endpoints": [{"addresses": ["192.0.2.1"]}],
+                },
+            ],
+            "nobody in this lab has 192.0.2.1",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_an_error_with_its_line(documents: list[Any], says: str) -> None:
+    text = problems(pod("web"), *documents)
+    assert says in text and not text.startswith("0 ")
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        (service("web", selector={"app": "nix"}), "service-selects-nothing"),
+        (service("web", {"port": 80, "targetPort": 8080}), "service-target-port"),
+        (service("web", {"port": 80, "targetPort": "nix"}), "service-target-port"),
+    ],
+)
+def test_what_healthy_charts_have_is_a_warning_with_its_line(document: Any, code: str) -> None:
+    warnings = built(pod("web"), document).warnings
+    assert [each.code for each in warnings] == [code]
+    assert warnings[0].mark is not None and warnings[0].mark.line > 1
