@@ -8,10 +8,33 @@ process 16 ms.
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 from functools import cache
 
 _JSON, _HANDLE, _NUMERIC_ALL = 1 << 4, 1 << 3, 0x3E0
+
+
+# libnftables waits for the kernel by select(), which ends the process where its socket's number is 1,024 or more; a lab
+# of a thousand namespaces has more descriptors open than that.  So some low numbers are kept for it.
+_FD_SETSIZE = 1024
+_KEPT = 4
+_kept: list[int] = []
+
+
+def keep_descriptors() -> None:
+    """Take low descriptor numbers for later, before many others are opened."""
+    while len(_kept) < _KEPT:
+        _kept.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+
+
+def _let_go() -> bool:
+    """Free the kept numbers; whether the next descriptor is one that the library can use."""
+    while _kept:
+        os.close(_kept.pop())
+    probe = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    os.close(probe)
+    return probe < _FD_SETSIZE - 2 * _KEPT
 
 
 class NftFailed(Exception):
@@ -44,7 +67,7 @@ def run(text: str, *, json: bool = False) -> str:
     ``json``: print JSON with handles (for reading; nft 1.0.6 does not load its own JSON again).  Raises NftFailed.
     """
     library = _library()
-    if library is None:
+    if library is None or not _let_go():
         argv = ["nft", *(["-j", "-a"] if json else []), "-f", "-"]
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -61,6 +84,7 @@ def run(text: str, *, json: bool = False) -> str:
         return (library.nft_ctx_get_output_buffer(context) or b"").decode(errors="replace")
     finally:
         library.nft_ctx_free(context)
+        keep_descriptors()
 
 
 def _first(said: str) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netlab.errors import StateError
+from netlab.kernel import libnft, nft
 from netlab.kernel import netns as ns
-from netlab.kernel import nft
 from netlab.kernel.ethtool import Offloads
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.procfs import Sysctls
@@ -39,6 +39,7 @@ class Handles:
     """The open namespaces.  Everything here runs in the worker's thread."""
 
     def __init__(self) -> None:
+        libnft.keep_descriptors()
         self._open: dict[str, Handle] = {}
         self._namer = ns.Namer()
         # After our own commit of nftables rules: how often the namespace's were changed, by anybody, and what was ours.

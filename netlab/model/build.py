@@ -21,9 +21,11 @@ from netlab.model.nodes import (
     WEAVE_CIDRS,
     build_nodes,
     cidrs,
+    dotted,
     foreign_families,
     overlaps,
     roomy,
+    within,
 )
 from netlab.model.ports import ByLabel, declared, host_ports, served
 from netlab.model.processes import Programs, owned
@@ -216,13 +218,13 @@ class _Builder:
         for path, entry in places:
             for key, text in foreign_families(entry, keys, families):
                 says = f"{text} is IPv{ip_interface(text).version}, and the lab's ipFamilies are {', '.join(families)}"
-                self._complain(self._at("spec", *path, key), _dotted("spec", *path, key), says)
+                self._complain(self._at("spec", *path, key), dotted("spec", *path, key), says)
             for key in keys[:6]:
                 for text in [entry[key]] if isinstance(entry.get(key), str) else entry.get(key, []):
                     network = ip_network(text, strict=False)
                     if network != roomy(network):
                         says = f"{text} has no room: at least a /{network.max_prefixlen - 2} is needed"
-                        self._complain(self._at("spec", *path, key), _dotted("spec", *path, key), says)
+                        self._complain(self._at("spec", *path, key), dotted("spec", *path, key), says)
 
     def _check_networks(
         self, nodes: Sequence[Node], under: Underlay, services: Iterable[Network], pods: Sequence[Network]
@@ -233,10 +235,10 @@ class _Builder:
         of_nodes = [(f"node {node.name}'s Pod CIDR", cidr, node.mark or self._at("spec")) for node, cidr in parts]
         named = [("the underlay", cidr, self._at("spec", "underlay", "cidr")) for cidr in under.cidrs]
         named += [("the Service CIDR", cidr, self._at("spec", "serviceCIDR")) for cidr in services]
-        used = [one for one in pods if any(_within(cidr, one) for _, cidr in parts)]
+        used = [one for one in pods if any(within(cidr, one) for _, cidr in parts)]
         named += [("the Pod CIDR", cidr, self._at("spec", "podCIDR")) for cidr in used]
         # The parts of the lab's Pod CIDR are told by it, those that a node was given by themselves.
-        own = [one for one in of_nodes if not any(_within(one[1], whole) for whole in used)]
+        own = [one for one in of_nodes if not any(within(one[1], whole) for whole in used)]
         self.problems += dict.fromkeys((*overlaps([*named, *own]), *overlaps(of_nodes)))
         seen: dict[object, Node] = {}
         for node in nodes:
@@ -429,15 +431,6 @@ class _Builder:
                     says = f"Pods {first} and {pod} both want {port}/{protocol} of node {pod.node} itself"
                     self._complain(mark, path, says)
                 others.append((address, pod))
-
-
-def _within(part: Network, whole: Network) -> bool:
-    return part.version == whole.version and part.subnet_of(whole)  # type: ignore[arg-type]
-
-
-def _dotted(*path: str | int) -> str:
-    """``spec.nodes[1].address``."""
-    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
 
 
 def _target(pod: Pod) -> Target:

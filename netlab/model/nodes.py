@@ -208,3 +208,13 @@ def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]
         if reach is None or named[reach[0]][1].version != network.version or last > reach[1]:
             reach = (place, last)
     return problems
+
+
+def within(part: Network, whole: Network) -> bool:
+    """Whether one network is part of another, of the same family."""
+    return part.version == whole.version and part.subnet_of(whole)  # type: ignore[arg-type]
+
+
+def dotted(*path: str | int) -> str:
+    """``spec.nodes[1].address``."""
+    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
