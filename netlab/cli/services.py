@@ -203,7 +203,7 @@ def description(one: Service, item: Item) -> list[str]:
         ("Type", kind),
     ]
     if kind == "ExternalName":
-        return [*_lines([*rows, ("External Name", one.external_name)]), *_lines([("Session Affinity", "None")])]
+        return _lines([*rows, ("External Name", one.external_name), ("Session Affinity", "None")])
     rows += [
         ("IP Family Policy", spec["ipFamilyPolicy"]),
         ("IP Families", ",".join(one.families)),
@@ -229,7 +229,7 @@ def description(one: Service, item: Item) -> list[str]:
         rows.append(("External Traffic Policy", spec["externalTrafficPolicy"]))
     rows.append(("Internal Traffic Policy", spec["internalTrafficPolicy"]))
     if one.source_ranges:
-        rows.append(("LoadBalancer Source Ranges", ",".join(map(str, one.source_ranges))))
+        rows.append(("Source Ranges", ",".join(map(str, one.source_ranges))))
     chains = _chains(one)
     if chains:
         rows.append(("Chains", chains[0]))
@@ -249,4 +249,5 @@ def _pairs(values: Any) -> str:
 
 
 def _lines(rows: Sequence[tuple[str, str]]) -> list[str]:
-    return [f"{name + ':' if name else '':<{_WIDTH}}{value}".rstrip() for name, value in rows]
+    width = max(_WIDTH, *(len(name) + 2 for name, _ in rows))
+    return [f"{name + ':' if name else '':<{width}}{value}".rstrip() for name, value in rows]

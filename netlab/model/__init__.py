@@ -2,7 +2,7 @@
 
 Theory of operation.  ``build`` takes what ``spec`` read and what is remembered of a running lab, and returns a frozen
 Cluster, or every problem that it found.  The steps: nodes (``nodes``), Pods from workload templates (``workloads``),
-their placement and addresses (``ipam``), the ports that somebody answers on (``ports``).
+their placement and addresses (``ipam``), the ports that somebody answers on (``ports``), Services (``services``).
 
 Everything is a function of the documents and the memory: the same lab gets the same names, addresses and MACs on every
 machine.  A running lab keeps what it has (``Memory``); new Pods get the lowest free addresses.

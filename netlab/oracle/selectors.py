@@ -192,7 +192,9 @@ class Selector(NamedTuple):
     def _no_service(self, known: Endpoints) -> str:
         services = {(each.namespace, each.name) for each in known.cluster.services}
         if any(reading in services for reading in self._readings()):
-            return f"{self.text} has no address of its own (it is headless, or an ExternalName): name the Pods behind it"
+            return (
+                f"{self.text} has no address of its own (it is headless, or an ExternalName): name the Pods behind it"
+            )
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
         return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
 
