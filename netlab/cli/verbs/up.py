@@ -103,6 +103,12 @@ def _hints(done: labs.Up) -> None:
             f"  {say} exec{more}{flag} {source.name} -- wget -qO- http://{host}{'' if tcp.port == 80 else f':{tcp.port}'}"
         )
     out.line(f"  {say} exec{more}{flag} {source.name} -- ping -c 3 {address}")
+    service = next((one for one in cluster.services if one.cluster_ips and one.serving and not one.system), None)
+    web = next((port.port for port in service.ports if port.protocol == "TCP"), 0) if service else 0
+    if service is not None and web and cluster.dns:
+        name = service.name if service.namespace == source.namespace else f"{service.name}.{service.namespace}"
+        where = name if web == 80 else f"{name}:{web}"
+        out.line(f"  {say} exec{more}{flag} {source.name} -- wget -qO- http://{where}")
     sudo = "sudo " if say.startswith("sudo") else ""
     out.line(f"  {sudo}ip -n {cluster.nodes[0].netns} route")
     out.line(f"  {say} reach {cluster.lab}")
