@@ -195,6 +195,12 @@ class Session:
         if status:
             self.close()
             pytest.skip(f"no mount namespace to be had here (in a plain chroot / is no mount point): {' '.join(said)}")
+        # An /etc of its own too: the last lab of the host takes /etc/netns away, and with it what is mounted there in
+        # any namespace.
+        self.type(
+            "mkdir -p /run/.etc/upper /run/.etc/work && mount -t overlay "
+            "-o lowerdir=/etc,upperdir=/run/.etc/upper,workdir=/run/.etc/work overlay /etc && rm -rf /etc/netns"
+        )
         self.type('sudo() { env "$@"; }')
 
     def type(self, command: str) -> tuple[int, list[str]]:
