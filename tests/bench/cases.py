@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bed import Failed, Ran, Size, inside, lab_command, pod, rounds, run, settle, spec, workshop
 from rows import Row, ratios
@@ -236,7 +238,14 @@ def reach(want: Run) -> Iterator[Row]:
                 ran = lab_command("reach", want.lab, "-o", "json", status=(0, 4))
                 found.append((ran.seconds, *_judged(ran, addresses)))
                 busy.append((ran.processor * 1e6 / found[-1][1], (_processor(want.lab) - before) * 1e6 / found[-1][1]))
+            apart = next((one for one in pods if one["spec"]["nodeName"] != pods[0]["spec"]["nodeName"]), None)
+            floor = [_floor(pods[0], apart) for _ in range(want.turns(3))] if apart else []
         settle(want.lab)
+        if floor:
+            note = (
+                "one loop that connects, asks, answers, resets, between two nodes; two cores do two at a time at most"
+            )
+            yield Row("reach, kernel's own time a connection", str(size), tuple(floor), "us", note)
         note = f"{found[0][1]:,.0f} flows"
         yield Row(rate, str(size), tuple(flows / seconds for _, flows, seconds, _ in found), "", note)
         yield Row("reach, whole command", str(size), tuple(one[0] for one in found), "s")
@@ -244,6 +253,13 @@ def reach(want: Run) -> Iterator[Row]:
         yield Row(f"{label}: prober", str(size), tuple(one[0] for one in busy), "us", "with the packets' way, mostly")
         yield Row(f"{label}: agent", str(size), tuple(one[1] for one in busy), "us")
         yield Row(false, str(size), tuple(float(one[3]) for one in found), "", "no policies: every flow must be open")
+
+
+def _floor(source: dict[str, Any], target: dict[str, Any]) -> float:
+    """Microseconds of processor time that a bare connection takes between two Pods (``floor``)."""
+    ends = [one["metadata"]["annotations"]["netlab/netns"] for one in (source, target)]
+    argv = [sys.executable, str(Path(__file__).with_name("floor.py")), *ends, target["status"]["podIP"]]
+    return float(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
 
 
 def _judged(ran: Ran, addresses: dict[str, str]) -> tuple[int, float, int]:
