@@ -51,4 +51,4 @@ def _enter(netns: str) -> None:
 
 
 if __name__ == "__main__":
-    print(main(*sys.argv[1:4], *(int(word) for word in sys.argv[4:5])))
+    sys.stdout.write(f"{main(*sys.argv[1:4], *(int(word) for word in sys.argv[4:5]))}\n")
