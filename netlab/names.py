@@ -9,7 +9,6 @@ what would be longer is cut and ends in a hash.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import NamedTuple
 
@@ -35,6 +34,8 @@ def is_dns_subdomain(text: str, limit: int = 253) -> bool:
 
 def short_hash(text: str, digits: int = 8) -> str:
     """The first ``digits`` hex digits of the text's SHA-1: for names that must be short, never for security."""
+    import hashlib  # 6 ms that `down` and `ls` need not pay
+
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:digits]
 
 

@@ -10,7 +10,3 @@ namespace; sockets are made inside the namespace that they serve and stay there.
 
 Limits: root in the user namespace that owns the lab's network namespaces.  One LinuxKernel serves one lab.
 """
-
-from netlab.kernel.protocol import AgentPort, Kernel, Observed
-
-__all__ = ["AgentPort", "Kernel", "Observed"]

@@ -16,8 +16,7 @@ from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.procfs import Sysctls
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
-from netlab.kernel.write import Writer, owner_of
-from netlab.names import Owner
+from netlab.kernel.write import Writer
 from netlab.objects import Netns, Op, State
 
 
@@ -157,20 +156,3 @@ class LinuxKernel:
         entries = tuple(changes)
         writer = Writer(self._handles, self._sysctls, self._offloads, None)
         self._worker.run(lambda: writer.neighbours(entries, remove=remove))
-
-
-def owners(prefix: str = "") -> dict[str, Owner | None]:
-    """The names in /run/netns that begin with ``prefix``, and whose they are by the mark on their lo."""
-    worker = ns.Worker()
-    handles = Handles()
-
-    def look() -> dict[str, Owner | None]:
-        try:
-            return {name: owner_of(handles, name) for name in ns.names() if name.startswith(prefix)}
-        finally:
-            handles.close()
-
-    try:
-        return worker.run(look)
-    finally:
-        worker.close()

@@ -9,7 +9,7 @@ from netlab.errors import Problem
 from netlab.model import Cluster
 from netlab.names import Owner, owned_name
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Veth, Why
-from netlab.plan import dns, external, files, hostports, policies, processes, services, underlay
+from netlab.plan import dns, external, files, hostports, processes, underlay
 from netlab.plan.dataplanes import ALL, Dataplane, dataplane
 from netlab.plan.why import node_why, pod_why
 
@@ -80,8 +80,15 @@ def _objects(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
         for there in cluster.nodes:
             if there is not node:
                 yield from plane.reach(node, there, cluster)
-    yield from policies.objects(cluster)
-    yield from services.objects(cluster)
+    # A lab without policies or Services is spared the import of what would make their rules (20 ms of every command).
+    if cluster.network_policies:
+        from netlab.plan import policies
+
+        yield from policies.objects(cluster)
+    if cluster.services:
+        from netlab.plan import services
+
+        yield from services.objects(cluster)
     yield from hostports.objects(cluster, plane)
     yield from files.objects(cluster)
     yield from dns.objects(cluster)

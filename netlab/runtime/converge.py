@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from netlab.errors import KernelRefused, StateError
-from netlab.kernel import Kernel
+from netlab.kernel.protocol import Kernel
 from netlab.objects import Floor, Key, Obj, State, Veth, diff
 from netlab.plan.drift import drift
 

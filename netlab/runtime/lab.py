@@ -8,22 +8,24 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from netlab.errors import BadInput, NetlabError, StateError
-from netlab.kernel import Observed
 from netlab.kernel import files as etc
 from netlab.kernel import netns as ns
-from netlab.kernel.linux import LinuxKernel, owners
+from netlab.kernel.linux import LinuxKernel
+from netlab.kernel.owners import owners
+from netlab.kernel.protocol import Observed
 from netlab.model import Built, Cluster, Memory, build
 from netlab.model.changes import Changes, Labels, put, still_there
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
 from netlab.plan import Drift, Host, check, dataplane, desired, drift
-from netlab.runtime import agentclient, dns, host, lock
+from netlab.runtime import dns, host, lock
 from netlab.runtime.converge import converge, touch
 from netlab.runtime.listeners import AgentListeners
-from netlab.runtime.processes import Process, inside
 from netlab.runtime.programs import has_program
 from netlab.runtime.rundir import Applied, Assignments, RunDir, caller
 from netlab.runtime.settle import settle
+from netlab.runtime.teardown import check_owner, remove
+from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
 from netlab.spec import Document, Documents, Text, Warning, load_texts
 
 Say = Callable[[str], None]
@@ -49,17 +51,6 @@ class Up:
     foreign: tuple[Obj, ...]
     kept: int
     problems: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Down:
-    """What ``down`` removed, and whose processes still hold a namespace."""
-
-    lab: str
-    was_running: bool
-    netns: int
-    seconds: float
-    strangers: tuple[Process, ...]
 
 
 # -- documents --------------------------------------------------------------------------------------------------------
@@ -131,12 +122,6 @@ def load_running(name: str) -> Lab:
     return _with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
 
 
-def _check_owner(rundir: RunDir, applied: Applied | None) -> None:
-    me = caller()
-    if applied is not None and applied.owner != me and me != 0:
-        raise StateError(f"lab {rundir.lab} is user {applied.owner}'s, not yours (you are {me})")
-
-
 # -- up ---------------------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +142,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         pending = rundir.pending()
         known = before or pending
         fresh = known is None
-        _check_owner(rundir, known)
+        check_owner(rundir, known)
         if known is not None and known.source != draft.source:
             raise BadInput(
                 f"lab {name} is running from {known.source}, and this is {draft.source}",
@@ -181,7 +166,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
             done, problems = _apply(rundir, lab, applied, owned, memory, can, wait=wait)
         except NetlabError:
             if fresh:
-                _remove(name, rundir)
+                remove(name, rundir)
                 lock.remove(path)
             raise
         rundir.event("up", changed=done[0])
@@ -287,7 +272,7 @@ def change(
     began = time.monotonic()
     with lock.locked(name, say):
         rundir, known = open_running(name)
-        _check_owner(rundir, known)
+        check_owner(rundir, known)
         added = tuple(add)
         gone = tuple(delete)
         new = load_texts([Text(*one) for one in added]) if added else Documents()
@@ -345,41 +330,3 @@ def observe(lab: Lab, rundir: RunDir, like: State | None = None) -> Observed:
     with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path)) as kernel:
         kernel.generations = rundir.assignments().generations
         return kernel.observe(lab.cluster.lab, like or lab.want)
-
-
-# -- down -------------------------------------------------------------------------------------------------------------
-
-
-def down(name: str, say: Say = lambda _: None) -> Down:
-    """Remove a lab, whatever state it is in; what is there is found by its marks, with or without run state."""
-    began = time.monotonic()
-    with lock.locked(name, say) as path:
-        rundir = RunDir(name)
-        try:
-            known = rundir.applied() or rundir.pending()
-        except StateError:  # documents that cannot be understood must not make a lab irremovable
-            known = None
-        _check_owner(rundir, known)
-        was_running = rundir.exists()
-        removed, strangers = _remove(name, rundir)
-        lock.remove(path)
-        return Down(name, was_running or removed > 0, removed, time.monotonic() - began, strangers)
-
-
-def _remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...]]:
-    """End the agent, then take the names away, then the files, then the run state that would tell of them."""
-    agentclient.kill(name, rundir.path if rundir.exists() else None)
-    planned = set(rundir.assignments().netns)
-    found = owners(f"{name}-")
-    ours = [netns for netns, owner in found.items() if owner is not None and owner.lab == name]
-    # A name without a namespace behind it is what a killed `up` left between making the file and the mount.
-    ours += [netns for netns, owner in found.items() if owner is None and netns in planned and ns.is_blank(netns)]
-    strangers = inside(ours)
-    for netns in ours:
-        ns.remove_name(netns)
-    for netns in planned | set(ours):
-        if netns not in found or netns in ours:
-            etc.remove_all(netns)
-    etc.tidy()
-    rundir.remove()
-    return len(ours), strangers

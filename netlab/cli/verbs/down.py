@@ -19,9 +19,9 @@ def command(lab: str, every: bool, output: str) -> None:
 
     Needs neither its spec nor its run state: what belongs to a lab says so itself.
     """
-    from netlab.kernel.linux import owners
-    from netlab.runtime.lab import down
+    from netlab.kernel.owners import owners
     from netlab.runtime.rundir import running
+    from netlab.runtime.teardown import down
 
     if every == bool(lab):
         raise BadInput("say which lab, or --all", hint="netlab ls shows the running labs")

@@ -1,0 +1,74 @@
+"""``down``: what belongs to a lab says so itself, so neither its spec nor its run state is needed.
+
+Nothing here imports the model or the plan: a lab of any age and in any state comes down in the time that Python takes
+to start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netlab.errors import StateError
+from netlab.kernel import files as etc
+from netlab.kernel import netns as ns
+from netlab.kernel.owners import owners
+from netlab.runtime import agentclient, lock
+from netlab.runtime.processes import Process, inside
+from netlab.runtime.rundir import Applied, RunDir, caller
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """What ``down`` removed, and whose processes still hold a namespace."""
+
+    lab: str
+    was_running: bool
+    netns: int
+    seconds: float
+    strangers: tuple[Process, ...]
+
+
+def check_owner(rundir: RunDir, applied: Applied | None) -> None:
+    """Raise StateError where the lab is another user's; root, without sudo, may do everything."""
+    me = caller()
+    if applied is not None and applied.owner != me and me != 0:
+        raise StateError(f"lab {rundir.lab} is user {applied.owner}'s, not yours (you are {me})")
+
+
+def down(name: str, say: Say = lambda _: None) -> Down:
+    """Remove a lab, whatever state it is in; what is there is found by its marks, with or without run state."""
+    began = time.monotonic()
+    with lock.locked(name, say) as path:
+        rundir = RunDir(name)
+        try:
+            known = rundir.applied() or rundir.pending()
+        except StateError:  # documents that cannot be understood must not make a lab irremovable
+            known = None
+        check_owner(rundir, known)
+        was_running = rundir.exists()
+        removed, strangers = remove(name, rundir)
+        lock.remove(path)
+        return Down(name, was_running or removed > 0, removed, time.monotonic() - began, strangers)
+
+
+def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...]]:
+    """End the agent, then take the names away, then the files, then the run state that would tell of them."""
+    agentclient.kill(name, rundir.path if rundir.exists() else None)
+    planned = set(rundir.assignments().netns)
+    found = owners(f"{name}-")
+    ours = [netns for netns, owner in found.items() if owner is not None and owner.lab == name]
+    # A name without a namespace behind it is what a killed `up` left between making the file and the mount.
+    ours += [netns for netns, owner in found.items() if owner is None and netns in planned and ns.is_blank(netns)]
+    strangers = inside(ours)
+    for netns in ours:
+        ns.remove_name(netns)
+    for netns in planned | set(ours):
+        if netns not in found or netns in ours:
+            etc.remove_all(netns)
+    etc.tidy()
+    rundir.remove()
+    return len(ours), strangers
