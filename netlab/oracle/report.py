@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
@@ -30,6 +32,24 @@ def flow_json(verdict: Verdict) -> dict[str, Any]:
     if verdict.because:
         shown["because"] = [_because(why) for why in verdict.because]
     return shown
+
+
+def flow_line(verdict: Verdict) -> str:
+    """``flow_json`` as text: a tenth of the time, in a process that probes meanwhile; a large lab has a million."""
+    if verdict.because:
+        return json.dumps(flow_json(verdict), ensure_ascii=False)
+    flow = verdict.flow
+    kind = EXTERNAL if flow.dst.kind == ADDRESS else flow.dst.kind
+    return (
+        f'{{"from": {_quoted(flow.src.name)}, "to": {_quoted(flow.dst.name)}, "to_kind": "{kind}", '
+        f'"address": "{flow.address}", "port": {flow.port}, "protocol": "{flow.protocol}", '
+        f'"outcome": "{verdict.outcome.value}", "server": {_quoted(verdict.server)}, "client": {_quoted(verdict.client)}}}'
+    )
+
+
+@cache
+def _quoted(text: str | None) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _because(why: Why) -> dict[str, Any]:

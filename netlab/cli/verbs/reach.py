@@ -47,7 +47,7 @@ def command(
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows
     from netlab.oracle.matrix import draw
-    from netlab.oracle.report import flow_json
+    from netlab.oracle.report import flow_line
     from netlab.runtime.lab import load_cluster
     from netlab.runtime.pinning import KernelPins
 
@@ -67,7 +67,7 @@ def command(
             out.raw(f'{{"lab": {out.text_json(name)}, "flows": [')
             for verdict in probed(prober, cluster, questions):
                 broken = broken or verdict.outcome is Outcome.ERROR
-                out.raw(("\n" if first else ",\n") + out.text_json(flow_json(verdict)))
+                out.raw(("\n" if first else ",\n") + flow_line(verdict))
                 first = False
             out.raw(f'\n], "seconds": {time.monotonic() - began:.3f}}}\n')
             return Exit.REFUSED if broken else Exit.OK
