@@ -107,7 +107,8 @@ class _Builder:
         return self._lab.at(*path) if self._lab else None
 
     def build(self) -> Cluster:
-        if not names.is_dns_label(self._name, names.LAB_NAME_MAX):
+        unread = self._lab is None and bool(self._documents.problems)  # its name is among what is wrong already
+        if not unread and not names.is_dns_label(self._name, names.LAB_NAME_MAX):
             says = f"a lab's name is a DNS label of at most {names.LAB_NAME_MAX} characters, not {self._name!r}"
             self._complain(self._at("metadata", "name"), "metadata.name", says)
         families = tuple(self._spec.get("ipFamilies", ["IPv4"]))
