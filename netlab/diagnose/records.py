@@ -7,10 +7,13 @@ Bytes are hexadecimal in JSON.  A source that was not on has no records, and ``S
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 IN, BROADCAST, MULTICAST, OTHERHOST, OUT = "in", "broadcast", "multicast", "other", "out"  # sll_pkttype 0 to 4
 FRAMES, RULES, DROPS, COUNTERS = "frames", "rules", "drops", "counters"
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +162,46 @@ class Recording:
     chains: tuple[BaseChain, ...] = ()
     drops: tuple[Drop, ...] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def to_json(recording: Recording) -> dict[str, Any]:
+    """As plain data; empty and usual values are left out."""
+    counters = {netns: dict(moved) for netns, moved in recording.counters.items()}
+    rows = {
+        name: [_plain(one) for one in getattr(recording, name)]
+        for name in ("sources", "frames", "rules_seen", "rules", "chains", "drops")
+    }
+    return {"lab": recording.lab, "probe": _plain(recording.probe), **rows, "counters": counters}
+
+
+def from_json(data: Mapping[str, Any]) -> Recording:
+    """The inverse of ``to_json``; KeyError, TypeError or ValueError where the data is not a recording."""
+
+    def rows(kind: type[R], name: str) -> tuple[R, ...]:
+        return tuple(_record(kind, one) for one in data[name])
+
+    return Recording(
+        str(data["lab"]),
+        _record(Probe, data["probe"]),
+        rows(Source, "sources"),
+        rows(Frame, "frames"),
+        rows(RuleSeen, "rules_seen"),
+        rows(Rule, "rules"),
+        rows(BaseChain, "chains"),
+        rows(Drop, "drops"),
+        {str(netns): dict(moved) for netns, moved in data["counters"].items()},
+    )
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    found = {}
+    for one in fields(record):
+        value = getattr(record, one.name)
+        if value != one.default:
+            found[one.name] = value.hex() if isinstance(value, bytes) else value
+    return found
+
+
+def _record(kind: type[R], data: Mapping[str, Any]) -> R:
+    raw = {one.name for one in fields(kind) if one.type == "bytes"}  # type: ignore[arg-type]
+    return kind(**{name: bytes.fromhex(value) if name in raw else value for name, value in data.items()})
