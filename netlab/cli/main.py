@@ -38,6 +38,7 @@ VERBS = {
     "apply": "Change a running lab by manifests, as kubectl would.",
     "delete": "Take objects away from a running lab.",
     "reach": "Who reaches whom, by real packets.",
+    "trace": "Follow one packet and its answer over every interface of every namespace.",
     "explain": "Why a flow is allowed or denied: policies, rules, and what does not match.",
     "check": "Hold expectations, prediction and packets against each other.",
     "schema": "The JSON Schema of lab files, for editors.",

@@ -66,25 +66,70 @@ def run(text: str, *, json: bool = False) -> str:
 
     ``json``: print JSON with handles (for reading; nft 1.0.6 does not load its own JSON again).  Raises NftFailed.
     """
-    library = _library()
-    if library is None or not _let_go():
+    context = open_context()
+    if context is None:
         argv = ["nft", *(["-j", "-a"] if json else []), "-f", "-"]
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
         if done.returncode:
             raise NftFailed(_first(done.stderr))
         return done.stdout
-    context = library.nft_ctx_new(0)
     try:
-        library.nft_ctx_output_set_flags(context, _JSON | _HANDLE if json else 0)
-        library.nft_ctx_buffer_output(context)
-        library.nft_ctx_buffer_error(context)
-        failed = library.nft_run_cmd_from_buffer(context, text.encode())
-        if failed:
+        return context.run(text, _JSON | _HANDLE if json else 0)
+    finally:
+        context.close()
+        keep_descriptors()
+
+
+class Context:
+    """A context of the library: works in the namespace that it was made in.  See ``open_context``."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._library = library
+        self._context = library.nft_ctx_new(0)
+        library.nft_ctx_buffer_output(self._context)
+        library.nft_ctx_buffer_error(self._context)
+
+    def run(self, text: str, flags: int = 0) -> str:
+        """Run nft text; returns what it prints.  Raises NftFailed."""
+        library, context = self._library, self._context
+        library.nft_ctx_output_set_flags(context, flags)
+        if library.nft_run_cmd_from_buffer(context, text.encode()):
             raise NftFailed(_first((library.nft_ctx_get_error_buffer(context) or b"").decode(errors="replace")))
         return (library.nft_ctx_get_output_buffer(context) or b"").decode(errors="replace")
+
+    def close(self) -> None:
+        """Free it, and its socket: a table with ``flags owner`` that it made goes too (which waits for the kernel)."""
+        self._library.nft_ctx_free(self._context)
+
+
+def open_context() -> Context | None:
+    """A context in the namespace that the calling thread is in; None where the library is missing, or cannot be used
+    because too many descriptors are open.
+    """
+    library = _library()
+    if library is None or not _let_go():
+        return None
+    return Context(library)
+
+
+def chain_rules(family: str, table: str, chain: str) -> dict[int, str]:
+    """The rules of a chain in the namespace that the calling thread is in, as nft prints them, by handle."""
+    context = open_context()
+    if context is None:
+        return {}
+    try:
+        said = context.run(f"list chain {family} {table} {chain}", _HANDLE)
+    except NftFailed:
+        return {}
     finally:
-        library.nft_ctx_free(context)
+        context.close()
         keep_descriptors()
+    found = {}
+    for line in said.splitlines():
+        text, marked, handle = line.rpartition(" # handle ")
+        if marked and handle.isdigit() and not text.endswith("{"):
+            found[int(handle)] = text.strip()
+    return found
 
 
 def _first(said: str) -> str:

@@ -1,0 +1,113 @@
+"""The kernel's own description of its types (BTF): where a field lies, what an enumeration's values are called.
+
+Only what is asked for is indexed: a walk over all 127,000 types of a kernel, with every name read, takes 50 ms.
+Numbers: Documentation/bpf/btf.rst.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+VMLINUX = "/sys/kernel/btf/vmlinux"
+_INT, _PTR, _STRUCT, _UNION, _ENUM, _TYPEDEF, _FUNC_PROTO = 1, 2, 4, 5, 6, 8, 13
+_ALIASES = (_TYPEDEF, 9, 10, 11, 18)  # typedef, volatile, const, restrict, type tag
+# By kind: words that follow a type's three, and words for each of its members.
+_FIXED = (0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, *[0] * 12)
+_EACH = (0, 0, 0, 0, 3, 3, 2, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 3, *[0] * 12)
+
+
+class Btf:
+    """The types of some names.  Raises ValueError where the data is not BTF of this machine's byte order."""
+
+    def __init__(self, data: bytes, names: Iterable[str]) -> None:
+        magic, _, _, header, types, size, strings, _ = struct.unpack_from("=HBBIIIII", data)
+        if magic != 0xEB9F:
+            raise ValueError("no BTF")
+        self._data = data
+        self._strings = header + strings
+        begin = header + types
+        self._words = words = memoryview(data)[begin : begin + size].cast("I")
+        wanted = {}
+        for name in names:
+            at = data.find(b"\0" + name.encode() + b"\0", self._strings)
+            if at >= 0:
+                wanted[at + 1 - self._strings] = name
+        self._at = places = [0]
+        self._ids: dict[tuple[str, int], int] = {}
+        fixed, each, at, end = _FIXED, _EACH, 0, len(words)
+        while at < end:
+            info = words[at + 1]
+            kind = info >> 24 & 31
+            if words[at] in wanted:
+                self._ids.setdefault((wanted[words[at]], kind), len(places))
+            places.append(at)
+            at += 3 + fixed[kind] + each[kind] * (info & 0xFFFF)
+
+    def offset(self, struct_name: str, path: str) -> int:
+        """Where a field lies in a structure, in bytes; ``path`` may lead through structures in it.
+
+        Raises KeyError where there is none.
+        """
+        return self._field(self._ids[struct_name, _STRUCT], path) // 8
+
+    def values(self, enum: str) -> dict[int, str]:
+        """An enumeration's names by value.  Raises KeyError where there is none."""
+        at = self._at[self._ids[enum, _ENUM]]
+        count = self._words[at + 1] & 0xFFFF
+        return {self._words[at + 4 + 2 * one]: self._name(self._words[at + 3 + 2 * one]) for one in range(count)}
+
+    def arguments(self, typedef: str) -> list[str]:
+        """What a pointer to a function takes: each argument's type by name, "" where it has none.
+
+        Raises KeyError where there is no such typedef.
+        """
+        pointer, _ = self._plain(self._ids[typedef, _TYPEDEF])
+        proto, kind = self._plain(self._words[self._at[pointer] + 2])
+        if kind != _FUNC_PROTO:
+            raise KeyError(typedef)
+        at = self._at[proto]
+        found = []
+        for one in range(self._words[at + 1] & 0xFFFF):
+            plain, kind = self._plain(self._words[at + 4 + 2 * one])
+            if kind == _PTR:
+                plain, _ = self._plain(self._words[self._at[plain] + 2])
+            found.append(self._name(self._words[self._at[plain]]) if plain else "")
+        return found
+
+    def _name(self, offset: int) -> str:
+        begin = self._strings + offset
+        return self._data[begin : self._data.index(b"\0", begin)].decode()
+
+    def _plain(self, number: int) -> tuple[int, int]:
+        """A type without its typedefs and qualifiers, and its kind."""
+        while number:
+            at = self._at[number]
+            kind = self._words[at + 1] >> 24 & 31
+            if kind not in _ALIASES:
+                return number, kind
+            number = self._words[at + 2]
+        return 0, 0
+
+    def _members(self, number: int) -> Iterator[tuple[str, int, int]]:
+        at = self._at[number]
+        info = self._words[at + 1]
+        for one in range(info & 0xFFFF):
+            name, kind, offset = self._words[at + 3 + 3 * one : at + 6 + 3 * one]
+            yield self._name(name), kind, offset & 0xFFFFFF if info >> 31 else offset
+
+    def _field(self, number: int, path: str) -> int:
+        """The offset of a dotted path in bits; what has no name is looked into."""
+        head, _, rest = path.partition(".")
+        number, _ = self._plain(number)
+        for name, kind, offset in self._members(number):
+            if name == head:
+                return offset + (self._field(kind, rest) if rest else 0)
+            if not name:
+                plain, what = self._plain(kind)
+                if what in (_STRUCT, _UNION):
+                    try:
+                        return offset + self._field(plain, path)
+                    except KeyError:
+                        continue
+        raise KeyError(path)

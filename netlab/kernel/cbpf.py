@@ -1,0 +1,70 @@
+"""Classic BPF, the language of socket filters: instructions with named jumps, and a filter for a socket.
+
+Numbers: linux/bpf_common.h, linux/filter.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+
+LOAD_WORD, LOAD_HALF, LOAD_BYTE = 0x20, 0x28, 0x30  # at k
+X_WORD, X_HALF, X_BYTE = 0x40, 0x48, 0x50  # at X + k
+X_IPV4_HEADER = 0xB1  # X = 4 * (byte at k & 15)
+SUBTRACT = 0x14
+EQUAL, ABOVE, BITS = 0x15, 0x25, 0x45  # jumps: A == k, A > k, A & k
+RETURN = 0x06
+
+YES, NO = "yes", "no"
+_WHOLE = 0x40000  # bytes that a filter lets through: more than any packet has
+_SO_ATTACH_FILTER = 26
+_JUMP_MAX = 255
+
+
+class Filter:
+    """A program under construction.  It ends with the labels YES and NO, which every jump may name."""
+
+    def __init__(self) -> None:
+        self._code: list[tuple[int, int, str, str]] = []
+        self._labels: dict[str, int] = {}
+        self._fresh = 0
+
+    def __len__(self) -> int:
+        return len(self._code)
+
+    def op(self, code: int, k: int = 0) -> None:
+        """An instruction that is no jump."""
+        self._code.append((code, k & 0xFFFFFFFF, "", ""))
+
+    def jump(self, code: int, k: int, then: str = "", otherwise: str = "") -> None:
+        """A jump; an empty label is the next instruction."""
+        self._code.append((code, k & 0xFFFFFFFF, then, otherwise))
+
+    def label(self, name: str) -> None:
+        """The next instruction has a name."""
+        self._labels[name] = len(self._code)
+
+    def fresh(self) -> str:
+        """A label that nobody has."""
+        self._fresh += 1
+        return f".{self._fresh}"
+
+    def done(self) -> bytes:
+        """The program.  Raises ValueError where a jump is too far for classic BPF."""
+        labels = {**self._labels, YES: len(self._code), NO: len(self._code) + 1}
+        code = [*self._code, (RETURN, _WHOLE, "", ""), (RETURN, 0, "", "")]
+        found = []
+        for at, (op, k, *names) in enumerate(code):
+            ways = [labels[name] - at - 1 if name else 0 for name in names]
+            if any(not 0 <= way <= _JUMP_MAX for way in ways):
+                raise ValueError(f"instruction {at} jumps {ways}")
+            found.append(struct.pack("=HBBI", op, *ways, k))
+        return b"".join(found)
+
+
+def attach(sock: socket.socket, program: bytes) -> None:
+    """Have a socket take only what the program lets through."""
+    kept = ctypes.create_string_buffer(program, len(program))
+    value = struct.pack("@HP", len(program) // 8, ctypes.addressof(kept))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, value)

@@ -1,0 +1,229 @@
+"""How the traced packet is told from all others: by what no translation of addresses changes.
+
+TCP: the initial sequence number, which we choose; UDP and ICMP: the first four bytes of the payload.  The same mark in
+three languages: classic BPF for the AF_PACKET sockets, nft text for the trace rules, Python for what was dropped.  All
+find it plain, inside VXLAN (whatever the UDP port), and in the packet that an ICMP error is about.
+
+A UDP answer carries no mark: it is known by the port that the probe was sent from, or the ports that it was sent to.
+
+Limits: outer headers have no options (the kernel's own VXLAN writes none), and inner frames no VLAN tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from netlab.kernel import cbpf
+from netlab.kernel.cbpf import NO, YES, Filter
+
+#: UDP ports of VXLAN, whatever the lab says: IANA's, Linux' own (flannel), Weave's.
+TUNNELS = (4789, 8472, 6784)
+_WINDOW = 65535  # bytes of a TCP connection that are followed
+_ARP, _IPV4, _IPV6 = 0x0806, 0x0800, 0x86DD
+_ICMP, _TCP, _UDP, _FRAGMENT, _ICMP6 = 1, 6, 17, 44, 58
+_ETHERNET, _VXLAN, _UDP_HEADER, _IPV4_HEADER, _IPV6_HEADER = 14, 8, 8, 20, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """``port``: the probe's own (UDP); ``answers``: ports that an answer may come from (UDP); ``v6``: its family."""
+
+    protocol: str
+    number: int
+    v6: bool
+    port: int = 0
+    answers: tuple[int, ...] = ()
+    tunnels: tuple[int, ...] = TUNNELS
+
+    @property
+    def after(self) -> int:
+        """TCP: the sequence number after the SYN, which the answer acknowledges."""
+        return (self.number + 1) & 0xFFFFFFFF
+
+
+# -- classic BPF ------------------------------------------------------------------------------------------------------
+
+
+def program(mark: Mark) -> bytes:
+    """What the AF_PACKET sockets let through: the packet and its answer, all ARP, ICMP and ICMPv6, later fragments."""
+    code = Filter()
+    _frame(code, mark, 0)
+    for at, label in ((50, "inner4"), (70, "inner6")):
+        code.label(label)
+        _frame(code, mark, at)
+    return code.done()
+
+
+def _frame(code: Filter, mark: Mark, at: int) -> None:
+    """An Ethernet frame at an offset."""
+    v4, v6 = code.fresh(), code.fresh()
+    code.op(cbpf.LOAD_HALF, at + 12)
+    code.jump(cbpf.EQUAL, _ARP, YES)
+    code.jump(cbpf.EQUAL, _IPV4, v4)
+    code.jump(cbpf.EQUAL, _IPV6, v6, NO)
+    code.label(v4)
+    code.op(cbpf.LOAD_HALF, at + 20)
+    code.jump(cbpf.BITS, 0x1FFF, YES)
+    code.op(cbpf.X_IPV4_HEADER, at + _ETHERNET)
+    code.op(cbpf.LOAD_BYTE, at + 23)
+    _transport(code, mark, at + _ETHERNET, indirect=True, tunnel="" if at else "inner4")
+    code.label(v6)
+    code.op(cbpf.LOAD_BYTE, at + 20)
+    _transport(code, mark, at + _ETHERNET + _IPV6_HEADER, indirect=False, tunnel="" if at else "inner6")
+
+
+def _transport(code: Filter, mark: Mark, at: int, *, indirect: bool, tunnel: str) -> None:
+    """What follows the IP header (at X + ``at``, or at ``at``); the protocol's number is loaded."""
+    word, half = (cbpf.X_WORD, cbpf.X_HALF) if indirect else (cbpf.LOAD_WORD, cbpf.LOAD_HALF)
+    code.jump(cbpf.EQUAL, _ICMP if indirect else _ICMP6, YES)
+    if not indirect:
+        code.jump(cbpf.EQUAL, _FRAGMENT, YES)
+    if mark.protocol == "TCP":
+        udp = code.fresh()
+        code.jump(cbpf.EQUAL, _TCP, "", udp)
+        for place, first in ((4, mark.number), (8, mark.after)):
+            onward = code.fresh()
+            code.op(word, at + place)
+            code.op(cbpf.SUBTRACT, first)
+            code.jump(cbpf.ABOVE, _WINDOW, onward, YES)
+            code.label(onward)
+        code.jump(cbpf.ABOVE, 0, NO, NO)
+        code.label(udp)
+        if not tunnel:
+            code.jump(cbpf.ABOVE, 0, NO, NO)
+            return
+        code.jump(cbpf.EQUAL, _UDP, "", NO)
+        code.op(half, at + 2)
+        _ports(code, mark.tunnels, tunnel)
+        code.jump(cbpf.ABOVE, 0, NO, NO)
+        return
+    if mark.protocol != "UDP" and not tunnel:
+        code.jump(cbpf.ABOVE, 0, NO, NO)
+        return
+    code.jump(cbpf.EQUAL, _UDP, "", NO)
+    code.op(half, at + 2)
+    if tunnel:
+        _ports(code, mark.tunnels, tunnel)
+    if mark.protocol == "UDP":
+        _ports(code, (mark.port,), YES)
+        code.op(half, at)
+        _ports(code, (mark.port, *mark.answers), YES)
+        code.op(word, at + _UDP_HEADER)
+        code.jump(cbpf.EQUAL, mark.number, YES, NO)
+    else:
+        code.jump(cbpf.ABOVE, 0, NO, NO)
+
+
+def _ports(code: Filter, ports: Iterable[int], label: str) -> None:
+    for port in dict.fromkeys(ports):
+        code.jump(cbpf.EQUAL, port, label)
+
+
+# -- nft --------------------------------------------------------------------------------------------------------------
+
+#: Before everything but the putting together of fragments (-400).
+PRIORITY = -399
+
+
+def rules(mark: Mark, table: str, *, owner: bool) -> str:
+    """The tables that switch tracing on for the packet, as nft text; with ``owner`` they go with whoever made them."""
+    tunnels = ", ".join(map(str, dict.fromkeys(mark.tunnels)))
+    ways = ["udp : goto of_udp", ("ipv6-icmp" if mark.v6 else "icmp") + " : goto of_icmp"]
+    parts = [  # a chain must be there before another goes to it
+        _chain("in_tunnel", _marking(_inner(mark))),
+        _chain("of_udp", [f"udp dport {{ {tunnels} }} goto in_tunnel", *_marking(_plain(mark, _UDP))]),
+        _chain("of_icmp", _marking(_errors(mark))),
+    ]
+    if mark.protocol == "TCP":
+        parts.append(_chain("of_tcp", _marking(_plain(mark, _TCP))))
+        ways.append("tcp : goto of_tcp")
+    for hook in ("prerouting", "output"):
+        base = f"type filter hook {hook} priority {PRIORITY}; policy accept;"
+        parts.append(_chain(hook, [base, f"meta l4proto vmap {{ {', '.join(ways)} }}"]))
+    head = ["flags owner"] if owner else []
+    body = "\n".join([*head, *parts])
+    return "".join(f"table {family} {table} {{\n{body}\n}}\n" for family in ("inet", "bridge"))
+
+
+def _chain(name: str, lines: Iterable[str]) -> str:
+    return "\n".join((f"chain {name} {{", *lines, "}"))
+
+
+def _marking(matches: Iterable[str]) -> list[str]:
+    return [f"{match} meta nftrace set 1" for match in matches]
+
+
+def _at(offset: int, number: int, bits: int = 32) -> str:
+    """A match of the bytes at an offset behind the transport header."""
+    return f"@th,{offset * 8},{bits} {number}"
+
+
+def _plain(mark: Mark, protocol: int) -> list[str]:
+    """Matches behind ``meta l4proto``, of the packet as it is."""
+    if mark.protocol == "TCP" and protocol == _TCP:
+        return [f"tcp sequence {{ {mark.number}, {mark.after} }}", f"tcp ackseq {mark.after}"]
+    if mark.protocol == "UDP" and protocol == _UDP:
+        return [_at(_UDP_HEADER, mark.number), f"udp dport {mark.port}"]
+    return []
+
+
+def _errors(mark: Mark, base: int = 0) -> list[str]:
+    """Matches of ICMP about the packet: its header comes after ICMP's eight bytes; and of an echo itself."""
+    header = base + 8 + (_IPV6_HEADER if mark.v6 else _IPV4_HEADER)
+    if mark.protocol == "TCP":
+        return [_at(header + 4, mark.number)]
+    found = [_at(header + 8, mark.number)]
+    return [*found, _at(base + 8, mark.number)] if mark.protocol == "ICMP" else found
+
+
+def _inner(mark: Mark) -> list[str]:
+    """Matches of the packet inside VXLAN, from the outer UDP header on."""
+    network = _UDP_HEADER + _VXLAN + _ETHERNET
+    transport = network + (_IPV6_HEADER if mark.v6 else _IPV4_HEADER)
+    protocol = network + (6 if mark.v6 else 9)
+    number = {"TCP": _TCP, "UDP": _UDP}.get(mark.protocol, 0)
+    found = []
+    if mark.protocol == "TCP":
+        found = [_at(transport + place, value) for place, value in ((4, mark.number), (4, mark.after), (8, mark.after))]
+    elif mark.protocol == "UDP":
+        found = [_at(transport + _UDP_HEADER, mark.number), _at(transport + 2, mark.port, 16)]
+    icmp = _at(protocol, _ICMP6 if mark.v6 else _ICMP, 8)
+    return [*(f"{_at(protocol, number, 8)} {one}" for one in found), *(f"{icmp} {x}" for x in _errors(mark, transport))]
+
+
+# -- Python -----------------------------------------------------------------------------------------------------------
+
+
+def concerns(mark: Mark, data: bytes, *, inner: bool = False) -> bool:
+    """Whether a packet, from its network header on, is the traced one or its answer; an ICMP error about it is not."""
+    protocol, rest = _payload(data)
+    if protocol == _TCP:
+        both = (_word(rest, 4) in (mark.number, mark.after), _word(rest, 8) == mark.after)
+        return mark.protocol == "TCP" and any(both)
+    if protocol in (_ICMP, _ICMP6):
+        return mark.protocol == "ICMP" and _word(rest, 8) == mark.number and rest[0] in (0, 8, 128, 129)
+    if protocol != _UDP or len(rest) < _UDP_HEADER:
+        return False
+    if not inner and int.from_bytes(rest[2:4], "big") in mark.tunnels:
+        return concerns(mark, rest[_UDP_HEADER + _VXLAN + _ETHERNET :], inner=True)
+    port = int.from_bytes(rest[2:4], "big")
+    return mark.protocol == "UDP" and (_word(rest, _UDP_HEADER) == mark.number or port == mark.port)
+
+
+def _payload(data: bytes) -> tuple[int, bytes]:
+    """The transport protocol's number and its bytes; 0 where there are none, as in a later fragment."""
+    if len(data) >= _IPV4_HEADER and data[0] >> 4 == 4:
+        if int.from_bytes(data[6:8], "big") & 0x1FFF:
+            return 0, b""
+        return data[9], data[(data[0] & 15) * 4 :]
+    if len(data) >= _IPV6_HEADER + 8 and data[0] >> 4 == 6:
+        if data[6] == _FRAGMENT:
+            first = not int.from_bytes(data[42:44], "big") & 0xFFF8
+            return (data[40], data[48:]) if first else (0, b"")
+        return data[6], data[_IPV6_HEADER:]
+    return 0, b""
+
+
+def _word(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big") if len(data) >= at + 4 else -1

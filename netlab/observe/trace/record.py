@@ -1,0 +1,277 @@
+"""Record one packet: open the sources, send it, wait for its fate, and look up what the events mean.
+
+The trace ends as soon as the answer came, or the kernel dropped the packet (and an ICMP error or a reset had time to
+travel), else after the time-out.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from netlab.diagnose import records
+from netlab.diagnose.records import COUNTERS, BaseChain, Recording, Rule, RuleSeen, Source
+from netlab.errors import KernelRefused, StateError
+from netlab.kernel import libnft, snmp
+from netlab.kernel.drops import Dropped
+from netlab.kernel.nftrace import RulesSocket
+from netlab.observe.trace.mark import TUNNELS, Mark, concerns
+from netlab.observe.trace.probes import TIMEOUT, Probe, probe
+from netlab.observe.trace.sources import Drops, Frames, Rules, seen
+from netlab.observe.trace.spaces import close_all, in_each, inside
+
+PATIENCE = 1.0  # seconds without any news before the packet counts as lost
+_QUIET = 0.006  # seconds without a frame after the end: what was under way has arrived
+_QUIET_MAX = 0.1
+_AFTER_DROP = 0.06  # an ICMP error or a reset travels back
+# A bridge floods what it does not know the place of, and every other Pod drops its copy: the packet itself may be well.
+_AFTER_COPY = 0.4
+_COPIES = ("OTHERHOST", "TAP_FILTER", "TAP_TXFILTER")
+_STEP = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to send: from a namespace to an address; ``answers``: the ports that a UDP answer may come from."""
+
+    netns: str
+    protocol: str
+    address: str
+    port: int = 0
+    size: int = 0
+    df: bool = False
+    answers: tuple[int, ...] = ()
+
+
+def record(
+    lab: str,
+    question: Question,
+    netns: Sequence[str],
+    *,
+    tunnels: Iterable[int] = TUNNELS,
+    patience: float = PATIENCE,
+    without: Sequence[str] = (),
+) -> Recording:
+    """Send the packet and record it in the namespaces.  ``without``: sources to leave off.
+
+    Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
+    """
+    return _Trace(lab, question, netns, tuple(tunnels), patience, without).run()
+
+
+class _Trace:
+    def __init__(
+        self,
+        lab: str,
+        question: Question,
+        netns: Sequence[str],
+        tunnels: tuple[int, ...],
+        patience: float,
+        without: Sequence[str],
+    ) -> None:
+        self._lab, self._question, self._netns, self._patience = lab, question, list(netns), patience
+        self._without = without
+        self._probe = self._open()
+        self._mark = Mark(
+            question.protocol,
+            self._probe.number,
+            self._probe.v6,
+            self._probe.local_port,
+            tuple(dict.fromkeys((question.port, *question.answers))) if question.protocol == "UDP" else (),
+            tuple(dict.fromkeys((*tunnels, *TUNNELS))),
+        )
+        self._epoll = select.epoll()
+        self._readers: dict[int, Callable[[], None]] = {}
+        self._ends = 0.0  # when to stop, once something has happened; 0: nothing has
+        self._last = 0.0
+        self._frames: Frames | None = None
+        self._rules: Rules | None = None
+        self._drops: Drops | None = None
+
+    def _open(self) -> Probe:
+        asked = self._question
+        try:
+            return inside(
+                asked.netns, lambda: probe(asked.protocol, asked.address, asked.port, asked.size, df=asked.df)
+            )
+        except FileNotFoundError:
+            raise StateError(f"the namespace {asked.netns} is gone", hint="netlab diff shows what is missing") from None
+        except OSError as error:
+            raise KernelRefused(f"a {asked.protocol} socket in {asked.netns}", error.strerror or str(error)) from None
+
+    def run(self) -> Recording:
+        try:
+            # nft first: its library can only use low descriptor numbers
+            if records.RULES not in self._without:
+                self._rules = Rules(self._netns, self._mark)
+                self._watch(self._rules.sockets, self._rules.read)
+            if records.FRAMES not in self._without:
+                self._frames = Frames(self._netns, self._mark)
+                self._watch(self._frames.sockets, self._frames.read)
+            if records.DROPS not in self._without:
+                self._drops = Drops(self._netns)
+                if self._drops.raw:
+                    self._epoll.register(self._drops.raw.fileno(), select.EPOLLIN)
+                    self._readers[self._drops.raw.fileno()] = self._dropped
+            counting = records.COUNTERS not in self._without
+            before = in_each(self._netns, lambda _: snmp.read()) if counting else {}
+            sent, ended = self._send()
+            self._drain()
+            after = in_each(self._netns, lambda _: snmp.read()) if counting else {}
+            moved = {
+                name: found for name in before if name in after and (found := snmp.moved(before[name], after[name]))
+            }
+            return self._recording(sent, ended, moved)
+        finally:
+            self._close()
+
+    def _watch(self, sockets: dict, read: Callable[[str], None]) -> None:  # type: ignore[type-arg]
+        for name, sock in sockets.items():
+            self._epoll.register(sock.fileno(), select.EPOLLIN)
+            self._readers[sock.fileno()] = lambda name=name: read(name)  # type: ignore[misc]
+
+    def _send(self) -> tuple[int, int]:
+        """Send the packet and wait for its fate; when it was sent, and when it ended (nanoseconds)."""
+        packet = self._probe
+        sent = time.time_ns()
+        begun = time.monotonic()
+        packet.send()
+        fd = packet.fileno()
+        self._epoll.register(fd, packet.wants() | select.EPOLLET)
+        self._readers[fd] = lambda: None
+        end = begun + self._patience
+        while True:
+            now = time.monotonic()
+            until = min(end, self._ends or end)
+            if packet.done or now >= until:
+                break
+            for number, mask in self._epoll.poll(min(_STEP, until - now)):
+                if number == fd:
+                    packet.ready(mask)
+                else:
+                    self._readers[number]()
+            packet.poll()
+        ended = time.time_ns()
+        self._quiet()
+        return sent, ended
+
+    def _quiet(self) -> None:
+        """Wait until nothing has arrived for a moment."""
+        last = time.monotonic()
+        end = last + _QUIET_MAX
+        while (now := time.monotonic()) < end and now - last < _QUIET:
+            for number, _ in self._epoll.poll(_QUIET):
+                if number != self._probe.fileno():
+                    self._readers[number]()
+                    last = time.monotonic()
+
+    def _drain(self) -> None:
+        for read in self._readers.values():
+            read()
+
+    def _dropped(self) -> None:
+        assert self._drops is not None
+        for one in self._drops.read():
+            if not concerns(self._mark, one.network):
+                continue
+            wait = _AFTER_COPY if self._copy(one) else _AFTER_DROP
+            ends = time.monotonic() + wait
+            self._ends = min(self._ends, ends) if self._ends else ends
+
+    def _copy(self, one: Dropped) -> bool:
+        return one.reason in _COPIES or not one.reason
+
+    def _close(self) -> None:
+        self._epoll.close()
+        sources = [one for one in (self._rules, self._frames, self._drops) if one is not None]
+        close_all([self._probe.close, *(closer for source in sources for closer in source.closers())])
+
+    # -- what it means ------------------------------------------------------------------------------------------------
+
+    def _recording(self, sent: int, ended: int, moved: dict[str, dict[str, int]]) -> Recording:
+        packet, asked = self._probe, self._question
+        told = records.Probe(
+            asked.netns,
+            asked.protocol,
+            asked.address,
+            asked.port,
+            packet.local,
+            packet.local_port,
+            self._mark.number,
+            packet.size,
+            asked.df,
+            packet.outcome if packet.done else TIMEOUT,
+            packet.error,
+            sent,
+            ended,
+        )
+        rules_seen, rules, chains = self._judged()
+        return Recording(
+            self._lab,
+            told,
+            tuple(self._sources()),
+            self._frames.frames() if self._frames else (),
+            rules_seen,
+            rules,
+            chains,
+            self._drops.drops() if self._drops else (),
+            moved,
+        )
+
+    def _sources(self) -> Iterable[Source]:
+        for name, source in (
+            (records.FRAMES, self._frames),
+            (records.RULES, self._rules),
+            (records.DROPS, self._drops),
+        ):
+            yield source.source() if source else Source(name, on=False, why="not asked for")
+        off = COUNTERS in self._without
+        yield Source(COUNTERS, on=not off, why="not asked for" if off else "")
+
+    def _judged(self) -> tuple[tuple[RuleSeen, ...], tuple[Rule, ...], tuple[BaseChain, ...]]:
+        """The trace events, and the rules and base chains that they speak of."""
+        events = self._rules.events() if self._rules else {}
+        found: list[RuleSeen] = []
+        rules: list[Rule] = []
+        chains: list[BaseChain] = []
+
+        def look(netns: str) -> None:
+            names = dict(socket.if_nameindex())
+            mine = [seen(netns, order, one, names) for order, one in enumerate(events[netns])]
+            found.extend(mine)
+            asking = RulesSocket()
+            try:
+                rules.extend(_rules(asking, netns, mine))
+                chains.extend(_chains(asking, netns, mine))
+            finally:
+                asking.close()
+
+        in_each([name for name in events if events[name]], look)
+        return tuple(found), tuple(rules), tuple(chains)
+
+
+def _rules(asking: RulesSocket, netns: str, events: Iterable[RuleSeen]) -> Iterable[Rule]:
+    """The rules of the events; those without a comment with their text."""
+    wanted = dict.fromkeys((one.family, one.table, one.chain, one.handle) for one in events if one.handle)
+    texts: dict[tuple[str, str, str], dict[int, str]] = {}
+    for family, table, chain, handle in wanted:
+        comment = asking.comment(family, table, chain, handle)
+        if comment is None:
+            continue
+        text = ""
+        if not comment:
+            place = (family, table, chain)
+            if place not in texts:
+                texts[place] = libnft.chain_rules(*place)
+            text = texts[place].get(handle, "")
+        yield Rule(netns, family, table, chain, handle, comment, text)
+
+
+def _chains(asking: RulesSocket, netns: str, events: Iterable[RuleSeen]) -> Iterable[BaseChain]:
+    for family, table, chain in dict.fromkeys((one.family, one.table, one.chain) for one in events):
+        hook = asking.hook(family, table, chain)
+        if hook is not None:
+            yield BaseChain(netns, family, table, chain, hook.hook, hook.priority)

@@ -1,0 +1,243 @@
+"""The sources of a trace: opened by trying, each on its own, closed whatever happens.
+
+The trace rules are a table ``nltrace-...`` in every namespace that has nftables at all.  Where the kernel knows
+``flags owner`` (Linux 5.12) it goes with the socket that made it, even if this process is killed; elsewhere it is
+deleted at the end, and one that a killed trace left behind by the next trace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from netlab.diagnose.records import (
+    BROADCAST,
+    DROPS,
+    FRAMES,
+    IN,
+    MULTICAST,
+    OTHERHOST,
+    OUT,
+    RULES,
+    Drop,
+    Frame,
+    RuleSeen,
+    Source,
+)
+from netlab.kernel import libnft, nftrace
+from netlab.kernel import netns as ns
+from netlab.kernel.afpacket import PacketSocket
+from netlab.kernel.drops import Dropped, DropSource, Unavailable
+from netlab.kernel.nftrace import Event, RulesSocket, TraceSocket
+from netlab.observe.trace.mark import Mark, program, rules
+from netlab.observe.trace.spaces import close_all, in_each
+
+PREFIX = "nltrace"
+_DIRECTIONS = (IN, BROADCAST, MULTICAST, OTHERHOST, OUT)
+
+
+class Frames:
+    """AF_PACKET: what passes every interface."""
+
+    def __init__(self, netns: Iterable[str], mark: Mark) -> None:
+        wanted = list(netns)
+        filtered = program(mark)
+        self._why = ""
+
+        def make(name: str) -> PacketSocket:
+            try:
+                return PacketSocket(filtered)
+            except OSError as error:
+                self._why = f"AF_PACKET in {name}: {error.strerror or error}"
+                raise
+
+        self.sockets = in_each(wanted, make)
+        self._order = dict.fromkeys(self.sockets, 0)
+        self._found: list[Frame] = []
+
+    def read(self, netns: str) -> None:
+        """Take what has arrived in a namespace."""
+        order = self._order[netns]
+        for one in self.sockets[netns].read():
+            direction = _DIRECTIONS[one.kind] if one.kind < len(_DIRECTIONS) else str(one.kind)
+            self._found.append(Frame(one.time, order, netns, one.interface, direction, one.data, one.length))
+            order += 1
+        self._order[netns] = order
+
+    def frames(self) -> tuple[Frame, ...]:
+        """All of them, in true order: by time, and those of one namespace as they arrived."""
+        return tuple(sorted(self._found, key=lambda one: (one.time, one.order)))
+
+    def count(self) -> int:
+        """How many there are so far."""
+        return len(self._found)
+
+    def source(self) -> Source:
+        """What this source has to say of itself."""
+        lost = sum(one.lost() for one in self.sockets.values())
+        return Source(FRAMES, bool(self.sockets), lost, self._why)
+
+    def closers(self) -> list[Callable[[], object]]:
+        return [one.close for one in self.sockets.values()]
+
+
+class Rules:
+    """nftables' trace events, where there are rules."""
+
+    def __init__(self, netns: Iterable[str], mark: Mark) -> None:
+        self._table = f"{PREFIX}-{os.getpid()}"
+        self._contexts: dict[str, libnft.Context] = {}
+        self._unowned: list[str] = []
+        self._why = ""
+        self._events: dict[str, list[Event]] = {}
+        self.lost = 0
+        self.sockets: dict[str, TraceSocket] = {}
+        self._owner = True
+        try:
+            self.sockets = {name: one for name, one in in_each(netns, partial(self._arm, mark)).items() if one}
+        except BaseException:
+            close_all(self.closers())
+            raise
+        finally:
+            libnft.keep_descriptors()
+
+    def _arm(self, mark: Mark, name: str) -> TraceSocket | None:
+        """In a namespace: nothing where no rules are."""
+        asking = RulesSocket()
+        try:
+            tables = asking.tables()
+        except OSError as error:
+            self._why = f"nf_tables in {name}: {error.strerror or error}"
+            return None
+        finally:
+            asking.close()
+        remove_stale(tables)
+        if all(one.name.startswith(PREFIX) for one in tables):
+            return None
+        try:
+            sock = TraceSocket()
+        except OSError as error:
+            self._why = f"trace events in {name}: {error.strerror or error}"
+            return None
+        try:
+            self._load(name, mark)
+        except libnft.NftFailed as error:
+            self._why = f"nft in {name}: {str(error).splitlines()[0]}"
+            sock.close()
+            return None
+        return sock
+
+    def _load(self, name: str, mark: Mark) -> None:
+        context = libnft.open_context() if self._owner else None
+        if context is not None:
+            try:
+                context.run(rules(mark, self._table, owner=True))
+            except libnft.NftFailed:  # an old kernel or nft: without an owner, and deleted at the end
+                self._owner = False
+                context.close()
+            else:
+                self._contexts[name] = context
+                return
+        self._unowned.append(name)
+        libnft.run(rules(mark, self._table, owner=False))
+
+    def read(self, netns: str) -> None:
+        """Take what has arrived from a namespace."""
+        sock = self.sockets[netns]
+        self._events.setdefault(netns, []).extend(one for one in sock.read() if not one.table.startswith(PREFIX))
+        self.lost, sock.lost = self.lost + sock.lost, 0
+
+    def events(self) -> Mapping[str, list[Event]]:
+        """By namespace, in the order of their coming."""
+        return self._events
+
+    def source(self) -> Source:
+        """What this source has to say of itself."""
+        return Source(RULES, bool(self.sockets) or not self._why, self.lost, self._why)
+
+    def closers(self) -> list[Callable[[], object]]:
+        found: list[Callable[[], object]] = [one.close for one in self.sockets.values()]
+        found += [one.close for one in self._contexts.values()]
+        found += [partial(_delete, name, self._table) for name in self._unowned]
+        self._contexts, self._unowned = {}, []
+        return found
+
+
+def _delete(name: str, table: str) -> None:
+    def there(_: str) -> None:
+        with contextlib.suppress(libnft.NftFailed):
+            libnft.run("".join(f"delete table {family} {table}; " for family in ("inet", "bridge")))
+
+    in_each([name], there)
+
+
+def remove_stale(tables: Iterable[nftrace.Table]) -> None:
+    """In a namespace: delete the tables of traces whose process is gone, where the kernel has not done it by itself."""
+    for one in tables:
+        process = one.name.removeprefix(f"{PREFIX}-")
+        if (
+            one.name.startswith(PREFIX)
+            and not one.owned
+            and not (process.isdigit() and os.path.exists(f"/proc/{process}"))
+        ):
+            with contextlib.suppress(libnft.NftFailed):
+                libnft.run(f"delete table {one.family} {one.name}")
+
+
+class Drops:
+    """The kernel's drop events; off where this process may not have them."""
+
+    def __init__(self, netns: Iterable[str]) -> None:
+        self._why = ""
+        self.raw: DropSource | None = None
+        self.found: list[Dropped] = []
+        inodes = {}
+        for name in netns:
+            with contextlib.suppress(OSError):
+                inodes[os.stat(ns.RUN_NETNS / name).st_ino] = name
+        try:
+            self.raw = DropSource(inodes)
+        except Unavailable as error:
+            self._why = str(error)
+
+    def read(self) -> list[Dropped]:
+        """Take what has come; returns it."""
+        new = list(self.raw.read()) if self.raw else []
+        self.found += new
+        return new
+
+    def drops(self) -> tuple[Drop, ...]:
+        """All of them, by time."""
+        return tuple(Drop(*one) for one in sorted(self.found, key=lambda one: one.time))
+
+    def source(self) -> Source:
+        """What this source has to say of itself."""
+        return Source(DROPS, self.raw is not None, self.raw.lost() if self.raw else 0, self._why)
+
+    def closers(self) -> list[Callable[[], object]]:
+        return [self.raw.close] if self.raw else []
+
+
+def seen(netns: str, order: int, event: Event, names: Mapping[int, str]) -> RuleSeen:
+    """A trace event as the record of it."""
+    return RuleSeen(
+        order,
+        netns,
+        event.family,
+        event.table,
+        event.chain,
+        event.handle,
+        event.kind,
+        event.verdict,
+        event.target,
+        event.link,
+        event.network,
+        event.transport,
+        names.get(event.iif, ""),
+        names.get(event.oif, ""),
+        event.mark,
+        event.state,
+        event.status,
+    )

@@ -1,0 +1,165 @@
+"""One flow from what is typed: ``trace client web:80``, ``trace node-1 10.96.0.10:53/UDP``, ``trace client node-2``.
+
+A name is a Pod's, a Service's, a node's or a host's outside, in this order; ``svc/web``, ``node/web`` and the other
+words of ``oracle.selectors`` say which.  A name with dots may also be a Service's DNS name.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netlab.errors import BadInput
+from netlab.model.cluster import Cluster
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.flow import ADDRESS, NODE, POD, SERVICE, Endpoint, Flow
+from netlab.oracle.flows import PortWish, named, parse_port
+from netlab.oracle.near import near
+from netlab.oracle.selectors import Selector
+
+ICMP = "ICMP"
+_DOMAIN = ".cluster.local"
+
+
+class Asked(NamedTuple):
+    """A flow to follow; its protocol can be ICMP, with port 0.
+
+    ``answers``: the ports that its answer may come from; ``note``: what the reader should know, "" for nothing.
+    """
+
+    flow: Flow
+    answers: tuple[int, ...] = ()
+    note: str = ""
+
+
+def asked(
+    cluster: Cluster, client: str, target: str, namespace: str = "default", *, icmp: bool = False, version: int = 0
+) -> Asked:
+    """The flow that is meant.  ``version``: 4 or 6, 0 for the first that both ends have.
+
+    Without a port: the first that the target serves, ICMP where it serves none.  Raises BadInput.
+    """
+    known = Endpoints(cluster)
+    place, wanted = split(target)
+    source, _ = _end(known, client, namespace)
+    if not source.netns:
+        raise BadInput(f"{client} has no network namespace of its own that could send a packet")
+    destination, note = _end(known, place, namespace)
+    address = _address(source, destination, version)
+    if icmp or wanted.upper().lstrip("/") == ICMP:
+        return Asked(Flow(source, destination, address, 0, ICMP), (), note)
+    if wanted:
+        port, protocol = _port(known, destination, wanted)
+    else:
+        served = [one for one in known.ports(destination) if one[1] != "SCTP"]
+        port, protocol = served[0] if served else (0, ICMP)
+    if protocol == "SCTP":
+        raise BadInput("SCTP cannot be traced: TCP, UDP and ICMP can")
+    flow = Flow(source, destination, address, port, protocol)
+    return Asked(flow, _answers(known, flow), note)
+
+
+def split(target: str) -> tuple[str, str]:
+    """The target and its port: ``web:80``, ``10.244.1.2:53/UDP``, ``[fd00::2]:80``; an IPv6 address alone has no port."""
+    if target.startswith("["):
+        address, _, port = target[1:].partition("]")
+        return address, port.removeprefix(":")
+    if target.count(":") != 1:
+        return target, ""
+    place, _, port = target.partition(":")
+    return place, port
+
+
+def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
+    """Who is meant by a name, and a note where somebody else has it too."""
+    try:
+        selector = Selector.parse(text, namespace)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    if selector.kind != "pod":
+        return _selected(known, selector, text), ""
+    full = f"{selector.namespace}/{selector.name}"
+    named_so = [
+        ("a Pod", known.pods.get(full), text),
+        ("a Service", known.services.get(full), f"svc/{selector.name}"),
+    ]
+    if "/" not in text:
+        named_so.append(("a node", known.nodes.get(text), f"node/{text}"))
+        named_so.append(("a host outside", known.external.get(text), f"external/{text}"))
+    found = [(what, end, word) for what, end, word in named_so if end is not None and end.addresses]
+    if found:
+        others = [f"{what} ({word})" for what, _, word in found[1:]]
+        note = f"{text} is {found[0][0]} here; it is also the name of {' and '.join(others)}" if others else ""
+        return found[0][1], note
+    service = _by_dns(known, text, namespace)
+    if service is not None:
+        return service, ""
+    if full in known.service_of:
+        raise BadInput(
+            f"svc/{selector.name} has no address of its own (it is headless, or an ExternalName): name a Pod"
+        )
+    names = [*known.pods, *known.services, *known.nodes, *known.external]
+    names += [name.removeprefix(f"{namespace}/") for name in (*known.pods, *known.services)]
+    raise BadInput(f"no Pod, Service, node or external host is called {text!r}{near(text, names)}")
+
+
+def _selected(known: Endpoints, selector: Selector, text: str) -> Endpoint:
+    try:
+        found = selector.select(known)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    if len(found) > 1 and selector.kind in ("cidr", "labels"):
+        raise BadInput(f"{text} means {len(found)} ends: name one, for example {found[0].end.name}")
+    end = found[0].end
+    # an address is asked as it is, and not the first one of whoever has it
+    return end._replace(addresses=found[0].addresses) if selector.kind == "cidr" else end
+
+
+def _by_dns(known: Endpoints, text: str, namespace: str) -> Endpoint | None:
+    """A Service by its DNS name, as a Pod of the namespace writes it."""
+    name = text.removesuffix(".").removesuffix(_DOMAIN).removesuffix(".svc")
+    first, _, rest = name.partition(".")
+    end = known.services.get(f"{rest or namespace}/{first}")
+    if end is None or not end.addresses:
+        return None
+    return end
+
+
+def _address(source: Endpoint, destination: Endpoint, version: int) -> str:
+    has = {":" in one for one in source.addresses}
+    fits = [one for one in destination.addresses if (":" in one) in has]
+    if version:
+        fits = [one for one in fits if (":" in one) == (version == 6)]
+    if fits:
+        return fits[0]
+    family = f"IPv{version}" if version else "family"
+    raise BadInput(f"{source.name} and {destination.name} have no {family} address in common"
+                   if version else f"{source.name} and {destination.name} have no address family in common")  # fmt: skip
+
+
+def _port(known: Endpoints, destination: Endpoint, text: str) -> tuple[int, str]:
+    try:
+        wish: PortWish = parse_port(text)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+    if wish.number:
+        if "/" not in text:  # 53 alone: what is served there, TCP if nothing is
+            served = [protocol for port, protocol in known.ports(destination) if port == wish.number]
+            return wish.number, served[0] if served and "TCP" not in served else wish.protocol
+        return wish.number, wish.protocol
+    found = named(known, destination, wish)
+    if not found and "/" not in text:
+        found = named(known, destination, wish._replace(protocol="UDP"))
+    if not found:
+        raise BadInput(f"{destination.name} has no port named {wish.name!r}")
+    return found[0]
+
+
+def _answers(known: Endpoints, flow: Flow) -> tuple[int, ...]:
+    """The ports that an answer may come from: those behind a Service, a node port or a host port too."""
+    found = {flow.port}
+    for service in known.service_of.values():
+        for place, port in enumerate(service.ports):
+            if port.protocol == flow.protocol and flow.port in (port.port, port.node_port):
+                found |= {one.ports[place] for one in service.serving if one.ports[place]}
+    behind = known.behind(flow) if flow.dst.kind in (NODE, POD, SERVICE, ADDRESS) else None
+    return tuple(sorted(found | ({behind.port} if behind else set())))
