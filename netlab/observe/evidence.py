@@ -10,6 +10,7 @@ from netlab.model.policies import EGRESS, INGRESS
 from netlab.observe.probe import Prober
 from netlab.oracle.denials import Denial, Denials, Evidence
 from netlab.oracle.flow import Flow, Verdict
+from netlab.oracle.predict import Predictor
 from netlab.plan.policytext import TABLE, deny_comment
 
 
@@ -40,9 +41,9 @@ def probed(prober: Prober, cluster: Cluster, flows: Iterable[Flow]) -> Iterator[
     if not cluster.network_policies:
         yield from prober.probe(flows)
         return
-    denials = Denials(cluster)
-    witness = Witness(cluster, denials)
-    evidence = Evidence(denials, witness.read())
+    predictor = Predictor(cluster)
+    witness = Witness(cluster, predictor.denials)
+    evidence = Evidence(predictor.denials, witness.read(), predictor.denial)
     for verdict in prober.probe(flows):
         if not evidence.held(verdict):
             yield verdict

@@ -9,15 +9,15 @@ unanswered flows that must have ended there sent, two each (every silent flow is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from netlab.model.cluster import Cluster, Node
-from netlab.model.policies import EGRESS
+from netlab.model.cluster import Cluster, Node, Pod
+from netlab.model.policies import EGRESS, INGRESS
 from netlab.objects import Why
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import NODE, Endpoint, Flow, Outcome, Verdict
-from netlab.oracle.policy import Evaluator, Party
+from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict
+from netlab.oracle.policy import HOST_NETWORK, IS_NODE, Evaluator, Party, Side
 from netlab.oracle.service import ServiceWays
 
 # Data planes whose nodes send to other nodes' Pods from the tunnel's address, which is the Pod CIDR's first.
@@ -32,10 +32,24 @@ class Denial(NamedTuple):
     direction: str
 
 
+class Step(NamedTuple):
+    """A packet as rules see it: by the source's node (``egress``) and by the target's (``ingress``), each (source,
+    target, port); the two differ where it is translated on the way.
+
+    ``flow`` is what arrives.  ``hairpin``: the packet was translated on the source's own node, so that one of a Pod to
+    itself leaves the Pod.
+    """
+
+    flow: Flow
+    egress: tuple[Party, Party, int]
+    ingress: tuple[Party, Party, int]
+    hairpin: bool = False
+
+
 class Denials:
     """What the policies of a cluster deny, as if everything else worked."""
 
-    def __init__(self, cluster: Cluster, services: ServiceWays | None = None) -> None:
+    def __init__(self, cluster: Cluster, known: Endpoints | None = None, services: ServiceWays | None = None) -> None:
         self._cluster = cluster
         self._any = bool(cluster.network_policies)
         self._evaluator = Evaluator(cluster)
@@ -43,18 +57,23 @@ class Denials:
         self._hosts = {str(pod): pod.node for pod in cluster.pods if pod.host_network}
         self._parties: dict[tuple[str, bool], Party] = {}
         self._because: dict[tuple[str, str], tuple[Why, ...]] = {}
-        self.services = services or ServiceWays(cluster, Endpoints(cluster))
+        self._known = known or Endpoints(cluster)
+        self.services = services or ServiceWays(cluster, self._known)
 
     @property
     def evaluator(self) -> Evaluator:
         return self._evaluator
 
-    def source(self, end: Endpoint, target: Party) -> Party | None:
-        """The source as the target's node sees it; None where it has no address of that family."""
+    def _source(self, end: Endpoint, target: Party, *, near: bool = False) -> Party | None:
+        """The source as the target's node sees it; None where it has no address of that family.
+
+        ``near``: a node comes with the address of its eth0, since it asked for a node's address and not for a Pod's.
+        """
         version = 6 if ":" in target.address else 4
         node = self._nodes.get(end.name if end.kind == NODE else self._hosts.get(end.name, ""))
         if node is not None:
-            return Party(_node_address(self._cluster, node, target, version), None, end.name)
+            what = IS_NODE if end.kind == NODE else HOST_NETWORK
+            return Party(_node_address(self._cluster, node, None if near else target, version), None, end.name, what)
         key = (end.name, version == 6)
         if key not in self._parties:
             address = next((one for one in end.addresses if (":" in one) == (version == 6)), None)
@@ -63,7 +82,7 @@ class Denials:
             self._parties[key] = self._evaluator.party(address)
         return self._parties[key]
 
-    def target(self, address: str) -> Party:
+    def _target(self, address: str) -> Party:
         """Whose an address is."""
         key = (address, ":" in address)
         found = self._parties.get(key)
@@ -71,28 +90,91 @@ class Denials:
             found = self._parties[key] = self._evaluator.party(address)
         return found
 
-    def denial(self, flow: Flow) -> Denial | None:
-        """Where policies end a flow; None where they let it pass."""
-        if not self._any or flow.src.netns == flow.dst.netns:
-            return None
+    # -- a packet's way through the rules -----------------------------------------------------------------------------
+
+    def steps(self, flow: Flow) -> tuple[Step, ...]:
+        """The ways that a flow may take, one a backend of a Service; none where it comes to no end that rules see."""
         if (ways := self.services.of(flow)) is not None:
-            # Rules see backends and not Services; several end at one counter only where the source's egress is denied.
-            ends = {self.denial(one) for one in ways.flows}
-            return ends.pop() if len(ends) == 1 else None
-        target = self.target(flow.address)
-        source = self.source(flow.src, target)
+            found = [self._translated(flow, one, far=ways.far) for one in ways.flows]
+        elif (behind := self._known.behind(flow)) is not None:
+            own = self._node_of(flow.src)
+            far = bool(own) and own != flow.dst.name
+            if far and (self._cluster.masquerades or flow.src.kind == NODE):
+                behind = behind._replace(src=self._known.nodes[own])
+            found = [self._translated(flow, behind, far=far)]
+        else:
+            found = [self._plain(flow)]
+        return tuple(one for one in found if one)
+
+    def _plain(self, flow: Flow) -> Step | None:
+        target = self._target(flow.address)
+        source = self._source(flow.src, target)
         if source is None:
             return None
-        if flow.src.kind == NODE and target.pod is not None and target.pod.node == flow.src.name:
+        side = (source, target, flow.port)
+        return Step(flow, side, side)
+
+    def _translated(self, asked: Flow, arrives: Flow, *, far: bool) -> Step | None:
+        """``far``: on another node than the source's, whose rules see what was asked."""
+        target = self._target(arrives.address)
+        first = self._target(asked.address) if far else target
+        source = self._source(asked.src, first)
+        near = far and self._node_of(arrives.src) == self._node_of(asked.src)
+        seen = self._source(arrives.src, target, near=near)
+        if source is None or seen is None:
             return None
-        direction = self._evaluator.denied_by(source, target, flow.port, flow.protocol)
-        if not direction:
+        ports = (asked.port if far else arrives.port, arrives.port)
+        return Step(arrives, (source, first, ports[0]), (seen, target, ports[1]), hairpin=not far)
+
+    def _node_of(self, end: Endpoint) -> str:
+        """The node that a source is on; "" for hosts outside."""
+        if end.kind == NODE:
+            return end.name
+        pod = self._known.pod_of.get(end.name)
+        return pod.node if pod else ""
+
+    # -- denials ------------------------------------------------------------------------------------------------------
+
+    def denial(self, flow: Flow) -> Denial | None:
+        """Where policies end a flow; None where they let it pass, or not all of a Service's backends are behind one
+        rule: then no single counter tells.
+        """
+        if not self._any:
             return None
-        pod = source.pod if direction == EGRESS else target.pod
-        assert pod is not None
-        if source.pod is None and self._hosts.get(flow.src.name) == pod.node:
+        if flow.dst.kind != POD or flow.dst.name in self._hosts:
+            ends = {self.ending(step) for step in self.steps(flow)}
+            return ends.pop() if len(ends) == 1 else None
+        step = self._plain(flow)  # nobody translates what goes to a Pod's own address
+        return self.ending(step) if step else None
+
+    def ending(self, step: Step) -> Denial | None:
+        """Where policies end a packet on its way."""
+        if step.flow.src.netns == step.flow.dst.netns and not step.hairpin:
             return None
-        return Denial(pod.node, str(pod), direction)
+        protocol, hairpin = step.flow.protocol, step.hairpin
+        source, to, port = step.egress
+        if source.pod is not None and not self._evaluator.passes(EGRESS, source, to, port, protocol, hairpin=hairpin):
+            return Denial(source.pod.node, str(source.pod), EGRESS)
+        source, to, port = step.ingress
+        if to.pod is None or self._own(step.flow.src, to.pod):
+            return None
+        if not self._evaluator.passes(INGRESS, to, source, port, protocol, hairpin=hairpin):
+            return Denial(to.pod.node, str(to.pod), INGRESS)
+        return None
+
+    def _own(self, source: Endpoint, pod: Pod) -> bool:
+        """Whether the source is the Pod's own node, or acts from its namespace."""
+        return pod.node == (source.name if source.kind == NODE else self._hosts.get(source.name))
+
+    def sides(self, step: Step) -> tuple[Side, ...]:
+        """Both directions with their reasons: the source's egress, then the target's ingress."""
+        judge, protocol = self._evaluator.side, step.flow.protocol
+        source, to, port = step.egress
+        seen, target, at = step.ingress
+        return (
+            judge(EGRESS, source, to, port, protocol, hairpin=step.hairpin),
+            judge(INGRESS, target, seen, at, protocol, hairpin=step.hairpin),
+        )
 
     def because(self, denial: Denial) -> tuple[Why, ...]:
         """The policies that isolate the Pod, none of whose rules allowed."""
@@ -112,9 +194,9 @@ class Denials:
         return found
 
 
-def _node_address(cluster: Cluster, node: Node, target: Party, version: int) -> str:
+def _node_address(cluster: Cluster, node: Node, target: Party | None, version: int) -> str:
     """The address that a node sends from to a Pod: on another node, the tunnel's; else that of its eth0."""
-    remote = target.pod is not None and target.pod.node != node.name
+    remote = target is not None and target.pod is not None and target.pod.node != node.name
     if remote and cluster.dataplane in _FROM_TUNNEL:
         return next((str(cidr[0]) for cidr in node.pod_cidrs if cidr.version == version), "")
     if remote and cluster.dataplane == "weave":
@@ -128,15 +210,16 @@ Counts = Mapping[Denial, int]
 class Evidence:
     """Counters before and after, and the flows that must have moved them."""
 
-    def __init__(self, denials: Denials, before: Counts) -> None:
-        self._denials, self._before = denials, before
+    def __init__(self, denials: Denials, before: Counts, where: Callable[[Flow], Denial | None] | None = None) -> None:
+        """``where`` says where a flow ends; ``Predictor.denial`` also knows which flows come so far."""
+        self._denials, self._before, self._where = denials, before, where or denials.denial
         self._waiting: list[tuple[Verdict, Denial]] = []
 
     def held(self, verdict: Verdict) -> bool:
         """Whether the verdict must wait for the counters: it had no answer, and a policy would explain that."""
         if verdict.outcome not in (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE):
             return False
-        denial = self._denials.denial(verdict.flow)
+        denial = self._where(verdict.flow)
         if denial is None:
             return False
         self._waiting.append((verdict, denial))

@@ -3,46 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from netlab.errors import Mark
-from netlab.oracle.denials import Denials
+from netlab.oracle.denials import Denials, Step
 from netlab.oracle.flow import Flow, Outcome, Verdict
-from netlab.oracle.policy import Side
+from netlab.oracle.policy import IS_NODE, Side
+
+_SHOWN = 5  # backends of a Service whose reasons are written out for people
 
 
-def sides(denials: Denials, flow: Flow) -> tuple[Side, ...]:
-    """The source's egress and the target's ingress."""
-    target = denials.target(flow.address)
-    source = denials.source(flow.src, target)
-    return tuple(denials.evaluator.sides(source, target, flow.port, flow.protocol)) if source else ()
+class Judged(NamedTuple):
+    """One way that a flow may take, with what the policies say: the source's egress, the target's ingress.
+
+    ``step.flow`` is what arrives: of a Service, at one of its backends.
+    """
+
+    step: Step
+    sides: tuple[Side, ...]
+
+    @property
+    def passes(self) -> bool:
+        return all(side.allowed for side in self.sides)
 
 
-def tell(verdict: Verdict, judged: Iterable[Side]) -> Iterator[str]:
-    """Lines: the verdict, then what each direction's policies say."""
+def judged(denials: Denials, flow: Flow) -> tuple[Judged, ...]:
+    """All ways that a flow may take; more than one where a Service chooses."""
+    return tuple(Judged(step, denials.sides(step)) for step in denials.steps(flow))
+
+
+def tell(verdict: Verdict, ways: Iterable[Judged]) -> Iterator[str]:
+    """Lines: the verdict, then what each direction's policies say, of each way that it may take."""
+    found = list(ways)
     why = f": {verdict.because[0].says}" if verdict.because and verdict.outcome is not Outcome.DENIED else ""
     yield f"{verdict.flow}: {verdict.outcome}{why}"
-    for side in judged:
-        if side.exempt:
-            yield f"  {side.direction}: passes, {side.exempt}"
-            continue
-        count = len(side.policies)
-        isolated = f"{count} {'policy isolates' if count == 1 else 'policies isolate'} {side.party.name}"
-        if side.rule:
-            policy, rule = side.rule
-            yield f"  {side.direction}: allowed by {policy} {rule}{_at(rule.mark)}; {isolated}"
-        else:
-            yield f"  {side.direction}: denied; {isolated}, and no rule allows this"
-        for missed in side.missed:
-            where = missed.rule.mark if missed.rule else missed.policy.mark
-            name = f"{missed.policy} {missed.rule}" if missed.rule else str(missed.policy)
-            says = missed.says if missed.rule is None else f"does not match: {missed.says}"
-            yield f"    {name}{_at(where)} {says}"
+    for one in found[:_SHOWN]:
+        if one.step.flow != verdict.flow:
+            yield f"  by way of {_arrival(one.step)}"
+        yield from _ends(one.step)
+        for side in one.sides:
+            yield from _side(side)
+    if len(found) > _SHOWN:
+        more = found[_SHOWN:]
+        allowed = sum(one.passes for one in more)
+        yield f"  and {len(more)} more backends: {allowed} allowed, {len(more) - allowed} denied"
 
 
-def as_json(verdict: Verdict, judged: Iterable[Side]) -> dict[str, Any]:
-    """The same as plain data."""
+def _arrival(step: Step) -> str:
+    flow = step.flow
+    at = f"[{flow.address}]" if ":" in flow.address else flow.address
+    return f"{flow.dst.name} {at}:{flow.port}/{flow.protocol}"
+
+
+def _ends(step: Step) -> Iterator[str]:
+    """What a rule sees that one would not think of: a node's address, and what is judged before a translation."""
+    source, to, port = step.egress
+    seen, target, _ = step.ingress
+    if source.pod is not None and to.address != target.address:
+        yield f"  {source.name}'s node sees a packet to {to.address}:{port}, and another node translates it"
+    if target.pod is not None and seen.what == IS_NODE and seen.name != target.pod.node:
+        yield f"  {target.name}'s node sees it come from {seen.address}, which is {seen.name}"
+
+
+def _side(side: Side) -> Iterator[str]:
+    if side.exempt:
+        yield f"  {side.direction}: passes, {side.exempt}"
+        return
+    count = len(side.policies)
+    isolated = f"{count} {'policy isolates' if count == 1 else 'policies isolate'} {side.party.name}"
+    if side.rule:
+        policy, rule = side.rule
+        yield f"  {side.direction}: allowed by {policy} {rule}{_at(rule.mark)}; {isolated}"
+    else:
+        yield f"  {side.direction}: denied; {isolated}, and no rule allows this"
+    for missed in side.missed:
+        where = missed.rule.mark if missed.rule else missed.policy.mark
+        name = f"{missed.policy} {missed.rule}" if missed.rule else str(missed.policy)
+        says = missed.says if missed.rule is None else f"does not match: {missed.says}"
+        yield f"    {name}{_at(where)} {says}"
+
+
+def as_json(verdict: Verdict, ways: Iterable[Judged]) -> dict[str, Any]:
+    """The same as plain data; of a Service with several backends, each is one of ``ways``."""
     flow = verdict.flow
+    found = list(ways)
+    one = {side.direction: _side_json(side) for side in found[0].sides} if len(found) == 1 else {}
     return {
         "from": flow.src.name,
         "to": flow.dst.name,
@@ -50,8 +95,21 @@ def as_json(verdict: Verdict, judged: Iterable[Side]) -> dict[str, Any]:
         "port": flow.port,
         "protocol": flow.protocol,
         "predicted": str(verdict.outcome),
-        "allowed": verdict.outcome is not Outcome.DENIED,
-        **{side.direction: _side_json(side) for side in judged},
+        "allowed": all(way.passes for way in found),
+        **one,
+        "ways": [_way_json(way) for way in found],
+    }
+
+
+def _way_json(way: Judged) -> dict[str, Any]:
+    flow = way.step.flow
+    return {
+        "to": flow.dst.name,
+        "address": flow.address,
+        "port": flow.port,
+        "source": way.step.ingress[0].address,
+        "allowed": way.passes,
+        **{side.direction: _side_json(side) for side in way.sides},
     }
 
 
@@ -88,12 +146,15 @@ TABLES = ("egress", "ingress", "both")
 
 
 def tables(denials: Denials, flows: Iterable[Flow]) -> dict[str, list[Verdict]]:
-    """By table, the flows as one direction's policies alone would have them, and as both do: open or denied."""
+    """By table, the flows as one direction's policies alone would have them, and as both do: open or denied.
+
+    A flow to a Service is open if it is to one of its backends.
+    """
     found: dict[str, list[Verdict]] = {name: [] for name in TABLES}
     for flow in flows:
-        passes = {side.direction: side.allowed for side in sides(denials, flow)}
-        passes["both"] = all(passes.values())
+        ways = [{side.direction: side.allowed for side in way.sides} for way in judged(denials, flow)]
         for name in TABLES:
-            outcome = Outcome.OPEN if passes.get(name, True) else Outcome.DENIED
+            each = [all(way.values()) if name == "both" else way[name] for way in ways]
+            outcome = Outcome.OPEN if any(each) or not each else Outcome.DENIED
             found[name].append(Verdict(flow, outcome))
     return found

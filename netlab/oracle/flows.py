@@ -8,7 +8,7 @@ from typing import NamedTuple
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import PROTOCOLS, SERVICE, Endpoint, Flow
+from netlab.oracle.flow import ADDRESS, PROTOCOLS, SERVICE, Endpoint, Flow
 from netlab.oracle.near import near
 
 
@@ -53,12 +53,15 @@ def flows(
     targets: Sequence[str] | None = None,
     ports: Iterable[str] = (),
     namespace: str = "default",
+    called: tuple[str, str] = ("--from", "--to"),
+    strangers: bool = False,
 ) -> Iterator[Flow]:
     """Every source to every declared port of every target, in every family that both have, itself included.
 
     Sources are all Pods and hosts outside, targets these and all Services, unless selectors say otherwise (``expect`` has the grammar; names without a
     namespace are looked for in ``namespace``).  ``ports`` (``79/TCP``) are asked of each target besides its own.
-    Raises BadInput at once for a selector that matches nothing and a port that is none.
+    ``strangers``: an address that nobody in the lab has may be a source, which only the oracle can judge.
+    Raises BadInput at once for a selector that matches nothing and a port that is none, by what they are ``called``.
     """
     from netlab.oracle.selectors import Selector
 
@@ -72,21 +75,21 @@ def flows(
             problems.append(Problem(None, "--port", str(error)))
     chosen: list[list[Reachable]] = []
     for option, texts, everyone in (
-        ("--from", sources, known.everyone()),
-        ("--to", targets, known.everything()),
+        (called[0], sources, known.everyone()),
+        (called[1], targets, known.everything()),
     ):
         found: dict[str, Reachable] = {}
         for text in texts or ():
             try:
                 for one in Selector.parse(text, namespace).select(known):
-                    found[f"{one.end.kind} {one.end.name} {one.addresses if option == '--to' else ''}"] = one
+                    found[f"{one.end.kind} {one.end.name} {one.addresses if option == called[1] else ''}"] = one
             except ValueError as error:
                 problems.append(Problem(None, option, str(error)))
         chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in everyone])
     problems += [
-        Problem(None, "--from", f"{one.end.name} is nothing in this lab that could send a packet")
+        Problem(None, called[0], f"{one.end.name} is nothing in this lab that could send a packet")
         for one in chosen[0]
-        if not one.end.netns
+        if not one.end.netns and not (strangers and one.end.kind == ADDRESS)
     ]
     if problems:
         raise BadInput(problems)

@@ -6,25 +6,35 @@ destination Pod, after any Service's translation.
 
 What networking.k8s.io/v1 leaves open, and what holds here: Pods of the host's network are not selected, their traffic
 is the node's; a node reaches its own Pods always, a Pod its own node only if its egress allows; a Pod reaches itself
-always; ipBlocks match Pods' addresses as any other; ICMP passes by rules without ports alone.
+always, but by its Service only if both its directions allow it (the packets leave the Pod, and come back as from
+itself); ipBlocks match Pods' addresses as any other; ICMP passes by rules without ports alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from netlab.model import Address, Cluster, Pod
 from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
 
+#: What an end is that is no Pod of the cluster's network.
+IS_NODE = "is a node"
+HOST_NETWORK = "is in its node's network (hostNetwork)"
+OUTSIDE = "is outside of the cluster"
+NOBODY = "is no Pod's address"
+
 
 class Party(NamedTuple):
-    """One end of a packet: its address, and the Pod whose it is (never one of the host's network)."""
+    """One end of a packet: its address, and the Pod whose it is (never one of the host's network).
+
+    ``what`` says of an end without a Pod what it is: a node, a Pod of the host's network, a host outside.
+    """
 
     address: str
     pod: Pod | None
     name: str
+    what: str = ""
 
 
 class Missed(NamedTuple):
@@ -67,8 +77,13 @@ class Evaluator:
     def party(self, address: str) -> Party:
         """Whose an address is."""
         pod = self._pods.get(address)
-        name = str(pod) if pod else self._nodes.get(address) or self._externals.get(address) or address
-        return Party(address, pod, name)
+        if pod:
+            return Party(address, pod, str(pod))
+        if node := self._nodes.get(address):
+            return Party(address, None, node, IS_NODE)
+        if host := self._externals.get(address):
+            return Party(address, None, host, OUTSIDE)
+        return Party(address, None, address, NOBODY)
 
     def isolating(self, pod: Pod, direction: str) -> tuple[Policy, ...]:
         """The policies that isolate a Pod in a direction."""
@@ -81,16 +96,25 @@ class Evaluator:
     # -- the verdict --------------------------------------------------------------------------------------------------
 
     def denied_by(self, src: Party, dst: Party, port: int, protocol: str) -> str:
-        """The direction in which the packet is denied: ``egress`` comes first, then ``ingress``; empty: it passes."""
-        if src.pod is not None and not self._side_passes(EGRESS, src, dst, port, protocol):
+        """The direction in which a packet is denied: ``egress`` comes first, then ``ingress``; empty: it passes."""
+        if src.pod is not None and not self.passes(EGRESS, src, dst, port, protocol):
             return EGRESS
-        if dst.pod is not None and not self._side_passes(INGRESS, dst, src, port, protocol):
+        if dst.pod is not None and not self.passes(INGRESS, dst, src, port, protocol):
             return INGRESS
         return ""
 
-    def _side_passes(self, direction: str, own: Party, other: Party, port: int, protocol: str) -> bool:
+    def passes(
+        self, direction: str, own: Party, other: Party, port: int, protocol: str, *, hairpin: bool = False
+    ) -> bool:
+        """Whether the policies of ``own``, a Pod, let a packet pass in a direction; the port is the destination's.
+
+        ``hairpin``: it came to the address of a Service, so one from a Pod to itself goes by the node.
+        """
         assert own.pod is not None
-        if own.pod is other.pod or (direction == INGRESS and self._own_node(own.pod, other)):
+        if own.pod is other.pod:
+            if not hairpin:
+                return True
+        elif direction == INGRESS and self._own_node(own.pod, other):
             return True
         policies = self.isolating(own.pod, direction)
         if not policies:
@@ -132,16 +156,14 @@ class Evaluator:
 
     # -- the reasons --------------------------------------------------------------------------------------------------
 
-    def sides(self, src: Party, dst: Party, port: int, protocol: str) -> Iterator[Side]:
-        """Both directions with their reasons: the source's egress, then the destination's ingress."""
-        for direction, own, other in ((EGRESS, src, dst), (INGRESS, dst, src)):
-            yield self._side(direction, own, other, port, protocol)
-
-    def _side(self, direction: str, own: Party, other: Party, port: int, protocol: str) -> Side:
+    def side(
+        self, direction: str, own: Party, other: Party, port: int, protocol: str, *, hairpin: bool = False
+    ) -> Side:
+        """``passes`` with its reasons, also of an end that is no Pod."""
         pod = own.pod
         if pod is None:
-            return Side(direction, own, True, exempt=f"{own.name} is no Pod that policies select")
-        if pod is other.pod:
+            return Side(direction, own, True, exempt=f"{own.name} {own.what}, and policies are about Pods")
+        if pod is other.pod and not hairpin:
             return Side(direction, own, True, exempt="a Pod always reaches itself")
         if direction == INGRESS and self._own_node(pod, other):
             return Side(direction, own, True, exempt=f"a node always reaches its own Pods, and {pod} is on {pod.node}")
@@ -179,7 +201,7 @@ class Evaluator:
                 return f"{other.address} is excepted from {peer.cidr}"
             return f"{other.address} is not in {peer.cidr}"
         if other.pod is None:
-            return f"{other.name} is no Pod, and selectors select Pods alone"
+            return f"{other.name} {other.what}, and selectors select Pods alone"
         pod = other.pod
         if peer.namespaces is None:
             if pod.namespace != peer.namespace:

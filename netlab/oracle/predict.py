@@ -14,10 +14,12 @@ from netlab.errors import Mark
 from netlab.model.cluster import Cluster, Pod
 from netlab.model.policies import INGRESS
 from netlab.objects import Why
-from netlab.oracle.denials import Denial, Denials
+from netlab.oracle.denials import Denial, Denials, Step
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint, Flow, Outcome, Verdict
 from netlab.oracle.service import ServiceWays, Ways
+
+_OUTSIDE = (EXTERNAL, ADDRESS)  # what a source may be that is no part of the cluster
 
 
 class Predictor:
@@ -29,7 +31,7 @@ class Predictor:
         self._known = Endpoints(cluster)
         self._segments = (*cluster.pod_cidrs, *cluster.underlay.cidrs, *(c for n in cluster.nodes for c in n.pod_cidrs))
         self._services = ServiceWays(cluster, self._known)
-        self.denials = Denials(cluster, self._services)
+        self.denials = Denials(cluster, self._known, self._services)
         self._open: dict[tuple[str, str, int, str], tuple[Outcome, str | None, tuple[Why, ...]]] = {}
 
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
@@ -40,41 +42,64 @@ class Predictor:
 
         What does not depend on the source is found once a target: a thousand Pods ask a thousand times the same.
         """
-        known = self._open
         for flow in flows:
-            if (ways := self._services.of(flow)) is not None:
-                yield self._by_service(flow, ways)
-                continue
-            key = (flow.dst.name, flow.address, flow.port, flow.protocol)
-            found = known.get(key)
-            if found is None:
-                found = known[key] = self._at_target(flow)
-            outcome, server, because = found
-            if (apart := self._apart(flow)) is not None:
-                outcome, server, because = apart
-            if (denial := self._denial(flow)) is not None and self._judged(flow, denial, apart is not None):
-                outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
-            client = self._client(flow) if outcome is Outcome.OPEN else None
-            own = outcome is Outcome.OPEN and server is None
-            yield Verdict(flow, outcome, server, client, because, own)
+            ways = self._services.of(flow)
+            yield self._by_service(flow, ways) if ways is not None else self._verdict(flow, self._direct(flow))
+
+    def denial(self, flow: Flow) -> Denial | None:
+        """Where policies end a flow, if it comes as far as that; None where that depends on a Service's choice."""
+        if self._services.of(flow) is not None:
+            ends = (
+                {self._ending(step) for step in self.denials.steps(flow)} if self._cluster.network_policies else set()
+            )
+            return ends.pop() if len(ends) == 1 else None
+        return self._direct(flow)
+
+    def _direct(self, flow: Flow) -> Denial | None:
+        found = self.denials.denial(flow)
+        return found if found and self._judged(flow, found, self._apart(flow) is not None) else None
+
+    def _ending(self, step: Step) -> Denial | None:
+        """Where policies end what a Service translated; from outside it is the translating node that finds the way."""
+        found = self.denials.ending(step)
+        lost = step.flow.src.kind not in _OUTSIDE and self._apart(step.flow) is not None
+        return found if found and self._judged(step.flow, found, lost) else None
+
+    def _verdict(self, flow: Flow, denial: Denial | None) -> Verdict:
+        """``denial``: where policies end it."""
+        key = (flow.dst.name, flow.address, flow.port, flow.protocol)
+        found = self._open.get(key)
+        if found is None:
+            found = self._open[key] = self._at_target(flow)
+        outcome, server, because = found
+        if (apart := self._apart(flow)) is not None:
+            outcome, server, because = apart
+        if denial is not None:
+            outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
+        client = self._client(flow) if outcome is Outcome.OPEN else None
+        return Verdict(flow, outcome, server, client, because, outcome is Outcome.OPEN and server is None)
 
     def _by_service(self, flow: Flow, ways: Ways) -> Verdict:
         """The verdict on a flow to a Service: its backend's, or all that its backends' may be."""
         if not ways.flows:
             return Verdict(flow, ways.outcome, None, None, (ways.because,))
         found: list[Verdict] = []
-        denial = self.denials.denial(flow)
-        for one, verdict in zip(ways.flows, self.predict(ways.flows), strict=True):
+        whole = self.denial(flow)
+        for step in self.denials.steps(flow):
+            one = step.flow
+            verdict = self._verdict(one, self._ending(step))
             outcome = verdict.outcome
-            if outcome is Outcome.DENIED and denial is None:  # several rules may have done it, so none is named
+            if outcome is Outcome.DENIED and whole is None:  # several rules may have done it, so none is named
                 outcome = Outcome.REFUSED if self._cluster.deny == "reject" else Outcome.TIMEOUT
-            if outcome is Outcome.UNREACHABLE and flow.src.kind == EXTERNAL:
+            if outcome is Outcome.UNREACHABLE and flow.src.kind in _OUTSIDE:
                 outcome = Outcome.OPEN  # the router needs no way to the Pod: the node that translates has it
             server = verdict.server or (one.dst.name if outcome is Outcome.OPEN and not verdict.own else None)
             itself = one.src.netns == one.dst.netns
             client = verdict.client if not ways.masqueraded and not itself else None
             because = verdict.because if outcome is not Outcome.OPEN else ()
             found.append(Verdict(flow, outcome, server, client, (ways.because, *because), verdict.own))
+        if not found:
+            return Verdict(flow, Outcome.ERROR, because=(Why(f"{flow.src.name} has no address of that family"),))
         if len(found) == 1:
             return found[0]
         best = next((one for one in found if one.outcome is Outcome.OPEN), found[0])
@@ -109,15 +134,6 @@ class Predictor:
             return Outcome.OPEN, None, (Why(f"a process of Pod {pod} has {flow.port}/{flow.protocol}", mark),)
         return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
 
-    def _denial(self, flow: Flow) -> Denial | None:
-        """Where policies end a flow; of one to a hostPort, its Pod's ingress sees the translated packet."""
-        found = self.denials.denial(flow)
-        behind = None if found else self._known.behind(flow)
-        if behind is None:
-            return found
-        found = self.denials.denial(behind)
-        return found if found and found.direction == INGRESS else None
-
     def _judged(self, flow: Flow, denial: Denial, lost: bool) -> bool:
         """Whether the packet comes as far as the rule that denies it.
 
@@ -143,7 +159,7 @@ class Predictor:
             if foreign and not self._cluster.masquerades:
                 return _lost("the underlay drops packets whose source is no node's address", under.mark)
             return None
-        if flow.src.kind == EXTERNAL:
+        if flow.src.kind in _OUTSIDE:
             if not (under.racks and under.learns_pod_routes):
                 why = Why("the underlay's router knows nodes and not Pods", under.mark)
                 return Outcome.UNREACHABLE, None, (why,)

@@ -23,13 +23,15 @@ _CLUSTER, _OUTSIDE, _NODE_PORT = "cluster", "outside", "nodePort"
 class Ways(NamedTuple):
     """What becomes of a flow to a Service: the flows to the backends that may get it (``flows``), or its end.
 
-    ``masqueraded``: the backends see the translating node's address and not the source's.
+    ``masqueraded``: the backends see the translating node's address and not the source's.  ``far``: that is another
+    node than the source's, which lets the packet out to the address that was asked.
     """
 
     flows: tuple[Flow, ...]
     because: Why
     outcome: Outcome = Outcome.OPEN
     masqueraded: bool = False
+    far: bool = False
 
 
 class _Front(NamedTuple):
@@ -136,7 +138,8 @@ class ServiceWays:
             says = f"Service {service} has no endpoint on node {here}, and its traffic policy is Local"
             return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
         flows = tuple(self._to(flow, one, one.ports[front.place], here, masqueraded) for one in chosen)
-        return Ways(flows, why, Outcome.OPEN, masqueraded)
+        own = self._node_of(flow.src)
+        return Ways(flows, why, Outcome.OPEN, masqueraded, bool(own) and own != here)
 
     def _chosen(self, flow: Flow, front: _Front, here: str, behind: list[Backend]) -> tuple[list[Backend], bool]:
         """The backends that the translating node may choose, and whether it masquerades."""
@@ -159,16 +162,16 @@ class ServiceWays:
     def _to(self, flow: Flow, backend: Backend, number: int, here: str, masqueraded: bool) -> Flow:
         """The flow as the backend's node gets it.
 
-        Policies on the translating node still see the real source (postrouting comes after them); on another node the
-        masquerading one's.
+        Policies on the translating node still see the real source (postrouting comes after them), on another node the
+        masquerading one's.  What came to another node's port was masqueraded before, as all that leaves the cluster.
         """
         end = self._known.pods.get(backend.pod) or self._known.at(str(backend.address))
         source = flow.src
         own = self._node_of(flow.src)
-        if own and own != here:  # it came to another node's port, as its own node's
-            source = self._known.nodes[own] if masqueraded else source
-        elif masqueraded and backend.node != here and here in self._known.nodes:
+        if masqueraded and backend.node != here and here in self._known.nodes:
             source = self._known.nodes[here]
+        elif own and own != here and (self._cluster.masquerades or flow.src.kind == NODE):
+            source = self._known.nodes[own]
         return flow._replace(src=source, dst=end, address=str(backend.address), port=number)
 
     def _let_in(self, flow: Flow, service: Service, *, is_v6: bool) -> bool:

@@ -1,4 +1,4 @@
-"""``netlab describe``: a Pod or node as kubectl describes it."""
+"""``netlab describe``: Pods, nodes, Services and NetworkPolicies as kubectl describes them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from netlab.cli import kinds, kubernetes, out, podstatus, services
 from netlab.cli.options import lab, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster, Pod, Port
+from netlab.spec import Document
 
 Record = Mapping[str, Any]
 _WIDTH = 18
@@ -23,7 +24,7 @@ _WIDTH = 18
 @click.option("-n", "--namespace", default="default", show_default=True, help="the Pods' namespace")
 @lab
 def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) -> int:
-    """A Pod, node or Service at length, as kubectl describes it: containers, their states, events.
+    """A Pod, node, Service or NetworkPolicy at length, as kubectl describes it, and what it comes to in this lab.
 
     Other kinds are shown as they were written.
     """
@@ -62,6 +63,8 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
                  if one["metadata"]["namespace"] == namespace}  # fmt: skip
         typed = {one.name: one for one in cluster.services if one.namespace == namespace}
         parts += [services.description(typed[name], shown[name]) for name in _chosen(names, typed, wanted, namespace)]
+    elif wanted.name == "NetworkPolicy":
+        parts += _policies(cluster, names, namespace, objects, since)
     else:
         import yaml
 
@@ -84,11 +87,27 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
 
 
 def _chosen(names: Sequence[str], there: Mapping[str, Any], kind: kinds.Kind, namespace: str) -> Sequence[str]:
+    from netlab.oracle.near import near
+
     for name in names:
         if name not in there:
             where = f" in namespace {namespace}" if kind.namespaced else ""
-            raise BadInput(f'{kind.plural} "{name}" not found{where}')
+            raise BadInput(f'{kind.plural} "{name}" not found{where}{near(name, there)}')
     return names or list(there)
+
+
+def _policies(
+    cluster: Cluster, names: Sequence[str], namespace: str, objects: Sequence[Document], since: float
+) -> Iterable[list[str]]:
+    from netlab.cli import policies
+    from netlab.model.policies import Selection
+
+    bodies = {(one.namespace, one.name): one.body for one in objects if one.kind == "NetworkPolicy"}
+    there = {one.name: one for one in cluster.network_policies if one.namespace == namespace}
+    chosen = [there[name] for name in _chosen(names, there, kinds.find("networkpolicies"), namespace)]
+    selection, packets = Selection(cluster), policies.allowed(cluster) if chosen else {}
+    for one in chosen:
+        yield policies.description(one, bodies[one.namespace, one.name], selection, packets, since)
 
 
 def _field(name: str, value: str) -> str:

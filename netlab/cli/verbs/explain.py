@@ -11,6 +11,9 @@ from netlab.cli.options import lab, output, running_lab
 from netlab.errors import BadInput, Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netlab.model import Cluster
     from netlab.oracle.endpoints import Endpoints
     from netlab.oracle.flow import Flow
     from netlab.oracle.flows import PortWish
@@ -23,12 +26,17 @@ if TYPE_CHECKING:
 @lab
 @output
 def command(client: str, target: str, namespace: str, lab_option: str, output: str) -> int:
-    """Why a flow is allowed or denied: each policy's rules, and why those that do not allow it do not match.
+    r"""Why a flow is allowed or denied: each policy's rules, and why those that do not allow it do not match.
 
-    No packet is sent. Exit status 1 if a policy denies. Without a PORT: each that the target serves.
+    \b
+    CLIENT, TARGET: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, svc/NAME, node/NAME, external/NAME,
+    an address (CLIENT: also one that nobody in the lab has)
+
+    No packet is sent. Exit status 1 if a policy denies. PORT is a number or a name; without it: each that the target
+    serves.
     """
     from netlab.oracle.endpoints import Endpoints
-    from netlab.oracle.explain import as_json, sides, tell
+    from netlab.oracle.explain import as_json, judged, tell
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows, parse_port
     from netlab.oracle.predict import Predictor
@@ -37,19 +45,32 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     name = running_lab(lab_option)
     cluster = load_cluster(name)
     place, port = _split(target)
-    asked = list(flows(cluster, sources=[client], targets=[place], ports=[port] if port else [], namespace=namespace))
+    words = ("CLIENT", "TARGET")
+    asked = list(
+        flows(
+            cluster,
+            sources=[client],
+            targets=[place],
+            ports=[port] if port else [],
+            namespace=namespace,
+            called=words,
+            strangers=True,
+        )
+    )
     if port:
         known, wish = Endpoints(cluster), parse_port(port)
-        asked = [flow for flow in asked if _meant(flow, wish, known)]
+        everything, asked = asked, [flow for flow in asked if _meant(flow, wish, known)]
+        if not asked:
+            raise BadInput(f"{place} has no port {wish}{_ports(everything, wish, known)}")
     if not asked:
-        raise BadInput(f"{target}: no port of that name there" if port else f"{target} serves no port: name one")
+        raise BadInput(_nothing(cluster, client, place, namespace))
     predictor = Predictor(cluster)
     verdicts = list(predictor.predict(dict.fromkeys(asked)))
-    judged = [(verdict, sides(predictor.denials, verdict.flow)) for verdict in verdicts]
+    reasons = [(verdict, judged(predictor.denials, verdict.flow)) for verdict in verdicts]
     if output == "json":
-        out.document({"lab": name, "flows": [as_json(*one) for one in judged]})
+        out.document({"lab": name, "flows": [as_json(*one) for one in reasons]})
     else:
-        for one in judged:
+        for one in reasons:
             for line in tell(*one):
                 out.line(line)
     return Exit.NO if any(verdict.outcome is Outcome.DENIED for verdict in verdicts) else Exit.OK
@@ -64,6 +85,31 @@ def _split(target: str) -> tuple[str, str]:
         return target, ""
     place, _, port = target.partition(":")
     return place, port
+
+
+def _ports(there: Iterable[Flow], wish: PortWish, known: Endpoints) -> str:
+    """The ports that the target has, by name and number, for whoever asked for one that it has not."""
+    from netlab.oracle.near import near
+
+    names: dict[str, None] = {}
+    for flow in there:
+        pod, service = known.pod_of.get(flow.dst.name), known.service_of.get(flow.dst.name)
+        for one in pod.ports if pod else service.ports if service and flow.dst.kind == "service" else ():
+            if (one.port, one.protocol) == (flow.port, flow.protocol):
+                names.setdefault(one.name, None)
+    shown = dict.fromkeys(f"{flow.port}/{flow.protocol}" for flow in there)
+    has = f"; it serves {', '.join(shown)}" if shown else ""
+    return has if wish.name in names else near(wish.name, [name for name in names if name]) or has
+
+
+def _nothing(cluster: Cluster, client: str, place: str, namespace: str) -> str:
+    """Why there is no question: the target serves nothing, or the two have no address family in common."""
+    from netlab.oracle.flows import flows
+
+    some = flows(cluster, sources=[place], targets=[place], namespace=namespace, strangers=True)
+    if any(True for _ in some):
+        return f"{client} and {place} have no address family in common"
+    return f"{place} serves no port: name one, as in {place}:80"
 
 
 def _meant(flow: Flow, wish: PortWish, known: Endpoints) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from netlab.model import Cluster, build
 from netlab.oracle.denials import Denials
-from netlab.oracle.explain import sides, tell
+from netlab.oracle.explain import judged, tell
 from netlab.oracle.flow import Verdict
 from netlab.oracle.flows import flows
 from netlab.oracle.policy import Evaluator
@@ -182,5 +182,5 @@ def test_the_predictor_names_the_policy_and_its_line() -> None:
     verdict = Predictor(made).answer([flow])[flow]
     assert (verdict.outcome, verdict.because[0].policy, verdict.because[0].rule) == ("denied", "default/p0", "ingress")
     assert verdict.because[0].mark is not None
-    told = "\n".join(tell(Verdict(flow, verdict.outcome), sides(Denials(made), flow)))
+    told = "\n".join(tell(Verdict(flow, verdict.outcome), judged(Denials(made), flow)))
     assert "peer namespace shop has no label team" in told

@@ -1,0 +1,127 @@
+"""A NetworkPolicy as kubectl describes it, and below that what it comes to in this lab: whom it selects, whom each of
+its rules means, and how many packets the rule has allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netlab.cli.podstatus import stamp
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster, Pod
+    from netlab.model.policies import LabelSelector, Policy, PortMatch, Rule, Selection
+
+_WIDTH = 14
+_SHOWN = 4  # Pods that a line names before it only counts
+_ISOLATED = "<none> (Selected pods are isolated for {} connectivity)"
+
+
+def allowed(cluster: Cluster) -> dict[str, int]:
+    """Packets that rules have allowed, by the rule's comment, of all nodes."""
+    from netlab.kernel import counters
+    from netlab.plan.policytext import TABLE
+
+    found: dict[str, int] = {}
+    for each in counters.of_namespaces(TABLE, [node.netns for node in cluster.nodes]).values():
+        for comment, packets in each.items():
+            found[comment] = found.get(comment, 0) + packets
+    return found
+
+
+def description(
+    policy: Policy, body: Mapping[str, Any], selection: Selection, packets: Mapping[str, int], since: float
+) -> list[str]:
+    """The lines.  ``body`` is the object as it was written, ``packets`` what ``allowed`` returns."""
+    metadata = body.get("metadata", {})
+    lines = [
+        f"{'Name:':<{_WIDTH}}{policy.name}",
+        f"{'Namespace:':<{_WIDTH}}{policy.namespace}",
+        f"{'Created on:':<{_WIDTH}}{stamp(since).replace('T', ' ').replace('Z', ' +0000 UTC')}",
+        *_pairs("Labels:", metadata.get("labels", {}), "="),
+        *_pairs("Annotations:", metadata.get("annotations", {}), ": "),
+        "Spec:",
+        f"  PodSelector:     {_selector(policy.pods, '<none> (Allowing the specific traffic to all pods in this namespace)')}",
+    ]
+    types = []
+    for direction, peers in (("ingress", "From"), ("egress", "To")):
+        rules = policy.rules(direction)
+        if rules is None:
+            lines.append(f"  Not affecting {direction} traffic")
+            continue
+        types.append(direction.capitalize())
+        lines.append(f"  Allowing {direction} traffic:")
+        lines += [f"    {line}" for line in _rules(rules, direction, peers)]
+    lines.append(f"  Policy Types: {', '.join(types)}")
+    return [*lines, *_here(policy, selection, packets)]
+
+
+def _pairs(name: str, values: Mapping[str, Any], between: str) -> Iterator[str]:
+    for key, value in values.items() or (("<none>", None),):
+        yield f"{name:<{_WIDTH}}{key}" + (f"{between}{value}" if value is not None else "")
+        name = ""
+
+
+def _selector(selector: LabelSelector, everything: str = "<none>") -> str:
+    return str(selector) if selector.requirements else everything
+
+
+def _rules(rules: Sequence[Rule], direction: str, peers: str) -> Iterator[str]:
+    if not rules:
+        yield _ISOLATED.format(direction)
+    for number, rule in enumerate(rules):
+        if number:
+            yield "----------"
+        yield from (f"To Port: {_port(port)}" for port in rule.ports)
+        if not rule.ports:
+            yield "To Port: <any> (traffic allowed to all ports)"
+        for peer in rule.peers:
+            yield f"{peers}:"
+            yield from (f"  {line}" for line in _peer(peer))
+        if not rule.peers:
+            yield f"{peers}: <any> (traffic not restricted by {'source' if peers == 'From' else 'destination'})"
+
+
+def _port(port: PortMatch) -> str:
+    return f"<any>/{port.protocol}" if not port.name and port.first is None else str(port)
+
+
+def _peer(peer: Any) -> Iterator[str]:
+    from netlab.model.policies import Block
+
+    if isinstance(peer, Block):
+        yield "IPBlock:"
+        yield f"  CIDR: {peer.cidr}"
+        yield f"  Except: {', '.join(map(str, peer.excepts))}".rstrip()
+        return
+    if peer.namespaces is not None:
+        yield f"NamespaceSelector: {_selector(peer.namespaces)}"
+    if peer.namespaces is None or peer.pods.requirements:
+        yield f"PodSelector: {_selector(peer.pods)}"
+
+
+def _here(policy: Policy, selection: Selection, packets: Mapping[str, int]) -> Iterator[str]:
+    """What it comes to in this lab."""
+    from netlab.model.policies import PodPeer
+    from netlab.plan.policytext import rule_comment
+
+    yield f"{'Selects:':<{_WIDTH}}{_pods(selection.members(policy.subject)) or 'no Pod of this lab'}"
+    rules = [*(policy.ingress or ()), *(policy.egress or ())]
+    if rules:
+        yield "Rules:"
+    for rule in rules:
+        count = packets.get(rule_comment(policy, rule), 0)
+        where = f"  {rule.mark}" if rule.mark else ""
+        yield f"  {rule}  {count} {'packet' if count == 1 else 'packets'} allowed{where}"
+        for peer in rule.peers:
+            if isinstance(peer, PodPeer):
+                yield f"    {peer}: {_pods(selection.members(peer)) or 'nobody'}"
+    if policy.mark:
+        yield f"{'Source:':<{_WIDTH}}{policy.mark}"
+
+
+def _pods(pods: Iterable[Pod]) -> str:
+    names = [str(pod) for pod in pods]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
