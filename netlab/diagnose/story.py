@@ -1,0 +1,278 @@
+"""A recording read: what was seen, what should have been, how far question and answer came.
+
+``tell`` makes a ``Story``, the one value that findings, text and JSON are made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import ip_address
+
+from netlab.diagnose import packets
+from netlab.diagnose.annotate import annotate
+from netlab.diagnose.correlate import ANSWER, DROP, ERROR, FRAME, NEIGHBOUR, QUESTION, RULES, Event, correlate
+from netlab.diagnose.expect import Divergence, Expecter, Journey, divergence
+from netlab.diagnose.records import OUT, Recording, Source
+from netlab.diagnose.rulewords import Meaning, RuleBook
+from netlab.diagnose.topology import Topology
+from netlab.diagnose.way import Hop
+from netlab.model import Cluster
+from netlab.objects import Key, Obj
+from netlab.oracle.flow import Flow
+
+# What becomes of a packet that was delivered: its socket was closed with it, or it has done its work.
+_SPENT = frozenset(
+    ("QUEUE_PURGE", "TCP_OLD_DATA", "TCP_CLOSE", "TCP_RESET", "TCP_OFOMERGE", "CONSUMED", "NOT_DROPPED_YET")
+)
+_SPENT_IN = ("ping_rcv", "icmp_rcv", "icmpv6_rcv", "raw_rcv")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is known of one traced packet.
+
+    ``events`` are annotated; ``flow`` is the question that was asked, ``journey`` the way that it should have gone.
+    """
+
+    recording: Recording
+    cluster: Cluster
+    want: Mapping[Key, Obj] = field(repr=False)
+    flow: Flow
+    journey: Journey
+    events: tuple[Event, ...]
+    known: Topology = field(repr=False)
+    book: RuleBook = field(repr=False)
+
+    # -- the packets --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def question(self) -> tuple[Event, ...]:
+        """The sightings of the first question."""
+        return self._first(QUESTION)
+
+    @cached_property
+    def answer(self) -> tuple[Event, ...]:
+        """The sightings of the first answer."""
+        return self._first(ANSWER)
+
+    def _first(self, way: str) -> tuple[Event, ...]:
+        frames = [one for one in self.events if one.kind == FRAME and one.way == way]
+        return tuple(one for one in frames if one.number == frames[0].number)
+
+    @property
+    def attempts(self) -> int:
+        """How many times the first question was sent."""
+        first = self.question
+        if not first:
+            return 0
+        like = first[0].packet.innermost
+        same = {one.number for one in self.events if one.kind == FRAME and one.way == QUESTION and _alike(one, like)}
+        return len(same)
+
+    @cached_property
+    def errors(self) -> tuple[Event, ...]:
+        """ICMP errors, each where it was seen first."""
+        found: dict[int, Event] = {}
+        for one in self.events:
+            if one.way == ERROR and one.kind == FRAME and one.packet.innermost.is_error:
+                found.setdefault(one.number, one)
+        return tuple(found.values())
+
+    @cached_property
+    def drops(self) -> tuple[Event, ...]:
+        """Packets that the kernel dropped, less those that had done their work and flooded copies of what arrived."""
+        found = []
+        for one in self.events:
+            assert one.kind != DROP or one.drop is not None
+            if one.kind != DROP or one.drop is None:
+                continue
+            spent = one.drop.reason in _SPENT or one.drop.function.startswith(_SPENT_IN)
+            consumed = one.drop.function.startswith(("tcp_v4_rcv", "tcp_v6_rcv")) and one.drop.reason in (
+                "",
+                "NOT_SPECIFIED",
+            )
+            if not spent and not consumed and not self._copy(one):
+                found.append(one)
+        return tuple(found)
+
+    def _copy(self, event: Event) -> bool:
+        """Whether a frame that somebody else was meant to have was dropped by a bystander, after the packet went on."""
+        if event.drop is None or event.drop.reason != "OTHERHOST":
+            return False
+        way = self.journey.answer if event.way == ANSWER else self.journey.question
+        on_way = way is not None and any(hop.netns == event.netns for hop in way.hops)
+        if on_way:
+            return False
+        return self.arrived if event.way == QUESTION else self.answered
+
+    @cached_property
+    def verdicts(self) -> tuple[Event, ...]:
+        """Traversals in which nftables dropped or rejected a packet."""
+        return tuple(
+            one for one in self.events if one.kind == RULES and one.judgement and one.judgement.verdict == "drop"
+        )
+
+    def meaning(self, event: Event) -> Meaning | None:
+        """What a traversal means."""
+        judged = event.judgement
+        return self.book.meaning(event.netns, judged, event.packet.innermost) if judged else None
+
+    # -- neighbours ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def asked(self) -> dict[tuple[str, str, str], int]:
+        """Who asked for an address, (namespace, interface, address), and how often."""
+        found: dict[tuple[str, str, str], int] = {}
+        for one in self._neighbours:
+            arp = one.packet.innermost.arp
+            origin = one.direction == OUT and one.packet.inner is None and arp is not None and arp.request
+            sender = one.packet.link.source if one.packet.link else ""
+            if arp is None or not origin or self.known.mac.get((one.netns, one.interface), sender) != sender:
+                continue
+            key = one.netns, one.interface, arp.asked
+            found[key] = found.get(key, 0) + 1
+        return found
+
+    @cached_property
+    def answers(self) -> dict[str, set[str]]:
+        """By address, the MACs that answered for it."""
+        found: dict[str, set[str]] = {}
+        for one in self._neighbours:
+            arp = one.packet.innermost.arp
+            if arp is not None and not arp.request and arp.mac:
+                found.setdefault(arp.asked, set()).add(arp.mac)
+        return found
+
+    @cached_property
+    def unanswered(self) -> tuple[tuple[str, str, str], ...]:
+        """Requests to which no answer came back to the one that asked."""
+        back = {
+            (one.netns, arp.asked)
+            for one in self._neighbours
+            if (arp := one.packet.innermost.arp) is not None and not arp.request and one.direction != OUT
+        }
+        return tuple(key for key in self.asked if (key[0], key[2]) not in back)
+
+    @cached_property
+    def _neighbours(self) -> tuple[Event, ...]:
+        return tuple(one for one in self.events if one.way == NEIGHBOUR and one.kind == FRAME)
+
+    # -- how far ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def arrived(self) -> bool:
+        """Whether the question came to where it should: the target's namespace, or whoever answered."""
+        if self.answer or self.recording.probe.outcome == "open":
+            return True
+        way = self.journey.question
+        if not way.arrives or not way.hops:
+            return False
+        last = way.hops[-1]
+        return any(
+            (one.netns, one.interface, one.packet.inner) == (last.netns, last.interface, None) for one in self.question
+        )
+
+    @cached_property
+    def answered(self) -> bool:
+        """Whether the answer came back to the sender."""
+        home = self.recording.probe.netns
+        return self.recording.probe.outcome == "open" or any(
+            one.netns == home and (one.direction != OUT or one.interface == "lo") for one in self.answer
+        )
+
+    @cached_property
+    def question_left(self) -> Divergence | None:
+        """Where the question left its way."""
+        return divergence(self.journey.question.hops, hops(self.question), lost=self.frames.lost > 0)
+
+    @cached_property
+    def answer_left(self) -> Divergence | None:
+        """Where the answer left its way."""
+        way = self.journey.answer
+        if way is None or not self.answer:
+            return None
+        return divergence(way.hops, hops(self.answer), lost=self.frames.lost > 0)
+
+    # -- sources ------------------------------------------------------------------------------------------------------
+
+    def source(self, name: str) -> Source:
+        """A source of evidence; off where the recording does not know it."""
+        known = (one for one in self.recording.sources if one.name == name)
+        return next(known, Source(name, False, why="it was not asked for"))
+
+    @property
+    def frames(self) -> Source:
+        return self.source("frames")
+
+    def counters(self, netns: str) -> Mapping[str, int]:
+        """The counters of a namespace that moved."""
+        return self.recording.counters.get(netns, {})
+
+    @cached_property
+    def concerned(self) -> frozenset[str]:
+        """The namespaces in which something may be wrong that this packet needed: those on its ways."""
+        found = {self.recording.probe.netns} | {one.netns for one in self.events if one.netns}
+        for way in (self.journey.question, self.journey.answer):
+            if way is not None:
+                found |= {hop.netns for hop in way.hops}
+        for address in self.addresses:
+            found |= {netns for netns, _ in self.known.owners(address)}
+        return frozenset(found)
+
+    @cached_property
+    def addresses(self) -> frozenset[str]:
+        """Every address that the packets had, and those of their tunnels."""
+        found = {self.recording.probe.address, self.journey.backend, self.journey.source, self.journey.seen_as}
+        for one in self.events:
+            if one.way in (QUESTION, ANSWER):
+                found |= {end for layer in one.packet.layers for end in (layer.source, layer.target)}
+        return frozenset(found - {""})
+
+
+def tell(recording: Recording, cluster: Cluster, want: Mapping[Key, Obj]) -> Story:
+    """Read a recording of a lab's packet; ``want`` is the lab's desired state."""
+    expecter = Expecter(cluster, want)
+    book = RuleBook(cluster, want)
+    events = annotate(correlate(recording), expecter.topology, book)
+    probe = recording.probe
+    flow = expecter.flow(probe.netns, probe.address, probe.port, probe.protocol)
+    frames = [one for one in events if one.kind == FRAME and one.way == QUESTION]
+    frames = [one for one in frames if one.number == frames[0].number]
+    source, backend, seen_as = "", "", ""
+    if frames:
+        first, last = frames[0].packet.innermost, frames[-1].packet.innermost
+        source = first.source
+        if last.target != probe.address and _proper(last.target, probe.address):
+            backend = last.target
+        if last.source != source and frames[-1].netns != probe.netns:
+            seen_as = last.source
+    source = source or _proper(probe.local, probe.address)
+    planned = expecter.journey(flow, source=source, backend=backend)
+    if seen_as and planned.question.arrives and frames[-1].netns == planned.question.netns:
+        planned = expecter.journey(flow, source=source, backend=backend, seen_as=seen_as)
+    return Story(recording, cluster, want, flow, planned, events, expecter.topology, book)
+
+
+def hops(sightings: Iterable[Event]) -> list[Hop]:
+    """The interfaces that a packet was seen at, in order."""
+    found: list[Hop] = []
+    for one in sightings:
+        hop = Hop(one.netns, one.interface, OUT if one.direction == OUT else "in", one.packet.inner is not None)
+        if not found or found[-1] != hop:  # fragments are one packet
+            found.append(hop)
+    return found
+
+
+def _alike(event: Event, like: packets.Packet) -> bool:
+    one = event.packet.innermost
+    return (one.protocol, one.seq, one.flags, one.size) == (like.protocol, like.seq, like.flags, like.size)
+
+
+def _proper(address: str, like: str) -> str:
+    """The address, where it is one of the same family."""
+    try:
+        return address if address and ip_address(address).version == ip_address(like).version else ""
+    except ValueError:
+        return ""
