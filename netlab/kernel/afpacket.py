@@ -11,6 +11,7 @@ import ctypes
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
 _ETH_P_ALL = 3
 _FRAME_MAX = 1 << 17  # with offloads a frame can have 64 KiB, and a jumbo one more
 _TIME = struct.Struct("@qq")
+_PAUSE, _BLIND = 0.0003, 0.01  # seconds
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,12 +72,11 @@ class PacketSocket:
                 return
             except OSError:  # the interface that went down leaves an error; what came before it is still there
                 continue
-            time = 0
+            stamp = 0
             for level, kind, value in ancillary:
                 if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-                    seconds, nanoseconds = _TIME.unpack_from(value)
-                    time = seconds * 10**9 + nanoseconds
-            yield Seen(time, address[0], address[2], data, len(data))
+                    stamp = _nanoseconds(value)
+            yield Seen(stamp, address[0], address[2], data, len(data))
 
     def lost(self) -> int:
         """How many frames did not fit the buffer since this was last asked."""
@@ -88,6 +89,34 @@ class PacketSocket:
     def close(self) -> None:
         """Close the socket: this waits for the kernel (RCU, up to 15 ms), so many are closed by many threads."""
         self._socket.close()
+
+
+def wait_for_stamps(patience: float = 0.1) -> None:
+    """Wait until the kernel stamps packets as they pass, which it begins a moment after the first socket asked for it.
+
+    Until then they get the time at which they are read, and their order over namespaces is lost.  A datagram of our own
+    over the loopback tells: one that is read a little after it was sent has the time of the sending, or of the reading.
+    """
+    end = time.monotonic() + patience
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            sock.bind(("127.0.0.1", 0))
+            sock.settimeout(_PAUSE * 10)
+            while time.monotonic() < end:
+                sock.sendto(b"?", sock.getsockname())
+                sent = time.time_ns()
+                time.sleep(_PAUSE)
+                _, ancillary, _, _ = sock.recvmsg(8, 128)
+                if any(kind == _SO_TIMESTAMPNS and _nanoseconds(value) <= sent for _, kind, value in ancillary):
+                    return
+    except OSError:  # no loopback here: then the moment must do
+        time.sleep(min(_BLIND, patience))
+
+
+def _nanoseconds(value: bytes) -> int:
+    seconds, nanoseconds = _TIME.unpack_from(value)
+    return int(seconds) * 10**9 + int(nanoseconds)
 
 
 def grow(sock: socket.socket, size: int) -> None:

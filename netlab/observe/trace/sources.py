@@ -28,7 +28,7 @@ from netlab.diagnose.records import (
 )
 from netlab.kernel import libnft, nftrace
 from netlab.kernel import netns as ns
-from netlab.kernel.afpacket import PacketSocket
+from netlab.kernel.afpacket import PacketSocket, wait_for_stamps
 from netlab.kernel.drops import Dropped, DropSource, Unavailable
 from netlab.kernel.nftrace import Event, RulesSocket, TraceSocket
 from netlab.observe.trace.mark import Mark, program, rules
@@ -54,6 +54,8 @@ class Frames:
                 raise
 
         self.sockets = in_each(wanted, make)
+        if self.sockets:
+            wait_for_stamps()
         self._order = dict.fromkeys(self.sockets, 0)
         self._found: list[Frame] = []
 
