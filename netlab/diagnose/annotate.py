@@ -39,6 +39,9 @@ def annotate(events: Sequence[Event], known: Topology, book: RuleBook) -> tuple[
         if event.way == NEIGHBOUR:
             found.append(replace(event, notes=tuple(_neighbour(event, known))))
             continue
+        if event.packet.offset:  # the rest of one that was cut has nothing to compare
+            found.append(event)
+            continue
         before = last.get(event.number)
         notes = tuple(_between(before, event, known, translated)) if before else ()
         last[event.number] = event
@@ -57,9 +60,9 @@ def _between(before: Event, event: Event, known: Topology, translated: dict[tupl
     if here:
         yield from _bridging(before, event, known)
     if one.inner is None and other.inner is not None:
-        yield f"VXLAN: put into UDP by {_device(before, event, known)}: VNI {other.vni}, {_outer(one, other)}"
+        yield f"VXLAN by {_device(before, event, known)}: VNI {other.vni}, {_outer(other)}"
     elif one.inner is not None and other.inner is None:
-        yield f"VXLAN: taken out of UDP by {event.interface}: VNI {one.vni}, {_overhead(one)} bytes less"
+        yield f"unwrapped by {event.interface}: VNI {one.vni}, -{_overhead(one)} bytes"
     a, b = one.innermost, other.innermost
     if a.hops > b.hops:
         yield f"routed: {_ttl(b)} {a.hops} -> {b.hops}" + (f" in {event.netns}" if not here else "")
@@ -68,7 +71,8 @@ def _between(before: Event, event: Event, known: Topology, translated: dict[tupl
     if a.ports == b.ports and not b.offset and not a.offset:
         yield from _translation(event, a, b, translated)
     if other.fragment and not one.fragment:
-        yield f"cut into fragments: {'the outer packet' if other.inner is not None else 'the packet'} was too big for {event.interface}"
+        what = "the outer packet" if other.inner is not None else "the packet"
+        yield f"cut into fragments: {what} was too big for {event.interface}"
     elif one.fragment and not other.fragment:
         yield "put together again"
     if event.direction == OTHERHOST and not known.master((event.netns, event.interface)) and other.link:
@@ -81,7 +85,7 @@ def _bridging(before: Event, event: Event, known: Topology) -> Iterable[str]:
     if before.direction != OUT and event.direction == OUT and bridge and bridge == known.master((event.netns, leaves)):
         yield f"bridged by {bridge}: {came} -> {leaves}"
     elif before.direction != OUT and event.direction != OUT and bridge == leaves:
-        yield f"{bridge} hands it to {event.netns} itself: the frame is for the bridge's own MAC"
+        yield f"taken up by {event.netns}: the frame is for the MAC of {bridge}"
     elif before.direction == OUT and event.direction == OUT and known.master((event.netns, leaves)) == came:
         yield f"{came} sends it by port {leaves}"
 
@@ -101,8 +105,8 @@ def _overhead(packet: Packet) -> int:
     return (20 if packet.version == 4 else 40) + 8 + 8 + _ETHERNET
 
 
-def _outer(one: Packet, other: Packet) -> str:
-    return f"{other.source} -> {other.target} port {other.dport}, {_overhead(other)} bytes more"
+def _outer(packet: Packet) -> str:
+    return f"{packet.source} -> {packet.target} port {packet.dport}, +{_overhead(packet)} bytes"
 
 
 def _translation(event: Event, a: Packet, b: Packet, translated: dict[tuple[str, str], str]) -> Iterable[str]:

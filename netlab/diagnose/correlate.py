@@ -28,7 +28,7 @@ from netlab.diagnose.records import OUT, BaseChain, Drop, Frame, Recording, Rule
 
 FRAME, RULES, DROP = "frame", "rules", "drop"
 PREROUTING, INPUT, FORWARD, OUTPUT, POSTROUTING = "prerouting", "input", "forward", "output", "postrouting"
-OWN_TABLE = "nltrace"  # the tracer's own rules judge nothing
+OWN_TABLE = "nltrace"  # how the names of the tracer's own tables begin; they judge nothing
 _SKEW = 1_000_000  # ns by which a drop's clock may be off
 
 
@@ -36,7 +36,7 @@ _SKEW = 1_000_000  # ns by which a drop's clock may be off
 class Step:
     """One rule of a traversal: ``verdict`` accept, drop, jump, ...; ``target`` the chain of a jump or goto.
 
-    ``handle`` 0: the chain's policy or its end.  ``place``: which rule of its chain it is, from 0; None where unknown.
+    ``handle`` 0: the chain's policy or its end.  ``text`` is what nft prints of the rule, "" where that was not asked for.
     """
 
     chain: str
@@ -45,7 +45,6 @@ class Step:
     target: str = ""
     comment: str = ""
     text: str = ""
-    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +156,9 @@ class _Correlation:
     def _rules(self) -> Iterable[Event]:
         chains = {(one.netns, one.family, one.table, one.chain): one for one in self._recording.chains}
         known = {(one.netns, one.family, one.table, one.chain, one.handle): one for one in self._recording.rules}
-        places: dict[tuple[str, str, str, str], int] = defaultdict(int)
-        at: dict[tuple[str, str, str, str, int], int] = {}
-        for rule in self._recording.rules:
-            where = (rule.netns, rule.family, rule.table, rule.chain)
-            at[(*where, rule.handle)] = places[where]
-            places[where] += 1
         for group in _traversals(self._recording.rules_seen):
             first = group[0]
-            if first.table == OWN_TABLE:
+            if first.table.startswith(OWN_TABLE):
                 continue
             steps = []
             for one in group:
@@ -179,7 +172,6 @@ class _Correlation:
                         one.target,
                         meant.comment if meant else "",
                         meant.text if meant else "",
-                        at.get(key),
                     )
                 )
             base = chains.get((first.netns, first.family, first.table, first.chain))
@@ -196,13 +188,12 @@ class _Correlation:
         anchor, phase = _anchor(mine, packet, hook)
         if not way and anchor is None and packet.protocol == packets.UDP and packet.inner is None:
             # The outer packet of a tunnel, judged before any socket saw it: whose inner packet came last is its own.
-            anchor = next((one for one in reversed(self._frames) if one.netns == first.netns), None)
+            anchor = self._last(first.netns)
             phase, way = 1, anchor.way if anchor else ""
         if not way:
             return None
         if anchor is None:
-            anchor = next((one for one in reversed(self._frames) if one.netns == first.netns), None)
-            phase = 1
+            anchor, phase = self._last(first.netns), 1
         verdicts = [one for one in steps if one.verdict not in ("continue", "jump", "goto", "return")]
         judged = Judgement(
             first.family,
@@ -226,6 +217,10 @@ class _Correlation:
         return Event(
             RULES, time, first.netns, interface, way, number, packet, judgement=judged, order=order
         )  # fmt: skip
+
+    def _last(self, netns: str) -> Event | None:
+        """The last frame of the packets themselves in a namespace."""
+        return next((one for one in reversed(self._frames) if one.netns == netns and one.way != NEIGHBOUR), None)
 
     def _same(self, netns: str, packet: Packet) -> list[Event]:
         """The frames of a namespace that are this packet, seen with this layer outermost."""
@@ -258,20 +253,31 @@ class _Correlation:
 
 
 def _traversals(seen: Iterable[RuleSeen]) -> Iterable[list[RuleSeen]]:
-    """The events of each namespace, cut where a base chain's traversal begins: only there headers are told."""
+    """The events of each namespace, cut where a base chain's traversal begins: only there headers are told.
+
+    A rule that rejects sends its ICMP error before it ends: that packet's traversals stand inside of its own, so what
+    comes without headers behind a finished one belongs to the one that is still open.
+    """
     by_netns: dict[str, list[RuleSeen]] = defaultdict(list)
     for one in seen:
         by_netns[one.netns].append(one)
     for events in by_netns.values():
-        group: list[RuleSeen] = []
+        groups: list[list[RuleSeen]] = []
+        unfinished: list[list[RuleSeen]] = []
         for one in sorted(events, key=lambda each: each.order):
-            if one.network and group:
-                yield group
-                group = []
-            if one.network or group:
-                group.append(one)
-        if group:
-            yield group
+            if one.network:
+                groups.append([one])
+                unfinished.append(groups[-1])
+            else:
+                while len(unfinished) > 1 and _ends(unfinished[-1][-1]):
+                    unfinished.pop()
+                if unfinished:
+                    unfinished[-1].append(one)
+        yield from groups
+
+
+def _ends(one: RuleSeen) -> bool:
+    return one.verdict not in ("continue", "jump", "goto", "return")
 
 
 def _same_outer(seen: Packet, packet: Packet) -> bool:

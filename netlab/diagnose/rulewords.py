@@ -78,10 +78,11 @@ class RuleBook:
 
     def rule_text(self, netns: str, judgement: Judgement, step: Step) -> str:
         """The rule as nft has it: as it was recorded, else as the lab wants it."""
-        if step.text or step.place is None:
+        if step.text or not step.comment:
             return step.text
         chain = self._chains.get((netns, f"{judgement.family} {judgement.table}", step.chain))
-        return chain.rules[step.place] if chain and step.place < len(chain.rules) else ""
+        said = f'comment "{step.comment}"'
+        return next((one for one in chain.rules if one.endswith(said)), "") if chain else ""
 
     def meaning(self, netns: str, judgement: Judgement, packet: Packet) -> Meaning | None:
         """What a traversal means; None where nothing in it was about this packet."""
@@ -127,7 +128,10 @@ class RuleBook:
         if judgement.table == KUBE_PROXY:
             return self._kube_proxy(step, packet)
         if judgement.table == policytext.TABLE and step.verdict == "accept":
-            return Meaning("belongs to a connection that was let in" if packet.flags & 16 else "needs no policy")
+            text = self.rule_text(netns, judgement, step)
+            if text.startswith("ct "):
+                return Meaning("belongs to a connection that was let in")
+            return Meaning("neighbour discovery is let through" if "icmpv6" in text else "let through")
         if judgement.hook == "postrouting" and not self.foreign(netns, judgement):
             return self._leaving(netns, judgement, step)
         if judgement.table == "underlay" and step.verdict == "drop":
@@ -165,11 +169,9 @@ class RuleBook:
         if step.chain == "masquerading" and step.verdict == "accept":
             return Meaning("masqueraded: the answer must come back by this node")
         if step.chain == "cluster-ips-check" and step.verdict == "drop":
-            rejects = step.comment.startswith("Reject") or step.place == 0
-            says = f"no Service has the address {packet.target}"
-            if rejects:
+            if step.comment.startswith("Reject"):
                 return self._no_endpoints(packet, f"has no port {packet.dport}")._replace(rejects=True)
-            return Meaning(says)
+            return Meaning(f"no Service has the address {packet.target}")
         if step.chain.startswith("firewall-") and step.verdict == "drop":
             return Meaning("its source is in none of them")
         if step.verdict == "drop":

@@ -98,14 +98,12 @@ class Story:
         return tuple(found)
 
     def _copy(self, event: Event) -> bool:
-        """Whether a frame that somebody else was meant to have was dropped by a bystander, after the packet went on."""
-        if event.drop is None or event.drop.reason != "OTHERHOST":
-            return False
+        """Whether it was a copy that a bridge flooded besides: the packet itself went on."""
         way = self.journey.answer if event.way == ANSWER else self.journey.question
-        on_way = way is not None and any(hop.netns == event.netns for hop in way.hops)
-        if on_way:
+        if way is None or any((hop.netns, hop.interface) == (event.netns, event.interface) for hop in way.hops):
             return False
-        return self.arrived if event.way == QUESTION else self.answered
+        arrived = self.arrived if event.way == QUESTION else self.answered
+        return arrived and event.way in (QUESTION, ANSWER) and bool(event.interface)
 
     @cached_property
     def verdicts(self) -> tuple[Event, ...]:
@@ -128,6 +126,7 @@ class Story:
         for one in self._neighbours:
             arp = one.packet.innermost.arp
             origin = one.direction == OUT and one.packet.inner is None and arp is not None and arp.request
+            origin = origin and one.packet.source not in ("::", "0.0.0.0")  # a look for duplicates wants no answer
             sender = one.packet.link.source if one.packet.link else ""
             if arp is None or not origin or self.known.mac.get((one.netns, one.interface), sender) != sender:
                 continue
@@ -153,7 +152,11 @@ class Story:
             for one in self._neighbours
             if (arp := one.packet.innermost.arp) is not None and not arp.request and one.direction != OUT
         }
-        return tuple(key for key in self.asked if (key[0], key[2]) not in back)
+        version = 6 if ":" in self.recording.probe.address else 4
+        versions = {version} | {layer.version for one in self.question for layer in one.packet.layers}
+        return tuple(
+            key for key in self.asked if (key[0], key[2]) not in back and (6 if ":" in key[2] else 4) in versions
+        )
 
     @cached_property
     def _neighbours(self) -> tuple[Event, ...]:
@@ -175,12 +178,17 @@ class Story:
         )
 
     @cached_property
+    def arrived_at_target(self) -> bool:
+        """Whether the question was seen in the namespace that it was for."""
+        way = self.journey.question
+        return way.arrives and any(one.netns == way.netns for one in self.question if way.hops and self.arrived)
+
+    @cached_property
     def answered(self) -> bool:
         """Whether the answer came back to the sender."""
         home = self.recording.probe.netns
-        return self.recording.probe.outcome == "open" or any(
-            one.netns == home and (one.direction != OUT or one.interface == "lo") for one in self.answer
-        )
+        back = [one for one in self.answer if one.netns == home and (one.direction != OUT or one.interface == "lo")]
+        return self.recording.probe.outcome == "open" or any(not _resets(one.packet.innermost) for one in back)
 
     @cached_property
     def question_left(self) -> Divergence | None:
@@ -263,6 +271,10 @@ def hops(sightings: Iterable[Event]) -> list[Hop]:
         if not found or found[-1] != hop:  # fragments are one packet
             found.append(hop)
     return found
+
+
+def _resets(packet: packets.Packet) -> bool:
+    return packet.protocol == packets.TCP and bool(packet.flags & packets.RST)
 
 
 def _alike(event: Event, like: packets.Packet) -> bool:

@@ -1,0 +1,346 @@
+"""From evidence to findings: an ordered table of small rules, each of which says one sentence or nothing.
+
+The first finding is the best explanation that the evidence carries: what differs from the lab where the packet needed it
+(``causes``), then the place where it turned wrong, then what the kernel dropped and why (``drops``).  Where a source is
+missing the others must do: without BPF a traced rule, an ICMP error, a reset, an unanswered question for a neighbour, a
+counter that moved; and if there is nothing else, how far it came.  Nothing is claimed beyond that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from netlab.diagnose import counters, drops, packets, reasons
+from netlab.diagnose.causes import causes
+from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
+from netlab.diagnose.counters import last_seen
+from netlab.diagnose.expect import Divergence
+from netlab.diagnose.finding import Finding
+from netlab.diagnose.records import IN, OUT
+from netlab.diagnose.story import Story
+from netlab.diagnose.text import icmp
+from netlab.diagnose.way import Hop
+from netlab.diagnose.words import look_route, who
+from netlab.plan.drift import Drift
+
+
+def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:
+    """What can be said, the best explanation first; nothing where all went as it should."""
+    told: list[Finding] = []
+    if not story.answered:
+        for rule in _LOST:
+            told += rule(story)
+        if not told:
+            for rule in _ELSE:
+                told += rule(story)
+    else:
+        for rule in _ARRIVED:
+            told += rule(story)
+    if drift is not None and (told or not story.answered):
+        place = told[0].netns if told else story.recording.probe.netns
+        told = [*causes(story, drift, place), *told]
+    return tuple(_once(told))
+
+
+def _once(told: Iterable[Finding]) -> Iterator[Finding]:
+    seen: set[tuple[str, str, str]] = set()
+    places: set[str] = set()
+    for one in told:
+        if one.kind == "reset" and one.netns in places:
+            continue  # why it was sent is said already
+        if one.kind == "icmp" and one.netns in places:
+            one = replace(one, look=())
+        places |= {one.netns} if one.kind != "drift" else set()
+        key = one.kind, one.netns, one.says if one.kind in ("drift", "icmp") else ""
+        if key not in seen:
+            seen.add(key)
+            yield one
+
+
+# -- where it turned wrong --------------------------------------------------------------------------------------------
+
+
+def _turned(story: Story) -> Iterator[Finding]:
+    """It was seen where it should not have been."""
+    for left, way in ((story.question_left, QUESTION), (story.answer_left, ANSWER)):
+        if left is not None and left.went is not None and left.expected is not None:
+            yield _wrong_turn(story, left, way)
+            return  # who answers from elsewhere answers by another way: that is no second fault
+
+
+def _wrong_turn(story: Story, left: Divergence, way: str) -> Finding:
+    frames = story.question if way == QUESTION else story.answer
+    went = left.went
+    assert went is not None
+    event = next(one for one in frames if (one.netns, one.interface) == (went.netns, went.interface))
+    netns, because, look = _turner(story, left, event, frames)
+    says = f"the {way} left its way: {left}" + (f": {because}" if because else "")
+    return Finding("wrong-turn", says, netns, went.interface if netns == went.netns else "", look, root=True)
+
+
+def _turner(
+    story: Story, left: Divergence, event: Event, frames: tuple[Event, ...]
+) -> tuple[str, str, tuple[str, ...]]:
+    """Who made it go there: a bridge follows the MAC that the sender gave the frame."""
+    after, expected, went = left.after, left.expected, left.went
+    assert went is not None
+    if after is None or expected is None:
+        netns = story.recording.probe.netns
+        return netns, "", look_route(netns, event.packet, "")
+    known = story.known
+    mac = event.packet.link.target if event.packet.link else ""
+    bridge = known.master((after.netns, after.interface)) if after.direction == "in" else ""
+    bridge = bridge or (after.interface if (after.netns, after.interface) in known.bridges else "")
+    if bridge and went.netns == after.netns and known.master((went.netns, went.interface)) == bridge:
+        meant = _mac_meant(story, expected)
+        if mac and meant and mac != meant:
+            sender = _addresser(frames, mac, after)
+            owner = known.mac_owners(mac)
+            says = f"{sender} sent it to MAC {mac} ({owner[0][1] + ' of ' + owner[0][0] if owner else 'nobody has it'}) and not to {meant}"
+            return sender, says, (f"ip -n {sender} route get {event.packet.innermost.target}", f"ip -n {sender} neigh")
+        port = expected.interface
+        says = f"bridge {bridge} does not send {mac} to port {port}"
+        return after.netns, says, (f"bridge -n {after.netns} link", f"bridge -n {after.netns} fdb show br {bridge}")
+    if bridge and after.direction == "in" and expected.interface == bridge:
+        says = f"{after.interface} is not handled as a port of {bridge}"
+        return after.netns, says, (f"bridge -n {after.netns} link",)
+    iif = after.interface if after.direction == "in" else ""
+    return after.netns, "its route is not the lab's", look_route(after.netns, event.packet.innermost, iif)
+
+
+def _mac_meant(story: Story, expected: Hop) -> str:
+    known = story.known
+    place = (expected.netns, expected.interface)
+    if place in known.bridges:
+        return known.mac[place]
+    peer = known.peers.get(place)
+    return known.mac.get(peer, "") if peer and expected.direction == "out" else ""
+
+
+def _addresser(frames: tuple[Event, ...], mac: str, after: Hop) -> str:
+    """The namespace that gave a frame its target MAC: where it was seen first with it."""
+    first = next((one for one in frames if one.packet.link and one.packet.link.target == mac), None)
+    return first.netns if first else after.netns
+
+
+# -- what was dropped -------------------------------------------------------------------------------------------------
+
+
+def _dropped(story: Story) -> Iterator[Finding]:
+    """The kernel says that it dropped the packet; first the question or answer itself, then errors about it."""
+    own = [one for one in story.drops if one.way in (QUESTION, ANSWER)]
+    for event in own[:1]:
+        found = drops.explain(story, event)
+        origin = _origin(story, event, found)
+        yield found if origin is None else origin
+    for event in [one for one in story.drops if one.way == ERROR][:1]:
+        found = drops.explain(story, event)
+        yield Finding(
+            "icmp-lost", f"the ICMP error that would tell the sender was dropped too: {found.says}", found.netns,
+            found.interface, found.look, found.reason, found.function, found.rule,
+        )  # fmt: skip
+
+
+def _origin(story: Story, event: Event, found: Finding) -> Finding | None:
+    """Of a frame with a MAC that nobody has, the one that addressed it: the place to look is there."""
+    if found.kind != "wrong-mac" or (event.packet.innermost.link is None and not story.question):
+        return None
+    frames = story.answer if event.way == ANSWER else story.question
+    last = next((one for one in reversed(frames) if one.netns == event.netns), None)
+    if last is None or last.packet.link is None:
+        return None
+    mac = last.packet.link.target
+    first = next(
+        (one for one in frames if any(layer.link and layer.link.target == mac for layer in one.packet.layers)), None
+    )
+    meant = {
+        (hop.netns, hop.interface) for way in (story.journey.question, story.journey.answer) if way for hop in way.hops
+    }
+    if first is None or first.netns == event.netns or meant & set(story.known.mac_owners(mac)):
+        return None  # a copy that a bridge flooded: its MAC is right
+    return Finding(
+        "wrong-mac", f"{found.says}; {first.netns} addressed it so, from {first.interface}", first.netns, first.interface,
+        (f"ip -n {first.netns} neigh show dev {first.interface}", *found.look), found.reason, found.function,
+    )  # fmt: skip
+
+
+def _ruled(story: Story) -> Iterator[Finding]:
+    """A rule dropped it, as nftables' own trace says."""
+    for event in story.verdicts[:1]:
+        found = reasons.by_rule(story, event)
+        if found is not None:
+            yield found
+
+
+# -- who said no ------------------------------------------------------------------------------------------------------
+
+
+def _told(story: Story) -> Iterator[Finding]:
+    """An ICMP error: who sent it, and what it says."""
+    for event in story.errors:
+        packet = event.packet.innermost
+        sender = f"{event.netns} ({packet.source}, {who(story, packet.source)})"
+        says = f"ICMP from {sender}: {icmp(packet)}"
+        about = packet.about
+        look: tuple[str, ...] = ()
+        if about is not None and about.protocol == packets.UDP and about.dport in _ports(story):
+            says += f", about the VXLAN packet to port {about.dport}"
+            look = (f"ip -n {event.netns} -d link show type vxlan", f"ip netns exec {event.netns} ss -uln")
+        elif about is not None:
+            look = (f"ip -n {event.netns} route get {about.target}",)
+        yield Finding("icmp", says, event.netns, event.interface, look)
+
+
+def _ports(story: Story) -> set[int]:
+    return {one.port for one in story.known.tunnels.values()}
+
+
+def _reset(story: Story) -> Iterator[Finding]:
+    """A reset: the kernel that sent it has nobody on that port, or a rule sent it."""
+    frames = [one for one in story.events if one.kind == FRAME and one.packet.innermost.flags & packets.RST]
+    frames = [one for one in frames if one.packet.innermost.protocol == packets.TCP]
+    if not frames or story.recording.probe.outcome == "open":
+        return
+    first = frames[0]
+    packet = first.packet.innermost
+    if first.way == QUESTION and story.answer:
+        says = f"{first.netns} got the answer and reset the connection: it knows none like it"
+        yield Finding("wrong-host", says, first.netns, first.interface, (f"ip -n {first.netns} addr",))
+        return
+    says = f"a reset came from {first.netns} ({packet.source}:{packet.sport}): nobody listens there, or a rule rejects"
+    yield Finding("reset", says, first.netns, first.interface, (f"ip netns exec {first.netns} ss -tlnp",))
+
+
+# -- neighbours -------------------------------------------------------------------------------------------------------
+
+
+def _unanswered(story: Story) -> Iterator[Finding]:
+    last = last_seen(story)
+    place = last.netns if last else story.recording.probe.netns
+    for netns, dev, address in [one for one in story.unanswered if one[0] == place][:1]:
+        yield reasons.unanswered(story, netns, dev, address)
+
+
+def _two_answers(story: Story) -> Iterator[Finding]:
+    """Two have one address."""
+    for address, macs in story.answers.items():
+        if len(macs) > 1:
+            owners = [story.known.mac_owners(mac) for mac in sorted(macs)]
+            names = " and ".join(places[0][0] if places else "somebody" for places in owners)
+            where = next((netns for netns, _, asked in story.asked if asked == address), story.recording.probe.netns)
+            says = f"two answer for {address}: {names}"
+            yield Finding("duplicate-address", says, where, look=(f"ip -n {where} neigh show {address}",))
+
+
+# -- how far it came --------------------------------------------------------------------------------------------------
+
+
+def _silent(story: Story) -> Iterator[Finding]:
+    """The question arrived, and nothing came back from there."""
+    if story.answer or not story.arrived_at_target:
+        return
+    last = story.question[-1]
+    packet = last.packet.innermost
+    netns = story.journey.question.netns
+    port = f"{packet.dport}/{packets.NAMES.get(packet.protocol, '')}" if packet.ports else ""
+    says = f"the question arrived at {netns}, and nothing answered"
+    if story.drops or story.errors:
+        return
+    if packet.protocol == packets.UDP:
+        says += f": whoever has port {port} did not answer, or answered by another way"
+    flag = "u" if packet.protocol == packets.UDP else "t"
+    look = (f"ip netns exec {netns} ss -{flag}lnp",) if packet.ports else (f"ip -n {netns} addr",)
+    yield Finding("no-answer", says, netns, story.journey.question.hops[-1].interface, look)
+
+
+def _stopped(story: Story) -> Iterator[Finding]:
+    """How far it came, where that is all that is known."""
+    if not story.question:
+        return
+    left = story.answer_left if story.answer else story.question_left
+    word = "answer" if story.answer else "question"
+    last = last_seen(story)
+    assert last is not None
+    if left is not None and left.expected is not None:
+        place = left.after or left.expected
+        says = f"the {word} was last seen at {last.interface} of {last.netns}; {left.expected} was expected next"
+        yield Finding("stopped", says, place.netns, place.interface, _look_at(story, place, last))
+    elif not story.arrived_at_target and not story.answer:
+        says = f"the question was last seen at {last.interface} of {last.netns}"
+        if story.journey.question.says:
+            says += f"; that is as far as this lab's network takes it: {story.journey.question.says}"
+        yield Finding("stopped", says, last.netns, last.interface, look_route(last.netns, last.packet.innermost, ""))
+
+
+def _look_at(story: Story, place: Hop, last: Event) -> tuple[str, ...]:
+    inner = last.packet.innermost
+    here = (place.netns, place.interface)
+    if here in story.known.tunnels:
+        return (
+            f"bridge -n {place.netns} fdb show dev {place.interface}",
+            f"ip -n {place.netns} neigh show dev {place.interface}",
+        )
+    if (here in story.known.bridges and place.direction == OUT) or story.known.master(here):
+        return (f"bridge -n {place.netns} link", f"ip -n {place.netns} neigh show {inner.target}")
+    return (
+        *look_route(place.netns, inner, place.interface if place.direction == IN else ""),
+        f"ip netns exec {place.netns} nft list ruleset",
+    )
+
+
+def _never_left(story: Story) -> Iterator[Finding]:
+    """The sender's own kernel did not send it."""
+    probe = story.recording.probe
+    if not story.frames.on or story.question or story.unanswered:
+        return
+    netns = probe.netns
+    error = f" ({probe.error})" if probe.error else ""
+    says = f"the packet never left {netns}{error}"
+    if probe.error in ("ENETUNREACH", "EHOSTUNREACH"):
+        says += f": it has no route to {probe.address}"
+    elif probe.error == "EMSGSIZE":
+        says += ": it is too big for the route's MTU, and may not be cut"
+    elif probe.error in ("EPERM", "EACCES"):
+        says += ": a rule, or a route that prohibits it"
+    look = (f"ip -n {netns} route get {probe.address}", f"ip -n {netns} addr")
+    yield Finding("never-left", says, netns, look=look)
+
+
+# -- what deserves a word although it arrived --------------------------------------------------------------------------
+
+
+def _detour(story: Story) -> Iterator[Finding]:
+    for left, way in ((story.question_left, QUESTION), (story.answer_left, ANSWER)):
+        if left is not None and left.went is not None and left.expected is not None:
+            found = _wrong_turn(story, left, way)
+            yield Finding(
+                "detour", f"it arrived, by another way: {found.says}", found.netns, found.interface, found.look
+            )
+
+
+def _cut(story: Story) -> Iterator[Finding]:
+    for event in (*story.question, *story.answer):
+        if event.packet.fragment and event.direction == OUT:
+            what = "the VXLAN packet" if event.packet.inner is not None else "the packet"
+            says = f"{what} was cut into fragments at {event.interface} of {event.netns}: its MTU is too small for it"
+            yield Finding(
+                "fragmented", says, event.netns, event.interface, (f"ip -n {event.netns} link show {event.interface}",)
+            )
+            return
+
+
+_LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
+    _turned,
+    _two_answers,
+    _dropped,
+    _ruled,
+    _unanswered,
+    _told,
+    _reset,
+    counters.overflowed,
+    _never_left,
+)
+# What is asked only where nothing of these has said anything: evidence that is further from the packet.
+_ELSE: tuple[Callable[[Story], Iterator[Finding]], ...] = (counters.counted, _silent, _stopped)
+_ARRIVED: tuple[Callable[[Story], Iterator[Finding]], ...] = (_detour, _two_answers, _cut)

@@ -1,0 +1,277 @@
+"""A story as lines for a reader: the packet's way hop by hop, then what became of it and why."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from netlab.diagnose.correlate import ANSWER, DROP, ERROR, FRAME, NEIGHBOUR, QUESTION, RULES, Event
+from netlab.diagnose.finding import Finding
+from netlab.diagnose.records import OUT
+from netlab.diagnose.rulewords import place
+from netlab.diagnose.story import Story
+from netlab.diagnose.text import about, kind, outer, shown
+from netlab.diagnose.words import who
+
+WIDTH = 100
+_WHERE_MAX, _INTERFACE_MAX = 18, 15
+_TITLES = {QUESTION: "question", ANSWER: "answer", ERROR: "ICMP error"}
+
+Typed = Callable[[str], str]
+
+
+def _as_is(text: str) -> str:
+    return text
+
+
+def lines(story: Story, told: Sequence[Finding], *, width: int = WIDTH, typed: Typed = _as_is) -> Iterator[str]:
+    """The whole report; ``typed`` makes a netlab command what the reader must type."""
+    yield from hops(story, width=width)
+    yield ""
+    yield from verdict(story, told, width=width, typed=typed)
+
+
+# -- the way ----------------------------------------------------------------------------------------------------------
+
+
+def hops(story: Story, *, width: int = WIDTH) -> Iterator[str]:
+    """A row a sighting; between rows, what happened."""
+    events = list(_worth_showing(story))
+    yield from _Table(story, events, width).lines()
+
+
+class _Table:
+    def __init__(self, story: Story, events: Sequence[Event], width: int) -> None:
+        self._story, self._events = story, events
+        self._flooded: set[tuple[int, str, str]] = set()
+        self._expected = {(hop.netns, hop.interface) for way in _ways(story) for hop in way.hops}
+        rows = [one for one in events if not self._copy(one)]
+        self._prefix = f"{story.recording.lab}-"
+        names = [self._where(one.netns) for one in rows] or [""]
+        self._names = min(_WHERE_MAX, max(len("where"), *map(len, names)))
+        self._links = max(len("interface"), *(len(one.interface) for one in rows if one.kind != RULES), 0)
+        self._indent = 10 + 2 + self._names + 2 + self._links + 2 + 3 + 2
+        self._width = max(width, self._indent + 40)
+
+    def lines(self) -> Iterator[str]:
+        if not self._events:
+            return
+        started = self._events[0].time
+        yield self._row("us", "where", "interface", "", "packet")
+        way, last = "", ""
+        for event in self._events:
+            if event.kind == FRAME and event.way != way and event.way in _TITLES:
+                way, last = event.way, ""
+                yield f"{_TITLES[way]}:"
+            time = f"{(event.time - started) / 1000:.1f}"
+            where = self._where(event.netns)
+            if event.kind == RULES:
+                yield from self._judged(event, where)
+                continue
+            if event.kind == DROP:
+                yield from self._wrapped(self._row(time, where, event.interface, "XXX", _dropped(event)))
+                continue
+            if event.way == NEIGHBOUR:
+                yield from self._wrapped(self._row(time, where, event.interface, "out", self._asked(event)))
+                continue
+            if self._copy(event):
+                yield from self._copied(event)
+                continue
+            for note in event.notes:
+                yield from self._note(self._short(note))
+            text = self._packet(event)
+            yield from self._wrapped(
+                self._row(
+                    time,
+                    where,
+                    event.interface,
+                    "out" if event.direction == OUT else "in",
+                    '"' if text == last else text,
+                )
+            )
+            last = text
+
+    def _where(self, netns: str) -> str:
+        short = netns.removeprefix(self._prefix)
+        return short if len(short) <= _WHERE_MAX else f"{short[: _WHERE_MAX - 1]}…"
+
+    def _row(self, time: str, where: str, interface: str, direction: str, text: str) -> str:
+        return f"{time:>10}  {where:{self._names}}  {interface:{self._links}}  {direction:3}  {text}".rstrip()
+
+    def _wrapped(self, row: str) -> Iterator[str]:
+        if len(row) <= self._width:
+            yield row
+            return
+        head, text = row[: self._indent], row[self._indent :]
+        outside, bracket, inside = text.partition(" [")
+        parts = [
+            line
+            for piece in ((outside, f"[{inside}") if bracket else (text,))
+            for line in textwrap.wrap(
+                piece, self._width - self._indent - 2, break_long_words=False, break_on_hyphens=False
+            )
+        ]
+        yield head + parts[0]
+        for part in parts[1:]:
+            yield " " * (self._indent + 2) + part
+
+    def _note(self, text: str) -> Iterator[str]:
+        at = 12 + self._names + 2
+        for number, part in enumerate(textwrap.wrap(text, self._width - at - 2, break_long_words=False)):
+            yield " " * at + ("· " if number == 0 else "  ") + part
+
+    def _judged(self, event: Event, where: str) -> Iterator[str]:
+        judged = event.judgement
+        assert judged is not None
+        at = 12 + self._names + 2
+        text = f"nft {judged.hook}: {'; '.join(event.notes)}"
+        parts = textwrap.wrap(text, self._width - at, break_long_words=False, break_on_hyphens=False)
+        yield f"{'':10}  {where:{self._names}}  {parts[0]}"
+        yield from (" " * (at + 4) + part for part in parts[1:])
+
+    def _copy(self, event: Event) -> bool:
+        """Whether a bridge flooded it besides, where the packet itself kept its way."""
+        left = {QUESTION: self._story.question_left, ANSWER: self._story.answer_left}
+        if event.way not in left or (left[event.way] is not None and left[event.way].went is not None):  # type: ignore[union-attr]
+            return False
+        return (event.netns, event.interface) not in self._expected
+
+    def _copied(self, event: Event) -> Iterator[str]:
+        """One note for all the copies of a bridge."""
+        known = self._story.known
+        bridge = known.master((event.netns, event.interface))
+        if event.direction != OUT or not bridge or (event.number, event.netns, bridge) in self._flooded:
+            return
+        self._flooded.add((event.number, event.netns, bridge))
+        ports = {
+            one.interface for one in self._events
+            if one.number == event.number and one.netns == event.netns and one.direction == OUT and self._copy(one)
+        }  # fmt: skip
+        copies = "a copy" if len(ports) == 1 else f"{len(ports)} copies"
+        yield from self._note(f"{bridge} does not know the port of this MAC yet: it floods {copies} to other ports")
+
+    def _short(self, note: str) -> str:
+        """Notes name namespaces as the table does."""
+        for netns in self._story.concerned:
+            note = note.replace(netns, netns.removeprefix(self._prefix))
+        return note
+
+    def _packet(self, event: Event) -> str:
+        packet = event.packet
+        if packet.inner is None:
+            return f"{shown(packet)} {about(packet)}".rstrip()
+        return f"{outer(packet)} [{shown(packet.innermost)}]"
+
+    def _asked(self, event: Event) -> str:
+        arp = event.packet.innermost.arp
+        assert arp is not None
+        answers = [
+            one
+            for one in self._story.events
+            if one.way == NEIGHBOUR and one.netns == event.netns and one.direction != OUT and one.time >= event.time
+            and (said := one.packet.innermost.arp) is not None and not said.request and said.asked == arp.asked
+        ]  # fmt: skip
+        word = f"{kind(event.packet.innermost)} who has {arp.asked}?"
+        if not answers:
+            times = self._story.asked.get((event.netns, event.interface, arp.asked), 1)
+            return f"{word} nobody answers" + (f" (asked {times} times)" if times > 1 else "")
+        said = answers[0].packet.innermost.arp
+        mac = said.mac if said else ""
+        return f"{word} {mac} does, says the answer {(answers[0].time - event.time) / 1000:.1f} us later"
+
+
+def _dropped(event: Event) -> str:
+    drop = event.drop
+    assert drop is not None
+    return f"DROPPED: {drop.reason or 'no reason given'} in {drop.function}"
+
+
+def _ways(story: Story) -> list:  # type: ignore[type-arg]
+    return [way for way in (story.journey.question, story.journey.answer) if way is not None]
+
+
+def _worth_showing(story: Story) -> Iterator[Event]:
+    """The first question, its answer, the errors, and who asked for a neighbour; not what was sent again."""
+    numbers = {one.number for one in (*story.question[:1], *story.answer[:1], *story.errors)}
+    first: dict[tuple[str, str, str], bool] = {}
+    ends = max((one.time for one in story.events if one.way != NEIGHBOUR), default=0)
+    spent = {id(one) for one in story.events if one.kind == DROP} - {id(one) for one in story.drops}
+    for event in story.events:
+        if event.way == NEIGHBOUR:
+            arp = event.packet.innermost.arp
+            if event.kind != FRAME or arp is None or not arp.request:
+                continue
+            key = event.netns, event.interface, arp.asked
+            late = event.time > ends and key not in story.unanswered
+            if event.direction == OUT and key in story.asked and not first.get(key) and not late:
+                first[key] = True
+                yield event
+        elif (event.number in numbers or (event.kind == DROP and event.way != NEIGHBOUR)) and id(event) not in spent:
+            yield event
+
+
+# -- what became of it ------------------------------------------------------------------------------------------------
+
+
+def headline(story: Story) -> str:
+    """One line: who asked whom, and what came of it."""
+    probe = story.recording.probe
+    took = (probe.ended - probe.sent) / 1e6
+    asked = f"{story.flow.src.name} -> {_target(story)}"
+    error = f" ({probe.error})" if probe.error else ""
+    if probe.outcome == "open":
+        back = story.answer[-1].time - story.question[0].time if story.answer and story.question else 0
+        after = f" after {back / 1e6:.2f} ms" if back else ""
+        return f"{asked}: answered{after}"
+    if probe.outcome == "timeout":
+        came = "the question arrived, the answer did not come back" if story.answer else (
+            "the question arrived" if story.arrived else "the question did not arrive"
+        )  # fmt: skip
+        return f"{asked}: no answer in {took:.0f} ms; {came}"
+    return f"{asked}: {probe.outcome}{error} after {took:.1f} ms"
+
+
+def _target(story: Story) -> str:
+    probe = story.recording.probe
+    address = f"[{probe.address}]" if ":" in probe.address else probe.address
+    at = f"{address}:{probe.port}/{probe.protocol}" if probe.port else f"{probe.address} ({probe.protocol})"
+    name = story.flow.dst.name
+    known = who(story, probe.address)
+    return at if name == probe.address and known.startswith("nobody") else f"{known} {at}"
+
+
+def verdict(story: Story, told: Sequence[Finding], *, width: int = WIDTH, typed: Typed = _as_is) -> Iterator[str]:
+    """The headline, the findings with what to look at, and which sources there were."""
+    yield from textwrap.wrap(headline(story), width, break_long_words=False, break_on_hyphens=False)
+    for finding in told:
+        yield from _finding(finding, width, typed)
+    if not told and story.recording.probe.outcome == "open":
+        yield "question and answer went the way that this lab means them to"
+    elif not told:
+        yield "nothing that was seen says why"
+    if story.attempts > 1:
+        yield f"it was sent {story.attempts} times; the first is shown"
+    yield from sources(story, width)
+
+
+def _finding(finding: Finding, width: int, typed: Typed) -> Iterator[str]:
+    kernel = f" [{finding.reason or 'no reason'} in {finding.function}]" if finding.function else ""
+    text = " ".join(part for part in (finding.says, place(finding.mark)) if part) + kernel
+    for number, part in enumerate(textwrap.wrap(text, width - 4, break_long_words=False, break_on_hyphens=False)):
+        yield ("  - " if number == 0 else "    ") + part
+    for command in finding.look:
+        yield f"      {typed(command) if command.startswith('netlab ') else command}"
+
+
+def sources(story: Story, width: int = WIDTH) -> Iterator[str]:
+    """Which sources were off, and what did not fit the buffers of those that were on."""
+    for one in story.recording.sources:
+        if not one.on:
+            yield from textwrap.wrap(f"not looked at: {one.name}" + (f" ({one.why})" if one.why else ""), width)
+        elif one.lost:
+            yield f"{one.name}: {one.lost} did not fit the buffer, so something may be missing"
+
+
+def way_lines(netnses: Iterable[str], lab: str) -> str:
+    """Namespaces in a row, as the table calls them."""
+    return " > ".join(dict.fromkeys(one.removeprefix(f"{lab}-") for one in netnses))
