@@ -116,8 +116,7 @@ class DropSource:
         except OSError as error:
             self.close()
             if error.errno == 1:
-                says = "it needs root of the host's first user namespace (CAP_BPF and CAP_PERFMON)"
-                raise Unavailable(says) from None
+                raise Unavailable("BPF is for root of the machine (CAP_BPF and CAP_PERFMON, no lockdown)") from None
             raise Unavailable(f"bpf: {error.strerror or error}") from None
         # AF_PACKET's clock is CLOCK_REALTIME, BPF's CLOCK_MONOTONIC
         self._clock = time.time_ns() - time.monotonic_ns()

@@ -19,6 +19,8 @@ from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket, attr_dict, t
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Op, Verb
 from netlab.objects.nft import transactions
 
+#: How the tables of a running ``netlab trace`` begin; they are nobody's drift.
+TRACING = "nltrace-"
 _SUBSYS_NFTABLES = 10
 _GETTABLE, _GETGEN = 1, 16
 _TABLE_NAME, _GEN_ID = 1, 1
@@ -74,7 +76,7 @@ def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], 
     Not ``touched``: our tables are as ``like`` has them.  The calling thread is inside the namespace, and is in a
     scratch one afterwards where ``touched`` made a comparison necessary.
     """
-    names = list(there)
+    names = [one for one in there if not one[1].startswith(TRACING)]
     ours = [obj for obj in like if isinstance(obj, (NftTable, NftChain, NftSet))]
     known = {(obj.family, obj.table) for obj in ours}
     found: list[Obj] = [NftTable(netns, family, table) for family, table in names if (family, table) not in known]

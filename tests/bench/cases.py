@@ -15,6 +15,7 @@ from typing import Any
 
 from bed import Failed, Ran, Size, inside, lab_command, pod, rounds, run, settle, spec, workshop
 from rows import Row, ratios
+from tracing import tracing
 
 HERE = Path(__file__).parent
 SCRIPTED = 1000  # Pods up to which plain scripts and Mininet are run too: they take minutes beyond
@@ -323,4 +324,5 @@ CASES: dict[str, Callable[[Run], Iterator[Row]]] = {
     "again": again,
     "reach": reach,
     "memory": memory,
+    "trace": tracing,
 }

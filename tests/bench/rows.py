@@ -27,6 +27,10 @@ BARS: dict[tuple[str, str], tuple[str, float]] = {
     ("one Pod added", "10x100"): ("<", 0.7),
     ("reach, false answers", "10x100"): ("<=", 0),
     ("up", "20x250"): ("<", 20.0),
+    ("trace, allowed", "2x2"): ("<", 0.6),
+    ("trace, dropped", "2x2"): ("<", 1.0),
+    ("trace, allowed", "6x9"): ("<", 1.5),
+    ("armed / not", "2x2"): ("<=", 1.5),
 }
 
 

@@ -25,7 +25,7 @@ _SOURCES = ("frames", "rules", "drops", "counters")
 @click.option("--df", is_flag=True, help="forbid to cut the packet into fragments (Don't Fragment)")
 @click.option("-4", "version", flag_value=4, type=int, default=0, help="over IPv4")
 @click.option("-6", "version", flag_value=6, type=int, help="over IPv6")
-@click.option("--timeout", type=click.FloatRange(0.01, 60), default=1.0, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=click.FloatRange(0.01, 60), default=0.9, show_default=True, metavar="SECONDS",
               help="patience where nothing says what became of the packet")  # fmt: skip
 @click.option(
     "--without", multiple=True, type=click.Choice(_SOURCES), help="leave a source of evidence off; repeatable"

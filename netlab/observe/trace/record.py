@@ -6,24 +6,33 @@ travel), else after the time-out.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from netlab.diagnose import records
 from netlab.diagnose.records import COUNTERS, BaseChain, Recording, Rule, RuleSeen, Source
-from netlab.errors import KernelRefused, StateError
+from netlab.errors import KernelRefused, NetlabError, StateError
 from netlab.kernel import libnft, snmp
+from netlab.kernel import netns as ns
+from netlab.kernel.afpacket import PacketSocket
 from netlab.kernel.drops import Dropped
-from netlab.kernel.nftrace import RulesSocket
+from netlab.kernel.nftrace import RulesSocket, TraceSocket
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
 from netlab.observe.trace.probes import TIMEOUT, Probe, probe
 from netlab.observe.trace.sources import Drops, Frames, Rules, seen
 from netlab.observe.trace.spaces import close_all, in_each, inside
+from netlab.runtime import lock
+from netlab.runtime.rundir import RunDir
 
-PATIENCE = 1.0  # seconds without any news before the packet counts as lost
+Reader = Callable[[str], object]
+
+PATIENCE = 0.9  # seconds without any news before the packet counts as lost; after one, TCP sends its SYN again
 _QUIET = 0.006  # seconds without a frame after the end: what was under way has arrived
 _QUIET_MAX = 0.1
 _AFTER_DROP = 0.06  # an ICMP error or a reset travels back
@@ -31,6 +40,7 @@ _AFTER_DROP = 0.06  # an ICMP error or a reset travels back
 _AFTER_COPY = 0.4
 _COPIES = ("OTHERHOST", "TAP_FILTER", "TAP_TXFILTER")
 _STEP = 0.01
+_LOOK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,11 @@ def record(
 
     Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
     """
-    return _Trace(lab, question, netns, tuple(tunnels), patience, without).run()
+    trace = _Trace(lab, question, netns, tuple(tunnels), patience, without)
+    try:
+        return trace.run()
+    finally:
+        trace.close()
 
 
 class _Trace:
@@ -84,9 +98,10 @@ class _Trace:
             tuple(dict.fromkeys((*tunnels, *TUNNELS))),
         )
         self._epoll = select.epoll()
-        self._readers: dict[int, Callable[[], None]] = {}
+        self._readers: dict[int, Callable[[], object]] = {}
+        self._inode = os.stat(ns.RUN_NETNS / question.netns).st_ino
+        self._look = 0.0
         self._ends = 0.0  # when to stop, once something has happened; 0: nothing has
-        self._last = 0.0
         self._frames: Frames | None = None
         self._rules: Rules | None = None
         self._drops: Drops | None = None
@@ -107,7 +122,7 @@ class _Trace:
             # nft first: its library can only use low descriptor numbers
             if records.RULES not in self._without:
                 self._rules = Rules(self._netns, self._mark)
-                self._watch(self._rules.sockets, self._rules.read)
+                self._watch(self._rules.sockets, self._judge)
             if records.FRAMES not in self._without:
                 self._frames = Frames(self._netns, self._mark)
                 self._watch(self._frames.sockets, self._frames.read)
@@ -125,13 +140,13 @@ class _Trace:
                 name: found for name in before if name in after and (found := snmp.moved(before[name], after[name]))
             }
             return self._recording(sent, ended, moved)
-        finally:
-            self._close()
+        except OSError as error:
+            raise StateError(f"the trace failed: {error.strerror or error}") from error
 
-    def _watch(self, sockets: dict, read: Callable[[str], None]) -> None:  # type: ignore[type-arg]
+    def _watch(self, sockets: Mapping[str, PacketSocket] | Mapping[str, TraceSocket], read: Reader) -> None:
         for name, sock in sockets.items():
             self._epoll.register(sock.fileno(), select.EPOLLIN)
-            self._readers[sock.fileno()] = lambda name=name: read(name)  # type: ignore[misc]
+            self._readers[sock.fileno()] = partial(read, name)
 
     def _send(self) -> tuple[int, int]:
         """Send the packet and wait for its fate; when it was sent, and when it ended (nanoseconds)."""
@@ -154,6 +169,7 @@ class _Trace:
                 else:
                     self._readers[number]()
             packet.poll()
+            self._check(now)
         ended = time.time_ns()
         self._quiet()
         return sent, ended
@@ -181,13 +197,36 @@ class _Trace:
             ends = time.monotonic() + wait
             self._ends = min(self._ends, ends) if self._ends else ends
 
+    def _judge(self, netns: str) -> None:
+        """Where the kernel tells no drops, a rule that dropped the packet says as much."""
+        assert self._rules is not None
+        if self._rules.read(netns) and not (self._drops and self._drops.raw):
+            self._ends = self._ends or time.monotonic() + _AFTER_DROP
+
     def _copy(self, one: Dropped) -> bool:
         return one.reason in _COPIES or not one.reason
 
-    def _close(self) -> None:
+    def _check(self, now: float) -> None:
+        """Our sockets keep namespaces alive whose names are gone: nobody can want that."""
+        if now < self._look:
+            return
+        self._look = now + _LOOK
+        try:
+            same = os.stat(ns.RUN_NETNS / self._question.netns).st_ino == self._inode
+        except OSError:
+            same = False
+        if not same:
+            raise StateError(f"lab {self._lab} went down while its packet was traced")
+
+    def close(self) -> None:
+        """Leave nothing behind."""
         self._epoll.close()
         sources = [one for one in (self._rules, self._frames, self._drops) if one is not None]
         close_all([self._probe.close, *(closer for source in sources for closer in source.closers())])
+        moved = self._rules.generations() if self._rules else {}
+        if moved:
+            with contextlib.suppress(NetlabError, OSError), lock.locked(self._lab, patience=0):
+                RunDir(self._lab).excuse(moved)
 
     # -- what it means ------------------------------------------------------------------------------------------------
 

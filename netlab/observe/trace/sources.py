@@ -26,15 +26,15 @@ from netlab.diagnose.records import (
     RuleSeen,
     Source,
 )
-from netlab.kernel import libnft, nftrace
+from netlab.kernel import libnft, nft, nftrace
 from netlab.kernel import netns as ns
 from netlab.kernel.afpacket import PacketSocket, wait_for_stamps
 from netlab.kernel.drops import Dropped, DropSource, Unavailable
+from netlab.kernel.nft import TRACING
 from netlab.kernel.nftrace import Event, RulesSocket, TraceSocket
 from netlab.observe.trace.mark import Mark, program, rules
 from netlab.observe.trace.spaces import close_all, in_each
 
-PREFIX = "nltrace"
 _DIRECTIONS = (IN, BROADCAST, MULTICAST, OTHERHOST, OUT)
 
 
@@ -89,7 +89,7 @@ class Rules:
     """nftables' trace events, where there are rules."""
 
     def __init__(self, netns: Iterable[str], mark: Mark) -> None:
-        self._table = f"{PREFIX}-{os.getpid()}"
+        self._table = f"{TRACING}{os.getpid()}"
         self._contexts: dict[str, libnft.Context] = {}
         self._unowned: list[str] = []
         self._why = ""
@@ -97,6 +97,7 @@ class Rules:
         self.lost = 0
         self.sockets: dict[str, TraceSocket] = {}
         self._owner = True
+        self._generations: dict[str, int] = {}
         try:
             self.sockets = {name: one for name, one in in_each(netns, partial(self._arm, mark)).items() if one}
         except BaseException:
@@ -116,13 +117,14 @@ class Rules:
         finally:
             asking.close()
         remove_stale(tables)
-        if all(one.name.startswith(PREFIX) for one in tables):
+        if all(one.name.startswith(TRACING) for one in tables):
             return None
         try:
             sock = TraceSocket()
         except OSError as error:
             self._why = f"trace events in {name}: {error.strerror or error}"
             return None
+        self._generations[name] = nft.generation()
         try:
             self._load(name, mark)
         except libnft.NftFailed as error:
@@ -145,15 +147,24 @@ class Rules:
         self._unowned.append(name)
         libnft.run(rules(mark, self._table, owner=False))
 
-    def read(self, netns: str) -> None:
-        """Take what has arrived from a namespace."""
+    def read(self, netns: str) -> bool:
+        """Take what has arrived from a namespace; whether a rule dropped a packet."""
         sock = self.sockets[netns]
-        self._events.setdefault(netns, []).extend(one for one in sock.read() if not one.table.startswith(PREFIX))
+        new = [one for one in sock.read() if not one.table.startswith(TRACING)]
+        self._events.setdefault(netns, []).extend(new)
         self.lost, sock.lost = self.lost + sock.lost, 0
+        return any(one.verdict == "drop" for one in new)
 
     def events(self) -> Mapping[str, list[Event]]:
         """By namespace, in the order of their coming."""
         return self._events
+
+    def generations(self) -> dict[str, tuple[int, int]]:
+        """After the tables are gone: by namespace, the rules' generation before and after, where only we changed any."""
+        changes = 1 if self._owner else 2  # what goes with its owner is not counted
+        after = in_each(self._generations, lambda _: nft.generation())
+        both = {name: (before, after[name]) for name, before in self._generations.items() if name in after}
+        return {name: one for name, one in both.items() if one[0] > 0 and one[1] - one[0] == changes}
 
     def source(self) -> Source:
         """What this source has to say of itself."""
@@ -178,9 +189,9 @@ def _delete(name: str, table: str) -> None:
 def remove_stale(tables: Iterable[nftrace.Table]) -> None:
     """In a namespace: delete the tables of traces whose process is gone, where the kernel has not done it by itself."""
     for one in tables:
-        process = one.name.removeprefix(f"{PREFIX}-")
+        process = one.name.removeprefix(TRACING)
         if (
-            one.name.startswith(PREFIX)
+            one.name.startswith(TRACING)
             and not one.owned
             and not (process.isdigit() and os.path.exists(f"/proc/{process}"))
         ):
