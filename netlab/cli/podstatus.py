@@ -67,9 +67,9 @@ def _container(pod: Pod, one: Container, known: Mapping[str, Any] | None, since:
         done = one in pod.inits and state.get("terminated", {}).get("exitCode") == 0
         more = {"lastState": last} if last else {}
         return base | {
-            "ready": done if one in pod.inits else running,
+            "ready": done if one in pod.inits else bool(known.get("ready", running)),
             "restartCount": known["restarts"],
-            "started": running,
+            "started": bool(known.get("started", running)),
             "state": state,
             **more,
         }

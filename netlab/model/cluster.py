@@ -84,7 +84,7 @@ class Pod:
     ``serial`` is unique in the lab for as long as the Pod lives: interface indexes and MAC addresses are made of it.
     ``ports`` are all that somebody answers on, ``owner`` the workload that it comes from (``Deployment/web``) or "".
     ``containers`` are those that run side by side, native sidecars included; ``inits`` those that run before them.
-    ``ready``: it may get the traffic of its Services.
+    ``ready``: it may get the traffic of its Services; ``ended``: its phase is Succeeded or Failed (see ``model.status``).
     """
 
     namespace: str
@@ -106,6 +106,7 @@ class Pod:
     mark: Mark | None = None
     inits: tuple[Container, ...] = ()
     ready: bool = True
+    ended: bool = False
 
     @property
     def system(self) -> bool:

@@ -215,12 +215,13 @@ def _port(body: Mapping[str, Any]) -> PortMatch:
 class Selection:
     """Who is selected in a cluster, each selector asked once.
 
-    Pods of the host's network are never selected: their address is the node's.
+    Pods of the host's network are never selected: their address is the node's.  Nor are those that have ended: in a
+    cluster their address may be another's by now.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self.pods = tuple(pod for pod in cluster.pods if not pod.host_network)
+        self.pods = tuple(pod for pod in cluster.pods if not pod.host_network and not pod.ended)
         self.policies = cluster.network_policies
         self._number = {str(pod): number for number, pod in enumerate(self.pods)}
         self._of_namespace: dict[str, list[Pod]] = {}

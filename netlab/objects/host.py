@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from netlab.names import Owner
 from netlab.objects.base import Floor, Key, Obj
+from netlab.objects.probes import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class Process(Obj):
     grace: int = 30
     missing: bool = False
     late: bool = False
+    probes: tuple[Probe, ...] = ()
     links: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property

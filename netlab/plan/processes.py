@@ -16,6 +16,7 @@ from typing import Any
 from netlab.model import Cluster, Container, Pod
 from netlab.objects import Obj, Process, Why
 from netlab.plan.environment import environment, expand
+from netlab.plan.probes import of_container
 from netlab.plan.services_environment import service_variables
 from netlab.plan.why import pod_why
 
@@ -87,6 +88,7 @@ def _process(
             owners.get((one["containerPort"], one.get("protocol", "TCP")), name) != name
             for one in spec.get("ports", [])
         ),
+        () if role == "init" or container.missing else tuple(of_container(spec, pod, cluster)),
         links=tuple((name, value) for name, value in links.items() if name not in own),
         why=Why(f"container {container.name}, {why.says}", container.mark or why.mark),
     )

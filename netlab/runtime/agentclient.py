@@ -91,6 +91,7 @@ def _become_agent(rundir: Path, lab: str, home_netns: str | None, report: int) -
     sock.listen(64)
     os.umask(0o022)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     null = os.open("/dev/null", os.O_RDONLY)
     log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600, dir_fd=directory)
     if home_netns is not None:
@@ -104,10 +105,10 @@ def _become_agent(rundir: Path, lab: str, home_netns: str | None, report: int) -
     os.chdir("/")
     pid = os.fork()
     if pid == 0:
-        high = [os.dup2(fd, 100 + n) for n, fd in enumerate((null, log, log, sock.fileno(), root))]
+        high = [os.dup2(fd, 100 + n) for n, fd in enumerate((null, log, log, sock.fileno(), root, mounts))]
         for number, fd in enumerate(high):
             os.dup2(fd, number)
-        os.closerange(5, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(6, os.sysconf("SC_OPEN_MAX"))
         argv = [sys.executable, *_FLAGS, _MAIN, COMM, lab, str(rundir)]
         os.execve(sys.executable, argv, {"PATH": os.defpath, "LC_ALL": "C"})
     start = start_time(pid)
@@ -303,6 +304,16 @@ class AgentClient:
     def processes(self, *, events: bool = False) -> list[dict[str, Any]]:
         """The Pods, as ``run`` takes them, each container with its ``state``; with ``events`` what happened to them."""
         return list(self.call("processes", events=events)["pods"])
+
+    def statuses(self) -> tuple[int, dict[str, tuple[bool, bool]]]:
+        """(version, (ready, ended) by ``namespace/name`` of the Pods in which commands run)."""
+        reply = self.call("statuses")
+        pods = {f"{one['namespace']}/{one['pod']}": (one["ready"], one["ended"]) for one in reply["pods"]}
+        return int(reply["version"]), pods
+
+    def acknowledge(self, version: int) -> None:
+        """Say that the lab follows that version of the statuses."""
+        self.call("acknowledge", version=version)
 
     def settle(self, timeout: float) -> int:
         """Wait until no container is being started, at most ``timeout`` seconds; how many still are."""

@@ -9,6 +9,7 @@ from typing import Any
 from netlab.errors import StateError
 from netlab.names import short_hash
 from netlab.objects import Process
+from netlab.objects.probes import Probe
 from netlab.runtime import agentclient
 
 LOGS = "logs"  # below the lab's run directory; mode 700, since what a Pod writes there must not be run by others
@@ -49,6 +50,7 @@ def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
                 "workdir": one.workdir,
                 "missing": one.missing,
                 "late": one.late,
+                "probes": [probe.to_json() for probe in one.probes],
                 "log": log_name(one.namespace, one.pod, one.container),
                 "previous": log_name(one.namespace, one.pod, one.container, previous=True),
             }
@@ -74,6 +76,7 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
             pod["grace"],
             one["missing"],
             one["late"],
+            tuple(Probe.from_json(probe) for probe in one["probes"]),
         )
         for one in pod["containers"]
     ]

@@ -15,10 +15,11 @@ from netlab.kernel.owners import owners
 from netlab.kernel.protocol import Observed
 from netlab.model import Built, Cluster, Memory, build
 from netlab.model.changes import Changes, Labels, put, still_there
+from netlab.model.status import Statuses, observed, runs
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
 from netlab.plan import Drift, Host, check, dataplane, desired, drift
-from netlab.runtime import dns, host, lock
+from netlab.runtime import dns, host, lock, readiness
 from netlab.runtime.converge import converge, touch
 from netlab.runtime.listeners import AgentListeners
 from netlab.runtime.programs import has_program
@@ -33,12 +34,18 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A lab that is resolved: its cluster, what it should be, and what its author should know of."""
+    """A lab that is resolved: its cluster, what it should be, and what its author should know of.
+
+    ``built`` is the cluster as its documents say, before the ``statuses`` of its Pods; ``can`` what the host can do.
+    """
 
     cluster: Cluster
     want: State
     warnings: tuple[Warning, ...]
     documents: Documents
+    built: Cluster
+    statuses: Statuses
+    can: Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +86,20 @@ def identity(document: object) -> str:
     return "/".join(str(getattr(document, part)) for part in ("group", "kind", "namespace", "name"))
 
 
-def resolve(applied: Applied, memory: Memory | None = None, *, extra: Documents | None = None) -> Lab:
-    """The lab that the documents describe; raises BadInput with every problem."""
-    documents = extra or documents_of(applied)
+def resolve(applied: Applied, memory: Memory | None = None, statuses: Statuses | None = None) -> Lab:
+    """The lab that the documents describe, its Pods' statuses being these; raises BadInput with every problem."""
+    documents = documents_of(applied)
     gone = frozenset(one.rpartition("/")[2] for one in applied.deleted if one.startswith("/Node//"))
     changes = Changes(applied.labels, gone)
     built: Built = build(
         documents, name=applied.name, memory=memory, check=check, has_program=has_program, changes=changes
     )
-    return Lab(built.cluster, State(), built.warnings, documents)
+    cluster = observed(built.cluster, statuses or {})
+    return Lab(cluster, State(), built.warnings, documents, built.cluster, statuses or {}, Host())
 
 
 def _with_state(lab: Lab, can: Host) -> Lab:
-    return replace(lab, want=desired(lab.cluster, can))
+    return replace(lab, want=desired(lab.cluster, can), can=can)
 
 
 def open_running(name: str) -> tuple[RunDir, Applied]:
@@ -106,7 +114,7 @@ def open_running(name: str) -> tuple[RunDir, Applied]:
 def load_cluster_since(name: str) -> tuple[Cluster, float, tuple[Document, ...]]:
     """A running lab's cluster, when it was brought up (seconds of the epoch), and the objects behind it."""
     rundir, applied = open_running(name)
-    lab = resolve(applied, Memory.from_json(rundir.assignments().memory))
+    lab = resolve(applied, Memory.from_json(rundir.assignments().memory), rundir.statuses())
     return lab.cluster, applied.since, lab.documents.objects
 
 
@@ -118,7 +126,7 @@ def load_cluster(name: str) -> Cluster:
 def load_running(name: str) -> Lab:
     """A running lab as it was last applied."""
     rundir, applied = open_running(name)
-    lab = resolve(applied, Memory.from_json(rundir.assignments().memory))
+    lab = resolve(applied, Memory.from_json(rundir.assignments().memory), rundir.statuses())
     return _with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
 
 
@@ -152,7 +160,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         applied = replace(draft, since=known.since if known else time.time(), owner=known.owner if known else caller())
         if known is not None and not reset:
             applied = replace(applied, extra=known.extra, deleted=known.deleted, labels=known.labels)
-        lab = resolve(applied, memory)
+        lab = resolve(applied, memory, readiness.in_force(rundir))
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         host.require_for(lab.cluster, can)
         dns.require(lab.cluster)
@@ -163,7 +171,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
             _sweep(rundir)
         try:
             owned = [one for one in (before, pending) if one]
-            done, problems = _apply(rundir, lab, applied, owned, memory, can, wait=wait)
+            lab, done, problems = _apply(rundir, lab, applied, owned, memory, wait=wait)
         except NetlabError:
             if fresh:
                 remove(name, rundir)
@@ -214,19 +222,19 @@ def _apply(
     applied: Applied,
     previous: Sequence[Applied],
     memory: Memory,
-    can: Host,
     *,
     wait: bool = True,
     narrow: bool = False,
-) -> tuple[tuple[int, tuple[Obj, ...]], list[str]]:
+) -> tuple[Lab, tuple[int, tuple[Obj, ...]], list[str]]:
     """Converge to the lab; what it was before counts as its own.  ``narrow``: only where the two differ."""
     owned: dict[Key, Obj] = {}
+    was: list[Lab] = []
     for one in previous:
-        if _same_texts(one, applied):
+        if _same(one, applied) and lab.statuses == rundir.statuses():
             owned |= dict(lab.want)
             continue
         try:
-            owned |= dict(desired(resolve(one, memory).cluster, can))
+            was.append(_with_state(resolve(one, memory, rundir.statuses()), lab.can))
         except NetlabError:  # documents of an older netlab, or half-written ones: then only what is marked is ours
             continue
     cluster = lab.cluster
@@ -242,20 +250,26 @@ def _apply(
     etc.prepare()
     agent = AgentListeners(cluster.lab, rundir.path)
     agent.start()
+    for before in was:
+        owned |= dict(readiness.leave(rundir, before, cluster).want)
     with LinuxKernel(agent) as kernel:
         kernel.generations = rundir.assignments().generations
         reach = touch if narrow else converge
         done = reach(kernel, cluster.lab, lab.want, State.of(owned))
         kernel.remember(lab.want)
         assignments = replace(assignments, generations=kernel.generations)
-    rundir.commit(assignments)
-    notes = settle(cluster.lab, rundir.path, cluster, agent.ran) if wait else []
-    notes += dns.sync(cluster)
-    return (done.changed, done.foreign), [*agent.problems, *notes]
+    rundir.commit(assignments, lab.statuses)
+    changed, notes = done.changed, list(agent.problems)
+    if wait:
+        notes += settle(cluster.lab, rundir.path, cluster, agent.ran)
+        lab, more, said = readiness.take_over(rundir, lab)
+        changed, notes = changed + more, [*notes, *said]
+    notes += dns.sync(lab.cluster)
+    return lab, (changed, done.foreign), notes
 
 
-def _same_texts(one: Applied, other: Applied) -> bool:
-    return (one.name, one.spec, one.extra, one.deleted) == (other.name, other.spec, other.extra, other.deleted)
+def _same(one: Applied, other: Applied) -> bool:
+    return replace(one, since=other.since, owner=other.owner, source=other.source) == other
 
 
 def change(
@@ -285,13 +299,14 @@ def change(
         labels = put(known.labels, new.objects, label or {})
         applied = replace(known, extra=extra, deleted=deleted, labels=labels)
         memory = Memory.from_json(rundir.assignments().memory)
-        lab = resolve(applied, memory)
+        lab = resolve(applied, memory, readiness.in_force(rundir))
         applied = replace(applied, labels=still_there(labels, lab.cluster))
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         host.require_for(lab.cluster, can)
         dns.require(lab.cluster)
         lab = _with_state(lab, can)
-        done, sentences = _apply(rundir, lab, applied, [known], memory, can, narrow=rundir.pending() is None)
+        narrow = rundir.pending() is None and not rundir.unsettled()
+        lab, done, sentences = _apply(rundir, lab, applied, [known], memory, narrow=narrow)
         rundir.event("apply" if added else "delete" if gone else "label", changed=done[0])
         return Up(lab, done[0], time.monotonic() - began, done[1], applied.changes, tuple(sentences))
 
@@ -311,11 +326,11 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     known = rundir.applied()
     if known is not None:
         applied = replace(draft, extra=known.extra, deleted=known.deleted, labels=known.labels)
-        lab = resolve(applied, Memory.from_json(rundir.assignments().memory))
+        lab = resolve(applied, Memory.from_json(rundir.assignments().memory), readiness.in_force(rundir))
     lab = _with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
     if known is None:
         return lab, drift(lab.want, State())
-    owned = desired(resolve(known, Memory.from_json(rundir.assignments().memory)).cluster)
+    owned = desired(resolve(known, Memory.from_json(rundir.assignments().memory), rundir.statuses()).cluster)
     return lab, drift(lab.want, observe(lab, rundir, State.of({**lab.want, **owned})).state, owned)
 
 

@@ -135,8 +135,12 @@ class RunDir:
         kept = replace(assignments, netns=netns, generations=before.generations)
         self._save("assignments", _plain(kept))
 
-    def commit(self, assignments: Assignments) -> None:
-        """What was begun is what there is now."""
+    def commit(self, assignments: Assignments, statuses: Mapping[str, tuple[bool, bool]] | None = None) -> None:
+        """What was begun is what there is now, with these statuses of its Pods."""
+        if (statuses or {}) != self.statuses():
+            self._save("statuses", dict(statuses or {}))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path / "statuses.next")
         os.replace(self.path / "documents.next", self.path / "documents")
         before = self.assignments()
         if _plain(before) != json.loads(json.dumps(_plain(assignments))):
@@ -173,6 +177,33 @@ class RunDir:
                 known[netns] = [now, known[netns][1]]
         if known != before.generations:
             self._save("assignments", _plain(replace(before, generations=known)))
+
+    def keep(self, assignments: Assignments) -> None:
+        """Keep assignments that are not a change of the documents."""
+        self._save("assignments", _plain(assignments))
+
+    def statuses(self) -> dict[str, tuple[bool, bool]]:
+        """(ready, ended) by Pod: what the lab follows (see ``runtime.readiness``)."""
+        try:
+            return {name: (bool(ready), bool(ended)) for name, (ready, ended) in (self._load("statuses") or {}).items()}
+        except (TypeError, ValueError):
+            return {}
+
+    def begin_statuses(self, statuses: Mapping[str, tuple[bool, bool]]) -> bool:
+        """Say what is going to be followed; whether somebody who said so before did not come to the end."""
+        unsettled = self.unsettled()
+        if unsettled or statuses != self.statuses():
+            self._save("statuses.next", dict(statuses))
+        return unsettled
+
+    def unsettled(self) -> bool:
+        """Whether somebody began to follow statuses and did not come to the end."""
+        return (self.path / "statuses.next").exists()
+
+    def commit_statuses(self) -> None:
+        """What was begun is followed now."""
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self.path / "statuses.next", self.path / "statuses")
 
     def event(self, verb: str, **what: Any) -> None:
         """Write down that something was done."""

@@ -1,7 +1,7 @@
-"""After ``up``: wait, for a bounded time, until the commands that it started run and listen.
+"""After ``up``: wait, for a bounded time, until the commands that it started run, listen and are ready.
 
-So that ``up`` and then ``exec client -- wget server`` works although nothing says when a server is ready: without
-probes, a declared port that is listened on is the best sign there is.
+So that ``up`` and then ``exec client -- wget server`` works.  A readiness or startup probe says when; without one, a
+declared port that is listened on is the best sign there is.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from netlab.kernel import netns as ns
 from netlab.kernel.sockdiag import Listening
 from netlab.model import Cluster, Pod, Port
 from netlab.objects import Process
+from netlab.objects.probes import READINESS, STARTUP, Probe
 from netlab.runtime import agentclient
 
 START_PATIENCE = 10.0  # seconds; 200 Pods take 2 to 3
 LISTEN_PATIENCE = 2.0  # seconds more; an interpreter with a web server takes 0.2
+READY_PATIENCE = 8.0  # seconds more for probes; who begins to probe later than that is not waited for
 _PAUSE = 0.02
+_PROBE_PAUSE = 0.1
+_TOLD = 5  # Pods that are named
 
 
 def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> list[str]:
@@ -34,19 +38,23 @@ def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> 
             pending = agent.settle(START_PATIENCE)
             if pending:
                 notes.append(f"{pending} containers are still being started; netlab get pods -A shows them")
-            notes += _wait_for_ports(agent, cluster, {(one.namespace, one.pod) for one in ran})
+            notes += _wait_for_ports(agent, cluster, ran)
+            notes += _wait_for_probes(agent, ran)
     except StateError as gone:  # an agent that dies now is found by the next command
         notes.append(gone.message)
     return notes
 
 
-def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, pods: set[tuple[str, str]]) -> list[str]:
+def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]) -> list[str]:
+    pods = {(one.namespace, one.pod) for one in ran}
+    probed = {(one.namespace, one.pod, one.container) for one in ran if _delaying(one)}
     wanted = [
         (pod, port)
         for pod in cluster.pods
         if (pod.namespace, pod.name) in pods
         for port in pod.ports
         if port.declared and port.served_by == "process" and port.protocol in ("TCP", "UDP")
+        if (pod.namespace, pod.name, port.container) not in probed
     ]
     if not wanted:
         return []
@@ -66,6 +74,55 @@ def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, pods: set[
         f"container {port.container} of Pod {pod} runs, and does not listen on its port {port.port}/{port.protocol} yet"
         for pod, port in wanted
     ]
+
+
+def _delaying(one: Process) -> list[Probe]:
+    return [probe for probe in one.probes if probe.kind in (READINESS, STARTUP)]
+
+
+def _wait_for_probes(agent: agentclient.AgentClient, ran: Sequence[Process]) -> list[str]:
+    """Until the Pods that have such probes are ready, but for those that wait to be started again."""
+    delays: dict[tuple[str, str], int] = {}
+    for one in ran:
+        for probe in _delaying(one):
+            pod = one.namespace, one.pod
+            delays[pod] = max(delays.get(pod, 0), probe.delay + probe.period * (probe.successes - 1))
+    wanted = {pod for pod, delay in delays.items() if delay <= READY_PATIENCE}
+    deadline = time.monotonic() + READY_PATIENCE
+    while wanted:
+        known = {(one["namespace"], one["pod"]): one for one in agent.processes()}
+        wanted = {pod for pod in wanted if pod in known and not _ready(known[pod]) and not _waits(known[pod])}
+        if not wanted or time.monotonic() > deadline:
+            break
+        time.sleep(_PROBE_PAUSE)
+    late = [one for one in agent.processes(events=True) if (one["namespace"], one["pod"]) in delays and not _ready(one)]
+    notes = [
+        f"Pod {one['namespace']}/{one['pod']} is not ready: {_why(one, delays[one['namespace'], one['pod']])}"
+        for one in late[:_TOLD]
+    ]
+    if len(late) > _TOLD:
+        notes.append(f"{len(late) - _TOLD} more Pods are not ready; netlab get pods -A shows them")
+    return notes
+
+
+def _ready(pod: dict[str, Any]) -> bool:
+    return all(one["ready"] for one in pod["containers"] if one["role"] != "init" and not one["missing"])
+
+
+def _waits(pod: dict[str, Any]) -> bool:
+    """Whether a container has ended, for good or until its time comes again."""
+    return any(
+        one["state"].get("terminated") or (one["state"].get("waiting") and one["last"])
+        for one in pod["containers"]
+        if one["role"] != "init"
+    )
+
+
+def _why(pod: dict[str, Any], delay: int) -> str:
+    said = [one["message"] for one in pod.get("events", ()) if one["reason"] in ("Unhealthy", "BackOff", "Failed")]
+    if said:
+        return str(said[-1])
+    return f"its probes say so after {delay} s at the soonest" if delay > READY_PATIENCE else "its probes have not said so"
 
 
 def _running(agent: agentclient.AgentClient) -> set[tuple[str, str, str]]:

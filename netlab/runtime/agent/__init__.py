@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 ``python -m netlab.runtime.agent netlab-agent LAB RUNDIR`` is started by ``agentclient.spawn`` as PID 1 of a new PID
 namespace, with a mount namespace of its own and its network namespace set to the lab's.  One thread, one epoll
-(``loop``).  It knows only what it is told over ``RUNDIR/agent.sock``: newline JSON, ``"v": 1`` in each message
+(``loop``).  It knows only what it is told over ``RUNDIR/agent.sock``: newline JSON, ``"v": 2`` in each message
 (``control``).
 
 Responders (``http``, ``udp``, ``sctp``; ``endpoints`` keeps the table) are plain sockets, opened inside the network
@@ -21,7 +21,8 @@ client, client_port.
 
 Sandboxes (``sandbox``, ``view``) are made for the Pods in which something runs; a Pod that only answers has none.
 Commands of manifests are run by ``supervisor`` (what should run when; ``records`` holds what is known of it), started
-by ``launch``, and write their own ``logs``.
+by ``launch``, and write their own ``logs``.  ``probes`` asks them as a kubelet does, from their node's namespace
+(``attempts``, ``grpc``, ``execs``), and ``statuses`` has the rest of the lab follow what they answer.
 
 The agent opens namespaces and /etc/netns through a descriptor of the root directory that it got before it left the
 host's mount namespace, so it sees names that are made later, shared mounts or not.  Its own copies of the mounts below
@@ -36,11 +37,11 @@ Limits
 - Containers of a Pod share one view of the file system and one PID namespace (as with shareProcessNamespace), so a
   command is not PID 1: SIGTERM ends a ``sleep`` at once, which in a container would ignore it.  The Pods of a node's
   own network share that node's view.
-- No probes, lifecycle hooks, volumes, securityContext, resource limits.
+- No lifecycle hooks, volumes, securityContext, resource limits.
 - ``down`` does not wait for grace periods: the agent's end is the SIGKILL of everything in the lab.
 - SCTP: one address a side (no multi-homing), one outstanding answer an association, messages up to 64 KiB.
 """
 
-VERSION = 1
+VERSION = 2
 COMM = "netlab-agent"
 POD_COMM = "netlab-pod"

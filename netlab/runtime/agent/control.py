@@ -1,9 +1,10 @@
 """The control socket: newline JSON, one reply a message, in order; descriptors travel by SCM_RIGHTS.
 
-    {"v": 1, "op": "listen", "endpoints": [...]}      -> {"v": 1, "ok": true, "opened": 3, "errors": [...]}
-    anything that cannot be done                      -> {"v": 1, "ok": false, "error": "a sentence"}
+    {"v": 2, "op": "listen", "endpoints": [...]}      -> {"v": 2, "ok": true, "opened": 3, "errors": [...]}
+    anything that cannot be done                      -> {"v": 2, "ok": false, "error": "a sentence"}
 
-Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, settle, drop, quit.  ``agentclient`` documents them.
+Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, statuses, acknowledge, settle, drop,
+quit.  ``agentclient`` documents them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from netlab.runtime.agent.endpoints import Endpoints, Port
 from netlab.runtime.agent.logs import Logs
 from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.sandbox import Sandboxes
+from netlab.runtime.agent.statuses import Statuses
 from netlab.runtime.agent.supervisor import Supervisor
 
 MESSAGE_LIMIT = 64 << 20  # 5,000 Pods with every port are about 2 MB
@@ -108,12 +110,13 @@ class Client:
 class Control:
     """Takes messages and does what they ask; one bad message never ends the agent."""
 
-    def __init__(self, loop: Loop, lab: str, sock: _socket.socket, root: int, rundir: str) -> None:
+    def __init__(self, loop: Loop, lab: str, sock: _socket.socket, root: int, mounts: int, rundir: str) -> None:
         self.loop, self.lab, self.sock = loop, lab, sock
         self.since = time.time()
         self.endpoints = Endpoints(loop, root)
         self.sandboxes = Sandboxes(loop, self.endpoints)
-        self.supervisor = Supervisor(loop, self.sandboxes, Logs(loop, root, rundir))
+        self.statuses = Statuses(loop, lab, mounts)
+        self.supervisor = Supervisor(loop, self.sandboxes, Logs(loop, root, rundir), self.statuses)
         self.operations: dict[str, Callable[[Message], Message]] = {
             "hello": self.hello,
             "ping": self.hello,
@@ -122,6 +125,8 @@ class Control:
             "listeners": lambda _message: {"listeners": self.endpoints.listeners()},
             "run": lambda message: {"errors": self.supervisor.run(message["pods"])},
             "processes": lambda message: {"pods": self.supervisor.shown(events=bool(message.get("events")))},
+            "statuses": lambda _message: self.statuses.shown(),
+            "acknowledge": self.acknowledge,
             "drop": self.drop,
             "quit": self.quit,
         }
@@ -188,6 +193,10 @@ class Control:
     def unlisten(self, message: Message) -> Message:
         ports = [Port(p["netns"], int(p["port"]), str(p.get("protocol", "TCP"))) for p in message["ports"]]
         return {"closed": self.endpoints.unlisten(ports)}
+
+    def acknowledge(self, message: Message) -> Message:
+        self.statuses.acknowledge(int(message["version"]))
+        return {}
 
     def drop(self, message: Message) -> Message:
         names = message["netns"] if isinstance(message["netns"], list) else [message["netns"]]

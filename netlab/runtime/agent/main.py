@@ -13,7 +13,8 @@ from netlab.runtime.agent import COMM, linux
 from netlab.runtime.agent.control import Control
 from netlab.runtime.agent.loop import Loop
 
-SOCKET_FD, ROOT_FD = 3, 4  # left open by spawn: the control socket, listening; the host's root directory
+# Left open by spawn: the control socket, listening; the host's root directory; the host's mount namespace.
+SOCKET_FD, ROOT_FD, MOUNTS_FD = 3, 4, 5
 
 
 def main(arguments: list[str]) -> int:
@@ -27,9 +28,10 @@ def main(arguments: list[str]) -> int:
         sock = _socket.socket(fileno=SOCKET_FD)
         os.set_inheritable(SOCKET_FD, False)
         os.set_inheritable(ROOT_FD, False)
+        os.set_inheritable(MOUNTS_FD, False)
         os.stat(".", dir_fd=ROOT_FD)
     except OSError as missing:
-        print(f"{COMM}: descriptors 3 and 4 must be open: {missing}; `netlab up {lab}` starts it", flush=True)
+        print(f"{COMM}: descriptors 3 to 5 must be open: {missing}; `netlab up {lab}` starts it", flush=True)
         return 2
     sock.setblocking(False)
     linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
@@ -39,7 +41,7 @@ def main(arguments: list[str]) -> int:
         pass
 
     loop = Loop()
-    control = Control(loop, lab, sock, ROOT_FD, rundir)
+    control = Control(loop, lab, sock, ROOT_FD, MOUNTS_FD, rundir)
     watch_signals(loop, control)
     gc.collect()
     gc.freeze()

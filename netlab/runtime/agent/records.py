@@ -45,6 +45,12 @@ class Container:
         self.leaving = False  # nor kept when it has ended
         self.killer: Timer | None = None
         self.successor: dict[str, Any] | None = None  # the spec to start with once this one has ended
+        self.env: dict[str, str] = {}  # of the present run
+        kinds = {str(probe["kind"]) for probe in spec.get("probes", ())}
+        self.startup, self.readiness = "startup" in kinds, "readiness" in kinds
+        self.probed_started = self.probed_ready = False  # what these probes found in the present run
+        self.has_started = False  # in this run or an earlier one
+        self.unhealthy = False  # its liveness or startup probe had it ended
 
     @property
     def terminated(self) -> dict[str, Any] | None:
@@ -56,8 +62,25 @@ class Container:
 
     @property
     def begun(self) -> bool:
-        """Whether it ever ran."""
+        """Whether it ever ran; with a startup probe, whether that ever succeeded."""
+        if self.startup:
+            return self.has_started
         return self.running or bool(self.last) or self.terminated is not None
+
+    @property
+    def started(self) -> bool:
+        """Whether it runs and its startup probe, if it has one, has succeeded."""
+        return self.running and (self.probed_started or not self.startup)
+
+    @property
+    def ready(self) -> bool:
+        return self.started and (self.probed_ready or not self.readiness)
+
+    def over(self, policy: str) -> bool:
+        """Whether it has ended for good."""
+        end = self.terminated
+        well = end is not None and end["exitCode"] == 0 and not self.unhealthy
+        return end is not None and (policy == "Never" or (policy == "OnFailure" and well))
 
     def wait(self, reason: str, message: str = "") -> None:
         self.state = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
@@ -79,6 +102,8 @@ class Container:
             "restarts": self.restarts,
             "pid": self.pid,
             "begun": self.begun,
+            "started": self.started,
+            "ready": self.ready,
         }
 
 
@@ -94,6 +119,20 @@ class Pod:
 
     def of(self, *roles: str) -> list[Container]:
         return sorted((one for one in self.containers.values() if one.role in roles), key=lambda one: one.order)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every container is that really runs; those whose program is missing are served by the responder."""
+        return all(one.ready and not one.stopping for one in self.of("main", "sidecar") if not one.spec["missing"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it will run again: Succeeded or Failed."""
+        mains = self.of("main")
+        if mains and all(one.over(self.restart) for one in mains):
+            return True
+        inits = [one.terminated for one in self.of("init")]
+        return self.restart == "Never" and any(end and end["exitCode"] != 0 for end in inits)
 
     def event(self, kind: str, reason: str, message: str) -> None:
         """Write down what happened; the same again is counted."""

@@ -24,8 +24,10 @@ from typing import Any
 from netlab.runtime.agent import launch
 from netlab.runtime.agent.logs import Logs
 from netlab.runtime.agent.loop import Loop
+from netlab.runtime.agent.probes import Probes, signal_to
 from netlab.runtime.agent.records import Container, Pod, PodKey
 from netlab.runtime.agent.sandbox import Sandboxes
+from netlab.runtime.agent.statuses import Statuses
 
 Message = dict[str, Any]
 Answer = Callable[[Message, list[int]], None]
@@ -36,8 +38,9 @@ STARTING_MAX = 8  # containers in the making at a time: more would only make eac
 class Supervisor:
     """All Pods of a lab in which commands run."""
 
-    def __init__(self, loop: Loop, sandboxes: Sandboxes, logs: Logs) -> None:
-        self.loop, self.sandboxes, self.logs = loop, sandboxes, logs
+    def __init__(self, loop: Loop, sandboxes: Sandboxes, logs: Logs, statuses: Statuses) -> None:
+        self.loop, self.sandboxes, self.logs, self.statuses = loop, sandboxes, logs, statuses
+        self.probes = Probes(loop, sandboxes, self._probed)
         self.pods: dict[PodKey, Pod] = {}
         self.by_pid: dict[int, tuple[Pod, Container]] = {}
         self.queue: deque[tuple[Pod, Container]] = deque()
@@ -51,6 +54,7 @@ class Supervisor:
     def run(self, specs: Iterable[Message]) -> list[str]:
         """Start containers, restart those whose spec is another; sentences on what cannot be."""
         errors = []
+        self.statuses.silence()
         for spec in specs:
             key = PodKey(str(spec["netns"]), str(spec["namespace"]), str(spec["pod"]))
             inode = self._inode(key.netns)
@@ -70,6 +74,7 @@ class Supervisor:
                 if made.state == {"waiting": {"reason": "ContainerCreating"}}:
                     made.wait(_first_word(pod))
             self._step(pod)
+            self._look(pod)
         return errors
 
     def _want(self, pod: Pod, spec: Message) -> None:
@@ -160,15 +165,10 @@ class Supervisor:
         mains = pod.of("main")
         for one in mains:
             self._keep(pod, one, pod.restart)
-        if mains and all(self._over(one, pod.restart) for one in mains):
+        if mains and all(one.over(pod.restart) for one in mains):
             for one in pod.of("sidecar"):
                 if one.pid and not one.stopping:
                     self._stop(pod, one)
-
-    @staticmethod
-    def _over(one: Container, policy: str) -> bool:
-        end = one.terminated
-        return end is not None and (policy == "Never" or (policy == "OnFailure" and end["exitCode"] == 0))
 
     def _skip(self, pod: Pod, one: Container) -> None:
         if one.terminated is None:
@@ -179,7 +179,7 @@ class Supervisor:
 
     def _keep(self, pod: Pod, one: Container, policy: str) -> None:
         """Start the container, unless it runs, waits for its time, or has ended for good."""
-        if one.pid or one.pending or one.timer or one.stopping or self._over(one, policy):
+        if one.pid or one.pending or one.timer or one.stopping or one.over(policy):
             return
         if one.spec["missing"]:
             if one.state["waiting"]["reason"] != "CreateContainerError":
@@ -213,7 +213,7 @@ class Supervisor:
 
     def _start(self, pod: Pod, one: Container) -> None:
         """Have it started when its turn comes; never within the message that asks for it."""
-        one.pending = True
+        one.pending, one.unhealthy = True, False
         self.queue.append((pod, one))
         self._turn()
         if not one.last:
@@ -259,6 +259,7 @@ class Supervisor:
             log = one.log = self.logs.start(str(spec["log"]), str(spec["previous"]))
             home = self.sandboxes.pid_namespace
             env = {str(name): str(value) for name, value in (*spec.get("links", ()), *spec["env"])}
+            one.env = env
             one.pid, channel = launch.launch(sandbox, home, log.fd, spec["argv"], env, str(spec["workdir"]))
         except OSError as refusal:
             self._refused(pod, one, "Failed", f"Error: {refusal}")
@@ -304,12 +305,26 @@ class Supervisor:
         else:
             one.state = {"running": {"startedAt": time.time()}}
             pod.event("Normal", "Started", f"Started container {one.name}")
+            self.probes.watch(pod, one)
         if one.role == "sidecar":
             self._step(pod)
+        self._look(pod)
         self._started(one)
+
+    def _probed(self, pod: Pod, one: Container) -> None:
+        """A probe changed its mind; what waits for a sidecar waits until that has started."""
+        if one.role == "sidecar":
+            self._step(pod)
+        self._look(pod)
+
+    def _look(self, pod: Pod) -> None:
+        if self.pods.get(pod.key) is pod:
+            self.statuses.look(pod)
 
     def exited(self, pid: int, status: int) -> None:
         """A child has ended."""
+        if self.probes.execs.exited(pid, status) or self.statuses.exited(pid):
+            return
         pod, one = self.by_pid.pop(pid, (None, None))
         if pod is None or one is None:
             return
@@ -333,10 +348,12 @@ class Supervisor:
         elif one.successor is not None:
             self._replace(pod, one)
         self._step(pod)
+        self._look(pod)
 
     def _clear(self, one: Container) -> None:
         """What a process leaves: others of its container, its log, its timers."""
         one.pid = 0
+        self.probes.forget(one)
         if one.killer:
             one.killer.cancel()
             one.killer = None
@@ -353,21 +370,16 @@ class Supervisor:
     def _stop(self, pod: Pod, one: Container) -> None:
         one.stopping = True
         pod.event("Normal", "Killing", f"Stopping container {one.name}")
+        self.probes.forget(one)
+        self._look(pod)
         if not one.pid:
             return
-        try:
-            os.kill(one.pid, signal.SIGTERM if one.running else signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        signal_to(one, signal.SIGTERM if one.running else signal.SIGKILL)
         if one.killer is None:
             one.killer = self.loop.later(pod.grace, lambda: self._kill(one))
 
     def _kill(self, one: Container) -> None:
-        if one.pid:
-            try:
-                os.kill(one.pid, signal.SIGKILL)  # a child that was not waited for: its number is still its own
-            except ProcessLookupError:
-                pass
+        signal_to(one, signal.SIGKILL)
 
     def _replace(self, pod: Pod, one: Container) -> None:
         """Start anew with another spec; an init container that changed begins the Pod anew."""
@@ -396,6 +408,7 @@ class Supervisor:
             self.logs.remove(str(one.spec["log"]), str(one.spec["previous"]))
         if not pod.containers and self.pods.get(pod.key) is pod:
             del self.pods[pod.key]
+            self.statuses.forget(pod.key)
         if not any(other.pid for other in pod.of("main", "init")):
             for other in pod.of("sidecar"):
                 if other.stopping and other.pid:

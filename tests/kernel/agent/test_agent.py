@@ -209,7 +209,7 @@ def test_listening_again_changes_nothing_and_clashes_are_told(lab: Lab) -> None:
 
 def test_a_message_of_another_version_names_both(lab: Lab) -> None:
     with lab.connect() as agent:
-        agent.sock.sendall(b'{"v": 2, "op": "hello"}\nrubbish\n[]\n{"v": 1, "op": "listen"}\n{"v": 1, "op": "what"}\n')
+        agent.sock.sendall(b'{"v": 9, "op": "hello"}\nrubbish\n[]\n{"v": 2, "op": "listen"}\n{"v": 2, "op": "what"}\n')
         with pytest.raises(StateError, match="speaks version 1, the message is of version 2"):
             agent.receive()
         for _ in range(4):

@@ -1,0 +1,118 @@
+"""Which Pods are ready, and which have ended: what the rest of the lab (Services, names, policies) follows.
+
+The agent knows, but only the host's side can change a lab.  So when a Pod's status changes, the agent starts
+``python -m netlab.runtime.readiness LAB`` in the host's mount namespace, which takes the lab's lock, asks what the
+statuses are, changes what follows from them, and acknowledges their version.  One runs at a time; several changes in a
+moment are one.  Who has Pods run (``up``, ``apply``) asks by itself soon, so there is silence for a while then.
+
+The step is the agent's child, so it ends with the agent, and ``down`` has nobody else to look for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from netlab.runtime.agent import linux
+from netlab.runtime.agent.loop import Loop, Timer
+from netlab.runtime.agent.records import Pod, PodKey
+
+GATHER = 0.03  # seconds in which changes gather
+AGAIN_FIRST, AGAIN_MAX = 1.0, 30.0  # after a step that failed, doubled each time
+SILENCE_MAX = 45.0  # at most, when whoever asked for it has died
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Statuses:
+    """(ready, ended) by Pod; ``version`` counts changes, ``acknowledged`` is the one that the lab follows."""
+
+    def __init__(self, loop: Loop, lab: str, mounts: int) -> None:
+        self.loop, self.lab, self.mounts = loop, lab, mounts
+        self.known: dict[PodKey, tuple[bool, bool]] = {}
+        self.version = self.acknowledged = 0
+        self.silent_until = 0.0
+        self.timer: Timer | None = None
+        self.child, self.patience = 0, 0.0
+        self.spawn: Callable[[], int] = self._spawn
+
+    def look(self, pod: Pod) -> None:
+        """Something happened to the Pod."""
+        status = pod.ready, pod.ended
+        if self.known.get(pod.key) != status:
+            self.known[pod.key] = status
+            self.version += 1
+            self._later(GATHER)
+
+    def forget(self, key: PodKey) -> None:
+        """The Pod is gone, by the will of the host's side."""
+        self.known.pop(key, None)
+
+    def silence(self) -> None:
+        """Whoever asks for Pods to run will ask for their statuses, too."""
+        self.silent_until = time.monotonic() + SILENCE_MAX
+
+    def shown(self) -> dict[str, Any]:
+        pods = [
+            {"namespace": key.namespace, "pod": key.pod, "ready": ready, "ended": ended}
+            for key, (ready, ended) in self.known.items()
+        ]
+        return {"version": self.version, "acknowledged": self.acknowledged, "pods": pods}
+
+    def acknowledge(self, version: int) -> None:
+        """The lab follows that version."""
+        self.acknowledged = max(self.acknowledged, min(version, self.version))
+        self.silent_until = self.patience = 0.0
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.acknowledged < self.version:
+            self._later(GATHER)
+
+    def _later(self, seconds: float) -> None:
+        if self.timer is None and not self.child:
+            wait = max(seconds, self.silent_until - time.monotonic())
+            self.timer = self.loop.later(wait, self._turn)
+
+    def _turn(self) -> None:
+        self.timer = None
+        if self.child or self.acknowledged == self.version:
+            return
+        if time.monotonic() < self.silent_until:
+            self._later(GATHER)
+            return
+        self.patience = min(max(2 * self.patience, AGAIN_FIRST), AGAIN_MAX)  # acknowledging puts it back
+        try:
+            self.child = self.spawn()
+        except OSError as refusal:
+            print(f"no step for the Pods' readiness: {refusal}", file=sys.stderr, flush=True)
+            self._later(self.patience)
+
+    def exited(self, pid: int) -> bool:
+        """Whether that child was the step."""
+        if pid != self.child:
+            return False
+        self.child = 0
+        if self.acknowledged < self.version:
+            self._later(max(self.patience, GATHER))
+        return True
+
+    def _spawn(self) -> int:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal.set_wakeup_fd(-1)
+                linux.setns(self.mounts, linux.CLONE_NEWNS)
+                os.chdir("/")
+                os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+                argv = [sys.executable, "-m", "netlab.runtime.readiness", self.lab]
+                os.execve(sys.executable, argv, {"PATH": _PATH, "PYTHONPATH": _PACKAGE, "LC_ALL": "C.UTF-8"})
+            except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
+                os.write(2, f"no step for the Pods' readiness: {failure}\n".encode())
+            finally:
+                os._exit(1)
+        return pid

@@ -1,0 +1,125 @@
+"""What follows from Pods becoming ready, being so no more, or ending: Services, names, policies.
+
+The statuses in force are part of a lab's run state, beside its documents: every command resolves the lab with them, so
+what ``diff`` expects is what the kernel was given.  They change in two places.  ``up`` and ``apply`` take over what the
+agent says once that what they started runs (``follow``).  And the agent starts ``python -m netlab.runtime.readiness LAB``
+when a status changes: under the lab's lock it asks for the statuses, and changes in the kernel what differs between
+the lab with the old ones and the lab with the new ones.
+
+A step that was killed leaves ``statuses.next``: the next one, or the next command, then looks at everything.  A lab of
+which an ``up`` was killed is left alone: the next ``up`` mends it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netlab.errors import NetlabError, StateError
+from netlab.runtime import agentclient, lock
+from netlab.runtime.rundir import RunDir
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster
+    from netlab.model.status import Statuses
+    from netlab.runtime.lab import Lab
+
+
+def in_force(rundir: RunDir) -> Statuses:
+    """The statuses that the lab follows; none without an agent, since then nothing runs, and all begins anew."""
+    return rundir.statuses() if agentclient.recorded(rundir.path) is not None else {}
+
+
+def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
+    """Make the kernel follow these statuses; the lab with them, and how many operations that took.  Needs the lock."""
+    from netlab.kernel.linux import LinuxKernel
+    from netlab.model.status import observed
+    from netlab.plan import desired
+    from netlab.runtime.converge import converge, touch
+    from netlab.runtime.listeners import AgentListeners
+
+    unsettled = rundir.begin_statuses(seen)
+    cluster = observed(lab.built, seen)
+    changed = 0
+    if unsettled or cluster != lab.cluster:
+        after = replace(lab, cluster=cluster, want=desired(cluster, lab.can))
+        agent = AgentListeners(cluster.lab, rundir.path)
+        with LinuxKernel(agent) as kernel:
+            assignments = rundir.assignments()
+            kernel.generations = assignments.generations  # type: ignore[assignment]
+            reach = converge if unsettled else touch
+            changed = reach(kernel, cluster.lab, after.want, lab.want).changed
+            kernel.remember(after.want)
+            rundir.keep(replace(assignments, generations=kernel.generations))
+        lab = after
+    lab = replace(lab, statuses=seen)
+    rundir.commit_statuses()
+    return lab, changed
+
+
+def leave(rundir: RunDir, lab: Lab, after: Cluster) -> Lab:
+    """Pods that are to go leave their Services and names first; their processes have their grace period after that."""
+    from netlab.model.status import runs
+    from netlab.runtime import dns
+
+    stay = {str(pod) for pod in after.pods}
+    behind = {one.pod for service in lab.cluster.services for one in service.serving}
+    gone = [str(pod) for pod in lab.cluster.pods if str(pod) in behind and str(pod) not in stay and runs(pod)]
+    if not gone:
+        return lab
+    lab, _ = follow(rundir, lab, {**lab.statuses, **dict.fromkeys(gone, (False, False))})
+    dns.sync(lab.cluster, patience=1.0)
+    return lab
+
+
+def take_over(rundir: RunDir, lab: Lab) -> tuple[Lab, int, list[str]]:
+    """Ask the lab's agent, and follow what it says; sentences on what could not be done."""
+    if agentclient.recorded(rundir.path) is None:
+        return lab, 0, []
+    try:
+        with agentclient.connect(rundir.path, lab.cluster.lab) as agent:
+            version, seen = agent.statuses()
+            lab, changed = follow(rundir, lab, seen)
+            agent.acknowledge(version)
+    except StateError as gone:  # an agent that dies now is found by the next command
+        return lab, 0, [gone.message]
+    return lab, changed, []
+
+
+def step(name: str) -> None:
+    """What the agent asks for."""
+    with lock.locked(name):
+        rundir = RunDir(name)
+        if not rundir.exists() or rundir.pending() is not None:
+            raise StateError(f"lab {name} is half-way to something else", hint=f"netlab up {name}")
+        with agentclient.connect(rundir.path, name) as agent:
+            if agent.call("statuses")["acknowledged"] == agent.statuses()[0]:
+                return  # somebody else was quicker
+        from netlab.runtime import dns
+        from netlab.runtime.lab import load_running
+
+        lab, changed, problems = take_over(rundir, load_running(name))
+        # A server whose Pod was made anew has no names either.
+        problems += dns.sync(lab.cluster)
+        rundir.event("readiness", changed=changed)
+        for problem in problems:
+            print(problem, file=sys.stderr)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Statuses as a command's: 0, or the error's own."""
+    if len(arguments) != 1:
+        print("usage: python -m netlab.runtime.readiness LAB; a lab's agent starts it", file=sys.stderr)
+        return 2
+    try:
+        step(arguments[0])
+    except NetlabError as error:
+        print(f"readiness: {error.message}", file=sys.stderr)
+        return 4
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
