@@ -15,7 +15,7 @@ from netlab.kernel.owners import owners
 from netlab.kernel.protocol import Observed
 from netlab.model import Built, Cluster, Memory, build
 from netlab.model.changes import Changes, Labels, put, still_there
-from netlab.model.status import Statuses, observed, runs
+from netlab.model.status import Statuses, observed
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
 from netlab.plan import Drift, Host, check, dataplane, desired, drift

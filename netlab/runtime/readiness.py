@@ -48,7 +48,7 @@ def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
         agent = AgentListeners(cluster.lab, rundir.path)
         with LinuxKernel(agent) as kernel:
             assignments = rundir.assignments()
-            kernel.generations = assignments.generations  # type: ignore[assignment]
+            kernel.generations = assignments.generations
             reach = converge if unsettled else touch
             changed = reach(kernel, cluster.lab, after.want, lab.want).changed
             kernel.remember(after.want)
@@ -105,18 +105,18 @@ def step(name: str) -> None:
         problems += dns.sync(lab.cluster)
         rundir.event("readiness", changed=changed)
         for problem in problems:
-            print(problem, file=sys.stderr)
+            sys.stderr.write(f"readiness: {problem}\n")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Statuses as a command's: 0, or the error's own."""
     if len(arguments) != 1:
-        print("usage: python -m netlab.runtime.readiness LAB; a lab's agent starts it", file=sys.stderr)
+        sys.stderr.write("usage: python -m netlab.runtime.readiness LAB; a lab's agent starts it\n")
         return 2
     try:
         step(arguments[0])
     except NetlabError as error:
-        print(f"readiness: {error.message}", file=sys.stderr)
+        sys.stderr.write(f"readiness: {error.message}\n")
         return 4
     return 0
 

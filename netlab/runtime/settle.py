@@ -122,7 +122,9 @@ def _why(pod: dict[str, Any], delay: int) -> str:
     said = [one["message"] for one in pod.get("events", ()) if one["reason"] in ("Unhealthy", "BackOff", "Failed")]
     if said:
         return str(said[-1])
-    return f"its probes say so after {delay} s at the soonest" if delay > READY_PATIENCE else "its probes have not said so"
+    return (
+        f"its probes say so after {delay} s at the soonest" if delay > READY_PATIENCE else "its probes have not said so"
+    )
 
 
 def _running(agent: agentclient.AgentClient) -> set[tuple[str, str, str]]:

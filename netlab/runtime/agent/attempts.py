@@ -171,7 +171,9 @@ class HttpAttempt(Attempt):
         elif ended:
             self.end(FAILURE, f'Get "{self.asked}": {"unexpected " if self.buffer else ""}EOF')
         elif len(self.buffer) > _HEAD_MAX:
-            self.end(FAILURE, f'Get "{self.asked}": net/http: server response headers exceeded {_HEAD_MAX} bytes; aborted')
+            self.end(
+                FAILURE, f'Get "{self.asked}": net/http: server response headers exceeded {_HEAD_MAX} bytes; aborted'
+            )
 
     def _malformed(self) -> None:
         line = self.buffer.split(b"\n", 1)[0].rstrip(b"\r")[:64].decode("latin-1")

@@ -17,6 +17,7 @@ from netlab.runtime.agent import launch
 from netlab.runtime.agent.attempts import BODY_MAX, FAILURE, SUCCESS, UNKNOWN, Done
 from netlab.runtime.agent.loop import Timer
 from netlab.runtime.agent.sandbox import Sandboxes
+from netlab.runtime.sandbox import NOT_FOUND
 
 RUNNING_MAX = 8  # commands at a time
 _PIPE_MAX = 1 << 16
@@ -99,7 +100,7 @@ class ExecAttempt:
         self.space = report.space
         if report.status:
             name = self.argv[0] if self.argv else ""
-            says = "executable file not found in $PATH" if report.status == launch.NOT_FOUND else report.said
+            says = "executable file not found in $PATH" if report.status == NOT_FOUND else report.said
             says = f'exec: "{name}": {says}'
             self.end(UNKNOWN, f"failed to exec in container: unable to start container process: {says}")
 

@@ -81,7 +81,7 @@ class GrpcAttempt(Attempt):
     def failed(self, error: Exception, doing: str) -> None:
         says = f'connection error: desc = "transport: Error while dialing: {self.why(error, doing)}"'
         if doing != "dial":
-            says = f'error reading from server: {self.why(error, doing)}'
+            says = f"error reading from server: {self.why(error, doing)}"
         self.broken("Unavailable", says)
 
     def broken(self, code: str, says: str) -> None:
@@ -121,9 +121,13 @@ class GrpcAttempt(Attempt):
         elif kind == _PING and not flags & _ACK:
             self.connection.send(frame(_PING, _ACK, 0, payload))
         elif kind == _GOAWAY:
-            self.broken("Unavailable", f"closing transport due to: GOAWAY, error code {int.from_bytes(payload[4:8], 'big')}")
+            self.broken(
+                "Unavailable", f"closing transport due to: GOAWAY, error code {int.from_bytes(payload[4:8], 'big')}"
+            )
         elif stream == 1 and kind == _RST:
-            self.broken("Internal", f"stream terminated by RST_STREAM with error code: {int.from_bytes(payload, 'big')}")
+            self.broken(
+                "Internal", f"stream terminated by RST_STREAM with error code: {int.from_bytes(payload, 'big')}"
+            )
         elif stream == 1 and kind == _DATA:
             self.body += _bare(payload, flags, 0)
             if flags & _END_STREAM:

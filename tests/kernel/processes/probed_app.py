@@ -6,6 +6,8 @@ HTTP on 8080: /ok, /code/NUMBER, /redirect (to /ok), /away (to another host), /l
 for "unknown"; 9091 writes its headers with Huffman's code.
 """
 
+from __future__ import annotations
+
 import http.server
 import os
 import socket
@@ -17,7 +19,7 @@ import time
 
 
 class Web(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         path = self.path
         if path.startswith("/code/"):
             self.say(int(path[6:]))
@@ -39,31 +41,31 @@ class Web(http.server.BaseHTTPRequestHandler):
         else:
             self.say(200 if path == "/ok" else 404)
 
-    def say(self, status, *headers):
+    def say(self, status: int, *headers: tuple[str, str]) -> None:
         self.send_response(status)
         for one in headers:
             self.send_header(*one)
         self.end_headers()
         self.wfile.write(b"said\n")
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
-def listener(port):
+def listener(port: int) -> socket.socket:
     return socket.create_server(("", port), backlog=64)
 
 
-def hang_up(sock):
+def hang_up(sock: socket.socket) -> None:
     while True:
         sock.accept()[0].close()
 
 
-def frame(kind, flags, stream, payload):
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def grpc(sock, status, trailers):
+def grpc(sock: socket.socket, status: int, trailers: dict[str, bytes]) -> None:
     while True:
         peer, _ = sock.accept()
         asked = b""
@@ -84,7 +86,7 @@ def grpc(sock, status, trailers):
         peer.close()
 
 
-def plain(name, value):
+def plain(name: bytes, value: bytes) -> bytes:
     return bytes([0x40, len(name)]) + name + bytes([len(value)]) + value
 
 
@@ -93,7 +95,7 @@ PACKED = bytes.fromhex("40889acac8b21234da8f")
 MESSAGE = bytes.fromhex("40899acac8b5254207317f8ba8ea22d24ea20b677310bf")
 
 
-def main():
+def main() -> None:
     os.makedirs("/srv", exist_ok=True)
     web = http.server.ThreadingHTTPServer(("", 8080), Web)
     threading.Thread(target=web.serve_forever, daemon=True).start()
@@ -108,7 +110,9 @@ def main():
     threading.Thread(target=grpc, args=(listener(9090), 1, raw), daemon=True).start()
     threading.Thread(target=grpc, args=(listener(9091), 2, packed), daemon=True).start()
     request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=nobody"
-    made = subprocess.run([*request.split(), "-keyout", "/srv/key", "-out", "/srv/cert"], capture_output=True)
+    made = subprocess.run(
+        [*request.split(), "-keyout", "/srv/key", "-out", "/srv/cert"], capture_output=True, check=False
+    )
     if made.returncode == 0:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain("/srv/cert", "/srv/key")

@@ -12,12 +12,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.kernel.probes.conftest import app, asking, http
-
 if TYPE_CHECKING:
     from tests.kernel.processes.conftest import Lab
 
 pytestmark = pytest.mark.kernel
+APP = Path(__file__).with_name("probed_app.py").read_text()
+
+
+def app(**fields: Any) -> dict[str, Any]:
+    """The container that serves (see probed_app.py)."""
+    return {"name": "app", "image": "x", "command": ["python3", "-c", APP], **fields}
+
+
+def asking(name: str, **probe: Any) -> dict[str, Any]:
+    """A container that only sleeps; the Pod's app is what its probe asks."""
+    ready = {"periodSeconds": 1, "failureThreshold": 1, **probe}
+    return {"name": name, "image": "x", "command": ["sleep", "3600"], "readinessProbe": ready}
+
+
+def http(path: str, port: Any = 8080, **fields: Any) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": port, **fields}}
+
 
 TLS = {"scheme": "HTTPS"}
 WANT = [{"name": "X-Want", "value": "yes"}, {"name": "Host", "value": "named.example"}]
@@ -52,7 +67,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
     "exec-no": ({"exec": {"command": ["sh", "-c", "echo $WORD is wrong; exit 3"]}}, False, "Readiness probe failed: this is wrong"),
     "exec-hangs": ({"exec": {"command": ["sh", "-c", "sleep 77 & sleep 78"]}}, False, 'command timed out: "sh -c sleep 77 & sleep 78" timed out after 1s'),
     "exec-forks": ({"exec": {"command": ["sh", "-c", "setsid sleep 79 >/dev/null 2>&1 & exit 0"]}}, True, ""),
-    "exec-none": ({"exec": {"command": ["no-such-program"]}}, False, 'errored and resulted in unknown state: failed to exec in container'),
+    "exec-none": ({"exec": {"command": ["no-such-program"]}}, False, "errored and resulted in unknown state: failed to exec in container"),
 }  # fmt: skip
 if shutil.which("openssl"):
     CASES["https"] = http("/ok", 8443, **TLS), True, ""
@@ -80,7 +95,11 @@ def test_every_kind_of_question(lab: Lab) -> None:
     address = pod["status"]["podIP"]
     wanted = {name: says.replace("ADDRESS", address) for name, (_, _, says) in CASES.items()}
     told = lab.until(
-        lambda: (said := lab.netlab("describe", "pod", "many").stdout) and all(one in said for one in wanted.values()) and said,
+        lambda: (
+            (said := lab.netlab("describe", "pod", "many").stdout)
+            and all(one in said for one in wanted.values())
+            and said
+        ),
         20,
     )
     assert "Unhealthy" in told and "ProbeWarning" in told
@@ -122,10 +141,21 @@ def addresses(lab: Lab, name: str) -> tuple[list[str], list[str]]:
     return ready, [each["ip"] for one in found for each in one.get("notReadyAddresses", [])]
 
 
+_ASK = """
+import http.client, sys
+for _ in range(12):
+    try:
+        connection = http.client.HTTPConnection(sys.argv[1], timeout=3)
+        connection.request("GET", "/who")
+        print(connection.getresponse().read().decode().strip())
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
 def ask(lab: Lab, address: str) -> set[str]:
-    """Who answers twelve requests; "" where one is refused."""
-    script = f"for i in 0 1 2 3 4 5 6 7 8 9 10 11; do busybox wget -qO- http://{address}/who || echo; done"
-    return {line.strip() for line in lab.exec("client", "sh", "-c", script, check=None).stdout.splitlines()}
+    """Who answers twelve requests, or what is wrong."""
+    return set(lab.exec("client", "python3", "-c", _ASK, address).stdout.split())
 
 
 def test_a_pod_that_is_not_ready_leaves_its_services_and_comes_back(lab: Lab) -> None:
@@ -161,7 +191,10 @@ def test_a_pod_that_is_not_ready_leaves_its_services_and_comes_back(lab: Lab) ->
     assert lab.pods()[pods[0]][:2] == ("0/1", "Running")
     conditions = {each["type"]: each["status"] for each in lab.pod(pods[0])["status"]["conditions"]}
     assert (conditions["Ready"], conditions["ContainersReady"], conditions["Initialized"]) == ("False", "False", "True")
-    assert "Readiness probe failed: HTTP probe failed with statuscode: 404" in lab.netlab("describe", "pod", pods[0]).stdout
+    assert (
+        "Readiness probe failed: HTTP probe failed with statuscode: 404"
+        in lab.netlab("describe", "pod", pods[0]).stdout
+    )
     slices = lab.netlab("get", "endpointslices", "-o", "json").json["items"]
     ready = {each["addresses"][0]: each["conditions"]["ready"] for each in
              next(s for s in slices if s["metadata"]["labels"]["kubernetes.io/service-name"] == "web")["endpoints"]}  # fmt: skip
@@ -174,7 +207,7 @@ def test_a_pod_that_is_not_ready_leaves_its_services_and_comes_back(lab: Lab) ->
 
     lab.exec(pods[1], "rm", "/srv/w/ok")
     lab.until(lambda: addresses(lab, "web")[0] == [])
-    assert ask(lab, address) == {""}
+    assert ask(lab, address) == {"ConnectionRefusedError"}
     assert lab.exec("client", "getent", "ahostsv4", "heads", check=None).status == 2
 
     lab.exec(pods[0], "touch", "/srv/w/ok")
@@ -245,10 +278,16 @@ def test_what_has_ended_and_what_is_leaving_gets_no_traffic(lab: Lab) -> None:
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": "from-web"},
-        "spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]},
+        "spec": {
+            "podSelector": {},
+            "ingress": [
+                {"from": [{"podSelector": {"matchLabels": labels}} for labels in ({"app": "web"}, {"run": "client"})]}
+            ],
+        },
     }
     lab.up({"client": {"containers": [sleeper]}})
     apply(lab, *pods, service("web"), policy)
+    lab.netlab("label", "pod", "client", "run=client")
     one, other = (str(lab.pod(name)["status"]["podIP"]) for name in ("once", "stays"))
     client = lab.pod("client")["status"]["podIP"]
     assert addresses(lab, "web") == ([one, other], [])
@@ -261,10 +300,11 @@ def test_what_has_ended_and_what_is_leaving_gets_no_traffic(lab: Lab) -> None:
     assert lab.exec("stays", "ping", "-c1", "-W1", client).status == 0
     assert lab.diff() == 0
 
-    running = lab.start("delete", "pod", "stays")
-    lab.until(lambda: addresses(lab, "web")[0] == [] and running.poll() is None, 3)
-    assert lab.exec("client", "busybox", "wget", "-qO-", f"http://{other}:8080/who").stdout == "stays\n", "it has its grace"
-    assert running.wait(timeout=20) == 0
+    with lab.start("delete", "pod", "stays") as running:
+        lab.until(lambda: addresses(lab, "web")[0] == [] and running.poll() is None, 3)
+        said = lab.exec("client", "busybox", "wget", "-qO-", f"http://{other}:8080/who").stdout
+        assert said == "stays\n", "it has its grace period"
+        assert running.wait(timeout=20) == 0
     assert lab.diff() == 0
 
 
