@@ -39,7 +39,7 @@ def _pod_row(item: Item, cluster: Cluster, now: float) -> list[str]:
         item["status"]["podIP"],
         item["spec"]["nodeName"],
         "<none>",
-        "<none>",
+        f"0/{len(gates)}" if (gates := item["spec"].get("readinessGates")) else "<none>",
     ]
 
 

@@ -40,7 +40,14 @@ def status(pod: Pod, record: Record | None, since: float) -> Status:
     phase = _phase(main, inits, sidecars, restart) if record is not None else "Unknown"
     initialized = all(_done(one, one["name"] in sidecars) for one in inits)
     ready = phase == "Running" and all(one["ready"] for one in (*main, *(i for i in inits if i["name"] in sidecars)))
-    conditions = {"Initialized": initialized, "Ready": ready, "ContainersReady": ready, "PodScheduled": True}
+    gates = [str(one["conditionType"]) for one in _listed(pod, "readinessGates")]
+    # Nobody sets the conditions of gates, so such a Pod is never ready.
+    conditions = {
+        "Initialized": initialized,
+        "Ready": ready and not gates,
+        "ContainersReady": ready,
+        "PodScheduled": True,
+    }
     return {
         "phase": phase,
         "conditions": [{"type": kind, "status": str(value)} for kind, value in conditions.items()],

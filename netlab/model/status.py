@@ -4,16 +4,18 @@ Documents say what should run; whether it does only the lab's agent knows.  ``bu
 well, and ``observed`` puts the statuses over it: a Pod that is not ready is no ready backend of a Service, one that has
 ended (Succeeded, Failed) is no backend and no peer of a policy at all.
 
-Pods of which nothing runs are as they were built: the responder serves from the start.
+Pods of which nothing runs are as they were built: the responder serves from the start.  But no Pod with a readinessGate
+is ever ready, as in a cluster whose controller does not set the gate's condition: there is no controller here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from netlab.model.cluster import Cluster, Pod
 from netlab.model.services_types import Service
+from netlab.spec import Warning
 
 Status = tuple[bool, bool]  # (ready, ended)
 Statuses = Mapping[str, Status]  # by namespace/name
@@ -36,14 +38,35 @@ def presumed(pod: Pod) -> bool:
     return not any(one.get(field) for one in listed for field in _DELAYING)
 
 
+def gates(pod: Pod) -> list[str]:
+    """The condition types of its readinessGates."""
+    listed = pod.spec.get("readinessGates") or ()
+    return [str(one["conditionType"]) for one in listed]  # type: ignore[attr-defined]
+
+
+def unready(cluster: Cluster) -> Iterator[Warning]:
+    """What an author should know of Pods that cannot become ready."""
+    told = set()
+    for pod in cluster.pods:
+        owner = pod.owner or str(pod)
+        if gates(pod) and owner not in told and pod.mark is not None:
+            told.add(owner)
+            says = (
+                f"Pod {pod} has the readiness gate {', '.join(gates(pod))}, and nobody in this lab sets that condition: "
+                "it is never ready, so its Services leave it out"
+            )
+            yield Warning("readiness-gate", says, pod.mark)
+
+
 def observed(cluster: Cluster, statuses: Statuses) -> Cluster:
     """The cluster with these statuses; the same object where they change nothing."""
     changed: dict[str, Pod] = {}
     for pod in cluster.pods:
-        if not runs(pod):
-            continue
-        ready, ended = statuses.get(str(pod)) or (presumed(pod), False)
-        ended = ended and all(one.runs for one in pod.containers)
+        ready, ended = True, False
+        if runs(pod):
+            ready, ended = statuses.get(str(pod)) or (presumed(pod), False)
+            ended = ended and all(one.runs for one in pod.containers)
+        ready = ready and not ("readinessGates" in pod.spec and gates(pod))
         if ended or not ready:
             changed[str(pod)] = replace(pod, ready=False, ended=ended)
     if not changed:

@@ -15,7 +15,7 @@ from netlab.kernel.owners import owners
 from netlab.kernel.protocol import Observed
 from netlab.model import Built, Cluster, Memory, build
 from netlab.model.changes import Changes, Labels, put, still_there
-from netlab.model.status import Statuses, observed
+from netlab.model.status import Statuses, observed, unready
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
 from netlab.plan import Drift, Host, check, dataplane, desired, drift
@@ -95,7 +95,8 @@ def resolve(applied: Applied, memory: Memory | None = None, statuses: Statuses |
         documents, name=applied.name, memory=memory, check=check, has_program=has_program, changes=changes
     )
     cluster = observed(built.cluster, statuses or {})
-    return Lab(cluster, State(), built.warnings, documents, built.cluster, statuses or {}, Host())
+    warnings = (*built.warnings, *unready(cluster))
+    return Lab(cluster, State(), warnings, documents, built.cluster, statuses or {}, Host())
 
 
 def _with_state(lab: Lab, can: Host) -> Lab:

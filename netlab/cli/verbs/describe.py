@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from netlab.cli import kinds, kubernetes, out, podstatus, services
+from netlab.cli import kinds, kubernetes, out, podstatus, probelines, services
 from netlab.cli.options import lab, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster, Pod, Port
@@ -143,6 +143,7 @@ def _pod(item: Mapping[str, Any], pod: Pod, cluster: Cluster, record: Record, si
     ]
     if pod.owner:
         lines.append(_field("Controlled By", pod.owner))
+    gates = [f"  {one['conditionType']:<28}<none>" for one in item["spec"].get("readinessGates", ())]
     specs = {one["name"]: one for where in ("initContainers", "containers") for one in item["spec"].get(where, [])}
     inits = status.get("initContainerStatuses", [])
     if inits:
@@ -152,6 +153,8 @@ def _pod(item: Mapping[str, Any], pod: Pod, cluster: Cluster, record: Record, si
     lines.append("Containers:")
     for one in status["containerStatuses"]:
         lines += _container(one, specs[one["name"]], pod)
+    if gates:
+        lines += ["Readiness Gates:", f"  {'Type':<28}Status", *gates]
     lines += ["Conditions:", f"  {'Type':<28}Status"]
     lines += [f"  {one['type']:<28}{one['status']}" for one in status["conditions"]]
     if pod.mark:
@@ -179,7 +182,8 @@ def _container(one: Mapping[str, Any], spec: Mapping[str, Any], pod: Pod) -> lis
     if "lastState" in one:
         lines += _state("Last State", one["lastState"], line)
     lines += [line("Ready", str(one["ready"])), line("Restart Count", str(one["restartCount"]))]
-    return lines
+    return lines + [line(name, text + ("" if typed.runs else "  (not asked: nothing of it runs)"))
+                    for name, text in probelines.probes(spec)]  # fmt: skip
 
 
 def _port(number: int, protocol: str) -> str:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @spec_options
 @click.option("--reset", is_flag=True, help="drop what apply and break added")
-@click.option("--wait/--no-wait", default=True, help="until the containers' commands run and listen (at most 12 s)")
+@click.option(
+    "--wait/--no-wait", default=True, help="until the containers' commands run, listen and are ready (at most 20 s)"
+)
 @output
 def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool, output: str) -> None:
     """Build a lab, or converge a running one to its spec.

@@ -155,7 +155,10 @@ class GrpcAttempt(Attempt):
             self.late()
         elif code != "0":
             number = int(code) if code.isdigit() else 13
-            self.broken(_CODES[number] if number < len(_CODES) else f"Code({number})", said or "no grpc-status")
+            self.broken(
+                _CODES[number] if number < len(_CODES) else f"Code({number})",
+                said if code else "server closed the stream without sending trailers",
+            )
         elif (serving := _serving(self.body)) == _STATUSES[1]:
             self.end(SUCCESS)
         else:
