@@ -121,7 +121,7 @@ def web(**probes: Any) -> dict[str, Any]:
     }
 
 
-QUICK = {"periodSeconds": 1, "failureThreshold": 1}
+QUICK = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 5}
 READY = {"readinessProbe": {**http("/ok", "http"), **QUICK}}
 
 
@@ -239,7 +239,7 @@ def test_liveness_restarts_and_startup_goes_first(lab: Lab) -> None:
     pods = {"stubborn": stubborn, "slow": slow, "late": late, "never": never, "thrice": thrice}
     lab.up({**{name: {"containers": [one]} for name, one in pods.items()},
             "once": {"containers": [once], "restartPolicy": "Never"}})  # fmt: skip
-    assert lab.pods()["slow"][0] == lab.pods()["late"][0] == lab.pods()["thrice"][0] == "1/1", "up waits for them"
+    lab.until(lambda: lab.pods()["slow"][0] == lab.pods()["late"][0] == lab.pods()["thrice"][0] == "1/1")
     assert time.monotonic() - began > 3
     assert lab.pods()["slow"][2] == "0", "its liveness probe would have failed before its startup probe had succeeded"
     assert lab.pods()["late"][2] == "0"
