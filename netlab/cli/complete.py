@@ -76,6 +76,11 @@ def places(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     )
 
 
+def captured(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """Where packets can be captured: Pods, nodes, and the segment between the nodes."""
+    return [*places(ctx, incomplete), *_offer(["underlay"] if _lab(ctx) else [], incomplete)]
+
+
 def pods(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Pods alone: of the namespace that is given, else of default, those of others with theirs."""
     nodes, _, _ = _memory(ctx)
@@ -158,6 +163,8 @@ _OF_VERB: dict[tuple[str, str], Offer] = {
     ("exec", "name"): places,
     ("shell", "name"): places,
     ("logs", "name"): pods,
+    ("capture", "places"): captured,
+    ("capture", "file"): files,
     ("get", "kind"): kinds,
     ("get", "names"): names,
     ("describe", "kind"): kinds,

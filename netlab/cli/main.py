@@ -39,6 +39,7 @@ VERBS = {
     "delete": "Take objects away from a running lab.",
     "reach": "Who reaches whom, by real packets.",
     "trace": "Follow one packet and its answer over every interface of every namespace.",
+    "capture": "Packets at any number of interfaces, as lines or into one pcapng file.",
     "explain": "Why a flow is allowed or denied: policies, rules, and what does not match.",
     "check": "Hold expectations, prediction and packets against each other.",
     "schema": "The JSON Schema of lab files, for editors.",

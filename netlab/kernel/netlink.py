@@ -24,7 +24,7 @@ REPLACE, EXCL, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 DUMP_INTR = 0x10
 
-_SOL_NETLINK, _CAP_ACK, _EXT_ACK, _GET_STRICT_CHK = 270, 10, 11, 12
+_SOL_NETLINK, _ADD_MEMBERSHIP, _CAP_ACK, _EXT_ACK, _GET_STRICT_CHK = 270, 1, 10, 11, 12
 _HEADER = struct.Struct("=IHHII")
 _ATTR = struct.Struct("=HH")
 _NESTED_MASK = 0x3FFF
@@ -110,6 +110,24 @@ class NetlinkSocket:
     def fileno(self) -> int:
         """The descriptor, for ioctls that only need a socket of the namespace."""
         return self._socket.fileno()
+
+    def join(self, group: int) -> None:
+        """Be told what happens: from now on this socket hears a multicast group, and is good for ``told`` alone."""
+        self._socket.bind((0, 0))  # one without an address of its own is skipped
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+        self._socket.setblocking(False)
+
+    def told(self) -> bool:
+        """Whether anything was told since the last time; the messages themselves are thrown away."""
+        heard = False
+        while True:
+            try:
+                self._socket.recv(1 << 16)
+            except BlockingIOError:
+                return heard
+            except OSError:  # ENOBUFS: more than fits, which is news as well
+                pass
+            heard = True
 
     def batch(self, messages: list[tuple[int, int, bytes]]) -> list[Refusal]:
         """Send requests, each (type, flags, body), and return those that were refused, in order.

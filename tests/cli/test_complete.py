@@ -67,6 +67,7 @@ def test_pods_and_nodes() -> None:
     assert offered("exec -n shop ") == ["cart"]
     assert offered("exec default/c") == ["default/client"]
     assert offered("logs ") == ["client", "server", "shop/cart"]
+    assert offered("capture --at ") == ["client", "server", "node-1", "node-2", "shop/cart", "underlay"]
     assert offered("get pods ") == ["client", "server"]
     assert offered("get pods client ") == ["server"]
     assert offered("get po -n shop ") == ["cart"]

@@ -1,0 +1,70 @@
+"""Where to capture: ``--at PLACE[:INTERFACE]`` as namespaces and interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from netlab.cli.find import place
+from netlab.errors import BadInput, StateError
+from netlab.observe.capture.station import Place, Station, name_of
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster
+
+_WILD = frozenset("*?[")
+
+
+def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place]:
+    """The places of the words, each namespace once; all of the lab's where there is no word.
+
+    Raises BadInput for a name that is nobody's, StateError where a namespace is not there.
+    """
+    from netlab.kernel.owners import owners
+
+    ours = {netns: one for netns, one in owners(f"{cluster.lab}-").items() if one and one.lab == cluster.lab}
+    if not words:
+        return [Place(netns, name_of(owner)) for netns, owner in ours.items()]
+    wanted: dict[str, set[str]] = {}
+    for word in words:
+        name, colon, interface = word.partition(":")
+        if not name or (colon and not interface):
+            raise BadInput(f'--at "{word}" is no PLACE and no PLACE:INTERFACE', hint="netlab capture --at client:eth0")
+        wanted.setdefault(_netns(cluster, name, namespace), set()).add(interface)
+    for netns in wanted:
+        if netns not in ours:
+            raise StateError(f"the namespace {netns} is not there", hint=f"netlab up {cluster.lab} makes it again")
+    return [
+        Place(netns, name_of(ours[netns]), () if "" in interfaces else tuple(sorted(interfaces)))
+        for netns, interfaces in wanted.items()
+    ]
+
+
+def _netns(cluster: Cluster, name: str, namespace: str) -> str:
+    """A Pod's or node's namespace, else a router's, an external host's or the underlay's; or one by its own name."""
+    others = {rack.name: rack.netns for rack in cluster.underlay.racks}
+    others |= {host.name: host.netns for host in cluster.external}
+    others["underlay"] = cluster.underlay.netns
+    for netns in (*tuple(others.values()), *(one.netns for one in cluster.nodes), *(one.netns for one in cluster.pods)):
+        others.setdefault(netns, netns)
+    try:
+        return place(cluster, name, namespace).netns
+    except BadInput:
+        is_pod_or_node = any(name in (one.name, str(one)) for one in cluster.pods)
+        is_pod_or_node = is_pod_or_node or any(name == one.name for one in cluster.nodes)
+        if name in others and not is_pod_or_node:
+            return others[name]
+        raise
+
+
+def check_interfaces(stations: Iterable[Station]) -> None:
+    """Raise BadInput where an interface that is named is not there; one with ``*`` may come later."""
+    for station in stations:
+        there = sorted(row["name"] for row in station.links.values())
+        for name in station.place.interfaces:
+            if name not in there and not _WILD & set(name):
+                import difflib
+
+                close = difflib.get_close_matches(name, there, 1)
+                meant = f' (did you mean "{close[0]}"?)' if close else ""
+                raise BadInput(f'{station.place.name} has no interface "{name}"{meant}; it has {", ".join(there)}')

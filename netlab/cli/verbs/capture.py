@@ -1,0 +1,311 @@
+"""``netlab capture``: packets of many interfaces at once, as lines, as JSON, or into one pcapng file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import lab, output, running_lab
+from netlab.errors import BadInput, Exit, NetlabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from netlab.kernel.packetring import Frame
+    from netlab.model import Cluster
+    from netlab.observe.capture.bpf import Program
+    from netlab.observe.capture.files import Pcapng
+    from netlab.observe.capture.listen import Capture
+
+_LEARN = 1.0  # seconds after a new namespace came, until the lab's documents tell its addresses
+
+
+class Wish(NamedTuple):
+    """What the command line asks for, but where: "" and 0 are "no such wish"."""
+
+    lab: str
+    expression: str
+    file: str
+    json: bool
+    most: int
+    seconds: float
+
+
+@click.command()
+@click.option("--at", "places", multiple=True, metavar="PLACE[:INTERFACE]", help="only there; repeatable")
+@click.option(
+    "--filter", "expression", default="", metavar="EXPRESSION", help="as tcpdump has them, and the lab's names"
+)
+@click.option("-w", "--write", "file", default="", metavar="FILE|-", help="as pcapng, into a file or a pipe")
+@click.option("-c", "--count", type=click.IntRange(min=1), default=None, metavar="N", help="end after N packets")
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    metavar="SECONDS",
+    help="end after that time",
+)
+@click.option(
+    "--buffer", type=click.IntRange(1, 4096), default=64, metavar="MIB", help="memory for packets that wait (64)"
+)
+@click.option("-n", "--namespace", default="", help="where Pods without one are looked for (default: default)")
+@lab
+@output
+def command(
+    places: tuple[str, ...],
+    expression: str,
+    file: str,
+    count: int | None,
+    duration: float | None,
+    buffer: int,
+    namespace: str,
+    lab_option: str,
+    output: str,
+) -> int:
+    r"""Packets at any number of interfaces of Pods, nodes, routers and hosts, in true order.
+
+    \b
+    PLACE: [namespace/]pod, a node, a router, an external host, underlay; INTERFACE may have * and ?
+    Without --at: every interface of the lab, those that come later included.
+      netlab capture --at client --at node-1:cni0 --filter 'icmp or host svc/web'
+      netlab capture -w all.pcapng --duration 10
+      netlab capture -w - | wireshark -k -i -
+    A filter holds for packets inside VXLAN as well. Ctrl-C ends a capture well: exit status 0.
+    """
+    from netlab.cli.places import check_interfaces, chosen
+    from netlab.observe.capture.listen import Capture
+    from netlab.runtime.lab import load_cluster
+
+    _check_streams(file, output)
+    wish = Wish(running_lab(lab_option), expression.strip(), file, output == "json", count or 0, duration or 0.0)
+    cluster = load_cluster(wish.lab)
+    program = _program(cluster, wish.expression)
+    watch = 1 if file in ("", "-") and _is_pipe(1) else -1
+    follow = "" if places else wish.lab
+    listening = Capture(chosen(cluster, places, namespace), program, lab=follow, memory=buffer, watch=watch)
+    listening.open()
+    try:
+        check_interfaces(listening.stations.values())
+        with _Signals(listening) as signals:
+            if file:
+                _write(listening, cluster, wish)
+            else:
+                _print(listening, wish, signals)
+    finally:
+        listening.close()
+    if listening.reader_gone:
+        raise BrokenPipeError
+    return Exit.OK
+
+
+def _check_streams(file: str, output: str) -> None:
+    if file == "-" and output == "json":
+        raise BadInput("-w - and -o json both want standard output", hint="netlab capture -w FILE -o json")
+    if file == "-" and sys.stdout.isatty():
+        raise BadInput(
+            "standard output is a terminal, and pcapng is not for eyes", hint="netlab capture -w - | wireshark -k -i -"
+        )
+
+
+def _is_pipe(fd: int) -> bool:
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _program(cluster: Cluster, expression: str) -> Program:
+    """The kernel's filter."""
+    from netlab.observe.capture.bpf import TAKE_ALL, inside_too, packed
+    from netlab.observe.capture.filters import named
+    from netlab.observe.capture.libpcap import compiled
+    from netlab.observe.capture.names import to_addresses
+
+    if not expression:
+        return TAKE_ALL
+    program = inside_too(compiled(named(expression, to_addresses(cluster))))
+    packed(program)  # too long a one is told before anything is opened
+    return program
+
+
+class _Signals:
+    """Ctrl-C, SIGTERM and SIGHUP end a capture well; while lines are printed they also end a write that blocks."""
+
+    def __init__(self, listening: Capture) -> None:
+        self._listening = listening
+        self.printing = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        self._listening.stop()
+        if self.printing:
+            self.printing = False
+            raise KeyboardInterrupt
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _limited(listening: Capture, wish: Wish) -> Iterator[list[Frame]]:
+    """The frames, no more than were asked for."""
+    left = wish.most
+    for batch in listening.batches(wish.seconds):
+        for place in listening.arrived:
+            out.note(f"capturing at {place.name} too")
+            sys.stderr.flush()
+        if left and len(batch) >= left:
+            yield batch[:left]
+            return
+        left -= len(batch) if left else 0
+        yield batch
+        listening.arrived.clear()
+
+
+def _say_begin(listening: Capture, wish: Wish) -> int:
+    """The line to wait for: what happens from now on is seen.  Returns how many interfaces are listened to."""
+    stations = listening.stations.values()
+    interfaces = sum(len(list(one.wanted())) for one in stations)
+    where = f"{out.count(interfaces, 'interface')} of {out.count(len(stations), 'namespace')}"
+    out.note(f"capturing at {where} of lab {wish.lab}; Ctrl-C ends it")
+    sys.stderr.flush()
+    return interfaces
+
+
+def _say_lost(listening: Capture) -> None:
+    for place, count in listening.lost().items():
+        out.note(f"lost: {count:,} packets at {place} found no room; a filter, fewer places or a larger --buffer helps")
+    if listening.merge.late:
+        out.note(f"out of order: {listening.merge.late:,} packets came later than any should")
+
+
+def _rest(listening: Capture, packets: int, interfaces: int, seconds: float) -> dict[str, Any]:
+    """What every JSON document ends with."""
+    return {
+        "count": packets,
+        "interfaces": interfaces,
+        "lost": listening.lost(),
+        "out_of_order": listening.merge.late,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _why(listening: Capture, lab: str) -> str:
+    return "" if listening.stations else f"; lab {lab} went down"
+
+
+# -- lines and JSON ---------------------------------------------------------------------------------------------------
+
+
+def _print(listening: Capture, wish: Wish, signals: _Signals) -> None:
+    # Half a second for scapy, before the line that says "from now on": while it is read, nobody hears of new links.
+    from netlab.cli.packets import Document, Printer
+
+    names = [station.interface(i).name for station in listening.stations.values() for i in station.links]
+    sink = Document(wish.lab, wish.expression) if wish.json else Printer(names)
+    interfaces = _say_begin(listening, wish)
+    began = time.monotonic()
+    packets = 0
+    try:
+        sink.begin()
+        for batch in _limited(listening, wish):
+            signals.printing = True
+            sink.take(batch)
+            signals.printing = False
+            packets += len(batch)
+    except KeyboardInterrupt:
+        pass
+    except BrokenPipeError:
+        listening.reader_gone = True
+    over = _why(listening, wish.lab)
+    listening.close()
+    seconds = time.monotonic() - began
+    if isinstance(sink, Document) and not listening.reader_gone:
+        sink.end(_rest(listening, packets, interfaces, seconds))
+    elif not wish.json:
+        out.note(f"{out.count(packets, 'packet')} in {seconds:.1f} s{over}")
+    _say_lost(listening)
+
+
+# -- pcapng -----------------------------------------------------------------------------------------------------------
+
+
+def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
+    from netlab.observe.capture.files import Output, Pcapng, open_file
+    from netlab.observe.capture.names import of_addresses
+
+    if wish.file == "-":
+        opened = Output(os.dup(1), "standard output", listening.stopping)
+    else:
+        opened, said = open_file(wish.file, _owner(), listening.stopping)
+        if said:
+            out.note(said)
+    try:
+        sink = Pcapng(opened, f"netlab capture, lab {wish.lab}", of_addresses(cluster), wish.expression)
+        sink.announce(listening.stations.values())
+        interfaces = _say_begin(listening, wish)
+        began = time.monotonic()
+        learning = _Learning(listening, wish.lab)
+        for batch in _limited(listening, wish):
+            learning.look(sink)
+            sink.take(batch)
+        over = _why(listening, wish.lab)
+        listening.close()
+        if not listening.reader_gone:
+            sink.end()
+    except BrokenPipeError:
+        listening.reader_gone = True
+        return
+    finally:
+        opened.close()
+    seconds = time.monotonic() - began
+    if wish.json:
+        rest = _rest(listening, sink.packets, interfaces, seconds)
+        out.document({"lab": wish.lab, "filter": wish.expression, "file": wish.file, "bytes": opened.size, **rest})
+    else:
+        where = "" if wish.file == "-" else f" in {wish.file} ({opened.size:,} bytes)"
+        out.note(f"{out.count(sink.packets, 'packet')}{where}, {seconds:.1f} s{over}")
+    _say_lost(listening)
+
+
+def _owner() -> tuple[int, int] | None:
+    """The user behind sudo, to whom a new file belongs."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and uid.isdigit():
+        return int(uid), int(gid) if gid.isdigit() else -1
+    return None
+
+
+class _Learning:
+    """Names of addresses that came with namespaces that came later."""
+
+    def __init__(self, listening: Capture, lab: str) -> None:
+        self._listening, self._lab = listening, lab
+        self._due = 0.0
+
+    def look(self, sink: Pcapng) -> None:
+        """Read the lab again, a while after it grew."""
+        if self._listening.arrived:
+            self._due = time.monotonic() + _LEARN
+        if self._due and time.monotonic() > self._due:
+            self._due = 0.0
+            from netlab.observe.capture.names import of_addresses
+            from netlab.runtime.lab import load_cluster
+
+            with contextlib.suppress(NetlabError):
+                sink.names(of_addresses(load_cluster(self._lab)))

@@ -1,0 +1,37 @@
+"""What comes and goes in a folder: inotify(7), which Python's library does not have."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from pathlib import Path
+
+_CREATE, _DELETE, _MOVED = 0x100, 0x200, 0x40 | 0x80  # linux/inotify.h
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Watch:
+    """Readable when something was made, removed or renamed in a folder.  Raises OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0 or _libc.inotify_add_watch(self._fd, os.fsencode(folder), _CREATE | _DELETE | _MOVED) < 0:
+            code = ctypes.get_errno()
+            self.close()
+            raise OSError(code, os.strerror(code), str(folder))
+
+    def fileno(self) -> int:
+        """The descriptor, for epoll."""
+        return int(self._fd)
+
+    def clear(self) -> None:
+        """Forget what was told: whoever is told looks at the folder itself."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._fd, 65536):
+                pass
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,233 @@
+"""Frames into a file or a pipe, as pcapng: whole blocks only, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import stat
+import struct
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from netlab.diagnose.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
+from netlab.errors import BadInput, StateError
+from netlab.kernel.packetring import Frame
+from netlab.observe import pcapng
+from netlab.observe.capture.station import ETHERNETS, Station
+from netlab.observe.packetid import packet_id
+
+DIRECTIONS = (IN, BROADCAST, MULTICAST, OTHERHOST, OUT, IN, IN, IN)  # by sll_pkttype; 5 to 7 are the kernel's own
+_FLAGS = tuple(pcapng.FLAGS[one] for one in DIRECTIONS)
+_MAGIC = (b"\n\r\r\n", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
+
+
+class Output:
+    """An open file or pipe.  ``write`` takes whole blocks; where the disk is full, whole blocks are what stays.
+
+    ``stopping``: whether the capture shall end, so that a pipe whose reader sleeps does not hold it.
+    """
+
+    def __init__(self, fd: int, name: str, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._fd, self._name, self._stopping = fd, name, stopping
+        mode = os.fstat(fd).st_mode
+        self._regular = stat.S_ISREG(mode)
+        self.size = 0
+        if stat.S_ISFIFO(mode):
+            # Opened once more, since "do not block" belongs to the open file, which is others' as well.
+            with contextlib.suppress(OSError):
+                self._fd = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                os.close(fd)
+
+    def write(self, blocks: bytes) -> None:
+        """Raises StateError where there is no room, BrokenPipeError where the reader has gone (or sleeps at the end)."""
+        view = memoryview(blocks)
+        done = 0
+        try:
+            while done < len(view):
+                try:
+                    done += os.write(self._fd, view[done:])
+                except BlockingIOError:
+                    self._wait()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            whole = _whole(blocks, done)
+            self.size += whole
+            if self._regular:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._fd, self.size)
+            raise StateError(
+                f"{self._name}: {error.strerror}: the capture ends here",
+                hint=f"the {self.size:,} bytes before that are a whole file" if self.size else "",
+            ) from error
+        self.size += len(view)
+
+    def _wait(self) -> None:
+        """Until the reader has made room; at the end of the capture for a second, and no longer."""
+        room = select.poll()
+        room.register(self._fd, select.POLLOUT)
+        patience = 10
+        while not room.poll(100):
+            patience -= self._stopping()
+            if not patience:
+                raise BrokenPipeError
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _whole(blocks: bytes, size: int) -> int:
+    """How many of the first ``size`` bytes are whole blocks."""
+    at = 0
+    while at + 8 <= size:
+        (length,) = struct.unpack_from("<I", blocks, at + 4)
+        if at + length > size:
+            break
+        at += length
+    return at
+
+
+def open_file(
+    path: str, owner: tuple[int, int] | None, stopping: Callable[[], bool] = lambda: False
+) -> tuple[Output, str]:
+    """Open the file to write; also a sentence about what was there, "" where nothing was.
+
+    ``owner``: whom a new file shall belong to.  Raises BadInput where the path is no place for a capture; a file that is
+    there is taken over only if it is a capture, or empty.
+    """
+    said = ""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        said = _what_is_there(path)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}") from None
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            os.ftruncate(fd, 0)
+        return Output(fd, path, stopping), said
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    if owner is not None:
+        os.fchown(fd, *owner)
+    return Output(fd, path, stopping), said
+
+
+def _what_is_there(path: str) -> str:
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            return ""
+        with open(path, "rb") as file:
+            begin = file.read(4)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    if begin and begin not in _MAGIC:
+        raise BadInput(f"{path} is there and is no capture", hint="give another name, or remove it first")
+    when = time.strftime("%H:%M", time.localtime(found.st_mtime))
+    return f"{path} of {when} ({found.st_size:,} bytes) is overwritten" if begin else ""
+
+
+class Pcapng:
+    """Frames as pcapng into an output; ``packets`` counts them.
+
+    ``end`` writes what each interface saw and what was lost; without it the file is good all the same.
+    """
+
+    def __init__(self, output: Output, comment: str, names: Mapping[str, Sequence[str]], expression: str) -> None:
+        self._output, self._expression = output, expression
+        self._numbers: dict[pcapng.Interface, int] = {}
+        self._counts: list[int] = []
+        self._stations: list[Station] = []
+        self._known = dict(names)
+        self._began = time.time_ns()
+        self.packets = 0
+        output.write(pcapng.section(comment) + (pcapng.names(names) if names else b""))
+
+    def announce(self, stations: Iterable[Station]) -> None:
+        """Write the interfaces that are there now: a reader sees them all, also those where nothing passes."""
+        blocks: list[bytes] = []
+        for station in stations:
+            wanted = set(station.wanted())
+            for index, row in station.links.items():
+                if row["name"] in wanted:
+                    self._number(station, index, 1, blocks)
+        self._output.write(b"".join(blocks))
+
+    def names(self, names: Mapping[str, Sequence[str]]) -> None:
+        """Names that are new."""
+        fresh = {address: called for address, called in names.items() if self._known.get(address) != called}
+        if fresh:
+            self._known |= fresh
+            self._output.write(pcapng.names(fresh))
+
+    def _number(self, station: Station, index: int, hardware: int, blocks: list[bytes]) -> int:
+        plain = station.interface(index, hardware)
+        one = pcapng.Interface(plain.name, plain.description, plain.mac, plain.link_type, self._expression)
+        number = self._numbers.get(one)
+        if number is None:
+            number = self._numbers[one] = len(self._counts)
+            self._counts.append(0)
+            self._stations.append(station)
+            blocks.append(pcapng.interface(one))
+        station.numbers[index] = number
+        return number
+
+    def take(self, frames: Sequence[Frame]) -> None:
+        """Write frames.  The hottest loop of a capture: 1 us a frame."""
+        blocks: list[bytes] = []
+        append, flags, numbered, counts = blocks.append, _FLAGS, pcapng.packet_struct, self._counts
+        for when, station, index, hardware, kind, length, data in frames:
+            number = station.numbers.get(index)
+            if number is None:
+                number = self._number(station, index, hardware, blocks)
+            counts[number] += 1
+            size = len(data)
+            form, whole = numbered(size)
+            append(
+                form.pack(
+                    6,
+                    whole,
+                    number,
+                    when >> 32,
+                    when & 0xFFFFFFFF,
+                    size,
+                    length,
+                    data,
+                    2,
+                    4,
+                    flags[kind],
+                    5,
+                    8,
+                    packet_id(data, hardware in ETHERNETS),
+                    0,
+                    0,
+                    whole,
+                )
+            )
+        self.packets += len(frames)
+        self._output.write(b"".join(blocks))
+
+    def end(self) -> None:
+        """The statistics: what was lost is known for a namespace, so it stands at the first of its interfaces."""
+        now = time.time_ns()
+        blocks: list[bytes] = []
+        told: set[Station] = set()
+        for number, station in enumerate(self._stations):
+            lost, comment = None, ""
+            if station not in told:
+                told.add(station)
+                lost = station.ring.lost
+                if lost:
+                    comment = f"{lost} frames of {station.place.name}, at any of its interfaces, found no room and are missing"
+            blocks.append(
+                pcapng.statistics(
+                    number, self._began, now, received=self._counts[number], dropped=lost, comment=comment
+                )
+            )
+        self._output.write(b"".join(blocks))
+
+    def close(self) -> None:
+        self._output.close()

@@ -1,0 +1,297 @@
+"""The capture itself: all stations read by one loop, what comes later found, what goes let go."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from netlab.errors import HostCannot, StateError
+from netlab.kernel import netns as ns
+from netlab.kernel.inotify import Watch
+from netlab.kernel.owners import owners
+from netlab.kernel.packetring import BLOCK, RETIRE, Frame
+from netlab.observe.capture.bpf import Program
+from netlab.observe.capture.merge import SLACK, Merge
+from netlab.observe.capture.station import Place, Station, name_of, open_station
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+MEMORY = 64  # MiB for all rings together
+_BLOCKS_MIN, _BLOCKS_MAX = 3, 128  # of 256 KiB, for one ring
+_PATIENCE = 0.005  # seconds between two looks while frames wait for those that may come before them
+_FAREWELL = 0.06  # seconds: what a ring holds when its namespace goes, or at the end, is handed over within RETIRE ms
+_BEING_MADE = 2.0  # seconds that a new name may have no namespace behind it
+_THREADS = 16  # opening and closing a ring waits for the kernel (RCU, 10 to 30 ms), and they can wait together
+
+
+class Capture:
+    """Listens to all places from the moment that ``open`` returns; ``batches`` has everything since then, in order.
+
+    ``lab``: also to every namespace of this lab that comes later ("" for none).  ``memory``: MiB for all rings.
+    ``stop`` may be called from a signal handler.  ``watch``: a descriptor; when its other end has gone, the capture
+    stops and ``reader_gone`` says so.
+    """
+
+    def __init__(
+        self, places: Iterable[Place], program: Program, *, lab: str = "", memory: int = MEMORY, watch: int = -1
+    ) -> None:
+        self._places = {place.netns: place for place in places}
+        self._program, self._lab, self._memory, self._reader = program, lab, memory, watch
+        self.stations: dict[str, Station] = {}
+        self.gone: list[Station] = []  # those whose namespace went, for their counts
+        self.reader_gone = False
+        self.arrived: list[Place] = []  # namespaces that came later, for the caller to take out
+        self.merge = Merge()
+        self._foreign: set[str] = set()
+        self._being_made: dict[str, float] = {}
+        self._leaving: dict[str, float] = {}
+        self._closing: list[threading.Thread] = []
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._asked, self._stopped = False, 0  # the second is when
+        self._watch: Watch | None = None
+        self._news = True  # whether names in /run/netns may have come or gone
+        self._epoll = select.epoll()
+
+    # -- opening and closing ------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begin to listen.  Raises HostCannot or StateError where it cannot."""
+        _raise_limit()
+        self._watch = Watch(ns.RUN_NETNS)
+        blocks = self._memory * (1 << 20) // (max(1, len(self._places)) * BLOCK)
+        self._blocks = min(_BLOCKS_MAX, max(_BLOCKS_MIN, blocks))
+        # Each ring has a timer of the kernel's: of many, none shall fire a hundred times a second.
+        self._retire = RETIRE if len(self._places) < 64 else 5 * RETIRE
+        self._epoll.register(self._watch, select.EPOLLIN)
+        self._epoll.register(self._stop, select.EPOLLIN)
+        if self._reader >= 0:
+            self._epoll.register(self._reader, 0)  # errors and hang-ups are told unasked
+        try:
+            for station in each(
+                lambda place: open_station(place, self._program, self._blocks, self._retire), self._places.values()
+            ):
+                self._take_in(station)
+        except OSError as error:
+            self.close()
+            raise self._explained(error) from error
+        self.merge.since = time.time_ns()
+        self._began = time.monotonic()
+
+    def _explained(self, error: OSError) -> HostCannot | StateError:
+        if error.errno == errno.EPERM:
+            return HostCannot("capturing needs root", hint="sudo ./bootstrap.sh netlab capture ...")
+        many = f"{len(self._places)} namespaces"
+        if error.errno == errno.ENOMEM:
+            return HostCannot(
+                f"this host has not the memory to listen to {many}", hint="name fewer with --at, or give less: --buffer"
+            )
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return HostCannot(f"too few open files are allowed for {many}", hint="name fewer with --at, or: ulimit -Hn")
+        return StateError(
+            f"{error.filename or 'a namespace'}: {error.strerror}", hint="netlab diff shows what is missing"
+        )
+
+    def _take_in(self, station: Station) -> None:
+        self.stations[station.place.netns] = station
+        self._epoll.register(station.ring, select.EPOLLIN)
+        self._epoll.register(station.news, select.EPOLLIN)
+
+    def _let_go(self, names: Iterable[str]) -> None:
+        leaving = [self.stations.pop(name) for name in names]
+        for station in leaving:
+            station.ring.count_lost()
+            self._epoll.unregister(station.ring)
+            self._epoll.unregister(station.news)
+        self.gone += leaving
+        # Closing waits for the kernel, which is busy with the namespaces that go: the others are not kept waiting.
+        for station in leaving:
+            thread = threading.Thread(target=station.close, daemon=True)
+            thread.start()
+            self._closing.append(thread)
+
+    def close(self) -> None:
+        """Stop listening; afterwards nothing is held.  Idempotent."""
+        self._let_go(list(self.stations))
+        for thread in self._closing:
+            thread.join()
+        self._epoll.close()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        if self._stop >= 0:
+            os.close(self._stop)
+            self._stop = -1
+
+    def stop(self) -> None:
+        """End with what has come up to now."""
+        self._asked = True
+        if self._stop >= 0:
+            os.eventfd_write(self._stop, 1)
+
+    def stopping(self) -> bool:
+        """Whether ``stop`` was called."""
+        return bool(self._stopped or self._asked)
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def batches(self, seconds: float = 0.0) -> Iterator[list[Frame]]:
+        """The frames, as lists (empty ones too) that follow each other in time; ends ``seconds`` after ``open`` (0: never), when stopped,
+        or when the last namespace has gone.
+        """
+        end = self._began + seconds if seconds else 0.0
+        while self.stations:
+            self._wait(end)
+            if end and time.monotonic() >= end and not self._stopped:
+                self._stopped = self.merge.since + int(seconds * 1e9)
+            if self._being_made or self._news:
+                self._look_around()
+            horizon = self._read()
+            if self._stopped:
+                late = time.time_ns() - self._stopped > _FAREWELL * 1e9 + SLACK
+                if horizon >= self._stopped or late:
+                    yield self.merge.take(self._stopped)
+                    return
+            batch = self.merge.take(horizon)
+            if batch or self.arrived:
+                yield batch
+        rest = self.merge.take(1 << 63)
+        if rest:
+            yield rest
+
+    def _wait(self, end: float) -> None:
+        soon = self.merge or self._being_made or self._leaving or self._stopped
+        timeout = _PATIENCE if soon or any(one.ring.filling() for one in self.stations.values()) else None
+        if end:
+            left = max(0.0, end - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
+        named = {one.news.fileno(): one for one in self.stations.values()} if self.stations else {}
+        for fd, event in self._epoll.poll(timeout):
+            if fd == self._stop:
+                self._stopped = self._stopped or time.time_ns()
+                os.eventfd_read(fd)
+            elif self._watch is not None and fd == self._watch.fileno():
+                self._watch.clear()
+                self._news = True
+            elif fd == self._reader and event & (select.EPOLLERR | select.EPOLLHUP):
+                self.reader_gone = True
+                self._epoll.unregister(fd)
+                self._stopped = self._stopped or time.time_ns()
+            elif fd in named:
+                named[fd].refresh()
+
+    def _read(self) -> int:
+        """Read all rings; up to which time nothing is missing any more."""
+        horizon = time.time_ns() - SLACK
+        for station in self.stations.values():
+            frames = station.read()
+            if frames:
+                self.merge.add(frames)
+            if station.ring.filling():
+                horizon = min(horizon, station.ring.last)
+        if self._leaving:
+            now = time.monotonic()
+            over = [
+                name for name, since in self._leaving.items()
+                if now - since > _FAREWELL or not self.stations[name].ring.filling()
+            ]  # fmt: skip
+            for name in over:
+                del self._leaving[name]
+            self._let_go(over)
+        return horizon
+
+    # -- what comes and goes ------------------------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        self._news = False
+        there = set(ns.names())
+        now = time.monotonic()
+        for name, station in self.stations.items():
+            if name not in self._leaving and (name not in there or not _same(name, station.inode)):
+                self._leaving[name] = now
+        if not self._lab:
+            return
+        self._foreign &= there
+        prefix = f"{self._lab}-"
+        fresh = [one for one in there - self.stations.keys() - self._foreign if one.startswith(prefix)]
+        self._being_made = {name: self._being_made.get(name, now) for name in fresh}
+        for name in fresh:
+            owner = owners(name).get(name)
+            if owner is None:
+                if now - self._being_made[name] > _BEING_MADE:
+                    self._foreign.add(name)
+                    del self._being_made[name]
+                continue
+            del self._being_made[name]
+            if owner.lab != self._lab:
+                self._foreign.add(name)
+                continue
+            with contextlib.suppress(OSError):  # it has gone again
+                place = Place(name, name_of(owner))
+                (station,) = each(lambda one: open_station(one, self._program, self._blocks, self._retire), [place])
+                self._take_in(station)
+                self.arrived.append(place)
+
+    # -- what was lost ------------------------------------------------------------------------------------------------
+
+    def lost(self) -> dict[str, int]:
+        """Frames that found no room, by place; only places that lost some."""
+        found: dict[str, int] = {}
+        for station in (*self.gone, *self.stations.values()):
+            count = station.ring.lost if station in self.gone else station.ring.count_lost()
+            if count:
+                found[station.place.name] = found.get(station.place.name, 0) + count
+        return found
+
+
+def _same(name: str, inode: int) -> bool:
+    try:
+        return os.stat(ns.RUN_NETNS / name).st_ino == inode
+    except OSError:
+        return False
+
+
+def _raise_limit() -> None:
+    """A ring and its namespace's news are four descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def each(function: Callable[[In], Out], things: Iterable[In]) -> Sequence[Out]:
+    """Call a function for each thing in threads of its own, which may go to any namespace; raises the first error."""
+    todo: SimpleQueue[tuple[int, In]] = SimpleQueue()
+    for pair in enumerate(things):
+        todo.put(pair)
+    done: dict[int, Out] = {}
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        while not errors:
+            try:
+                place, thing = todo.get_nowait()
+            except Empty:
+                return
+            try:
+                done[place] = function(thing)
+            except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+                errors.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_THREADS, todo.qsize()))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        for one in done.values():
+            if isinstance(one, Station):
+                one.close()
+        raise errors[0]
+    return [done[place] for place in sorted(done)]

@@ -1,0 +1,132 @@
+"""A namespace that is listened to: its ring, and what its links are called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from netlab.kernel import netns as ns
+from netlab.kernel import rtnl
+from netlab.kernel.linkrows import link_row
+from netlab.kernel.netlink import NetlinkSocket, attr_u32
+from netlab.kernel.packetring import RETIRE, Frame, Ring
+from netlab.names import Owner
+from netlab.observe.capture.bpf import Program, only_interfaces, packed
+from netlab.observe.pcapng import ETHERNET, RAW_IP, Interface
+
+_LINKS = 1  # RTNLGRP_LINK
+_WITHOUT_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
+ETHERNETS = frozenset((1, 772))  # ARPHRD_ETHER, ARPHRD_LOOPBACK: what has an Ethernet header
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to listen: the namespace, what it is called in the output (``node-1``, ``client``, ``shop/web``), and which
+    interfaces are meant (``*`` and ``?`` as in a shell; none: all).
+    """
+
+    netns: str
+    name: str
+    interfaces: tuple[str, ...] = ()
+
+
+def name_of(owner: Owner) -> str:
+    """What a namespace is called: as it is typed, so a Pod of default without its namespace."""
+    return owner.name.removeprefix("default/") if owner.kind == "pod" else owner.name
+
+
+class Station:
+    """Opened by ``open_station``; ``numbers`` is for whoever writes its frames: ifindex -> the interface's number."""
+
+    def __init__(self, place: Place, program: Program, blocks: int, retire: int) -> None:
+        self.place, self._program = place, program
+        self.inode = os.stat(ns.RUN_NETNS / place.netns).st_ino
+        self.numbers: dict[int, int] = {}
+        self.links: dict[int, dict[str, Any]] = {}
+        self._named: dict[tuple[int, int], Interface] = {}
+        self._asking = NetlinkSocket()
+        self.news = NetlinkSocket()
+        try:
+            self.news.join(_LINKS)
+            if place.interfaces:  # their indexes are part of the filter
+                self.links = self._ask()
+            self.ring = Ring(packed(self._filter()), blocks, self, retire)
+        except BaseException:
+            self._asking.close()
+            self.news.close()
+            raise
+        self.links = self._ask()
+
+    def wanted(self) -> Iterator[str]:
+        """The names of the interfaces that it listens to, of those that are there now."""
+        return (row["name"] for row in self.links.values() if self._means(row["name"]))
+
+    def _means(self, name: str) -> bool:
+        patterns = self.place.interfaces
+        return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+    def _filter(self) -> Program:
+        if not self.place.interfaces:
+            return self._program
+        return only_interfaces(self._program, (i for i, row in self.links.items() if self._means(row["name"])))
+
+    def _ask(self) -> dict[int, dict[str, Any]]:
+        request = rtnl.ifinfo() + attr_u32(rtnl.IFLA_EXT_MASK, _WITHOUT_STATISTICS)
+        rows = (link_row(payload).row for _, payload in self._asking.dump(rtnl.GETLINK, request))
+        return {row["index"]: row for row in rows}
+
+    def refresh(self) -> None:
+        """Look at the links again, where something happened to them: names change, indexes are used again."""
+        if not self.news.told():
+            return
+        fresh = self._ask()
+        # A link that has gone may still have frames in the ring: its name stays until the index is somebody else's.
+        changed = {index for index, row in fresh.items() if row["name"] != self.links.get(index, row)["name"]}
+        added = fresh.keys() - self.links.keys()
+        self.links |= fresh
+        for index in changed:
+            self.numbers.pop(index, None)
+        self._named = {key: one for key, one in self._named.items() if key[0] not in changed}
+        if self.place.interfaces and (changed or added):
+            current = {i: row for i, row in fresh.items() if self._means(row["name"])}
+            self.ring.attach(packed(only_interfaces(self._program, current)))
+
+    def interface(self, index: int, hardware: int = 1) -> Interface:
+        """What a file says of an interface."""
+        one = self._named.get((index, hardware))
+        if one is None:
+            one = self._named[index, hardware] = self._interface(index, hardware)
+        return one
+
+    def _interface(self, index: int, hardware: int) -> Interface:
+        if index not in self.links:
+            self.links |= self._ask()
+        row = self.links.get(index)
+        kind = ETHERNET if hardware in ETHERNETS else RAW_IP
+        if row is None:  # it came and went between two looks
+            return Interface(f"{self.place.name}/if{index}", f"in {self.place.netns}, gone", link_type=kind)
+        said = [f"{row['type']} in {self.place.netns}", f"MTU {row['mtu']}", *row["altnames"]]
+        mac = bytes.fromhex(row["mac"].replace(":", "")) if row["mac"].count(":") == 5 else b""
+        return Interface(f"{self.place.name}/{row['name']}", ", ".join(said), mac, kind)
+
+    def read(self) -> list[Frame]:
+        """The frames that have come."""
+        return self.ring.read()
+
+    def close(self) -> None:
+        self.news.close()
+        self._asking.close()
+        self.ring.close()
+
+
+def open_station(place: Place, program: Program, blocks: int, retire: int = RETIRE) -> Station:
+    """Listen to a namespace; the calling thread goes there and comes back.  Raises OSError where it has gone."""
+    fd = ns.open_named(place.netns)
+    try:
+        with ns.inside(fd):
+            return Station(place, program, blocks, retire)
+    finally:
+        os.close(fd)
