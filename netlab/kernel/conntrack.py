@@ -1,9 +1,12 @@
-"""Connection tracking entries of UDP that would lead to where nobody is any more.
+"""Connection tracking entries that outlive whom they were about.
 
 A flow is translated by its first packet; later ones follow its entry for as long as they come.  TCP ends by itself when
 its server is gone; a UDP client that keeps its port would send into nothing for as long as it sends.  So, as kube-proxy
 does, UDP entries are removed when the endpoint that they lead to goes, and when a Service gets its first endpoint after
 packets to it had passed untranslated.  TCP entries are left.
+
+And an address may be another Pod's tomorrow: what was allowed to the Pod that had it is not allowed to the next, so
+where rules speak of an address whose Pod comes or goes, all entries with it are removed (as Calico's Felix does).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import contextlib
 import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket, attr_dict
@@ -25,22 +28,30 @@ _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _NESTED = 0x8000
 _ACK = 4
 _UDP = 17
+_ADDRESSES = {1: socket.AF_INET, 2: socket.AF_INET, 3: socket.AF_INET6, 4: socket.AF_INET6}  # CTA_IP_V4_SRC and so on
 _DNAT = re.compile(r"meta l4proto udp dnat to (\S+)\Z")
 _REFUSED = re.compile(r"(\S+) \. udp \. (\d+) ")
 
 
+Raw = bytes | memoryview
+
+
 class Stale(NamedTuple):
-    """What to look for, as (address, port): ``servers`` that are gone, and ``services`` that were not translated."""
+    """What to look for, as (address, port): ``servers`` that are gone, and ``services`` that were not translated; and
+    ``addresses`` that changed hands.
+    """
 
     servers: frozenset[tuple[str, int]] = frozenset()
     services: frozenset[tuple[str, int]] = frozenset()
+    addresses: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.servers or self.services)
+        return bool(self.servers or self.services or self.addresses)
 
 
-def stale(ops: Iterable[Op]) -> Stale:
-    """What operations on one namespace's rules make stale."""
+def stale(ops: Iterable[Op], moved: Collection[str] = ()) -> Stale:
+    """What operations on one namespace's rules make stale; ``moved`` are the addresses of Pods that come or go."""
+    addresses: set[str] = set()
     servers: set[tuple[str, int]] = set()
     services: set[tuple[str, int]] = set()
     for op in ops:
@@ -48,10 +59,14 @@ def stale(ops: Iterable[Op]) -> Stale:
         if isinstance(before, NftChain):
             kept = set() if op.verb is Verb.DELETE or not isinstance(obj, NftChain) else set(_targets(obj))
             servers.update(one for one in _targets(before) if one not in kept)
-        elif isinstance(before, NftSet) and before.data == "verdict" and isinstance(obj, NftSet):
+        elif moved and isinstance(obj, NftSet):
+            had = before.elements if isinstance(before, NftSet) else frozenset()
+            has = frozenset() if op.verb is Verb.DELETE else obj.elements
+            addresses.update(one for one in (each.split(" ", 1)[0] for each in had ^ has) if one in moved)
+        if isinstance(before, NftSet) and before.data == "verdict" and isinstance(obj, NftSet):
             gone = before.elements if op.verb is Verb.DELETE else before.elements - obj.elements
             services.update((found[1], int(found[2])) for one in gone if (found := _REFUSED.match(one)))
-    return Stale(frozenset(servers), frozenset(services))
+    return Stale(frozenset(servers), frozenset(services), frozenset(addresses))
 
 
 def _targets(chain: NftChain) -> Iterable[tuple[str, int]]:
@@ -63,9 +78,9 @@ def _targets(chain: NftChain) -> Iterable[tuple[str, int]]:
 
 
 def remove(wanted: Stale) -> int:
-    """Remove the UDP entries of the calling thread's namespace that are stale; how many there were.
+    """Remove the entries of the calling thread's namespace that are stale; how many there were.
 
-    An entry leads to a server that is gone where its answers would come from there although its packets go elsewhere;
+    An entry of UDP leads to a server that is gone where its answers would come from there although its packets go elsewhere;
     it was never translated where both are the Service's own address.  The kernel that has no ctnetlink has nothing to
     remove by.
     """
@@ -87,10 +102,7 @@ def _one(sock: NetlinkSocket, header: bytes, payload: bytes | memoryview, wanted
     original, reply = attrs.get(_ORIGINAL), attrs.get(_REPLY)
     if original is None or reply is None:
         return 0
-    to, server = _end(original, source=False), _end(reply, source=True)
-    if to is None or server is None:
-        return 0
-    if not ((server in wanted.servers and server != to) or (to in wanted.services)):
+    if not (_moved(original, reply, wanted) or _leads_nowhere(original, reply, wanted)):
         return 0
     body = _attr(_ORIGINAL | _NESTED, bytes(original)) + (_attr(_ID, bytes(attrs[_ID])) if _ID in attrs else b"")
     with contextlib.suppress(OSError):  # it may have ended meanwhile
@@ -98,7 +110,24 @@ def _one(sock: NetlinkSocket, header: bytes, payload: bytes | memoryview, wanted
     return 1
 
 
-def _end(raw: bytes | memoryview, *, source: bool) -> tuple[str, int] | None:
+def _leads_nowhere(original: Raw, reply: Raw, wanted: Stale) -> bool:
+    to, server = _end(original, source=False), _end(reply, source=True)
+    if to is None or server is None:
+        return False
+    return (server in wanted.servers and server != to) or to in wanted.services
+
+
+def _moved(original: Raw, reply: Raw, wanted: Stale) -> bool:
+    if not wanted.addresses:
+        return False
+    for raw in (original, reply):
+        for kind, found in attr_dict(attr_dict(raw, 0).get(_TUPLE_IP, b""), 0).items():
+            if kind in _ADDRESSES and socket.inet_ntop(_ADDRESSES[kind], bytes(found)) in wanted.addresses:
+                return True
+    return False
+
+
+def _end(raw: Raw, *, source: bool) -> tuple[str, int] | None:
     """(address, port) of one end of a tuple; None where it is not UDP's."""
     parts = attr_dict(raw, 0)
     proto = attr_dict(parts.get(_TUPLE_PROTO, b""), 0)

@@ -53,6 +53,7 @@ def _library() -> ctypes.CDLL | None:
     library.nft_ctx_buffer_output.argtypes = [ctypes.c_void_p]
     library.nft_ctx_buffer_error.argtypes = [ctypes.c_void_p]
     library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+    library.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
     library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
     library.nft_ctx_get_output_buffer.argtypes = [ctypes.c_void_p]
@@ -61,20 +62,21 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def run(text: str, *, json: bool = False) -> str:
+def run(text: str, *, json: bool = False, check: bool = False) -> str:
     """Run nft text in the namespace that the calling thread is in; returns what it prints.
 
-    ``json``: print JSON with handles (for reading; nft 1.0.6 does not load its own JSON again).  Raises NftFailed.
+    ``json``: print JSON with handles (for reading; nft 1.0.6 does not load its own JSON again).  ``check``: do all but
+    the commit.  Raises NftFailed.
     """
     context = open_context()
     if context is None:
-        argv = ["nft", *(["-j", "-a"] if json else []), "-f", "-"]
+        argv = ["nft", *(["-j", "-a"] if json else []), *(["-c"] if check else []), "-f", "-"]
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
         if done.returncode:
             raise NftFailed(_first(done.stderr))
         return done.stdout
     try:
-        return context.run(text, _JSON | _HANDLE if json else 0)
+        return context.run(text, _JSON | _HANDLE if json else 0, check=check)
     finally:
         context.close()
         keep_descriptors()
@@ -89,9 +91,10 @@ class Context:
         library.nft_ctx_buffer_output(self._context)
         library.nft_ctx_buffer_error(self._context)
 
-    def run(self, text: str, flags: int = 0) -> str:
-        """Run nft text; returns what it prints.  Raises NftFailed."""
+    def run(self, text: str, flags: int = 0, *, check: bool = False) -> str:
+        """Run nft text (``check``: all but the commit); returns what it prints.  Raises NftFailed."""
         library, context = self._library, self._context
+        library.nft_ctx_set_dry_run(context, check)
         library.nft_ctx_output_set_flags(context, flags)
         if library.nft_run_cmd_from_buffer(context, text.encode()):
             raise NftFailed(_first((library.nft_ctx_get_error_buffer(context) or b"").decode(errors="replace")))

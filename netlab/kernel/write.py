@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.errors import KernelRefused, StateError
-from netlab.kernel import conntrack, files, libnft, nft, rtnl
+from netlab.kernel import files, rtnl, rules
 from netlab.kernel import netns as ns
 from netlab.kernel.dump import links
 from netlab.kernel.ethtool import Offloads
@@ -36,7 +36,6 @@ from netlab.objects import (
     Vxlan,
 )
 from netlab.objects.links import End
-from netlab.objects.nft import transactions
 
 if TYPE_CHECKING:
     from netlab.kernel.linux import Handles
@@ -70,12 +69,13 @@ class Writer:
     def apply(self, ops: Sequence[Op]) -> None:
         """Do the operations in order."""
         self._check_names(ops)
+        self._rehearse(ops)
         removals = [op for op in ops if op.verb is Verb.DELETE]
         others = [op for op in ops if op.verb is not Verb.DELETE]
         self._remove(removals)
         self._namespaces(others)
         # Before links: a new Pod is isolated when its first packet can leave.  Rules name no link's index.
-        self._rules([op for op in ops if op.obj.floor is Floor.NFT])
+        self._rules(ops)
         self._links(others)
         for op in others:
             if Floor.LINK < op.obj.key.floor < Floor.NFT:
@@ -132,26 +132,31 @@ class Writer:
             with ns.inside(self._handles.get(netns).fd):
                 self._write_sysctls(todo)
 
+    def _rehearse(self, ops: Iterable[Op]) -> None:
+        """Refuse before anything is changed where a namespace that is there would not take its rules."""
+        todo = list(ops)
+        try:
+            rules.rehearse(self._handles, rules.by_namespace(self._nft(todo), self._fresh(todo)))
+        except rules.Refused as refused:
+            self._refuse(refused.op, refused.said)
+
     def _rules(self, ops: Sequence[Op]) -> None:
         """One transaction a namespace, of everything in nftables that comes, changes and goes there (several: a great many chains)."""
-        removed = {op.obj.netns for op in ops if op.verb is Verb.DELETE} - set(ns.names())
-        by_netns: dict[str, list[Op]] = {}
-        for op in ops:
-            if op.obj.netns not in removed:
-                by_netns.setdefault(op.obj.netns, []).append(op)
-        for netns, todo in by_netns.items():
-            texts = transactions(todo)
-            if not texts:
-                continue
-            with ns.inside(self._handles.get(netns).fd):
-                try:
-                    for text in texts:
-                        libnft.run(text)
-                except libnft.NftFailed as failure:
-                    self._refuse(todo[0], str(failure))
-                if gone := conntrack.stale(todo):
-                    conntrack.remove(gone)
-                self._handles.generations[netns] = (nft.generation(), "")
+        todo = self._nft(ops)
+        removed = {op.obj.netns for op in todo if op.verb is Verb.DELETE} - set(ns.names())
+        moved = {op.obj.address.split("/")[0] for op in ops if isinstance(op.obj, Addr) and op.verb is not Verb.UPDATE}
+        try:
+            rules.commit(self._handles, rules.by_namespace(todo, removed), moved, self._fresh(ops))
+        except rules.Refused as refused:
+            self._refuse(refused.op, refused.said)
+
+    @staticmethod
+    def _fresh(ops: Iterable[Op]) -> set[str]:
+        return {op.obj.netns for op in ops if isinstance(op.obj, Netns) and op.verb is Verb.CREATE}
+
+    @staticmethod
+    def _nft(ops: Iterable[Op]) -> list[Op]:
+        return [op for op in ops if op.obj.floor is Floor.NFT]
 
     def _write_sysctls(self, ops: Iterable[Op]) -> None:
         first = True

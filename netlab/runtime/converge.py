@@ -36,13 +36,13 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
         try:
             kernel.apply(todo.operations)
             changed += len(todo.operations)
+            like = want
         except KernelRefused as refused:
             # Somebody else may be at work, and a namespace that goes takes its links away when it likes: look again,
             # and believe the kernel the second time.
             if refused.command == refusal:
                 raise
             refusal = refused.command
-        like = want
     seen = kernel.observe(lab, like)
     left = drift(want, seen.state, owned)
     if not left.operations:
