@@ -9,6 +9,13 @@ happened between two sightings (bridged, routed, translated, wrapped) and leads 
 they came from; ``expect`` says which way the model would have the packet go, and where it left it; ``findings`` says in
 one sentence what is wrong, where, and what to look at.
 
+In the order of a verb::
+
+    story = story.tell(recording, lab.cluster, lab.want)
+    told = findings.findings(story, drift)  # drift: netlab's own diff, best of story.concerned alone; or None
+    report.lines(story, told)               # text
+    document.document(story, told)          # JSON
+
 Limits
 ------
 Evidence is partial on purpose: every source may be missing (no BPF in a user namespace), and each says so.  Nothing here

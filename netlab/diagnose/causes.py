@@ -54,7 +54,9 @@ class _Blame:
         if story.arrived and story.journey.answer is not None:
             ways.append(story.journey.answer)
         self._hops = {(hop.netns, hop.interface) for way in ways for hop in way.hops}
-        self._hops |= {(one.netns, one.interface) for one in (*story.question, *story.answer)}
+        for left, seen in ((story.question_left, story.question), (story.answer_left, story.answer)):
+            if left is not None and left.went is not None:  # else what was seen besides are a bridge's copies
+                self._hops |= {(one.netns, one.interface) for one in seen}
         self._namespaces = {netns for netns, _ in self._hops} | {story.recording.probe.netns}
         self._order = {
             netns: number for number, netns in enumerate(dict.fromkeys(netns for netns, _ in self._passed()))
@@ -139,7 +141,7 @@ class _Blame:
         return 1 if (obj.netns, obj.name) in self._hops else 0
 
     def _port(self, op: Op, obj: Port) -> int:
-        return 1 if {(obj.netns, obj.dev), (obj.netns, obj.master)} & self._hops else 0
+        return 1 if (obj.netns, obj.dev) in self._hops else 0
 
     def _route(self, op: Op, obj: Route) -> int:
         if obj.netns not in self._namespaces:

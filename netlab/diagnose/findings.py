@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from netlab.diagnose import counters, drops, packets, reasons
+from netlab.diagnose import counters, drops, packets, reasons, turns
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
 from netlab.diagnose.counters import last_seen
-from netlab.diagnose.expect import Divergence
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.records import IN, OUT
 from netlab.diagnose.story import Story
@@ -58,72 +57,6 @@ def _once(told: Iterable[Finding]) -> Iterator[Finding]:
             yield one
 
 
-# -- where it turned wrong --------------------------------------------------------------------------------------------
-
-
-def _turned(story: Story) -> Iterator[Finding]:
-    """It was seen where it should not have been."""
-    for left, way in ((story.question_left, QUESTION), (story.answer_left, ANSWER)):
-        if left is not None and left.went is not None and left.expected is not None:
-            yield _wrong_turn(story, left, way)
-            return  # who answers from elsewhere answers by another way: that is no second fault
-
-
-def _wrong_turn(story: Story, left: Divergence, way: str) -> Finding:
-    frames = story.question if way == QUESTION else story.answer
-    went = left.went
-    assert went is not None
-    event = next(one for one in frames if (one.netns, one.interface) == (went.netns, went.interface))
-    netns, because, look = _turner(story, left, event, frames)
-    says = f"the {way} left its way: {left}" + (f": {because}" if because else "")
-    return Finding("wrong-turn", says, netns, went.interface if netns == went.netns else "", look, root=True)
-
-
-def _turner(
-    story: Story, left: Divergence, event: Event, frames: tuple[Event, ...]
-) -> tuple[str, str, tuple[str, ...]]:
-    """Who made it go there: a bridge follows the MAC that the sender gave the frame."""
-    after, expected, went = left.after, left.expected, left.went
-    assert went is not None
-    if after is None or expected is None:
-        netns = story.recording.probe.netns
-        return netns, "", look_route(netns, event.packet, "")
-    known = story.known
-    mac = event.packet.link.target if event.packet.link else ""
-    bridge = known.master((after.netns, after.interface)) if after.direction == "in" else ""
-    bridge = bridge or (after.interface if (after.netns, after.interface) in known.bridges else "")
-    if bridge and went.netns == after.netns and known.master((went.netns, went.interface)) == bridge:
-        meant = _mac_meant(story, expected)
-        if mac and meant and mac != meant:
-            sender = _addresser(frames, mac, after)
-            owner = known.mac_owners(mac)
-            says = f"{sender} sent it to MAC {mac} ({owner[0][1] + ' of ' + owner[0][0] if owner else 'nobody has it'}) and not to {meant}"
-            return sender, says, (f"ip -n {sender} route get {event.packet.innermost.target}", f"ip -n {sender} neigh")
-        port = expected.interface
-        says = f"bridge {bridge} does not send {mac} to port {port}"
-        return after.netns, says, (f"bridge -n {after.netns} link", f"bridge -n {after.netns} fdb show br {bridge}")
-    if bridge and after.direction == "in" and expected.interface == bridge:
-        says = f"{after.interface} is not handled as a port of {bridge}"
-        return after.netns, says, (f"bridge -n {after.netns} link",)
-    iif = after.interface if after.direction == "in" else ""
-    return after.netns, "its route is not the lab's", look_route(after.netns, event.packet.innermost, iif)
-
-
-def _mac_meant(story: Story, expected: Hop) -> str:
-    known = story.known
-    place = (expected.netns, expected.interface)
-    if place in known.bridges:
-        return known.mac[place]
-    peer = known.peers.get(place)
-    return known.mac.get(peer, "") if peer and expected.direction == "out" else ""
-
-
-def _addresser(frames: tuple[Event, ...], mac: str, after: Hop) -> str:
-    """The namespace that gave a frame its target MAC: where it was seen first with it."""
-    first = next((one for one in frames if one.packet.link and one.packet.link.target == mac), None)
-    return first.netns if first else after.netns
-
-
 # -- what was dropped -------------------------------------------------------------------------------------------------
 
 
@@ -131,38 +64,13 @@ def _dropped(story: Story) -> Iterator[Finding]:
     """The kernel says that it dropped the packet; first the question or answer itself, then errors about it."""
     own = [one for one in story.drops if one.way in (QUESTION, ANSWER)]
     for event in own[:1]:
-        found = drops.explain(story, event)
-        origin = _origin(story, event, found)
-        yield found if origin is None else origin
+        yield turns.from_whom(story, event, drops.explain(story, event))
     for event in [one for one in story.drops if one.way == ERROR][:1]:
         found = drops.explain(story, event)
         yield Finding(
             "icmp-lost", f"the ICMP error that would tell the sender was dropped too: {found.says}", found.netns,
             found.interface, found.look, found.reason, found.function, found.rule,
         )  # fmt: skip
-
-
-def _origin(story: Story, event: Event, found: Finding) -> Finding | None:
-    """Of a frame with a MAC that nobody has, the one that addressed it: the place to look is there."""
-    if found.kind != "wrong-mac" or (event.packet.innermost.link is None and not story.question):
-        return None
-    frames = story.answer if event.way == ANSWER else story.question
-    last = next((one for one in reversed(frames) if one.netns == event.netns), None)
-    if last is None or last.packet.link is None:
-        return None
-    mac = last.packet.link.target
-    first = next(
-        (one for one in frames if any(layer.link and layer.link.target == mac for layer in one.packet.layers)), None
-    )
-    meant = {
-        (hop.netns, hop.interface) for way in (story.journey.question, story.journey.answer) if way for hop in way.hops
-    }
-    if first is None or first.netns == event.netns or meant & set(story.known.mac_owners(mac)):
-        return None  # a copy that a bridge flooded: its MAC is right
-    return Finding(
-        "wrong-mac", f"{found.says}; {first.netns} addressed it so, from {first.interface}", first.netns, first.interface,
-        (f"ip -n {first.netns} neigh show dev {first.interface}", *found.look), found.reason, found.function,
-    )  # fmt: skip
 
 
 def _ruled(story: Story) -> Iterator[Finding]:
@@ -304,6 +212,9 @@ def _never_left(story: Story) -> Iterator[Finding]:
     elif probe.error in ("EPERM", "EACCES"):
         says += ": a rule, or a route that prohibits it"
     look = (f"ip -n {netns} route get {probe.address}", f"ip -n {netns} addr")
+    if not probe.error:
+        says += ", and no error says why: it may wait there for the MAC address of its next hop"
+        look = (look[0], f"ip -n {netns} neigh")
     yield Finding("never-left", says, netns, look=look)
 
 
@@ -313,7 +224,7 @@ def _never_left(story: Story) -> Iterator[Finding]:
 def _detour(story: Story) -> Iterator[Finding]:
     for left, way in ((story.question_left, QUESTION), (story.answer_left, ANSWER)):
         if left is not None and left.went is not None and left.expected is not None:
-            found = _wrong_turn(story, left, way)
+            found = turns.wrong_turn(story, left, way)
             yield Finding(
                 "detour", f"it arrived, by another way: {found.says}", found.netns, found.interface, found.look
             )
@@ -331,7 +242,7 @@ def _cut(story: Story) -> Iterator[Finding]:
 
 
 _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
-    _turned,
+    turns.turned,
     _two_answers,
     _dropped,
     _ruled,

@@ -14,7 +14,7 @@ from netlab.diagnose import packets
 from netlab.diagnose.annotate import annotate
 from netlab.diagnose.correlate import ANSWER, DROP, ERROR, FRAME, NEIGHBOUR, QUESTION, RULES, Event, correlate
 from netlab.diagnose.expect import Divergence, Expecter, Journey, divergence
-from netlab.diagnose.records import OUT, Recording, Source
+from netlab.diagnose.records import IN, OTHERHOST, OUT, Recording, Source
 from netlab.diagnose.rulewords import Meaning, RuleBook
 from netlab.diagnose.topology import Topology
 from netlab.diagnose.way import Hop
@@ -172,10 +172,7 @@ class Story:
         way = self.journey.question
         if not way.arrives or not way.hops:
             return False
-        last = way.hops[-1]
-        return any(
-            (one.netns, one.interface, one.packet.inner) == (last.netns, last.interface, None) for one in self.question
-        )
+        return way.hops[-1] in hops(self.question, self.known)
 
     @cached_property
     def arrived_at_target(self) -> bool:
@@ -193,7 +190,7 @@ class Story:
     @cached_property
     def question_left(self) -> Divergence | None:
         """Where the question left its way."""
-        return divergence(self.journey.question.hops, hops(self.question), lost=self.frames.lost > 0)
+        return divergence(self.journey.question.hops, hops(self.question, self.known), lost=self.frames.lost > 0)
 
     @cached_property
     def answer_left(self) -> Divergence | None:
@@ -201,7 +198,7 @@ class Story:
         way = self.journey.answer
         if way is None or not self.answer:
             return None
-        return divergence(way.hops, hops(self.answer), lost=self.frames.lost > 0)
+        return divergence(way.hops, hops(self.answer, self.known), lost=self.frames.lost > 0)
 
     # -- sources ------------------------------------------------------------------------------------------------------
 
@@ -263,11 +260,17 @@ def tell(recording: Recording, cluster: Cluster, want: Mapping[Key, Obj]) -> Sto
     return Story(recording, cluster, want, flow, planned, events, expecter.topology, book)
 
 
-def hops(sightings: Iterable[Event]) -> list[Hop]:
-    """The interfaces that a packet was seen at, in order."""
+def hops(sightings: Iterable[Event], known: Topology) -> list[Hop]:
+    """The interfaces that a packet was seen at, in order.
+
+    A bridge's port takes every frame, so there one for another's MAC is well; elsewhere it has not really come in.
+    """
     found: list[Hop] = []
     for one in sightings:
-        hop = Hop(one.netns, one.interface, OUT if one.direction == OUT else "in", one.packet.inner is not None)
+        way = OUT if one.direction == OUT else IN
+        if one.direction == OTHERHOST and not known.master((one.netns, one.interface)):
+            way = OTHERHOST
+        hop = Hop(one.netns, one.interface, way, one.packet.inner is not None)
         if not found or found[-1] != hop:  # fragments are one packet
             found.append(hop)
     return found
