@@ -172,6 +172,10 @@ _OF_VERB: dict[tuple[str, str], Offer] = {
     ("label", "words"): kind_and_names,
     ("delete", "what"): kind_and_names,
     ("completion", "shell"): shells,
+    ("trace", "client"): places,
+    ("trace", "target"): places,
+    ("trace", "pcap"): files,
+    ("trace", "record"): files,
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,26 +12,33 @@ from netlab.cli.options import lab, output, running_lab
 from netlab.errors import BadInput, Exit
 
 if TYPE_CHECKING:
+    from netlab.diagnose.compare import Comparison
+    from netlab.diagnose.finding import Finding
     from netlab.diagnose.records import Recording
+    from netlab.diagnose.story import Story
+    from netlab.oracle.flow import Flow
+    from netlab.runtime.lab import Lab
 
 _SOURCES = ("frames", "rules", "drops", "counters")
+_WIDTH = (80, 140)  # columns: below, a hop does not fit; above, it is not read any better
 
 
 @click.command()
 @click.argument("client")
 @click.argument("target", metavar="TARGET[:PORT[/PROTOCOL]]")
 @click.option("-n", "--namespace", default="default", show_default=True, help="where names without one are looked for")
-@click.option("--icmp", is_flag=True, help="an echo, whatever ports there are")
-@click.option("--size", type=click.IntRange(0, 65000), default=0, metavar="BYTES", help="of payload")
-@click.option("--df", is_flag=True, help="forbid to cut the packet into fragments (Don't Fragment)")
+@click.option("--icmp", is_flag=True, help="send an echo, whatever ports there are")
+@click.option("--size", type=click.IntRange(0, 65000), default=0, metavar="BYTES",
+              help="of payload; of TCP, sent on the connection and acknowledged")  # fmt: skip
+@click.option("--df", is_flag=True, help="forbid fragments (Don't Fragment)")
 @click.option("-4", "version", flag_value=4, type=int, default=0, help="over IPv4")
 @click.option("-6", "version", flag_value=6, type=int, help="over IPv6")
 @click.option("--timeout", type=click.FloatRange(0.01, 60), default=0.9, show_default=True, metavar="SECONDS",
-              help="patience where nothing says what became of the packet")  # fmt: skip
-@click.option(
-    "--without", multiple=True, type=click.Choice(_SOURCES), help="leave a source of evidence off; repeatable"
-)
+              help="patience where nothing says what became of it")  # fmt: skip
+@click.option("--compare", is_flag=True, help="hold it against the oracle; exit status 4 where they differ")
+@click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="write the packets as pcapng")
 @click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="write what was recorded, as JSON")
+@click.option("--without", multiple=True, type=click.Choice(_SOURCES), help="leave a source of evidence off; repeatable")
 @lab
 @output
 def command(
@@ -40,48 +48,117 @@ def command(
     icmp: bool,
     size: int,
     df: bool,
-    version: int,
+    version: int | None,
     timeout: float,
+    compare: bool,
+    pcap: str | None,
+    record: str | None,
     without: tuple[str, ...],
-    record: str,
     lab_option: str,
     output: str,
 ) -> int:
-    """Follow one packet and its answer over every interface of every namespace."""
+    r"""Send one real packet, follow it and its answer over every interface, and say what became of it.
+
+    \b
+    CLIENT  a Pod, a node or a host outside that sends
+    TARGET  a Pod, Service (svc/NAME where a Pod has the name too), node, host outside, DNS name of a Service, address
+    PORT    a number or a name; without it the first that is served, an echo where none is
+
+    Exit status 0 if it was answered, 1 if not; with --compare 4 where that is not what the oracle says.
+    """
+    from netlab.diagnose.findings import findings
+    from netlab.diagnose.report import lines
+    from netlab.diagnose.story import tell
     from netlab.observe.trace.record import Question
     from netlab.observe.trace.record import record as recorded
     from netlab.oracle.target import asked
-    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.lab import load_running
     from netlab.runtime.rundir import RunDir
 
     name = running_lab(lab_option)
-    cluster = load_cluster(name)
-    meant = asked(cluster, client, target, namespace, icmp=icmp, version=version or 0)
-    if meant.note:
-        out.note(meant.note)
+    running = load_running(name)
+    meant = asked(running.cluster, client, target, namespace, icmp=icmp, version=version or 0)
     flow = meant.flow
     question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers)
-    seen = recorded(name, question, RunDir(name).assignments().netns, patience=timeout, without=without)
+    for file in (pcap, record):
+        _writable(file)
+    recording = recorded(name, question, RunDir(name).assignments().netns, patience=timeout, without=without)
     if record:
-        _write(record, seen)
-    out.line(f"{flow}: {seen.probe.outcome} {seen.probe.error}".rstrip())
-    for one in seen.frames:
-        out.line(f"{(one.time - seen.probe.sent) / 1000:9.1f} {one.netns} {one.interface} {one.direction} {one.length}")
-    for drop in seen.drops:
-        out.line(
-            f"{(drop.time - seen.probe.sent) / 1000:9.1f} {drop.netns} {drop.interface} {drop.reason} {drop.function}"
-        )
-    return Exit.OK if seen.probe.outcome == "open" else Exit.NO
+        _keep(record, recording)
+    story = tell(recording, running.cluster, running.want)
+    told = findings(story, None if story.answered else _drift(running, name))
+    held = _held(story, told, flow, running) if compare else None
+    if pcap:
+        _capture(pcap, story, running)
+    if output == "json":
+        _document(story, told, held)
+    else:
+        if meant.note:
+            out.note(meant.note)
+        columns = shutil.get_terminal_size((100, 0)).columns
+        width = min(max(columns, _WIDTH[0]), _WIDTH[1])
+        for line in lines(story, told, width=width, typed=_typed):
+            out.line(line)
+        for line in held.lines() if held else ():
+            out.line(line)
+    if held is not None and not held.agrees:
+        return Exit.REFUSED
+    return Exit.OK if recording.probe.outcome == "open" else Exit.NO
 
 
-def _write(path: str, recording: Recording) -> None:
+def _typed(command: str) -> str:
+    return f"{out.command()} {command.removeprefix('netlab ')}"
+
+
+def _drift(running: Lab, name: str) -> Any:
+    """How the kernel differs from the lab, which is looked at where a packet was lost."""
+    from netlab.plan import drift
+    from netlab.runtime.lab import observe
+    from netlab.runtime.rundir import RunDir
+
+    return drift(running.want, observe(running, RunDir(name)).state, running.want)
+
+
+def _held(story: Story, told: tuple[Finding, ...], flow: Flow, running: Lab) -> Comparison:
+    from netlab.diagnose.compare import compare
+    from netlab.oracle.predict import Predictor
+    from netlab.oracle.target import ICMP
+
+    predicted = None if flow.protocol == ICMP else next(iter(Predictor(running.cluster).predict([flow])))
+    return compare(story, told, predicted)
+
+
+def _document(story: Story, told: tuple[Finding, ...], held: Comparison | None) -> None:
+    from netlab.diagnose.document import document
+
+    data = document(story, told)
+    out.document({**data, "comparison": held.as_json()} if held else data)
+
+
+def _writable(path: str | None) -> None:
+    """Before anything is sent: a file that cannot be written is bad input."""
+    if path:
+        try:
+            with open(path, "ab"):
+                pass
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}") from None
+
+
+def _keep(path: str, recording: Recording) -> None:
     import json
 
     from netlab.diagnose.records import to_json
 
-    try:
-        with open(path, "w", encoding="utf-8") as stream:
-            json.dump(to_json(recording), stream, indent=1)
-            stream.write("\n")
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from error
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(to_json(recording), stream, indent=1)
+        stream.write("\n")
+
+
+def _capture(path: str, story: Story, running: Lab) -> None:
+    from netlab.diagnose.report import headline
+    from netlab.observe.trace.file import write
+
+    names: dict[str, list[str]] = {}
+    with open(path, "wb") as stream:
+        write(stream.write, story, names, headline(story))

@@ -172,6 +172,8 @@ class _Trace:
             self._check(now)
         ended = time.time_ns()
         self._quiet()
+        self._look = 0
+        self._check(now)
         return sent, ended
 
     def _quiet(self) -> None:

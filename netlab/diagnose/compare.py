@@ -1,0 +1,70 @@
+"""A traced packet held against the oracle: what should have become of it, what did, and which way it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.diagnose.finding import Finding
+from netlab.diagnose.story import Story
+from netlab.oracle.flow import Outcome, Verdict
+
+_DENIED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``predicted`` is None where the oracle has no opinion; ``differences`` are sentences, none where all agrees."""
+
+    predicted: Verdict | None
+    observed: str
+    differences: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the packet did what it should."""
+        return not self.differences
+
+    def lines(self) -> Iterator[str]:
+        """For a reader."""
+        if self.agrees:
+            yield f"as predicted: {self.observed}"
+        for one in self.differences:
+            yield f"not as predicted: {one}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        predicted = str(self.predicted.outcome) if self.predicted else None
+        return {
+            "predicted": predicted,
+            "observed": self.observed,
+            "agrees": self.agrees,
+            "differences": list(self.differences),
+        }
+
+
+def compare(story: Story, told: Sequence[Finding], predicted: Verdict | None) -> Comparison:
+    """Hold a story against the oracle's verdict on its flow."""
+    seen = Outcome(story.recording.probe.outcome)
+    denied = next((one for one in told if one.kind == "policy"), None)
+    observed = Outcome.DENIED if denied is not None and seen in _DENIED else seen
+    said: list[str] = []
+    agree = predicted is not None and any(_agree(one.outcome, observed) for one in (predicted, *predicted.may))
+    if predicted is not None and not agree:
+        because = f" ({predicted.because[0].says})" if predicted.because else ""
+        said.append(f"the oracle says {predicted.outcome}{because}, the packet found {observed}")
+    for way, left in (("question", story.question_left), ("answer", story.answer_left)):
+        # where a flow that is to end does end is no difference; a wrong turn is one all the same
+        if left is not None and (left.went is not None or not agree):
+            said.append(f"the {way} left its way: {left}")
+    return Comparison(predicted, str(observed), tuple(said))
+
+
+def _agree(predicted: Outcome, observed: Outcome) -> bool:
+    if predicted is Outcome.DENIED:
+        return observed is Outcome.DENIED
+    return predicted is observed or (
+        # whether silence or an ICMP error comes first is a matter of patience
+        {predicted, observed} == {Outcome.TIMEOUT, Outcome.UNREACHABLE}
+    )

@@ -1,0 +1,55 @@
+"""A traced packet as a pcapng: each sighting at its interface, what happened to it as comments."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from netlab.diagnose.correlate import DROP, FRAME, RULES, Event
+from netlab.diagnose.records import Frame
+from netlab.diagnose.story import Story
+from netlab.observe.packetid import packet_id
+from netlab.observe.pcapng import Interface, Writer
+
+_Place = tuple[str, str, str, int]
+
+
+def write(out: Callable[[bytes], object], story: Story, names: Mapping[str, Sequence[str]], headline: str) -> None:
+    """Write the frames of a story, in true order; with them what the rules and the kernel said."""
+    recording = story.recording
+    writer = Writer(out, headline)
+    writer.names(names)
+    comments = _comments(story.events)
+    prefix = f"{recording.lab}-"
+    for frame in recording.frames:
+        interface = Interface(f"{frame.netns.removeprefix(prefix)}/{frame.interface}", f"netns {frame.netns}")
+        writer.packet(
+            writer.add(interface),
+            frame.time,
+            frame.data,
+            length=frame.length,
+            direction=frame.direction,
+            comments=comments.get(_place(frame), ()),
+            packet_id=packet_id(frame.data),
+        )
+
+
+def _place(frame: Frame) -> _Place:
+    return frame.netns, frame.interface, frame.direction, frame.time
+
+
+def _comments(events: Sequence[Event]) -> Mapping[_Place, list[str]]:
+    """By sighting, what happened since the last one, and what came after it before the next: verdicts and drops."""
+    found: dict[_Place, list[str]] = defaultdict(list)
+    last: dict[tuple[str, int], _Place] = {}
+    for event in events:
+        here = event.netns, event.number
+        if event.kind == FRAME:
+            place = event.netns, event.interface, event.direction, event.time
+            found[place] += event.notes
+            last[here] = place
+        elif here in last and event.kind == RULES and event.judgement is not None:
+            found[last[here]].append(f"nft {event.judgement.hook}: {'; '.join(event.notes)}")
+        elif here in last and event.kind == DROP and event.drop is not None:
+            found[last[here]].append(f"dropped: {event.drop.reason} in {event.drop.function}")
+    return found
