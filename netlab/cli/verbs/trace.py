@@ -38,7 +38,9 @@ _WIDTH = (80, 140)  # columns: below, a hop does not fit; above, it is not read 
 @click.option("--compare", is_flag=True, help="hold it against the oracle; exit status 4 where they differ")
 @click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="write the packets as pcapng")
 @click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="write what was recorded, as JSON")
-@click.option("--without", multiple=True, type=click.Choice(_SOURCES), help="leave a source of evidence off; repeatable")
+@click.option(
+    "--without", multiple=True, type=click.Choice(_SOURCES), help="leave a source of evidence off; repeatable"
+)
 @lab
 @output
 def command(
