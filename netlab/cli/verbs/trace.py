@@ -159,8 +159,8 @@ def _keep(path: str, recording: Recording) -> None:
 
 def _capture(path: str, story: Story, running: Lab) -> None:
     from netlab.diagnose.report import headline
+    from netlab.observe.capture.names import of_addresses
     from netlab.observe.trace.file import write
 
-    names: dict[str, list[str]] = {}
     with open(path, "wb") as stream:
-        write(stream.write, story, names, headline(story))
+        write(stream.write, story, of_addresses(running.cluster), headline(story))
