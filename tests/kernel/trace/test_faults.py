@@ -39,7 +39,9 @@ FIREWALL = "ip netns exec {%s} nft 'table %s fw {{ chain f {{ type filter hook %
 NO_FIREWALL = "ip netns exec {%s} nft delete table %s fw"
 
 
-def vxlan(where: str, *, vni: int = 1, port: int = 4789, lower: str = "dev eth0", mtu: int = 1450, extra: str = "") -> str:
+def vxlan(
+    where: str, *, vni: int = 1, port: int = 4789, lower: str = "dev eth0", mtu: int = 1450, extra: str = ""
+) -> str:
     """vxlan0 of a node made anew, all that hangs on it included."""
     there = "n2" if where == "n1" else "n1"
     own, other = f"10.244.{where[1]}.0", f"10.244.{there[1]}.0"
@@ -55,7 +57,14 @@ bridge -n {{{where}}} fdb append {VTEP[there]} dev vxlan0 dst {OUTER[there]} sel
 
 
 def pods_mtu(mtu: int) -> str:
-    ends = ("client", "eth0"), ("n1", "veth-client"), ("n1", "cni0"), ("server", "eth0"), ("n2", "veth-server"), ("n2", "cni0")
+    ends = (
+        ("client", "eth0"),
+        ("n1", "veth-client"),
+        ("n1", "cni0"),
+        ("server", "eth0"),
+        ("n2", "veth-server"),
+        ("n2", "cni0"),
+    )
     return "\n".join(f"ip -n {{{netns}}} link set {dev} mtu {mtu}" for netns, dev in ends)
 
 
@@ -218,7 +227,9 @@ def fault(bed: Bed, request: pytest.FixtureRequest) -> Iterator[Fault]:
 
 
 def shown(told: tuple[Finding, ...]) -> str:
-    return "\n".join(f"[{one.kind}] {one.netns} {one.interface}: {one.says} ({one.reason} {one.function})" for one in told)
+    return "\n".join(
+        f"[{one.kind}] {one.netns} {one.interface}: {one.says} ({one.reason} {one.function})" for one in told
+    )
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str, indirect=True)
