@@ -6,16 +6,17 @@ the two ends of veths needs all the pictures of a lab, so it comes after.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
-from ipaddress import ip_interface
 from typing import NamedTuple
 
-from netlab.kernel import rtnl
+from netlab.kernel import linkconf, odd, rtnl, steering
 from netlab.kernel.netlink import NetlinkSocket, attr_dict, attr_u32, attrs, text
-from netlab.objects import Addr, Fdb, Neigh, Route
+from netlab.objects import Addr, Fdb, Neigh, Odd, Qdisc, Route, Rule
+from netlab.objects.host import LOOPBACK
 
 _SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS
 _SCOPES = {number: name for name, number in rtnl.SCOPES.items()}
@@ -29,7 +30,11 @@ FALLBACKS = frozenset(
 
 
 class RawLink(NamedTuple):
-    """One link as the kernel dumps it.  ``number`` is its interface index, ``link`` the peer's or lower device's index, ``nsid`` its namespace's id."""
+    """One link as the kernel dumps it.  ``number`` is its interface index, ``link`` the peer's or lower device's index, ``nsid`` its namespace's id.
+
+    ``works``: its operational state lets it; ``qdisc``: its root qdisc, where it is one that somebody put there; ``conf`` its sysctls of both families
+    (``kernel.linkconf``).
+    """
 
     number: int
     name: str
@@ -45,6 +50,11 @@ class RawLink(NamedTuple):
     alias: str
     data: dict[int, bytes]
     port: dict[int, int]
+    works: bool = True
+    qdisc: str = ""
+    odds: tuple[Odd, ...] = ()
+    port_odds: tuple[Odd, ...] = ()
+    conf: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 
 @dataclass(slots=True)
@@ -56,6 +66,9 @@ class Picture:
     routes: list[Route] = field(default_factory=list)
     neighs: list[Neigh] = field(default_factory=list)
     fdbs: list[Fdb] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    qdiscs: list[Qdisc] = field(default_factory=list)
+    lacks: list[str] = field(default_factory=list)
 
     @property
     def alias(self) -> str:
@@ -64,6 +77,9 @@ class Picture:
         return lo.alias if lo else ""
 
 
+_OPER_UP = (0, 6)  # IF_OPER_UNKNOWN, IF_OPER_UP: what the kernel lets work
+_INET6_CONF = 2  # IFLA_INET6_CONF
+_PORT_WANTED = (odd.PORT_STATE, rtnl.BRPORT_MODE, rtnl.BRPORT_LEARNING, rtnl.BRPORT_ISOLATED)
 _LINK_REQUEST = rtnl.ifinfo() + attr_u32(rtnl.IFLA_EXT_MASK, _SKIP_STATS)
 
 
@@ -80,6 +96,8 @@ def _link(payload: memoryview) -> RawLink:
     index, flags = struct.unpack_from("=iI", payload, 4)
     at = attr_dict(payload, 16)
     kind, data, port = "", {}, {}
+    info: dict[int, memoryview] = {}
+    port_odds: tuple[Odd, ...] = ()
     if rtnl.IFLA_LINKINFO in at:
         info = attr_dict(at[rtnl.IFLA_LINKINFO])
         kind = text(info[rtnl.INFO_KIND]) if rtnl.INFO_KIND in info else ""
@@ -87,13 +105,18 @@ def _link(payload: memoryview) -> RawLink:
             data = {number: bytes(value) for number, value in attrs(info[rtnl.INFO_DATA])}
         if rtnl.INFO_SLAVE_DATA in info and text(info[rtnl.INFO_SLAVE_KIND]) == "bridge":
             slave = attr_dict(info[rtnl.INFO_SLAVE_DATA])
-            wanted = (rtnl.BRPORT_MODE, rtnl.BRPORT_LEARNING, rtnl.BRPORT_ISOLATED)
-            port = {number: slave[number][0] for number in wanted if number in slave}
+            port = {number: slave[number][0] for number in _PORT_WANTED if number in slave}
+            port_odds = odd.port_odds(slave)
     addrgen = "eui64"
+    conf: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     if rtnl.IFLA_AF_SPEC in at:
-        v6 = attr_dict(at[rtnl.IFLA_AF_SPEC]).get(socket.AF_INET6)
-        mode = attr_dict(v6).get(rtnl.INET6_ADDR_GEN_MODE) if v6 is not None else None
+        spec = attr_dict(at[rtnl.IFLA_AF_SPEC])
+        v6 = attr_dict(spec.get(socket.AF_INET6, b""))
+        mode = v6.get(rtnl.INET6_ADDR_GEN_MODE)
         addrgen = rtnl.ADDR_GEN_MODES[mode[0]] if mode is not None else "eui64"
+        v4 = spec[socket.AF_INET][4:] if socket.AF_INET in spec else None  # one attribute, IFLA_INET_CONF
+        conf = linkconf.conf(v4, 0), linkconf.conf(v6.get(_INET6_CONF), 1)
+    qdisc = at.get(odd.IFLA_QDISC)
     altname = ""
     if rtnl.IFLA_PROP_LIST in at:
         altname = next((text(value) for _, value in attrs(at[rtnl.IFLA_PROP_LIST])), "")
@@ -112,6 +135,11 @@ def _link(payload: memoryview) -> RawLink:
         text(at[rtnl.IFLA_IFALIAS]) if rtnl.IFLA_IFALIAS in at else "",
         data,
         port,
+        odd.IFLA_OPERSTATE not in at or at[odd.IFLA_OPERSTATE][0] in _OPER_UP,
+        text(qdisc) if qdisc is not None and qdisc not in odd.NO_QDISC else "",
+        odd.link_odds(flags, at, kind, info) if index != 1 else (),
+        port_odds,
+        conf,
     )
 
 
@@ -124,8 +152,13 @@ def picture(sock: NetlinkSocket, netns: str) -> Picture:
     """Everything of one namespace that a State can hold, but sysctls, offloads, tables and listeners."""
     found = Picture(links(sock))
     names = {index: link.name for index, link in found.links.items()}
+    found.rules, found.lacks, tables = steering.rules(sock, netns)
     connected = _routes(sock, netns, names, found)
+    for table in sorted(tables):
+        _routes(sock, netns, names, found, table)
     _addrs(sock, netns, names, found, connected)
+    found.qdiscs = [Qdisc(netns, link.name, "root", link.qdisc) for link in found.links.values() if link.qdisc]
+    found.qdiscs += steering.ingress(sock, netns, names)
     for _, payload in sock.dump(rtnl.GETNEIGH, rtnl._NDMSG.pack(0, 0, 0, 0, 0)):
         index, state = struct.unpack_from("=iH", payload, 4)
         if state & rtnl.NUD_PERMANENT and index in names:
@@ -133,44 +166,86 @@ def picture(sock: NetlinkSocket, netns: str) -> Picture:
             if rtnl.NDA_LLADDR in at and len(at[rtnl.NDA_LLADDR]) == 6:
                 address = _address(at[rtnl.NDA_DST])
                 found.neighs.append(Neigh(netns, names[index], address, bytes(at[rtnl.NDA_LLADDR]).hex(":")))
-    vxlans = {index for index, link in found.links.items() if link.kind == "vxlan"}
-    if vxlans:
-        for _, payload in sock.dump(rtnl.GETNEIGH, rtnl._NDMSG.pack(rtnl.AF_BRIDGE, 0, 0, 0, 0)):
-            index, state = struct.unpack_from("=iH", payload, 4)
-            if index in vxlans and state & rtnl.NUD_PERMANENT:
-                at = attr_dict(payload, 12)
-                if rtnl.NDA_DST in at:
-                    mac = bytes(at[rtnl.NDA_LLADDR]).hex(":")
-                    found.fdbs.append(Fdb(netns, names[index], mac, _address(at[rtnl.NDA_DST])))
+    kinds = {link.kind for link in found.links.values()}
+    if "vxlan" in kinds or "bridge" in kinds:
+        _fdbs(sock, netns, names, found)
     return found
+
+
+def _fdbs(sock: NetlinkSocket, netns: str, names: dict[int, str], found: Picture) -> None:
+    """Forwarding entries that somebody made: those of VXLAN devices, and of bridges all but the links' own MACs."""
+    macs = {bytes.fromhex(link.mac.replace(":", "")) for link in found.links.values()}
+    for _, payload in sock.dump(rtnl.GETNEIGH, rtnl._NDMSG.pack(rtnl.AF_BRIDGE, 0, 0, 0, 0)):
+        _, index, state, flags, _ = rtnl._NDMSG.unpack_from(payload)
+        if not state & (rtnl.NUD_PERMANENT | rtnl.NUD_NOARP) or index not in names:
+            continue
+        link = found.links[index]
+        if flags & rtnl.NTF_SELF and link.kind != "vxlan":
+            continue  # multicast groups that the link listens to
+        at = attr_dict(payload, 12)
+        raw = at[rtnl.NDA_LLADDR]
+        word = "permanent" if state & rtnl.NUD_PERMANENT else "static"
+        if rtnl.NDA_DST in at:
+            extra = _fdb_extra(at, names)
+            found.fdbs.append(Fdb(netns, names[index], bytes(raw).hex(":"), _address(at[rtnl.NDA_DST]), extra, word))
+        elif rtnl.NDA_MASTER in at and not (word == "permanent" and raw in macs):
+            vlan = struct.unpack("=H", at[rtnl.NDA_VLAN])[0] if rtnl.NDA_VLAN in at else 0
+            own = link.kind == "bridge"
+            found.fdbs.append(Fdb(netns, names[index], bytes(raw).hex(":"), "", "", word, vlan, own))
+
+
+def _fdb_extra(at: dict[int, memoryview], names: dict[int, str]) -> str:
+    words = []
+    if rtnl.NDA_PORT in at:
+        words.append(f"port {struct.unpack('!H', at[rtnl.NDA_PORT])[0]}")
+    if rtnl.NDA_VNI in at:
+        words.append(f"vni {_u32(at[rtnl.NDA_VNI])}")
+    if rtnl.NDA_IFINDEX in at:
+        words.append(f"via {names.get(_u32(at[rtnl.NDA_IFINDEX]), '?')}")
+    return " ".join(words)
 
 
 def _address(raw: memoryview) -> str:
     return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, bytes(raw))
 
 
-def _routes(sock: NetlinkSocket, netns: str, names: dict[int, str], found: Picture) -> set[tuple[str, str]]:
-    """Fill in the routes; returns the connected ones that the kernel made, as (link, CIDR)."""
-    connected = set()
-    twins: Counter[tuple[str, int]] = Counter()
-    request = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, rtnl.TABLE_MAIN, 0, 0, 0, 0)
-    for _, payload in sock.dump(rtnl.GETROUTE, request):
-        fam, dst_len, _, _, table, proto, scope, kind, flags = struct.unpack_from("=BBBBBBBBI", payload)
+def _routes(
+    sock: NetlinkSocket, netns: str, names: dict[int, str], found: Picture, table: int = rtnl.TABLE_MAIN
+) -> set[tuple[str, str]]:
+    """Fill in a table's routes; returns the connected ones that the kernel made, as (link, CIDR)."""
+    connected: set[tuple[str, str]] = set()
+    twins: Counter[tuple[str, int, int]] = Counter()
+    if table < 256:
+        request = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, table, 0, 0, 0, 0)
+    else:
+        request = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, 0, 0, 0, 0, 0) + attr_u32(rtnl.RTA_TABLE, table)
+    try:
+        parts = sock.dump(rtnl.GETROUTE, request)
+    except OSError as error:
+        if error.errno != errno.ENOENT or table == rtnl.TABLE_MAIN:
+            raise
+        return connected  # a rule leads to a table that has no route
+    for _, payload in parts:
+        fam, dst_len, _, tos, number, proto, scope, kind, flags = struct.unpack_from("=BBBBBBBBI", payload)
         at = attr_dict(payload, 12)
-        if table != rtnl.TABLE_MAIN or fam not in (socket.AF_INET, socket.AF_INET6) or kind not in _TYPES:
+        if number != rtnl.TABLE_MAIN and rtnl.RTA_TABLE in at:
+            number = _u32(at[rtnl.RTA_TABLE])
+        if number != table or fam not in (socket.AF_INET, socket.AF_INET6) or kind not in _TYPES:
             continue
         empty = "0.0.0.0" if fam == socket.AF_INET else "::"
         dst = f"{_address(at[rtnl.RTA_DST]) if rtnl.RTA_DST in at else empty}/{dst_len}"
         dev = names.get(_u32(at[rtnl.RTA_OIF]), "") if rtnl.RTA_OIF in at else ""
-        if proto in _KERNEL_MADE:
-            connected.add((dev, dst))
+        extra = _extra(at, names) if _EXTRA & at.keys() else ""
+        if proto in _KERNEL_MADE and table == rtnl.TABLE_MAIN:
+            if not extra:  # else it is to be made as the kernel makes it
+                connected.add((dev, dst))
             continue
         type_ = _TYPES[kind]
         metric = _u32(at[rtnl.RTA_PRIORITY]) if rtnl.RTA_PRIORITY in at else 0
         v6 = fam == socket.AF_INET6
         via = _address(at[rtnl.RTA_GATEWAY]) if rtnl.RTA_GATEWAY in at else ""
-        twin = twins[dst, metric]
-        twins[dst, metric] += 1
+        twin = twins[dst, metric, tos]
+        twins[dst, metric, tos] += 1
         found.routes.append(
             Route(
                 netns,
@@ -185,18 +260,61 @@ def _routes(sock: NetlinkSocket, netns: str, names: dict[int, str], found: Pictu
                 type_,
                 0 if v6 and metric == _V6_METRIC else metric,
                 twin,
+                extra,
+                tos,
+                table,
             )
         )
     return connected
 
 
+_RTA_METRICS, _RTA_MULTIPATH, _RTA_PREF, _RTA_ENCAP, _RTA_NH_ID = 8, 9, 20, 22, 30
+_EXTRA = frozenset((_RTA_METRICS, _RTA_MULTIPATH, _RTA_ENCAP, _RTA_NH_ID))
+# RTAX_*, as ip-route has them; a lock is told as an attribute of its own.
+_METRICS = {2: "mtu", 3: "window", 4: "rtt", 5: "rttvar", 6: "ssthresh", 7: "cwnd", 8: "advmss", 9: "reordering"}
+_METRICS |= {10: "hoplimit", 11: "initcwnd", 12: "features", 13: "rto_min", 14: "initrwnd", 15: "quickack"}
+_RTAX_LOCK, _RTAX_CC = 1, 16
+
+
+def _extra(at: dict[int, memoryview], names: dict[int, str]) -> str:
+    """What somebody gave a route beside its way: ``mtu 1300 advmss 1260``."""
+    words = []
+    if _RTA_METRICS in at:
+        metrics = attr_dict(at[_RTA_METRICS])
+        locked = _u32(metrics[_RTAX_LOCK]) if _RTAX_LOCK in metrics else 0
+        for number, value in metrics.items():
+            if number in _METRICS:
+                words.append(f"{_METRICS[number]} {'lock ' if locked >> number & 1 else ''}{_u32(value)}")
+            elif number == _RTAX_CC:
+                words.append(f"congctl {text(value)}")
+    if _RTA_NH_ID in at:
+        words.append(f"nhid {_u32(at[_RTA_NH_ID])}")
+    if _RTA_ENCAP in at:
+        words.append("encap")
+    if _RTA_MULTIPATH in at:
+        raw, offset = at[_RTA_MULTIPATH], 0
+        while offset + 8 <= len(raw):
+            size, _, weight, index = struct.unpack_from("=HBBi", raw, offset)
+            if size < 8:
+                break
+            hop = attr_dict(raw[offset + 8 : offset + size])
+            via = f" via {_address(hop[rtnl.RTA_GATEWAY])}" if rtnl.RTA_GATEWAY in hop else ""
+            words.append(f"nexthop{via} dev {names.get(index, str(index))} weight {weight + 1}")
+            offset += (size + 3) & ~3
+    return " ".join(words)
+
+
 def _addrs(
     sock: NetlinkSocket, netns: str, names: dict[int, str], found: Picture, connected: set[tuple[str, str]]
 ) -> None:
+    given: set[str] = set()
     for _, payload in sock.dump(rtnl.GETADDR, struct.pack("=BBBBi", 0, 0, 0, 0, 0)):
         fam, length, _, scope, index = struct.unpack_from("=BBBBi", payload)
         at = attr_dict(payload, 8)
-        if fam not in (socket.AF_INET, socket.AF_INET6) or index == 1:
+        if fam not in (socket.AF_INET, socket.AF_INET6):
+            continue
+        if index == 1 and (own := _own(fam, length, at)):
+            given.add(own)
             continue
         if fam == socket.AF_INET6 and scope == rtnl.SCOPES["link"]:
             continue
@@ -208,7 +326,24 @@ def _addrs(
         peer = f"{_address(far)}/{length}" if far != raw else ""
         dev = names[index]
         whole = length == 32 if fam == socket.AF_INET else length == 128
-        network = str(ip_interface(peer or address).network)
+        network = _network(bytes(far), length)
         link = found.links[index]
         prefix_route = whole or not link.up or (dev, network) in connected
         found.addrs.append(Addr(netns, dev, address, _SCOPES.get(scope, str(scope)), prefix_route, peer))
+    lo = found.links[1]
+    if lo.up:  # where IPv6 is off, on this host or on lo, there is no ::1 to be missed
+        v6 = bool(lo.conf[1]) and not linkconf.disabled(lo.conf[1])
+        found.lacks += [one for one in LOOPBACK if one not in given and (v6 or ":" not in one)]
+
+
+def _network(raw: bytes, length: int) -> str:
+    """The CIDR that an address is in."""
+    rest = 8 * len(raw) - length
+    return f"{_address(memoryview((int.from_bytes(raw) >> rest << rest).to_bytes(len(raw))))}/{length}"
+
+
+def _own(fam: int, length: int, at: dict[int, memoryview]) -> str:
+    """Which of the kernel's addresses of lo it is, if it is one."""
+    raw = at.get(rtnl.IFA_LOCAL, at.get(rtnl.IFA_ADDRESS))
+    place = LOOPBACK[fam == socket.AF_INET6]
+    return place if raw is not None and f"{_address(raw)}/{length}" == place else ""

@@ -44,14 +44,22 @@ def write(path: str, content: str, *, replace: bool) -> None:
         os.rename(target, path)
 
 
+_CHUNK = 1 << 16
+
+
 def read(path: str) -> str | None:
     """A file's text; None where there is none."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    with open(fd, "rb") as stream:  # a zone of 10,000 Services has 6 MB
-        return stream.read().decode(errors="replace")
+    try:  # by hand: a file object costs three times the read, and a lab has three files a Pod
+        parts = [os.read(fd, _CHUNK)]
+        while len(parts[-1]) == _CHUNK:  # a zone of 10,000 Services has 6 MB
+            parts.append(os.read(fd, _CHUNK))
+    finally:
+        os.close(fd)
+    return b"".join(parts).decode(errors="replace")
 
 
 def remove(path: str) -> None:

@@ -27,7 +27,7 @@ from netlab.kernel.procfs import Sysctls
 
 Row = dict[str, Any]
 
-_TYPES = {number: name for name, number in rtnl.TYPES.items()} | {2: "local", 3: "broadcast", 4: "anycast"}
+_TYPES = {number: name for name, number in rtnl.TYPES.items()} | {3: "broadcast", 4: "anycast"}
 _TYPES[5] = "multicast"
 _SCOPES = {number: name for name, number in rtnl.SCOPES.items()}
 _TABLES = {253: "default", 254: "main", 255: "local"}

@@ -96,12 +96,16 @@ class Refusal(NamedTuple):
 
 
 class NetlinkSocket:
-    """A netlink socket; it belongs to the namespace that the calling thread is in when it is made."""
+    """A netlink socket; it belongs to the namespace that the calling thread is in when it is made.
 
-    def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
+    ``plain``: for a question or two; the kernel says no sentences and is not strict about what a dump selects.
+    """
+
+    def __init__(self, protocol: int = NETLINK_ROUTE, *, plain: bool = False) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-        for option in (_CAP_ACK, _EXT_ACK, _GET_STRICT_CHK):
-            self._socket.setsockopt(_SOL_NETLINK, option, 1)
+        if not plain:
+            for option in (_CAP_ACK, _EXT_ACK, _GET_STRICT_CHK):
+                self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._sequence = 0
 
     def close(self) -> None:

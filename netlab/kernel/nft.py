@@ -25,36 +25,50 @@ _SUBSYS_NFTABLES = 10
 _GETTABLE, _GETGEN = 1, 16
 _TABLE_NAME, _GEN_ID = 1, 1
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+_UNTOUCHED = 1  # the generation of a new namespace, which has no tables
 _HEADER = struct.pack("=BBH", 0, 0, 0)
 # What differs from one listing to the next without anybody changing a rule.
 _RESTLESS = frozenset(("handle", "packets", "bytes", "expires", "index"))
 
 
-def tables() -> list[tuple[str, str]]:
-    """The tables, as (family, name), of the namespace that the calling thread is in.
+def look() -> tuple[int, list[tuple[str, str]]]:
+    """How often the rules of the calling thread's namespace were changed, and its tables as (family, name).
 
     Raises OSError where the kernel has no nf_tables.
     """
-    sock = NetlinkSocket(NETLINK_NETFILTER)
+    sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
     try:
+        count = _generation(sock)
+        if count == _UNTOUCHED:
+            return count, []
         found = []
         for _, payload in sock.dump(_SUBSYS_NFTABLES << 8 | _GETTABLE, _HEADER):
             family = _FAMILIES.get(payload[0], str(payload[0]))
             found.append((family, text(attr_dict(payload, 4)[_TABLE_NAME])))
-        return found
+        return count, found
     finally:
         sock.close()
+
+
+def tables() -> list[tuple[str, str]]:
+    """The tables alone; see ``look``."""
+    return look()[1]
 
 
 def generation() -> int:
     """How often the rules of the calling thread's namespace were changed; -1 where the kernel does not tell."""
-    sock = NetlinkSocket(NETLINK_NETFILTER)
+    sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
+    try:
+        return _generation(sock)
+    finally:
+        sock.close()
+
+
+def _generation(sock: NetlinkSocket) -> int:
     try:
         answer = sock.ask(_SUBSYS_NFTABLES << 8 | _GETGEN, _HEADER)
     except OSError:
         return -1
-    finally:
-        sock.close()
     if answer is None:
         return -1
     raw = attr_dict(answer[1], 4).get(_GEN_ID)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from netlab.kernel import files, nft, rtnl
+from netlab.kernel import files, linkconf, nft, odd, rtnl, steering
 from netlab.kernel import netns as ns
 from netlab.kernel.dump import FALLBACKS, Picture, RawLink, picture
 from netlab.kernel.ethtool import Offloads
@@ -37,6 +37,7 @@ class Reader:
         self._pictures: dict[str, Picture] = {}
         self._owners: dict[str, Owner] = {}
         self._peers: dict[tuple[int, int], list[tuple[str, RawLink]]] = {}
+        self._xfrm = steering.has_xfrm()
 
     def observe(self, lab: str, like: State, scope: Collection[str] | None = None) -> Observed:
         """See ``Kernel.observe``."""
@@ -64,7 +65,7 @@ class Reader:
             handle.links = {link.name: index for index, link in found.links.items()}
             self._pictures[netns] = found
             self._owners[netns] = owner
-            objects.append(Netns(netns, owner, found.links[1].up))
+            objects.append(Netns(netns, owner, found.links[1].up, tuple(found.lacks)))
             with ns.inside(handle.fd):
                 objects += self._visit(netns, wanted.get(netns, ()))
         for there in wanted.values():
@@ -75,6 +76,9 @@ class Reader:
             objects += found.routes
             objects += found.neighs
             objects += found.fdbs
+            objects += found.rules
+            objects += found.qdiscs
+        objects += linkconf.sysctls(self._pictures, wanted, like.values())
         # Not State(objects): the kernel may hold two of what a State tells apart by one key (a neighbour on another
         # VLAN, say), and that must not end as a conflict.
         return Observed(State.of({obj.key: obj for obj in objects}), strangers)
@@ -99,11 +103,13 @@ class Reader:
                     objects.append(obj)
         if listening:
             listening.close()
+        if self._xfrm and self._owners[netns].kind != "pod":
+            objects += steering.policies(netns)
         with contextlib.suppress(OSError):  # a kernel without nf_tables has no tables
-            there = nft.tables()
+            count, there = nft.look()
             known, digest = self._handles.generations.get(netns, (-1, ""))
             same = not digest or digest == nft.digests(wanted).get(netns)
-            touched = bool(there) and not (same and known == nft.generation())
+            touched = bool(there) and not (same and known == count)
             objects += nft.observed(netns, wanted, there, touched=touched)
         return objects
 
@@ -129,6 +135,7 @@ class Reader:
                         bool(link.port.get(rtnl.BRPORT_MODE, 0)),
                         bool(link.port.get(rtnl.BRPORT_ISOLATED, 0)),
                         bool(link.port.get(rtnl.BRPORT_LEARNING, 1)),
+                        link.port_odds + odd.port_state(link, found.links[link.master]),
                     )
                 )
         return objects
@@ -143,7 +150,7 @@ class Reader:
             # Told once, by the end that it is keyed by.
             return [Veth(netns, self._end(netns, link), self._end(peer_netns, peer))] if mine < theirs else []
         offload = self._offloads.get(self._handles.get(netns).socket.fileno(), link.name)
-        common = (netns, link.name, link.mac, link.mtu, link.number, link.addrgen, offload, link.up)
+        common = (netns, link.name, link.mac, link.mtu, link.number, link.addrgen, offload, link.up, link.odds)
         if link.kind == "bridge":
             return [Bridge(*common)]
         if link.kind == "vxlan":
@@ -157,13 +164,15 @@ class Reader:
                     lower=found.links[lower].name if lower in found.links else "",
                     port=struct.unpack("!H", link.data[rtnl.VXLAN_PORT])[0],
                     learning=bool(link.data.get(rtnl.VXLAN_LEARNING, b"\1")[0]),
+                    options=odd.vxlan_options(link.data),
                 )
             ]
         return [Link(netns, link.name, link.kind)]
 
     def _end(self, netns: str, link: RawLink) -> End:
         offload = self._offloads.get(self._handles.get(netns).socket.fileno(), link.name)
-        return End(netns, link.name, link.mac, link.mtu, link.number, link.altname, link.addrgen, offload, link.up)
+        common = (netns, link.name, link.mac, link.mtu, link.number, link.altname, link.addrgen, offload, link.up)
+        return End(*common, odd=link.odds)
 
     def _rank(self, netns: str, link: RawLink) -> tuple[int, str, str]:
         return _KEY_ORDER.get(self._owners[netns].kind, 9), netns, link.name

@@ -39,9 +39,9 @@ IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_TABLE = 1, 4, 5, 6, 7, 15
 RTNH_F_ONLINK = 4
 SCOPES = {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
-TYPES = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
-NDA_DST, NDA_LLADDR = 1, 2
-NUD_PERMANENT, NTF_SELF = 0x80, 0x02
+TYPES = {"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
+NDA_DST, NDA_LLADDR, NDA_VLAN, NDA_PORT, NDA_VNI, NDA_IFINDEX, NDA_MASTER = 1, 2, 5, 6, 7, 8, 9
+NUD_NOARP, NUD_PERMANENT, NTF_SELF, NTF_MASTER = 0x40, 0x80, 0x02, 0x04
 AF_BRIDGE = 7
 NESTED = 0x8000  # NLA_F_NESTED: newer request types insist on it
 TABLE_MAIN = 254
@@ -177,8 +177,15 @@ def addr(obj: Addr, index: int, *, remove: bool = False) -> Request:
     return (DELADDR, 0, body) if remove else (NEWADDR, CREATE | EXCL, body)
 
 
+def loopback(address: str) -> Request:
+    """The address that lo has by itself."""
+    plain, _, length = address.partition("/")
+    body = struct.pack("=BBBBi", family(plain), int(length), 0, SCOPES["host"], 1)
+    return NEWADDR, CREATE | EXCL, body + attr(IFA_LOCAL, packed(plain)) + attr(IFA_ADDRESS, packed(plain))
+
+
 def route(obj: Route, index_of: IndexOf, *, verb: str = "add") -> Request:
-    """Add, replace or delete (``verb``) a route of table main."""
+    """Add, replace or delete (``verb``) a route; of those in other tables and with a tos, netlab only deletes."""
     plain, _, length = obj.dst.partition("/")
     default_scope = "nowhere" if verb == "del" and obj.scope == "global" else obj.scope
     body = struct.pack(
@@ -186,8 +193,8 @@ def route(obj: Route, index_of: IndexOf, *, verb: str = "add") -> Request:
         family(plain),
         int(length),
         0,
-        0,
-        TABLE_MAIN,
+        obj.tos,
+        obj.table if obj.table < 256 else 0,
         obj.proto,
         SCOPES[default_scope] if default_scope in SCOPES else int(default_scope),
         TYPES[obj.type],
@@ -198,6 +205,7 @@ def route(obj: Route, index_of: IndexOf, *, verb: str = "add") -> Request:
     body += attr(RTA_GATEWAY, packed(obj.via)) if obj.via else b""
     body += attr(RTA_PREFSRC, packed(obj.src)) if obj.src else b""
     body += attr_u32(RTA_PRIORITY, obj.metric) if obj.metric else b""
+    body += attr_u32(RTA_TABLE, obj.table) if obj.table > 255 else b""
     if verb == "del":
         return DELROUTE, 0, body
     return NEWROUTE, CREATE | (REPLACE if verb == "replace" else EXCL), body
@@ -233,10 +241,19 @@ def neigh(obj: Neigh, index: int, *, remove: bool = False) -> Request:
 
 
 def fdb(obj: Fdb, index: int, *, remove: bool = False) -> Request:
-    """Add or remove a permanent forwarding entry of a VXLAN device."""
-    body = _NDMSG.pack(AF_BRIDGE, index, NUD_PERMANENT, NTF_SELF, 0)
-    body += attr(NDA_LLADDR, mac_bytes(obj.mac)) + attr(NDA_DST, packed(obj.dst))
+    """Add or remove a permanent forwarding entry of a VXLAN device, or remove one of a bridge."""
+    body = _NDMSG.pack(AF_BRIDGE, index, NUD_PERMANENT, NTF_SELF if obj.dst or obj.own else NTF_MASTER, 0)
+    body += attr(NDA_LLADDR, mac_bytes(obj.mac)) + (attr(NDA_DST, packed(obj.dst)) if obj.dst else b"")
+    body += attr(NDA_VLAN, struct.pack("=H", obj.vlan)) if obj.vlan else b""
+    body += attr(NDA_PORT, struct.pack("!H", int(port))) if (port := _after("port", obj.extra)) else b""
+    body += attr_u32(NDA_VNI, int(vni)) if (vni := _after("vni", obj.extra)) else b""
     return (DELNEIGH, 0, body) if remove else (NEWNEIGH, CREATE | APPEND, body)
+
+
+def _after(word: str, words: str) -> str:
+    """The argument that follows a word."""
+    parts = words.split()
+    return parts[parts.index(word) + 1] if word in parts else ""
 
 
 def says(request: Request) -> str:

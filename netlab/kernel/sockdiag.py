@@ -19,7 +19,7 @@ class Listening:
     """Asks in the namespace that the calling thread is in when it is made."""
 
     def __init__(self) -> None:
-        self._socket = NetlinkSocket(NETLINK_SOCK_DIAG)
+        self._socket = NetlinkSocket(NETLINK_SOCK_DIAG, plain=True)
 
     def close(self) -> None:
         self._socket.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.errors import KernelRefused, StateError
-from netlab.kernel import files, rtnl, rules
+from netlab.kernel import files, odd, rtnl, rules, steering
 from netlab.kernel import netns as ns
 from netlab.kernel.dump import links
 from netlab.kernel.ethtool import Offloads
@@ -29,12 +30,16 @@ from netlab.objects import (
     Op,
     Port,
     Process,
+    Qdisc,
     Route,
+    Rule,
     Sysctl,
     Verb,
     Veth,
     Vxlan,
+    XfrmPolicy,
 )
+from netlab.objects.host import LOOPBACK
 from netlab.objects.links import End
 
 if TYPE_CHECKING:
@@ -58,6 +63,7 @@ class Writer:
         self._enslaved: set[tuple[str, str]] = set()  # ports that were made as such, in the request that made the veth
         self._listeners: list[Listener] = []
         self._processes: list[Process] = []
+        self._reset: list[Op] = []  # sysctls that go back to what they are by themselves
 
     @staticmethod
     def mark(socket: NetlinkSocket, alias: str) -> None:
@@ -73,6 +79,7 @@ class Writer:
         removals = [op for op in ops if op.verb is Verb.DELETE]
         others = [op for op in ops if op.verb is not Verb.DELETE]
         self._remove(removals)
+        others = [*self._reset, *others]  # no address comes to a link whose IPv6 is off
         self._namespaces(others)
         # Before links: a new Pod is isolated when its first packet can leave.  Rules name no link's index.
         self._rules(ops)
@@ -128,6 +135,9 @@ class Writer:
                 self._write_sysctls(sysctls.pop(op.obj.netns, ()))
             else:
                 self._queue(op, op.obj.netns, rtnl.set_link(1, up=True))
+                for lack in op.have.lacks if isinstance(op.have, Netns) else ():
+                    given = rtnl.loopback(lack) if lack in LOOPBACK else steering.give_rule(lack)
+                    self._queue(op, op.obj.netns, given)
         for netns, todo in sysctls.items():
             with ns.inside(self._handles.get(netns).fd):
                 self._write_sysctls(todo)
@@ -254,6 +264,8 @@ class Writer:
         addrgen = end.addrgen if end.addrgen != have.addrgen else ""
         if mtu or mac or addrgen:
             self._queue(op, end.netns, rtnl.set_link(index, mtu=mtu, mac=mac, addrgen=addrgen))
+        for one in have.odd:
+            self._queue(op, end.netns, odd.restore(index, one))
         if end.up != have.up:
             self._queue(op, end.netns, rtnl.set_link(index, up=end.up))
 
@@ -282,6 +294,13 @@ class Writer:
             self._queue(op, obj.netns, rtnl.neigh(obj, index_of(obj.dev), remove=remove))
         elif isinstance(obj, Fdb):
             self._queue(op, obj.netns, rtnl.fdb(obj, index_of(obj.dev), remove=remove))
+        elif isinstance(obj, Rule):
+            self._queue(op, obj.netns, steering.del_rule(obj))
+        elif isinstance(obj, Qdisc):
+            self._queue(op, obj.netns, steering.del_qdisc(index_of(obj.dev), obj))
+        elif isinstance(obj, XfrmPolicy):
+            with ns.inside(self._handles.get(obj.netns).fd):
+                steering.remove(obj)
         elif isinstance(obj, Sysctl) and obj.link:
             self._flush()
             with ns.inside(self._handles.get(obj.netns).fd):
@@ -296,6 +315,8 @@ class Writer:
             return
         if op.verb is Verb.CREATE and (port.netns, port.dev) not in self._enslaved:
             self._queue(op, port.netns, rtnl.set_link(index, master=self._index(op, port.netns, port.master)))
+        for one in op.have.odd if isinstance(op.have, Port) else ():
+            self._queue(op, port.netns, odd.restore(index, one))
         if op.verb is Verb.UPDATE or port.hairpin or port.isolated or not port.learning:
             self._queue(op, port.netns, rtnl.port_flags(index, port))
 
@@ -322,7 +343,8 @@ class Writer:
             elif obj.floor is Floor.NFT:
                 pass  # goes in the namespace's one transaction, with what takes its place
             elif isinstance(obj, Sysctl):
-                pass  # no list of sysctls is kept; the namespace's end resets them
+                if obj.usual:  # one that netlab never sets, and somebody did
+                    self._reset.append(Op(Verb.UPDATE, replace(obj, value=obj.usual)))
             elif not isinstance(obj, (Netns, Listener, Process)):
                 self._one(op)
         self._flush()

@@ -19,6 +19,7 @@ from netlab.objects.host import File, Listener, Netns, Process, Sysctl
 from netlab.objects.ip import Addr, Fdb, Neigh, Route
 from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
+from netlab.objects.odd import Odd, Qdisc, Rule, XfrmPolicy
 from netlab.objects.state import Conflict, State, diff
 
 __all__ = [
@@ -37,15 +38,19 @@ __all__ = [
     "NftSet",
     "NftTable",
     "Obj",
+    "Odd",
     "Op",
     "Port",
     "Process",
+    "Qdisc",
     "Route",
+    "Rule",
     "State",
     "Sysctl",
     "Verb",
     "Veth",
     "Vxlan",
     "Why",
+    "XfrmPolicy",
     "diff",
 ]

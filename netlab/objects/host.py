@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from netlab.names import Owner
-from netlab.objects.base import Floor, Key, Obj
+from netlab.objects.base import Floor, Key, Obj, lines
 from netlab.objects.probes import Probe
+
+# What every namespace has by itself: addresses of lo, and the rules of policy routing as (priority, table).
+LOOPBACK = ("127.0.0.1/8", "::1/128")
+RULES = {
+    "rule pref 0 lookup local": (0, 255),
+    "rule pref 32766 lookup main": (32766, 254),
+    "rule pref 32767 lookup default": (32767, 253),
+    "-6 rule pref 0 lookup local": (0, 255),
+    "-6 rule pref 32766 lookup main": (32766, 254),
+}
+
+
+def _given(netns: str, what: str) -> str:
+    """The shell line that gives back what a namespace lacks."""
+    if what in LOOPBACK:
+        return f"ip -n {netns} addr add {what} dev lo"
+    family, _, rule = what.partition("rule ")
+    return f"ip {family}-n {netns} rule add {rule}"
 
 
 @dataclass(frozen=True, slots=True)
 class Netns(Obj):
-    """A network namespace with a name in /run/netns.  The alias of its lo says whose it is."""
+    """A network namespace with a name in /run/netns.  The alias of its lo says whose it is.
+
+    ``lacks``: what the kernel gives every namespace and somebody took away, as ``ip``'s arguments (``LOOPBACK``,
+    ``RULES``).
+    """
 
     kind: ClassVar[str] = "netns"
     floor: ClassVar[Floor] = Floor.NETNS
 
     owner: Owner
     lo_up: bool = True
+    lacks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -33,14 +56,18 @@ class Netns(Obj):
         return f"ip netns del {self.netns}"
 
     def amend(self, have: Obj) -> str | None:
-        return (
-            f"ip -n {self.netns} link set dev lo up" if isinstance(have, Netns) and have.owner == self.owner else None
-        )
+        if not isinstance(have, Netns) or have.owner != self.owner:
+            return None
+        up = f"ip -n {self.netns} link set dev lo up" if have.lo_up != self.lo_up else ""
+        return lines((up, *(_given(self.netns, one) for one in have.lacks)))
 
 
 @dataclass(frozen=True, slots=True)
 class Sysctl(Obj):
-    """A sysctl of the namespace.  Those of one link (``net.ipv4.conf.eth0...``) come after it: ``link`` is its name."""
+    """A sysctl of the namespace.  Those of one link (``net.ipv4.conf.eth0...``) come after it: ``link`` is its name.
+
+    ``usual``: of one that netlab never sets and somebody did, the value that it would have.
+    """
 
     kind: ClassVar[str] = "sysctl"
     floor: ClassVar[Floor] = Floor.SYSCTL
@@ -48,6 +75,7 @@ class Sysctl(Obj):
     path: str
     value: str
     link: str = ""
+    usual: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -61,6 +89,8 @@ class Sysctl(Obj):
         return f"ip netns exec {self.netns} sysctl -qw {shlex.quote(f'{self.path}={self.value}')}"
 
     def undo(self) -> str:
+        if self.usual:
+            return f"ip netns exec {self.netns} sysctl -qw {shlex.quote(f'{self.path}={self.usual}')}"
         return f"# {self.path} goes back to the value that a new namespace has"
 
     def amend(self, have: Obj) -> str | None:
@@ -136,7 +166,8 @@ class Process(Obj):
     lacks the program, so nothing is started.  ``late``: it declares a port that is an earlier container's, so it starts a
     second later, and finds the port taken.  ``links`` are the variables of the Services that were there when it was asked
     to run; others later change nothing.  A process that ended by itself, or waits to be started again, is as it
-    should be: what is compared is what the agent was asked to run.
+    should be: what is compared is what the agent was asked to run.  ``stopped``: the number of its process where
+    somebody stopped that one (SIGSTOP).
     """
 
     kind: ClassVar[str] = "process"
@@ -157,6 +188,7 @@ class Process(Obj):
     late: bool = False
     probes: tuple[Probe, ...] = ()
     links: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    stopped: int = 0
 
     @property
     def name(self) -> str:
@@ -171,4 +203,6 @@ class Process(Obj):
         return f"# the agent ends container {self.container} in {self.netns}"
 
     def amend(self, have: Obj) -> str | None:
+        if isinstance(have, Process) and replace(have, stopped=0) == self:
+            return f"kill -CONT {have.stopped}"
         return f"{self.undo()}\n{self.explain()}"

@@ -60,13 +60,17 @@ class Addr(Obj):
         return f"ip -n {self.netns} route replace {here.network} dev {self.dev} proto kernel scope link src {here.ip}"
 
 
+MAIN = 254  # the routing table of that name
+
+
 @dataclass(frozen=True, slots=True)
 class Route(Obj):
-    """A route of table main.  ``dst`` is a CIDR (``0.0.0.0/0`` for the default), ``type`` unicast or blackhole.
+    """A route of table main (another ``table`` is somebody's own).  ``dst`` is a CIDR (``0.0.0.0/0`` for the default), ``type`` unicast or blackhole.
 
     ``proto`` is rtnetlink's number: 3 (boot) is what CNI plugins and flannel leave, and what iproute2 does not print.
     ``twin`` counts what somebody appended: further routes of the same destination and metric (IPv4 keeps them for
-    other gateways, IPv6 for multipath).  netlab makes none.
+    other gateways, IPv6 for multipath).  netlab makes none.  Nor does it set ``extra`` (``mtu 1300``, as ip-route
+    has it) or ``tos``.
     """
 
     kind: ClassVar[str] = "route"
@@ -82,11 +86,16 @@ class Route(Obj):
     type: str = "unicast"
     metric: int = 0
     twin: int = 0
+    extra: str = ""
+    tos: int = 0
+    table: int = MAIN
 
     @property
     def name(self) -> str:
         metric = f" metric {self.metric}" if self.metric else ""
-        return self.dst + metric + (f" #{self.twin + 1}" if self.twin else "")
+        tos = f" tos {self.tos:#x}" if self.tos else ""
+        table = f" table {self.table}" if self.table != MAIN else ""
+        return self.dst + tos + metric + table + (f" #{self.twin + 1}" if self.twin else "")
 
     def _words(self) -> str:
         words = [] if self.type == "unicast" else [self.type]
@@ -100,8 +109,16 @@ class Route(Obj):
             else []
         )
         words += [f"src {self.src}"] if self.src else []
+        words += [f"tos {self.tos:#x}"] if self.tos else []
+        # Told of the others too where ip-route would take table local.
+        words += (
+            [f"table {'main' if self.table == MAIN else self.table}"]
+            if self.table != MAIN or self.type == "local"
+            else []
+        )
         words += [f"metric {self.metric}"] if self.metric else []
         words += ["onlink"] if self.onlink else []
+        words += [self.extra] if self.extra else []
         return " ".join(words)
 
     def _ip(self) -> str:
@@ -147,24 +164,37 @@ class Neigh(Obj):
 
 @dataclass(frozen=True, slots=True)
 class Fdb(Obj):
-    """A permanent forwarding entry of a VXLAN device: the MAC of a remote VTEP lives behind the outer address dst."""
+    """A permanent forwarding entry of a VXLAN device: the MAC of a remote VTEP lives behind the outer address dst.
+
+    ``extra``: what somebody added to one (``port 4790``).  Without ``dst`` it is an entry of a bridge, which netlab
+    makes none of: the MAC is behind the port ``dev``, or where ``own`` the bridge's itself.
+    """
 
     kind: ClassVar[str] = "fdb"
     floor: ClassVar[Floor] = Floor.NEIGH
 
     dev: str
     mac: str
-    dst: str
+    dst: str = ""
+    extra: str = ""
+    state: str = "permanent"
+    vlan: int = 0
+    own: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.dev} {self.mac} dst {self.dst}"
+        words = f" dst {self.dst}" if self.dst else ""
+        words += f" vlan {self.vlan}" if self.vlan else ""
+        return f"{self.dev} {self.mac}{words}" + (f" {self.extra}" if self.extra else "")
 
     def _args(self) -> str:
-        return f"{self.mac} dev {self.dev} dst {self.dst} self"
+        words = f" dst {self.dst}" if self.dst else ""
+        words += f" {self.extra}" if self.extra else ""
+        words += f" vlan {self.vlan}" if self.vlan else ""
+        return f"{self.mac} dev {self.dev}{words} {'self' if self.dst or self.own else 'master'}"
 
     def explain(self, *, exact: bool = False) -> str:
-        return f"bridge -n {self.netns} fdb append {self._args()} permanent"
+        return f"bridge -n {self.netns} fdb append {self._args()} {self.state}"
 
     def undo(self) -> str:
         return f"bridge -n {self.netns} fdb del {self._args()}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from netlab.objects.base import Floor, Obj, lines
+from netlab.objects.odd import Odd, mended
 
 # What `offload: off` turns off, in ethtool's own short names: with these on, captures show 64 kB "packets" with bad
 # checksums and MTU faults do not bite (measured: 200 kB of TCP crossed a path of 1450 bytes).
@@ -26,6 +27,7 @@ class End:
     ``mtu`` in bytes; ``index`` is chosen by netlab so that nothing needs to be looked up, and is not compared.
     ``addrgen`` is ``none`` on links of IPv4-only labs (no link-local address, no router solicitations) else ``eui64``.
     ``pinned``: something else names this MAC (a permanent neighbour), so the shell lines must set it; not compared.
+    ``odd``: what somebody set that netlab leaves as a new link has it.
     """
 
     netns: str
@@ -38,6 +40,7 @@ class End:
     offload: bool = False
     up: bool = True
     pinned: bool = field(default=False, compare=False)
+    odd: tuple[Odd, ...] = ()
 
     def settings(self) -> str:
         """The lines after ``ip link add`` that bring this end into its state."""
@@ -69,6 +72,7 @@ class End:
                 else "",
                 _offload_line(self.netns, self.name, self.offload) if self.offload != have.offload else "",
                 f"{dev} addrgenmode {self.addrgen}" if self.addrgen != have.addrgen else "",
+                *mended(self.netns, self.name, have.odd),
                 f"{dev} {'up' if self.up else 'down'}" if self.up != have.up else "",
             )
         )
@@ -121,6 +125,7 @@ class _Device(Obj):
     addrgen: str = "none"
     offload: bool = False
     up: bool = True
+    odd: tuple[Odd, ...] = ()
 
     @property
     def name(self) -> str:
@@ -131,7 +136,8 @@ class _Device(Obj):
 
     def end(self) -> End:
         """The settings that every link has, as those of a veth's end."""
-        return End(self.netns, self.dev, self.mac, self.mtu, self.index, "", self.addrgen, self.offload, self.up)
+        common = (self.netns, self.dev, self.mac, self.mtu, self.index, "", self.addrgen, self.offload, self.up)
+        return End(*common, odd=self.odd)
 
     def explain(self, *, exact: bool = False) -> str:
         index = f"index {self.index} " if exact and self.index else ""
@@ -176,7 +182,8 @@ class Vxlan(_Device):
     """A VXLAN device with static forwarding (``nolearning``).
 
     ``local`` is the VTEP's own outer address, ``lower`` the device that carries the outer packets, ``port`` the UDP
-    destination port: 4789 is IANA's, 8472 the kernel's own default and flannel's.
+    destination port: 4789 is IANA's, 8472 the kernel's own default and flannel's.  ``options``: what somebody made it
+    with beside these (``ttl 1``); most of that cannot be changed afterwards.
     """
 
     kind: ClassVar[str] = "vxlan"
@@ -186,15 +193,20 @@ class Vxlan(_Device):
     lower: str = "eth0"
     port: int = 4789
     learning: bool = False
+    options: str = ""
 
     def _type(self) -> str:
         learning = "learning" if self.learning else "nolearning"
-        return f"vxlan id {self.vni} local {self.local} dev {self.lower} dstport {self.port} {learning}"
+        options = f" {self.options}" if self.options else ""
+        return f"vxlan id {self.vni} local {self.local} dev {self.lower} dstport {self.port} {learning}{options}"
 
 
 @dataclass(frozen=True, slots=True)
 class Port(Obj):
-    """A link's membership in a bridge.  ``hairpin``: frames may leave by the port that they came in by."""
+    """A link's membership in a bridge.  ``hairpin``: frames may leave by the port that they came in by.
+
+    ``odd``: what somebody set that netlab leaves as a new port has it.
+    """
 
     kind: ClassVar[str] = "port"
     floor: ClassVar[Floor] = Floor.PORT
@@ -204,6 +216,7 @@ class Port(Obj):
     hairpin: bool = False
     isolated: bool = False
     learning: bool = True
+    odd: tuple[Odd, ...] = ()
 
     @property
     def name(self) -> str:
@@ -237,7 +250,8 @@ class Port(Obj):
             for flag in ("hairpin", "isolated", "learning")
             if getattr(self, flag) != getattr(have, flag)
         ]
-        return f"ip -n {self.netns} link set dev {self.dev} type bridge_slave " + " ".join(words)
+        flags = f"ip -n {self.netns} link set dev {self.dev} type bridge_slave " + " ".join(words)
+        return lines((flags if words else "", *mended(self.netns, self.dev, have.odd)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,3 +276,9 @@ class Link(Obj):
 
     def undo(self) -> str:
         return f"ip -n {self.netns} link del dev {self.dev}"
+
+
+def ends(link: Obj) -> tuple[tuple[str, str], ...]:
+    """Where a link has an end, as (namespace, name)."""
+    own = (link.netns, link.name)
+    return (own, (link.peer.netns, link.peer.name)) if isinstance(link, Veth) else (own,)

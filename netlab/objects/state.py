@@ -9,7 +9,7 @@ from netlab.errors import NetlabError
 from netlab.objects.base import Floor, Key, Obj, Op, Verb
 from netlab.objects.host import Netns, Sysctl
 from netlab.objects.ip import Addr, Neigh, Route
-from netlab.objects.links import Bridge, End, Port, Veth, Vxlan
+from netlab.objects.links import Bridge, End, Port, Veth, Vxlan, ends
 from netlab.objects.nft import NftChain, NftSet, NftTable
 
 T = TypeVar("T", bound=Obj)
@@ -100,7 +100,7 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
         removed += [
             obj
             for key, obj in have.items()
-            if key not in listed and isinstance(obj, Veth) and any(where in lost_netns for where, _ in _ends(obj))
+            if key not in listed and isinstance(obj, Veth) and any(where in lost_netns for where, _ in ends(obj))
         ]
     ops = [Op(Verb.DELETE, obj) for obj in removed if obj.floor in (Floor.NETNS, Floor.LINK) or not lost(obj)]
     ops.sort(key=lambda op: -op.obj.key.floor)
@@ -126,9 +126,9 @@ def _is_made_anew(obj: Obj, there: Obj | None) -> bool:
 
 def _lost_links(have: Mapping[Key, Obj], removed: Iterable[Obj], netns: set[str]) -> set[tuple[str, str]]:
     """Both ends of every link that goes: by itself, with its namespace, or with the link below it."""
-    lost = {end for obj in removed if obj.floor is Floor.LINK for end in _ends(obj)}
+    lost = {end for obj in removed if obj.floor is Floor.LINK for end in ends(obj)}
     links = [obj for obj in have.values() if obj.floor is Floor.LINK]
-    lost |= {end for obj in links if any(where in netns for where, _ in _ends(obj)) for end in _ends(obj)}
+    lost |= {end for obj in links if any(where in netns for where, _ in ends(obj)) for end in ends(obj)}
     return lost | {(obj.netns, obj.dev) for obj in links if isinstance(obj, Vxlan) and (obj.netns, obj.lower) in lost}
 
 
@@ -164,11 +164,6 @@ def _settings(link: Obj) -> tuple[End, ...]:
     return (link.end(),) if isinstance(link, (Bridge, Vxlan)) else ()
 
 
-def _ends(link: Obj) -> tuple[tuple[str, str], ...]:
-    own = (link.netns, link.name)
-    return (own, (link.peer.netns, link.peer.name)) if isinstance(link, Veth) else (own,)
-
-
 def _in_lost_netns(obj: Obj, netns: set[str]) -> bool:
     """Whether the object goes with its namespace; files and listeners are outside of it."""
     return obj.netns in netns and obj.key.floor < Floor.FILE
@@ -179,6 +174,6 @@ def _hangs_on(obj: Obj, links: set[tuple[str, str]]) -> bool:
     if not links:
         return False
     if obj.floor is Floor.LINK:
-        return any(end in links for end in _ends(obj))
+        return any(end in links for end in ends(obj))
     dev = obj.link if isinstance(obj, Sysctl) else getattr(obj, "dev", "")
     return (obj.netns, dev) in links or (isinstance(obj, Port) and (obj.netns, obj.master) in links)

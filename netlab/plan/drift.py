@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from netlab.objects import Floor, Key, Link, NftTable, Obj, Op, State, Veth, diff
+from netlab.objects import Floor, Key, Link, NftTable, Obj, Op, State, Sysctl, diff
+from netlab.objects.links import ends
 
 
 class Drift(NamedTuple):
@@ -25,13 +26,13 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
     if owned is not None:
         ours |= set(owned)
     # A link that stands where one of ours must be is in the way: a veth that somebody renamed, a device called eth0.
-    places = {end for obj in want.values() if obj.floor is Floor.LINK for end in _ends(obj)}
+    places = {end for obj in want.values() if obj.floor is Floor.LINK for end in ends(obj)}
     foreign: dict[Key, Obj] = {}
     strange_links: set[tuple[str, str]] = set()
     for key, obj in have.items():
-        if obj.floor is Floor.LINK and key not in ours and places.isdisjoint(_ends(obj)):
+        if obj.floor is Floor.LINK and key not in ours and places.isdisjoint(ends(obj)):
             foreign[key] = obj
-            strange_links.update(_ends(obj))
+            strange_links.update(ends(obj))
         elif isinstance(obj, NftTable) and key not in ours:
             foreign[key] = obj
         elif isinstance(obj, Link):
@@ -40,14 +41,10 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
     for key, obj in have.items():
         if key in foreign:
             continue
-        on_strange = (obj.netns, getattr(obj, "dev", "")) in strange_links and key not in ours
+        dev = obj.link if isinstance(obj, Sysctl) else getattr(obj, "dev", "")
+        on_strange = (obj.netns, dev) in strange_links and key not in ours
         if on_strange and obj.floor > Floor.LINK:
             foreign[key] = obj
         else:
             mine[key] = obj
     return Drift(diff(want, mine), tuple(foreign.values()))
-
-
-def _ends(link: Obj) -> tuple[tuple[str, str], ...]:
-    own = (link.netns, link.name)
-    return (own, (link.peer.netns, link.peer.name)) if isinstance(link, Veth) else (own,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from netlab.objects import File, Listener, Op, Process, Verb
+from netlab.objects import File, Listener, Op, Process, Sysctl, Verb
 from netlab.objects.base import Obj
 from netlab.objects.links import Veth
 
@@ -82,7 +82,8 @@ def drifted(op: Op) -> str:
 
 
 def _called(obj: Obj) -> str:
-    return f"{obj.kind} {obj.name}" + (f" in {obj.netns}" if obj.name != obj.netns else "")
+    value = f"={obj.value}" if isinstance(obj, Sysctl) and obj.usual else ""
+    return f"{obj.kind} {obj.name}{value}" + (f" in {obj.netns}" if obj.name != obj.netns else "")
 
 
 def _value(value: Any) -> Any:
@@ -105,14 +106,24 @@ def _changes(have: Obj, want: Obj) -> list[str]:
             found += [text if told else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
         elif name == "content":
             found.append("its text differs")
+        elif name == "odd":
+            found += _odd(there)
+        elif name == "lacks":
+            found += [f"it lacks {one}" for one in there or ()]
+        elif name == "stopped":
+            found.append("its process is stopped")
         else:
             found.append(f"{name.rstrip('_')} is {_value(there)}, should be {_value(should)}")
     return found
 
 
+def _odd(there: Any) -> list[str]:
+    return [f"{one.word} is {one.value}, should be {one.usual}" for one in there]
+
+
 def _fields(there: Any, should: Any) -> list[str]:
-    return [
+    return _odd(there.odd) + [
         f"{name} is {_value(getattr(there, name))}, should be {_value(getattr(should, name))}"
         for name, spec in should.__dataclass_fields__.items()
-        if spec.compare and getattr(there, name) != getattr(should, name)
+        if spec.compare and name != "odd" and getattr(there, name) != getattr(should, name)
     ]

@@ -6,6 +6,7 @@ answered when the agent has started (35 to 50 ms later).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -136,6 +137,42 @@ def recorded(rundir: Path) -> Process | None:
     except (OSError, ValueError):
         return None
     return Process(pid, start) if start and start_time(pid) == start else None
+
+
+def _is_stopped(agent: Process) -> bool:
+    """Whether somebody stopped the agent (SIGSTOP)."""
+    try:
+        return Path(f"/proc/{agent.pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    except (OSError, IndexError):
+        return False
+
+
+def resume(agent: Process) -> None:
+    """Have an agent that somebody stopped go on."""
+    if _is_stopped(agent):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(agent.pid, signal.SIGCONT)
+
+
+def host_pids(rundir: Path) -> dict[int, int]:
+    """The processes that the agent started, by the number that it knows each by: this host's number."""
+    agent = recorded(rundir)
+    found = {}
+    if agent is not None:
+        with contextlib.suppress(OSError):
+            for word in Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text(encoding="ascii").split():
+                with contextlib.suppress(OSError, StopIteration, IndexError):
+                    status = Path(f"/proc/{word}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+                    numbers = next(line for line in status if line.startswith("NSpid:")).split()[1:]
+                    here = _level(agent.pid)
+                    found[int(numbers[here])] = int(word)
+    return found
+
+
+def _level(pid: int) -> int:
+    """Which of a child's numbers (NSpid, outermost first) is the one in the PID namespace of this process."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    return len(next(line for line in status if line.startswith("NSpid:")).split()) - 2
 
 
 def find(lab: str | None = None) -> list[int]:
@@ -329,6 +366,11 @@ def connect(rundir: Path, lab: str, timeout: float = 10.0) -> AgentClient:
 
     Raises StateError where none answers.
     """
+    agent = recorded(rundir)
+    if agent is not None and _is_stopped(agent):
+        raise StateError(
+            f"the agent of lab {lab}, process {agent.pid}, is stopped", hint=f"netlab up {lab} has it go on"
+        )
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(timeout)
     try:

@@ -59,7 +59,7 @@ def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
 
 
 def from_message(pod: Mapping[str, Any]) -> list[Process]:
-    """The inverse of ``to_messages``, for one Pod."""
+    """The inverse of ``to_messages``, for one Pod; ``stopped`` is the number that the agent knows a process by."""
     return [
         Process(
             str(pod["netns"]).removeprefix("/run/netns/"),
@@ -77,6 +77,7 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
             one["missing"],
             one["late"],
             tuple(Probe.from_json(probe) for probe in one["probes"]),
+            stopped=one["pid"] if one.get("stopped") else 0,
         )
         for one in pod["containers"]
     ]

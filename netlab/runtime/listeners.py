@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ class AgentListeners:
 
     def start(self) -> bool:
         """Start the agent unless it runs; it gets ready while the caller goes on.  Whether it was started."""
-        if agentclient.recorded(self._rundir) is not None:
+        if (running := agentclient.recorded(self._rundir)) is not None:
+            agentclient.resume(running)
             return False
         agentclient.spawn(self._rundir, self._lab)
         self._empty = True
@@ -85,7 +87,12 @@ class AgentListeners:
         if self._empty or not self.alive():
             return ()
         with agentclient.connect(self._rundir, self._lab) as agent:
-            return [one for pod in agent.processes() for one in containers.from_message(pod)]
+            found = [one for pod in agent.processes() for one in containers.from_message(pod)]
+        stopped = [one for one in found if one.stopped]
+        if not stopped:
+            return found
+        numbers = agentclient.host_pids(self._rundir)
+        return [replace(one, stopped=numbers.get(one.stopped, -1)) if one.stopped else one for one in found]
 
     def forget(self, netns: Iterable[str]) -> None:
         """Let go of everything in these namespaces."""

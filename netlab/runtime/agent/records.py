@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, NamedTuple
 
@@ -94,6 +95,17 @@ class Container:
         self.backoff = min(max(2 * wait, BACKOFF_FIRST), BACKOFF_MAX)
         return wait
 
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped its process (SIGSTOP); asked without taking the news from anybody."""
+        if not self.pid:
+            return False
+        try:
+            found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return found is not None
+
     def shown(self) -> dict[str, Any]:
         return {
             **self.spec,
@@ -104,6 +116,7 @@ class Container:
             "begun": self.begun,
             "started": self.started,
             "ready": self.ready,
+            "stopped": self.stopped,
         }
 
 

@@ -80,6 +80,8 @@ class Supervisor:
     def _want(self, pod: Pod, spec: Message) -> None:
         known = pod.containers.get(str(spec["name"]))
         if known is not None and known.spec == spec and not known.leaving:
+            if known.stopped:  # by somebody's SIGSTOP: it is to run
+                os.kill(known.pid, signal.SIGCONT)
             return
         if known is not None and known.pid:
             known.successor, known.leaving = spec, False

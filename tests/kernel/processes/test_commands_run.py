@@ -13,6 +13,7 @@ import pytest
 
 from netlab.cli.podstatus import printed
 from netlab.runtime.agentclient import start_time
+from tests.conftest import run_netlab
 
 if TYPE_CHECKING:
     from tests.kernel.processes.conftest import Lab
@@ -271,3 +272,37 @@ def test_no_working_directory_leads_out_of_the_view(lab: Lab, number: int) -> No
         assert "OUT" not in lab.netlab("logs", "p").stdout
     finally:
         marker.unlink()
+
+
+def test_a_stopped_process_is_drift_that_goes_on_by_hand_or_by_up(lab: Lab) -> None:
+    """SIGSTOP leaves ports open and nobody answers: a hang that no table of the network shows."""
+    pods = {"web": pod(run("sleep", "3600"))}
+    lab.up(pods)
+    for by_hand in (True, False):
+        lab.exec("web", "sh", "-c", "kill -STOP $(pgrep -x sleep)")
+        found = lab.until(lambda: (one := run_netlab("diff", lab.name, check=None)).status == 1 and one)
+        assert "process default/web/c" in found.stdout
+        assert "its process is stopped" in found.stdout
+        line = next(one.split("mend by: ")[1] for one in found.stdout.splitlines() if "mend by: " in one)
+        assert line.startswith("kill -CONT ")
+        if by_hand:
+            subprocess.run(["sh", "-c", line], check=True)
+        else:
+            lab.up(pods)
+        lab.until(lambda: lab.diff() == 0)
+        assert Path(f"/proc/{line.split()[2]}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+    assert lab.pods()["web"] == ("1/1", "Running", "0")
+
+
+def test_a_stopped_agent_is_said_at_once_and_up_has_it_go_on(lab: Lab) -> None:
+    pods = {"a": pod(run("sleep", "3600"))}
+    lab.up(pods)
+    agent = lab.agent()
+    os.kill(agent, signal.SIGSTOP)
+    lab.until(lambda: Path(f"/proc/{agent}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    found = run_netlab("diff", lab.name, check=None)
+    assert found.status == 4
+    assert f"process {agent}, is stopped" in found.stderr
+    lab.up(pods)
+    assert lab.diff() == 0
+    assert lab.agent() == agent

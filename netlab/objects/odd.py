@@ -1,0 +1,111 @@
+"""What somebody set on a namespace or a link of the lab, and netlab never sets: seen, and put back.
+
+Most of what a kernel object can be set to is no wish of any spec: a new bridge filters no VLANs, a new link has no
+qdisc of its own, a new namespace has three rules.  A desired state does not list all that.  It holds the objects
+without it, what was observed holds the deviations, and the difference of the two says how they are taken back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
+
+from netlab.objects.base import Floor, Obj
+
+
+class Odd(NamedTuple):
+    """An attribute of a link that is not as a new link has it.
+
+    ``word`` is ip(8)'s for it, ``value`` what is there, ``usual`` what a new link has; ``group`` the words before it:
+    none, ``type bridge`` or ``type bridge_slave``.
+    """
+
+    word: str
+    value: str
+    usual: str
+    group: str = ""
+
+    def mend(self, netns: str, dev: str) -> str:
+        """The shell line that sets it back."""
+        group = f"{self.group} " if self.group else ""
+        return f"ip -n {netns} link set dev {dev} {group}{self.word} {self.usual}"
+
+
+def mended(netns: str, dev: str, odd: tuple[Odd, ...]) -> list[str]:
+    """The shell lines that set attributes back."""
+    return [one.mend(netns, dev) for one in odd]
+
+
+@dataclass(frozen=True, slots=True)
+class Qdisc(Obj):
+    """A queueing discipline on a link that by itself has none; its filters and programs go with it.
+
+    ``place`` is root, or clsact or ingress (what filters and tc's BPF programs hang on); ``type_`` is the kernel's
+    kind (``tbf``, ``htb``).
+    """
+
+    kind: ClassVar[str] = "qdisc"
+    floor: ClassVar[Floor] = Floor.QDISC
+
+    dev: str
+    place: str
+    type_: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.dev} {self.place}" + (f" {self.type_}" if self.type_ != self.place else "")
+
+    def explain(self, *, exact: bool = False) -> str:
+        kind = f" {self.type_}" if self.type_ != self.place else ""
+        return f"tc -n {self.netns} qdisc add dev {self.dev} {self.place}{kind}"
+
+    def undo(self) -> str:
+        return f"tc -n {self.netns} qdisc del dev {self.dev} {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Obj):
+    """A rule of policy routing beside the kernel's own three; ``says`` are ip-rule's words, the family's apart.
+
+    ``raw`` is the kernel's message without its header: what takes it away again.
+    """
+
+    kind: ClassVar[str] = "rule"
+    floor: ClassVar[Floor] = Floor.ROUTE
+
+    v6: bool
+    says: str
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        return ("-6 " if self.v6 else "") + self.says
+
+    def explain(self, *, exact: bool = False) -> str:
+        return f"ip {'-6 ' if self.v6 else ''}-n {self.netns} rule add {self.says}"
+
+    def undo(self) -> str:
+        return f"ip {'-6 ' if self.v6 else ''}-n {self.netns} rule del {self.says}"
+
+
+@dataclass(frozen=True, slots=True)
+class XfrmPolicy(Obj):
+    """A policy of IPsec: what it selects is dropped or encrypted before any route is asked."""
+
+    kind: ClassVar[str] = "xfrm"
+    floor: ClassVar[Floor] = Floor.ROUTE
+
+    direction: str
+    index: int
+    says: str
+    raw: bytes = field(default=b"", compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        return f"policy {self.says} dir {self.direction} index {self.index}"
+
+    def explain(self, *, exact: bool = False) -> str:
+        return f"ip -n {self.netns} xfrm policy add {self.says} dir {self.direction}"
+
+    def undo(self) -> str:
+        return f"ip -n {self.netns} xfrm policy delete dir {self.direction} index {self.index}"
