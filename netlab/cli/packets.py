@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.cli import out
-from netlab.diagnose.records import BROADCAST, MULTICAST
+from netlab.diagnose.document import headers
+from netlab.diagnose.records import BROADCAST, IN, MULTICAST, OTHERHOST
 from netlab.kernel.packetring import Frame
 from netlab.observe.capture.files import DIRECTIONS
 from netlab.observe.capture.station import ETHERNETS
+from netlab.observe.capture.words import read, words
 from netlab.observe.packetid import packet_id
 
 _COLOURS = (36, 33, 32, 35, 34, 31)  # cyan, yellow, green, magenta, blue, red: one for each of the last packets
@@ -19,20 +21,37 @@ _WHERE_MAX = 30
 _SHORT = {BROADCAST: "bcast", MULTICAST: "mcast"}
 
 
-class Printer:
-    """Lines: milliseconds since the first packet, where, which packet, direction, what.
+class _Numbers:
+    """A packet's number: 1, 2, ... as they come, the same one on every hop; and how long since the first."""
 
-    A packet keeps its number (``#3``) on every hop.
-    """
+    def __init__(self) -> None:
+        self._first = -1
+        self._known: dict[int, int] = {}
+        self._count = 0
+
+    def since(self, time: int) -> float:
+        """Microseconds since the first packet."""
+        if self._first < 0:
+            self._first = time
+        return (time - self._first) / 1000
+
+    def of(self, identity: int) -> int:
+        """The number of a packet that has this id."""
+        number = self._known.get(identity)
+        if number is None:
+            self._count += 1
+            number = self._known[identity] = self._count
+            if len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+        return number
+
+
+class Printer:
+    """Lines: milliseconds since the first packet, where, which packet, direction, what."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        from netlab.observe.capture import words  # half a second
-
-        self._words = words.words
         self._width = min(_WHERE_MAX, max((len(name) for name in names), default=0))
-        self._first = -1
-        self._numbers: dict[int, int] = {}
-        self._count = 0
+        self._numbers = _Numbers()
 
     def begin(self) -> None:
         """Print the headings."""
@@ -42,54 +61,52 @@ class Printer:
     def take(self, frames: Sequence[Frame]) -> None:
         """Print frames."""
         for time, station, index, hardware, kind, _, data in frames:
-            if self._first < 0:
-                self._first = time
-            number = self._number(packet_id(data, hardware in ETHERNETS))
-            where = station.interface(index, hardware).name
-            said = self._words(data, hardware in ETHERNETS)
-            shown = out.colour(f"#{number}".ljust(6), _COLOURS[number % len(_COLOURS)])
-            since = (time - self._first) / 1e6
-            out.line(
-                f"{since:>10.3f}  {where.ljust(self._width)}  {shown}  {_SHORT.get(DIRECTIONS[kind], DIRECTIONS[kind]):<5}  {said}"
+            ethernet = hardware in ETHERNETS
+            number = self._numbers.of(packet_id(data, ethernet))
+            way = DIRECTIONS[kind]
+            if way == OTHERHOST and station.is_port(index):
+                way = IN  # a bridge's port hears what is for others: that is its work
+            cells = (
+                f"{self._numbers.since(time) / 1000:>10.3f}",
+                station.interface(index, hardware).name.ljust(self._width),
+                out.colour(f"#{number}".ljust(6), _COLOURS[number % len(_COLOURS)]),
+                _SHORT.get(way, way).ljust(5),
+                words(read(data, ethernet)),
             )
+            out.line("  ".join(cells))
         sys.stdout.flush()
-
-    def _number(self, identity: int) -> int:
-        number = self._numbers.get(identity)
-        if number is None:
-            self._count += 1
-            number = self._numbers[identity] = self._count
-            if len(self._numbers) > _REMEMBERED:
-                del self._numbers[next(iter(self._numbers))]
-        return number
 
 
 class Document:
     """One JSON document, written as it comes: ``packets`` one a line, then what they were seen at and what was lost."""
 
     def __init__(self, lab: str, expression: str) -> None:
-        from netlab.observe.capture import words
-
-        self._words = words.words
         self._first = True
         self._head = f'{{"lab": {out.text_json(lab)}, "filter": {out.text_json(expression)}, "packets": ['
+        self._numbers = _Numbers()
 
     def begin(self) -> None:
         """Open the document."""
         out.raw(self._head)
 
     def take(self, frames: Sequence[Frame]) -> None:
-        """Write frames."""
+        """Write frames; what ``netlab trace`` says of a frame has the same names here."""
         for time, station, index, hardware, kind, length, data in frames:
+            ethernet = hardware in ETHERNETS
+            identity, packet = packet_id(data, ethernet), read(data, ethernet)
             one = {
                 "time": time,
+                "time_us": self._numbers.since(time),
+                "kind": "frame",
+                "packet": self._numbers.of(identity),
+                "packet_id": f"{identity:016x}",
                 "place": station.place.name,
                 "netns": station.place.netns,
                 "interface": station.interface(index, hardware).name.removeprefix(f"{station.place.name}/"),
                 "direction": DIRECTIONS[kind],
                 "length": length,
-                "packet": f"{packet_id(data, hardware in ETHERNETS):016x}",
-                "what": self._words(data, hardware in ETHERNETS),
+                "headers": headers(packet),
+                "what": words(packet),
                 "data": data.hex(),
             }
             out.raw(("\n" if self._first else ",\n") + out.text_json(one))

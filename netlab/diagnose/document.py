@@ -98,11 +98,16 @@ def _event(story: Story, event: Event, started: int) -> dict[str, Any]:
         "interface": event.interface or None,
         "direction": event.direction or None,
         "length": event.length or None,
-        "headers": [_headers(layer) for layer in event.packet.layers],
+        "headers": headers(event.packet),
         "notes": list(event.notes),
         "rule": _rule(story, event, event.judgement) if event.judgement else None,
         "drop": {"reason": drop.reason or None, "function": drop.function, "offset": drop.offset} if drop else None,
     }
+
+
+def headers(packet: Packet) -> list[dict[str, Any]]:
+    """A packet's layers, from the outside in."""
+    return [_headers(layer) for layer in packet.layers]
 
 
 def _headers(packet: Packet) -> dict[str, Any]:

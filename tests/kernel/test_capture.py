@@ -213,14 +213,30 @@ def test_lines_and_json_say_the_same(shared: str) -> None:
     assert [f"{one['place']}/{one['interface']}" for one in said["packets"]] == HOPS + HOPS[::-1]
     assert len({one["packet"] for one in said["packets"]}) == 2
     first = said["packets"][0]
-    assert re.fullmatch(r"10.244.1.2 > 10.244.2.2  ICMP echo request id \d+ seq 1  ttl 64", first["what"])
+    assert first["what"] == "echo request 10.244.1.2 > 10.244.2.2 56 bytes ttl 64"
     assert (first["direction"], first["length"], len(first["data"])) == ("out", 98, 196)
+    assert (first["time_us"], first["packet"], first["headers"][0]["ttl"]) == (0, 1, 64)
+    assert [one["vni"] for one in said["packets"][4]["headers"]] == [1, None]
     assert first["netns"] == f"{shared}-client"
     rows = [line.split(None, 4) for line in text.splitlines()[1:]]
     assert [row[1] for row in rows] == HOPS + HOPS[::-1]
     assert [row[2] for row in rows] == ["#1"] * 12 + ["#2"] * 12
     assert [row[4] for row in rows] == [one["what"] for one in said["packets"]]
-    assert "VXLAN 1 | 10.244.1.2 > 10.244.2.2  ICMP echo request" in rows[4][4]
+    assert rows[4][4] == "VXLAN 1 172.18.0.2 > 172.18.0.3 port 4789 ttl 64 [" + rows[3][4] + "]"
+    assert [row[3] for row in rows[:12]] == [
+        "out",
+        "in",
+        "in",
+        "out",
+        "out",
+        "in",
+        "out",
+        "in",
+        "in",
+        "out",
+        "out",
+        "in",
+    ]
 
 
 def test_a_live_pipe_shows_packets_at_once_and_its_reader_may_go(shared: str) -> None:

@@ -213,7 +213,6 @@ def _why(listening: Capture, lab: str) -> str:
 
 
 def _print(listening: Capture, wish: Wish, signals: _Signals) -> None:
-    # Half a second for scapy, before the line that says "from now on": while it is read, nobody hears of new links.
     from netlab.cli.packets import Document, Printer
 
     names = [station.interface(i).name for station in listening.stations.values() for i in station.links]

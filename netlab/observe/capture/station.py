@@ -112,6 +112,10 @@ class Station:
         mac = bytes.fromhex(row["mac"].replace(":", "")) if row["mac"].count(":") == 5 else b""
         return Interface(f"{self.place.name}/{row['name']}", ", ".join(said), mac, kind)
 
+    def is_port(self, index: int) -> bool:
+        """Whether the interface is a port of a bridge."""
+        return "port" in self.links.get(index, ())
+
     def read(self) -> list[Frame]:
         """The frames that have come."""
         return self.ring.read()
