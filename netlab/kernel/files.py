@@ -76,7 +76,7 @@ def remove_all(netns: str) -> None:
     folder = f"{ETC_NETNS}/{netns}"
     with contextlib.suppress(OSError):
         for file in os.listdir(folder):
-            if file in ("hosts", "resolv.conf", "hostname") or file.endswith(".zone"):
+            if file in ("hosts", "resolv.conf", "hostname") or file.endswith((".zone", ".conf")):
                 remove(f"{folder}/{file}")
     with contextlib.suppress(OSError):
         os.rmdir(folder)

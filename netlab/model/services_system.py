@@ -87,6 +87,15 @@ DNS_FOLDER = "/run/knot"
 ZONES = ("cluster.local", "in-addr.arpa", "ip6.arpa", ".")
 
 
+#: The zones of Pods' names, a namespace each: in the server's folder and below /etc/netns, as the other zones are.
+NAMESPACES_FILE, PODS_FILE = "namespaces.conf", "pods.zone"
+
+
+def pods_zone(namespace: str) -> str:
+    """The zone of the names of Pods in a namespace: 1-2-3-4.NAMESPACE.pod.cluster.local."""
+    return f"{namespace}.pod.{ZONES[0]}"
+
+
 def zone_file(zone: str) -> str:
     """The file of a zone, in the server's folder and below /etc/netns."""
     return "root.zone" if zone == "." else f"{zone}.zone"
@@ -113,5 +122,6 @@ def dns_command(addresses: Sequence[str]) -> str:
         f'template:\n  - id: default\n    storage: "{DNS_FOLDER}"\n'
         "    zonefile-load: whole\n    zonefile-sync: -1\n    journal-content: none\n    semantic-checks: off\n"
         f"zone:\n{zones}"
+        f'include: "{DNS_FOLDER}/{NAMESPACES_FILE}"\n'
     )
-    return f"mkdir -p {DNS_FOLDER} && cat > {DNS_FOLDER}/knot.conf <<'END'\n{conf}END\nexec knotd -c {DNS_FOLDER}/knot.conf\n"
+    return f"mkdir -p {DNS_FOLDER} && : >> {DNS_FOLDER}/{NAMESPACES_FILE} && cat > {DNS_FOLDER}/knot.conf <<'END'\n{conf}END\nexec knotd -c {DNS_FOLDER}/knot.conf\n"

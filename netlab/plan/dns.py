@@ -3,9 +3,12 @@
 ``cluster.local`` holds the names of Services, their ports, their backends and of Pods; ``in-addr.arpa`` and
 ``ip6.arpa`` the way back; ``.`` all other names of the lab's world: the hosts outside, by their names.
 
-Limits.  ``pod`` names (1-2-3-4.ns.pod.cluster.local) exist for Pods that exist (CoreDNS's ``pods verified``; kubeadm's
-``insecure`` answers for any address).  A name outside that nobody has is NXDOMAIN, where a real cluster would ask the
-world.  An ExternalName that leads out of cluster.local is answered by its CNAME alone.
+``pod`` names (1-2-3-4.ns.pod.cluster.local) have any address in them, as with kubeadm's ``pods insecure``: Knot makes the
+answers up (mod-synthrecord), in a zone for each namespace that there is, so that other namespaces' are NXDOMAIN.
+
+Limits.  A name outside that nobody in the lab has is NXDOMAIN, as the world says it of a name that it does not have: a
+cluster that cannot reach the world says SERVFAIL.  An ExternalName that leads out of cluster.local is answered by its
+CNAME alone.  Labels before a ``pod`` name's address do not make it NXDOMAIN.
 """
 
 from __future__ import annotations
@@ -15,7 +18,16 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from netlab.model import Address, Cluster, Pod
-from netlab.model.services_system import NAMESPACE, POD, SERVICE, ZONES, zone_file
+from netlab.model.services_system import (
+    NAMESPACE,
+    NAMESPACES_FILE,
+    POD,
+    PODS_FILE,
+    SERVICE,
+    ZONES,
+    pods_zone,
+    zone_file,
+)
 from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort
 from netlab.objects import File, Obj
 from netlab.plan.why import pod_why
@@ -49,8 +61,26 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
     """The zones as files of the server's Pod; ``runtime.dns`` hands them to the server, which takes them as it runs."""
     pod = server_pod(cluster)
     if pod is not None:
-        for zone, text in zones(cluster).items():
-            yield File(pod.netns, zone_file(zone), text, why=pod_why(pod))
+        for name, text in server_files(cluster).items():
+            yield File(pod.netns, name, text, why=pod_why(pod))
+
+
+def server_files(cluster: Cluster) -> dict[str, str]:
+    """All that the server reads, by file: its zones, the zone that those of Pods' names share, and which these are."""
+    found = {zone_file(zone): text for zone, text in zones(cluster).items()}
+    found[PODS_FILE] = f"$TTL {TTL}\n{_head(1)}"
+    module = "mod-synthrecord:\n  - id: pods\n    type: forward\n" + f"    ttl: {TTL}\n"
+    listed = "".join(
+        f'  - domain: "{pods_zone(one)}"\n    file: "{PODS_FILE}"\n    module: mod-synthrecord/pods\n'
+        for one in namespaces(cluster)
+    )
+    found[NAMESPACES_FILE] = f'{module}    network: [ "0.0.0.0/0", "::/0" ]\nzone:\n{listed}'
+    return found
+
+
+def namespaces(cluster: Cluster) -> list[str]:
+    """Those that there are."""
+    return sorted({*cluster.namespaces, *(one.namespace for one in cluster.services)})
 
 
 def zones(cluster: Cluster) -> dict[str, str]:
@@ -62,9 +92,6 @@ def zones(cluster: Cluster) -> dict[str, str]:
             forward[line] = None
         for line in _reverse(service):
             backward[line] = None
-    for pod in cluster.pods:
-        for address in pod.addresses:
-            forward[_address(f"{dashed(address.ip)}.{pod.namespace}.pod", address.ip)] = None
     forward[f'dns-version {_VERSION_TTL} TXT "{_VERSION}"'] = None
     servers = server_addresses(cluster)
     for server in servers:
@@ -84,9 +111,13 @@ def _file(zone: str, lines: list[str]) -> str:
     body = "\n".join(lines)
     origin = zone if zone == "." else f"{zone}."
     serial = zlib.crc32(body.encode())
+    return f"$ORIGIN {origin}\n$TTL {TTL}\n{_head(serial)}{body}{chr(10) if body else ''}"
+
+
+def _head(serial: int) -> str:
     # An answer of "no such name" is kept for the last number, in seconds.
     soa = f"@ SOA ns.dns.{DOMAIN}. hostmaster.{DOMAIN}. {serial} 7200 1800 86400 {TTL}"
-    return f"$ORIGIN {origin}\n$TTL {TTL}\n{soa}\n@ NS ns.dns.{DOMAIN}.\n{body}{chr(10) if body else ''}"
+    return f"{soa}\n@ NS ns.dns.{DOMAIN}.\n"
 
 
 def dashed(address: Address) -> str:

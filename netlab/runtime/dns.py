@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from netlab.errors import HostCannot
 from netlab.model import Cluster
-from netlab.model.services_system import DNS_FOLDER, zone_file
+from netlab.model.services_system import DNS_FOLDER, NAMESPACES_FILE, PODS_FILE, ZONES, pods_zone, zone_file
 from netlab.plan import dns
 from netlab.runtime.processes import inside
 
@@ -50,13 +50,14 @@ def sync(cluster: Cluster, *, patience: float = PATIENCE) -> list[str]:
     pod = dns.server_pod(cluster)
     if pod is None:
         return []
-    wanted = dns.zones(cluster)
+    wanted = dns.server_files(cluster)
+    pods = [pods_zone(one) for one in dns.namespaces(cluster)]
     deadline = time.monotonic() + patience
     said = "its process does not run"
     while True:
         for place in _places(pod.netns):
             try:
-                said = _load(place, wanted)
+                said = _load(place, wanted, pods)
             except OSError as error:  # it ended just now
                 said = f"{error.strerror}: {error.filename}"
             if not said:
@@ -70,30 +71,37 @@ def _places(netns: str) -> list[_Place]:
     return [_Place(f"/proc/{one.pid}/root{DNS_FOLDER}") for one in inside([netns]) if one.comm == "knotd"]
 
 
-def _load(place: _Place, wanted: dict[str, str]) -> str:
-    """Write the zones that differ and have them loaded; what went wrong, or ""."""
+def _load(place: _Place, wanted: dict[str, str], pods: list[str]) -> str:
+    """Write the files that differ and have them loaded (``pods``: the zones of Pods' names); what went wrong, or ""."""
     fd = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        changed = [zone for zone, text in wanted.items() if _read(fd, zone_file(zone)) != text.encode()]
+        changed = [name for name, text in wanted.items() if _read(fd, name) != text.encode()]
         if not changed:
             return ""
         if not os.path.exists(place.socket):
             return "its control socket is not there yet"
-        for zone in changed:
-            _write(fd, f"{zone_file(zone)}.new", wanted[zone].encode())
-        for zone in changed:
-            os.rename(f"{zone_file(zone)}.new", zone_file(zone), src_dir_fd=fd, dst_dir_fd=fd)
-        refused = _reload(place, changed)
-        for zone in changed if refused else ():
-            os.unlink(zone_file(zone), dir_fd=fd)  # so that the next try does not take it for loaded
+        for name in changed:
+            _write(fd, f"{name}.new", wanted[name].encode())
+        for name in changed:
+            os.rename(f"{name}.new", name, src_dir_fd=fd, dst_dir_fd=fd)
+        zones = [zone for zone in ZONES if zone_file(zone) in changed]
+        refused = ""
+        if NAMESPACES_FILE in changed:
+            refused = _ask(place, "reload")
+        if not refused and (NAMESPACES_FILE in changed or PODS_FILE in changed):
+            zones += pods
+        if not refused and zones:
+            refused = _ask(place, "zone-reload", *zones)
+        for name in changed if refused else ():
+            os.unlink(name, dir_fd=fd)  # so that the next try does not take it for loaded
         return refused
     finally:
         os.close(fd)
 
 
-def _reload(place: _Place, zones: list[str]) -> str:
+def _ask(place: _Place, *words: str) -> str:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    argv = [shutil.which("knotc", path=path) or "knotc", "-s", place.socket, "-b", "-t", "5", "zone-reload", *zones]
+    argv = [shutil.which("knotc", path=path) or "knotc", "-s", place.socket, "-b", "-t", "5", *words]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
     except subprocess.TimeoutExpired:

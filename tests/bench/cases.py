@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bed import Failed, Ran, Size, inside, lab_command, pod, rounds, run, settle, spec, workshop
+from names import names
 from rows import Row, ratios
 from tracing import tracing
 
@@ -325,4 +326,5 @@ CASES: dict[str, Callable[[Run], Iterator[Row]]] = {
     "reach": reach,
     "memory": memory,
     "trace": tracing,
+    "dns": names,
 }

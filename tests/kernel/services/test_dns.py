@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -72,6 +73,12 @@ def test_names_are_as_the_kubernetes_dns_specification_says(lab: Lab) -> None:
         (("-x", web), "NOERROR", [f"PTR web.default.{ZONE}."]),
         (("-x", both[1]), "NOERROR", [f"PTR both.default.{ZONE}."]),
         (("10-244-1-3.default.pod.cluster.local",), "NOERROR", ["A 10.244.1.3"]),
+        # As with `pods insecure`: any address, in a namespace that there is.
+        (("192-0-2-77.kube-system.pod.cluster.local",), "NOERROR", ["A 192.0.2.77"]),
+        (("fd00-10-244-1--9.default.pod.cluster.local", "AAAA"), "NOERROR", ["AAAA fd00:10:244:1::9"]),
+        (("10-244-1-3.default.pod.cluster.local", "AAAA"), "NOERROR", []),
+        (("10-244-1-3.nix.pod.cluster.local",), "NXDOMAIN", []),
+        (("a-b-c-d.default.pod.cluster.local",), "NXDOMAIN", []),
         (("dns-version.cluster.local", "TXT"), "NOERROR", ['TXT "1.1.0"']),
         (("internet",), "NOERROR", ["A 203.0.113.10"]),
         (("www.example.com",), "NXDOMAIN", []),
@@ -113,17 +120,68 @@ def test_what_apply_changes_is_there_when_it_returns_and_the_server_goes_on(lab:
     assert took < 3  # half a second where nobody else wants the processor
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
-def test_a_server_that_is_killed_comes_back_and_a_hung_one_does_not_hinder_down(lab: Lab, how: signal.Signals) -> None:
+@pytest.mark.parametrize("what", ["server", "sandbox"])
+def test_a_server_that_is_killed_comes_back_with_its_names(lab: Lab, what: str) -> None:
+    """By itself, also where all of its Pod was killed, and its files with it."""
     lab.up(PODS, service("web", "web", NAMED))
-    os.kill(_server(lab), how)
-    if how is signal.SIGKILL:
-        deadline = time.monotonic() + 10
-        question = ("dig", "+short", "+tries=1", "+time=1", "@10.96.0.10", f"web.default.{ZONE}")
-        while lab.sh("client", *question, check=False).strip() != lab.address("web"):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    os.kill(_server(lab) if what == "server" else _first(lab), signal.SIGKILL)
+    _until_answered(lab)
+    question = ("10-9-8-7.default.pod.cluster.local",)
+    assert dig(lab, *question) == ("NOERROR", ["A 10.9.8.7"])
+    assert run_netlab("diff", lab.name, check=None).status == 0
+
+
+def _until_answered(lab: Lab) -> None:
+    deadline = time.monotonic() + 20
+    question = ("dig", "+short", "+tries=1", "+time=1", "@10.96.0.10", f"web.default.{ZONE}")
+    while lab.sh("client", *question, check=False).strip() != lab.address("web"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_lab_comes_down_with_its_server_hung(lab: Lab) -> None:
+    lab.up(PODS, service("web", "web", NAMED))
+    os.kill(_server(lab), signal.SIGSTOP)
     assert run_netlab("down", lab.name, check=None).status == 0
+
+
+_STRANGER = """
+import socket, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    try:
+        sock.bind(("", 53))
+        break
+    except OSError:
+        time.sleep(0.001)
+print("bound", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_lab_comes_down_with_another_server_in_its_servers_place(lab: Lab) -> None:
+    lab.up(PODS, service("web", "web", NAMED))
+    with lab.start("kube-system-coredns", sys.executable, "-c", _STRANGER) as stranger:
+        try:
+            for _ in range(2):  # the second start waits for 10 seconds
+                os.kill(_server(lab), signal.SIGKILL)
+                time.sleep(0.3)
+            assert stranger.stdout is not None
+            assert stranger.stdout.readline() == "bound\n"
+            down = run_netlab("down", lab.name, check=None)
+            assert down.status == 0
+            assert str(stranger.pid) in down.stdout + down.stderr, "it is named, and left alone"
+        finally:
+            stranger.kill()
+
+
+def _first(lab: Lab) -> int:
+    """The process that holds the server's Pod."""
+    for pid in _plain("ip", "netns", "pids", f"{lab.name}-kube-system-coredns").split():
+        with open(f"/proc/{pid}/comm", encoding="ascii") as stream:
+            if stream.read().strip() == "netlab-pod":
+                return int(pid)
+    raise AssertionError("no sandbox")
 
 
 def _server(lab: Lab) -> int:
