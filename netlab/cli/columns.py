@@ -99,8 +99,8 @@ def _namespace_row(item: Item, cluster: Cluster, now: float) -> list[str]:
 def _plain_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     owner = f"{item['kind']}/{item['metadata']['name']}"
     namespace = item["metadata"].get("namespace")
-    pods = sum(pod.owner == owner and pod.namespace == namespace for pod in cluster.pods)
-    return [item["metadata"]["name"], f"{pods}/{pods}", _age(item, now)]
+    pods = [pod.ready for pod in cluster.pods if pod.owner == owner and pod.namespace == namespace]
+    return [item["metadata"]["name"], f"{sum(pods)}/{len(pods)}", _age(item, now)]
 
 
 _PLAIN: tuple[Columns, Row] = ((("NAME", False), ("READY", False), ("AGE", False)), _plain_row)

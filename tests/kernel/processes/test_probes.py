@@ -332,3 +332,51 @@ def test_a_step_that_is_killed_is_made_up_for_and_down_waits_for_no_probe(lab: L
     lab.until(lambda: len(addresses(lab, "web")[0]) == 1)
     assert lab.diff() == 0
     assert lab.down() < 5
+
+
+_ECHO = """
+import os, socket
+os.makedirs("/srv", exist_ok=True)
+open("/srv/ok", "w").close()
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("", 5353))
+while True:
+    data, peer = sock.recvfrom(64)
+    sock.sendto(socket.gethostname().encode(), peer)
+"""
+_UDP = """
+import socket, sys, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("", 4444)); sock.settimeout(1)
+seen, deadline = [], time.monotonic() + 20
+while len(seen) < 2 and time.monotonic() < deadline:
+    try:
+        sock.sendto(b"x", (sys.argv[1], 53))
+        said = sock.recv(64).decode()
+    except OSError as error:
+        said = type(error).__name__
+    if said not in seen:
+        print(said, flush=True)
+        seen.append(said)
+    time.sleep(0.1)
+"""
+
+
+def test_a_udp_client_follows_when_its_backend_is_ready_no_more(lab: Lab) -> None:
+    """Its entry in connection tracking would lead it to the old one for as long as it sends."""
+    sleeper = {"name": "c", "image": "x", "command": ["sleep", "3600"]}
+    asked = {"exec": {"command": ["test", "-e", "/srv/ok"]}, **QUICK}
+    echo = {"name": "e", "image": "x", "command": ["python3", "-c", _ECHO], "readinessProbe": asked}
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}, "spec": {"containers": [echo]}}
+        for name in ("one", "two")
+    ]  # fmt: skip
+    lab.up({"client": {"containers": [sleeper]}})
+    apply(lab, *pods, service("dns", ports=[{"port": 53, "protocol": "UDP", "targetPort": 5353}]))
+    address = lab.netlab("get", "service", "dns", "-o", "json").json["spec"]["clusterIP"]
+    with lab.start("exec", "client", "--", "python3", "-c", _UDP, address) as client:
+        assert client.stdout is not None
+        first = client.stdout.readline().strip()
+        assert first in ("one", "two")
+        lab.exec(first, "rm", "/srv/ok")
+        assert client.stdout.readline().strip() == {"one": "two", "two": "one"}[first]

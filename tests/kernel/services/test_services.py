@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -210,3 +211,26 @@ def test_packets_do_what_the_oracle_says_on_every_data_plane(lab: Lab, plane: st
     ]
     assert not wrong, "\n".join(wrong)
     assert any(one.outcome == "open" and one.flow.dst.kind == "service" for one in observed.values())
+
+
+def test_affinity_ends_with_its_timeout(lab: Lab) -> None:
+    sticky = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 2}}}
+    lab.up(PODS, service("web", **sticky))
+    first = lab.connect("client", lab.address("web"), 80, 10)
+    assert len(first) == 1
+    (((name, _), _),) = first.items()
+    assert "10.244.1.2" in _affinity(lab, name)
+    deadline = time.monotonic() + 10
+    while "10.244.1.2" in _affinity(lab, name):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def _affinity(lab: Lab, name: str) -> str:
+    """The clients that node-1 keeps at a backend."""
+    address = {"a": "10.244.1.3", "b": "10.244.2.2"}[name]
+    table = json.loads(lab.sh("node-1", "nft", "-j", "list", "table", "ip", "kube-proxy"))["nftables"]
+    sets = [one["set"] for one in table if "set" in one]
+    (found,) = [one for one in sets if one["name"].startswith("affinity-") and address in one["name"]]
+    assert found["timeout"] == 2
+    return json.dumps(found.get("elem", []))
