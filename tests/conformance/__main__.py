@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Callable
 
 os.environ.setdefault("NETLAB_CONFORMANCE_ALL", "1")
 
 import corpora
 import runner
+import scenarios
 from runner import Result
 
 PAGE = corpora.ROOT / "docs" / "conformance.md"
 FAMILY = {True: "IPv6", False: "IPv4"}
+OTHERS = {"scenarios": "both", "validation": "-"}
 
 
 def main() -> int:
@@ -21,8 +25,16 @@ def main() -> int:
         sys.stderr.write(f"{corpora.why_absent()}\n")
         return 3
     results = []
-    for number, (corpus, plane) in enumerate((one, two) for one in corpora.CORPORA for two in runner.PLANES):
-        result = runner.run(corpus, plane, f"conf-{os.getpid() % 10000}-{number}-")
+    labs = f"conf-{os.getpid() % 10000}-"
+    todo: list[Callable[[], Result]] = [
+        lambda number=number, one=one, two=two: runner.run(one, two, f"{labs}{number}-")  # type: ignore[misc]
+        for number, (one, two) in enumerate((one, two) for one in corpora.CORPORA for two in runner.PLANES)
+    ]
+    todo += [lambda plane=plane: runner.run_scenarios(plane, f"{labs}{plane[:1]}") for plane in runner.PLANES]  # type: ignore[misc]
+    todo.append(runner.run_validation)
+    for each in todo:
+        result = each()
+        corpus, plane = result.corpus, result.plane
         results.append(result)
         sys.stdout.write(
             f"{corpus:24} {plane:12} {result.passed:4} of {result.cases:4} cases, {result.answers:7} answers, "
@@ -48,13 +60,15 @@ def page(results: list[Result]) -> str:
         "oracle. A case is a cluster, its policies and the answers that are expected; some are several states, which are",
         "applied to the running lab one after the other. A flow that must be denied counts only if the deny rule of the",
         "Pod counted its packets; one that must be allowed, only if an answer came (of the Pod's port, its RST where",
-        "nobody listens, or the underlay's router for addresses outside).",
+        "nobody listens, or the underlay's router for addresses outside). `scenarios` are played step by step: probes, ping,",
+        "connections that are up. `validation` are objects that an API server refuses or takes, and so must netlab, with file",
+        "and line.",
         "",
         "| corpus | family | data plane | cases | answers | passed | failed | seconds a case |",
         "|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for one in results:
-        family = FAMILY[one.corpus.endswith("ipv6")]
+        family = OTHERS.get(one.corpus) or FAMILY[one.corpus.endswith("ipv6")]
         each = one.seconds / max(1, one.cases)
         lines.append(
             f"| {one.corpus} | {family} | {one.plane} | {one.cases} | {one.answers:,} | {one.passed} "
@@ -78,6 +92,10 @@ def page(results: list[Result]) -> str:
         "- Cases with AdminNetworkPolicy, BaselineAdminNetworkPolicy or ClusterNetworkPolicy: not NetworkPolicy v1."
     ]
     lines += ["- A Pod to itself: not asserted by the suites, always allowed here."]
+    choices = ", ".join(f"`{name}` with `spec.policy: {json.dumps(said)}`" for name, said in scenarios.CHOICES.items())
+    lines += [
+        f"- Where the specification leaves a choice, scenarios are played with the one that they expect: {choices}."
+    ]
     return "\n".join(lines) + "\n"
 
 

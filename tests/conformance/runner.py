@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+import scenarios
+import validation
 from corpora import Case, files, load
 from livelab import Bed, networks
 
@@ -62,6 +64,39 @@ def run(corpus: str, plane: str, name: str) -> Result:
             bed.close()
     seconds = time.monotonic() - began
     return Result(corpus, plane, cases, states, answers, tuple(failed), tuple(argued), skipped, seconds, apply)
+
+
+def run_scenarios(plane: str, name: str) -> Result:
+    """Every scenario; their answers are what they expect after each step."""
+    failed = []
+    began = time.monotonic()
+    paths = files("scenarios", whole=True)
+    steps = 0
+    for number, path in enumerate(paths):
+        steps += sum("expect" in step for step in scenarios.load(path)["steps"])
+        failed += [(path.stem, wrong) for wrong in scenarios.run(path, plane, f"{name}s{number}")[:1]]
+    return Result(
+        "scenarios", plane, len(paths), len(paths), steps, tuple(failed), (), 0, time.monotonic() - began, 0.0
+    )
+
+
+def run_validation() -> Result:
+    """Every object that is to be refused or taken; no packet is sent."""
+    failed, argued = [], []
+    cases = skipped = 0
+    began = time.monotonic()
+    for path in files("validation", whole=True):
+        case = validation.load(path)
+        if case is None:
+            skipped += 1
+        elif path.stem in validation.DEVIATIONS:
+            argued.append((path.stem, validation.DEVIATIONS[path.stem]))
+        else:
+            cases += 1
+            if wrong := validation.wrong(case):
+                failed.append((path.stem, wrong))
+    seconds = time.monotonic() - began
+    return Result("validation", "-", cases, 0, cases, tuple(failed), tuple(argued), skipped, seconds, 0.0)
 
 
 def _case(bed: Bed, case: Case) -> tuple[list[str], float, int]:

@@ -23,3 +23,13 @@ pytestmark = [
 def test_packets_are_as_the_corpus_says(corpus: str, plane: str, lab_name: str) -> None:
     result = runner.run(corpus, plane, lab_name)
     assert not result.failed, "\n".join(f"{name}: {says}" for name, says in result.failed)
+
+
+def test_scenarios_are_played(lab_name: str) -> None:
+    result = runner.run_scenarios("calico-bgp", lab_name)
+    assert result.cases and not result.failed, "\n".join(f"{name}: {says}" for name, says in result.failed)
+
+
+def test_what_the_api_server_refuses_is_refused_with_its_place() -> None:
+    result = runner.run_validation()
+    assert result.cases and not result.failed, "\n".join(f"{name}: {says}" for name, says in result.failed)
