@@ -39,7 +39,12 @@ class Template(NamedTuple):
 
     @property
     def given_addresses(self) -> tuple[str, ...]:
-        """The addresses that a Pod document states: ``status.podIPs``, else ``status.podIP``."""
+        """The addresses that a Pod document states: ``status.podIPs``, else ``status.podIP``.
+
+        One that had ended when it was exported had given its address back; here it begins anew, with another.
+        """
+        if self.status.get("phase") in ("Succeeded", "Failed"):
+            return ()
         many = [str(one["ip"]) for one in self.status.get("podIPs", []) if "ip" in one]
         return tuple(many) or ((str(self.status["podIP"]),) if "podIP" in self.status else ())
 

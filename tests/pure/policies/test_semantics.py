@@ -22,7 +22,7 @@ NODE_1, NODE_2 = "172.18.0.2", "172.18.0.3"
 APP = {"podSelector": {"matchLabels": {"app": "client"}}}
 
 
-def cluster(*policies: dict[str, Any]) -> Cluster:
+def cluster(*policies: dict[str, Any], inits: list[Rule] | None = None) -> Cluster:
     def pod(name: str, node: str, namespace: str = "default", labels: Rule | None = None, **more: Any) -> Rule:
         ports = more.pop("ports", [{"name": "http", "containerPort": 80}])
         return {
@@ -46,6 +46,7 @@ def cluster(*policies: dict[str, Any]) -> Cluster:
         pod("named", "node-2", containers=two),
         pod("host", "node-2", labels={"app": "client"}, hostNetwork=True, ports=[]),
     ]
+    objects += [pod("sidecar", "node-2", initContainers=inits)] if inits else []
     objects += [
         {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", **one} if "spec" in one else
         {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": f"p{number}"}, "spec": one}
@@ -96,9 +97,9 @@ def test_an_empty_rule_allows_everything_from_everywhere(rule: Rule) -> None:
         assert passes(source, SERVER, server(ingress=[rule]), protocol="SCTP")
 
 
-@pytest.mark.parametrize("selector", [{}, None, {"matchLabels": {}}, {"matchLabels": None}])
-def test_an_empty_pod_selector_is_the_whole_namespace_and_no_other(selector: Rule | None) -> None:
-    spec = {"podSelector": selector, "policyTypes": ["Ingress"]}
+@pytest.mark.parametrize("selector", [{}, None, {"matchLabels": {}}, {"matchLabels": None}, "missing"])
+def test_an_empty_pod_selector_is_the_whole_namespace_and_no_other(selector: Rule | str | None) -> None:
+    spec = {"policyTypes": ["Ingress"], **({} if selector == "missing" else {"podSelector": selector})}
     assert not passes(CLIENT, SERVER, spec) and passes(CLIENT, SHOP, spec)
 
 
@@ -134,6 +135,95 @@ def test_policies_unite_and_both_directions_must_allow() -> None:
 )  # fmt: skip
 def test_peers(peers: list[Rule], client: bool, shop: bool) -> None:
     assert (passes(CLIENT, SERVER, to_server(*peers)), passes(SHOP, SERVER, to_server(*peers))) == (client, shop)
+
+
+@pytest.mark.parametrize(
+    ("peers", "outside"),
+    [
+        ([{"namespaceSelector": {}}], False),  # every namespace is still the cluster
+        ([{"podSelector": {}}, {"namespaceSelector": {}, "podSelector": {}}], False),
+        ([{"ipBlock": {"cidr": "203.0.113.0/24"}}], True),
+        ([{"ipBlock": {"cidr": "203.0.113.0/24", "except": ["203.0.113.8/29"]}}], False),
+        # except takes from its own cidr; another item, rule or policy may still allow
+        ([{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["203.0.113.0/24"]}}, {"ipBlock": {"cidr": f"{OUTSIDE}/32"}}], True),
+        ([{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["0.0.0.0/1", "128.0.0.0/1"]}}], False),
+        ([{"ipBlock": {"cidr": "::/0"}}], False),
+    ],
+)  # fmt: skip
+def test_the_outside_is_let_in_and_out_by_blocks_alone(peers: list[Rule], outside: bool) -> None:
+    assert passes(OUTSIDE, SERVER, to_server(*peers)) == outside
+    assert passes(SERVER, OUTSIDE, server(policyTypes=["Egress"], egress=[{"to": peers}]), port=443) == outside
+
+
+def test_except_denies_nothing_that_another_rule_or_policy_allows() -> None:
+    but = {"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.244.1.0/24"]}}]}
+    assert not passes(CLIENT, SERVER, server(ingress=[but]))
+    assert passes(CLIENT, SERVER, server(ingress=[but, {"from": [APP]}]))
+    assert passes(CLIENT, SERVER, server(ingress=[but]), to_server(APP))
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"ports": [{"protocol": "SCTP", "port": 80}]},
+        {"ports": [{"port": "nobodys-name"}]},
+        {"peers": [{"podSelector": {"matchLabels": {"app": "nobody"}}}]},
+        {"peers": [{"namespaceSelector": {"matchLabels": {"no": "such"}}}], "ports": [{"port": 80}]},
+        {"peers": [{"ipBlock": {"cidr": "2001:db8::/32"}}]},
+    ],
+)
+def test_a_policy_isolates_though_nothing_matches_its_rules(direction: str, rule: Rule) -> None:
+    named = {"ingress": "from", "egress": "to"}[direction]
+    body = {named if key == "peers" else key: value for key, value in rule.items()}
+    spec = server(policyTypes=[direction.capitalize()], **{direction: [body]})
+    ends = (CLIENT, SERVER) if direction == "ingress" else (SERVER, CLIENT)
+    assert not passes(*ends, spec)
+    assert passes(*reversed(ends), spec), "the other direction is open"
+
+
+def test_within_a_rule_both_between_rules_either() -> None:
+    together = server(ingress=[{"from": [APP], "ports": [{"port": 1}]}])
+    apart = server(ingress=[{"from": [APP]}, {"ports": [{"port": 1}]}])
+    assert [passes(CLIENT, SERVER, together), passes(SHOP, SERVER, together, port=1)] == [False, False]
+    assert [passes(CLIENT, SERVER, apart), passes(SHOP, SERVER, apart, port=1)] == [True, True]
+    assert passes(CLIENT, SERVER, together, port=1) and not passes(SHOP, SERVER, apart)
+
+
+def test_a_number_without_a_protocol_is_tcps() -> None:
+    eighty = to_server(APP, ports=[{"port": 80}])
+    assert passes(CLIENT, SERVER, eighty)
+    assert not passes(CLIENT, SERVER, eighty, protocol="UDP") and not passes(CLIENT, SERVER, eighty, protocol="SCTP")
+
+
+@pytest.mark.parametrize("to", [{}, {"to": []}, {"to": None}, {"ports": []}])
+def test_an_empty_egress_rule_is_everywhere_and_outside(to: Rule) -> None:
+    spec = server(policyTypes=["Egress"], egress=[to])
+    for target in (CLIENT, OUTSIDE, NODE_1, NODE_2, SHOP):
+        assert passes(SERVER, target, spec, protocol="UDP")
+
+
+def test_a_policy_is_about_its_own_namespace() -> None:
+    spec = {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]}
+    shop = {"metadata": {"name": "q", "namespace": "shop"}, "spec": spec}
+    assert not passes(CLIENT, SHOP, shop) and passes(CLIENT, SERVER, shop)
+    assert not passes(SHOP, SERVER, spec) and passes(CLIENT, SERVER, spec), "a lone podSelector looks there, too"
+
+
+def test_both_directions_of_a_policy_hold_for_themselves() -> None:
+    spec = server(policyTypes=["Egress"], ingress=[{"from": [APP]}], egress=[{"to": [APP]}])
+    assert passes(SHOP, SERVER, spec), "ingress is not among its types"
+    assert passes(SERVER, CLIENT, spec) and not passes(SERVER, SHOP, spec)
+
+
+def test_native_sidecars_have_port_names_too() -> None:
+    inits = [{"name": "s", "image": "x", "restartPolicy": "Always", "ports": [{"name": "side", "containerPort": 15021}]},
+             {"name": "i", "image": "x", "ports": [{"name": "init", "containerPort": 15022}]}]  # fmt: skip
+    made = cluster({"podSelector": {}, "ingress": [{"ports": [{"port": "side"}, {"port": "init"}]}]}, inits=inits)
+    judge = Evaluator(made)
+    sidecar = next(str(pod.addresses[0].ip) for pod in made.pods if pod.name == "sidecar")
+    assert not judge.denied_by(judge.party(CLIENT), judge.party(sidecar), 15021, "TCP")
+    assert judge.denied_by(judge.party(CLIENT), judge.party(sidecar), 15022, "TCP"), "an init container has ended"
 
 
 def test_a_label_that_is_empty_must_be_there() -> None:
