@@ -223,6 +223,10 @@ def headline(story: Story) -> str:
         back = story.answer[-1].time - story.question[0].time if story.answer and story.question else 0
         after = f" after {back / 1e6:.2f} ms" if back else ""
         return f"{asked}: answered{after}"
+    if story.segment is not None:
+        size = story.segment.packet.innermost.size
+        what = f"{probe.size} bytes on it were not all acknowledged in {took:.0f} ms{error}"
+        return f"{asked}: the connection was made, but {what}; the first segment of {size} bytes is shown"
     if probe.outcome == "timeout":
         came = "the question arrived, the answer did not come back" if story.answer else (
             "the question arrived" if story.arrived else "the question did not arrive"

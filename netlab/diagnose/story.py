@@ -57,8 +57,25 @@ class Story:
         """The sightings of the first answer."""
         return self._first(ANSWER)
 
+    @cached_property
+    def segment(self) -> Event | None:
+        """Of a connection that was made: the first and largest segment of data, where not all was acknowledged."""
+        probe = self.recording.probe
+        frames = [one for one in self.events if one.kind == FRAME and one.netns == probe.netns]
+        made = any(one.way == ANSWER and not _resets(one.packet.innermost) for one in frames)
+        if probe.protocol != "TCP" or not probe.size or probe.outcome == "open" or not made:
+            return None
+        data = [one for one in frames if one.way == QUESTION and one.direction == OUT and one.packet.innermost.size]
+        return max(data, key=lambda one: one.packet.innermost.size, default=None)
+
     def _first(self, way: str) -> tuple[Event, ...]:
         frames = [one for one in self.events if one.kind == FRAME and one.way == way]
+        if self.segment is not None:  # the question is what got lost, and not the handshake before it
+            sent = self.segment.packet.innermost
+            end = sent.seq + sent.size
+            frames = [one for one in frames
+                      if (one.number == self.segment.number if way == QUESTION
+                          else (one.packet.innermost.ack - end) & 0xFFFFFFFF < 1 << 31)]  # fmt: skip
         return tuple(one for one in frames if one.number == frames[0].number)
 
     @property

@@ -18,6 +18,7 @@ from netlab.oracle.selectors import Selector
 
 ICMP = "ICMP"
 _DOMAIN = ".cluster.local"
+_CHAIN = 8  # ExternalNames that lead to ExternalNames; a resolver ends somewhere too
 
 
 class Asked(NamedTuple):
@@ -72,9 +73,11 @@ def split(target: str) -> tuple[str, str]:
 def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
     """Who is meant by a name, and a note where somebody else has it too."""
     try:
-        selector = Selector.parse(text, namespace)
+        selector = Selector.parse(text.removesuffix("."), namespace)
     except ValueError as error:
         raise BadInput(str(error)) from None
+    if selector.kind == "svc" and (by_name := _by_dns(known, selector.name, namespace)) is not None:
+        return by_name
     if selector.kind != "pod":
         return _selected(known, selector, text), ""
     full = f"{selector.namespace}/{selector.name}"
@@ -90,13 +93,11 @@ def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
         others = [f"{what} ({word})" for what, _, word in found[1:]]
         note = f"{text} is {found[0][0]} here; it is also the name of {' and '.join(others)}" if others else ""
         return found[0][1], note
-    service = _by_dns(known, text, namespace)
-    if service is not None:
-        return service, ""
+    by_name = _by_dns(known, text, namespace) if "/" not in text else None
+    if by_name is not None:
+        return by_name
     if full in known.service_of:
-        raise BadInput(
-            f"svc/{selector.name} has no address of its own (it is headless, or an ExternalName): name a Pod"
-        )
+        raise BadInput(f"Service {full} leads to nobody: it is headless and nobody is behind it, or an ExternalName")
     names = [*known.pods, *known.services, *known.nodes, *known.external]
     names += [name.removeprefix(f"{namespace}/") for name in (*known.pods, *known.services)]
     raise BadInput(f"no Pod, Service, node or external host is called {text!r}{near(text, names)}")
@@ -114,14 +115,32 @@ def _selected(known: Endpoints, selector: Selector, text: str) -> Endpoint:
     return end._replace(addresses=found[0].addresses) if selector.kind == "cidr" else end
 
 
-def _by_dns(known: Endpoints, text: str, namespace: str) -> Endpoint | None:
-    """A Service by its DNS name, as a Pod of the namespace writes it."""
+def _by_dns(known: Endpoints, text: str, namespace: str, depth: int = 0) -> tuple[Endpoint, str] | None:
+    """Whoever a DNS name leads to, as a Pod of the namespace writes it, and a note on the way there.
+
+    ``web``, ``web.shop``, ``web.shop.svc.cluster.local``, ``db-0.db.shop``; an ExternalName's or a headless Service's.
+    """
     name = text.removesuffix(".").removesuffix(_DOMAIN).removesuffix(".svc")
-    first, _, rest = name.partition(".")
-    end = known.services.get(f"{rest or namespace}/{first}")
-    if end is None or not end.addresses:
-        return None
-    return end
+    parts = name.split(".")
+    service = (
+        known.service_of.get(f"{parts[1] if len(parts) > 1 else namespace}/{parts[0]}") if len(parts) < 3 else None
+    )
+    if service is not None:
+        if (end := known.services.get(str(service))) is not None and end.addresses:
+            return end, ""
+        if service.external_name and depth < _CHAIN:
+            onward = _by_dns(known, service.external_name, service.namespace, depth + 1)
+            host = known.external.get(service.external_name)
+            found = (host, "") if host else onward
+            return (found[0], f"{service} is a name for {service.external_name}") if found else None
+        first = next((one for one in service.serving if one.pod in known.pods), None)
+        return (
+            (known.pods[first.pod], f"{service} is headless: to the first of its Pods, {first.pod}") if first else None
+        )
+    if len(parts) == 3 and (service := known.service_of.get(f"{parts[2]}/{parts[1]}")) is not None:
+        backend = next((one for one in service.serving if one.hostname == parts[0] and one.pod in known.pods), None)
+        return (known.pods[backend.pod], "") if backend else None
+    return None
 
 
 def _address(source: Endpoint, destination: Endpoint, version: int) -> str:

@@ -123,6 +123,11 @@ class Probe:
     def poll(self) -> None:
         """Look for what epoll does not tell."""
 
+    @property
+    def persists(self) -> bool:
+        """Whether one packet's loss decides nothing: TCP sends what is lost again, and may learn a smaller MTU."""
+        return False
+
     def _queued(self) -> None:
         """The errors that the kernel kept, each an ICMP error's."""
         while True:
@@ -177,6 +182,10 @@ class TcpProbe(Probe):
             except OSError as error:
                 self._failed(error.errno)
         self.poll()
+
+    @property
+    def persists(self) -> bool:
+        return self._connected
 
     def poll(self) -> None:
         """Whether all that was sent is acknowledged."""

@@ -193,7 +193,7 @@ class _Trace:
     def _dropped(self) -> None:
         assert self._drops is not None
         for one in self._drops.read():
-            if not concerns(self._mark, one.network):
+            if self._probe.persists or not concerns(self._mark, one.network):
                 continue
             wait = _AFTER_COPY if self._copy(one) else _AFTER_DROP
             ends = time.monotonic() + wait
@@ -202,7 +202,7 @@ class _Trace:
     def _judge(self, netns: str) -> None:
         """Where the kernel tells no drops, a rule that dropped the packet says as much."""
         assert self._rules is not None
-        if self._rules.read(netns) and not (self._drops and self._drops.raw):
+        if self._rules.read(netns) and not (self._drops and self._drops.raw) and not self._probe.persists:
             self._ends = self._ends or time.monotonic() + _AFTER_DROP
 
     def _copy(self, one: Dropped) -> bool:

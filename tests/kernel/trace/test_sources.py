@@ -1,0 +1,179 @@
+"""The sources one by one: what they lose is counted, and old kernels' ways work too."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from netlab.kernel import afpacket, cbpf, drops, libnft
+from netlab.kernel import netns as ns
+from netlab.kernel.cbpf import Filter
+from netlab.kernel.nftrace import RulesSocket, TraceSocket
+from netlab.observe.trace import sources
+from netlab.observe.trace.mark import Mark
+from netlab.observe.trace.spaces import close_all, in_each
+from tests.kernel.trace.conftest import Lab, Tables, only_from, pod
+
+pytestmark = pytest.mark.kernel
+MARK = Mark("TCP", 0x41424344, v6=False)
+
+
+@pytest.fixture
+def nowhere() -> Iterator[ns.Worker]:
+    """A worker; what it runs may go into namespaces of its own."""
+    worker = ns.Worker()
+    yield worker
+    worker.close()
+
+
+def lo_up() -> None:
+    from netlab.kernel.netlink import NetlinkSocket
+    from netlab.kernel.rtnl import NEWLINK
+
+    sock = NetlinkSocket()
+    up = (0).to_bytes(2, "little") + bytes(2) + (1).to_bytes(4, "little") + (1).to_bytes(4, "little") * 2
+    assert sock.batch([(NEWLINK, 0, up)]) == []
+    sock.close()
+
+
+def datagrams(count: int, size: int = 100) -> None:
+    """To a port of ours where somebody listens, and reads nothing."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.connect(server.getsockname())
+    for _ in range(count):
+        client.send(bytes(size))
+    client.close()
+    server.close()
+
+
+def everything() -> bytes:
+    code = Filter()
+    code.op(cbpf.LOAD_BYTE, 0)
+    code.jump(cbpf.BITS, 0, cbpf.NO, cbpf.YES)
+    return code.done()
+
+
+def test_frames_that_do_not_fit_are_counted(nowhere: ns.Worker) -> None:
+    def lose() -> tuple[int, int]:
+        ns.unshare_net()
+        lo_up()
+        sock = afpacket.PacketSocket(everything(), buffer=20_000)
+        datagrams(300)
+        seen = len(list(sock.read()))
+        lost = sock.lost()
+        sock.close()
+        return seen, lost
+
+    seen, lost = nowhere.run(lose)
+    assert seen > 0 and lost > 0
+    assert seen + lost == 600, "each passes lo twice: out and in"
+
+
+def test_trace_events_that_do_not_fit_are_counted(nowhere: ns.Worker) -> None:
+    def lose() -> tuple[int, int]:
+        ns.unshare_net()
+        lo_up()
+        libnft.run("table inet t { chain c { type filter hook output priority 0; meta nftrace set 1; counter; }; }")
+        sock = TraceSocket(buffer=20_000)
+        datagrams(300)
+        seen = len(list(sock.read()))
+        lost = sock.lost
+        sock.close()
+        return seen, lost
+
+    seen, lost = nowhere.run(lose)
+    assert seen > 0 and lost > 0
+
+
+def test_drops_that_do_not_fit_are_counted(nowhere: ns.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drops, "_RING", 1 << 12)
+
+    def lose() -> tuple[list[drops.Dropped], int]:
+        ns.unshare_net()
+        lo_up()
+        source = drops.DropSource({os.stat("/proc/thread-self/ns/net").st_ino: "here"})
+        try:
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            for _ in range(50):  # nobody listens there
+                client.sendto(b"?", ("127.0.0.1", 9))
+            client.close()
+            return list(source.read()), source.lost()
+        finally:
+            source.close()
+
+    try:
+        seen, lost = nowhere.run(lose)
+    except drops.Unavailable as error:
+        pytest.skip(f"no drop events here: {error}")
+    asked = [one for one in seen if one.network[9:10] == b"\x11"]
+    assert asked and lost > 0
+    assert len(asked) + lost >= 50
+    assert {(one.netns, one.interface, one.reason, one.function) for one in asked} == {
+        ("here", "lo", "NO_SOCKET", "__udp4_lib_rcv")
+    }
+
+
+@pytest.fixture
+def ruled(lab: Lab) -> Lab:
+    lab.up(pod("client", "node-1"), pod("web-1", "node-2", app="web"), only_from("client", "web"), dataplane="vxlan")
+    return lab
+
+
+def test_where_tables_have_no_owners_they_are_removed_and_stale_ones_too(
+    ruled: Lab, trace_tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kernel before 5.12 does: it refuses the flag."""
+    real = sources.rules
+
+    def without(mark: Mark, table: str, *, owner: bool) -> str:
+        return "this is no nft" if owner else real(mark, table, owner=False)
+
+    monkeypatch.setattr(sources, "rules", without)
+    found = ruled.trace("client", "web-1")
+    assert found.probe.outcome == "open"
+    assert found.rules_seen and found.sources[1].on
+    assert trace_tables(ruled) == {}
+
+    # one of a process that is gone, and one whose process is there
+    gone = max(int(one) for one in os.listdir("/proc") if one.isdigit()) + 100_000
+    text = "".join(f"table inet nltrace-{pid} {{ chain prerouting {{ }}; }}\n" for pid in (gone, 1))
+    node = f"{ruled.name}-node-2"
+    in_each([node], lambda _: libnft.run(text))
+    ruled.trace("client", "web-1")
+    assert trace_tables(ruled) == {node: ["nltrace-1"]}
+    in_each([node], lambda _: libnft.run("delete table inet nltrace-1"))
+
+
+def test_a_table_goes_with_its_owner(ruled: Lab, trace_tables: Tables) -> None:
+    armed = sources.Rules(ruled.netns, MARK)
+
+    def owned(_: str) -> list[bool]:
+        sock = RulesSocket()
+        try:
+            return [one.owned for one in sock.tables() if one.name.startswith("nltrace-")]
+        finally:
+            sock.close()
+
+    held = in_each(armed.sockets, owned)
+    assert set(held) == {f"{ruled.name}-node-2"}, "only node-2 has rules: the policy's"
+    if not all(all(one) for one in held.values()):
+        close_all(armed.closers())
+        pytest.skip("this kernel has no tables with owners")
+    assert list(held.values()) == [[True, True]]
+    close_all(armed.closers())
+    assert trace_tables(ruled) == {}
+
+
+def test_the_next_diff_lists_no_rules(ruled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trace changes the rules' generation; a large ruleset must not be listed for that."""
+    from netlab.kernel import nft
+    from netlab.runtime import lab as labs
+
+    ruled.trace("client", "web-1")
+    monkeypatch.setattr(nft, "_listing", lambda *_: pytest.fail("the rules were listed"))
+    assert not labs.diff(ruled.name)[1].operations

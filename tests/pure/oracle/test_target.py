@@ -1,0 +1,117 @@
+"""What is typed after ``netlab trace``: who is meant, at which address and port, and what is said where nobody is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from netlab.errors import BadInput
+from netlab.model.cluster import Cluster
+from netlab.model.services_types import Backend, Service, ServicePort
+from netlab.oracle.target import asked, split
+from tests.pure.oracle.conftest import make, pod
+
+
+def backend(name: str, node: int, last: int, *ports: int, hostname: str = "") -> Backend:
+    return Backend(ip_address(f"10.244.{node}.{last}"), ports, name, f"node-{node}", hostname)
+
+
+@pytest.fixture
+def town(shop: Cluster) -> Cluster:
+    """The shop with Services: one with an address, one headless, one that is only a name."""
+    web = Service("shop", "web", cluster_ips=(ip_address("10.96.0.80"),),
+                  ports=(ServicePort(80, "TCP", "http", 8080), ServicePort(53, "UDP", "dns", 5353)),
+                  backends=(backend("shop/web-aaaaa", 1, 3, 8080, 5353),))  # fmt: skip
+    headless = Service("shop", "db", headless=True, ports=(ServicePort(5432),),
+                       backends=(backend("shop/db-0", 2, 4, 5432, hostname="db-0"),))  # fmt: skip
+    name = Service("default", "database", kind="ExternalName", external_name="db.shop.svc.cluster.local")
+    twin = Service("default", "server", cluster_ips=(ip_address("10.96.0.81"),), ports=(ServicePort(81),))
+    return replace(shop, services=(web, headless, name, twin))
+
+
+@pytest.mark.parametrize(
+    ("typed", "whole"),
+    [
+        ("server", "default/client -> default/server 10.244.2.2:80/TCP"),
+        ("server:81", "default/client -> default/server 10.244.2.2:81/TCP"),
+        ("server:http", "default/client -> default/server 10.244.2.2:80/TCP"),
+        ("svc/server", "default/client -> default/server 10.96.0.81:81/TCP"),
+        ("shop/web", "default/client -> shop/web 10.96.0.80:80/TCP"),
+        ("shop/web:dns", "default/client -> shop/web 10.96.0.80:53/UDP"),
+        ("web.shop:53", "default/client -> shop/web 10.96.0.80:53/UDP"),
+        ("web.shop.svc.cluster.local", "default/client -> shop/web 10.96.0.80:80/TCP"),
+        ("web.shop.svc.cluster.local.:53/udp", "default/client -> shop/web 10.96.0.80:53/UDP"),
+        ("db.shop", "default/client -> shop/db-0 10.244.2.4:5432/TCP"),
+        ("db-0.db.shop.svc", "default/client -> shop/db-0 10.244.2.4:5432/TCP"),
+        ("database", "default/client -> shop/db-0 10.244.2.4:5432/TCP"),
+        ("node-2", "default/client -> node-2 172.18.0.3:0/ICMP"),
+        ("node-1", "default/client -> node-1 172.18.0.2:9100/TCP"),
+        ("10.244.2.2", "default/client -> default/server 10.244.2.2:80/TCP"),
+        ("10.9.9.9:443", "default/client -> 10.9.9.9:443/TCP"),
+        ("client", "default/client -> default/client 10.244.1.2:0/ICMP"),
+        ("deploy/web.shop", "default/client -> shop/web-aaaaa 10.244.1.3:80/TCP"),
+    ],
+)
+def test_who_is_meant(town: Cluster, typed: str, whole: str) -> None:
+    assert str(asked(town, "client", typed).flow) == whole
+
+
+def test_an_echo_where_it_is_asked_for(town: Cluster) -> None:
+    for typed, icmp in (("server", True), ("server:80", True), ("server:/icmp", False)):
+        flow = asked(town, "client", typed, icmp=icmp).flow
+        assert (flow.port, flow.protocol) == (0, "ICMP")
+
+
+def test_an_answer_over_udp_may_come_from_the_port_behind(town: Cluster) -> None:
+    assert asked(town, "client", "shop/web:dns").answers == (53, 5353)
+
+
+def test_notes_tell_what_was_chosen(town: Cluster) -> None:
+    assert asked(town, "client", "server").note == (
+        "server is a Pod here; it is also the name of a Service (svc/server)"
+    )
+    assert "headless" in asked(town, "client", "db.shop").note
+    assert asked(town, "client", "database").note == "default/database is a name for db.shop.svc.cluster.local"
+    assert not asked(town, "client", "shop/web").note
+
+
+def test_families() -> None:
+    both = make(pod("client", 1, 2, v6=True), pod("server", 2, 2, v6=True), v6=True)
+    for version, address in ((0, "10.244.2.2"), (4, "10.244.2.2"), (6, "fd00:10:244:2::2")):
+        assert asked(both, "client", "server", version=version).flow.address == address
+    assert asked(both, "client", "[fd00:10:244:2::2]:80").flow.dst.name == "default/server"
+    assert asked(both, "client", "fd00:10:244:2::2").flow.protocol == "ICMP"
+
+
+@pytest.mark.parametrize(
+    ("client", "target", "says"),
+    [
+        ("client", "servr", "no Pod, Service, node or external host is called 'servr'; did you mean server?"),
+        ("client", "server:htp", "has no port named 'htp'"),
+        ("client", "server:0", "ports are 1 to 65535"),
+        ("client", "server:80/SCTP", "SCTP cannot be traced"),
+        ("client", "svc/nosuch", "there is no Service 'nosuch'"),
+        ("10.9.9.9", "server", "no network namespace of its own"),
+        ("svc/server", "server", "no network namespace of its own"),
+        ("client", "10.244.0.0/16", "name one"),
+        ("client", "", "is empty"),
+    ],
+)
+def test_bad_words_get_a_sentence(town: Cluster, client: str, target: str, says: str) -> None:
+    with pytest.raises(BadInput, match=says.replace("(", r"\(").replace("?", r"\?")):
+        asked(town, client, target)
+
+
+def test_only_one_family() -> None:
+    cluster = make(pod("client", 1, 2), pod("server", 2, 2))
+    with pytest.raises(BadInput, match="no IPv6 address in common"):
+        asked(cluster, "client", "server", version=6)
+
+
+def test_split() -> None:
+    assert split("web:80") == ("web", "80")
+    assert split("[fd00::2]:80/UDP") == ("fd00::2", "80/UDP")
+    assert split("fd00::2") == ("fd00::2", "")
+    assert split("10.0.0.1") == ("10.0.0.1", "")
