@@ -126,7 +126,7 @@ class _Builder:
             under,
             pod_networks,
             families,
-            self._memory.nodes,
+            self._memory,
             self._complain,
             self._changes,
         )

@@ -21,11 +21,12 @@ class PodMemory(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Node numbers by name, Pods and Services by ``namespace/name``; empty for a new lab."""
+    """Node numbers and Pod CIDRs by name, Pods and Services by ``namespace/name``; empty for a new lab."""
 
     nodes: Mapping[str, int] = field(default_factory=dict)
     pods: Mapping[str, PodMemory] = field(default_factory=dict)
     services: Mapping[str, ServiceMemory] = field(default_factory=dict)
+    cidrs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cluster: Cluster) -> Memory:
@@ -38,6 +39,7 @@ class Memory:
                 if not pod.host_network
             },
             {str(one): ServiceMemory.of(one) for one in cluster.services if not one.system},
+            {node.name: tuple(map(str, node.pod_cidrs)) for node in cluster.nodes},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -47,7 +49,8 @@ class Memory:
             for name, one in self.services.items()
         }
         pods = {name: list(one) for name, one in self.pods.items()}
-        return {"nodes": dict(self.nodes), "pods": pods, "services": services}
+        cidrs = {name: list(one) for name, one in self.cidrs.items()}
+        return {"nodes": dict(self.nodes), "pods": pods, "services": services, "cidrs": cidrs}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Memory:
@@ -59,4 +62,5 @@ class Memory:
                 name: ServiceMemory(tuple(one[0]), tuple(one[1]), one[2])
                 for name, one in data.get("services", {}).items()
             },
+            {name: tuple(one) for name, one in data.get("cidrs", {}).items()},
         )

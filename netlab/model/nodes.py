@@ -10,6 +10,7 @@ from netlab import names
 from netlab.errors import Mark, Problem
 from netlab.model.changes import Changes
 from netlab.model.cluster import Interface, Network, Node, Rack, Underlay
+from netlab.model.memory import Memory
 from netlab.spec import Document
 
 # kind's and kubeadm's defaults, which are what most clusters that people look at have.
@@ -64,6 +65,28 @@ def node_cidr(network: Network, number: int, count: int) -> Network | None:
     return ip_network((base, mask))
 
 
+def spare_cidr(network: Network, number: int, count: int, taken: Sequence[Network]) -> Network | None:
+    """The part for a node that joins others whose parts are ``taken``, and which they keep; None where none is free.
+
+    Of the size of theirs: its number's own, else the lowest that is free, else the first, which is otherwise left out.
+    """
+    here = [one for one in taken if within(one, network)]
+    if not here:
+        return node_cidr(network, number, count)
+    mask = max(one.prefixlen for one in here)
+    size, parts = 1 << (network.max_prefixlen - mask), 1 << (mask - network.prefixlen)
+    used = {n for one in here for n in _parts(one, network, size)}
+    for n in (number, *range(1, min(parts, len(used) + 2)), 0):
+        if n < parts and n not in used:
+            return ip_network((int(network.network_address) + n * size, mask))
+    return None
+
+
+def _parts(one: Network, network: Network, size: int) -> range:
+    first = (int(one.network_address) - int(network.network_address)) // size
+    return range(first, first + max(1, one.num_addresses // size))
+
+
 def build_nodes(
     lab: str,
     document: Document | None,
@@ -71,11 +94,14 @@ def build_nodes(
     under: Underlay,
     pod_networks: Sequence[Network],
     families: Sequence[str],
-    remembered: Mapping[str, int],
+    memory: Memory,
     complain: Complain,
     changes: Changes,
 ) -> tuple[Node, ...]:
-    """The nodes of the Lab document (but those removed since), then those that only Node objects name; node-1 and node-2 where there is none."""
+    """The nodes of the Lab document (but those removed since), then those that only Node objects name; node-1 and node-2 where there is none.
+
+    What ``memory`` has of a node, it keeps: its number, and its Pod CIDRs where they are still part of the lab's.
+    """
     given: dict[str, tuple[Mapping[str, Any], Mark | None]] = {}
     lab_nodes = document.body.get("spec", {}).get("nodes", []) if document else []
     for place, entry in enumerate(lab_nodes):
@@ -104,8 +130,17 @@ def build_nodes(
     if not given:
         given = {"node-1": ({}, None), "node-2": ({}, None)}
 
-    by_name = numbers(list(given), remembered)
+    by_name = numbers(list(given), memory.nodes)
     highest = max(by_name.values())
+    owns = {
+        name: {f"IPv{one.version}": one for one in _given(entry, "podCIDR", "podCIDRs")}
+        for name, (entry, _) in given.items()
+    }
+    kept = {name: _kept(memory.cidrs.get(name, ()), pod_networks) for name in given}
+    kept = {name: {**there, **owns[name]} for name, there in kept.items()}
+    taken = [cidr for there in kept.values() for cidr in there.values()]
+    # Only where somebody keeps a part is there anything to go round.
+    joins = any(_kept(memory.cidrs.get(name, ()), pod_networks) for name in given)
     nodes = []
     too_small: set[Network] = set()
     for name, (entry, mark) in given.items():
@@ -114,13 +149,19 @@ def build_nodes(
         segment = next((one for one in under.racks if one.name == rack), under)
         if rack and not under.racks:
             complain(mark, "spec.nodes", f"node {name} is in rack {rack}, and the underlay is flat: say kind: routed")
-        own = {f"IPv{one.version}": one for one in _given(entry, "podCIDR", "podCIDRs")}
         pod_cidrs = []
         for family, network in zip(families, pod_networks, strict=True):
-            part = own.get(family) or node_cidr(network, number, highest)
+            part = kept[name].get(family)
+            if part is None and joins:
+                part = spare_cidr(network, number, highest, taken)
+                taken += [part] if part else []
+            elif part is None:
+                part = node_cidr(network, number, highest)
             if part is None:
                 if network not in too_small:
                     says = f"{network} is too small for {len(given)} nodes: node {name} gets no part"
+                    if joins:
+                        says = f"{network} has no part left for node {name}, and running nodes keep theirs: down, then up, deals it anew"
                     complain(document.at("spec", "podCIDR") if document else mark, "spec.podCIDR", says)
                 too_small.add(network)
                 part = network
@@ -148,6 +189,12 @@ def build_nodes(
             )
         )
     return tuple(nodes)
+
+
+def _kept(texts: Sequence[str], pod_networks: Sequence[Network]) -> dict[str, Network]:
+    """The CIDRs that a node had, those that the lab's Pod CIDRs still hold, by family."""
+    there = [ip_network(text) for text in texts]
+    return {f"IPv{one.version}": one for one in there if any(within(one, network) for network in pod_networks)}
 
 
 def _given(entry: Mapping[str, Any], one: str, many: str) -> list[Network]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netlab import names
+from netlab.errors import BadInput
 from netlab.model import Cluster, Memory, build
 from netlab.model.nodes import node_cidr, numbers
 from netlab.plan import check, desired
@@ -266,3 +267,49 @@ def test_the_last_address_of_a_large_network_is_found_at_once() -> None:
     began = time.monotonic()
     cluster(lab(ipFamilies=["IPv6"], nodes=[{"name": "a", "podCIDR": "fd00:1::/48"}]), pod("p"))
     assert time.monotonic() - began < 1
+
+
+def cidrs(found: Cluster) -> dict[str, list[str]]:
+    return {node.name: [str(one) for one in node.pod_cidrs] for node in found.nodes}
+
+
+def grown(before: Cluster, names: str, **spec: Any) -> Cluster:
+    return grown_with(before, [{"name": one} for one in names], **spec)
+
+
+def grown_with(before: Cluster, nodes: list[dict[str, Any]], **spec: Any) -> Cluster:
+    memory = Memory.from_json(json.loads(json.dumps(Memory.of(before).to_json())))
+    return cluster(lab(nodes=nodes, **spec), memory=memory)
+
+
+def test_a_node_that_joins_moves_nobody_whose_part_is_small() -> None:
+    """Of a /25, two nodes had parts of a /27; for five, fresh parts would be a /28 each, and every Pod would move."""
+    spec = {"podCIDR": "10.244.0.0/25"}
+    before = cluster(lab(nodes=[{"name": "a"}, {"name": "b"}], **spec))
+    assert cidrs(before) == {"a": ["10.244.0.32/27"], "b": ["10.244.0.64/27"]}
+    three = grown(before, "abc", **spec)
+    assert cidrs(three) == cidrs(before) | {"c": ["10.244.0.96/27"]}
+    four = grown(three, "abcd", **spec)
+    assert cidrs(four) == cidrs(three) | {"d": ["10.244.0.0/27"]}
+    with pytest.raises(BadInput) as caught:
+        grown(four, "abcde", **spec)
+    assert "10.244.0.0/25 has no part left for node e" in str(caught.value)
+    assert "lab.yaml:" in str(caught.value)
+
+
+def test_the_lowest_part_that_somebody_left_is_the_next_ones() -> None:
+    spec = {"podCIDR": "10.244.0.0/25"}
+    before = cluster(lab(nodes=[{"name": "a"}, {"name": "b"}, {"name": "c"}], **spec))
+    after = grown(before, "bcd", **spec)
+    assert cidrs(after) == {"b": cidrs(before)["b"], "c": cidrs(before)["c"], "d": cidrs(before)["a"]}
+
+
+def test_a_joining_node_goes_round_a_part_that_somebody_chose() -> None:
+    before = cluster(lab(nodes=[{"name": "a"}, {"name": "b", "podCIDR": "10.244.3.0/24"}]))
+    after = grown_with(before, [{"name": "a"}, {"name": "b", "podCIDR": "10.244.3.0/24"}, {"name": "c"}])
+    assert cidrs(after) == {"a": ["10.244.1.0/24"], "b": ["10.244.3.0/24"], "c": ["10.244.2.0/24"]}
+
+
+def test_another_pod_cidr_deals_all_parts_anew() -> None:
+    before = cluster(lab(nodes=[{"name": "a"}, {"name": "b"}]))
+    assert cidrs(grown(before, "ab", podCIDR="10.20.0.0/16")) == {"a": ["10.20.1.0/24"], "b": ["10.20.2.0/24"]}
