@@ -272,7 +272,9 @@ def sources(story: Story, width: int = WIDTH) -> Iterator[str]:
     for one in story.recording.sources:
         if not one.on:
             yield from textwrap.wrap(f"not looked at: {one.name}" + (f" ({one.why})" if one.why else ""), width)
-        elif one.lost:
+        elif one.why:
+            yield from textwrap.wrap(f"not everywhere: {one.name} ({one.why})", width)
+        if one.on and one.lost:
             yield f"{one.name}: {one.lost} did not fit the buffer, so something may be missing"
 
 

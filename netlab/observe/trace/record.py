@@ -17,7 +17,7 @@ from functools import partial
 
 from netlab.diagnose import records
 from netlab.diagnose.records import COUNTERS, BaseChain, Recording, Rule, RuleSeen, Source
-from netlab.errors import KernelRefused, NetlabError, StateError
+from netlab.errors import HostCannot, KernelRefused, NetlabError, StateError
 from netlab.kernel import libnft, snmp
 from netlab.kernel import netns as ns
 from netlab.kernel.afpacket import PacketSocket
@@ -26,7 +26,7 @@ from netlab.kernel.nftrace import RulesSocket, TraceSocket
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
 from netlab.observe.trace.probes import TIMEOUT, Probe, probe
 from netlab.observe.trace.sources import Drops, Frames, Rules, seen
-from netlab.observe.trace.spaces import close_all, in_each, inside
+from netlab.observe.trace.spaces import close_all, in_each, inside, make_room
 from netlab.runtime import lock
 from netlab.runtime.rundir import RunDir
 
@@ -41,6 +41,7 @@ _AFTER_COPY = 0.4
 _COPIES = ("OTHERHOST", "TAP_FILTER", "TAP_TXFILTER")
 _STEP = 0.01
 _LOOK = 0.1
+_FILES, _FILES_ELSE = 4, 64  # open files a namespace (frames, trace events, its rules, the namespace), and others
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class _Trace:
     ) -> None:
         self._lab, self._question, self._netns, self._patience = lab, question, list(netns), patience
         self._without = without
+        make_room(_FILES * len(self._netns) + _FILES_ELSE)
         self._probe = self._open()
         self._mark = Mark(
             question.protocol,
@@ -114,6 +116,10 @@ class _Trace:
             )
         except FileNotFoundError:
             raise StateError(f"the namespace {asked.netns} is gone", hint="netlab diff shows what is missing") from None
+        except PermissionError as error:
+            raise HostCannot(
+                f"this needs root: {error.strerror} in {asked.netns}", hint="sudo ./bootstrap.sh netlab ..."
+            ) from None
         except OSError as error:
             raise KernelRefused(f"a {asked.protocol} socket in {asked.netns}", error.strerror or str(error)) from None
 

@@ -54,6 +54,7 @@ class Frames:
                 raise
 
         self.sockets = in_each(wanted, make)
+        self._blind = [name for name in wanted if name not in self.sockets]
         if self.sockets:
             wait_for_stamps()
         self._order = dict.fromkeys(self.sockets, 0)
@@ -79,7 +80,9 @@ class Frames:
     def source(self) -> Source:
         """What this source has to say of itself."""
         lost = sum(one.lost() for one in self.sockets.values())
-        return Source(FRAMES, bool(self.sockets), lost, self._why)
+        left = f"not in {len(self._blind)} namespaces, {self._blind[0]} first" if self._blind and self.sockets else ""
+        why = "; ".join(part for part in (left, self._why) if part)
+        return Source(FRAMES, bool(self.sockets), lost, why)
 
     def closers(self) -> list[Callable[[], object]]:
         return [one.close for one in self.sockets.values()]
