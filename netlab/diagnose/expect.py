@@ -7,7 +7,7 @@ was chosen only the packet can tell: ``backend`` says it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
@@ -154,15 +154,20 @@ class Expecter:
             for netns in question.translated:
                 dev = question.left_by.get(netns)
                 if dev:
-                    return self.topology.address_of(netns, dev, version) or source
+                    return self._own(netns, dev, version) or source
             return source
         inside = self._cluster.pod_cidrs
         leaves = self._cluster.masquerades and flow.src.kind not in (NODE, EXTERNAL)
         if leaves and _within(source, inside) and not _within(question.target, inside):
             for netns, dev in question.left_by.items():
                 if netns in self._nodes:
-                    return self.topology.address_of(netns, dev, version) or source
+                    return self._own(netns, dev, version) or source
         return source
+
+    def _own(self, netns: str, dev: str, version: int) -> str:
+        """The address that masquerading gives: the interface's own, else (a Pod's veth has none) the node's."""
+        found = self.topology.address_of(netns, dev, version)
+        return found or self.topology.address_of(netns, "eth0", version)
 
     def _masqueraders(self, question: Way, seen_as: str, source: str) -> list[str]:
         """The namespaces of the way in which the answer's target becomes the source's own address again."""
@@ -177,12 +182,15 @@ def _within(address: str, networks: Sequence[object]) -> bool:
     return any(one in network for network in networks)  # type: ignore[operator]
 
 
-def divergence(expected: Sequence[Hop], seen: Sequence[Hop], *, lost: bool = False) -> Divergence | None:
+def divergence(
+    expected: Sequence[Hop], seen: Sequence[Hop], *, besides: Collection[Hop] = (), lost: bool = False
+) -> Divergence | None:
     """The first place where what was seen is not what was expected; None where all of it was seen.
 
-    What else was seen between (a bridge's flooded copies) is no divergence.  ``lost``: sightings are missing, so that a
+    What else was seen between (a bridge's flooded copies) is no divergence; ``besides`` may be seen or not.  ``lost``: sightings are missing, so that a
     hop counts as passed where a later one was seen.
     """
+    seen = [hop for hop in seen if hop not in besides or hop in expected]
     at = 0
     after: Hop | None = None
     for number, hop in enumerate(expected):

@@ -133,8 +133,8 @@ def _unanswered(story: Story) -> Iterator[Finding]:
 def _two_answers(story: Story) -> Iterator[Finding]:
     """Two have one address."""
     for address, macs in story.answers.items():
-        if len(macs) > 1:
-            owners = [story.known.mac_owners(mac) for mac in sorted(macs)]
+        owners = [story.known.mac_owners(mac) for mac in sorted(macs)]
+        if len({places[0][0] if places else mac for places, mac in zip(owners, sorted(macs), strict=True)}) > 1:
             names = " and ".join(places[0][0] if places else "somebody" for places in owners)
             where = next((netns for netns, _, asked in story.asked if asked == address), story.recording.probe.netns)
             says = f"two answer for {address}: {names}"

@@ -113,14 +113,19 @@ class Recogniser:
         return ANSWER if one.flags & packets.RST and back in self._asked else ""
 
     def _udp(self, one: Packet) -> str:
-        back = (one.target, one.dport, one.source, one.sport)
         marked = one.payload[:4] == self._bytes
-        if back in self._asked and one.ends not in self._asked:
+        if self._comes_back(one) and one.ends not in self._asked:
             return ANSWER
         if marked or one.ends in self._asked:
             self._asked.add(one.ends)
             return QUESTION
         return ""
+
+    def _comes_back(self, one: Packet) -> bool:
+        """Whether it goes from one that was asked to one that has asked: of two translations one may be undone already."""
+        senders = {ends[:2] for ends in self._asked}
+        targets = {ends[2:] for ends in self._asked}
+        return (one.target, one.dport) in senders and (one.source, one.sport) in targets
 
     def _quotes(self, one: Packet) -> bool:
         """Whether it is an ICMP error about one of the probe's packets, or about a tunnel that carried one."""

@@ -17,7 +17,7 @@ from netlab.diagnose.expect import Divergence, Expecter, Journey, divergence
 from netlab.diagnose.records import IN, OTHERHOST, OUT, Recording, Source
 from netlab.diagnose.rulewords import Meaning, RuleBook
 from netlab.diagnose.topology import Topology
-from netlab.diagnose.way import Hop
+from netlab.diagnose.way import Hop, Way
 from netlab.model import Cluster
 from netlab.objects import Key, Obj
 from netlab.oracle.flow import Flow
@@ -207,7 +207,7 @@ class Story:
     @cached_property
     def question_left(self) -> Divergence | None:
         """Where the question left its way."""
-        return divergence(self.journey.question.hops, hops(self.question, self.known), lost=self.frames.lost > 0)
+        return _left(self.journey.question, hops(self.question, self.known), self.frames.lost)
 
     @cached_property
     def answer_left(self) -> Divergence | None:
@@ -215,7 +215,7 @@ class Story:
         way = self.journey.answer
         if way is None or not self.answer:
             return None
-        return divergence(way.hops, hops(self.answer, self.known), lost=self.frames.lost > 0)
+        return _left(way, hops(self.answer, self.known), self.frames.lost)
 
     # -- sources ------------------------------------------------------------------------------------------------------
 
@@ -268,7 +268,7 @@ def tell(recording: Recording, cluster: Cluster, want: Mapping[Key, Obj]) -> Sto
         source = first.source
         if last.target != probe.address and _proper(last.target, probe.address):
             backend = last.target
-        if last.source != source and frames[-1].netns != probe.netns:
+        if last.source != source and frames[-1].direction != OUT:
             seen_as = last.source
     source = source or _proper(probe.local, probe.address)
     planned = expecter.journey(flow, source=source, backend=backend)
@@ -291,6 +291,10 @@ def hops(sightings: Iterable[Event], known: Topology) -> list[Hop]:
         if not found or found[-1] != hop:  # fragments are one packet
             found.append(hop)
     return found
+
+
+def _left(way: Way, seen: list[Hop], lost: int) -> Divergence | None:
+    return divergence(way.hops, seen, besides=way.besides, lost=lost > 0)
 
 
 def _resets(packet: packets.Packet) -> bool:

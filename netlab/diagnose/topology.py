@@ -17,6 +17,7 @@ from netlab.objects import Addr, Bridge, Fdb, Key, Neigh, Obj, Port, Route, Sysc
 
 EVERYBODY = "00:00:00:00:00:00"  # a VXLAN device's entry for MACs that have none
 _FORWARDING = {4: ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"), 6: ("net.ipv6.conf.all.forwarding",)}
+_BRIDGED = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 
 Place = tuple[str, str]  # namespace, interface
 
@@ -119,6 +120,10 @@ class Topology:
     def forwards(self, netns: str, version: int) -> bool:
         """Whether a namespace passes on what is not for itself."""
         return any(self._sysctls.get((netns, path)) == "1" for path in _FORWARDING[version])
+
+    def rules_see_bridged(self, netns: str, version: int) -> bool:
+        """Whether br_netfilter shows a namespace's rules what its bridges carry."""
+        return self._sysctls.get((netns, _BRIDGED[version])) == "1"
 
     def route(self, netns: str, target: str) -> NextHop | None:
         """The route to a target: the longest prefix, of several the first metric."""

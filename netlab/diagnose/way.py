@@ -43,7 +43,7 @@ class Way:
     """The hops in order.  ``arrives``: the last one's namespace has the address; else ``says`` why it ends there.
 
     ``netns`` is where it ends, ``target`` the address that it had then; ``translated`` the namespaces that changed it.
-    ``left_by``: by namespace, the interface by which it was sent on.
+    ``left_by``: by namespace, the interface by which it was sent on; ``besides``: hops that may be seen or not.
     """
 
     hops: tuple[Hop, ...]
@@ -53,6 +53,7 @@ class Way:
     target: str
     translated: tuple[str, ...]
     left_by: Mapping[str, str]
+    besides: frozenset[Hop] = frozenset()
 
 
 Translations = Mapping[tuple[str, str], str]  # (namespace, address) -> the address that it becomes there
@@ -75,6 +76,7 @@ class _Walk:
         self._hops: list[Hop] = []
         self._translated: list[str] = []
         self._left_by: dict[str, str] = {}
+        self._besides: set[Hop] = set()
         self._tunnel: Vxlan | None = None  # of the packet that is being carried
         self._outer = ""
         self._inner_mac = ""
@@ -93,6 +95,7 @@ class _Walk:
                 self._target,
                 tuple(self._translated),
                 self._left_by,
+                frozenset(self._besides),
             )
 
     def _see(self, netns: str, interface: str, direction: str) -> None:
@@ -158,6 +161,8 @@ class _Walk:
         """A bridge hands a frame to its own namespace, or to the port that leads to its MAC."""
         known = self._known
         if came_by and known.mac.get((netns, bridge)) == mac:
+            mac = self._translated_below(netns, bridge) or mac
+        if came_by and known.mac.get((netns, bridge)) == mac:
             self._see(netns, bridge, "in")
             return netns, bridge
         dev = known.behind(netns, bridge, mac)
@@ -171,6 +176,24 @@ class _Walk:
                 self._see(netns, other, "out")
                 return self._wrap(tunnel, mac)
         raise _End(f"no port of {bridge} in {netns} leads to {mac}")
+
+    def _translated_below(self, netns: str, bridge: str) -> str:
+        """The MAC that br_netfilter gives a frame whose translated target is behind the same bridge: it stays below.
+
+        (br_nf_pre_routing_finish: the route of the new target leads out of the bridge that the frame came in by.)
+        """
+        known, target = self._known, self._translate.get((netns, self._target))
+        if self._tunnel is not None or target is None or known.local(netns, target):
+            return ""
+        hop = known.route(netns, target)
+        if hop is None or hop.dev != bridge or not known.rules_see_bridged(netns, ip_address(target).version):
+            return ""
+        self._target = target
+        self._translated.append(netns)
+        self._left_by[netns] = bridge
+        # Where the neighbour's header is not cached yet, the frame goes through the bridge's own output.
+        self._besides.add(Hop(netns, bridge, "out"))
+        return known.neighbour(netns, bridge, hop.via)
 
     # -- tunnels ------------------------------------------------------------------------------------------------------
 
