@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from netlab.errors import Mark
@@ -32,8 +32,10 @@ def judged(denials: Denials, flow: Flow) -> tuple[Judged, ...]:
     return tuple(Judged(step, denials.sides(step)) for step in denials.steps(flow))
 
 
-def tell(verdict: Verdict, ways: Iterable[Judged]) -> Iterator[str]:
-    """Lines: the verdict, then what each direction's policies say, of each way that it may take."""
+def tell(
+    verdict: Verdict, ways: Iterable[Judged], path: Callable[[Judged | None], Iterable[str]] = lambda _: ()
+) -> Iterator[str]:
+    """Lines: the verdict, then what each direction's policies say, of each way that it may take, and its ``path``."""
     found = list(ways)
     why = f": {verdict.because[0].says}" if verdict.because and verdict.outcome is not Outcome.DENIED else ""
     yield f"{verdict.flow}: {verdict.outcome}{why}"
@@ -43,6 +45,9 @@ def tell(verdict: Verdict, ways: Iterable[Judged]) -> Iterator[str]:
         yield from _ends(one.step)
         for side in one.sides:
             yield from _side(side)
+        yield from path(one)
+    if not found:  # a Service that nobody stands behind
+        yield from path(None)
     if len(found) > _SHOWN:
         more = found[_SHOWN:]
         allowed = sum(one.passes for one in more)
@@ -83,7 +88,9 @@ def _side(side: Side) -> Iterator[str]:
         yield f"    {name}{_at(where)} {says}"
 
 
-def as_json(verdict: Verdict, ways: Iterable[Judged]) -> dict[str, Any]:
+def as_json(
+    verdict: Verdict, ways: Iterable[Judged], path: Callable[[Judged | None], dict[str, Any] | None] = lambda _: None
+) -> dict[str, Any]:
     """The same as plain data; of a Service with several backends, each is one of ``ways``."""
     flow = verdict.flow
     found = list(ways)
@@ -97,7 +104,8 @@ def as_json(verdict: Verdict, ways: Iterable[Judged]) -> dict[str, Any]:
         "predicted": str(verdict.outcome),
         "allowed": all(way.passes for way in found),
         **one,
-        "ways": [_way_json(way) for way in found],
+        "path": path(found[0] if found else None) if len(found) < 2 else None,
+        "ways": [_way_json(way) | {"path": path(way)} for way in found],
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from netlab.model import Cluster
     from netlab.oracle.endpoints import Endpoints
+    from netlab.oracle.explain import Judged
     from netlab.oracle.flow import Flow
     from netlab.oracle.flows import PortWish
 
@@ -35,15 +37,18 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     No packet is sent. Exit status 1 if a policy denies. PORT is a number or a name; without it: each that the target
     serves.
     """
+    from netlab.diagnose import paths
+    from netlab.diagnose.expect import Expecter
     from netlab.oracle.endpoints import Endpoints
     from netlab.oracle.explain import as_json, judged, tell
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows, parse_port
     from netlab.oracle.predict import Predictor
-    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.lab import load_running
 
     name = running_lab(lab_option)
-    cluster = load_cluster(name)
+    running = load_running(name)
+    cluster = running.cluster
     place, port = _split(target)
     words = ("CLIENT", "TARGET")
     asked = list(
@@ -67,11 +72,21 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     predictor = Predictor(cluster)
     verdicts = list(predictor.predict(dict.fromkeys(asked)))
     reasons = [(verdict, judged(predictor.denials, verdict.flow)) for verdict in verdicts]
+    expecter = Expecter(cluster, running.want)
+
+    def way_json(flow: Flow, one: Judged | None) -> dict[str, Any] | None:
+        found = paths.path(expecter, flow, one)
+        return paths.as_json(found) if found else None
+
+    def way_lines(flow: Flow, one: Judged | None) -> Iterable[str]:
+        found = paths.path(expecter, flow, one)
+        return paths.tell(found, name) if found else ()
+
     if output == "json":
-        out.document({"lab": name, "flows": [as_json(*one) for one in reasons]})
+        out.document({"lab": name, "flows": [as_json(*one, partial(way_json, one[0].flow)) for one in reasons]})
     else:
         for one in reasons:
-            for line in tell(*one):
+            for line in tell(*one, partial(way_lines, one[0].flow)):
                 out.line(line)
     return Exit.NO if any(verdict.outcome is Outcome.DENIED for verdict in verdicts) else Exit.OK
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from netlab.diagnose import paths
 from netlab.diagnose.expect import Divergence, Expecter, divergence
 from netlab.diagnose.way import Hop, Way
 from netlab.model import Cluster, build
+from netlab.oracle.explain import judged
+from netlab.oracle.predict import Predictor
 from netlab.plan import check, desired
 from netlab.spec import Text, load_texts
 
@@ -163,6 +166,57 @@ def test_service_without_endpoints_ends_at_the_first_node() -> None:
         "client.eth0> node-1.veth-client< node-1.cni0< ! Service default/web has no endpoint for port 80/TCP"
     )
     assert answer == ""
+
+
+def test_service_on_the_same_bridge_stays_below() -> None:
+    """br_netfilter translates the frame and leaves it in the bridge, also where the Pod gets itself."""
+    near = {**SERVICE, "spec": {"selector": {"app": "near"}, "ports": [{"port": 80}]}}
+    made = cluster(near, dataplane="vxlan")
+    address_of = str(next(one for one in made.services if one.name == "web").cluster_ips[0])
+    assert way(made, "client", address_of)[0] == "client.eth0> node-1.veth-client< node-1.veth-near> near.eth0<"
+    question, answer = way(made, "near", address_of)
+    assert question == answer == "near.eth0> node-1.veth-near< node-1.veth-near> near.eth0<"
+
+
+# -- what explain shows -----------------------------------------------------------------------------------------------
+
+
+def told(made: Cluster, source: str, target: str, port: int = 80) -> str:
+    """The path that explain prints for each way of a flow."""
+    expecter, predictor = Expecter(made, desired(made)), Predictor(made)
+    flow = expecter.flow(f"l-{source}", target, port, "TCP")
+    found = [paths.path(expecter, flow, one) for one in judged(predictor.denials, flow)] or [paths.path(expecter, flow)]
+    return "\n".join(line for one in found if one for line in paths.tell(one, "l"))
+
+
+def test_path_names_tunnel_translation_and_masquerading() -> None:
+    made = cluster(SERVICE, dataplane="vxlan", external=[OUTSIDE])
+    assert told(made, "client", "10.244.2.2") == (
+        "  way: client eth0 > node-1 veth-client cni0 vxlan0 > VXLAN [node-1 eth0 > underlay node-1 node-2 >\n"
+        "    node-2 eth0] > node-2 vxlan0 cni0 veth-server > server eth0"
+    )
+    text = told(made, "internet", str(made.nodes[0].addresses[0].ip), 30080)
+    assert "    node-1 translates the target to 10.244.2.2:80\n" in text
+    assert "    the target sees 10.244.1.0 and not 203.0.113.10: it is masqueraded" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        ("Egress", "node-1 veth-client cni0; ends there"),
+        ("Ingress", "node-2 vxlan0; ends there: policies deny ingress"),
+    ],
+)
+def test_path_ends_where_the_policy_is(kind: str, ends: str) -> None:
+    app = "client" if kind == "Egress" else "server"
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "closed"},
+        "spec": {"podSelector": {"matchLabels": {"app": app}}, "policyTypes": [kind]},
+    }
+    text = told(cluster(policy, dataplane="vxlan"), "client", "10.244.2.2")
+    assert ends in " ".join(text.split())
 
 
 A, B, C, X = (Hop("n", name, "out") for name in "abcx")
