@@ -15,6 +15,7 @@ from typing import Any
 
 from bed import Failed, Ran, Size, inside, lab_command, pod, rounds, run, settle, spec, workshop
 from names import names
+from policy import policy
 from rows import Row, ratios
 from tracing import tracing
 
@@ -327,4 +328,5 @@ CASES: dict[str, Callable[[Run], Iterator[Row]]] = {
     "memory": memory,
     "trace": tracing,
     "dns": names,
+    "policy": policy,
 }

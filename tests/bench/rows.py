@@ -31,6 +31,12 @@ BARS: dict[tuple[str, str], tuple[str, float]] = {
     ("apply of one Service", "10x20"): ("<", 0.5),
     ("changed Service, seen in DNS", "10x20"): ("<", 0.5),
     ("changed Service, seen in the data plane", "10x20"): ("<", 0.5),
+    ("new connection, Pods of two nodes: policies / tracked", "2x2"): (">=", 0.95),
+    ("new connection, Pods of one node: policies / tracked", "2x2"): (">=", 0.95),
+    ("throughput, Pods of two nodes: policies / tracked", "2x2"): (">=", 0.95),
+    ("10,000 policies, up", "10x100"): ("<", 6.0),
+    ("10,000 policies, one label", "10x100"): ("<", 0.5),
+    ("10,000 policies, labels not in force when the command returned", "10x100"): ("<=", 0),
     ("trace, allowed", "2x2"): ("<", 0.6),
     ("trace, dropped", "2x2"): ("<", 1.0),
     ("trace, allowed", "6x9"): ("<", 1.5),
@@ -111,4 +117,4 @@ def _number(value: float, unit: str) -> str:
         return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
     if unit == "x":
         return f"{value:.2f}x"
-    return f"{value:,.1f} {unit}".strip() if unit == "MiB" else f"{value:,.0f} {unit}".strip()
+    return f"{value:,.1f} {unit}".strip() if unit in ("MiB", "Gbit/s") else f"{value:,.0f} {unit}".strip()
