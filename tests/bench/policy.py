@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,11 +111,13 @@ def _made(lab: str, kind: str, folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _servers(labs: object) -> Iterator[None]:
+def _servers(labs: Iterable[str]) -> Iterator[None]:
     """An iperf3 server in each lab's far Pod."""
     running = [
-        subprocess.Popen(["ip", "netns", "exec", f"{lab}-far", "iperf3", "-s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for lab in labs  # type: ignore[attr-defined]
+        subprocess.Popen(
+            ["ip", "netns", "exec", f"{lab}-far", "iperf3", "-s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for lab in labs
     ]
     time.sleep(0.3)
     try:
@@ -173,8 +175,10 @@ def _large(lab: str) -> str:
     nodes = [{"name": f"node-{number}"} for number in range(1, LARGE.nodes + 1)]
     objects = [{"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": lab}, "spec": {"nodes": nodes}}]
     total = LARGE.total
-    for number in range(total):
-        objects.append(_pod(f"p-{number}", f"node-{1 + number % LARGE.nodes}", f"a{number}", group=f"g{number}"))
+    objects += [
+        _pod(f"p-{number}", f"node-{1 + number % LARGE.nodes}", f"a{number}", group=f"g{number}")
+        for number in range(total)
+    ]
     for number in range(MANY):
         pod, turn = number % total, number // total
         peer = {"podSelector": {"matchLabels": {"group": f"g{(pod + turn * 97) % total}"}}}
