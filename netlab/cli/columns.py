@@ -96,6 +96,21 @@ def _namespace_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     return [item["metadata"]["name"], "Active", _age(item, now)]
 
 
+def _event_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    about = item["involvedObject"]
+    return [
+        kubernetes.age(_seconds(item["lastTimestamp"]), now),
+        item["type"],
+        item["reason"],
+        f"{about['kind'].lower()}/{about['name']}",
+        f"{item['source']['component']}, {item['source']['host']}",
+        item["message"],
+        kubernetes.age(_seconds(item["firstTimestamp"]), now),
+        str(item["count"]),
+        item["metadata"]["name"],
+    ]
+
+
 def _plain_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     owner = f"{item['kind']}/{item['metadata']['name']}"
     namespace = item["metadata"].get("namespace")
@@ -154,6 +169,20 @@ _COLUMNS: dict[str, tuple[Columns, Row]] = {
     "NetworkPolicy": (
         (("NAME", False), ("POD-SELECTOR", False), ("AGE", False), ("ENFORCED", False)),
         _policy_row,
+    ),
+    "Event": (
+        (
+            ("LAST SEEN", False),
+            ("TYPE", False),
+            ("REASON", False),
+            ("OBJECT", False),
+            ("SOURCE", True),
+            ("MESSAGE", False),
+            ("FIRST SEEN", True),
+            ("COUNT", True),
+            ("NAME", True),
+        ),
+        _event_row,
     ),
     "Namespace": ((("NAME", False), ("STATUS", False), ("AGE", False)), _namespace_row),
 }

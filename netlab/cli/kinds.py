@@ -33,6 +33,19 @@ KINDS = (
     Kind("ReplicationController", "replicationcontrollers", ("rc",)),
     Kind("Job", "jobs", (), "batch"),
     Kind("CronJob", "cronjobs", ("cj",), "batch"),
+    Kind("Event", "events", ("ev",)),
+)
+# What kubectl means by "all".
+ALL = (
+    "Pod",
+    "ReplicationController",
+    "Service",
+    "DaemonSet",
+    "Deployment",
+    "ReplicaSet",
+    "StatefulSet",
+    "CronJob",
+    "Job",
 )
 
 
@@ -51,6 +64,16 @@ KERNEL = {
 def kernel(word: str) -> str:
     """The kernel's kind that a word means, "" where it means none."""
     return next((plural for plural, short in KERNEL.items() if word.lower() in (plural, *short)), "")
+
+
+def several(words: str) -> list[Kind]:
+    """The kinds that a list of words means: ``pods,svc``, ``all``; raises BadInput with a guess."""
+    for word in words.split(","):
+        if "," in words and (what := kernel(word)):
+            raise BadInput(f"{what} are the kernel's, and are asked for by themselves: get {what}")
+    by_name = {kind.name: kind for kind in KINDS}
+    found = [[by_name[name] for name in ALL] if word == "all" else [find(word)] for word in words.split(",")]
+    return list(dict.fromkeys(kind for kinds in found for kind in kinds))
 
 
 def find(word: str) -> Kind:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli import podstatus
 from netlab.cli.podstatus import stamp
+from netlab.names import short_hash
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Node, Pod
@@ -24,7 +25,9 @@ def age(since: float, now: float) -> str:
     hours = minutes // 60
     if hours < 8:
         return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
-    return f"{hours}h" if hours < 48 else f"{hours // 24}d"
+    if hours < 48:
+        return f"{hours}h"
+    return f"{hours // 24}d{hours % 24}h" if hours < 192 and hours % 24 else f"{hours // 24}d"
 
 
 def pod(one: Pod, cluster: Cluster, since: float, record: podstatus.Record | None) -> dict[str, Any]:
@@ -67,3 +70,38 @@ def node(one: Node, since: float) -> dict[str, Any]:
             "conditions": [{"type": "Ready", "status": "True"}],
         },
     }
+
+
+def events(one: Pod, since: float, record: podstatus.Record | None) -> list[dict[str, Any]]:
+    """What happened to a Pod, the oldest first: that it was put on its node, then what its agent tells."""
+    told = [
+        {
+            "type": "Normal",
+            "reason": "Scheduled",
+            "message": f"Successfully assigned {one} to {one.node}",
+            "count": 1,
+            "first": since,
+            "last": since,
+        },
+        *sorted((record or {}).get("events", ()), key=lambda each: each["last"]),
+    ]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{one.name}.{short_hash(each['reason'] + each['message'], 16)}",
+                "namespace": one.namespace,
+                "creationTimestamp": stamp(each["first"]),
+            },
+            "involvedObject": {"kind": "Pod", "namespace": one.namespace, "name": one.name},
+            "type": each["type"],
+            "reason": each["reason"],
+            "message": each["message"],
+            "count": each["count"],
+            "firstTimestamp": stamp(each["first"]),
+            "lastTimestamp": stamp(each["last"]),
+            "source": {"component": "netlab-agent" if place else "netlab", "host": one.node},
+        }
+        for place, each in enumerate(told)
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from netlab.model import Cluster, Pod, Port
 from netlab.spec import Document
 
 Record = Mapping[str, Any]
-_WIDTH = 18
+_WIDTH, _NODE_WIDTH = 18, 20  # kubectl's
 
 
 @click.command()
@@ -110,14 +111,18 @@ def _policies(
         yield policies.description(one, bodies[one.namespace, one.name], selection, packets, since)
 
 
-def _field(name: str, value: str) -> str:
-    return f"{name + ':':<{_WIDTH}}{value}"
+def _field(name: str, value: str, width: int = _WIDTH) -> str:
+    return f"{name + ':':<{width}}{value}"
 
 
-def _listed(name: str, values: Iterable[str]) -> list[str]:
+def _listed(name: str, values: Iterable[str], width: int = _WIDTH) -> list[str]:
     """The first beside the name, the others below it."""
     rest = list(values) or ["<none>"]
-    return [_field(name, rest[0]), *(" " * _WIDTH + one for one in rest[1:])]
+    return [_field(name, rest[0], width), *(" " * width + one for one in rest[1:])]
+
+
+_node_field = partial(_field, width=_NODE_WIDTH)
+_node_listed = partial(_listed, width=_NODE_WIDTH)
 
 
 def _time(stamp: str) -> str:
@@ -238,18 +243,18 @@ def _node(item: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> list[st
     metadata, status = item["metadata"], item["status"]
     roles = [key.rpartition("/")[2] for key in metadata["labels"] if key.startswith("node-role.kubernetes.io/")]
     lines = [
-        _field("Name", metadata["name"]),
-        _field("Roles", ",".join(roles) or "<none>"),
-        *_listed("Labels", (f"{key}={value}" for key, value in metadata["labels"].items())),
-        *_listed("Annotations", (f"{key}: {value}" for key, value in metadata["annotations"].items())),
-        _field("CreationTimestamp", _time(metadata["creationTimestamp"])),
+        _node_field("Name", metadata["name"]),
+        _node_field("Roles", ",".join(roles) or "<none>"),
+        *_node_listed("Labels", (f"{key}={value}" for key, value in metadata["labels"].items())),
+        *_node_listed("Annotations", (f"{key}: {value}" for key, value in metadata["annotations"].items())),
+        _node_field("CreationTimestamp", _time(metadata["creationTimestamp"])),
         "Conditions:",
         f"  {'Type':<16}Status",
         *(f"  {one['type']:<16}{one['status']}" for one in status["conditions"]),
         "Addresses:",
         *(f"  {one['type'] + ':':<13}{one['address']}" for one in status["addresses"]),
-        _field("PodCIDR", item["spec"]["podCIDR"]),
-        _field("PodCIDRs", ",".join(item["spec"]["podCIDRs"])),
+        _node_field("PodCIDR", item["spec"]["podCIDR"]),
+        _node_field("PodCIDRs", ",".join(item["spec"]["podCIDRs"])),
     ]
     running = [one for one in pods if one["status"]["phase"] not in ("Succeeded", "Failed")]
     lines.append(f"Non-terminated Pods:  ({len(running)} in total)")

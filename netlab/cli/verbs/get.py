@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("-w", "--watch", "watching", is_flag=True, help="go on, and print what changes")
 @click.option("--output-watch-events", "events", is_flag=True, help="with --watch: a column that says what happened")
 @click.option("--no-headers", is_flag=True, help="rows alone")
+@click.option("--show-labels", "labels", is_flag=True, help="a column with each object's labels")
 @lab
 def command(
     kind: str,
@@ -40,9 +41,10 @@ def command(
     watching: bool,
     events: bool,
     no_headers: bool,
+    labels: bool,
     lab_option: str,
 ) -> int:
-    """Pods, nodes and other objects of a running lab, as kubectl shows them.
+    """Pods, nodes and other objects of a running lab, as kubectl shows them; several kinds as pods,svc, or all.
 
     Also what the kernel has in all of the lab's namespaces, whoever made it: links, addresses, routes, neighbours, fdb,
     sysctls, nft.  For these NAME is a Pod, a node, an external host or a namespace's own name; for sysctls also a
@@ -59,8 +61,9 @@ def command(
     if "/" in kind and not names:
         kind, _, one = kind.partition("/")
         names = (one,)
-    wanted = kinds.find(kind)
+    wanted, *others = kinds.several(kind)
     where = namespace or "default"
+    shape = Shape(output, header=not no_headers, every=every, where=where, labels=labels)
     chosen = selected(selector) if selector else None
 
     known: dict[tuple[int, int], tuple[Cluster, float, tuple[Document, ...]]] = {}
@@ -73,7 +76,7 @@ def command(
             known[stamp] = load_cluster_since(name)
         return known[stamp]
 
-    def look() -> tuple[list[Item], Cluster]:
+    def look(wanted: kinds.Kind = wanted) -> tuple[list[Item], Cluster]:
         cluster, since, objects = resolved()
         items = _items(wanted, cluster, since, objects, quiet=watching)
         if wanted.namespaced and not every:
@@ -90,10 +93,25 @@ def command(
         return items, cluster
 
     if watching:
-        return _watch(wanted, look, output, header=not no_headers, every=every, events=events)
-    items, cluster = look()
-    _print(wanted, items, cluster, output, single=len(names) == 1, header=not no_headers, every=every, where=where)
+        if others:
+            raise BadInput("--watch looks at one kind at a time")
+        return _watch(wanted, look, shape, events=events)
+    if others:
+        _print_several([(one, look(one)[0]) for one in (wanted, *others)], resolved()[0], shape)
+    else:
+        items, cluster = look()
+        _print(wanted, items, cluster, shape, single=len(names) == 1)
     return Exit.OK
+
+
+class Shape(NamedTuple):
+    """How the answer is to look: ``every``: of all namespaces, else of ``where``."""
+
+    output: str
+    header: bool
+    every: bool
+    where: str
+    labels: bool
 
 
 def _stamp(lab: str) -> tuple[int, int]:
@@ -126,6 +144,11 @@ def _items(
             }
             for name, labels in cluster.namespaces.items()
         ]
+    if kind.name == "Event":
+        known = _records(cluster, quiet=quiet, events=True) or {}
+        told = [each for one in cluster.pods
+                for each in kubernetes.events(one, since, known.get((one.namespace, one.name)))]  # fmt: skip
+        return sorted(told, key=lambda each: str(each["lastTimestamp"]))
     if kind.name == "Service":
         return services.services(cluster, since, objects)
     if kind.name == "Endpoints":
@@ -142,16 +165,23 @@ def _items(
 
 def pods(cluster: Cluster, since: float, *, quiet: bool = False) -> list[Item]:
     """The Pods of a running lab, with what its agent says of them now; a note where it does not run."""
+    known = _records(cluster, quiet=quiet)
+    if known is None:
+        return [kubernetes.pod(one, cluster, since, None) for one in cluster.pods]
+    return [kubernetes.pod(one, cluster, since, known.get((one.namespace, one.name), {})) for one in cluster.pods]
+
+
+def _records(
+    cluster: Cluster, *, quiet: bool, events: bool = False
+) -> Mapping[tuple[str, str], Mapping[str, Any]] | None:
     from netlab.runtime.containers import states
     from netlab.runtime.rundir import RunDir
 
-    known = states(cluster.lab, RunDir(cluster.lab).path)
-    if known is None:
-        if not quiet:
-            hint = f"{out.command()} up {cluster.lab}"
-            out.note(f"the agent of lab {cluster.lab} does not run, so nothing serves: {hint}")
-        return [kubernetes.pod(one, cluster, since, None) for one in cluster.pods]
-    return [kubernetes.pod(one, cluster, since, known.get((one.namespace, one.name), {})) for one in cluster.pods]
+    known = states(cluster.lab, RunDir(cluster.lab).path, events=events)
+    if known is None and not quiet:
+        hint = f"{out.command()} up {cluster.lab}"
+        out.note(f"the agent of lab {cluster.lab} does not run, so nothing serves: {hint}")
+    return known
 
 
 def _elsewhere(kind: kinds.Kind, name: str, cluster: Cluster, since: float, objects: Sequence[Document]) -> str:
@@ -167,18 +197,37 @@ def _elsewhere(kind: kinds.Kind, name: str, cluster: Cluster, since: float, obje
 # -- printing ---------------------------------------------------------------------------------------------------------
 
 
-def _print(
-    kind: kinds.Kind,
-    items: list[Item],
-    cluster: Cluster,
-    output: str,
-    *,
-    single: bool,
-    header: bool,
-    every: bool,
-    where: str,
-) -> None:
+def _print(kind: kinds.Kind, items: list[Item], cluster: Cluster, shape: Shape, *, single: bool) -> None:
+    if _printed_as_data([(kind, items)], shape.output, single=single):
+        return
+    if not items:
+        out.note("No resources found" + ("" if shape.every or not kind.namespaced else f" in {shape.where} namespace."))
+        return
+    heads, rows = _table(kind, items, cluster, shape)
+    out.table(rows, heads if shape.header else ())
+
+
+def _print_several(found: list[tuple[kinds.Kind, list[Item]]], cluster: Cluster, shape: Shape) -> None:
+    """As kubectl: a table a kind of which there is something, each name with its kind before it."""
+    if _printed_as_data(found, shape.output, single=False):
+        return
+    there = [(kind, items) for kind, items in found if items]
+    for place, (kind, items) in enumerate(there):
+        if place:
+            out.line("")
+        heads, rows = _table(kind, items, cluster, shape)
+        if "NAME" in heads:
+            at = heads.index("NAME")
+            rows = [[*row[:at], _named(kind, item), *row[at + 1 :]] for row, item in zip(rows, items, strict=True)]
+        out.table(rows, heads if shape.header else ())
+    if not there:
+        out.note("No resources found" + ("" if shape.every else f" in {shape.where} namespace."))
+
+
+def _printed_as_data(found: list[tuple[kinds.Kind, list[Item]]], output: str, *, single: bool) -> bool:
+    """Print what is no table; False where a table is wanted."""
     style, _, template = output.partition("=")
+    items = [item for _, there in found for item in there]
     data = items[0] if single else {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}
     if style == "json":
         out.document(data)
@@ -187,19 +236,17 @@ def _print(
 
         out.line(yaml.safe_dump(data, sort_keys=False).rstrip())
     elif style == "name":
-        for item in items:
-            out.line(_named(kind, item))
+        for kind, there in found:
+            for item in there:
+                out.line(_named(kind, item))
     elif style == "jsonpath":
         text = jsonpath.render(template, data)
         click.echo(text, nl=not text.endswith("\n") and _terminal())
     elif style in ("text", "wide"):
-        if not items:
-            out.note("No resources found" + ("" if every or not kind.namespaced else f" in {where} namespace."))
-            return
-        heads, rows = _table(kind, items, cluster, wide=style == "wide", every=every)
-        out.table(rows, heads if header else ())
+        return False
     else:
         raise _no_style(output)
+    return True
 
 
 def _no_style(output: str) -> BadInput:
@@ -218,24 +265,28 @@ def _terminal() -> bool:
 
 
 def _table(
-    kind: kinds.Kind, items: Sequence[Item], cluster: Cluster, *, wide: bool, every: bool
+    kind: kinds.Kind, items: Sequence[Item], cluster: Cluster, shape: Shape
 ) -> tuple[list[str], list[list[str]]]:
     """The headings and the rows."""
+    wide, every = shape.output == "wide", shape.every
     heads, row = columns(kind.name)
     now = time.time()
     rows = []
     for item in items:
         cells = row(item, cluster, now)
         shown = [cell for cell, (_, only_wide) in zip(cells, heads, strict=True) if wide or not only_wide]
+        if shape.labels:
+            shown.append(",".join(f"{k}={v}" for k, v in item["metadata"].get("labels", {}).items()) or "<none>")
         rows.append([item["metadata"]["namespace"], *shown] if every and kind.namespaced else shown)
-    names = [name for name, only_wide in heads if wide or not only_wide]
+    names = [name for name, only_wide in heads if wide or not only_wide] + ["LABELS"] * shape.labels
     return (["NAMESPACE", *names] if every and kind.namespaced else names), rows
 
 
-def _watch(kind: kinds.Kind, look: Any, output: str, *, header: bool, every: bool, events: bool) -> int:
+def _watch(kind: kinds.Kind, look: Any, shape: Shape, *, events: bool) -> int:
     """The table, then a row for each object that comes, changes or goes, until Ctrl-C."""
     from netlab.cli import watch
 
+    output = shape.output
     if output not in ("text", "wide", "json", "yaml", "name"):
         raise BadInput(f"-o {output} with --watch: there are text, wide, json, yaml, name")
     stream = watch.Table()
@@ -252,13 +303,13 @@ def _watch(kind: kinds.Kind, look: Any, output: str, *, header: bool, every: boo
                 data = {"type": event, "object": item} if events else item
                 watch.item(data, output, _named(kind, item))
             return
-        heads, rows = _table(kind, [item for _, item in changes], last[0], wide=output == "wide", every=every)
+        heads, rows = _table(kind, [item for _, item in changes], last[0], shape)
         for (event, _), row in zip(changes, rows, strict=True):
             if event == watch.DELETED and kind.name == "Pod" and not events:
                 row[heads.index("STATUS")] = "Terminating"
         if events:
             heads = ["EVENT", *heads]
             rows = [[event, *row] for (event, _), row in zip(changes, rows, strict=True)]
-        stream.rows(rows, heads if header else ())
+        stream.rows(rows, heads if shape.header else ())
 
     return watch.run(poll, say)

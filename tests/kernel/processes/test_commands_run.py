@@ -306,3 +306,28 @@ def test_a_stopped_agent_is_said_at_once_and_up_has_it_go_on(lab: Lab) -> None:
     lab.up(pods)
     assert lab.diff() == 0
     assert lab.agent() == agent
+
+
+def test_several_kinds_labels_and_events_as_kubectl_shows_them(lab: Lab) -> None:
+    lab.up({"b": pod(run("sleep", "3600")), "a": pod(sh("exit 3"), restartPolicy="Never")})
+    lab.until(lambda: lab.pods()["a"][1] == "Error")
+    shown = lab.netlab("get", "pods,svc,no").stdout
+    assert [line.split()[0] for line in shown.splitlines() if line] == [
+        "NAME", "pod/b", "pod/a", "NAME", "node/node-1", "node/node-2",
+    ]  # fmt: skip
+    assert lab.netlab("get", "all", "-o", "name").stdout.split() == ["pod/b", "pod/a"]
+    assert len(lab.netlab("get", "po,no", "-o", "json").json["items"]) == 4
+    assert (
+        lab.netlab("get", "nodes", "--show-labels", "--no-headers")
+        .stdout.split()[5]
+        .startswith("kubernetes.io/hostname")
+    )
+    events = lab.netlab("get", "events").stdout.splitlines()
+    assert events[0].split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
+    assert any("Scheduled" in line and "pod/a" in line for line in events)
+    assert sum("Started" in line for line in events) == 2
+    refused = run_netlab("get", "pods,nft", "--lab", lab.name, check=None)
+    assert refused.status == 2
+    assert "asked for by themselves" in refused.stderr
+    described = lab.netlab("describe", "node", "node-1").stdout
+    assert "CreationTimestamp:  " in described
