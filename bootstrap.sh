@@ -211,7 +211,7 @@ write_entry_points() {
   site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   printf '%s\n' "$here" >"$site/kubenetlab.pth"
   for name in netlab kubenetlab; do
-    entry_point "$name" 'from netlab.cli.main import main
+    entry_point "$name" 'from netlab.cli.door import main
 sys.exit(main())'
   done
   # invoke looks for tasks.py from the working directory upwards; labs are looked up there too, so it must not change.
@@ -266,6 +266,9 @@ if [ -n "$words" ] || ! is_ready; then
   fi
   exec 9<&-
 fi
+
+# A .venv of an earlier netlab starts it by another door.
+if ! grep -q 'netlab[.]cli[.]door' "$venv/bin/netlab" && [ -w "$venv/bin" ]; then write_entry_points; fi
 
 PATH=$venv/bin:$PATH VIRTUAL_ENV=$venv
 export PATH VIRTUAL_ENV

@@ -1,5 +1,5 @@
 """``python -m netlab``."""
 
-from netlab.cli.main import main
+from netlab.cli.door import main
 
 main()

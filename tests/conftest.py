@@ -96,7 +96,7 @@ def _agents() -> set[str]:
                 comm = (process / "comm").read_text().strip()
             except OSError:  # it ended meanwhile
                 continue
-            if comm == "netlab-agent" or {"netlab-agent", "netlab.runtime.agent"} & set(words):
+            if comm in ("netlab-agent", "netlab-warm") or {"netlab-agent", "netlab.runtime.agent"} & set(words):
                 found.add(f"{process.name} {' '.join(words).strip() or comm}")
     return found
 

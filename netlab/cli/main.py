@@ -14,6 +14,7 @@ import click
 from netlab import __version__
 from netlab.cli import out
 from netlab.errors import BadInput, Exit, NetlabError, StateError
+from netlab.runtime import warm
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -104,11 +105,19 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit status."""
+    code = run(sys.argv[1:] if argv is None else argv)
+    warm.stay(run)
+    # Not sys.exit: joining idle threads and freeing a large heap would cost tens of milliseconds.
+    os._exit(code)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command line; its exit status, everything said.  May be called once more in a fork of this process."""
     # A large lab is 100,000 small objects that all live to the end: looking for cycles among them again and again took
     # a sixth of a command (1.4 s against 1.15).  Verbs that run for long still get their garbage collected.
     gc.set_threshold(500_000, 20, 20)
     try:
-        status = cli.main(args=list(sys.argv[1:] if argv is None else argv), prog_name="netlab", standalone_mode=False)
+        status = cli.main(args=list(argv), prog_name="netlab", standalone_mode=False)
         code = status if isinstance(status, int) else 0
         sys.stdout.flush()
     except click.ClickException as error:
@@ -123,6 +132,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except NetlabError as error:
         out.error(error)
         code = error.status
+    except SystemExit as left:  # click's way out where the reader of a pipe has gone in the middle
+        code = left.code if isinstance(left.code, int) else Exit.REFUSED
     except BrokenPipeError:
         # The reader of a pipe has gone (`netlab plan | head`): nothing is wrong, and nothing can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -146,7 +157,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         traceback.print_exc()
         click.echo("netlab: that is a defect of netlab, not of your lab; the lines above say where", err=True)
         code = Exit.REFUSED
-    # Not sys.exit: joining idle threads and freeing a large heap would cost tens of milliseconds.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(int(code))
+    return int(code)

@@ -17,7 +17,7 @@ from netlab.kernel.procfs import Sysctls
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
 from netlab.kernel.write import Writer
-from netlab.objects import Netns, Op, State
+from netlab.objects import Floor, Netns, Op, State
 
 
 @dataclass(slots=True)
@@ -43,6 +43,8 @@ class Handles:
         self._namer = ns.Namer()
         # After our own commit of nftables rules: how often the namespace's were changed, by anybody, and what was ours.
         self.generations: dict[str, tuple[int, str]] = {}
+        # Namespaces whose rules were not made from what is wanted now, as far as the digest tells.
+        self.outdated: set[str] = set()
 
     def get(self, netns: str) -> Handle:
         """The handle of a namespace that has a name; raises FileNotFoundError."""
@@ -118,10 +120,15 @@ class LinuxKernel:
         self._handles.generations = {netns: (int(one[0]), str(one[1])) for netns, one in known.items()}
 
     def remember(self, state: State) -> None:
-        """Say what our rules were made from, now that the kernel has them."""
-        rules = nft.digests(state.values())
+        """Say what our rules were made from, now that the kernel has them: where we committed, or compared, anew."""
         known = self._handles.generations
-        self._handles.generations = {netns: (known[netns][0], rules[netns]) for netns in known if netns in rules}
+        anew = self._handles.outdated | {netns for netns, (_, digest) in known.items() if not digest}
+        ruled = {key.netns for key in state if key.floor is Floor.NFT}
+        rules = nft.digests(obj for obj in state.values() if obj.netns in anew)
+        self._handles.generations = {
+            netns: (count, rules.get(netns, digest)) for netns, (count, digest) in known.items() if netns in ruled
+        }
+        self._handles.outdated.clear()
 
     def __enter__(self) -> LinuxKernel:
         return self

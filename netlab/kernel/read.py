@@ -109,6 +109,8 @@ class Reader:
             count, there = nft.look()
             known, digest = self._handles.generations.get(netns, (-1, ""))
             same = not digest or digest == nft.digests(wanted).get(netns)
+            if not same:
+                self._handles.outdated.add(netns)
             touched = bool(there) and not (same and known == count)
             objects += nft.observed(netns, wanted, there, touched=touched)
         return objects

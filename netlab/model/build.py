@@ -27,7 +27,7 @@ from netlab.model.nodes import (
     roomy,
     within,
 )
-from netlab.model.ports import ByLabel, declared, host_ports, served
+from netlab.model.ports import ByLabel, declared, host_ports, policies_by_label, served, services_by_label
 from netlab.model.processes import Programs, owned
 from netlab.model.services import SYSTEM, resolve
 from netlab.model.services_slices import Known, Target
@@ -163,7 +163,7 @@ class _Builder:
             self._at(),
             self._spec.get("containers", "run"),
             outside,
-            tuple(map(policies.resolve, self._kinds("NetworkPolicy"))),
+            policies.resolve_all(self._kinds("NetworkPolicy")),
             self._spec.get("policy", {}).get("deny", "drop"),
             self._spec.get("policy", {}).get("established", "keep"),
             dns,
@@ -192,7 +192,7 @@ class _Builder:
         if not found and not self._kinds("EndpointSlice"):
             return ()
         known = Known(
-            map(_target, pods),
+            map(Target.of, pods),
             {
                 **{address.ip: node.name for node in nodes for address in node.addresses},
                 **{address.ip: "" for one in outside for address in one.addresses},
@@ -334,7 +334,7 @@ class _Builder:
         if template.spec.get("hostNetwork"):
             return
         given = template.given_addresses
-        mark = template.document.at("status", "podIP")
+        mark = template.document.at("status", "podIP") if given else None
         for text in given:
             address = ip_address(text)
             cidr = next((one for one in node.pod_cidrs if address in one), None)
@@ -401,7 +401,13 @@ class _Builder:
             node.mac if host else names.mac(names.POD, node.number, serial),
             made,
             owned(
-                served(template, own, labels, self._kinds("Service"), self._policies.of(template.namespace, labels)),
+                served(
+                    template,
+                    own,
+                    labels,
+                    self._services_by_label.of(template.namespace, labels),
+                    self._policies_by_label.of(template.namespace, labels),
+                ),
                 made,
             ),
             labels,
@@ -416,8 +422,12 @@ class _Builder:
         )
 
     @cached_property
-    def _policies(self) -> ByLabel:
-        return ByLabel(self._kinds("NetworkPolicy"))
+    def _policies_by_label(self) -> ByLabel:
+        return policies_by_label(self._kinds("NetworkPolicy"))
+
+    @cached_property
+    def _services_by_label(self) -> ByLabel:
+        return services_by_label(self._kinds("Service"))
 
     def _check_host_ports(self, pods: Sequence[Pod]) -> None:
         """Two Pods of a node that want one port of the node itself cannot both have it."""
@@ -432,19 +442,3 @@ class _Builder:
                     says = f"Pods {first} and {pod} both want {port}/{protocol} of node {pod.node} itself"
                     self._complain(mark, path, says)
                 others.append((address, pod))
-
-
-def _target(pod: Pod) -> Target:
-    """A Pod as a Service's selector sees it."""
-    return Target(
-        str(pod),
-        pod.namespace,
-        pod.node,
-        tuple(one.ip for one in pod.addresses),
-        pod.labels,
-        tuple((port.port, port.protocol, port.name, port.declared) for port in pod.ports),
-        pod.hostname,
-        bool(pod.spec.get("hostname")) or pod.owner.startswith("StatefulSet/"),
-        pod.subdomain,
-        pod.ready,
-    )

@@ -15,6 +15,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Mark
+from netlab.memo import Memo
 from netlab.spec import Document
 
 if TYPE_CHECKING:
@@ -180,6 +181,10 @@ def resolve(document: Document) -> Policy:
         _rules(document, EGRESS, "to") if "Egress" in types else None,
         document.at("metadata", "name"),
     )
+
+
+#: Documents that were resolved before stay resolved: of ten thousand policies one changes at a time.
+resolve_all = Memo(resolve).all
 
 
 def _rules(document: Document, direction: str, peers: str) -> tuple[Rule, ...]:

@@ -7,7 +7,7 @@ the container behind listens all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netlab.errors import Mark
@@ -93,27 +93,40 @@ def _port_of(ports: Sequence[Port], name: str) -> Port | None:
 
 
 class ByLabel:
-    """NetworkPolicies found by the labels of the Pods that they may select: ten thousand of them and a thousand Pods
-    are ten million questions otherwise.
+    """Documents of one kind found by the labels of the Pods that they may select: ten thousand policies and a thousand
+    Pods are ten million questions otherwise.
+
+    ``wanted`` tells which labels a document demands of a Pod, all of them: empty where that is no way to find it, None
+    where it selects nobody.
     """
 
-    def __init__(self, policies: Sequence[Document]) -> None:
+    def __init__(self, documents: Sequence[Document], wanted: Callable[[Document], Mapping[str, str] | None]) -> None:
         self._labelled: dict[tuple[str, str, str], list[tuple[int, Document]]] = {}
         self._others: dict[str, list[tuple[int, Document]]] = {}
-        for number, policy in enumerate(policies):
-            labels = policy.body.get("spec", {}).get("podSelector", {}).get("matchLabels", {})
+        for number, document in enumerate(documents):
+            labels = wanted(document)
             if labels:
                 key, value = next(iter(labels.items()))
-                self._labelled.setdefault((policy.namespace, key, value), []).append((number, policy))
-            else:
-                self._others.setdefault(policy.namespace, []).append((number, policy))
+                self._labelled.setdefault((document.namespace, key, value), []).append((number, document))
+            elif labels is not None:
+                self._others.setdefault(document.namespace, []).append((number, document))
 
     def of(self, namespace: str, labels: Mapping[str, str]) -> list[Document]:
-        """The policies of a namespace that may select a Pod with these labels, in document order."""
+        """Those of a namespace that may select a Pod with these labels, in document order."""
         found = list(self._others.get(namespace, ()))
         for key, value in labels.items():
             found += self._labelled.get((namespace, key, value), ())
-        return [policy for _, policy in sorted(found, key=lambda one: one[0])]
+        return [document for _, document in sorted(found, key=lambda one: one[0])]
+
+
+def policies_by_label(policies: Sequence[Document]) -> ByLabel:
+    """NetworkPolicies by the labels that their podSelector demands."""
+    return ByLabel(policies, lambda one: one.body.get("spec", {}).get("podSelector", {}).get("matchLabels", {}))
+
+
+def services_by_label(services: Sequence[Document]) -> ByLabel:
+    """Services by their selector; those without one select nobody."""
+    return ByLabel(services, lambda one: one.body.get("spec", {}).get("selector") or None)
 
 
 def served(
@@ -127,9 +140,9 @@ def served(
     found = {(port.port, port.protocol): port for port in own}
     first = serving(template.spec)[0][0]["name"] if serving(template.spec) else ""
 
-    def add(number: Any, protocol: str, mark: Mark | None) -> None:
-        if isinstance(number, int):
-            found.setdefault((number, protocol), Port(number, protocol, "", first, False, mark))
+    def add(number: Any, protocol: str, by: Document, *path: str | int) -> None:
+        if isinstance(number, int) and (number, protocol) not in found:
+            found[number, protocol] = Port(number, protocol, "", first, False, by.at(*path))
 
     for port in _probed(template):
         found.setdefault((port.port, port.protocol), port)
@@ -141,7 +154,7 @@ def served(
         if all(labels.get(key) == value for key, value in selector.items()):
             for place, entry in enumerate(spec.get("ports", [])):
                 target = entry.get("targetPort", entry["port"])
-                add(target, entry.get("protocol", "TCP"), service.at("spec", "ports", place))
+                add(target, entry.get("protocol", "TCP"), service, "spec", "ports", place)
     for policy in policies:
         spec = policy.body.get("spec", {})
         if policy.namespace != template.namespace or not matches(spec.get("podSelector", {}), dict(labels)):
@@ -149,6 +162,6 @@ def served(
         for place, rule in enumerate(spec.get("ingress", [])):
             for number, entry in enumerate(rule.get("ports", [])):
                 if "endPort" not in entry:
-                    mark = policy.at("spec", "ingress", place, "ports", number)
-                    add(entry.get("port"), entry.get("protocol", "TCP"), mark)
+                    path = ("spec", "ingress", place, "ports", number)
+                    add(entry.get("port"), entry.get("protocol", "TCP"), policy, *path)
     return tuple(found.values())

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.services_types import Address, Backend, Service
 from netlab.spec import Document, Warning
+
+if TYPE_CHECKING:
+    from netlab.model.cluster import Pod
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 _MANAGED = "endpointslice.kubernetes.io/managed-by"
@@ -29,6 +32,22 @@ class Target(NamedTuple):
     has_hostname: bool = False
     subdomain: str = ""
     ready: bool = True
+
+    @classmethod
+    def of(cls, pod: Pod) -> Target:
+        """A Pod of the lab."""
+        return cls(
+            str(pod),
+            pod.namespace,
+            pod.node,
+            tuple(one.ip for one in pod.addresses),
+            pod.labels,
+            tuple((port.port, port.protocol, port.name, port.declared) for port in pod.ports),
+            pod.hostname,
+            bool(pod.spec.get("hostname")) or pod.owner.startswith("StatefulSet/"),
+            pod.subdomain,
+            pod.ready,
+        )
 
     def port(self, target: int | str, protocol: str) -> int:
         """The number that a targetPort means here; 0 for a name that no container has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from netlab.objects import Floor, Key, Link, NftTable, Obj, Op, State, Sysctl, diff
@@ -22,29 +23,29 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
     hangs on them.  Addresses, routes, neighbours and forwarding entries on the lab's own links are never foreign: they
     change what the lab does, so they are drift.
     """
-    ours = set(want)
+    known: tuple[Mapping[Key, Obj], ...] = (dict(want.items()),)
     if owned is not None:
-        ours |= set(owned)
-    # A link that stands where one of ours must be is in the way: a veth that somebody renamed, a device called eth0.
-    places = {end for obj in want.values() if obj.floor is Floor.LINK for end in ends(obj)}
+        known = (*known, dict(owned.items()))
+    there = dict(have.items())
+    unknown = {key: obj for key, obj in there.items() if not any(key in one for one in known)}
     foreign: dict[Key, Obj] = {}
     strange_links: set[tuple[str, str]] = set()
-    for key, obj in have.items():
-        if obj.floor is Floor.LINK and key not in ours and places.isdisjoint(ends(obj)):
-            foreign[key] = obj
-            strange_links.update(ends(obj))
-        elif isinstance(obj, NftTable) and key not in ours:
-            foreign[key] = obj
-        elif isinstance(obj, Link):
-            strange_links.add((obj.netns, obj.name))
-    mine: dict[Key, Obj] = {}
-    for key, obj in have.items():
-        if key in foreign:
-            continue
-        dev = obj.link if isinstance(obj, Sysctl) else getattr(obj, "dev", "")
-        on_strange = (obj.netns, dev) in strange_links and key not in ours
-        if on_strange and obj.floor > Floor.LINK:
-            foreign[key] = obj
-        else:
-            mine[key] = obj
+    if unknown:  # a healthy lab has none, and then there is nothing to tell apart
+        # A link that stands where one of ours must be is in the way: a veth that was renamed, a device called eth0.
+        places = {end for obj in want.values() if obj.floor is Floor.LINK for end in ends(obj)}
+        for key, obj in unknown.items():
+            if obj.floor is Floor.LINK and places.isdisjoint(ends(obj)):
+                foreign[key] = obj
+                strange_links.update(ends(obj))
+            elif isinstance(obj, NftTable):
+                foreign[key] = obj
+        strange_links |= {
+            (obj.netns, obj.name) for key, obj in there.items() if isinstance(obj, Link) and key not in foreign
+        }
+        for key, obj in unknown.items():
+            dev = obj.link if isinstance(obj, Sysctl) else getattr(obj, "dev", "")
+            on_strange = (obj.netns, dev) in strange_links
+            if key not in foreign and on_strange and obj.floor > Floor.LINK:
+                foreign[key] = obj
+    mine = {key: obj for key, obj in there.items() if key not in foreign} if foreign else there
     return Drift(diff(want, mine), tuple(foreign.values()))

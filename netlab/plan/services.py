@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -47,9 +47,10 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
     """The tables of every node, and the routers' ways to the addresses that Services have outside."""
     if not cluster.services:
         return
+    families = [_Family(cluster, 4 if family == "IPv4" else 6) for family in cluster.families]
     for node in cluster.nodes:
-        for place in range(len(cluster.families)):
-            yield from _Table(cluster, node, place).objects()
+        for family in families:
+            yield from _Table(cluster, node, family).objects()
     yield from _announced(cluster)
 
 
@@ -99,25 +100,103 @@ class _Maps:
     cluster_ips: list[str] = field(default_factory=list)
 
 
+class _End(NamedTuple):
+    """A backend of a Service's port: its node, its base name, and the rules of its chain."""
+
+    node: str
+    name: str
+    rules: tuple[str, ...]
+
+
+class _Port(NamedTuple):
+    """A Service's port as all nodes see it; ``choice`` chooses among all backends, ``masquerade`` marks strangers."""
+
+    port: ServicePort
+    base: str
+    ends: tuple[_End, ...]
+    masquerade: tuple[str, ...]
+    choice: tuple[str, ...]
+
+
+class _Seen(NamedTuple):
+    """A Service as all nodes see it; ``own`` and ``outside`` are its addresses of the family."""
+
+    service: Service
+    own: tuple[str, ...]
+    outside: tuple[Address, ...]
+    ports: tuple[_Port, ...]
+    why: Why
+
+
+class _Family:
+    """What the tables of one family (``version`` 4 or 6) have in common on every node, put into words once: with 3,000
+    Services of ten Pods each it is 30,000 chains a node.
+    """
+
+    def __init__(self, cluster: Cluster, version: int) -> None:
+        self.version = version
+        self.ip = "ip" if version == 4 else "ip6"
+        self.pods = _networks(cluster, version)
+        self.service_cidr = next(one for one in cluster.service_cidrs if one.version == version)
+        self.services = [self._seen(one) for one in cluster.services if one.kind != EXTERNAL_NAME]
+
+    def _seen(self, service: Service) -> _Seen:
+        own = tuple(str(one) for one in service.cluster_ips if one.version == self.version)
+        outside = tuple(one for one in service.outside_ips if one.version == self.version)
+        ports: tuple[_Port, ...] = ()
+        if not service.headless or service.outside_ips:
+            backends = [one for one in service.serving if one.address.version == self.version]
+            masquerade = tuple(f"{self.ip} daddr {one} {self._not_from_pods()} jump mark-for-masquerade" for one in own)
+            ports = tuple(
+                self._port(service, port, place, backends, masquerade) for place, port in enumerate(service.ports)
+            )
+        return _Seen(service, own, outside, ports, service_why(service))
+
+    def _port(
+        self, service: Service, port: ServicePort, place: int, backends: list[Backend], masquerade: tuple[str, ...]
+    ) -> _Port:
+        behind = ((one, one.ports[place]) for one in backends if one.ports[place])
+        ends = tuple(self._end(service, port, one, number) for one, number in behind)
+        return _Port(port, port_name(service, port), ends, masquerade, self.choice(service, ends))
+
+    def choice(self, service: Service, ends: Sequence[_End]) -> tuple[str, ...]:
+        """The rules that choose among backends."""
+        sticky = [f"{self.ip} saddr @affinity-{one.name} goto endpoint-{one.name}" for one in ends]
+        ways = ", ".join(f"{number} : goto endpoint-{one.name}" for number, one in enumerate(ends))
+        return (*(sticky if service.affinity else ()), f"numgen random mod {len(ends)} vmap {{ {ways} }}")
+
+    def _end(self, service: Service, port: ServicePort, backend: Backend, number: int) -> _End:
+        name = endpoint_name(service, port, backend.address, number)
+        address = str(backend.address)
+        shown = address if self.version == 4 else f"[{address}]"
+        hairpin = f"{self.ip} saddr {address} jump mark-for-masquerade"
+        sticky = [f"update @affinity-{name} {{ {self.ip} saddr }}"] if service.affinity else []
+        dnat = f"meta l4proto {port.protocol.lower()} dnat to {shown}:{number}"
+        return _End(backend.node, name, (hairpin, *sticky, dnat))
+
+    def _not_from_pods(self) -> str:
+        if len(self.pods) == 1:
+            return f"{self.ip} saddr != {self.pods[0]}"
+        return f"{self.ip} saddr != {{ {', '.join(map(str, self.pods))} }}"
+
+
 class _Table:
     """kube-proxy's table of one family on one node."""
 
-    def __init__(self, cluster: Cluster, node: Node, place: int) -> None:
-        self._cluster, self._node = cluster, node
-        self._version = 4 if cluster.families[place] == "IPv4" else 6
-        self._ip = "ip" if self._version == 4 else "ip6"
+    def __init__(self, cluster: Cluster, node: Node, family: _Family) -> None:
+        self._cluster, self._node, self._family = cluster, node, family
+        self._version, self._ip = family.version, family.ip
         self._type = "ipv4_addr" if self._version == 4 else "ipv6_addr"
-        self._pods = _networks(cluster, self._version)
-        self._service_cidr = next(one for one in cluster.service_cidrs if one.version == self._version)
         self._address = next(one.ip for one in node.addresses if one.version == self._version)
         self._why = Why(f"kube-proxy on node {node.name}", node.mark)
         self._maps = _Maps()
 
     def objects(self) -> Iterator[Obj]:
         yield NftTable(self._node.netns, self._ip, TABLE, "rules for kube-proxy", why=self._why)
-        for service in self._cluster.services:
-            if service.kind != EXTERNAL_NAME:
-                yield from self._service(service)
+        for seen in self._family.services:
+            self._maps.cluster_ips += seen.own
+            for port in seen.ports:
+                yield from self._port(seen, port)
         yield from self._frame()
 
     # -- what every table has -----------------------------------------------------------------------------------------
@@ -154,7 +233,7 @@ class _Table:
         yield self._chain(
             "cluster-ips-check",
             f'{ip} daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"',
-            f'{ip} daddr {self._service_cidr} drop comment "Drop traffic to unallocated ClusterIPs"',
+            f'{ip} daddr {self._family.service_cidr} drop comment "Drop traffic to unallocated ClusterIPs"',
         )
 
         new = "ct state new jump"
@@ -170,56 +249,35 @@ class _Table:
 
     # -- one Service --------------------------------------------------------------------------------------------------
 
-    def _service(self, service: Service) -> Iterator[Obj]:
-        own = tuple(one for one in service.cluster_ips if one.version == self._version)
-        self._maps.cluster_ips += map(str, own)
-        if service.headless and not service.outside_ips:
-            return
-        backends = [one for one in service.serving if one.address.version == self._version]
-        why = service_why(service)
-        for place, port in enumerate(service.ports):
-            behind = [one for one in backends if one.ports[place]]
-            yield from self._port(service, port, place, own, behind, why)
-
-    def _port(
-        self,
-        service: Service,
-        port: ServicePort,
-        place: int,
-        own: tuple[Address, ...],
-        behind: list[Backend],
-        why: Why,
-    ) -> Iterator[Obj]:
-        base = port_name(service, port)
-        near = [one for one in behind if one.node == self._node.name]
-        outside = [one for one in service.outside_ips if one.version == self._version]
-        faces_outside = bool(outside or port.node_port)
+    def _port(self, seen: _Seen, one: _Port) -> Iterator[Obj]:
+        service, why = seen.service, seen.why
+        port, base, behind = one.port, one.base, one.ends
+        near = [end for end in behind if end.node == self._node.name]
+        faces_outside = bool(seen.outside or port.node_port)
         external_local = service.external_local and faces_outside
         verdicts = self._verdicts(service, base, behind, near, external_local=external_local)
-        self._elements(service, port, own, outside, verdicts, base)
+        self._elements(seen, one, verdicts)
 
         # `service-` is what has all backends: for traffic inside, and for what comes from outside by way of `external-`.
         uses_all = bool(behind) and (not service.internal_local or faces_outside)
         uses_near = bool(near) and (service.internal_local or external_local)
-        used = behind if uses_all else near if uses_near else []
-        for one in used:
-            yield self._endpoint(service, port, one, one.ports[place], why)
+        for end in behind if uses_all else near if uses_near else ():
+            yield self._chain(f"endpoint-{end.name}", *end.rules, why=why)
             if service.affinity:
-                yield self._affinity(service, port, one, one.ports[place], why)
-        masquerade = [f"{self._ip} daddr {one} {self._not_from_pods()} jump mark-for-masquerade" for one in own]
+                yield self._affinity(end, service.affinity, why)
         if uses_all:
-            first = [] if service.internal_local else masquerade
-            yield self._choice(f"service-{base}", service, port, place, behind, first, why)
+            first = () if service.internal_local else one.masquerade
+            yield self._chain(f"service-{base}", *first, *one.choice, why=why)
         if uses_near:
-            first = masquerade if service.internal_local else []
-            yield self._choice(f"local-{base}", service, port, place, near, first, why)
+            first = one.masquerade if service.internal_local else ()
+            yield self._chain(f"local-{base}", *first, *self._family.choice(service, near), why=why)
         if faces_outside and behind:
             yield self._external(f"external-{base}", base, local=external_local, near=bool(near), why=why)
-        if outside and service.source_ranges:
+        if seen.outside and service.source_ranges:
             yield from self._firewall(service, base, why)
 
     def _verdicts(
-        self, service: Service, base: str, behind: list[Backend], near: list[Backend], *, external_local: bool
+        self, service: Service, base: str, behind: Sequence[_End], near: Sequence[_End], *, external_local: bool
     ) -> _Verdicts:
         if not behind:
             return _Verdicts("", "goto reject-chain", "", "goto reject-chain")
@@ -233,30 +291,23 @@ class _Table:
             "drop" if external_local and not near else "",
         )
 
-    def _elements(
-        self,
-        service: Service,
-        port: ServicePort,
-        own: Iterable[Address],
-        outside: Iterable[Address],
-        verdicts: _Verdicts,
-        base: str,
-    ) -> None:
+    def _elements(self, seen: _Seen, one: _Port, verdicts: _Verdicts) -> None:
+        service, port, base = seen.service, one.port, one.base
         maps = self._maps
         to = f"{port.protocol.lower()} . {port.port}"
         comment = f'comment "{service}{":" + port.name if port.name else ""}"'
-        for address in own:
+        for address in seen.own:
             if verdicts.internal:
                 maps.ips.append(f"{address} . {to} : {verdicts.internal}")
             if verdicts.internal_else:
                 maps.no_ips.append(f"{address} . {to} {comment} : {verdicts.internal_else}")
-        for address in outside:
+        for there in seen.outside:
             if verdicts.external:
-                maps.ips.append(f"{address} . {to} : {verdicts.external}")
+                maps.ips.append(f"{there} . {to} : {verdicts.external}")
             if verdicts.external_else:
-                maps.no_ips.append(f"{address} . {to} {comment} : {verdicts.external_else}")
-            if service.source_ranges and address in service.load_balancer_ips:
-                maps.firewall.append(f"{address} . {to} {comment} : goto firewall-{base}")
+                maps.no_ips.append(f"{there} . {to} {comment} : {verdicts.external_else}")
+            if service.source_ranges and there in service.load_balancer_ips:
+                maps.firewall.append(f"{there} . {to} {comment} : goto firewall-{base}")
         if port.node_port:
             to = f"{port.protocol.lower()} . {port.node_port}"
             if verdicts.external:
@@ -264,42 +315,18 @@ class _Table:
             if verdicts.external_else:
                 maps.no_nodeports.append(f"{to} {comment} : {verdicts.external_else}")
 
-    def _choice(
-        self,
-        name: str,
-        service: Service,
-        port: ServicePort,
-        place: int,
-        among: list[Backend],
-        first: list[str],
-        why: Why,
-    ) -> Obj:
-        ends = [endpoint_name(service, port, one.address, one.ports[place]) for one in among]
-        sticky = [f"{self._ip} saddr @affinity-{one} goto endpoint-{one}" for one in ends] if service.affinity else []
-        ways = ", ".join(f"{number} : goto endpoint-{one}" for number, one in enumerate(ends))
-        return self._chain(name, *first, *sticky, f"numgen random mod {len(ends)} vmap {{ {ways} }}", why=why)
-
-    def _endpoint(self, service: Service, port: ServicePort, backend: Backend, number: int, why: Why) -> Obj:
-        name = endpoint_name(service, port, backend.address, number)
-        shown = str(backend.address) if self._version == 4 else f"[{backend.address}]"
-        hairpin = f"{self._ip} saddr {backend.address} jump mark-for-masquerade"
-        sticky = [f"update @affinity-{name} {{ {self._ip} saddr }}"] if service.affinity else []
-        dnat = f"meta l4proto {port.protocol.lower()} dnat to {shown}:{number}"
-        return self._chain(f"endpoint-{name}", hairpin, *sticky, dnat, why=why)
-
-    def _affinity(self, service: Service, port: ServicePort, backend: Backend, number: int, why: Why) -> Obj:
-        name = endpoint_name(service, port, backend.address, number)
-        timeout = f"timeout {service.affinity}s;"
+    def _affinity(self, end: _End, seconds: int, why: Why) -> Obj:
         return NftSet(
-            self._node.netns, self._ip, TABLE, f"affinity-{name}", self._type, flags="dynamic,timeout", extra=timeout,
-            why=why,
+            self._node.netns, self._ip, TABLE, f"affinity-{end.name}", self._type, flags="dynamic,timeout",
+            extra=f"timeout {seconds}s;", why=why,
         )  # fmt: skip
 
     def _external(self, name: str, base: str, *, local: bool, near: bool, why: Why) -> Obj:
         if not local:
             return self._chain(name, "jump mark-for-masquerade", f"goto service-{base}", why=why)
         rules = [
-            f'{self._ip} saddr {one} goto service-{base} comment "short-circuit pod traffic"' for one in self._pods
+            f'{self._ip} saddr {one} goto service-{base} comment "short-circuit pod traffic"'
+            for one in self._family.pods
         ]
         rules.append('fib saddr type local jump mark-for-masquerade comment "masquerade local traffic"')
         rules.append(f'fib saddr type local goto service-{base} comment "short-circuit local traffic"')
@@ -315,11 +342,6 @@ class _Table:
         yield self._chain(f"firewall-{base}", f"{allowed}drop", why=why)
 
     # -- pieces -------------------------------------------------------------------------------------------------------
-
-    def _not_from_pods(self) -> str:
-        if len(self._pods) == 1:
-            return f"{self._ip} saddr != {self._pods[0]}"
-        return f"{self._ip} saddr != {{ {', '.join(map(str, self._pods))} }}"
 
     def _chain(self, name: str, *rules: str, why: Why | None = None) -> NftChain:
         return NftChain(self._node.netns, self._ip, TABLE, name, rules, why=why or self._why)

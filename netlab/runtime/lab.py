@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from netlab.errors import BadInput, NetlabError, StateError
 from netlab.kernel import files as etc
@@ -13,39 +12,22 @@ from netlab.kernel import netns as ns
 from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.owners import owners
 from netlab.kernel.protocol import Observed
-from netlab.model import Built, Cluster, Memory, build
-from netlab.model.changes import Changes, Labels, put, still_there
-from netlab.model.status import Statuses, observed, unready
+from netlab.model import Cluster, Memory
+from netlab.model.changes import Labels, put, still_there
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
-from netlab.plan import Drift, Host, check, dataplane, desired, drift
-from netlab.runtime import dns, host, lock, readiness
+from netlab.plan import Drift, Host, dataplane, desired, drift
+from netlab.runtime import dns, host, lock, readiness, warm
 from netlab.runtime.converge import converge, touch
 from netlab.runtime.listeners import AgentListeners
-from netlab.runtime.programs import has_program
+from netlab.runtime.resolved import Lab, applied_now, documents_of, identity, resolve, with_state
 from netlab.runtime.rundir import Applied, Assignments, RunDir, caller
 from netlab.runtime.settle import settle
 from netlab.runtime.teardown import check_owner, remove
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
-from netlab.spec import Document, Documents, Text, Warning, load_texts
+from netlab.spec import Document, Documents, Text, load_texts
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Lab:
-    """A lab that is resolved: its cluster, what it should be, and what its author should know of.
-
-    ``built`` is the cluster as its documents say, before the ``statuses`` of its Pods; ``can`` what the host can do.
-    """
-
-    cluster: Cluster
-    want: State
-    warnings: tuple[Warning, ...]
-    documents: Documents
-    built: Cluster
-    statuses: Statuses
-    can: Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,49 +40,6 @@ class Up:
     foreign: tuple[Obj, ...]
     kept: int
     problems: tuple[str, ...]
-
-
-# -- documents --------------------------------------------------------------------------------------------------------
-
-
-def documents_of(applied: Applied) -> Documents:
-    """The documents of a lab: its files', then what was applied (the last writer wins), less what was deleted."""
-    documents = _parsed(applied.spec)
-    if not applied.extra and not applied.deleted:
-        return documents
-    added = _parsed(applied.extra) if applied.extra else Documents()
-    objects = {identity(one): one for one in documents.objects}
-    objects |= {identity(one): one for one in added.objects}
-    kept = tuple(one for key, one in objects.items() if key not in applied.deleted)
-    return replace(documents, objects=kept, warnings=(*documents.warnings, *added.warnings))
-
-
-@lru_cache(4)
-def _parsed(texts: tuple[tuple[str, str], ...]) -> Documents:
-    """The documents of texts; one command needs the same ones as they are and as they were."""
-    return load_texts([Text(*one) for one in texts])
-
-
-def identity(document: object) -> str:
-    """What makes an object the same one: group/kind/namespace/name."""
-    return "/".join(str(getattr(document, part)) for part in ("group", "kind", "namespace", "name"))
-
-
-def resolve(applied: Applied, memory: Memory | None = None, statuses: Statuses | None = None) -> Lab:
-    """The lab that the documents describe, its Pods' statuses being these; raises BadInput with every problem."""
-    documents = documents_of(applied)
-    gone = frozenset(one.rpartition("/")[2] for one in applied.deleted if one.startswith("/Node//"))
-    changes = Changes(applied.labels, gone)
-    built: Built = build(
-        documents, name=applied.name, memory=memory, check=check, has_program=has_program, changes=changes
-    )
-    cluster = observed(built.cluster, statuses or {})
-    warnings = (*built.warnings, *unready(cluster))
-    return Lab(cluster, State(), warnings, documents, built.cluster, statuses or {}, Host())
-
-
-def _with_state(lab: Lab, can: Host) -> Lab:
-    return replace(lab, want=desired(lab.cluster, can), can=can)
 
 
 def open_running(name: str) -> tuple[RunDir, Applied]:
@@ -128,7 +67,7 @@ def load_running(name: str) -> Lab:
     """A running lab as it was last applied."""
     rundir, applied = open_running(name)
     lab = resolve(applied, Memory.from_json(rundir.assignments().memory), rundir.statuses())
-    return _with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
+    return with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
 
 
 # -- up ---------------------------------------------------------------------------------------------------------------
@@ -165,7 +104,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         host.require_for(lab.cluster, can)
         dns.require(lab.cluster)
-        lab = _with_state(lab, can)
+        lab = with_state(lab, can)
         if fresh:
             _refuse_strangers(name, lab.want)
         else:
@@ -232,10 +171,10 @@ def _apply(
     was: list[Lab] = []
     for one in previous:
         if _same(one, applied) and lab.statuses == rundir.statuses():
-            owned |= dict(lab.want)
+            owned |= lab.want.items()
             continue
         try:
-            was.append(_with_state(resolve(one, memory, rundir.statuses()), lab.can))
+            was.append(with_state(resolve(one, memory, rundir.statuses()), lab.can))
         except NetlabError:  # documents of an older netlab, or half-written ones: then only what is marked is ours
             continue
     cluster = lab.cluster
@@ -252,7 +191,7 @@ def _apply(
     agent = AgentListeners(cluster.lab, rundir.path)
     agent.start()
     for before in was:
-        owned |= dict(readiness.leave(rundir, before, cluster).want)
+        owned |= readiness.leave(rundir, before, cluster).want.items()
     with LinuxKernel(agent) as kernel:
         kernel.generations = rundir.assignments().generations
         reach = touch if narrow else converge
@@ -266,6 +205,8 @@ def _apply(
         lab, more, said = readiness.take_over(rundir, lab)
         changed, notes = changed + more, [*notes, *said]
     notes += dns.sync(lab.cluster)
+    applied_now(lab, applied)
+    warm.holds(cluster.lab, len(cluster.pods) + len(cluster.network_policies) + len(cluster.services))
     return lab, (changed, done.foreign), notes
 
 
@@ -305,7 +246,7 @@ def change(
         can = host.require(dataplane(lab.cluster.dataplane).needs)
         host.require_for(lab.cluster, can)
         dns.require(lab.cluster)
-        lab = _with_state(lab, can)
+        lab = with_state(lab, can)
         narrow = rundir.pending() is None and not rundir.unsettled()
         lab, done, sentences = _apply(rundir, lab, applied, [known], memory, narrow=narrow)
         rundir.event("apply" if added else "delete" if gone else "label", changed=done[0])
@@ -328,11 +269,13 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     if known is not None:
         applied = replace(draft, extra=known.extra, deleted=known.deleted, labels=known.labels)
         lab = resolve(applied, Memory.from_json(rundir.assignments().memory), readiness.in_force(rundir))
-    lab = _with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
+    lab = with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
     if known is None:
         return lab, drift(lab.want, State())
     owned = desired(resolve(known, Memory.from_json(rundir.assignments().memory), rundir.statuses()).cluster)
-    return lab, drift(lab.want, observe(lab, rundir, State.of({**lab.want, **owned})).state, owned)
+    return lab, drift(
+        lab.want, observe(lab, rundir, State.of({**dict(lab.want.items()), **dict(owned.items())})).state, owned
+    )
 
 
 def diff(name: str) -> tuple[Lab, Drift]:

@@ -37,3 +37,9 @@ def _applets(busybox: str) -> frozenset[str]:
 
     done = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=False)
     return frozenset(done.stdout.split())
+
+
+def forget() -> None:
+    """Ask the host again from now on."""
+    has_program.cache_clear()
+    _applets.cache_clear()

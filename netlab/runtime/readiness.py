@@ -24,7 +24,7 @@ from netlab.runtime.rundir import RunDir
 if TYPE_CHECKING:
     from netlab.model import Cluster
     from netlab.model.status import Statuses
-    from netlab.runtime.lab import Lab
+    from netlab.runtime.resolved import Lab
 
 
 def in_force(rundir: RunDir) -> Statuses:

@@ -14,7 +14,7 @@ from netlab.errors import StateError
 from netlab.kernel import files as etc
 from netlab.kernel import netns as ns
 from netlab.kernel.owners import owners
-from netlab.runtime import agentclient, lock
+from netlab.runtime import agentclient, lock, warm
 from netlab.runtime.processes import Process, inside
 from netlab.runtime.rundir import Applied, RunDir, caller
 
@@ -57,6 +57,7 @@ def down(name: str, say: Say = lambda _: None) -> Down:
 
 def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...]]:
     """End the agent, then take the names away, then the files, then the run state that would tell of them."""
+    warm.dismiss(name)
     agentclient.kill(name, rundir.path if rundir.exists() else None)
     planned = set(rundir.assignments().netns)
     found = owners(f"{name}-")

@@ -120,7 +120,10 @@ def pairs(node: MappingNode) -> list[tuple[Node, Node]]:
 
     A merge key whose value is no mapping is left as it is, and so becomes an unknown field to whoever checks.
     """
-    if not any(_merges(key) for key, _ in node.value):
+    for key, _ in node.value:  # a plain loop: this is asked of every mapping, and next to none merges
+        if key.value == "<<" and _merges(key):
+            break
+    else:
         own: list[tuple[Node, Node]] = node.value
         return own
     out = [(key, value) for key, value in node.value if not _merges(key)]
@@ -154,10 +157,10 @@ def locate(root: Node, path: Sequence[str | int]) -> Node:
     here, place = root, root
     for step in path:
         if isinstance(here, MappingNode):
-            found = [(key, value) for key, value in pairs(here) if isinstance(key, ScalarNode) and key.value == step]
-            if not found:
+            found = next((one for one in pairs(here) if one[0].value == step and isinstance(one[0], ScalarNode)), None)
+            if found is None:
                 break
-            key, here = found[0]
+            key, here = found
             place = key if isinstance(here, MappingNode | SequenceNode) and not here.flow_style else here
         elif isinstance(here, SequenceNode) and isinstance(step, int):
             items = [item for item in here.value if not is_null(item)]

@@ -29,6 +29,7 @@ from netlab.oracle.flow import ADDRESS, EXTERNAL, Endpoint, Flow, Outcome, Verdi
 from netlab.plan import desired
 from netlab.runtime import lab as labs
 from netlab.runtime.listeners import AgentListeners
+from netlab.runtime.resolved import resolve
 from netlab.runtime.rundir import Applied, RunDir
 from netlab.spec import Documents, Text, load_texts
 
@@ -126,7 +127,7 @@ class Bed:
         assert not policies.problems, policies.problems
         own = self._documents[1]
         documents = replace(own, objects=(*own.objects, *policies.objects))
-        self.cluster = labs.resolve(self._applied, Memory.of(self.cluster), extra=documents).cluster
+        self.cluster = resolve(self._applied, Memory.of(self.cluster), extra=documents).cluster
         want = desired(self.cluster)
         self._kernel.apply(diff(want, self._have))
         self._have = want

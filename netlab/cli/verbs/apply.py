@@ -23,7 +23,8 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
     nothing else.
     """
     from netlab.errors import BadInput
-    from netlab.runtime.lab import change, documents_of, identity, open_running
+    from netlab.runtime.lab import change, open_running
+    from netlab.runtime.resolved import documents_of, identity
     from netlab.spec import load_texts, read_texts
 
     name = running_lab(lab_option)

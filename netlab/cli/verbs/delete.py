@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @output
 def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_option: str, output: str) -> None:
     """Take objects away from a running lab: those of manifests, or KIND NAME..."""
-    from netlab.runtime.lab import change, documents_of, identity, load_cluster, open_running
+    from netlab.runtime.lab import change, load_cluster, open_running
+    from netlab.runtime.resolved import documents_of, identity
     from netlab.spec import load
 
     name = running_lab(lab_option)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netlab.diagnose.records import Recording
     from netlab.diagnose.story import Story
     from netlab.oracle.flow import Flow
-    from netlab.runtime.lab import Lab
+    from netlab.runtime.resolved import Lab
 
 _SOURCES = ("frames", "rules", "drops", "counters")
 _WIDTH = (80, 140)  # columns: below, a hop does not fit; above, it is not read any better

@@ -21,6 +21,7 @@ from netlab.oracle.predict import Predictor
 from netlab.plan import desired
 from netlab.runtime import lab as labs
 from netlab.runtime.listeners import AgentListeners
+from netlab.runtime.resolved import resolve
 from netlab.runtime.rundir import Applied, RunDir
 from netlab.spec import Text, load_texts
 
@@ -120,7 +121,7 @@ class Live:
     def become(self, text: str) -> None:
         documents = load_texts([Text("lab.json", text)])
         assert not documents.problems, documents.problems
-        self.cluster = labs.resolve(self.applied, Memory.of(self.cluster), extra=documents).cluster
+        self.cluster = resolve(self.applied, Memory.of(self.cluster), extra=documents).cluster
         want = desired(self.cluster)
         self.kernel.apply(diff(want, self.have))
         self.have = want

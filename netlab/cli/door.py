@@ -1,0 +1,29 @@
+"""The console command's first step: a large lab's own process may have everything in memory already.
+
+Only the standard library is imported here, so that the way by such a process costs what Python's start costs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from netlab.runtime import warm
+
+# Verbs that read or change what a lab is, and end by themselves.  Not those that need the terminal to themselves.
+_VERBS = frozenset(("up", "plan", "diff", "get", "describe", "label", "apply", "delete", "explain", "check"))
+_STAYS = ("--watch", "-w")
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in _VERBS and not set(_STAYS) & set(words):
+        status = warm.ask(words)
+        if status is not None:
+            os._exit(status)
+    from netlab.cli.main import main as run
+
+    run(words)
