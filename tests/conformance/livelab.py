@@ -18,7 +18,7 @@ from typing import Any
 from corpora import Case, Question, State
 
 from netlab.kernel.linux import LinuxKernel
-from netlab.model import Cluster, Memory
+from netlab.model import Cluster, Memory, build
 from netlab.objects import State as Wanted
 from netlab.objects import diff
 from netlab.observe.evidence import Witness
@@ -26,10 +26,9 @@ from netlab.observe.probe import Prober
 from netlab.oracle.denials import Denials, Evidence
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, Endpoint, Flow, Outcome, Verdict
-from netlab.plan import desired
+from netlab.plan import check, desired
 from netlab.runtime import lab as labs
 from netlab.runtime.listeners import AgentListeners
-from netlab.runtime.resolved import resolve
 from netlab.runtime.rundir import Applied, RunDir
 from netlab.spec import Documents, Text, load_texts
 
@@ -127,7 +126,7 @@ class Bed:
         assert not policies.problems, policies.problems
         own = self._documents[1]
         documents = replace(own, objects=(*own.objects, *policies.objects))
-        self.cluster = resolve(self._applied, Memory.of(self.cluster), extra=documents).cluster
+        self.cluster = build(documents, name=self.name, memory=Memory.of(self.cluster), check=check).cluster
         want = desired(self.cluster)
         self._kernel.apply(diff(want, self._have))
         self._have = want

@@ -12,16 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netlab.kernel.linux import LinuxKernel
-from netlab.model import Memory
+from netlab.model import Memory, build
 from netlab.objects import diff
 from netlab.observe.evidence import probed
 from netlab.observe.probe import Prober
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
-from netlab.plan import desired
+from netlab.plan import check, desired
 from netlab.runtime import lab as labs
 from netlab.runtime.listeners import AgentListeners
-from netlab.runtime.resolved import resolve
 from netlab.runtime.rundir import Applied, RunDir
 from netlab.spec import Text, load_texts
 
@@ -121,7 +120,7 @@ class Live:
     def become(self, text: str) -> None:
         documents = load_texts([Text("lab.json", text)])
         assert not documents.problems, documents.problems
-        self.cluster = resolve(self.applied, Memory.of(self.cluster), extra=documents).cluster
+        self.cluster = build(documents, name=self.name, memory=Memory.of(self.cluster), check=check).cluster
         want = desired(self.cluster)
         self.kernel.apply(diff(want, self.have))
         self.have = want
