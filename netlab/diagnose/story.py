@@ -284,6 +284,8 @@ def hops(sightings: Iterable[Event], known: Topology) -> list[Hop]:
     """
     found: list[Hop] = []
     for one in sightings:
+        if any(layer.offset for layer in one.packet.layers):
+            continue  # a later fragment starts when the first may be there already: that one shows the way
         way = OUT if one.direction == OUT else IN
         if one.direction == OTHERHOST and not known.master((one.netns, one.interface)):
             way = OTHERHOST
