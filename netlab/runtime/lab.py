@@ -200,10 +200,13 @@ def _apply(
         assignments = replace(assignments, generations=kernel.generations)
     rundir.commit(assignments, lab.statuses)
     changed, notes = done.changed, list(agent.problems)
-    if wait:
-        notes += settle(cluster.lab, rundir.path, cluster, agent.ran)
-        lab, more, said = readiness.take_over(rundir, lab)
-        changed, notes = changed + more, [*notes, *said]
+    try:
+        if wait:
+            notes += settle(cluster.lab, rundir.path, cluster, agent.ran)
+            lab, more, said = readiness.take_over(rundir, lab)
+            changed, notes = changed + more, [*notes, *said]
+    finally:
+        readiness.leave_it(rundir, agent.ran)  # also where the wait was interrupted
     notes += dns.sync(lab.cluster)
     applied_now(lab, applied)
     warm.holds(cluster.lab, len(cluster.pods) + len(cluster.network_policies) + len(cluster.services))

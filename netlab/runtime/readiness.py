@@ -12,6 +12,7 @@ which an ``up`` was killed is left alone: the next ``up`` mends it.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -86,6 +87,13 @@ def take_over(rundir: RunDir, lab: Lab) -> tuple[Lab, int, list[str]]:
     except StateError as gone:  # an agent that dies now is found by the next command
         return lab, 0, [gone.message]
     return lab, changed, []
+
+
+def leave_it(rundir: RunDir, ran: Sequence[object]) -> None:
+    """Have the agent care for the statuses again, where it was silent because Pods were asked to run."""
+    if ran and agentclient.recorded(rundir.path) is not None:
+        with contextlib.suppress(StateError), agentclient.connect(rundir.path, rundir.lab) as agent:
+            agent.acknowledge(0)
 
 
 def step(name: str) -> None:

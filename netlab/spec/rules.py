@@ -195,6 +195,18 @@ def _pod_spec(body: Body) -> Found:
 
 def _container(body: Body) -> Found:
     yield from _named_once(body.get("ports", []), "ports", "ports of this container")
+    for field in ("livenessProbe", "startupProbe"):
+        times = body.get(field, {}).get("successThreshold", 1)
+        if times > 1:
+            yield (field, "successThreshold"), f"must be 1 in a {field}, not {times}"
+    if "terminationGracePeriodSeconds" in body.get("readinessProbe", {}):
+        yield ("readinessProbe", "terminationGracePeriodSeconds"), "may not be set in a readinessProbe: it ends nothing"
+
+
+def _probe(body: Body) -> Found:
+    yield from _exactly_one(body, ("exec", "httpGet", "tcpSocket", "grpc"), "a probe")
+    if "exec" in body and not body["exec"].get("command"):
+        yield ("exec", "command"), "must have at least one item"
 
 
 def matches(selector: Body, labels: Body) -> bool:
@@ -316,6 +328,7 @@ RULES: dict[str, Callable[[Body], Found]] = {
     "PodTemplateSpec": _has_spec,
     "PodSpec": _pod_spec,
     "Container": _container,
+    "Probe": _probe,
     "Deployment": _workload,
     "ReplicaSet": _workload,
     "StatefulSet": _workload,

@@ -23,7 +23,7 @@ from netlab.runtime.agent.records import Pod, PodKey
 
 GATHER = 0.03  # seconds in which changes gather
 AGAIN_FIRST, AGAIN_MAX = 1.0, 30.0  # after a step that failed, doubled each time
-SILENCE_MAX = 45.0  # at most, when whoever asked for it has died
+SILENCE_MAX = 30.0  # at most, when whoever asked for it has died
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -91,7 +91,7 @@ def test_a_readiness_gate_keeps_a_pod_out_and_is_told_with_its_line() -> None:
 
 def test_probes_have_the_defaults_of_the_api() -> None:
     probe = {"httpGet": {"port": "web", "httpHeaders": [{"name": "X", "value": "y"}]}, "failureThreshold": 5}
-    spec = RUN | {"ports": [{"name": "web", "containerPort": 8080}], "readinessProbe": probe, "livenessProbe": {}}
+    spec = RUN | {"ports": [{"name": "web", "containerPort": 8080}], "readinessProbe": probe}
     made = cluster({"containers": [spec]})
     (one,) = of_container(spec, made.pods[0], made)
     assert (one.kind, one.action, one.netns, one.host, one.port) == (
