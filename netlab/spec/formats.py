@@ -37,28 +37,24 @@ def _better(text: str, good: Callable[[str], bool]) -> str:
     )
 
 
+def _dns_name(text: str, good: Callable[[str], bool], most: int, form: str) -> str:
+    if good(text):
+        return text
+    if len(text) > most:
+        raise ValueError(f"{shown(text)} is too long: {len(text)} characters, at most {most} are allowed")
+    raise ValueError(f"{shown(text)} is not a name: it may hold lower-case letters, {form}{_better(text, good)}")
+
+
 def dns_label(text: str) -> str:
     """RFC 1123 label: Namespaces, Services, containers, port names of Services."""
-    if names.is_dns_label(text):
-        return text
-    if len(text) > 63:
-        raise ValueError(f"{shown(text)} is too long: {len(text)} characters, at most 63 are allowed")
-    raise ValueError(
-        f'{shown(text)} is not a name: it may hold lower-case letters, digits and "-", and must begin and end with a '
-        f"letter or digit{_better(text, names.is_dns_label)}"
-    )
+    form = 'digits and "-", and must begin and end with a letter or digit'
+    return _dns_name(text, names.is_dns_label, 63, form)
 
 
 def dns_subdomain(text: str) -> str:
     """RFC 1123 subdomain: the names of most objects."""
-    if names.is_dns_subdomain(text):
-        return text
-    if len(text) > 253:
-        raise ValueError(f"{shown(text)} is too long: {len(text)} characters, at most 253 are allowed")
-    raise ValueError(
-        f'{shown(text)} is not a name: it may hold lower-case letters, digits, "-" and ".", each part between dots of '
-        f"at most 63 characters, beginning and ending with a letter or digit{_better(text, names.is_dns_subdomain)}"
-    )
+    form = 'digits, "-" and ".", each part between dots of at most 63 characters, beginning and ending with a letter or digit'
+    return _dns_name(text, names.is_dns_subdomain, 253, form)
 
 
 def label_key(text: str) -> str:

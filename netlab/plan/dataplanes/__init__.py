@@ -7,19 +7,19 @@ several share (the bridge of the CNI plugin ``bridge``) stand in ``cni_bridge`` 
 from __future__ import annotations
 
 from netlab.plan.dataplanes.base import Dataplane
-from netlab.plan.dataplanes.bridge import BridgeOnly
+from netlab.plan.dataplanes.bridge import BRIDGE_ONLY
 from netlab.plan.dataplanes.calico_bgp import CalicoBgp
 from netlab.plan.dataplanes.calico_vxlan import CalicoVxlan
 from netlab.plan.dataplanes.flannel_vxlan import FlannelVxlan
-from netlab.plan.dataplanes.host_gw import HostGw
+from netlab.plan.dataplanes.host_gw import HOST_GW
 from netlab.plan.dataplanes.kindnet import Kindnet
 from netlab.plan.dataplanes.vxlan import VxlanPlane
 from netlab.plan.dataplanes.weave import Weave
 
 ALL: tuple[Dataplane, ...] = (
-    BridgeOnly(),
+    BRIDGE_ONLY,
     VxlanPlane(),
-    HostGw(),
+    HOST_GW,
     FlannelVxlan(),
     CalicoBgp(),
     CalicoVxlan(),

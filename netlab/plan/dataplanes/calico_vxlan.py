@@ -10,15 +10,13 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from netlab.model import Cluster, Node, Pod
-from netlab.objects import Addr, Fdb, Neigh, Obj, Route, Vxlan
-from netlab.plan.dataplanes import calico_wiring
-from netlab.plan.underlay import addrgen
-from netlab.plan.why import node_why, pair_why
+from netlab.objects import Fdb, Neigh, Obj, Route
+from netlab.plan.dataplanes import calico_wiring, tunnels
+from netlab.plan.why import pair_why
 
 VNI, UDP_PORT = 4096, 4789
 FELIX = 80  # DefaultRouteProto
 _DEVICE = {4: ("vxlan.calico", 4), 6: ("vxlan-v6.calico", 5)}  # name, index
-_OVERHEAD = {4: 50, 6: 70}
 
 
 def vtep_mac(node: str, version: int = 4) -> str:
@@ -37,29 +35,12 @@ class CalicoVxlan:
 
     def overhead(self, cluster: Cluster) -> int:
         """50 bytes over IPv4, 70 over IPv6; Pods get the smaller MTU of the two."""
-        return max(_OVERHEAD[cidr.version] for cidr in cluster.underlay.cidrs)
+        return tunnels.smallest(cluster)
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The device of each family, the node's blocks as blackholes, masquerading."""
-        why = node_why(here)
-        for address, cidr in zip(here.addresses, here.pod_cidrs, strict=True):
-            device, index = _DEVICE[address.version]
-            mtu = cluster.mtu - _OVERHEAD[address.version]
-            yield Vxlan(
-                here.netns,
-                device,
-                vtep_mac(here.name, address.version),
-                mtu,
-                index,
-                addrgen(cluster),
-                cluster.offload,
-                vni=VNI,
-                local=str(address.ip),
-                lower="eth0",
-                port=UDP_PORT,
-                why=why,
-            )
-            yield Addr(here.netns, device, f"{cidr.network_address}/{cidr.max_prefixlen}", why=why)
+        macs = {version: vtep_mac(here.name, version) for version in _DEVICE}
+        yield from tunnels.by_family(here, cluster, _DEVICE, macs, vni=VNI, port=UDP_PORT)
         yield from calico_wiring.aggregates(here, cluster, FELIX)
         yield from calico_wiring.nat_outgoing(here, cluster)
 

@@ -13,9 +13,8 @@ from ipaddress import ip_network
 
 from netlab import names
 from netlab.model import Cluster, Network, Node, Pod
-from netlab.objects import Addr, Neigh, NftChain, NftSet, NftTable, Obj, Route, Sysctl, Veth
-from netlab.objects.links import End
-from netlab.plan.dataplanes.cni_bridge import FIRST_VETH_INDEX, POD_INDEX
+from netlab.objects import Addr, Neigh, NftChain, NftSet, NftTable, Obj, Route, Sysctl
+from netlab.plan.dataplanes.cni_bridge import veth
 from netlab.plan.why import node_why, pod_why
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
@@ -45,15 +44,7 @@ def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
     """The veth pair, the Pod's /32 and its two routes, the node's route, and the sysctls of the node's end."""
     why = pod_why(pod)
     name = veth_name(pod.namespace, pod.name)
-    v6 = "IPv6" in cluster.families
-    gen = "eui64" if v6 else "none"
-    altname = names.pod_altname(pod.namespace, pod.name)
-    yield Veth(
-        here.netns,
-        End(here.netns, name, HOST_MAC, mtu, FIRST_VETH_INDEX + pod.serial, altname, gen, cluster.offload),
-        End(pod.netns, "eth0", pod.mac, mtu, POD_INDEX, "", gen, cluster.offload),
-        why=why,
-    )
+    yield veth(pod, here, cluster, name, mtu, HOST_MAC)
     for path, value in _sysctls(name, cluster.families).items():
         yield Sysctl(here.netns, path, value, name, why=why)
     for address in pod.addresses:

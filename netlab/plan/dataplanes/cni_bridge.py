@@ -7,15 +7,16 @@ by a Service must get its frame back by the port that it left by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from netlab import names
 from netlab.model import Cluster, Node, Pod
-from netlab.objects import Addr, Bridge, Neigh, NftChain, NftTable, Obj, Port, Veth
+from netlab.objects import Addr, Bridge, Neigh, NftChain, NftTable, Obj, Port, Route, Veth
 from netlab.objects.links import End
 from netlab.plan.external import masquerade
-from netlab.plan.underlay import addrgen, default_routes
-from netlab.plan.why import node_why, pod_why
+from netlab.plan.underlay import addrgen, default_routes, on_link
+from netlab.plan.why import node_why, pair_why, pod_why
 
 CNI0 = "cni0"
 CNI0_INDEX, POD_INDEX = 3, 2
@@ -31,6 +32,54 @@ def bridge(here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
         yield Addr(here.netns, CNI0, str(gateway), why=why)
 
 
+def veth(pod: Pod, here: Node, cluster: Cluster, name: str, mtu: int, mac: str = "") -> Veth:
+    """The pair from a Pod's eth0 to its node's link ``name`` (``mac``: else one of the Pod's own)."""
+    gen = addrgen(cluster)
+    altname = names.pod_altname(pod.namespace, pod.name)
+    mac = mac or names.mac(names.POD_PEER, here.number, pod.serial)
+    return Veth(
+        here.netns,
+        End(here.netns, name, mac, mtu, FIRST_VETH_INDEX + pod.serial, altname, gen, cluster.offload),
+        End(pod.netns, "eth0", pod.mac, mtu, POD_INDEX, "", gen, cluster.offload),
+        why=pod_why(pod),
+    )
+
+
+def routes_by_address(here: Node, there: Node) -> Iterator[Obj]:
+    """``10.244.2.0/24 via 172.18.0.3 dev eth0``; nothing across racks: that next hop is not on the link."""
+    if on_link(here, there):
+        for cidr, address in zip(there.pod_cidrs, there.addresses, strict=True):
+            yield Route(here.netns, str(cidr), via=str(address.ip), dev="eth0", why=pair_why(here, there))
+
+
+@dataclass(slots=True)
+class Plain:
+    """A data plane of cni0 and nothing around the packets; ``ways``: what leads to another node's Pods."""
+
+    name: str
+    summary: str
+    ways: Callable[[Node, Node], Iterable[Obj]]
+    bridged: bool = True
+    needs: tuple[str, ...] = ("veth", "bridge")
+
+    def overhead(self, cluster: Cluster) -> int:
+        """No encapsulation."""
+        return 0
+
+    def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
+        """cni0, and masquerading where there is an outside."""
+        yield from bridge(here, cluster, cluster.mtu)
+        yield from masquerading(here, cluster)
+
+    def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
+        """A veth pair to cni0."""
+        return attach(pod, here, cluster, cluster.mtu)
+
+    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterable[Obj]:
+        """See ``ways``."""
+        return self.ways(here, there)
+
+
 def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int, *, name: str = "") -> Iterator[Obj]:
     """A veth pair from the Pod's eth0 to cni0, the Pod's address and default route.
 
@@ -39,22 +88,7 @@ def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int, *, name: str = "") 
     """
     why = pod_why(pod)
     name = name or names.veth_name(pod.namespace, pod.name)
-    gen = addrgen(cluster)
-    yield Veth(
-        here.netns,
-        End(
-            here.netns,
-            name,
-            names.mac(names.POD_PEER, here.number, pod.serial),
-            mtu,
-            FIRST_VETH_INDEX + pod.serial,
-            names.pod_altname(pod.namespace, pod.name),
-            gen,
-            cluster.offload,
-        ),
-        End(pod.netns, "eth0", pod.mac, mtu, POD_INDEX, "", gen, cluster.offload),
-        why=why,
-    )
+    yield veth(pod, here, cluster, name, mtu)
     yield Port(here.netns, name, CNI0, hairpin=True, why=why)
     gateway_mac = names.mac(names.CNI0, here.number)
     for address, gateway in zip(pod.addresses, here.gateways, strict=True):

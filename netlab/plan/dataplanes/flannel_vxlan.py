@@ -15,14 +15,12 @@ from collections.abc import Iterator
 
 from netlab import names
 from netlab.model import Cluster, Node, Pod
-from netlab.objects import Addr, Fdb, Neigh, NftChain, NftTable, Obj, Route, Vxlan
-from netlab.plan.dataplanes import cni_bridge
-from netlab.plan.underlay import addrgen
+from netlab.objects import Fdb, Neigh, NftChain, NftTable, Obj, Route
+from netlab.plan.dataplanes import cni_bridge, tunnels
 from netlab.plan.why import node_why, pair_why, pod_why
 
 VNI, UDP_PORT = 1, 8472
 _DEVICE = {4: ("flannel.1", 4), 6: ("flannel-v6.1", 5)}  # name, index
-_OVERHEAD = {4: 50, 6: 70}
 
 
 class FlannelVxlan:
@@ -35,29 +33,13 @@ class FlannelVxlan:
 
     def overhead(self, cluster: Cluster) -> int:
         """50 bytes over IPv4, 70 over IPv6; Pods get the smaller MTU of the two."""
-        return max(_OVERHEAD[cidr.version] for cidr in cluster.underlay.cidrs)
+        return tunnels.smallest(cluster)
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0, a VXLAN device a family, the rules."""
-        why = node_why(here)
         yield from cni_bridge.bridge(here, cluster, cluster.mtu - self.overhead(cluster))
-        for address, cidr in zip(here.addresses, here.pod_cidrs, strict=True):
-            device, index = _DEVICE[address.version]
-            yield Vxlan(
-                here.netns,
-                device,
-                names.mac(names.VTEP, here.number, address.version),
-                cluster.mtu - _OVERHEAD[address.version],
-                index,
-                addrgen(cluster),
-                cluster.offload,
-                vni=VNI,
-                local=str(address.ip),
-                lower="eth0",
-                port=UDP_PORT,
-                why=why,
-            )
-            yield Addr(here.netns, device, f"{cidr.network_address}/{cidr.max_prefixlen}", why=why)
+        macs = {version: names.mac(names.VTEP, here.number, version) for version in _DEVICE}
+        yield from tunnels.by_family(here, cluster, _DEVICE, macs, vni=VNI, port=UDP_PORT)
         yield from rules(here, cluster)
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterator[Obj]:

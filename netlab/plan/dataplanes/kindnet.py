@@ -11,11 +11,9 @@ from collections.abc import Iterator
 
 from netlab import names
 from netlab.model import Cluster, Node, Pod
-from netlab.objects import Addr, Neigh, NftChain, NftSet, NftTable, Obj, Route, Veth
-from netlab.objects.links import End
-from netlab.plan.dataplanes.cni_bridge import FIRST_VETH_INDEX, POD_INDEX
-from netlab.plan.underlay import addrgen, on_link
-from netlab.plan.why import node_why, pair_why, pod_why
+from netlab.objects import Addr, Neigh, NftChain, NftSet, NftTable, Obj, Route
+from netlab.plan.dataplanes.cni_bridge import routes_by_address, veth
+from netlab.plan.why import node_why, pod_why
 
 
 class Kindnet:
@@ -58,15 +56,9 @@ class Kindnet:
         """ptp's veth pair, addresses and routes."""
         why = pod_why(pod)
         name = "veth" + names.short_hash(str(pod))
-        mac = names.mac(names.POD_PEER, here.number, pod.serial)
-        gen = addrgen(cluster)
-        altname = names.pod_altname(pod.namespace, pod.name)
-        yield Veth(
-            here.netns,
-            End(here.netns, name, mac, cluster.mtu, FIRST_VETH_INDEX + pod.serial, altname, gen, cluster.offload),
-            End(pod.netns, "eth0", pod.mac, cluster.mtu, POD_INDEX, "", gen, cluster.offload),
-            why=why,
-        )
+        pair = veth(pod, here, cluster, name, cluster.mtu)
+        mac = pair.end.mac
+        yield pair
         for address, gateway, cidr in zip(pod.addresses, here.gateways, here.pod_cidrs, strict=True):
             whole = gateway.max_prefixlen
             v4 = address.version == 4
@@ -82,7 +74,5 @@ class Kindnet:
             yield Neigh(here.netns, name, str(address.ip), pod.mac, why=why)
 
     def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
-        """``10.244.2.0/24 via 172.18.0.3 dev eth0``; nothing across racks: that next hop is not on the link."""
-        if on_link(here, there):
-            for cidr, address in zip(there.pod_cidrs, there.addresses, strict=True):
-                yield Route(here.netns, str(cidr), via=str(address.ip), dev="eth0", why=pair_why(here, there))
+        """A route by the other node's address, as host-gw's."""
+        return routes_by_address(here, there)

@@ -12,14 +12,11 @@ from collections.abc import Iterable, Iterator
 
 from netlab import names
 from netlab.model import Cluster, Network, Node, Pod
-from netlab.objects import Addr, Fdb, Neigh, Obj, Route, Vxlan
-from netlab.plan.dataplanes import cni_bridge
-from netlab.plan.underlay import addrgen
+from netlab.objects import Addr, Fdb, Neigh, Obj, Route
+from netlab.plan.dataplanes import cni_bridge, tunnels
 from netlab.plan.why import node_why, pair_why
 
-DEVICE, INDEX, VNI, UDP_PORT = "vxlan0", 4, 1, 4789
-# Outer Ethernet is part of the frame, not of the MTU; the inner one is: 14 + outer IP + UDP 8 + VXLAN 8.
-_OVERHEAD = {4: 50, 6: 70}
+DEVICE, VNI, UDP_PORT = "vxlan0", 1, 4789
 
 
 def vtep_address(cidr: Network) -> str:
@@ -37,7 +34,7 @@ class VxlanPlane:
 
     def overhead(self, cluster: Cluster) -> int:
         """50 bytes over IPv4, 70 over IPv6."""
-        return _OVERHEAD[cluster.underlay.cidrs[0].version]
+        return tunnels.OVERHEAD[cluster.underlay.cidrs[0].version]
 
     def _mtu(self, cluster: Cluster) -> int:
         return cluster.mtu - self.overhead(cluster)
@@ -47,20 +44,8 @@ class VxlanPlane:
         why = node_why(here)
         mtu = self._mtu(cluster)
         yield from cni_bridge.bridge(here, cluster, mtu)
-        yield Vxlan(
-            here.netns,
-            DEVICE,
-            names.mac(names.VTEP, here.number),
-            mtu,
-            INDEX,
-            addrgen(cluster),
-            cluster.offload,
-            vni=VNI,
-            local=str(here.addresses[0].ip),
-            lower="eth0",
-            port=UDP_PORT,
-            why=why,
-        )
+        mac = names.mac(names.VTEP, here.number)
+        yield tunnels.device(here, cluster, DEVICE, mac, mtu, vni=VNI, port=UDP_PORT)
         for cidr in here.pod_cidrs:
             yield Addr(here.netns, DEVICE, vtep_address(cidr), why=why)
         yield from cni_bridge.masquerading(here, cluster)

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 from netlab import names
 from netlab.model import Cluster, Node, Pod
-from netlab.objects import Addr, Bridge, Fdb, Neigh, NftChain, NftTable, Obj, Port, Veth, Vxlan
-from netlab.objects.links import End
-from netlab.plan.dataplanes.cni_bridge import CNI0_INDEX, FIRST_VETH_INDEX, POD_INDEX
+from netlab.objects import Addr, Bridge, Fdb, Neigh, NftChain, NftTable, Obj, Port
+from netlab.plan.dataplanes import cni_bridge, tunnels
+from netlab.plan.dataplanes.cni_bridge import CNI0_INDEX
 from netlab.plan.underlay import addrgen, default_routes
 from netlab.plan.why import node_why, pair_why, pod_why
 
-BRIDGE, DEVICE, INDEX, VNI, UDP_PORT = "weave", "vxlan-6784", 4, 1, 6784
+BRIDGE, DEVICE, VNI, UDP_PORT = "weave", "vxlan-6784", 1, 6784
 _EVERYBODY = "00:00:00:00:00:00"  # the forwarding entry for what has none: flood
 
 
@@ -40,21 +40,8 @@ class Weave:
         mtu, gen = cluster.mtu - self.overhead(cluster), addrgen(cluster)
         mac = names.mac(names.CNI0, here.number)
         yield Bridge(here.netns, BRIDGE, mac, mtu, CNI0_INDEX, gen, cluster.offload, why=why)
-        yield Vxlan(
-            here.netns,
-            DEVICE,
-            names.mac(names.VTEP, here.number),
-            mtu,
-            INDEX,
-            gen,
-            cluster.offload,
-            vni=VNI,
-            local=str(here.addresses[0].ip),
-            lower="eth0",
-            port=UDP_PORT,
-            learning=True,
-            why=why,
-        )
+        vtep = names.mac(names.VTEP, here.number)
+        yield tunnels.device(here, cluster, DEVICE, vtep, mtu, vni=VNI, port=UDP_PORT, learning=True)
         yield Port(here.netns, DEVICE, BRIDGE, why=why)
         for gateway, network in zip(here.gateways, cluster.pod_cidrs, strict=True):
             yield Addr(here.netns, BRIDGE, f"{gateway.ip}/{network.prefixlen}", why=why)
@@ -74,23 +61,8 @@ class Weave:
         """A veth pair to the bridge; the Pod's prefix is the whole range's."""
         why = pod_why(pod)
         name = "vethwepl" + names.short_hash(str(pod), 7)  # Weave's form: vethwepl and the container's pid or id
-        mtu, gen = cluster.mtu - self.overhead(cluster), addrgen(cluster)
-        altname = names.pod_altname(pod.namespace, pod.name)
-        yield Veth(
-            here.netns,
-            End(
-                here.netns,
-                name,
-                names.mac(names.POD_PEER, here.number, pod.serial),
-                mtu,
-                FIRST_VETH_INDEX + pod.serial,
-                altname,
-                gen,
-                cluster.offload,
-            ),
-            End(pod.netns, "eth0", pod.mac, mtu, POD_INDEX, "", gen, cluster.offload),
-            why=why,
-        )
+        mtu = cluster.mtu - self.overhead(cluster)
+        yield cni_bridge.veth(pod, here, cluster, name, mtu)
         yield Port(here.netns, name, BRIDGE, hairpin=True, why=why)
         for address, gateway, network in zip(pod.addresses, here.gateways, cluster.pod_cidrs, strict=True):
             yield Addr(pod.netns, "eth0", f"{address.ip}/{network.prefixlen}", why=why)
