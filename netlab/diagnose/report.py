@@ -222,7 +222,11 @@ def headline(story: Story) -> str:
     if probe.outcome == "open":
         back = story.answer[-1].time - story.question[0].time if story.answer and story.question else 0
         after = f" after {back / 1e6:.2f} ms" if back else ""
-        data = f"; {probe.size} bytes on the connection were acknowledged" if probe.protocol == "TCP" and probe.size else ""
+        data = (
+            f"; {probe.size} bytes on the connection were acknowledged"
+            if probe.protocol == "TCP" and probe.size
+            else ""
+        )
         return f"{asked}: answered{after}{data}"
     if story.segment is not None:
         size = story.segment.packet.innermost.size
