@@ -82,6 +82,6 @@ _TABLE = (
     _Row(_UNSAID[:1], ("br_handle_frame", "br_forward", "br_flood"), reasons.not_forwarding_port),
     _Row(_UNSAID[:1], ("vxlan_xmit", "vxlan_"), reasons.no_forwarding_entry),
     _Row(_UNSAID[:1], ("nf_hook_slow", "nft_do_chain"), reasons.netfilter),
-    _Row(_UNSAID[:1], ("ip_error",), reasons.no_route),
+    _Row(_UNSAID[:1], ("ip_error", "dst_discard"), reasons.refusing_route),
     _Row(_UNSAID[:1], ("neigh_",), reasons.neighbour),
 )  # fmt: skip

@@ -16,11 +16,11 @@ from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
 from netlab.diagnose.counters import last_seen
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.records import IN, OUT
+from netlab.diagnose.records import DROPS, IN, OUT
 from netlab.diagnose.story import Story
 from netlab.diagnose.text import icmp
 from netlab.diagnose.way import Hop
-from netlab.diagnose.words import look_route, who
+from netlab.diagnose.words import asked, look_route, who
 from netlab.plan.drift import Drift
 
 
@@ -33,6 +33,7 @@ def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:
         if not told:
             for rule in _ELSE:
                 told += rule(story)
+        told += _by_design(story, told)
     else:
         for rule in _ARRIVED:
             told += rule(story)
@@ -173,12 +174,24 @@ def _stopped(story: Story) -> Iterator[Finding]:
     if left is not None and left.expected is not None:
         place = left.after or left.expected
         says = f"the {word} was last seen at {last.interface} of {last.netns}; {left.expected} was expected next"
-        yield Finding("stopped", says, place.netns, place.interface, _look_at(story, place, last))
+        look = _look_at(story, place, last)
+        if story.source(DROPS).on and not story.drops and left.expected.direction == OUT:
+            says += "; the kernel did not drop it, so it may wait there for the MAC address of its next hop"
+            look = (f"ip -n {place.netns} neigh", *look)
+        yield Finding("stopped", says, place.netns, place.interface, look)
     elif not story.arrived_at_target and not story.answer:
         says = f"the question was last seen at {last.interface} of {last.netns}"
-        if story.journey.question.says:
-            says += f"; that is as far as this lab's network takes it: {story.journey.question.says}"
         yield Finding("stopped", says, last.netns, last.interface, look_route(last.netns, last.packet.innermost, ""))
+
+
+def _by_design(story: Story, told: list[Finding]) -> Iterator[Finding]:
+    """The lab's own network takes it no further, and it went as far as that."""
+    way = story.journey.question
+    said = any(one.kind in ("service", "policy", "by-design") for one in told)
+    if way.arrives or not way.says or said or story.question_left is not None or not story.question:
+        return
+    says = f"that is as far as this lab's network takes it: {way.says}"
+    yield Finding("by-design", says, way.netns, look=(f"netlab explain --lab {story.recording.lab} {asked(story)}",))
 
 
 def _look_at(story: Story, place: Hop, last: Event) -> tuple[str, ...]:

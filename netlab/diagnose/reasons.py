@@ -10,7 +10,7 @@ from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.diagnose.way import Way
-from netlab.diagnose.words import called, look_route, who
+from netlab.diagnose.words import asked, look_route, who
 
 
 def _what(event: Event) -> str:
@@ -53,8 +53,7 @@ def by_rule(story: Story, event: Event) -> Finding | None:
     kind = "rule"
     if meaning.policy:
         kind = "policy"
-        asked = f"{called(story, story.recording.probe.netns)} {called_target(story)}"
-        look.insert(0, f"netlab explain --lab {story.recording.lab} {asked}")
+        look.insert(0, f"netlab explain --lab {story.recording.lab} {asked(story)}")
     elif meaning.service:
         kind = "service"
         namespace, _, name = meaning.service.partition("/")
@@ -66,15 +65,6 @@ def by_rule(story: Story, event: Event) -> Finding | None:
     )  # fmt: skip
 
 
-def called_target(story: Story) -> str:
-    """The target as a command takes it."""
-    probe = story.recording.probe
-    address = f"[{probe.address}]" if ":" in probe.address else probe.address
-    if not probe.port:
-        return probe.address
-    return f"{address}:{probe.port}" + ("" if probe.protocol == "TCP" else f"/{probe.protocol}")
-
-
 # -- routes -----------------------------------------------------------------------------------------------------------
 
 
@@ -83,6 +73,14 @@ def no_route(story: Story, event: Event) -> Finding:
     target = event.packet.target
     says = f"{event.netns} has no route to {target} ({who(story, target)})"
     return Finding("no-route", says, event.netns, look=look_route(event.netns, event.packet, event.interface))
+
+
+def refusing_route(story: Story, event: Event) -> Finding:
+    """No reason, in the function that ends what has no route: the route is there, and refuses."""
+    target = event.packet.target
+    says = f"{event.netns} has a route to {target} that refuses (blackhole, unreachable or prohibit), or none"
+    look = look_route(event.netns, event.packet, event.interface)
+    return Finding("no-route", says, event.netns, look=(*look, f"ip -n {event.netns} rule"))
 
 
 def not_forwarded(story: Story, event: Event) -> Finding:
@@ -293,8 +291,10 @@ def _tunnel_ports(story: Story) -> set[int]:
 
 def queue(story: Story, event: Event) -> Finding:
     """A queueing discipline."""
-    says = f"the queue of {event.interface} in {event.netns} was full, or its qdisc let {_what(event)} not pass"
-    return Finding("queue", says, event.netns, look=(f"tc -n {event.netns} -s qdisc show dev {event.interface}",))
+    dev, netns = event.interface, event.netns
+    says = f"{dev} of {netns} did not take {_what(event)}: its queue is full or limited, or the link has no carrier"
+    look = (f"tc -n {netns} -s qdisc show dev {dev}", f"ip -n {netns} link show {dev}")
+    return Finding("queue", says, netns, look=look)
 
 
 def tc(story: Story, event: Event) -> Finding:

@@ -22,16 +22,16 @@ def who(story: Story, address: str) -> str:
 
 
 def called(story: Story, netns: str) -> str:
-    """What a command calls whoever acts from a namespace: a Pod's namespace/name, a node's name; else the namespace."""
+    """What a command calls whoever acts from a namespace: a Pod, ``node/NAME``, ``external/NAME``; else the namespace."""
     for node in story.cluster.nodes:
         if node.netns == netns:
-            return node.name
+            return f"node/{node.name}"
     for pod in story.cluster.pods:
         if pod.netns == netns:
             return str(pod) if pod.namespace != "default" else pod.name
     for host in story.cluster.external:
         if host.netns == netns:
-            return host.name
+            return f"external/{host.name}"
     return netns
 
 
@@ -40,3 +40,12 @@ def look_route(netns: str, packet: Packet, interface: str) -> tuple[str, ...]:
     if not interface:
         return (f"ip -n {netns} route get {packet.target}",)
     return (f"ip -n {netns} route get {packet.target} from {packet.source} iif {interface}",)
+
+
+def asked(story: Story) -> str:
+    """The question as a command takes it: ``client 10.244.2.2:80``."""
+    probe = story.recording.probe
+    address = f"[{probe.address}]" if ":" in probe.address else probe.address
+    protocol = "" if probe.protocol == "TCP" else f"/{probe.protocol}"
+    target = f"{address}:{probe.port}{protocol}" if probe.port else probe.address
+    return f"{called(story, probe.netns)} {target}"

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,10 +163,10 @@ FAULTS = (
 class Bed:
     """The lab that all faults are made in."""
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, spots: Mapping[str, str] | None = None) -> None:
         self.name = name
         self._draft = Applied("/somewhere/lab.yaml", name, (("lab.yaml", text),))
-        self.where = {short: f"{name}-{long}" for short, long in _SHORT.items()}
+        self.where = {short: f"{name}-{long}" for short, long in (_SHORT if spots is None else spots).items()}
 
     def up(self) -> None:
         labs.up(self._draft)
@@ -174,6 +174,9 @@ class Bed:
     def sh(self, lines: str) -> None:
         done = subprocess.run(["sh", "-ec", lines.format(**self.where)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{lines}\n{done.stderr}"
+
+    def make(self, fault: Fault) -> None:
+        self.sh(fault.lines or ":")
 
     def forget(self) -> None:
         """What the first packet left behind: the path MTU that an ICMP error told, neighbours that are being asked."""
