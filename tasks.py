@@ -82,7 +82,7 @@ def lint(_: Context, fix: bool = False) -> None:
 
 @task(
     help={
-        "only": "which benchmarks: start,small,up,mininet,again,reach,memory",
+        "only": "which benchmarks: start,small,up,mininet,again,reach,memory,trace,capture",
         "sizes": "nodes x Pods a node: 10x20,10x100 (default 10x20)",
         "runs": "rounds of each, instead of its own number",
         "json": "where the JSON goes (default build/bench.json)",

@@ -16,6 +16,7 @@ from typing import Any
 from bed import Failed, Ran, Size, inside, lab_command, pod, rounds, run, settle, spec, workshop
 from names import names
 from policy import policy
+from capturing import capturing
 from rows import Row, ratios
 from tracing import tracing
 
@@ -329,4 +330,5 @@ CASES: dict[str, Callable[[Run], Iterator[Row]]] = {
     "trace": tracing,
     "dns": names,
     "policy": policy,
+    "capture": capturing,
 }

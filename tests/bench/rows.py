@@ -41,6 +41,8 @@ BARS: dict[tuple[str, str], tuple[str, float]] = {
     ("trace, dropped", "2x2"): ("<", 1.0),
     ("trace, allowed", "6x9"): ("<", 1.5),
     ("armed / not", "2x2"): ("<=", 1.5),
+    ("capture / tcpdump", "1x1"): (">=", 0.5),
+    ("capture -w, ten interfaces", "1x10"): (">=", 100_000),
 }
 
 

@@ -18,7 +18,8 @@ from netlab.observe.capture.station import ETHERNETS, Station
 from netlab.observe.packetid import packet_id
 
 DIRECTIONS = (IN, BROADCAST, MULTICAST, OTHERHOST, OUT, IN, IN, IN)  # by sll_pkttype; 5 to 7 are the kernel's own
-_FLAGS = tuple(pcapng.FLAGS[one] for one in DIRECTIONS)
+_OPTIONS = tuple(pcapng.FLAGS_OPTION[one] for one in DIRECTIONS)
+_LOW = 0xFFFFFFFF
 _MAGIC = (b"\n\r\r\n", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
 
 
@@ -178,35 +179,17 @@ class Pcapng:
     def take(self, frames: Sequence[Frame]) -> None:
         """Write frames.  The hottest loop of a capture: 1 us a frame."""
         blocks: list[bytes] = []
-        append, flags, numbered, counts = blocks.append, _FLAGS, pcapng.packet_struct, self._counts
+        append, options, identity, quick, counts = blocks.append, _OPTIONS, pcapng.ID_OPTION, pcapng.quick, self._counts
         for when, station, index, hardware, kind, length, data in frames:
             number = station.numbers.get(index)
             if number is None:
                 number = self._number(station, index, hardware, blocks)
             counts[number] += 1
             size = len(data)
-            form, whole = numbered(size)
-            append(
-                form.pack(
-                    6,
-                    whole,
-                    number,
-                    when >> 32,
-                    when & 0xFFFFFFFF,
-                    size,
-                    length,
-                    data,
-                    2,
-                    4,
-                    flags[kind],
-                    5,
-                    8,
-                    packet_id(data, hardware in ETHERNETS),
-                    0,
-                    0,
-                    whole,
-                )
-            )
+            pack, head, whole = quick(size)
+            known = packet_id(data, hardware in ETHERNETS)
+            option = options[kind]
+            append(pack(head, number, when >> 32, when & _LOW, size, length, data, option, identity, known, whole))
         self.packets += len(frames)
         self._output.write(b"".join(blocks))
 

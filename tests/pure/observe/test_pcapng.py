@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.diagnose.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
-from netlab.observe.pcapng import Interface, Writer, packet, packet_struct, section, statistics
+from netlab.observe.pcapng import FLAGS_OPTION, ID_OPTION, Interface, Writer, packet, quick, section, statistics
 
 
 def blocks(data: bytes) -> list[tuple[int, bytes]]:
@@ -87,11 +87,12 @@ def test_a_packet_comes_back_as_it_was(
 
 @given(data=st.binary(max_size=200), time=st.integers(0, 2**64 - 1), packet_id=st.integers(0, 2**64 - 1))
 def test_the_quick_way_makes_the_same_bytes(data: bytes, time: int, packet_id: int) -> None:
-    form, size = packet_struct(len(data))
-    quick = form.pack(
-        6, size, 3, time >> 32, time & 0xFFFFFFFF, len(data), 9000, data, 2, 4, 0b10001, 5, 8, packet_id, 0, 0, size
+    way = quick(len(data))
+    option = FLAGS_OPTION[OTHERHOST]
+    made = way.pack(
+        way.head, 3, time >> 32, time & 0xFFFFFFFF, len(data), 9000, data, option, ID_OPTION, packet_id, way.whole
     )
-    assert quick == packet(3, time, data, length=9000, direction=OTHERHOST, packet_id=packet_id)
+    assert made == packet(3, time, data, length=9000, direction=OTHERHOST, packet_id=packet_id)
 
 
 @pytest.mark.parametrize(
