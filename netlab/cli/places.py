@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.find import place
 from netlab.errors import BadInput, StateError
-from netlab.observe.capture.station import Place, Station, name_of
+from netlab.observe.capture.station import Place, Station
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
@@ -24,7 +24,7 @@ def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place
 
     ours = {netns: one for netns, one in owners(f"{cluster.lab}-").items() if one and one.lab == cluster.lab}
     if not words:
-        return [Place(netns, name_of(owner)) for netns, owner in ours.items()]
+        return [Place.of(netns, owner) for netns, owner in ours.items()]
     wanted: dict[str, set[str]] = {}
     for word in words:
         name, colon, interface = word.partition(":")
@@ -35,7 +35,7 @@ def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place
         if netns not in ours:
             raise StateError(f"the namespace {netns} is not there", hint=f"netlab up {cluster.lab} makes it again")
     return [
-        Place(netns, name_of(ours[netns]), () if "" in interfaces else tuple(sorted(interfaces)))
+        Place.of(netns, ours[netns], () if "" in interfaces else tuple(sorted(interfaces)))
         for netns, interfaces in wanted.items()
     ]
 

@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 RETIRE = 10  # ms
-BLOCK = 1 << 18  # bytes; a frame must fit into one, and with offloads frames have 64 KiB
+BLOCK, SMALL_BLOCK = 1 << 18, 1 << 17  # bytes; a frame must fit into one, and with offloads frames have 64 KiB
 _SOL_PACKET, _RX_RING, _STATISTICS, _VERSION = 263, 5, 6, 10
 _SO_ATTACH_FILTER = 26
 _ETH_P_ALL, _TPACKET_V3 = 3, 2
@@ -42,30 +42,36 @@ _libc = ctypes.CDLL(None, use_errno=True)
 Frame = tuple[int, Any, int, int, int, int, bytes]
 
 
+def _check(result: int, what: str) -> None:
+    if result:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)
+
+
 class Ring:
     """The ring of the namespace that the calling thread is in when it is made.
 
-    ``program``: a classic BPF filter in the kernel's form.  ``blocks`` of BLOCK bytes are its memory.  ``owner`` is in
+    ``program``: a classic BPF filter in the kernel's form.  ``memory``: bytes, at least two small blocks.  ``owner`` is in
     each frame's tuple.  Raises OSError where the kernel has not so much memory.
     """
 
-    def __init__(self, program: bytes, blocks: int, owner: object, retire: int = RETIRE) -> None:
-        self._blocks, self._next, self._owner = blocks, 0, owner
+    def __init__(self, program: bytes, memory: int, owner: object, retire: int = RETIRE) -> None:
+        self._block = BLOCK if memory >= 4 * BLOCK else SMALL_BLOCK
+        self._blocks, self._next, self._owner = max(2, memory // self._block), 0, owner
         self.last = time.time_ns()  # no frame before it is still to come
         self.lost = 0
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         try:
             self.attach(program)
             self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
-            size = BLOCK * blocks
-            request = struct.pack("=7I", BLOCK, blocks, _FRAME_MIN, size // _FRAME_MIN, retire, 0, 0)
-            self._socket.setsockopt(_SOL_PACKET, _RX_RING, request)
+            size = self._block * self._blocks
+            request = struct.pack("=7I", self._block, self._blocks, _FRAME_MIN, size // _FRAME_MIN, retire, 0, 0)
+            # Not Python's own setsockopt: this one waits for the kernel (RCU, 10 ms), and that keeps all threads waiting.
+            _check(_libc.setsockopt(self.fileno(), _SOL_PACKET, _RX_RING, request, len(request)), "PACKET_RX_RING")
             self._memory = mmap.mmap(self._socket.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
             # Python's own bind takes the name of an interface, and there is none for all of them.
             address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), 0, 0, 0, 0, b"")
-            if _libc.bind(self._socket.fileno(), address, len(address)):
-                code = ctypes.get_errno()
-                raise OSError(code, os.strerror(code), "bind")
+            _check(_libc.bind(self.fileno(), address, len(address)), "bind")
         except BaseException:
             self._socket.close()
             raise
@@ -89,7 +95,7 @@ class Ring:
         memory, unpack, owner = self._memory, _FRAME.unpack_from, self._owner
         append = found.append
         for _ in range(self._blocks):
-            start = self._next * BLOCK
+            start = self._next * self._block
             status, count, at = _BLOCK_HEAD.unpack_from(memory, start + 8)
             if not status & _TO_USER:
                 break
@@ -127,7 +133,7 @@ class Ring:
 
     def filling(self) -> bool:
         """Whether the kernel holds frames that it has not handed over yet."""
-        status, count, _ = _BLOCK_HEAD.unpack_from(self._memory, self._next * BLOCK + 8)
+        status, count, _ = _BLOCK_HEAD.unpack_from(self._memory, self._next * self._block + 8)
         return bool(count or status & _TO_USER)
 
     def count_lost(self) -> int:

@@ -17,19 +17,19 @@ from netlab.errors import HostCannot, StateError
 from netlab.kernel import netns as ns
 from netlab.kernel.inotify import Watch
 from netlab.kernel.owners import owners
-from netlab.kernel.packetring import BLOCK, RETIRE, Frame
+from netlab.kernel.packetring import RETIRE, SMALL_BLOCK, Frame
 from netlab.observe.capture.bpf import Program
 from netlab.observe.capture.merge import SLACK, Merge
-from netlab.observe.capture.station import Place, Station, name_of, open_station
+from netlab.observe.capture.station import Place, Station, open_station
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 MEMORY = 64  # MiB for all rings together
-_BLOCKS_MIN, _BLOCKS_MAX = 3, 128  # of 256 KiB, for one ring
+_RING_MIN, _RING_MAX = 2 * SMALL_BLOCK, 32 << 20  # bytes
 _PATIENCE = 0.005  # seconds between two looks while frames wait for those that may come before them
 _FAREWELL = 0.06  # seconds: what a ring holds when its namespace goes, or at the end, is handed over within RETIRE ms
 _BEING_MADE = 2.0  # seconds that a new name may have no namespace behind it
-_THREADS = 16  # opening and closing a ring waits for the kernel (RCU, 10 to 30 ms), and they can wait together
+_THREADS = 64  # opening and closing a ring waits for the kernel (RCU, 10 to 30 ms), and they can wait together
 
 
 class Capture:
@@ -66,8 +66,7 @@ class Capture:
         """Begin to listen.  Raises HostCannot or StateError where it cannot."""
         _raise_limit()
         self._watch = Watch(ns.RUN_NETNS)
-        blocks = self._memory * (1 << 20) // (max(1, len(self._places)) * BLOCK)
-        self._blocks = min(_BLOCKS_MAX, max(_BLOCKS_MIN, blocks))
+        self._share = (self._memory << 20) // max(1, sum(place.weight for place in self._places.values()))
         # Each ring has a timer of the kernel's: of many, none shall fire a hundred times a second.
         self._retire = RETIRE if len(self._places) < 64 else 5 * RETIRE
         self._epoll.register(self._watch, select.EPOLLIN)
@@ -75,15 +74,20 @@ class Capture:
         if self._reader >= 0:
             self._epoll.register(self._reader, 0)  # errors and hang-ups are told unasked
         try:
-            for station in each(
-                lambda place: open_station(place, self._program, self._blocks, self._retire), self._places.values()
-            ):
+            for station in each(self._opened, self._places.values()):
                 self._take_in(station)
         except OSError as error:
             self.close()
             raise self._explained(error) from error
+        for station in self.stations.values():
+            station.ring.count_lost()
+            station.ring.lost = 0  # while the others were opened, nobody read
         self.merge.since = time.time_ns()
         self._began = time.monotonic()
+
+    def _opened(self, place: Place) -> Station:
+        memory = min(_RING_MAX, max(_RING_MIN, place.weight * self._share))
+        return open_station(place, self._program, memory, self._retire)
 
     def _explained(self, error: OSError) -> HostCannot | StateError:
         if error.errno == errno.EPERM:
@@ -234,8 +238,8 @@ class Capture:
                 self._foreign.add(name)
                 continue
             with contextlib.suppress(OSError):  # it has gone again
-                place = Place(name, name_of(owner))
-                (station,) = each(lambda one: open_station(one, self._program, self._blocks, self._retire), [place])
+                place = Place.of(name, owner)
+                (station,) = each(self._opened, [place])
                 self._take_in(station)
                 self.arrived.append(place)
 

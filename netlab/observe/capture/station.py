@@ -17,6 +17,7 @@ from netlab.names import Owner
 from netlab.observe.capture.bpf import Program, only_interfaces, packed
 from netlab.observe.pcapng import ETHERNET, RAW_IP, Interface
 
+_PASSES_ON = 8  # times a Pod's share
 _LINKS = 1  # RTNLGRP_LINK
 _WITHOUT_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
 ETHERNETS = frozenset((1, 772))  # ARPHRD_ETHER, ARPHRD_LOOPBACK: what has an Ethernet header
@@ -25,23 +26,29 @@ ETHERNETS = frozenset((1, 772))  # ARPHRD_ETHER, ARPHRD_LOOPBACK: what has an Et
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where to listen: the namespace, what it is called in the output (``node-1``, ``client``, ``shop/web``), and which
-    interfaces are meant (``*`` and ``?`` as in a shell; none: all).
+    interfaces are meant (``*`` and ``?`` as in a shell; none: all).  ``weight``: its share of the memory.
     """
 
     netns: str
     name: str
     interfaces: tuple[str, ...] = ()
+    weight: int = 1
+
+    @classmethod
+    def of(cls, netns: str, owner: Owner, interfaces: tuple[str, ...] = ()) -> Place:
+        """The place that a namespace is.  Nodes and routers pass on what many Pods send."""
+        return cls(netns, name_of(owner), interfaces, 1 if owner.kind == "pod" else _PASSES_ON)
 
 
 def name_of(owner: Owner) -> str:
-    """What a namespace is called: as it is typed, so a Pod of default without its namespace."""
+    """What a namespace is called: as it is typed, so a Pod of default has no namespace before its name."""
     return owner.name.removeprefix("default/") if owner.kind == "pod" else owner.name
 
 
 class Station:
     """Opened by ``open_station``; ``numbers`` is for whoever writes its frames: ifindex -> the interface's number."""
 
-    def __init__(self, place: Place, program: Program, blocks: int, retire: int) -> None:
+    def __init__(self, place: Place, program: Program, memory: int, retire: int) -> None:
         self.place, self._program = place, program
         self.inode = os.stat(ns.RUN_NETNS / place.netns).st_ino
         self.numbers: dict[int, int] = {}
@@ -53,7 +60,7 @@ class Station:
             self.news.join(_LINKS)
             if place.interfaces:  # their indexes are part of the filter
                 self.links = self._ask()
-            self.ring = Ring(packed(self._filter()), blocks, self, retire)
+            self.ring = Ring(packed(self._filter()), memory, self, retire)
         except BaseException:
             self._asking.close()
             self.news.close()
@@ -126,11 +133,11 @@ class Station:
         self.ring.close()
 
 
-def open_station(place: Place, program: Program, blocks: int, retire: int = RETIRE) -> Station:
+def open_station(place: Place, program: Program, memory: int, retire: int = RETIRE) -> Station:
     """Listen to a namespace; the calling thread goes there and comes back.  Raises OSError where it has gone."""
     fd = ns.open_named(place.netns)
     try:
         with ns.inside(fd):
-            return Station(place, program, blocks, retire)
+            return Station(place, program, memory, retire)
     finally:
         os.close(fd)
