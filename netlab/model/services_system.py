@@ -83,17 +83,19 @@ def _pod(node: Node, mark: Mark) -> Document:
 
 
 DNS_FOLDER = "/run/knot"
-#: The zones that the server has: the cluster's, reverse names, and all else (nothing but hosts outside).
-ZONES = ("cluster.local", "in-addr.arpa", "ip6.arpa", ".")
+DOMAIN = "cluster.local"
+#: The zones that the server always has beside: reverse names, and all else (nothing but hosts outside).
+ZONES = ("in-addr.arpa", "ip6.arpa", ".")
 
 
-#: The zones of Pods' names, a namespace each: in the server's folder and below /etc/netns, as the other zones are.
-NAMESPACES_FILE, PODS_FILE = "namespaces.conf", "pods.zone"
+#: Which zones there are beside those, and the file of all zones of Pods' names (one a namespace): in the server's folder and
+#: below /etc/netns, as the other zones are.
+ZONES_FILE, PODS_FILE = "zones.conf", "pods.zone"
 
 
 def pods_zone(namespace: str) -> str:
     """The zone of the names of Pods in a namespace: 1-2-3-4.NAMESPACE.pod.cluster.local."""
-    return f"{namespace}.pod.{ZONES[0]}"
+    return f"{namespace}.pod.{DOMAIN}"
 
 
 def zone_file(zone: str) -> str:
@@ -122,6 +124,6 @@ def dns_command(addresses: Sequence[str]) -> str:
         f'template:\n  - id: default\n    storage: "{DNS_FOLDER}"\n'
         "    zonefile-load: whole\n    zonefile-sync: -1\n    journal-content: none\n    semantic-checks: off\n"
         f"zone:\n{zones}"
-        f'include: "{DNS_FOLDER}/{NAMESPACES_FILE}"\n'
+        f'include: "{DNS_FOLDER}/{ZONES_FILE}"\n'
     )
-    return f"mkdir -p {DNS_FOLDER} && : >> {DNS_FOLDER}/{NAMESPACES_FILE} && cat > {DNS_FOLDER}/knot.conf <<'END'\n{conf}END\nexec knotd -c {DNS_FOLDER}/knot.conf\n"
+    return f"mkdir -p {DNS_FOLDER} && : >> {DNS_FOLDER}/{ZONES_FILE} && cat > {DNS_FOLDER}/knot.conf <<'END'\n{conf}END\nexec knotd -c {DNS_FOLDER}/knot.conf\n"

@@ -7,7 +7,7 @@
 answers up (mod-synthrecord), in a zone for each namespace that there is, so that other namespaces' are NXDOMAIN.
 
 Limits.  A name outside that nobody in the lab has is NXDOMAIN, as the world says it of a name that it does not have: a
-cluster that cannot reach the world says SERVFAIL.  An ExternalName that leads out of cluster.local is answered by its
+cluster that cannot reach the world says SERVFAIL.  An ExternalName that leads to no host of the lab is answered by its
 CNAME alone.  Labels before a ``pod`` name's address do not make it NXDOMAIN.
 """
 
@@ -19,12 +19,12 @@ from ipaddress import IPv4Address
 
 from netlab.model import Address, Cluster, Pod
 from netlab.model.services_system import (
+    DOMAIN,
     NAMESPACE,
-    NAMESPACES_FILE,
     POD,
     PODS_FILE,
     SERVICE,
-    ZONES,
+    ZONES_FILE,
     pods_zone,
     zone_file,
 )
@@ -32,7 +32,6 @@ from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, Service
 from netlab.objects import File, Obj
 from netlab.plan.why import pod_why
 
-DOMAIN = "cluster.local"
 TTL = 30  # seconds; kubeadm's
 _VERSION_TTL = 28800
 _VERSION = "1.1.0"  # of the Kubernetes DNS specification
@@ -70,11 +69,12 @@ def server_files(cluster: Cluster) -> dict[str, str]:
     found = {zone_file(zone): text for zone, text in zones(cluster).items()}
     found[PODS_FILE] = f"$TTL {TTL}\n{_head(1)}"
     module = "mod-synthrecord:\n  - id: pods\n    type: forward\n" + f"    ttl: {TTL}\n"
-    listed = "".join(
+    listed = f'  - domain: "{DOMAIN}"\n    file: "{zone_file(DOMAIN)}"\n' if zone_file(DOMAIN) in found else ""
+    listed += "".join(
         f'  - domain: "{pods_zone(one)}"\n    file: "{PODS_FILE}"\n    module: mod-synthrecord/pods\n'
         for one in namespaces(cluster)
     )
-    found[NAMESPACES_FILE] = f'{module}    network: [ "0.0.0.0/0", "::/0" ]\nzone:\n{listed}'
+    found[ZONES_FILE] = f'{module}    network: [ "0.0.0.0/0", "::/0" ]\nzone:\n{listed}'
     return found
 
 
@@ -84,7 +84,11 @@ def namespaces(cluster: Cluster) -> list[str]:
 
 
 def zones(cluster: Cluster) -> dict[str, str]:
-    """The zone files by zone."""
+    """The zone files by zone.
+
+    Knot follows a CNAME within one zone.  Where an ExternalName leads to a host outside, the cluster's names are part of
+    the root's zone, so that a program gets the address with it.
+    """
     forward: dict[str, None] = {}
     backward: dict[str, None] = {}
     for service in cluster.services:
@@ -103,7 +107,10 @@ def zones(cluster: Cluster) -> dict[str, str]:
         "ip6.arpa": [one for one in backward if ".ip6.arpa." in one],
         ".": outside,
     }
-    return {zone: _file(zone, lines[zone]) for zone in ZONES}
+    hosts = {host.name for host in cluster.external}
+    if any(one.external_name in hosts for one in cluster.services):
+        lines["."] += [f"$ORIGIN {DOMAIN}.", *lines.pop(DOMAIN)]
+    return {zone: _file(zone, body) for zone, body in lines.items()}
 
 
 def _file(zone: str, lines: list[str]) -> str:

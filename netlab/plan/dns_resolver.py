@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netlab.model import Cluster, Pod
-from netlab.plan.dns import DOMAIN, server_addresses
+from netlab.model.services_system import DOMAIN
+from netlab.plan.dns import server_addresses
 
 _SERVERS_MAX, _SEARCHES_MAX = 3, 32  # glibc's MAXNS; the API's limit of search paths
 # No server is named where none serves: glibc then asks 127.0.0.1, which refuses, and names fail at once instead of

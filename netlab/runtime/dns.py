@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from netlab.errors import HostCannot
 from netlab.model import Cluster
-from netlab.model.services_system import DNS_FOLDER, NAMESPACES_FILE, PODS_FILE, ZONES, pods_zone, zone_file
+from netlab.model.services_system import DNS_FOLDER, DOMAIN, PODS_FILE, ZONES, ZONES_FILE, pods_zone, zone_file
 from netlab.plan import dns
 from netlab.runtime.processes import inside
 
@@ -84,14 +84,13 @@ def _load(place: _Place, wanted: dict[str, str], pods: list[str]) -> str:
             _write(fd, f"{name}.new", wanted[name].encode())
         for name in changed:
             os.rename(f"{name}.new", name, src_dir_fd=fd, dst_dir_fd=fd)
-        zones = [zone for zone in ZONES if zone_file(zone) in changed]
-        refused = ""
-        if NAMESPACES_FILE in changed:
-            refused = _ask(place, "reload")
-        if not refused and (NAMESPACES_FILE in changed or PODS_FILE in changed):
-            zones += pods
-        if not refused and zones:
-            refused = _ask(place, "zone-reload", *zones)
+        zones = [zone for zone in (DOMAIN, *ZONES) if zone_file(zone) in changed]
+        # The root's zone may take the cluster's names over: it has them before the cluster's zone goes.
+        todo: list[tuple[str, ...]] = [("zone-reload", ".")] if "." in zones and zone_file(DOMAIN) not in wanted else []
+        todo += [("reload",)] if ZONES_FILE in changed else []
+        zones += pods if {ZONES_FILE, PODS_FILE} & {*changed} else []
+        todo += [("zone-reload", *zones)] if zones else []
+        refused = next((said for words in todo if (said := _ask(place, *words))), "")
         for name in changed if refused else ():
             os.unlink(name, dir_fd=fd)  # so that the next try does not take it for loaded
         return refused

@@ -25,7 +25,7 @@ _WIDTH, _NODE_WIDTH = 18, 20  # kubectl's
 @click.option("-n", "--namespace", default="default", show_default=True, help="the Pods' namespace")
 @lab
 def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) -> int:
-    """A Pod, node, Service or NetworkPolicy at length, as kubectl describes it, and what it comes to in this lab.
+    """A Pod, node, Service, Endpoints or NetworkPolicy at length, as kubectl describes it, and what it comes to in this lab.
 
     Other kinds are shown as they were written.
     """
@@ -66,6 +66,12 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
         parts += [services.description(typed[name], shown[name]) for name in _chosen(names, typed, wanted, namespace)]
     elif wanted.name == "NetworkPolicy":
         parts += _policies(cluster, names, namespace, objects, since)
+    elif wanted.name == "Endpoints":
+        from netlab.cli import endpointlines
+
+        shown = {one["metadata"]["name"]: one for one in services.endpoints(cluster, since)
+                 if one["metadata"]["namespace"] == namespace}  # fmt: skip
+        parts += [endpointlines.description(shown[name]) for name in _chosen(names, shown, wanted, namespace)]
     else:
         import yaml
 

@@ -195,6 +195,8 @@ def test_a_pod_that_is_not_ready_leaves_its_services_and_comes_back(lab: Lab) ->
         "Readiness probe failed: HTTP probe failed with statuscode: 404"
         in lab.netlab("describe", "pod", pods[0]).stdout
     )
+    told = lab.netlab("describe", "endpoints", "web").stdout
+    assert f"Addresses:          {other}\n" in told and f"NotReadyAddresses:  {one}\n" in told
     slices = lab.netlab("get", "endpointslices", "-o", "json").json["items"]
     ready = {each["addresses"][0]: each["conditions"]["ready"] for each in
              next(s for s in slices if s["metadata"]["labels"]["kubernetes.io/service-name"] == "web")["endpoints"]}  # fmt: skip

@@ -88,6 +88,21 @@ def test_names_are_as_the_kubernetes_dns_specification_says(lab: Lab) -> None:
     assert [(question, *dig(lab, *question)) for question, _, _ in cases] == cases
 
 
+def test_an_external_name_that_leads_outside_brings_its_address_with_it(lab: Lab) -> None:
+    lab.up(PODS, service("web", "web", NAMED), external=[{"name": "bank", "address": "203.0.113.10"}])
+    spec = {"type": "ExternalName", "externalName": "bank"}
+    lab.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "out"}, "spec": spec})
+    web = lab.address("web")
+    assert dig(lab, f"out.default.{ZONE}") == ("NOERROR", ["A 203.0.113.10", "CNAME bank."])
+    assert dig(lab, f"web.default.{ZONE}") == ("NOERROR", [f"A {web}"])
+    assert dig(lab, "10-244-1-3.default.pod.cluster.local") == ("NOERROR", ["A 10.244.1.3"])
+    assert lab.netlab("exec", "client", "--", "getent", "hosts", "out").stdout.split()[0] == "203.0.113.10"
+    lab.netlab("delete", "service", "out")
+    assert dig(lab, f"out.default.{ZONE}") == ("NXDOMAIN", [])
+    assert dig(lab, f"web.default.{ZONE}") == ("NOERROR", [f"A {web}"])
+    assert run_netlab("diff", lab.name, check=None).status == 0
+
+
 def test_any_program_of_a_pod_finds_names_by_its_search_list(lab: Lab) -> None:
     full(lab)
     web = lab.address("web")
