@@ -61,6 +61,8 @@ class Verbs(click.Group):
             return None
         command = import_module(f"netlab.cli.verbs.{cmd_name}").command
         assert isinstance(command, click.Command)
+        if command.help:  # docstrings are raw; click's mark for "do not fill these lines" is the character itself
+            command.help = command.help.replace("\\b\n", "\b\n")
         if _COMPLETING in os.environ:
             from netlab.cli.complete import teach
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from netlab.errors import BadInput
 from netlab.model.cluster import Cluster
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, NODE, POD, SERVICE, Endpoint, Flow
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, SERVICE, Endpoint, Flow
 from netlab.oracle.flows import PortWish, named, parse_port
 from netlab.oracle.near import near
 from netlab.oracle.selectors import Selector
@@ -45,7 +45,10 @@ def asked(
     if not source.netns:
         raise BadInput(f"{client} has no network namespace of its own that could send a packet")
     destination, note = _end(known, place, namespace)
+    if source.kind == EXTERNAL and destination.kind == SERVICE:
+        destination, note = _from_outside(known, destination, note)
     address = _address(source, destination, version)
+    source, destination = _whole(known, source), _whole(known, destination)
     if icmp or wanted.upper().lstrip("/") == ICMP:
         return Asked(Flow(source, destination, address, 0, ICMP), (), note)
     if wanted:
@@ -141,6 +144,23 @@ def _by_dns(known: Endpoints, text: str, namespace: str, depth: int = 0) -> tupl
         backend = next((one for one in service.serving if one.hostname == parts[0] and one.pod in known.pods), None)
         return (known.pods[backend.pod], "") if backend else None
     return None
+
+
+def _whole(known: Endpoints, end: Endpoint) -> Endpoint:
+    """An end with all its addresses in their own order."""
+    kinds = {POD: known.pods, NODE: known.nodes, SERVICE: known.services, EXTERNAL: known.external}
+    return kinds.get(end.kind, {}).get(end.name, end)
+
+
+def _from_outside(known: Endpoints, destination: Endpoint, note: str) -> tuple[Endpoint, str]:
+    """A Service as hosts outside see it: its load balancer's or external addresses come first."""
+    service = known.service_of[destination.name]
+    outside = tuple(map(str, service.outside_ips))
+    if outside:
+        return destination._replace(addresses=(*outside, *destination.addresses)), note
+    port = next((one.node_port for one in service.ports if one.node_port), 0)
+    node = next(iter(known.nodes), "")
+    return destination, f"a cluster address is no way in from outside; {node}:{port} is" if port else note
 
 
 def _address(source: Endpoint, destination: Endpoint, version: int) -> str:

@@ -63,8 +63,9 @@ def command(
 
     \b
     CLIENT  a Pod, a node or a host outside that sends
-    TARGET  a Pod, Service (svc/NAME where a Pod has the name too), node, host outside, DNS name of a Service, address
-    PORT    a number or a name; without it the first that is served, an echo where none is
+    TARGET  a Pod, a Service (svc/NAME), a node, a host outside, an address, or
+            the DNS name of a Service
+    PORT    a number or a name; without it the first that is served, or an echo
 
     Exit status 0 if it was answered, 1 if not; with --compare 4 where that is not what the oracle says.
     """
