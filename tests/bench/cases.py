@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bed import Failed, Ran, Size, inside, lab_command, pod, rounds, run, settle, spec, workshop
+from capturing import capturing
 from names import names
 from policy import policy
-from capturing import capturing
 from rows import Row, ratios
 from tracing import tracing
 
