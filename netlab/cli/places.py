@@ -47,14 +47,21 @@ def _netns(cluster: Cluster, name: str, namespace: str) -> str:
     others["underlay"] = cluster.underlay.netns
     for netns in (*tuple(others.values()), *(one.netns for one in cluster.nodes), *(one.netns for one in cluster.pods)):
         others.setdefault(netns, netns)
-    try:
+    where, slash, short = name.rpartition("/")
+    where = where if slash else namespace or "default"
+    if any((pod.namespace, pod.name) == (where, short) for pod in cluster.pods) or any(
+        node.name == name for node in cluster.nodes
+    ):
         return place(cluster, name, namespace).netns
-    except BadInput:
-        is_pod_or_node = any(name in (one.name, str(one)) for one in cluster.pods)
-        is_pod_or_node = is_pod_or_node or any(name == one.name for one in cluster.nodes)
-        if name in others and not is_pod_or_node:
-            return others[name]
-        raise
+    if name in others:
+        return others[name]
+    import difflib
+
+    known = [*others, *(str(pod) for pod in cluster.pods), *(node.name for node in cluster.nodes)]
+    known += [pod.name for pod in cluster.pods if pod.namespace == where]
+    close = difflib.get_close_matches(name, known, 1) or [one for one in known if one.endswith(f"/{short}")][:1]
+    meant = f' (did you mean "{close[0]}"?)' if close else ""
+    raise BadInput(f'no Pod, node, router or host is called "{name}" in lab {cluster.lab}, namespace {where}{meant}')
 
 
 def check_interfaces(stations: Iterable[Station]) -> None:

@@ -48,6 +48,8 @@ def icmp(packet: Packet) -> str:
         return f"packet too big, MTU {packet.mtu}"
     known = {8: "echo request", 0: "echo reply", 11: "time exceeded", 12: "parameter problem", 5: "redirect"}
     known6 = {128: "echo request", 129: "echo reply", 3: "time exceeded", 4: "parameter problem", 135: "solicitation"}
+    known6 |= {130: "multicast query", 131: "multicast report", 132: "multicast done", 143: "multicast report"}
+    known6 |= {133: "router solicitation", 134: "router advertisement", 137: "redirect"}
     return (known if four else known6).get(kind, f"type {kind}")
 
 

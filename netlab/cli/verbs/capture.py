@@ -127,12 +127,13 @@ def _is_pipe(fd: int) -> bool:
 def _program(cluster: Cluster, expression: str) -> Program:
     """The kernel's filter."""
     from netlab.observe.capture.bpf import TAKE_ALL, inside_too, packed
+
+    if not expression:
+        return TAKE_ALL
     from netlab.observe.capture.filters import named
     from netlab.observe.capture.libpcap import compiled
     from netlab.observe.capture.names import to_addresses
 
-    if not expression:
-        return TAKE_ALL
     program = inside_too(compiled(named(expression, to_addresses(cluster))))
     packed(program)  # too long a one is told before anything is opened
     return program

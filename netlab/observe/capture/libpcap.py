@@ -7,7 +7,6 @@ expression comes without tcpdump's name, and no process is started (15 ms).
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from functools import cache
 
 from netlab.errors import BadInput, HostCannot
