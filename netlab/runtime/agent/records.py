@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from netlab.runtime.agent.logs import Log
 from netlab.runtime.agent.loop import Timer
 
 EVENTS_MAX = 64  # a Pod; the oldest go
+_OWN_PORT = re.compile(r":\d+->")
 
 # The kubelet's: the first restart at once, then 10 s, doubled up to 300 s; forgotten after a run of twice the longest.
 BACKOFF_FIRST, BACKOFF_MAX = 10.0, 300.0
@@ -148,12 +150,12 @@ class Pod:
         return self.restart == "Never" and any(end and end["exitCode"] != 0 for end in inits)
 
     def event(self, kind: str, reason: str, message: str) -> None:
-        """Write down what happened; the same again is counted."""
+        """Write down what happened; the same again, whatever port it was asked from, is counted."""
         now = time.time()
         for one in self.events:
-            if (one["reason"], one["message"]) == (reason, message):
+            if one["reason"] == reason and _OWN_PORT.sub("->", one["message"]) == _OWN_PORT.sub("->", message):
                 one["count"] += 1
-                one["last"] = now
+                one["message"], one["last"] = message, now
                 return
         self.events.append({"type": kind, "reason": reason, "message": message, "count": 1, "first": now, "last": now})
         del self.events[:-EVENTS_MAX]

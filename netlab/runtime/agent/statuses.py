@@ -35,6 +35,7 @@ class Statuses:
         self.loop, self.lab, self.mounts = loop, lab, mounts
         self.known: dict[PodKey, tuple[bool, bool]] = {}
         self.version = self.acknowledged = 0
+        self.moved: set[PodKey] = set()  # since then, some of them there and back
         self.silent_until = 0.0
         self.timer: Timer | None = None
         self.child, self.patience = 0, 0.0
@@ -45,12 +46,14 @@ class Statuses:
         status = pod.ready, pod.ended
         if self.known.get(pod.key) != status:
             self.known[pod.key] = status
+            self.moved.add(pod.key)
             self.version += 1
             self._later(GATHER)
 
     def forget(self, key: PodKey) -> None:
         """The Pod is gone, by the will of the host's side."""
         self.known.pop(key, None)
+        self.moved.discard(key)
 
     def silence(self) -> None:
         """Whoever asks for Pods to run will ask for their statuses, too."""
@@ -61,7 +64,8 @@ class Statuses:
             {"namespace": key.namespace, "pod": key.pod, "ready": ready, "ended": ended}
             for key, (ready, ended) in self.known.items()
         ]
-        return {"version": self.version, "acknowledged": self.acknowledged, "pods": pods}
+        moved = [f"{key.namespace}/{key.pod}" for key in self.moved]
+        return {"version": self.version, "acknowledged": self.acknowledged, "pods": pods, "moved": moved}
 
     def acknowledge(self, version: int) -> None:
         """The lab follows that version."""
@@ -72,6 +76,8 @@ class Statuses:
             self.timer = None
         if self.acknowledged < self.version:
             self._later(GATHER)
+        else:
+            self.moved.clear()
 
     def _later(self, seconds: float) -> None:
         if self.timer is None and not self.child:
