@@ -30,11 +30,12 @@ from netlab.plan.policytext import FAMILY, TABLE, Words
 # Neighbour discovery (RFC 4861: 133-137) and multicast listeners (RFC 2710, 3810), which switches snoop.
 _DISCOVERY = "icmpv6 type { 130-137, 143 } accept"
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
+# Of two base chains of one hook the lower number comes first: kube-proxy's at filter refuses what no Service has, which
+# is nobody's packet to judge; then egress, then ingress.  Of equal numbers the one that was made first would come first.
 _HOOKS = (
-    ("egress", EGRESS, "type filter hook forward priority filter; policy accept;"),
-    # Of two base chains of one hook the lower number comes first: egress, then ingress.
-    ("ingress", INGRESS, "type filter hook forward priority filter + 1; policy accept;"),
-    ("to-node", EGRESS, "type filter hook input priority filter; policy accept;"),
+    ("egress", EGRESS, "type filter hook forward priority filter + 1; policy accept;"),
+    ("ingress", INGRESS, "type filter hook forward priority filter + 2; policy accept;"),
+    ("to-node", EGRESS, "type filter hook input priority filter + 1; policy accept;"),
 )
 
 
