@@ -62,10 +62,10 @@ class PacketSocket:
         """The descriptor, for epoll."""
         return self._socket.fileno()
 
-    def read(self) -> Iterator[Seen]:
-        """What has arrived."""
+    def read(self, most: int = 4096) -> Iterator[Seen]:
+        """What has arrived, at most so many frames: under load there is no end to it."""
         sock = self._socket
-        while True:
+        for _ in range(most):
             try:
                 data, ancillary, _, address = sock.recvmsg(_FRAME_MAX, 128, socket.MSG_TRUNC)
             except BlockingIOError:

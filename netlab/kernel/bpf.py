@@ -20,7 +20,7 @@ _RAW_TRACEPOINT = 17
 _BUSY, _DISCARDED = 1 << 31, 1 << 30
 
 # helpers
-LOOKUP, KTIME, PROBE_READ, RESERVE, SUBMIT, SNPRINTF = 1, 5, 113, 131, 132, 165
+LOOKUP, KTIME, PROBE_READ, RESERVE, SUBMIT, DISCARD, SNPRINTF = 1, 5, 113, 131, 132, 133, 165
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -106,6 +106,11 @@ class Code:
     def set(self, to: int, value: int) -> None:
         self.raw(0xB7, to, 0, 0, value)
 
+    def set64(self, to: int, value: int) -> None:
+        """As ``set``, but the value's sign is not extended."""
+        self.raw(0x18, to, 0, 0, value & 0x7FFFFFFF if value < 1 << 31 else value - (1 << 32))
+        self.raw(0, 0, 0, 0, value >> 32)
+
     def add(self, to: int, value: int) -> None:
         self.raw(0x07, to, 0, 0, value)
 
@@ -144,6 +149,11 @@ class Code:
         self._jumps.append((len(self._code), label))
         self.raw(0x15, register, 0, 0, value)
 
+    def jump_same(self, register: int, other: int, label: str) -> None:
+        """If two registers are equal."""
+        self._jumps.append((len(self._code), label))
+        self.raw(0x1D, register, other)
+
     def jump_unequal(self, register: int, value: int, label: str) -> None:
         self._jumps.append((len(self._code), label))
         self.raw(0x55, register, 0, 0, value)
@@ -178,10 +188,11 @@ class Ring:
         self._written = mmap.mmap(self.fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
 
     def read(self) -> Iterator[bytes]:
-        """The records that are complete, in order."""
+        """The records that are complete, in order; not those that come meanwhile."""
         page = mmap.PAGESIZE
         (at,) = struct.unpack_from("=Q", self._read, 0)
-        while at < struct.unpack_from("=Q", self._written, 0)[0]:
+        (end,) = struct.unpack_from("=Q", self._written, 0)
+        while at < end:
             place = page + (at & (self._size - 1))
             (length,) = struct.unpack_from("=I", self._written, place)
             if length & _BUSY:

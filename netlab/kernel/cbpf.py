@@ -23,11 +23,16 @@ _JUMP_MAX = 255
 
 
 class Filter:
-    """A program under construction.  It ends with the labels YES and NO, which every jump may name."""
+    """A program under construction.  Jumps are forward only, and at most 255 instructions far.
+
+    It ends with the labels YES and NO, which every jump may name; ``ends`` puts a pair of them before that, for the
+    jumps so far.
+    """
 
     def __init__(self) -> None:
         self._code: list[tuple[int, int, str, str]] = []
         self._labels: dict[str, int] = {}
+        self._ends: list[int] = []
         self._fresh = 0
 
     def __len__(self) -> int:
@@ -50,12 +55,18 @@ class Filter:
         self._fresh += 1
         return f".{self._fresh}"
 
+    def ends(self) -> None:
+        """What is here ends: nothing before runs on into what comes."""
+        self._ends.append(len(self._code))
+        self._code += [(RETURN, _WHOLE, "", ""), (RETURN, 0, "", "")]
+
     def done(self) -> bytes:
         """The program.  Raises ValueError where a jump is too far for classic BPF."""
-        labels = {**self._labels, YES: len(self._code), NO: len(self._code) + 1}
-        code = [*self._code, (RETURN, _WHOLE, "", ""), (RETURN, 0, "", "")]
+        self.ends()
         found = []
-        for at, (op, k, *names) in enumerate(code):
+        for at, (op, k, *names) in enumerate(self._code):
+            end = next((one for one in self._ends if one >= at), 0)
+            labels = {**self._labels, YES: end, NO: end + 1}
             ways = [labels[name] - at - 1 if name else 0 for name in names]
             if any(not 0 <= way <= _JUMP_MAX for way in ways):
                 raise ValueError(f"instruction {at} jumps {ways}")

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -100,14 +101,25 @@ def layout() -> Layout:
     return Layout(skb, dev_net, dev_ifindex, dev_name, net_inum, sock_net, dst_dev, 1, reason, names)
 
 
+class Sought(NamedTuple):
+    """What a packet must hold somewhere to be told of: one of some 32-bit numbers, or of some ports.
+
+    A sieve, not a proof: bytes that happen to be the same pass too.  ARP and ICMPv6 always do.
+    """
+
+    words: tuple[int, ...]
+    ports: tuple[int, ...] = ()
+
+
 class DropSource:
     """The drops in some namespaces: ``inodes`` are those of their nsfs files, with the namespaces' names.
 
-    Raises Unavailable.
+    ``sought``: leave out other packets, in the kernel, so that a flood of them fills no buffer.  Raises Unavailable.
     """
 
-    def __init__(self, inodes: Mapping[int, str]) -> None:
+    def __init__(self, inodes: Mapping[int, str], sought: Sought | None = None) -> None:
         self._netns = dict(inodes)
+        self._sought = sought
         self._fds: list[int] = []
         self._ring: bpf.Ring | None = None
         self._layout = layout()
@@ -130,7 +142,7 @@ class DropSource:
         program = -1
         for symbol in (self._constant(), None):  # bpf_snprintf is there from Linux 5.13 on
             try:
-                code = _program(self._layout, spaces, self._ring.fd, self._lost, symbol)
+                code = _program(self._layout, spaces, self._ring.fd, self._lost, symbol, self._sought)
                 program = self._keep(bpf.load(code))
                 break
             except OSError as error:
@@ -206,7 +218,38 @@ def _place(symbol: bytes, location: int) -> tuple[str, int]:
     return (found[1], int(found[2], 16)) if found else (text or hex(location), 0)
 
 
-def _program(at: Layout, spaces: int, ring: int, lost: int, symbol: int | None) -> bytes:
+def _sieve(code: bpf.Code, sought: Sought) -> None:
+    """Go to "kept" with a record, in r9, that may be of interest; every header begins at an even place."""
+    swapped = sys.byteorder == "little"
+
+    def raw(value: int, size: int) -> int:
+        return int.from_bytes(value.to_bytes(size, "big"), "little") if swapped else value
+
+    code.load(2, 1, 9, _PROTOCOL)
+    code.jump_equal(1, raw(0x0806, 2), "kept")
+    code.jump_unequal(1, raw(0x86DD, 2), "no ICMPv6")
+    code.load(1, 1, 9, _RECORD.size + 6)
+    code.jump_equal(1, 58, "kept")
+    code.label("no ICMPv6")
+    # a comparison with a constant would extend its sign
+    for register, word in zip((2, 3), sought.words, strict=False):
+        code.set64(register, raw(word, 4))
+    for place in range(_RECORD.size, _SIZE - 3, 2):
+        code.load(4, 1, 9, place)
+        for register, _ in zip((2, 3), sought.words, strict=False):
+            code.jump_same(1, register, "kept")
+    for place in range(_RECORD.size, _SIZE - 1, 2) if sought.ports else ():
+        code.load(2, 1, 9, place)
+        for port in sought.ports:
+            code.jump_equal(1, raw(port, 2), "kept")
+    code.move(1, 9)
+    code.set(2, 0)
+    code.call(bpf.DISCARD)
+    code.jump("end")
+    code.label("kept")
+
+
+def _program(at: Layout, spaces: int, ring: int, lost: int, symbol: int | None, sought: Sought | None) -> bytes:
     """The program: r6 the context, r7 the skb, r8 and r9 for the moment, then r9 the record."""
     code = bpf.Code()
 
@@ -298,6 +341,8 @@ def _program(at: Layout, spaces: int, ring: int, lost: int, symbol: int | None) 
         code.load(2, 1, 9, header)
         code.add_register(8, 1)
         read(9, place, size, 8, 0)
+    if sought is not None:
+        _sieve(code, sought)
     if symbol is not None:
         code.load(8, 1, 9, _LOCATION)
         code.store(8, 10, _POINTER, 1)

@@ -85,9 +85,9 @@ class TraceSocket:
         """The descriptor, for epoll."""
         return self._socket.fileno()
 
-    def read(self) -> Iterator[Event]:
-        """What has arrived; ``lost`` counts how often the buffer was full (each time some events)."""
-        while True:
+    def read(self, most: int = 4096) -> Iterator[Event]:
+        """What has arrived, at most so many datagrams; ``lost`` counts how often the buffer was full (and some lost)."""
+        for _ in range(most):
             try:
                 data = self._socket.recv(1 << 16)
             except BlockingIOError:

@@ -65,7 +65,7 @@ def main(lab: str, source: str, target: str, address: str, count: int = 1500) ->
     found: dict[str, list[float]] = {"closed": [], "armed": []}
     connections(source, server, address, count // 4)
     for turn in ("closed", "armed", "armed", "closed") * 2:
-        sources = [Rules(names, mark), Frames(names, mark), Drops(names)] if turn == "armed" else []
+        sources = [Rules(names, mark), Frames(names, mark), Drops(names, mark)] if turn == "armed" else []
         try:
             found[turn].append(connections(source, server, address, count))
         finally:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from netlab.kernel import cbpf
 from netlab.kernel.cbpf import NO, YES, Filter
@@ -46,7 +47,9 @@ class Mark:
 
 
 def program(mark: Mark) -> bytes:
-    """What the AF_PACKET sockets let through: the packet and its answer, all ARP, ICMP and ICMPv6, later fragments."""
+    """What the AF_PACKET sockets let through: the packet, its answer, ICMP errors about one of both, all ARP and
+    neighbour discovery, later fragments.
+    """
     code = Filter()
     _frame(code, mark, 0)
     for at, label in ((50, "inner4"), (70, "inner6")):
@@ -67,52 +70,108 @@ def _frame(code: Filter, mark: Mark, at: int) -> None:
     code.jump(cbpf.BITS, 0x1FFF, YES)
     code.op(cbpf.X_IPV4_HEADER, at + _ETHERNET)
     code.op(cbpf.LOAD_BYTE, at + 23)
-    _transport(code, mark, at + _ETHERNET, indirect=True, tunnel="" if at else "inner4")
+    _transport(code, mark, at + _ETHERNET, v6=False, tunnel="" if at else "inner4")
+    code.ends()
     code.label(v6)
     code.op(cbpf.LOAD_BYTE, at + 20)
-    _transport(code, mark, at + _ETHERNET + _IPV6_HEADER, indirect=False, tunnel="" if at else "inner6")
+    code.jump(cbpf.EQUAL, _FRAGMENT, YES)
+    _transport(code, mark, at + _ETHERNET + _IPV6_HEADER, v6=True, tunnel="" if at else "inner6")
+    code.ends()
 
 
-def _transport(code: Filter, mark: Mark, at: int, *, indirect: bool, tunnel: str) -> None:
-    """What follows the IP header (at X + ``at``, or at ``at``); the protocol's number is loaded."""
-    word, half = (cbpf.X_WORD, cbpf.X_HALF) if indirect else (cbpf.LOAD_WORD, cbpf.LOAD_HALF)
-    code.jump(cbpf.EQUAL, _ICMP if indirect else _ICMP6, YES)
-    if not indirect:
-        code.jump(cbpf.EQUAL, _FRAGMENT, YES)
+class _Loads(NamedTuple):
+    """Behind an IPv4 header places are relative to X, which has its length."""
+
+    word: int
+    half: int
+    byte: int
+
+
+_DIRECT = _Loads(cbpf.LOAD_WORD, cbpf.LOAD_HALF, cbpf.LOAD_BYTE)
+_BEHIND_X = _Loads(cbpf.X_WORD, cbpf.X_HALF, cbpf.X_BYTE)
+
+
+def _transport(code: Filter, mark: Mark, at: int, *, v6: bool, tunnel: str) -> None:
+    """What follows the IP header; the protocol's number is loaded.  Ends in YES or NO, or runs on to the end."""
+    load = _DIRECT if v6 else _BEHIND_X
+    icmp, tcp, udp = code.fresh(), code.fresh(), code.fresh()
+    code.jump(cbpf.EQUAL, _ICMP6 if v6 else _ICMP, icmp)
     if mark.protocol == "TCP":
-        udp = code.fresh()
-        code.jump(cbpf.EQUAL, _TCP, "", udp)
-        for place, first in ((4, mark.number), (8, mark.after)):
-            onward = code.fresh()
-            code.op(word, at + place)
-            code.op(cbpf.SUBTRACT, first)
-            code.jump(cbpf.ABOVE, _WINDOW, onward, YES)
-            code.label(onward)
-        code.jump(cbpf.ABOVE, 0, NO, NO)
-        code.label(udp)
-        if not tunnel:
-            code.jump(cbpf.ABOVE, 0, NO, NO)
-            return
-        code.jump(cbpf.EQUAL, _UDP, "", NO)
-        code.op(half, at + 2)
-        _ports(code, mark.tunnels, tunnel)
-        code.jump(cbpf.ABOVE, 0, NO, NO)
-        return
-    if mark.protocol != "UDP" and not tunnel:
-        code.jump(cbpf.ABOVE, 0, NO, NO)
-        return
-    code.jump(cbpf.EQUAL, _UDP, "", NO)
-    code.op(half, at + 2)
+        code.jump(cbpf.EQUAL, _TCP, tcp)
+    code.jump(cbpf.EQUAL, _UDP, udp, NO)
+    code.label(icmp)
+    _icmp(code, mark, load, at, v6=v6)
+    if mark.protocol == "TCP":
+        code.label(tcp)
+        _numbers(code, mark, load, at)
+        _nothing(code)
+    code.label(udp)
     if tunnel:
+        code.op(load.half, at + 2)
         _ports(code, mark.tunnels, tunnel)
     if mark.protocol == "UDP":
-        _ports(code, (mark.port,), YES)
-        code.op(half, at)
-        _ports(code, (mark.port, *mark.answers), YES)
-        code.op(word, at + _UDP_HEADER)
-        code.jump(cbpf.EQUAL, mark.number, YES, NO)
+        _marked_udp(code, mark, load, at, mark.answers)
+    _nothing(code)
+
+
+def _nothing(code: Filter) -> None:
+    code.jump(cbpf.ABOVE, 0, NO, NO)
+
+
+def _numbers(code: Filter, mark: Mark, load: _Loads, at: int) -> None:
+    """YES for TCP's sequence or acknowledgement number, else it goes on."""
+    for place, first in ((4, mark.number), (8, mark.after)):
+        onward = code.fresh()
+        code.op(load.word, at + place)
+        code.op(cbpf.SUBTRACT, first)
+        code.jump(cbpf.ABOVE, _WINDOW, onward, YES)
+        code.label(onward)
+
+
+def _marked_udp(code: Filter, mark: Mark, load: _Loads, at: int, answers: Iterable[int]) -> None:
+    """YES for a datagram by its ports or its mark, else it goes on."""
+    code.op(load.half, at + 2)
+    _ports(code, (mark.port,), YES)
+    code.op(load.half, at)
+    _ports(code, (mark.port, *answers), YES)
+    code.op(load.word, at + _UDP_HEADER)
+    code.jump(cbpf.EQUAL, mark.number, YES)
+
+
+def _icmp(code: Filter, mark: Mark, load: _Loads, at: int, *, v6: bool) -> None:
+    """Of echoes ours, of errors those about it, and everything else: neighbour discovery, redirects."""
+    echoes = (128, 129) if v6 else (8, 0)
+    errors = (1, 2, 3, 4) if v6 else (3, 11, 12)
+    echo, error = code.fresh(), code.fresh()
+    code.op(load.byte, at)
+    for kind in echoes:
+        code.jump(cbpf.EQUAL, kind, echo)
+    for kind in errors:
+        code.jump(cbpf.EQUAL, kind, error)
+    code.jump(cbpf.ABOVE, 0, YES, YES)
+    code.label(echo)
+    if mark.protocol == "ICMP":
+        code.op(load.word, at + 8)
+        code.jump(cbpf.EQUAL, mark.number, YES)
+    _nothing(code)
+    code.label(error)
+    quoted = at + 8 + (_IPV6_HEADER if v6 else _IPV4_HEADER)
+    if not v6:  # its header has options: then it is taken as it is
+        code.op(load.byte, at + 8)
+        code.jump(cbpf.EQUAL, 0x45, "", YES)
+    if mark.protocol == "TCP":
+        _numbers(code, mark, load, quoted)
+    elif mark.protocol == "UDP":
+        _marked_udp(code, mark, load, quoted, ())
     else:
-        code.jump(cbpf.ABOVE, 0, NO, NO)
+        code.op(load.word, quoted + 8)
+        code.jump(cbpf.EQUAL, mark.number, YES)
+    # an error about the tunnel's own packet says nothing of what is inside; it is rare
+    code.op(load.byte, at + 8 + (6 if v6 else 9))
+    code.jump(cbpf.EQUAL, _UDP, "", NO)
+    code.op(load.half, quoted + 2)
+    _ports(code, mark.tunnels, YES)
+    _nothing(code)
 
 
 def _ports(code: Filter, ports: Iterable[int], label: str) -> None:

@@ -103,6 +103,7 @@ class _Trace:
         self._readers: dict[int, Callable[[], object]] = {}
         self._inode = os.stat(ns.RUN_NETNS / question.netns).st_ino
         self._look = 0.0
+        self._sent = 0
         self._ends = 0.0  # when to stop, once something has happened; 0: nothing has
         self._frames: Frames | None = None
         self._rules: Rules | None = None
@@ -133,7 +134,7 @@ class _Trace:
                 self._frames = Frames(self._netns, self._mark)
                 self._watch(self._frames.sockets, self._frames.read)
             if records.DROPS not in self._without:
-                self._drops = Drops(self._netns)
+                self._drops = Drops(self._netns, self._mark)
                 if self._drops.raw:
                     self._epoll.register(self._drops.raw.fileno(), select.EPOLLIN)
                     self._readers[self._drops.raw.fileno()] = self._dropped
@@ -157,7 +158,7 @@ class _Trace:
     def _send(self) -> tuple[int, int]:
         """Send the packet and wait for its fate; when it was sent, and when it ended (nanoseconds)."""
         packet = self._probe
-        sent = time.time_ns()
+        sent = self._sent = time.time_ns()
         begun = time.monotonic()
         packet.send()
         fd = packet.fileno()
@@ -201,7 +202,8 @@ class _Trace:
         for one in self._drops.read():
             if self._probe.persists or not concerns(self._mark, one.network):
                 continue
-            wait = _AFTER_COPY if self._copy(one) else _AFTER_DROP
+            way = (one.time - self._sent) / 1e9  # what came by a slow way may be answered by one
+            wait = max(_AFTER_COPY if self._copy(one) else _AFTER_DROP, 2 * way)
             ends = time.monotonic() + wait
             self._ends = min(self._ends, ends) if self._ends else ends
 

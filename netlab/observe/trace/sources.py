@@ -29,7 +29,7 @@ from netlab.diagnose.records import (
 from netlab.kernel import libnft, nft, nftrace
 from netlab.kernel import netns as ns
 from netlab.kernel.afpacket import PacketSocket, wait_for_stamps
-from netlab.kernel.drops import Dropped, DropSource, Unavailable
+from netlab.kernel.drops import Dropped, DropSource, Sought, Unavailable
 from netlab.kernel.nft import TRACING
 from netlab.kernel.nftrace import Event, RulesSocket, TraceSocket
 from netlab.observe.trace.mark import Mark, program, rules
@@ -205,7 +205,7 @@ def remove_stale(tables: Iterable[nftrace.Table]) -> None:
 class Drops:
     """The kernel's drop events; off where this process may not have them."""
 
-    def __init__(self, netns: Iterable[str]) -> None:
+    def __init__(self, netns: Iterable[str], mark: Mark) -> None:
         self._why = ""
         self.raw: DropSource | None = None
         self.found: list[Dropped] = []
@@ -214,7 +214,8 @@ class Drops:
             with contextlib.suppress(OSError):
                 inodes[os.stat(ns.RUN_NETNS / name).st_ino] = name
         try:
-            self.raw = DropSource(inodes)
+            ports = (mark.port,) if mark.protocol == "UDP" else ()
+            self.raw = DropSource(inodes, Sought((mark.number, mark.after), ports))
         except Unavailable as error:
             self._why = str(error)
 

@@ -100,12 +100,54 @@ def test_options_in_the_inner_header_do_not_hide_it(tcp_sieve: Sieve) -> None:
 
 def test_neighbours_icmp_and_fragments_pass(tcp_sieve: Sieve) -> None:
     arp = ethernet(0x0806, bytes(28))
-    for data in (arp, vxlan(arp), frame(ip(1, echo(1))), frame(ip(58, echo(1, v6=True), v6=True)),
-                 vxlan(frame(ip(1, echo(1)))), frame(ip(17, b"later part", fragment=100)),
-                 frame(ip(44, b"\x11" + bytes(15), v6=True))):  # fmt: skip
+    solicitation = frame(ip(58, b"\x87" + bytes(23), v6=True))
+    redirect = frame(ip(1, b"\x05" + bytes(40)))
+    for data in (arp, vxlan(arp), solicitation, vxlan(solicitation), redirect,
+                 frame(ip(17, b"later part", fragment=100)), frame(ip(44, b"\x11" + bytes(15), v6=True))):  # fmt: skip
         assert tcp_sieve.lets(data)
-    for data in (ethernet(0x88CC, bytes(60)), frame(ip(17, udp(1, 2, b"what"))), frame(ip(132, bytes(40))), b"short"):
+    for data in (
+        ethernet(0x88CC, bytes(60)),
+        frame(ip(1, echo(1))),
+        frame(ip(58, echo(1, v6=True), v6=True)),
+        frame(ip(17, udp(1, 2, b"what"))),
+        frame(ip(132, bytes(40))),
+        b"short",
+    ):
         assert not tcp_sieve.lets(data)
+
+
+def about(packet: bytes, *, v6: bool = False) -> bytes:
+    """An ICMP error that quotes a packet."""
+    return ip(58 if v6 else 1, struct.pack("!BBHI", 1 if v6 else 3, 1, 0, 0) + packet, v6=v6)
+
+
+@pytest.mark.parametrize("v6", [False, True])
+@pytest.mark.parametrize("protocol", ["TCP", "UDP", "ICMP"])
+def test_an_error_is_let_through_where_it_is_about_ours(protocol: str, v6: bool) -> None:
+    sieve = Sieve(Mark(protocol, ISN, v6=v6, port=40000 if protocol == "UDP" else 0))
+    icmp = 58 if v6 else 1
+    ours, others = {
+        "TCP": (((6, tcp(ISN)), (6, tcp(9, AFTER))), ((6, tcp(9, 9)), (17, udp(1, 2, b"....")))),
+        "UDP": (((17, udp(1, 2, struct.pack("!I", ISN))), (17, udp(53, 40000, b"...."))), ((17, udp(1, 2, b"....")),)),
+        "ICMP": (((icmp, echo(ISN, v6=v6)),), ((icmp, echo(5, v6=v6)), (17, udp(1, 2, b"....")))),
+    }[protocol]
+    for packets, passes in ((ours, True), (others, False)):
+        for packet in packets:
+            error = frame(about(ip(*packet, v6=v6), v6=v6))
+            assert sieve.lets(error) is passes, (protocol, packet)
+            assert sieve.lets(vxlan(error)) is passes
+    tunnel = vxlan(frame(ip(6, tcp(1))), v6=v6)[14:]
+    assert sieve.lets(frame(about(tunnel, v6=v6))), "about the tunnel's own packet"
+    sieve.close()
+
+
+def test_own_echoes_pass() -> None:
+    sieve = Sieve(Mark("ICMP", ISN, v6=False))
+    for packet, passes in ((echo(ISN), True), (echo(ISN, reply=True), True), (echo(5), False)):
+        assert sieve.lets(frame(ip(1, packet))) is passes
+        assert sieve.lets(vxlan(frame(ip(1, packet)))) is passes
+    assert not sieve.lets(frame(ip(6, tcp(ISN))))
+    sieve.close()
 
 
 @pytest.mark.parametrize("v6", [False, True])
