@@ -72,6 +72,7 @@ def command(
     from netlab.diagnose.findings import findings
     from netlab.diagnose.report import lines
     from netlab.diagnose.story import tell
+    from netlab.objects import Vxlan
     from netlab.observe.trace.record import Question
     from netlab.observe.trace.record import record as recorded
     from netlab.oracle.target import asked
@@ -85,7 +86,9 @@ def command(
     question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers)
     for file in (pcap, record):
         _writable(file)
-    recording = recorded(name, question, RunDir(name).assignments().netns, patience=timeout, without=without)
+    tunnels = {one.port for one in running.want.only(Vxlan)}
+    netns = RunDir(name).assignments().netns
+    recording = recorded(name, question, netns, tunnels=tunnels, patience=timeout, without=without)
     if record:
         _keep(record, recording)
     story = tell(recording, running.cluster, running.want)
