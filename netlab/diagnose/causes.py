@@ -8,6 +8,7 @@ link on its way, a sysctl of a namespace that it had to pass.  What differs else
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -76,17 +77,16 @@ class _Blame:
                 near = 0 if self._at(op.obj, self._place) else 1
                 rated.append(((near, weight, self._order.get(op.obj.netns, 99), number), op))
         rated.sort(key=lambda row: row[0])
-        found = [self._finding(op) for op in self._without_doubles([op for _, op in rated])]
-        return found[:_MOST]
+        found = [self._finding(op) for op in self._without_doubles([op for _, op in rated])][:_MOST]
+        # The command that shows all differences is named once.
+        return [*found[:1], *(replace(one, look=one.look[1:]) for one in found[1:])]
 
     def _without_doubles(self, ops: list[Op]) -> Iterable[Op]:
         """What is made anew (removed, then created) is a change; what hangs on a link that is gone is not told."""
         seen: set[Key] = set()
         removed = {op.obj.key: op.obj for op in ops if op.verb is Verb.DELETE}
         made = {op.obj.key: op.obj for op in ops if op.verb is Verb.CREATE}
-        gone = {
-            (one.obj.netns, one.obj.name) for one in ops if one.verb is not Verb.UPDATE and one.obj.floor is Floor.LINK
-        }
+        gone = {place for one in ops for place in _lost(one)}
         for op in ops:
             hangs = op.obj.floor is not Floor.LINK and (op.obj.netns, getattr(op.obj, "dev", "")) in gone
             if op.obj.key not in seen and not hangs:
@@ -226,6 +226,19 @@ class _Blame:
 
     def _foreign(self, op: Op, obj: Link) -> int:
         return 1 if (obj.netns, obj.dev) in self._hops else 0
+
+
+def _lost(op: Op) -> list[tuple[str, str]]:
+    """The interfaces that are gone or down: the kernel takes routes and neighbours along."""
+    obj = op.obj
+    if obj.floor is not Floor.LINK:
+        return []
+    if op.verb is not Verb.UPDATE:
+        return [(obj.netns, obj.name), *([(obj.peer.netns, obj.peer.name)] if isinstance(obj, Veth) else [])]
+    if isinstance(op.have, Veth):
+        return [(end.netns, end.name) for end in (op.have.end, op.have.peer) if not end.up]
+    down = isinstance(op.have, (Bridge, Vxlan)) and not op.have.up
+    return [(obj.netns, obj.name)] if down else []
 
 
 _JUDGES: tuple[tuple[Any, Callable[[_Blame, Op, Any], int]], ...] = (

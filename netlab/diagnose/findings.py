@@ -21,6 +21,7 @@ from netlab.diagnose.story import Story
 from netlab.diagnose.text import icmp
 from netlab.diagnose.way import Hop
 from netlab.diagnose.words import asked, look_route, who
+from netlab.oracle.flow import ADDRESS
 from netlab.plan.drift import Drift
 
 
@@ -190,8 +191,18 @@ def _by_design(story: Story, told: list[Finding]) -> Iterator[Finding]:
     said = any(one.kind in ("service", "policy", "by-design") for one in told)
     if way.arrives or not way.says or said or story.question_left is not None or not story.question:
         return
-    says = f"that is as far as this lab's network takes it: {way.says}"
+    flow = story.flow
+    here, there = (_node(story, end.name) for end in (flow.src, flow.dst))
+    why = story.cluster.way(here, there)[1] if here and there else ""
+    if flow.dst.kind == ADDRESS:
+        why = f"nobody in this lab has the address {flow.address}"
+    says = f"the lab means it so: {why or way.says}"
     yield Finding("by-design", says, way.netns, look=(f"netlab explain --lab {story.recording.lab} {asked(story)}",))
+
+
+def _node(story: Story, pod: str) -> str:
+    found = (one.node for one in story.cluster.pods if str(one) == pod and not one.host_network)
+    return next(found, "")
 
 
 def _look_at(story: Story, place: Hop, last: Event) -> tuple[str, ...]:

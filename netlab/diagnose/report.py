@@ -11,6 +11,7 @@ from netlab.diagnose.records import OUT
 from netlab.diagnose.rulewords import place
 from netlab.diagnose.story import Story
 from netlab.diagnose.text import about, kind, outer, shown
+from netlab.diagnose.way import Way
 from netlab.diagnose.words import who
 
 WIDTH = 100
@@ -44,7 +45,7 @@ class _Table:
     def __init__(self, story: Story, events: Sequence[Event], width: int) -> None:
         self._story, self._events = story, events
         self._flooded: set[tuple[int, str, str]] = set()
-        self._expected = {(hop.netns, hop.interface) for way in _ways(story) for hop in way.hops}
+        self._expected = {QUESTION: _places(story.journey.question), ANSWER: _places(story.journey.answer)}
         rows = [one for one in events if not self._copy(one)]
         self._prefix = f"{story.recording.lab}-"
         names = [self._where(one.netns) for one in rows] or [""]
@@ -131,10 +132,13 @@ class _Table:
 
     def _copy(self, event: Event) -> bool:
         """Whether a bridge flooded it besides, where the packet itself kept its way."""
-        left = {QUESTION: self._story.question_left, ANSWER: self._story.answer_left}
-        if event.way not in left or (left[event.way] is not None and left[event.way].went is not None):  # type: ignore[union-attr]
+        lefts = {QUESTION: self._story.question_left, ANSWER: self._story.answer_left}
+        if event.kind != FRAME or event.way not in lefts:
             return False
-        return (event.netns, event.interface) not in self._expected
+        left = lefts[event.way]
+        if left is not None and left.went is not None:
+            return False
+        return (event.netns, event.interface, event.direction == OUT) not in self._expected[event.way]
 
     def _copied(self, event: Event) -> Iterator[str]:
         """One note for all the copies of a bridge."""
@@ -186,8 +190,11 @@ def _dropped(event: Event) -> str:
     return f"DROPPED: {drop.reason or 'no reason given'} in {drop.function}"
 
 
-def _ways(story: Story) -> list:  # type: ignore[type-arg]
-    return [way for way in (story.journey.question, story.journey.answer) if way is not None]
+def _places(way: Way | None) -> set[tuple[str, str, bool]]:
+    """Where a way leads, and whether out of there; with what may be seen besides."""
+    if way is None:
+        return set()
+    return {(hop.netns, hop.interface, hop.direction == OUT) for hop in (*way.hops, *way.besides)}
 
 
 def _worth_showing(story: Story) -> Iterator[Event]:

@@ -117,9 +117,11 @@ class Story:
     def _copy(self, event: Event) -> bool:
         """Whether it was a copy that a bridge flooded besides: the packet itself went on."""
         way = self.journey.answer if event.way == ANSWER else self.journey.question
+        arrived = self.arrived if event.way == QUESTION else self.answered
+        if event.drop is not None and event.drop.reason == "OTHERHOST" and arrived:
+            return True
         if way is None or any((hop.netns, hop.interface) == (event.netns, event.interface) for hop in way.hops):
             return False
-        arrived = self.arrived if event.way == QUESTION else self.answered
         return arrived and event.way in (QUESTION, ANSWER) and bool(event.interface)
 
     @cached_property
