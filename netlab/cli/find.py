@@ -1,4 +1,4 @@
-"""NAME on the command line: a Pod, a node."""
+"""NAME on the command line: a Pod, a node, a host outside."""
 
 from __future__ import annotations
 
@@ -20,25 +20,32 @@ class Place(NamedTuple):
 
 
 def place(cluster: Cluster, name: str, namespace: str) -> Place:
-    """``NAME`` or ``NAMESPACE/NAME``: a Pod in the namespace, else a node.
+    """``NAME`` or ``NAMESPACE/NAME``: a Pod in the namespace, else a node, else a host outside.
 
-    Raises BadInput, with what is near, where there is none, and where a Pod and a node have the name.
+    Raises BadInput, with what is near, where there is none, and where a Pod and another of them have the name.
     """
     given, slash, rest = name.partition("/")
     where, short = (given, rest) if slash else (namespace or "default", name)
     pod = next((one for one in cluster.pods if (one.namespace, one.name) == (where, short)), None)
     node = next((one for one in cluster.nodes if one.name == name), None) if not namespace else None
-    if pod is not None and node is not None and not slash:
-        raise BadInput(f"{name} is a Pod and a node", hint=f"the Pod is {pod}; the node's namespace is {node.netns}")
+    host = next((one for one in cluster.external if one.name == name), None) if not namespace else None
+    other = node or host
+    if pod is not None and other is not None and not slash:
+        what = "node" if node else "host outside"
+        raise BadInput(
+            f"{name} is a Pod and a {what}", hint=f"the Pod is {pod}; the {what}'s namespace is {other.netns}"
+        )
     if pod is not None:
         return Place(pod.netns, pod.hostname, pod)
     if node is not None:
         return of_node(node)
-    known = [str(one) for one in cluster.pods] + [one.name for one in cluster.nodes]
+    if host is not None:
+        return Place(host.netns, host.name, None)
+    known = [str(one) for one in cluster.pods] + [one.name for one in (*cluster.nodes, *cluster.external)]
     known += [one.name for one in cluster.pods if one.namespace == where]
     close = difflib.get_close_matches(name, known, 1) or [one for one in known if one.endswith(f"/{short}")][:1]
     meant = f' (did you mean "{close[0]}"?)' if close else ""
-    raise BadInput(f'no Pod or node is called "{name}" in lab {cluster.lab}, namespace {where}{meant}')
+    raise BadInput(f'no Pod, node or host outside is called "{name}" in lab {cluster.lab}, namespace {where}{meant}')
 
 
 def of_node(node: Node) -> Place:

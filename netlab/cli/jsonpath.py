@@ -29,6 +29,9 @@ def render(template: str, data: Any) -> str:
         template = "{" + (template if template.startswith((".", "[", "$")) else f".{template}") + "}"
     pieces: list[str] = []
     parts = _PART.split(template)  # text, expression, text, ...
+    for text in parts[::2]:
+        if "{" in text or "}" in text:
+            raise BadInput(f"jsonpath: a bracket has no partner in {text!r}")
     _walk(parts, 0, len(parts), data, pieces)
     return "".join(pieces)
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def command(
     namespace: str, container: str, stdin: bool, tty: bool, lab_option: str, name: str, command_line: tuple[str, ...]
 ) -> int:
-    """Run a command in a Pod or on a node; exit with its status.
+    """Run a command in a Pod, on a node or on a host outside; exit with its status.
 
-    NAME is a Pod (NAME or NAMESPACE/NAME) or a node.  The command sees the host's programs under a throw-away layer:
+    NAME is a Pod (NAME or NAMESPACE/NAME), a node or a host outside.  The command sees the host's programs under a throw-away layer:
     what it writes goes with the Pod.
     """
     argv = list(command_line)
@@ -77,7 +77,7 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
         if any(one.name == chosen and one.runs for one in found.pod.containers):
             workdir = str(spec.get("workingDir") or "/")  # which is there: its process made it
     elif container:
-        raise BadInput(f"{name} is a node and has no containers")
+        raise BadInput(f"{name} is no Pod and has no containers")
     target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{found.netns}", found.hostname, env)
     if tty and not sys.stdin.isatty():
         out.note("standard input is no terminal; going on without one")

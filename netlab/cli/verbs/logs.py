@@ -51,7 +51,7 @@ def command(
     cluster = load_cluster(running)
     found = place(cluster, name.removeprefix("pod/").removeprefix("pods/"), namespace)
     if found.pod is None:
-        raise BadInput(f"{name} is a node and writes no log", hint="netlab logs POD")
+        raise BadInput(f"{name} is no Pod and writes no log", hint="netlab logs POD")
     pod = found.pod
     chosen = _container(pod, container or container_word)
     folder = RunDir(running).path / LOGS

@@ -18,7 +18,7 @@ from netlab.cli.verbs.exec import enter
 @lab
 @click.argument("name")
 def command(namespace: str, container: str, lab_option: str, name: str) -> int:
-    """A shell in a Pod or on a node: `ip route` there needs no lab name."""
+    """A shell in a Pod, on a node or on a host outside: `ip route` there needs no lab name."""
     shell = os.environ.get("SHELL", "")
     if os.path.basename(shell) not in ("bash", "zsh", "fish", "sh", "dash") or not os.path.exists(shell):
         shell = shutil.which("bash") or "/bin/sh"
