@@ -41,7 +41,8 @@ def place(cluster: Cluster, name: str, namespace: str) -> Place:
         return of_node(node)
     if host is not None:
         return Place(host.netns, host.name, None)
-    known = [str(one) for one in cluster.pods] + [one.name for one in (*cluster.nodes, *cluster.external)]
+    known = [str(one) for one in cluster.pods] + [one.name for one in cluster.nodes]
+    known += [one.name for one in cluster.external]
     known += [one.name for one in cluster.pods if one.namespace == where]
     close = difflib.get_close_matches(name, known, 1) or [one for one in known if one.endswith(f"/{short}")][:1]
     meant = f' (did you mean "{close[0]}"?)' if close else ""
