@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab.kernel import afpacket, cbpf, drops, libnft
+from netlab.kernel import afpacket, bpf, cbpf, drops, libnft
 from netlab.kernel import netns as ns
 from netlab.kernel.cbpf import Filter
 from netlab.kernel.nftrace import RulesSocket, TraceSocket
@@ -116,6 +116,47 @@ def test_drops_that_do_not_fit_are_counted(nowhere: ns.Worker, monkeypatch: pyte
     assert {(one.netns, one.interface, one.reason, one.function) for one in asked} == {
         ("here", "lo", "NO_SOCKET", "__udp4_lib_rcv")
     }
+
+
+def refused_datagram() -> list[drops.Dropped]:
+    """In a namespace of its own: a datagram that nobody takes, and what the kernel says of it."""
+    ns.unshare_net()
+    lo_up()
+    source = drops.DropSource({os.stat("/proc/thread-self/ns/net").st_ino: "here"}, drops.Sought((0x41424344,)))
+    try:
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for data in (b"somebody else's", b"ABCD is ours"):
+            client.sendto(data, ("127.0.0.1", 9))
+        client.close()
+        return [one for one in source.read() if one.network[9:10] == b"\x11"]
+    finally:
+        source.close()
+
+
+def test_drops_on_other_kernels(nowhere: ns.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bpf_snprintf (before 5.13) the place is a number; without reasons (before 5.17) there is only the place."""
+    try:
+        told = nowhere.run(refused_datagram)
+    except drops.Unavailable as error:
+        pytest.skip(f"no drop events here: {error}")
+    assert [(one.reason, one.function) for one in told] == [("NO_SOCKET", "__udp4_lib_rcv")], "only ours, of two"
+    assert told[0].network[28:] == b"ABCD is ours"
+
+    real = drops.layout()
+    monkeypatch.setattr(drops, "layout", lambda: real._replace(reason=None, reasons={}))
+    assert [(one.reason, one.function) for one in nowhere.run(refused_datagram)] == [("", "__udp4_lib_rcv")]
+
+    # text that may change is no format to the verifier: it refuses the program as it would one with an unknown helper
+    def loose(self: drops.DropSource) -> int:
+        return self._keep(bpf.new_map(bpf.ARRAY, 4, 4, 1))
+
+    monkeypatch.setattr(drops.DropSource, "_constant", loose)
+    assert [one.function[:2] for one in nowhere.run(refused_datagram)] == ["0x"]
+
+    monkeypatch.undo()
+    monkeypatch.setattr(drops, "VMLINUX", "/nowhere")
+    with pytest.raises(drops.Unavailable, match="no BTF"):
+        nowhere.run(refused_datagram)
 
 
 @pytest.fixture
