@@ -61,11 +61,18 @@ def script(lab: str, operations: Sequence[Op], *, exact: bool = False, up: str =
     return "\n".join(parts)
 
 
-def drifted(op: Op) -> str:
-    """One drifted object as a sentence: where it is, what is wrong, what asked for it, how it is mended by hand."""
+def drifted(op: Op, anew: Obj | None = None) -> str:
+    """One drifted object as a sentence: where it is, what is wrong, what asked for it, how it is mended by hand.
+
+    ``anew``: what is to stand in the place of one that is taken away, since it cannot be changed into that.
+    """
     obj = op.obj
     source = f"  wanted by {obj.why}" if op.verb is not Verb.DELETE else "  nothing in the spec asks for it"
-    if op.verb is Verb.CREATE:
+    if anew is not None:
+        source = f"  wanted by {anew.why}"
+        what = _changes(obj, anew) if type(obj) is type(anew) else [f"it is a {obj.kind}, should be a {anew.kind}"]
+        says = f"changed: {_called(obj)}: {', '.join(what)} (it is to be made anew)"
+    elif op.verb is Verb.CREATE:
         says = f"missing: {_called(obj)}"
     elif op.verb is Verb.DELETE:
         says = f"unasked for: {_called(obj)}"
@@ -106,6 +113,8 @@ def _changes(have: Obj, want: Obj) -> list[str]:
             found += [text if told else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
         elif name == "content":
             found.append("its text differs")
+        elif name in ("options", "extra") and there and not should:
+            found.append(f"it has {there}")
         elif name == "odd":
             found += _odd(there)
         elif name == "lacks":

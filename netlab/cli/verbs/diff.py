@@ -18,6 +18,7 @@ def command(lab: str, output: str) -> int:
 
     Exit status 1 where something differs.  What strangers left in the lab's namespaces is told, and is no drift.
     """
+    from netlab.objects import Verb
     from netlab.runtime.lab import diff
 
     found, drifted = diff(running_lab(lab))
@@ -30,8 +31,9 @@ def command(lab: str, output: str) -> int:
             }
         )
         return Exit.NO if operations else Exit.OK
+    made = {op.obj.key: op.obj for op in operations if op.verb is Verb.CREATE}
     for op in operations:
-        out.line(render.drifted(op))
+        out.line(render.drifted(op, made.get(op.obj.key) if op.verb is Verb.DELETE else None))
     for one in foreign:
         out.line(f"foreign: {one.kind} {one.name} in {one.netns} (left alone)")
     name = found.cluster.lab
