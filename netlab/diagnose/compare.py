@@ -28,7 +28,9 @@ class Comparison:
 
     def lines(self) -> Iterator[str]:
         """For a reader."""
-        if self.agrees:
+        if self.predicted is None and self.agrees:
+            yield f"not predicted: the oracle speaks of TCP and UDP only; the packet found {self.observed}"
+        elif self.agrees:
             yield f"as predicted: {self.observed}"
         for one in self.differences:
             yield f"not as predicted: {one}"
@@ -50,7 +52,10 @@ def compare(story: Story, told: Sequence[Finding], predicted: Verdict | None) ->
     denied = next((one for one in told if one.kind == "policy"), None)
     observed = Outcome.DENIED if denied is not None and seen in _DENIED else seen
     said: list[str] = []
-    agree = predicted is not None and any(_agree(one.outcome, observed) for one in (predicted, *predicted.may))
+    if predicted is None:
+        agree = observed in (Outcome.OPEN, Outcome.DENIED)  # a policy that ends it is meant to
+    else:
+        agree = any(_agree(one.outcome, observed) for one in (predicted, *predicted.may))
     if predicted is not None and not agree:
         because = f" ({predicted.because[0].says})" if predicted.because else ""
         said.append(f"the oracle says {predicted.outcome}{because}, the packet found {observed}")

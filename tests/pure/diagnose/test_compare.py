@@ -1,0 +1,46 @@
+"""Recorded packets held against the oracle: what agrees, and what is said where it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab.diagnose.compare import Comparison, compare
+from netlab.diagnose.findings import findings
+from netlab.oracle.predict import Predictor
+from tests.pure.diagnose.test_recordings import lab, story
+
+
+def held(name: str, *, predicted: bool = True) -> Comparison:
+    told = story(name)
+    verdict = next(iter(Predictor(lab()[0]).predict([told.flow]))) if predicted else None
+    return compare(told, findings(told), verdict)
+
+
+@pytest.mark.parametrize(
+    ("name", "observed"),
+    [("well-service", "open"), ("well-direct", "open"), ("nobody-listens", "refused"), ("policy", "denied")],
+)
+def test_what_is_as_the_lab_means_it_agrees(name: str, observed: str) -> None:
+    found = held(name)
+    assert list(found.lines()) == [f"as predicted: {observed}"]
+    assert found.as_json() == {"predicted": observed, "observed": observed, "agrees": True, "differences": []}
+
+
+@pytest.mark.parametrize(
+    "name", ["fdb-missing", "route-missing-default-takes-it", "vni-differs", "underlay-drops-vxlan"]
+)
+def test_a_fault_is_a_difference(name: str) -> None:
+    found = held(name)
+    assert not found.agrees
+    lines = list(found.lines())
+    assert all(line.startswith("not as predicted: ") for line in lines)
+    assert "the oracle says open" in lines[0] and "timeout" in lines[0]
+    assert "the question left its way" in lines[1]
+
+
+def test_an_echo_is_predicted_by_nobody() -> None:
+    found = held("well-ping", predicted=False)
+    assert found.agrees and found.as_json()["predicted"] is None
+    assert list(found.lines()) == ["not predicted: the oracle speaks of TCP and UDP only; the packet found open"]
+    lost = held("pod-mtu-too-big", predicted=False)
+    assert not lost.agrees, "where it left its way is a difference all the same"
