@@ -210,8 +210,8 @@ def test_drift_is_named_and_healed(kit: Any, lab: str, what: str) -> None:
         assert (kind, f"{lab}-{where}", name.replace("L-", f"{lab}-")) in names
         converge(kernel, lab, want, want)
         assert kernel.observe(lab, want).state.without() == want or "mine" in typed or "br9" in typed
-        assert kit.ping(f"{lab}-client", "10.244.2.2")
-        assert kit.ping(f"{lab}-client", "fd00:10:244:2::2")
+        assert kit.ping(f"{lab}-client", "10.244.2.2", "-c", "3", "-i", "0.3")
+        assert kit.ping(f"{lab}-client", "fd00:10:244:2::2", "-c", "3", "-i", "0.3")
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -225,5 +225,5 @@ def test_several_drifts_at_once_are_healed(kit: Any, lab: str, seed: int) -> Non
                 # One may have taken away what the next is about.
                 kit.sh(DRIFTS[what][0].replace("L-", f"{lab}-"), check=False)
             converge(kernel, lab, want, want)
-            assert kit.ping(f"{lab}-client", "10.244.2.2")
-            assert kit.ping(f"{lab}-client", "fd00:10:244:2::2")
+            assert kit.ping(f"{lab}-client", "10.244.2.2", "-c", "3", "-i", "0.3")
+            assert kit.ping(f"{lab}-client", "fd00:10:244:2::2", "-c", "3", "-i", "0.3")
