@@ -12,7 +12,7 @@ from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.model import policies
 from netlab.model.changes import Changes
-from netlab.model.cluster import Cluster, External, Interface, Network, Node, Pod, Port, Underlay
+from netlab.model.cluster import Cluster, External, Interface, Network, Node, Pod, Underlay
 from netlab.model.ipam import Pool
 from netlab.model.memory import Memory, PodMemory
 from netlab.model.nodes import (
@@ -27,15 +27,16 @@ from netlab.model.nodes import (
     roomy,
     within,
 )
-from netlab.model.ports import ByLabel, declared, host_ports, policies_by_label, served, services_by_label
-from netlab.model.processes import Programs, owned
+from netlab.model.pods import Given, Maker
+from netlab.model.ports import host_ports
+from netlab.model.processes import Programs
 from netlab.model.services import SYSTEM, resolve
 from netlab.model.services_slices import Known, Target
 from netlab.model.services_system import documents as system_documents
 from netlab.model.services_system import wants_dns
 from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
-from netlab.model.workloads import Template, containers, fitting, inits, templates
+from netlab.model.workloads import Template, fitting, templates
 from netlab.spec import Document, Documents, Warning
 
 
@@ -388,46 +389,13 @@ class _Builder:
         if template.owner.startswith("StatefulSet/"):
             labels.setdefault("statefulset.kubernetes.io/pod-name", template.name)
         labels = self._changes.labelled("Pod", full, labels)
-        own: list[Port] = declared(template, self.warnings)
+        place = node.netns if host else netns
         programs = self._programs if SYSTEM in template.metadata.get("annotations", {}) else self._has_program
-        made = containers(template, programs)
-        return Pod(
-            template.namespace,
-            template.name,
-            node.name,
-            node.netns if host else netns,
-            addresses,
-            serial,
-            node.mac if host else names.mac(names.POD, node.number, serial),
-            made,
-            owned(
-                served(
-                    template,
-                    own,
-                    labels,
-                    self._services_by_label.of(template.namespace, labels),
-                    self._policies_by_label.of(template.namespace, labels),
-                ),
-                made,
-            ),
-            labels,
-            template.metadata.get("annotations", {}),
-            str(template.spec.get("hostname", template.name))[:63].rstrip("-."),
-            str(template.spec.get("subdomain", "")),
-            host,
-            template.owner,
-            template.spec,
-            template.mark,
-            inits(template, self._has_program),
-        )
+        return self._maker.pod(template, node, Given(place, addresses, serial, labels), programs, self._has_program)
 
     @cached_property
-    def _policies_by_label(self) -> ByLabel:
-        return policies_by_label(self._kinds("NetworkPolicy"))
-
-    @cached_property
-    def _services_by_label(self) -> ByLabel:
-        return services_by_label(self._kinds("Service"))
+    def _maker(self) -> Maker:
+        return Maker(self._kinds("Service"), self._kinds("NetworkPolicy"), self.warnings)
 
     def _check_host_ports(self, pods: Sequence[Pod]) -> None:
         """Two Pods of a node that want one port of the node itself cannot both have it."""

@@ -18,9 +18,12 @@ address away.  With ``established: drop`` each packet is judged by the ends of i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 from netlab import names
+from netlab.memo import Memo
 from netlab.model import Cluster, Node, Pod
 from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Why
@@ -44,18 +47,125 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
     if not cluster.network_policies:
         return
     selection = Selection(cluster)
-    shared = _Shared(selection, tuple(4 if family == "IPv4" else 6 for family in cluster.families))
+    versions = tuple(4 if family == "IPv4" else 6 for family in cluster.families)
+    shared = _Shared(selection, _writer(versions, tracked=cluster.established == "drop"))
     for node in cluster.nodes:
         yield from _Table(node, cluster, shared).objects()
 
 
-class _Shared:
-    """What all nodes have in common: the addresses behind selectors, found once."""
+class _Need(NamedTuple):
+    """A set that rules look into: of a peer's Pods (``peer``), or of ranges of addresses (``parts``)."""
 
-    def __init__(self, selection: Selection, versions: tuple[int, ...]) -> None:
-        self.selection, self.versions = selection, versions
-        self._addresses: dict[tuple[PodPeer, int], frozenset[str]] = {}
+    name: str
+    version: int
+    says: str
+    why: Why
+    peer: PodPeer | None = None
+    parts: tuple[str, ...] = ()
+
+
+class _Written(NamedTuple):
+    """A policy's rules in one direction, the same on every node, and the sets that they need."""
+
+    rules: tuple[str, ...]
+    needs: tuple[_Need, ...]
+
+
+class _Writer:
+    """Puts policies into words, for labs of some families and one way to name a packet's ends."""
+
+    def __init__(self, versions: tuple[int, ...], *, tracked: bool) -> None:
+        self.versions, self.words = versions, Words(tracked=tracked)
+        self.written = Memo(self._written).all
         self._names: dict[PodPeer, str] = {}
+
+    def _written(self, policy: Policy) -> dict[str, _Written | None]:
+        """By direction; None where ports have names, which mean what the Pods of a node make of them."""
+        return {direction: self._direction(policy, direction) for direction in (INGRESS, EGRESS)}
+
+    def _direction(self, policy: Policy, direction: str) -> _Written | None:
+        rules, needs = list[str](), list[_Need]()
+        for rule in policy.rules(direction) or ():
+            if any(port.name for port in rule.ports):
+                return None
+            why, said = rule_why(policy, rule), rule_says(policy, rule)
+            matches = self.numbered(rule, self.ends(rule, why, needs))
+            rules += [f"{match} {said}".lstrip() for match in matches]
+        return _Written(tuple(rules), tuple(needs))
+
+    def numbered(self, rule: Rule, ends: Sequence[tuple[str, int]]) -> Iterator[str]:
+        """The matches of a rule for its ports by number: each is one of its ends and one protocol's ports."""
+        if not rule.ports:
+            yield from (match for match, _ in ends)
+            return
+        for protocol, ports in by_protocol(rule):
+            numbered = [one for one in ports if not one.name]
+            if any(one.first is None for one in numbered):
+                yield from (f"{match} {self.words.protocol(protocol)}".lstrip() for match, _ in ends)
+            elif numbered:
+                yield from (f"{match} {self.words.ports(protocol, numbered)}".lstrip() for match, _ in ends)
+
+    def ends(self, rule: Rule, why: Why, needs: list[_Need]) -> list[tuple[str, int]]:
+        """The matches for the rule's peers, each with its family; "" and 0 where everybody is meant."""
+        if not rule.peers:
+            return [("", 0)]
+        found = []
+        word = self.words.source if rule.direction == INGRESS else self.words.target
+        pods = dict.fromkeys(one for one in rule.peers if isinstance(one, PodPeer))
+        blocks = [one for one in rule.peers if isinstance(one, Block)]
+        for version in self.versions:
+            for peer in pods:
+                name = f"pods-{self._name(peer)}-ipv{version}"
+                needs.append(_Need(name, version, str(peer), why, peer=peer))
+                found.append((f"{word(version)} @{name}", version))
+            parts = text.ranges(blocks, version)
+            if len(parts) == 1:
+                found.append((f"{word(version)} {parts[0]}", version))
+            elif parts:
+                # Named by what is in it: ranges are never changed one by one, which overlapping ones do not survive.
+                says = "; ".join(str(one) for one in blocks if one.cidr.version == version)
+                name = f"blocks-{names.short_hash(','.join((says, *parts)))}-ipv{version}"
+                needs.append(_Need(name, version, says, why, parts=tuple(parts)))
+                found.append((f"{word(version)} @{name}", version))
+        return found
+
+    def _name(self, peer: PodPeer) -> str:
+        """A short name that is the same wherever the peer is written."""
+        found = self._names.get(peer)
+        if found is None:
+            found = self._names[peer] = names.short_hash(str(peer))
+        return found
+
+
+@lru_cache(8)
+def _writer(versions: tuple[int, ...], *, tracked: bool) -> _Writer:
+    return _Writer(versions, tracked=tracked)
+
+
+def rule_why(policy: Policy, rule: Rule) -> Why:
+    """Because of this rule."""
+    return Why(f"NetworkPolicy {policy} {rule}", rule.mark)
+
+
+def rule_says(policy: Policy, rule: Rule) -> str:
+    """How each line of a rule ends."""
+    return f'counter accept comment "{text.rule_comment(policy, rule)}"'
+
+
+def by_protocol(rule: Rule) -> Iterator[tuple[str, list[PortMatch]]]:
+    """A rule's ports by their protocol."""
+    ordered = sorted(rule.ports, key=lambda one: one.protocol)
+    for protocol, group in groupby(ordered, key=lambda one: one.protocol):
+        yield protocol, list(group)
+
+
+class _Shared:
+    """What all nodes have in common: the policies in words, and the addresses behind selectors, found once."""
+
+    def __init__(self, selection: Selection, writer: _Writer) -> None:
+        self.selection, self.writer, self.versions = selection, writer, writer.versions
+        self.written = dict(zip(map(id, selection.policies), writer.written(selection.policies), strict=True))
+        self._addresses: dict[tuple[PodPeer, int], frozenset[str]] = {}
 
     def addresses(self, peer: PodPeer, version: int) -> frozenset[str]:
         """The addresses of the Pods of a peer."""
@@ -64,13 +174,6 @@ class _Shared:
         if found is None:
             members = self.selection.members(peer)
             found = self._addresses[key] = frozenset(one for pod in members for one in addresses(pod, version))
-        return found
-
-    def name(self, peer: PodPeer) -> str:
-        """A short name that is the same wherever the peer is written."""
-        found = self._names.get(peer)
-        if found is None:
-            found = self._names[peer] = names.short_hash(str(peer))
         return found
 
 
@@ -84,7 +187,7 @@ class _Table:
 
     def __init__(self, node: Node, cluster: Cluster, shared: _Shared) -> None:
         self._node, self._cluster, self._shared = node, cluster, shared
-        self._words = Words(tracked=cluster.established == "drop")
+        self._words = shared.writer.words
         self._sets: dict[str, NftSet] = {}
         self._why = Why(f"NetworkPolicies of Pods on node {node.name}", node.mark)
 
@@ -158,69 +261,43 @@ class _Table:
             for policy in policies:
                 by_id.setdefault(id(policy), (policy, []))[1].append(pod)
         for policy, pods in by_id.values():
-            rules: list[str] = []
-            for rule in policy.rules(direction) or ():
-                why = Why(f"NetworkPolicy {policy} {rule}", rule.mark)
-                said = f'counter accept comment "{text.rule_comment(policy, rule)}"'
-                rules += [f"{match} {said}".lstrip() for match in self._rule(rule, pods, why)]
+            written = self._shared.written[id(policy)][direction] or self._named(policy, direction, pods)
+            for need in written.needs:
+                if need.name not in self._sets:
+                    self._sets[need.name] = self._needed(need)
             why = Why(f"NetworkPolicy {policy} selects {len(pods)} of this node's Pods", policy.mark)
-            yield self._chain(text.policy_chain(direction, policy), rules, why)
+            yield self._chain(text.policy_chain(direction, policy), written.rules, why)
 
-    def _rule(self, rule: Rule, subjects: Sequence[Pod], why: Why) -> Iterator[str]:
-        """The matches of one rule: each is one of its peers and one of its protocols' ports."""
-        by_name = rule.ports and all(one.name for one in rule.ports)
-        # Egress to ports by name is one look-up of address and port: the peers are in it.
-        ends = [] if by_name and rule.direction == EGRESS else list(self._ends(rule, why))
-        if not rule.ports:
-            yield from (match for match, _ in ends)
-            return
-        for protocol, group in groupby(sorted(rule.ports, key=lambda one: one.protocol), key=lambda one: one.protocol):
-            ports = list(group)
-            named = [one for one in ports if one.name]
-            numbered = [one for one in ports if not one.name]
-            if any(one.first is None for one in numbered):
-                yield from (f"{match} {self._words.protocol(protocol)}".lstrip() for match, _ in ends)
-                continue
-            if numbered:
-                yield from (f"{match} {self._words.ports(protocol, numbered)}".lstrip() for match, _ in ends)
-            if named and rule.direction == INGRESS:
-                yield from self._named_here(protocol, named, ends, subjects, why)
-            elif named:
-                yield from self._named_there(rule, protocol, named, why)
-
-    def _ends(self, rule: Rule, why: Why) -> Iterator[tuple[str, int]]:
-        """The matches for the rule's peers, each with its family; "" and 0 where everybody is meant."""
-        if not rule.peers:
-            yield "", 0
-            return
-        word = self._words.source if rule.direction == INGRESS else self._words.target
-        pods = dict.fromkeys(one for one in rule.peers if isinstance(one, PodPeer))
-        blocks = [one for one in rule.peers if isinstance(one, Block)]
-        for version in self._shared.versions:
-            for peer in pods:
-                yield f"{word(version)} @{self._peer_set(peer, version, why)}", version
-            parts = text.ranges(blocks, version)
-            if len(parts) == 1:
-                yield f"{word(version)} {parts[0]}", version
-            elif parts:
-                yield f"{word(version)} @{self._block_set(parts, blocks, version, why)}", version
-
-    def _peer_set(self, peer: PodPeer, version: int, why: Why) -> str:
-        name = f"pods-{self._shared.name(peer)}-ipv{version}"
-        if name not in self._sets:
-            elements = self._shared.addresses(peer, version)
-            self._sets[name] = self._set(name, _TYPES[version], elements, str(peer), why)
-        return name
-
-    def _block_set(self, parts: Sequence[str], blocks: Sequence[Block], version: int, why: Why) -> str:
-        """Named by what is in it: ranges are never changed one by one, which overlapping ones do not survive."""
-        says = "; ".join(str(one) for one in blocks if one.cidr.version == version)
-        name = f"blocks-{names.short_hash(','.join((says, *parts)))}-ipv{version}"
-        if name not in self._sets:
-            self._sets[name] = self._set(name, _TYPES[version], frozenset(parts), says, why, flags="interval")
-        return name
+    def _needed(self, need: _Need) -> NftSet:
+        if need.peer is None:
+            elements, flags = frozenset(need.parts), "interval"
+        else:
+            elements, flags = self._shared.addresses(need.peer, need.version), ""
+        return self._set(need.name, _TYPES[need.version], elements, need.says, need.why, flags=flags)
 
     # -- ports by name ------------------------------------------------------------------------------------------------
+
+    def _named(self, policy: Policy, direction: str, pods: Sequence[Pod]) -> _Written:
+        """The rules of a policy that names ports."""
+        rules, needs = list[str](), list[_Need]()
+        for rule in policy.rules(direction) or ():
+            why, said = rule_why(policy, rule), rule_says(policy, rule)
+            rules += [f"{match} {said}".lstrip() for match in self._matches(rule, pods, why, needs)]
+        return _Written(tuple(rules), tuple(needs))
+
+    def _matches(self, rule: Rule, pods: Sequence[Pod], why: Why, needs: list[_Need]) -> Iterator[str]:
+        # Egress to ports by name is one look-up of address and port: the peers are in it.
+        by_name = rule.ports and all(one.name for one in rule.ports)
+        ends = [] if by_name and rule.direction == EGRESS else self._shared.writer.ends(rule, why, needs)
+        yield from self._shared.writer.numbered(rule, ends)
+        for protocol, ports in by_protocol(rule):
+            named = [one for one in ports if one.name]
+            if not named or any(one.first is None and not one.name for one in ports):
+                continue  # none, or every port of the protocol in any case
+            if rule.direction == INGRESS:
+                yield from self._named_here(protocol, named, ends, pods, why)
+            else:
+                yield from self._named_there(rule, protocol, named, why)
 
     def _named_here(
         self, protocol: str, named: Sequence[PortMatch], ends: Sequence[tuple[str, int]], pods: Sequence[Pod], why: Why

@@ -1,0 +1,110 @@
+"""Pods made of templates, once it is settled where they are and what their addresses and labels are.
+
+A change of a large lab leaves nearly every Pod as it was.  So each is kept with all that it was made from, and taken
+again where that is the same: documents by identity, the rest by equality.  Not Pods that have a command to run: what
+becomes of those depends on the programs of the host, which is asked each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from netlab import names
+from netlab.model.cluster import Interface, Node, Pod
+from netlab.model.ports import declared, policies_by_label, served, services_by_label
+from netlab.model.processes import Programs, owned
+from netlab.model.workloads import Template, containers, inits
+from netlab.spec import Document, Warning
+
+
+class Given(NamedTuple):
+    """What was settled for a Pod: its namespace in the kernel, its addresses, its serial number, its labels."""
+
+    netns: str
+    addresses: tuple[Interface, ...]
+    serial: int
+    labels: Mapping[str, str]
+
+
+class _Made(NamedTuple):
+    """A Pod with what it was made from, and what was to be said about it."""
+
+    documents: tuple[Document, ...]
+    rest: tuple[object, ...]
+    pod: Pod
+    warnings: tuple[Warning, ...]
+
+
+_made: dict[str, _Made] = {}  # of the build before, by the namespace in the kernel and the Pod's own and full name
+
+
+class Maker:
+    """Makes the Pods of one build; ``warn`` gets what their authors should know."""
+
+    def __init__(self, services: Sequence[Document], policies: Sequence[Document], warn: list[Warning]) -> None:
+        global _made
+        self._services, self._policies, self._warn = services_by_label(services), policies_by_label(policies), warn
+        self._before, self._now = _made, dict[str, _Made]()
+        _made = self._now
+
+    def pod(
+        self, template: Template, node: Node, given: Given, programs: Programs | None, for_inits: Programs | None
+    ) -> Pod:
+        """One Pod; ``programs`` tells what its containers can run, ``for_inits`` what its init containers can."""
+        namespace, labels = template.namespace, given.labels
+        services, policies = self._services.of(namespace, labels), self._policies.of(namespace, labels)
+        documents = (template.document, *services, *policies)
+        rest = (template.name, template.path, template.owner, node.number, node.name, node.mac, given, len(services))
+        key = f"{given.netns} {namespace}/{template.name}"
+        known = self._before.get(key)
+        if known is None or known.rest != rest or not _same(known.documents, documents):
+            warnings: list[Warning] = []
+            pod = _pod(template, node, given, (programs, for_inits), services, policies, warnings)
+            known = _Made(documents, rest, pod, tuple(warnings))
+        if not _commands(template):
+            self._now[key] = known
+        self._warn += known.warnings
+        return known.pod
+
+
+def _same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
+
+
+def _commands(template: Template) -> bool:
+    places: Iterable[str] = ("containers", "initContainers")
+    return any("command" in one for place in places for one in template.spec.get(place, ()))
+
+
+def _pod(
+    template: Template,
+    node: Node,
+    given: Given,
+    programs: tuple[Programs | None, Programs | None],
+    services: Sequence[Document],
+    policies: Sequence[Document],
+    warn: list[Warning],
+) -> Pod:
+    host = bool(template.spec.get("hostNetwork"))
+    made = containers(template, programs[0])
+    return Pod(
+        template.namespace,
+        template.name,
+        node.name,
+        given.netns,
+        given.addresses,
+        given.serial,
+        node.mac if host else names.mac(names.POD, node.number, given.serial),
+        made,
+        owned(served(template, declared(template, warn), given.labels, services, policies), made),
+        given.labels,
+        template.metadata.get("annotations", {}),
+        str(template.spec.get("hostname", template.name))[:63].rstrip("-."),
+        str(template.spec.get("subdomain", "")),
+        host,
+        template.owner,
+        template.spec,
+        template.mark,
+        inits(template, programs[1]),
+    )
