@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from netlab.errors import Mark
@@ -74,7 +75,7 @@ class Node:
     @property
     def gateways(self) -> tuple[Interface, ...]:
         """The first address of each Pod CIDR, with the CIDR's prefix length: cni0's own."""
-        return tuple(_interface(cidr[1], cidr.prefixlen) for cidr in self.pod_cidrs)
+        return _gateways(self.pod_cidrs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +239,11 @@ class Cluster:
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""
         return tuple(pod for pod in self.pods if pod.node == node.name and not pod.host_network)
+
+
+@lru_cache(4096)  # asked for by every Pod of a node
+def _gateways(cidrs: tuple[Network, ...]) -> tuple[Interface, ...]:
+    return tuple(_interface(cidr[1], cidr.prefixlen) for cidr in cidrs)
 
 
 def _interface(address: Address, prefixlen: int) -> Interface:

@@ -271,7 +271,7 @@ class Selection:
         if self._by_pod is None:
             self._by_pod = {INGRESS: {}, EGRESS: {}}
             for policy in self.policies:
-                members = self.members(policy.subject)
+                members = self._in(policy.namespace, policy.pods)
                 for one, rules in ((INGRESS, policy.ingress), (EGRESS, policy.egress)):
                     if rules is not None:
                         for member in members:

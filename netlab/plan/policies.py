@@ -32,6 +32,7 @@ from netlab.plan.policytext import FAMILY, TABLE, Words
 
 # Neighbour discovery (RFC 4861: 133-137) and multicast listeners (RFC 2710, 3810), which switches snoop.
 _DISCOVERY = "icmpv6 type { 130-137, 143 } accept"
+_CHAINS_KEPT = 100_000  # a few times what one lab has
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
 # Of two base chains of one hook the lower number comes first: kube-proxy's at filter refuses what no Service has, which
 # is nobody's packet to judge; then egress, then ingress.  Of equal numbers the one that was made first would come first.
@@ -77,6 +78,7 @@ class _Writer:
     def __init__(self, versions: tuple[int, ...], *, tracked: bool) -> None:
         self.versions, self.words = versions, Words(tracked=tracked)
         self.written = Memo(self._written).all
+        self.chains: dict[tuple[str, int, int], tuple[_Written, NftChain]] = {}
         self._names: dict[PodPeer, str] = {}
 
     def _written(self, policy: Policy) -> dict[str, _Written | None]:
@@ -164,6 +166,8 @@ class _Shared:
 
     def __init__(self, selection: Selection, writer: _Writer) -> None:
         self.selection, self.writer, self.versions = selection, writer, writer.versions
+        if len(writer.chains) > _CHAINS_KEPT:
+            writer.chains.clear()
         self.written = dict(zip(map(id, selection.policies), writer.written(selection.policies), strict=True))
         self._addresses: dict[tuple[PodPeer, int], frozenset[str]] = {}
 
@@ -265,8 +269,16 @@ class _Table:
             for need in written.needs:
                 if need.name not in self._sets:
                     self._sets[need.name] = self._needed(need)
-            why = Why(f"NetworkPolicy {policy} selects {len(pods)} of this node's Pods", policy.mark)
-            yield self._chain(text.policy_chain(direction, policy), written.rules, why)
+            yield self._policy(direction, policy, written, len(pods))
+
+    def _policy(self, direction: str, policy: Policy, written: _Written, count: int) -> NftChain:
+        """The chain of a policy's rules; the same object as last time where it says the same."""
+        chains, key = self._shared.writer.chains, (self._node.netns, id(written), count)
+        known = chains.get(key)
+        if known is None or known[0] is not written:
+            why = Why(f"NetworkPolicy {policy} selects {count} of this node's Pods", policy.mark)
+            chains[key] = known = written, self._chain(text.policy_chain(direction, policy), written.rules, why)
+        return known[1]
 
     def _needed(self, need: _Need) -> NftSet:
         if need.peer is None:
