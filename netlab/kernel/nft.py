@@ -76,12 +76,27 @@ def _generation(sock: NetlinkSocket) -> int:
 
 
 def digests(objects: Iterable[Obj]) -> dict[str, str]:
-    """By namespace, a digest of the nftables objects in it."""
-    parts: dict[str, list[str]] = {}
+    """By namespace, a digest of the nftables objects in it: the sum of theirs, so that one more is one more to make."""
+    sums: dict[str, int] = {}
     for obj in objects:
         if isinstance(obj, (NftTable, NftChain, NftSet)):
-            parts.setdefault(obj.netns, []).append("\n".join((*obj.statements(), *obj.contents())))
-    return {netns: hashlib.sha1("\0".join(sorted(one)).encode()).hexdigest()[:16] for netns, one in parts.items()}
+            sums[obj.netns] = sums.get(obj.netns, 0) + _digest(obj)
+    return {netns: f"{one % (1 << 64):016x}" for netns, one in sums.items()}
+
+
+_digested: dict[int, tuple[Obj, int]] = {}  # the object is kept, so that its number cannot become another's
+_DIGESTS_KEPT = 500_000
+
+
+def _digest(obj: NftTable | NftChain | NftSet) -> int:
+    known = _digested.get(id(obj))
+    if known is None or known[0] is not obj:
+        if len(_digested) > _DIGESTS_KEPT:
+            _digested.clear()
+        says = "\n".join((*obj.statements(), *obj.contents()))
+        number = int.from_bytes(hashlib.blake2b(says.encode(), digest_size=8).digest(), "big")
+        _digested[id(obj)] = known = obj, number
+    return known[1]
 
 
 def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], *, touched: bool) -> list[Obj]:

@@ -88,7 +88,7 @@ class _Resolver:
         for service, document in pairs:
             service = self._numbered(service, document)
             found.append(self._filled(service, document, by_service.get((service.namespace, service.name), [])))
-        return tuple(found)
+        return _as_before(found)
 
     # -- what the document says ---------------------------------------------------------------------------------------
 
@@ -299,6 +299,17 @@ class _Resolver:
         key = "targetPort" if "targetPort" in document.body["spec"]["ports"][number] else "port"
         mark = document.at("spec", "ports", number, key)
         self._warn.append(Warning("service-target-port", says, mark))
+
+
+_before: dict[tuple[str, str], Service] = {}
+
+
+def _as_before(services: Iterable[Service]) -> tuple[Service, ...]:
+    """The Services, those that are equal to the last ones the very same objects: what was made of them is found by that."""
+    global _before
+    now = {(one.namespace, one.name): one for one in services}
+    _before = {key: known if (known := _before.get(key)) == one else one for key, one in now.items()}
+    return tuple(_before.values())
 
 
 def _is_system(document: Document) -> bool:

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
+from netlab.memo import Memo
 from netlab.model import Address, Cluster, Pod
 from netlab.model.services_system import (
     DOMAIN,
@@ -66,6 +67,10 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
 
 def server_files(cluster: Cluster) -> dict[str, str]:
     """All that the server reads, by file: its zones, the zone that those of Pods' names share, and which these are."""
+    return _of_cluster((cluster,))[0]
+
+
+def _files(cluster: Cluster) -> dict[str, str]:
     found = {zone_file(zone): text for zone, text in zones(cluster).items()}
     found[PODS_FILE] = f"$TTL {TTL}\n{_head(1)}"
     module = "mod-synthrecord:\n  - id: pods\n    type: forward\n" + f"    ttl: {TTL}\n"
@@ -76,6 +81,9 @@ def server_files(cluster: Cluster) -> dict[str, str]:
     )
     found[ZONES_FILE] = f'{module}    network: [ "0.0.0.0/0", "::/0" ]\nzone:\n{listed}'
     return found
+
+
+_of_cluster = Memo(_files).all  # a change asks twice: what the files should be, and what the server should be given
 
 
 def namespaces(cluster: Cluster) -> list[str]:
@@ -91,11 +99,9 @@ def zones(cluster: Cluster) -> dict[str, str]:
     """
     forward: dict[str, None] = {}
     backward: dict[str, None] = {}
-    for service in cluster.services:
-        for line in _service(service):
-            forward[line] = None
-        for line in _reverse(service):
-            backward[line] = None
+    for names, pointers in _records(cluster.services):
+        forward.update(names)
+        backward.update(pointers)
     forward[f'dns-version {_VERSION_TTL} TXT "{_VERSION}"'] = None
     servers = server_addresses(cluster)
     for server in servers:
@@ -159,6 +165,13 @@ def _service(service: Service) -> Iterator[str]:
     for place, port in enumerate(service.ports):
         if port.name:
             yield from _srv(service, name, place, port)
+
+
+def _of_service(service: Service) -> tuple[dict[str, None], dict[str, None]]:
+    return dict.fromkeys(_service(service)), dict.fromkeys(_reverse(service))
+
+
+_records = Memo(_of_service).all
 
 
 def _srv(service: Service, name: str, place: int, port: ServicePort) -> Iterator[str]:

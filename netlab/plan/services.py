@@ -28,6 +28,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from netlab import names
+from netlab.memo import Memo
 from netlab.model import Address, Cluster, Network, Node
 from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort, announcer
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Route, Why
@@ -35,6 +36,7 @@ from netlab.plan.underlay import BRIDGE
 
 TABLE = "kube-proxy"
 MARK = "0x4000"
+_KEPT = 200_000  # a few times what one lab has
 _NAME_MAX = 240  # of nftables' 255, so that every prefix fits
 
 
@@ -47,10 +49,11 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
     """The tables of every node, and the routers' ways to the addresses that Services have outside."""
     if not cluster.services:
         return
-    families = [_Family(cluster, 4 if family == "IPv4" else 6) for family in cluster.families]
+    families = [_family(cluster, 4 if family == "IPv4" else 6) for family in cluster.families]
+    services = [one for one in cluster.services if one.kind != EXTERNAL_NAME]
     for node in cluster.nodes:
         for family in families:
-            yield from _Table(cluster, node, family).objects()
+            yield from _Table(node, family).objects(family.seen(services))
     yield from _announced(cluster)
 
 
@@ -99,6 +102,13 @@ class _Maps:
     firewall: list[str] = field(default_factory=list)
     cluster_ips: list[str] = field(default_factory=list)
 
+    def add(self, other: _Maps) -> None:
+        self.ips += other.ips
+        self.nodeports += other.nodeports
+        self.no_ips += other.no_ips
+        self.no_nodeports += other.no_nodeports
+        self.firewall += other.firewall
+
 
 class _End(NamedTuple):
     """A backend of a Service's port: its node, its base name, and the rules of its chain."""
@@ -130,15 +140,14 @@ class _Seen(NamedTuple):
 
 class _Family:
     """What the tables of one family (``version`` 4 or 6) have in common on every node, put into words once: with 3,000
-    Services of ten Pods each it is 30,000 chains a node.
+    Services of ten Pods each it is 30,000 chains a node.  What was made of a Service is kept for as long as it stays.
     """
 
-    def __init__(self, cluster: Cluster, version: int) -> None:
-        self.version = version
+    def __init__(self, version: int, pods: tuple[Network, ...], service_cidr: Network) -> None:
+        self.version, self.pods, self.service_cidr = version, pods, service_cidr
         self.ip = "ip" if version == 4 else "ip6"
-        self.pods = _networks(cluster, version)
-        self.service_cidr = next(one for one in cluster.service_cidrs if one.version == version)
-        self.services = [self._seen(one) for one in cluster.services if one.kind != EXTERNAL_NAME]
+        self.seen = Memo(self._seen).all
+        self.made: dict[tuple[str, int], tuple[_Port, tuple[Obj, ...], _Maps]] = {}
 
     def _seen(self, service: Service) -> _Seen:
         own = tuple(str(one) for one in service.cluster_ips if one.version == self.version)
@@ -180,24 +189,47 @@ class _Family:
         return f"{self.ip} saddr != {{ {', '.join(map(str, self.pods))} }}"
 
 
+@lru_cache(8)
+def _family_of(version: int, pods: tuple[Network, ...], service_cidr: Network) -> _Family:
+    return _Family(version, pods, service_cidr)
+
+
+def _family(cluster: Cluster, version: int) -> _Family:
+    service_cidr = next(one for one in cluster.service_cidrs if one.version == version)
+    family = _family_of(version, _networks(cluster, version), service_cidr)
+    if len(family.made) > _KEPT:
+        family.made.clear()
+    return family
+
+
 class _Table:
     """kube-proxy's table of one family on one node."""
 
-    def __init__(self, cluster: Cluster, node: Node, family: _Family) -> None:
-        self._cluster, self._node, self._family = cluster, node, family
+    def __init__(self, node: Node, family: _Family) -> None:
+        self._node, self._family = node, family
         self._version, self._ip = family.version, family.ip
         self._type = "ipv4_addr" if self._version == 4 else "ipv6_addr"
         self._address = next(one.ip for one in node.addresses if one.version == self._version)
         self._why = Why(f"kube-proxy on node {node.name}", node.mark)
         self._maps = _Maps()
 
-    def objects(self) -> Iterator[Obj]:
+    def objects(self, services: Iterable[_Seen]) -> Iterator[Obj]:
         yield NftTable(self._node.netns, self._ip, TABLE, "rules for kube-proxy", why=self._why)
-        for seen in self._family.services:
+        for seen in services:
             self._maps.cluster_ips += seen.own
             for port in seen.ports:
-                yield from self._port(seen, port)
+                yield from self._made(seen, port)
         yield from self._frame()
+
+    def _made(self, seen: _Seen, port: _Port) -> tuple[Obj, ...]:
+        """The objects of a Service's port; its elements go into the maps.  As last time, where the port is that one."""
+        made, key = self._family.made, (self._node.netns, id(port))
+        known = made.get(key)
+        if known is None or known[0] is not port:
+            elements = _Maps()
+            made[key] = known = port, tuple(self._port(seen, port, elements)), elements
+        self._maps.add(known[2])
+        return known[1]
 
     # -- what every table has -----------------------------------------------------------------------------------------
 
@@ -249,14 +281,14 @@ class _Table:
 
     # -- one Service --------------------------------------------------------------------------------------------------
 
-    def _port(self, seen: _Seen, one: _Port) -> Iterator[Obj]:
+    def _port(self, seen: _Seen, one: _Port, maps: _Maps) -> Iterator[Obj]:
         service, why = seen.service, seen.why
         port, base, behind = one.port, one.base, one.ends
         near = [end for end in behind if end.node == self._node.name]
         faces_outside = bool(seen.outside or port.node_port)
         external_local = service.external_local and faces_outside
         verdicts = self._verdicts(service, base, behind, near, external_local=external_local)
-        self._elements(seen, one, verdicts)
+        self._elements(seen, one, verdicts, maps)
 
         # `service-` is what has all backends: for traffic inside, and for what comes from outside by way of `external-`.
         uses_all = bool(behind) and (not service.internal_local or faces_outside)
@@ -291,9 +323,9 @@ class _Table:
             "drop" if external_local and not near else "",
         )
 
-    def _elements(self, seen: _Seen, one: _Port, verdicts: _Verdicts) -> None:
+    @staticmethod
+    def _elements(seen: _Seen, one: _Port, verdicts: _Verdicts, maps: _Maps) -> None:
         service, port, base = seen.service, one.port, one.base
-        maps = self._maps
         to = f"{port.protocol.lower()} . {port.port}"
         comment = f'comment "{service}{":" + port.name if port.name else ""}"'
         for address in seen.own:
