@@ -47,17 +47,18 @@ def run(command: list[str], *words: str, cwd: Path | None = None, stdin: str = "
 
 
 def staying(lab: str) -> list[int]:
-    """The processes that stay behind a lab, as ps shows them."""
-    found = []
+    """The processes that stay behind a lab, as ps shows them; not the forks of theirs that have just begun to work."""
+    found: dict[int, int] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
                 words = Path(f"/proc/{entry}/cmdline").read_bytes()
+                parent = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
             if words.startswith(f"netlab: {lab} ".encode()):
-                found.append(int(entry))
-    return found
+                found[int(entry)] = parent
+    return [pid for pid, parent in found.items() if parent not in found]
 
 
 @pytest.fixture(scope="module")
