@@ -28,6 +28,7 @@ MEMORY = 64  # MiB for all rings together
 _RING_MIN, _RING_MAX = 2 * SMALL_BLOCK, 32 << 20  # bytes
 _PATIENCE = 0.005  # seconds between two looks while frames wait for those that may come before them
 _FAREWELL = 0.06  # seconds: what a ring holds when its namespace goes, or at the end, is handed over within RETIRE ms
+_CLOCK = 1.0  # seconds: frames that are held back for longer have a time that is not this clock's: it was set back
 _BEING_MADE = 2.0  # seconds that a new name may have no namespace behind it
 _THREADS = 64  # opening and closing a ring waits for the kernel (RCU, 10 to 30 ms), and they can wait together
 
@@ -151,6 +152,7 @@ class Capture:
         or when the last namespace has gone.
         """
         end = self._began + seconds if seconds else 0.0
+        waiting = self._began  # since when the same frames have been held back
         while self.stations:
             self._wait(end)
             if end and time.monotonic() >= end and not self._stopped:
@@ -164,6 +166,10 @@ class Capture:
                     yield self.merge.take(self._stopped)
                     return
             batch = self.merge.take(horizon)
+            if batch or not self.merge:
+                waiting = time.monotonic()
+            elif time.monotonic() - waiting > _CLOCK:
+                batch = self.merge.take(1 << 63)
             if batch or self.arrived:
                 yield batch
         rest = self.merge.take(1 << 63)
@@ -189,7 +195,8 @@ class Capture:
                 self._epoll.unregister(fd)
                 self._stopped = self._stopped or time.time_ns()
             elif fd in named:
-                named[fd].refresh()
+                with contextlib.suppress(OSError):  # its namespace is about to go
+                    named[fd].refresh()
 
     def _read(self) -> int:
         """Read all rings; up to which time nothing is missing any more."""
