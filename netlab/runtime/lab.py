@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from netlab.errors import BadInput, NetlabError, StateError
@@ -287,8 +287,11 @@ def diff(name: str) -> tuple[Lab, Drift]:
     return lab, drift(lab.want, observe(lab, RunDir(name)).state, lab.want)
 
 
-def observe(lab: Lab, rundir: RunDir, like: State | None = None) -> Observed:
-    """What the kernel has of a lab; ``like`` (else what it should be) says which sysctls and files to look at."""
+def observe(lab: Lab, rundir: RunDir, like: State | None = None, scope: Collection[str] | None = None) -> Observed:
+    """What the kernel has of a lab; ``like`` (else what it should be) says which sysctls and files to look at.
+
+    ``scope``: in these namespaces only (``Kernel.observe``).
+    """
     with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path)) as kernel:
         kernel.generations = rundir.assignments().generations
-        return kernel.observe(lab.cluster.lab, like or lab.want)
+        return kernel.observe(lab.cluster.lab, like or lab.want, scope)

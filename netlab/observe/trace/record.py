@@ -65,12 +65,15 @@ def record(
     tunnels: Iterable[int] = TUNNELS,
     patience: float = PATIENCE,
     without: Sequence[str] = (),
+    counted: Iterable[str] | None = None,
 ) -> Recording:
-    """Send the packet and record it in the namespaces.  ``without``: sources to leave off.
+    """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
+    whose counters are read, instead of all.
 
     Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
     """
     trace = _Trace(lab, question, netns, tuple(tunnels), patience, without)
+    trace.counted = list(netns if counted is None else counted)
     try:
         return trace.run()
     finally:
@@ -89,6 +92,7 @@ class _Trace:
     ) -> None:
         self._lab, self._question, self._netns, self._patience = lab, question, list(netns), patience
         self._without = without
+        self.counted = self._netns
         make_room(_FILES * len(self._netns) + _FILES_ELSE)
         self._probe = self._open()
         self._mark = Mark(
@@ -139,10 +143,10 @@ class _Trace:
                     self._epoll.register(self._drops.raw.fileno(), select.EPOLLIN)
                     self._readers[self._drops.raw.fileno()] = self._dropped
             counting = records.COUNTERS not in self._without
-            before = in_each(self._netns, lambda _: snmp.read()) if counting else {}
+            before = in_each(self.counted, lambda _: snmp.read()) if counting else {}
             sent, ended = self._send()
             self._drain()
-            after = in_each(self._netns, lambda _: snmp.read()) if counting else {}
+            after = in_each(self.counted, lambda _: snmp.read()) if counting else {}
             moved = {
                 name: found for name in before if name in after and (found := snmp.moved(before[name], after[name]))
             }

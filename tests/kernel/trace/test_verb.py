@@ -139,6 +139,32 @@ def test_every_source_may_be_missing(shop: Lab) -> None:
             assert document["findings"][0]["kind"] in kinds, (without, document["findings"])
 
 
+def test_in_a_large_lab_only_the_packets_way_is_looked_at(
+    shop: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from netlab.cli.verbs import trace as verb
+
+    monkeypatch.setattr(verb, "_MANY", 0)
+
+    def traced() -> tuple[int, dict[str, Any]]:
+        words = ["--lab", shop.name, "client", "web-1", "-o", "json"]
+        status = verb.command.main(args=words, prog_name="netlab", standalone_mode=False)
+        return status, json.loads(capsys.readouterr().out)
+
+    status, document = traced()
+    assert (status, document["findings"]) == (0, [])
+    assert f"{shop.name}-intruder" not in document["counters"]
+    assert {f"{shop.name}-client", f"{shop.name}-node-1", f"{shop.name}-web-1"} <= set(document["counters"])
+
+    subprocess.run(["ip", "-n", f"{shop.name}-node-1", "route", "del", "10.244.2.0/24"], check=True)
+    subprocess.run(["ip", "-n", f"{shop.name}-intruder", "route", "del", "default"], check=True)
+    status, document = traced()
+    told = [one for one in document["findings"] if one["kind"] == "drift"]
+    assert status == 1
+    assert [one["netns"] for one in told] == [f"{shop.name}-node-1"], told
+    assert "route 10.244.2.0/24" in told[0]["says"]
+
+
 @pytest.fixture
 def silent(lab: Lab) -> Lab:
     """A Pod that gets the question and has no way to answer."""
