@@ -45,6 +45,7 @@ def tell(
         yield from _ends(one.step)
         for side in one.sides:
             yield from _side(side)
+        yield from _front(verdict.flow, one)
         yield from path(one)
     if not found:  # a Service that nobody stands behind
         yield from path(None)
@@ -68,6 +69,18 @@ def _ends(step: Step) -> Iterator[str]:
         yield f"  {source.name}'s node sees a packet to {to.address}:{port}, and another node translates it"
     if target.pod is not None and seen.what == IS_NODE and seen.name != target.pod.node:
         yield f"  {target.name}'s node sees it come from {seen.address}, which is {seen.name}"
+
+
+def _front(asked: Flow, one: Judged) -> Iterator[str]:
+    """The commonest mistake about Services: a rule for the Service's port, where rules see the backend's."""
+    wanted = f"{asked.port}/{asked.protocol}"
+    if asked.port == one.step.flow.port or one.step.egress[0] != one.step.ingress[0]:
+        return
+    for side in one.sides:
+        for missed in side.missed if not side.allowed else ():
+            names = missed.says.rpartition(", not ")[2].split(", ")
+            if "the port is" in missed.says and wanted in names:
+                yield f"    {missed.policy} {missed.rule} names the Service's port {wanted}; rules see its backend's"
 
 
 def _side(side: Side) -> Iterator[str]:

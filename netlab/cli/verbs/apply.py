@@ -40,6 +40,12 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
         out.document({"lab": name, "changed": done.changed, "seconds": round(done.seconds, 3)})
         return
     out.warnings(given.warnings)
+    new = {(one.namespace, one.name) for one in given.objects if one.kind == "NetworkPolicy"}
+    if new:
+        from netlab.cli.policies import doubts
+
+        cluster = done.lab.cluster
+        doubts(cluster, [one for one in cluster.network_policies if (one.namespace, one.name) in new])
     for one in given.objects:
         there = before.get(identity(one))
         what = "created" if there is None else "unchanged" if there.body == one.body else "configured"

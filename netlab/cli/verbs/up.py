@@ -45,6 +45,10 @@ def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool
         )
         return
     out.warnings(done.lab.warnings)
+    if done.lab.cluster.network_policies:
+        from netlab.cli.policies import doubts
+
+        doubts(done.lab.cluster, done.lab.cluster.network_policies)
     for problem in done.problems:
         out.note(f"warning: {problem}")
     _tell(done)

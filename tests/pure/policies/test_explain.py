@@ -10,6 +10,7 @@ from netlab.cli import policies as described
 from netlab.errors import BadInput
 from netlab.model import Cluster, build
 from netlab.model.policies import Selection
+from netlab.oracle.doubts import doubts
 from netlab.oracle.explain import as_json, judged, tables, tell
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
@@ -79,14 +80,14 @@ spec: {podSelector: {}, ingress: [{}, {ports: [{}]}, {from: [{podSelector: {}}]}
 """
 
 
-def load() -> tuple[Cluster, Documents]:
-    documents = load_texts([Text("lab.yaml", LAB)])
+def load(more: str = "") -> tuple[Cluster, Documents]:
+    documents = load_texts([Text("lab.yaml", LAB + more)])
     assert not documents.problems
     return build(documents).cluster, documents
 
 
-def told(source: str, target: str, port: str = "") -> str:
-    cluster, _ = load()
+def told(source: str, target: str, port: str = "", more: str = "") -> str:
+    cluster, _ = load(more)
     asked = list(flows(cluster, sources=[source], targets=[target], ports=[port] if port else [], strangers=True))
     asked = [flow for flow in asked if not port or f"{flow.port}/{flow.protocol}" == port]
     predictor = Predictor(cluster)
@@ -123,6 +124,66 @@ def test_every_reason_is_named(source: str, target: str, port: str, says: list[s
     text = told(source, target, port)
     for one in says:
         assert one in text, text
+
+
+def test_a_rule_for_the_services_port_is_pointed_at() -> None:
+    """Of all mistakes about Services the commonest."""
+    out = """
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: out}
+spec:
+  podSelector: {matchLabels: {app: client}}
+  policyTypes: [Egress]
+  egress: [{ports: [{port: 443}, {port: 8000}]}]
+"""
+    text = told("client", "svc/web.shop", more=out)
+    assert "does not match: the port is 8080/TCP, not 443/TCP, 8000/TCP" in text
+    assert "default/out egress[0] names the Service's port 8000/TCP; rules see its backend's" in text
+    assert "names the Service's port" not in told("client", "svc/web.shop", more=out.replace("8000", "8001"))
+
+
+DOUBTFUL = """
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: doubtful}
+spec:
+  podSelector: {matchLabels: {app: server}}
+  ingress:
+  - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shpo}}}]
+    ports: [{port: htp}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: typo}
+spec: {podSelector: {matchLabels: {app: sever}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: hosts}
+spec: {podSelector: {matchLabels: {own: host}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: agent, labels: {own: host}}
+spec: {nodeName: node-2, hostNetwork: true, containers: [{name: c, image: x}]}
+"""
+
+
+def test_what_comes_to_nothing_is_doubted() -> None:
+    cluster, _ = load(DOUBTFUL)
+    says = [one.says.removeprefix("NetworkPolicy default/") for one in doubts(cluster, cluster.network_policies)]
+    name = "kubernetes.io/metadata.name"
+    assert says == [
+        "only-client ingress[0] means nobody by team=shop: no namespace has that",
+        f"doubtful ingress[0] means nobody by {name}=shpo: no namespace has that; did you mean shop?",
+        "doubtful ingress[0] opens nothing by htp/TCP: no Pod that the policy selects has a port of that name; did you mean http?",
+        "typo selects no Pod of namespace default: none has app=sever",
+        "hosts selects no Pod of namespace default: agent is in the network of its node (hostNetwork)",
+    ]
+    assert all(one.mark.file == "lab.yaml" and one.mark.line for one in doubts(cluster, cluster.network_policies))
 
 
 def test_tables_and_json_say_the_same() -> None:
