@@ -352,6 +352,10 @@ class AgentClient:
         """Say that the lab follows that version of the statuses."""
         self.call("acknowledge", version=version)
 
+    def times(self, log: str) -> list[tuple[float, int]]:
+        """When a log had which length: (seconds of the epoch, bytes), in order, to a quarter of a second."""
+        return [(float(when), int(length)) for when, length in self.call("times", log=log)["marks"]]
+
     def settle(self, timeout: float) -> int:
         """Wait until no container is being started, at most ``timeout`` seconds; how many still are."""
         return int(self.call("settle", timeout=timeout)["pending"])

@@ -83,6 +83,17 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
     ]
 
 
+def times(lab: str, rundir: Path, log: str) -> list[tuple[float, int]]:
+    """When that log had which length; nothing where the agent that saw it is no more."""
+    if agentclient.recorded(rundir) is None:
+        return []
+    try:
+        with agentclient.connect(rundir, lab) as agent:
+            return agent.times(log)
+    except StateError:
+        return []
+
+
 def states(lab: str, rundir: Path, *, events: bool = False) -> dict[tuple[str, str], dict[str, Any]] | None:
     """What the lab's agent knows of the Pods in which commands run, by namespace and name; None where none runs."""
     if agentclient.recorded(rundir) is None:

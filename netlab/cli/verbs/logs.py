@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from netlab.cli.find import place
 from netlab.cli.options import lab, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Pod
+
+if TYPE_CHECKING:
+    from netlab.cli.logtimes import Marks, Stamped
 
 Records = Mapping[tuple[str, str], Mapping[str, Any]] | None
 _PAUSE = 0.1  # seconds between two looks at a log that is followed
@@ -28,6 +31,9 @@ _PAUSE = 0.1  # seconds between two looks at a log that is followed
 @click.option("-f", "--follow", is_flag=True, help="go on until the container has ended for good, or Ctrl-C")
 @click.option("-p", "--previous", is_flag=True, help="the run before the present one")
 @click.option("--tail", default=-1, metavar="N", help="the last N lines alone")
+@click.option("--since", default="", metavar="TIME", help="what is younger than 5s, 2m, 1h30m")
+@click.option("--since-time", default="", metavar="TIME", help="what came after 2026-01-31T12:00:00Z")
+@click.option("--timestamps", is_flag=True, help="each line with its time, to a quarter of a second")
 @lab
 def command(
     name: str,
@@ -37,16 +43,21 @@ def command(
     follow: bool,
     previous: bool,
     tail: int,
+    since: str,
+    since_time: str,
+    timestamps: bool,
     lab_option: str,
 ) -> int:
     """The output of a container whose command runs.
 
     At least its last 10 MiB are kept.  A container that netlab's responder serves writes none.
     """
-    from netlab.runtime.containers import LOGS, log_name, states
+    from netlab.cli.logtimes import Stamped, cutoff
+    from netlab.runtime.containers import LOGS, log_name, states, times
     from netlab.runtime.lab import load_cluster
     from netlab.runtime.rundir import RunDir
 
+    moment = cutoff(since, since_time)
     running = running_lab(lab_option)
     cluster = load_cluster(running)
     found = place(cluster, name.removeprefix("pod/").removeprefix("pods/"), namespace)
@@ -54,21 +65,31 @@ def command(
         raise BadInput(f"{name} is no Pod and writes no log", hint="netlab logs POD")
     pod = found.pod
     chosen = _container(pod, container or container_word)
-    folder = RunDir(running).path / LOGS
+    rundir = RunDir(running).path
+    log = log_name(pod.namespace, pod.name, chosen, previous=previous)
     try:
-        file = open(folder / log_name(pod.namespace, pod.name, chosen, previous=previous), "rb")
+        file = open(rundir / LOGS / log, "rb")
     except FileNotFoundError:
         which = f"previous terminated container {chosen}" if previous else f"container {chosen}"
         raise BadInput(f"{which} of Pod {pod} has not run yet: there is no log") from None
     with file:
-        _copy(file, _start(file, tail))
+        end = _start(file, tail)
+        marks = times(running, rundir, log) if moment or timestamps else []
+        if end and not marks and (moment or timestamps):
+            raise BadInput("the times of this log are not known: the agent that saw it written has ended")
+        if moment:
+            _skip(file, moment, marks)
+        stamped = Stamped(file.tell(), lambda: times(running, rundir, log)) if timestamps else None
+        _copy(file, end, stamped)
         # As kubectl, -f ends with the run that it follows: then the log is no longer under its name, or nobody writes.
         while follow and not previous:
-            over = _over(states(running, RunDir(running).path), pod, chosen, file)
-            _copy(file, _end(file))
+            over = _over(states(running, rundir), pod, chosen, file)
+            _copy(file, _end(file), stamped)
             if over:
                 break
             time.sleep(_PAUSE)
+        if stamped is not None:
+            stamped.last(file.tell())
     return Exit.OK
 
 
@@ -104,11 +125,20 @@ def _end(file: IO[bytes]) -> int:
     return os.fstat(file.fileno()).st_size
 
 
+def _data(fd: int, place: int) -> int:
+    """Where the next data is; the descriptor stays where it was, since a buffer above it counts on that."""
+    here = os.lseek(fd, 0, os.SEEK_CUR)
+    try:
+        return os.lseek(fd, place, os.SEEK_DATA)
+    finally:
+        os.lseek(fd, here, os.SEEK_SET)
+
+
 def _start(file: IO[bytes], tail: int) -> int:
     """Go to where the output begins: after what was given back, or the last ``tail`` lines; where it ends now."""
     end = _end(file)
     try:
-        first = os.lseek(file.fileno(), 0, os.SEEK_DATA)
+        first = _data(file.fileno(), 0)
     except OSError:  # empty, or nothing but a hole
         first = end
     file.seek(first)
@@ -134,16 +164,30 @@ def _start(file: IO[bytes], tail: int) -> int:
     return end
 
 
-def _copy(file: IO[bytes], end: int) -> None:
+def _skip(file: IO[bytes], moment: float, marks: Marks) -> None:
+    """Go on to what was written after a moment; a line that was begun before is left out."""
+    from netlab.cli.logtimes import place
+
+    begin = place(marks, moment)
+    if begin > file.tell():
+        file.seek(begin - 1)
+        file.readline()
+
+
+def _copy(file: IO[bytes], end: int, stamped: Stamped | None = None) -> None:
     """Print up to ``end`` and not to the file's end: a container may write faster than it is read."""
     fd = file.fileno()
     while (place := file.tell()) < end:
         try:
-            data = os.lseek(fd, place, os.SEEK_DATA)
+            data = _data(fd, place)
         except OSError:  # nothing more but a hole
             break
         file.seek(data)
         if data > place:  # meanwhile given back: go on with the next whole line
             file.readline()
-        sys.stdout.buffer.write(file.read(max(0, min(1 << 16, end - file.tell()))))
+        block = file.read(max(0, min(1 << 16, end - file.tell())))
+        if stamped is not None:
+            stamped.write(block, file.tell())
+        else:
+            sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()

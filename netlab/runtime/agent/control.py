@@ -3,8 +3,8 @@
     {"v": 2, "op": "listen", "endpoints": [...]}      -> {"v": 2, "ok": true, "opened": 3, "errors": [...]}
     anything that cannot be done                      -> {"v": 2, "ok": false, "error": "a sentence"}
 
-Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, statuses, acknowledge, settle, drop,
-quit.  ``agentclient`` documents them.
+Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, statuses, acknowledge, times, settle,
+drop, quit.  ``agentclient`` documents them.
 """
 
 from __future__ import annotations
@@ -127,6 +127,7 @@ class Control:
             "processes": lambda message: {"pods": self.supervisor.shown(events=bool(message.get("events")))},
             "statuses": lambda _message: self.statuses.shown(),
             "acknowledge": self.acknowledge,
+            "times": lambda message: {"marks": self.supervisor.logs.times(str(message["log"]))},
             "drop": self.drop,
             "quit": self.quit,
         }

@@ -223,6 +223,20 @@ def test_a_namespace_deleted_by_hand_takes_its_processes_along(lab: Lab) -> None
     assert lab.diff() == 0
 
 
+def test_logs_know_when_a_line_was_written(lab: Lab) -> None:
+    lab.up({"p": pod(sh("echo old; sleep 3; echo new; sleep 3600"))})
+    lab.until(lambda: "new" in lab.netlab("logs", "p").stdout)
+    time.sleep(0.3)
+    assert lab.netlab("logs", "p", "--since", "2s").stdout == "new\n"
+    assert lab.netlab("logs", "p", "--since=1h").stdout == "old\nnew\n"
+    rows = [line.split(" ", 1) for line in lab.netlab("logs", "p", "--timestamps").stdout.splitlines()]
+    assert [row[1] for row in rows] == ["old", "new"]
+    first, second = (time.mktime(time.strptime(row[0][:19], "%Y-%m-%dT%H:%M:%S")) for row in rows)
+    assert 2 <= second - first <= 4
+    assert lab.netlab("logs", "p", "--since-time", rows[1][0], check=0).stdout == ""
+    assert "a duration like 5s" in lab.netlab("logs", "p", "--since", "soon", check=2).stderr
+
+
 def test_logs_follow_until_the_run_ends(lab: Lab) -> None:
     lab.up({"p": pod(sh("for i in 1 2 3 4 5 6; do echo line $i; sleep 0.2; done"), restartPolicy="Never")})
     following = lab.start("logs", "-f", "p")
