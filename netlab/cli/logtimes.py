@@ -58,29 +58,37 @@ class Stamped:
     def __init__(self, begin: int, marks: Callable[[], Marks]) -> None:
         self._ask, self._rest, self._end = marks, b"", begin
         self._marks = marks()
+        self._until, self._word = -1, b""  # up to which offset lines have this time
 
-    def write(self, data: bytes, end: int) -> None:
-        """``data``, which ends at the offset ``end`` of the log."""
-        whole, newline, rest = (self._rest + data).rpartition(b"\n")
-        self._rest = rest
-        lines = whole.split(b"\n") if newline else []
-        at = end - len(rest) - sum(len(line) + 1 for line in lines)
-        for line in lines:
-            at += len(line) + 1
-            self._line(line, at)
+    def write(self, data: bytes) -> None:
+        """``data`` comes next in the log."""
+        whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
+        if not newline:
+            return
+        out = []
+        for line in whole.split(b"\n"):
+            self._end += len(line) + 1
+            if self._end > self._until:
+                self._turn(self._end)
+            out.append(self._word + line)
+        sys.stdout.buffer.write(b"\n".join(out) + b"\n")
 
-    def last(self, end: int) -> None:
+    def jump(self, begin: int) -> None:
+        """What comes next begins there."""
+        self._rest, self._end = b"", begin
+
+    def last(self) -> None:
         """What has no line's end yet."""
         if self._rest:
-            self._line(self._rest, end)
-            self._rest = b""
+            self._turn(self._end + len(self._rest))
+            sys.stdout.buffer.write(self._word + self._rest + b"\n")
 
-    def _line(self, line: bytes, end: int) -> None:
+    def _turn(self, end: int) -> None:
         if not self._marks or self._marks[-1][1] < end:
             self._marks = self._ask()
         found = bisect.bisect_left([length for _, length in self._marks], end)
-        when = self._marks[found][0] if found < len(self._marks) else time.time()
-        sys.stdout.buffer.write(_stamp(when).encode() + b" " + line + b"\n")
+        when, self._until = self._marks[found] if found < len(self._marks) else (time.time(), end)
+        self._word = _stamp(when).encode() + b" "
 
 
 def _stamp(when: float) -> str:

@@ -89,7 +89,7 @@ def command(
                 break
             time.sleep(_PAUSE)
         if stamped is not None:
-            stamped.last(file.tell())
+            stamped.last()
     return Exit.OK
 
 
@@ -185,9 +185,11 @@ def _copy(file: IO[bytes], end: int, stamped: Stamped | None = None) -> None:
         file.seek(data)
         if data > place:  # meanwhile given back: go on with the next whole line
             file.readline()
+            if stamped is not None:
+                stamped.jump(file.tell())
         block = file.read(max(0, min(1 << 16, end - file.tell())))
         if stamped is not None:
-            stamped.write(block, file.tell())
+            stamped.write(block)
         else:
             sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()

@@ -39,9 +39,9 @@ def test_what_is_no_time_is_told(since: str, moment: str) -> None:
 
 def test_a_line_has_the_time_at_which_its_end_was_there(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     stamped = Stamped(0, lambda: MARKS)
-    stamped.write(b"one\ntwo", 7)
-    stamped.write(b"\nthree\n", 14)
-    stamped.last(14)
+    stamped.write(b"one\ntwo")
+    stamped.write(b"\nthree\n")
+    stamped.last()
     import sys
 
     sys.stdout.buffer.flush()
