@@ -110,7 +110,7 @@ class Container:
 
     def shown(self) -> dict[str, Any]:
         return {
-            **self.spec,
+            **(self.successor or self.spec),  # what it was asked to be; the old one may take its time to end
             "state": self.state,
             "last": self.last,
             "restarts": self.restarts,
