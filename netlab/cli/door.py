@@ -13,7 +13,7 @@ from typing import NoReturn
 from netlab.runtime import warm
 
 # Verbs that read or change what a lab is, and end by themselves.  Not those that need the terminal to themselves.
-_VERBS = frozenset(("up", "plan", "diff", "get", "describe", "label", "apply", "delete", "explain", "check"))
+_VERBS = frozenset(("up", "plan", "diff", "get", "describe", "label", "apply", "delete", "explain", "check", "trace"))
 _STAYS = ("--watch", "-w")
 
 

@@ -106,6 +106,22 @@ def test_a_command_says_the_same_with_and_without_it(large: str, words: tuple[st
     assert staying(large) == before, "reading changes nothing, so the process is the same one"
 
 
+def test_a_traced_packet_meets_the_same(large: str) -> None:
+    """A fork opens sockets and BPF programs of its own, and leaves none."""
+    (parent,) = staying(large)
+    before = sorted(os.listdir(f"/proc/{parent}/fd"))
+    told = []
+    for command in (WARM, COLD):
+        done = run(command, "trace", "client", "server", "-o", "json", NETLAB_LAB=large)
+        document = json.loads(done.stdout)
+        found = [(one["kind"], one["netns"], one["policy"]) for one in document["findings"]]
+        sources = [(one["name"], one["on"], one["lost"]) for one in document["sources"]]
+        told.append((done.returncode, done.stderr, document["outcome"], found, sources))
+    assert told[0] == told[1]
+    assert told[0][0] == 1 and told[0][3][0][0] == "policy"
+    assert sorted(os.listdir(f"/proc/{parent}/fd")) == before
+
+
 def test_a_label_is_in_force_when_the_command_returns(large: str, kit: Any) -> None:
     """A label that no text says changed nothing in the kernel, since only texts were compared."""
     said = run(WARM, "explain", "client", "server:80", NETLAB_LAB=large)

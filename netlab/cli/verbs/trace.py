@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from netlab.diagnose.records import Recording
     from netlab.diagnose.story import Story
     from netlab.model import Cluster
-    from netlab.objects import Obj
+    from netlab.objects import Obj, State
     from netlab.oracle.flow import Flow
     from netlab.runtime.resolved import Lab
 
 _SOURCES = ("frames", "rules", "drops", "counters")
 _MANY = 200  # namespaces
+_CHAINS = 300  # of a table
 _WIDTH = (80, 140)  # columns: below, a hop does not fit; above, it is not read any better
 
 
@@ -93,8 +94,16 @@ def command(
         _writable(file)
     tunnels = {one.port for one in running.want.only(Vxlan)}
     netns = RunDir(name).assignments().netns
-    counted = _counted(running.cluster, flow, netns)
-    recording = recorded(name, question, netns, tunnels=tunnels, patience=timeout, without=without, counted=counted)
+    recording = recorded(
+        name,
+        question,
+        netns,
+        tunnels=tunnels,
+        patience=timeout,
+        without=without,
+        counted=_counted(running.cluster, flow, netns),
+        unlisted=_long_tables(running.want),
+    )
     if record:
         _keep(record, recording)
     story = tell(recording, running.cluster, running.want)
@@ -127,6 +136,16 @@ def _counted(cluster: Cluster, flow: Flow, netns: Sequence[str]) -> Sequence[str
     near = {flow.src.netns, *(pod.netns for pod in cluster.pods if str(pod) in named)}
     far = {pod.netns for pod in cluster.pods if not pod.host_network} - near
     return [one for one in netns if one not in far]
+
+
+def _long_tables(want: State) -> set[tuple[str, str]]:
+    """Tables that nft needs seconds to list; of our own rules a comment, or the chain's name, says enough."""
+    from collections import Counter
+
+    from netlab.objects import NftChain
+
+    chains = Counter((one.netns, one.family, one.table) for one in want.only(NftChain))
+    return {(family, table) for (_, family, table), count in chains.items() if count > _CHAINS}
 
 
 def _typed(command: str) -> str:

@@ -11,7 +11,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -66,14 +66,17 @@ def record(
     patience: float = PATIENCE,
     without: Sequence[str] = (),
     counted: Iterable[str] | None = None,
+    unlisted: Collection[tuple[str, str]] = (),
 ) -> Recording:
     """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
-    whose counters are read, instead of all.
+    whose counters are read, instead of all; ``unlisted``: tables (family, name) that are too large for asking nft for
+    the text of a rule, which lists all of the table.
 
     Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
     """
     trace = _Trace(lab, question, netns, tuple(tunnels), patience, without)
     trace.counted = list(netns if counted is None else counted)
+    trace.unlisted = frozenset(unlisted)
     try:
         return trace.run()
     finally:
@@ -93,6 +96,7 @@ class _Trace:
         self._lab, self._question, self._netns, self._patience = lab, question, list(netns), patience
         self._without = without
         self.counted = self._netns
+        self.unlisted: frozenset[tuple[str, str]] = frozenset()
         make_room(_FILES * len(self._netns) + _FILES_ELSE)
         self._probe = self._open()
         self._mark = Mark(
@@ -297,7 +301,7 @@ class _Trace:
             found.extend(mine)
             asking = RulesSocket()
             try:
-                rules.extend(_rules(asking, netns, mine))
+                rules.extend(_rules(asking, netns, mine, self.unlisted))
                 chains.extend(_chains(asking, netns, mine))
             finally:
                 asking.close()
@@ -306,7 +310,9 @@ class _Trace:
         return tuple(found), tuple(rules), tuple(chains)
 
 
-def _rules(asking: RulesSocket, netns: str, events: Iterable[RuleSeen]) -> Iterable[Rule]:
+def _rules(
+    asking: RulesSocket, netns: str, events: Iterable[RuleSeen], unlisted: Collection[tuple[str, str]]
+) -> Iterable[Rule]:
     """The rules of the events; those without a comment with their text."""
     wanted = dict.fromkeys((one.family, one.table, one.chain, one.handle) for one in events if one.handle)
     texts: dict[tuple[str, str, str], dict[int, str]] = {}
@@ -315,7 +321,7 @@ def _rules(asking: RulesSocket, netns: str, events: Iterable[RuleSeen]) -> Itera
         if comment is None:
             continue
         text = ""
-        if not comment:
+        if not comment and (family, table) not in unlisted:
             place = (family, table, chain)
             if place not in texts:
                 texts[place] = libnft.chain_rules(*place)
