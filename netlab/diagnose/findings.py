@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from netlab.diagnose import counters, drops, packets, reasons, turns
+from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
 from netlab.diagnose.counters import last_seen
@@ -118,7 +119,12 @@ def _reset(story: Story) -> Iterator[Finding]:
         says = f"{first.netns} got the answer and reset the connection: it knows none like it"
         yield Finding("wrong-host", says, first.netns, first.interface, (f"ip -n {first.netns} addr",))
         return
-    says = f"a reset came from {first.netns} ({packet.source}:{packet.sport}): nobody listens there, or a rule rejects"
+    sender = end(packet.source, packet.sport)
+    if story.known.owners(packet.source) and not story.known.local(first.netns, packet.source):
+        says = f"{first.netns} sent a reset in the name of {sender}, which is not its own address: a rule rejects there"
+        yield Finding("reset", says, first.netns, first.interface, (f"ip netns exec {first.netns} nft list ruleset",))
+        return
+    says = f"a reset came from {first.netns} ({sender}): nobody listens there, or a rule rejects"
     yield Finding("reset", says, first.netns, first.interface, (f"ip netns exec {first.netns} ss -tlnp",))
 
 

@@ -216,7 +216,8 @@ class Story:
     def answer_left(self) -> Divergence | None:
         """Where the answer left its way."""
         way = self.journey.answer
-        if way is None or not self.answer:
+        # One that begins elsewhere is somebody else's (a rule's reset, the wrong Pod's), and has a way of its own.
+        if way is None or not self.answer or self.answer[0].netns != self.journey.question.netns:
             return None
         return _left(way, hops(self.answer, self.known), self.frames.lost)
 

@@ -104,6 +104,11 @@ class Topology:
         own = [ip_interface(one.address) for one in self._addrs[netns] if one.dev == dev]
         return next((str(one.ip) for one in own if one.version == version), "")
 
+    def addresses_in(self, netns: str, version: int) -> list[str]:
+        """All addresses of a namespace."""
+        own = (ip_interface(one.address) for one in self._addrs[netns])
+        return [str(one.ip) for one in own if one.version == version]
+
     def source_for(self, netns: str, target: str) -> str:
         """The address that a namespace itself sends from to a target."""
         hop = self.route(netns, target)

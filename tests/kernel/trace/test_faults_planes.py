@@ -51,6 +51,10 @@ PLANES: dict[str, tuple[dict[str, Any], tuple[Fault, ...]]] = {
         {"dataplane": "host-gw", "underlay": {"dropForeignSources": True}},
         (Fault("source-is-no-node", "", "underlay", "rule", "NETFILTER_DROP", "rule", target=FOUR),),
     ),
+    "reject": (
+        {"dataplane": "vxlan", "policy": {"deny": "reject"}},
+        (Fault("policy-resets-on-the-way", "", "n2", "policy", "NETFILTER_DROP", "policy", target=FOUR),),
+    ),
     "weave": (
         {"dataplane": "weave"},
         (
@@ -62,6 +66,14 @@ PLANES: dict[str, tuple[dict[str, Any], tuple[Fault, ...]]] = {
         (Fault("no-way-to-other-nodes", "", "underlay", "no-route", "IP_INNOROUTES", "not-forwarded|no-route|stopped", target=FOUR),),
     ),
 }  # fmt: skip
+
+
+CLOSED = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "closed"},
+    "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+}
 
 
 def text(name: str, spec: dict[str, Any]) -> str:
@@ -79,7 +91,7 @@ def text(name: str, spec: dict[str, Any]) -> str:
         }
         for pod, node in (("client", "node-1"), ("server", "node-2"))
     ]
-    return "\n---\n".join(json.dumps(one) for one in (head, *pods))
+    return "\n---\n".join(json.dumps(one) for one in (head, *pods, *([CLOSED] if "policy" in spec else [])))
 
 
 @pytest.fixture(scope="module", params=PLANES)
