@@ -17,7 +17,6 @@ _ETHERNET = 14
 def annotate(events: Sequence[Event], known: Topology, book: RuleBook) -> tuple[Event, ...]:
     """The events with their notes, less the traversals of chains in which nothing was about this packet."""
     last: dict[int, Event] = {}
-    translated: dict[tuple[str, str], str] = {}
     found = []
     for event in events:
         if event.kind == RULES:
@@ -43,7 +42,7 @@ def annotate(events: Sequence[Event], known: Topology, book: RuleBook) -> tuple[
             found.append(event)
             continue
         before = last.get(event.number)
-        notes = tuple(_between(before, event, known, translated)) if before else ()
+        notes = tuple(_between(before, event, known)) if before else ()
         last[event.number] = event
         found.append(replace(event, notes=notes))
     return tuple(found)
@@ -53,7 +52,7 @@ def _is_nat(chain: str, hook: str) -> bool:
     return "nat" in chain or hook == "postrouting"
 
 
-def _between(before: Event, event: Event, known: Topology, translated: dict[tuple[str, str], str]) -> Iterable[str]:
+def _between(before: Event, event: Event, known: Topology) -> Iterable[str]:
     """What was done to a packet since it was seen last."""
     one, other = before.packet, event.packet
     here = event.netns == before.netns
@@ -69,7 +68,7 @@ def _between(before: Event, event: Event, known: Topology, translated: dict[tupl
     if one.inner is not None and other.inner is not None and one.hops > other.hops:
         yield f"outer packet routed: {_ttl(other)} {one.hops} -> {other.hops}"
     if a.ports == b.ports and not b.offset and not a.offset:
-        yield from _translation(event, a, b, translated)
+        yield from _translation(event, a, b)
     if other.fragment and not one.fragment:
         what = "the outer packet" if other.inner is not None else "the packet"
         yield f"cut into fragments: {what} was too big for {event.interface}"
@@ -109,19 +108,15 @@ def _outer(packet: Packet) -> str:
     return f"{packet.source} -> {packet.target} port {packet.dport}, +{_overhead(packet)} bytes"
 
 
-def _translation(event: Event, a: Packet, b: Packet, translated: dict[tuple[str, str], str]) -> Iterable[str]:
+def _translation(event: Event, a: Packet, b: Packet) -> Iterable[str]:
+    """What NAT did.  Connection tracking translates an answer as the inverse of what was done to the question."""
+    answer = event.way == ANSWER
     before, after = end(a.source, a.sport), end(b.source, b.sport)
     to_before, to_after = end(a.target, a.dport), end(b.target, b.dport)
     if to_before != to_after:
-        undone = translated.get(("source", to_before)) == to_after
-        word = "masquerading undone, target" if undone and event.way == ANSWER else "DNAT"
-        translated["target", to_after] = to_before
-        yield f"{word} {to_before} -> {to_after}"
+        yield f"{'masquerading undone, target' if answer else 'DNAT'} {to_before} -> {to_after}"
     if before != after:
-        undone = translated.get(("target", before)) == after
-        word = "DNAT undone, source" if undone and event.way == ANSWER else "SNAT"
-        translated["source", after] = before
-        yield f"{word} {before} -> {after}"
+        yield f"{'DNAT undone, source' if answer else 'SNAT'} {before} -> {after}"
 
 
 def end(address: str, port: int) -> str:

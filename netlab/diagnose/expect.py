@@ -149,32 +149,19 @@ class Expecter:
 
     def _seen_as(self, flow: Flow, ways: Ways | None, question: Way, source: str) -> str:
         """The source that the target sees."""
-        version = 6 if ":" in source else 4
         if ways is not None and (ways.masqueraded or question.target == source):
             for netns in question.translated:
                 dev = question.left_by.get(netns)
                 if dev:
-                    return self._own(netns, dev, version, question.target) or source
+                    return self.topology.own(netns, dev, question.target) or source
             return source
         inside = self._cluster.pod_cidrs
         leaves = self._cluster.masquerades and flow.src.kind not in (NODE, EXTERNAL)
         if leaves and _within(source, inside) and not _within(question.target, inside):
             for netns, dev in question.left_by.items():
                 if netns in self._nodes:
-                    return self._own(netns, dev, version, question.target) or source
+                    return self.topology.own(netns, dev, question.target) or source
         return source
-
-    def _own(self, netns: str, dev: str, version: int, target: str) -> str:
-        """The address that masquerading gives: the interface's own.
-
-        Where that has none (a Calico Pod's veth), IPv4 takes the first interface's, IPv6 the one most like the target
-        (RFC 6724, rule 8).
-        """
-        found = self.topology.address_of(netns, dev, version)
-        if found or version == 4:
-            return found or self.topology.address_of(netns, "eth0", version)
-        own = self.topology.addresses_in(netns, version)
-        return max(own, key=lambda one: -(int(ip_address(one)) ^ int(ip_address(target))).bit_length(), default="")
 
     def _masqueraders(self, question: Way, seen_as: str, source: str) -> list[str]:
         """The namespaces of the way in which the answer's target becomes the source's own address again."""

@@ -269,7 +269,9 @@ def tell(recording: Recording, cluster: Cluster, want: Mapping[Key, Obj]) -> Sto
     source, backend, seen_as = "", "", ""
     if frames:
         first, last = frames[0].packet.innermost, frames[-1].packet.innermost
-        source = first.source
+        source = (
+            _proper(probe.local, probe.address) or first.source
+        )  # a node's own may be masqueraded before it is seen
         if last.target != probe.address and _proper(last.target, probe.address):
             backend = last.target
         if last.source != source and frames[-1].direction != OUT:

@@ -104,21 +104,29 @@ class Topology:
         own = [ip_interface(one.address) for one in self._addrs[netns] if one.dev == dev]
         return next((str(one.ip) for one in own if one.version == version), "")
 
-    def addresses_in(self, netns: str, version: int) -> list[str]:
-        """All addresses of a namespace."""
-        own = (ip_interface(one.address) for one in self._addrs[netns])
-        return [str(one.ip) for one in own if one.version == version]
+    def own(self, netns: str, dev: str, target: str) -> str:
+        """The address that what leaves by an interface gets: the interface's own.
+
+        Where that has none (a Calico Pod's veth), IPv4 takes the first interface's, IPv6 the one most like the target
+        (RFC 6724, rule 8).
+        """
+        wanted = ip_address(target)
+        found = self.address_of(netns, dev, wanted.version)
+        if found or wanted.version == 4:
+            return found or self.address_of(netns, "eth0", 4)
+        own = (ip_interface(one.address).ip for one in self._addrs[netns])
+        near = [one for one in own if one.version == 6]
+        return str(max(near, key=lambda one: -(int(one) ^ int(wanted)).bit_length())) if near else ""
 
     def source_for(self, netns: str, target: str) -> str:
-        """The address that a namespace itself sends from to a target."""
+        """The address that a namespace itself sends from to a target; "" where it has no route."""
         hop = self.route(netns, target)
-        version = ip_address(target).version
         if hop is None:
             return ""
         for one in self._routes[netns]:
             if one.src and one.dev == hop.dev and one.dst == hop.dst:
                 return one.src
-        return self.address_of(netns, hop.dev, version) or self.address_of(netns, "eth0", version)
+        return self.own(netns, hop.dev, target)
 
     # -- routes -------------------------------------------------------------------------------------------------------
 
