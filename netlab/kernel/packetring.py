@@ -27,10 +27,7 @@ _FRAME_MIN = 2048  # only checked for sanity with version 3: frames lie one behi
 _TO_USER = 1
 _VLAN_VALID, _VLAN_TPID_VALID = 0x10, 0x40
 _BLOCK_HEAD = struct.Struct("=III")  # from byte 8 of a block: status, frames, where the first is
-_BLOCK_LENGTH, _BLOCK_LAST = (
-    struct.Struct("=I"),
-    struct.Struct("=II"),
-)  # from byte 20; from byte 40: the last one's time
+_WORD = struct.Struct("=I")  # at byte 20 the bytes that are used
 # tpacket3_hdr and the sockaddr_ll behind it: next, seconds, nanoseconds, kept, length, status, mac, VLAN tag and
 # protocol, ifindex, hardware type, packet type
 _FRAME = struct.Struct("=IIIIIIH2x4xIH10x4xiHB")
@@ -99,10 +96,12 @@ class Ring:
             status, count, at = _BLOCK_HEAD.unpack_from(memory, start + 8)
             if not status & _TO_USER:
                 break
-            (size,) = _BLOCK_LENGTH.unpack_from(memory, start + 20)
+            (size,) = _WORD.unpack_from(memory, start + 20)
             block = memory[start : start + size]
-            # Given back at once: the copy takes 20 us, to make something of it milliseconds.
-            _BLOCK_HEAD.pack_into(memory, start + 8, 0, 0, 0)
+            # Given back at once: the copy takes 20 us, to make something of it milliseconds.  The status comes last,
+            # since from then on the kernel writes here; the count is for ``filling``.
+            _WORD.pack_into(memory, start + 12, 0)
+            _WORD.pack_into(memory, start + 8, 0)
             self._next = (self._next + 1) % self._blocks
             for _ in range(count):
                 (

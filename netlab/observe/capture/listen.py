@@ -152,7 +152,7 @@ class Capture:
         or when the last namespace has gone.
         """
         end = self._began + seconds if seconds else 0.0
-        waiting = self._began  # since when the same frames have been held back
+        held = 0.0  # since when frames have been held back and none was let through
         while self.stations:
             self._wait(end)
             if end and time.monotonic() >= end and not self._stopped:
@@ -167,8 +167,10 @@ class Capture:
                     return
             batch = self.merge.take(horizon)
             if batch or not self.merge:
-                waiting = time.monotonic()
-            elif time.monotonic() - waiting > _CLOCK:
+                held = 0.0
+            elif not held:
+                held = time.monotonic()
+            elif time.monotonic() - held > _CLOCK:
                 batch = self.merge.take(1 << 63)
             if batch or self.arrived:
                 yield batch
