@@ -175,6 +175,25 @@ def _level(pid: int) -> int:
     return len(next(line for line in status if line.startswith("NSpid:")).split()) - 2
 
 
+def serving(rundir: Path, timeout: float = 5.0) -> bool:
+    """Whether the agent of the pid file serves; one that was killed is on its way out for as long as its Pods' processes
+    are, and is waited for.  One that somebody stopped counts: it can go on.
+    """
+    known = recorded(rundir)
+    deadline = time.monotonic() + timeout
+    while known is not None and time.monotonic() < deadline:
+        if _is_stopped(known):
+            return True
+        try:
+            connect(rundir, "").close()
+        except StateError:
+            time.sleep(0.02)
+            known = recorded(rundir)
+        else:
+            return True
+    return False
+
+
 def find(lab: str | None = None) -> list[int]:
     """Host pids of the agents of a lab (None: of all labs), told by their command line: works without run state."""
     return [pid for pid, name in find_all() if lab is None or name == lab]

@@ -28,6 +28,7 @@ class AgentListeners:
         """Start the agent unless it runs; it gets ready while the caller goes on.  Whether it was started."""
         if (running := agentclient.recorded(self._rundir)) is not None:
             agentclient.resume(running)
+        if agentclient.serving(self._rundir):
             return False
         agentclient.spawn(self._rundir, self._lab)
         self._empty = True

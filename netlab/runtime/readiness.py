@@ -33,7 +33,7 @@ _SERVER = "kube-system/coredns"
 
 def in_force(rundir: RunDir) -> Statuses:
     """The statuses that the lab follows; none without an agent, since then nothing runs, and all begins anew."""
-    return rundir.statuses() if agentclient.recorded(rundir.path) is not None else {}
+    return rundir.statuses() if agentclient.serving(rundir.path) else {}
 
 
 def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
