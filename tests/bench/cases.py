@@ -15,6 +15,7 @@ from typing import Any
 
 from bed import Failed, Ran, Size, inside, lab_command, pod, rounds, run, settle, spec, workshop
 from capturing import capturing
+from many import many
 from names import names
 from policy import policy
 from rows import Row, ratios
@@ -330,5 +331,6 @@ CASES: dict[str, Callable[[Run], Iterator[Row]]] = {
     "trace": tracing,
     "dns": names,
     "policy": policy,
+    "services": many,
     "capture": capturing,
 }

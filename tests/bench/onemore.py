@@ -1,0 +1,55 @@
+"""What one Service more takes in the kernel: ``python tests/bench/onemore.py LAB`` adds it to the first node's rules and
+takes it away again, five times, and prints the seconds of each adding transaction as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from netlab.kernel import libnft, netns
+from netlab.model import Memory
+from netlab.objects import Floor, diff
+from netlab.objects.nft import transaction
+from netlab.plan import Host
+from netlab.runtime.lab import open_running
+from netlab.runtime.resolved import resolve, with_state
+
+EXTRA = """
+apiVersion: v1
+kind: Service
+metadata: {name: one-more}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+"""
+
+
+def main(lab: str) -> None:
+    """Print the seconds, of the clock and of the processor."""
+    rundir, applied = open_running(lab)
+    memory = Memory.from_json(rundir.assignments().memory)
+    before = with_state(resolve(applied, memory, rundir.statuses()), Host())
+    extra = replace(applied, extra=(*applied.extra, ("one-more.yaml", EXTRA)))
+    after = with_state(resolve(extra, memory, rundir.statuses()), Host())
+    node = before.cluster.nodes[0].netns
+    texts = [
+        transaction([op for op in diff(*pair) if op.obj.floor is Floor.NFT and op.obj.netns == node])
+        for pair in ((after.want, before.want), (before.want, after.want))
+    ]
+    netns.setns(netns.open_named(node))
+    wall, processor = [], []
+    for _ in range(5):
+        began, busy = time.perf_counter(), time.process_time()
+        libnft.run(texts[0])
+        wall.append(time.perf_counter() - began)
+        processor.append(time.process_time() - busy)
+        libnft.run(texts[1])
+    sys.stdout.write(json.dumps({"wall": wall, "processor": processor}) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
