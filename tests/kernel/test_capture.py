@@ -318,8 +318,9 @@ def test_bad_input_is_one_sentence_and_status_2(shared: str, words: tuple[str, .
     assert done.stdout == ""
 
 
-def test_no_pcapng_for_a_terminal(shared: str) -> None:
-    line = f"{' '.join(command())} capture --lab {shared} -w -"
+@pytest.mark.parametrize("file", ["-", "/dev/stdout"])
+def test_no_pcapng_for_a_terminal(shared: str, file: str) -> None:
+    line = f"{' '.join(command())} capture --lab {shared} -w {file}"
     done = subprocess.run(["script", "-qec", line, "/dev/null"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 2 and "is a terminal" in done.stdout
 

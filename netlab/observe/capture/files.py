@@ -106,6 +106,9 @@ def open_file(
             fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from None
+        if os.isatty(fd):
+            os.close(fd)
+            raise BadInput(f"{path} is a terminal, and pcapng is not for eyes") from None
         if stat.S_ISREG(os.fstat(fd).st_mode):
             os.ftruncate(fd, 0)
         return Output(fd, path, stopping), said
