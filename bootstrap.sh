@@ -299,13 +299,17 @@ if [ $# = 0 ]; then
   fi
 fi
 
+# What netlab needs is compiled here, once: where Python is told to write no bytecode (containers often are), every
+# command would compile all of it again (0.4 s).
+if [ -w "$here/netlab" ] && [ -w "$venv" ] &&
+  { [ ! -e "$venv/compiled" ] || [ -n "$(find "$here/netlab" -name '*.py' -newer "$venv/compiled" | head -n 1)" ]; }; then
+  : >"$venv/compiled"
+  python -m compileall -q "$here/netlab" >/dev/null 2>&1 || :
+  give_back
+fi
+
 if [ -n "${SUDO_UID-}" ] && root; then
-  # Root leaves no bytecode in the user's checkout: what netlab needs is compiled here and handed over.
-  if [ ! -e "$venv/compiled" ] || [ -n "$(find "$here/netlab" -name '*.py' -newer "$venv/compiled" | head -n 1)" ]; then
-    : >"$venv/compiled"
-    python -m compileall -q "$here/netlab" >/dev/null 2>&1 || :
-    give_back
-  fi
+  # Root leaves no bytecode of its own in the user's checkout.
   export PYTHONDONTWRITEBYTECODE=1
   case "${1-} ${2-}" in
     'netlab '* | 'kubenetlab '* | 'invoke lab') ;; # exec: a signal for sudo's child reaches netlab itself
