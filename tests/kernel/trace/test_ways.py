@@ -29,7 +29,7 @@ from tests.conftest import RUN
 
 pytestmark = pytest.mark.kernel
 
-DRAWN = 14  # flows of a lab
+DRAWN = 10  # flows of a lab
 OUTSIDE = {"IPv4": "203.0.113.10", "IPv6": "2001:db8:99::10"}
 RACKS = {"underlay": {"kind": "routed", "learnsPodRoutes": True}}
 LABS = [
