@@ -313,10 +313,13 @@ def _relevant(events: Sequence[Event], home: str) -> list[Event]:
             addresses |= {one for layer in event.packet.layers for one in (layer.source, layer.target)}
     kept = []
     asked: set[str] = set()
+    begun = next((one.time for one in events if one.way != NEIGHBOUR), 0)
     for event in events:
         if event.way == NEIGHBOUR:
             arp = event.packet.innermost.arp
             assert arp is not None
+            if event.time < begun and event.netns != home:
+                continue  # a neighbour looked after before the packet was on its way
             near = event.netns in been and event.direction == OUT
             if arp.request and (near or arp.asked in addresses):
                 asked.add(arp.asked)
