@@ -19,7 +19,7 @@ _TCP, _UDP, _SCTP = 6, 17, 132
 _QUOTES = {1: frozenset((3, 4, 5, 11, 12)), 58: frozenset((1, 2, 3, 4))}  # the errors of ICMP and of ICMPv6
 _VALID_VNI = 0x08
 _IPV4 = struct.Struct(">HHHBB")  # from byte 2 of the header: length, identification, fragment, TTL, protocol
-_QUICK = struct.Struct(">HBxHHHxB")  # from byte 12 of a frame: type, version and length, then as _IPV4
+_QUICK = struct.Struct(">HBxHHHxB12xH")  # from byte 12 of a frame: type, version and length, as _IPV4, target port
 _PAYLOAD = 32  # bytes of it: enough to tell apart, little enough to be quick
 
 
@@ -31,12 +31,12 @@ def packet_id(data: bytes, ethernet: bool = True) -> int:
     mark: int
     fragment: int
     if ethernet and size >= 50:  # what nearly every frame is, at a third of the time
-        kind, version, length, mark, fragment, protocol = _QUICK.unpack_from(data, 12)
+        kind, version, length, mark, fragment, protocol, port = _QUICK.unpack_from(data, 12)
         if kind == 0x0800 and version == 0x45 and not fragment & 0x1FFF:
             if protocol == _TCP:
                 return crc32(data[38:50]) << 32 | mark << 16 | length - 20 & 0xFFFF
-            if protocol == _UDP and data[36] << 8 | data[37] not in VXLAN_PORTS:
-                return crc32(data[42 : 42 + _PAYLOAD], _UDP) << 32 | mark << 16 | length - 20 & 0xFFFF
+            if protocol == _UDP and port not in VXLAN_PORTS:
+                return crc32(data[42:74], _UDP) << 32 | mark << 16 | length - 20 & 0xFFFF
     while True:
         if ethernet:
             if size < at + 34:
