@@ -80,7 +80,10 @@ class Attempt:
         number = error.errno if isinstance(error, OSError) else 0
         if doing == "tls" or not number:
             return f"{'dial tcp: ' if doing == 'dial' else ''}{getattr(error, 'strerror', None) or error}"
-        where = self.place if doing == "dial" or self.connection is None else self.connection.ends
+        where = self.place
+        if self.connection is not None:
+            ends = joined(self.connection.host, self.connection.port)
+            where = ends if doing == "dial" else self.connection.ends
         call = {"dial": "connect"}.get(doing, doing)
         return f"{doing} tcp {where}: {call}: {words(number)}"
 

@@ -52,7 +52,7 @@ CASES: dict[str, tuple[dict[str, Any], bool, str]] = {
     "body": (http("/body"), False, "(Client.Timeout or context cancellation while reading body)"),
     "closed": (http("/", 7), False, 'Get "http://ADDRESS:7/": dial tcp ADDRESS:7: connect: connection refused'),
     "eof": (http("/", 8081), False, 'Get "http://ADDRESS:8081/": '),
-    "local": (http("/ok", host="localhost"), False, 'Get "http://localhost:8080/ok": dial tcp localhost:8080: connect: connection refused'),
+    "local": (http("/ok", host="localhost"), False, 'Get "http://localhost:8080/ok": dial tcp 127.0.0.1:8080: connect: connection refused'),
     "unknown-host": (http("/ok", host="nobody.example"), False, "lookup nobody.example: no such host"),
     "not-tls": (http("/ok", **TLS), False, 'Get "https://ADDRESS:8080/ok": http: server gave HTTP response to HTTPS client'),
     "tcp": ({"tcpSocket": {"port": 8081}}, True, ""),
