@@ -48,6 +48,15 @@ class Sandbox(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Statuses(NamedTuple):
+    """(ready, ended) by ``namespace/name``; those that ``moved`` since the ``acknowledged`` version may be as they were."""
+
+    version: int
+    acknowledged: int
+    pods: dict[str, tuple[bool, bool]]
+    moved: frozenset[str]
+
+
 # -- its process ------------------------------------------------------------------------------------------------------
 
 
@@ -361,11 +370,11 @@ class AgentClient:
         """The Pods, as ``run`` takes them, each container with its ``state``; with ``events`` what happened to them."""
         return list(self.call("processes", events=events)["pods"])
 
-    def statuses(self) -> tuple[int, dict[str, tuple[bool, bool]]]:
-        """(version, (ready, ended) by ``namespace/name`` of the Pods in which commands run)."""
+    def statuses(self) -> Statuses:
+        """Of the Pods in which commands run."""
         reply = self.call("statuses")
         pods = {f"{one['namespace']}/{one['pod']}": (one["ready"], one["ended"]) for one in reply["pods"]}
-        return int(reply["version"]), pods
+        return Statuses(int(reply["version"]), int(reply["acknowledged"]), pods, frozenset(reply["moved"]))
 
     def acknowledge(self, version: int) -> None:
         """Say that the lab follows that version of the statuses."""
@@ -414,6 +423,7 @@ __all__ = [
     "AgentClient",
     "Process",
     "Sandbox",
+    "Statuses",
     "connect",
     "find",
     "find_all",

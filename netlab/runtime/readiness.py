@@ -84,9 +84,9 @@ def take_over(rundir: RunDir, lab: Lab) -> tuple[Lab, int, list[str]]:
         return lab, 0, []
     try:
         with agentclient.connect(rundir.path, lab.cluster.lab) as agent:
-            version, seen = agent.statuses()
-            lab, changed = follow(rundir, lab, seen)
-            agent.acknowledge(version)
+            seen = agent.statuses()
+            lab, changed = follow(rundir, lab, seen.pods)
+            agent.acknowledge(seen.version)
     except StateError as gone:  # an agent that dies now is found by the next command
         return lab, 0, [gone.message]
     return lab, changed, []
@@ -106,13 +106,12 @@ def step(name: str) -> None:
         if not rundir.exists() or rundir.pending() is not None:
             raise StateError(f"lab {name} is half-way to something else", hint=f"netlab up {name}")
         with agentclient.connect(rundir.path, name) as agent:
-            said = agent.call("statuses")
-            if said["acknowledged"] == said["version"]:
+            seen = agent.statuses()
+            if seen.acknowledged == seen.version:
                 return  # somebody else was quicker
-            version, seen = agent.statuses()
             # What crashes and starts again in a moment is as it was; but the DNS server has lost its names meanwhile.
-            if seen == rundir.statuses() and not rundir.unsettled() and _SERVER not in said["moved"]:
-                agent.acknowledge(version)
+            if seen.pods == rundir.statuses() and not rundir.unsettled() and _SERVER not in seen.moved:
+                agent.acknowledge(seen.version)
                 return
         from netlab.runtime import dns
         from netlab.runtime.lab import load_running
