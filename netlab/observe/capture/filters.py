@@ -15,7 +15,8 @@ from netlab.errors import BadInput
 _TOKENS = re.compile(r"\s+|[()!]|[^\s()!]+")
 _TAKES_NAME = frozenset(("host", "src", "dst", "gateway"))
 _JOINS = frozenset(("and", "or", "&&", "||", "not", "!", "("))
-_NAME = re.compile(r"(?![0-9a-fA-F:.]+\Z)[A-Za-z0-9]([-A-Za-z0-9._/]*[A-Za-z0-9])?\Z")
+# What is no address, no network and no number: 10.244, fd00::2, 10.0.0.0/8 and 0a:04:00:01:00:01 are.
+_NAME = re.compile(r"(?![0-9a-fA-F:.]+(/\d+)?\Z)[A-Za-z0-9]([-A-Za-z0-9._/]*[A-Za-z0-9])?\Z")
 _WORDS = frozenset(
     [
         "host",
@@ -91,7 +92,7 @@ def _address(token: str, before: Sequence[str], names: Mapping[str, Sequence[str
     if wanted and token in names:
         found = names[token]
         return found[0] if len(found) == 1 else f"({' or '.join(found)})"
-    if wanted and _NAME.match(token) and "/" not in token.rstrip("0123456789"):
+    if wanted and _NAME.match(token):
         close = difflib.get_close_matches(token, names, 1)
         meant = f' (did you mean "{close[0]}"?)' if close else ""
         raise BadInput(
