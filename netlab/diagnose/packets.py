@@ -305,31 +305,27 @@ def _sctp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
     return found
 
 
-def _icmp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
+def _icmp_head(data: bytes, whole: int) -> dict[str, Any]:
+    """What ICMP of both families begins with."""
     if len(data) < 8:
         return {"partial": True}
-    found: dict[str, Any] = {
-        "type": data[0],
-        "code": data[1],
-        "echo": (_word(data, 4), _word(data, 6)),
-        "size": max(0, whole - 8),
-        "payload": data[8:],
-    }
+    echo = (_word(data, 4), _word(data, 6))
+    return {"type": data[0], "code": data[1], "echo": echo, "size": max(0, whole - 8), "payload": data[8:]}
+
+
+def _icmp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
+    found = _icmp_head(data, whole)
+    if len(data) < 8:
+        return found
     if data[0] in (3, 5, 11, 12) and depth < _DEEPEST:
         found |= {"about": _ip(data[8:], None, depth + 1), "mtu": _word(data, 6) if data[:2] == b"\3\4" else 0}
     return found
 
 
 def _icmp6(data: bytes, whole: int, depth: int) -> dict[str, Any]:
+    found = _icmp_head(data, whole)
     if len(data) < 8:
-        return {"partial": True}
-    found: dict[str, Any] = {
-        "type": data[0],
-        "code": data[1],
-        "echo": (_word(data, 4), _word(data, 6)),
-        "size": max(0, whole - 8),
-        "payload": data[8:],
-    }
+        return found
     if 0 < data[0] < 5 and depth < _DEEPEST:
         found |= {"about": _ip(data[8:], None, depth + 1), "mtu": _long(data, 4) if data[0] == 2 else 0}
     if data[0] in (SOLICIT, ADVERTISE) and len(data) >= 24:

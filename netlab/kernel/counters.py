@@ -33,7 +33,7 @@ def read(table: str) -> dict[str, int]:
             rule = attr_dict(payload, 4)
             if _USERDATA not in rule or text(rule[_TABLE]) != table:
                 continue
-            says = _comment(bytes(rule[_USERDATA]))
+            says = comment(bytes(rule[_USERDATA]))
             if says:
                 found[says] = found.get(says, 0) + _packets(rule[_EXPRESSIONS])
     except FileNotFoundError:  # no such table
@@ -64,7 +64,7 @@ def of_namespaces(table: str, netns: Iterable[str]) -> Mapping[str, Mapping[str,
         worker.close()
 
 
-def _comment(data: bytes) -> str:
+def comment(data: bytes) -> str:
     """The comment among the attributes that nft keeps with a rule: one byte type, one byte length."""
     at = 0
     while at + 2 <= len(data):

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from netlab.kernel.afpacket import grow
+from netlab.kernel.counters import comment
 from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket, attr, attr_dict, attr_str, text
 
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
@@ -202,14 +203,3 @@ class RulesSocket:
         number = int.from_bytes(place[1], "big")
         name = _NETDEV_HOOKS.get(number) if family == "netdev" else _HOOKS.get(number)
         return Hook(name or str(number), int.from_bytes(place[2], "big", signed=True))
-
-
-def comment(data: bytes) -> str:
-    """The comment among the attributes that nft keeps with a rule: one byte type, one byte length."""
-    at = 0
-    while at + 2 <= len(data):
-        kind, size = data[at], data[at + 1]
-        if kind == 0:
-            return data[at + 2 : at + 2 + size].rstrip(b"\0").decode(errors="replace")
-        at += 2 + size
-    return ""

@@ -44,12 +44,13 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows, parse_port
     from netlab.oracle.predict import Predictor
+    from netlab.oracle.target import split
     from netlab.runtime.lab import load_running
 
     name = running_lab(lab_option)
     running = load_running(name)
     cluster = running.cluster
-    place, port = _split(target)
+    place, port = split(target)
     words = ("CLIENT", "TARGET")
     asked = list(
         flows(
@@ -89,17 +90,6 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
             for line in tell(*one, partial(way_lines, one[0].flow)):
                 out.line(line)
     return Exit.NO if any(verdict.outcome is Outcome.DENIED for verdict in verdicts) else Exit.OK
-
-
-def _split(target: str) -> tuple[str, str]:
-    """The target and its port: ``web:80``, ``10.244.1.2:53/UDP``, ``[fd00::2]:80``; an IPv6 address alone has no port."""
-    if target.startswith("["):
-        address, _, port = target[1:].partition("]")
-        return address, port.removeprefix(":")
-    if target.count(":") != 1:
-        return target, ""
-    place, _, port = target.partition(":")
-    return place, port
 
 
 def _ports(there: Iterable[Flow], wish: PortWish, known: Endpoints) -> str:
