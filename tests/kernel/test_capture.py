@@ -320,6 +320,8 @@ def test_bad_input_is_one_sentence_and_status_2(shared: str, words: tuple[str, .
 
 @pytest.mark.parametrize("file", ["-", "/dev/stdout"])
 def test_no_pcapng_for_a_terminal(shared: str, file: str) -> None:
+    if not shutil.which("script"):
+        pytest.skip("script (of util-linux) is not here to give it a terminal")
     line = f"{' '.join(command())} capture --lab {shared} -w {file}"
     done = subprocess.run(["script", "-qec", line, "/dev/null"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 2 and "is a terminal" in done.stdout
