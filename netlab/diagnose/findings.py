@@ -284,4 +284,4 @@ _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
 )
 # What is asked only where nothing of these has said anything: evidence that is further from the packet.
 _ELSE: tuple[Callable[[Story], Iterator[Finding]], ...] = (counters.counted, _silent, _stopped)
-_ARRIVED: tuple[Callable[[Story], Iterator[Finding]], ...] = (_detour, _two_answers, _cut)
+_ARRIVED: tuple[Callable[[Story], Iterator[Finding]], ...] = (_detour, turns.rescued, _two_answers, _cut)

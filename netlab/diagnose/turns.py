@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from netlab.diagnose import reasons
 from netlab.diagnose.correlate import ANSWER, QUESTION, Event
@@ -16,7 +17,7 @@ from netlab.diagnose.expect import Divergence
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.records import IN, OTHERHOST, OUT
 from netlab.diagnose.story import Story
-from netlab.diagnose.way import Hop
+from netlab.diagnose.way import Hop, Way
 from netlab.diagnose.words import look_route
 
 
@@ -45,8 +46,8 @@ def _frames(story: Story, way: str) -> tuple[Event, ...]:
 
 
 def _sighting(story: Story, hop: Hop, way: str) -> Event:
-    frames = _frames(story, way)
-    return next(one for one in frames if (one.netns, one.interface) == (hop.netns, hop.interface))
+    there = [one for one in _frames(story, way) if (one.netns, one.interface) == (hop.netns, hop.interface)]
+    return next((one for one in there if (one.direction == OUT) == (hop.direction == OUT)), there[0])
 
 
 def wrong_turn(story: Story, left: Divergence, way: str) -> Finding:
@@ -82,6 +83,40 @@ def _turner(story: Story, left: Divergence, way: str) -> tuple[str, str, tuple[s
     if expected.interface == bridge:
         return after.netns, f"{after.interface} is not handled as a port of {bridge}", look[:1]
     return after.netns, f"{bridge} does not send MAC {mac} to port {expected.interface}", look
+
+
+def rescued(story: Story) -> Iterator[Finding]:
+    """It arrived although its sender addressed a frame to the wrong MAC: a translation below the bridge set it right."""
+    known = story.known
+    for way, frames in ((story.journey.question, story.question), (story.journey.answer, story.answer)):
+        for (after, event), (expected, _) in pairwise(_aligned(way, frames)):
+            # Only where a bridge takes it up may the MAC have been changed below it, and the packet still kept its way.
+            taken_up = after.netns == expected.netns and (expected.netns, expected.interface) in known.bridges
+            if not taken_up or expected.direction != IN or event.packet.link is None:
+                continue
+            mac, meant = event.packet.link.target, _mac_meant(story, expected)
+            owners = known.mac_owners(mac)
+            if mac == meant or not owners:
+                continue
+            sender = _addresser(frames, mac, after)
+            whose = f"{owners[0][1]} of {owners[0][0]}"
+            says = f"it arrived, though {sender} sent it to MAC {mac} ({whose}) and not to {meant}"
+            look = (f"ip -n {sender} route get {event.packet.innermost.target}", f"ip -n {sender} neigh")
+            yield Finding("detour", says, sender, look=look, root=True)
+            return
+
+
+def _aligned(way: Way | None, frames: tuple[Event, ...]) -> Iterator[tuple[Hop, Event]]:
+    """The hops of a way with their sightings, in order: an interface can be passed twice."""
+    at = 0
+    for hop in way.hops if way is not None else ():
+        place = hop.netns, hop.interface, hop.direction == OUT
+        for number in range(at, len(frames)):
+            one = frames[number]
+            if (one.netns, one.interface, one.direction == OUT) == place:
+                at = number + 1
+                yield hop, one
+                break
 
 
 def _bridge(story: Story, after: Hop, expected: Hop) -> str:

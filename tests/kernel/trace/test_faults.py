@@ -267,6 +267,23 @@ def keep(name: str, bed: Bed, recording: Recording) -> None:
         (Path(folder) / f"{name}.json").write_text(text.replace(f'"{bed.name}"', '"faults"') + "\n")
 
 
+STRANGE = (
+    Fault("overlay-mtu-too-big", vxlan("n1", lower="", mtu=1500) + vxlan("n2", lower="", mtu=1500) + "\n" + pods_mtu(1500), "n1", "fragmented", "", "", "n1", more={"size": 1472, "df": True}, **BIG),
+    Fault("gateway-is-a-pod-service", "ip -n {client} route replace default via 10.244.1.3", "client", "detour", "", "", "client"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", STRANGE, ids=str, indirect=True)
+def test_what_works_by_luck_is_told(bed: Bed, fault: Fault) -> None:
+    recording, story = bed.trace(fault)
+    assert recording.probe.outcome == "open"
+    told = findings(story, labs.diff(bed.name)[1])
+    kinds = [(one.kind, one.netns) for one in told]
+    assert kinds[0] == ("drift", bed.where[fault.drift]), shown(told)
+    assert (fault.kind, bed.where[fault.place]) in kinds, shown(told)
+    keep(fault.name, bed, recording)
+
+
 WELL = (
     Fault("well-service", "", "", "", "", ""),
     Fault("well-direct", "", "", "", "", "", target=SERVER),

@@ -81,6 +81,10 @@ FOUND = {
     "nobody-listens": (("no-listener", "server"), ("reset", "server")),
     "accept-queue-full": (("queue-full", "server"), ("queue-full", "server")),
 }
+LUCKY = {
+    "gateway-is-a-pod-service": ("detour", "client"),
+    "overlay-mtu-too-big": ("fragmented", "node-1"),
+}
 WELL = ("well-service", "well-direct", "well-ping", "well-itself")
 
 
@@ -99,8 +103,24 @@ def test_nothing_is_found_where_all_is_well(name: str) -> None:
         assert (one.arrived, one.answered) == (True, True)
 
 
+@pytest.mark.parametrize("name", LUCKY)
+def test_what_works_by_luck_is_told(name: str) -> None:
+    one = story(name)
+    assert (one.answered, [(told.kind, short(told.netns)) for told in findings(one)]) == (True, [LUCKY[name]])
+
+
+def test_fragments_are_one_packet() -> None:
+    """Both fragments of the VXLAN packet have the number of what is inside, and the text says where it was cut."""
+    one = story("overlay-mtu-too-big")
+    cut = [event for event in one.events if event.kind == FRAME and event.packet.offset and event.way == QUESTION]
+    assert {event.number for event in cut} == {1}
+    text = "\n".join(lines(one, ()))
+    assert "cut into fragments: the outer packet was too big for eth0" in text
+    assert "put together again" in text
+
+
 def test_every_recording_is_read_here() -> None:
-    assert {one.stem for one in FOLDER.glob("*.json")} == {*FOUND, *WELL}
+    assert {one.stem for one in FOLDER.glob("*.json")} == {*FOUND, *LUCKY, *WELL}
 
 
 # -- the way ----------------------------------------------------------------------------------------------------------
@@ -242,7 +262,7 @@ def test_recordings_are_read_as_they_were_written() -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from([*FOUND, *WELL]), st.data())
+@given(st.sampled_from([*FOUND, *LUCKY, *WELL]), st.data())
 def test_partial_evidence_never_breaks_the_report(name: str, data: st.DataObject) -> None:
     """Frames, rules, drops, texts of rules may be missing anywhere, and frames cut: the report stands, in 100 columns."""
     whole = recording(name)
