@@ -42,7 +42,8 @@ def by_namespace(ops: Iterable[Op], gone: Collection[str] = ()) -> dict[str, lis
 def rehearse(handles: Handles, changes: Changes) -> None:
     """Ask each namespace whether it would take its rules, if there are several; raises Refused.
 
-    A change in several parts cannot be asked: each part needs the one before it.
+    A change in several parts cannot be asked: each part needs the one before it.  And the context of the library that
+    asked cannot commit, although it would be quicker: it remembers the sets that it was told to delete as deleted.
     """
     if len(changes) < 2:
         return
