@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from netlab.diagnose import reasons
+from netlab.diagnose import reasons, unreasoned
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -80,8 +80,13 @@ _TABLE = (
     _Row(_UNSAID[:1], ("__dev_forward_skb", "____dev_forward_skb", "veth_"), reasons.peer_too_small),
     _Row(_UNSAID[:1], ("br_dev_queue_push_xmit",), reasons.port_too_small),
     _Row(_UNSAID[:1], ("br_handle_frame", "br_forward", "br_flood"), reasons.not_forwarding_port),
-    _Row(_UNSAID[:1], ("vxlan_xmit", "vxlan_"), reasons.no_forwarding_entry),
+    _Row(_UNSAID[:1], ("vxlan_xmit",), reasons.no_forwarding_entry),
     _Row(_UNSAID[:1], ("nf_hook_slow", "nft_do_chain"), reasons.netfilter),
-    _Row(_UNSAID[:1], ("ip_error", "dst_discard"), reasons.refusing_route),
+    _Row(_UNSAID[:1], ("ip_error", "dst_discard"), unreasoned.unrouted),
     _Row(_UNSAID[:1], ("neigh_",), reasons.neighbour),
+    # Kernels before 5.17 give no reasons: the function and what else was seen must do.
+    _Row(_UNSAID[:1], ("ip_rcv", "ip6_rcv", "ipv6_rcv"), unreasoned.received),
+    _Row(_UNSAID[:1], ("ip_forward", "ip6_forward"), unreasoned.forwarded),
+    _Row(_UNSAID[:1], ("__udp4_lib_rcv", "__udp6_lib_rcv", "tcp_v4_rcv", "tcp_v6_rcv"), reasons.no_socket),
+    _Row(_UNSAID[:1], ("__dev_queue_xmit", "sch_", "tbf_"), reasons.queue),
 )  # fmt: skip

@@ -106,10 +106,8 @@ class Story:
             if one.kind != DROP or one.drop is None:
                 continue
             spent = one.drop.reason in _SPENT or one.drop.function.startswith(_SPENT_IN)
-            consumed = one.drop.function.startswith(("tcp_v4_rcv", "tcp_v6_rcv")) and one.drop.reason in (
-                "",
-                "NOT_SPECIFIED",
-            )
+            # A reset has done its work when it is freed, and no reason says so.
+            consumed = _resets(one.packet.innermost) and one.drop.reason in ("", "NOT_SPECIFIED")
             if not spent and not consumed and not self._copy(one):
                 found.append(one)
         return tuple(found)
