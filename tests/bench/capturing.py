@@ -36,46 +36,46 @@ class Took(NamedTuple):
     busy: float
 
 
+class Climb(NamedTuple):
+    """The highest rate without a loss; the rate at which frames were lost (0: the sender reached no more); nanoseconds of
+    processor time a frame.
+    """
+
+    best: float
+    lost: float
+    cost: float
+
+
 def capturing(want: Run) -> Iterator[Row]:
     """One interface against ``tcpdump -w``, step by step on the same loads; then ten interfaces."""
     with workshop(want.lab) as folder:
         lab_command("up", "-f", str(_lab(folder, want.lab, ONE)))
-        ours: list[float] = []
-        theirs: list[float] = []
-        costs: dict[str, list[float]] = {"netlab": [], "tcpdump": []}
-        ends = [f"{want.lab}-p1-1:eth0"]
-        for _ in range(want.turns(2)):
-            ways: dict[str, Callable[[float], Took]] = {
-                "netlab": lambda rate: _ours(want.lab, folder, ["p1-1:eth0"], ends, rate),
-                "tcpdump": lambda rate: _theirs(folder, ends[0], rate),
-            }
-            found = _climb(ways, costs)
-            ours.append(found["netlab"])
-            theirs.append(found["tcpdump"])
+        end = f"{want.lab}-p1-1:eth0"
+        ways: dict[str, Callable[[float], Took]] = {
+            "capture -w": lambda rate: _ours(want.lab, folder, ["p1-1:eth0"], [end], rate),
+            "tcpdump -w": lambda rate: _theirs(folder, end, rate),
+        }
+        found = [_climb(ways) for _ in range(want.turns(2))]
     settle(want.lab)
-    yield Row("capture -w, one interface", "1x1", tuple(ours), "frames/s", "highest rate without a loss")
-    note = "the same; where neither loses, it is the sender's own limit"
-    yield Row("tcpdump -w, one interface", "1x1", tuple(theirs), "frames/s", note)
+    for name in ways:
+        yield from _rows(name, "one interface", "1x1", [one[name] for one in found])
+    ours, theirs = ([one[name].best for one in found] for name in ways)
     yield ratios("capture / tcpdump", "1x1", ours, theirs)
-    for name, label in (("netlab", "capture -w"), ("tcpdump", "tcpdump -w")):
-        yield Row(
-            f"{label}, processor time a frame",
-            "1x1",
-            tuple(costs[name]),
-            "ns",
-            "user and system, less what its start takes",
-        )
     with workshop(want.lab) as folder:
         lab_command("up", "-f", str(_lab(folder, want.lab, TEN)))
         pods = [f"p1-{number}" for number in range(1, 11)]
-        ends = [f"{want.lab}-{pod}:eth0" for pod in pods]
-        rates, cost = [], {"netlab": list[float]()}
-        for _ in range(want.turns(2)):
-            ten = {"netlab": lambda rate: _ours(want.lab, folder, [f"{pod}:eth0" for pod in pods], ends, rate)}
-            rates.append(_climb(ten, cost)["netlab"])
+        places, ends = [f"{pod}:eth0" for pod in pods], [f"{want.lab}-{pod}:eth0" for pod in pods]
+        ten = {"": lambda rate: _ours(want.lab, folder, places, ends, rate)}
+        many = [_climb(ten)[""] for _ in range(want.turns(2))]
     settle(want.lab)
-    yield Row("capture -w, ten interfaces", "1x10", tuple(rates), "frames/s", "of ten Pods, into one file, in order")
-    yield Row("capture -w, processor time a frame", "1x10", tuple(cost["netlab"]), "ns")
+    yield from _rows("capture -w", "ten interfaces", "1x10", many)
+
+
+def _rows(name: str, where: str, size: str, found: list[Climb]) -> Iterator[Row]:
+    ends = [f"lost some at {one.lost:,.0f}" if one.lost else "lost none, the sender reached no more" for one in found]
+    yield Row(f"{name}, {where}", size, tuple(one.best for one in found), "frames/s", "; ".join(dict.fromkeys(ends)))
+    note = "user and system, less what the program's start takes"
+    yield Row(f"{name}, processor time a frame", size, tuple(one.cost for one in found), "ns", note)
 
 
 def _lab(folder: Path, lab: str, size: Size) -> Path:
@@ -84,10 +84,10 @@ def _lab(folder: Path, lab: str, size: Size) -> Path:
     return file
 
 
-def _climb(ways: dict[str, Callable[[float], Took]], costs: dict[str, list[float]]) -> dict[str, float]:
-    """The highest rate that each way took without a loss; rates rise until all have lost, or the sender is at its end."""
-    best = dict.fromkeys(ways, 0.0)
-    start = {name: way(10).busy for name, way in ways.items()}  # next to nothing to do: what a program's start takes
+def _climb(ways: dict[str, Callable[[float], Took]]) -> dict[str, Climb]:
+    """Rates rise until each way has lost frames, or the sender is at its end."""
+    best, lost = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0)
+    start = {name: way(10).busy for name, way in ways.items()}  # next to nothing to do
     longest: dict[str, Took] = {}
     climbing = list(ways)
     rate = float(FIRST)
@@ -95,15 +95,16 @@ def _climb(ways: dict[str, Callable[[float], Took]], costs: dict[str, list[float
         for name in list(climbing):
             took = ways[name](rate)
             longest[name] = max(longest.get(name, took), took, key=lambda one: one.kept)
-            if took.kept >= took.sent:
+            if took.kept < took.sent:
+                lost[name] = took.rate
+            else:
                 best[name] = max(best[name], took.rate)
             if took.kept < took.sent or took.rate < 0.6 * rate:
                 climbing.remove(name)
         rate *= STEP
         climbing.reverse()
-    for name, took in longest.items():
-        costs[name].append(max(0.0, took.busy - start[name]) * 1e9 / took.kept)
-    return best
+    cost = {name: max(0.0, took.busy - start[name]) * 1e9 / took.kept for name, took in longest.items()}
+    return {name: Climb(best[name], lost[name], cost[name]) for name in ways}
 
 
 def _ours(lab: str, folder: Path, places: list[str], ends: list[str], rate: float) -> Took:
