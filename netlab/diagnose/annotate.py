@@ -69,13 +69,23 @@ def _between(before: Event, event: Event, known: Topology) -> Iterable[str]:
         yield f"outer packet routed: {_ttl(other)} {one.hops} -> {other.hops}"
     if a.ports == b.ports and not b.offset and not a.offset:
         yield from _translation(event, a, b)
-    if other.fragment and not one.fragment:
-        what = "the outer packet" if other.inner is not None else "the packet"
-        yield f"cut into fragments: {what} was too big for {event.interface}"
-    elif one.fragment and not other.fragment:
-        yield "put together again"
+    yield from _cutting(event, one, other)
     if event.direction == OTHERHOST and not known.master((event.netns, event.interface)) and other.link:
         yield f"its MAC {other.link.target} is not that of {event.interface}"
+
+
+def _cutting(event: Event, one: Packet, other: Packet) -> Iterable[str]:
+    """Whether the packet, or the one that is around it, was cut or put together: each held against itself."""
+    a, b = one.innermost, other.innermost
+    if b.fragment and not a.fragment:
+        yield f"cut into fragments: the packet was too big for {event.interface}"
+    elif a.fragment and not b.fragment:
+        yield "put together again"
+    wrapped = one.inner is not None and one.fragment
+    if other.inner is not None and other.fragment and not wrapped:
+        yield f"cut into fragments: the outer packet was too big for {event.interface}"
+    elif wrapped and not other.fragment:
+        yield "put together again"
 
 
 def _bridging(before: Event, event: Event, known: Topology) -> Iterable[str]:

@@ -1,8 +1,9 @@
 """Which packet is which: across hops, under other addresses, inside and outside of tunnels.
 
 NAT changes addresses and ports, routers the TTL, tunnels everything around.  What stays is ``identity``: of the innermost
-packet the protocol, IPv4's identification, sequence and acknowledgement numbers, flags, and how long it is.  The kernel
-gives a TCP retransmission a new identification, so each attempt is a packet of its own; IPv6 has none, so there an
+packet the protocol, IPv4's identification, sequence and acknowledgement numbers, flags, and how long it is.  A datagram
+that was cut is its first fragment, and is still the same where connection tracking puts it together on its way: so of
+UDP the header's own length counts, and of a ping its first bytes.  The kernel gives a TCP retransmission a new identification, so each attempt is a packet of its own; IPv6 has none, so there an
 attempt is told by the packet's being sent again where it was sent first.
 
 ``Recogniser`` says what a packet has to do with the probe: it is the QUESTION (by the probe's marker: TCP's first
@@ -36,9 +37,9 @@ def identity(packet: Packet) -> Identity:
     if one.protocol == packets.TCP:
         return packets.TCP, ident, one.seq, one.ack, one.flags, one.size
     if one.protocol == packets.UDP:
-        return packets.UDP, ident, one.size, one.payload[:4]
+        return packets.UDP, ident, one.datagram, one.payload[:4]
     if one.protocol in (packets.ICMP, packets.ICMP6):
-        return one.protocol, ident, one.type, one.code, one.echo[1], one.size
+        return one.protocol, ident, one.type, one.code, one.echo[1], one.payload[:4]
     return one.protocol, ident, one.seq, one.type, one.size or one.length
 
 

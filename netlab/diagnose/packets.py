@@ -60,7 +60,8 @@ class Packet:
     ``length`` is what the IP header says of the whole, ``hops`` TTL or hop limit, ``ident`` IPv4's identification or the
     one of IPv6's fragment header; ``offset`` and ``more`` are a fragment's.  ``ports`` is whether ``sport`` and ``dport``
     could be read.  ``type`` and ``code`` are ICMP's, ``mtu`` that of packet-too-big, ``echo`` (id, sequence) of a ping.
-    ``size``: bytes of payload by the headers, ``payload`` those that were captured.  ``partial``: the headers end early.
+    ``size``: bytes of payload by the headers, ``payload`` those that were captured; ``datagram`` what UDP's
+    own header says, which the first fragment has for all.  ``partial``: the headers end early.
     """
 
     link: Link | None = None
@@ -86,6 +87,7 @@ class Packet:
     mtu: int = 0
     echo: tuple[int, int] = (0, 0)
     size: int = 0
+    datagram: int = 0
     payload: bytes = field(default=b"", repr=False)
     vni: int | None = None
     inner: Packet | None = None
@@ -282,7 +284,7 @@ def _udp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
     if len(data) < 8:
         return found
     payload = data[8:]
-    found |= {"size": max(0, whole - 8), "payload": payload, "partial": False}
+    found |= {"size": max(0, whole - 8), "payload": payload, "datagram": _word(data, 4), "partial": False}
     if depth < _DEEPEST and _is_vxlan(payload):
         found |= {"vni": int.from_bytes(payload[4:7], "big"), "inner": _frame(payload[8:], depth + 1)}
     return found

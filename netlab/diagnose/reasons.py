@@ -119,12 +119,21 @@ def reverse_path(story: Story, event: Event) -> Finding:
 
 
 def ttl(story: Story, event: Event) -> Finding:
-    """The time to live was over."""
-    names = list(dict.fromkeys(one.netns for one in story.question))
-    says = f"its time to live was over in {event.netns}: it went round in circles" + (
-        f" between {' and '.join(names[-2:])}" if len(names) > 1 else ""
-    )
-    return Finding("loop", says, event.netns, look=look_route(event.netns, event.packet, event.interface))
+    """The time to live was over: in circles where it was seen twice at one place, else it began too small."""
+    seen = [one for one in story.events if one.kind == FRAME and one.number == event.number]
+    places = [(one.netns, one.interface, one.direction) for one in seen if not one.packet.innermost.offset]
+    look = look_route(event.netns, event.packet, event.interface)
+    says = f"its time to live was over in {event.netns}"
+    if len(set(places)) < len(places):
+        names = list(dict.fromkeys(netns for netns, _, _ in places))
+        between = f" between {' and '.join(names[-2:])}" if len(names) > 1 else ""
+        return Finding("loop", f"{says}: it went round in circles{between}", event.netns, look=look)
+    if seen:
+        first = seen[0]
+        says += f": it left {first.netns} with {first.packet.innermost.hops}, which is too little for its way"
+        word = "ipv4.ip_default_ttl" if first.packet.innermost.version == 4 else "ipv6.conf.all.hop_limit"
+        look = (f"ip netns exec {first.netns} sysctl net.{word}", *look)
+    return Finding("ttl", says, event.netns, look=look)
 
 
 def martian(story: Story, event: Event) -> Finding:

@@ -15,6 +15,7 @@ from netlab.diagnose import reasons
 from netlab.diagnose.correlate import ANSWER, QUESTION, Event
 from netlab.diagnose.expect import Divergence
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.packets import Packet
 from netlab.diagnose.records import IN, OTHERHOST, OUT
 from netlab.diagnose.story import Story
 from netlab.diagnose.way import Hop, Way
@@ -70,7 +71,7 @@ def _turner(story: Story, left: Divergence, way: str) -> tuple[str, str, tuple[s
     bridge = _bridge(story, after, expected)
     if not bridge:
         iif = after.interface if after.direction == IN else ""
-        return after.netns, "its route is not the lab's", look_route(after.netns, target, iif)
+        return after.netns, _router(story, way, after.netns, target), look_route(after.netns, target, iif)
     link = _sighting(story, after, way).packet.link
     mac, meant = link.target if link else "", _mac_meant(story, expected)
     if mac and meant and mac != meant:
@@ -117,6 +118,16 @@ def _aligned(way: Way | None, frames: tuple[Event, ...]) -> Iterator[tuple[Hop, 
                 at = number + 1
                 yield hop, one
                 break
+
+
+def _router(story: Story, way: str, netns: str, packet: Packet) -> str:
+    """Why a namespace routed it elsewhere: it had another target than is meant by then, or by its route."""
+    journey, address = story.journey, story.recording.probe.address
+    if way == QUESTION and netns in journey.question.translated and packet.target == address != journey.backend:
+        return f"nothing translated {address} to the address of a backend"
+    if way == ANSWER and packet.target == journey.source and not story.known.owners(journey.seen_as):
+        return f"it was asked as {journey.seen_as}, by a translation that is not the lab's, and goes to {packet.target}"
+    return "its route is not the lab's"
 
 
 def _bridge(story: Story, after: Hop, expected: Hop) -> str:

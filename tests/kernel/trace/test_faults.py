@@ -157,6 +157,8 @@ FAULTS = (
     Fault("accept-queue-full", "", "server", "queue-full", "", "queue-full", target=SERVER, port=8081, hold=FULL),
     Fault("queue-full", "tc -n {n1} qdisc add dev vxlan0 root tbf rate 8bit burst 1540 limit 60; ip netns exec {client} ping -c 20 -i 0.01 -W 0.01 10.244.2.2 >/dev/null || true", "n1", "queue", "QDISC_DROP", "stopped", undo="tc -n {n1} qdisc del dev vxlan0 root"),
     Fault("loop", "ip -n {n2} addr del 10.244.2.1/24 dev cni0; ip -n {n2} route replace 10.244.2.0/24 via 10.244.1.0 dev vxlan0 onlink", "n2", "wrong-turn", "IP_INHDR", "wrong-turn", "n2", **DIRECT),
+    Fault("ttl-too-small", "ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=2", "n2", "ttl", "IP_INHDR", "icmp", undo="ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=64", **DIRECT),
+    Fault("nothing-translates", "ip netns exec {n1} nft 'table ip fw {{ chain f {{ type filter hook prerouting priority -300; notrack; }}; }}'", "n1", "wrong-turn", "IP_INNOROUTES", "wrong-turn", undo="ip netns exec {n1} nft delete table ip fw"),
     Fault("nobody-has-the-address", "", "n2", "no-neighbour", "", "no-neighbour", target="10.244.2.77"),
 )  # fmt: skip
 
@@ -301,6 +303,14 @@ def test_nothing_is_found_where_all_is_well(bed: Bed, asked: Fault) -> None:
     assert (story.question_left, story.answer_left) == (None, None)
     assert findings(story, labs.diff(bed.name)[1]) == ()
     keep(asked.name, bed, recording)
+
+
+def test_a_packet_that_is_cut_goes_its_way(bed: Bed) -> None:
+    """A node puts fragments together at its bridge, to judge them, and cuts them again: still the same packet."""
+    recording, story = bed.trace(Fault("", "", "", "", "", "", more={"size": 1450}, **BIG))
+    assert (story.question_left, story.answer_left) == (None, None)
+    assert [(one.kind, one.netns) for one in findings(story)] == [("fragmented", bed.where["client"])]
+    keep("ping-in-fragments", bed, recording)
 
 
 def test_600_packets_in_true_hop_order(bed: Bed) -> None:

@@ -79,6 +79,9 @@ FOUND = {
     "policy": (("policy", "node-2"), ("policy", "node-2")),
     "service-without-endpoints": (("service", "node-1"), ("service", "node-1")),
     "nobody-listens": (("no-listener", "server"), ("reset", "server")),
+    "ttl-too-small": (("ttl", "node-2"), ("icmp", "node-2")),
+    "nothing-translates": (("wrong-turn", "node-1"), ("wrong-turn", "node-1")),
+    "ping-in-fragments": (("fragmented", "client"), ("fragmented", "client")),
     "accept-queue-full": (("queue-full", "server"), ("queue-full", "server")),
 }
 LUCKY = {
@@ -194,6 +197,25 @@ def test_rejecting_rule_is_no_drop_to_the_reader() -> None:
     assert "rejected" in told[0].says
     assert "Service default/empty port 80/TCP has no endpoint" in told[0].says
     assert [one.kind for one in told] == ["service", "icmp"]
+
+
+def test_small_ttl_is_no_loop_where_no_place_was_seen_twice() -> None:
+    told = findings(story("ttl-too-small"))[0]
+    assert "it left faults-client with 2, which is too little for its way" in told.says
+
+
+def test_what_was_not_translated_is_not_blamed_on_a_route() -> None:
+    assert "nothing translated 10.96.0.80" in findings(story("nothing-translates"))[0].says
+
+
+def test_cut_packet_hop_by_hop() -> None:
+    """The bridge's own frame is whole, under br_netfilter; a fragment in a tunnel is not taken for something whole."""
+    one = story("ping-in-fragments")
+    assert (one.question_left, one.answer_left) == (None, None)
+    notes = [(event.netns, note) for event in one.question for note in event.notes if "cut" in note or "again" in note]
+    assert [(short(netns), note.split(":")[0]) for netns, note in notes] == [
+        ("node-1", "put together again"), ("node-1", "cut into fragments"),
+    ]  # fmt: skip
 
 
 def test_missing_source_is_said_and_not_taken_for_silence() -> None:
