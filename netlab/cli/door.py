@@ -20,6 +20,7 @@ _STAYS = ("--watch", "-w")
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _fill_descriptors()
     if words and words[0] in _VERBS and not set(_STAYS) & set(words):
         status = warm.ask(words)
         if status is not None:
@@ -27,3 +28,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     from netlab.cli.main import main as run
 
     run(words)
+
+
+def _fill_descriptors() -> None:
+    """Where somebody closed standard input, output or error (``>&-``), /dev/null is there: else the next file or socket
+    that is opened would have its number, and be written to.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -146,6 +147,9 @@ def run(argv: Sequence[str]) -> int:
         )
         code = Exit.HOST_CANNOT
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            out.error(StateError(f"{error.filename or 'what netlab writes'}: {error.strerror}"))
+            return int(Exit.REFUSED)  # what waits to be written stays so
         # The lab changed under our feet (a namespace that went meanwhile), or the host is out of something.
         out.error(
             StateError(

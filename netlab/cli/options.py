@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,6 +13,21 @@ from netlab.errors import BadInput
 from netlab.runtime.rundir import running
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Seconds(click.FloatRange):
+    """A time that ends: "nan" and "inf" are numbers to click, and what waits for them never ends or breaks off."""
+
+    def __init__(self, least: float, most: float = 1e8) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, if it is one that a clock can reach."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is no time", param, ctx)
+        return found
+
 
 output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="text or json")
 lab = click.option(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from netlab.cli import out
-from netlab.cli.options import lab, output, running_lab
+from netlab.cli.options import Seconds, lab, output, running_lab
 from netlab.errors import BadInput, Exit, NetlabError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Wish(NamedTuple):
 @click.option("-c", "--count", type=click.IntRange(min=1), default=None, metavar="N", help="end after N packets")
 @click.option(
     "--duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(0.001),
     default=None,
     metavar="SECONDS",
     help="end after that time",

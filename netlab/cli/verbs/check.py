@@ -60,7 +60,7 @@ def command(lab: str, expect_file: str, junit: str, output: str) -> int:
     seconds = time.monotonic() - began
     failed = failures(rows)
     if junit:
-        Path(junit).write_text(report(rows, lab=name, seconds=seconds), encoding="utf-8")
+        _write(junit, report(rows, lab=name, seconds=seconds))
     if output == "json":
         out.document(check_json(rows))
         return Exit.NO if failed else Exit.OK
@@ -95,6 +95,13 @@ def _beside(source: str) -> Path | None:
 def _shown(path: Path) -> str:
     shown = os.path.relpath(path)
     return str(path) if shown.startswith("..") else shown
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"--junit {path}: cannot be written: {error.strerror}") from error
 
 
 def _text(path: Path) -> str:

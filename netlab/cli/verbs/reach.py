@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
-from netlab.cli.options import output, running_lab
+from netlab.cli.options import Seconds, output, running_lab
 from netlab.errors import Exit
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.option("--from", "sources", multiple=True, metavar="SELECTOR", help="only these sources; repeatable")
 @click.option("--to", "targets", multiple=True, metavar="SELECTOR", help="only these targets; repeatable")
 @click.option("--port", "ports", multiple=True, metavar="PORT[/PROTOCOL]", help="also ask this port; repeatable")
-@click.option("--timeout", type=float, default=0.0, metavar="SECONDS", help="patience of the second attempt (1.0)")
+@click.option(
+    "--timeout", type=Seconds(0, 600), default=0.0, metavar="SECONDS", help="patience of the second attempt (1.0)"
+)
 @click.option("--policies", is_flag=True, help="also what the policies say: egress, ingress, both (no packets)")
 @click.option("-n", "--namespace", default="default", show_default=True, help="where names without one are looked for")
 @output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netlab.cli import out
-from netlab.cli.options import lab, output, running_lab
+from netlab.cli.options import Seconds, lab, output, running_lab
 from netlab.errors import BadInput, Exit
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _WIDTH = (80, 140)  # columns: below, a hop does not fit; above, it is not read 
 @click.option("--df", is_flag=True, help="forbid fragments (Don't Fragment)")
 @click.option("-4", "version", flag_value=4, type=int, default=0, help="over IPv4")
 @click.option("-6", "version", flag_value=6, type=int, help="over IPv6")
-@click.option("--timeout", type=click.FloatRange(0.01, 60), default=0.9, show_default=True, metavar="SECONDS",
+@click.option("--timeout", type=Seconds(0.01, 60), default=0.9, show_default=True, metavar="SECONDS",
               help="patience where nothing says what became of it")  # fmt: skip
 @click.option("--compare", is_flag=True, help="hold it against the oracle; exit status 4 where they differ")
 @click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="write the packets as pcapng")

@@ -1,0 +1,48 @@
+"""Standard streams that are closed or full, and times that are none: a sentence and an exit status, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def sh(line: str) -> subprocess.CompletedProcess[str]:
+    command = f"{sys.executable} -m netlab"
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    return subprocess.run(
+        ["sh", "-c", line.replace("netlab", command, 1)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "<&- >&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(closed: str) -> None:
+    done = sh(f"netlab labs {closed}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["labs", "schema"])
+def test_full_disk_behind_the_output(words: str) -> None:
+    done = sh(f"netlab {words} > /dev/full")
+    assert (done.returncode, done.stderr) == (4, "netlab: what netlab writes: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"{verb} {time}" for verb in ("capture --duration", "trace a b --timeout", "reach --timeout")
+     for time in ("nan", "inf", "-1", "1e300", "soon")],
+)  # fmt: skip
+def test_times_that_never_end(words: str) -> None:
+    done = sh(f"netlab {words}")
+    assert done.returncode == 2, done
+    assert "Invalid value for '--" in done.stderr
+    assert "Traceback" not in done.stderr
