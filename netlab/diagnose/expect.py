@@ -81,7 +81,7 @@ class Expecter:
 
     def flow(self, netns: str, address: str, port: int, protocol: str) -> Flow:
         """The question that a packet from a namespace to an address asks."""
-        return Flow(self._sender(netns), self.known.at(address), address, port, protocol)
+        return Flow.to(self._sender(netns), self.known.at(address), address, port, protocol)
 
     def _sender(self, netns: str) -> Endpoint:
         ends = (*self.known.nodes.values(), *self.known.pods.values(), *self.known.external.values())

@@ -240,7 +240,7 @@ def _never_left(story: Story) -> Iterator[Finding]:
     elif probe.error == "EMSGSIZE":
         says += ": it is too big for the route's MTU, and may not be cut"
     elif probe.error in ("EPERM", "EACCES"):
-        says += ": a rule, or a route that prohibits it"
+        says += ": a rule, a route that prohibits it, or a broadcast address, which a socket must ask for"
     look = (f"ip -n {netns} route get {probe.address}", f"ip -n {netns} addr")
     if not probe.error:
         says += ", and no error says why: it may wait there for the MAC address of its next hop"

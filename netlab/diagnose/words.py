@@ -5,11 +5,13 @@ from __future__ import annotations
 from netlab.diagnose.packets import Packet
 from netlab.diagnose.story import Story
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, NODE, SERVICE
+from netlab.oracle.flow import ADDRESS, NODE, SERVICE, is_own
 
 
 def who(story: Story, address: str) -> str:
-    """``Pod default/web``, ``node node-1``, ``Service default/web``; an interface that has it; or nobody."""
+    """``Pod default/web``, ``node node-1``, ``Service default/web``; an interface that has it; itself; or nobody."""
+    if is_own(address):
+        return "itself"
     known = Endpoints(story.cluster).at(address)
     if known.kind == SERVICE:
         return f"Service {known.name}"

@@ -16,7 +16,7 @@ from netlab.model.cluster import Cluster, Node, Pod
 from netlab.model.policies import EGRESS, INGRESS
 from netlab.objects import Why
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict
+from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict, is_own
 from netlab.oracle.policy import HOST_NETWORK, IS_NODE, Evaluator, Party, Side
 from netlab.oracle.service import ServiceWays
 
@@ -111,7 +111,7 @@ class Denials:
         source = self._source(flow.src, target)
         if source is None:
             return None
-        side = (source, target, flow.port)
+        side = (source, source if is_own(flow.address) else target, flow.port)
         return Step(flow, side, side)
 
     def _translated(self, asked: Flow, arrives: Flow, *, far: bool) -> Step | None:

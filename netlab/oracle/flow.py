@@ -45,6 +45,15 @@ class Endpoint(NamedTuple):
     addresses: tuple[str, ...] = ()
 
 
+def is_own(address: str) -> bool:
+    """Whether it is a loopback address: that of whoever asks."""
+    return address == "::1" or address.startswith("127.")
+
+
+#: The sender itself, as every Pod's hosts file names it.
+LOCALHOST = Endpoint(ADDRESS, "localhost", "", ("127.0.0.1", "::1"))
+
+
 class Flow(NamedTuple):
     """One question: does ``src`` reach ``dst`` at this address (one of dst's), port and protocol (TCP, UDP, SCTP)?"""
 
@@ -53,6 +62,11 @@ class Flow(NamedTuple):
     address: str
     port: int
     protocol: str = "TCP"
+
+    @classmethod
+    def to(cls, src: Endpoint, dst: Endpoint, address: str, port: int, protocol: str) -> Flow:
+        """A flow to whoever has the address: of a loopback address, which is nobody else's, the source itself."""
+        return cls(src, src if dst.kind == ADDRESS and is_own(address) else dst, address, port, protocol)
 
     def __str__(self) -> str:
         at = f"[{self.address}]" if ":" in self.address else self.address

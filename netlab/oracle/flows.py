@@ -111,7 +111,7 @@ def _each(
         has = {":" in address for address in source.addresses}
         for end, address, is_v6, port, protocol in asked:
             if is_v6 in has:
-                yield Flow(source, end, address, port, protocol)
+                yield Flow.to(source, end, address, port, protocol)
 
 
 def named(known: Endpoints, end: Endpoint, wish: PortWish) -> list[tuple[int, str]]:

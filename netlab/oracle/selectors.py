@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, Endpoint
+from netlab.oracle.flow import ADDRESS, LOCALHOST, Endpoint
 from netlab.oracle.flows import Reachable
 from netlab.oracle.near import near
 
@@ -50,7 +50,7 @@ class Selector(NamedTuple):
         """Read one text; names without a namespace are meant in ``namespace``.  ValueError: a sentence on what is wrong."""
         text = text.strip()
         if not text:
-            raise ValueError("is empty; write a Pod's name, key=value, deploy/NAME, node/NAME or an address")
+            raise ValueError("a name is missing; write a Pod's name, key=value, deploy/NAME, node/NAME or an address")
         if _is_network(text):
             return cls(text, "cidr", "", text)
         if "=" in text:
@@ -112,7 +112,7 @@ class Selector(NamedTuple):
             yield from _whole([end for end in found if end and end.addresses][:1])
         elif self.kind == "pod":
             pod = known.pods.get(f"{self.namespace}/{self.name}")
-            yield from _whole([pod] if pod else [])
+            yield from _whole([pod] if pod else [LOCALHOST] if self.text == LOCALHOST.name else [])
         elif self.kind == "labels":
             wanted = set(self.labels)
             yield from _whole(
@@ -186,15 +186,18 @@ class Selector(NamedTuple):
         for pod in known.pod_of.values():
             if pod.namespace == self.namespace and pod.owner.partition("/")[2] == self.name:
                 return near("", (), also=_short(pod.owner, pod.namespace))
+        if (service := known.service_of.get(f"{self.namespace}/{self.name}")) is not None:
+            return near("", (), also=f"svc/{service.name}" + f".{service.namespace}" * (service.namespace != "default"))
         shown = [name.removeprefix("default/") for name in pods]
         return near(self.name if self.namespace == "default" else f"{self.namespace}/{self.name}", shown)
 
     def _no_service(self, known: Endpoints) -> str:
         services = {(each.namespace, each.name) for each in known.cluster.services}
-        if any(reading in services for reading in self._readings()):
-            return (
-                f"{self.text} has no address of its own (it is headless, or an ExternalName): name the Pods behind it"
-            )
+        for namespace, name in self._readings():
+            if (namespace, name) in services:
+                onward = known.service_of[f"{namespace}/{name}"].external_name
+                why = f"it is a name for {onward}" if onward else "it is headless: name the Pods behind it"
+                return f"{self.text} has no address of its own: {why}"
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
         return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
 

@@ -6,12 +6,14 @@ words of ``oracle.selectors`` say which.  A name with dots may also be a Service
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from netlab.errors import BadInput
 from netlab.model.cluster import Cluster
+from netlab.model.services_types import Service
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, SERVICE, Endpoint, Flow
+from netlab.oracle.flow import ADDRESS, EXTERNAL, LOCALHOST, NODE, POD, SERVICE, Endpoint, Flow
 from netlab.oracle.flows import PortWish, named, parse_port
 from netlab.oracle.near import near
 from netlab.oracle.selectors import Selector
@@ -48,9 +50,10 @@ def asked(
     if source.kind == EXTERNAL and destination.kind == SERVICE:
         destination, note = _from_outside(known, destination, note)
     address = _address(source, destination, version)
+    _one_host(address)
     source, destination = _whole(known, source), _whole(known, destination)
     if icmp or wanted.upper().lstrip("/") == ICMP:
-        return Asked(Flow(source, destination, address, 0, ICMP), (), note)
+        return Asked(Flow.to(source, destination, address, 0, ICMP), (), note)
     if wanted:
         port, protocol = _port(known, destination, wanted)
     else:
@@ -58,7 +61,7 @@ def asked(
         port, protocol = served[0] if served else (0, ICMP)
     if protocol == "SCTP":
         raise BadInput("SCTP cannot be traced: TCP, UDP and ICMP can")
-    flow = Flow(source, destination, address, port, protocol)
+    flow = Flow.to(source, destination, address, port, protocol)
     return Asked(flow, _answers(known, flow), note)
 
 
@@ -79,8 +82,13 @@ def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
         selector = Selector.parse(text.removesuffix("."), namespace)
     except ValueError as error:
         raise BadInput(str(error)) from None
-    if selector.kind == "svc" and (by_name := _by_dns(known, selector.name, namespace)) is not None:
-        return by_name
+    if selector.kind == "svc":
+        if (by_name := _by_dns(known, selector.name, namespace)) is not None:
+            return by_name
+        name, _, given = selector.name.partition(".")
+        service = known.service_of.get(f"{given.split('.')[0] or namespace}/{name}")
+        if service is not None and not service.cluster_ips:
+            raise BadInput(_leads_nowhere(service))
     if selector.kind != "pod":
         return _selected(known, selector, text), ""
     full = f"{selector.namespace}/{selector.name}"
@@ -99,11 +107,20 @@ def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
     by_name = _by_dns(known, text, namespace) if "/" not in text else None
     if by_name is not None:
         return by_name
-    if full in known.service_of:
-        raise BadInput(f"Service {full} leads to nobody: it is headless and nobody is behind it, or an ExternalName")
+    if text == LOCALHOST.name:
+        return LOCALHOST, ""
+    if (service := known.service_of.get(full)) is not None:
+        raise BadInput(_leads_nowhere(service))
     names = [*known.pods, *known.services, *known.nodes, *known.external]
     names += [name.removeprefix(f"{namespace}/") for name in (*known.pods, *known.services)]
     raise BadInput(f"no Pod, Service, node or external host is called {text!r}{near(text, names)}")
+
+
+def _leads_nowhere(service: Service) -> str:
+    """Why a packet cannot be sent to a Service that has no address."""
+    if service.external_name:
+        return f"Service {service} is a name for {service.external_name}, which nobody in this lab has"
+    return f"Service {service} is headless, and nobody is behind it: there is no address that its name leads to"
 
 
 def _selected(known: Endpoints, selector: Selector, text: str) -> Endpoint:
@@ -173,6 +190,15 @@ def _address(source: Endpoint, destination: Endpoint, version: int) -> str:
     family = f"IPv{version}" if version else "family"
     raise BadInput(f"{source.name} and {destination.name} have no {family} address in common"
                    if version else f"{source.name} and {destination.name} have no address family in common")  # fmt: skip
+
+
+def _one_host(address: str) -> None:
+    """A packet is followed to one host: what is for many, or for nobody, is no target."""
+    one = ip_address(address)
+    what = "a multicast address" if one.is_multicast else "no host's address" if one.is_unspecified else ""
+    what = "a broadcast address" if address == "255.255.255.255" else what
+    if what:
+        raise BadInput(f"{address} is {what}: name a Pod, a Service, a node, a host outside or its address")
 
 
 def _port(known: Endpoints, destination: Endpoint, text: str) -> tuple[int, str]:

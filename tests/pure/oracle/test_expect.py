@@ -62,7 +62,7 @@ MATCH = [
     ("from: shop/app=wbe, to: server, expect: allow", "did you mean app=web"),
     ("from: 'shop/app=web,app=db', to: server, expect: allow", "each label exists in shop, but no Pod has all of them"),
     ("from: client, to: svc/wbe.shop, expect: allow", "there is no Service 'wbe.shop'; did you mean svc/web.shop?"),
-    ("from: client, to: svc/web.shop, expect: allow", "has no address of its own (it is headless, or an ExternalName)"),
+    ("from: client, to: svc/web.shop, expect: allow", "svc/web.shop has no address of its own: it is headless: name the Pods"),
     ("from: client, to: 192.0.2.0/24, expect: deny", "192.0.2.0/24 holds no address of this lab"),
     ("from: 192.0.2.1, to: server, expect: deny", "192.0.2.1 is nothing in this lab that could send a packet"),
     ("from: client, to: shop/db-0, port: sq, expect: allow", ("2:39: flows[0].port: shop/db-0 has no port named 'sq' (TCP); "

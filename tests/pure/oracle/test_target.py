@@ -28,7 +28,9 @@ def town(shop: Cluster) -> Cluster:
                        backends=(backend("shop/db-0", 2, 4, 5432, hostname="db-0"),))  # fmt: skip
     name = Service("default", "database", kind="ExternalName", external_name="db.shop.svc.cluster.local")
     twin = Service("default", "server", cluster_ips=(ip_address("10.96.0.81"),), ports=(ServicePort(81),))
-    return replace(shop, services=(web, headless, name, twin))
+    abroad = Service("default", "abroad", kind="ExternalName", external_name="example.com")
+    lonely = Service("shop", "lonely", headless=True, ports=(ServicePort(80),))
+    return replace(shop, services=(web, headless, name, twin, abroad, lonely))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,7 @@ def town(shop: Cluster) -> Cluster:
         ("10.244.2.2", "default/client -> default/server 10.244.2.2:80/TCP"),
         ("10.9.9.9:443", "default/client -> 10.9.9.9:443/TCP"),
         ("client", "default/client -> default/client 10.244.1.2:0/ICMP"),
+        ("localhost:80", "default/client -> default/client 127.0.0.1:80/TCP"),
         ("deploy/web.shop", "default/client -> shop/web-aaaaa 10.244.1.3:80/TCP"),
     ],
 )
@@ -96,7 +99,13 @@ def test_families() -> None:
         ("10.9.9.9", "server", "no network namespace of its own"),
         ("svc/server", "server", "no network namespace of its own"),
         ("client", "10.244.0.0/16", "name one"),
-        ("client", "", "is empty"),
+        ("client", "", "a name is missing; write a Pod's name"),
+        ("client", "abroad", "Service default/abroad is a name for example.com, which nobody in this lab has"),
+        ("client", "svc/abroad", "Service default/abroad is a name for example.com, which nobody in this lab has"),
+        ("client", "svc/lonely.shop", "Service shop/lonely is headless, and nobody is behind it"),
+        ("client", "224.0.0.1", "224.0.0.1 is a multicast address"),
+        ("client", "255.255.255.255:80", "is a broadcast address"),
+        ("client", "0.0.0.0:80", "no host's address"),
     ],
 )
 def test_bad_words_get_a_sentence(town: Cluster, client: str, target: str, says: str) -> None:

@@ -261,6 +261,15 @@ def test_a_pod_reaches_itself() -> None:
     assert passes(SERVER, SERVER, {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})
 
 
+@pytest.mark.parametrize(("port", "outcome"), [("80", "open"), ("81", "refused")])
+def test_localhost_is_the_pod_itself(port: str, outcome: str) -> None:
+    made = cluster({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})
+    (flow,) = flows(made, sources=["server"], targets=["localhost"], ports=[port])
+    verdict = Predictor(made).answer([flow])[flow]
+    assert (flow.dst.name, verdict.outcome) == ("default/server", outcome)
+    assert "a Pod always reaches itself" in "\n".join(tell(verdict, judged(Denials(made), flow)))
+
+
 def test_icmp_matches_rules_without_ports_alone() -> None:
     assert passes(CLIENT, SERVER, to_server(APP), port=0, protocol="ICMP")
     assert not passes(CLIENT, SERVER, to_server(APP, ports=[{}]), port=0, protocol="ICMP")
