@@ -104,7 +104,8 @@ class _Table:
             yield row
             return
         head, text = row[: self._indent], row[self._indent :]
-        outside, bracket, inside = text.partition(" [")
+        # A tunnel's packet goes on in a line of its own; IPv6 addresses with ports have brackets, too.
+        outside, bracket, inside = text.partition(" [") if text.startswith("VXLAN") else (text, "", "")
         parts = [
             line
             for piece in ((outside, f"[{inside}") if bracket else (text,))

@@ -1,4 +1,4 @@
-"""``netlab explain``: the reasoning of the policies about a flow."""
+"""``netlab explain``: the reasoning of the policies about a flow, and its way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @lab
 @output
 def command(client: str, target: str, namespace: str, lab_option: str, output: str) -> int:
-    r"""Why a flow is allowed or denied: each policy's rules, and why those that do not allow it do not match.
+    r"""Why a flow is allowed or denied, and which way it goes: each policy's rules, and why those that do not match.
 
     \b
     CLIENT, TARGET: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, svc/NAME, node/NAME, external/NAME,
