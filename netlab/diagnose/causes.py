@@ -87,9 +87,11 @@ class _Blame:
         removed = {op.obj.key: op.obj for op in ops if op.verb is Verb.DELETE}
         made = {op.obj.key: op.obj for op in ops if op.verb is Verb.CREATE}
         gone = {place for one in ops for place in _lost(one)}
+        tables = {(one.obj.netns, one.obj.place) for one in ops if isinstance(one.obj, NftTable)}
         for op in ops:
             hangs = op.obj.floor is not Floor.LINK and (op.obj.netns, getattr(op.obj, "dev", "")) in gone
-            if op.obj.key not in seen and not hangs:
+            inside = isinstance(op.obj, (NftChain, NftSet)) and (op.obj.netns, op.obj.place) in tables
+            if op.obj.key not in seen and not hangs and not inside:
                 key = op.obj.key
                 seen.add(key)
                 yield Op(Verb.UPDATE, made[key], removed[key]) if key in removed and key in made else op

@@ -79,6 +79,7 @@ _TABLE = (
     _Row(_UNSAID[:1], ("ip_fragment", "ip6_fragment", "ip_do_fragment"), reasons.outer_too_big),
     _Row(_UNSAID[:1], ("__dev_forward_skb", "____dev_forward_skb", "veth_"), reasons.peer_too_small),
     _Row(_UNSAID[:1], ("br_dev_queue_push_xmit",), reasons.port_too_small),
+    _Row(_UNSAID[:1], ("br_handle_frame_finish",), unreasoned.kept_in),
     _Row(_UNSAID[:1], ("br_handle_frame", "br_forward", "br_flood"), reasons.not_forwarding_port),
     _Row(_UNSAID[:1], ("vxlan_xmit",), reasons.no_forwarding_entry),
     _Row(_UNSAID[:1], ("nf_hook_slow", "nft_do_chain"), reasons.netfilter),

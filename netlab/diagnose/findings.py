@@ -29,7 +29,7 @@ from netlab.plan.drift import Drift
 def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:
     """What can be said, the best explanation first; nothing where all went as it should."""
     told: list[Finding] = []
-    if not story.answered:
+    if story.recording.probe.outcome != "open":
         for rule in _LOST:
             told += rule(story)
         if not told:
@@ -58,6 +58,40 @@ def _once(told: Iterable[Finding]) -> Iterator[Finding]:
         if key not in seen:
             seen.add(key)
             yield one
+
+
+# -- translations ------------------------------------------------------------------------------------------------------
+
+
+def _translated_wrong(story: Story) -> Iterator[Finding]:
+    """A Service's address became one that is no backend of it: rules that are not kube-proxy's."""
+    journey, probe = story.journey, story.recording.probe
+    if journey.because is None or not journey.backends or not journey.backend:
+        return
+    if journey.backend in (address for address, _ in journey.backends):
+        return
+    event = next((one for one in story.question if one.packet.innermost.target == journey.backend), None)
+    if event is not None:
+        whose = who(story, journey.backend)
+        says = f"{event.netns} translated {probe.address} to {journey.backend} ({whose}), which is not behind it: {journey.because.says}"
+        look = (f"ip netns exec {event.netns} nft list ruleset",)
+        yield Finding("wrong-backend", says, event.netns, look=look, mark=journey.because.mark, root=True)
+
+
+def _answered_untranslated(story: Story) -> Iterator[Finding]:
+    """The answer came home from another address than was asked: nobody undid the translation."""
+    home, asked = story.recording.probe.netns, story.recording.probe.address
+    back = [one for one in story.answer if one.netns == home and one.direction != OUT]
+    translated = story.journey.question.translated
+    if not back or back[-1].packet.innermost.source == asked or not translated:
+        return
+    source = back[-1].packet.innermost.source
+    says = (
+        f"the answer came back from {source} and not from {asked}, which was asked: {translated[0]} did not undo its "
+        "translation, so the sender knows no such connection (do its rules see what its bridge carries?)"
+    )
+    look = (f"ip netns exec {translated[0]} sysctl net.bridge.bridge-nf-call-iptables",)
+    yield Finding("wrong-source", says, translated[0], look=look, root=True)
 
 
 # -- what was dropped -------------------------------------------------------------------------------------------------
@@ -272,7 +306,9 @@ def _cut(story: Story) -> Iterator[Finding]:
 
 
 _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
+    _translated_wrong,
     turns.turned,
+    _answered_untranslated,
     _two_answers,
     _dropped,
     _ruled,
@@ -280,8 +316,7 @@ _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
     _told,
     _reset,
     counters.overflowed,
-    _never_left,
 )
 # What is asked only where nothing of these has said anything: evidence that is further from the packet.
-_ELSE: tuple[Callable[[Story], Iterator[Finding]], ...] = (counters.counted, _silent, _stopped)
+_ELSE: tuple[Callable[[Story], Iterator[Finding]], ...] = (_never_left, counters.counted, _silent, _stopped)
 _ARRIVED: tuple[Callable[[Story], Iterator[Finding]], ...] = (_detour, turns.rescued, _two_answers, _cut)

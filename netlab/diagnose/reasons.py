@@ -49,6 +49,9 @@ def by_rule(story: Story, event: Event) -> Finding | None:
     chain = f"{judgement.family} {judgement.table} {last.chain}"
     verb = "rejected" if meaning.rejects else "dropped"
     word = f"nftables {verb} {_what(event)} in {event.netns} ({judgement.hook}): {meaning.says}"
+    came = event.packet.innermost.source
+    if meaning.policy and event.way == QUESTION and story.journey.source and came != story.journey.source:
+        word += f"; the rule saw it come from {came}, and not from {story.journey.source}"
     look = [f"ip netns exec {event.netns} nft -a list chain {chain}"]
     kind = "rule"
     if meaning.policy:
@@ -218,6 +221,9 @@ def other_host(story: Story, event: Event) -> Finding:
     if place not in {(hop.netns, hop.interface) for way in _ways(story) for hop in way.hops}:
         says = f"a copy of {_what(event)} ended at {event.interface} of {event.netns}: its MAC {mac} is that of {owner}"
         return Finding("wrong-mac", says, event.netns, look=_flooding(story, event))
+    if mac == mine:
+        says = f"{event.interface} of {event.netns} did not take {_what(event)} for MAC {mac}, which it should have: does it?"
+        return Finding("wrong-mac", says, event.netns, look=(f"ip -n {event.netns} link show {event.interface}",))
     says = f"{_what(event)} came to {event.interface} of {event.netns} for MAC {mac or '?'}, " + (
         f"which is that of {owner}; {event.interface} should have {mine}" if mine and owner != "nobody in this lab" else
         f"which nobody in this lab has; {event.interface} has {mine}" if mine else f"which is that of {owner}"

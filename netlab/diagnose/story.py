@@ -203,7 +203,9 @@ class Story:
         """Whether the answer came back to the sender."""
         home = self.recording.probe.netns
         back = [one for one in self.answer if one.netns == home and (one.direction != OUT or one.interface == "lo")]
-        return self.recording.probe.outcome == "open" or any(not _resets(one.packet.innermost) for one in back)
+        asked = self.recording.probe.address
+        proper = [one.packet.innermost for one in back if one.packet.innermost.source == asked]
+        return self.recording.probe.outcome == "open" or any(not _resets(one) for one in proper)
 
     @cached_property
     def question_left(self) -> Divergence | None:

@@ -45,3 +45,13 @@ def unrouted(story: Story, event: Event) -> Finding:
     if moved.get("IpExt:InNoRoutes") or moved.get("Ip6:InNoRoutes"):
         return reasons.no_route(story, event)
     return reasons.refusing_route(story, event)
+
+
+def kept_in(story: Story, event: Event) -> Finding:
+    """Where a bridge looks for a port to send by, and finds none that may."""
+    bridge = story.known.master((event.netns, event.interface)) or "its bridge"
+    says = (
+        f"{bridge} of {event.netns} did not send on what came by port {event.interface}: the port that it leads to is "
+        "down or isolated, or is the same one and hairpin is off"
+    )
+    return Finding("no-port", says, event.netns, event.interface, (f"bridge -n {event.netns} -d link",))
