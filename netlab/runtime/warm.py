@@ -37,12 +37,13 @@ SOCKET, LOG = "warm.sock", "warm.log"
 COMM = "netlab-warm"
 LARGE = 500  # Pods, policies and Services: from here on resolving takes longer than starting Python
 IDLE = 900.0  # seconds
+_PATIENCE = 2.0  # seconds until a command does without one that does not begin; it takes milliseconds
 _CHECK = 5.0  # seconds between two looks whether its socket and netlab's files are still what they were
 _RUN = Path("/run/netlab")  # as in rundir, whose imports a client is spared
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SPACES = ("mnt", "net", "pid", "user")  # a command from elsewhere would see another host
 _FORWARDED = {signal.SIGINT: b"I", signal.SIGTERM: b"T", signal.SIGHUP: b"H"}
-_STARTED, _COLD = b"+", b"-"
+_HERE, _STARTED, _COLD = b"?", b"+", b"-"
 
 Run = Callable[[Sequence[str]], int]
 
@@ -66,16 +67,6 @@ def ask(words: Sequence[str]) -> int | None:
     sock = _connect(words)
     if sock is None:
         return None
-    try:
-        # A stream keeps no borders, so the length comes first.
-        said = json.dumps(
-            {"argv": list(words), "cwd": os.getcwd(), "env": dict(os.environ), "umask": _umask(), **_world()}
-        ).encode()
-        socket.send_fds(sock, [struct.pack("=I", len(said))], [0, 1, 2])
-        sock.sendall(said)
-    except OSError:
-        return None
-
     heard: list[int] = []
 
     def forward(number: int, _frame: object) -> None:
@@ -86,8 +77,11 @@ def ask(words: Sequence[str]) -> int | None:
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
     started, answer = False, b""
     with contextlib.suppress(OSError):
-        started = sock.recv(1) == _STARTED
-        answer = sock.recv(4) if started else b""
+        # What is handed over is only closed by who has taken it: nothing is for one that does not listen.
+        if _says(sock, _HERE, heard) and not heard:
+            _hand_over(sock, words)
+            started = _says(sock, _STARTED, heard)
+            answer = sock.recv(4) if started else b""
     for number, handler in before.items():
         signal.signal(number, handler)
     if len(answer) == 4:
@@ -95,9 +89,33 @@ def ask(words: Sequence[str]) -> int | None:
     if not started and not heard:
         return None
     if heard:  # end as one ends who was not asked what to do about it
+        signal.signal(heard[-1], signal.SIG_DFL)
         os.kill(os.getpid(), heard[-1])
     sys.stderr.write("netlab: the command ended before it was done\n")
     return 4
+
+
+def _hand_over(sock: socket.socket, words: Sequence[str]) -> None:
+    """The words, and all that makes a command mean the same.  A stream keeps no borders, so the length comes first."""
+    said = json.dumps(
+        {"argv": list(words), "cwd": os.getcwd(), "env": dict(os.environ), "umask": _umask(), **_world()}
+    ).encode()
+    socket.send_fds(sock, [struct.pack("=I", len(said))], [0, 1, 2])
+    sock.sendall(said)
+
+
+def _says(sock: socket.socket, word: bytes, heard: list[int]) -> bool:
+    """Whether that comes from over there: not if that process was stopped or hangs, nor if its caller is interrupted.
+
+    Both sides must agree on whether a command begins.  A socket that was shut down for reading refuses what comes later,
+    so who has not said it by then never does.
+    """
+    until = time.monotonic() + _PATIENCE
+    while not heard and time.monotonic() < until:
+        if select.select([sock], [], [], 0.05)[0]:
+            return sock.recv(1) == word
+    sock.shutdown(socket.SHUT_RD)
+    return sock.recv(1) == word
 
 
 def _connect(words: Sequence[str]) -> socket.socket | None:
@@ -114,7 +132,9 @@ def _connect(words: Sequence[str]) -> socket.socket | None:
         try:
             directory = os.open(_RUN / lab, os.O_PATH | os.O_DIRECTORY)
             try:
+                sock.settimeout(_PATIENCE)  # where many wait already, connecting would wait too
                 sock.connect(f"/proc/self/fd/{directory}/{SOCKET}")
+                sock.settimeout(None)
             finally:
                 os.close(directory)
         except OSError:
@@ -280,7 +300,10 @@ def _answer(conn: socket.socket, lab: str, keeper: int, stamp: int, run: Run) ->
     holds("", 0)
     _ask_the_host_again()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    conn.sendall(_STARTED)
+    try:
+        conn.sendall(_STARTED)
+    except OSError:  # it waited too long, and does it by itself
+        return
     over = threading.Event()
     try:
         _obey(conn, over)
@@ -318,8 +341,9 @@ def _relieve(keeper: int) -> None:
 
 def _receive(conn: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """What is asked, and the three descriptors; None where the asker is somebody else or says nothing sensible."""
-    conn.settimeout(5.0)
+    conn.settimeout(_PATIENCE)
     try:
+        conn.sendall(_HERE)
         _, uid, _ = struct.unpack("=iII", conn.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         head, fds, _, _ = socket.recv_fds(conn, 4, 3)
         size, data = struct.unpack("=I", head)[0], b""

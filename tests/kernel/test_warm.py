@@ -186,6 +186,28 @@ def test_whoever_is_asked_to_stop_stops(large: str) -> None:
     assert run(WARM, "get", "pods", "--lab", large).returncode == 0
 
 
+@pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM])
+def test_one_that_does_not_begin_holds_nobody_up(large: str, number: signal.Signals | None) -> None:
+    """Stopped, it still took connections, and whoever typed a command could not even interrupt it."""
+    (parent,) = staying(large)
+    os.kill(parent, signal.SIGSTOP)
+    try:
+        there = subprocess.Popen([*WARM, "get", "pods", "--lab", large], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if number is not None:
+            with pytest.raises(subprocess.TimeoutExpired):
+                there.wait(1)
+            there.send_signal(number)
+        said, wrong = there.communicate(timeout=60)
+    finally:
+        os.kill(parent, signal.SIGCONT)
+    assert (there.returncode, wrong) == (0 if number is None else -number, b"")
+    assert (b"server" in said) == (number is None)
+    deadline = time.monotonic() + 10
+    while _forks(parent) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _forks(parent), "what was given up must not begin later"
+
+
 def _forks(parent: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
