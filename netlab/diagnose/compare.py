@@ -11,15 +11,20 @@ from netlab.diagnose.story import Story
 from netlab.oracle.flow import Outcome, Verdict
 
 _DENIED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)
+_NOBODY, _NOBODY_UDP = (Outcome.REFUSED,), (Outcome.REFUSED, Outcome.TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``predicted`` is None where the oracle has no opinion; ``differences`` are sentences, none where all agrees."""
+    """``predicted`` is None where the oracle has no opinion; ``differences`` are sentences, none where all agrees.
+
+    ``own``: the network let it through, and a container's own command does not answer, which no cluster tells.
+    """
 
     predicted: Verdict | None
     observed: str
     differences: tuple[str, ...]
+    own: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -31,7 +36,8 @@ class Comparison:
         if self.predicted is None and self.agrees:
             yield f"not predicted: the oracle speaks of TCP and UDP only; the packet found {self.observed}"
         elif self.agrees:
-            yield f"as predicted: {self.observed}"
+            own = ", by the container itself: its command has that port, and does not answer" if self.own else ""
+            yield f"as predicted: {self.observed}{own}"
         for one in self.differences:
             yield f"not as predicted: {one}"
 
@@ -52,10 +58,14 @@ def compare(story: Story, told: Sequence[Finding], predicted: Verdict | None) ->
     denied = next((one for one in told if one.kind == "policy"), None)
     observed = Outcome.DENIED if denied is not None and seen in _DENIED else seen
     said: list[str] = []
+    own = False
     if predicted is None:
         agree = observed in (Outcome.OPEN, Outcome.DENIED)  # a policy that ends it is meant to
     else:
-        agree = any(_agree(one.outcome, observed) for one in (predicted, *predicted.may))
+        may = (predicted, *predicted.may)
+        own = story.arrived_at_target and any(one.own and one.outcome is Outcome.OPEN for one in may)
+        own = own and observed in (_NOBODY_UDP if story.flow.protocol == "UDP" else _NOBODY)
+        agree = own or any(_agree(one.outcome, observed) for one in may)
     if predicted is not None and not agree:
         because = f" ({predicted.because[0].says})" if predicted.because else ""
         said.append(f"the oracle says {predicted.outcome}{because}, the packet found {observed}")
@@ -63,7 +73,7 @@ def compare(story: Story, told: Sequence[Finding], predicted: Verdict | None) ->
         # where a flow that is to end does end is no difference; a wrong turn is one all the same
         if left is not None and (left.went is not None or not agree):
             said.append(f"the {way} left its way: {left}")
-    return Comparison(predicted, str(observed), tuple(said))
+    return Comparison(predicted, str(observed), tuple(said), own)
 
 
 def _agree(predicted: Outcome, observed: Outcome) -> bool:

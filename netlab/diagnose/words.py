@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from netlab.diagnose.packets import Packet
 from netlab.diagnose.story import Story
 from netlab.oracle.endpoints import Endpoints
@@ -50,4 +52,4 @@ def asked(story: Story) -> str:
     address = f"[{probe.address}]" if ":" in probe.address else probe.address
     protocol = "" if probe.protocol == "TCP" else f"/{probe.protocol}"
     target = f"{address}:{probe.port}{protocol}" if probe.port else probe.address
-    return f"{called(story, probe.netns)} {target}"
+    return f"{called(story, probe.netns)} {quote(target)}"  # some shells take [ for the beginning of a pattern

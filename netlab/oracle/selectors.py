@@ -183,6 +183,8 @@ class Selector(NamedTuple):
     def _near_pod(self, known: Endpoints, pods: Iterable[str]) -> str:
         if self.name in known.nodes:
             return near("", (), also=f"node/{self.name}")
+        if self.name in known.external:
+            return near("", (), also=f"external/{self.name}")
         for pod in known.pod_of.values():
             if pod.namespace == self.namespace and pod.owner.partition("/")[2] == self.name:
                 return near("", (), also=_short(pod.owner, pod.namespace))

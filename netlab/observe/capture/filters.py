@@ -96,6 +96,6 @@ def _address(token: str, before: Sequence[str], names: Mapping[str, Sequence[str
         close = difflib.get_close_matches(token, names, 1)
         meant = f' (did you mean "{close[0]}"?)' if close else ""
         raise BadInput(
-            f'the filter names "{token}", and no Pod, node, Service or host of this lab is called that{meant}'
+            f'the filter names "{token}", and no Pod, node, Service or host with an address is called that{meant}'
         )
     return token

@@ -56,7 +56,8 @@ def to_addresses(cluster: Cluster) -> Mapping[str, list[str]]:
         if pod.namespace == "default":
             found[pod.name] = addresses
     for service in cluster.services:
-        addresses = [str(one) for one in service.cluster_ips]
+        # A headless one's name is its Pods', as for DNS.
+        addresses = [str(one) for one in service.cluster_ips] or [str(one.address) for one in service.serving]
         if addresses:
             found[f"svc/{service.name}.{service.namespace}"] = addresses
             if service.namespace == "default":

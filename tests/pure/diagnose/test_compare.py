@@ -6,6 +6,7 @@ import pytest
 
 from netlab.diagnose.compare import Comparison, compare
 from netlab.diagnose.findings import findings
+from netlab.oracle.flow import Outcome
 from netlab.oracle.predict import Predictor
 from tests.pure.diagnose.test_recordings import lab, story
 
@@ -36,6 +37,16 @@ def test_a_fault_is_a_difference(name: str) -> None:
     assert all(line.startswith("not as predicted: ") for line in lines)
     assert "the oracle says open" in lines[0] and "timeout" in lines[0]
     assert "the question left its way" in lines[1]
+
+
+def test_a_command_that_does_not_listen_is_no_difference() -> None:
+    """The oracle lets the flow through; what a container's own command does on its port is its own business."""
+    told = story("nobody-listens")
+    verdict = next(iter(Predictor(lab()[0]).predict([told.flow])))
+    process = verdict._replace(outcome=Outcome.OPEN, own=True)
+    assert compare(told, findings(told), process).agrees
+    assert "by the container itself" in next(iter(compare(told, findings(told), process).lines()))
+    assert not compare(told, findings(told), process._replace(own=False)).agrees
 
 
 def test_an_echo_is_predicted_by_nobody() -> None:

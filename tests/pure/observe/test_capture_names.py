@@ -31,6 +31,12 @@ def test_pods_services_nodes_and_hosts_have_names_both_ways() -> None:
             "metadata": {"name": "web", "namespace": "shop"},
             "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}], "clusterIP": "10.96.0.80"},
         },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "pods", "namespace": "shop"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}], "clusterIP": "None"},
+        },
     ]
     text = "\n---\n".join(json.dumps(one) for one in documents)
     cluster = build(load_texts([Text("lab.yaml", text)])).cluster
@@ -46,5 +52,6 @@ def test_pods_services_nodes_and_hosts_have_names_both_ways() -> None:
     assert meant["client"] == meant["default/client"] == pods["client"]
     assert "web" not in meant and meant["shop/web"] == pods["web"]
     assert meant["svc/web.shop"] == ["10.96.0.80"]
+    assert meant["svc/pods.shop"] == pods["web"][:1], "a headless Service's name is its Pods'"
     assert meant["internet"] == ["203.0.113.10"]
     assert meant["hosted"][0] == meant["node-1"][0]
