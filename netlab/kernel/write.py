@@ -262,8 +262,10 @@ class Writer:
         mtu = end.mtu if end.mtu != have.mtu else 0
         mac = end.mac if end.mac != have.mac else ""
         addrgen = end.addrgen if end.addrgen != have.addrgen else ""
-        if mtu or mac or addrgen:
-            self._queue(op, end.netns, rtnl.set_link(index, mtu=mtu, mac=mac, addrgen=addrgen))
+        if mtu:  # by itself: below 1280 the kernel takes IPv6 off a link, and refuses all that is said of it
+            self._queue(op, end.netns, rtnl.set_link(index, mtu=mtu))
+        if mac or addrgen:
+            self._queue(op, end.netns, rtnl.set_link(index, mac=mac, addrgen=addrgen))
         for one in have.odd:
             self._queue(op, end.netns, odd.restore(index, one))
         if end.up != have.up:

@@ -211,6 +211,21 @@ def test_what_an_object_says_is_what_is_done(kit: Any, lab: str, change: str) ->
         clean(kit, lab, base)
 
 
+@pytest.mark.parametrize("families", [["IPv4"], ["IPv4", "IPv6"]], ids=" ".join)
+def test_a_link_that_lost_ipv6_with_its_mtu_is_mended(kit: Any, lab: str, families: list[str]) -> None:
+    """Below 1280 bytes the kernel takes IPv6 off a link; in one message with the MTU it refused to have it set up again."""
+    want = kit.want(kit.spec(lab, ipFamilies=families))
+    try:
+        with LinuxKernel() as kernel:
+            kernel.apply(diff(want, State()))
+            kit.sh(f"ip -n {node(lab)} link set eth0 mtu 1000; ip -n {lab}-client link set eth0 mtu 1000")
+            for _ in range(2):  # what IPv6 had on the link is seen to be missing when the link can have it again
+                kernel.apply(diff(want, kernel.observe(lab, want).state))
+            assert kernel.observe(lab, want).state == want
+    finally:
+        clean(kit, lab, want)
+
+
 def unset(both: State, other: State) -> list[Key]:
     """Sysctls are there whether anybody asks for them or not."""
     return [key for key, one in both.items() if key not in other and isinstance(one, (Sysctl, Netns))]
