@@ -118,7 +118,7 @@ def run(argv: Sequence[str]) -> int:
     """Run the command line; its exit status, everything said.  May be called once more in a fork of this process."""
     # A large lab is 100,000 small objects that all live to the end: looking for cycles among them again and again took
     # a sixth of a command (1.4 s against 1.15).  Verbs that run for long still get their garbage collected.
-    gc.set_threshold(500_000, 20, 20)
+    gc.set_threshold(5_000_000, 20, 20)
     try:
         status = cli.main(args=list(argv), prog_name="netlab", standalone_mode=False)
         code = status if isinstance(status, int) else 0

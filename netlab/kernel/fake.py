@@ -23,7 +23,9 @@ class FakeKernel:
         self.objects: dict[Key, Obj] = {}
         self.applied: list[Op] = []
 
-    def observe(self, lab: str, like: State | None = None, scope: Collection[str] | None = None) -> Observed:
+    def observe(
+        self, lab: str, like: State | None = None, scope: Collection[str] | None = None, *, rules: bool = False
+    ) -> Observed:
         """The objects in the namespaces of one lab."""
         own = {obj.netns for obj in self.objects.values() if isinstance(obj, Netns) and obj.owner.lab == lab}
         return Observed(State.of({key: obj for key, obj in self.objects.items() if key.netns in own}))

@@ -143,9 +143,13 @@ class LinuxKernel:
             self._worker.run(self._sysctls.close)
         self._worker.close()
 
-    def observe(self, lab: str, like: State | None = None, scope: Collection[str] | None = None) -> Observed:
+    def observe(
+        self, lab: str, like: State | None = None, scope: Collection[str] | None = None, *, rules: bool = False
+    ) -> Observed:
         """See ``Kernel.observe``."""
         reader = Reader(self._handles, self._sysctls, self._offloads, listeners=self._agent is not None)
+        if rules:
+            return self._worker.run(lambda: reader.rules(lab, like or State(), scope or ()))
         seen = self._worker.run(lambda: reader.observe(lab, like or State(), scope))
         processes = self._agent.processes() if self._agent else ()
         return replace(seen, state=seen.state.replace(*processes)) if processes else seen

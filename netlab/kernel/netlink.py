@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
@@ -22,6 +22,7 @@ REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
 REPLACE, EXCL, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
+_BATCH_BEGIN, _BATCH_END = 16, 17  # NFNL_MSG_BATCH_*
 DUMP_INTR = 0x10
 
 _SOL_NETLINK, _ADD_MEMBERSHIP, _CAP_ACK, _EXT_ACK, _GET_STRICT_CHK = 270, 1, 10, 11, 12
@@ -152,6 +153,23 @@ class NetlinkSocket:
                 chunk, size, first = [], 0, place + 1
         base, self._sequence = self._sequence, (self._sequence + len(messages)) & 0x7FFFFFFF
         return [one._replace(place=one.place - base) for one in refused]
+
+    def transaction(self, subsystem: int, messages: Sequence[tuple[int, int, bytes]]) -> list[Refusal]:
+        """As ``batch`` in netfilter's way, all or nothing: what is refused has changed nothing.  At most 150 kB.
+
+        The acknowledgement is the last message's: kernels before 6.10 give none for the end of a batch.
+        """
+        edge = struct.pack("=BBH", 0, 0, socket.htons(subsystem))
+        parts = [_HEADER.pack(20, _BATCH_BEGIN, REQUEST, self._sequence, 0) + edge]
+        for place, (kind, flags, body) in enumerate(messages, 1):
+            flags |= REQUEST | (ACK if place == len(messages) else 0)
+            parts.append(_HEADER.pack(16 + len(body), kind, flags, self._sequence + place, 0) + body)
+        last = self._sequence + len(messages)
+        parts.append(_HEADER.pack(20, _BATCH_END, REQUEST, last + 1, 0) + edge)
+        self._socket.send(b"".join(parts))
+        refused = self._acks(self._sequence, last)
+        base, self._sequence = self._sequence + 1, (last + 2) & 0x7FFFFFFF
+        return [one._replace(place=max(0, one.place - base)) for one in refused]
 
     def _acks(self, first: int, last: int) -> list[Refusal]:
         refused = []

@@ -32,9 +32,14 @@ def _owner(name: str) -> Owner | None:
     with ns.inside(fd):
         sock = NetlinkSocket()
     try:
-        answer = sock.ask(_GETLINK, _LO)
-        alias = attr_dict(answer[1], 16).get(_IFLA_IFALIAS) if answer else None
-        return Owner.of(text(alias)) if alias is not None else None
+        return owner_behind(sock)
     finally:
         sock.close()
         os.close(fd)
+
+
+def owner_behind(sock: NetlinkSocket) -> Owner | None:
+    """Whose the namespace of a socket is."""
+    answer = sock.ask(_GETLINK, _LO)
+    alias = attr_dict(answer[1], 16).get(_IFLA_IFALIAS) if answer else None
+    return Owner.of(text(alias)) if alias is not None else None

@@ -48,11 +48,14 @@ class AgentPort(Protocol):
 class Kernel(Protocol):
     """A kernel that holds labs."""
 
-    def observe(self, lab: str, like: State | None = None, scope: Collection[str] | None = None) -> Observed:
+    def observe(
+        self, lab: str, like: State | None = None, scope: Collection[str] | None = None, *, rules: bool = False
+    ) -> Observed:
         """What there is of a lab.
 
         ``like`` says which sysctls, files and listeners to look at: those have no list that could be asked for.
         ``scope``: only these namespaces; veths with an end elsewhere are then told as links of unknown peers.
+        ``rules``: nothing but nftables in them.
         """
 
     def apply(self, ops: Iterable[Op]) -> None:

@@ -11,9 +11,9 @@ import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from netlab.kernel import conntrack, libnft, nft
+from netlab.kernel import conntrack, libnft, nft, nftelements
 from netlab.kernel import netns as ns
-from netlab.objects import NftTable, Op, Verb
+from netlab.objects import NftSet, NftTable, Op, Verb
 from netlab.objects.nft import transactions
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def rehearse(handles: Handles, changes: Changes) -> None:
     if len(changes) < 2:
         return
     for netns, ops in changes.items():
-        texts = transactions(ops)
+        texts = () if nftelements.are_plain(ops) else transactions(ops, at_once=True)
         if len(texts) == 1:
             with ns.inside(handles.get(netns).fd):
                 _run(ops, texts[0], check=True)
@@ -60,28 +60,51 @@ def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fres
     ``moved`` are the addresses of Pods that come or go with them; the ``fresh`` namespaces track no connection yet.
     """
     done: dict[str, str] = {}
-    for netns, ops in changes.items():
-        texts = transactions(ops)
-        if not texts:
-            continue
-        parts, bent = 0, ""
-        try:
-            with ns.inside(handles.get(netns).fd):
-                bent = _as_it_is(ops)
-                for text in texts:
-                    _run(ops, text)
-                    parts += 1
-        except Refused:
-            if parts:
-                _drop_new_tables(handles, netns, ops)
-            for earlier in reversed(done):
-                _take_back(handles, earlier, changes[earlier], done[earlier])
-            raise
+    plain = {netns: ops for netns, ops in changes.items() if nftelements.are_plain(ops)}
+    try:
+        for netns, ops in changes.items():
+            texts = () if netns in plain else transactions(ops)
+            if texts:
+                done[netns] = _texts(handles, netns, ops, texts)
+        _elements(handles, plain, done)
+    except Refused:
+        for earlier in reversed(done):
+            _take_back(handles, earlier, changes[earlier], done[earlier])
+        raise
+    for netns in done:
         with ns.inside(handles.get(netns).fd):
-            if gone := conntrack.stale(ops, () if netns in fresh else moved):
+            if gone := conntrack.stale(changes[netns], () if netns in fresh else moved):
                 conntrack.remove(gone)
             handles.generations[netns] = (nft.generation(), "")
-        done[netns] = bent
+
+
+def _texts(handles: Handles, netns: str, ops: Sequence[Op], texts: Iterable[str]) -> str:
+    """Commit one namespace's rules as text; the text that makes what was changed by hand as it was."""
+    parts, bent = 0, ""
+    try:
+        with ns.inside(handles.get(netns).fd):
+            bent = _as_it_is(ops)
+            for text in texts:
+                _run(ops, text)
+                parts += 1
+    except Refused:
+        if parts:
+            _drop_new(handles, netns, ops)
+        raise
+    return bent
+
+
+def _elements(handles: Handles, changes: Changes, done: dict[str, str]) -> None:
+    """Commit what is elements alone, in all its namespaces at once; ``done`` gets those that took it."""
+    prepared: dict[str, nftelements.Change] = {}
+    for netns, ops in changes.items():
+        with ns.inside(handles.get(netns).fd):
+            prepared[netns] = nftelements.Change(ops)
+    nftelements.commit(tuple(prepared.values()))
+    done.update((netns, "") for netns, change in prepared.items() if change.refused is None)
+    for change in prepared.values():
+        if change.refused is not None:
+            raise Refused(*change.refused)
 
 
 def _bent(ops: Iterable[Op]) -> list[str]:
@@ -112,13 +135,15 @@ def _take_back(handles: Handles, netns: str, ops: Sequence[Op], bent: str) -> No
                 libnft.run(text)
 
 
-def _drop_new_tables(handles: Handles, netns: str, ops: Sequence[Op]) -> None:
-    """Of a change that came halfway: its tables, if they were new, since their base chains never came."""
+def _drop_new(handles: Handles, netns: str, ops: Sequence[Op]) -> None:
+    """Of a change that came halfway: its tables, if they were new, since their base chains never came; else its sets."""
     handles.generations.pop(netns, None)
-    with contextlib.suppress(libnft.NftFailed), ns.inside(handles.get(netns).fd):
-        for op in ops:
-            if op.verb is Verb.CREATE and isinstance(op.obj, NftTable):
-                libnft.run("\n".join(op.obj.removal()))
+    tables = [op for op in ops if op.verb is Verb.CREATE and isinstance(op.obj, NftTable)]
+    sets = [op for op in ops if op.verb is Verb.CREATE and isinstance(op.obj, NftSet)]
+    with ns.inside(handles.get(netns).fd):
+        for op in tables or sets:
+            with contextlib.suppress(libnft.NftFailed):
+                libnft.run("\n".join(op.obj.removal()))  # type: ignore[attr-defined]
 
 
 def _opposite(op: Op) -> Op:

@@ -14,6 +14,7 @@ from netlab.kernel import netns as ns
 from netlab.kernel.dump import links
 from netlab.kernel.ethtool import Offloads
 from netlab.kernel.netlink import NetlinkSocket
+from netlab.kernel.owners import owner_behind
 from netlab.kernel.procfs import Sysctls
 from netlab.kernel.protocol import AgentPort
 from netlab.names import Owner
@@ -404,8 +405,7 @@ def owner_of(handles: Handles, netns: str) -> Owner | None:
         handle = handles.get(netns)
     except OSError:
         return None
-    lo = links(handle.socket).get(1)
-    return Owner.of(lo.alias) if lo else None
+    return owner_behind(handle.socket)
 
 
 def _ends(obj: Obj | None) -> tuple[End, ...]:

@@ -258,6 +258,10 @@ class Selection:
 
     def _in(self, namespace: str, selector: LabelSelector) -> Iterable[Pod]:
         """Those of a namespace: the shortest list that one of the labels leads to, less whom the others exclude."""
+        if len(selector.requirements) == 1:  # by far the most: one label, and the list that it leads to is the answer
+            (only,) = selector.requirements
+            if only.operator == "In" and len(only.values) == 1:
+                return self._labelled.get((namespace, only.key, next(iter(only.values))), ())
         pods: Iterable[Pod] = self._of_namespace.get(namespace, ())
         exact = [one for one in selector.requirements if one.operator == "In" and len(one.values) == 1]
         if exact:

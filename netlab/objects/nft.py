@@ -159,7 +159,9 @@ class NftSet(_InTable):
         return [f"delete element {self.name} {{ {', '.join(keys)} }}"] if keys else []
 
     def removal(self) -> list[str]:
-        return [f"flush {self.word} {self.name}", f"delete {self.word} {self.name}"]
+        # A map is emptied first, since it leads to chains that may go too.  A set is not: a packet on its way through the
+        # old rules would find it empty, for one moment.
+        return [f"flush map {self.name}", f"delete map {self.name}"] if self.data else [f"delete set {self.name}"]
 
     def _same_frame(self, have: NftSet) -> bool:
         mine = (self.type, self.data, self.flags, self.extra, self.comment)
@@ -215,15 +217,20 @@ CHUNK = 2000  # chains made in a transaction: the kernel's work grows with the s
 _LEADS_TO = re.compile(r"\b(?:goto|jump) ([^\s,;}]+)")
 
 
-def transactions(ops: Sequence[Op]) -> list[str]:
-    """As ``transaction``, in several parts where it would make very many chains.
+def transactions(ops: Sequence[Op], *, at_once: bool = False) -> list[str]:
+    """As ``transaction``, in the parts in which it is to be committed.
 
-    First tables and empty sets, then chains, those that others lead to first, then elements, then all else; base chains
-    come last, so that no packet meets a part, and the kernel follows the ways through the chains once.
+    Sets that come are there before the rules that look into them, and sets that go stay until those rules are gone: the
+    kernel changes from the old rules to the new ones in one step and from the old elements to the new ones in another,
+    and a packet between the two would find no element (measured: one of 30,000).  ``at_once``: not so.
+
+    Where very many chains are made: first tables and empty sets, then chains, those that others lead to first, then
+    elements, then all else; base chains come last, so that no packet meets a part, and the kernel follows the ways
+    through the chains once.
     """
     chains = [op for op in ops if op.verb is Verb.CREATE and isinstance(op.obj, NftChain) and not op.obj.base]
     if len(chains) <= CHUNK:
-        return [text] if (text := transaction(ops)) else []
+        return [text for part in ([ops] if at_once else _around_sets(ops)) if (text := transaction(part))]
     first: list[Op] = []
     elements: list[Op] = []
     last: list[Op] = []
@@ -244,6 +251,17 @@ def transactions(ops: Sequence[Op]) -> list[str]:
     parts = [first, *(chains[start : start + CHUNK] for start in range(0, len(chains), CHUNK))]
     parts += [*([one] for one in elements), last]
     return [text for part in parts if (text := transaction(part))]
+
+
+def _around_sets(ops: Sequence[Op]) -> list[Sequence[Op]]:
+    """The sets that come, all else, the sets that go.  Not maps, whose elements lead to chains; not with a whole table."""
+    if any(isinstance(op.obj, NftTable) for op in ops):
+        return [ops]
+    parts: dict[Verb, list[Op]] = {Verb.CREATE: [], Verb.UPDATE: [], Verb.DELETE: []}
+    for op in ops:
+        alone = isinstance(op.obj, NftSet) and not op.obj.data
+        parts[op.verb if alone else Verb.UPDATE].append(op)
+    return list(parts.values())
 
 
 def _deepest_first(ops: Sequence[Op]) -> list[Op]:

@@ -32,7 +32,7 @@ from netlab.plan.policytext import FAMILY, TABLE, Words
 
 # Neighbour discovery (RFC 4861: 133-137) and multicast listeners (RFC 2710, 3810), which switches snoop.
 _DISCOVERY = "icmpv6 type { 130-137, 143 } accept"
-_CHAINS_KEPT = 100_000  # a few times what one lab has
+_KEPT = 100_000  # a few times what one lab has
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
 # Of two base chains of one hook the lower number comes first: kube-proxy's at filter refuses what no Service has, which
 # is nobody's packet to judge; then egress, then ingress.  Of equal numbers the one that was made first would come first.
@@ -79,6 +79,7 @@ class _Writer:
         self.versions, self.words = versions, Words(tracked=tracked)
         self.written = Memo(self._written).all
         self.chains: dict[tuple[str, int, int], tuple[_Written, NftChain]] = {}
+        self.sets: dict[tuple[str, str], NftSet] = {}
         self._names: dict[PodPeer, str] = {}
 
     def _written(self, policy: Policy) -> dict[str, _Written | None]:
@@ -166,8 +167,9 @@ class _Shared:
 
     def __init__(self, selection: Selection, writer: _Writer) -> None:
         self.selection, self.writer, self.versions = selection, writer, writer.versions
-        if len(writer.chains) > _CHAINS_KEPT:
-            writer.chains.clear()
+        for kept in (writer.chains, writer.sets):
+            if len(kept) > _KEPT:
+                kept.clear()
         self.written = dict(zip(map(id, selection.policies), writer.written(selection.policies), strict=True))
         self._addresses: dict[tuple[PodPeer, int], frozenset[str]] = {}
 
@@ -281,11 +283,17 @@ class _Table:
         return known[1]
 
     def _needed(self, need: _Need) -> NftSet:
+        """A set that rules look into; the same object as last time where it holds the same."""
         if need.peer is None:
             elements, flags = frozenset(need.parts), "interval"
         else:
             elements, flags = self._shared.addresses(need.peer, need.version), ""
-        return self._set(need.name, _TYPES[need.version], elements, need.says, need.why, flags=flags)
+        sets, key = self._shared.writer.sets, (self._node.netns, need.name)
+        known = sets.get(key)
+        if known is None or known.why is not need.why or known.elements != elements:
+            kind = _TYPES[need.version]
+            sets[key] = known = self._set(need.name, kind, elements, need.says, need.why, flags=flags)
+        return known
 
     # -- ports by name ------------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ def touch(kernel: Kernel, lab: str, want: State, owned: State) -> Converged:
     like = {**other, **_rules(owned, scope)}
     changed = 0
     for _ in range(PASSES):
-        seen = kernel.observe(lab, State.of(like), scope)
+        seen = kernel.observe(lab, State.of(like), scope, rules=all(key.floor is Floor.NFT for key in keys))
         todo = diff(ours, _only(seen.state, keys))
         if not todo:
             return Converged(changed, ())

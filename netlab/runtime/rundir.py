@@ -215,16 +215,25 @@ class RunDir:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _load(self, name: str) -> dict[str, Any] | None:
+        path = self.path / name
         try:
-            data = json.loads((self.path / name).read_bytes())
+            there = os.stat(path)
+            which = there.st_ino, there.st_mtime_ns, there.st_size
+            known = _read.get(path)
+            if known is None or known[0] != which:
+                known = _read[path] = which, json.loads(path.read_bytes())
         except (OSError, ValueError):
             return None
-        return data if isinstance(data, dict) else None
+        return known[1] if isinstance(known[1], dict) else None
 
     def _save(self, name: str, data: Mapping[str, Any]) -> None:
         temporary = self.path / f".{name}"
         temporary.write_text(json.dumps(data), encoding="utf-8")
         os.replace(temporary, self.path / name)
+
+
+# What was read, by file, with what tells whether it is still that: one command asks several times for megabytes.
+_read: dict[Path, tuple[tuple[int, int, int], Any]] = {}
 
 
 def _plain(assignments: Assignments) -> dict[str, Any]:

@@ -381,8 +381,8 @@ def _obey(conn: socket.socket, over: Event) -> None:
         while True:
             try:
                 data = conn.recv(1)
-            except OSError:
-                return
+            except OSError:  # reset: it ended with something unread
+                data = b""
             if over.is_set():
                 return
             if not data:
