@@ -97,6 +97,16 @@ def remove(wanted: Stale) -> int:
     return removed
 
 
+def forget_all() -> None:
+    """Let go of every entry of the namespace that the calling thread is in: nobody tracks there any more, and a later
+    connection from the same port would be taken for the one that was there when the tracking ended.
+    """
+    sock = NetlinkSocket(NETLINK_NETFILTER)
+    with contextlib.suppress(OSError):  # a kernel without ctnetlink has no entries to speak of
+        sock.ask(_CTNETLINK << 8 | _DELETE, struct.pack("=BBH", 0, 0, 0), _ACK)
+    sock.close()
+
+
 def _one(sock: NetlinkSocket, header: bytes, payload: bytes | memoryview, wanted: Stale) -> int:
     attrs = attr_dict(payload, 4)
     original, reply = attrs.get(_ORIGINAL), attrs.get(_REPLY)

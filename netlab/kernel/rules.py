@@ -63,7 +63,7 @@ def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fres
     plain = {netns: ops for netns, ops in changes.items() if nftelements.are_plain(ops)}
     try:
         for netns, ops in changes.items():
-            texts = () if netns in plain else transactions(ops)
+            texts = () if netns in plain else transactions(ops, at_once=netns in fresh)
             if texts:
                 done[netns] = _texts(handles, netns, ops, texts)
         _elements(handles, plain, done)
@@ -75,6 +75,11 @@ def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fres
         with ns.inside(handles.get(netns).fd):
             if gone := conntrack.stale(changes[netns], () if netns in fresh else moved):
                 conntrack.remove(gone)
+            if (
+                any(op.verb is Verb.DELETE and isinstance(op.obj, NftTable) for op in changes[netns])
+                and not nft.tables()
+            ):
+                conntrack.forget_all()
             handles.generations[netns] = (nft.generation(), "")
 
 

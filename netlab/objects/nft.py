@@ -256,12 +256,42 @@ def transactions(ops: Sequence[Op], *, at_once: bool = False) -> list[str]:
 def _around_sets(ops: Sequence[Op]) -> list[Sequence[Op]]:
     """The sets that come, all else, the sets that go.  Not maps, whose elements lead to chains; not with a whole table."""
     if any(isinstance(op.obj, NftTable) for op in ops):
-        return [ops]
+        return _tracked_first(ops)
     parts: dict[Verb, list[Op]] = {Verb.CREATE: [], Verb.UPDATE: [], Verb.DELETE: []}
     for op in ops:
         alone = isinstance(op.obj, NftSet) and not op.obj.data
         parts[op.verb if alone else Verb.UPDATE].append(op)
     return list(parts.values())
+
+
+_TRACKED = "ct state established"
+
+
+def _tracked_first(ops: Sequence[Op]) -> list[Sequence[Op]]:
+    """A new table's chains that let what is established pass, with that rule alone; then all.
+
+    The kernel tracks connections from the first rule on that asks for their state.  The answer to a packet that went out
+    before that belongs to nothing: judged as new it may be dropped, and its connection waits a second for the next try.
+    """
+    first: list[Op] = []
+    rest: list[Op] = []
+    for op in ops:
+        obj = op.obj
+        if op.verb is Verb.CREATE and isinstance(obj, NftTable):
+            first.append(op)
+        elif (
+            op.verb is Verb.CREATE
+            and isinstance(obj, NftChain)
+            and obj.base
+            and obj.rules[:1]
+            and obj.rules[0].startswith(_TRACKED)
+        ):
+            alone = replace(obj, rules=obj.rules[:1])
+            first.append(Op(Verb.CREATE, alone))
+            rest.append(Op(Verb.UPDATE, obj, alone))
+        else:
+            rest.append(op)
+    return [first, rest] if len(rest) + len(first) > len(ops) else [ops]
 
 
 def _deepest_first(ops: Sequence[Op]) -> list[Op]:
