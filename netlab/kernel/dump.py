@@ -113,7 +113,7 @@ def _link(payload: memoryview) -> RawLink:
         spec = attr_dict(at[rtnl.IFLA_AF_SPEC])
         v6 = attr_dict(spec.get(socket.AF_INET6, b""))
         mode = v6.get(rtnl.INET6_ADDR_GEN_MODE)
-        addrgen = rtnl.ADDR_GEN_MODES[mode[0]] if mode is not None else "eui64"
+        addrgen = rtnl.ADDR_GEN_MODES[mode[0]] if mode is not None else "none"  # a link without IPv6 makes no address
         v4 = spec[socket.AF_INET][4:] if socket.AF_INET in spec else None  # one attribute, IFLA_INET_CONF
         conf = linkconf.conf(v4, 0), linkconf.conf(v6.get(_INET6_CONF), 1)
     qdisc = at.get(odd.IFLA_QDISC)

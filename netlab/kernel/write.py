@@ -246,7 +246,7 @@ class Writer:
             self._queue(op, end.netns, rtnl.altname(index, end.altname))
         if not end.offload:
             self._ioctl(op, end)
-        if end.addrgen != "eui64":
+        if end.tells_addrgen:
             self._queue(op, end.netns, rtnl.set_link(index, addrgen=end.addrgen))
         if end.up:
             self._queue(op, end.netns, rtnl.set_link(index, up=True))

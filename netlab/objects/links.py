@@ -20,6 +20,9 @@ def _offload_line(netns: str, dev: str, on: bool) -> str:
     return f"ip netns exec {netns} ethtool -K {dev} " + " ".join(f"{name} {word}" for name in OFFLOADS)
 
 
+IPV6_LEAST = 1280  # bytes (RFC 8200); the kernel keeps IPv6 off links with less
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """One end of a veth pair.
@@ -42,6 +45,11 @@ class End:
     pinned: bool = field(default=False, compare=False)
     odd: tuple[Odd, ...] = ()
 
+    @property
+    def tells_addrgen(self) -> bool:
+        """Whether a new link must be told its ``addrgen``: one that is too small for IPv6 has none, and refuses to hear."""
+        return self.addrgen != "eui64" and self.mtu >= IPV6_LEAST
+
     def settings(self) -> str:
         """The lines after ``ip link add`` that bring this end into its state."""
         where = f"ip -n {self.netns} link"
@@ -49,7 +57,7 @@ class End:
             (
                 f"{where} property add dev {self.name} altname {self.altname}" if self.altname else "",
                 "" if self.offload else _offload_line(self.netns, self.name, False),
-                f"{where} set dev {self.name} addrgenmode {self.addrgen}" if self.addrgen != "eui64" else "",
+                f"{where} set dev {self.name} addrgenmode {self.addrgen}" if self.tells_addrgen else "",
                 f"{where} set dev {self.name} up" if self.up else "",
             )
         )

@@ -52,8 +52,11 @@ def _lab_spec(body: Body) -> Found:
     yield from _one_spelling(body, "serviceCIDR", "serviceCIDRs")
     yield from _named_once(body.get("nodes", []), "nodes", "nodes")
     yield from _named_once(body.get("external", []), "external", "external hosts")
-    if "IPv6" in body.get("ipFamilies", ()) and body.get("mtu", 1500) < 1280:
-        yield ("mtu",), f"must be at least 1280 with IPv6 (RFC 8200), not {body['mtu']}"
+    if "IPv6" in body.get("ipFamilies", ()):
+        under = body.get("underlay") or {}
+        for path, mtu in ((("mtu",), body.get("mtu")), (("underlay", "mtu"), under.get("mtu"))):
+            if mtu is not None and mtu < 1280:
+                yield path, f"must be at least 1280 with IPv6 (RFC 8200), not {mtu}"
 
 
 def _lab_node(body: Body) -> Found:

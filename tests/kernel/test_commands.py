@@ -35,6 +35,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore:.*fork:Depr
 LABS: dict[str, dict[str, Any]] = {one.name: {"dataplane": one.name} for one in ALL}
 LABS |= {f"{one.name}-dual": {"dataplane": one.name, "ipFamilies": ["IPv4", "IPv6"]} for one in ALL}
 LABS |= {"vxlan-ipv6": {"dataplane": "vxlan", "ipFamilies": ["IPv6"]}}
+LABS |= {"vxlan-too-small-for-ipv6": {"dataplane": "vxlan", "mtu": 1200}}
 
 
 def paste(kit: Any, text: str, *, exact: bool) -> None:
