@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +10,7 @@ import click
 from netlab.cli import out
 from netlab.cli.find import place
 from netlab.cli.options import lab, running_lab
-from netlab.errors import BadInput
+from netlab.errors import BadInput, StateError
 
 if TYPE_CHECKING:
     from netlab.model import Pod
@@ -79,6 +80,8 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
     elif container:
         raise BadInput(f"{name} is no Pod and has no containers")
     target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{found.netns}", found.hostname, env)
+    if not os.path.exists(target.netns):
+        raise StateError(f"the namespace {found.netns} is not there", hint=f"netlab up {lab} makes it again")
     if tty and not sys.stdin.isatty():
         out.note("standard input is no terminal; going on without one")
         tty = False

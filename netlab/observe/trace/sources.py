@@ -80,7 +80,8 @@ class Frames:
     def source(self) -> Source:
         """What this source has to say of itself."""
         lost = sum(one.lost() for one in self.sockets.values())
-        left = f"not in {len(self._blind)} namespaces, {self._blind[0]} first" if self._blind and self.sockets else ""
+        some = self._blind[0] + f" and {len(self._blind) - 1} more" * (len(self._blind) > 1) if self._blind else ""
+        left = f"not in {some}" if some and self.sockets else ""
         why = "; ".join(part for part in (left, self._why) if part)
         return Source(FRAMES, bool(self.sockets), lost, why)
 

@@ -137,6 +137,11 @@ def test_every_source_may_be_missing(shop: Lab) -> None:
         assert document["outcome"] == "timeout"
         if kinds is not None:
             assert document["findings"][0]["kind"] in kinds, (without, document["findings"])
+    subprocess.run(["ip", "netns", "del", f"{shop.name}-intruder"], check=True)
+    found = run_netlab("trace", "client", "web", "--lab", shop.name, check=0)
+    assert f"(not in {shop.name}-intruder)" in found.stdout
+    gone = run_netlab("exec", "intruder", "--lab", shop.name, "--", "true", check=4)
+    assert gone.stderr.splitlines()[0] == f"netlab: the namespace {shop.name}-intruder is not there"
 
 
 def test_in_a_large_lab_only_the_packets_way_is_looked_at(
