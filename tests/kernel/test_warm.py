@@ -177,7 +177,8 @@ def test_whoever_is_asked_to_stop_stops(large: str) -> None:
             time.sleep(0.02)
         assert working, "the command was not handed over"
         there.send_signal(number)
-        assert there.wait(10) == status
+        # Interrupted before it had begun, a command ends by the signal; a shell calls both 130.
+        assert there.wait(10) in (status, -number)
         while _forks(parent) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not _forks(parent), "the work went on after its command had gone"
