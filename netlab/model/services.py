@@ -84,6 +84,9 @@ class _Resolver:
         # netlab's own first: nobody else may have kubernetes' and kube-dns' addresses.
         for service, document in sorted(pairs, key=lambda pair: not pair[0].system):
             self._reserve(service, document)
+        # What runs before what is new, wherever it stands: else the new one may find it free, and take it.
+        for service, document in pairs:
+            self._keep(service, document)
         found = []
         for service, document in pairs:
             service = self._numbered(service, document)
@@ -152,6 +155,27 @@ class _Resolver:
         return tuple(own)[:1] if policy == "SingleStack" else tuple(own)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
+
+    def _keep(self, service: Service, document: Document) -> None:
+        """Take what a running Service has been given out of the pools, as far as its document leaves that open."""
+        spec, who = document.body.get("spec", {}), str(service)
+        memory = self._memory.get(who)
+        if memory is None or service.kind == EXTERNAL_NAME:
+            return
+        stated = {ip_address(text).version for text in _stated(spec)}
+        for address in map(ip_address, () if service.headless else memory.cluster_ips):
+            pool = self._pools.get(f"IPv{address.version}")
+            if address.version not in stated and pool is not None and address in pool.network:
+                pool.take(address, who)
+        if service.kind not in (NODE_PORT, LOAD_BALANCER):
+            return
+        for one, entry in zip(service.ports, spec.get("ports", ()), strict=True):
+            before = memory.node_ports.get(str(one), 0)
+            if before and not entry.get("nodePort"):
+                self._node_ports[one.protocol].take(before - pools.NODE_PORTS.start, f"{who} {one}")
+        if service.kind == LOAD_BALANCER and not spec.get("loadBalancerIP"):
+            for text in memory.load_balancer_ips:
+                self._balancers.setdefault(ip_address(text), who)
 
     def _reserve(self, service: Service, document: Document) -> None:
         """Take what a document states out of the pools; two that state one address or port are an error."""

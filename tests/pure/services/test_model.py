@@ -53,6 +53,19 @@ def test_addresses_do_not_depend_on_the_order_and_are_kept() -> None:
     assert after["new"] == first["a"] != after["a"] and after["b"] == first["b"]
 
 
+def test_a_new_service_takes_nothing_from_one_that_runs() -> None:
+    """Its first choice may be what a running one has been given; it may also stand before that one."""
+    new = service("new", type="LoadBalancer")
+    first = one("new", new, pod("web"))
+    stated = service("old", {"port": 80, "nodePort": first.ports[0].node_port}, type="LoadBalancer",
+                     clusterIP=str(first.cluster_ips[0]), loadBalancerIP=str(first.load_balancer_ips[0]))  # fmt: skip
+    memory = Memory.from_json(Memory.of(built(stated, pod("web")).cluster).to_json())
+    after = built(new, service("old", type="LoadBalancer"), pod("web"), memory=memory).cluster.services
+    has = {each.name: (each.cluster_ips, each.ports[0].node_port, each.load_balancer_ips) for each in after}
+    assert has["old"] == (first.cluster_ips, first.ports[0].node_port, first.load_balancer_ips)
+    assert all(mine != his for mine, his in zip(has["new"], has["old"], strict=True))
+
+
 def test_the_first_addresses_are_kubernetes_own() -> None:
     services = {str(each): each for each in built(service("web"), pod("web")).cluster.services}
     assert str(services["default/kubernetes"].cluster_ips[0]) == "10.96.0.1"
