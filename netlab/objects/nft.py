@@ -1,8 +1,8 @@
 """nftables objects: tables, chains with their rules, sets and maps with their elements.
 
 They are text, in nft's own language, because that is what learners look up.  A namespace's operations go to the kernel
-as one transaction (``transaction``): a small change is a small transaction, other counters live on, and no packet ever
-meets half of it.
+as few transactions as keep any packet from meeting half of them (``transactions``): a small change is a small
+transaction, and other counters live on.
 """
 
 from __future__ import annotations
