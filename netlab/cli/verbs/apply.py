@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from netlab.cli import out
 from netlab.cli.options import lab, output, running_lab
+
+if TYPE_CHECKING:
+    from netlab.spec import Document, Warning
 
 
 @click.command()
@@ -39,7 +44,7 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
     if output == "json":
         out.document({"lab": name, "changed": done.changed, "seconds": round(done.seconds, 3)})
         return
-    out.warnings(given.warnings)
+    out.warnings((*given.warnings, *_about(given.objects, done.lab.warnings)))
     new = {(one.namespace, one.name) for one in given.objects if one.kind == "NetworkPolicy"}
     if new:
         from netlab.cli.policies import doubts
@@ -51,6 +56,14 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
         what = "created" if there is None else "unchanged" if there.body == one.body else "configured"
         kind = one.kind.lower() + (f".{one.group}" if one.group else "")
         out.line(f"{kind}/{one.name} {what}")
+
+
+def _about(objects: Iterable[Document], warnings: Iterable[Warning]) -> Iterator[Warning]:
+    """What the lab as a whole makes of these objects: a Service that selects nothing is well by itself."""
+    names = {f"{one.namespace}/{one.name}" for one in objects}
+    for one in warnings:
+        if names & {word.rstrip(",:;") for word in one.says.split()}:
+            yield one
 
 
 def _name(file: str) -> str:

@@ -52,10 +52,10 @@ class Lab:
         self.path.write_text(yaml.safe_dump_all([*documents, *objects]))
         run_netlab("up", str(self.path))
 
-    def apply(self, *objects: Mapping[str, Any]) -> None:
+    def apply(self, *objects: Mapping[str, Any]) -> Result:
         path = self.folder / "change.yaml"
         path.write_text(yaml.safe_dump_all(objects))
-        run_netlab("apply", "--lab", self.name, "-f", str(path))
+        return run_netlab("apply", "--lab", self.name, "-f", str(path))
 
     def netlab(self, verb: str, *args: str, **options: Any) -> Result:
         return run_netlab(verb, "--lab", self.name, *args, **options)

@@ -113,6 +113,9 @@ def test_services_without_selector_lead_where_their_slice_says(lab: Lab) -> None
     }
     lab.up(PODS, service("out", ""), slice_, **INTERNET)
     assert lab.connect("client", lab.address("out"), 80) == {("internet", "172.18.0.2"): 1}
+    said = lab.apply(service("nobodys", "nobody")).stderr.splitlines()
+    assert len(said) == 1 and "change.yaml:" in said[0], said
+    assert "warning: Service default/nobodys selects no Pod" in said[0]
 
 
 def test_no_connection_fails_while_endpoints_come_and_go_elsewhere(lab: Lab) -> None:
