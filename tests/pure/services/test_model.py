@@ -151,3 +151,17 @@ def test_what_healthy_charts_have_is_a_warning_with_its_line(document: Any, code
     warnings = built(pod("web"), document).warnings
     assert [each.code for each in warnings] == [code]
     assert warnings[0].mark is not None and warnings[0].mark.line > 1
+
+
+@pytest.mark.parametrize(
+    ("lab", "says"),
+    [
+        ({"podCIDR": "224.0.0.0/8"}, "the Pod CIDR 224.0.0.0/8 is multicast"),
+        ({"serviceCIDR": "127.0.0.0/16"}, "the Service CIDR 127.0.0.0/16 is loopback"),
+        ({"underlay": {"cidr": "127.0.0.0/8"}}, "the underlay 127.0.0.0/8 is loopback"),
+        ({"external": [{"name": "out", "address": "127.0.0.1"}]}, "out: 127.0.0.1 is loopback"),
+    ],
+)
+def test_ranges_that_no_host_can_have_addresses_of(lab: dict[str, Any], says: str) -> None:
+    """The kernel refused some of them half-way through, and took others that could never work."""
+    assert says in problems(pod("web"), **lab)
