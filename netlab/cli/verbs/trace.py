@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,6 +28,7 @@ _SOURCES = ("frames", "rules", "drops", "counters")
 _MANY = 200  # namespaces
 _CHAINS = 300  # of a table
 _WIDTH = (80, 140)  # columns: below, a hop does not fit; above, it is not read any better
+_PLAIN = 100
 
 
 @click.command()
@@ -116,7 +118,8 @@ def command(
     else:
         if meant.note:
             out.note(meant.note)
-        columns = shutil.get_terminal_size((100, 0)).columns
+        # A terminal's own width; what goes into a file or a pipe looks the same wherever it was made.
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN
         width = min(max(columns, _WIDTH[0]), _WIDTH[1])
         for line in lines(story, told, width=width, typed=_typed):
             out.line(line)
