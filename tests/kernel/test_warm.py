@@ -99,7 +99,7 @@ def test_a_command_says_the_same_with_and_without_it(large: str, words: tuple[st
     there = {} if words[0] == "diff" else {"NETLAB_LAB": large}
     before = staying(large)
     warm, cold = run(WARM, *words, **there), run(COLD, *words, **there)
-    assert (warm.returncode, warm.stderr) == (cold.returncode, cold.stderr)
+    assert (warm.returncode, warm.stderr) == (cold.returncode, cold.stderr), f"{warm.stdout}\n--\n{cold.stdout}"
     # Ages go on from one command to the next, and the columns beside them.
     same = [re.sub(r"\b\d+s\b| +", " ", one.stdout) for one in (warm, cold)]
     assert same[0] == same[1]
