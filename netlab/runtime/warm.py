@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SOCKET, LOG = "warm.sock", "warm.log"
 COMM = "netlab-warm"
-LARGE = 500  # Pods, policies and Services: from here on resolving takes longer than starting Python
+LARGE = 200  # Pods, policies and Services: from here on resolving takes longer than starting Python
 IDLE = 900.0  # seconds
 _PATIENCE = 2.0  # seconds until a command does without one that does not begin; it takes milliseconds
 _CHECK = 5.0  # seconds between two looks whether its socket and netlab's files are still what they were
