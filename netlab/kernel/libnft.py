@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import threading
 from functools import cache
 
 _JSON, _HANDLE, _NUMERIC_ALL = 1 << 4, 1 << 3, 0x3E0
@@ -35,6 +36,10 @@ def _let_go() -> bool:
     probe = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     os.close(probe)
     return probe < _FD_SETSIZE - 2 * _KEPT
+
+
+# The library keeps things to itself between calls (its scanner, the kept numbers above), whatever the context.
+_one_at_a_time = threading.Lock()
 
 
 class NftFailed(Exception):
@@ -68,6 +73,11 @@ def run(text: str, *, json: bool = False, check: bool = False) -> str:
     ``json``: print JSON with handles (for reading; nft 1.0.6 does not load its own JSON again).  ``check``: do all but
     the commit.  Raises NftFailed.
     """
+    with _one_at_a_time:
+        return _run(text, json=json, check=check)
+
+
+def _run(text: str, *, json: bool, check: bool) -> str:
     context = open_context()
     if context is None:
         argv = ["nft", *(["-j", "-a"] if json else []), *(["-c"] if check else []), "-f", "-"]

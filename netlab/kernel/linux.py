@@ -12,6 +12,7 @@ from netlab.errors import StateError
 from netlab.kernel import libnft, nft
 from netlab.kernel import netns as ns
 from netlab.kernel.ethtool import Offloads
+from netlab.kernel.limits import OpenFiles
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.procfs import Sysctls
 from netlab.kernel.protocol import AgentPort, Observed
@@ -106,6 +107,7 @@ class LinuxKernel:
         self._sysctls = Sysctls()
         self._offloads = Offloads()
         self._agent = agent
+        self._files = OpenFiles()
 
     @property
     def generations(self) -> dict[str, tuple[int, str]]:
@@ -131,10 +133,12 @@ class LinuxKernel:
         self._handles.outdated.clear()
 
     def __enter__(self) -> LinuxKernel:
+        self._files.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        self._files.__exit__()
 
     def close(self) -> None:
         """Close all descriptors and end the worker thread."""

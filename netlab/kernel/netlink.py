@@ -25,6 +25,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 _BATCH_BEGIN, _BATCH_END = 16, 17  # NFNL_MSG_BATCH_*
 DUMP_INTR = 0x10
 
+_SNDBUFFORCE = 32
 _SOL_NETLINK, _ADD_MEMBERSHIP, _CAP_ACK, _EXT_ACK, _GET_STRICT_CHK = 270, 1, 10, 11, 12
 _HEADER = struct.Struct("=IHHII")
 _ATTR = struct.Struct("=HH")
@@ -154,22 +155,35 @@ class NetlinkSocket:
         base, self._sequence = self._sequence, (self._sequence + len(messages)) & 0x7FFFFFFF
         return [one._replace(place=one.place - base) for one in refused]
 
-    def transaction(self, subsystem: int, messages: Sequence[tuple[int, int, bytes]]) -> list[Refusal]:
-        """As ``batch`` in netfilter's way, all or nothing: what is refused has changed nothing.  At most 150 kB.
+    def transaction(
+        self, subsystem: int, messages: Sequence[tuple[int, int, bytes]], *, check: bool = False
+    ) -> list[Refusal]:
+        """As ``batch`` in netfilter's way, all or nothing: what is refused has changed nothing.  Raises OSError.
 
-        The acknowledgement is the last message's: kernels before 6.10 give none for the end of a batch.
+        ``check``: all but the commit.  The acknowledgement is the last message's: kernels before 6.10 give none for the
+        end of a batch.
         """
         edge = struct.pack("=BBH", 0, 0, socket.htons(subsystem))
         parts = [_HEADER.pack(20, _BATCH_BEGIN, REQUEST, self._sequence, 0) + edge]
-        for place, (kind, flags, body) in enumerate(messages, 1):
-            flags |= REQUEST | (ACK if place == len(messages) else 0)
-            parts.append(_HEADER.pack(16 + len(body), kind, flags, self._sequence + place, 0) + body)
-        last = self._sequence + len(messages)
-        parts.append(_HEADER.pack(20, _BATCH_END, REQUEST, last + 1, 0) + edge)
-        self._socket.send(b"".join(parts))
+        sequence, last = self._sequence, self._sequence + len(messages)
+        for kind, flags, body in messages:
+            sequence += 1
+            flags |= REQUEST | ACK if sequence == last else REQUEST
+            parts.append(_HEADER.pack(16 + len(body), kind, flags, sequence, 0))
+            parts.append(body)
+        if not check:
+            parts.append(_HEADER.pack(20, _BATCH_END, REQUEST, last + 1, 0) + edge)
+        whole = b"".join(parts)
+        self._make_room(len(whole))
+        self._socket.send(whole)
         refused = self._acks(self._sequence, last)
         base, self._sequence = self._sequence + 1, (last + 2) & 0x7FFFFFFF
         return [one._replace(place=max(0, one.place - base)) for one in refused]
+
+    def _make_room(self, size: int) -> None:
+        """A transaction is one datagram, whatever its size; who may change the rules may lift the limit too."""
+        if size > _MAX_BATCH:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SNDBUFFORCE, min(2 * size, 1 << 30))
 
     def _acks(self, first: int, last: int) -> list[Refusal]:
         refused = []

@@ -94,7 +94,8 @@ class Worker:
         """End the thread."""
         if self._thread is not None:
             self._todo.put(None)
-            self._thread.join()
+            if self._thread.is_alive():  # not so where Ctrl-C came while it was being started
+                self._thread.join()
             self._thread = None
 
 

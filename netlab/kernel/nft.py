@@ -17,7 +17,6 @@ from typing import Any
 from netlab.kernel import libnft
 from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket, attr_dict, text
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Op, Verb
-from netlab.objects.nft import transactions
 
 #: How the tables of a running ``netlab trace`` begin; they are nobody's drift.
 TRACING = "nltrace-"
@@ -117,12 +116,15 @@ def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], 
 
 def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[Obj]:
     from netlab.kernel.netns import unshare_net
+    from netlab.kernel.nftrun import Runner
+    from netlab.objects.nftsteps import transactions
 
     places = list(dict.fromkeys((obj.family, obj.table) for obj in present))
     real = {place: _listing(*place) for place in places}
     unshare_net()
-    for part in transactions([Op(Verb.CREATE, obj) for obj in present]):
-        libnft.run(part)
+    with Runner() as runner:
+        for part in transactions([Op(Verb.CREATE, obj) for obj in present]):
+            runner.run(part)
     result: list[Obj] = []
     for place in places:
         want, have = _listing(*place), real[place]

@@ -8,13 +8,15 @@ What is new with its namespace is not asked: nobody sends anything there yet, an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from netlab.kernel import conntrack, libnft, nft, nftelements
+from netlab.kernel import conntrack, libnft, nft
 from netlab.kernel import netns as ns
+from netlab.kernel.nftrun import Runner
 from netlab.objects import NftSet, NftTable, Op, Verb
-from netlab.objects.nft import transactions
+from netlab.objects.nftsteps import transactions
 
 if TYPE_CHECKING:
     from netlab.kernel.linux import Handles
@@ -42,36 +44,31 @@ def by_namespace(ops: Iterable[Op], gone: Collection[str] = ()) -> dict[str, lis
 def rehearse(handles: Handles, changes: Changes) -> None:
     """Ask each namespace whether it would take its rules, if there are several; raises Refused.
 
-    A change in several parts cannot be asked: each part needs the one before it.  And the context of the library that
-    asked cannot commit, although it would be quicker: it remembers the sets that it was told to delete as deleted.
+    A change in several parts cannot be asked: each part needs the one before it.  Elements alone are not asked for: what
+    they do cannot be anything but wanted.
     """
-    if len(changes) < 2:
-        return
-    for netns, ops in changes.items():
-        texts = () if nftelements.are_plain(ops) else transactions(ops, at_once=True)
-        if len(texts) == 1:
-            with ns.inside(handles.get(netns).fd):
-                _run(ops, texts[0], check=True)
+    asked = [
+        change
+        for netns, ops in changes.items()
+        if not _elements_alone(ops) and len((change := _Change(handles, netns, ops, at_once=True)).parts) == 1
+    ]
+    if len(changes) > 1:
+        _side_by_side(asked, lambda change: change.run(check=True))
+        _raise_first(asked)
 
 
 def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fresh: Collection[str] = ()) -> None:
-    """Put the rules into each namespace; raises Refused, and then none of them has changed.
+    """Put the rules into each namespace, all side by side; raises Refused, and then none of them has changed.
 
     ``moved`` are the addresses of Pods that come or go with them; the ``fresh`` namespaces track no connection yet.
     """
-    done: dict[str, str] = {}
-    plain = {netns: ops for netns, ops in changes.items() if nftelements.are_plain(ops)}
-    try:
-        for netns, ops in changes.items():
-            texts = () if netns in plain else transactions(ops, at_once=netns in fresh)
-            if texts:
-                done[netns] = _texts(handles, netns, ops, texts)
-        _elements(handles, plain, done)
-    except Refused:
-        for earlier in reversed(done):
-            _take_back(handles, earlier, changes[earlier], done[earlier])
-        raise
-    for netns in done:
+    todo = [_Change(handles, netns, ops, at_once=netns in fresh) for netns, ops in changes.items()]
+    _side_by_side(todo, _Change.run)
+    if any(change.failure for change in todo):
+        for change in reversed(todo):
+            change.take_back()
+        _raise_first(todo)
+    for netns in changes:
         with ns.inside(handles.get(netns).fd):
             if gone := conntrack.stale(changes[netns], () if netns in fresh else moved):
                 conntrack.remove(gone)
@@ -83,33 +80,72 @@ def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fres
             handles.generations[netns] = (nft.generation(), "")
 
 
-def _texts(handles: Handles, netns: str, ops: Sequence[Op], texts: Iterable[str]) -> str:
-    """Commit one namespace's rules as text; the text that makes what was changed by hand as it was."""
-    parts, bent = 0, ""
-    try:
-        with ns.inside(handles.get(netns).fd):
-            bent = _as_it_is(ops)
-            for text in texts:
-                _run(ops, text)
-                parts += 1
-    except Refused:
-        if parts:
-            _drop_new(handles, netns, ops)
-        raise
-    return bent
+class _Change:
+    """What is to change in one namespace, in parts; any thread may run it.
+
+    ``failure``: why it ended early.
+    """
+
+    def __init__(self, handles: Handles, netns: str, ops: Sequence[Op], *, at_once: bool) -> None:
+        self._handles, self._netns, self._ops = handles, netns, ops
+        self._fd = handles.get(netns).fd
+        self.parts = transactions(ops, at_once=at_once)
+        self._done, self._bent = 0, ""
+        self.failure: BaseException | None = None
+
+    def run(self, *, check: bool = False) -> None:
+        """Commit the parts (``check``: do all but that) until one is refused."""
+        try:
+            with ns.inside(self._fd), Runner() as runner:
+                self._bent = "" if check else _as_it_is(self._ops)
+                for part in self.parts:
+                    runner.run(part, check=check)
+                    self._done += not check
+        except libnft.NftFailed as failure:
+            self.failure = Refused(self._ops[0], str(failure))
+        except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that waits
+            self.failure = error
+
+    def take_back(self) -> None:
+        """Make undone what was committed; what then fails is found and mended when the lab is next looked at."""
+        if not self._done:
+            return
+        self._handles.generations.pop(self._netns, None)  # so that it is looked at
+        with ns.inside(self._fd):
+            if self._done < len(self.parts):
+                _drop_new(self._ops)
+                return
+            places = _bent(self._ops)
+            back = transactions([_opposite(op) for op in self._ops if getattr(op.obj, "place", "") not in places])
+            with contextlib.suppress(libnft.NftFailed), Runner() as runner:
+                for part in back:
+                    runner.run(part)
+                if self._bent:
+                    libnft.run(self._bent)
 
 
-def _elements(handles: Handles, changes: Changes, done: dict[str, str]) -> None:
-    """Commit what is elements alone, in all its namespaces at once; ``done`` gets those that took it."""
-    prepared: dict[str, nftelements.Change] = {}
-    for netns, ops in changes.items():
-        with ns.inside(handles.get(netns).fd):
-            prepared[netns] = nftelements.Change(ops)
-    nftelements.commit(tuple(prepared.values()))
-    done.update((netns, "") for netns, change in prepared.items() if change.refused is None)
-    for change in prepared.values():
-        if change.refused is not None:
-            raise Refused(*change.refused)
+def _elements_alone(ops: Iterable[Op]) -> bool:
+    return all(
+        op.verb is Verb.UPDATE and isinstance(op.obj, NftSet) and isinstance(op.have, NftSet) and not op.obj.data
+        for op in ops
+    )
+
+
+def _side_by_side(changes: Sequence[_Change], do: Callable[[_Change], None]) -> None:
+    """Each commit waits some 10 ms for the readers of the rules before, and mostly for nothing else."""
+    threads = [threading.Thread(target=do, args=(change,), daemon=True) for change in changes[1:]]
+    for thread in threads:
+        thread.start()
+    for change in changes[:1]:
+        do(change)
+    for thread in threads:
+        thread.join()
+
+
+def _raise_first(changes: Iterable[_Change]) -> None:
+    for change in changes:
+        if change.failure is not None:
+            raise change.failure from None
 
 
 def _bent(ops: Iterable[Op]) -> list[str]:
@@ -122,33 +158,13 @@ def _as_it_is(ops: Iterable[Op]) -> str:
     return "".join(f"delete table {place}\n{libnft.run(f'list table {place}')}" for place in _bent(ops))
 
 
-def _run(ops: Sequence[Op], text: str, *, check: bool = False) -> None:
-    try:
-        libnft.run(text, check=check)
-    except libnft.NftFailed as failure:
-        raise Refused(ops[0], str(failure)) from None
-
-
-def _take_back(handles: Handles, netns: str, ops: Sequence[Op], bent: str) -> None:
-    """Make undone what was committed; what then fails is found and mended when the lab is next looked at."""
-    handles.generations.pop(netns, None)  # so that it is looked at
-    places = _bent(ops)
-    back = [_opposite(op) for op in ops if getattr(op.obj, "place", "") not in places]
-    with contextlib.suppress(libnft.NftFailed), ns.inside(handles.get(netns).fd):
-        for text in (*transactions(back), bent):
-            if text:
-                libnft.run(text)
-
-
-def _drop_new(handles: Handles, netns: str, ops: Sequence[Op]) -> None:
+def _drop_new(ops: Iterable[Op]) -> None:
     """Of a change that came halfway: its tables, if they were new, since their base chains never came; else its sets."""
-    handles.generations.pop(netns, None)
     tables = [op for op in ops if op.verb is Verb.CREATE and isinstance(op.obj, NftTable)]
     sets = [op for op in ops if op.verb is Verb.CREATE and isinstance(op.obj, NftSet)]
-    with ns.inside(handles.get(netns).fd):
-        for op in tables or sets:
-            with contextlib.suppress(libnft.NftFailed):
-                libnft.run("\n".join(op.obj.removal()))  # type: ignore[attr-defined]
+    for op in tables or sets:
+        with contextlib.suppress(libnft.NftFailed):
+            libnft.run("\n".join(op.obj.removal()))  # type: ignore[attr-defined]
 
 
 def _opposite(op: Op) -> Op:

@@ -1,19 +1,17 @@
 """nftables objects: tables, chains with their rules, sets and maps with their elements.
 
-They are text, in nft's own language, because that is what learners look up.  A namespace's operations go to the kernel
-as few transactions as keep any packet from meeting half of them (``transactions``): a small change is a small
-transaction, and other counters live on.
+They are text, in nft's own language, because that is what learners look up.  How a namespace's operations on them go to
+the kernel is ``nftsteps``.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
-from netlab.objects.base import Floor, Key, Obj, Op, Verb, lines
+from netlab.objects.base import Floor, Obj, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,142 +173,3 @@ class NftSet(_InTable):
 
 
 NftObject = NftTable | NftChain | NftSet
-
-
-def transaction(ops: Sequence[Op]) -> str:
-    """The nft text of one namespace's operations, in an order in which each statement finds what it refers to.
-
-    First what leads to chains that go (elements, rules) goes; then declarations, then contents; chains, sets and
-    tables are deleted when nothing leads to them any more.
-    """
-    taken: list[str] = []
-    declared: list[str] = []
-    filled: list[str] = []
-    added: list[str] = []
-    deleted: list[tuple[int, str]] = []
-    gone_tables = {op.obj.place for op in ops if op.verb is Verb.DELETE and isinstance(op.obj, NftTable)}
-    for op in sorted(ops, key=lambda op: _RANK[type(op.obj)]):
-        obj = op.obj
-        assert isinstance(obj, (NftTable, NftChain, NftSet))
-        if op.verb is Verb.DELETE:
-            if isinstance(obj, NftTable) or obj.place not in gone_tables:
-                *first, last = obj.removal()
-                taken += first
-                deleted.append((-_RANK[type(obj)], last))
-            continue
-        if op.verb is Verb.CREATE:
-            declared += obj.statements()
-        if isinstance(obj, NftChain):
-            filled += obj.refill() if op.verb is Verb.UPDATE else obj.contents()
-        elif isinstance(obj, NftSet):
-            have = op.have.elements if op.verb is Verb.UPDATE and isinstance(op.have, NftSet) else frozenset()
-            taken += obj.taking(have - obj.elements)
-            added += obj.adding(obj.elements - have)
-    # Deleted tables first: the same table may be made anew in this very transaction.
-    tables = [text for rank, text in deleted if text.startswith("delete table")]
-    rest = [text for rank, text in sorted(deleted) if not text.startswith("delete table")]
-    # Verdict maps' elements need their chains, rules need their sets: declarations come before both.
-    return "".join(f"{text}\n" for text in (*tables, *declared, *taken, *filled, *added, *rest))
-
-
-CHUNK = 2000  # chains made in a transaction: the kernel's work grows with the square of them (10,000 Services: 23 s)
-_LEADS_TO = re.compile(r"\b(?:goto|jump) ([^\s,;}]+)")
-
-
-def transactions(ops: Sequence[Op], *, at_once: bool = False) -> list[str]:
-    """As ``transaction``, in the parts in which it is to be committed.
-
-    Sets that come are there before the rules that look into them, and sets that go stay until those rules are gone: the
-    kernel changes from the old rules to the new ones in one step and from the old elements to the new ones in another,
-    and a packet between the two would find no element (measured: one of 30,000).  ``at_once``: not so.
-
-    Where very many chains are made: first tables and empty sets, then chains, those that others lead to first, then
-    elements, then all else; base chains come last, so that no packet meets a part, and the kernel follows the ways
-    through the chains once.
-    """
-    chains = [op for op in ops if op.verb is Verb.CREATE and isinstance(op.obj, NftChain) and not op.obj.base]
-    if len(chains) <= CHUNK:
-        return [text for part in ([ops] if at_once else _around_sets(ops)) if (text := transaction(part))]
-    first: list[Op] = []
-    elements: list[Op] = []
-    last: list[Op] = []
-    for op in ops:
-        obj = op.obj
-        if isinstance(obj, NftTable):
-            first.append(op)
-        elif op.verb is Verb.CREATE and isinstance(obj, NftSet):
-            empty = replace(obj, elements=frozenset())
-            first.append(Op(Verb.CREATE, empty))
-            listed = sorted(obj.elements)
-            for start in range(0, len(listed), CHUNK):
-                part = replace(obj, elements=frozenset(listed[start : start + CHUNK]))
-                elements.append(Op(Verb.UPDATE, part, empty))
-        elif op.verb is not Verb.CREATE or (isinstance(obj, NftChain) and obj.base):
-            last.append(op)
-    chains = _deepest_first(chains)
-    parts = [first, *(chains[start : start + CHUNK] for start in range(0, len(chains), CHUNK))]
-    parts += [*([one] for one in elements), last]
-    return [text for part in parts if (text := transaction(part))]
-
-
-def _around_sets(ops: Sequence[Op]) -> list[Sequence[Op]]:
-    """The sets that come, all else, the sets that go.  Not maps, whose elements lead to chains; not with a whole table."""
-    if any(isinstance(op.obj, NftTable) for op in ops):
-        return _tracked_first(ops)
-    parts: dict[Verb, list[Op]] = {Verb.CREATE: [], Verb.UPDATE: [], Verb.DELETE: []}
-    for op in ops:
-        alone = isinstance(op.obj, NftSet) and not op.obj.data
-        parts[op.verb if alone else Verb.UPDATE].append(op)
-    return list(parts.values())
-
-
-_TRACKED = "ct state established"
-
-
-def _tracked_first(ops: Sequence[Op]) -> list[Sequence[Op]]:
-    """A new table's chains that let what is established pass, with that rule alone; then all.
-
-    The kernel tracks connections from the first rule on that asks for their state.  The answer to a packet that went out
-    before that belongs to nothing: judged as new it may be dropped, and its connection waits a second for the next try.
-    """
-    first: list[Op] = []
-    rest: list[Op] = []
-    for op in ops:
-        obj = op.obj
-        if op.verb is Verb.CREATE and isinstance(obj, NftTable):
-            first.append(op)
-        elif (
-            op.verb is Verb.CREATE
-            and isinstance(obj, NftChain)
-            and obj.base
-            and obj.rules[:1]
-            and obj.rules[0].startswith(_TRACKED)
-        ):
-            alone = replace(obj, rules=obj.rules[:1])
-            first.append(Op(Verb.CREATE, alone))
-            rest.append(Op(Verb.UPDATE, obj, alone))
-        else:
-            rest.append(op)
-    return [first, rest] if len(rest) + len(first) > len(ops) else [ops]
-
-
-def _deepest_first(ops: Sequence[Op]) -> list[Op]:
-    """Chains in an order in which each comes after those that it leads to."""
-    chains = {op.obj.key: op for op in ops}
-    depth: dict[Key, int] = {}
-
-    def measured(key: Key) -> int:
-        if key not in depth:
-            depth[key] = 0
-            chain = chains[key].obj
-            assert isinstance(chain, NftChain)
-            below = (
-                key._replace(name=f"{chain.place} {name}") for rule in chain.rules for name in _LEADS_TO.findall(rule)
-            )
-            depth[key] = 1 + max((measured(one) for one in below if one in chains), default=0)
-        return depth[key]
-
-    return sorted(ops, key=lambda op: measured(op.obj.key))
-
-
-_RANK: dict[type, int] = {NftTable: 0, NftSet: 1, NftChain: 2}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import queue
-import resource
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 
+from netlab.kernel.limits import OpenFiles
 from netlab.model.cluster import Cluster
 from netlab.observe.pins import Neighbours, Pins
 from netlab.observe.run import Run
@@ -74,21 +74,11 @@ def _work(run: Run, given: queue.Queue[list[Verdict] | BaseException | None]) ->
         given.put(None)
 
 
-class _Files:
-    """The limit of open files, raised for a run (1,024 is many systems' default) and put back."""
+class _Files(OpenFiles):
+    """``room``: how many sockets a run may have open, besides what is open already."""
 
     def __enter__(self) -> _Files:
-        self._soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        super().__enter__()
         here = len(os.listdir("/proc/self/fd"))
-        wanted = here + FILES_SPARE + FILES_MAX
-        limit = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
-        self._hard, self._raised = hard, limit > self._soft != resource.RLIM_INFINITY
-        if self._raised:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-        have = limit if self._raised or self._soft == resource.RLIM_INFINITY else self._soft
-        self.room = max(16, min(FILES_MAX, have - here - FILES_SPARE))
+        self.room = max(16, min(FILES_MAX, self.limit - here - FILES_SPARE))
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._raised:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft, self._hard))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import select
 import signal
 import socket
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from netlab.errors import StateError
+from netlab.kernel.limits import raise_open_files
 from netlab.runtime.agent import COMM, POD_COMM, VERSION, linux
 
 SOCKET, PID_FILE, LOG = "agent.sock", "agent.pid", "agent.log"
@@ -108,8 +108,7 @@ def _become_agent(rundir: Path, lab: str, home_netns: str | None, report: int) -
         home = os.open(home_netns, os.O_RDONLY)
         linux.setns(home, linux.CLONE_NEWNET)
         os.close(home)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_open_files()
     linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
     linux.mount("none", "/", flags=linux.MS_REC | linux.MS_SLAVE)
     os.chdir("/")

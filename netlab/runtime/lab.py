@@ -17,7 +17,7 @@ from netlab.model.changes import Labels, put, still_there
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import Key, Netns, Obj, State
 from netlab.plan import Drift, Host, dataplane, desired, drift
-from netlab.runtime import dns, host, lock, readiness, warm
+from netlab.runtime import capacity, dns, host, lock, readiness, warm
 from netlab.runtime.converge import converge, touch
 from netlab.runtime.listeners import AgentListeners
 from netlab.runtime.resolved import Lab, applied_now, documents_of, identity, resolve, with_state
@@ -109,6 +109,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
             _refuse_strangers(name, lab.want)
         else:
             _sweep(rundir)
+        capacity.require(lab.want)
         try:
             owned = [one for one in (before, pending) if one]
             lab, done, problems = _apply(rundir, lab, applied, owned, memory, wait=wait)
@@ -250,6 +251,8 @@ def change(
         host.require_for(lab.cluster, can)
         dns.require(lab.cluster)
         lab = with_state(lab, can)
+        if added:
+            capacity.require(lab.want)
         narrow = rundir.pending() is None and not rundir.unsettled()
         lab, done, sentences = _apply(rundir, lab, applied, [known], memory, narrow=narrow)
         rundir.event("apply" if added else "delete" if gone else "label", changed=done[0])

@@ -12,10 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from netlab.kernel import libnft, netns
+from netlab.kernel import netns, nftrun
 from netlab.model import Memory
-from netlab.objects import Floor, diff
-from netlab.objects.nft import transaction
+from netlab.objects import Floor, diff, nftsteps
 from netlab.plan import Host
 from netlab.runtime.lab import open_running
 from netlab.runtime.resolved import resolve, with_state
@@ -28,6 +27,13 @@ spec: {selector: {app: web}, ports: [{port: 80}]}
 """
 
 
+def commit(parts: list[list[nftsteps.Step]]) -> None:
+    """As a command does it."""
+    with nftrun.Runner() as runner:
+        for part in parts:
+            runner.run(part)
+
+
 def main(lab: str) -> None:
     """Print the seconds, of the clock and of the processor."""
     rundir, applied = open_running(lab)
@@ -36,18 +42,18 @@ def main(lab: str) -> None:
     extra = replace(applied, extra=(*applied.extra, ("one-more.yaml", EXTRA)))
     after = with_state(resolve(extra, memory, rundir.statuses()), Host())
     node = before.cluster.nodes[0].netns
-    texts = [
-        transaction([op for op in diff(*pair) if op.obj.floor is Floor.NFT and op.obj.netns == node])
+    changes = [
+        nftsteps.transactions([op for op in diff(*pair) if op.obj.floor is Floor.NFT and op.obj.netns == node])
         for pair in ((after.want, before.want), (before.want, after.want))
     ]
     netns.setns(netns.open_named(node))
     wall, processor = [], []
     for _ in range(5):
         began, busy = time.perf_counter(), time.process_time()
-        libnft.run(texts[0])
+        commit(changes[0])
         wall.append(time.perf_counter() - began)
         processor.append(time.process_time() - busy)
-        libnft.run(texts[1])
+        commit(changes[1])
     sys.stdout.write(json.dumps({"wall": wall, "processor": processor}) + "\n")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import resource
 import select
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import TypeVar
 from netlab.errors import HostCannot, StateError
 from netlab.kernel import netns as ns
 from netlab.kernel.inotify import Watch
+from netlab.kernel.limits import raise_open_files
 from netlab.kernel.owners import owners
 from netlab.kernel.packetring import RETIRE, SMALL_BLOCK, Frame
 from netlab.observe.capture.bpf import Program
@@ -65,7 +65,7 @@ class Capture:
 
     def open(self) -> None:
         """Begin to listen.  Raises HostCannot or StateError where it cannot."""
-        _raise_limit()
+        raise_open_files()  # a ring and its namespace's news are four descriptors
         self._watch = Watch(ns.RUN_NETNS)
         self._share = (self._memory << 20) // max(1, sum(place.weight for place in self._places.values()))
         # Each ring has a timer of the kernel's: of many, none shall fire a hundred times a second.
@@ -269,13 +269,6 @@ def _same(name: str, inode: int) -> bool:
         return os.stat(ns.RUN_NETNS / name).st_ino == inode
     except OSError:
         return False
-
-
-def _raise_limit() -> None:
-    """A ring and its namespace's news are four descriptors."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def each(function: Callable[[In], Out], things: Iterable[In]) -> Sequence[Out]:

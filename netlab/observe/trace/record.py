@@ -22,11 +22,12 @@ from netlab.kernel import libnft, snmp
 from netlab.kernel import netns as ns
 from netlab.kernel.afpacket import PacketSocket
 from netlab.kernel.drops import Dropped
+from netlab.kernel.limits import raise_open_files
 from netlab.kernel.nftrace import RulesSocket, TraceSocket
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
 from netlab.observe.trace.probes import TIMEOUT, Probe, probe
 from netlab.observe.trace.sources import Drops, Frames, Rules, seen
-from netlab.observe.trace.spaces import close_all, in_each, inside, make_room
+from netlab.observe.trace.spaces import close_all, in_each, inside
 from netlab.runtime import lock
 from netlab.runtime.rundir import RunDir
 
@@ -41,7 +42,6 @@ _AFTER_COPY = 0.4
 _COPIES = ("OTHERHOST", "TAP_FILTER", "TAP_TXFILTER")
 _STEP = 0.01
 _LOOK = 0.1
-_FILES, _FILES_ELSE = 4, 64  # open files a namespace (frames, trace events, its rules, the namespace), and others
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class _Trace:
         self._without = without
         self.counted = self._netns
         self.unlisted: frozenset[tuple[str, str]] = frozenset()
-        make_room(_FILES * len(self._netns) + _FILES_ELSE)
+        raise_open_files()
         self._probe = self._open()
         self._mark = Mark(
             question.protocol,

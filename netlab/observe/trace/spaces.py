@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import threading
 from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
@@ -54,16 +53,6 @@ def inside(name: str, function: Callable[[], T]) -> T:
         return worker.run(there)
     finally:
         worker.close()
-
-
-def make_room(files: int) -> None:
-    """Raise the limit of open files (1,024 is many systems' default) by as many, as far as this process may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = len(os.listdir("/proc/self/fd")) + files
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
-        )
 
 
 def close_all(closers: Iterable[Callable[[], object]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from netlab.objects import NftChain, NftSet, Op, Verb
-from netlab.objects.nft import CHUNK, transactions
+from netlab.objects.nftsteps import MANY, text, transactions
 from netlab.plan import services
 from tests.pure.services.test_model import built, pod, service
 
@@ -82,15 +82,15 @@ def test_ipv6_has_a_table_of_its_own() -> None:
 
 
 def test_very_many_services_load_in_parts_with_base_chains_last() -> None:
-    many = [service(f"s{number}") for number in range(CHUNK // 2)]
+    many = [service(f"s{number}") for number in range(MANY // 2)]
     objects = [one for one in services.objects(built(*PODS, *many).cluster) if one.netns == "lab-node-1"]
-    texts = transactions([Op(Verb.CREATE, one) for one in objects])
+    texts = [text(one) for one in transactions([Op(Verb.CREATE, one) for one in objects])]
     assert len(texts) > 3
-    assert all("hook" not in text for text in texts[:-1]) and "hook" in texts[-1]
+    assert all("hook" not in part for part in texts[:-1]) and "hook" in texts[-1]
     known: set[str] = set()
-    for text in texts:  # nobody is led to a chain that is not there yet
-        known |= {line.split(" ")[4] for line in text.splitlines() if line.startswith("add chain")}
-        for line in text.splitlines():
+    for part in texts:  # nobody is led to a chain that is not there yet
+        known |= {line.split(" ")[4] for line in part.splitlines() if line.startswith("add chain")}
+        for line in part.splitlines():
             words = line.replace(",", "").split(" ")
             assert all(words[at + 1] in known for at, word in enumerate(words) if word in ("goto", "jump")), line
     assert texts[0].startswith("add table")

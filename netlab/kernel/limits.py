@@ -1,0 +1,40 @@
+"""How many files this process may have open: a lab is two descriptors a namespace, and many systems begin at 1,024."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+_MOST = 1 << 20  # fs.nr_open's own default
+
+
+def raise_open_files() -> int:
+    """As many as this process may have, also beyond its hard limit where it may lift that (CAP_SYS_RESOURCE).
+
+    The table of open files grows only with what is open: a high limit costs nothing.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        allowed = min(int(Path("/proc/sys/fs/nr_open").read_text()), _MOST)
+    except (OSError, ValueError):
+        allowed = _MOST
+    for most in (allowed, hard):
+        if soft != resource.RLIM_INFINITY and 0 <= soft < most:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, max(most, hard)))
+            except (OSError, ValueError):  # not allowed to lift the hard one
+                continue
+            return most
+    return _MOST if soft == resource.RLIM_INFINITY else soft
+
+
+class OpenFiles:
+    """``raise_open_files`` for as long as the context lasts; ``limit`` is how many there may be in all."""
+
+    def __enter__(self) -> OpenFiles:
+        self._before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.limit = raise_open_files()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._before)

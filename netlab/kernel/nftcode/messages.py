@@ -1,0 +1,122 @@
+"""The steps of a transaction as messages of nf_tables."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from netlab.kernel.netlink import APPEND, CREATE, attr, attr_str
+from netlab.kernel.nftcode import rules, sets
+from netlab.kernel.nftcode.words import FAMILIES, NESTED, NotKnown, be32, comment
+from netlab.objects import NftChain, NftSet, NftTable
+from netlab.objects.nftsteps import Act, Step
+
+SUBSYSTEM = 10
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _DELCHAIN, _NEWRULE, _DELRULE = 0, 2, 3, 5, 6, 8
+_NEWSET, _DELSET, _NEWSETELEM, _DELSETELEM = 9, 11, 12, 14
+
+Message = tuple[int, int, bytes]
+
+
+@lru_cache(256)
+def _head(family: str, table: str) -> bytes:
+    if family not in FAMILIES:
+        raise NotKnown(family)
+    return bytes((FAMILIES[family], 0, 0, 0)) + attr_str(1, table)
+
+
+class Compiler:
+    """Compiles the transactions of a change, one after the other.
+
+    Sets without a name get one where their table is new, as the kernel would number them: it looks for a free number
+    among all sets, and once more wherever the name is used (10,000 Services: 4 s of 9).
+    """
+
+    def __init__(self) -> None:
+        self._numbered = 0
+        self._named: dict[str, int] = {}
+
+    def messages(self, steps: Iterable[Step]) -> list[Message]:
+        """The messages of a transaction, each (type, flags, body).  Raises NotKnown."""
+        self._numbered = 0
+        return list(self._messages(steps))
+
+    def _messages(self, steps: Iterable[Step]) -> Iterator[Message]:
+        for step in steps:
+            obj = step.obj
+            if isinstance(obj, NftTable):
+                made = self._table(step, obj)
+            elif isinstance(obj, NftChain):
+                made = self._chain(step, obj)
+            else:
+                made = self._set(step, obj)
+            for kind, flags, body in made:
+                yield SUBSYSTEM << 8 | kind, flags, body
+
+    def _table(self, step: Step, obj: NftTable) -> Iterator[Message]:
+        head = _head(obj.family, obj.table)
+        if step.act is Act.DECLARE:
+            self._named[obj.place] = 0
+            yield _NEWTABLE, CREATE, head + (attr(6, comment(obj.comment)) if obj.comment else b"")
+        else:
+            yield _DELTABLE, 0, head
+
+    def _chain(self, step: Step, obj: NftChain) -> Iterator[Message]:
+        head = _head(obj.family, obj.table)
+        if step.act is Act.DECLARE:
+            if obj.base:
+                raise NotKnown("a base chain")
+            said = attr(12, comment(obj.comment)) if obj.comment else b""
+            yield _NEWCHAIN, CREATE, head + attr_str(3, obj.chain) + said
+        elif step.act is Act.DELETE:
+            yield _DELCHAIN, 0, head + attr_str(3, obj.chain)
+        else:
+            head += attr_str(2, obj.chain)
+            if step.act is Act.FLUSH:
+                yield _DELRULE, 0, head
+            else:
+                for text in obj.rules:
+                    yield from self._rule(obj, head, rules.compiled(obj.family, text))
+
+    def _rule(self, obj: NftChain, head: bytes, rule: rules.Compiled) -> Iterator[Message]:
+        table = _head(obj.family, obj.table)
+        listed = rule.parts[0]
+        for new, after in zip(rule.sets, rule.parts[1:], strict=True):
+            self._numbered += 1
+            number = struct.pack(">I", self._numbered)
+            name = attr_str(2, self._name(obj.place, new.word))
+            yield _NEWSET, CREATE, table + name + new.attributes + attr(10, number)
+            # by its number alone: a name would be looked for among all sets first
+            for part in sets.portions(new.elements):
+                yield _NEWSETELEM, CREATE, table + part + attr(4, number)
+            listed += number + after
+        note = attr(7, rule.note) if rule.note else b""
+        yield _NEWRULE, CREATE | APPEND, head + attr(4 | NESTED, listed) + note
+
+    def _name(self, place: str, word: str) -> str:
+        """A name for a set without one; of an older table the kernel knows which numbers are free."""
+        number = self._named.get(place)
+        if number is None:
+            return f"__{word}%d"
+        self._named[place] = number + 1
+        return f"__{word}{number}"
+
+    def _set(self, step: Step, obj: NftSet) -> Iterator[Message]:
+        head = _head(obj.family, obj.table) + attr_str(2, obj.set)
+        if step.act is Act.DELETE:
+            yield _DELSET, 0, head
+            return
+        if step.act is Act.FLUSH:
+            yield _DELSETELEM, 0, head
+            return
+        frame = sets.named(obj.type, obj.data, obj.flags, obj.extra, obj.comment)
+        if step.act is Act.DECLARE:
+            self._numbered += 1
+            yield _NEWSET, CREATE, head + frame.attributes + be32(10, self._numbered)
+        elif step.act is Act.PUT:
+            for part in sets.portions(sets.elements(frame, step.elements)):
+                yield _NEWSETELEM, CREATE, head + part
+        else:
+            for part in sets.portions(sets.elements(frame, step.elements, keys_only=True)):
+                yield _DELSETELEM, 0, head + part
