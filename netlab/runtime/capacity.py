@@ -68,10 +68,9 @@ def available() -> int | None:
     """Bytes of memory that can still be had, also by the limit of the control group; None where nobody says."""
     found = []
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                found.append(int(line.split()[1]) * 1024)
-    except (OSError, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
+    except (OSError, ValueError, StopIteration):
         pass
     try:
         group = next(one[3:] for one in Path("/proc/self/cgroup").read_text().splitlines() if one.startswith("0::"))

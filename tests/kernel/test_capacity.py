@@ -24,7 +24,12 @@ pytestmark = pytest.mark.kernel
 
 
 def spec(lab: str, pods: int) -> str:
-    node = {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": lab}, "spec": {"nodes": [{"name": "node-1"}]}}
+    node = {
+        "apiVersion": "netlab/v1",
+        "kind": "Lab",
+        "metadata": {"name": lab},
+        "spec": {"nodes": [{"name": "node-1"}]},
+    }
     port = [{"name": "c", "image": "x", "ports": [{"containerPort": 80}]}]
     many = (
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"p{n}"}, "spec": {"containers": port}}
@@ -39,7 +44,7 @@ def netlab(*words: str, files: tuple[int, int]) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files),  # noqa: PLW1509 - single-threaded child
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, files),
     )
 
 
@@ -74,7 +79,9 @@ def want() -> State:
 def test_memory(want: State, monkeypatch: pytest.MonkeyPatch) -> None:
     capacity.require(want)
     monkeypatch.setattr(capacity, "available", lambda: 105_000_000)
-    with pytest.raises(HostCannot, match=r"32 new namespaces take about 11 MB of memory, and 105 MB are free") as refused:
+    with pytest.raises(
+        HostCannot, match=r"32 new namespaces take about 11 MB of memory, and 105 MB are free"
+    ) as refused:
         capacity.require(want)
     assert refused.value.hint == "this machine has room for about 13 more Pods"
 
@@ -89,7 +96,9 @@ def test_what_is_there_already_takes_no_more(want: State, monkeypatch: pytest.Mo
 
 def test_open_files(want: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netlab.kernel.limits.raise_open_files", lambda: 256)
-    with pytest.raises(HostCannot, match=r"32 namespaces and 30 ports that Pods serve take about 264 open files") as refused:
+    with pytest.raises(
+        HostCannot, match=r"32 namespaces and 30 ports that Pods serve take about 264 open files"
+    ) as refused:
         capacity.require(want)
     assert "ulimit -n 264" in str(refused.value.hint)
 

@@ -185,6 +185,13 @@ INET_MATCHES = st.one_of(
             "ip saddr { 10.0.0.0/8, 192.168.0.0/16 }",
             "ip saddr != { 10.0.0.1, 192.168.0.7 }",
             "ip6 daddr { fd00::/8, fe80::1 }",
+            "ct state established,related",
+            "ct state new",
+            "ct state invalid ip saddr vmap @ways",
+            "fib daddr oif missing fib daddr type unicast",
+            "fib saddr type local",
+            "meta mark 0x4000",
+            "meta mark & 0x4000 == 0",
         )
     ),
     st.just(""),
@@ -202,7 +209,9 @@ INET_RULE = st.builds(
     lambda matches, end: f"{matches[0]} {matches[1]} {end}".strip(),
     st.tuples(INET_MATCHES, PORT_MATCHES) | st.tuples(st.just("ip saddr @pods4"), NAMED_PORTS),
     ENDS | LEADS | st.just("counter reject with icmpx admin-prohibited"),
-) | st.just('meta l4proto tcp counter reject with tcp reset comment "x"')
+) | st.sampled_from(
+    ('meta l4proto tcp counter reject with tcp reset comment "x"', "icmpv6 type { 130-137, 143 } accept")
+)
 WAYS = st.lists(CHAIN, min_size=1, max_size=70).map(
     lambda found: ", ".join(f"{number} : goto {one}" for number, one in enumerate(found))
 )
@@ -212,8 +221,31 @@ IP_RULE = st.one_of(
     st.builds(lambda word, to, port: f"meta l4proto {word} dnat to {to}:{port}", PROTOCOL, IPV4, PORT),
     st.just("ip saddr @sticky goto a"),
     LEADS,
+    st.sampled_from(
+        (
+            "ip daddr . meta l4proto . th dport vmap @service-ips",
+            "ip daddr @addresses meta l4proto . th dport vmap @service-nodeports",
+            "meta mark set meta mark | 0x4000",
+            "meta mark set meta mark ^ 0x4000",
+            "reject",
+            'ip daddr @addresses reject comment "no such port"',
+        )
+    ),
+)
+NAT_RULE = st.builds(
+    lambda one, other, end: f"ip saddr {one} ip daddr != {other} {end}",
+    IPV4 | prefixes(4),
+    IPV4 | prefixes(4) | st.just("{ 10.0.0.0/8, 224.0.0.0/4 }"),
+    st.sampled_from(("masquerade", "counter masquerade", 'masquerade fully-random comment "x"', "return")),
+)
+BASES = st.builds(
+    lambda hook, priority, policy: f"type filter hook {hook} priority {priority};{policy}",
+    st.sampled_from(("prerouting", "input", "forward", "output", "postrouting")),
+    st.sampled_from(("filter", "filter + 1", "filter - 10", "-110", "0", "raw", "mangle", "security")),
+    st.sampled_from(("", " policy accept;")),
 )
 IP6_RULE = st.one_of(
+    st.sampled_from(("reject", "ip6 daddr . meta l4proto . th dport vmap @service-ips")),
     st.builds(lambda one, net: f"ip6 daddr {one} ip6 saddr != {net} jump a", IPV6, prefixes(6)),
     st.builds(lambda word, to, port: f"meta l4proto {word} dnat to [{to}]:{port}", PROTOCOL, IPV6, PORT),
 )
@@ -229,8 +261,16 @@ def ranges(spans: list[tuple[int, int]]) -> frozenset[str]:
     return frozenset(low if low == high else f"{low}-{high}" for low, high in shown)
 
 
+PORT_KEY = "inet_proto . inet_service"
+
+
 def tables(
-    inet: list[str], ip: list[str], ip6: list[str], blocks: frozenset[str] = frozenset(("10.0.0.0/8",))
+    inet: list[str],
+    ip: list[str],
+    ip6: list[str],
+    blocks: frozenset[str] = frozenset(("10.0.0.0/8",)),
+    base: str = "type filter hook input priority filter;",
+    nat: Sequence[str] = (),
 ) -> list[NftTable | NftSet | NftChain]:
     found: list[NftTable | NftSet | NftChain] = []
     for family, rules in (("inet", inet), ("ip", ip), ("ip6", ip6)):
@@ -249,14 +289,31 @@ def tables(
                 NftSet(*place, "named", "ipv4_addr . inet_service", frozenset(("10.0.0.1 . 80", "10.0.0.1 . 65535"))),
             ]  # fmt: skip
         elif family == "ip":
-            key = "ipv4_addr . inet_proto . inet_service"
             elements = frozenset(
                 ('10.0.0.1 . tcp . 80 comment "default/web:http" : goto a', "10.0.0.2 . udp . 53 : drop")
             )
             found += [
-                NftSet(*place, "service-ips", key, elements, "verdict", comment="said"),
+                NftSet(*place, "service-ips", f"ipv4_addr . {PORT_KEY}", elements, "verdict", comment="said"),
                 NftSet(*place, "sticky", "ipv4_addr", flags="dynamic,timeout", extra="timeout 10800s;"),
             ]
+        if family != "inet":
+            ports = frozenset(("tcp . 30080 : goto a", 'udp . 30053 comment "default/dns" : drop'))
+            found.append(NftSet(*place, "service-nodeports", PORT_KEY, ports, "verdict"))
+            kind = f"ipv{family.removeprefix('ip') or '4'}_addr"
+            found.append(NftSet(*place, "addresses", kind, flags="interval", extra="auto-merge;"))
+            found.append(NftChain(*place, chain="base", base=base, rules=("jump a",)))
+            place_of_nat = "type nat hook postrouting priority srcnat + 10; policy accept;"
+            found.append(NftChain(*place, chain="nat", base=place_of_nat, rules=tuple(nat) if family == "ip" else ()))
+        if family == "ip6":
+            found.append(
+                NftSet(
+                    *place,
+                    "service-ips",
+                    f"ipv6_addr . {PORT_KEY}",
+                    frozenset(("fd00::1 . tcp . 80 : goto a",)),
+                    "verdict",
+                )
+            )
         found.append(NftChain(*place, chain="rules", rules=tuple(rules), comment="what is tried"))
     return found
 
@@ -267,10 +324,20 @@ def tables(
     st.lists(IP_RULE, min_size=1, max_size=6),
     st.lists(IP6_RULE, min_size=1, max_size=4),
     st.just(frozenset(("0.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "240.0.0.0/4"))) | BLOCKS.map(ranges),
+    BASES,
+    st.lists(NAT_RULE, max_size=4),
 )
-def test_any_words(worker: ns.Worker, inet: list[str], ip: list[str], ip6: list[str], blocks: frozenset[str]) -> None:
+def test_any_words(
+    worker: ns.Worker,
+    inet: list[str],
+    ip: list[str],
+    ip6: list[str],
+    blocks: frozenset[str],
+    base: str,
+    nat: list[str],
+) -> None:
     # nft gives a set that packets fill a size where a rule that fills it comes with it
-    objects = tables(inet, ["update @sticky { ip saddr }", *ip], ip6, blocks)
+    objects = tables(inet, ["update @sticky { ip saddr }", *ip], ip6, blocks, base, nat)
     parts = [transaction([Op(Verb.CREATE, one) for one in objects])]
     nftcode.Compiler().messages(parts[0])  # all of these words are known
     assert differences(worker, parts) == []

@@ -11,11 +11,15 @@ from netlab.kernel.nftcode.words import be32, nest
 EQ, NE, LE, GE = 0, 1, 3, 5
 NETWORK, TRANSPORT = 1, 2  # payload bases
 META_MARK, META_NFPROTO, META_L4PROTO = 3, 15, 16
-CT_PROTO_SRC, CT_SRC_IP, CT_SRC_IP6 = 11, 19, 21
+CT_STATE, CT_PROTO_SRC, CT_SRC_IP, CT_SRC_IP6 = 0, 11, 19, 21
 ORIGINAL, REPLY = 0, 1
 _DNAT, _PORT_GIVEN = 1, 0x2
-REJECT_TCP_RESET, REJECT_ICMPX = 1, 2
-ADMIN_PROHIBITED = 3
+REJECT_ICMP, REJECT_TCP_RESET, REJECT_ICMPX = 0, 1, 2
+REJECT_ICMPX_CODES = {"no-route": 0, "port-unreachable": 1, "host-unreachable": 2, "admin-prohibited": 3}
+PORT_UNREACHABLE = {"ip": 3, "ip6": 4}
+FIB_OIF, FIB_TYPE = 1, 3
+FIB_SADDR, FIB_DADDR, FIB_PRESENT = 0x1, 0x2, 0x20
+FULLY_RANDOM = 0x10
 _UPDATE = 1
 _RANDOM = 1
 INVERTED = 1
@@ -57,9 +61,21 @@ def meta(key: int, to: int = 1) -> bytes:
 
 
 @lru_cache(64)
-def ct(key: int, direction: int, to: int = 1) -> bytes:
-    """What is known of the packet's connection, in a direction."""
-    return _expression("ct", be32(1, to), be32(2, key), struct.pack("=HHB3x", 5, 3, direction))
+def ct(key: int, direction: int | None, to: int = 1) -> bytes:
+    """What is known of the packet's connection, in a direction where it has one there."""
+    way = b"" if direction is None else struct.pack("=HHB3x", 5, 3, direction)
+    return _expression("ct", be32(1, to), be32(2, key), way)
+
+
+@lru_cache(64)
+def fib(result: int, flags: int, to: int = 1) -> bytes:
+    """What the routing table says of an address."""
+    return _expression("fib", be32(1, to), be32(2, result), be32(3, flags))
+
+
+def set_mark() -> bytes:
+    """The first register as the packet's mark."""
+    return _expression("meta", be32(2, META_MARK), be32(3, 1))
 
 
 @lru_cache(1 << 12)
@@ -69,10 +85,10 @@ def compare(operator: int, data: bytes) -> bytes:
 
 
 @lru_cache(256)
-def mask(bits: bytes) -> bytes:
-    """Keep some bits of the first register."""
+def mask(bits: bytes, flip: bytes = b"") -> bytes:
+    """Keep some bits of the first register, then turn some over."""
     size = len(bits)
-    return _expression("bitwise", be32(1, 1), be32(2, 1), be32(3, size), value(4, bits), value(5, bytes(size)))
+    return _expression("bitwise", be32(1, 1), be32(2, 1), be32(3, size), value(4, bits), value(5, flip or bytes(size)))
 
 
 def lookup(name: str, *, number: bytes | None = None, inverted: bool = False, verdicts: bool = False) -> bytes:
@@ -99,6 +115,11 @@ def decide(word: str, chain: str = "") -> bytes:
 def reject(kind: int, code: int) -> bytes:
     """Drop, and say so."""
     return _expression("reject", be32(1, kind), struct.pack("=HHB3x", 5, 2, code))
+
+
+def masquerade(flags: int) -> bytes:
+    """The source becomes the outgoing link's address."""
+    return _expression("masq", be32(1, flags) if flags else b"")
 
 
 def choose(among: int) -> bytes:

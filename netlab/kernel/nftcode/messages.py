@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from netlab.kernel.netlink import APPEND, CREATE, attr, attr_str
 from netlab.kernel.nftcode import rules, sets
-from netlab.kernel.nftcode.words import FAMILIES, NESTED, NotKnown, be32, comment
+from netlab.kernel.nftcode.words import FAMILIES, NESTED, NotKnown, be32, comment, nest
 from netlab.objects import NftChain, NftSet, NftTable
 from netlab.objects.nftsteps import Act, Step
 
@@ -17,6 +18,28 @@ _NEWTABLE, _DELTABLE, _NEWCHAIN, _DELCHAIN, _NEWRULE, _DELRULE = 0, 2, 3, 5, 6, 
 _NEWSET, _DELSET, _NEWSETELEM, _DELSETELEM = 9, 11, 12, 14
 
 Message = tuple[int, int, bytes]
+
+
+_HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
+_PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+_ACCEPT = 1
+
+
+@lru_cache(64)
+def _base(text: str) -> bytes:
+    """What makes a chain a base chain, of nft's words for it."""
+    if not text:
+        return b""
+    found = re.fullmatch(r"type (\w+) hook (\w+) priority ([a-z]+|-?\d+)(?: ([+-]) (\d+))?;( policy accept;)?", text)
+    if found is None or found[2] not in _HOOKS:
+        raise NotKnown(text)
+    kind, hook, base, sign, more, policy = found.groups()
+    if base.isalpha() and base not in _PRIORITIES:
+        raise NotKnown(text)
+    priority = _PRIORITIES[base] if base.isalpha() else int(base)
+    priority += int(f"{sign}{more}") if sign else 0
+    where = nest(4, be32(1, _HOOKS[hook]), be32(2, priority & 0xFFFFFFFF))
+    return where + (be32(5, _ACCEPT) if policy else b"") + attr_str(7, kind)
 
 
 @lru_cache(256)
@@ -35,7 +58,8 @@ class Compiler:
 
     def __init__(self) -> None:
         self._numbered = 0
-        self._named: dict[str, int] = {}
+        self._new: set[str] = set()
+        self._named: dict[str, dict[str, int]] = {}
 
     def messages(self, steps: Iterable[Step]) -> list[Message]:
         """The messages of a transaction, each (type, flags, body).  Raises NotKnown."""
@@ -57,7 +81,7 @@ class Compiler:
     def _table(self, step: Step, obj: NftTable) -> Iterator[Message]:
         head = _head(obj.family, obj.table)
         if step.act is Act.DECLARE:
-            self._named[obj.place] = 0
+            self._named[obj.place] = {}
             yield _NEWTABLE, CREATE, head + (attr(6, comment(obj.comment)) if obj.comment else b"")
         else:
             yield _DELTABLE, 0, head
@@ -65,10 +89,8 @@ class Compiler:
     def _chain(self, step: Step, obj: NftChain) -> Iterator[Message]:
         head = _head(obj.family, obj.table)
         if step.act is Act.DECLARE:
-            if obj.base:
-                raise NotKnown("a base chain")
             said = attr(12, comment(obj.comment)) if obj.comment else b""
-            yield _NEWCHAIN, CREATE, head + attr_str(3, obj.chain) + said
+            yield _NEWCHAIN, CREATE, head + attr_str(3, obj.chain) + _base(obj.base) + said
         elif step.act is Act.DELETE:
             yield _DELCHAIN, 0, head + attr_str(3, obj.chain)
         else:
@@ -96,10 +118,10 @@ class Compiler:
 
     def _name(self, place: str, word: str) -> str:
         """A name for a set without one; of an older table the kernel knows which numbers are free."""
-        number = self._named.get(place)
-        if number is None:
+        numbers = self._named.get(place)
+        if numbers is None:
             return f"__{word}%d"
-        self._named[place] = number + 1
+        number = numbers[word] = numbers.get(word, -1) + 1
         return f"__{word}{number}"
 
     def _set(self, step: Step, obj: NftSet) -> Iterator[Message]:
@@ -110,13 +132,14 @@ class Compiler:
         if step.act is Act.FLUSH:
             yield _DELSETELEM, 0, head
             return
-        frame = sets.named(obj.type, obj.data, obj.flags, obj.extra, obj.comment)
         if step.act is Act.DECLARE:
             self._numbered += 1
-            yield _NEWSET, CREATE, head + frame.attributes + be32(10, self._numbered)
-        elif step.act is Act.PUT:
-            for part in sets.portions(sets.elements(frame, step.elements)):
-                yield _NEWSETELEM, CREATE, head + part
-        else:
-            for part in sets.portions(sets.elements(frame, step.elements, keys_only=True)):
-                yield _DELSETELEM, 0, head + part
+            self._new.add(obj.name)
+            yield _NEWSET, CREATE, head + sets.named(obj) + be32(10, self._numbered)
+            return
+        # ranges that touch what is there would have to be joined with it, or cut
+        if obj.flags == "interval" and obj.name not in self._new:
+            raise NotKnown("ranges in a set that is there")
+        taken = step.act is Act.TAKE
+        for part in sets.portions(sets.elements(obj, step.elements, keys_only=taken)):
+            yield (_DELSETELEM, 0, head + part) if taken else (_NEWSETELEM, CREATE, head + part)

@@ -7,20 +7,19 @@ asked first, once, as nft does it.
 
 from __future__ import annotations
 
+import struct
 from functools import lru_cache
 from ipaddress import ip_network
 from typing import NamedTuple
 
 from netlab.kernel.nftcode import expressions as to
-from netlab.kernel.nftcode import sets
-from netlab.kernel.nftcode.words import FAMILIES, PROTOCOLS, NotKnown, address, comment, number, split
+from netlab.kernel.nftcode import fields, sets
+from netlab.kernel.nftcode.words import FAMILIES, NFPROTO, PROTOCOLS, NotKnown, address, comment, number, split
 
-_IP_FIELDS = {("ip", "saddr"): (12, 4), ("ip", "daddr"): (16, 4), ("ip6", "saddr"): (8, 16), ("ip6", "daddr"): (24, 16)}
-_NFPROTO = {"ip": 2, "ip6": 10}
-# nft's numbers of headers and their fields, for its note on what a set's key is.
-_HEADERS = {"udp": 6, "tcp": 8, "sctp": 10, "ip": 12, "ip6": 13}
-_FIELDS = {("ip", "saddr"): 11, ("ip", "daddr"): 12, ("ip6", "saddr"): 8, ("ip6", "daddr"): 9}
-_DPORT = 2
+_MATCHES = frozenset(("ip", "ip6", "tcp", "udp", "sctp", "th", "icmpv6", "meta", "ct", "fib"))
+_WIDTHS = {"ipv6_addr": 16}  # in registers, which are of four bytes
+
+_CT_STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8}
 
 
 class Compiled(NamedTuple):
@@ -29,34 +28,6 @@ class Compiled(NamedTuple):
     parts: tuple[bytes, ...]
     sets: tuple[sets.Anonymous, ...]
     note: bytes
-
-
-class _InHeader(NamedTuple):
-    """Bytes of a packet's header; ``note`` is nft's on it as a set's key."""
-
-    kind: str
-    note: bytes
-    base: int
-    offset: int
-    size: int
-
-    def load(self, register: int) -> bytes:
-        return to.payload(self.base, self.offset, self.size, register)
-
-
-class _OfConnection(NamedTuple):
-    """What is known of a packet's connection."""
-
-    kind: str
-    note: bytes
-    key: int
-    direction: int
-
-    def load(self, register: int) -> bytes:
-        return to.ct(self.key, self.direction, register)
-
-
-_Field = _InHeader | _OfConnection
 
 
 @lru_cache(1 << 18)
@@ -115,7 +86,10 @@ class _Rule:
 
     def _statement(self) -> None:
         word = self._peek()
-        if word in ("ip", "ip6", "tcp", "udp", "sctp", "meta", "ct"):
+        if word == "meta" and self._peek(2) == "set":
+            self._set_mark()
+            return
+        if word in _MATCHES:
             self._match()
             return
         self._at += 1
@@ -127,6 +101,8 @@ class _Rule:
             self._parts.append(to.decide(word, self._next()))
         elif word == "reject":
             self._reject()
+        elif word == "masquerade":
+            self._masquerade()
         elif word == "numgen":
             self._choose()
         elif word == "dnat":
@@ -139,15 +115,36 @@ class _Rule:
             raise NotKnown(word)
 
     def _reject(self) -> None:
-        if self._family != "inet":
-            raise NotKnown("reject")
-        self._expect("with")
+        if self._peek() != "with":
+            if self._family not in to.PORT_UNREACHABLE:
+                raise NotKnown("reject")
+            self._parts.append(to.reject(to.REJECT_ICMP, to.PORT_UNREACHABLE[self._family]))
+            return
+        self._at += 1
         if self._peek() == "tcp" and self._protocol == "tcp":
             self._expect("tcp", "reset")
             self._parts.append(to.reject(to.REJECT_TCP_RESET, 0))
-        else:
-            self._expect("icmpx", "admin-prohibited")
-            self._parts.append(to.reject(to.REJECT_ICMPX, to.ADMIN_PROHIBITED))
+            return
+        self._expect("icmpx")
+        code = to.REJECT_ICMPX_CODES.get(self._next())
+        if code is None or self._family != "inet":
+            raise NotKnown("reject with icmpx")
+        self._parts.append(to.reject(to.REJECT_ICMPX, code))
+
+    def _masquerade(self) -> None:
+        randomly = self._peek() == "fully-random"
+        self._at += randomly
+        self._parts.append(to.masquerade(to.FULLY_RANDOM if randomly else 0))
+
+    def _set_mark(self) -> None:
+        """``meta mark set meta mark | BITS`` and ``^ BITS``."""
+        self._expect("meta", "mark", "set", "meta", "mark")
+        operator, bits = self._next(), fields.host_number(self._next())
+        ones = b"\xff" * len(bits)
+        if operator not in ("|", "^"):
+            raise NotKnown(operator)
+        keep = bytes(one & ~bit for one, bit in zip(ones, bits, strict=True)) if operator == "|" else ones
+        self._parts += (to.meta(to.META_MARK), to.mask(keep, bits), to.set_mark())
 
     def _choose(self) -> None:
         self._expect("random", "mod")
@@ -164,10 +161,10 @@ class _Rule:
     def _dnat(self) -> None:
         self._expect("to")
         host, _, port = self._next().rpartition(":")
-        if self._family not in _NFPROTO or not self._protocol:
+        if self._family not in NFPROTO or not self._protocol:
             raise NotKnown("dnat")
         where = address(host.strip("[]"), 4 if self._family == "ip" else 6)
-        self._parts.append(to.dnat(_NFPROTO[self._family], where, number(port, 2)))
+        self._parts.append(to.dnat(NFPROTO[self._family], where, number(port, 2)))
 
     def _remember(self) -> None:
         name = self._next()
@@ -179,32 +176,40 @@ class _Rule:
     # -- matches ------------------------------------------------------------------------------------------------------
 
     def _match(self) -> None:
-        if self._words[self._at : self._at + 2] == ["meta", "l4proto"]:
+        if self._words[self._at : self._at + 2] == ["meta", "l4proto"] and self._peek(2) in PROTOCOLS:
             self._at += 2
-            if self._protocol or (protocol := self._next()) not in PROTOCOLS:
-                raise NotKnown("meta l4proto")
-            self._needs_protocol(protocol)
+            if self._protocol:
+                raise NotKnown("meta l4proto twice")
+            self._needs_protocol(self._next())
             return
-        fields = [self._field()]
+        found = [self._field()]
         while self._peek() == ".":
             self._at += 1
-            fields.append(self._field())
-        self._load(fields)
+            found.append(self._field())
+        self._load(found)
         if self._peek() == "vmap":
             self._at += 1
             self._parts.append(to.lookup(self._set_name(), verdicts=True))
+            return
+        if found[0].kind == "ct_state":
+            self._state()
+            return
+        if found[0].kind == "mark" and self._peek() == "&":
+            self._masked()
             return
         if inverted := self._peek() == "!=":
             self._at += 1
         if self._peek().startswith("@"):
             self._parts.append(to.lookup(self._set_name(), inverted=inverted))
-        elif len(fields) > 1:
+        elif len(found) > 1:
             raise NotKnown("a value of several parts")
         elif self._peek() == "{":
-            keys = [" ".join(one) for one in self._list()]
-            self._look_into(sets.anonymous(fields[0].kind, keys, fields[0].note), inverted=inverted)
+            keys = tuple(" ".join(one) for one in self._list())
+            if not found[0].note:
+                raise NotKnown(f"a set of {found[0].kind}")
+            self._look_into(sets.anonymous(found[0].kind, keys, found[0].note), inverted=inverted)
         else:
-            self._value(fields[0], self._next(), inverted=inverted)
+            self._value(found[0], self._next(), inverted=inverted)
 
     def _set_name(self) -> str:
         word = self._next()
@@ -212,43 +217,19 @@ class _Rule:
             raise NotKnown(word)
         return word[1:]
 
-    def _field(self) -> _Field:
-        word = self._next()
-        if word == "ct":
-            return self._of_connection()
-        field = self._next()
-        if (word, field) in _IP_FIELDS:
-            self._needs_ip(word)
-            offset, size = _IP_FIELDS[word, field]
-            kind = "ipv4_addr" if word == "ip" else "ipv6_addr"
-            note = sets.of_payload(_HEADERS[word], _FIELDS[word, field])
-            return _InHeader(kind, note, to.NETWORK, offset, size)
-        if word in PROTOCOLS and field == "dport":
-            self._needs_protocol(word)
-            return _InHeader("inet_service", sets.of_payload(_HEADERS[word], _DPORT), to.TRANSPORT, 2, 2)
-        raise NotKnown(f"{word} {field}")
+    def _field(self) -> fields.Field:
+        found = fields.field(self._next)
+        if found.ip:
+            self._needs_ip(found.ip)
+        if found.protocol:
+            self._needs_protocol(found.protocol)
+        return found
 
-    def _of_connection(self) -> _Field:
-        word = self._next()
-        direction = {"original": to.ORIGINAL, "reply": to.REPLY}.get(word)
-        if direction is None:
-            raise NotKnown(f"ct {word}")
-        if self._peek() == "proto-src":
-            self._at += 1
-            key, kind = to.CT_PROTO_SRC, "inet_service"
-        else:
-            layer = self._next()
-            self._expect("saddr")
-            if layer not in _NFPROTO:
-                raise NotKnown(f"ct {layer}")
-            key, kind = (to.CT_SRC_IP, "ipv4_addr") if layer == "ip" else (to.CT_SRC_IP6, "ipv6_addr")
-        return _OfConnection(kind, sets.of_connection(key, direction), key, direction)
-
-    def _load(self, fields: list[_Field]) -> None:
+    def _load(self, found: list[fields.Field]) -> None:
         place = 0
-        for field in fields:
-            self._parts.append(field.load(to.register(place)))
-            place += (sets.TYPES[field.kind].size + 3) & ~3
+        for one in found:
+            self._parts.append(one.load(to.register(place)))
+            place += _WIDTHS.get(one.kind, 4)
 
     def _needs_ip(self, layer: str) -> None:
         if layer in self._layers:
@@ -256,7 +237,7 @@ class _Rule:
         if self._layers:
             raise NotKnown(f"{layer} in {self._family}")
         self._layers.add(layer)
-        self._parts += (to.meta(to.META_NFPROTO), to.compare(to.EQ, bytes((_NFPROTO[layer],))))
+        self._parts += (to.meta(to.META_NFPROTO), to.compare(to.EQ, bytes((NFPROTO[layer],))))
 
     def _needs_protocol(self, protocol: str) -> None:
         if self._protocol not in ("", protocol):
@@ -265,33 +246,53 @@ class _Rule:
             self._parts += (to.meta(to.META_L4PROTO), to.compare(to.EQ, bytes((PROTOCOLS[protocol],))))
         self._protocol = protocol
 
-    def _value(self, field: _Field, text: str, *, inverted: bool) -> None:
+    def _state(self) -> None:
+        """``ct state established,related``: the words split it at its commas."""
+        bits = 0
+        while True:
+            word = self._next()
+            if word not in _CT_STATES:
+                raise NotKnown(f"ct state {word}")
+            bits |= _CT_STATES[word]
+            if self._peek() != ",":
+                break
+            self._at += 1
+        self._parts += (to.mask(struct.pack("=I", bits)), to.compare(to.NE, bytes(4)))
+
+    def _masked(self) -> None:
+        """``meta mark & 0x4000 == 0``."""
+        self._at += 1
+        bits = fields.host_number(self._next())
+        self._expect("==")
+        self._parts += (to.mask(bits), to.compare(to.EQ, fields.host_number(self._next())))
+
+    def _value(self, field: fields.Field, text: str, *, inverted: bool) -> None:
         operator = to.NE if inverted else to.EQ
-        types = (field.kind,)
         low, _, high = text.partition("-")
         if high:
             if inverted:
                 raise NotKnown("a range that must not be")
-            self._parts += (to.compare(to.GE, sets.key(low, types)), to.compare(to.LE, sets.key(high, types)))
+            ends = fields.value(field.kind, low), fields.value(field.kind, high)
+            self._parts += (to.compare(to.GE, ends[0]), to.compare(to.LE, ends[1]))
         elif "/" in text:
             self._prefix(field, text, operator)
         else:
-            self._parts.append(to.compare(operator, sets.key(text, types)))
+            self._parts.append(to.compare(operator, fields.value(field.kind, text)))
 
-    def _prefix(self, field: _Field, text: str, operator: int) -> None:
+    def _prefix(self, field: fields.Field, text: str, operator: int) -> None:
         """Of whole bytes only those are loaded; other prefixes are cut out by their mask."""
         try:
             network = ip_network(text)
         except ValueError:
             raise NotKnown(text) from None
-        if not isinstance(field, _InHeader) or not network.prefixlen:
+        if field.header is None or not network.prefixlen:
             raise NotKnown(text)
         start = network.network_address.packed
         if network.prefixlen % 8:
             self._parts.append(to.mask(network.netmask.packed))
         else:
             start = start[: network.prefixlen // 8]
-            self._parts[-1] = to.payload(field.base, field.offset, len(start))
+            self._parts[-1] = to.payload(*field.header, len(start))
         self._parts.append(to.compare(operator, start))
 
     def _look_into(self, new: sets.Anonymous, *, inverted: bool = False, verdicts: bool = False) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from netlab.kernel.netlink import attr
 from netlab.kernel.nftcode.expressions import value, verdict
 from netlab.kernel.nftcode.words import PROTOCOLS, NotKnown, address, be32, comment, nest, note, number
+from netlab.objects import NftSet
 
 ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, EVAL = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20
 _FLAGS = {"": 0, "interval": INTERVAL, "dynamic,timeout": EVAL | TIMEOUT}
@@ -41,6 +42,7 @@ TYPES = {
     "inet_proto": Type(12, 1, 2),
     "inet_service": Type(13, 2, 2),
     "integer": Type(4, 4, 1),
+    "icmpv6_type": Type(29, 1, 2),
 }
 _NETWORK, _HOST = 2, 1
 # nft's notes: byte order of key and data, elements to be merged, what the key is made of, whether data are intervals, and
@@ -64,15 +66,16 @@ def of_connection(key: int, direction: int) -> bytes:
 
 
 class Frame(NamedTuple):
-    """A set without its name and elements: the attributes of its message, and how keys are written."""
+    """A set without its name and elements: the attributes of its message, nft's notes on it, and how keys are written."""
 
     attributes: bytes
+    notes: bytes
     types: tuple[str, ...]
     flags: int
 
 
 @lru_cache(64)
-def named(kind: str, data: str, flags: str, extra: str, said: str) -> Frame:
+def frame(kind: str, data: str, flags: str, extra: str) -> Frame:
     """The frame of an NftSet of those fields."""
     types = tuple(kind.split(" . "))
     if flags not in _FLAGS or data not in ("", "verdict") or any(one not in TYPES for one in types):
@@ -83,23 +86,30 @@ def named(kind: str, data: str, flags: str, extra: str, said: str) -> Frame:
         seconds = extra.removeprefix("timeout ").removesuffix("s;")
         timeout = attr(11, (int.from_bytes(number(seconds, 4), "big") * 1000).to_bytes(8, "big"))
         size = be32(1, _DYNAMIC)
-    elif extra:
+    elif extra and (extra != "auto-merge;" or bits != INTERVAL):
         raise NotKnown(extra)
     notes = note(_KEY_ORDER, _u32(_NETWORK if len(types) == 1 else 0))
     notes += note(_DATA_ORDER, _u32(0)) if data else b""
+    notes += note(_MERGED, _u32(1)) if extra == "auto-merge;" else b""
     notes += note(_KEY_OF, _of(_OF_CONCATENATION)) if len(types) > 1 else b""
     notes += note(_DATA_INTERVAL, _u32(0)) if data else b""
-    notes += note(_COMMENT, said.encode() + b"\0") if said else b""
-    return Frame(_attributes(bits, types, size, timeout, notes), types, bits)
+    return Frame(_attributes(bits, types, size, timeout), notes, types, bits)
 
 
-def _attributes(bits: int, types: Sequence[str], size: bytes, timeout: bytes, notes: bytes) -> bytes:
+def named(obj: NftSet) -> bytes:
+    """The attributes of a set with a name, but for that."""
+    found = frame(obj.type, obj.data, obj.flags, obj.extra)
+    said = note(_COMMENT, obj.comment.encode() + b"\0") if obj.comment else b""
+    return found.attributes + attr(13, found.notes + said)
+
+
+def _attributes(bits: int, types: Sequence[str], size: bytes, timeout: bytes = b"") -> bytes:
     key = width = 0
     for one in types:
         key = key << 6 | TYPES[one].number
         width += (TYPES[one].size + 3) & ~3 if len(types) > 1 else TYPES[one].size
     leads = be32(6, _VERDICT) + be32(7, _VERDICT_SIZE) if bits & MAP else b""
-    return b"".join((be32(3, bits), be32(4, key), be32(5, width), leads, nest(9, size), timeout, attr(13, notes)))
+    return b"".join((be32(3, bits), be32(4, key), be32(5, width), leads, nest(9, size), timeout))
 
 
 class Anonymous(NamedTuple):
@@ -110,7 +120,8 @@ class Anonymous(NamedTuple):
     elements: tuple[bytes, ...]
 
 
-def anonymous(kind: str, keys: Sequence[str], key_of: bytes) -> Anonymous:
+@lru_cache(1 << 12)
+def anonymous(kind: str, keys: tuple[str, ...], key_of: bytes) -> Anonymous:
     """``{ 80, 443, 8000-8080 }``."""
     intervals = any("-" in one or "/" in one for one in keys)
     listed = _intervals(keys, kind, merged=True) if intervals else (_element(key(one, (kind,))) for one in keys)
@@ -120,7 +131,7 @@ def anonymous(kind: str, keys: Sequence[str], key_of: bytes) -> Anonymous:
     bits = ANONYMOUS | CONSTANT | (INTERVAL if intervals else 0)
     # an interval that nothing ends is counted with its end all the same
     size = len(elements) + (intervals and elements[-1].endswith(_OPEN))
-    return Anonymous("set", _attributes(bits, (kind,), be32(1, size), b"", notes + key_of), elements)
+    return Anonymous("set", _attributes(bits, (kind,), be32(1, size)) + attr(13, notes + key_of), elements)
 
 
 def choices(ways: Sequence[tuple[str, str, str]]) -> Anonymous:
@@ -136,7 +147,7 @@ def choices(ways: Sequence[tuple[str, str, str]]) -> Anonymous:
 def _choice(count: int) -> bytes:
     notes = note(_KEY_ORDER, _u32(_HOST)) + note(_DATA_ORDER, _u32(0))
     notes += note(_DATA_OF, _of(_OF_VERDICT)) + note(_DATA_INTERVAL, _u32(0))
-    return _attributes(ANONYMOUS | CONSTANT | MAP, ("integer",), be32(1, count), b"", notes)
+    return _attributes(ANONYMOUS | CONSTANT | MAP, ("integer",), be32(1, count)) + attr(13, notes)
 
 
 # -- elements -----------------------------------------------------------------------------------------------------------
@@ -170,27 +181,28 @@ def _element(key: bytes, *more: bytes) -> bytes:
     return nest(1, value(1, key), *more)
 
 
-def elements(frame: Frame, texts: Iterable[str], *, keys_only: bool = False) -> Iterator[bytes]:
-    """The elements of a set with a name; ``keys_only``: as they are named to be taken out."""
-    if frame.flags & EVAL:
+def elements(obj: NftSet, texts: Iterable[str], *, keys_only: bool = False) -> Iterator[bytes]:
+    """Elements of a set with a name; ``keys_only``: as they are named to be taken out."""
+    found = frame(obj.type, obj.data, obj.flags, obj.extra)
+    if found.flags & EVAL:
         raise NotKnown("elements of a set that packets fill")
-    if frame.flags & INTERVAL:
-        if frame.flags & MAP or len(frame.types) > 1:
+    if found.flags & INTERVAL:
+        if found.flags & MAP or len(found.types) > 1:
             raise NotKnown("intervals in maps")
-        yield from _intervals(sorted(texts), frame.types[0])
+        yield from _intervals(texts, found.types[0], merged=obj.extra == "auto-merge;")
         return
     for text in sorted(texts):
         shown, leads, said = text, b"", b""
-        if frame.flags & MAP:
-            shown, found, way = text.partition(" : ")
+        if found.flags & MAP:
+            shown, _, way = text.partition(" : ")
             words = way.split(" ")
-            if not found or len(words) > 2:
+            if not way or len(words) > 2:
                 raise NotKnown(text)
             leads = b"" if keys_only else _verdict(words)
-        shown, found, quoted = shown.partition(" comment ")
-        if found and not keys_only:
+        shown, _, quoted = shown.partition(" comment ")
+        if quoted and not keys_only:
             said = attr(6, comment(quoted))
-        yield _element(key(shown, frame.types), leads, said)
+        yield _element(key(shown, found.types), leads, said)
 
 
 def _verdict(words: Sequence[str]) -> bytes:

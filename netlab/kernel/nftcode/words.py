@@ -10,7 +10,8 @@ from netlab.kernel.netlink import attr
 
 NESTED = 0x8000
 FAMILIES = {"inet": 1, "ip": 2, "ip6": 10}
-PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+NFPROTO = {"ip": 2, "ip6": 10}
+PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "icmpv6": 58}
 _WORDS = re.compile(r'"[^"]*"|[{},]|[^\s{},"]+')
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from netlab.errors import KernelRefused
 from netlab.kernel import netns as ns
-from netlab.kernel import rules
+from netlab.kernel import libnft, nftrun
+from netlab.objects import NftChain
 from netlab.runtime import lab as labs
 from tests.kernel.policies.test_enforcement import ONLY_CLIENT, pods, policy
 
@@ -308,21 +309,24 @@ def test_a_node_that_refuses_late_gives_the_others_back_what_they_had(
     kit.up(kit.spec(lab, everywhere, nodes=("node-1", "node-2", "node-3")))
     labs.change(lab, add=[("p.yaml", policy("p", {**ONLY_CLIENT, "podSelector": {}}))])
     before = rulesets(kit, lab)
-    real, commits = rules._run, []
+    real, left = nftrun.Runner.run, threading.Semaphore(0)
 
-    def run(ops: Any, text: str, *, check: bool = False) -> None:
-        if not check:
-            commits.append(ops[0].obj.netns)
-            if len(set(commits)) == 3:  # each node's rules come in several parts
-                raise rules.Refused(ops[0], "Error: Could not process rule: Cannot allocate memory")
-        real(ops, text, check=check)
+    def run(self: nftrun.Runner, steps: Any, *, check: bool = False) -> None:
+        last = steps[0].obj.netns.endswith("node-3")
+        if last and not check:
+            for _ in range(2):  # the others have committed
+                assert left.acquire(timeout=10)
+            raise libnft.NftFailed("Error: Could not process rule: Cannot allocate memory")
+        real(self, steps, check=check)
+        if not check and any(isinstance(step.obj, NftChain) for step in steps):
+            left.release()
 
-    monkeypatch.setattr(rules, "_run", run)
+    monkeypatch.setattr(nftrun.Runner, "run", run)
     new = [("p.yaml", policy("p", {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]})),
            ("q.yaml", policy("q", {"podSelector": {}, "policyTypes": ["Egress"]}))]  # fmt: skip
     with pytest.raises(KernelRefused, match="Cannot allocate memory"):
         labs.change(lab, add=new)
-    monkeypatch.setattr(rules, "_run", real)
+    monkeypatch.setattr(nftrun.Runner, "run", real)
     assert rulesets(kit, lab) == before
     assert not labs.diff(lab)[1].operations
     labs.change(lab, add=new)
