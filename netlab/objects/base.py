@@ -67,6 +67,7 @@ class Obj:
 
     netns: str
     why: Why = field(default=OBSERVED, compare=False, kw_only=True)
+    _key: Key | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -75,7 +76,11 @@ class Obj:
 
     @property
     def key(self) -> Key:
-        return Key(self.floor, self.netns, self.name)
+        known = self._key  # asked for again and again, of objects that are kept from one command to the next
+        if known is None:
+            known = Key(self.floor, self.netns, self.name)
+            object.__setattr__(self, "_key", known)
+        return known
 
     def explain(self, *, exact: bool = False) -> str:
         """The shell lines that make it.

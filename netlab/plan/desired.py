@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from netlab.errors import Problem
 from netlab.model import Cluster
-from netlab.names import Owner, owned_name
-from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Veth, Why
-from netlab.plan import dns, external, files, hostports, processes, underlay
+from netlab.names import Owner
+from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Why
+from netlab.plan import belongings, dns, external, files, hostports, processes, underlay
 from netlab.plan.dataplanes import ALL, Dataplane, dataplane
-from netlab.plan.why import node_why, pod_why
+from netlab.plan.why import node_why
 
 MAX_BRIDGE_PODS = 1000  # the kernel's BR_MAX_PORTS is 1,024; the rest is kept free for what learners add
 # Smallest MTU that a Pod may be left with: RFC 791's datagram that every host takes, RFC 8200's link minimum.
@@ -27,16 +27,9 @@ class Host:
 
 def desired(cluster: Cluster, host: Host | None = None) -> State:
     """Everything that the lab should be.  Raises Conflict where two sources want one key."""
-    plane = dataplane(cluster.dataplane)
-    objects = tuple(_objects(cluster, plane, host or Host()))
-    named = {one.mac for one in objects if isinstance(one, (Neigh, Fdb))}
-    return State(_pinned(one, named) if isinstance(one, Veth) else one for one in objects)
-
-
-def _pinned(veth: Veth, named: set[str]) -> Veth:
-    """The veth, its shell lines setting the MACs that permanent neighbours name."""
-    end, peer = (replace(one, pinned=True) if one.mac in named else one for one in (veth.end, veth.peer))
-    return replace(veth, end=end, peer=peer)
+    parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host()))
+    named = {one.mac for part in parts if not isinstance(part, State) for one in part if isinstance(one, (Neigh, Fdb))}
+    return State.joined([part if isinstance(part, State) else tuple(belongings.pinned(part, named)) for part in parts])
 
 
 def check(cluster: Cluster) -> list[Problem]:
@@ -69,46 +62,31 @@ def check(cluster: Cluster) -> list[Problem]:
     return problems
 
 
-def _objects(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
-    yield from _namespaces(cluster, plane, host)
-    yield from underlay.objects(cluster)
-    yield from external.objects(cluster)
+def _parts(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[State | tuple[Obj, ...]]:
+    """The objects in the order in which they are told; those that are kept from one time to the next as States."""
+    yield (*_namespaces(cluster, plane, host), *underlay.objects(cluster), *external.objects(cluster))
+    yield tuple(files.of_nodes(cluster))
+    of_pods = belongings.sections(cluster, plane, _everywhere(cluster))
     for node in cluster.nodes:
-        yield from plane.node(node, cluster)
-        for pod in cluster.pods_of(node):
-            yield from plane.attach(pod, node, cluster)
-        for there in cluster.nodes:
-            if there is not node:
-                yield from plane.reach(node, there, cluster)
+        yield tuple(plane.node(node, cluster))
+        yield from (section for pod, section in zip(cluster.pods, of_pods, strict=True) if pod.node == node.name)
+        yield tuple(obj for there in cluster.nodes if there is not node for obj in plane.reach(node, there, cluster))
     # A lab without policies or Services is spared the import of what would make their rules (20 ms of every command).
     if cluster.network_policies:
         from netlab.plan import policies
 
-        yield from policies.objects(cluster)
+        yield from policies.tables(cluster)
+    yield tuple(_objects(cluster, plane))
+
+
+def _objects(cluster: Cluster, plane: Dataplane) -> Iterator[Obj]:
+    """All else."""
     if cluster.services:
         from netlab.plan import services
 
         yield from services.objects(cluster)
     yield from hostports.objects(cluster, plane)
-    yield from files.objects(cluster)
     yield from dns.objects(cluster)
-    for pod in cluster.pods:
-        why = pod_why(pod)
-        for port in pod.ports:
-            if port.served_by == "process":
-                continue
-            says = f"port {port.port}/{port.protocol} of container {port.container}, {why.says}"
-            yield Listener(
-                pod.netns,
-                port.protocol,
-                port.port,
-                pod.name,
-                pod.namespace,
-                pod.node,
-                port.container,
-                tuple(str(address.ip) for address in pod.addresses),
-                why=Why(says, port.mark or why.mark),
-            )
     for one in cluster.external:
         why = external.external_why(one)
         for port in one.ports:
@@ -131,7 +109,7 @@ _QUIET6 = {"net.ipv6.conf.default.accept_ra": "0", "net.ipv6.conf.default.accept
 
 def _namespaces(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
     v6 = "IPv6" in cluster.families
-    everywhere = {**_ICMP, **(_ICMP6 | _QUIET6 if v6 else {})}
+    everywhere = _everywhere(cluster)
     # New namespaces take rp_filter over from the host, and distributions set it: say what a lab has.
     router = {
         "net.ipv4.ip_forward": "1",
@@ -158,11 +136,11 @@ def _namespaces(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]
         # Without it, frames between two Pods of a node pass below nftables: no policy, no Service would see them.
         bridged = _bridge_nf(host, "1") if plane.bridged else {}
         yield from _sysctls(node.netns, {**everywhere, **router, **bridged}, why)
-    for pod in cluster.pods:
-        if not pod.host_network:
-            why = pod_why(pod)
-            yield Netns(pod.netns, Owner(cluster.lab, "pod", owned_name(pod.namespace, pod.name)), why=why)
-            yield from _sysctls(pod.netns, everywhere, why)
+
+
+def _everywhere(cluster: Cluster) -> dict[str, str]:
+    """The sysctls of every namespace."""
+    return {**_ICMP, **(_ICMP6 | _QUIET6 if "IPv6" in cluster.families else {})}
 
 
 def _bridge_nf(host: Host, value: str) -> dict[str, str]:

@@ -23,19 +23,21 @@ _LOCAL = (
 )
 
 
-def objects(cluster: Cluster) -> Iterator[Obj]:
-    """The files of all nodes and Pods."""
+def of_nodes(cluster: Cluster) -> Iterator[Obj]:
+    """The files of all nodes."""
     for node in cluster.nodes:
         why = node_why(node)
         yield File(node.netns, "hosts", _node_hosts(cluster), why=why)
         yield File(node.netns, "resolv.conf", node_resolv(cluster), why=why)
         yield File(node.netns, "hostname", f"{node.name}\n", why=why)
-    for pod in cluster.pods:
-        if not pod.host_network:
-            why = pod_why(pod)
-            yield File(pod.netns, "hosts", _pod_hosts(pod), why=why)
-            yield File(pod.netns, "resolv.conf", pod_resolv(pod, cluster), why=why)
-            yield File(pod.netns, "hostname", f"{pod.hostname}\n", why=why)
+
+
+def of_pod(pod: Pod, cluster: Cluster) -> Iterator[Obj]:
+    """The files of a Pod with a namespace of its own."""
+    why = pod_why(pod)
+    yield File(pod.netns, "hosts", _pod_hosts(pod), why=why)
+    yield File(pod.netns, "resolv.conf", pod_resolv(pod, cluster), why=why)
+    yield File(pod.netns, "hostname", f"{pod.hostname}\n", why=why)
 
 
 def _node_hosts(cluster: Cluster) -> str:

@@ -17,7 +17,7 @@ address away.  With ``established: drop`` each packet is judged by the ends of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from netlab import names
 from netlab.memo import Memo
 from netlab.model import Cluster, Node, Pod
 from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
-from netlab.objects import NftChain, NftSet, NftTable, Obj, Why
+from netlab.objects import NftChain, NftSet, NftTable, Obj, State, Why
 from netlab.plan import policytext as text
 from netlab.plan.policytext import FAMILY, TABLE, Words
 
@@ -43,15 +43,15 @@ _HOOKS = (
 )
 
 
-def objects(cluster: Cluster) -> Iterator[Obj]:
-    """The tables of all nodes."""
+def tables(cluster: Cluster) -> Iterator[State]:
+    """The table of each node."""
     if not cluster.network_policies:
         return
     selection = Selection(cluster)
     versions = tuple(4 if family == "IPv4" else 6 for family in cluster.families)
     shared = _Shared(selection, _writer(versions, tracked=cluster.established == "drop"))
     for node in cluster.nodes:
-        yield from _Table(node, cluster, shared).objects()
+        yield _Table(node, cluster, shared).state()
 
 
 class _Need(NamedTuple):
@@ -72,6 +72,14 @@ class _Written(NamedTuple):
     needs: tuple[_Need, ...]
 
 
+class _Known(NamedTuple):
+    """A node's table with what it was made from, and what its sets of peers' Pods were."""
+
+    made_from: tuple[object, ...]
+    needs: tuple[_Need, ...]
+    state: State
+
+
 class _Writer:
     """Puts policies into words, for labs of some families and one way to name a packet's ends."""
 
@@ -80,6 +88,7 @@ class _Writer:
         self.written = Memo(self._written).all
         self.chains: dict[tuple[str, int, int], tuple[_Written, NftChain]] = {}
         self.sets: dict[tuple[str, str], NftSet] = {}
+        self.tables: dict[str, _Known] = {}
         self._names: dict[PodPeer, str] = {}
 
     def _written(self, policy: Policy) -> dict[str, _Written | None]:
@@ -195,17 +204,43 @@ class _Table:
         self._node, self._cluster, self._shared = node, cluster, shared
         self._words = shared.writer.words
         self._sets: dict[str, NftSet] = {}
+        self._needs: dict[str, _Need] = {}
+        self._by_name = False
         self._why = Why(f"NetworkPolicies of Pods on node {node.name}", node.mark)
 
-    def objects(self) -> Iterator[Obj]:
-        """Nothing where no Pod of the node is isolated."""
-        pods = self._cluster.pods_of(self._node)
+    def state(self) -> State:
+        """Empty where no Pod of the node is isolated; as last time where it is made from the same, but for the sets of
+        peers whose Pods are others.
+        """
         isolated = {
-            direction: [(pod, found) for pod in pods if (found := self._shared.selection.selecting(pod, direction))]
+            direction: tuple(
+                (pod, tuple(found))
+                for pod in self._cluster.pods_of(self._node)
+                if (found := self._shared.selection.selecting(pod, direction))
+            )
             for direction in (EGRESS, INGRESS)
         }
         if not any(isolated.values()):
-            return
+            return State()
+        tables = self._shared.writer.tables
+        made_from = self._node, self._cluster.deny, isolated
+        known = tables.pop(self._node.netns, None)
+        if known is not None and known.made_from == made_from:
+            known = known._replace(state=self._renewed(known))
+        else:
+            state = State(self._objects(isolated))
+            known = _Known(made_from, tuple(self._needs.values()), state)
+        if not self._by_name:  # what ports' names mean is any Pod's to say
+            tables[self._node.netns] = known
+        return known.state
+
+    def _renewed(self, known: _Known) -> State:
+        """A table as it was, with the sets that now hold other addresses."""
+        before = (self._shared.writer.sets.get((self._node.netns, need.name)) for need in known.needs)
+        new = [one for need, was in zip(known.needs, before, strict=True) if (one := self._needed(need)) is not was]
+        return known.state.replace(*new) if new else known.state
+
+    def _objects(self, isolated: Mapping[str, Sequence[tuple[Pod, Sequence[Policy]]]]) -> Iterator[Obj]:
         yield NftTable(self._node.netns, FAMILY, TABLE, why=self._why)
         for direction, subjects in isolated.items():
             if subjects:
@@ -260,17 +295,22 @@ class _Table:
 
     # -- policies -----------------------------------------------------------------------------------------------------
 
-    def _policies(self, direction: str, subjects: Sequence[tuple[Pod, list[Policy]]]) -> Iterator[NftChain]:
+    def _policies(self, direction: str, subjects: Sequence[tuple[Pod, Sequence[Policy]]]) -> Iterator[NftChain]:
         """A chain a policy, shared by all the Pods of this node that it selects."""
         by_id: dict[int, tuple[Policy, list[Pod]]] = {}
         for pod, policies in subjects:
             for policy in policies:
                 by_id.setdefault(id(policy), (policy, []))[1].append(pod)
         for policy, pods in by_id.values():
-            written = self._shared.written[id(policy)][direction] or self._named(policy, direction, pods)
+            written = self._shared.written[id(policy)][direction]
+            if written is None:
+                self._by_name = True
+                written = self._named(policy, direction, pods)
             for need in written.needs:
                 if need.name not in self._sets:
                     self._sets[need.name] = self._needed(need)
+                    if need.peer is not None:
+                        self._needs[need.name] = need
             yield self._policy(direction, policy, written, len(pods))
 
     def _policy(self, direction: str, policy: Policy, written: _Written, count: int) -> NftChain:

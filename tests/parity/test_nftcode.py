@@ -155,7 +155,7 @@ def ports() -> st.SearchStrategy[str]:
 
 
 def prefixes(version: int) -> st.SearchStrategy[str]:
-    lengths = st.integers(1, 31 if version == 4 else 127)
+    lengths = st.integers(0, 31 if version == 4 else 127)
     if version == 4:
         return st.tuples(IPV4, lengths).map(lambda one: cut(*one))
     return st.tuples(IPV6, lengths).map(lambda one: cut(*one))
@@ -323,7 +323,9 @@ def tables(
     st.lists(INET_RULE, min_size=1, max_size=12),
     st.lists(IP_RULE, min_size=1, max_size=6),
     st.lists(IP6_RULE, min_size=1, max_size=4),
-    st.just(frozenset(("0.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "240.0.0.0/4"))) | BLOCKS.map(ranges),
+    st.just(frozenset(("0.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "240.0.0.0/4")))
+    | st.just(frozenset(("0.0.0.0/0",)))
+    | BLOCKS.map(ranges),
     BASES,
     st.lists(NAT_RULE, max_size=4),
 )

@@ -280,15 +280,15 @@ class _Rule:
             self._parts.append(to.compare(operator, fields.value(field.kind, text)))
 
     def _prefix(self, field: fields.Field, text: str, operator: int) -> None:
-        """Of whole bytes only those are loaded; other prefixes are cut out by their mask."""
+        """Of whole bytes only those are loaded; other prefixes are cut out by their mask, none of them too."""
         try:
             network = ip_network(text)
         except ValueError:
             raise NotKnown(text) from None
-        if field.header is None or not network.prefixlen:
+        if field.header is None:
             raise NotKnown(text)
         start = network.network_address.packed
-        if network.prefixlen % 8:
+        if network.prefixlen % 8 or not network.prefixlen:
             self._parts.append(to.mask(network.netmask.packed))
         else:
             start = start[: network.prefixlen // 8]

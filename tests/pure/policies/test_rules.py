@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from netlab.model import Cluster, build
 from netlab.model.policies import Block, PortMatch, Selection
 from netlab.objects import NftChain, NftSet, NftTable, Obj
-from netlab.plan.policies import objects
+from netlab.plan.policies import tables
 from netlab.plan.policytext import Words, merged, ranges
 from netlab.spec import Text, load_texts
 
@@ -46,7 +46,7 @@ def cluster(*policies: Spec, namespace: Spec | None = None) -> Cluster:
 
 
 def made(*policies: Spec) -> list[Obj]:
-    return list(objects(cluster(*policies)))
+    return [obj for table in tables(cluster(*policies)) for obj in table.values()]
 
 
 def block(cidr: str, *excepts: str) -> Block:

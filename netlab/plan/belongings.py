@@ -1,0 +1,78 @@
+"""What belongs to one Pod alone: its namespace, its links, its files, its listeners.
+
+A change of a large lab leaves nearly every Pod the object that it was (``model.pods``), and what belongs to it follows
+from it and from the lab around it: nodes, underlay, families.  So it is kept for as long as those stay, keys and all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from netlab.memo import Memo
+from netlab.model import Cluster, Node, Pod
+from netlab.names import Owner, owned_name
+from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Veth, Why
+from netlab.plan import files
+from netlab.plan.dataplanes import Dataplane
+from netlab.plan.dns import server_addresses
+from netlab.plan.why import pod_why
+
+
+class _Around(NamedTuple):
+    """All that a Pod's belongings follow from besides the Pod."""
+
+    cluster: Cluster
+    servers: tuple[str, ...]
+    sysctls: tuple[tuple[str, str], ...]
+
+
+_known: list[tuple[_Around, Memo[Pod, State]]] = []
+_KEPT = 3
+
+
+def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str]) -> tuple[State, ...]:
+    """What each Pod has, in the order of the Pods; ``sysctls`` are those of a Pod's namespace."""
+    bare = replace(cluster, pods=(), services=(), policies=(), network_policies=(), namespaces={}, mark=None)
+    around = _Around(bare, server_addresses(cluster), tuple(sysctls.items()))
+    memo = next((memo for known, memo in _known if known == around), None)
+    if memo is None:
+        nodes = {node.name: node for node in cluster.nodes}
+        memo = Memo(lambda pod: _keyed(_objects(pod, nodes[pod.node], cluster, plane, sysctls)))
+        _known.insert(0, (around, memo))
+        del _known[_KEPT:]
+    return memo.all(cluster.pods)
+
+
+def _keyed(objects: Iterable[Obj]) -> State:
+    made = tuple(objects)
+    named = {one.mac for one in made if isinstance(one, (Neigh, Fdb))}
+    return State(pinned(made, named))
+
+
+def pinned(objects: Iterable[Obj], named: set[str]) -> Iterator[Obj]:
+    """The objects, veths' shell lines setting the MACs that permanent neighbours name."""
+    for obj in objects:
+        if isinstance(obj, Veth) and (obj.end.mac in named or obj.peer.mac in named):
+            end, peer = (replace(one, pinned=True) if one.mac in named else one for one in (obj.end, obj.peer))
+            yield replace(obj, end=end, peer=peer)
+        else:
+            yield obj
+
+
+def _objects(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str]) -> Iterator[Obj]:
+    why = pod_why(pod)
+    if not pod.host_network:
+        yield Netns(pod.netns, Owner(cluster.lab, "pod", owned_name(pod.namespace, pod.name)), why=why)
+        for path, value in sysctls.items():
+            yield Sysctl(pod.netns, path, value, why=why)
+        yield from plane.attach(pod, node, cluster)
+        yield from files.of_pod(pod, cluster)
+    addresses = tuple(str(address.ip) for address in pod.addresses)
+    for port in pod.ports:
+        if port.served_by == "process":
+            continue
+        says = f"port {port.port}/{port.protocol} of container {port.container}, {why.says}"
+        place = (pod.netns, port.protocol, port.port, pod.name, pod.namespace, pod.node, port.container)
+        yield Listener(*place, addresses, why=Why(says, port.mark or why.mark))
