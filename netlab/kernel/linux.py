@@ -18,7 +18,7 @@ from netlab.kernel.procfs import Sysctls
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
 from netlab.kernel.write import Writer
-from netlab.objects import Floor, Netns, Op, State
+from netlab.objects import Netns, NftTable, Op, State
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class LinuxKernel:
         """Say what our rules were made from, now that the kernel has them: where we committed, or compared, anew."""
         known = self._handles.generations
         anew = self._handles.outdated | {netns for netns, (_, digest) in known.items() if not digest}
-        ruled = {key.netns for key in state if key.floor is Floor.NFT}
+        ruled = {table.netns for table in state.only(NftTable)}
         rules = nft.digests(obj for obj in state.values() if obj.netns in anew)
         self._handles.generations = {
             netns: (count, rules.get(netns, digest)) for netns, (count, digest) in known.items() if netns in ruled
