@@ -59,11 +59,13 @@ class Compiler:
     def __init__(self) -> None:
         self._numbered = 0
         self._new: set[str] = set()
+        self._numbers: dict[str, int] = {}
         self._named: dict[str, dict[str, int]] = {}
 
     def messages(self, steps: Iterable[Step]) -> list[Message]:
         """The messages of a transaction, each (type, flags, body).  Raises NotKnown."""
         self._numbered = 0
+        self._numbers.clear()
         return list(self._messages(steps))
 
     def _messages(self, steps: Iterable[Step]) -> Iterator[Message]:
@@ -135,11 +137,15 @@ class Compiler:
         if step.act is Act.DECLARE:
             self._numbered += 1
             self._new.add(obj.name)
+            self._numbers[obj.name] = self._numbered
             yield _NEWSET, CREATE, head + sets.named(obj) + be32(10, self._numbered)
             return
         # ranges that touch what is there would have to be joined with it, or cut
         if obj.flags == "interval" and obj.name not in self._new:
             raise NotKnown("ranges in a set that is there")
         taken = step.act is Act.TAKE
+        number = self._numbers.get(obj.name)
+        if number is not None:  # see _rule
+            head = _head(obj.family, obj.table) + be32(4, number)
         for part in sets.portions(sets.elements(obj, step.elements, keys_only=taken)):
             yield (_DELSETELEM, 0, head + part) if taken else (_NEWSETELEM, CREATE, head + part)
