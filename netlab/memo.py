@@ -20,10 +20,35 @@ class Memo(Generic[K, V]):
     def __init__(self, function: Callable[[K], V]) -> None:
         self._function = function
         self._known: dict[int, tuple[K, V]] = {}
+        self._last: tuple[Sequence[K], tuple[V, ...]] | None = None
 
-    def all(self, objects: Sequence[K]) -> tuple[V, ...]:
-        """The results in the order of the objects."""
+    def all(self, objects: tuple[K, ...]) -> tuple[V, ...]:
+        """The results in the order of the objects; of the very tuple that was asked for last, the very same."""
+        if self._last is None or self._last[0] is not objects:
+            self._last = objects, self._all(objects)
+        return self._last[1]
+
+    def _all(self, objects: tuple[K, ...]) -> tuple[V, ...]:
         known = self._known
         # The object is kept beside its result, so its number cannot become another's.
         self._known = {id(one): known.get(id(one)) or (one, self._function(one)) for one in objects}
         return tuple(self._known[id(one)][1] for one in objects)
+
+
+class Latest(Generic[K, V]):
+    """The results for the very objects that were asked for last."""
+
+    _KEPT = 3
+
+    def __init__(self, function: Callable[[K], V]) -> None:
+        self._function = function
+        self._known: list[tuple[K, V]] = []
+
+    def __call__(self, one: K) -> V:
+        for known, result in self._known:
+            if known is one:
+                return result
+        result = self._function(one)
+        self._known.insert(0, (one, result))
+        del self._known[self._KEPT :]
+        return result

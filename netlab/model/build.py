@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.model import policies
+from netlab.model.catalogue import Catalogue
 from netlab.model.changes import Changes
 from netlab.model.cluster import Cluster, External, Interface, Network, Node, Pod, Underlay
 from netlab.model.ipam import Pool
@@ -38,7 +39,7 @@ from netlab.model.services_system import wants_dns
 from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
 from netlab.model.workloads import Template, fitting, templates
-from netlab.spec import Document, Documents, Warning
+from netlab.spec import Documents, Warning
 
 
 class Built(NamedTuple):
@@ -85,10 +86,9 @@ class _Builder:
         self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
         self._name = name or (documents.lab.name if documents.lab else "")
         self._programs = has_program  # for what netlab itself adds, whatever the lab says of its containers
-        self._objects = documents.objects
+        self._catalogue = Catalogue(documents.objects)
         self._has_program = has_program if self._spec.get("containers", "run") == "run" else None
         self._displaced: set[str] = set()  # Pods whose remembered address another Pod's document states now
-        self._by_kind: dict[str, list[Document]] = {}
         self.problems: list[Problem] = []
         self.warnings: list[Warning] = []
 
@@ -98,12 +98,6 @@ class _Builder:
 
     def _complain(self, mark: Mark | None, path: str, says: str) -> None:
         self.problems.append(self.placed(Problem(mark, path, says)))
-
-    def _kinds(self, kind: str) -> tuple[Document, ...]:
-        if not self._by_kind:
-            for document in self._objects:
-                self._by_kind.setdefault(document.kind, []).append(document)
-        return tuple(self._by_kind.get(kind, ()))
 
     def _at(self, *path: str | int) -> Mark | None:
         return self._lab.at(*path) if self._lab else None
@@ -124,7 +118,7 @@ class _Builder:
         nodes = build_nodes(
             self._name,
             self._lab,
-            self._kinds("Node"),
+            self._catalogue.of("Node"),
             under,
             pod_networks,
             families,
@@ -143,7 +137,7 @@ class _Builder:
         pods = self._pods(nodes, taken, prefixes)
         namespaces = {
             document.name: {**document.body["metadata"].get("labels", {}), "kubernetes.io/metadata.name": document.name}
-            for document in self._kinds("Namespace")
+            for document in self._catalogue.of("Namespace")
         }
         for namespace in ("default", *(pod.namespace for pod in pods)):
             namespaces.setdefault(namespace, {"kubernetes.io/metadata.name": namespace})
@@ -161,11 +155,11 @@ class _Builder:
             mtu,
             self._spec.get("offload", "off") == "on",
             self._services(nodes, pods, outside, families, service_networks),
-            self._kinds("NetworkPolicy"),
+            self._catalogue.of("NetworkPolicy"),
             self._at(),
             self._spec.get("containers", "run"),
             outside,
-            policies.resolve_all(self._kinds("NetworkPolicy")),
+            policies.resolve_all(self._catalogue.of("NetworkPolicy")),
             self._spec.get("policy", {}).get("deny", "drop"),
             self._spec.get("policy", {}).get("established", "keep"),
             dns,
@@ -175,11 +169,9 @@ class _Builder:
 
     def _add_system(self, nodes: Sequence[Node], networks: Sequence[Network]) -> bool:
         """Add the objects that a lab with Services has besides; whether it has a DNS server."""
-        dns = wants_dns(self._spec, self._objects)
+        dns = wants_dns(self._spec, self._catalogue)
         mark = self._at() or Mark("(netlab)", 1)
-        for one in system_documents(self._objects, nodes, networks, mark, dns=dns):
-            self._objects = (*self._objects, one)
-            self._by_kind.setdefault(one.kind, []).append(one)
+        self._catalogue = self._catalogue.with_added(system_documents(self._catalogue, nodes, networks, mark, dns=dns))
         return dns
 
     def _services(
@@ -190,8 +182,8 @@ class _Builder:
         families: Sequence[str],
         networks: Sequence[Network],
     ) -> tuple[Service, ...]:
-        found = self._kinds("Service")
-        if not found and not self._kinds("EndpointSlice"):
+        found = self._catalogue.of("Service")
+        if not found and not self._catalogue.of("EndpointSlice"):
             return ()
         known = Known(
             map(Target.of, pods),
@@ -202,7 +194,7 @@ class _Builder:
         )
         return resolve(
             found,
-            self._kinds("EndpointSlice"),
+            self._catalogue.of("EndpointSlice"),
             known,
             families,
             networks,
@@ -268,7 +260,7 @@ class _Builder:
     def _pods(self, nodes: tuple[Node, ...], reserved: set[str], prefixes: Sequence[Network]) -> tuple[Pod, ...]:
         by_name = {node.name: node for node in nodes}
         wanted: dict[tuple[str, str], Template] = {}
-        for template in templates(self._objects, nodes):
+        for template in templates(self._catalogue.running, nodes):
             key = template.namespace, template.name
             if key in wanted:
                 says = f"Pod {template.namespace}/{template.name} is there twice: also at {wanted[key].mark}"
@@ -396,7 +388,7 @@ class _Builder:
 
     @cached_property
     def _maker(self) -> Maker:
-        return Maker(self._kinds("Service"), self._kinds("NetworkPolicy"), self.warnings)
+        return Maker(self._catalogue.services, self._catalogue.policies, self.warnings)
 
     def _check_host_ports(self, pods: Sequence[Pod]) -> None:
         """Two Pods of a node that want one port of the node itself cannot both have it."""

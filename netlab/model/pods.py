@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from netlab import names
 from netlab.model.cluster import Interface, Node, Pod
-from netlab.model.ports import declared, policies_by_label, served, services_by_label
+from netlab.model.ports import ByLabel, declared, served
 from netlab.model.processes import Programs, owned
 from netlab.model.workloads import Template, containers, inits
 from netlab.spec import Document, Warning
@@ -42,9 +42,9 @@ _made: dict[str, _Made] = {}  # of the build before, by the namespace in the ker
 class Maker:
     """Makes the Pods of one build; ``warn`` gets what their authors should know."""
 
-    def __init__(self, services: Sequence[Document], policies: Sequence[Document], warn: list[Warning]) -> None:
+    def __init__(self, services: ByLabel, policies: ByLabel, warn: list[Warning]) -> None:
         global _made
-        self._services, self._policies, self._warn = services_by_label(services), policies_by_label(policies), warn
+        self._services, self._policies, self._warn = services, policies, warn
         self._before, self._now = _made, dict[str, _Made]()
         _made = self._now
 

@@ -15,7 +15,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Mark
-from netlab.memo import Memo
+from netlab.memo import Latest, Memo
 from netlab.spec import Document
 
 if TYPE_CHECKING:
@@ -217,6 +217,47 @@ def _port(body: Mapping[str, Any]) -> PortMatch:
     return PortMatch(protocol, port, body.get("endPort", port))
 
 
+class _Index:
+    """Policies by one of the labels that they demand of a Pod; which select a Pod is kept for as long as both stay."""
+
+    _KEPT = 100_000  # Pods, a few times what one lab has
+
+    def __init__(self, policies: tuple[Policy, ...]) -> None:
+        self._labelled: dict[tuple[str, str, str], list[tuple[int, Policy]]] = {}
+        self._others: dict[str, list[tuple[int, Policy]]] = {}
+        for number, policy in enumerate(policies):
+            exact = next(
+                (one for one in policy.pods.requirements if one.operator == "In" and len(one.values) == 1), None
+            )
+            if exact is None:
+                self._others.setdefault(policy.namespace, []).append((number, policy))
+            else:
+                place = policy.namespace, exact.key, next(iter(exact.values))
+                self._labelled.setdefault(place, []).append((number, policy))
+        self._known: dict[int, tuple[Pod, dict[str, tuple[Policy, ...]]]] = {}
+
+    def selecting(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
+        """By direction, those that isolate the Pod, in document order."""
+        known = self._known.get(id(pod))
+        if known is not None and known[0] is pod:
+            return known[1]
+        listed = list(self._others.get(pod.namespace, ()))
+        for key, value in pod.labels.items():
+            listed += self._labelled.get((pod.namespace, key, value), ())
+        chosen = [policy for _, policy in sorted(listed, key=lambda one: one[0]) if policy.pods.matches(pod.labels)]
+        found = {
+            INGRESS: tuple(one for one in chosen if one.ingress is not None),
+            EGRESS: tuple(one for one in chosen if one.egress is not None),
+        }
+        if len(self._known) > self._KEPT:
+            self._known.clear()
+        self._known[id(pod)] = pod, found
+        return found
+
+
+_index = Latest(_Index)
+
+
 class Selection:
     """Who is selected in a cluster, each selector asked once.
 
@@ -236,7 +277,6 @@ class Selection:
             for key, value in pod.labels.items():
                 self._labelled.setdefault((pod.namespace, key, value), []).append(pod)
         self._members: dict[PodPeer, tuple[Pod, ...]] = {}
-        self._by_pod: dict[str, dict[str, list[Policy]]] | None = None
         self._ports: dict[tuple[str, str, str], int | None] = {}
 
     def labels(self, namespace: str) -> Mapping[str, str]:
@@ -270,17 +310,19 @@ class Selection:
             pods = shortest
         return [pod for pod in pods if selector.matches(pod.labels)]
 
-    def selecting(self, pod: Pod, direction: str) -> list[Policy]:
-        """The policies that isolate a Pod in a direction, in document order."""
-        if self._by_pod is None:
-            self._by_pod = {INGRESS: {}, EGRESS: {}}
-            for policy in self.policies:
-                members = self._in(policy.namespace, policy.pods)
-                for one, rules in ((INGRESS, policy.ingress), (EGRESS, policy.egress)):
-                    if rules is not None:
-                        for member in members:
-                            self._by_pod[one].setdefault(str(member), []).append(policy)
-        return self._by_pod[direction].get(str(pod), [])
+    def means(self, peer: PodPeer, pod: Pod) -> bool:
+        """Whether a peer means a Pod."""
+        if peer.namespaces is None:
+            here = pod.namespace == peer.namespace
+        else:
+            here = peer.namespaces.matches(self.labels(pod.namespace))
+        return here and peer.pods.matches(pod.labels)
+
+    def selecting(self, pod: Pod, direction: str) -> tuple[Policy, ...]:
+        """The policies that isolate a Pod in a direction, in document order; the very same as long as nothing changes."""
+        if pod.host_network or pod.ended:
+            return ()
+        return _index(self.policies).selecting(pod)[direction]
 
     def named_port(self, pod: Pod, name: str, protocol: str) -> int | None:
         """The number that a Pod's containers give a port's name in a protocol."""

@@ -81,12 +81,16 @@ class _Resolver:
             owner = (one.namespace, one.body["metadata"].get("labels", {}).get(SERVICE_LABEL, ""))
             by_service.setdefault(owner, []).append(one)
             self._warn += of_slices_warnings(one, names.get(owner))
-        # netlab's own first: nobody else may have kubernetes' and kube-dns' addresses.
-        for service, document in sorted(pairs, key=lambda pair: not pair[0].system):
-            self._reserve(service, document)
-        # What runs before what is new, wherever it stands: else the new one may find it free, and take it.
+        # netlab's own first: nobody else may have kubernetes' and kube-dns' addresses.  Then what runs, before what is
+        # new, wherever that stands: as in a cluster, what a Service has been given no other one can say is its own.
+        for service, document in pairs:
+            if service.system:
+                self._reserve(service, document)
         for service, document in pairs:
             self._keep(service, document)
+        for service, document in pairs:
+            if not service.system:
+                self._reserve(service, document)
         found = []
         for service, document in pairs:
             service = self._numbered(service, document)
@@ -203,12 +207,14 @@ class _Resolver:
             protocol = entry.get("protocol", "TCP")
             other = self._node_ports[protocol].take(port - pools.NODE_PORTS.start, who)
             if other:
-                self._complain(mark, path, f"node port {port}/{protocol} is taken: Service {other} has it")
+                self._complain(
+                    mark, path, f"node port {port}/{protocol} is taken: Service {other.split(' ')[0]} has it"
+                )
         if service.kind == LOAD_BALANCER and (text := spec.get("loadBalancerIP")):
             other = self._balancers.setdefault(ip_address(text), who)
             if other != who:
                 mark = document.at("spec", "loadBalancerIP")
-                self._complain(mark, "spec.loadBalancerIP", f"{text} is taken: {other} has it")
+                self._complain(mark, "spec.loadBalancerIP", f"{text} is taken: Service {other} has it")
 
     def _numbered(self, service: Service, document: Document) -> Service:
         """The Service with its addresses and node ports; memory first, then free ones."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.errors import Mark
+from netlab.model.catalogue import Catalogue
 from netlab.model.cluster import Network, Node
 from netlab.model.services import SYSTEM
 from netlab.spec import Document
@@ -21,18 +22,17 @@ _LABELS = {"k8s-app": "kube-dns"}
 _API_SERVER = 6443
 
 
-def wants_dns(spec: dict[str, Any], objects: Sequence[Document]) -> bool:
+def wants_dns(spec: dict[str, Any], lab: Catalogue) -> bool:
     """Whether the lab has a DNS server: it says so, or has a Service and does not say otherwise."""
     said = spec.get("dns", "auto")
-    return bool(said == "on" or (said == "auto" and any(one.kind == "Service" for one in objects)))
+    return bool(said == "on" or (said == "auto" and lab.of("Service")))
 
 
 def documents(
-    objects: Sequence[Document], nodes: Sequence[Node], services: Sequence[Network], mark: Mark, *, dns: bool
+    lab: Catalogue, nodes: Sequence[Node], services: Sequence[Network], mark: Mark, *, dns: bool
 ) -> list[Document]:
     """The objects that netlab adds, but for those that the lab has itself."""
-    there = {(one.kind, one.namespace, one.name) for one in objects}
-    if not dns and not any(one.kind == "Service" for one in objects):
+    if not dns and not lab.of("Service"):
         return []
     primary = services[0]
     made = [_service(*KUBERNETES, str(primary[1]), {}, {"component": "apiserver"}, [_port("https", 443, "TCP")], mark)]
@@ -40,7 +40,7 @@ def documents(
         ports = [_port("dns", 53, "UDP"), _port("dns-tcp", 53, "TCP")]
         made.append(_service(NAMESPACE, SERVICE, str(primary[10]), _LABELS, _LABELS, ports, mark))
         made.append(_pod(nodes[-1], mark))
-    return [one for one in made if (one.kind, one.namespace, one.name) not in there]
+    return [one for one in made if not lab.has(one.kind, one.namespace, one.name)]
 
 
 def _port(name: str, port: int, protocol: str) -> dict[str, Any]:

@@ -17,13 +17,13 @@ address away.  With ``established: drop`` each packet is judged by the ends of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
 from netlab import names
-from netlab.memo import Memo
+from netlab.memo import Latest, Memo
 from netlab.model import Cluster, Node, Pod
 from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
 from netlab.objects import NftChain, NftSet, NftTable, Obj, State, Why
@@ -49,7 +49,11 @@ def tables(cluster: Cluster) -> Iterator[State]:
         return
     selection = Selection(cluster)
     versions = tuple(4 if family == "IPv4" else 6 for family in cluster.families)
-    shared = _Shared(selection, _writer(versions, tracked=cluster.established == "drop"))
+    writer = _writer(versions, tracked=cluster.established == "drop")
+    if max(len(writer.chains), len(writer.sets), len(writer.peers)) > _KEPT:
+        _writer.cache_clear()
+        writer = _writer(versions, tracked=cluster.established == "drop")
+    shared = _Shared(selection, writer)
     for node in cluster.nodes:
         yield _Table(node, cluster, shared).state()
 
@@ -73,10 +77,12 @@ class _Written(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A node's table with what it was made from, and what its sets of peers' Pods were."""
+    """A node's table with what it was made from; ``needs`` are its sets of peers' Pods, which were ``pods``."""
 
     made_from: tuple[object, ...]
-    needs: tuple[_Need, ...]
+    needs: Mapping[PodPeer, Sequence[_Need]]
+    pods: tuple[Pod, ...]
+    namespaces: Mapping[str, Mapping[str, str]]
     state: State
 
 
@@ -85,11 +91,16 @@ class _Writer:
 
     def __init__(self, versions: tuple[int, ...], *, tracked: bool) -> None:
         self.versions, self.words = versions, Words(tracked=tracked)
-        self.written = Memo(self._written).all
+        self._all_written = Memo(self._written).all
+        self.by_id = Latest(self._by_id)
         self.chains: dict[tuple[str, int, int], tuple[_Written, NftChain]] = {}
         self.sets: dict[tuple[str, str], NftSet] = {}
         self.tables: dict[str, _Known] = {}
         self._names: dict[PodPeer, str] = {}
+        self.peers: dict[PodPeer, PodPeer] = {}  # each kept once, however many rules name it
+
+    def _by_id(self, policies: tuple[Policy, ...]) -> Mapping[int, Mapping[str, _Written | None]]:
+        return dict(zip(map(id, policies), self._all_written(policies), strict=True))
 
     def _written(self, policy: Policy) -> dict[str, _Written | None]:
         """By direction; None where ports have names, which mean what the Pods of a node make of them."""
@@ -123,7 +134,7 @@ class _Writer:
             return [("", 0)]
         found = []
         word = self.words.source if rule.direction == INGRESS else self.words.target
-        pods = dict.fromkeys(one for one in rule.peers if isinstance(one, PodPeer))
+        pods = dict.fromkeys(self.peers.setdefault(one, one) for one in rule.peers if isinstance(one, PodPeer))
         blocks = [one for one in rule.peers if isinstance(one, Block)]
         for version in self.versions:
             for peer in pods:
@@ -176,11 +187,23 @@ class _Shared:
 
     def __init__(self, selection: Selection, writer: _Writer) -> None:
         self.selection, self.writer, self.versions = selection, writer, writer.versions
-        for kept in (writer.chains, writer.sets):
-            if len(kept) > _KEPT:
-                kept.clear()
-        self.written = dict(zip(map(id, selection.policies), writer.written(selection.policies), strict=True))
+        self.written = writer.by_id(selection.policies)
         self._addresses: dict[tuple[PodPeer, int], frozenset[str]] = {}
+        self._moved: dict[int, frozenset[PodPeer]] = {}
+
+    def moved(self, known: _Known, namespaces: Mapping[str, Mapping[str, str]]) -> Collection[PodPeer]:
+        """The peers whose Pods may be others than when a table was made."""
+        if known.namespaces != namespaces:
+            return known.needs.keys()
+        found = self._moved.get(id(known.pods))
+        if found is None:
+            before, now = set(map(id, known.pods)), set(map(id, self.selection.pods))
+            changed = [pod for pod in known.pods if id(pod) not in now]
+            changed += [pod for pod in self.selection.pods if id(pod) not in before]
+            means = self.selection.means
+            found = frozenset(peer for peer in self.writer.peers if any(means(peer, pod) for pod in changed))
+            self._moved[id(known.pods)] = found
+        return known.needs.keys() & found
 
     def addresses(self, peer: PodPeer, version: int) -> frozenset[str]:
         """The addresses of the Pods of a peer."""
@@ -204,7 +227,7 @@ class _Table:
         self._node, self._cluster, self._shared = node, cluster, shared
         self._words = shared.writer.words
         self._sets: dict[str, NftSet] = {}
-        self._needs: dict[str, _Need] = {}
+        self._needs: dict[PodPeer, list[_Need]] = {}
         self._by_name = False
         self._why = Why(f"NetworkPolicies of Pods on node {node.name}", node.mark)
 
@@ -214,7 +237,7 @@ class _Table:
         """
         isolated = {
             direction: tuple(
-                (pod, tuple(found))
+                (pod, found)
                 for pod in self._cluster.pods_of(self._node)
                 if (found := self._shared.selection.selecting(pod, direction))
             )
@@ -225,19 +248,21 @@ class _Table:
         tables = self._shared.writer.tables
         made_from = self._node, self._cluster.deny, isolated
         known = tables.pop(self._node.netns, None)
+        pods, namespaces = self._shared.selection.pods, self._cluster.namespaces
         if known is not None and known.made_from == made_from:
-            known = known._replace(state=self._renewed(known))
+            known = known._replace(state=self._renewed(known), pods=pods, namespaces=namespaces)
         else:
             state = State(self._objects(isolated))
-            known = _Known(made_from, tuple(self._needs.values()), state)
+            known = _Known(made_from, self._needs, pods, namespaces, state)
         if not self._by_name:  # what ports' names mean is any Pod's to say
             tables[self._node.netns] = known
         return known.state
 
     def _renewed(self, known: _Known) -> State:
         """A table as it was, with the sets that now hold other addresses."""
-        before = (self._shared.writer.sets.get((self._node.netns, need.name)) for need in known.needs)
-        new = [one for need, was in zip(known.needs, before, strict=True) if (one := self._needed(need)) is not was]
+        moved = self._shared.moved(known, self._cluster.namespaces)
+        sets = [self._needed(need) for peer in moved for need in known.needs[peer]]
+        new = [one for one in sets if known.state[one.key] is not one]
         return known.state.replace(*new) if new else known.state
 
     def _objects(self, isolated: Mapping[str, Sequence[tuple[Pod, Sequence[Policy]]]]) -> Iterator[Obj]:
@@ -310,7 +335,7 @@ class _Table:
                 if need.name not in self._sets:
                     self._sets[need.name] = self._needed(need)
                     if need.peer is not None:
-                        self._needs[need.name] = need
+                        self._needs.setdefault(need.peer, []).append(need)
             yield self._policy(direction, policy, written, len(pods))
 
     def _policy(self, direction: str, policy: Policy, written: _Written, count: int) -> NftChain:

@@ -50,7 +50,7 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
     if not cluster.services:
         return
     families = [_family(cluster, 4 if family == "IPv4" else 6) for family in cluster.families]
-    services = [one for one in cluster.services if one.kind != EXTERNAL_NAME]
+    services = tuple(one for one in cluster.services if one.kind != EXTERNAL_NAME)
     for node in cluster.nodes:
         for family in families:
             yield from _Table(node, family).objects(family.seen(services))

@@ -52,6 +52,19 @@ def lab(plane: str, deny: str) -> str:
             ),
             manifest("Service", "a", {"selector": {"app": "a"}, "ports": [{"port": 80, "targetPort": "http"}]}),
             policy("one", "a", "b", 80),
+            manifest(
+                "NetworkPolicy",
+                "everywhere",
+                {
+                    "podSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["c"]}]},
+                    "policyTypes": ["Egress"],
+                    "egress": [
+                        {"to": [{"namespaceSelector": {"matchLabels": {"team": "x"}}, "podSelector": {}}]},
+                        {"to": [{"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}]},
+                    ],
+                },
+                "networking.k8s.io",
+            ),
             policy("two", "b", "c", 8080, blocks=[{"ipBlock": {"cidr": "192.0.2.0/24"}}]),
         )
     )
@@ -67,7 +80,9 @@ EXTRA = st.sampled_from(
     )
 )  # fmt: skip
 CHANGE = st.tuples(
-    st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3), st.lists(EXTRA, max_size=2, unique=True)
+    st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3),
+    st.lists(EXTRA, max_size=2, unique=True),
+    st.sampled_from(("x", "y", None)),
 )
 
 
@@ -92,16 +107,19 @@ def wanted(applied: Applied, memory: Memory) -> tuple[State, Memory]:
     st.lists(CHANGE, min_size=1, max_size=6),
 )
 def test_kept_is_as_made_from_nothing(
-    plane: str, deny: str, changes: list[tuple[dict[str, str | None], list[str]]]
+    plane: str, deny: str, changes: list[tuple[dict[str, str | None], list[str], str | None]]
 ) -> None:
     forget()
     memory = Memory()
-    for labels, extra in [({}, []), *changes]:
+    for labels, extra, team in [({}, [], None), *changes]:
         applied = Applied(
             "lab.yaml",
             spec=(("lab.yaml", lab(plane, deny)),),
             extra=tuple((f"extra-{number}.yaml", one) for number, one in enumerate(extra)),
-            labels={f"Pod/default/{name}": {"app": value} for name, value in labels.items()},
+            labels={
+                **{f"Pod/default/{name}": {"app": value} for name, value in labels.items()},
+                "Namespace/default": {"team": team},
+            },
         )
         kept, _ = wanted(applied, memory)
         forget()

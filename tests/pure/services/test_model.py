@@ -46,11 +46,28 @@ def test_addresses_do_not_depend_on_the_order_and_are_kept() -> None:
     first = {each.name: each.cluster_ips for each in built(*few).cluster.services}
     more = built(service("c"), *reversed(few))
     assert {each.name: each.cluster_ips for each in more.cluster.services if each.name != "c"} == first
-    # One that is stated later for somebody else moves who had it by chance; all others stay.
-    memory = Memory.from_json(Memory.of(built(*few).cluster).to_json())
-    taken = service("new", clusterIP=str(first["a"][0]))
-    after = {each.name: each.cluster_ips for each in built(*few, taken, memory=memory).cluster.services}
-    assert after["new"] == first["a"] != after["a"] and after["b"] == first["b"]
+
+
+def test_nobody_can_state_what_a_running_service_was_given() -> None:
+    """A cluster refuses it ("provided IP is already allocated"); the running one had moved without a word."""
+    before = service("a", type="LoadBalancer")
+    runs = one("a", before, pod("web"))
+    memory = Memory.from_json(Memory.of(built(before, pod("web")).cluster).to_json())
+    port = {"port": 80, "nodePort": runs.ports[0].node_port}
+    balancer = str(runs.load_balancer_ips[0])
+    new = service("new", port, type="LoadBalancer", clusterIP=str(runs.cluster_ips[0]), loadBalancerIP=balancer)
+    with pytest.raises(BadInput) as caught:
+        built(new, before, pod("web"), memory=memory)
+    says = [each.says for each in caught.value.problems]
+    assert says == [
+        f"{runs.cluster_ips[0]} is taken: Service default/a has it",
+        f"node port {runs.ports[0].node_port}/TCP is taken: Service default/a has it",
+        f"{balancer} is taken: Service default/a has it",
+    ]
+    # it may say so itself, and what nobody runs with is free
+    itself = {**before, "spec": {**before["spec"], "clusterIP": str(runs.cluster_ips[0])}}
+    assert built(itself, pod("web"), memory=memory).cluster.services[0].cluster_ips
+    assert built(new, pod("web"), memory=memory)
 
 
 def test_a_new_service_takes_nothing_from_one_that_runs() -> None:
@@ -116,7 +133,7 @@ def test_families(spec: dict[str, Any], families: list[str]) -> None:
         ),
         (
             [service(name, type="LoadBalancer", loadBalancerIP="203.0.113.200") for name in "ab"],
-            "203.0.113.200 is taken: default/a has it",
+            "203.0.113.200 is taken: Service default/a has it",
         ),
         (
             [
