@@ -64,7 +64,7 @@ def sysctls(pictures: Mapping[str, Picture], like: Mapping[str, Collection[Obj]]
     What a link has by itself is what lo has in most of the lab's namespaces: it got the values that the host gave to
     new namespaces, before the lab wrote any.  ``like``: what the lab wants by namespace; ``lab`` all that it wants.
     """
-    known: set[tuple[str, str]] = set()
+    known: set[tuple[str, str]] | None = None
     wishes = {netns: _wishes(there) for netns, there in like.items()}
     found: list[Sysctl] = []
     for family, (base, names, _) in enumerate(_SPECS):
@@ -89,7 +89,8 @@ def sysctls(pictures: Mapping[str, Picture], like: Mapping[str, Collection[Obj]]
                 should = here if index == 1 else default
                 if have == ((*should, link.mtu) if family else should) or not have:
                     continue
-                known = known or {end for one in lab if one.floor is Floor.LINK for end in ends(one)}
+                if known is None:
+                    known = {end for one in lab if one.floor is Floor.LINK for end in ends(one)}
                 if index != 1 and (netns, link.name) not in known:
                     continue
                 name = link.name.replace(".", "/")
