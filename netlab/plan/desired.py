@@ -72,7 +72,7 @@ def _parts(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[State | t
         yield from (section for pod, section in zip(cluster.pods, of_pods, strict=True) if pod.node == node.name)
         yield tuple(obj for there in cluster.nodes if there is not node for obj in plane.reach(node, there, cluster))
     # A lab without policies or Services is spared the import of what would make their rules (20 ms of every command).
-    if cluster.network_policies:
+    if cluster.network_policies or cluster.established == "drop":
         from netlab.plan import policies
 
         yield from policies.tables(cluster)

@@ -19,20 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
 from typing import NamedTuple
 
 from netlab import names
-from netlab.memo import Latest, Memo
 from netlab.model import Cluster, Node, Pod
 from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
 from netlab.objects import NftChain, NftSet, NftTable, Obj, State, Why
 from netlab.plan import policytext as text
+from netlab.plan.policyrules import Need, Writer, Written, by_protocol, rule_says, rule_why
 from netlab.plan.policytext import FAMILY, TABLE, Words
 
 # Neighbour discovery (RFC 4861: 133-137) and multicast listeners (RFC 2710, 3810), which switches snoop.
 _DISCOVERY = "icmpv6 type { 130-137, 143 } accept"
-_KEPT = 100_000  # a few times what one lab has
+_MOST = 100_000  # a few times what one lab has
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
 # Of two base chains of one hook the lower number comes first: kube-proxy's at filter refuses what no Service has, which
 # is nobody's packet to judge; then egress, then ingress.  Of equal numbers the one that was made first would come first.
@@ -43,151 +42,58 @@ _HOOKS = (
 )
 
 
+# With ``established: drop``, whether a policy is there or not: the client of a connection is known from its first packet,
+# and of one that is first seen in the middle it is whoever happens to speak next.
+_TRACKED = 'ct state related accept comment "connections are known from their first packet"'
+
+
 def tables(cluster: Cluster) -> Iterator[State]:
     """The table of each node."""
-    if not cluster.network_policies:
-        return
     selection = Selection(cluster)
     versions = tuple(4 if family == "IPv4" else 6 for family in cluster.families)
-    writer = _writer(versions, tracked=cluster.established == "drop")
-    if max(len(writer.chains), len(writer.sets), len(writer.peers)) > _KEPT:
-        _writer.cache_clear()
-        writer = _writer(versions, tracked=cluster.established == "drop")
-    shared = _Shared(selection, writer)
+    tracked = cluster.established == "drop"
+    if _kept(versions, tracked=tracked).is_much():
+        _kept.cache_clear()
+    shared = _Shared(selection, _kept(versions, tracked=tracked))
     for node in cluster.nodes:
         yield _Table(node, cluster, shared).state()
-
-
-class _Need(NamedTuple):
-    """A set that rules look into: of a peer's Pods (``peer``), or of ranges of addresses (``parts``)."""
-
-    name: str
-    version: int
-    says: str
-    why: Why
-    peer: PodPeer | None = None
-    parts: tuple[str, ...] = ()
-
-
-class _Written(NamedTuple):
-    """A policy's rules in one direction, the same on every node, and the sets that they need."""
-
-    rules: tuple[str, ...]
-    needs: tuple[_Need, ...]
 
 
 class _Known(NamedTuple):
     """A node's table with what it was made from; ``needs`` are its sets of peers' Pods, which were ``pods``."""
 
     made_from: tuple[object, ...]
-    needs: Mapping[PodPeer, Sequence[_Need]]
+    needs: Mapping[PodPeer, Sequence[Need]]
     pods: tuple[Pod, ...]
     namespaces: Mapping[str, Mapping[str, str]]
     state: State
 
 
-class _Writer:
-    """Puts policies into words, for labs of some families and one way to name a packet's ends."""
+class _Kept:
+    """What was made for labs of some families and one way to name a packet's ends, kept from one to the next."""
 
     def __init__(self, versions: tuple[int, ...], *, tracked: bool) -> None:
-        self.versions, self.words = versions, Words(tracked=tracked)
-        self._all_written = Memo(self._written).all
-        self.by_id = Latest(self._by_id)
-        self.chains: dict[tuple[str, int, int], tuple[_Written, NftChain]] = {}
+        self.writer = Writer(versions, tracked=tracked)
+        self.chains: dict[tuple[str, int, int], tuple[Written, NftChain]] = {}
         self.sets: dict[tuple[str, str], NftSet] = {}
         self.tables: dict[str, _Known] = {}
-        self._names: dict[PodPeer, str] = {}
-        self.peers: dict[PodPeer, PodPeer] = {}  # each kept once, however many rules name it
 
-    def _by_id(self, policies: tuple[Policy, ...]) -> Mapping[int, Mapping[str, _Written | None]]:
-        return dict(zip(map(id, policies), self._all_written(policies), strict=True))
-
-    def _written(self, policy: Policy) -> dict[str, _Written | None]:
-        """By direction; None where ports have names, which mean what the Pods of a node make of them."""
-        return {direction: self._direction(policy, direction) for direction in (INGRESS, EGRESS)}
-
-    def _direction(self, policy: Policy, direction: str) -> _Written | None:
-        rules, needs = list[str](), list[_Need]()
-        for rule in policy.rules(direction) or ():
-            if any(port.name for port in rule.ports):
-                return None
-            why, said = rule_why(policy, rule), rule_says(policy, rule)
-            matches = self.numbered(rule, self.ends(rule, why, needs))
-            rules += [f"{match} {said}".lstrip() for match in matches]
-        return _Written(tuple(rules), tuple(needs))
-
-    def numbered(self, rule: Rule, ends: Sequence[tuple[str, int]]) -> Iterator[str]:
-        """The matches of a rule for its ports by number: each is one of its ends and one protocol's ports."""
-        if not rule.ports:
-            yield from (match for match, _ in ends)
-            return
-        for protocol, ports in by_protocol(rule):
-            numbered = [one for one in ports if not one.name]
-            if any(one.first is None for one in numbered):
-                yield from (f"{match} {self.words.protocol(protocol)}".lstrip() for match, _ in ends)
-            elif numbered:
-                yield from (f"{match} {self.words.ports(protocol, numbered)}".lstrip() for match, _ in ends)
-
-    def ends(self, rule: Rule, why: Why, needs: list[_Need]) -> list[tuple[str, int]]:
-        """The matches for the rule's peers, each with its family; "" and 0 where everybody is meant."""
-        if not rule.peers:
-            return [("", 0)]
-        found = []
-        word = self.words.source if rule.direction == INGRESS else self.words.target
-        pods = dict.fromkeys(self.peers.setdefault(one, one) for one in rule.peers if isinstance(one, PodPeer))
-        blocks = [one for one in rule.peers if isinstance(one, Block)]
-        for version in self.versions:
-            for peer in pods:
-                name = f"pods-{self._name(peer)}-ipv{version}"
-                needs.append(_Need(name, version, str(peer), why, peer=peer))
-                found.append((f"{word(version)} @{name}", version))
-            parts = text.ranges(blocks, version)
-            if len(parts) == 1:
-                found.append((f"{word(version)} {parts[0]}", version))
-            elif parts:
-                # Named by what is in it: ranges are never changed one by one, which overlapping ones do not survive.
-                says = "; ".join(str(one) for one in blocks if one.cidr.version == version)
-                name = f"blocks-{names.short_hash(','.join((says, *parts)))}-ipv{version}"
-                needs.append(_Need(name, version, says, why, parts=tuple(parts)))
-                found.append((f"{word(version)} @{name}", version))
-        return found
-
-    def _name(self, peer: PodPeer) -> str:
-        """A short name that is the same wherever the peer is written."""
-        found = self._names.get(peer)
-        if found is None:
-            found = self._names[peer] = names.short_hash(str(peer))
-        return found
+    def is_much(self) -> bool:
+        """Whether that is more than a few labs' worth."""
+        return max(len(self.chains), len(self.sets), len(self.writer.peers)) > _MOST
 
 
 @lru_cache(8)
-def _writer(versions: tuple[int, ...], *, tracked: bool) -> _Writer:
-    return _Writer(versions, tracked=tracked)
-
-
-def rule_why(policy: Policy, rule: Rule) -> Why:
-    """Because of this rule."""
-    return Why(f"NetworkPolicy {policy} {rule}", rule.mark)
-
-
-def rule_says(policy: Policy, rule: Rule) -> str:
-    """How each line of a rule ends."""
-    return f'counter accept comment "{text.rule_comment(policy, rule)}"'
-
-
-def by_protocol(rule: Rule) -> Iterator[tuple[str, list[PortMatch]]]:
-    """A rule's ports by their protocol."""
-    ordered = sorted(rule.ports, key=lambda one: one.protocol)
-    for protocol, group in groupby(ordered, key=lambda one: one.protocol):
-        yield protocol, list(group)
+def _kept(versions: tuple[int, ...], *, tracked: bool) -> _Kept:
+    return _Kept(versions, tracked=tracked)
 
 
 class _Shared:
     """What all nodes have in common: the policies in words, and the addresses behind selectors, found once."""
 
-    def __init__(self, selection: Selection, writer: _Writer) -> None:
-        self.selection, self.writer, self.versions = selection, writer, writer.versions
-        self.written = writer.by_id(selection.policies)
+    def __init__(self, selection: Selection, kept: _Kept) -> None:
+        self.selection, self.kept, self.writer, self.versions = selection, kept, kept.writer, kept.writer.versions
+        self.written = kept.writer.by_id(selection.policies)
         self._addresses: dict[tuple[PodPeer, int], frozenset[str]] = {}
         self._moved: dict[int, frozenset[PodPeer]] = {}
 
@@ -227,12 +133,12 @@ class _Table:
         self._node, self._cluster, self._shared = node, cluster, shared
         self._words = shared.writer.words
         self._sets: dict[str, NftSet] = {}
-        self._needs: dict[PodPeer, list[_Need]] = {}
+        self._needs: dict[PodPeer, list[Need]] = {}
         self._by_name = False
         self._why = Why(f"NetworkPolicies of Pods on node {node.name}", node.mark)
 
     def state(self) -> State:
-        """Empty where no Pod of the node is isolated; as last time where it is made from the same, but for the sets of
+        """Empty where no Pod of the node is isolated and connections are nobody's business; as last time where it is made from the same, but for the sets of
         peers whose Pods are others.
         """
         isolated = {
@@ -243,9 +149,9 @@ class _Table:
             )
             for direction in (EGRESS, INGRESS)
         }
-        if not any(isolated.values()):
+        if not any(isolated.values()) and not self._words.tracked:
             return State()
-        tables = self._shared.writer.tables
+        tables = self._shared.kept.tables
         made_from = self._node, self._cluster.deny, isolated
         known = tables.pop(self._node.netns, None)
         pods, namespaces = self._shared.selection.pods, self._cluster.namespaces
@@ -267,6 +173,10 @@ class _Table:
 
     def _objects(self, isolated: Mapping[str, Sequence[tuple[Pod, Sequence[Policy]]]]) -> Iterator[Obj]:
         yield NftTable(self._node.netns, FAMILY, TABLE, why=self._why)
+        if self._words.tracked:
+            yield self._chain(
+                "track", [_TRACKED], self._why, base="type filter hook forward priority filter; policy accept;"
+            )
         for direction, subjects in isolated.items():
             if subjects:
                 yield from self._maps(direction, [pod for pod, _ in subjects])
@@ -338,22 +248,22 @@ class _Table:
                         self._needs.setdefault(need.peer, []).append(need)
             yield self._policy(direction, policy, written, len(pods))
 
-    def _policy(self, direction: str, policy: Policy, written: _Written, count: int) -> NftChain:
+    def _policy(self, direction: str, policy: Policy, written: Written, count: int) -> NftChain:
         """The chain of a policy's rules; the same object as last time where it says the same."""
-        chains, key = self._shared.writer.chains, (self._node.netns, id(written), count)
+        chains, key = self._shared.kept.chains, (self._node.netns, id(written), count)
         known = chains.get(key)
         if known is None or known[0] is not written:
             why = Why(f"NetworkPolicy {policy} selects {count} of this node's Pods", policy.mark)
             chains[key] = known = written, self._chain(text.policy_chain(direction, policy), written.rules, why)
         return known[1]
 
-    def _needed(self, need: _Need) -> NftSet:
+    def _needed(self, need: Need) -> NftSet:
         """A set that rules look into; the same object as last time where it holds the same."""
         if need.peer is None:
             elements, flags = frozenset(need.parts), "interval"
         else:
             elements, flags = self._shared.addresses(need.peer, need.version), ""
-        sets, key = self._shared.writer.sets, (self._node.netns, need.name)
+        sets, key = self._shared.kept.sets, (self._node.netns, need.name)
         known = sets.get(key)
         if known is None or known.why is not need.why or known.elements != elements:
             kind = _TYPES[need.version]
@@ -362,15 +272,15 @@ class _Table:
 
     # -- ports by name ------------------------------------------------------------------------------------------------
 
-    def _named(self, policy: Policy, direction: str, pods: Sequence[Pod]) -> _Written:
+    def _named(self, policy: Policy, direction: str, pods: Sequence[Pod]) -> Written:
         """The rules of a policy that names ports."""
-        rules, needs = list[str](), list[_Need]()
+        rules, needs = list[str](), list[Need]()
         for rule in policy.rules(direction) or ():
             why, said = rule_why(policy, rule), rule_says(policy, rule)
             rules += [f"{match} {said}".lstrip() for match in self._matches(rule, pods, why, needs)]
-        return _Written(tuple(rules), tuple(needs))
+        return Written(tuple(rules), tuple(needs))
 
-    def _matches(self, rule: Rule, pods: Sequence[Pod], why: Why, needs: list[_Need]) -> Iterator[str]:
+    def _matches(self, rule: Rule, pods: Sequence[Pod], why: Why, needs: list[Need]) -> Iterator[str]:
         # Egress to ports by name is one look-up of address and port: the peers are in it.
         by_name = rule.ports and all(one.name for one in rule.ports)
         ends = [] if by_name and rule.direction == EGRESS else self._shared.writer.ends(rule, why, needs)

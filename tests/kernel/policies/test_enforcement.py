@@ -166,6 +166,23 @@ def test_connections_that_are_up_when_a_policy_denies_them(
     assert _talks(*ends) == (established == "keep")
 
 
+def test_the_client_is_who_connected_and_not_who_spoke_first_under_the_policy(
+    kit: Any, lab: str, connection: Any
+) -> None:
+    """A connection that the kernel first saw in the middle had its ends the wrong way round where the next packet was
+    the server's (a retransmission, in one of five runs of a scenario), and was never cut.
+    """
+    kit.up(kit.spec(lab, pods("client", "2server"), policy={"established": "drop"}))
+    client, server = connection()
+    assert _talks(client, server)
+    labs.change(lab, add=[("p.yaml", policy("p", ONLY_CLIENT))])  # port 80 alone
+    server.sendall(b"y")
+    client.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    assert not _talks(client, server)
+
+
 def test_unrelated_changes_cut_nothing_under_load(kit: Any, lab: str) -> None:
     """New connections, one after the other, while another policy comes and goes: not one is lost."""
     kit.up(kit.spec(lab, pods("client", "2server", "2other")))

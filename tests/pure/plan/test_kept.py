@@ -91,7 +91,7 @@ def forget() -> None:
     resolved._parsed.cache_clear()
     pods._made.clear()
     belongings._known.clear()
-    policies._writer.cache_clear()
+    policies._kept.cache_clear()
     services._family_of.cache_clear()
 
 

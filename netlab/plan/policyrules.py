@@ -1,0 +1,120 @@
+"""A policy's rules in nft's words, the same on every node, and the sets that they look into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from netlab import names
+from netlab.memo import Latest, Memo
+from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule
+from netlab.objects import Why
+from netlab.plan import policytext as text
+from netlab.plan.policytext import Words
+
+
+class Need(NamedTuple):
+    """A set that rules look into: of a peer's Pods (``peer``), or of ranges of addresses (``parts``)."""
+
+    name: str
+    version: int
+    says: str
+    why: Why
+    peer: PodPeer | None = None
+    parts: tuple[str, ...] = ()
+
+
+class Written(NamedTuple):
+    """A policy's rules in one direction, the same on every node, and the sets that they need."""
+
+    rules: tuple[str, ...]
+    needs: tuple[Need, ...]
+
+
+class Writer:
+    """Puts policies into words, for labs of some families and one way to name a packet's ends."""
+
+    def __init__(self, versions: tuple[int, ...], *, tracked: bool) -> None:
+        self.versions, self.words = versions, Words(tracked=tracked)
+        self._all_written = Memo(self._written).all
+        self.by_id = Latest(self._by_id)
+        self._names: dict[PodPeer, str] = {}
+        self.peers: dict[PodPeer, PodPeer] = {}  # each kept once, however many rules name it
+
+    def _by_id(self, policies: tuple[Policy, ...]) -> Mapping[int, Mapping[str, Written | None]]:
+        return dict(zip(map(id, policies), self._all_written(policies), strict=True))
+
+    def _written(self, policy: Policy) -> dict[str, Written | None]:
+        """By direction; None where ports have names, which mean what the Pods of a node make of them."""
+        return {direction: self._direction(policy, direction) for direction in (INGRESS, EGRESS)}
+
+    def _direction(self, policy: Policy, direction: str) -> Written | None:
+        rules, needs = list[str](), list[Need]()
+        for rule in policy.rules(direction) or ():
+            if any(port.name for port in rule.ports):
+                return None
+            why, said = rule_why(policy, rule), rule_says(policy, rule)
+            matches = self.numbered(rule, self.ends(rule, why, needs))
+            rules += [f"{match} {said}".lstrip() for match in matches]
+        return Written(tuple(rules), tuple(needs))
+
+    def numbered(self, rule: Rule, ends: Sequence[tuple[str, int]]) -> Iterator[str]:
+        """The matches of a rule for its ports by number: each is one of its ends and one protocol's ports."""
+        if not rule.ports:
+            yield from (match for match, _ in ends)
+            return
+        for protocol, ports in by_protocol(rule):
+            numbered = [one for one in ports if not one.name]
+            if any(one.first is None for one in numbered):
+                yield from (f"{match} {self.words.protocol(protocol)}".lstrip() for match, _ in ends)
+            elif numbered:
+                yield from (f"{match} {self.words.ports(protocol, numbered)}".lstrip() for match, _ in ends)
+
+    def ends(self, rule: Rule, why: Why, needs: list[Need]) -> list[tuple[str, int]]:
+        """The matches for the rule's peers, each with its family; "" and 0 where everybody is meant."""
+        if not rule.peers:
+            return [("", 0)]
+        found = []
+        word = self.words.source if rule.direction == INGRESS else self.words.target
+        pods = dict.fromkeys(self.peers.setdefault(one, one) for one in rule.peers if isinstance(one, PodPeer))
+        blocks = [one for one in rule.peers if isinstance(one, Block)]
+        for version in self.versions:
+            for peer in pods:
+                name = f"pods-{self._name(peer)}-ipv{version}"
+                needs.append(Need(name, version, str(peer), why, peer=peer))
+                found.append((f"{word(version)} @{name}", version))
+            parts = text.ranges(blocks, version)
+            if len(parts) == 1:
+                found.append((f"{word(version)} {parts[0]}", version))
+            elif parts:
+                # Named by what is in it: ranges are never changed one by one, which overlapping ones do not survive.
+                says = "; ".join(str(one) for one in blocks if one.cidr.version == version)
+                name = f"blocks-{names.short_hash(','.join((says, *parts)))}-ipv{version}"
+                needs.append(Need(name, version, says, why, parts=tuple(parts)))
+                found.append((f"{word(version)} @{name}", version))
+        return found
+
+    def _name(self, peer: PodPeer) -> str:
+        """A short name that is the same wherever the peer is written."""
+        found = self._names.get(peer)
+        if found is None:
+            found = self._names[peer] = names.short_hash(str(peer))
+        return found
+
+
+def rule_why(policy: Policy, rule: Rule) -> Why:
+    """Because of this rule."""
+    return Why(f"NetworkPolicy {policy} {rule}", rule.mark)
+
+
+def rule_says(policy: Policy, rule: Rule) -> str:
+    """How each line of a rule ends."""
+    return f'counter accept comment "{text.rule_comment(policy, rule)}"'
+
+
+def by_protocol(rule: Rule) -> Iterator[tuple[str, list[PortMatch]]]:
+    """A rule's ports by their protocol."""
+    ordered = sorted(rule.ports, key=lambda one: one.protocol)
+    for protocol, group in groupby(ordered, key=lambda one: one.protocol):
+        yield protocol, list(group)
