@@ -159,7 +159,7 @@ def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
         for kind, value in entry.items():
             if kind in ("set", "map"):
                 elements = sorted(json.dumps(_still(one), sort_keys=True) for one in value.get("elem", []))
-                if "dynamic" in value.get("flags", []):
+                if "timeout" in value.get("flags", []):  # what packets put in; nft 1.0.6 does not list "dynamic"
                     elements = []
                 found[kind, value["name"]] = [_still({**value, "elem": None}), elements]
             elif kind == "chain":

@@ -34,7 +34,9 @@ from netlab.runtime.agent.sctp import (
 _KIND = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _WINDOW = 65536
 _DATA_WHOLE = 3  # the first and the last part of its message
-_ports = itertools.count()
+# Not from the beginning each time: conntrack remembers an association for ten seconds after its end, and a policy that
+# came meanwhile lets pass what belongs to one.
+_ports = itertools.count(int.from_bytes(os.urandom(2), "big"))
 
 
 @functools.cache

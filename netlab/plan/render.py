@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from netlab.objects import File, Listener, Op, Process, Sysctl, Verb
+from netlab.objects import File, Listener, NftChain, NftSet, NftTable, Op, Process, Sysctl, Verb
 from netlab.objects.base import Obj
 from netlab.objects.links import Veth
 
@@ -61,6 +61,22 @@ def script(lab: str, operations: Sequence[Op], *, exact: bool = False, up: str =
     return "\n".join(parts)
 
 
+def without_contents(operations: Sequence[Op]) -> tuple[Op, ...]:
+    """The operations less what is put into nftables tables that are made anew: it is there, and is told with its table."""
+    anew = {
+        (op.obj.netns, op.obj.place) for op in operations if op.verb is Verb.DELETE and isinstance(op.obj, NftTable)
+    }
+    return tuple(
+        op
+        for op in operations
+        if not (
+            op.verb is Verb.CREATE
+            and isinstance(op.obj, (NftTable, NftChain, NftSet))
+            and (op.obj.netns, op.obj.place) in anew
+        )
+    )
+
+
 def drifted(op: Op, anew: Obj | None = None) -> str:
     """One drifted object as a sentence: where it is, what is wrong, what asked for it, how it is mended by hand.
 
@@ -111,6 +127,8 @@ def _changes(have: Obj, want: Obj) -> list[str]:
         if isinstance(want, Veth) and name in ("end", "peer"):
             told = (should.netns, should.name) == (want.netns, want.name)
             found += [text if told else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
+        elif name == "comment" and isinstance(want, NftTable):
+            found.append(f"it {there}" if str(there).startswith("differs in ") else f"comment is {_value(there)}")
         elif name == "content":
             found.append("its text differs")
         elif name in ("options", "extra") and there and not should:

@@ -32,6 +32,7 @@ def command(lab: str, output: str) -> int:
         )
         return Exit.NO if operations else Exit.OK
     made = {op.obj.key: op.obj for op in operations if op.verb is Verb.CREATE}
+    operations = render.without_contents(operations)
     for op in operations:
         out.line(render.drifted(op, made.get(op.obj.key) if op.verb is Verb.DELETE else None))
     for one in foreign:

@@ -15,8 +15,8 @@ from netlab.oracle.compare import agree
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
-from netlab.runtime.lab import load_cluster
-from tests.kernel.services.conftest import Lab, pod, service
+from netlab.runtime.lab import diff, load_cluster
+from tests.kernel.services.conftest import Lab, pod, run_netlab, service
 
 pytestmark = pytest.mark.kernel
 
@@ -237,3 +237,16 @@ def _affinity(lab: Lab, name: str) -> str:
     (found,) = [one for one in sets if one["name"].startswith("affinity-") and address in one["name"]]
     assert found["timeout"] == 2
     return json.dumps(found.get("elem", []))
+
+
+def test_clients_that_are_kept_are_no_drift_where_somebody_changed_a_rule(lab: Lab) -> None:
+    """What packets had put into a set was told as a change of the table, and all that is in it as missing."""
+    lab.up(PODS, service("web", sessionAffinity="ClientIP"))
+    lab.connect("client", lab.address("web"), 80, 5)
+    lab.sh("node-1", "nft", "add", "rule", "ip", "kube-proxy", "reject-chain", "counter")
+    (only,) = diff(lab.name)[1].operations
+    assert only.obj.name == "ip kube-proxy reject-chain"
+    lab.sh("node-1", "nft", "add", "element", "ip", "kube-proxy", "nodeport-ips", "{ 192.0.2.9 }")
+    said = run_netlab("diff", lab.name, check=1).stdout
+    assert "changed: nft ip kube-proxy in" in said and ": it differs in nodeport-ips (it is to be made anew)" in said
+    assert "missing" not in said and "1 object differs" in said
