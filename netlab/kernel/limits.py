@@ -21,7 +21,9 @@ def raise_open_files() -> int:
     for most in (allowed, hard):
         if soft != resource.RLIM_INFINITY and 0 <= soft < most:
             try:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (most, max(most, hard)))
+                # a hard limit that is none stays so: who is not root could not put it back
+                unlimited = hard == resource.RLIM_INFINITY
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard if unlimited else max(most, hard)))
             except (OSError, ValueError):  # not allowed to lift the hard one
                 continue
             return most

@@ -163,6 +163,8 @@ class NetlinkSocket:
         ``check``: all but the commit.  The acknowledgement is the last message's: kernels before 6.10 give none for the
         end of a batch.
         """
+        if not messages:  # nobody would acknowledge it
+            return []
         edge = struct.pack("=BBH", 0, 0, socket.htons(subsystem))
         parts = [_HEADER.pack(20, _BATCH_BEGIN, REQUEST, self._sequence, 0) + edge]
         sequence, last = self._sequence, self._sequence + len(messages)

@@ -13,6 +13,14 @@ from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
 from netlab.objects.nftsteps import Step, text
 
 
+class NotTaken(libnft.NftFailed):
+    """A transaction that was refused, and the step of it that the kernel would not take, where that is known."""
+
+    def __init__(self, said: str, step: Step | None) -> None:
+        super().__init__(said)
+        self.step = step
+
+
 class Runner:
     """Runs a namespace's transactions one after the other; made inside the namespace.
 
@@ -30,16 +38,17 @@ class Runner:
         self._socket.close()
 
     def run(self, steps: Sequence[Step], *, check: bool = False) -> None:
-        """Commit the steps as one transaction (``check``: do all but the commit).  Raises NftFailed: nothing changed."""
-        if not self._as_messages(steps, check=check):
+        """Commit the steps as one transaction (``check``: do all but the commit).  Raises NotTaken: nothing changed."""
+        refused: Step | None = None
+        try:
+            messages, whose = self._compiler.messages(steps)
+            found = self._socket.transaction(nftcode.SUBSYSTEM, messages, check=check)
+            if not found:
+                return
+            refused = whose[found[0].place]
+        except (nftcode.NotKnown, OSError):  # OSError: more at once than this process may send
+            pass
+        try:
             libnft.run(text(steps), check=check)
-
-    def _as_messages(self, steps: Sequence[Step], *, check: bool) -> bool:
-        try:
-            messages = self._compiler.messages(steps)
-        except nftcode.NotKnown:
-            return False
-        try:
-            return not self._socket.transaction(nftcode.SUBSYSTEM, messages, check=check)
-        except OSError:  # more at once than this process may send
-            return False
+        except libnft.NftFailed as failure:
+            raise NotTaken(str(failure), refused) from None

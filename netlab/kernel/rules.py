@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from netlab.kernel import conntrack, libnft, nft
 from netlab.kernel import netns as ns
-from netlab.kernel.nftrun import Runner
+from netlab.kernel.nftrun import NotTaken, Runner
 from netlab.objects import NftSet, NftTable, Op, Verb
-from netlab.objects.nftsteps import transactions
+from netlab.objects.nftsteps import Step, transactions
 
 if TYPE_CHECKING:
     from netlab.kernel.linux import Handles
@@ -47,14 +47,13 @@ def rehearse(handles: Handles, changes: Changes) -> None:
     A change in several parts cannot be asked: each part needs the one before it.  Elements alone are not asked for: what
     they do cannot be anything but wanted.
     """
-    asked = [
-        change
-        for netns, ops in changes.items()
-        if not _elements_alone(ops) and len((change := _Change(handles, netns, ops, at_once=True)).parts) == 1
-    ]
-    if len(changes) > 1:
-        _side_by_side(asked, lambda change: change.run(check=True))
-        _raise_first(asked)
+    if len(changes) < 2:
+        return
+    todo = {netns: ops for netns, ops in changes.items() if not _elements_alone(ops)}
+    asked = [_Change(handles, netns, ops, at_once=True) for netns, ops in todo.items()]
+    asked = [change for change in asked if len(change.parts) == 1]
+    _side_by_side(asked, lambda change: change.run(check=True))
+    _raise_first(asked)
 
 
 def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fresh: Collection[str] = ()) -> None:
@@ -102,9 +101,15 @@ class _Change:
                     runner.run(part, check=check)
                     self._done += not check
         except libnft.NftFailed as failure:
-            self.failure = Refused(self._ops[0], str(failure))
+            step = failure.step if isinstance(failure, NotTaken) else None
+            self.failure = Refused(self._blamed(step), str(failure))
         except BaseException as error:  # noqa: BLE001 - it is raised again by the thread that waits
             self.failure = error
+
+    def _blamed(self, step: Step | None) -> Op:
+        """The operation that a refused step was of; the first where nobody says which."""
+        of = (op for op in self._ops if step is not None and op.obj.key == step.obj.key)
+        return next(of, self._ops[0])
 
     def take_back(self) -> None:
         """Make undone what was committed; what then fails is found and mended when the lab is next looked at."""

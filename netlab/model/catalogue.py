@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from netlab.memo import Latest
-from netlab.model.ports import ByLabel, policies_by_label, services_by_label
+from netlab.model.bylabel import ByLabel
 from netlab.model.workloads import WORKLOADS
 from netlab.spec import Document
 
@@ -43,12 +43,12 @@ class Catalogue:
         return (*self._sorted.running, *(one for one in self._added if one.kind == "Pod"))
 
     @property
-    def services(self) -> ByLabel:
+    def services(self) -> ByLabel[Document]:
         """Services by the labels that they select."""
-        return services_by_label(self.of("Service")) if self._added else self._sorted.services
+        return _services_by_label(self.of("Service")) if self._added else self._sorted.services
 
     @property
-    def policies(self) -> ByLabel:
+    def policies(self) -> ByLabel[Document]:
         """NetworkPolicies by the labels that their podSelector demands."""
         return self._sorted.policies
 
@@ -63,12 +63,18 @@ class _Sorted:
         self.running = tuple(one for one in objects if one.kind in makers)
 
     @cached_property
-    def services(self) -> ByLabel:
-        return services_by_label(self.by_kind.get("Service", ()))
+    def services(self) -> ByLabel[Document]:
+        return _services_by_label(self.by_kind.get("Service", ()))
 
     @cached_property
-    def policies(self) -> ByLabel:
-        return policies_by_label(self.by_kind.get("NetworkPolicy", ()))
+    def policies(self) -> ByLabel[Document]:
+        policies = self.by_kind.get("NetworkPolicy", ())
+        return ByLabel(policies, lambda one: one.body.get("spec", {}).get("podSelector", {}).get("matchLabels", {}))
 
 
 _sort = Latest(_Sorted)
+
+
+def _services_by_label(services: tuple[Document, ...]) -> ByLabel[Document]:
+    """Those without a selector select nobody."""
+    return ByLabel(services, lambda one: one.body.get("spec", {}).get("selector") or None)

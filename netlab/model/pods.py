@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from netlab import names
+from netlab.model.bylabel import ByLabel
 from netlab.model.cluster import Interface, Node, Pod
-from netlab.model.ports import ByLabel, declared, served
+from netlab.model.ports import declared, served
 from netlab.model.processes import Programs, owned
 from netlab.model.workloads import Template, containers, inits
 from netlab.spec import Document, Warning
@@ -42,7 +43,7 @@ _made: dict[str, _Made] = {}  # of the build before, by the namespace in the ker
 class Maker:
     """Makes the Pods of one build; ``warn`` gets what their authors should know."""
 
-    def __init__(self, services: ByLabel, policies: ByLabel, warn: list[Warning]) -> None:
+    def __init__(self, services: ByLabel[Document], policies: ByLabel[Document], warn: list[Warning]) -> None:
         global _made
         self._services, self._policies, self._warn = services, policies, warn
         self._before, self._now = _made, dict[str, _Made]()

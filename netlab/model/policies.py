@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Mark
 from netlab.memo import Latest, Memo
+from netlab.model.bylabel import ByLabel
 from netlab.spec import Document
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class LabelSelector:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         return all(one.holds(labels) for one in self.requirements)
+
+    def exact(self) -> dict[str, str]:
+        """The labels that it demands with one value each."""
+        single = (one for one in self.requirements if one.operator == "In" and len(one.values) == 1)
+        return {one.key: next(iter(one.values)) for one in single}
 
     def why_not(self, labels: Mapping[str, str]) -> str:
         """The first label that stands against it; empty where it matches."""
@@ -218,41 +224,29 @@ def _port(body: Mapping[str, Any]) -> PortMatch:
 
 
 class _Index:
-    """Policies by one of the labels that they demand of a Pod; which select a Pod is kept for as long as both stay."""
+    """The policies of a lab, which know what selects a Pod for as long as both stay."""
 
     _KEPT = 100_000  # Pods, a few times what one lab has
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
-        self._labelled: dict[tuple[str, str, str], list[tuple[int, Policy]]] = {}
-        self._others: dict[str, list[tuple[int, Policy]]] = {}
-        for number, policy in enumerate(policies):
-            exact = next(
-                (one for one in policy.pods.requirements if one.operator == "In" and len(one.values) == 1), None
-            )
-            if exact is None:
-                self._others.setdefault(policy.namespace, []).append((number, policy))
-            else:
-                place = policy.namespace, exact.key, next(iter(exact.values))
-                self._labelled.setdefault(place, []).append((number, policy))
-        self._known: dict[int, tuple[Pod, dict[str, tuple[Policy, ...]]]] = {}
+        self._by_label = ByLabel(policies, lambda one: one.pods.exact())
+        self._known: dict[int, tuple[Pod, Mapping[str, tuple[Policy, ...]]]] = {}
 
     def selecting(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
         """By direction, those that isolate the Pod, in document order."""
         known = self._known.get(id(pod))
-        if known is not None and known[0] is pod:
-            return known[1]
-        listed = list(self._others.get(pod.namespace, ()))
-        for key, value in pod.labels.items():
-            listed += self._labelled.get((pod.namespace, key, value), ())
-        chosen = [policy for _, policy in sorted(listed, key=lambda one: one[0]) if policy.pods.matches(pod.labels)]
-        found = {
+        if known is None or known[0] is not pod:
+            if len(self._known) > self._KEPT:
+                self._known.clear()
+            self._known[id(pod)] = known = pod, self._found(pod)
+        return known[1]
+
+    def _found(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
+        chosen = [one for one in self._by_label.of(pod.namespace, pod.labels) if one.pods.matches(pod.labels)]
+        return {
             INGRESS: tuple(one for one in chosen if one.ingress is not None),
             EGRESS: tuple(one for one in chosen if one.egress is not None),
         }
-        if len(self._known) > self._KEPT:
-            self._known.clear()
-        self._known[id(pod)] = pod, found
-        return found
 
 
 _index = Latest(_Index)
@@ -298,16 +292,10 @@ class Selection:
 
     def _in(self, namespace: str, selector: LabelSelector) -> Iterable[Pod]:
         """Those of a namespace: the shortest list that one of the labels leads to, less whom the others exclude."""
-        if len(selector.requirements) == 1:  # by far the most: one label, and the list that it leads to is the answer
-            (only,) = selector.requirements
-            if only.operator == "In" and len(only.values) == 1:
-                return self._labelled.get((namespace, only.key, next(iter(only.values))), ())
-        pods: Iterable[Pod] = self._of_namespace.get(namespace, ())
-        exact = [one for one in selector.requirements if one.operator == "In" and len(one.values) == 1]
-        if exact:
-            lists = [self._labelled.get((namespace, one.key, next(iter(one.values))), []) for one in exact]
-            shortest: list[Pod] = min(lists, key=len)
-            pods = shortest
+        lists = [self._labelled.get((namespace, *label), []) for label in selector.exact().items()]
+        if lists and len(selector.requirements) == 1:  # by far the most: one label, and its list is the answer
+            return lists[0]
+        pods = min(lists, key=len) if lists else self._of_namespace.get(namespace, [])
         return [pod for pod in pods if selector.matches(pod.labels)]
 
     def means(self, peer: PodPeer, pod: Pod) -> bool:

@@ -7,7 +7,7 @@ the container behind listens all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netlab.errors import Mark
@@ -90,43 +90,6 @@ def _probed(template: Template) -> list[Port]:
 
 def _port_of(ports: Sequence[Port], name: str) -> Port | None:
     return next((port for port in ports if port.name == name), None)
-
-
-class ByLabel:
-    """Documents of one kind found by the labels of the Pods that they may select: ten thousand policies and a thousand
-    Pods are ten million questions otherwise.
-
-    ``wanted`` tells which labels a document demands of a Pod, all of them: empty where that is no way to find it, None
-    where it selects nobody.
-    """
-
-    def __init__(self, documents: Sequence[Document], wanted: Callable[[Document], Mapping[str, str] | None]) -> None:
-        self._labelled: dict[tuple[str, str, str], list[tuple[int, Document]]] = {}
-        self._others: dict[str, list[tuple[int, Document]]] = {}
-        for number, document in enumerate(documents):
-            labels = wanted(document)
-            if labels:
-                key, value = next(iter(labels.items()))
-                self._labelled.setdefault((document.namespace, key, value), []).append((number, document))
-            elif labels is not None:
-                self._others.setdefault(document.namespace, []).append((number, document))
-
-    def of(self, namespace: str, labels: Mapping[str, str]) -> list[Document]:
-        """Those of a namespace that may select a Pod with these labels, in document order."""
-        found = list(self._others.get(namespace, ()))
-        for key, value in labels.items():
-            found += self._labelled.get((namespace, key, value), ())
-        return [document for _, document in sorted(found, key=lambda one: one[0])]
-
-
-def policies_by_label(policies: Sequence[Document]) -> ByLabel:
-    """NetworkPolicies by the labels that their podSelector demands."""
-    return ByLabel(policies, lambda one: one.body.get("spec", {}).get("podSelector", {}).get("matchLabels", {}))
-
-
-def services_by_label(services: Sequence[Document]) -> ByLabel:
-    """Services by their selector; those without one select nobody."""
-    return ByLabel(services, lambda one: one.body.get("spec", {}).get("selector") or None)
 
 
 def served(

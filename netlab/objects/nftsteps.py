@@ -108,10 +108,10 @@ def transactions(ops: Sequence[Op], *, at_once: bool = False) -> list[list[Step]
     and a packet between the two would find no element (measured: one of 30,000).  ``at_once``: not so.
 
     Where very many chains are made: first tables, all that is empty, then rules and elements; base chains come last, so
-    that no packet meets a part.
+    that no packet meets a part.  Not so where a table goes with it: it may be made anew, and holds until then.
     """
     chains = [op for op in ops if op.verb is Verb.CREATE and isinstance(op.obj, NftChain) and not op.obj.base]
-    if len(chains) <= MANY:
+    if len(chains) <= MANY or any(op.verb is Verb.DELETE and isinstance(op.obj, NftTable) for op in ops):
         parts = [transaction(part) for part in ([ops] if at_once else _around_sets(ops))]
     else:
         parts = _in_chunks(ops)

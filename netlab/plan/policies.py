@@ -1,4 +1,5 @@
-"""NetworkPolicies as nftables: ``table inet netlab-policy`` on each node that has a Pod which a policy isolates.
+"""NetworkPolicies as nftables: ``table inet netlab-policy`` on each node that has a Pod which a policy isolates (with
+``established: drop``, on each).
 
 Theory of operation.  The forward hook sees what enters, leaves or crosses the node's Pods, after Services are
 translated and before sources are (policies are about Pods, not about ClusterIPs).  Two base chains follow each other
@@ -40,8 +41,6 @@ _HOOKS = (
     ("ingress", INGRESS, "type filter hook forward priority filter + 2; policy accept;"),
     ("to-node", EGRESS, "type filter hook input priority filter + 1; policy accept;"),
 )
-
-
 # With ``established: drop``, whether a policy is there or not: the client of a connection is known from its first packet,
 # and of one that is first seen in the middle it is whoever happens to speak next.
 _TRACKED = 'ct state related accept comment "connections are known from their first packet"'
@@ -138,8 +137,9 @@ class _Table:
         self._why = Why(f"NetworkPolicies of Pods on node {node.name}", node.mark)
 
     def state(self) -> State:
-        """Empty where no Pod of the node is isolated and connections are nobody's business; as last time where it is made from the same, but for the sets of
-        peers whose Pods are others.
+        """Empty where no Pod of the node is isolated and connections are nobody's business.
+
+        As last time where it is made from the same, but for the sets of peers whose Pods are others.
         """
         isolated = {
             direction: tuple(

@@ -24,15 +24,15 @@ _MB = 1_000_000
 def require(want: State) -> None:
     """Raise HostCannot, with what there is and what it takes, where the lab that is to be will not fit."""
     there = set(os.listdir(RUN_NETNS)) if RUN_NETNS.is_dir() else set()
-    namespaces = sum(1 for _ in want.only(Netns))
-    new = sum(1 for one in want.only(Netns) if one.netns not in there)
+    namespaces = [one.netns for one in want.only(Netns)]
+    new = sum(one not in there for one in namespaces)
     if not new:
         return
     _require_namespaces(new)
     _require_memory(new)
     listeners = sum(1 for _ in want.only(Listener))
     agents = listeners + _FILES_PROCESS * sum(1 for _ in want.only(Process))
-    _require_files(max(namespaces * _FILES_NETNS, agents) + _FILES_ELSE, namespaces, listeners)
+    _require_files(max(len(namespaces) * _FILES_NETNS, agents) + _FILES_ELSE, len(namespaces), listeners)
 
 
 def _require_memory(new: int) -> None:

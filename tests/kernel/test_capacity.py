@@ -71,6 +71,17 @@ def test_the_limit_is_put_back() -> None:
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
 
 
+def test_no_hard_limit_stays_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not root could lower it and never put it back."""
+    asked: list[tuple[int, int]] = []
+    none = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, none))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    with OpenFiles() as files:
+        assert files.limit > 1024
+    assert asked == [(files.limit, none), (1024, none)]
+
+
 @pytest.fixture
 def want() -> State:
     return desired(build(load_texts([Text("lab.yaml", spec("never-built", 30))])).cluster)

@@ -19,7 +19,6 @@ _NEWSET, _DELSET, _NEWSETELEM, _DELSETELEM = 9, 11, 12, 14
 
 Message = tuple[int, int, bytes]
 
-
 _HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 _PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
 _ACCEPT = 1
@@ -62,23 +61,23 @@ class Compiler:
         self._numbers: dict[str, int] = {}
         self._named: dict[str, dict[str, int]] = {}
 
-    def messages(self, steps: Iterable[Step]) -> list[Message]:
-        """The messages of a transaction, each (type, flags, body).  Raises NotKnown."""
+    def messages(self, steps: Iterable[Step]) -> tuple[list[Message], list[Step]]:
+        """The messages of a transaction, each (type, flags, body), and the step of each.  Raises NotKnown."""
         self._numbered = 0
         self._numbers.clear()
-        return list(self._messages(steps))
-
-    def _messages(self, steps: Iterable[Step]) -> Iterator[Message]:
+        found: list[Message] = []
+        whose: list[Step] = []
         for step in steps:
-            obj = step.obj
-            if isinstance(obj, NftTable):
-                made = self._table(step, obj)
-            elif isinstance(obj, NftChain):
-                made = self._chain(step, obj)
-            else:
-                made = self._set(step, obj)
-            for kind, flags, body in made:
-                yield SUBSYSTEM << 8 | kind, flags, body
+            for kind, flags, body in self._step(step):
+                found.append((SUBSYSTEM << 8 | kind, flags, body))
+                whose.append(step)
+        return found, whose
+
+    def _step(self, step: Step) -> Iterator[Message]:
+        obj = step.obj
+        if isinstance(obj, NftTable):
+            return self._table(step, obj)
+        return self._chain(step, obj) if isinstance(obj, NftChain) else self._set(step, obj)
 
     def _table(self, step: Step, obj: NftTable) -> Iterator[Message]:
         head = _head(obj.family, obj.table)

@@ -280,19 +280,20 @@ class _Rule:
             self._parts.append(to.compare(operator, fields.value(field.kind, text)))
 
     def _prefix(self, field: fields.Field, text: str, operator: int) -> None:
-        """Of whole bytes only those are loaded; other prefixes are cut out by their mask, none of them too."""
+        """Of whole bytes only those are loaded, or compared; other prefixes are cut out by their mask, that of no bit too."""
         try:
             network = ip_network(text)
         except ValueError:
             raise NotKnown(text) from None
-        if field.header is None:
+        if not field.kind.endswith("_addr"):
             raise NotKnown(text)
         start = network.network_address.packed
         if network.prefixlen % 8 or not network.prefixlen:
             self._parts.append(to.mask(network.netmask.packed))
         else:
             start = start[: network.prefixlen // 8]
-            self._parts[-1] = to.payload(*field.header, len(start))
+            if field.header is not None:
+                self._parts[-1] = to.payload(*field.header, len(start))
         self._parts.append(to.compare(operator, start))
 
     def _look_into(self, new: sets.Anonymous, *, inverted: bool = False, verdicts: bool = False) -> None:

@@ -34,8 +34,6 @@ class Type(NamedTuple):
     order: int
 
 
-_OPEN = attr(6, note(1, _u32(1)))  # an element: the interval that begins here has no end
-
 TYPES = {
     "ipv4_addr": Type(7, 4, 2),
     "ipv6_addr": Type(8, 16, 2),
@@ -49,6 +47,7 @@ _NETWORK, _HOST = 2, 1
 # the comment.
 _KEY_ORDER, _DATA_ORDER, _MERGED, _KEY_OF, _DATA_OF, _DATA_INTERVAL, _COMMENT = 0, 1, 2, 3, 4, 6, 7
 _OF_PAYLOAD, _OF_CT, _OF_CONCATENATION, _OF_VERDICT = 7, 12, 13, 1
+_OPEN = attr(6, note(1, _u32(1)))  # on an element: the interval that begins here has no end
 
 
 def _of(kind: int, inside: bytes = b"") -> bytes:

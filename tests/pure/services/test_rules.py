@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netlab.objects import NftChain, NftSet, Op, Verb
+from netlab.objects import NftChain, NftSet, NftTable, Op, Verb
 from netlab.objects.nftsteps import MANY, text, transactions
 from netlab.plan import services
 from tests.pure.services.test_model import built, pod, service
@@ -79,6 +79,15 @@ def test_ipv6_has_a_table_of_its_own() -> None:
     found = table("node-1", *PODS, both, family="ip6", ipFamilies=["IPv4", "IPv6"])
     assert any("dnat to [fd00:10:244:1::2]:80" in rule for rules in found.values() for rule in rules)
     assert not any(":" in name.partition("__")[2] for name in found)
+
+
+def test_a_table_that_is_made_anew_holds_until_the_new_one_is_whole() -> None:
+    """In parts, the old one would go with the last of them, and what had been loaded before with it."""
+    many = [service(f"s{number}") for number in range(MANY // 2)]
+    objects = [one for one in services.objects(built(*PODS, *many).cluster) if one.netns == "lab-node-1"]
+    old = next(one for one in objects if isinstance(one, NftTable))
+    (only,) = transactions([Op(Verb.DELETE, old), *(Op(Verb.CREATE, one) for one in objects)])
+    assert text(only).startswith("delete table ip kube-proxy\nadd table ip kube-proxy")
 
 
 def test_very_many_services_load_in_parts_with_base_chains_last() -> None:

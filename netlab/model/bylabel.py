@@ -1,0 +1,44 @@
+"""What may select a Pod, found by the Pod's labels: ten thousand policies and a thousand Pods are ten million questions
+otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+
+class Namespaced(Protocol):
+    """An object in a namespace."""
+
+    @property
+    def namespace(self) -> str: ...
+
+
+T = TypeVar("T", bound=Namespaced)
+
+
+class ByLabel(Generic[T]):
+    """Objects of one kind by one of the labels that each demands of a Pod.
+
+    ``wanted`` tells which labels an object demands, all of them: empty where that is no way to find it, None where it
+    selects nobody.
+    """
+
+    def __init__(self, objects: Iterable[T], wanted: Callable[[T], Mapping[str, str] | None]) -> None:
+        self._labelled: dict[tuple[str, str, str], list[tuple[int, T]]] = {}
+        self._others: dict[str, list[tuple[int, T]]] = {}
+        for number, one in enumerate(objects):
+            labels = wanted(one)
+            if labels:
+                key, value = next(iter(labels.items()))
+                self._labelled.setdefault((one.namespace, key, value), []).append((number, one))
+            elif labels is not None:
+                self._others.setdefault(one.namespace, []).append((number, one))
+
+    def of(self, namespace: str, labels: Mapping[str, str]) -> list[T]:
+        """Those of a namespace that may select a Pod with these labels, in their own order."""
+        found = list(self._others.get(namespace, ()))
+        for key, value in labels.items():
+            found += self._labelled.get((namespace, key, value), ())
+        return [one for _, one in sorted(found, key=lambda pair: pair[0])]
