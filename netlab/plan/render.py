@@ -129,6 +129,8 @@ def _changes(have: Obj, want: Obj) -> list[str]:
             found += [text if told else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
         elif name == "comment" and isinstance(want, NftTable):
             found.append(f"it {there}" if str(there).startswith("differs in ") else f"comment is {_value(there)}")
+        elif name == "rules" and isinstance(want, NftChain):
+            found.append("its rules were changed")
         elif name == "content":
             found.append("its text differs")
         elif name in ("options", "extra") and there and not should:
