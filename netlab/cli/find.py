@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import BadInput
+from netlab.near import near
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Node, Pod
@@ -44,8 +44,7 @@ def place(cluster: Cluster, name: str, namespace: str) -> Place:
     known = [str(one) for one in cluster.pods] + [one.name for one in cluster.nodes]
     known += [one.name for one in cluster.external]
     known += [one.name for one in cluster.pods if one.namespace == where]
-    close = difflib.get_close_matches(name, known, 1) or [one for one in known if one.endswith(f"/{short}")][:1]
-    meant = f' (did you mean "{close[0]}"?)' if close else ""
+    meant = near(name, known) or near(short, known)
     raise BadInput(f'no Pod, node or host outside is called "{name}" in lab {cluster.lab}, namespace {where}{meant}')
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import NamedTuple
 
 from netlab.errors import BadInput
+from netlab.near import near
 
 
 class Kind(NamedTuple):
@@ -84,8 +84,6 @@ def find(word: str) -> Kind:
             return kind
     every = [each for kind in KINDS for each in (kind.plural, *kind.short)]
     every += [each for plural, short in KERNEL.items() for each in (plural, *short)]
-    close = difflib.get_close_matches(wanted, every, 1)
-    meant = f' (did you mean "{close[0]}"?)' if close else ""
     raise BadInput(
-        f'there is no kind "{word}"{meant}; there are {", ".join([*(kind.plural for kind in KINDS), *KERNEL])}'
+        f'there is no kind "{word}"{near(wanted, every)}; there are {", ".join([*(kind.plural for kind in KINDS), *KERNEL])}'
     )

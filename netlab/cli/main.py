@@ -15,6 +15,7 @@ import click
 from netlab import __version__
 from netlab.cli import out
 from netlab.errors import BadInput, Exit, NetlabError, StateError
+from netlab.near import near
 from netlab.runtime import warm
 
 if TYPE_CHECKING:
@@ -88,11 +89,7 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's, with a guess for a verb that there is not."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], VERBS, 1)
-            meant = f' (did you mean "{close[0]}"?)' if close else ""
-            ctx.fail(f'there is no verb "{args[0]}"{meant}')
+            ctx.fail(f'there is no verb "{args[0]}"{near(args[0], VERBS)}')
         return super().resolve_command(ctx, args)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.cli.find import place
 from netlab.errors import BadInput, StateError
+from netlab.near import near
 from netlab.observe.capture.station import Place, Station
 
 if TYPE_CHECKING:
@@ -55,12 +56,9 @@ def _netns(cluster: Cluster, name: str, namespace: str) -> str:
         return place(cluster, name, namespace).netns
     if name in others:
         return others[name]
-    import difflib
-
     known = [*others, *(str(pod) for pod in cluster.pods), *(node.name for node in cluster.nodes)]
     known += [pod.name for pod in cluster.pods if pod.namespace == where]
-    close = difflib.get_close_matches(name, known, 1) or [one for one in known if one.endswith(f"/{short}")][:1]
-    meant = f' (did you mean "{close[0]}"?)' if close else ""
+    meant = near(name, known) or near(short, known)
     raise BadInput(f'no Pod, node, router or host is called "{name}" in lab {cluster.lab}, namespace {where}{meant}')
 
 
@@ -70,8 +68,6 @@ def check_interfaces(stations: Iterable[Station]) -> None:
         there = sorted(row["name"] for row in station.links.values())
         for name in station.place.interfaces:
             if name not in there and not _WILD & set(name):
-                import difflib
-
-                close = difflib.get_close_matches(name, there, 1)
-                meant = f' (did you mean "{close[0]}"?)' if close else ""
-                raise BadInput(f'{station.place.name} has no interface "{name}"{meant}; it has {", ".join(there)}')
+                raise BadInput(
+                    f'{station.place.name} has no interface "{name}"{near(name, there)}; it has {", ".join(there)}'
+                )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from ipaddress import ip_address, ip_interface, ip_network
@@ -39,6 +38,7 @@ from netlab.model.services_system import wants_dns
 from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
 from netlab.model.workloads import Template, fitting, templates
+from netlab.near import near
 from netlab.spec import Documents, Warning
 
 
@@ -306,8 +306,7 @@ class _Builder:
         if template.node:
             node = by_name.get(template.node)
             if node is None:
-                close = difflib.get_close_matches(template.node, by_name, 1)
-                hint = f' (did you mean "{close[0]}"?)' if close else f" (there are: {', '.join(list(by_name)[:8])})"
+                hint = near(template.node, by_name) or f" (there are: {', '.join(list(by_name)[:8])})"
                 self._complain(template.at("nodeName"), "spec.nodeName", f'no node is called "{template.node}"{hint}')
             return node, turn
         if known and known.node in by_name:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from netlab.errors import Mark
 from netlab.model import Cluster, Pod
 from netlab.model.policies import EGRESS, INGRESS, LabelSelector, PodPeer, Policy, Rule, Selection
-from netlab.oracle.near import near
+from netlab.near import near
 from netlab.spec import Warning
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from netlab.errors import BadInput, Mark, Problem
+from netlab.near import near
 from netlab.oracle.flow import Outcome
 from netlab.oracle.flows import PortWish, parse_port
-from netlab.oracle.near import near
 from netlab.oracle.selectors import Selector
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, compose, mark_of, pairs
 from netlab.spec.scalars import is_null

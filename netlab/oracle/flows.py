@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
+from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, PROTOCOLS, SERVICE, Endpoint, Flow
-from netlab.oracle.near import near
 
 
 class Reachable(NamedTuple):

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from netlab.errors import BadInput, Mark, Problem
 from netlab.model.cluster import Cluster
+from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.expect import ALLOW, DENY, Expectations, Line, Written
 from netlab.oracle.flow import POD, Flow, Outcome
 from netlab.oracle.flows import PortWish, Reachable, flows, named
-from netlab.oracle.near import near
 
 
 class Expectation(NamedTuple):

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
+from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, LOCALHOST, Endpoint
 from netlab.oracle.flows import Reachable
-from netlab.oracle.near import near
 
 #: What may stand before the slash -> the owners that it means.  A CronJob's Pods come from a Job on a real cluster.
 WORKLOADS = {

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from netlab.errors import BadInput
 from netlab.model.cluster import Cluster
 from netlab.model.services_types import Service
+from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, LOCALHOST, NODE, POD, SERVICE, Endpoint, Flow
 from netlab.oracle.flows import PortWish, named, parse_port
-from netlab.oracle.near import near
 from netlab.oracle.selectors import Selector
 
 ICMP = "ICMP"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 import netlab
 from netlab.errors import BadInput
+from netlab.near import near
 
 
 class Found(NamedTuple):
@@ -46,10 +46,8 @@ def find(lab: str) -> Found:
     labs = {one.name: one for one in available()}
     if lab in labs:
         return labs[lab]
-    close = difflib.get_close_matches(lab, labs, 1)
-    meant = f' (did you mean "{close[0]}"?)' if close else ""
     known = f"; there are: {', '.join(labs)}" if labs else ""
-    raise BadInput(f'there is no lab called "{lab}"{meant}{known}', hint="netlab labs lists them")
+    raise BadInput(f'there is no lab called "{lab}"{near(lab, labs)}{known}', hint="netlab labs lists them")
 
 
 def title(path: Path) -> str:

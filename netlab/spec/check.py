@@ -14,11 +14,11 @@ import math
 from typing import Any
 
 from netlab.errors import Problem
+from netlab.near import closest, meant
 from netlab.spec import scalars
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, locate, mark_of, pairs
 from netlab.spec.documents import Warning
 from netlab.spec.formats import FORMATS, shown
-from netlab.spec.kinds import closest
 from netlab.spec.rules import RULES
 from netlab.spec.scalars import PLAIN
 from netlab.spec.schema import Schema
@@ -166,7 +166,7 @@ class Checker:
     def _unknown(self, node: Node, key: str, fields: Schema, path: Path) -> str:
         guess = closest(key, fields)
         if guess:
-            hint = f' (did you mean "{guess}"?)'
+            hint = meant(guess)
         elif 0 < len(fields) <= 12:
             hint = f" (known here: {', '.join(sorted(fields))})"
         else:
@@ -228,8 +228,7 @@ class Checker:
         if not value and self.empty_is_absent and (form or allowed) and form != "label-value":
             return ABSENT
         if allowed and value not in allowed:
-            guess = closest(value, allowed)
-            hint = f' (did you mean "{guess}"?)' if guess else ""
+            hint = meant(closest(value, allowed))
             return self.problem(node, path, f"must be {_one_of(allowed)}, not {shown(value)}{hint}")
         if len(value) > schema.get("maxLength", math.inf):
             says = f"{shown(value)} is too long: {len(value)} characters, at most {schema['maxLength']} are allowed"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 from netlab import names
+from netlab.near import meant
 
 _NAME_PART = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _LABEL_NAME = re.compile(_NAME_PART + r"\Z")
@@ -30,11 +31,8 @@ def shown(text: str, limit: int = 60) -> str:
 def _better(text: str, good: Callable[[str], bool]) -> str:
     """The name that was probably meant, where changing case or a few characters makes a good one."""
     guess = re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip("-.")
-    return (
-        f' (did you mean "{guess}"?)'
-        if guess and text.isprintable() and len(text) <= 253 and "/" not in text and good(guess)
-        else ""
-    )
+    near = guess and text.isprintable() and len(text) <= 253 and "/" not in text and good(guess)
+    return meant(guess) if near else ""
 
 
 def _dns_name(text: str, good: Callable[[str], bool], most: int, form: str) -> str:

@@ -10,10 +10,10 @@ to EndpointSlices, and those are what proxies read.  The warning says to write a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
+from netlab.near import closest, meant
 from netlab.spec.schema import CHECKED, api_version, schemas
 
 
@@ -128,14 +128,14 @@ def _unknown(written: str, group: str, kind: str) -> Ruling:
         if known_kind not in groups.setdefault(known_group, []):
             groups[known_group].append(known_kind)
     homes = [each for each, kinds in groups.items() if kind in kinds]
-    if homes and (group in groups or group == "extensions" or _near(group, homes)):
+    if homes and (group in groups or group == "extensions" or closest(group, homes)):
         right = " or ".join(f'"{_full(home, kind)}"' for home in homes)
         return Ruling(Fate.WRONG, f'{kind} has the apiVersion {right}, not "{written}"', "apiVersion")
     if group in groups:
         everywhere = sorted({each for kinds in groups.values() for each in kinds})
         guess = closest(kind, groups[group]) or closest(kind, everywhere)
         if guess:
-            return Ruling(Fate.WRONG, f'no kind "{kind}" in "{written}" (did you mean "{guess}"?)')
+            return Ruling(Fate.WRONG, f'no kind "{kind}" in "{written}"{meant(guess)}')
         if group in _CLOSED:
             return Ruling(Fate.WRONG, f'no kind "{kind}" in "{written}"')
     return Ruling(Fate.UNKNOWN)
@@ -144,16 +144,3 @@ def _unknown(written: str, group: str, kind: str) -> Ruling:
 def _full(group: str, kind: str) -> str:
     version = CHECKED.get((group, kind)) or schemas().kinds[group][kind][0]
     return api_version(group, version)
-
-
-def _near(word: str, known: Iterable[str]) -> list[str]:
-    import difflib  # here: only a mistake needs it
-
-    return difflib.get_close_matches(word, list(known), 1, 0.7)
-
-
-def closest(word: str, known: Iterable[str]) -> str:
-    """The known word that was probably meant; empty where none is near."""
-    by_case = {each.lower(): each for each in known}
-    found = _near(word.lower(), by_case)
-    return by_case[found[0]] if found else ""

@@ -70,6 +70,13 @@ def test_every_package_opens_with_its_theory() -> None:
     assert not thin, f"no docstring, or one that says nothing: {thin}"
 
 
+def test_there_is_one_way_to_ask_did_you_mean() -> None:
+    """A guess in a message is made and written by ``netlab.near``, so that all look alike."""
+    others = [p for p in modules() if named(p) != "netlab/near.py"]
+    own = [named(p) for p in others if re.search(r"did you mean|^\s*(import|from) difflib", p.read_text(), re.M)]
+    assert not own, f"use netlab.near in {own}"
+
+
 def test_every_module_has_deferred_annotations() -> None:
     without = [
         named(p)

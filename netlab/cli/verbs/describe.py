@@ -94,7 +94,7 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
 
 
 def _chosen(names: Sequence[str], there: Mapping[str, Any], kind: kinds.Kind, namespace: str) -> Sequence[str]:
-    from netlab.oracle.near import near
+    from netlab.near import near
 
     for name in names:
         if name not in there:

@@ -94,7 +94,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
 
 def _ports(there: Iterable[Flow], wish: PortWish, known: Endpoints) -> str:
     """The ports that the target has, by name and number, for whoever asked for one that it has not."""
-    from netlab.oracle.near import near
+    from netlab.near import near
 
     names: dict[str, None] = {}
     for flow in there:

@@ -6,11 +6,11 @@ sees them, and a name that the lab does not know is an error and no question to 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 
 from netlab.errors import BadInput
+from netlab.near import near
 
 _TOKENS = re.compile(r"\s+|[()!]|[^\s()!]+")
 _TAKES_NAME = frozenset(("host", "src", "dst", "gateway"))
@@ -93,9 +93,7 @@ def _address(token: str, before: Sequence[str], names: Mapping[str, Sequence[str
         found = names[token]
         return found[0] if len(found) == 1 else f"({' or '.join(found)})"
     if wanted and _NAME.match(token):
-        close = difflib.get_close_matches(token, names, 1)
-        meant = f' (did you mean "{close[0]}"?)' if close else ""
         raise BadInput(
-            f'the filter names "{token}", and no Pod, node, Service or host with an address is called that{meant}'
+            f'the filter names "{token}", and no Pod, node, Service or host with an address is called that{near(token, names)}'
         )
     return token

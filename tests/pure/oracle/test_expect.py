@@ -18,17 +18,17 @@ FORM = [
     ("from: a, to: b", "2:3: flows[0]: lacks expect"),
     ("from: a, expect: allow", "2:3: flows[0]: lacks to"),
     ("expect: deny", "2:3: flows[0]: lacks from and to"),
-    ("form: a, to: b, expect: allow", "2:4: flows[0]: unknown field 'form'; did you mean from?"),
+    ("form: a, to: b, expect: allow", "2:4: flows[0]: unknown field 'form' (did you mean \"from\"?)"),
     ("from: a, to: b, expect: allow, x: 1", "unknown field 'x'; known are from, to, port, expect, why"),
     ("from: a, from: c, to: b, expect: allow", "2:13: flows[0]: the field 'from' is given twice"),
     ("from: a, to: b, expect: alow", ("2:28: flows[0].expect: 'alow' is none of allow, deny, open, refused, timeout, "
-     "denied, unreachable; did you mean allow?")),
+     'denied, unreachable (did you mean "allow"?)')),
     ("from: a, to: b, expect: error", "'error' is none of allow, deny"),
     ("from: a, to: b, expect: [allow]", "flows[0].expect: must be a text, not a list"),
     ("from: a, to: b, port: 0, expect: allow", "flows[0].port: '0' is no port: ports are 1 to 65535"),
     ("from: a, to: b, port: 65536, expect: allow", "'65536' is no port"),
-    ("from: a, to: b, port: 80/TPC, expect: allow", ("'80/TPC' has no protocol that is known: TCP, UDP and SCTP are; "
-     "did you mean TCP?")),
+    ("from: a, to: b, port: 80/TPC, expect: allow", ("'80/TPC' has no protocol that is known: TCP, UDP and SCTP are"
+     ' (did you mean "TCP"?)')),
     ("from: a, to: b, port: 8 0, expect: allow", "'8 0' is no port: write a number or a port's name"),
     ("from: [], to: b, expect: allow", "2:10: flows[0].from: is an empty list, which names nothing"),
     ("from: {a: b}, to: b, expect: allow", "flows[0].from: must be a text, not a mapping"),
@@ -38,7 +38,7 @@ FORM = [
     ("from: deploy/, to: b, expect: allow", "'deploy/' names nothing"),
     ("from: /a, to: b, expect: allow", "'/a' begins with a slash"),
     ("from: node.x/a, to: b, expect: allow", ("'node.x' is neither a namespace nor one of deploy, sts, ds, job, rs, rc, "
-     "svc, node, external; did you mean node?")),
+     'svc, node, external (did you mean "node"?)')),
     ("from: app!=web, to: b, expect: allow", "only key=value[,key=value] can be said here, not 'app!=web'"),
     ("from: 'app=web,tier', to: b, expect: allow", "only key=value[,key=value] can be said here, not 'tier'"),
     ("from: app=we b, to: b, expect: allow", "'app=we b' is no label"),
@@ -46,27 +46,27 @@ FORM = [
 
 # (line, what is said of it once there is a cluster)
 MATCH = [
-    ("from: clinet, to: server, expect: allow", ("expect.yaml:2:10: flows[0].from: there is no Pod 'clinet' in 'default'; "
-     "did you mean client?")),
-    ("from: client, to: db-0, expect: allow", ("2:22: flows[0].to: there is no Pod 'db-0' in 'default'; did you mean "
-     "shop/db-0?")),
-    ("from: client, to: shpo/db-0, expect: allow", "there is no namespace 'shpo'; did you mean shop?"),
-    ("from: client, to: shop/web, expect: allow", "there is no Pod 'web' in 'shop'; did you mean deploy/web.shop?"),
-    ("from: node-1, to: server, expect: allow", "there is no Pod 'node-1' in 'default'; did you mean node/node-1?"),
-    ("from: node/nod-1, to: server, expect: allow", "there is no node 'nod-1'; did you mean node/node-1 or node/node-2?"),
+    ("from: clinet, to: server, expect: allow", ("expect.yaml:2:10: flows[0].from: there is no Pod 'clinet' in 'default'"
+     ' (did you mean "client"?)')),
+    ("from: client, to: db-0, expect: allow", ("2:22: flows[0].to: there is no Pod 'db-0' in 'default'"
+     ' (did you mean "shop/db-0"?)')),
+    ("from: client, to: shpo/db-0, expect: allow", "there is no namespace 'shpo' (did you mean \"shop\"?)"),
+    ("from: client, to: shop/web, expect: allow", "there is no Pod 'web' in 'shop' (did you mean \"deploy/web.shop\"?)"),
+    ("from: node-1, to: server, expect: allow", "there is no Pod 'node-1' in 'default' (did you mean \"node/node-1\"?)"),
+    ("from: node/nod-1, to: server, expect: allow", "there is no node 'nod-1' (did you mean \"node/node-1\" or \"node/node-2\"?)"),
     ("from: external/internet, to: server, expect: allow", "there is no external host 'internet' in this lab"),
-    ("from: client, to: deploy/wbe.shop, expect: allow", "deploy/wbe.shop has no Pods; did you mean deploy/web.shop?"),
-    ("from: client, to: deploy/db.shop, expect: allow", "deploy/db.shop has no Pods; did you mean deploy/web.shop or sts/db.shop?"),
-    ("from: app=web, to: server, expect: allow", ("app=web matches no Pod in the namespace 'default'; did you mean "
-     "shop/app=web")),
-    ("from: shop/app=wbe, to: server, expect: allow", "did you mean app=web"),
+    ("from: client, to: deploy/wbe.shop, expect: allow", 'deploy/wbe.shop has no Pods (did you mean "deploy/web.shop"?)'),
+    ("from: client, to: deploy/db.shop, expect: allow", 'deploy/db.shop has no Pods (did you mean "deploy/web.shop" or "sts/db.shop"?)'),
+    ("from: app=web, to: server, expect: allow", ("app=web matches no Pod in the namespace 'default'"
+     ' (did you mean "shop/app=web"')),
+    ("from: shop/app=wbe, to: server, expect: allow", 'did you mean "app=web"'),
     ("from: 'shop/app=web,app=db', to: server, expect: allow", "each label exists in shop, but no Pod has all of them"),
-    ("from: client, to: svc/wbe.shop, expect: allow", "there is no Service 'wbe.shop'; did you mean svc/web.shop?"),
+    ("from: client, to: svc/wbe.shop, expect: allow", "there is no Service 'wbe.shop' (did you mean \"svc/web.shop\"?)"),
     ("from: client, to: svc/web.shop, expect: allow", "svc/web.shop has no address of its own: it is headless: name the Pods"),
     ("from: client, to: 192.0.2.0/24, expect: deny", "192.0.2.0/24 holds no address of this lab"),
     ("from: 192.0.2.1, to: server, expect: deny", "192.0.2.1 is nothing in this lab that could send a packet"),
-    ("from: client, to: shop/db-0, port: sq, expect: allow", ("2:39: flows[0].port: shop/db-0 has no port named 'sq' (TCP); "
-     "did you mean sql?")),
+    ("from: client, to: shop/db-0, port: sq, expect: allow", ("2:39: flows[0].port: shop/db-0 has no port named 'sq' (TCP)"
+     ' (did you mean "sql"?)')),
     ("from: client, to: client, expect: allow", "default/client serves no port; say which to ask"),
     ("from: [client, nobody], to: server, expect: allow", "2:19: flows[0].from[1]: there is no Pod 'nobody'"),
 ]  # fmt: skip
@@ -103,7 +103,7 @@ def test_what_matches_nothing_is_an_error_with_what_is_near(line: str, says: str
         ("flows: x", "expect.yaml:1:8: flows: must be a list of {from, to, port, expect, why}"),
         ("flows: [x]", "expect.yaml:1:9: flows[0]: must be a mapping with from, to, port, expect, why, not 'x'"),
         ("default: drop", "expect.yaml:1:10: default: 'drop' is none of deny, allow"),
-        ("defualt: deny", "expect.yaml:1:1: unknown field 'defualt'; did you mean default?"),
+        ("defualt: deny", "expect.yaml:1:1: unknown field 'defualt' (did you mean \"default\"?)"),
         ("flows: []\n---\nflows: []", "expect.yaml:3:1: is a second document"),
         ("flows: [", "expect.yaml:"),
     ],

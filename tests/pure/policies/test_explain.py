@@ -178,8 +178,8 @@ def test_what_comes_to_nothing_is_doubted() -> None:
     name = "kubernetes.io/metadata.name"
     assert says == [
         "only-client ingress[0] means nobody by team=shop: no namespace has that",
-        f"doubtful ingress[0] means nobody by {name}=shpo: no namespace has that; did you mean shop?",
-        "doubtful ingress[0] opens nothing by htp/TCP: no Pod that the policy selects has a port of that name; did you mean http?",
+        f'doubtful ingress[0] means nobody by {name}=shpo: no namespace has that (did you mean "shop"?)',
+        'doubtful ingress[0] opens nothing by htp/TCP: no Pod that the policy selects has a port of that name (did you mean "http"?)',
         "typo selects no Pod of namespace default: none has app=sever",
         "hosts selects no Pod of namespace default: agent is in the network of its node (hostNetwork)",
     ]
@@ -212,9 +212,9 @@ def test_tables_and_json_say_the_same() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "says"),
     [
-        ("clent", "server", "CLIENT: there is no Pod 'clent' in 'default'; did you mean client?"),
-        ("client", "node/node1", "TARGET: there is no node 'node1'; did you mean node/node-1"),
-        ("client", "svc/servr", "TARGET: there is no Service 'servr'; did you mean svc/server?"),
+        ("clent", "server", "CLIENT: there is no Pod 'clent' in 'default' (did you mean \"client\"?)"),
+        ("client", "node/node1", "TARGET: there is no node 'node1' (did you mean \"node/node-1\""),
+        ("client", "svc/servr", "TARGET: there is no Service 'servr' (did you mean \"svc/server\"?)"),
         ("svc/server", "client", "CLIENT: default/server is nothing in this lab that could send a packet"),
     ],
 )

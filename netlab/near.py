@@ -1,0 +1,35 @@
+"""Names that are near to a wrong one: how every message of netlab ends that could guess what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# Measures of likeness as difflib has them: of names, and of words that a reader can look up.
+_CLOSE = 0.6
+_CLOSE_WORD = 0.7
+
+
+def near(word: str, known: Iterable[str], *, also: str = "") -> str:
+    """`` (did you mean "X" or "Y"?)``, or ``""`` where nothing is near.  ``also`` is a suggestion that comes first."""
+    import difflib  # here: only a mistake needs it
+
+    names = list(dict.fromkeys(known))
+    close = difflib.get_close_matches(word, names, n=2, cutoff=_CLOSE)
+    # A short name in the wrong namespace is far by letters; what ends or starts alike is what was meant.
+    close += [name for name in names if word and (name.endswith(f"/{word}") or name.startswith(f"{word}-"))][:2]
+    return meant(also, *close)
+
+
+def meant(*guesses: str) -> str:
+    """The same for guesses that were found in another way; the first two that are not empty are said."""
+    best = [f'"{guess}"' for guess in dict.fromkeys(guesses) if guess][:2]
+    return f" (did you mean {' or '.join(best)}?)" if best else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The word of a fixed vocabulary that was probably meant, whatever its case; ``""`` where none is near."""
+    import difflib
+
+    by_case = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(word.lower(), by_case, 1, _CLOSE_WORD)
+    return by_case[found[0]] if found else ""
