@@ -1,13 +1,14 @@
 """The ports that somebody answers on.
 
-A container answers on each port that it declares, and on each that a Service, a probe or a policy names for its Pod:
-real charts leave out containerPort (68 of 718 containers declare none although Services and policies name theirs), and
-the container behind listens all the same.
+A container answers on each port that it declares.  In a Pod that declares no port of a protocol at all, it also answers
+on each that a Service, a probe or a policy names: real charts leave out containerPort (68 of 718 containers declare none
+although Services and policies name theirs), and the container listens all the same.  A Pod that declares ports refuses
+the others, so that a wrong targetPort shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netlab.errors import Mark
@@ -39,6 +40,11 @@ def declared(template: Template, warn: list[Warning]) -> list[Port]:
                     )
                 )
     return list(ports.values())
+
+
+def states(ports: Iterable[Port], protocol: str) -> bool:
+    """Whether a Pod with these ports declares some of the protocol, so that it refuses all others."""
+    return any(port.declared and port.protocol == protocol for port in ports)
 
 
 class HostPort(NamedTuple):
@@ -101,13 +107,14 @@ def served(
 ) -> tuple[Port, ...]:
     """All ports that a Pod answers on, the declared ones (``own``) first."""
     found = {(port.port, port.protocol): port for port in own}
+    stated = {port.protocol for port in own}
     first = serving(template.spec)[0][0]["name"] if serving(template.spec) else ""
 
     def add(number: Any, protocol: str, by: Document, *path: str | int) -> None:
-        if isinstance(number, int) and (number, protocol) not in found:
+        if isinstance(number, int) and protocol not in stated and (number, protocol) not in found:
             found[number, protocol] = Port(number, protocol, "", first, False, by.at(*path))
 
-    for port in _probed(template):
+    for port in _probed(template) if "TCP" not in stated else ():
         found.setdefault((port.port, port.protocol), port)
     for service in services:
         spec = service.body.get("spec", {})

@@ -324,7 +324,7 @@ class _Resolver:
             return
         what = f"port {port.target}" if isinstance(port.target, int) else f'port "{port.target}"'
         says = f"no Pod of Service {service} declares {what}/{port.protocol}, its port {port}'s target"
-        if isinstance(port.target, str):
+        if not any(pod.answers(port.target, port.protocol) for pod in pods):
             says += "; so nothing answers there"
         key = "targetPort" if "targetPort" in document.body["spec"]["ports"][number] else "port"
         mark = document.at("spec", "ports", number, key)

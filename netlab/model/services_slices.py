@@ -60,6 +60,10 @@ class Target(NamedTuple):
         place = 0 if isinstance(target, int) else 2
         return any(one[place] == target and one[1] == protocol and one[3] for one in self.ports)
 
+    def answers(self, target: int | str, protocol: str) -> bool:
+        """Whether somebody answers there, declared or not."""
+        return any(one[:2] == (self.port(target, protocol), protocol) for one in self.ports)
+
 
 class Known:
     """An index: Pods by label, and who has an address.  ``others`` are the addresses of nodes and hosts outside."""

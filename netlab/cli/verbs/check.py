@@ -13,6 +13,7 @@ from netlab.cli import out
 from netlab.cli.options import output, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster, Port
+from netlab.model.ports import states
 
 
 @click.command()
@@ -76,11 +77,15 @@ def command(lab: str, expect_file: str, junit: str, output: str) -> int:
 
 
 def _with_ports(cluster: Cluster, extra: dict[str, list[Port]]) -> Cluster:
-    """The cluster with ports that expectations name and nobody declares; a responder answers there meanwhile."""
+    """The cluster with ports that expectations name; a responder answers there meanwhile.
+
+    Only in Pods that declare none of that protocol: the others refuse what they do not declare.
+    """
     pods = []
     for pod in cluster.pods:
         known = {(port.port, port.protocol) for port in pod.ports}
-        more = [port for port in extra.get(str(pod), []) if (port.port, port.protocol) not in known]
+        asked = [port for port in extra.get(str(pod), []) if (port.port, port.protocol) not in known]
+        more = [port for port in asked if not states(pod.ports, port.protocol)]
         extra[str(pod)] = more
         pods.append(replace(pod, ports=(*pod.ports, *more)) if more else pod)
     return replace(cluster, pods=tuple(pods))

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from netlab.runtime.agent.loop import Loop
 
 SILENCE = 0.2  # seconds until a client that has sent nothing gets the bare line
-PATIENCE = 10.0  # seconds for a request's head to arrive
+PATIENCE = 10.0  # seconds for a request's head to arrive, and for each next part of its body
 LINGER = 2.0  # seconds to read on after the answer: closing with unread bytes sends RST, which destroys the answer
 HEAD_LIMIT = 16384
-BODY_LIMIT = 8 << 20  # bytes of a request's body that are read and thrown away
+REST_LIMIT = 8 << 20  # bytes that are read and thrown away after the answer
 OPEN_LIMIT = 4096
 BATCH = 128
 
@@ -27,22 +27,59 @@ _DONTWAIT = _socket.MSG_DONTWAIT
 _SEND = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
 _STREAM = _socket.SOCK_STREAM
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 Peer = tuple[str, int]
 
 
+class Body:
+    """What is still to come of a request's body; none of it is kept."""
+
+    __slots__ = ("chunked", "left", "line", "trailer")
+
+    def __init__(self, head: bytes) -> None:
+        fields = {name.strip().lower(): value.strip() for name, _, value in _fields(head)}
+        self.chunked = b"chunked" in fields.get(b"transfer-encoding", b"").lower()
+        length = fields.get(b"content-length", b"")
+        self.left = int(length) if length.isdigit() and not self.chunked else 0
+        self.line, self.trailer = b"", False
+
+    def __bool__(self) -> bool:
+        return self.chunked or self.left > 0
+
+    def ends(self, data: bytes) -> bool:
+        """Take the next part; whether the body is whole now."""
+        if not self.chunked:
+            self.left -= len(data)
+            return self.left <= 0
+        self.line += data
+        while True:
+            taken = min(self.left, len(self.line))
+            self.left, self.line = self.left - taken, self.line[taken:]
+            line, newline, rest = self.line.partition(b"\n")
+            if self.left or not newline:
+                return len(self.line) > HEAD_LIMIT  # no chunk's head is that long
+            self.line = rest
+            if self.trailer and not line.strip():
+                return True
+            if not self.trailer:
+                size = _hex(line.partition(b";")[0])
+                self.left, self.trailer = (size + 2, False) if size else (0, True)
+
+
 class Connection:
     """One connection that could not be answered in the first go."""
 
-    __slots__ = ("answered", "budget", "buffer", "face", "fd", "owner", "peer", "since", "sock")
+    __slots__ = ("answered", "body", "budget", "buffer", "face", "fd", "owner", "peer", "since", "sock")
 
     def __init__(self, owner: Tcp, face: Face, fd: int, sock: _socket.socket, peer: Peer) -> None:
         self.owner, self.face, self.fd, self.sock, self.peer = owner, face, fd, sock, peer
         self.buffer = b""
         self.since = time.monotonic()
         self.answered = False
-        self.budget = BODY_LIMIT
+        self.body: Body | None = None  # of a request whose head is here
+        self.budget = REST_LIMIT
 
     def ready(self, mask: int) -> None:
         """Bytes, end of file or an error have arrived."""
@@ -57,8 +94,20 @@ class Connection:
             self.budget -= len(data)
             if not data or self.budget <= 0:
                 self.owner.close(self)
+        elif self.body is not None:
+            self.read_on(self.body, data)
         else:
             self.feed(data)
+
+    def read_on(self, body: Body, data: bytes) -> None:
+        """A part of the body.  The answer waits for all of it: what is lost on the way must not look like success."""
+        if body.ends(data):
+            self.owner.answer(self.face, self.sock, self.peer, head_only=self.buffer.startswith(b"HEAD "))
+            self.linger()
+        elif data:
+            self.owner.renew(self)
+        else:
+            self.owner.close(self)
 
     def feed(self, data: bytes) -> None:
         if not data and not self.buffer:  # opened and closed, as a port scan does
@@ -71,12 +120,7 @@ class Connection:
             end = self.buffer.find(b"\n\n")
             size = 2
         if end >= 0 and b"HTTP/" in self.buffer[: self.buffer.find(b"\n")]:
-            self.owner.answer(self.face, self.sock, self.peer, head_only=self.buffer.startswith(b"HEAD "))
-            expected = _body_length(self.buffer[:end])
-            if expected or len(self.buffer) > end + size:
-                self.linger()
-            else:
-                self.owner.close(self)
+            self.begin(self.buffer[:end], self.buffer[end + size :])
         elif not data or self.buffer[:1] == b"\x16" or not _may_be_http(self.buffer):
             self.bare()
         elif len(self.buffer) > HEAD_LIMIT:
@@ -84,6 +128,21 @@ class Connection:
             self.linger()
         else:
             self.owner.move(self, self.owner.slow)
+
+    def begin(self, head: bytes, rest: bytes) -> None:
+        """The head is whole, and ``rest`` came with it."""
+        body = Body(head)
+        if body and not (rest and body.ends(rest)):
+            self.body = body
+            if b"100-continue" in head.lower() and not rest:
+                self.send(_CONTINUE)
+            self.owner.renew(self)
+            return
+        self.owner.answer(self.face, self.sock, self.peer, head_only=head.startswith(b"HEAD "))
+        if rest:
+            self.linger()
+        else:
+            self.owner.close(self)
 
     def bare(self) -> None:
         """Answer with the line alone and read on until the client ends."""
@@ -196,6 +255,12 @@ class Tcp:
             self._forget(fd)
             queue[fd] = connection
 
+    def renew(self, connection: Connection) -> None:
+        """Its next part has arrived: the patience begins anew."""
+        connection.since = time.monotonic()
+        self._forget(connection.fd)
+        self.slow[connection.fd] = connection
+
     def close(self, connection: Connection) -> None:
         self._forget(connection.fd)
         self.loop.handlers.pop(connection.fd, None)  # close takes it out of the epoll: a system call less
@@ -237,13 +302,13 @@ def _may_be_http(data: bytes) -> bool:
     return line.split(b" ", 1)[0].isalpha()
 
 
-def _body_length(head: bytes) -> int:
-    """Bytes of body that the head announces; 1 for a chunked one, whose end only the client knows."""
-    for line in head.split(b"\n")[1:]:
-        name, _, value = line.partition(b":")
-        name = name.strip().lower()
-        if name == b"content-length":
-            return int(value) if value.strip().isdigit() else 1
-        if name == b"transfer-encoding":
-            return 1
-    return 0
+def _fields(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
+    return [line.partition(b":") for line in head.split(b"\n")[1:]]
+
+
+def _hex(digits: bytes) -> int:
+    """The size of a chunk; 0, which ends the body, for what is no number."""
+    try:
+        return max(0, int(digits, 16))
+    except ValueError:
+        return 0

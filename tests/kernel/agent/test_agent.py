@@ -118,6 +118,37 @@ def test_tcp_clients_of_every_manner(lab: Lab) -> None:
         assert agent.hello()["listeners"] == 1
 
 
+def test_a_request_is_answered_when_its_body_is_here(lab: Lab) -> None:
+    """What sends head and body apart must not be told 200 while the body is lost on the way."""
+    chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    halves = [
+        (b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345", b"67890"),
+        (b"POST / HTTP/1.1\nContent-Length: 10\n\n", b"1234567890"),
+        (chunked + b"7\r\n0\r\n\r\nxx\r\n", b"0\r\n\r\n"),
+        (chunked + b"5;x=y\r\nab", b"cde\r\n0\r\nA: b\r\n\r\n"),
+    ]
+    with lab.connect() as agent:
+        agent.listen([lab.endpoint((80, "TCP"))])
+        for first, second in halves:
+            with inside(lab.path(lab.client)):
+                sock = socket.create_connection((V4, 80), timeout=5)
+            with sock:
+                sock.sendall(first)
+                sock.settimeout(0.5)
+                with pytest.raises(TimeoutError):
+                    sock.recv(1)
+                sock.settimeout(5)
+                sock.sendall(second)
+                assert sock.recv(4096).startswith(b"HTTP/1.1 200"), first
+        with inside(lab.path(lab.client)):
+            sock = socket.create_connection((V4, 80), timeout=5)
+        with sock:
+            sock.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+            assert sock.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            sock.sendall(b"hi")
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_udp_answers_from_the_address_it_was_sent_to(lab: Lab) -> None:
     subprocess.run(["ip", "-n", lab.server, "addr", "add", "10.244.9.77/24", "dev", "eth0"], check=True)
     with lab.connect() as agent:
