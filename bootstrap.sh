@@ -133,13 +133,14 @@ run_manager() {
 
 # -- Python ------------------------------------------------------------------------------------------------------------
 
-is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+# -I everywhere: without it `-m` and `-c` import from the current directory first, and root may stand in anyone's.
+is_new_enough() { "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 # Sets $python to one that is 3.11 or newer, and adds to $words what it lacks to make environments.
 find_python() {
   for python in python3 python3.14 python3.13 python3.12 python3.11; do
     if have "$python" && is_new_enough "$python"; then
-      "$python" -c 'import venv, ensurepip' >/dev/null 2>&1 || words="$words venv"
+      "$python" -I -c 'import venv, ensurepip' >/dev/null 2>&1 || words="$words venv"
       return
     fi
   done
@@ -189,16 +190,16 @@ make_venv() {
   rm -f "$venv/stamp"
   # An interpreter that cannot run pip, or that lies in another place, is a half-made or a moved environment.
   if ! { [ "$(head -n 1 "$venv/place" 2>/dev/null)" = "$here" ] && is_new_enough "$venv/bin/python" &&
-    "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; }; then
+    "$venv/bin/python" -I -c 'import pip' >/dev/null 2>&1; }; then
     say "making .venv"
-    "$python" -m venv --clear "$venv" >&2 || cannot "$python -m venv $venv failed"
+    "$python" -I -m venv --clear "$venv" >&2 || cannot "$python -m venv $venv failed"
     printf '%s\n' "$here" >"$venv/place"
   fi
   say "installing ${lock##*/} into .venv"
   set -- -qq --disable-pip-version-check --no-input --require-hashes --requirement "$lock"
   # Behind sudo, pip's cache would be root's in the user's home.
   if [ -n "${SUDO_UID-}" ]; then set -- --no-cache-dir "$@"; fi
-  "$venv/bin/python" -m pip install "$@" >&2 </dev/null ||
+  "$venv/bin/python" -I -m pip install "$@" >&2 </dev/null ||
     cannot "pip could not install ${lock##*/} (its own words are above): check the network, then run this again"
   write_entry_points
   case $lock in *test*) echo tests ;; *) echo running ;; esac >"$venv/for"
@@ -208,7 +209,7 @@ make_venv() {
 
 # The checkout on the path by a .pth file and commands of our own: no build backend, no import hook at every start.
 write_entry_points() {
-  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  site=$("$venv/bin/python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   printf '%s\n' "$here" >"$site/kubenetlab.pth"
   for name in netlab kubenetlab; do
     entry_point "$name" 'from netlab.cli.door import main
@@ -227,7 +228,7 @@ entry_point() {
   rm -f "$venv/bin/$1"
   cat >"$venv/bin/$1" <<TEXT
 #!/bin/sh
-'''exec' "$venv/bin/python" "\$0" "\$@"
+'''exec' "$venv/bin/python" -I \${PYTHONDONTWRITEBYTECODE:+-B} "\$0" "\$@"
 ' '''
 import sys
 sys.argv[0] = "$1"
@@ -267,8 +268,8 @@ if [ -n "$words" ] || ! is_ready; then
   exec 9<&-
 fi
 
-# A .venv of an earlier netlab starts it by another door.
-if ! grep -q 'netlab[.]cli[.]door' "$venv/bin/netlab" && [ -w "$venv/bin" ]; then write_entry_points; fi
+# A .venv of an earlier netlab starts it by another door, or not isolated.
+if ! grep -q 'python" -I ' "$venv/bin/netlab" && [ -w "$venv/bin" ]; then write_entry_points; fi
 
 PATH=$venv/bin:$PATH VIRTUAL_ENV=$venv
 export PATH VIRTUAL_ENV
@@ -304,7 +305,7 @@ fi
 if [ -w "$here/netlab" ] && [ -w "$venv" ] &&
   { [ ! -e "$venv/compiled" ] || [ -n "$(find "$here/netlab" -name '*.py' -newer "$venv/compiled" | head -n 1)" ]; }; then
   : >"$venv/compiled"
-  python -m compileall -q "$here/netlab" >/dev/null 2>&1 || :
+  "$venv/bin/python" -I -m compileall -q "$here/netlab" >/dev/null 2>&1 || :
   give_back
 fi
 

@@ -83,7 +83,11 @@ def remove_all(netns: str) -> None:
 
 
 def tidy() -> None:
-    """Take the tmpfs, and an empty /etc/netns, away when the last lab's files are gone."""
+    """Take the tmpfs away when the last lab's files are gone.
+
+    The folder stays, as iproute2 leaves it: with it would go what is mounted there in other mount namespaces, which are
+    other labs' files, and from here nothing tells whether there are any.
+    """
     try:
         if any(ETC_NETNS.iterdir()):
             return
@@ -91,8 +95,6 @@ def tidy() -> None:
         return
     if _mounted():
         _libc.umount2(str(ETC_NETNS).encode(), _MNT_DETACH)
-    with contextlib.suppress(OSError):
-        ETC_NETNS.rmdir()
 
 
 def _mounted() -> bool:

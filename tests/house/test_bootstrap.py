@@ -142,3 +142,29 @@ def test_invoke_finds_its_tasks_from_anywhere(tmp_path: Path) -> None:
     done = subprocess.run([SCRIPT, "invoke", "--list"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^  lab\s+netlab itself", done.stdout, re.M)
+
+
+def test_files_of_the_current_directory_are_never_imported(tmp_path: Path) -> None:
+    """`sudo /path/bootstrap.sh` typed in anyone's folder: from the first start to the compiling after a change."""
+    if any(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None for name in LAB_TOOLS):
+        pytest.skip("bootstrap.sh would install packages here")
+    place, evil = tmp_path / "a checkout", tmp_path / "evil"
+    for folder in (place / "netlab" / "cli", evil):
+        folder.mkdir(parents=True)
+    shutil.copy(SCRIPT, place)
+    for lock in ("requirements.lock", "requirements-test.lock"):
+        (place / lock).touch()  # no dependencies: pip needs no network
+    source = place / "netlab" / "cli" / "door.py"
+    source.write_text("def main(): print('started')\n")
+    proof = evil / "proof"
+    for module in ("venv", "ensurepip", "pip", "compileall", "sysconfig", "netlab", "site", "sitecustomize", "re"):
+        (evil / f"{module}.py").write_text(f"open({str(proof)!r}, 'a').write('{module} ')\n")
+    for change in ("made anew", "a source file changed", "the lock file changed"):
+        if change == "a source file changed":
+            future = time.time() + 10
+            os.utime(source, (future, future))
+        if change == "the lock file changed":
+            (place / "requirements.lock").write_text("# changed\n")
+        done = subprocess.run([place / "bootstrap.sh", "netlab"], cwd=evil, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "started\n"), f"{change}: {done.stderr}"
+        assert not proof.exists(), f"{change}: executed {proof.read_text()}"
