@@ -43,5 +43,7 @@ def test_applets_of_the_hosts_busybox_are_found() -> None:
     from netlab.runtime.programs import _applets
 
     listed = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
-    busybox = subprocess.run(["sh", "-c", "command -v busybox"], capture_output=True, text=True, check=True).stdout.strip()
+    busybox = subprocess.run(
+        ["sh", "-c", "command -v busybox"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert _applets(busybox) == frozenset(listed)
