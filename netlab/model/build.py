@@ -25,7 +25,6 @@ from netlab.model.nodes import (
     foreign_families,
     overlaps,
     roomy,
-    unusable,
     within,
 )
 from netlab.model.pods import Given, Maker
@@ -234,7 +233,7 @@ class _Builder:
         named += [("the Pod CIDR", cidr, self._at("spec", "podCIDR")) for cidr in used]
         # The parts of the lab's Pod CIDR are told by it, those that a node was given by themselves.
         own = [one for one in of_nodes if not any(within(one[1], whole) for whole in used)]
-        self.problems += dict.fromkeys((*unusable([*named, *own]), *overlaps([*named, *own]), *overlaps(of_nodes)))
+        self.problems += dict.fromkeys((*overlaps([*named, *own]), *overlaps(of_nodes)))
         seen: dict[object, Node] = {}
         for node in nodes:
             for address in node.addresses:

@@ -9,7 +9,7 @@ from typing import Any
 from netlab import names
 from netlab.errors import Mark, Problem
 from netlab.model.changes import Changes
-from netlab.model.cluster import Address, Interface, Network, Node, Rack, Underlay
+from netlab.model.cluster import Interface, Network, Node, Rack, Underlay
 from netlab.model.memory import Memory
 from netlab.spec import Document
 
@@ -255,20 +255,6 @@ def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]
         if reach is None or named[reach[0]][1].version != network.version or last > reach[1]:
             reach = (place, last)
     return problems
-
-
-def nobodys(one: Network | Address) -> str:
-    """What a network or address is where no host of a network can have it; "" where one can."""
-    return "loopback" if one.is_loopback else "multicast" if one.is_multicast else ""
-
-
-def unusable(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]:
-    """A problem for each network that hosts cannot have addresses of."""
-    return [
-        Problem(mark, "spec", f"{what} {network} is {word}: no host can have an address of it")
-        for what, network, mark in named
-        if (word := nobodys(network))
-    ]
 
 
 def within(part: Network, whole: Network) -> bool:

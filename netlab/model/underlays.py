@@ -9,7 +9,7 @@ from typing import Any
 from netlab import names
 from netlab.errors import Mark
 from netlab.model.cluster import External, Interface, Network, Port, Rack, Underlay
-from netlab.model.nodes import cidrs, nobodys
+from netlab.model.nodes import cidrs
 from netlab.spec import Document
 
 FLAT_CIDRS = {"IPv4": "172.18.0.0/24", "IPv6": "fd00:172:18::/64"}
@@ -86,8 +86,6 @@ def externals(
             address = ip_address(text)
             if f"IPv{address.version}" not in families:
                 complain(mark, "spec.external", f"{entry['name']}: {text} is of a family that the lab does not have")
-            if word := nobodys(address):
-                complain(mark, "spec.external", f"{entry['name']}: {text} is {word}: no host outside can have it")
             clash = next((one for one in inside if address in one), None)
             if clash is not None:
                 complain(mark, "spec.external", f"{entry['name']}: {text} is inside the cluster's own {clash}")

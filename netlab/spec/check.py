@@ -4,8 +4,9 @@ One walk does it all: nulls fall away, scalars are resolved, types, names, range
 problem with the place and the path, and none stops the walk.  After an object of a definition is found good, the
 cross-field rules of that definition (rules.py) are asked.
 
-Kubernetes takes the empty text for absent in every field that is an address, a name or one of a few words, and charts
-render such fields; so does this, but for the Lab's own fields.
+Kubernetes takes the zero value for absent in every optional field that is no pointer in Go, and clients and charts
+write such fields (``hostPort: 0``); so does this, but for the Lab's own fields.  Of the rest, an empty text is absent in
+every field that is an address, a name or one of a few words.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from netlab.spec.documents import Warning
 from netlab.spec.formats import FORMATS, shown
 from netlab.spec.rules import RULES
 from netlab.spec.scalars import PLAIN
-from netlab.spec.schema import Schema
+from netlab.spec.schema import Schema, Schemas
 
 #: A path that is only put into words when there is something to say: (the path before, the step).
 Path = tuple[Any, "str | int"] | None
@@ -48,6 +49,15 @@ _WANTED = {
 _LIMITS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
+def _is_zero(node: Node, types: str | list[str]) -> bool:
+    """Whether a value of one of these types is Go's zero: 0, an empty text, list or map."""
+    if not isinstance(node, ScalarNode):
+        return not node.value and types == ("array" if isinstance(node, SequenceNode) else "object")
+    if not node.value:
+        return node.tag != PLAIN and "string" in types
+    return node.value == "0" and node.tag == PLAIN and ("integer" in types or "number" in types)
+
+
 def spelled(path: Path) -> str:
     """``spec.containers[0].name``; a step that has a dot or the like is put in brackets."""
     steps: list[str | int] = []
@@ -68,8 +78,9 @@ def spelled(path: Path) -> str:
 class Checker:
     """Checks the objects of one file; what it finds gathers in ``problems`` and ``warnings``."""
 
-    def __init__(self, defs: dict[str, Schema], file: str) -> None:
-        self.defs = defs
+    def __init__(self, schemas: Schemas, file: str) -> None:
+        self.defs = schemas.defs
+        self.omitted = schemas.omitted
         self.file = file
         self.problems: list[Problem] = []
         self.warnings: list[Warning] = []
@@ -111,6 +122,7 @@ class Checker:
         out: dict[str, Any] = {}
         seen: dict[str, Node] = {}
         there: set[str] = set()
+        omitted = self.omitted.get(name, frozenset())
         meant: set[str] = set()  # fields that an unknown one probably is: one mistake, one problem
         for key_node, value_node in pairs(node):
             if not isinstance(key_node, ScalarNode) or scalars.is_null(key_node):
@@ -135,6 +147,8 @@ class Checker:
                     except ValueError as error:
                         self.problem(key_node, path, str(error))
                         continue
+            if key in omitted and _is_zero(value_node, inner["type"]):
+                continue
             value = self._value(value_node, inner, (path, key))
             if value is ABSENT:
                 continue
@@ -225,6 +239,8 @@ class Checker:
 
     def _text(self, node: ScalarNode, value: str, schema: Schema, path: Path) -> Any:
         form, allowed = schema.get("format"), schema.get("enum")
+        if "\0" in value:  # the API takes it; arguments, variables and names of files end there
+            return self.problem(node, path, f"{shown(value)} must not hold the character NUL")
         if not value and self.empty_is_absent and (form or allowed) and form != "label-value":
             return ABSENT
         if allowed and value not in allowed:
@@ -245,12 +261,11 @@ class Checker:
         return value
 
     def _integer(self, node: ScalarNode, value: int, schema: Schema, path: Path) -> Any:
-        low, high = schema.get("minimum"), schema.get("maximum")
-        if low is None and high is None:
-            low, high = _LIMITS.get(schema.get("format", "int64"), _LIMITS["int64"])
-        if (low is not None and value < low) or (high is not None and value > high):
-            bounds = f"from {low} to {high}" if high is not None else f"at least {low}"
-            return self.problem(node, path, f"must be {bounds}, not {node.value}")
+        least, most = _LIMITS.get(schema.get("format", "int64"), _LIMITS["int64"])
+        low, high = schema.get("minimum", least), schema.get("maximum", most)
+        if not low <= value <= high:
+            bounds = f"at least {low}" if value < low and "maximum" not in schema else f"from {low} to {high}"
+            return self.problem(node, path, f"must be {bounds}, not {shown(node.value)[1:-1]}")
         return value
 
     def _wants(self, schema: Schema) -> str:

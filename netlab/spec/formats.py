@@ -17,6 +17,9 @@ _NAME_PART = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _LABEL_NAME = re.compile(_NAME_PART + r"\Z")
 _PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9](?:[-a-z0-9]*[a-z0-9])?\Z")
 _QUANTITY = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?\Z")
+_ENV_NAME = re.compile(r"[ -<>-~]+\Z")
+_HEADER_NAME = re.compile(r"[-A-Za-z0-9]+\Z")
+_SEARCH = re.compile(r"[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?\Z")
 _PORT_PROTOCOL = re.compile(r"([0-9]{1,5})(?:/(?:TCP|UDP|SCTP))?\Z")
 
 
@@ -168,6 +171,89 @@ def cluster_ip(text: str) -> str:
         raise ValueError(f'{error}; write an address, or "None" for a headless Service') from None
 
 
+#: Networks of which no host of a lab can have an address, and what they are.
+_NOBODYS = tuple(
+    (ipaddress.ip_network(text), word)
+    for text, word in (
+        ("127.0.0.0/8", "loopback"), ("::1/128", "loopback"), ("224.0.0.0/4", "multicast"), ("ff00::/8", "multicast"),
+        ("0.0.0.0/8", "unspecified"), ("::/128", "unspecified"), ("240.0.0.0/4", "reserved"), ("fe80::/10", "link-local"), ("::ffff:0:0/96", "IPv4 mapped into IPv6"),
+    )
+)  # fmt: skip
+
+
+def _nobodys(text: str) -> str:
+    """What a good network or address is where no host can have (part of) it; empty where hosts can."""
+    network = ipaddress.ip_network(text)
+    return next((word for other, word in _NOBODYS if network.version == other.version and network.overlaps(other)), "")
+
+
+def host_ip(text: str) -> str:
+    """The address of a host: a node, a Pod, a host outside."""
+    word = _nobodys(ip(text))
+    if word:
+        raise ValueError(f"{text} is {word}: no host can have it")
+    return text
+
+
+def service_ip(text: str) -> str:
+    """An address at which a Service is reached, or of an endpoint: as the API server takes it, not link-local."""
+    if ipaddress.ip_address(host_ip(text)).is_link_local:
+        raise ValueError(f"{text} is link-local: nothing behind a router can be reached at it")
+    return text
+
+
+def host_cidr(text: str) -> str:
+    """A network in CIDR form whose addresses hosts can have."""
+    word = _nobodys(cidr(text))
+    if word:
+        raise ValueError(f"{text} is {word}, or has a part that is: no host can have an address of it")
+    return text
+
+
+def external_name(text: str) -> str:
+    """The name that an ExternalName Service leads to; a dot at its end is allowed."""
+    dns_subdomain(text.removesuffix("."))
+    return text
+
+
+def search_domain(text: str) -> str:
+    """A domain of resolv.conf's search list: a DNS name, in which "_" is allowed, or the root."""
+    name = text.removesuffix(".")
+    if text == "." or (len(name) <= 253 and all(map(_SEARCH.match, name.split(".")))):
+        return text
+    return dns_subdomain(name)
+
+
+def env_name(text: str) -> str:
+    """The name of an environment variable: printable ASCII without "="."""
+    if _ENV_NAME.match(text):
+        return text
+    raise ValueError(
+        f'{shown(text)} is not the name of a variable: it must be of printable ASCII characters without "="'
+    )
+
+
+def header_name(text: str) -> str:
+    """The name of an HTTP header."""
+    if _HEADER_NAME.match(text):
+        return text
+    raise ValueError(f'{shown(text)} is not the name of an HTTP header: it may hold letters, digits and "-"')
+
+
+def line(text: str) -> str:
+    """A text that becomes part of a line: of a request, of a file."""
+    if text.isprintable():
+        return text
+    raise ValueError(f"{shown(text)} must be one line, without control characters")
+
+
+def word(text: str) -> str:
+    """A text that becomes a word of a line."""
+    if text.isprintable() and not any(map(str.isspace, text)):
+        return text
+    raise ValueError(f"{shown(text)} must be one word, without spaces and control characters")
+
+
 def quantity(text: str) -> str:
     """A quantity of a resource: 500m, 1Gi, 1e3."""
     if _QUANTITY.match(text):
@@ -190,6 +276,15 @@ FORMATS: dict[str, Callable[[str], str]] = {
     "cidr-masked": cidr_masked,
     "cluster-ip": cluster_ip,
     "quantity": quantity,
+    "host-ip": host_ip,
+    "host-cidr": host_cidr,
+    "service-ip": service_ip,
+    "external-name": external_name,
+    "search-domain": search_domain,
+    "env-name": env_name,
+    "header-name": header_name,
+    "line": line,
+    "word": word,
 }
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -207,4 +302,11 @@ PATTERNS = {
     "cidr": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",
     "cidr-masked": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",
     "cluster-ip": "^(None|[0-9a-fA-F:.]*)$",
+    "host-ip": "^[0-9a-fA-F:.]*$",
+    "host-cidr": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",
+    "service-ip": "^[0-9a-fA-F:.]*$",
+    "external-name": rf"^({_LABEL}(\.{_LABEL})*\.?)?$",
+    "env-name": "^[ -<>-~]+$",
+    "header-name": "^[-A-Za-z0-9]+$",
+    "word": r"^\S*$",
 }

@@ -62,7 +62,7 @@ class Reader:
             self.add_problem(bad)
             return
         nodes, problem = compose(text, file)
-        checker = Checker(schemas().defs, file)
+        checker = Checker(schemas(), file)
         may_have_aliases = "&" in text
         for node in nodes:
             if scalars.is_null(node):

@@ -7,14 +7,18 @@ Rules look at one object only.  What needs two (a node that does not exist, one 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from netlab import names
-from netlab.spec.formats import dns_label, ip, shown
+from netlab.spec.formats import dns_label, dns_subdomain, host_ip, service_ip, shown
+from netlab.spec.rules_service import service_spec
 
 Found = Iterator[tuple[tuple[str | int, ...], str]]
 Body = dict[str, Any]
+
+_NODE_NAME_MAX = 63
 
 
 def _exactly_one(body: Body, fields: Iterable[str], what: str) -> Found:
@@ -87,6 +91,28 @@ def _label_named(body: Body) -> Found:
             yield ("metadata", "name"), str(error)
 
 
+def _node(body: Body) -> Found:
+    """A node's name is part of names in the kernel, so it is as long as in a Lab at most."""
+    name = body.get("metadata", {}).get("name", "")
+    if len(name) > _NODE_NAME_MAX:
+        says = f"is too long for a node of a lab: {len(name)} characters, at most {_NODE_NAME_MAX} are allowed"
+        yield ("metadata", "name"), says
+    spec = body.get("spec", {})
+    if spec.get("podCIDRs", [spec.get("podCIDR")])[0] != spec.get("podCIDR", spec.get("podCIDRs", [None])[0]):
+        yield ("spec", "podCIDRs", 0), f"must be {spec['podCIDR']}, as podCIDR is"
+    versions = [ipaddress.ip_network(each).version for each in spec.get("podCIDRs", ())]
+    if len(versions) == 2 and versions[0] == versions[1]:
+        yield ("spec", "podCIDRs", 1), f"both are IPv{versions[0]}; two are allowed for one of each family"
+
+
+def _node_address(body: Body) -> Found:
+    if body["type"] in ("InternalIP", "ExternalIP"):
+        try:
+            host_ip(body["address"])
+        except ValueError as error:
+            yield ("address",), str(error)
+
+
 def _baseline(body: Body) -> Found:
     name = body.get("metadata", {}).get("name")
     if name not in (None, "default"):
@@ -102,6 +128,22 @@ def _requirement(body: Body) -> Found:
         yield ("values",), f"must have at least one item with the operator {operator}"
     if operator in ("Exists", "DoesNotExist") and values:
         yield ("values",), f"must be absent with the operator {operator}"
+
+
+def _node_requirement(body: Body) -> Found:
+    yield from _requirement(body)
+    operator, values = body["operator"], body.get("values", [])
+    if operator in ("Gt", "Lt") and not (len(values) == 1 and re.fullmatch(r"[-+]?[0-9]{1,18}", values[0])):
+        yield ("values",), f"must have one item, an integer, with the operator {operator}"
+
+
+def _toleration(body: Body) -> Found:
+    if "key" not in body and body.get("operator", "Equal") != "Exists":
+        yield ("operator",), "must be Exists where there is no key"
+    if body.get("operator") == "Exists" and body.get("value"):
+        yield ("value",), "must be absent with the operator Exists"
+    if body.get("operator") in ("Gt", "Lt") and not re.fullmatch(r"-?[0-9]{1,18}", body.get("value", "")):
+        yield ("value",), f"must be an integer with the operator {body['operator']}"
 
 
 def _policy_port(body: Body) -> Found:
@@ -178,22 +220,39 @@ def _egress_rule(body: Body) -> Found:
 # -- Pods and what makes them -----------------------------------------------------------------------------------------
 
 
+_NOT_IN_INIT = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
+
+
 def _pod_spec(body: Body) -> Found:
-    seen: dict[str, str] = {}
+    names: set[str] = set()
+    host_ports: set[tuple[int, str, str]] = set()
     for field in ("initContainers", "containers", "ephemeralContainers"):
         for index, container in enumerate(body.get(field, ())):
-            name = container.get("name")
-            if name in seen:
-                yield (field, index, "name"), f"{shown(name)} is the name of two containers"
-            seen[name] = field
-            for number, port in enumerate(container.get("ports", ())):
-                host = port.get("hostPort", 0)
-                if body.get("hostNetwork") and host not in (0, port["containerPort"]):
-                    place = (field, index, "ports", number, "hostPort")
-                    yield (
-                        place,
-                        f"must be {port['containerPort']}, as containerPort is: the Pod is on the host's network",
-                    )
+            if container["name"] in names:
+                yield (field, index, "name"), f"{shown(container['name'])} is the name of two containers"
+            names.add(container["name"])
+            for place, says in _host_ports(container, body.get("hostNetwork", False), host_ports):
+                yield (field, index, *place), says
+    for index, container in enumerate(body.get("initContainers", ())):
+        for field in _NOT_IN_INIT if container.get("restartPolicy") != "Always" else ():
+            if field in container:
+                yield (
+                    ("initContainers", index, field),
+                    "may be set only in an init container with restartPolicy: Always",
+                )
+    if body.get("dnsPolicy") == "None" and not body.get("dnsConfig", {}).get("nameservers"):
+        yield ("dnsConfig", "nameservers"), "must have at least one item with dnsPolicy: None"
+
+
+def _host_ports(container: Body, host_network: bool, seen: set[tuple[int, str, str]]) -> Found:
+    for number, port in enumerate(container.get("ports", ())):
+        host, place = port.get("hostPort", 0), ("ports", number, "hostPort")
+        if host_network and host not in (0, port["containerPort"]):
+            yield place, f"must be {port['containerPort']}, as containerPort is: the Pod is on the host's network"
+        wanted = (host, port.get("protocol", "TCP"), port.get("hostIP", ""))
+        if host and wanted in seen:
+            yield place, f"{host}/{wanted[1]} is given twice in this Pod"
+        seen.add(wanted)
 
 
 def _container(body: Body) -> Found:
@@ -204,6 +263,18 @@ def _container(body: Body) -> Found:
             yield (field, "successThreshold"), f"must be 1 in a {field}, not {times}"
     if "terminationGracePeriodSeconds" in body.get("readinessProbe", {}):
         yield ("readinessProbe", "terminationGracePeriodSeconds"), "may not be set in a readinessProbe: it ends nothing"
+
+
+def _env_var(body: Body) -> Found:
+    if body.get("value") and "valueFrom" in body:
+        yield ("valueFrom",), "may not stand beside a value"
+
+
+_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+
+
+def _env_source(body: Body) -> Found:
+    yield from _exactly_one(body, _SOURCES, "a source")
 
 
 def _probe(body: Body) -> Found:
@@ -229,6 +300,9 @@ def matches(selector: Body, labels: Body) -> bool:
     return True
 
 
+_TEMPLATE_DIFFERS = "must select the Pods of the template: spec.template.metadata.labels differ from it"
+
+
 def _workload(body: Body) -> Found:
     """Deployment, ReplicaSet, StatefulSet, DaemonSet: the selector must select the template."""
     spec = body.get("spec")
@@ -240,11 +314,12 @@ def _workload(body: Body) -> Found:
         if not any(selector.values()):
             yield ("spec", "selector"), "must not be empty: it would select every Pod"
         elif not matches(selector, labels):
-            yield (
-                ("spec", "selector"),
-                "must select the Pods of the template: spec.template.metadata.labels differ from it",
-            )
-    policy = spec.get("template", {}).get("spec", {}).get("restartPolicy", "Always")
+            yield ("spec", "selector"), _TEMPLATE_DIFFERS
+    yield from _restarts(body)
+
+
+def _restarts(body: Body) -> Found:
+    policy = body["spec"].get("template", {}).get("spec", {}).get("restartPolicy", "Always")
     if policy != "Always":
         place = ("spec", "template", "spec", "restartPolicy")
         yield place, f"must be Always in a {body.get('kind')}, not {policy}"
@@ -254,6 +329,8 @@ def _job_template(spec: Body, at: tuple[str, ...]) -> Found:
     pod = spec["template"].get("spec")
     if pod is not None and pod.get("restartPolicy", "Always") == "Always":
         yield (*at, "template", "spec", "restartPolicy"), "must be OnFailure or Never in a Job (Always is the default)"
+    if spec.get("completionMode") == "Indexed" and "completions" not in spec:
+        yield (*at, "completions"), "is required with completionMode: Indexed"
 
 
 def _job(body: Body) -> Found:
@@ -266,13 +343,30 @@ def _job(body: Body) -> Found:
 def _cron_job(body: Body) -> Found:
     if "spec" not in body:
         yield ("spec",), "is required"
-    elif "spec" in body["spec"]["jobTemplate"]:
+    elif "spec" not in body["spec"]["jobTemplate"]:
+        yield ("spec", "jobTemplate", "spec"), "is required"
+    else:
         yield from _job_template(body["spec"]["jobTemplate"]["spec"], ("spec", "jobTemplate", "spec"))
 
 
 def _has_spec(body: Body) -> Found:
     if "spec" not in body:
         yield ("spec",), "is required"
+
+
+def _replication_controller(body: Body) -> Found:
+    """Its selector is a map of labels; where it has none, the template's labels are taken."""
+    if "template" not in body.get("spec", {}):
+        yield ("spec", "template") if "spec" in body else ("spec",), "is required"
+        return
+    template = body["spec"]["template"]
+    labels = template.get("metadata", {}).get("labels", {})
+    selector = body["spec"].get("selector", labels)
+    if not selector:
+        yield ("spec", "selector"), "is required: the template has no labels to take it from"
+    elif not selector.items() <= labels.items():
+        yield ("spec", "selector"), _TEMPLATE_DIFFERS
+    yield from _restarts(body)
 
 
 # -- Services ---------------------------------------------------------------------------------------------------------
@@ -284,41 +378,27 @@ def _service(body: Body) -> Found:
     if spec is None:
         yield ("spec",), "is required"
         return
-    ports = spec.get("ports", [])
-    kind = spec.get("type", "ClusterIP")
-    headless = spec.get("clusterIP") == "None"
-    if kind == "ExternalName":
-        if not spec.get("externalName"):
-            yield ("spec", "externalName"), "is required with the type ExternalName"
-    elif not ports and not headless:
-        yield ("spec", "ports"), "must have at least one item, unless the Service is headless (clusterIP: None)"
-    if headless and kind in ("NodePort", "LoadBalancer"):
-        yield ("spec", "clusterIP"), f"may not be None with the type {kind}"
-    first = spec.get("clusterIPs", [None])[:1]
-    if "clusterIP" in spec and first not in ([], [None], [spec["clusterIP"]]):
-        yield ("spec", "clusterIPs", 0), f"must be {spec['clusterIP']}, as clusterIP is, not {first[0]}"
-    taken: set[tuple[int, str]] = set()
-    for index, port in enumerate(ports):
-        if len(ports) > 1 and not port.get("name"):
-            yield ("spec", "ports", index, "name"), "is required where a Service has more than one port"
-        pair = port["port"], port.get("protocol", "TCP")
-        if pair in taken:
-            yield ("spec", "ports", index, "port"), f"{pair[0]}/{pair[1]} is given twice in this Service"
-        taken.add(pair)
-    for place, says in _named_once(ports, "ports", "ports of this Service"):
+    for place, says in service_spec(spec):
+        yield ("spec", *place), says
+    for place, says in _named_once(spec.get("ports", []), "ports", "ports of this Service"):
         yield ("spec", *place), says
 
 
 def _endpoint_slice(body: Body) -> Found:
     family = {"IPv4": 4, "IPv6": 6}.get(body["addressType"])
-    for index, endpoint in enumerate(body["endpoints"]):
-        for number, address in enumerate(endpoint.get("addresses", ())):
+    for index, endpoint in enumerate(body.get("endpoints", ())):
+        for number, address in enumerate(endpoint["addresses"]):
             place = ("endpoints", index, "addresses", number)
             try:
-                if family is not None and ipaddress.ip_address(ip(address)).version != family:
+                if family is None:
+                    dns_subdomain(address)
+                elif ipaddress.ip_address(service_ip(address)).version != family:
                     yield place, f"{address} is not {body['addressType']}, as the addressType says"
             except ValueError as error:
                 yield place, str(error)
+    yield from _named_once(
+        [{"name": one.get("name", "")} for one in body.get("ports", ())], "ports", "ports of this slice"
+    )
 
 
 RULES: dict[str, Callable[[Body], Found]] = {
@@ -327,16 +407,22 @@ RULES: dict[str, Callable[[Body], Found]] = {
     "LabUnderlay": _lab_underlay,
     "LabExternal": _lab_external,
     "Namespace": _label_named,
+    "Node": _node,
+    "NodeAddress": _node_address,
     "Pod": _has_spec,
     "PodTemplateSpec": _has_spec,
     "PodSpec": _pod_spec,
     "Container": _container,
+    "EnvVar": _env_var,
+    "EnvVarSource": _env_source,
     "Probe": _probe,
+    "NodeSelectorRequirement": _node_requirement,
+    "Toleration": _toleration,
     "Deployment": _workload,
     "ReplicaSet": _workload,
     "StatefulSet": _workload,
     "DaemonSet": _workload,
-    "ReplicationController": _has_spec,
+    "ReplicationController": _replication_controller,
     "Job": _job,
     "CronJob": _cron_job,
     "Service": _service,

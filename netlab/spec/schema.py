@@ -1,7 +1,8 @@
 """The schemas, as data: a subset of JSON Schema that the checker interprets and that editors understand.
 
 ``lab.json`` and ``policy.json`` are written by hand, ``kubernetes.json`` is generated from the published API,
-``constraints.json`` adds what the published API does not say.  The subset: type (one or a list), $ref, properties,
+``constraints.json`` adds what the published API does not say, ``pointers.json`` of which fields the zero value is not
+the same as absence.  The subset: type (one or a list), $ref, properties,
 additionalProperties, propertyNames, items, required, enum, format, minimum, maximum, minItems, maxItems, maxLength,
 uniqueItems.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,10 +21,14 @@ Schema = dict[str, Any]
 
 
 class Schemas(NamedTuple):
-    """``defs``: the definitions by name; ``kinds``: group -> kind -> its versions, of the whole published API."""
+    """``defs``: the definitions by name; ``kinds``: group -> kind -> its versions, of the whole published API.
+
+    ``omitted``: the fields of each definition whose zero value (0, "", [] or {}) means absent, as Go's omitempty has it.
+    """
 
     defs: dict[str, Schema]
     kinds: dict[str, dict[str, list[str]]]
+    omitted: dict[str, frozenset[str]]
 
 
 @cache
@@ -34,7 +40,14 @@ def schemas() -> Schemas:
         defs.update(read[name]["$defs"])
     for name, more in read["constraints"]["$defs"].items():
         _merge(defs[name], more, name)
-    return Schemas(defs, read["kubernetes"]["kinds"])
+    pointers = _data("pointers")["fields"]
+    omitted = {name: _omitted(defs[name], pointers.get(name, ())) for name in read["kubernetes"]["$defs"]}
+    return Schemas(defs, read["kubernetes"]["kinds"], omitted)
+
+
+def _omitted(schema: Schema, pointers: Sequence[str]) -> frozenset[str]:
+    kept = {*schema.get("required", ()), *pointers}
+    return frozenset(name for name, each in schema.get("properties", {}).items() if "type" in each and name not in kept)
 
 
 def _data(name: str) -> Any:

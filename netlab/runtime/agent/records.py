@@ -127,7 +127,7 @@ class Pod:
 
     def __init__(self, key: PodKey, spec: dict[str, Any], inode: int) -> None:
         self.key, self.inode = key, inode
-        self.hostname, self.restart, self.grace = str(spec["hostname"]), str(spec["restart"]), float(spec["grace"])
+        self.hostname, self.restart, self.grace = str(spec["hostname"]), str(spec["restart"]), int(spec["grace"])
         self.containers: dict[str, Container] = {}
         self.events: list[dict[str, Any]] = []
         self.initialized = False
@@ -167,7 +167,7 @@ class Pod:
             "pod": self.key.pod,
             "hostname": self.hostname,
             "restart": self.restart,
-            "grace": int(self.grace),
+            "grace": self.grace,
             "containers": [one.shown() for one in sorted(self.containers.values(), key=lambda one: one.order)],
             **({"events": self.events} if events else {}),
         }

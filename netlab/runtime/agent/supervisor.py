@@ -67,7 +67,7 @@ class Supervisor:
                 pod = None
             if pod is None:
                 pod = self.pods[key] = Pod(key, spec, inode)
-            pod.hostname, pod.restart, pod.grace = str(spec["hostname"]), str(spec["restart"]), float(spec["grace"])
+            pod.hostname, pod.restart, pod.grace = str(spec["hostname"]), str(spec["restart"]), int(spec["grace"])
             for one in spec["containers"]:
                 self._want(pod, one)
             for made in pod.containers.values():

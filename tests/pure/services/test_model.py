@@ -173,10 +173,10 @@ def test_what_healthy_charts_have_is_a_warning_with_its_line(document: Any, code
 @pytest.mark.parametrize(
     ("lab", "says"),
     [
-        ({"podCIDR": "224.0.0.0/8"}, "the Pod CIDR 224.0.0.0/8 is multicast"),
-        ({"serviceCIDR": "127.0.0.0/16"}, "the Service CIDR 127.0.0.0/16 is loopback"),
-        ({"underlay": {"cidr": "127.0.0.0/8"}}, "the underlay 127.0.0.0/8 is loopback"),
-        ({"external": [{"name": "out", "address": "127.0.0.1"}]}, "out: 127.0.0.1 is loopback"),
+        ({"podCIDR": "224.0.0.0/8"}, "spec.podCIDR 224.0.0.0/8 is multicast"),
+        ({"serviceCIDR": "127.0.0.0/16"}, "spec.serviceCIDR 127.0.0.0/16 is loopback"),
+        ({"underlay": {"cidr": "127.0.0.0/8"}}, "spec.underlay.cidr 127.0.0.0/8 is loopback"),
+        ({"external": [{"name": "out", "address": "127.0.0.1"}]}, "spec.external[0].address 127.0.0.1 is loopback"),
     ],
 )
 def test_ranges_that_no_host_can_have_addresses_of(lab: dict[str, Any], says: str) -> None:
