@@ -36,7 +36,7 @@ def place(cluster: Cluster, name: str, namespace: str) -> Place:
             f"{name} is a Pod and a {what}", hint=f"the Pod is {pod}; the {what}'s namespace is {other.netns}"
         )
     if pod is not None:
-        return Place(pod.netns, pod.hostname, pod)
+        return Place(pod.netns, pod.uts_name, pod)
     if node is not None:
         return of_node(node)
     if host is not None:

@@ -288,7 +288,7 @@ class _Builder:
         pods = []
         for template, node, known in placed:
             pod = self._pod(template, node, known, pool, taken, free_serials)
-            taken.add(pod.netns)
+            taken.add(pod.etc)
             pods.append(pod)
         self._check_host_ports(pods)
         return tuple(pods)
@@ -382,7 +382,9 @@ class _Builder:
         labels = self._changes.labelled("Pod", full, labels)
         place = node.netns if host else netns
         programs = self._programs if SYSTEM in template.metadata.get("annotations", {}) else self._has_program
-        return self._maker.pod(template, node, Given(place, addresses, serial, labels), programs, self._has_program)
+        return self._maker.pod(
+            template, node, Given(place, netns, addresses, serial, labels), programs, self._has_program
+        )
 
     @cached_property
     def _maker(self) -> Maker:

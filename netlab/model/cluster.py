@@ -85,7 +85,8 @@ class Pod:
     ``serial`` is unique in the lab for as long as the Pod lives: interface indexes and MAC addresses are made of it.
     ``ports`` are all that somebody answers on, ``owner`` the workload that it comes from (``Deployment/web``) or "".
     ``containers`` are those that run side by side, native sidecars included; ``inits`` those that run before them.
-    ``ready``: it may get the traffic of its Services; ``ended``: its phase is Succeeded or Failed (see ``model.status``).
+    ``etc``: the folder below /etc/netns of its own hosts file, resolv.conf and hostname; its namespace's name, unless it
+    is in its node's network.  ``ready``: it may get the traffic of its Services; ``ended``: its phase is Succeeded or Failed (see ``model.status``).
     """
 
     namespace: str
@@ -108,6 +109,12 @@ class Pod:
     inits: tuple[Container, ...] = ()
     ready: bool = True
     ended: bool = False
+    etc: str = ""
+
+    @property
+    def uts_name(self) -> str:
+        """The hostname that its containers see: a hostNetwork Pod has its node's."""
+        return self.node if self.host_network else self.hostname
 
     @property
     def system(self) -> bool:

@@ -20,9 +20,13 @@ from netlab.spec import Document, Warning
 
 
 class Given(NamedTuple):
-    """What was settled for a Pod: its namespace in the kernel, its addresses, its serial number, its labels."""
+    """What was settled for a Pod: its namespace in the kernel, its addresses, its serial number, its labels.
+
+    ``etc``: the folder of its files below /etc/netns.
+    """
 
     netns: str
+    etc: str
     addresses: tuple[Interface, ...]
     serial: int
     labels: Mapping[str, str]
@@ -108,4 +112,5 @@ def _pod(
         template.spec,
         template.mark,
         inits(template, programs[1]),
+        etc=given.etc,
     )

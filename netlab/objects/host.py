@@ -167,7 +167,7 @@ class Process(Obj):
     second later, and finds the port taken.  ``links`` are the variables of the Services that were there when it was asked
     to run; others later change nothing.  A process that ended by itself, or waits to be started again, is as it
     should be: what is compared is what the agent was asked to run.  ``stopped``: the number of its process where
-    somebody stopped that one (SIGSTOP).
+    somebody stopped that one (SIGSTOP).  ``etc``: the folder of the Pod's files below /etc/netns, its own netns as a rule.
     """
 
     kind: ClassVar[str] = "process"
@@ -189,6 +189,7 @@ class Process(Obj):
     probes: tuple[Probe, ...] = ()
     links: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     stopped: int = 0
+    etc: str = ""
 
     @property
     def name(self) -> str:

@@ -68,7 +68,7 @@ def _objects(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane, sysctls: 
         for path, value in sysctls.items():
             yield Sysctl(pod.netns, path, value, why=why)
         yield from plane.attach(pod, node, cluster)
-        yield from files.of_pod(pod, cluster)
+    yield from files.of_pod(pod, cluster)
     addresses = tuple(str(address.ip) for address in pod.addresses)
     for port in pod.ports:
         if port.served_by == "process":

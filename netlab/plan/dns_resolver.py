@@ -24,6 +24,8 @@ def node_resolv(cluster: Cluster) -> str:
 def pod_resolv(pod: Pod, cluster: Cluster) -> str:
     """The text of a Pod's resolv.conf."""
     policy = pod.spec.get("dnsPolicy", "ClusterFirst")
+    if policy == "ClusterFirst" and pod.host_network:
+        policy = "Default"  # the kubelet's rule: only ClusterFirstWithHostNet asks the cluster from a node's network
     servers: list[str] = []
     searches: list[str] = []
     options: dict[str, str] = {}

@@ -40,7 +40,7 @@ def environment(container: Mapping[str, Any], pod: Pod, cluster: Cluster, *, lin
 
     ``links``: with the variables of Services, which come first.
     """
-    known = {"PATH": PATH, "HOSTNAME": pod.hostname, "HOME": "/root"}
+    known = {"PATH": PATH, "HOSTNAME": pod.uts_name, "HOME": "/root"}
     if links:
         known |= service_variables(pod, cluster)
     for entry in container.get("env", []):

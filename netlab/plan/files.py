@@ -33,11 +33,12 @@ def of_nodes(cluster: Cluster) -> Iterator[Obj]:
 
 
 def of_pod(pod: Pod, cluster: Cluster) -> Iterator[Obj]:
-    """The files of a Pod with a namespace of its own."""
+    """The files of a Pod; those of one in its node's network stand beside its node's, in a folder of their own."""
     why = pod_why(pod)
-    yield File(pod.netns, "hosts", _pod_hosts(pod), why=why)
-    yield File(pod.netns, "resolv.conf", pod_resolv(pod, cluster), why=why)
-    yield File(pod.netns, "hostname", f"{pod.hostname}\n", why=why)
+    hosts = _host_network_hosts(cluster) if pod.host_network else _pod_hosts(pod)
+    yield File(pod.etc, "hosts", hosts + _aliases(pod), why=why)
+    yield File(pod.etc, "resolv.conf", pod_resolv(pod, cluster), why=why)
+    yield File(pod.etc, "hostname", f"{pod.uts_name}\n", why=why)
 
 
 def _node_hosts(cluster: Cluster) -> str:
@@ -50,10 +51,17 @@ def _pod_hosts(pod: Pod) -> str:
     if pod.subdomain:
         names = f"{pod.hostname}.{pod.subdomain}.{pod.namespace}.svc.{DOMAIN}\t{pod.hostname}"
     own = "".join(f"{address.ip}\t{names}\n" for address in pod.addresses)
+    return f"# Kubernetes-managed hosts file.\n{_LOCAL}{own}"
+
+
+def _host_network_hosts(cluster: Cluster) -> str:
+    return f"# Kubernetes-managed hosts file (host network).\n{_node_hosts(cluster)}"
+
+
+def _aliases(pod: Pod) -> str:
     aliases = pod.spec.get("hostAliases", [])
-    extra = ""
-    if isinstance(aliases, list) and aliases:
-        extra = "\n# Entries added by HostAliases.\n" + "".join(
-            f"{one['ip']}\t" + "\t".join(one.get("hostnames", [])) + "\n" for one in aliases
-        )
-    return f"# Kubernetes-managed hosts file.\n{_LOCAL}{own}{extra}"
+    if not isinstance(aliases, list) or not aliases:
+        return ""
+    return "\n# Entries added by HostAliases.\n" + "".join(
+        f"{one['ip']}\t" + "\t".join(one.get("hostnames", [])) + "\n" for one in aliases
+    )

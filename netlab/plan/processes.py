@@ -80,7 +80,7 @@ def _process(
         argv,
         tuple(own.items()),
         str(spec.get("workingDir") or "/"),
-        pod.hostname,
+        pod.uts_name,
         str(pod.spec.get("restartPolicy", "Always")),
         int(str(pod.spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE))),
         container.missing,
@@ -90,5 +90,6 @@ def _process(
         ),
         () if role == "init" or container.missing else tuple(of_container(spec, pod, cluster)),
         links=tuple((name, value) for name, value in links.items() if name not in own),
+        etc=pod.etc,
         why=Why(f"container {container.name}, {why.says}", container.mark or why.mark),
     )

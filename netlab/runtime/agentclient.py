@@ -347,16 +347,16 @@ class AgentClient:
         """Before a Pod goes: close its listeners and end its processes; how many listeners there were."""
         return int(self.call("drop", netns=list(netns))["closed"])
 
-    def sandbox(self, netns: str, hostname: str = "") -> Sandbox:
-        """The sandbox of the Pod behind that namespace, made now if need be."""
-        reply = self.call("sandbox", netns=netns, hostname=hostname)
+    def sandbox(self, netns: str, hostname: str = "", etc: str = "") -> Sandbox:
+        """The sandbox of the Pod behind that namespace and with the files of ``etc``, made now if need be."""
+        reply = self.call("sandbox", netns=netns, hostname=hostname, etc=etc)
         pidfd = self._fds.pop(0)
         return Sandbox(pidfd, reply["hostname"], reply["view"], tuple(reply["notes"]))
 
     def run(self, pods: Iterable[Mapping[str, Any]]) -> list[str]:
         """Have containers started or, where their spec changed, restarted; what cannot be, as sentences.
 
-        A Pod: netns (path), namespace, pod, hostname, restart, grace (seconds), containers (each name, role, order,
+        A Pod: netns (path), namespace, pod, hostname, etc, restart, grace (seconds), containers (each name, role, order,
         argv, env, workdir, missing, log, previous).  Does not wait: ``settle`` does.
         """
         return list(self.call("run", pods=list(pods))["errors"])

@@ -34,6 +34,7 @@ def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
                 "namespace": one.namespace,
                 "pod": one.pod,
                 "hostname": one.hostname,
+                "etc": one.etc,
                 "restart": one.restart,
                 "grace": one.grace,
                 "containers": [],
@@ -78,6 +79,7 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
             one["late"],
             tuple(Probe.from_json(probe) for probe in one["probes"]),
             stopped=one["pid"] if one.get("stopped") else 0,
+            etc=pod.get("etc", ""),
         )
         for one in pod["containers"]
     ]

@@ -39,13 +39,17 @@ _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh"})
 
 
 class EnterTarget(NamedTuple):
-    """Where a command runs: ``netns`` is the path of its network namespace (/run/netns/NAME)."""
+    """Where a command runs: ``netns`` is the path of its network namespace (/run/netns/NAME).
+
+    ``etc``: the folder of its files below /etc/netns, where that has another name.
+    """
 
     lab: str
     rundir: Path
     netns: str
     hostname: str
     env: Mapping[str, str] = {}
+    etc: str = ""
 
 
 def environment(target: EnterTarget, argv: Sequence[str], *, tty: bool) -> dict[str, str]:
@@ -77,7 +81,7 @@ def run(
     if not argv:
         raise ValueError("no command")
     with agentclient.connect(target.rundir, target.lab) as agent:
-        sandbox = agent.sandbox(target.netns, target.hostname)
+        sandbox = agent.sandbox(target.netns, target.hostname, target.etc)
     try:
         env = environment(target, argv, tty=tty)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

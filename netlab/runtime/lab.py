@@ -15,7 +15,7 @@ from netlab.kernel.protocol import Observed
 from netlab.model import Cluster, Memory
 from netlab.model.changes import Labels, put, still_there
 from netlab.names import LAB_NAME_MAX, is_dns_label
-from netlab.objects import Key, Netns, Obj, State
+from netlab.objects import File, Key, Netns, Obj, State
 from netlab.plan import Drift, Host, dataplane, desired, drift
 from netlab.runtime import capacity, dns, host, lock, readiness, warm
 from netlab.runtime.converge import converge, touch
@@ -181,7 +181,7 @@ def _apply(
     cluster = lab.cluster
     assignments = Assignments(
         Memory.of(cluster).to_json(),
-        tuple(one.netns for one in lab.want.only(Netns)),
+        tuple(dict.fromkeys(one.netns for one in lab.want.values() if isinstance(one, (Netns, File)))),
         len(cluster.nodes),
         len(cluster.own_pods),
     )

@@ -70,16 +70,16 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
     cluster = load_cluster(lab)
     found = place(cluster, name, namespace)
     env: dict[str, str] = {}
-    workdir = "/"
+    workdir, etc = "/", ""
     if found.pod is not None:
         chosen = _container(found.pod, container)
         spec = spec_of(found.pod, chosen)
-        env = environment(spec, found.pod, cluster)
+        env, etc = environment(spec, found.pod, cluster), found.pod.etc
         if any(one.name == chosen and one.runs for one in found.pod.containers):
             workdir = str(spec.get("workingDir") or "/")  # which is there: its process made it
     elif container:
         raise BadInput(f"{name} is no Pod and has no containers")
-    target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{found.netns}", found.hostname, env)
+    target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{found.netns}", found.hostname, env, etc)
     if not os.path.exists(target.netns):
         raise StateError(f"the namespace {found.netns} is not there", hint=f"netlab up {lab} makes it again")
     if tty and not sys.stdin.isatty():

@@ -23,7 +23,7 @@ from netlab.runtime.agent import VERSION
 from netlab.runtime.agent.endpoints import Endpoints, Port
 from netlab.runtime.agent.logs import Logs
 from netlab.runtime.agent.loop import Loop
-from netlab.runtime.agent.sandbox import Sandboxes
+from netlab.runtime.agent.sandbox import Place, Sandboxes
 from netlab.runtime.agent.statuses import Statuses
 from netlab.runtime.agent.supervisor import Supervisor
 
@@ -156,7 +156,8 @@ class Control:
                 return
             name = message.get("op")
             if name == "sandbox":
-                self.sandboxes.get(str(message["netns"]), str(message.get("hostname") or ""), answer)
+                place = Place(str(message["netns"]), str(message.get("etc") or ""))
+                self.sandboxes.get(place, str(message.get("hostname") or ""), answer)
                 return
             if name == "stop":
                 self.supervisor.stop(message["pods"], answer)
@@ -183,7 +184,7 @@ class Control:
             "since": self.since,
             "rss": rss * 1024,
             "listeners": len(self.endpoints.table),
-            "sandboxes": len(self.sandboxes.by_netns),
+            "sandboxes": len(self.sandboxes.by_place),
             "served": self.endpoints.tcp.served,
         }
 

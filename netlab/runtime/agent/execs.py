@@ -58,7 +58,7 @@ class ExecAttempt:
                 self._launch(fds[0])
 
         try:
-            self.execs.sandboxes.get(self.place["netns"], self.place["hostname"], ready)
+            self.execs.sandboxes.get(self.place["sandbox"], self.place["hostname"], ready)
         except OSError as refusal:
             self.end(UNKNOWN, str(refusal))
             self.execs.over(self)

@@ -22,7 +22,7 @@ from netlab.runtime.agent.dial import Dialer
 from netlab.runtime.agent.execs import ExecAttempt, Execs
 from netlab.runtime.agent.loop import Loop, Timer
 from netlab.runtime.agent.records import Container, Pod
-from netlab.runtime.agent.sandbox import Sandboxes
+from netlab.runtime.agent.sandbox import Place, Sandboxes
 
 Changed = Callable[[Pod, Container], None]
 STARTUP, LIVENESS, READINESS = "startup", "liveness", "readiness"
@@ -135,7 +135,8 @@ class Probes:
 
             return GrpcAttempt(self.dialer, spec, prober.done)
         one, pod = prober.one, prober.pod
-        place = {"netns": pod.key.netns, "hostname": pod.hostname, "env": one.env, "workdir": str(one.spec["workdir"])}
+        where = Place(pod.key.netns, pod.etc)
+        place = {"sandbox": where, "hostname": pod.hostname, "env": one.env, "workdir": str(one.spec["workdir"])}
         argv = [str(word) for word in spec.get("argv", ())]
         return self.execs.start(place, argv, float(spec["timeout"]), prober.done)
 

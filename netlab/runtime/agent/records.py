@@ -127,10 +127,15 @@ class Pod:
 
     def __init__(self, key: PodKey, spec: dict[str, Any], inode: int) -> None:
         self.key, self.inode = key, inode
-        self.hostname, self.restart, self.grace = str(spec["hostname"]), str(spec["restart"]), int(spec["grace"])
+        self.take(spec)
         self.containers: dict[str, Container] = {}
         self.events: list[dict[str, Any]] = []
         self.initialized = False
+
+    def take(self, spec: dict[str, Any]) -> None:
+        """What is said of the Pod as a whole."""
+        self.hostname, self.etc = str(spec["hostname"]), str(spec["etc"])
+        self.restart, self.grace = str(spec["restart"]), int(spec["grace"])
 
     def of(self, *roles: str) -> list[Container]:
         return sorted((one for one in self.containers.values() if one.role in roles), key=lambda one: one.order)
@@ -166,6 +171,7 @@ class Pod:
             "namespace": self.key.namespace,
             "pod": self.key.pod,
             "hostname": self.hostname,
+            "etc": self.etc,
             "restart": self.restart,
             "grace": self.grace,
             "containers": [one.shown() for one in sorted(self.containers.values(), key=lambda one: one.order)],

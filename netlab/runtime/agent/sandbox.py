@@ -14,7 +14,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from netlab.runtime.agent import POD_COMM, linux
 from netlab.runtime.agent.endpoints import Endpoints
@@ -26,11 +26,22 @@ Answer = Callable[[dict[str, Any], list[int]], None]
 Signature = tuple[int, int, int]
 
 
+class Place(NamedTuple):
+    """A Pod's network namespace, as a path, and the folder of its files below /etc/netns; "": that of the same name."""
+
+    netns: str
+    etc: str
+
+    @property
+    def folder(self) -> str:
+        return f"etc/netns/{self.etc or os.path.basename(self.netns)}"
+
+
 class Sandbox:
     """One Pod's; ``files`` are its /etc/hosts, resolv.conf, hostname, open for writing, once it is ready."""
 
-    def __init__(self, netns: str, inode: int, pid: int, channel: _socket.socket) -> None:
-        self.netns, self.inode, self.pid, self.channel = netns, inode, pid, channel
+    def __init__(self, place: Place, inode: int, pid: int, channel: _socket.socket) -> None:
+        self.place, self.inode, self.pid, self.channel = place, inode, pid, channel
         self.pidfd = os.pidfd_open(pid)
         self.files: list[int] = []
         self.signatures: dict[str, Signature | None] = {}
@@ -39,25 +50,27 @@ class Sandbox:
 
 
 class Sandboxes:
-    """All of a lab, by the path of their network namespace."""
+    """All of a lab.  Pods in their node's network have one each, since their files differ; so has the node."""
 
     def __init__(self, loop: Loop, endpoints: Endpoints) -> None:
         self.loop, self.endpoints = loop, endpoints
-        self.by_netns: dict[str, Sandbox] = {}
+        self.by_place: dict[Place, Sandbox] = {}
         self.exited: Callable[[int, int], None] = lambda _pid, _status: None  # told of every other child that ended
         self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
-    def get(self, netns: str, hostname: str, answer: Answer) -> None:
+    def get(self, place: Place, hostname: str, answer: Answer) -> None:
         """Answer with the Pod's sandbox (a pidfd), now or when it is ready; OSError where there is no such netns."""
-        fd = self.endpoints.open_netns(netns)
+        if place.etc == os.path.basename(place.netns):
+            place = place._replace(etc="")
+        fd = self.endpoints.open_netns(place.netns)
         try:
             inode = os.fstat(fd).st_ino
-            known = self.by_netns.get(netns)
+            known = self.by_place.get(place)
             if known is not None and known.inode != inode:  # the Pod was made anew under its old name
-                self.drop(netns)
+                self._end(place)
                 known = None
             if known is None:
-                known = self._start(netns, inode, fd, hostname)
+                known = self._start(place, inode, fd, hostname)
         finally:
             os.close(fd)
         if known.reply:
@@ -66,11 +79,11 @@ class Sandboxes:
         else:
             known.waiting.append(answer)
 
-    def _start(self, netns: str, inode: int, netns_fd: int, hostname: str) -> Sandbox:
+    def _start(self, place: Place, inode: int, netns_fd: int, hostname: str) -> Sandbox:
         contents, signatures = {}, {}
         for name in ETC:
-            signatures[name], contents[name] = self._read(netns, name)
-        hostname = hostname or contents["hostname"].strip() or os.path.basename(netns)
+            signatures[name], contents[name] = self._read(place, name)
+        hostname = hostname or contents["hostname"].strip() or os.path.basename(place.netns)
         contents["hostname"] = contents["hostname"] or hostname + "\n"
         contents["hosts"] = contents["hosts"] or _HOSTS
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
@@ -83,9 +96,9 @@ class Sandboxes:
         finally:
             linux.setns(self.pid_namespace, linux.CLONE_NEWPID)
         theirs.close()
-        sandbox = Sandbox(netns, inode, pid, ours)
+        sandbox = Sandbox(place, inode, pid, ours)
         sandbox.signatures = signatures
-        self.by_netns[netns] = sandbox
+        self.by_place[place] = sandbox
         self.loop.add(ours.fileno(), lambda _mask: self._ready(sandbox))
         return sandbox
 
@@ -101,7 +114,7 @@ class Sandboxes:
         reply = json.loads(data) if data else {"error": "the sandbox died while it was made; agent.log may tell why"}
         fds_out = []
         if "error" in reply:
-            self.drop(sandbox.netns)
+            self._end(sandbox.place)
         else:
             sandbox.reply = {"pid": sandbox.pid, **reply}
             fds_out = [sandbox.pidfd]
@@ -109,11 +122,10 @@ class Sandboxes:
             answer(reply if "error" in reply else sandbox.reply, fds_out)
         sandbox.waiting.clear()
 
-    def _read(self, netns: str, name: str) -> tuple[Signature | None, str]:
+    def _read(self, place: Place, name: str) -> tuple[Signature | None, str]:
         """(what tells one version of /etc/netns/NAME/``name`` from the next, its content)."""
         try:
-            path = f"etc/netns/{os.path.basename(netns)}/{name}"
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.endpoints.root)
+            fd = os.open(f"{place.folder}/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.endpoints.root)
         except OSError:
             return None, ""
         with open(fd, "rb") as file:
@@ -126,17 +138,21 @@ class Sandboxes:
         Written through descriptors from before the Pod's first command, so no link in the Pod can lead them astray.
         """
         for name, fd in zip(ETC, sandbox.files, strict=True):
-            signature, content = self._read(sandbox.netns, name)
+            signature, content = self._read(sandbox.place, name)
             if signature is not None and signature != sandbox.signatures.get(name):
                 sandbox.signatures[name] = signature
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, content.encode("utf-8", "surrogateescape"), 0)
 
-    def drop(self, netns: str) -> bool:
-        """End the Pod's processes; the mounts go with them."""
-        sandbox = self.by_netns.pop(netns, None)
-        if sandbox is None:
-            return False
+    def drop(self, netns: str) -> int:
+        """End the processes of all Pods in a network namespace; the mounts go with them.  How many sandboxes went."""
+        there = [place for place in self.by_place if place.netns == netns]
+        for place in there:
+            self._end(place)
+        return len(there)
+
+    def _end(self, place: Place) -> None:
+        sandbox = self.by_place.pop(place)
         try:
             signal.pidfd_send_signal(sandbox.pidfd, signal.SIGKILL)
         except ProcessLookupError:
@@ -144,7 +160,6 @@ class Sandboxes:
         os.close(sandbox.pidfd)
         for fd in sandbox.files:
             os.close(fd)
-        return True
 
     def reap(self) -> None:
         """Collect what has died; a sandbox that somebody killed is made anew when it is asked for."""
@@ -155,10 +170,10 @@ class Sandboxes:
                 return
             if pid == 0:
                 return
-            for netns, sandbox in list(self.by_netns.items()):
+            for place, sandbox in list(self.by_place.items()):
                 if sandbox.pid == pid:
                     if sandbox.reply:
-                        self.drop(netns)
+                        self._end(place)
                     break
             else:
                 self.exited(pid, status)

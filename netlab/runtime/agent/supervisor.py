@@ -26,7 +26,7 @@ from netlab.runtime.agent.logs import Logs
 from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.probes import Probes, signal_to
 from netlab.runtime.agent.records import Container, Pod, PodKey
-from netlab.runtime.agent.sandbox import Sandboxes
+from netlab.runtime.agent.sandbox import Place, Sandboxes
 from netlab.runtime.agent.statuses import Statuses
 
 Message = dict[str, Any]
@@ -67,7 +67,7 @@ class Supervisor:
                 pod = None
             if pod is None:
                 pod = self.pods[key] = Pod(key, spec, inode)
-            pod.hostname, pod.restart, pod.grace = str(spec["hostname"]), str(spec["restart"]), int(spec["grace"])
+            pod.take(spec)
             for one in spec["containers"]:
                 self._want(pod, one)
             for made in pod.containers.values():
@@ -251,7 +251,7 @@ class Supervisor:
                 self._launch(pod, one, fds[0])
 
         try:
-            self.sandboxes.get(pod.key.netns, pod.hostname, ready)
+            self.sandboxes.get(Place(pod.key.netns, pod.etc), pod.hostname, ready)
         except OSError as refusal:
             self._refused(pod, one, "FailedCreatePodSandBox", str(refusal))
 
