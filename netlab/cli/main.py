@@ -26,7 +26,7 @@ _COMPLETING = "_NETLAB_COMPLETE"  # click's own variable: a shell asks for what 
 # In the order of a workshop; the sentence is the verb's own first line, kept here so that --help imports nothing.
 VERBS = {
     "up": "Build a lab, or converge a running one to its spec.",
-    "down": "Remove a lab, whatever state it is in.",
+    "down": "Remove labs, whatever state they are in.",
     "ls": "The running labs.",
     "labs": "The labs that there are.",
     "new": "Copy a lab into a folder of your own, to change it.",

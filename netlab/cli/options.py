@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from netlab.errors import BadInput
-from netlab.runtime.rundir import running
+from netlab.errors import BadInput, NetlabError
+from netlab.near import near
+from netlab.runtime.rundir import RunDir, caller, running
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,9 +31,12 @@ class Seconds(click.FloatRange):
 
 
 output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="text or json")
-lab = click.option(
-    "--lab", "lab_option", default="", envvar="NETLAB_LAB", help="the running lab, where there are several"
-)
+lab = click.option("--lab", "lab_option", default="", metavar="LAB", help="the running lab, where there are several")
+
+
+def lab_argument(function: F) -> F:
+    """LAB, of the verbs that take a running lab as their first word; ``--lab`` says the same."""
+    return click.argument("lab", required=False, default="")(lab(function))
 
 
 def spec_options(function: F) -> F:
@@ -44,17 +48,42 @@ def spec_options(function: F) -> F:
     return click.argument("lab", required=False, default="")(function)
 
 
-def running_lab(name: str = "") -> str:
-    """The running lab that is meant: the one named, else $NETLAB_LAB, else the only one."""
-    name = name or os.environ.get("NETLAB_LAB", "")
+def running_lab(name: str = "", option: str = "") -> str:
+    """The running lab that is meant: the one named (by word or by ``--lab``), else $NETLAB_LAB, else the only one.
+
+    Of several the only one that is the caller's.  A file or folder means the lab that was brought up from it.
+    """
+    if name and option and name != option:
+        raise BadInput(f"two labs are named: {name} and --lab {option}")
+    name = name or option or os.environ.get("NETLAB_LAB", "")
     labs = [one.lab for one in running()]
     if name:
-        if name not in labs:
-            known = f"; running: {', '.join(labs)}" if labs else "; none is"
-            raise BadInput(f'no lab called "{name}" is running{known}', hint="netlab up NAME starts one")
-        return name
-    if len(labs) == 1:
-        return labs[0]
+        return name if name in labs else _by_source(name, labs)
     if not labs:
         raise BadInput("no lab is running", hint="netlab up overlay starts one")
+    mine = labs if len(labs) == 1 else [one.lab for one in running() if _is_mine(one)]
+    if len(mine) == 1:
+        return mine[0]
     raise BadInput(f"several labs are running: {', '.join(labs)}", hint="say which: --lab NAME, or NETLAB_LAB=NAME")
+
+
+def _is_mine(rundir: RunDir) -> bool:
+    try:
+        applied = rundir.applied()
+    except (NetlabError, PermissionError):  # somebody else's, or not to be understood: not what is meant by no name
+        return False
+    return applied is not None and applied.owner == caller()
+
+
+def _by_source(name: str, labs: Sequence[str]) -> str:
+    """The lab that was brought up from a file or folder of that name; raises BadInput where there is none."""
+    if "/" in name or os.path.exists(name):
+        path = os.path.realpath(name)
+        for one in running():
+            applied = one.applied()
+            if applied is not None and path in (applied.source, os.path.dirname(applied.source)):
+                return one.lab
+        if os.path.isfile(path):
+            raise BadInput(f"no running lab came from the file {name}", hint="netlab check LAB --expect FILE takes one")
+    known = f"; running: {', '.join(labs)}" if labs else "; none is"
+    raise BadInput(f'no lab called "{name}" is running{near(name, labs)}{known}', hint="netlab up NAME starts one")

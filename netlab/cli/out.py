@@ -45,7 +45,7 @@ def error(failure: NetlabError) -> None:
     if isinstance(failure, BadInput) and len(failure.problems) > 1:
         for problem in failure.problems:
             note(str(problem))
-        note(f"{len(failure.problems)} problems; nothing was changed")
+        note(f"{len(failure.problems)} problems")
     elif isinstance(failure, BadInput) and failure.problems[0].mark:
         note(failure.message)
     else:

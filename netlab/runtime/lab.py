@@ -90,7 +90,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         pending = rundir.pending()
         known = before or pending
         fresh = known is None
-        check_owner(rundir, known)
+        check_owner(rundir, known, "give yours another name: --name NAME")
         if known is not None and known.source != draft.source:
             raise BadInput(
                 f"lab {name} is running from {known.source}, and this is {draft.source}",

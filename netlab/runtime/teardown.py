@@ -32,11 +32,15 @@ class Down:
     strangers: tuple[Process, ...]
 
 
-def check_owner(rundir: RunDir, applied: Applied | None) -> None:
-    """Raise StateError where the lab is another user's; root, without sudo, may do everything."""
+class NotYours(StateError):
+    """The lab is another user's."""
+
+
+def check_owner(rundir: RunDir, applied: Applied | None, hint: str = "") -> None:
+    """Raise NotYours where the lab is another user's; root, without sudo, may do everything."""
     me = caller()
     if applied is not None and applied.owner != me and me != 0:
-        raise StateError(f"lab {rundir.lab} is user {applied.owner}'s, not yours (you are {me})")
+        raise NotYours(f"lab {rundir.lab} is user {applied.owner}'s, not yours (you are {me})", hint=hint)
 
 
 def down(name: str, say: Say = lambda _: None) -> Down:

@@ -10,20 +10,22 @@ from pathlib import Path
 import click
 
 from netlab.cli import out
-from netlab.cli.options import output, running_lab
+from netlab.cli.options import lab_argument, output, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster, Port
 from netlab.model.ports import states
 
+EXPECT = "expect.yaml"
+
 
 @click.command()
-@click.argument("lab", required=False, default="")
+@lab_argument
 @click.option(
     "--expect", "expect_file", default="", metavar="FILE", help="the expectations (default: the lab's expect.yaml)"
 )
 @click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")
 @output
-def command(lab: str, expect_file: str, junit: str, output: str) -> int:
+def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str) -> int:
     """Hold three answers against each other: what is expected, what the oracle predicts, what packets do.
 
     Exit status 1 where they disagree, a line for each flow that does.
@@ -40,7 +42,7 @@ def command(lab: str, expect_file: str, junit: str, output: str) -> int:
     from netlab.runtime.pinning import KernelPins
     from netlab.runtime.spare import answering
 
-    name = running_lab(lab)
+    name = running_lab(lab, lab_option)
     rundir, applied = open_running(name)
     cluster = load_cluster(name)
     path = Path(expect_file) if expect_file else _beside(applied.source)
@@ -67,12 +69,14 @@ def command(lab: str, expect_file: str, junit: str, output: str) -> int:
         return Exit.NO if failed else Exit.OK
     for line in failed:
         out.line(line)
-    source = f"{_shown(path)}, " if path else "no expect.yaml; "
     verdict = f"{len(failed)} failed, " if failed else ""
-    out.line(
-        f"lab {name}: {verdict}{len(rows) - len(failed)} of {len(rows)} flows as they should be "
-        f"({source}oracle and packets, {seconds:.2f} s)"
-    )
+    good = f"lab {name}: {verdict}{len(rows) - len(failed)} of {len(rows)} flows "
+    if path is not None:
+        out.line(f"{good}as they should be ({_shown(path)}, oracle and packets, {seconds:.2f} s)")
+    else:
+        out.line(f"{good}as predicted; nothing was expected: there is no expect.yaml of this lab ({seconds:.2f} s)")
+        if (near := _folder(applied.source) / EXPECT).is_file():
+            out.line(f"{_shown(near)} is of the lab in that folder; --expect {_shown(near)} takes it all the same")
     return Exit.NO if failed else Exit.OK
 
 
@@ -91,10 +95,15 @@ def _with_ports(cluster: Cluster, extra: dict[str, list[Port]]) -> Cluster:
     return replace(cluster, pods=tuple(pods))
 
 
+def _folder(source: str) -> Path:
+    return Path(source) if os.path.isdir(source) else Path(source).parent
+
+
 def _beside(source: str) -> Path | None:
-    folder = Path(source) if os.path.isdir(source) else Path(source).parent
-    path = folder / "expect.yaml"
-    return path if source != "-" and path.is_file() else None
+    """The expectations of the lab that a folder is; a file of another name in it is another lab."""
+    path = _folder(source) / EXPECT
+    whole = os.path.isdir(source) or Path(source).name == "lab.yaml"
+    return path if whole and path.is_file() else None
 
 
 def _shown(path: Path) -> str:
@@ -113,4 +122,5 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadInput(f"{path}: cannot be read: {reason}") from error

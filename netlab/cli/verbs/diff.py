@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 
 from netlab.cli import out
-from netlab.cli.options import output, running_lab
+from netlab.cli.options import lab_argument, output, running_lab
 from netlab.errors import Exit
 from netlab.plan import render
 
 
 @click.command()
-@click.argument("lab", required=False, default="")
+@lab_argument
 @output
-def command(lab: str, output: str) -> int:
+def command(lab: str, lab_option: str, output: str) -> int:
     """How the kernel differs from what was last applied, object by object, with the spec's lines.
 
     Exit status 1 where something differs.  What strangers left in the lab's namespaces is told, and is no drift.
@@ -21,7 +21,7 @@ def command(lab: str, output: str) -> int:
     from netlab.objects import Verb
     from netlab.runtime.lab import diff
 
-    found, drifted = diff(running_lab(lab))
+    found, drifted = diff(running_lab(lab, lab_option))
     operations, foreign = drifted
     if output == "json":
         out.document(

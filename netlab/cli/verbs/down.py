@@ -1,57 +1,84 @@
-"""``netlab down``: remove a lab, whatever state it is in."""
+"""``netlab down``: remove labs, whatever state they are in."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
 from netlab.cli import out
 from netlab.cli.options import output
-from netlab.errors import BadInput
+from netlab.errors import BadInput, Exit, NetlabError
 from netlab.names import LAB_NAME_MAX, is_dns_label
+from netlab.near import near
+
+if TYPE_CHECKING:
+    from netlab.runtime.teardown import Down
 
 
 @click.command()
-@click.argument("lab", required=False, default="")
-@click.option("--all", "every", is_flag=True, help="all running labs")
+@click.argument("labs", nargs=-1, metavar="[LAB...]")
+@click.option("--lab", "lab_options", multiple=True, metavar="LAB", help="as LAB; repeatable")
+@click.option("--all", "every", is_flag=True, help="all running labs that are yours")
 @output
-def command(lab: str, every: bool, output: str) -> None:
-    """Remove a lab, whatever state it is in.
+def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, output: str) -> int:
+    """Remove labs, whatever state they are in.
 
-    Needs neither its spec nor its run state: what belongs to a lab says so itself.
+    Needs neither spec nor run state: what belongs to a lab carries the lab's mark.
     """
     from netlab.kernel.owners import owners
     from netlab.runtime.rundir import running
-    from netlab.runtime.teardown import down
+    from netlab.runtime.teardown import NotYours, down
 
-    if every == bool(lab):
+    wanted = dict.fromkeys((*labs, *lab_options))
+    if every == bool(wanted):
         raise BadInput("say which lab, or --all", hint="netlab ls shows the running labs")
-    names = [lab]
+    for lab in wanted:
+        if not is_dns_label(lab, LAB_NAME_MAX):
+            raise BadInput(f"{lab!r} is no lab's name: a DNS label of at most {LAB_NAME_MAX} characters")
+    there = [one.lab for one in running()]
     if every:
         marked = {owner.lab for owner in owners().values() if owner is not None}
-        names = sorted({one.lab for one in running()} | marked)
-    elif not is_dns_label(lab, LAB_NAME_MAX):
-        raise BadInput(f"{lab!r} is no lab's name: a DNS label of at most {LAB_NAME_MAX} characters")
-    results = [down(name, out.note) for name in names]
+        wanted = dict.fromkeys(sorted({*there, *marked}))
+    results: list[Down] = []
+    kept: list[NotYours] = []
+    failed: list[NetlabError] = []
+    for lab in wanted:
+        try:
+            results.append(down(lab, out.note))
+        except NotYours as error:  # `--all` means all that may be removed
+            (kept if every else failed).append(error)
+        except NetlabError as error:
+            failed.append(error)
     if output == "json":
-        out.document(
-            [
-                {
-                    "lab": one.lab,
-                    "running": one.was_running,
-                    "netns": one.netns,
-                    "seconds": round(one.seconds, 3),
-                    "strangers": [{"pid": each.pid, "comm": each.comm, "netns": each.netns} for each in one.strangers],
-                }
-                for one in results
-            ]
-        )
-        return
+        out.document([_json(one) for one in results])
+    else:
+        _tell(results, there)
+        if every and not results:
+            out.line("no lab of yours is running" if kept else "no lab is running")
+    for stays in kept:
+        out.note(f"{stays.message}: it stays")
+    for failure in failed:
+        out.error(failure)
+    return max((int(failure.status) for failure in failed), default=int(Exit.OK))
+
+
+def _tell(results: Iterable[Down], there: Iterable[str]) -> None:
     for one in results:
         if one.was_running:
             out.line(f"lab {one.lab} is down: {out.count(one.netns, 'namespace')} removed in {one.seconds:.2f} s")
         else:
-            out.line(f"lab {one.lab} is not running")
+            out.line(f"lab {one.lab} is not running{near(one.lab, there)}")
         for each in one.strangers:
             out.line(f"process {each.pid} ({each.comm}) still runs in {each.netns}; that namespace goes with it")
-    if every and not results:
-        out.line("no lab is running")
+
+
+def _json(one: Down) -> dict[str, object]:
+    return {
+        "lab": one.lab,
+        "running": one.was_running,
+        "netns": one.netns,
+        "seconds": round(one.seconds, 3),
+        "strangers": [{"pid": each.pid, "comm": each.comm, "netns": each.netns} for each in one.strangers],
+    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
-from netlab.cli.options import Seconds, output, running_lab
+from netlab.cli.options import Seconds, lab_argument, output, running_lab
 from netlab.errors import Exit
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("lab", required=False, default="")
+@lab_argument
 @click.option("--from", "sources", multiple=True, metavar="SELECTOR", help="only these sources; repeatable")
 @click.option("--to", "targets", multiple=True, metavar="SELECTOR", help="only these targets; repeatable")
 @click.option("--port", "ports", multiple=True, metavar="PORT[/PROTOCOL]", help="also ask this port; repeatable")
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @output
 def command(
     lab: str,
+    lab_option: str,
     sources: tuple[str, ...],
     targets: tuple[str, ...],
     ports: tuple[str, ...],
@@ -53,7 +54,7 @@ def command(
     from netlab.runtime.lab import load_cluster
     from netlab.runtime.pinning import KernelPins
 
-    name = running_lab(lab)
+    name = running_lab(lab, lab_option)
     cluster = load_cluster(name)
     questions = flows(cluster, sources=sources or None, targets=targets or None, ports=ports, namespace=namespace)
     if policies and output != "json":
