@@ -19,8 +19,8 @@ from netlab.model.services_types import Service
 from netlab.objects import Key, NftChain, NftTable, Obj
 from netlab.plan import policytext
 from netlab.plan.services import TABLE as KUBE_PROXY
+from netlab.planes import nft_tables
 
-_MASQUERADING = ("netlab", "weave", "kindnet-ipmasq", "calico", "flannel-ipv4", "flannel-ipv6")
 _BY_SERVICE = ("service-", "external-", "local-", "firewall-")
 
 
@@ -146,7 +146,7 @@ class RuleBook:
         """Masquerading of what leaves the Pods' network: each data plane's own table."""
         text = self.rule_text(netns, judgement, step)
         masquerades = "masquerade" in text.split() or (not text and "natOutgoing" in step.comment)
-        if judgement.table in _MASQUERADING and masquerades:
+        if masquerades and judgement.table in nft_tables():
             return Meaning("masqueraded: it leaves the Pods' network, so it gets the node's address")
         return None
 

@@ -16,9 +16,7 @@ from netlab.model.cluster import Cluster, External, Interface, Network, Node, Po
 from netlab.model.ipam import Pool
 from netlab.model.memory import Memory, PodMemory
 from netlab.model.nodes import (
-    POD_CIDRS,
     SERVICE_CIDRS,
-    WEAVE_CIDRS,
     build_nodes,
     cidrs,
     dotted,
@@ -38,6 +36,7 @@ from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
 from netlab.model.workloads import Template, fitting, templates
 from netlab.near import near
+from netlab.planes import ROWS
 from netlab.spec import Documents, Warning
 
 
@@ -110,9 +109,8 @@ class _Builder:
         self._check_families(families)
         mtu = self._spec.get("mtu", 1500)
         under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"), self._complain)
-        plane = self._spec.get("dataplane", "vxlan")
-        defaults = WEAVE_CIDRS if plane == "weave" else POD_CIDRS
-        pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, defaults)
+        plane = ROWS[self._spec.get("dataplane", "vxlan")]
+        pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, plane.pool)
         service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
         nodes = build_nodes(
             self._name,
@@ -130,8 +128,7 @@ class _Builder:
         outside = externals(self._name, self._lab, families, inside, self._complain)
         taken = {under.netns, *(rack.netns for rack in under.racks), *(one.netns for one in outside)}
         self._check_names(nodes, under, outside)
-        # Weave's Pods are all on one segment, so their prefix is the whole range's.
-        prefixes = pod_networks if plane == "weave" else ()
+        prefixes = pod_networks if plane.flat else ()
         dns = self._add_system(nodes, service_networks)
         pods = self._pods(nodes, taken, prefixes)
         namespaces = {
@@ -143,7 +140,7 @@ class _Builder:
         namespaces = {name: self._changes.labelled("Namespace", name, own) for name, own in namespaces.items()}
         return Cluster(
             self._name,
-            plane,
+            plane.name,
             nodes,
             pods,
             namespaces,

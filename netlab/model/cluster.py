@@ -14,12 +14,12 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from netlab.errors import Mark
 from netlab.model.policies import Policy
 from netlab.model.services_types import Service
+from netlab.planes import ROWS, Masquerade, Plane
 from netlab.spec import Document
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
-ENCAPSULATES = frozenset(("vxlan", "flannel-vxlan", "calico-vxlan", "weave"))  # data planes whose packets are tunnelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +216,21 @@ class Cluster:
         """The Pods that the lab's author has: all but the DNS server's."""
         return tuple(pod for pod in self.pods if not pod.system)
 
+    @property
+    def plane(self) -> Plane:
+        """The data plane's traits."""
+        return ROWS[self.dataplane]
+
+    @property
+    def overhead(self) -> int:
+        """Bytes of encapsulation around Pods' packets."""
+        return self.plane.overhead_of(cidr.version for cidr in self.underlay.cidrs)
+
+    @property
+    def pod_mtu(self) -> int:
+        """The MTU of Pods: the underlay's less the encapsulation."""
+        return self.mtu - self.overhead
+
     def node(self, name: str) -> Node:
         """The node of that name; KeyError where there is none."""
         return next(node for node in self.nodes if node.name == name)
@@ -227,21 +242,20 @@ class Cluster:
         in common, or routers that know the Pods; and no underlay that drops sources which are no node's.  A router
         that does not know the target Pod does not know the asking one either: its ICMP error never arrives.
         """
-        plane = self.dataplane
-        if one == other or plane in ENCAPSULATES:
+        if one == other or self.plane.udp_port:
             return True, ""
         if self.underlay.drop_foreign_sources:
             return False, "the underlay drops packets whose source is no node's address"
-        if plane == "bridge" and not (self.underlay.racks and self.underlay.learns_pod_routes):
-            return False, "data plane bridge leads to no other node's Pods"
+        if not self.plane.crosses_nodes and not (self.underlay.racks and self.underlay.learns_pod_routes):
+            return False, f"data plane {self.dataplane} leads to no other node's Pods"
         if self.node(one).rack != self.node(other).rack and not self.underlay.learns_pod_routes:
             return False, "the routers between the racks do not know the Pods' routes"
         return True, ""
 
     @property
     def masquerades(self) -> bool:
-        """Whether nodes translate what leaves the Pods' networks; netlab's own data planes do if there is an outside."""
-        return bool(self.external) or self.dataplane not in ("bridge", "vxlan", "host-gw")
+        """Whether nodes translate what leaves the Pods' networks."""
+        return bool(self.external) or self.plane.masquerade is Masquerade.ALWAYS
 
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""

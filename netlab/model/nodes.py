@@ -13,10 +13,7 @@ from netlab.model.cluster import Interface, Network, Node, Rack, Underlay
 from netlab.model.memory import Memory
 from netlab.spec import Document
 
-# kind's and kubeadm's defaults, which are what most clusters that people look at have.
-POD_CIDRS = {"IPv4": "10.244.0.0/16", "IPv6": "fd00:10:244::/56"}
-# Weave Net's own range (its IPALLOC_RANGE).
-WEAVE_CIDRS = {"IPv4": "10.32.0.0/12", "IPv6": "fd00:10:32::/56"}
+# kubeadm's default, which is what most clusters that people look at have.
 SERVICE_CIDRS = {"IPv4": "10.96.0.0/16", "IPv6": "fd00:10:96::/112"}
 _NODE_MASK = {"IPv4": 24, "IPv6": 64}  # kube-controller-manager's --node-cidr-mask-size
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 import struct
 from zlib import crc32
 
-#: UDP ports behind which a VXLAN header stands: IANA's, flannel's, Weave Net's.
-VXLAN_PORTS = frozenset((4789, 8472, 6784))
+from netlab.planes import udp_ports
+
+#: UDP ports behind which a VXLAN header stands.
+VXLAN_PORTS = udp_ports()
 _TCP, _UDP, _SCTP = 6, 17, 132
 _QUOTES = {1: frozenset((3, 4, 5, 11, 12)), 58: frozenset((1, 2, 3, 4))}  # the errors of ICMP and of ICMPv6
 _VALID_VNI = 0x08

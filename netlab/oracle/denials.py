@@ -19,9 +19,7 @@ from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict, is_own
 from netlab.oracle.policy import HOST_NETWORK, IS_NODE, Evaluator, Party, Side
 from netlab.oracle.service import ServiceWays
-
-# Data planes whose nodes send to other nodes' Pods from the tunnel's address, which is the Pod CIDR's first.
-_FROM_TUNNEL = frozenset(("vxlan", "flannel-vxlan", "calico-vxlan"))
+from netlab.planes import Speaks
 
 
 class Denial(NamedTuple):
@@ -195,11 +193,11 @@ class Denials:
 
 
 def _node_address(cluster: Cluster, node: Node, target: Party | None, version: int) -> str:
-    """The address that a node sends from to a Pod: on another node, the tunnel's; else that of its eth0."""
+    """The address that a node sends from to a Pod: on another node, as its data plane has it; else that of its eth0."""
     remote = target is not None and target.pod is not None and target.pod.node != node.name
-    if remote and cluster.dataplane in _FROM_TUNNEL:
+    if remote and cluster.plane.speaks is Speaks.TUNNEL:
         return next((str(cidr[0]) for cidr in node.pod_cidrs if cidr.version == version), "")
-    if remote and cluster.dataplane == "weave":
+    if remote and cluster.plane.speaks is Speaks.BRIDGE:
         return next((str(one.ip) for one in node.gateways if one.version == version), "")
     return next((str(one.ip) for one in node.addresses if one.version == version), "")
 

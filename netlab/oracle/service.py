@@ -96,9 +96,9 @@ class ServiceWays:
         if balanced is not None:
             # Router and node hand it to each other until its time is over; the node that has it all along drops it.
             why = Why(f"Service {balanced} has no port {flow.port}/{flow.protocol} at {flow.address}", balanced.mark)
-            # kindnet masquerades what only passes, too: it comes back as its own, and is dropped.
+            # A plane that masquerades what only passes, too: it comes back as its own, and is dropped.
             told = not here or flow.src.kind == NODE or self._cluster.masquerades
-            told = told and self._cluster.dataplane != "kindnet"
+            told = told and not self._cluster.plane.masquerades_transit
             lost = not told or here == self._announcer(balanced)
             return Ways((), why, Outcome.TIMEOUT if lost else Outcome.UNREACHABLE)
         if not here:

@@ -11,8 +11,8 @@ shell script or JSON.
 Limits: what the host cannot do is decided before, and handed in as ``Host``.
 """
 
-from netlab.plan.dataplanes import ALL, dataplane
+from netlab.plan.dataplanes import ALL
 from netlab.plan.desired import Host, check, desired
 from netlab.plan.drift import Drift, drift
 
-__all__ = ["ALL", "Drift", "Host", "check", "dataplane", "desired", "drift"]
+__all__ = ["ALL", "Drift", "Host", "check", "desired", "drift"]

@@ -10,7 +10,7 @@ from netlab.model import Cluster
 from netlab.names import Owner
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Why
 from netlab.plan import belongings, dns, external, files, hostports, processes, underlay
-from netlab.plan.dataplanes import ALL, Dataplane, dataplane
+from netlab.plan.dataplanes import Dataplane, dataplane
 from netlab.plan.why import node_why
 
 MAX_BRIDGE_PODS = 1000  # the kernel's BR_MAX_PORTS is 1,024; the rest is kept free for what learners add
@@ -34,14 +34,8 @@ def desired(cluster: Cluster, host: Host | None = None) -> State:
 
 def check(cluster: Cluster) -> list[Problem]:
     """What the data plane cannot do with this cluster.  Problems without a mark are about the lab's own ``path``."""
-    try:
-        plane = dataplane(cluster.dataplane)
-    except KeyError:
-        known = ", ".join(one.name for one in ALL)
-        return [Problem(None, "spec.dataplane", f"{cluster.dataplane} is not built yet; there are: {known}")]
     problems = []
-    overhead = plane.overhead(cluster)
-    left = cluster.mtu - overhead
+    overhead, left = cluster.overhead, cluster.pod_mtu
     for family in cluster.families:
         if left < _SMALLEST[family]:
             says = (
@@ -50,7 +44,7 @@ def check(cluster: Cluster) -> list[Problem]:
             )
             problems.append(Problem(None, "spec.mtu", says))
             break
-    if plane.bridged:
+    if cluster.plane.bridge:
         for node in cluster.nodes:
             pods = cluster.pods_of(node)
             if len(pods) > MAX_BRIDGE_PODS:
@@ -64,7 +58,7 @@ def check(cluster: Cluster) -> list[Problem]:
 
 def _parts(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[State | tuple[Obj, ...]]:
     """The objects in the order in which they are told; those that are kept from one time to the next as States."""
-    yield (*_namespaces(cluster, plane, host), *underlay.objects(cluster), *external.objects(cluster))
+    yield (*_namespaces(cluster, host), *underlay.objects(cluster), *external.objects(cluster))
     yield tuple(files.of_nodes(cluster))
     of_pods = belongings.sections(cluster, plane, _everywhere(cluster))
     for node in cluster.nodes:
@@ -107,7 +101,7 @@ _ICMP6 = {"net.ipv6.icmp.ratelimit": "0"}
 _QUIET6 = {"net.ipv6.conf.default.accept_ra": "0", "net.ipv6.conf.default.accept_dad": "0"}
 
 
-def _namespaces(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]:
+def _namespaces(cluster: Cluster, host: Host) -> Iterator[Obj]:
     v6 = "IPv6" in cluster.families
     everywhere = _everywhere(cluster)
     # New namespaces take rp_filter over from the host, and distributions set it: say what a lab has.
@@ -134,7 +128,7 @@ def _namespaces(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[Obj]
         why = node_why(node)
         yield Netns(node.netns, Owner(cluster.lab, "node", node.name), why=why)
         # Without it, frames between two Pods of a node pass below nftables: no policy, no Service would see them.
-        bridged = _bridge_nf(host, "1") if plane.bridged else {}
+        bridged = _bridge_nf(host, "1") if cluster.plane.bridge else {}
         yield from _sysctls(node.netns, {**everywhere, **router, **bridged}, why)
 
 

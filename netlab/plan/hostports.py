@@ -42,9 +42,7 @@ def objects(cluster: Cluster, plane: Dataplane) -> Iterator[Obj]:
 
 def _towards(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane) -> str:
     """The node's link that leads to the Pod: its bridge, or the Pod's own veth where Pods are routed."""
-    if plane.bridged:
-        return "weave" if plane.name == "weave" else "cni0"
-    return next(one.name for one in plane.attach(pod, node, cluster) if isinstance(one, Veth))
+    return cluster.plane.bridge or next(one.name for one in plane.attach(pod, node, cluster) if isinstance(one, Veth))
 
 
 def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iterator[Obj]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from netlab.errors import HostCannot
 from netlab.kernel.features import tries
 from netlab.model import Cluster
-from netlab.plan import Host, dataplane
+from netlab.plan import Host
+from netlab.planes import ROWS
 
 _MODULES = {"vxlan": "vxlan", "bridge": "bridge", "veth": "veth"}
 
@@ -40,12 +41,12 @@ def require(features: Iterable[str]) -> Host:
 def require_for(cluster: Cluster, can: Host) -> None:
     """Raise HostCannot where a lab's policies and Services would be there and not hold: between Pods of one bridge."""
     there = [*(["NetworkPolicies"] if cluster.network_policies else []), *(["Services"] if cluster.services else [])]
-    if there and dataplane(cluster.dataplane).bridged and not can.br_netfilter:
+    if there and cluster.plane.bridge and not can.br_netfilter:
         raise HostCannot(
             f"the lab has {' and '.join(there)}, and its data plane {cluster.dataplane} bridges the Pods of a node: without "
             "br_netfilter no rule sees what passes between them",
             hint="modprobe br_netfilter (then this host's own bridges pass its firewall, too), or a routed data plane: "
-            "calico-bgp, calico-vxlan, kindnet",
+            + ", ".join(plane.name for plane in ROWS.values() if not plane.bridge),
         )
 
 

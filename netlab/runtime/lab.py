@@ -16,7 +16,7 @@ from netlab.model import Cluster, Memory
 from netlab.model.changes import Labels, put, still_there
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import File, Key, Netns, Obj, State
-from netlab.plan import Drift, Host, dataplane, desired, drift
+from netlab.plan import Drift, Host, desired, drift
 from netlab.runtime import capacity, dns, host, lock, readiness, warm
 from netlab.runtime.converge import converge, touch
 from netlab.runtime.listeners import AgentListeners
@@ -101,7 +101,7 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         if known is not None and not reset:
             applied = replace(applied, extra=known.extra, deleted=known.deleted, labels=known.labels)
         lab = resolve(applied, memory, readiness.in_force(rundir))
-        can = host.require(dataplane(lab.cluster.dataplane).needs)
+        can = host.require(lab.cluster.plane.needs)
         host.require_for(lab.cluster, can)
         dns.require(lab.cluster)
         lab = with_state(lab, can)
@@ -247,7 +247,7 @@ def change(
         memory = Memory.from_json(rundir.assignments().memory)
         lab = resolve(applied, memory, readiness.in_force(rundir))
         applied = replace(applied, labels=still_there(labels, lab.cluster))
-        can = host.require(dataplane(lab.cluster.dataplane).needs)
+        can = host.require(lab.cluster.plane.needs)
         host.require_for(lab.cluster, can)
         dns.require(lab.cluster)
         lab = with_state(lab, can)

@@ -1,6 +1,7 @@
 """The schemas, as data: a subset of JSON Schema that the checker interprets and that editors understand.
 
-``lab.json`` and ``policy.json`` are written by hand, ``kubernetes.json`` is generated from the published API,
+``lab.json`` and ``policy.json`` are written by hand (but the data planes, which are the rows of ``netlab.planes``),
+``kubernetes.json`` is generated from the published API,
 ``constraints.json`` adds what the published API does not say, ``pointers.json`` of which fields the zero value is not
 the same as absence.  The subset: type (one or a list), $ref, properties,
 additionalProperties, propertyNames, items, required, enum, format, minimum, maximum, minItems, maxItems, maxLength,
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from netlab.planes import ROWS
 from netlab.spec.formats import PATTERNS
 
 Schema = dict[str, Any]
@@ -38,6 +40,7 @@ def schemas() -> Schemas:
     defs: dict[str, Schema] = {}
     for name in ("kubernetes", "policy", "lab"):
         defs.update(read[name]["$defs"])
+    defs["LabSpec"]["properties"]["dataplane"]["enum"] = list(ROWS)
     for name, more in read["constraints"]["$defs"].items():
         _merge(defs[name], more, name)
     pointers = _data("pointers")["fields"]

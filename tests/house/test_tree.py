@@ -155,3 +155,32 @@ def test_every_lab_is_in_the_readme() -> None:
 def test_scripts_can_be_run() -> None:
     for name in ("bootstrap.sh", ".ci/run"):
         assert (ROOT / name).stat().st_mode & 0o111, f"{name} has no run bit"
+
+
+def test_planes_are_named_in_their_rows_alone() -> None:
+    """A branch on a plane's name is wrong for the next plane, in silence: what differs is a trait of the row.
+
+    ``bridge`` and ``vxlan`` are also kinds of links, so these two words are allowed in other modules.
+    """
+    from netlab.planes import ROWS
+
+    names = set(ROWS) - {"bridge", "vxlan"}
+    found = [
+        f"{path.name}:{node.lineno}: {node.value}"
+        for path in modules()
+        if path.name != "planes.py" and "dataplanes" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert not found, found
+
+
+def test_no_branch_on_the_name_of_the_data_plane() -> None:
+    compared = [
+        f"{path.name}:{node.lineno}"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare)
+        and any(isinstance(side, ast.Attribute) and side.attr == "dataplane" for side in (node.left, *node.comparators))
+    ]
+    assert not compared, compared

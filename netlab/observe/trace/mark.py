@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from netlab.kernel import cbpf
 from netlab.kernel.cbpf import NO, YES, Filter
+from netlab.planes import udp_ports
 
-#: UDP ports of VXLAN, whatever the lab says: IANA's, Linux' own (flannel), Weave's.
-TUNNELS = (4789, 8472, 6784)
+#: UDP ports of VXLAN, whatever the lab's data plane is.
+TUNNELS = tuple(sorted(udp_ports()))
 _WINDOW = 65535  # bytes of a TCP connection that are followed
 _ARP, _IPV4, _IPV6 = 0x0806, 0x0800, 0x86DD
 _ICMP, _TCP, _UDP, _FRAGMENT, _ICMP6 = 1, 6, 17, 44, 58

@@ -1,6 +1,6 @@
 """Data planes: how Pods are attached to a node, and how nodes reach each other's Pods.
 
-Each is one small pure file with one class; ``ALL`` lists them.  A data plane supplies only what differs: helpers that
+Each is one small pure file; ``ALL`` lists them, ``netlab.planes`` has their traits.  A data plane supplies only what differs: helpers that
 several share (the bridge of the CNI plugin ``bridge``) stand in ``cni_bridge`` and are called, not inherited.
 """
 
@@ -29,11 +29,8 @@ ALL: tuple[Dataplane, ...] = (
 
 
 def dataplane(name: str) -> Dataplane:
-    """The data plane of that name; KeyError where netlab has none."""
-    for plane in ALL:
-        if plane.name == name:
-            return plane
-    raise KeyError(name)
+    """The data plane of that name."""
+    return next(plane for plane in ALL if plane.name == name)
 
 
 __all__ = ["ALL", "Dataplane", "dataplane"]

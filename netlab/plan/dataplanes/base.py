@@ -10,16 +10,9 @@ from netlab.objects import Obj
 
 
 class Dataplane(Protocol):
-    """Three pure functions from the cluster to objects, and two facts."""
+    """Three pure functions from the cluster to objects.  The plane's traits are its row in ``netlab.planes``."""
 
     name: str
-    summary: str
-    bridged: bool  # Pods of a node share a bridge, so that frames between them pass below the ip hooks
-
-    needs: tuple[str, ...]  # kinds of links that the kernel must have
-
-    def overhead(self, cluster: Cluster) -> int:
-        """Bytes of encapsulation; Pods get the underlay's MTU less these."""
 
     def node(self, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """What a node has before any Pod is there."""

@@ -4,6 +4,4 @@ from __future__ import annotations
 
 from netlab.plan.dataplanes.cni_bridge import Plain
 
-BRIDGE_ONLY = Plain(
-    "bridge", "Pods of a node share the bridge cni0; nothing leads to other nodes' Pods", lambda _here, _there: ()
-)
+BRIDGE_ONLY = Plain("bridge", lambda _here, _there: ())

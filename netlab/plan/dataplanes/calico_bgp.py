@@ -22,13 +22,6 @@ class CalicoBgp:
     """Calico, BGP full mesh, no IPIP and no VXLAN."""
 
     name = "calico-bgp"
-    summary = "Calico without encapsulation: a host route a Pod, routes to other nodes' blocks as BIRD makes them"
-    bridged = False
-    needs: tuple[str, ...] = ("veth", "bridge")
-
-    def overhead(self, cluster: Cluster) -> int:
-        """No encapsulation."""
-        return 0
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The node's own blocks as blackholes, and masquerading for what leaves the pool."""
@@ -37,7 +30,7 @@ class CalicoBgp:
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """A cali veth and a host route."""
-        return calico_wiring.attach(pod, here, cluster, cluster.mtu)
+        return calico_wiring.attach(pod, here, cluster)
 
     def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
         """``10.244.2.0/26 via 172.18.0.3 dev eth0 proto bird``."""

@@ -14,7 +14,7 @@ from netlab.objects import Fdb, Neigh, Obj, Route
 from netlab.plan.dataplanes import calico_wiring, tunnels
 from netlab.plan.why import pair_why
 
-VNI, UDP_PORT = 4096, 4789
+VNI = 4096
 FELIX = 80  # DefaultRouteProto
 _DEVICE = {4: ("vxlan.calico", 4), 6: ("vxlan-v6.calico", 5)}  # name, index
 
@@ -29,24 +29,17 @@ class CalicoVxlan:
     """Calico, VXLAN always."""
 
     name = "calico-vxlan"
-    summary = "Calico with VXLAN: a host route a Pod, vxlan.calico (VNI 4096, UDP 4789) between the nodes"
-    bridged = False
-    needs: tuple[str, ...] = ("veth", "bridge", "vxlan")
-
-    def overhead(self, cluster: Cluster) -> int:
-        """50 bytes over IPv4, 70 over IPv6; Pods get the smaller MTU of the two."""
-        return tunnels.smallest(cluster)
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The device of each family, the node's blocks as blackholes, masquerading."""
         macs = {version: vtep_mac(here.name, version) for version in _DEVICE}
-        yield from tunnels.by_family(here, cluster, _DEVICE, macs, vni=VNI, port=UDP_PORT)
+        yield from tunnels.by_family(here, cluster, _DEVICE, macs, vni=VNI)
         yield from calico_wiring.aggregates(here, cluster, FELIX)
         yield from calico_wiring.nat_outgoing(here, cluster)
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """A cali veth and a host route."""
-        return calico_wiring.attach(pod, here, cluster, cluster.mtu - self.overhead(cluster))
+        return calico_wiring.attach(pod, here, cluster)
 
     def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
         """``10.244.2.0/26 via 10.244.2.0 dev vxlan.calico onlink``, the neighbour and the forwarding entry."""

@@ -40,11 +40,11 @@ def blocks(node: Node, cluster: Cluster) -> list[Network]:
     return sorted(found, key=lambda one: (one.version, int(one.network_address)))
 
 
-def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
+def attach(pod: Pod, here: Node, cluster: Cluster) -> Iterator[Obj]:
     """The veth pair, the Pod's /32 and its two routes, the node's route, and the sysctls of the node's end."""
     why = pod_why(pod)
     name = veth_name(pod.namespace, pod.name)
-    yield veth(pod, here, cluster, name, mtu, HOST_MAC)
+    yield veth(pod, here, cluster, name, HOST_MAC)
     for path, value in _sysctls(name, cluster.families).items():
         yield Sysctl(here.netns, path, value, name, why=why)
     for address in pod.addresses:

@@ -18,23 +18,22 @@ from netlab.plan.external import masquerade
 from netlab.plan.underlay import addrgen, default_routes, on_link
 from netlab.plan.why import node_why, pair_why, pod_why
 
-CNI0 = "cni0"
 CNI0_INDEX, POD_INDEX = 3, 2
 FIRST_VETH_INDEX = 1000  # unique in the lab, so that the dumps of two namespaces pair without a look-up
 
 
-def bridge(here: Node, cluster: Cluster, mtu: int) -> Iterator[Obj]:
-    """cni0 with its gateway addresses; ``mtu`` is the Pods'."""
-    why = node_why(here)
+def bridge(here: Node, cluster: Cluster) -> Iterator[Obj]:
+    """The plane's bridge with its gateway addresses."""
+    why, name = node_why(here), cluster.plane.bridge
     mac = names.mac(names.CNI0, here.number)
-    yield Bridge(here.netns, CNI0, mac, mtu, CNI0_INDEX, addrgen(cluster), cluster.offload, why=why)
+    yield Bridge(here.netns, name, mac, cluster.pod_mtu, CNI0_INDEX, addrgen(cluster), cluster.offload, why=why)
     for gateway in here.gateways:
-        yield Addr(here.netns, CNI0, str(gateway), why=why)
+        yield Addr(here.netns, name, str(gateway), why=why)
 
 
-def veth(pod: Pod, here: Node, cluster: Cluster, name: str, mtu: int, mac: str = "") -> Veth:
+def veth(pod: Pod, here: Node, cluster: Cluster, name: str, mac: str = "") -> Veth:
     """The pair from a Pod's eth0 to its node's link ``name`` (``mac``: else one of the Pod's own)."""
-    gen = addrgen(cluster)
+    gen, mtu = addrgen(cluster), cluster.pod_mtu
     altname = names.pod_altname(pod.namespace, pod.name)
     mac = mac or names.mac(names.POD_PEER, here.number, pod.serial)
     return Veth(
@@ -57,50 +56,43 @@ class Plain:
     """A data plane of cni0 and nothing around the packets; ``ways``: what leads to another node's Pods."""
 
     name: str
-    summary: str
     ways: Callable[[Node, Node], Iterable[Obj]]
-    bridged: bool = True
-    needs: tuple[str, ...] = ("veth", "bridge")
-
-    def overhead(self, cluster: Cluster) -> int:
-        """No encapsulation."""
-        return 0
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0, and masquerading where there is an outside."""
-        yield from bridge(here, cluster, cluster.mtu)
+        yield from bridge(here, cluster)
         yield from masquerading(here, cluster)
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """A veth pair to cni0."""
-        return attach(pod, here, cluster, cluster.mtu)
+        return attach(pod, here, cluster)
 
     def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterable[Obj]:
         """See ``ways``."""
         return self.ways(here, there)
 
 
-def attach(pod: Pod, here: Node, cluster: Cluster, mtu: int, *, name: str = "") -> Iterator[Obj]:
-    """A veth pair from the Pod's eth0 to cni0, the Pod's address and default route.
+def attach(pod: Pod, here: Node, cluster: Cluster, *, name: str = "") -> Iterator[Obj]:
+    """A veth pair from the Pod's eth0 to the bridge, the Pod's address and default route.
 
     The neighbours on both sides are permanent: the kernel has one neighbour table for all namespaces, with 1,024
     entries by default, and permanent ones are not counted.
     """
-    why = pod_why(pod)
+    why, bridge_name = pod_why(pod), cluster.plane.bridge
     name = name or names.veth_name(pod.namespace, pod.name)
-    yield veth(pod, here, cluster, name, mtu)
-    yield Port(here.netns, name, CNI0, hairpin=True, why=why)
+    yield veth(pod, here, cluster, name)
+    yield Port(here.netns, name, bridge_name, hairpin=True, why=why)
     gateway_mac = names.mac(names.CNI0, here.number)
     for address, gateway in zip(pod.addresses, here.gateways, strict=True):
         yield Addr(pod.netns, "eth0", str(address), why=why)
         yield Neigh(pod.netns, "eth0", str(gateway.ip), gateway_mac, why=why)
-        yield Neigh(here.netns, CNI0, str(address.ip), pod.mac, why=why)
+        yield Neigh(here.netns, bridge_name, str(address.ip), pod.mac, why=why)
     yield from default_routes(pod.netns, tuple(gateway.ip for gateway in here.gateways), "eth0", why)
 
 
 def masquerading(here: Node, cluster: Cluster) -> Iterator[Obj]:
     """netlab's own data planes masquerade where there is an outside: a lab without one is spared connection tracking."""
-    if not cluster.external:
+    if not cluster.masquerades:
         return
     why = node_why(here)
     for network in cluster.pod_cidrs:

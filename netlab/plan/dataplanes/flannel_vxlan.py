@@ -1,7 +1,6 @@
 """``flannel-vxlan``: what flanneld and the flannel CNI plugin make with the backend vxlan.
 
-cni0 and veth pairs by the CNI plugin ``bridge`` (hairpin on, default gateway), device flannel.1 (VNI 1, UDP 8472: the
-kernel's own default, since flannel leaves the port unset on Linux), a permanent neighbour, a permanent forwarding entry
+cni0 and veth pairs by the CNI plugin ``bridge`` (hairpin on, default gateway), device flannel.1 (VNI 1, UDP 8472), a permanent neighbour, a permanent forwarding entry
 and an ``onlink`` route a node; in the Pods also a route to the whole network.  Masquerading and forwarding rules are
 flannel's nftables mode (pkg/trafficmngr/nftables).
 
@@ -19,7 +18,7 @@ from netlab.objects import Fdb, Neigh, NftChain, NftTable, Obj, Route
 from netlab.plan.dataplanes import cni_bridge, tunnels
 from netlab.plan.why import node_why, pair_why, pod_why
 
-VNI, UDP_PORT = 1, 8472
+VNI = 1
 _DEVICE = {4: ("flannel.1", 4), 6: ("flannel-v6.1", 5)}  # name, index
 
 
@@ -27,25 +26,18 @@ class FlannelVxlan:
     """flannel with its default backend."""
 
     name = "flannel-vxlan"
-    summary = "flannel: cni0, flannel.1 (VNI 1, UDP 8472), its masquerading and forwarding rules"
-    bridged = True
-    needs: tuple[str, ...] = ("veth", "bridge", "vxlan")
-
-    def overhead(self, cluster: Cluster) -> int:
-        """50 bytes over IPv4, 70 over IPv6; Pods get the smaller MTU of the two."""
-        return tunnels.smallest(cluster)
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0, a VXLAN device a family, the rules."""
-        yield from cni_bridge.bridge(here, cluster, cluster.mtu - self.overhead(cluster))
+        yield from cni_bridge.bridge(here, cluster)
         macs = {version: names.mac(names.VTEP, here.number, version) for version in _DEVICE}
-        yield from tunnels.by_family(here, cluster, _DEVICE, macs, vni=VNI, port=UDP_PORT)
+        yield from tunnels.by_family(here, cluster, _DEVICE, macs, vni=VNI)
         yield from rules(here, cluster)
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """A veth pair to cni0, named as the CNI plugin names them, and the route to the whole network."""
         name = "veth" + names.short_hash(str(pod))
-        yield from cni_bridge.attach(pod, here, cluster, cluster.mtu - self.overhead(cluster), name=name)
+        yield from cni_bridge.attach(pod, here, cluster, name=name)
         for network, gateway in zip(cluster.pod_cidrs, here.gateways, strict=True):
             yield Route(pod.netns, str(network), via=str(gateway.ip), dev="eth0", why=pod_why(pod))
 

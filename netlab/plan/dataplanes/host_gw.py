@@ -7,6 +7,4 @@ from __future__ import annotations
 
 from netlab.plan.dataplanes.cni_bridge import Plain, routes_by_address
 
-HOST_GW = Plain(
-    "host-gw", "cni0 and a static route by node address for each other node's Pods; no encapsulation", routes_by_address
-)
+HOST_GW = Plain("host-gw", routes_by_address)

@@ -20,13 +20,6 @@ class Kindnet:
     """kind's own CNI."""
 
     name = "kindnet"
-    summary = "kind's: a routed veth a Pod (CNI plugin ptp), a static route a node, kindnet's masquerading"
-    bridged = False
-    needs: tuple[str, ...] = ("veth", "bridge")
-
-    def overhead(self, cluster: Cluster) -> int:
-        """No encapsulation."""
-        return 0
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """``table inet kindnet-ipmasq``: what leaves the cluster gets the node's address."""
@@ -56,7 +49,7 @@ class Kindnet:
         """ptp's veth pair, addresses and routes."""
         why = pod_why(pod)
         name = "veth" + names.short_hash(str(pod))
-        pair = veth(pod, here, cluster, name, cluster.mtu)
+        pair = veth(pod, here, cluster, name)
         mac = pair.end.mac
         yield pair
         for address, gateway, cidr in zip(pod.addresses, here.gateways, here.pod_cidrs, strict=True):

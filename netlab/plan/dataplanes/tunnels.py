@@ -10,15 +10,13 @@ from netlab.plan.underlay import addrgen
 from netlab.plan.why import node_why
 
 INDEX = 4  # the device's interface index; a second one has the next
-# Outer Ethernet is part of the frame, not of the MTU; the inner one is: 14 + outer IP + UDP 8 + VXLAN 8.
-OVERHEAD = {4: 50, 6: 70}
 
 
 def device(
-    here: Node, cluster: Cluster, name: str, mac: str, mtu: int, *, vni: int, port: int, outer: Interface | None = None,
+    here: Node, cluster: Cluster, name: str, mac: str, mtu: int, *, vni: int, outer: Interface | None = None,
     index: int = INDEX, learning: bool = False
 ) -> Vxlan:  # fmt: skip
-    """The device; ``outer`` is the node's address on its outer packets (else its first), ``port`` the UDP port."""
+    """The device; ``outer`` is the node's address on its outer packets (else its first)."""
     return Vxlan(
         here.netns,
         name,
@@ -30,24 +28,19 @@ def device(
         vni=vni,
         local=str((outer or here.addresses[0]).ip),
         lower="eth0",
-        port=port,
+        port=cluster.plane.udp_port,
         learning=learning,
         why=node_why(here),
     )
 
 
-def smallest(cluster: Cluster) -> int:
-    """Bytes of encapsulation where each family has a device of its own: Pods get the smaller MTU of the two."""
-    return max(OVERHEAD[cidr.version] for cidr in cluster.underlay.cidrs)
-
-
 def by_family(
-    here: Node, cluster: Cluster, devices: dict[int, tuple[str, int]], macs: dict[int, str], *, vni: int, port: int
+    here: Node, cluster: Cluster, devices: dict[int, tuple[str, int]], macs: dict[int, str], *, vni: int
 ) -> Iterator[Obj]:
     """A device a family (name and index by IP version), with the first address of the node's Pod CIDR."""
     for address, cidr in zip(here.addresses, here.pod_cidrs, strict=True):
         name, index = devices[address.version]
-        mtu = cluster.mtu - OVERHEAD[address.version]
+        mtu = cluster.mtu - cluster.plane.overhead[address.version]
         mac = macs[address.version]
-        yield device(here, cluster, name, mac, mtu, vni=vni, port=port, outer=address, index=index)
+        yield device(here, cluster, name, mac, mtu, vni=vni, outer=address, index=index)
         yield Addr(here.netns, name, f"{cidr.network_address}/{cidr.max_prefixlen}", why=node_why(here))

@@ -16,7 +16,7 @@ from netlab.objects import Addr, Fdb, Neigh, Obj, Route
 from netlab.plan.dataplanes import cni_bridge, tunnels
 from netlab.plan.why import node_why, pair_why
 
-DEVICE, VNI, UDP_PORT = "vxlan0", 1, 4789
+DEVICE, VNI = "vxlan0", 1
 
 
 def vtep_address(cidr: Network) -> str:
@@ -28,31 +28,20 @@ class VxlanPlane:
     """An overlay: Pods' frames travel between the nodes inside UDP."""
 
     name = "vxlan"
-    summary = "cni0 and a VXLAN device a node (VNI 1, UDP 4789), neighbours and forwarding entries static"
-    bridged = True
-    needs: tuple[str, ...] = ("veth", "bridge", "vxlan")
-
-    def overhead(self, cluster: Cluster) -> int:
-        """50 bytes over IPv4, 70 over IPv6."""
-        return tunnels.OVERHEAD[cluster.underlay.cidrs[0].version]
-
-    def _mtu(self, cluster: Cluster) -> int:
-        return cluster.mtu - self.overhead(cluster)
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0 and vxlan0, and masquerading where there is an outside."""
         why = node_why(here)
-        mtu = self._mtu(cluster)
-        yield from cni_bridge.bridge(here, cluster, mtu)
+        yield from cni_bridge.bridge(here, cluster)
         mac = names.mac(names.VTEP, here.number)
-        yield tunnels.device(here, cluster, DEVICE, mac, mtu, vni=VNI, port=UDP_PORT)
+        yield tunnels.device(here, cluster, DEVICE, mac, cluster.pod_mtu, vni=VNI)
         for cidr in here.pod_cidrs:
             yield Addr(here.netns, DEVICE, vtep_address(cidr), why=why)
         yield from cni_bridge.masquerading(here, cluster)
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """A veth pair to cni0."""
-        return cni_bridge.attach(pod, here, cluster, self._mtu(cluster))
+        return cni_bridge.attach(pod, here, cluster)
 
     def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
         """A neighbour, a forwarding entry, a route."""

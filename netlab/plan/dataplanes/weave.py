@@ -18,7 +18,7 @@ from netlab.plan.dataplanes.cni_bridge import CNI0_INDEX
 from netlab.plan.underlay import addrgen, default_routes
 from netlab.plan.why import node_why, pair_why, pod_why
 
-BRIDGE, DEVICE, VNI, UDP_PORT = "weave", "vxlan-6784", 1, 6784
+DEVICE, VNI = "vxlan-6784", 1
 _EVERYBODY = "00:00:00:00:00:00"  # the forwarding entry for what has none: flood
 
 
@@ -26,25 +26,18 @@ class Weave:
     """Weave Net's addresses and flat segment."""
 
     name = "weave"
-    summary = "one flat segment over all nodes: bridge weave, vxlan-6784 (UDP 6784), 10.32.0.0/12"
-    bridged = True
-    needs: tuple[str, ...] = ("veth", "bridge", "vxlan")
-
-    def overhead(self, cluster: Cluster) -> int:
-        """1,500 less Weave's default MTU of 1,376; 20 more where the outer header is IPv6."""
-        return 124 if cluster.underlay.cidrs[0].version == 4 else 144
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The bridge with the node's own address, the VXLAN device as its port, masquerading."""
         why = node_why(here)
-        mtu, gen = cluster.mtu - self.overhead(cluster), addrgen(cluster)
+        mtu, gen = cluster.pod_mtu, addrgen(cluster)
         mac = names.mac(names.CNI0, here.number)
-        yield Bridge(here.netns, BRIDGE, mac, mtu, CNI0_INDEX, gen, cluster.offload, why=why)
+        yield Bridge(here.netns, cluster.plane.bridge, mac, mtu, CNI0_INDEX, gen, cluster.offload, why=why)
         vtep = names.mac(names.VTEP, here.number)
-        yield tunnels.device(here, cluster, DEVICE, vtep, mtu, vni=VNI, port=UDP_PORT, learning=True)
-        yield Port(here.netns, DEVICE, BRIDGE, why=why)
+        yield tunnels.device(here, cluster, DEVICE, vtep, mtu, vni=VNI, learning=True)
+        yield Port(here.netns, DEVICE, cluster.plane.bridge, why=why)
         for gateway, network in zip(here.gateways, cluster.pod_cidrs, strict=True):
-            yield Addr(here.netns, BRIDGE, f"{gateway.ip}/{network.prefixlen}", why=why)
+            yield Addr(here.netns, cluster.plane.bridge, f"{gateway.ip}/{network.prefixlen}", why=why)
         for network in cluster.pod_cidrs:
             family = "ip" if network.version == 4 else "ip6"
             place = (here.netns, family, "weave")
@@ -61,13 +54,12 @@ class Weave:
         """A veth pair to the bridge; the Pod's prefix is the whole range's."""
         why = pod_why(pod)
         name = "vethwepl" + names.short_hash(str(pod), 7)  # Weave's form: vethwepl and the container's pid or id
-        mtu = cluster.mtu - self.overhead(cluster)
-        yield cni_bridge.veth(pod, here, cluster, name, mtu)
-        yield Port(here.netns, name, BRIDGE, hairpin=True, why=why)
+        yield cni_bridge.veth(pod, here, cluster, name)
+        yield Port(here.netns, name, cluster.plane.bridge, hairpin=True, why=why)
         for address, gateway, network in zip(pod.addresses, here.gateways, cluster.pod_cidrs, strict=True):
             yield Addr(pod.netns, "eth0", f"{address.ip}/{network.prefixlen}", why=why)
             yield Neigh(pod.netns, "eth0", str(gateway.ip), names.mac(names.CNI0, here.number), why=why)
-            yield Neigh(here.netns, BRIDGE, str(address.ip), pod.mac, why=why)
+            yield Neigh(here.netns, cluster.plane.bridge, str(address.ip), pod.mac, why=why)
         yield from default_routes(pod.netns, tuple(gateway.ip for gateway in here.gateways), "eth0", why)
 
     def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
