@@ -309,7 +309,7 @@ def _addrs(
 ) -> None:
     given: set[str] = set()
     for _, payload in sock.dump(rtnl.GETADDR, struct.pack("=BBBBi", 0, 0, 0, 0, 0)):
-        fam, length, _, scope, index = struct.unpack_from("=BBBBi", payload)
+        fam, length, flags, scope, index = struct.unpack_from("=BBBBi", payload)
         at = attr_dict(payload, 8)
         if fam not in (socket.AF_INET, socket.AF_INET6):
             continue
@@ -329,7 +329,10 @@ def _addrs(
         network = _network(bytes(far), length)
         link = found.links[index]
         prefix_route = whole or not link.up or (dev, network) in connected
-        found.addrs.append(Addr(netns, dev, address, _SCOPES.get(scope, str(scope)), prefix_route, peer))
+        secondary = fam == socket.AF_INET and bool(flags & rtnl.IFA_F_SECONDARY)
+        found.addrs.append(
+            Addr(netns, dev, address, _SCOPES.get(scope, str(scope)), prefix_route, peer, secondary=secondary)
+        )
     lo = found.links[1]
     if lo.up:  # where IPv6 is off, on this host or on lo, there is no ::1 to be missed
         v6 = bool(lo.conf[1]) and not linkconf.disabled(lo.conf[1])

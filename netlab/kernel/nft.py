@@ -140,8 +140,18 @@ def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[O
                 same = want["chain", obj.chain] == have["chain", obj.chain]
                 result.append(obj if same else replace(obj, rules=("changed by hand",)))
         extra = [name for kind, name in have if kind == "chain" and (kind, name) not in want]
-        result += [NftChain(netns, *place, chain=name) for name in extra]
+        result += [NftChain(netns, *place, chain=name, rules=_leads_to(have["chain", name])) for name in extra]
     return result
+
+
+def _leads_to(chain: Any) -> tuple[str, ...]:
+    """The jumps of a chain that somebody added: chains can only be removed after those that lead to them."""
+    if isinstance(chain, list):
+        return tuple(jump for part in chain for jump in _leads_to(part))
+    if not isinstance(chain, dict):
+        return ()
+    here = tuple(f"{word} {chain[word]['target']}" for word in ("jump", "goto") if isinstance(chain.get(word), dict))
+    return here + tuple(jump for part in chain.values() for jump in _leads_to(part))
 
 
 def _differs(want: dict[tuple[str, str], Any], have: dict[tuple[str, str], Any], name: str) -> bool:

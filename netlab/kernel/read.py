@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # A veth is keyed by the end whose namespace comes first here: the node's.
 _KEY_ORDER = {"node": 0, "external": 1, "pod": 2, "router": 3, "underlay": 4}
+_SCTP_LISTENING = "10"  # linux/net/sctp/constants.h: SCTP_SS_LISTENING
 
 
 class Reader:
@@ -96,7 +97,7 @@ class Reader:
                     objects.append(Sysctl(netns, obj.path, value, obj.link))
             elif isinstance(obj, Listener) and self._listeners:
                 if obj.protocol == "SCTP":
-                    if _raw_sctp():
+                    if _kernel_sctp(obj.port) or _raw_sctp():
                         objects.append(obj)
                     continue
                 listening = listening or Listening()
@@ -247,6 +248,17 @@ def _text(raw: bytes) -> str:
 def _file(obj: File) -> File | None:
     content = files.read(obj.path)
     return File(obj.netns, obj.file, content) if content is not None else None
+
+
+def _kernel_sctp(port: int) -> bool:
+    """Whether a socket of the kernel's own SCTP listens on the port in the current namespace."""
+    try:
+        with open("/proc/thread-self/net/sctp/eps", encoding="ascii") as stream:
+            rows = [line.split() for line in stream]
+    except OSError:  # a kernel without SCTP, or with its module not loaded
+        return False
+    # The columns: ENDPT SOCK STY SST HBKT LPORT UID INODE LADDRS
+    return any(row[3] == _SCTP_LISTENING and row[5] == str(port) for row in rows)
 
 
 def _raw_sctp() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ class Addr(Obj):
 
     ``prefix_route``: the connected route that the kernel makes with it is there (somebody may have deleted it).
     ``peer``: the other end's CIDR, of a point-to-point address that somebody added; netlab makes none.
+    ``secondary``: an IPv4 address of the same subnet was there before it; the kernel removes it with that one.
 
     IPv4 prefixes shorter than /31 get their broadcast address, as every CNI plugin's do; IPv6 addresses are added
     ``nodad``, since duplicate address detection would keep a Pod waiting for 1.4 s (measured; 4 ms without).
@@ -28,6 +29,7 @@ class Addr(Obj):
     scope: str = "global"
     prefix_route: bool = True
     peer: str = ""
+    secondary: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:

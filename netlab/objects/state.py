@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from ipaddress import ip_interface
 from typing import TypeVar
 
 from netlab.errors import NetlabError
@@ -133,7 +134,8 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
         return _in_lost_netns(obj, lost_netns) or _hangs_on(obj, lost_links)
 
     # A link is removed by itself in any case: the kernel frees namespaces later, and a veth's other end stays till then.
-    removed = [*gone, *(there for there, _ in anew if there)]
+    displaced = _displaced(want, have, gone)
+    removed = [*displaced, *gone, *(there for there, _ in anew if there)]
     if lost_netns:
         listed = {obj.key for obj in removed}
         removed += [
@@ -144,7 +146,7 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
     ops = [Op(Verb.DELETE, obj) for obj in removed if obj.floor in (Floor.NETNS, Floor.LINK) or not lost(obj)]
     ops.sort(key=lambda op: -op.obj.key.floor)
 
-    flushed = _flushed(want, have, differs, ops)
+    flushed = _flushed(want, have, differs, ops) | {obj.key for obj in displaced}
     swept = bool(lost_netns or lost_tables or lost_links or flushed)  # else what is equal is not made again
 
     made: list[Op] = []
@@ -167,6 +169,27 @@ def _plain(state: Mapping[Key, Obj]) -> Mapping[Key, Obj]:
 def _is_made_anew(obj: Obj, there: Obj | None) -> bool:
     """Whether what is there must go before ``obj`` can be made."""
     return there is not None and there != obj and obj.amend(there) is None
+
+
+def _displaced(want: Mapping[Key, Obj], have: Mapping[Key, Obj], gone: Iterable[Obj]) -> list[Obj]:
+    """Wanted addresses that the kernel may remove with an earlier address of their subnet: removed before it, and made
+    anew after it, so that ``promote_secondaries`` does not matter.
+    """
+    first = {
+        (obj.netns, obj.dev, ip_interface(obj.address).network)
+        for obj in gone
+        if isinstance(obj, Addr) and not obj.secondary and ":" not in obj.address
+    }
+    if not first:
+        return []
+    return [
+        obj
+        for key, obj in have.items()
+        if isinstance(obj, Addr)
+        and obj.secondary
+        and key in want
+        and (obj.netns, obj.dev, ip_interface(obj.address).network) in first
+    ]
 
 
 def _lost_links(have: Mapping[Key, Obj], removed: Iterable[Obj], netns: set[str]) -> set[tuple[str, str]]:

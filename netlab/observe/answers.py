@@ -7,6 +7,7 @@ beginning is what the others are compared with; whatever differs is parsed again
 from __future__ import annotations
 
 import json
+import socket
 from typing import NamedTuple
 
 _CLIENT = b'"client": "'
@@ -16,12 +17,13 @@ READ_MAX = 65536
 class Target:
     """One address, port and protocol that is asked.  ``flying`` counts the attempts under way."""
 
-    __slots__ = ("address", "flying", "head", "server", "sockaddr", "v6")
+    __slots__ = ("address", "family", "flying", "head", "server", "sockaddr", "v6")
 
     def __init__(self, address: str, port: int) -> None:
         self.address = address
         self.sockaddr = (address, port)
         self.v6 = ":" in address
+        self.family = socket.AF_INET6 if self.v6 else socket.AF_INET
         self.flying = 0
         self.head = b""
         self.server: str | None = None

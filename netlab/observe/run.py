@@ -12,6 +12,7 @@ gets the processor, an answer that has arrived counts.
 from __future__ import annotations
 
 import select
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +33,8 @@ YOUTH = 0.05  # seconds; a responder answers in less than 1 ms, a busy one in 20
 YOUNG_MAX = 1000
 TARGET_MAX = 64
 BURST = 48  # attempts between two looks at the news
-#: Seconds to wait for the line of somebody who has accepted; without it the flow is open all the same.
+#: Seconds to wait for the line of somebody who has accepted; without it the flow is open all the same.  They count from
+#: the last line of any responder: on a busy machine the responders answer late, one client after the other.
 ANSWER_PATIENCE = 3.0
 BATCH = 512  # verdicts handed over at a time: each hand-over wakes the other thread
 BATCH_AGE = 0.1
@@ -68,7 +70,7 @@ class Run:
         self._spaces = Spaces()
         self._epoll = select.epoll()
         self._batch: list[Verdict] = []
-        self._handed = self._now = time.monotonic()
+        self._handed = self._now = self._answered = time.monotonic()
         self._kinds: dict[str, type[Attempt]] = {"TCP": TcpAttempt, "UDP": UdpAttempt}
 
     def loop(self) -> None:
@@ -90,7 +92,7 @@ class Run:
                 if len(self._batch) >= BATCH or before - self._handed > BATCH_AGE:
                     self._hand_over(before)
         finally:
-            for attempt in self._open.values():
+            for attempt in list(self._open.values()):
                 attempt.close()
             self._open.clear()
             self._epoll.close()
@@ -106,6 +108,15 @@ class Run:
         self._open[fd] = attempt
         self._epoll.register(fd, mask)
 
+    def watch_errors(self, attempt: Attempt, sock: socket.SocketType) -> None:
+        """Errors of a second socket of an attempt, which calls ``unwatch`` before it closes that socket."""
+        self._open[sock.fileno()] = attempt
+        self._epoll.register(sock.fileno(), 0)
+
+    def unwatch(self, sock: socket.SocketType) -> None:
+        if self._open.pop(sock.fileno(), None) is not None:
+            self._epoll.unregister(sock.fileno())
+
     def rewatch(self, attempt: Attempt, mask: int) -> None:
         self._epoll.modify(attempt.fd, mask)
 
@@ -118,6 +129,8 @@ class Run:
     def settle(self, attempt: Attempt, verdict: Verdict) -> None:
         """The end of an attempt.  An error of this host is asked a second time: most are of the moment."""
         self._drop(attempt)
+        if verdict.server is not None:
+            self._answered = self._now
         if verdict.outcome is Outcome.ERROR and attempt.number == 1:
             self._again.append((attempt.flow, 2, attempt.group))
         else:
@@ -210,7 +223,13 @@ class Run:
         for queue in self._deadlines:
             while queue and queue[0][0] <= before:
                 deadline, attempt = queue.popleft()
-                if attempt.done or attempt.deadline != deadline or attempt.silent():
+                if attempt.done or attempt.deadline != deadline:
+                    continue
+                if attempt.heard and (later := self._answered + ANSWER_PATIENCE) > deadline:
+                    attempt.deadline = later
+                    queue.append((later, attempt))
+                    continue
+                if attempt.silent():
                     continue
                 self._drop(attempt)
                 if attempt.number == 1:

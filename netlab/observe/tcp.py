@@ -2,7 +2,7 @@
 
 veth delivers in the sender's own system call, so a connection to a port of this machine is mostly established when
 ``connect`` returns: the request is tried at once, which saves a round of epoll.  Where the kernel has SCTP, its
-one-to-one sockets behave the same, and this asks them too.
+one-to-one sockets behave nearly the same, and this asks them too.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import socket
 import struct
 
 from netlab.observe.answers import READ_MAX, STRANGER, read
-from netlab.observe.attempt import Attempt
-from netlab.observe.errors import IP_RECVERR, IPV6_RECVERR, queued_error
+from netlab.observe.attempt import Attempt, want_errors
+from netlab.observe.errors import queued_error
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: netlab\r\nUser-Agent: netlab-reach\r\nConnection: close\r\n\r\n"
 # On close the kernel sends RST and forgets: no TIME_WAIT on either side, no port kept back for a minute.
 _RESET = struct.pack("ii", 1, 0)
 _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_RAW = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _SEND = socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT
 _WAITING = (0, errno.EINPROGRESS)
 _IN, _OUT, _ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
@@ -31,16 +32,14 @@ class TcpAttempt(Attempt):
 
     __slots__ = ("data",)
     protocol = 0
+    #: What ``send`` says until the handshake is done.
+    unfinished = frozenset((errno.EAGAIN,))
 
     def start(self) -> None:
         self.data = b""
         target = self.target
-        if target.v6:
-            sock = self.sock = socket.SocketType(socket.AF_INET6, _KIND, self.protocol)
-            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
-        else:
-            sock = self.sock = socket.SocketType(socket.AF_INET, _KIND, self.protocol)
-            sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        sock = self.sock = socket.SocketType(target.family, _KIND, self.protocol)
+        want_errors(sock, v6=target.v6)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         if not self.protocol:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
@@ -49,10 +48,10 @@ class TcpAttempt(Attempt):
             raise OSError(code, "connect")
         try:
             sock.send(REQUEST, _SEND)
-        except BlockingIOError:
-            self.run.watch(self, _IN | _OUT)
         except OSError as error:
-            if error.errno == errno.ECONNRESET:  # after the handshake: before it, the kernel says ECONNREFUSED
+            if error.errno in self.unfinished:
+                self.run.watch(self, _IN | _OUT)
+            elif error.errno == errno.ECONNRESET:  # after the handshake: before it, the kernel says ECONNREFUSED
                 self.heard = True
                 self.opened(STRANGER)
             else:
@@ -63,7 +62,7 @@ class TcpAttempt(Attempt):
 
     def ready(self, mask: int) -> None:
         if mask & _ERR and not self.heard:
-            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or queued_error(self.sock)[0]
+            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or self._queued()
             if code and code != errno.EMSGSIZE:  # a smaller path MTU: the kernel acts on that by itself
                 self.failed(code)
             return
@@ -71,6 +70,10 @@ class TcpAttempt(Attempt):
             self._ask()
         elif mask & ~_OUT:
             self._read(mask)
+
+    def _queued(self) -> int:
+        """The error of an ICMP message about this connection."""
+        return queued_error(self.sock)[0]
 
     def _ask(self) -> None:
         self.heard = True
@@ -107,7 +110,40 @@ class TcpAttempt(Attempt):
 
 
 class SctpStreamAttempt(TcpAttempt):
-    """The same over the kernel's SCTP."""
+    """The same over the kernel's SCTP, which hides errors that TCP reports.
 
-    __slots__ = ()
+    An SCTP socket's ``connect`` does not report the errors of the source's routes, and an ICMP message that arrives
+    while ``connect`` holds the socket is lost.  A raw socket beside it (``errors``) gets both.
+    """
+
+    __slots__ = ("errors",)
     protocol = SCTP
+    unfinished = frozenset((errno.EAGAIN, errno.EPIPE))
+
+    def start(self) -> None:
+        target = self.target
+        self.errors = self.sock = socket.SocketType(target.family, _RAW, SCTP)
+        want_errors(self.errors, v6=target.v6)
+        self.errors.connect((target.address, 0))  # a raw IPv6 socket takes no port but 0
+        super().start()
+        if self.heard:
+            self.errors.close()
+        elif not self.done:
+            self.run.watch_errors(self, self.errors)
+
+    def _queued(self) -> int:
+        self.errors.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # the queue holds it too, with its packet
+        ports = struct.pack(">HH", self.sock.getsockname()[1], self.flow.port)
+        while True:
+            code, quoted = queued_error(self.errors)
+            if not code or quoted[:4] == ports:
+                return code
+
+    def _ask(self) -> None:
+        self.run.unwatch(self.errors)
+        super()._ask()
+
+    def close(self) -> None:
+        self.run.unwatch(self.errors)
+        self.errors.close()
+        super().close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from netlab.objects import File, Listener, NftChain, NftSet, NftTable, Op, Process, Sysctl, Verb
-from netlab.objects.base import Obj
+from netlab.objects import File, Listener, NftChain, NftTable, Op, Process, Sysctl, Verb
+from netlab.objects.base import Key, Obj
 from netlab.objects.links import Veth
+from netlab.objects.nft import NftObject
+from netlab.objects.nftorder import typed
 
+_INDEX = re.compile(r"(?<= )index \d+ ")
 HEADER = ("VERB", "KIND", "NETNS", "NAME", "WHY", "SOURCE")
 
 
@@ -48,7 +52,7 @@ def script(lab: str, operations: Sequence[Op], *, exact: bool = False, up: str =
     """
     parts = [f"# lab {lab}: paste into a root shell"]
     why = ""
-    for op in operations:
+    for op in typed(operations):
         if isinstance(op.obj, (Listener, Process)):
             continue
         if op.obj.why.says != why:
@@ -61,32 +65,39 @@ def script(lab: str, operations: Sequence[Op], *, exact: bool = False, up: str =
     return "\n".join(parts)
 
 
-def without_contents(operations: Sequence[Op]) -> tuple[Op, ...]:
-    """The operations less what is put into nftables tables that are made anew: it is there, and is told with its table."""
-    anew = {
-        (op.obj.netns, op.obj.place) for op in operations if op.verb is Verb.DELETE and isinstance(op.obj, NftTable)
-    }
-    return tuple(
-        op
-        for op in operations
-        if not (
-            op.verb is Verb.CREATE
-            and isinstance(op.obj, (NftTable, NftChain, NftSet))
-            and (op.obj.netns, op.obj.place) in anew
-        )
-    )
+def drifts(operations: Sequence[Op]) -> Iterator[str]:
+    """Each drifted object as ``drifted`` writes it, in an order in which the lines that mend can be typed.
+
+    What is put into an nftables table that is made anew is there already: its lines are the table's.
+    """
+    made = {op.obj.key: op for op in operations if op.verb is Verb.CREATE}
+    tables = {op.obj.key for op in operations if op.verb is Verb.DELETE and isinstance(op.obj, NftTable)} & made.keys()
+    places = {(made[key].obj.netns, made[key].obj.name): key for key in tables}
+    contents: dict[Key, list[Op]] = {key: [] for key in tables}
+    shown: list[Op] = []
+    for op in typed(operations):
+        table = places.get((op.obj.netns, op.obj.place)) if isinstance(op.obj, NftObject) else None
+        if table is None or op.verb is not Verb.CREATE:
+            shown.append(op)
+        else:
+            contents[table].append(op)
+    for op in shown:
+        anew = made.get(op.obj.key) if op.verb is Verb.DELETE else None
+        yield drifted(op, anew.obj if anew else None, contents.get(op.obj.key, ()))
 
 
-def drifted(op: Op, anew: Obj | None = None) -> str:
+def drifted(op: Op, anew: Obj | None = None, contents: Sequence[Op] = ()) -> str:
     """One drifted object as a sentence: where it is, what is wrong, what asked for it, how it is mended by hand.
 
     ``anew``: what is to stand in the place of one that is taken away, since it cannot be changed into that.
+    ``contents``: what makes a table that is made anew, and fills it.
     """
     obj = op.obj
     source = f"  wanted by {obj.why}" if op.verb is not Verb.DELETE else "  nothing in the spec asks for it"
     if anew is not None:
         source = f"  wanted by {anew.why}"
         what = _changes(obj, anew) if type(obj) is type(anew) else [f"it is a {obj.kind}, should be a {anew.kind}"]
+        what = what or ["it goes with an address that was there before it"]
         says = f"changed: {_called(obj)}: {', '.join(what)} (it is to be made anew)"
     elif op.verb is Verb.CREATE:
         says = f"missing: {_called(obj)}"
@@ -95,8 +106,11 @@ def drifted(op: Op, anew: Obj | None = None) -> str:
     else:
         changes = ", ".join(_changes(op.have, obj)) if op.have else ""
         says = f"changed: {_called(obj)}{': ' + changes if changes else ''}"
-    # Exact: what is mended by hand must leave no drift, and MAC addresses are compared.
-    mend = [text for text in op.explain(exact=True).splitlines() if not text.startswith("#")]
+    # Exact: what is mended by hand must leave no drift, and MAC addresses are compared.  Indexes are not, and another
+    # link may have taken one.
+    explained = [_INDEX.sub("", one.explain(exact=True)) for one in (op, *contents)]
+    typed_lines = [text for one in explained for text in one.splitlines()]
+    mend = [text for text in typed_lines if not text.startswith("#")]
     if isinstance(obj, File) or not mend:
         return f"{says}\n{source}"
     return "\n".join(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
 import pytest
 
 from netlab.kernel.linux import LinuxKernel
+from netlab.objects import Op, State
 from netlab.plan import drift
+from netlab.plan.render import drifts
 from netlab.runtime.converge import converge
 
 pytestmark = pytest.mark.kernel
@@ -227,3 +230,79 @@ def test_several_drifts_at_once_are_healed(kit: Any, lab: str, seed: int) -> Non
             converge(kernel, lab, want, want)
             assert kit.ping(f"{lab}-client", "10.244.2.2", "-c", "3", "-i", "0.3")
             assert kit.ping(f"{lab}-client", "fd00:10:244:2::2", "-c", "3", "-i", "0.3")
+
+
+def mend_lines(operations: tuple[Op, ...]) -> list[str]:
+    """What ``diff`` prints to type, in its order."""
+    text = "\n".join(drifts(operations))
+    return [line[11:] for line in text.splitlines() if line.startswith(("  mend by: ", "           "))]
+
+
+def type_the_mends(kit: Any, kernel: LinuxKernel, lab: str, want: State) -> None:
+    """Type every line that mends, each in a shell of its own, and find no drift."""
+    found = drift(want, kernel.observe(lab, want).state, want).operations
+    assert found
+    for line in mend_lines(found):
+        kit.sh(line)
+    left = drift(want, kernel.observe(lab, want).state, want).operations
+    assert left == (), "\n".join(drifts(left))
+
+
+@pytest.mark.parametrize("what", DRIFTS, ids=lambda text: text.replace(" ", "-"))
+def test_what_diff_prints_to_mend_it_can_be_typed_in_that_order(kit: Any, lab: str, what: str) -> None:
+    want = kit.want(kit.spec(lab, ipFamilies=["IPv4", "IPv6"]))
+    with LinuxKernel() as kernel:
+        converge(kernel, lab, want)
+        kit.sh(DRIFTS[what][0].replace("L-", f"{lab}-"))
+        type_the_mends(kit, kernel, lab, want)
+
+
+# What is done to the tables of node-1; $ is `ip netns exec L-node-1 nft`.
+RULES = {
+    "flushed": "$ flush ruleset",
+    "table deleted": "$ delete table inet netlab-policy",
+    "chain emptied": "$ flush chain inet netlab-policy ingress",
+    "rule added": "$ insert rule inet netlab-policy ingress drop",
+    "element added": "$ 'add element inet kindnet-ipmasq noMasqV4 { 192.0.2.0/24 }'",
+    "element deleted": "$ 'delete element inet netlab-policy ingress-ipv4 { 10.244.1.2 }'",
+    "set added": "$ 'add set ip kube-proxy mine { type ipv4_addr; }'",
+    "chains added that lead to each other": (
+        "$ add chain inet netlab-policy a-mine; $ add chain inet netlab-policy z-mine;"
+        " $ add chain inet netlab-policy m-mine;"
+        " $ add rule inet netlab-policy z-mine jump m-mine; $ add rule inet netlab-policy m-mine jump a-mine;"
+        " $ add rule inet netlab-policy z-mine ip saddr vmap '{ 192.0.2.1 : goto a-mine }';"
+        " $ insert rule inet netlab-policy ingress jump z-mine"
+    ),
+    "chains deleted": (
+        "$ flush chain ip kube-proxy services; $ flush map ip kube-proxy service-ips;"
+        " $ flush map ip kube-proxy service-nodeports;"
+        " for i in 1 2 3; do $ list chains ip kube-proxy | sed -n 's/.*chain \\(.*\\) {$/\\1/p' | while read c; do"
+        "   $ flush chain ip kube-proxy $c; done; done;"
+        " for i in 1 2 3; do $ list chains ip kube-proxy | sed -n 's/.*chain \\(.*\\) {$/\\1/p' | while read c; do"
+        "   $ delete chain ip kube-proxy $c || true; done; done"
+    ),
+}
+
+
+def with_rules(kit: Any, lab: str) -> State:
+    """A node with every kind of table: masquerade, a Service with affinity, a policy with blocks and port ranges."""
+    service = {"kind": "Service", "spec": {"type": "NodePort", "sessionAffinity": "ClientIP",
+                                           "selector": {"app": "client"}, "ports": [{"port": 80}]}}  # fmt: skip
+    peers = [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]
+    ingress = {"from": peers, "ports": [{"port": 80}, {"port": 8000, "endPort": 8100}]}
+    policy = {"kind": "NetworkPolicy", "spec": {"podSelector": {}, "ingress": [ingress]}}
+    more = [
+        json.dumps({"apiVersion": version, "metadata": {"name": "x"}, **document})
+        for version, document in (("v1", service), ("networking.k8s.io/v1", policy))
+    ]
+    want: State = kit.want("\n---\n".join([kit.spec(lab, dataplane="kindnet"), *more]))
+    return want
+
+
+@pytest.mark.parametrize("what", RULES, ids=lambda text: text.replace(" ", "-"))
+def test_what_diff_prints_to_mend_rules_can_be_typed_in_that_order(kit: Any, lab: str, what: str) -> None:
+    want = with_rules(kit, lab)
+    with LinuxKernel() as kernel:
+        converge(kernel, lab, want)
+        kit.sh(RULES[what].replace("$ ", f"ip netns exec {lab}-node-1 nft "))
+        type_the_mends(kit, kernel, lab, want)

@@ -18,7 +18,7 @@ def command(lab: str, lab_option: str, output: str) -> int:
 
     Exit status 1 where something differs.  What strangers left in the lab's namespaces is told, and is no drift.
     """
-    from netlab.objects import Verb
+    from netlab.objects.nftorder import typed
     from netlab.runtime.lab import diff
 
     found, drifted = diff(running_lab(lab, lab_option))
@@ -26,22 +26,21 @@ def command(lab: str, lab_option: str, output: str) -> int:
     if output == "json":
         out.document(
             {
-                "operations": [render.operation(op) for op in operations],
+                "operations": [render.operation(op) for op in typed(operations)],
                 "foreign": [{"kind": one.kind, "netns": one.netns, "name": one.name} for one in foreign],
             }
         )
         return Exit.NO if operations else Exit.OK
-    made = {op.obj.key: op.obj for op in operations if op.verb is Verb.CREATE}
-    operations = render.without_contents(operations)
-    for op in operations:
-        out.line(render.drifted(op, made.get(op.obj.key) if op.verb is Verb.DELETE else None))
+    drifts = list(render.drifts(operations))
+    for text in drifts:
+        out.line(text)
     for one in foreign:
         out.line(f"foreign: {one.kind} {one.name} in {one.netns} (left alone)")
     name = found.cluster.lab
-    if operations:
+    if drifts:
         out.line(
-            f"lab {name}: {out.count(len(operations), 'object')} differ{'s' if len(operations) == 1 else ''}; "
-            f"{out.command()} up {name} mends {'it' if len(operations) == 1 else 'them'}"
+            f"lab {name}: {out.count(len(drifts), 'object')} differ{'s' if len(drifts) == 1 else ''}; "
+            f"{out.command()} up {name} mends {'it' if len(drifts) == 1 else 'them'}"
         )
         return Exit.NO
     out.line(f"lab {name}: no drift")

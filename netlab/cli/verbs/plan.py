@@ -21,22 +21,23 @@ def command(lab: str, files: tuple[str, ...], name: str, commands: bool, exact: 
     Changes nothing, and needs no privilege for a lab that is not running.
     """
     from netlab.cli.drafts import draft
+    from netlab.objects.nftorder import typed
     from netlab.plan import render
     from netlab.runtime.lab import plan
 
     found, todo = plan(draft(lab, files, name))
     if output == "json":
-        out.document({"operations": [render.operation(op) for op in todo.operations]})
+        out.document({"operations": [render.operation(op) for op in typed(todo.operations)]})
         return
     if commands:
-        typed = [lab, *(word for file in files for word in ("-f", file)), *(("--name", name) if name else ())]
-        up = " ".join(shlex.quote(word) for word in typed if word)
+        words = [lab, *(word for file in files for word in ("-f", file)), *(("--name", name) if name else ())]
+        up = " ".join(shlex.quote(word) for word in words if word)
         out.line(render.script(found.cluster.lab, todo.operations, exact=exact, up=up))
         return
     out.warnings(found.warnings)
     if not todo.operations:
         out.line(f"lab {found.cluster.lab}: nothing to do")
         return
-    out.table(render.rows(todo.operations), render.HEADER)
+    out.table(render.rows(typed(todo.operations)), render.HEADER)
     out.line()
     out.line(f"{out.count(len(todo.operations), 'operation')}; --commands prints them as shell lines")

@@ -63,11 +63,15 @@ def test_no_route_is_unreachable_at_once(make_bed: Make) -> None:
 
 @pytest.mark.parametrize("where", ["unreachable", "prohibit"])
 def test_a_route_that_says_no_on_the_way_is_unreachable(where: str, make_bed: Make) -> None:
-    bed = make_bed(2, 1).serve()
+    """A Pod asks by one protocol: some kernels send a host one such message a second, over IPv4."""
+    bed = make_bed(2, 3).serve()
     for family, cidr in (("-4", "10.244.2.0/24"), ("-6", "fd00:244:0:2::/64")):
         for action in (["del", cidr], ["add", where, cidr]):
             subprocess.run(["ip", family, "-n", f"{bed.name}-node-1", "route", *action], check=True)
-    assert {v.outcome for v in one(bed, "p1-2", "p2-2").values()} == {Outcome.UNREACHABLE}
+    for pod, port in (("p1-2", "80/TCP"), ("p1-3", "53/UDP"), ("p1-4", "5000/SCTP")):
+        answers = one(bed, pod, "p2-2", port)
+        assert {key: str(v.outcome) for key, v in answers.items()} == dict.fromkeys(answers, "unreachable")
+        assert len(answers) == 2
 
 
 @pytest.mark.parametrize(
@@ -121,13 +125,21 @@ def test_a_black_hole_is_a_timeout_after_both_attempts(make_bed: Make) -> None:
 
 def test_what_is_lost_once_is_found_by_the_second_attempt(make_bed: Make) -> None:
     bed = make_bed(2, 1).serve()
-    netns = bed.pod("p2-2").netns
-    bed.nft(netns, "table inet t { chain c { type filter hook input priority 0;"
-                   " meta l4proto { tcp, udp, sctp } drop; } }")  # fmt: skip
-    timer = threading.Timer(0.15, lambda: bed.nft(netns, "flush ruleset"))
-    timer.start()
+    key = "meta nfproto . meta l4proto"
+    bed.nft(
+        bed.pod("p2-2").netns,
+        f"""table inet t {{
+            set seen {{ type nf_proto . inet_proto; size 9; flags dynamic; }}
+            chain c {{
+                type filter hook input priority 0;
+                meta l4proto != {{ tcp, udp, sctp }} accept
+                {key} @seen accept
+                add @seen {{ {key} }} drop
+            }}
+        }}""",
+    )
     answers = one(bed, "p1-2", "p2-2")
-    timer.join()
+    assert len(answers) == 6
     assert {str(v.outcome) for v in answers.values()} == {"open"}
 
 
@@ -251,15 +263,13 @@ def test_few_open_files_slow_it_down_and_break_nothing(shared: Any) -> None:
     assert Counter(v.outcome for v in got) == {Outcome.OPEN: len(asked)}
 
 
-def test_no_false_answers_and_quick_under_load(make_bed: Make, ip_pins: Any) -> None:
+def test_no_false_answers_under_load(make_bed: Make, ip_pins: Any) -> None:
     bed = make_bed(4, 10, v6=False).serve()
     known = Endpoints(bed.cluster)
     asked = [flow for flow in flows(bed.cluster, ports=["81/TCP"]) if flow.protocol == "TCP"] * 3
     busy = subprocess.Popen([sys.executable, "-c", "while 1: pass"])  # a third process for two processors
     try:
-        start = time.monotonic()
         got = list(Prober(bed.cluster, pins=ip_pins).probe(asked))
-        seconds = time.monotonic() - start
     finally:
         busy.kill()
         busy.wait()
@@ -271,7 +281,6 @@ def test_no_false_answers_and_quick_under_load(make_bed: Make, ip_pins: Any) -> 
     ]
     assert wrong == []
     assert known
-    assert len(asked) / seconds > 1000  # measured 7,000 to 20,000; a machine that is busy with other tests is slower
 
 
 def test_sctp_by_the_kernel_is_asked_like_tcp() -> None:
