@@ -10,6 +10,7 @@ from netlab.errors import Mark
 from netlab.model.cluster import Container, Node
 from netlab.model.processes import Programs, decided
 from netlab.spec import Document
+from netlab.spec.hooks import has_ended
 
 # The letters and digits of Kubernetes' own random suffixes (apimachinery util/rand): no vowels, so no words.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -63,15 +64,10 @@ def suffix(*parts: str) -> str:
     return "".join(letters)
 
 
-def is_hook(document: Document) -> bool:
-    """Whether Helm would run the object at one moment only: it is no part of the running state."""
-    return "helm.sh/hook" in document.body.get("metadata", {}).get("annotations", {})
-
-
 def templates(objects: Sequence[Document], nodes: Sequence[Node]) -> Iterator[Template]:
     """The Pods of a set of objects, in document order."""
     for document in objects:
-        if is_hook(document):
+        if has_ended(document):
             continue
         if document.kind == "Pod":
             body = document.body

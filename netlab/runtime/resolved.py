@@ -61,7 +61,13 @@ def documents_of(applied: Applied) -> Documents:
     objects = {identity(one): one for one in documents.objects}
     objects |= {identity(one): one for one in added.objects}
     kept = tuple(one for key, one in objects.items() if key not in applied.deleted)
-    return replace(documents, objects=kept, warnings=(*documents.warnings, *added.warnings))
+    return replace(
+        documents,
+        objects=kept,
+        left_out=(*documents.left_out, *added.left_out),
+        warnings=(*documents.warnings, *added.warnings),
+        sources=(*documents.sources, *added.sources),
+    )
 
 
 @lru_cache(4)

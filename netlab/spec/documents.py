@@ -14,13 +14,17 @@ from netlab.spec.compose import MappingNode, Node, locate, mark_of
 class Warning(NamedTuple):  # noqa: A001  the word of the contract; nobody here raises the builtin
     """Something that is legal and that the reader should know of.
 
-    ``code`` is stable and for machines: ``duplicate`` (one object twice), ``not-modelled`` (matters to the network, and
-    netlab does not do it), ``helm-hook`` (Helm would run it at one moment only), ``host-bits`` (a CIDR that was masked).
+    ``code`` is stable and for machines.  ``object`` is what it is about (``Service shop/web``, ``Ingress``).  ``level``
+    is ``warning``, or ``note`` where most authors mean it so.  The codes that reading gives: ``duplicate`` (one object
+    twice), ``not-modelled-filter``, ``-route``, ``-pods`` and ``not-modelled`` (matters to the network, and netlab does
+    not do it), ``helm-hook``, ``host-bits`` (a CIDR that was masked).
     """
 
     code: str
     says: str
     mark: Mark
+    object: str = ""
+    level: str = "warning"
 
     def __str__(self) -> str:
         return f"{self.mark}: {self.says}"
@@ -71,11 +75,13 @@ class Documents:
     """Everything that was read, in the order in which it was written.
 
     ``problems`` are in the order of the files and lines; where there is one, ``objects`` lacks what it is about.
-    ``skipped`` counts, by kind, the objects that cannot matter to a network.  ``sources`` are the files read.
+    ``left_out`` are Helm hooks that are not there after an installation.  ``skipped`` counts, by kind, the objects that
+    cannot matter to a network.  ``sources`` are the files read.
     """
 
     lab: Document | None = None
     objects: tuple[Document, ...] = ()
+    left_out: tuple[Document, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Warning, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

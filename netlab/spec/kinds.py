@@ -14,6 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from netlab.near import closest, meant
+from netlab.spec.customkinds import effect
 from netlab.spec.schema import CHECKED, api_version, schemas
 
 
@@ -28,7 +29,10 @@ class Fate(Enum):
 
 
 class Ruling(NamedTuple):
-    """A fate and its reason: for NOT_MODELLED what the object would do, for WRONG what to write."""
+    """A fate and its reason: for NOT_MODELLED what the object would do, for WRONG what to write.
+
+    USED with a reason: the object is read and checked, and what it would do is not done yet.
+    """
 
     fate: Fate
     says: str = ""
@@ -40,62 +44,12 @@ CLUSTER_SCOPED = frozenset(
     ("Lab", "Namespace", "Node", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy")
 )
 
-ROUTES, FILTERS, MAKES_PODS = "it routes traffic", "it filters traffic", "its operator makes Pods"
-CHANGES = "it changes the network"
-
-#: (group, kind) or (group, "*") -> what it would do in a cluster.
-NOT_MODELLED: dict[tuple[str, str], str] = {
+#: Kinds of the published groups, and the tiers that are read and not enforced yet, with what they would do.
+_NOT_MODELLED: dict[tuple[str, str], str] = {
     ("", "Endpoints"): "it gives a Service its endpoints; write an EndpointSlice, which netlab reads",
-    ("networking.k8s.io", "Ingress"): ROUTES,
-    ("extensions", "Ingress"): ROUTES,
     ("networking.k8s.io", "ServiceCIDR"): "it adds addresses for Services; write serviceCIDRs into the Lab",
     ("networking.k8s.io", "ClusterCIDR"): "it adds addresses for Pods; write podCIDRs into the Lab",
-    ("apps.openshift.io", "DeploymentConfig"): MAKES_PODS,
-    ("route.openshift.io", "Route"): ROUTES,
-    ("gateway.networking.k8s.io", "*"): ROUTES,
-    ("gateway.networking.x-k8s.io", "*"): ROUTES,
-    ("cilium.io", "*"): FILTERS,
-    ("crd.projectcalico.org", "*"): FILTERS,
-    ("projectcalico.org", "*"): FILTERS,
-    ("crd.antrea.io", "*"): FILTERS,
-    ("k8s.ovn.org", "*"): FILTERS,
-    ("security.istio.io", "*"): FILTERS,
-    ("policy.linkerd.io", "*"): FILTERS,
-    ("networking.istio.io", "*"): ROUTES,
-    ("projectcontour.io", "*"): ROUTES,
-    ("traefik.io", "*"): ROUTES,
-    ("traefik.containo.us", "*"): ROUTES,
-    ("configuration.konghq.com", "*"): ROUTES,
-    ("metallb.io", "*"): CHANGES,
-    ("k8s.cni.cncf.io", "*"): CHANGES,
-    ("whereabouts.cni.cncf.io", "*"): CHANGES,
-    ("multicluster.x-k8s.io", "*"): ROUTES,
-    ("monitoring.coreos.com", "Prometheus"): MAKES_PODS,
-    ("monitoring.coreos.com", "PrometheusAgent"): MAKES_PODS,
-    ("monitoring.coreos.com", "Alertmanager"): MAKES_PODS,
-    ("monitoring.coreos.com", "ThanosRuler"): MAKES_PODS,
-    ("argoproj.io", "Rollout"): MAKES_PODS,
-    ("argoproj.io", "Workflow"): MAKES_PODS,
-    ("argoproj.io", "CronWorkflow"): MAKES_PODS,
-    ("serving.knative.dev", "*"): MAKES_PODS,
-    ("postgresql.cnpg.io", "Cluster"): MAKES_PODS,
-    ("postgresql.cnpg.io", "Pooler"): MAKES_PODS,
-    ("kafka.strimzi.io", "*"): MAKES_PODS,
-    ("tekton.dev", "*"): MAKES_PODS,
-    ("jobset.x-k8s.io", "JobSet"): MAKES_PODS,
-    ("apps.kruise.io", "*"): MAKES_PODS,
 }
-
-#: Custom groups whose kinds (but for those above) neither make Pods of their own nor touch traffic.
-HARMLESS_GROUPS = frozenset(
-    (
-        "acme.cert-manager.io", "argoproj.io", "autoscaling.k8s.io", "bitnami.com", "cert-manager.io",
-        "external-secrets.io", "image.toolkit.fluxcd.io", "keda.sh", "kustomize.config.k8s.io", "metrics.k8s.io",
-        "monitoring.coreos.com", "notification.toolkit.fluxcd.io", "policies.kyverno.io", "kyverno.io",
-        "secrets-store.csi.x-k8s.io", "snapshot.storage.k8s.io", "source.toolkit.fluxcd.io",
-        "trust.cert-manager.io", "wgpolicyk8s.io",
-    )
-)  # fmt: skip
 
 #: Kinds of the API that are gone in every version that the schemas come from, and cannot matter.
 _GONE = {("policy", "PodSecurityPolicy"), ("extensions", "PodSecurityPolicy")}
@@ -109,13 +63,13 @@ def ruling(written: str, kind: str) -> Ruling:
     if (group, kind) in CHECKED:
         right = CHECKED[group, kind]
         if version == right:
-            return Ruling(Fate.USED)
+            return Ruling(Fate.USED, effect(group, kind) or "")
         return Ruling(Fate.WRONG, f'{kind} is read as "{api_version(group, right)}", not "{written}"', "apiVersion")
-    reason = NOT_MODELLED.get((group, kind)) or NOT_MODELLED.get((group, "*"))
-    if reason:
+    does = effect(group, kind)
+    if reason := _NOT_MODELLED.get((group, kind)) or does:
         return Ruling(Fate.NOT_MODELLED, reason)
     published = schemas().kinds
-    if kind in published.get(group, ()) or (group, kind) in _GONE or group in HARMLESS_GROUPS:
+    if kind in published.get(group, ()) or (group, kind) in _GONE or does is not None:
         return Ruling(Fate.SKIPPED)
     return _unknown(written, group, kind)
 

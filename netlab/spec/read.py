@@ -24,13 +24,18 @@ from netlab.spec.compose import (
     mark_of,
     pairs,
 )
+from netlab.spec.customkinds import FILTERS, MAKES_PODS, ROUTES
 from netlab.spec.documents import Document, Documents, Warning
 from netlab.spec.formats import shown
+from netlab.spec.hooks import is_hook, left_out, note
 from netlab.spec.kinds import Fate
 from netlab.spec.schema import schemas
 from netlab.spec.text import unprintable
 
 _Fields = dict[str, tuple[Node, Node]]
+
+#: What an object that is not modelled would do -> the code of its warning.
+_CODES = {FILTERS: "not-modelled-filter", ROUTES: "not-modelled-route", MAKES_PODS: "not-modelled-pods"}
 
 
 class Reader:
@@ -92,7 +97,10 @@ class Reader:
                 f"{kind} ({version}{count}) is a kind that netlab does not know: if it makes Pods, routes or filters "
                 "traffic, that is missing from the lab"
             )
-            self._warnings.append(Warning("not-modelled", says, marks[0]))
+            self._warnings.append(Warning("not-modelled", says, marks[0], kind))
+        hooks = [one for one in self._objects.values() if is_hook(one)]
+        if hooks:
+            self._warnings.append(note(hooks))
         order = {file: index for index, file in enumerate(self._sources)}
 
         def place(mark: Mark | None) -> tuple[int, int, int]:
@@ -103,7 +111,8 @@ class Reader:
             self._problems.append(Problem(extra.mark, "", says))
         return Documents(
             lab=self._labs[0] if self._labs else None,
-            objects=tuple(self._objects.values()),
+            objects=tuple(one for one in self._objects.values() if not left_out(one)),
+            left_out=tuple(one for one in hooks if left_out(one)),
             problems=tuple(sorted(self._problems, key=lambda each: place(each.mark))),
             warnings=tuple(sorted(self._warnings, key=lambda each: place(each.mark))),
             skipped=MappingProxyType(dict(sorted(self._skipped.items()))),
@@ -127,19 +136,19 @@ class Reader:
             return
         fate, says, field = kinds.ruling(version, kind)
         if fate is Fate.USED:
-            self._used(node, version, kind, checker)
+            self._used(node, version, kind, says, checker)
         elif fate is Fate.SKIPPED:
             self._skipped[kind] += 1
         elif fate is Fate.NOT_MODELLED:
-            name = _name(fields)
-            full = f"{kind} {name}" if name else kind
-            self._warnings.append(
-                Warning("not-modelled", f"{full} is not modelled: {says}", mark_of(node, checker.file))
-            )
+            self._not_modelled(node, f"{kind} {_name(fields)}".rstrip(), says, checker)
         elif fate is Fate.UNKNOWN:
             self._unknown.setdefault((version, kind), []).append(mark_of(node, checker.file))
         else:
             checker.problem(fields[field][1] if field in fields else node, (None, field), says)
+
+    def _not_modelled(self, node: Node, full: str, says: str, checker: Checker) -> None:
+        code = _CODES.get(says, "not-modelled")
+        self._warnings.append(Warning(code, f"{full} is not modelled: {says}", mark_of(node, checker.file), full))
 
     @staticmethod
     def _word(node: Node, fields: _Fields, field: str, checker: Checker, inherited: str) -> str:
@@ -189,8 +198,8 @@ class Reader:
                 self._object(item, checker, inherited, in_list=True)
         return True
 
-    def _used(self, node: MappingNode, version: str, kind: str, checker: Checker) -> None:
-        before = len(checker.problems)
+    def _used(self, node: MappingNode, version: str, kind: str, does: str, checker: Checker) -> None:
+        before, warned = len(checker.problems), len(checker.warnings)
         body: Any = checker.check(node, kind)
         body.setdefault("apiVersion", version)
         body.setdefault("kind", kind)
@@ -203,15 +212,14 @@ class Reader:
         if kind == "Lab":
             self._labs.append(document)
             return
-        hook = meta.get("annotations", {}).get("helm.sh/hook")
-        if hook:
-            says = f"{document} is a Helm hook ({shown(hook)[1:-1]}), which Helm would run at that moment only; taken as kubectl would"
-            self._warnings.append(Warning("helm-hook", says, document.mark))
+        checker.warnings[warned:] = [one._replace(object=str(document)) for one in checker.warnings[warned:]]
+        if does:
+            self._not_modelled(node, str(document), does, checker)
         key = document.group, kind, namespace, document.name
         first = self._objects.get(key)
         if first is not None:
             says = f"{document} is written twice, first at {first.mark}; this one is taken"
-            self._warnings.append(Warning("duplicate", says, document.mark))
+            self._warnings.append(Warning("duplicate", says, document.mark, str(document)))
         # Assigning keeps the first one's turn, as applying twice would: the numbers of other Pods do not move.
         self._objects[key] = document
 

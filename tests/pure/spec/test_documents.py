@@ -183,7 +183,9 @@ def test_kinds_that_matter_and_are_not_modelled_are_warned_of_one_by_one() -> No
         "lab.yaml:5:1: Endpoints c is not modelled: it gives a Service its endpoints; write an EndpointSlice, which netlab reads",
         "lab.yaml:7:1: NetworkPolicy d is not modelled: it filters traffic",
     ]
-    assert {each.code for each in found.warnings} == {"not-modelled"}
+    route, filters = "not-modelled-route", "not-modelled-filter"
+    assert [each.code for each in found.warnings] == [route, filters, "not-modelled", filters]
+    assert [each.object for each in found.warnings][:2] == ["Ingress shop/a", "CiliumNetworkPolicy b"]
 
 
 def test_a_kind_that_nobody_knows_is_warned_of_once() -> None:
@@ -215,10 +217,61 @@ def test_a_cidr_with_host_bits_is_masked_in_a_policy_with_a_warning() -> None:
     assert [each.code for each in found.warnings] == ["host-bits"]
 
 
-def test_helm_hooks_are_kept_and_pointed_out() -> None:
-    found = good(POD.replace("  labels:", "  annotations: {helm.sh/hook: test}\n  labels:"))
-    assert len(found.objects) == 1
-    assert [each.code for each in found.warnings] == ["helm-hook"]
+def test_helm_hooks_are_what_an_installation_leaves_in_one_line() -> None:
+    def hook(name: str, kind: str, hooks: str, policy: str = "") -> str:
+        more = f", helm.sh/hook-delete-policy: '{policy}'" if policy else ""
+        spec = "podSelector: {}" if kind == "NetworkPolicy" else "template: {spec: {restartPolicy: Never, containers: [{name: c}]}}"
+        group = "networking.k8s.io" if kind == "NetworkPolicy" else "batch"
+        notes = f"{{helm.sh/hook: '{hooks}'{more}}}"
+        return (
+            f"{{apiVersion: {group}/v1, kind: {kind}, metadata: {{name: {name}, annotations: {notes}}}, spec: {{{spec}}}}}"
+        )
+
+    texts = [
+        hook("stays", "Job", "pre-install, pre-upgrade", "before-hook-creation"),
+        hook("deny", "NetworkPolicy", "post-install", "before-hook-creation,hook-failed"),
+        hook("gone", "Job", "Post-Install", "before-hook-creation, Hook-Succeeded"),
+        hook("later", "NetworkPolicy", "pre-upgrade"),
+        hook("test", "Job", "test"),
+        hook("typo", "NetworkPolicy", "pre-instal"),
+    ]
+    found = good("\n---\n".join(texts))
+    assert [each.name for each in found.objects] == ["stays", "deny"]
+    assert [each.name for each in found.left_out] == ["gone", "later", "test", "typo"]
+    (note,) = found.warnings
+    assert (note.code, note.level) == ("helm-hook", "note")
+    assert note.says == (
+        "6 Helm hooks, as helm install leaves them: left out as not there: Job default/gone, NetworkPolicy default/later, "
+        "Job default/test and 1 more; ended, so their Pods are left out: Job default/stays; "
+        "still there: NetworkPolicy default/deny"
+    )
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "code"),
+    [
+        ("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", "not-modelled-filter"),
+        ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy", "not-modelled-filter"),
+        ("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", "not-modelled-filter"),
+        ("policy.networking.x-k8s.io/v1", "Anything", "not-modelled-filter"),
+        ("projectcalico.org/v3", "GlobalNetworkPolicy", "not-modelled-filter"),
+        ("crd.projectcalico.org/v1", "IPPool", "not-modelled"),
+        ("security.istio.io/v1", "AuthorizationPolicy", "not-modelled-filter"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoute", "not-modelled-route"),
+        ("elasticsearch.k8s.elastic.co/v1", "Elasticsearch", "not-modelled-pods"),
+        ("argoproj.io/v1alpha1", "Application", "not-modelled-pods"),
+        ("argoproj.io/v1alpha1", "AppProject", ""),
+        ("projectcalico.org/v3", "NetworkSet", ""),
+    ],
+)
+def test_whatever_filters_routes_or_makes_pods_is_warned_of(group: str, kind: str, code: str) -> None:
+    subject = "spec: {priority: 1, subject: {namespaces: {}}}" if kind != "ClusterNetworkPolicy" else ""
+    tier = "spec: {tier: Admin, priority: 1, subject: {namespaces: {}}}"
+    name = "default" if kind.startswith("Baseline") else "all"
+    subject = subject.replace("priority: 1, ", "") if kind.startswith("Baseline") else subject
+    found = good(f"{{apiVersion: {group}, kind: {kind}, metadata: {{name: {name}}}, {subject or tier}}}")
+    assert [each.code for each in found.warnings] == ([code] if code else [])
+    assert all(each.object == f"{kind} {name}" and each.mark.line == 1 for each in found.warnings)
 
 
 def test_anchors_aliases_and_merge_keys_work() -> None:
