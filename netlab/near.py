@@ -7,6 +7,7 @@ from collections.abc import Iterable
 # Measures of likeness as difflib has them: of names, and of words that a reader can look up.
 _CLOSE = 0.6
 _CLOSE_WORD = 0.7
+_CLOSE_LABEL = 0.75
 
 
 def near(word: str, known: Iterable[str], *, also: str = "") -> str:
@@ -33,3 +34,11 @@ def closest(word: str, known: Iterable[str]) -> str:
     by_case = {each.lower(): each for each in known}
     found = difflib.get_close_matches(word.lower(), by_case, 1, _CLOSE_WORD)
     return by_case[found[0]] if found else ""
+
+
+def close(word: str, known: Iterable[str]) -> str:
+    """The label that was misspelt: nearer than ``near`` asks for, since it is said of text that may be right."""
+    import difflib
+
+    found = difflib.get_close_matches(word, list(known), 1, _CLOSE_LABEL)
+    return found[0] if found else ""

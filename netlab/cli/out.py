@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import BadInput, NetlabError
 
 if TYPE_CHECKING:
-    from netlab.spec import Warning
+    pass
 
 
 def line(text: str = "") -> None:
@@ -57,12 +57,6 @@ def error(failure: NetlabError) -> None:
 def _typed(hint: str) -> str:
     """A hint whose netlab commands begin as the reader must type them."""
     return f"{command()} {hint.removeprefix('netlab ')}" if hint.startswith("netlab ") else hint
-
-
-def warnings(found: Iterable[Warning]) -> None:
-    """What the author of a spec should know of."""
-    for one in found:
-        note(f"{one.mark}: warning: {one.says}")
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> None:

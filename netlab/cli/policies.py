@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli import out
 from netlab.cli.podstatus import stamp
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from netlab.model.policies import LabelSelector, Policy, PortMatch, Rule, Selection
 
 _WIDTH = 14
-_DOUBTS = 8  # warnings that are written out
 _SHOWN = 4  # Pods that a line names before it only counts
 _ISOLATED = "<none> (Selected pods are isolated for {} connectivity)"
 
@@ -30,17 +28,6 @@ def allowed(cluster: Cluster) -> dict[str, int]:
         for comment, packets in each.items():
             found[comment] = found.get(comment, 0) + packets
     return found
-
-
-def doubts(cluster: Cluster, chosen: Iterable[Policy]) -> None:
-    """Say what in some policies comes to nothing here, each with its place."""
-    from netlab.oracle.doubts import doubts as found
-
-    warnings = list(found(cluster, chosen))
-    out.warnings(warnings[:_DOUBTS])
-    if len(warnings) > _DOUBTS:
-        more = out.count(len(warnings) - _DOUBTS, "such warning")
-        out.note(f"... and {more} more; {out.command()} describe networkpolicy tells whom each selects")
 
 
 def description(

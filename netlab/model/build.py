@@ -39,6 +39,9 @@ from netlab.near import near
 from netlab.planes import ROWS
 from netlab.spec import Documents, Warning
 
+#: The namespaces that every cluster has from the start.
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
 
 class Built(NamedTuple):
     """A cluster and what its author should know of."""
@@ -135,7 +138,7 @@ class _Builder:
             document.name: {**document.body["metadata"].get("labels", {}), "kubernetes.io/metadata.name": document.name}
             for document in self._catalogue.of("Namespace")
         }
-        for namespace in ("default", *(pod.namespace for pod in pods)):
+        for namespace in (*NAMESPACES, *(pod.namespace for pod in pods)):
             namespaces.setdefault(namespace, {"kubernetes.io/metadata.name": namespace})
         namespaces = {name: self._changes.labelled("Namespace", name, own) for name, own in namespaces.items()}
         return Cluster(

@@ -294,19 +294,13 @@ class _Resolver:
         if service.kind == EXTERNAL_NAME:
             return service
         if service.selector:
-            backends = self._selected(service, document)
+            backends = self._selected(service)
         else:
             backends = of_slices(service, slices, self._known, self._complain)
         return replace(service, backends=backends)
 
-    def _selected(self, service: Service, document: Document) -> tuple[Backend, ...]:
+    def _selected(self, service: Service) -> tuple[Backend, ...]:
         pods = self._known.selected(service.namespace, service.selector)
-        if not pods and not service.system:
-            labels = ",".join(f"{key}={value}" for key, value in service.selector.items())
-            says = f"Service {service} selects no Pod: none in namespace {service.namespace} has {labels}"
-            self._warn.append(Warning("service-selects-nothing", says, document.at("spec", "selector")))
-        for number, port in enumerate(service.ports if pods else ()):
-            self._check_target(service, document, number, port, pods)
         found = []
         for pod in pods:
             numbers = tuple(pod.port(port.target, port.protocol) for port in service.ports)
@@ -316,19 +310,6 @@ class _Resolver:
                     hostname = pod.hostname if named else ""
                     found.append(Backend(address, numbers, pod.name, pod.node, hostname, pod.ready))
         return tuple(found)
-
-    def _check_target(
-        self, service: Service, document: Document, number: int, port: ServicePort, pods: Iterable[Any]
-    ) -> None:
-        if any(pod.declares(port.target, port.protocol) for pod in pods):
-            return
-        what = f"port {port.target}" if isinstance(port.target, int) else f'port "{port.target}"'
-        says = f"no Pod of Service {service} declares {what}/{port.protocol}, its port {port}'s target"
-        if not any(pod.answers(port.target, port.protocol) for pod in pods):
-            says += "; so nothing answers there"
-        key = "targetPort" if "targetPort" in document.body["spec"]["ports"][number] else "port"
-        mark = document.at("spec", "ports", number, key)
-        self._warn.append(Warning("service-target-port", says, mark))
 
 
 _before: dict[tuple[str, str], Service] = {}

@@ -20,14 +20,14 @@ Complain = Callable[[Mark | None, str, str], None]
 
 
 class Target(NamedTuple):
-    """A Pod as a Service sees it.  ``ports``: (number, protocol, name, whether it is declared)."""
+    """A Pod as a Service sees it.  ``ports``: (number, protocol, name)."""
 
     name: str
     namespace: str
     node: str
     addresses: tuple[Address, ...]
     labels: Mapping[str, str]
-    ports: tuple[tuple[int, str, str, bool], ...]
+    ports: tuple[tuple[int, str, str], ...]
     hostname: str = ""
     has_hostname: bool = False
     subdomain: str = ""
@@ -42,7 +42,7 @@ class Target(NamedTuple):
             pod.node,
             tuple(one.ip for one in pod.addresses),
             pod.labels,
-            tuple((port.port, port.protocol, port.name, port.declared) for port in pod.ports),
+            tuple((port.port, port.protocol, port.name) for port in pod.ports),
             pod.hostname,
             bool(pod.spec.get("hostname")) or pod.owner.startswith("StatefulSet/"),
             pod.subdomain,
@@ -54,15 +54,6 @@ class Target(NamedTuple):
         if isinstance(target, int):
             return target
         return next((one[0] for one in self.ports if one[2] == target and one[1] == protocol), 0)
-
-    def declares(self, target: int | str, protocol: str) -> bool:
-        """Whether a container declares it."""
-        place = 0 if isinstance(target, int) else 2
-        return any(one[place] == target and one[1] == protocol and one[3] for one in self.ports)
-
-    def answers(self, target: int | str, protocol: str) -> bool:
-        """Whether somebody answers there, declared or not."""
-        return any(one[:2] == (self.port(target, protocol), protocol) for one in self.ports)
 
 
 class Known:

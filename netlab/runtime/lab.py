@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from netlab.errors import BadInput, NetlabError, StateError
+from netlab.errors import BadInput, Mark, NetlabError, StateError
 from netlab.kernel import files as etc
 from netlab.kernel import netns as ns
 from netlab.kernel.linux import LinuxKernel
@@ -25,7 +25,7 @@ from netlab.runtime.rundir import Applied, Assignments, RunDir, caller
 from netlab.runtime.settle import settle
 from netlab.runtime.teardown import check_owner, remove
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
-from netlab.spec import Document, Documents, Text, load_texts
+from netlab.spec import Document, Documents, Text, Warning, load_texts
 
 Say = Callable[[str], None]
 
@@ -39,7 +39,7 @@ class Up:
     seconds: float
     foreign: tuple[Obj, ...]
     kept: int
-    problems: tuple[str, ...]
+    problems: tuple[Warning, ...]
 
 
 def open_running(name: str) -> tuple[RunDir, Applied]:
@@ -166,7 +166,7 @@ def _apply(
     *,
     wait: bool = True,
     narrow: bool = False,
-) -> tuple[Lab, tuple[int, tuple[Obj, ...]], list[str]]:
+) -> tuple[Lab, tuple[int, tuple[Obj, ...]], list[Warning]]:
     """Converge to the lab; what it was before counts as its own.  ``narrow``: only where the two differ."""
     owned: dict[Key, Obj] = {}
     was: list[Lab] = []
@@ -200,10 +200,10 @@ def _apply(
         kernel.remember(lab.want)
         assignments = replace(assignments, generations=kernel.generations)
     rundir.commit(assignments, lab.statuses)
-    changed, notes = done.changed, list(agent.problems)
+    changed, notes, waited = done.changed, list(agent.problems), list[Warning]()
     try:
         if wait:
-            notes += settle(cluster.lab, rundir.path, cluster, agent.ran)
+            waited = settle(cluster.lab, rundir.path, cluster, agent.ran)
             lab, more, said = readiness.take_over(rundir, lab)
             changed, notes = changed + more, [*notes, *said]
     finally:
@@ -211,7 +211,7 @@ def _apply(
     notes += dns.sync(lab.cluster)
     applied_now(lab, applied)
     warm.holds(cluster.lab, len(cluster.pods) + len(cluster.network_policies) + len(cluster.services))
-    return lab, (changed, done.foreign), notes
+    return lab, (changed, done.foreign), [*(Warning("agent", one, Mark("", 0)) for one in notes), *waited]
 
 
 def _same(one: Applied, other: Applied) -> bool:

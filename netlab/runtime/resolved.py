@@ -65,6 +65,7 @@ def documents_of(applied: Applied) -> Documents:
         documents,
         objects=kept,
         left_out=(*documents.left_out, *added.left_out),
+        references=(*documents.references, *added.references),
         warnings=(*documents.warnings, *added.warnings),
         sources=(*documents.sources, *added.sources),
     )

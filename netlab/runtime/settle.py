@@ -12,40 +12,68 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from netlab.errors import StateError
+from netlab.errors import Mark, StateError
 from netlab.kernel import netns as ns
 from netlab.kernel.sockdiag import Listening
 from netlab.model import Cluster, Pod, Port
 from netlab.objects import Process
 from netlab.objects.probes import READINESS, STARTUP, Probe
 from netlab.runtime import agentclient
+from netlab.runtime import crashes as crashed
+from netlab.spec import Warning
 
 START_PATIENCE = 10.0  # seconds; 200 Pods take 2 to 3
 LISTEN_PATIENCE = 2.0  # seconds more; an interpreter with a web server takes 0.2
 READY_PATIENCE = 8.0  # seconds more for probes; who begins to probe later than that is not waited for
 _PAUSE = 0.02
 _PROBE_PAUSE = 0.1
-_TOLD = 5  # Pods that are named
 
 
-def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> list[str]:
-    """Wait for the processes of ``ran``; sentences on what is not there yet when patience ends."""
+def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
+    """Wait for the processes of ``ran``; warnings of what is not there yet when patience ends."""
     if not ran:
         return []
-    notes: list[str] = []
+    notes: list[Warning] = []
     try:
         with agentclient.connect(rundir, lab, START_PATIENCE + 5) as agent:
             pending = agent.settle(START_PATIENCE)
             if pending:
-                notes.append(f"{pending} containers are still being started; netlab get pods -A shows them")
-            notes += _wait_for_ports(agent, cluster, ran)
-            notes += _wait_for_probes(agent, ran)
-    except StateError as gone:  # an agent that dies now is found by the next command
-        notes.append(gone.message)
+                says = f"{pending} containers are still being started; netlab get pods -A shows them"
+                notes.append(Warning("container-starting", says, Mark("", 0)))
+            silent = _wait_for_ports(agent, cluster, ran)
+            late = _wait_for_probes(agent, cluster, ran)
+            pods = _wait_for_siblings(agent, cluster, ran)
+            crashes = list(crashed.found(pods, cluster))
+            gone = {crashed.name(pod) for pod in pods for one in pod["containers"] if crashed.crashed(pod, one)}
+            # One reason for each Pod: what crashes neither listens nor is ready.
+            notes += [*crashes, *(one for one in (*silent, *late) if one.object.partition(" ")[2] not in gone)]
+    except StateError as failure:  # an agent that dies now is found by the next command
+        notes.append(Warning("agent", failure.message, Mark("", 0)))
     return notes
 
 
-def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]) -> list[str]:
+def _wait_for_siblings(
+    agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]
+) -> list[dict[str, Any]]:
+    """The Pods of ``ran``.  Where one crashes, the others of its workload are waited for: they crash a moment later."""
+    wanted = {(one.namespace, one.pod) for one in ran}
+    owners = {(pod.namespace, pod.name): f"{pod.namespace}/{pod.owner}" for pod in cluster.pods if pod.owner}
+    deadline = time.monotonic() + LISTEN_PATIENCE
+    while True:
+        pods = [one for one in agent.processes() if (one["namespace"], one["pod"]) in wanted]
+        crashes = {
+            (one["namespace"], one["pod"]): any(crashed.crashed(one, each) for each in one["containers"])
+            for one in pods
+        }
+        broken = {owners[pod] for pod, crash in crashes.items() if crash and pod in owners}
+        if time.monotonic() > deadline or not any(
+            not crash and owners.get(pod) in broken for pod, crash in crashes.items()
+        ):
+            return pods
+        time.sleep(_PROBE_PAUSE)
+
+
+def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
     pods = {(one.namespace, one.pod) for one in ran}
     probed = {(one.namespace, one.pod, one.container) for one in ran if _delaying(one)}
     wanted = [
@@ -63,15 +91,20 @@ def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, ran: Seque
     try:
         while True:
             waiting = [(pod, port) for pod, port in wanted if not worker.run(lambda p=pod, q=port: _open(p, q))]  # type: ignore[misc]
-            running = _running(agent) if waiting else set()
-            wanted = [one for one in waiting if (one[0].namespace, one[0].name, one[1].container) in running]
+            hopeless = _given_up(agent) if waiting else set()
+            wanted = [one for one in waiting if (one[0].namespace, one[0].name, one[1].container) not in hopeless]
             if not wanted or time.monotonic() > deadline:
                 break
             time.sleep(_PAUSE)
     finally:
         worker.close()
     return [
-        f"container {port.container} of Pod {pod} runs, and does not listen on its port {port.port}/{port.protocol} yet"
+        Warning(
+            "container-not-listening",
+            f"container {port.container} of Pod {pod} runs, and does not listen on its port {port.port}/{port.protocol} yet",
+            port.mark or pod.mark or Mark("", 0),
+            f"Pod {pod}",
+        )
         for pod, port in wanted
     ]
 
@@ -80,7 +113,7 @@ def _delaying(one: Process) -> list[Probe]:
     return [probe for probe in one.probes if probe.kind in (READINESS, STARTUP)]
 
 
-def _wait_for_probes(agent: agentclient.AgentClient, ran: Sequence[Process]) -> list[str]:
+def _wait_for_probes(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
     """Until the Pods that have such probes are ready, but for those that wait to be started again."""
     delays: dict[tuple[str, str], int] = {}
     for one in ran:
@@ -96,13 +129,16 @@ def _wait_for_probes(agent: agentclient.AgentClient, ran: Sequence[Process]) -> 
             break
         time.sleep(_PROBE_PAUSE)
     late = [one for one in agent.processes(events=True) if (one["namespace"], one["pod"]) in delays and not _ready(one)]
-    notes = [
-        f"Pod {one['namespace']}/{one['pod']} is not ready: {_why(one, delays[one['namespace'], one['pod']])}"
-        for one in late[:_TOLD]
+    marks = {(pod.namespace, pod.name): pod.mark for pod in cluster.pods}
+    return [
+        Warning(
+            "pod-not-ready",
+            f"Pod {crashed.name(one)} is not ready: {_why(one, delays[one['namespace'], one['pod']])}",
+            marks.get((one["namespace"], one["pod"])) or Mark("", 0),
+            f"Pod {crashed.name(one)}",
+        )
+        for one in late
     ]
-    if len(late) > _TOLD:
-        notes.append(f"{len(late) - _TOLD} more Pods are not ready; netlab get pods -A shows them")
-    return notes
 
 
 def _ready(pod: dict[str, Any]) -> bool:
@@ -111,11 +147,7 @@ def _ready(pod: dict[str, Any]) -> bool:
 
 def _waits(pod: dict[str, Any]) -> bool:
     """Whether a container has ended, for good or until its time comes again."""
-    return any(
-        one["state"].get("terminated") or (one["state"].get("waiting") and one["last"])
-        for one in pod["containers"]
-        if one["role"] != "init"
-    )
+    return any(crashed.gave_up(pod, one) for one in pod["containers"] if one["role"] != "init" and not one["missing"])
 
 
 def _why(pod: dict[str, Any], delay: int) -> str:
@@ -127,11 +159,14 @@ def _why(pod: dict[str, Any], delay: int) -> str:
     )
 
 
-def _running(agent: agentclient.AgentClient) -> set[tuple[str, str, str]]:
-    def key(pod: dict[str, Any], one: dict[str, Any]) -> tuple[str, str, str]:
-        return pod["namespace"], pod["pod"], one["name"]
-
-    return {key(pod, one) for pod in agent.processes() for one in pod["containers"] if "running" in one["state"]}
+def _given_up(agent: agentclient.AgentClient) -> set[tuple[str, str, str]]:
+    """The containers that will not listen for a while."""
+    return {
+        (pod["namespace"], pod["pod"], one["name"])
+        for pod in agent.processes()
+        for one in pod["containers"]
+        if crashed.gave_up(pod, one)
+    }
 
 
 def _open(pod: Pod, port: Port) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from netlab.errors import Mark, Problem
 from netlab.spec.compose import MappingNode, Node, locate, mark_of
+from netlab.spec.references import Reference
 
 
 class Warning(NamedTuple):  # noqa: A001  the word of the contract; nobody here raises the builtin
@@ -75,13 +76,14 @@ class Documents:
     """Everything that was read, in the order in which it was written.
 
     ``problems`` are in the order of the files and lines; where there is one, ``objects`` lacks what it is about.
-    ``left_out`` are Helm hooks that are not there after an installation.  ``skipped`` counts, by kind, the objects that
+    ``references`` are Services that objects name which are not modelled.  ``left_out`` are Helm hooks that are not there after an installation.  ``skipped`` counts, by kind, the objects that
     cannot matter to a network.  ``sources`` are the files read.
     """
 
     lab: Document | None = None
     objects: tuple[Document, ...] = ()
     left_out: tuple[Document, ...] = ()
+    references: tuple[Reference, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Warning, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

@@ -29,6 +29,7 @@ from netlab.spec.documents import Document, Documents, Warning
 from netlab.spec.formats import shown
 from netlab.spec.hooks import is_hook, left_out, note
 from netlab.spec.kinds import Fate
+from netlab.spec.references import Reference, references
 from netlab.spec.schema import schemas
 from netlab.spec.text import unprintable
 
@@ -46,6 +47,7 @@ class Reader:
         self._objects: dict[tuple[str, str, str, str], Document] = {}
         self._problems: list[Problem] = []
         self._warnings: list[Warning] = []
+        self._references: list[Reference] = []
         self._skipped: Counter[str] = Counter()
         self._unknown: dict[tuple[str, str], list[Mark]] = {}
         self._sources: list[str] = []
@@ -112,6 +114,7 @@ class Reader:
         return Documents(
             lab=self._labs[0] if self._labs else None,
             objects=tuple(one for one in self._objects.values() if not left_out(one)),
+            references=tuple(self._references),
             left_out=tuple(one for one in hooks if left_out(one)),
             problems=tuple(sorted(self._problems, key=lambda each: place(each.mark))),
             warnings=tuple(sorted(self._warnings, key=lambda each: place(each.mark))),
@@ -140,7 +143,11 @@ class Reader:
         elif fate is Fate.SKIPPED:
             self._skipped[kind] += 1
         elif fate is Fate.NOT_MODELLED:
-            self._not_modelled(node, f"{kind} {_name(fields)}".rstrip(), says, checker)
+            name = _name(fields)
+            full = f"{kind} {name}" if name else kind
+            self._not_modelled(node, full, says, checker)
+            group, namespace = version.rpartition("/")[0], name.rpartition("/")[0]
+            self._references += references(group, kind, full, namespace, node, checker.file)
         elif fate is Fate.UNKNOWN:
             self._unknown.setdefault((version, kind), []).append(mark_of(node, checker.file))
         else:

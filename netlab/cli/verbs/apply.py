@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,8 @@ from netlab.cli import out
 from netlab.cli.options import lab, output, running_lab
 
 if TYPE_CHECKING:
-    from netlab.spec import Document, Warning
+    from netlab.runtime.resolved import Lab
+    from netlab.spec import Documents, Warning
 
 
 @click.command()
@@ -27,6 +29,7 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
     Each object is created, or takes the place of the one of that name; what differs in the kernel is changed, and
     nothing else.
     """
+    from netlab.cli import warned
     from netlab.errors import BadInput
     from netlab.runtime.lab import change, open_running
     from netlab.runtime.resolved import documents_of, identity
@@ -41,16 +44,19 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
         raise BadInput(f"{given.lab.mark}: a Lab is not applied to a running one", hint="netlab up takes it")
     before = {identity(one): one for one in documents_of(open_running(name)[1]).objects}
     done = change(name, add=[(_name(file), text) for file, text in texts], say=out.note)
+    new = {(one.kind, one.namespace, one.name) for one in given.objects}
+    warnings = _about(new, given, done.lab)
     if output == "json":
-        out.document({"lab": name, "changed": done.changed, "seconds": round(done.seconds, 3)})
+        out.document(
+            {
+                "lab": name,
+                "changed": done.changed,
+                "seconds": round(done.seconds, 3),
+                "warnings": warned.as_json([*warnings, *done.problems]),
+            }
+        )
         return
-    out.warnings((*given.warnings, *_about(given.objects, done.lab.warnings)))
-    new = {(one.namespace, one.name) for one in given.objects if one.kind == "NetworkPolicy"}
-    if new:
-        from netlab.cli.policies import doubts
-
-        cluster = done.lab.cluster
-        doubts(cluster, [one for one in cluster.network_policies if (one.namespace, one.name) in new])
+    warned.tell([*warnings, *done.problems])
     for one in given.objects:
         there = before.get(identity(one))
         what = "created" if there is None else "unchanged" if there.body == one.body else "configured"
@@ -58,12 +64,15 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
         out.line(f"{kind}/{one.name} {what}")
 
 
-def _about(objects: Iterable[Document], warnings: Iterable[Warning]) -> Iterator[Warning]:
+def _about(new: Collection[tuple[str, str, str]], given: Documents, lab: Lab) -> list[Warning]:
     """What the lab as a whole makes of these objects: a Service that selects nothing is well by itself."""
-    names = {f"{one.namespace}/{one.name}" for one in objects}
-    for one in warnings:
-        if names & {word.rstrip(",:;") for word in one.says.split()}:
-            yield one
+    from netlab.lint import lint, ordered
+
+    names = {f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in new}
+    others = {*given.warnings}
+    there = [one for one in lab.warnings if one.object in names and one not in others]
+    found = lint(lab.built, replace(lab.documents, references=given.references), new)
+    return ordered((*given.warnings, *there, *found), given.sources)
 
 
 def _name(file: str) -> str:

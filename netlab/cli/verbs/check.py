@@ -30,6 +30,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
 
     Exit status 1 where they disagree, a line for each flow that does.
     """
+    from netlab.cli import warned
     from netlab.observe.evidence import probed
     from netlab.observe.probe import Prober
     from netlab.oracle.compare import check, check_json, failures
@@ -60,13 +61,15 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     with answering(rundir, cluster, extra), KernelPins() as pins:
         observed = {one.flow: one for one in probed(Prober(cluster, pins=pins), cluster, questions)}
     rows = check(wanted, predicted, observed)
+    filters = warned.filters(applied)
     seconds = time.monotonic() - began
     failed = failures(rows)
     if junit:
         _write(junit, report(rows, lab=name, seconds=seconds))
     if output == "json":
-        out.document(check_json(rows))
+        out.document({**check_json(rows), "warnings": warned.as_json(filters)})
         return Exit.NO if failed else Exit.OK
+    warned.tell_filters(filters)
     for line in failed:
         out.line(line)
     verdict = f"{len(failed)} failed, " if failed else ""

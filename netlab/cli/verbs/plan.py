@@ -20,6 +20,7 @@ def command(lab: str, files: tuple[str, ...], name: str, commands: bool, exact: 
 
     Changes nothing, and needs no privilege for a lab that is not running.
     """
+    from netlab.cli import warned
     from netlab.cli.drafts import draft
     from netlab.objects.nftorder import typed
     from netlab.plan import render
@@ -27,14 +28,15 @@ def command(lab: str, files: tuple[str, ...], name: str, commands: bool, exact: 
 
     found, todo = plan(draft(lab, files, name))
     if output == "json":
-        out.document({"operations": [render.operation(op) for op in typed(todo.operations)]})
+        operations = [render.operation(op) for op in typed(todo.operations)]
+        out.document({"operations": operations, "warnings": warned.as_json(warned.of_lab(found))})
         return
     if commands:
         words = [lab, *(word for file in files for word in ("-f", file)), *(("--name", name) if name else ())]
         up = " ".join(shlex.quote(word) for word in words if word)
         out.line(render.script(found.cluster.lab, todo.operations, exact=exact, up=up))
         return
-    out.warnings(found.warnings)
+    warned.tell(warned.of_lab(found))
     if not todo.operations:
         out.line(f"lab {found.cluster.lab}: nothing to do")
         return

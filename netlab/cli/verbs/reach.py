@@ -45,17 +45,19 @@ def command(
     .  open          R  refused (RST or port unreachable)     T  silence in two attempts
     U  unreachable   D  denied by a policy that was named     !  somebody else answered
     """
+    from netlab.cli import warned
     from netlab.observe.evidence import probed
     from netlab.observe.probe import TIMEOUT, Prober
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows
     from netlab.oracle.matrix import draw
     from netlab.oracle.report import flow_line
-    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.lab import load_cluster, open_running
     from netlab.runtime.pinning import KernelPins
 
     name = running_lab(lab, lab_option)
     cluster = load_cluster(name)
+    filters = warned.filters(open_running(name)[1])
     questions = flows(cluster, sources=sources or None, targets=targets or None, ports=ports, namespace=namespace)
     if policies and output != "json":
         questions = iter(_tell_policies(cluster, list(questions)))
@@ -72,8 +74,10 @@ def command(
                 broken = broken or verdict.outcome is Outcome.ERROR
                 out.raw(("\n" if first else ",\n") + flow_line(verdict))
                 first = False
-            out.raw(f'\n], "seconds": {time.monotonic() - began:.3f}}}\n')
+            out.raw(f'\n], "seconds": {time.monotonic() - began:.3f}, ')
+            out.raw(f'"warnings": {out.text_json(warned.as_json(filters))}}}\n')
             return Exit.REFUSED if broken else Exit.OK
+        warned.tell_filters(filters)
         asked = list(questions)
         found = {verdict.flow: verdict for verdict in probed(prober, cluster, asked)}
         verdicts = [found[flow] for flow in asked]

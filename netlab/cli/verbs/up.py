@@ -20,18 +20,24 @@ if TYPE_CHECKING:
 @click.option(
     "--wait/--no-wait", default=True, help="until the containers' commands run, listen and are ready (at most 20 s)"
 )
+@click.option("--strict", is_flag=True, help="refuse objects that matter to the network and are not modelled (exit 2)")
 @output
-def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool, output: str) -> None:
+def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool, strict: bool, output: str) -> None:
     """Build a lab, or converge a running one to its spec.
 
     LAB is a name (./labs, then the labs that netlab ships) or a path.  Run again it changes what differs and nothing
     else.
     """
+    from netlab.cli import warned
     from netlab.cli.drafts import draft
     from netlab.runtime import lab as labs
 
-    done = labs.up(draft(lab, files, name), reset=reset, wait=wait, say=out.note)
+    wanted = draft(lab, files, name)
+    if strict:
+        warned.refuse_unmodelled(wanted)
+    done = labs.up(wanted, reset=reset, wait=wait, say=out.note)
     cluster = done.lab.cluster
+    warnings = [*warned.of_lab(done.lab), *done.problems]
     if output == "json":
         out.document(
             {
@@ -41,16 +47,11 @@ def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool
                 "objects": len(done.lab.want),
                 "seconds": round(done.seconds, 3),
                 "changed": done.changed,
+                "warnings": warned.as_json(warnings),
             }
         )
         return
-    out.warnings(done.lab.warnings)
-    if done.lab.cluster.network_policies:
-        from netlab.cli.policies import doubts
-
-        doubts(done.lab.cluster, done.lab.cluster.network_policies)
-    for problem in done.problems:
-        out.note(f"warning: {problem}")
+    warned.tell(warnings)
     _tell(done)
 
 

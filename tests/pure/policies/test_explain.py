@@ -10,7 +10,6 @@ from netlab.cli import policies as described
 from netlab.errors import BadInput
 from netlab.model import Cluster, build
 from netlab.model.policies import Selection
-from netlab.oracle.doubts import doubts
 from netlab.oracle.explain import as_json, judged, tables, tell
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
@@ -142,48 +141,6 @@ spec:
     assert "does not match: the port is 8080/TCP, not 443/TCP, 8000/TCP" in text
     assert "default/out egress[0] names the Service's port 8000/TCP; rules see its backend's" in text
     assert "names the Service's port" not in told("client", "svc/web.shop", more=out.replace("8000", "8001"))
-
-
-DOUBTFUL = """
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: doubtful}
-spec:
-  podSelector: {matchLabels: {app: server}}
-  ingress:
-  - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shpo}}}]
-    ports: [{port: htp}]
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: typo}
-spec: {podSelector: {matchLabels: {app: sever}}}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: hosts}
-spec: {podSelector: {matchLabels: {own: host}}}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: agent, labels: {own: host}}
-spec: {nodeName: node-2, hostNetwork: true, containers: [{name: c, image: x}]}
-"""
-
-
-def test_what_comes_to_nothing_is_doubted() -> None:
-    cluster, _ = load(DOUBTFUL)
-    says = [one.says.removeprefix("NetworkPolicy default/") for one in doubts(cluster, cluster.network_policies)]
-    name = "kubernetes.io/metadata.name"
-    assert says == [
-        "only-client ingress[0] means nobody by team=shop: no namespace has that",
-        f'doubtful ingress[0] means nobody by {name}=shpo: no namespace has that (did you mean "shop"?)',
-        'doubtful ingress[0] opens nothing by htp/TCP: no Pod that the policy selects has a port of that name (did you mean "http"?)',
-        "typo selects no Pod of namespace default: none has app=sever",
-        "hosts selects no Pod of namespace default: agent is in the network of its node (hostNetwork)",
-    ]
-    assert all(one.mark.file == "lab.yaml" and one.mark.line for one in doubts(cluster, cluster.network_policies))
 
 
 def test_tables_and_json_say_the_same() -> None:

@@ -157,20 +157,6 @@ def test_what_cannot_be_is_an_error_with_its_line(documents: list[Any], says: st
 
 
 @pytest.mark.parametrize(
-    ("document", "code"),
-    [
-        (service("web", selector={"app": "nix"}), "service-selects-nothing"),
-        (service("web", {"port": 80, "targetPort": 8080}), "service-target-port"),
-        (service("web", {"port": 80, "targetPort": "nix"}), "service-target-port"),
-    ],
-)
-def test_what_healthy_charts_have_is_a_warning_with_its_line(document: Any, code: str) -> None:
-    warnings = built(pod("web"), document).warnings
-    assert [each.code for each in warnings] == [code]
-    assert warnings[0].mark is not None and warnings[0].mark.line > 1
-
-
-@pytest.mark.parametrize(
     ("lab", "says"),
     [
         ({"podCIDR": "224.0.0.0/8"}, "spec.podCIDR 224.0.0.0/8 is multicast"),

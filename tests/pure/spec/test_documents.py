@@ -220,12 +220,14 @@ def test_a_cidr_with_host_bits_is_masked_in_a_policy_with_a_warning() -> None:
 def test_helm_hooks_are_what_an_installation_leaves_in_one_line() -> None:
     def hook(name: str, kind: str, hooks: str, policy: str = "") -> str:
         more = f", helm.sh/hook-delete-policy: '{policy}'" if policy else ""
-        spec = "podSelector: {}" if kind == "NetworkPolicy" else "template: {spec: {restartPolicy: Never, containers: [{name: c}]}}"
+        spec = (
+            "podSelector: {}"
+            if kind == "NetworkPolicy"
+            else "template: {spec: {restartPolicy: Never, containers: [{name: c}]}}"
+        )
         group = "networking.k8s.io" if kind == "NetworkPolicy" else "batch"
         notes = f"{{helm.sh/hook: '{hooks}'{more}}}"
-        return (
-            f"{{apiVersion: {group}/v1, kind: {kind}, metadata: {{name: {name}, annotations: {notes}}}, spec: {{{spec}}}}}"
-        )
+        return f"{{apiVersion: {group}/v1, kind: {kind}, metadata: {{name: {name}, annotations: {notes}}}, spec: {{{spec}}}}}"
 
     texts = [
         hook("stays", "Job", "pre-install, pre-upgrade", "before-hook-creation"),

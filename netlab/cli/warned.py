@@ -1,0 +1,96 @@
+"""Warnings as they are printed: folded by what they say and by kind, and as JSON whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netlab.cli import out
+
+if TYPE_CHECKING:
+    from netlab.errors import Mark
+    from netlab.runtime.resolved import Lab
+    from netlab.runtime.rundir import Applied
+    from netlab.spec import Warning
+
+_UNMODELLED = "not-modelled"
+_SHOWN = 3  # of one code and kind, before they are only counted
+
+
+def of_lab(lab: Lab) -> list[Warning]:
+    """What the author of a lab should know: what the reading found, and what the rules find in the cluster."""
+    from netlab.lint import lint, ordered
+
+    return ordered((*lab.warnings, *lint(lab.built, lab.documents)), lab.documents.sources)
+
+
+def refuse_unmodelled(draft: Applied) -> None:
+    """``up --strict``: raises BadInput with every object that matters to the network and is not modelled."""
+    from netlab.errors import BadInput, Problem
+    from netlab.runtime.resolved import documents_of
+
+    documents = documents_of(draft)
+    found = [Problem(one.mark, "", one.says) for one in documents.warnings if one.code.startswith(_UNMODELLED)]
+    if found or documents.problems:
+        raise BadInput([*documents.problems, *found])
+
+
+def filters(applied: Applied) -> list[Warning]:
+    """The objects of a lab that filter traffic and are not modelled."""
+    from netlab.runtime.resolved import documents_of
+
+    return [one for one in documents_of(applied).warnings if one.code == f"{_UNMODELLED}-filter"]
+
+
+def tell_filters(found: Sequence[Warning]) -> None:
+    """Say in one line that verdicts are without these objects: a flow may be denied in a cluster."""
+    if found:
+        names = ", ".join(f"{one.object} ({one.mark.file}:{one.mark.line})" for one in found[:_SHOWN])
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        what = "1 object filters traffic and is" if len(found) == 1 else f"{len(found)} objects filter traffic and are"
+        out.note(f"warning: {what} not modelled, so a flow may be denied in a cluster: {names}{more}")
+
+
+def tell(warnings: Iterable[Warning]) -> None:
+    """Print warnings on standard error, the first few of each code and kind."""
+    for line in folded(warnings):
+        out.note(line)
+
+
+def folded(warnings: Iterable[Warning]) -> list[str]:
+    """A line a warning, in their order; of one code and kind three, and how many more there are."""
+    groups: dict[tuple[str, str, str], list[Warning]] = {}
+    for one in warnings:
+        groups.setdefault((one.code, one.object.partition(" ")[0], one.level), []).append(one)
+    lines = []
+    for (_, kind, _), group in groups.items():
+        shown = group if len(group) == _SHOWN + 1 else group[:_SHOWN]
+        lines += [f"{_place(one.mark)}{one.level}: {one.says}" for one in shown]
+        if more := len(group) - len(shown):
+            lines.append(f"... and {more} more {_plural(kind) if kind else 'such warnings'}; -o json has them all")
+    return lines
+
+
+def as_json(warnings: Iterable[Warning]) -> list[dict[str, Any]]:
+    """As ``up``, ``apply``, ``plan``, ``reach`` and ``check`` have them with ``-o json``."""
+    return [
+        {
+            "level": one.level,
+            "code": one.code,
+            "object": one.object,
+            "message": one.says,
+            "file": one.mark.file or None,
+            "line": one.mark.line or None,
+        }
+        for one in warnings
+    ]
+
+
+def _place(mark: Mark) -> str:
+    return f"{mark}: " if mark.line else ""
+
+
+def _plural(kind: str) -> str:
+    if kind.endswith("y") and kind[-2:-1] not in "aeou":
+        return f"{kind[:-1]}ies"
+    return f"{kind}es" if kind.endswith(("s", "x", "ch")) else f"{kind}s"

@@ -1,0 +1,47 @@
+"""What in a lab is legal and probably not what its author means.
+
+Pure: a cluster and its documents in, warnings out, each with a stable code, the object, and the line.  One file a group
+of rules; a rule is a function of the ``Subject``.  ``up`` and ``apply`` print what is found here.
+
+A rule must be true in every cluster that has these objects.  What healthy charts have as well (a policy admits the
+clients of another chart) has the level ``note``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+from netlab.lint import containers, names, peers, policies, ports, references, services
+from netlab.lint.subject import Identity, Subject
+from netlab.model import Cluster
+from netlab.spec import Documents, Warning
+
+__all__ = ["lint", "ordered"]
+
+_RULES: tuple[Callable[[Subject], Iterator[Warning]], ...] = (
+    policies.selects_nothing,
+    peers.mean_nobody,
+    peers.of_services,
+    ports.unknown_name,
+    ports.of_services,
+    names.without_dns,
+    services.selects_nothing,
+    services.target_port,
+    references.missing,
+    containers.missing,
+)
+
+
+def lint(cluster: Cluster, documents: Documents, only: Collection[Identity] | None = None) -> tuple[Warning, ...]:
+    """Everything that the rules find; ``only``: in these objects, given as (kind, namespace, name)."""
+    subject = Subject(cluster, documents, only)
+    return tuple(found for rule in _RULES for found in rule(subject))
+
+
+def ordered(warnings: Iterable[Warning], sources: Sequence[str]) -> list[Warning]:
+    """In the order of the files and lines; the same in every run."""
+    place = {file: number for number, file in enumerate(dict.fromkeys(sources))}
+    return sorted(
+        dict.fromkeys(warnings),
+        key=lambda one: (place.get(one.mark.file, len(place)), one.mark.line, one.mark.column, one.code, one.says),
+    )

@@ -1,0 +1,61 @@
+"""Pods that may not ask the lab's DNS server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.errors import Mark
+from netlab.lint.subject import Subject
+from netlab.model import Pod
+from netlab.model.policies import EGRESS, Block, Policy
+from netlab.spec import Warning
+
+_SERVICE = ("kube-system", "kube-dns")
+_PORT = 53
+_NAMED = 3  # Pods that a line names before it only counts
+
+
+def without_dns(subject: Subject) -> Iterator[Warning]:
+    """Pods that are isolated for egress and may reach Pods, but not the DNS server: every name fails for them.
+
+    A Pod whose policies allow nothing, or addresses alone, is not meant to look names up.
+    """
+    servers = _servers(subject) if any(one.egress is not None for one in subject.policies) else []
+    if not servers:
+        return
+    seen: dict[tuple[str, ...], list[Pod]] = {}
+    chosen: dict[tuple[str, ...], tuple[Policy, str]] = {}
+    about = {str(policy) for policy in subject.policies}
+    isolated = [pod for one in subject.policies if one.egress for pod in subject.selection.members(one.subject)]
+    for pod in {str(pod): pod for pod in isolated}.values():
+        policies = subject.evaluator.isolating(pod, EGRESS)
+        rules = [rule for policy in policies for rule in policy.egress or ()]
+        if not any(not isinstance(peer, Block) for rule in rules for peer in rule.peers):
+            continue
+        missing = [protocol for protocol in ("UDP", "TCP") if not _asks(subject, pod, servers, protocol)]
+        if missing:
+            key = (*map(str, policies), *missing)
+            seen.setdefault(key, []).append(pod)
+            chosen[key] = next(one for one in policies if one.egress and str(one) in about), " and ".join(missing)
+    for key, pods in seen.items():
+        yield _warning(*chosen[key], [str(pod) for pod in pods])
+
+
+def _warning(policy: Policy, missing: str, pods: list[str]) -> Warning:
+    who = ", ".join(pods[:_NAMED]) + (f" and {len(pods) - _NAMED} more" if len(pods) > _NAMED else "")
+    effect = "names fail there" if "UDP" in missing else "long answers fail there"
+    says = f"NetworkPolicy {policy} isolates {who} for egress without a way to DNS (port {_PORT}/{missing}): {effect}"
+    level = "warning" if "UDP" in missing else "note"
+    return Warning("egress-without-dns", says, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
+
+
+def _servers(subject: Subject) -> list[str]:
+    """The addresses of the DNS server's Pods."""
+    services = [one for one in subject.cluster.services if (one.namespace, one.name) == _SERVICE]
+    return [str(backend.address) for one in services for backend in one.backends]
+
+
+def _asks(subject: Subject, pod: Pod, servers: list[str], protocol: str) -> bool:
+    evaluator = subject.evaluator
+    own = evaluator.party(str(pod.addresses[0].ip))
+    return any(evaluator.passes(EGRESS, own, evaluator.party(one), _PORT, protocol) for one in servers)

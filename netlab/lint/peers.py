@@ -1,0 +1,84 @@
+"""Peers of a policy's rules that mean nobody in this lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.errors import Mark
+from netlab.lint.subject import Subject, guess, rules_of
+from netlab.model.policies import Block, LabelSelector, PodPeer, Policy, Rule
+from netlab.spec import Warning
+
+
+def mean_nobody(subject: Subject) -> Iterator[Warning]:
+    """A peer by selectors that no Pod matches.
+
+    A warning where a label was probably misspelt, or where the rule has no other peer and Pods have that label with
+    other values.  Else a note: a chart admits clients of other charts by labels that only those have.
+    """
+    for policy in subject.policies:
+        for rule in rules_of(policy):
+            for peer in rule.peers:
+                if isinstance(peer, PodPeer) and not subject.selection.members(peer):
+                    alone = not any(_means(other, subject) for other in rule.peers)
+                    if found := _nobody(peer, subject, alone=alone):
+                        yield _warning(policy, rule, *found)
+
+
+def of_services(subject: Subject) -> Iterator[Warning]:
+    """An ipBlock of Service addresses: rules see the address of the Pod behind the Service."""
+    cluster = subject.cluster
+    others = (*cluster.pod_cidrs, *cluster.underlay.cidrs, *(cidr for node in cluster.nodes for cidr in node.pod_cidrs))
+    outside = [address.ip for host in cluster.external for address in host.addresses]
+    for policy in subject.policies:
+        for rule in rules_of(policy):
+            for peer in rule.peers:
+                if not isinstance(peer, Block):
+                    continue
+                service = next((one for one in cluster.service_cidrs if one.overlaps(peer.cidr)), None)
+                if service is None or any(one.overlaps(peer.cidr) for one in others):
+                    continue
+                if not any(address in peer.cidr for address in outside):
+                    says = (
+                        f"means nobody by {peer.cidr}: these are Service addresses ({service}), and rules see the "
+                        "addresses of the Pods behind them; select the Pods"
+                    )
+                    yield _warning(policy, rule, "peer-service-address", says, "warning")
+
+
+def _warning(policy: Policy, rule: Rule, code: str, says: str, level: str) -> Warning:
+    mark = rule.mark or policy.mark or Mark("", 0)
+    return Warning(code, f"NetworkPolicy {policy} {rule} {says}", mark, f"NetworkPolicy {policy}", level)
+
+
+def _means(peer: PodPeer | Block, subject: Subject) -> bool:
+    return isinstance(peer, Block) or bool(subject.selection.members(peer))
+
+
+def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, str] | None:
+    """The code, what is wrong, and how bad that is; None where nothing is."""
+    code, spaces = "peer-matches-nobody", subject.cluster.namespaces
+    names = [peer.namespace]
+    if peer.namespaces is not None:
+        names = [name for name, labels in spaces.items() if peer.namespaces.matches(labels)]
+        if not names:
+            says = f"means nobody by {peer.namespaces}: no namespace has that{_space(peer.namespaces, subject)}"
+            return code, says, "warning"
+    hosts = [pod for pod in subject.cluster.pods if pod.namespace in names and peer.pods.matches(pod.labels)]
+    if hosts:
+        if hosts[0].ended:
+            return None
+        says = f"means nobody by {peer.pods}: {hosts[0].name} is in the network of its node (hostNetwork)"
+        return "peer-host-network", says, "warning" if alone else "note"
+    if subject.asleep(names, peer.pods.matches) or not peer.pods.requirements:
+        return None
+    sets = subject.labels_in(names)
+    hint = guess(peer.pods, sets)
+    known = any(one.key in labels for one in peer.pods.requirements for labels in sets)
+    where = f"of namespace {names[0]}" if len(names) == 1 else "of these namespaces"
+    says = f"means nobody by {peer.pods}: no Pod {where} has that{hint}"
+    return code, says, "warning" if hint else subject.absence if alone and known else "note"
+
+
+def _space(selector: LabelSelector, subject: Subject) -> str:
+    return guess(selector, subject.cluster.namespaces.values())

@@ -1,0 +1,39 @@
+"""Ingresses and routes whose Service, or its port, is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netlab.lint.subject import Subject
+from netlab.near import near
+from netlab.spec import Warning
+from netlab.spec.formats import shown
+
+
+def missing(subject: Subject) -> Iterator[Warning]:
+    """A backend that cannot answer."""
+    own = {(one.namespace, one.name) for one in subject.cluster.services if one.system}
+    for one in subject.documents.references:
+        if (one.namespace, one.name) in own:
+            continue
+        service = subject.service(one.namespace, one.name)
+        full = f"{one.namespace}/{shown(one.name)[1:-1]}"
+        if service is None:
+            there = [name for namespace, name in subject.service_names if namespace == one.namespace]
+            says = f"sends traffic to Service {full}, and there is none of that name{near(one.name, there)}"
+        elif one.port and (ports := _ports(service.body)) and not _has(ports, one.port):
+            listed = ", ".join(str(number) + (f" ({name})" if name else "") for number, name in ports.items())
+            port = one.port if isinstance(one.port, int) else shown(one.port)
+            says = f"sends traffic to port {port} of Service {full}, which has {listed}"
+        else:
+            continue
+        yield Warning("backend-missing", f"{one.object} {says}", one.mark, one.object)
+
+
+def _ports(body: Mapping[str, Any]) -> dict[int, str]:
+    return {entry["port"]: entry.get("name", "") for entry in body.get("spec", {}).get("ports", ())}
+
+
+def _has(ports: Mapping[int, str], wanted: int | str) -> bool:
+    return wanted in ports if isinstance(wanted, int) else wanted in ports.values()

@@ -1,0 +1,63 @@
+"""Services that lead to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netlab.errors import Mark
+from netlab.lint.subject import Subject, guess, selector_of
+from netlab.model import Pod
+from netlab.model.services_types import Service, ServicePort
+from netlab.near import near
+from netlab.spec import Warning
+
+
+def selects_nothing(subject: Subject) -> Iterator[Warning]:
+    """A selector that no Pod matches; a note where its Pods are known and not there now."""
+    for service in subject.services:
+        selector, spaces = selector_of(service), (service.namespace,)
+        if subject.behind(service):
+            continue
+        level, why = subject.absence, f"none in namespace {service.namespace} has {selector}"
+        if asleep := subject.asleep(spaces, selector.matches):
+            level, why = "note", f"{asleep.kind} {asleep.name} has no Pod now"
+        elif hint := guess(selector, subject.labels_in(spaces)):
+            level, why = "warning", why + hint
+        says = f"Service {service} selects no Pod: {why}"
+        document = subject.service(service.namespace, service.name)
+        mark = document.at("spec", "selector") if document else Mark("", 0)
+        yield Warning("service-selects-nothing", says, mark, f"Service {service}", level)
+
+
+def target_port(subject: Subject) -> Iterator[Warning]:
+    """A targetPort at which no Pod of the Service answers.
+
+    Nothing is said of a Pod that declares no port (it is served there all the same), nor of a number where a container
+    of the Pod runs a command: what listens there is its own affair.
+    """
+    for service in subject.services:
+        pods = [pod for pod in subject.behind(service) if not pod.system]
+        for number, port in enumerate(service.ports if pods else ()):
+            if not any(_answers(pod, port) for pod in pods):
+                yield _warning(service, number, port, pods, subject)
+
+
+def _answers(pod: Pod, port: ServicePort) -> bool:
+    if isinstance(port.target, int) and any(one.runs for one in pod.containers):
+        return True
+    return any(port.target in (one.port, one.name) and one.protocol == port.protocol for one in pod.ports)
+
+
+def _warning(service: Service, number: int, port: ServicePort, pods: list[Pod], subject: Subject) -> Warning:
+    named = isinstance(port.target, str)
+    declared = {one for pod in pods for one in pod.ports if one.declared and one.protocol == port.protocol}
+    there = sorted({one.name for one in declared if one.name} if named else {str(one.port) for one in declared})
+    what = f'port "{port.target}"' if named else f"port {port.target}"
+    says = f"no Pod of Service {service} declares {what}/{port.protocol}, its port {port}'s target, so nothing answers there"
+    hint = near(str(port.target), there) if named else f"; declared: {', '.join(there)}"
+    document = subject.service(service.namespace, service.name)
+    mark = Mark("", 0)
+    if document is not None:
+        key = "targetPort" if "targetPort" in document.body["spec"]["ports"][number] else "port"
+        mark = document.at("spec", "ports", number, key)
+    return Warning("service-target-port", says + (hint if there else ""), mark, f"Service {service}")

@@ -1,0 +1,152 @@
+"""What the rules look at: a cluster, its documents, and what both have of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+
+from netlab.model import Cluster, Pod
+from netlab.model.policies import EGRESS, INGRESS, LabelSelector, Policy, Rule, Selection
+from netlab.model.services_types import Service
+from netlab.model.workloads import WORKLOADS
+from netlab.near import close, meant
+from netlab.oracle.policy import Evaluator
+from netlab.spec import Document, Documents
+
+Identity = tuple[str, str, str]  # kind, namespace, name
+Labels = Mapping[str, str]
+
+
+class Subject:
+    """``policies`` and ``services`` are those that the rules are about; all others are looked at beside them."""
+
+    def __init__(self, cluster: Cluster, documents: Documents, only: Collection[Identity] | None) -> None:
+        self.cluster, self.documents, self._only = cluster, documents, only
+        self.policies = [
+            one for one in cluster.network_policies if self.wanted(("NetworkPolicy", one.namespace, one.name))
+        ]
+        self.services = [
+            one
+            for one in cluster.services
+            if not one.system and one.selector and self.wanted(("Service", one.namespace, one.name))
+        ]
+
+    def wanted(self, identity: Identity) -> bool:
+        """Whether the rules are about this object."""
+        return self._only is None or identity in self._only
+
+    @property
+    def absence(self) -> str:
+        """The level of "no Pod has these labels": a note where something makes Pods that are not in the lab."""
+        makes = {"not-modelled-pods", "not-modelled"}
+        return "note" if any(one.code in makes for one in self.documents.warnings) else "warning"
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """Judges packets by the policies."""
+        return Evaluator(self.cluster)
+
+    @property
+    def selection(self) -> Selection:
+        """Finds Pods by the selectors of policies."""
+        return self.evaluator.selection
+
+    @cached_property
+    def _by_port(self) -> dict[tuple[int, str], list[Service]]:
+        found: dict[tuple[int, str], list[Service]] = {}
+        for service in self.cluster.services:
+            for port in service.ports:
+                found.setdefault((port.port, port.protocol), []).append(service)
+        return found
+
+    def services_at(self, port: int, protocol: str) -> list[Service]:
+        """The Services that have this port."""
+        return self._by_port.get((port, protocol), [])
+
+    @cached_property
+    def _pods(self) -> dict[str, Pod]:
+        return {str(pod): pod for pod in self.cluster.pods}
+
+    def behind(self, service: Service) -> list[Pod]:
+        """The Pods of a Service."""
+        names = dict.fromkeys(one.pod for one in service.backends)
+        if not names:  # a Service of one family selects also the Pods that have no address of it
+            names = dict.fromkeys(
+                name
+                for name, pod in self._pods.items()
+                if pod.namespace == service.namespace and service.selector.items() <= pod.labels.items()
+            )
+        return [self._pods[name] for name in names if name in self._pods]
+
+    @cached_property
+    def _documents(self) -> dict[Identity, Document]:
+        return {(one.kind, one.namespace, one.name): one for one in self.documents.objects}
+
+    @cached_property
+    def service_names(self) -> tuple[tuple[str, str], ...]:
+        """Namespace and name of every Service."""
+        return tuple((one.namespace, one.name) for one in self.documents.objects if one.kind == "Service")
+
+    def service(self, namespace: str, name: str) -> Document | None:
+        """The document of a Service; None where there is none (netlab makes two of its own, without a document)."""
+        return self._documents.get(("Service", namespace, name))
+
+    @cached_property
+    def templates(self) -> tuple[tuple[Document, Labels], ...]:
+        """The workloads and their Pods' labels: also of those that have no Pods now, and of Helm hooks."""
+        objects = (*self.documents.objects, *self.documents.left_out)
+        return tuple((one, _labels(one)) for one in objects if one.kind == "Pod" or one.kind in WORKLOADS)
+
+    @cached_property
+    def _labels_of_pods(self) -> dict[str, list[Labels]]:
+        found: dict[str, dict[tuple[tuple[str, str], ...], Labels]] = {}
+        for pod in self.cluster.pods:
+            found.setdefault(pod.namespace, {})[tuple(sorted(pod.labels.items()))] = pod.labels
+        return {namespace: list(sets.values()) for namespace, sets in found.items()}
+
+    def labels_in(self, namespaces: Iterable[str]) -> list[Labels]:
+        """The different sets of labels that Pods of these namespaces have."""
+        return [labels for name in namespaces for labels in self._labels_of_pods.get(name, ())]
+
+    def asleep(self, namespaces: Collection[str], matches: Callable[[Labels], bool]) -> Document | None:
+        """A workload of these namespaces whose Pods would match if it had any."""
+        return next((one for one, labels in self.templates if one.namespace in namespaces and matches(labels)), None)
+
+
+def rules_of(policy: Policy) -> Iterator[Rule]:
+    """The rules of both directions."""
+    for direction in (INGRESS, EGRESS):
+        yield from policy.rules(direction) or ()
+
+
+def guess(selector: LabelSelector, sets: Iterable[Labels]) -> str:
+    """The label that was meant, where another value of one key, or another key, would make the selector match."""
+    known = list(sets)
+    for one in selector.requirements:
+        if one.operator != "In" or len(one.values) != 1:
+            continue
+        others = [requirement for requirement in selector.requirements if requirement is not one]
+        word = next(iter(one.values))
+        rest = [labels for labels in known if all(requirement.holds(labels) for requirement in others)]
+        values = sorted({labels[one.key] for labels in rest if one.key in labels})
+        if word not in values and (found := close(word, values)):
+            return meant(f"{one.key}={found}")
+        keys = sorted({key for labels in rest for key, value in labels.items() if value == word})
+        if one.key not in keys and (found := close(one.key, keys)):
+            return meant(f"{found}={word}")
+    return ""
+
+
+def selector_of(service: Service) -> LabelSelector:
+    """A Service's selector as a policy's."""
+    return LabelSelector.of({"matchLabels": service.selector})
+
+
+def _labels(document: Document) -> Labels:
+    body = document.body
+    if document.kind == "CronJob":
+        body = body["spec"]["jobTemplate"]
+    if document.kind != "Pod":
+        body = body.get("spec", {}).get("template", {})
+    found: Labels = body.get("metadata", {}).get("labels", {})
+    return found

@@ -1,0 +1,67 @@
+"""Which containers crash: what ``up`` says of commands that end and are started again, or cannot be executed.
+
+A container has crashed once its command ended and should not have: with restartPolicy Always whatever the status, else
+with another status than 0.  The Pods of one workload crash for one reason, so they share a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from netlab.errors import Mark
+from netlab.model import Cluster, Pod
+from netlab.spec import Warning
+
+Shown = Mapping[str, Any]  # a Pod, or a container, as the agent shows it
+_BACKOFFS = ("CrashLoopBackOff", "RunContainerError")
+_NAMED = 10  # Pods that a line names before it only counts
+_CURE = "`containers: respond` in the Lab serves its ports instead"
+
+
+def name(pod: Shown) -> str:
+    """``namespace/name``."""
+    return f"{pod['namespace']}/{pod['pod']}"
+
+
+def crashed(pod: Shown, one: Shown) -> str:
+    """How a container crashed, empty where it did not."""
+    waits = one["state"].get("waiting", {})
+    if waits.get("reason") == "RunContainerError":
+        return str(waits.get("message") or "its command cannot be executed")
+    end = one["state"].get("terminated") or (one["last"] or {}).get("terminated")
+    if not end or (end["exitCode"] == 0 and (pod["restart"] != "Always" or one["role"] == "init")):
+        return ""
+    if end.get("signal"):
+        return f"its command was ended by signal {end['signal']}"
+    return f"its command ended with exit status {end['exitCode']}"
+
+
+def gave_up(pod: Shown, one: Shown) -> bool:
+    """Whether a container does not run now and will not for a while: what waits for it can stop waiting."""
+    if one["missing"] or one["state"].get("waiting", {}).get("reason") in _BACKOFFS:
+        return True
+    end = one["state"].get("terminated")
+    return end is not None and (pod["restart"] == "Never" or (pod["restart"] == "OnFailure" and end["exitCode"] == 0))
+
+
+def found(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
+    """A line for each workload, container and reason, naming all its Pods."""
+    known = {str(pod): pod for pod in cluster.pods}
+    groups: dict[tuple[str, str, str], list[Pod]] = {}
+    for pod in pods:
+        for one in pod["containers"]:
+            how = crashed(pod, one)
+            if how and name(pod) in known:
+                own = known[name(pod)]
+                whose = f"{own.namespace}/{own.owner}" if own.owner else str(own)
+                groups.setdefault((whose, one["name"], how), []).append(own)
+                break  # one reason for each Pod
+    for (_, container, how), members in groups.items():
+        names = ", ".join(map(str, members[:_NAMED]))
+        more = f" and {len(members) - _NAMED} more" if len(members) > _NAMED else ""
+        which = f"Pod {names}" if len(members) == 1 else f"Pods {names}{more}"
+        places = [one.mark for one in (*members[0].containers, *members[0].inits) if one.name == container and one.mark]
+        mark = next(iter(places), members[0].mark) or Mark("", 0)
+        says = f"container {container} of {which} crashes: {how}; {_CURE}"
+        yield Warning("container-crashes", says, mark, f"Pod {members[0]}")
