@@ -3,8 +3,9 @@
 #
 #   sudo ./bootstrap.sh invoke lab up overlay
 #   sudo ./bootstrap.sh invoke test              also installs what only the tests need
+#   sudo ./bootstrap.sh                          a shell in which netlab, invoke and their completion are ready
 #
-# Run again it does nothing but run COMMAND: the checks below start no Python, no pip and no package manager.
+# Run again it does nothing but run COMMAND: its own checks start no Python, no pip and no package manager.
 # It installs by apt, dnf, apk, pacman and pip alone (locked, with hashes), loads no kernel module, and changes nothing
 # outside this checkout but the system packages that it names.  Exit status: COMMAND's; 3 where this host cannot.
 set -eu
@@ -26,6 +27,32 @@ cannot() { say "$*"; exit 3; }
 have() { command -v "$1" >/dev/null 2>&1; }
 is_applet() { case $(readlink -f "$(command -v "$1")") in *busybox*) ;; *) return 1 ;; esac; }
 root() { [ "$(id -u)" = 0 ]; }
+
+# -- words that are no command -----------------------------------------------------------------------------------------
+
+# A verb of netlab, typed without `netlab`; a program that is called so (`ls`, `diff`) is what was asked for.
+is_verb() {
+  case ${1-} in '' | */* | __init__) return 1 ;; esac
+  [ -e "$here/netlab/cli/verbs/$1.py" ] || [ "$1" = lab ] || return 1
+  case $(command -v "$1") in /*) return 1 ;; esac
+}
+
+case ${1-} in
+  -h | --help)
+    # The head of this file is the help: its own lines, without the marks.
+    sed -n '2,/^set -eu$/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"
+    exit 0
+    ;;
+  -*)
+    say "there is no option $1: ./bootstrap.sh --help shows what there is"
+    exit 2
+    ;;
+esac
+if is_verb "${1-}"; then
+  if [ "$1" = lab ]; then line="invoke $*"; else line="netlab $*"; fi
+  say "\"$1\" is no command; did you mean: sudo ./bootstrap.sh $line"
+  exit 2
+fi
 
 # -- system packages ---------------------------------------------------------------------------------------------------
 
@@ -298,6 +325,11 @@ if [ $# = 0 ]; then
   else
     set -- sh
   fi
+fi
+
+if ! have "$1"; then
+  say "there is no command \"$1\": ./bootstrap.sh --help shows how to begin"
+  exit 127
 fi
 
 # What netlab needs is compiled here, once: where Python is told to write no bytecode (containers often are), every

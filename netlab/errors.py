@@ -75,6 +75,10 @@ class HostCannot(NetlabError):
     status = Exit.HOST_CANNOT
 
 
+class NeedsRoot(HostCannot):
+    """The user may not do this; ``cli`` adds the line to type, which is the caller's own behind sudo."""
+
+
 class StateError(NetlabError):
     """The state of the host is not what it should be: a foreign name in the way, a dead agent, a held lock."""
 

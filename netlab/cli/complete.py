@@ -40,7 +40,10 @@ def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[
     lab = _lab(ctx)
     if not lab:
         return [], [], []
-    known = RunDir(lab).assignments()
+    try:
+        known = RunDir(lab).assignments()
+    except PermissionError:
+        return [], [], []
     pods = [(where, name) for where, _, name in (one.partition("/") for one in known.memory["pods"])]
     return list(known.memory["nodes"]), pods, list(known.netns)
 

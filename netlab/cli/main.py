@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,7 +15,7 @@ import click
 
 from netlab import __version__
 from netlab.cli import out
-from netlab.errors import BadInput, Exit, NetlabError, StateError
+from netlab.errors import Exit, NeedsRoot, NetlabError, StateError
 from netlab.near import near
 from netlab.runtime import warm
 
@@ -129,6 +130,9 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         click.echo("netlab: interrupted", err=True)
         code = 130
+    except NeedsRoot as error:
+        out.error(_as_root(error.message, argv))
+        code = error.status
     except NetlabError as error:
         out.error(error)
         code = error.status
@@ -139,9 +143,8 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + 13
     except PermissionError as error:
-        out.error(
-            BadInput(f"{error.strerror}: {error.filename}", hint="this needs root: sudo ./bootstrap.sh netlab ...")
-        )
+        where = f" ({error.filename})" if error.filename else ""
+        out.error(_as_root(f"this needs root: {error.strerror or error}{where}", argv))
         code = Exit.HOST_CANNOT
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -163,3 +166,8 @@ def run(argv: Sequence[str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return int(code)
+
+
+def _as_root(says: str, argv: Sequence[str]) -> NeedsRoot:
+    """What a user may not do, and the same line as one types it who may."""
+    return NeedsRoot(says, hint="" if os.geteuid() == 0 else f"{out.command()} {shlex.join(argv)}")

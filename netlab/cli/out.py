@@ -87,8 +87,9 @@ def command() -> str:
 
     bootstrap.sh says how it was called itself (NETLAB_TYPED); sudo drops PATH, so a plain user needs the script's way.
     """
-    if "NETLAB_TYPED" in os.environ:
-        return os.environ["NETLAB_TYPED"]
+    typed = os.environ.get("NETLAB_TYPED", "")
+    if typed and (os.geteuid() == 0 or typed.startswith("sudo ")):
+        return typed
     if os.geteuid() == 0 and not os.environ.get("SUDO_UID"):
         return "netlab"
     return "sudo ./bootstrap.sh netlab" if os.path.exists("bootstrap.sh") else "sudo netlab"

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from netlab.errors import StateError
+from netlab.errors import NeedsRoot, StateError
 from netlab.kernel.limits import raise_open_files
 from netlab.runtime.agent import COMM, POD_COMM, VERSION, linux
 
@@ -410,6 +410,9 @@ def connect(rundir: Path, lab: str, timeout: float = 10.0) -> AgentClient:
             sock.connect(f"/proc/self/fd/{directory}/{SOCKET}")
         finally:
             os.close(directory)
+    except PermissionError as failure:
+        sock.close()
+        raise NeedsRoot(f"this needs root: lab {lab} runs, and its agent answers root alone") from failure
     except OSError as failure:
         sock.close()
         raise StateError(

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable
 
-from netlab.errors import HostCannot
+from netlab.errors import HostCannot, NeedsRoot
 from netlab.kernel.features import tries
 from netlab.model import Cluster
 from netlab.plan import Host
@@ -25,7 +25,7 @@ def require(features: Iterable[str]) -> Host:
     result = tries(tuple(features))
     if result.netns is not None:
         if result.netns in (errno.EPERM, errno.EACCES):
-            raise HostCannot("making network namespaces needs root", hint="sudo ./bootstrap.sh netlab ...")
+            raise NeedsRoot("this needs root: it makes network namespaces")
         why = os.strerror(result.netns)
         raise HostCannot(f"this kernel makes no network namespace: {why}", hint="it needs CONFIG_NET_NS=y")
     for feature, code in result.missing.items():

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from netlab.errors import HostCannot, StateError
+from netlab.errors import NeedsRoot, StateError
 from netlab.runtime.rundir import RUN
 
 LOCKS = RUN / ".lock"
@@ -26,9 +26,7 @@ def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: floa
     try:
         LOCKS.mkdir(mode=0o755, parents=True, exist_ok=True)
     except PermissionError as error:
-        raise HostCannot(
-            "this needs root: /run/netlab cannot be written", hint="sudo ./bootstrap.sh netlab ..."
-        ) from error
+        raise NeedsRoot("this needs root: /run/netlab cannot be written") from error
     path = LOCKS / lab
     deadline = time.monotonic() + patience
     told = False
@@ -39,9 +37,7 @@ def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: floa
         except FileNotFoundError:  # the folder went with another lab just now
             continue
         except PermissionError as error:
-            raise HostCannot(
-                f"this needs root: {path} cannot be written", hint="sudo ./bootstrap.sh netlab ..."
-            ) from error
+            raise NeedsRoot(f"this needs root: {path} cannot be written") from error
         try:
             if _take(fd) and _same(fd, path):
                 os.ftruncate(fd, 0)

@@ -222,6 +222,8 @@ class RunDir:
             known = _read.get(path)
             if known is None or known[0] != which:
                 known = _read[path] = which, json.loads(path.read_bytes())
+        except PermissionError:  # it is there, and not for this user: not the same as nothing
+            raise
         except (OSError, ValueError):
             return None
         return known[1] if isinstance(known[1], dict) else None

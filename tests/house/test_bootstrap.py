@@ -31,6 +31,7 @@ BASICS = (
     "mktemp",
     "flock",
     "find",
+    "sed",
 )
 LAB_TOOLS = ("ip", "bridge", "nft", "ping", "tcpdump", "ethtool", "busybox", "knotd")
 
@@ -98,6 +99,37 @@ def test_without_root_one_sentence_says_what_to_type(checkout: Path, tmp_path: P
     assert re.search(line, done.stderr), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_is_answered_and_installs_nothing(checkout: Path, tmp_path: Path, word: str) -> None:
+    done = run(checkout, tools(tmp_path, "sed", python=""), word)
+    assert done.returncode == 0, done.stderr
+    assert "sudo ./bootstrap.sh invoke lab up overlay" in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line.startswith(("#", "set "))]
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("up", "overlay"), "sudo ./bootstrap.sh netlab up overlay"),
+        (("exec", "client", "--", "id"), "sudo ./bootstrap.sh netlab exec client -- id"),  # sh has a built-in exec
+        (("lab", "up", "overlay"), "sudo ./bootstrap.sh invoke lab up overlay"),
+    ],
+)
+def test_a_verb_without_netlab_is_answered_with_the_line_to_type(words: tuple[str, ...], line: str) -> None:
+    done = subprocess.run([SCRIPT, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.rstrip().endswith(f"did you mean: {line}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("word", "status"), [("no-such-command", 127), ("--no-such-option", 2)])
+def test_what_is_no_command_is_a_sentence(word: str, status: int) -> None:
+    done = subprocess.run([SCRIPT, word], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert word in done.stderr and "--help" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_old_python_is_named_with_the_line_to_type(checkout: Path, tmp_path: Path) -> None:

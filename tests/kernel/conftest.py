@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -91,6 +93,26 @@ class Kit:
         """One echo, answered within a second; ``-s BYTES -M do`` and the like go in ``options``."""
         line = ["ip", "netns", "exec", netns, "ping", "-n", "-q", "-c", "1", "-W", "1", *options, address]
         return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+    @staticmethod
+    def as_nobody(command: str) -> str:
+        """Shell lines that run the command as the user nobody; for a mount namespace of their own.
+
+        An interpreter or a checkout below a closed folder (root's home) is shown in an open one at the same place.
+        """
+        if not shutil.which("setpriv"):
+            pytest.skip("setpriv is missing")
+        needed = [Path(sys.base_prefix).resolve(), Path(__file__).resolve().parents[2]]
+        closed = {
+            next((one for one in reversed(path.parents) if not one.stat().st_mode & 0o001), None) for path in needed
+        }
+        lines = ["mount -t tmpfs tmpfs /mnt"]
+        shown = [path for path in needed if any(one and path.is_relative_to(one) for one in closed)]
+        lines += [f"mkdir /mnt/{at}; mount --bind {path} /mnt/{at}" for at, path in enumerate(shown)]
+        lines += [f"mount -t tmpfs -o mode=755 tmpfs {one}" for one in closed if one]
+        lines += [f"mkdir -p {path}; mount --bind /mnt/{at} {path}" for at, path in enumerate(shown)]
+        drop = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all"
+        return "\n".join([*(lines if shown else ()), f"exec {drop} {command}"])
 
     @staticmethod
     def remains(lab: str) -> list[str]:

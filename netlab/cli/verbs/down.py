@@ -9,7 +9,7 @@ import click
 
 from netlab.cli import out
 from netlab.cli.options import output
-from netlab.errors import BadInput, Exit, NetlabError
+from netlab.errors import BadInput, Exit, NeedsRoot, NetlabError
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.near import near
 
@@ -49,6 +49,8 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
             results.append(down(lab, out.note))
         except NotYours as error:  # `--all` means all that may be removed
             (kept if every else failed).append(error)
+        except NeedsRoot:  # so will all the others be
+            raise
         except NetlabError as error:
             failed.append(error)
     if output == "json":

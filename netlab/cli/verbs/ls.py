@@ -17,8 +17,12 @@ def command(output: str) -> None:
     """The running labs."""
     rows: list[dict[str, object]] = []
     for rundir in running():
-        applied = rundir.applied() or rundir.pending()
-        assignments = rundir.assignments()
+        try:
+            applied = rundir.applied() or rundir.pending()
+            assignments = rundir.assignments()
+        except PermissionError:  # its folder is seen by all, what is in it by root
+            rows.append(dict.fromkeys(("nodes", "pods", "since", "faults"), None) | {"lab": rundir.lab})
+            continue
         since = applied.since if applied else 0.0
         rows.append(
             {
@@ -34,5 +38,8 @@ def command(output: str) -> None:
     elif not rows:
         out.line(f"no lab is running; {out.command()} labs shows those that there are")
     else:
-        keys = ("lab", "nodes", "pods", "faults", "since")
-        out.table([[str(row[key]) for key in keys] for row in rows], [key.upper() for key in keys])
+        keys = ("lab", "nodes", "pods", "since")
+        out.table(
+            [["?" if row[key] is None else str(row[key]) for key in keys] for row in rows],
+            [key.upper() for key in keys],
+        )

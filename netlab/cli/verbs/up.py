@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @spec_options
-@click.option("--reset", is_flag=True, help="drop what apply and break added")
+@click.option("--reset", is_flag=True, help="drop what apply, delete and label changed")
 @click.option(
     "--wait/--no-wait", default=True, help="until the containers' commands run, listen and are ready (at most 20 s)"
 )
@@ -63,7 +63,9 @@ def _tell(done: labs.Up) -> None:
     else:
         out.line(f"lab {cluster.lab} is up: {what}; nothing to do")
     if done.kept:
-        out.line(f"{out.count(done.kept, 'change')} of apply and delete kept; --reset drops them")
+        out.line(
+            f"{out.count(done.kept, 'change')} of apply, delete and label kept; --reset drops {'it' if done.kept == 1 else 'them'}"
+        )
     if cluster.policies:
         count = out.count(len(cluster.policies), "NetworkPolicy", "NetworkPolicies")
         out.line(f"{count} enforced by nftables (table inet netlab-policy on the nodes)")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from netlab.errors import HostCannot, StateError
+from netlab.errors import HostCannot, NeedsRoot, StateError
 from netlab.kernel import netns as ns
 from netlab.kernel.inotify import Watch
 from netlab.kernel.limits import raise_open_files
@@ -92,7 +92,7 @@ class Capture:
 
     def _explained(self, error: OSError) -> HostCannot | StateError:
         if error.errno == errno.EPERM:
-            return HostCannot("capturing needs root", hint="sudo ./bootstrap.sh netlab capture ...")
+            return NeedsRoot("this needs root: capturing opens raw sockets")
         many = f"{len(self._places)} namespaces"
         if error.errno == errno.ENOMEM:
             return HostCannot(

@@ -17,7 +17,7 @@ from functools import partial
 
 from netlab.diagnose import records
 from netlab.diagnose.records import COUNTERS, BaseChain, Recording, Rule, RuleSeen, Source
-from netlab.errors import HostCannot, KernelRefused, NetlabError, StateError
+from netlab.errors import KernelRefused, NeedsRoot, NetlabError, StateError
 from netlab.kernel import libnft, snmp
 from netlab.kernel import netns as ns
 from netlab.kernel.afpacket import PacketSocket
@@ -126,9 +126,7 @@ class _Trace:
         except FileNotFoundError:
             raise StateError(f"the namespace {asked.netns} is gone", hint="netlab diff shows what is missing") from None
         except PermissionError as error:
-            raise HostCannot(
-                f"this needs root: {error.strerror} in {asked.netns}", hint="sudo ./bootstrap.sh netlab ..."
-            ) from None
+            raise NeedsRoot(f"this needs root: {error.strerror} in {asked.netns}") from None
         except OSError as error:
             raise KernelRefused(f"a {asked.protocol} socket in {asked.netns}", error.strerror or str(error)) from None
 
