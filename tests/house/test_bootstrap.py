@@ -103,7 +103,7 @@ def test_without_root_one_sentence_says_what_to_type(checkout: Path, tmp_path: P
 
 @pytest.mark.parametrize("word", ["-h", "--help"])
 def test_help_is_answered_and_installs_nothing(checkout: Path, tmp_path: Path, word: str) -> None:
-    done = run(checkout, tools(tmp_path, "sed", python=""), word)
+    done = run(checkout, tools(tmp_path, python=""), word)
     assert done.returncode == 0, done.stderr
     assert "sudo ./bootstrap.sh invoke lab up overlay" in done.stdout
     assert not [line for line in done.stdout.splitlines() if line.startswith(("#", "set "))]
