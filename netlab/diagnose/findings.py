@@ -273,12 +273,16 @@ def _never_left(story: Story) -> Iterator[Finding]:
         says += f": it has no route to {probe.address}"
     elif probe.error == "EMSGSIZE":
         says += ": it is too big for the route's MTU, and may not be cut"
+        if probe.learned:
+            says += f"; the kernel learned the MTU {probe.learned} of this path, and forgets it in {probe.expires} s"
     elif probe.error in ("EPERM", "EACCES"):
         says += ": a rule, a route that prohibits it, or a broadcast address, which a socket must ask for"
     look = (f"ip -n {netns} route get {probe.address}", f"ip -n {netns} addr")
     if not probe.error:
         says += ", and no error says why: it may wait there for the MAC address of its next hop"
         look = (look[0], f"ip -n {netns} neigh")
+    if probe.learned:
+        look = (look[0], f"ip -n {netns} {'-6 ' if ':' in probe.address else ''}route flush cache")
     yield Finding("never-left", says, netns, look=look)
 
 

@@ -35,6 +35,7 @@ class Probe:
     (TCP), or the first four bytes of the payload (UDP, ICMP).  ``size``: bytes of payload; ``df``: Don't Fragment.
     ``outcome`` is open, refused, unreachable or timeout; ``error`` the errno's name, "" where there was none.
     ``sent`` and ``ended``: when the socket was told to send, and when it or the tracer had enough.
+    ``learned``: the path MTU that its sender had learned before (0: none), for ``expires`` seconds more.
     """
 
     netns: str
@@ -50,6 +51,8 @@ class Probe:
     error: str = ""
     sent: int = 0
     ended: int = 0
+    learned: int = 0
+    expires: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from netlab.diagnose.correlate import ANSWER, DROP, ERROR, FRAME, NEIGHBOUR, QUESTION, RULES, Event
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.records import OUT
+from netlab.diagnose.records import OUT, Probe
 from netlab.diagnose.rulewords import place
 from netlab.diagnose.story import Story
 from netlab.diagnose.text import about, kind, outer, shown
@@ -257,6 +257,13 @@ def _target(story: Story) -> str:
     return at if name == probe.address and known.startswith("nobody") else f"{known} {at}"
 
 
+def _learned(probe: Probe) -> str:
+    """What the sender's kernel knew of the path, which decides whether a packet that may not be cut leaves at all."""
+    if not probe.learned:
+        return f"{probe.netns} has learned no smaller path MTU"
+    return f"{probe.netns} has learned the path MTU {probe.learned}, and forgets it in {probe.expires} s"
+
+
 def verdict(story: Story, told: Sequence[Finding], *, width: int = WIDTH, typed: Typed = _as_is) -> Iterator[str]:
     """The headline, the findings with what to look at, and which sources there were."""
     yield from textwrap.wrap(headline(story), width, break_long_words=False, break_on_hyphens=False)
@@ -264,6 +271,8 @@ def verdict(story: Story, told: Sequence[Finding], *, width: int = WIDTH, typed:
         yield from _finding(finding, width, typed)
     if not told and story.recording.probe.outcome == "open":
         yield "question and answer went the way that this lab means them to"
+        if story.recording.probe.df:
+            yield _learned(story.recording.probe)
     elif not told:
         yield "nothing that was seen says why"
     if story.attempts > 1:

@@ -65,6 +65,7 @@ class Picture:
     addrs: list[Addr] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     neighs: list[Neigh] = field(default_factory=list)
+    learned: list[Neigh] = field(default_factory=list)
     fdbs: list[Fdb] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     qdiscs: list[Qdisc] = field(default_factory=list)
@@ -161,11 +162,11 @@ def picture(sock: NetlinkSocket, netns: str) -> Picture:
     found.qdiscs += steering.ingress(sock, netns, names)
     for _, payload in sock.dump(rtnl.GETNEIGH, rtnl._NDMSG.pack(0, 0, 0, 0, 0)):
         index, state = struct.unpack_from("=iH", payload, 4)
-        if state & rtnl.NUD_PERMANENT and index in names:
+        if not state & rtnl.NUD_NOARP and index in names:
             at = attr_dict(payload, 12)
             if rtnl.NDA_LLADDR in at and len(at[rtnl.NDA_LLADDR]) == 6:
-                address = _address(at[rtnl.NDA_DST])
-                found.neighs.append(Neigh(netns, names[index], address, bytes(at[rtnl.NDA_LLADDR]).hex(":")))
+                neighbour = Neigh(netns, names[index], _address(at[rtnl.NDA_DST]), bytes(at[rtnl.NDA_LLADDR]).hex(":"))
+                (found.neighs if state & rtnl.NUD_PERMANENT else found.learned).append(neighbour)
     kinds = {link.kind for link in found.links.values()}
     if "vxlan" in kinds or "bridge" in kinds:
         _fdbs(sock, netns, names, found)

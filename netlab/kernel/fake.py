@@ -10,7 +10,23 @@ from collections.abc import Collection, Iterable
 
 from netlab.errors import KernelRefused
 from netlab.kernel.protocol import Observed
-from netlab.objects import File, Floor, Key, Listener, Netns, Obj, Op, Port, Route, State, Sysctl, Verb, Veth, Vxlan
+from netlab.objects import (
+    File,
+    Floor,
+    Key,
+    Listener,
+    Neigh,
+    Netns,
+    Obj,
+    Op,
+    Port,
+    Route,
+    State,
+    Sysctl,
+    Verb,
+    Veth,
+    Vxlan,
+)
 
 # Values that a sysctl has before anybody sets it are those that tests give; absent ones read as "0".
 _ALWAYS_THERE = (Sysctl,)
@@ -43,6 +59,9 @@ class FakeKernel:
                 if op.verb is Verb.UPDATE and op.have is not None and op.obj.amend(op.have) is None:
                     self._remove(op.have)
                 self.objects[op.obj.key] = op.obj
+
+    def forget(self, neighbours: Iterable[Neigh], paths: Iterable[str]) -> None:
+        """Nothing is learned here."""
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netlab.errors import StateError
-from netlab.kernel import libnft, nft
+from netlab.kernel import libnft, nft, rtnl
 from netlab.kernel import netns as ns
 from netlab.kernel.ethtool import Offloads
 from netlab.kernel.limits import OpenFiles
@@ -18,7 +18,7 @@ from netlab.kernel.procfs import Sysctls
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
 from netlab.kernel.write import Writer
-from netlab.objects import Netns, NftTable, Op, State
+from netlab.objects import Neigh, Netns, NftTable, Op, State
 
 
 @dataclass(slots=True)
@@ -165,6 +165,20 @@ class LinuxKernel:
             ns.share_run_netns()
         writer = Writer(self._handles, self._sysctls, self._offloads, self._agent)
         self._worker.run(lambda: writer.apply(todo))
+
+    def forget(self, neighbours: Iterable[Neigh], paths: Iterable[str]) -> None:
+        """See ``Kernel.forget``."""
+        self.neighbours(((one.netns, one.dev, one.address, one.mac) for one in neighbours), remove=True)
+        self._worker.run(lambda: self._forget_paths(paths))
+
+    def _forget_paths(self, names: Iterable[str]) -> None:
+        for netns in names:
+            handle = self._handles.get(netns)
+            with ns.inside(handle.fd):
+                self._sysctls.enter()
+                self._sysctls.write("net.ipv4.route.flush", "1")
+            cached = [rtnl.forget(bytes(payload)) for _, payload in handle.socket.dump(rtnl.GETROUTE, rtnl.CACHED_V6)]
+            handle.socket.batch(cached)  # what has gone meanwhile is refused, which is as well
 
     def neighbours(self, changes: Iterable[tuple[str, str, str, str]], *, remove: bool = False) -> None:
         """Add or remove permanent neighbours, each (netns, link, address, MAC); see ``observe.probe`` for why."""

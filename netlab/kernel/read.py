@@ -83,7 +83,8 @@ class Reader:
         objects += linkconf.sysctls(self._pictures, wanted, like.values())
         # Not State(objects): the kernel may hold two of what a State tells apart by one key (a neighbour on another
         # VLAN, say), and that must not end as a conflict.
-        return Observed(State.of({obj.key: obj for obj in objects}), strangers)
+        learned = tuple(neigh for found in self._pictures.values() for neigh in found.learned)
+        return Observed(State.of({obj.key: obj for obj in objects}), strangers, learned)
 
     def _visit(self, netns: str, wanted: list[Obj] | tuple[Obj, ...]) -> list[Obj]:
         """What can only be read from inside: sysctls, listeners, tables (last: that may leave for a scratch place)."""

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from ipaddress import ip_interface
 
-from netlab.kernel.netlink import APPEND, CREATE, EXCL, REPLACE, attr, attr_str, attr_u8, attr_u32
+from netlab.kernel.netlink import APPEND, CREATE, EXCL, REPLACE, attr, attr_dict, attr_str, attr_u8, attr_u32
 from netlab.objects import Addr, Bridge, Fdb, Neigh, Port, Route, Veth, Vxlan
 from netlab.objects.links import End
 
@@ -210,6 +210,19 @@ def route(obj: Route, index_of: IndexOf, *, verb: str = "add") -> Request:
     if verb == "del":
         return DELROUTE, 0, body
     return NEWROUTE, CREATE | (REPLACE if verb == "replace" else EXCL), body
+
+
+RTM_F_CLONED = 0x200
+#: The request for the IPv6 routes that hold what was learned of a path.
+CACHED_V6 = struct.pack("=BBBBBBBBI", socket.AF_INET6, 0, 0, 0, 0, 0, 0, 0, RTM_F_CLONED)
+
+
+def forget(cached: bytes) -> Request:
+    """Remove such a route, given as it was dumped."""
+    family_, dst_len, src_len, tos, table, _, _, _, flags = struct.unpack_from("=BBBBBBBBI", cached)
+    at = attr_dict(memoryview(cached), 12)
+    body = struct.pack("=BBBBBBBBI", family_, dst_len, src_len, tos, table, 0, 0, 0, flags)
+    return DELROUTE, 0, body + b"".join(attr(kind, bytes(at[kind])) for kind in (RTA_DST, RTA_OIF) if kind in at)
 
 
 def prefix_route(obj: Addr, index: int) -> Request:

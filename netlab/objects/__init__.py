@@ -20,7 +20,7 @@ from netlab.objects.ip import Addr, Fdb, Neigh, Route
 from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
 from netlab.objects.odd import Odd, Qdisc, Rule, XfrmPolicy
-from netlab.objects.state import Conflict, State, diff
+from netlab.objects.state import Conflict, State, contradicted, diff
 
 __all__ = [
     "Addr",
@@ -52,5 +52,6 @@ __all__ = [
     "Vxlan",
     "Why",
     "XfrmPolicy",
+    "contradicted",
     "diff",
 ]

@@ -232,6 +232,24 @@ def _flushed(
     }
 
 
+def contradicted(want: Mapping[Key, Obj], neighbours: Iterable[Neigh]) -> list[Neigh]:
+    """The learned neighbours whose addresses belong to other MACs."""
+    learned = list(neighbours)
+    if not learned:
+        return []
+    macs = {
+        (netns, end.name): end.mac
+        for obj in want.values()
+        if obj.floor is Floor.LINK
+        for (netns, _), end in zip(ends(obj), _settings(obj), strict=False)
+    }
+    owners: dict[str, set[str]] = {}
+    for obj in want.values():
+        if isinstance(obj, Addr) and (mac := macs.get((obj.netns, obj.dev))):
+            owners.setdefault(obj.address.partition("/")[0], set()).add(mac)
+    return [one for one in learned if one.mac not in owners.get(one.address, {one.mac})]
+
+
 def _settings(link: Obj) -> tuple[End, ...]:
     if isinstance(link, Veth):
         return link.end, link.peer

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.protocol import Kernel
-from netlab.objects import Floor, Key, Netns, Obj, State, Veth, diff
+from netlab.objects import Floor, Key, Neigh, Netns, Obj, State, Veth, contradicted, diff
 from netlab.plan.drift import drift
 
 # Of Pods that are made of the same things a few are looked at again, and one in so many of all.
@@ -28,19 +28,27 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
     Of a lab that was not there at all everything but its Pods is looked at afterwards, and of Pods that are alike some:
     the kernel has said yes to each single request, and reading a thousand namespaces takes half a second.
 
+    The kernel also forgets what it learned from a lab that was otherwise: neighbours of other MACs than the lab's, and,
+    where something below the rules changed, path MTUs.
+
     Raises KernelRefused where the kernel refuses the same thing twice, StateError where after several passes something still differs.
     """
     changed = 0
     refusal = ""
     like = want if owned is None else _as_applied(want, owned)
+    learned: list[Neigh] = []
+    mended = False
     for _ in range(PASSES):
         seen = kernel.observe(lab, like)
+        learned += seen.neighbours
         todo = drift(want, seen.state, owned)
         if not todo.operations:
+            kernel.forget(contradicted(want, learned), [one.netns for one in want.only(Netns)] if mended else ())
             return Converged(changed, todo.foreign)
         try:
             kernel.apply(todo.operations)
             changed += len(todo.operations)
+            mended = mended or any(op.obj.floor <= Floor.ROUTE for op in todo.operations)
             like = want
             if not seen.state and not seen.strangers and _stands(kernel, lab, want):
                 return Converged(changed, todo.foreign)
@@ -53,6 +61,7 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
     seen = kernel.observe(lab, like)
     left = drift(want, seen.state, owned)
     if not left.operations:
+        kernel.forget(contradicted(want, learned), [one.netns for one in want.only(Netns)] if mended else ())
         return Converged(changed, left.foreign)
     first = left.operations[0]
     raise StateError(

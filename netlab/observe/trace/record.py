@@ -22,6 +22,7 @@ from netlab.kernel import libnft, snmp
 from netlab.kernel import netns as ns
 from netlab.kernel.afpacket import PacketSocket
 from netlab.kernel.drops import Dropped
+from netlab.kernel.learned import PathMtu, path_mtu
 from netlab.kernel.limits import raise_open_files
 from netlab.kernel.nftrace import RulesSocket, TraceSocket
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
@@ -99,6 +100,7 @@ class _Trace:
         self.unlisted: frozenset[tuple[str, str]] = frozenset()
         raise_open_files()
         self._probe = self._open()
+        self._learned = inside(question.netns, lambda: path_mtu(question.address)) if question.df else PathMtu()
         self._mark = Mark(
             question.protocol,
             self._probe.number,
@@ -262,6 +264,7 @@ class _Trace:
             packet.error,
             sent,
             ended,
+            *self._learned,
         )
         rules_seen, rules, chains = self._judged()
         return Recording(
