@@ -45,6 +45,7 @@ def pod(one: Pod, cluster: Cluster, since: float, record: podstatus.Record | Non
     annotations = {**one.annotations, "netlab/netns": one.netns}
     metadata: dict[str, Any] = {"name": one.name, "namespace": one.namespace, "labels": dict(one.labels)}
     metadata |= {"annotations": annotations, "creationTimestamp": stamp(since)}
+    metadata |= {"deletionTimestamp": stamp(one.leaving)} if one.leaving else {}
     if one.owner:
         kind, _, owner = one.owner.partition("/")
         metadata["ownerReferences"] = [{"kind": kind, "name": owner, "controller": True}]

@@ -71,10 +71,11 @@ def _container(pod: Pod, one: Container, known: Mapping[str, Any] | None, since:
             return base | {"state": {"waiting": {"reason": "ContainerCreating"}}}
         state, last = _state(known["state"]), _state(known["last"])
         running = "running" in state
+        still = bool(pod.leaving) and pod.ready  # the agent takes what it ends for not ready
         done = one in pod.inits and state.get("terminated", {}).get("exitCode") == 0
         more = {"lastState": last} if last else {}
         return base | {
-            "ready": done if one in pod.inits else bool(known.get("ready", running)),
+            "ready": done if one in pod.inits else bool(known.get("ready", running)) or (running and still),
             "restartCount": known["restarts"],
             "started": bool(known.get("started", running)),
             "state": state,
@@ -166,6 +167,8 @@ def printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
         if says == "Completed" and has_running:
             conditions = {one["type"]: one["status"] for one in found["conditions"]}
             says = "Running" if conditions.get("Ready") == "True" else "NotReady"
+    if item.get("metadata", {}).get("deletionTimestamp") and found["phase"] not in ("Succeeded", "Failed"):
+        says = "Terminating"
     lasts = [one.get("lastState", {}).get("terminated", {}).get("finishedAt", "") for one in counted]
     return f"{ready}/{total}", says, sum(one["restartCount"] for one in counted), max(lasts, default="")
 

@@ -72,7 +72,9 @@ def endpoints(cluster: Cluster, since: float) -> list[Item]:
         for numbers, group in groups.items():
             subset: Item = {}
             ready = [_address(each) for each in group if each.ready or one.publish_not_ready]
-            waiting = [_address(each) for each in group if not (each.ready or one.publish_not_ready)]
+            waiting = [
+                _address(each) for each in group if not (each.ready or each.terminating or one.publish_not_ready)
+            ]
             subset |= {"addresses": ready} if ready else {}
             subset |= {"notReadyAddresses": waiting} if waiting else {}
             subset["ports"] = _ports(one, numbers)
@@ -91,13 +93,15 @@ def slices(cluster: Cluster, since: float) -> list[Item]:
             continue
         for family in one.families:
             behind = [each for each in one.backends if f"IPv{each.address.version}" == family]
-            ready = [{"ready": True, "serving": True, "terminating": False} if each.ready or one.publish_not_ready
-                     else {"ready": False, "serving": False, "terminating": False} for each in behind]  # fmt: skip
             groups: dict[tuple[int, ...], list[Item]] = {}
-            for each, conditions in zip(behind, ready, strict=True):
+            for each in behind:
+                ready = each.ready or one.publish_not_ready
+                conditions = {"ready": ready, "serving": each.serving, "terminating": each.terminating}
                 entry: Item = {"addresses": [str(each.address)], "conditions": conditions}
                 entry |= {"hostname": each.hostname} if each.hostname else {}
                 entry |= {"nodeName": each.node} if each.node else {}
+                entry |= {"zone": each.zone} if each.zone else {}
+                entry |= {"hints": hints} if (hints := _hints(each)) else {}
                 entry |= {"targetRef": _ref(each)} if each.pod else {}
                 groups.setdefault(each.ports, []).append(entry)
             for numbers, entries in (groups or {(): []}).items():
@@ -126,6 +130,11 @@ def _address(backend: Backend) -> Item:
     shown |= {"hostname": backend.hostname} if backend.hostname else {}
     shown |= {"nodeName": backend.node} if backend.node else {}
     return shown | ({"targetRef": _ref(backend)} if backend.pod else {})
+
+
+def _hints(backend: Backend) -> Item:
+    given = {"forZones": backend.for_zones, "forNodes": backend.for_nodes} if backend.ready else {}
+    return {key: [{"name": name} for name in names] for key, names in given.items() if names}
 
 
 def _ref(backend: Backend) -> Item:
@@ -219,7 +228,7 @@ def description(one: Service, item: Item) -> list[str]:
         rows.append(("TargetPort", f"{port.target}/{port.protocol}"))
         if port.node_port:
             rows.append(("NodePort", f"{port.name or '<unset>'}  {port.node_port}/{port.protocol}"))
-        behind = [_joined(str(each.address), each.ports[place]) for each in one.serving if each.ports[place]]
+        behind = [_joined(str(each.address), each.ports[place]) for each in one.ready if each.ports[place]]
         more = f" + {len(behind) - _SHOWN} more..." if len(behind) > _SHOWN else ""
         rows.append(("Endpoints", ",".join(behind[:_SHOWN]) + more))
     rows.append(("Session Affinity", spec["sessionAffinity"]))

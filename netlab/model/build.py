@@ -190,6 +190,7 @@ class _Builder:
                 **{address.ip: node.name for node in nodes for address in node.addresses},
                 **{address.ip: "" for one in outside for address in one.addresses},
             },
+            {node.name: node.labels for node in nodes},
         )
         return resolve(
             found,

@@ -87,6 +87,7 @@ class Pod:
     ``containers`` are those that run side by side, native sidecars included; ``inits`` those that run before them.
     ``etc``: the folder below /etc/netns of its own hosts file, resolv.conf and hostname; its namespace's name, unless it
     is in its node's network.  ``ready``: it may get the traffic of its Services; ``ended``: its phase is Succeeded or Failed (see ``model.status``).
+    ``leaving``: it was deleted and serves until it ends, by that second of the epoch at the latest; 0 where it stays.
     """
 
     namespace: str
@@ -110,6 +111,7 @@ class Pod:
     ready: bool = True
     ended: bool = False
     etc: str = ""
+    leaving: int = 0
 
     @property
     def uts_name(self) -> str:

@@ -4,9 +4,8 @@ The steps, in this order so that what somebody wrote comes before what is drawn:
 documents state, those that a running lab remembers, then the rest from the pools; then the backends, by selectors over
 the Pods or from EndpointSlices.
 
-Limits.  ``trafficDistribution`` and topology hints are accepted and change nothing: every ready backend is used.  An
-EndpointSlice of a Service with a selector is what a controller wrote elsewhere, and is left out.  Load balancer
-addresses are drawn for IPv4 only.
+Limits.  An EndpointSlice of a Service with a selector is what a controller wrote elsewhere, and is left out.  Load
+balancer addresses are drawn for IPv4 only.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from netlab.errors import Mark
+from netlab.model import services_choice as choice
 from netlab.model import services_pools as pools
 from netlab.model.services_slices import SERVICE_LABEL, Known, of_slices, of_slices_warnings
 from netlab.model.services_types import (
@@ -139,6 +139,8 @@ class _Resolver:
             _is_system(document),
             document.body["metadata"].get("labels", {}),
             document.mark,
+            (how := choice.distribution(spec, document.body["metadata"].get("annotations", {}))),
+            self._known.zone_weights if how == choice.AUTO else {},
         )
 
     def _own_families(self, document: Document, spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -308,8 +310,16 @@ class _Resolver:
             for address in pod.addresses:
                 if f"IPv{address.version}" in service.families:
                     hostname = pod.hostname if named else ""
-                    found.append(Backend(address, numbers, pod.name, pod.node, hostname, pod.ready))
+                    one = Backend(address, numbers, pod.name, pod.node, hostname, pod.ready, serving=pod.ready)
+                    found.append(self._hinted(one, service))
         return tuple(found)
+
+    def _hinted(self, backend: Backend, service: Service) -> Backend:
+        """With the hints of the EndpointSlice controller; Auto's depend on who is ready."""
+        zone, how = self._known.zones.get(backend.node, ""), service.distribution
+        nodes = (backend.node,) if how == choice.SAME_NODE else ()
+        zones = (zone,) if zone and how in (choice.SAME_ZONE, choice.SAME_NODE) else ()
+        return replace(backend, zone=zone, for_zones=zones, for_nodes=nodes)
 
 
 _before: dict[tuple[str, str], Service] = {}

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import Mark
+from netlab.model.services_choice import ZONE, weights
 from netlab.model.services_types import Address, Backend, Service
 from netlab.spec import Document, Warning
 
@@ -57,9 +58,18 @@ class Target(NamedTuple):
 
 
 class Known:
-    """An index: Pods by label, and who has an address.  ``others`` are the addresses of nodes and hosts outside."""
+    """An index: Pods by label, and who has an address.  ``others`` are the addresses of nodes and hosts outside, ``nodes``
+    the labels of all nodes.
+    """
 
-    def __init__(self, pods: Iterable[Target], others: Mapping[Address, str]) -> None:
+    def __init__(
+        self,
+        pods: Iterable[Target],
+        others: Mapping[Address, str],
+        nodes: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self.zones = {name: labels.get(ZONE, "") for name, labels in (nodes or {}).items()}
+        self.zone_weights = weights((nodes or {}).values())
         self._by_label: dict[tuple[str, str, str], list[Target]] = {}
         self._at: dict[Address, tuple[str, str]] = {address: ("", node) for address, node in others.items()}
         self._others = tuple(others)
@@ -115,14 +125,20 @@ def of_slices(service: Service, slices: Sequence[Document], known: Known, compla
                     continue
                 if f"IPv{address.version}" not in service.families:
                     continue
-                ready = endpoint.get("conditions", {}).get("ready", True)
+                conditions = endpoint.get("conditions", {})
+                ready = conditions.get("ready", True)
                 node = endpoint.get("nodeName", "") or who[1]
                 before = found.get(address)
                 if before is not None:  # one address in two slices, each with a part of the ports
                     both = tuple(new or old for new, old in zip(numbers, before.ports, strict=True))
                     found[address] = replace(before, ports=both)
                     continue
-                found[address] = Backend(address, numbers, who[0], node, endpoint.get("hostname", ""), ready)
+                hints = endpoint.get("hints", {})
+                found[address] = Backend(
+                    address, numbers, who[0], node, endpoint.get("hostname", ""), ready,
+                    conditions.get("serving", ready), conditions.get("terminating", False), endpoint.get("zone", ""),
+                    *(tuple(one["name"] for one in hints.get(key, ())) for key in ("forZones", "forNodes")),
+                )  # fmt: skip
     return tuple(found.values())
 
 

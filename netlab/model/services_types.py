@@ -38,7 +38,8 @@ class Backend:
 
     ``ports`` has a number for each of the Service's ports, 0 where this backend lacks it (a named targetPort that its
     containers do not have).  ``pod`` is ``namespace/name`` or "" where no Pod has the address; ``node`` its node or "";
-    ``hostname`` is set where the backend has a DNS name of its own.
+    ``hostname`` is set where the backend has a DNS name of its own.  ``serving`` and ``terminating`` are the conditions
+    of that name of its EndpointSlice; ``zone`` is its node's, ``for_zones`` and ``for_nodes`` are its hints.
     """
 
     address: Address
@@ -47,6 +48,16 @@ class Backend:
     node: str = ""
     hostname: str = ""
     ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+    zone: str = ""
+    for_zones: tuple[str, ...] = ()
+    for_nodes: tuple[str, ...] = ()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it terminates and still serves: it gets traffic where no ready one is left."""
+        return self.terminating and self.serving and not self.ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,8 @@ class Service:
 
     ``cluster_ips`` are empty for a headless one and an ExternalName; ``families`` ("IPv4", "IPv6") are its own, the
     primary one first.  ``affinity`` is the time in seconds for which a client keeps its backend, 0 without affinity.
-    ``system``: netlab made it (kubernetes, kube-dns), nobody wrote it.
+    ``system``: netlab made it (kubernetes, kube-dns), nobody wrote it.  ``distribution`` is Auto, PreferSameZone,
+    PreferSameNode or ""; ``zone_weights``: with Auto, how many nodes each zone has.
     """
 
     namespace: str
@@ -78,14 +90,21 @@ class Service:
     system: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     mark: Mark | None = None
+    distribution: str = ""
+    zone_weights: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
 
     @property
-    def serving(self) -> tuple[Backend, ...]:
-        """The backends that get traffic: the ready ones, or all where publishNotReadyAddresses says so."""
+    def ready(self) -> tuple[Backend, ...]:
+        """The ready backends, or all where publishNotReadyAddresses says so: what its DNS names lead to."""
         return tuple(one for one in self.backends if one.ready or self.publish_not_ready)
+
+    @property
+    def serving(self) -> tuple[Backend, ...]:
+        """The backends that get traffic from somewhere (``services_choice`` has what each node chooses among)."""
+        return self.ready or tuple(one for one in self.backends if one.lasting)
 
     @property
     def outside_ips(self) -> tuple[Address, ...]:
@@ -120,5 +139,6 @@ def announcer(service: Service, nodes: Sequence[str]) -> str:
     """The node that takes what is sent to a Service's outside addresses: with externalTrafficPolicy Local the first that
     has a backend, else the first of all.  Load balancers that answer by ARP (MetalLB's layer 2) choose one node likewise.
     """
-    near = {one.node for one in service.serving} if service.external_local else set()
+    can = [one for one in service.backends if one.ready or one.lasting or service.publish_not_ready]
+    near = {one.node for one in can} if service.external_local else set()
     return next((node for node in nodes if node in near), nodes[0])

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from netlab.model.cluster import Cluster, Pod
-from netlab.model.services_types import Service
+from netlab.model.services_types import Backend, Service
 from netlab.spec import Warning
 
-Status = tuple[bool, bool]  # (ready, ended)
+# (ready, ended); of a Pod that was deleted also the second of the epoch at which its grace period is over
+Status = tuple[int, ...]
 Statuses = Mapping[str, Status]  # by namespace/name
 _DELAYING = ("readinessProbe", "startupProbe")
 
@@ -62,13 +63,14 @@ def observed(cluster: Cluster, statuses: Statuses) -> Cluster:
     """The cluster with these statuses; the same object where they change nothing."""
     changed: dict[str, Pod] = {}
     for pod in cluster.pods:
-        ready, ended = True, False
+        ready, ended, leaving = True, False, 0
         if runs(pod):
-            ready, ended = statuses.get(str(pod)) or (presumed(pod), False)
-            ended = ended and all(one.runs for one in pod.containers)
+            said = statuses.get(str(pod)) or (presumed(pod), False)
+            ready, leaving = bool(said[0]), next(iter(said[2:]), 0)
+            ended = bool(said[1]) and all(one.runs for one in pod.containers)
         ready = ready and not ("readinessGates" in pod.spec and gates(pod))
-        if ended or not ready:
-            changed[str(pod)] = replace(pod, ready=False, ended=ended)
+        if ended or leaving or not ready:
+            changed[str(pod)] = replace(pod, ready=ready and not ended, ended=ended, leaving=leaving)
     if not changed:
         return cluster
     pods = tuple(changed.get(str(pod), pod) for pod in cluster.pods)
@@ -81,8 +83,13 @@ def _service(service: Service, changed: Mapping[str, Pod]) -> Service:
     if not service.selector or not any(one.pod in changed for one in service.backends):
         return service
     backends = tuple(
-        replace(one, ready=False) if one.pod in changed else one
+        _backend(one, changed[one.pod]) if one.pod in changed else one
         for one in service.backends
         if one.pod not in changed or not changed[one.pod].ended
     )
     return replace(service, backends=backends)
+
+
+def _backend(backend: Backend, pod: Pod) -> Backend:
+    leaving = pod.leaving > 0
+    return replace(backend, ready=pod.ready and not leaving, serving=pod.ready, terminating=leaving)

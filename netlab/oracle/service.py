@@ -11,6 +11,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from netlab.model import services_choice as choice
 from netlab.model.cluster import Cluster
 from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, announcer
 from netlab.objects import Why
@@ -52,6 +53,7 @@ class ServiceWays:
         self._cluster_ips: dict[str, Service] = {}
         self._primary: dict[str, str] = {}
         self._outside: dict[str, Service] = {}
+        self._zones = {node.name: node.labels.get(choice.ZONE, "") for node in cluster.nodes}
         if not cluster.services:
             return
         for node in cluster.nodes:
@@ -127,13 +129,15 @@ class ServiceWays:
         service, port = front.service, front.service.ports[front.place]
         why = Why(f"Service {service} port {port}", port.mark or service.mark)
         is_v6 = ":" in flow.address
-        behind = [one for one in service.serving if one.ports[front.place] and (one.address.version == 6) == is_v6]
+        listed = [one for one in service.backends if one.ports[front.place] and (one.address.version == 6) == is_v6]
+        zone = self._zones.get(here, "")
+        behind = choice.everywhere(service, listed, here, zone)
         if front.how == _OUTSIDE and not self._let_in(flow, service, is_v6=is_v6):
             says = f"Service {service} lets only its loadBalancerSourceRanges in"
             return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
         if not behind:
             return Ways((), Why(f"Service {service} has no endpoint for port {port}", service.mark), Outcome.REFUSED)
-        chosen, masqueraded = self._chosen(flow, front, here, behind)
+        chosen, masqueraded = self._chosen(flow, front, here, behind, choice.near(service, listed, here))
         if not chosen:
             says = f"Service {service} has no endpoint on node {here}, and its traffic policy is Local"
             return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
@@ -141,10 +145,11 @@ class ServiceWays:
         own = self._node_of(flow.src)
         return Ways(flows, why, Outcome.OPEN, masqueraded, bool(own) and own != here)
 
-    def _chosen(self, flow: Flow, front: _Front, here: str, behind: list[Backend]) -> tuple[list[Backend], bool]:
+    def _chosen(
+        self, flow: Flow, front: _Front, here: str, behind: list[Backend], near: list[Backend]
+    ) -> tuple[list[Backend], bool]:
         """The backends that the translating node may choose, and whether it masquerades."""
         service = front.service
-        near = [one for one in behind if one.node == here]
         own = self._node_of(flow.src) == here
         pod = self._known.pod_of.get(flow.src.name)
         from_node = flow.src.kind == NODE or (pod is not None and pod.host_network)

@@ -153,12 +153,12 @@ def _by_dns(known: Endpoints, text: str, namespace: str, depth: int = 0) -> tupl
             host = known.external.get(service.external_name)
             found = (host, "") if host else onward
             return (found[0], f"{service} is a name for {service.external_name}") if found else None
-        first = next((one for one in service.serving if one.pod in known.pods), None)
+        first = next((one for one in service.ready if one.pod in known.pods), None)
         return (
             (known.pods[first.pod], f"{service} is headless: to the first of its Pods, {first.pod}") if first else None
         )
     if len(parts) == 3 and (service := known.service_of.get(f"{parts[2]}/{parts[1]}")) is not None:
-        backend = next((one for one in service.serving if one.hostname == parts[0] and one.pod in known.pods), None)
+        backend = next((one for one in service.ready if one.hostname == parts[0] and one.pod in known.pods), None)
         return (known.pods[backend.pod], "") if backend else None
     return None
 

@@ -158,7 +158,7 @@ def _service(service: Service) -> Iterator[str]:
         return
     for address in service.cluster_ips if not service.headless else ():
         yield _address(name, address)
-    for backend in service.serving:
+    for backend in service.ready:
         if service.headless:
             yield _address(name, backend.address)
         yield _address(f"{_label(backend)}.{name}", backend.address)
@@ -179,7 +179,7 @@ def _srv(service: Service, name: str, place: int, port: ServicePort) -> Iterator
     if not service.headless:
         yield f"{owner} SRV 0 100 {port.port} {name}"
         return
-    targets = dict.fromkeys((_label(one), one.ports[place]) for one in service.serving if one.ports[place])
+    targets = dict.fromkeys((_label(one), one.ports[place]) for one in service.ready if one.ports[place])
     for label, number in targets:
         yield f"{owner} SRV 0 {max(1, 100 // len(targets))} {number} {label}.{name}"
 
@@ -189,7 +189,7 @@ def _reverse(service: Service) -> Iterable[str]:
     if not service.headless:
         for address in service.cluster_ips:
             yield _pointer(address, name)
-    for backend in service.serving:
+    for backend in service.ready:
         yield _pointer(backend.address, f"{_label(backend)}.{name}")
 
 

@@ -30,6 +30,11 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
             yield from of_pod(pod, cluster)
 
 
+def grace(pod: Pod) -> int:
+    """The seconds that its processes have to end."""
+    return int(str(pod.spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE)))
+
+
 def spec_of(pod: Pod, container: str) -> Mapping[str, Any]:
     """A container's own part of the Pod's spec; empty where there is none of that name."""
     for where in ("initContainers", "containers"):
@@ -82,7 +87,7 @@ def _process(
         str(spec.get("workingDir") or "/"),
         pod.uts_name,
         str(pod.spec.get("restartPolicy", "Always")),
-        int(str(pod.spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE))),
+        grace(pod),
         container.missing,
         any(
             owners.get((one["containerPort"], one.get("protocol", "TCP")), name) != name

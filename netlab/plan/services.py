@@ -30,6 +30,7 @@ from typing import NamedTuple
 from netlab import names
 from netlab.memo import Memo
 from netlab.model import Address, Cluster, Network, Node
+from netlab.model.services_choice import ZONE, everywhere, near, plain
 from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort, announcer
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Route, Why
 from netlab.plan.underlay import BRIDGE
@@ -119,13 +120,17 @@ class _End(NamedTuple):
 
 
 class _Port(NamedTuple):
-    """A Service's port as all nodes see it; ``choice`` chooses among all backends, ``masquerade`` marks strangers."""
+    """A Service's port as all nodes see it; ``choice`` chooses among all backends, ``masquerade`` marks strangers.
+
+    Where nodes choose among different backends, ``listed`` are all of them, and ``ends`` in step with them.
+    """
 
     port: ServicePort
     base: str
     ends: tuple[_End, ...]
     masquerade: tuple[str, ...]
     choice: tuple[str, ...]
+    listed: tuple[Backend, ...] = ()
 
 
 class _Seen(NamedTuple):
@@ -154,7 +159,7 @@ class _Family:
         outside = tuple(one for one in service.outside_ips if one.version == self.version)
         ports: tuple[_Port, ...] = ()
         if not service.headless or service.outside_ips:
-            backends = [one for one in service.serving if one.address.version == self.version]
+            backends = [one for one in service.backends if one.address.version == self.version]
             masquerade = tuple(f"{self.ip} daddr {one} {self._not_from_pods()} jump mark-for-masquerade" for one in own)
             ports = tuple(
                 self._port(service, port, place, backends, masquerade) for place, port in enumerate(service.ports)
@@ -164,9 +169,13 @@ class _Family:
     def _port(
         self, service: Service, port: ServicePort, place: int, backends: list[Backend], masquerade: tuple[str, ...]
     ) -> _Port:
-        behind = ((one, one.ports[place]) for one in backends if one.ports[place])
-        ends = tuple(self._end(service, port, one, number) for one, number in behind)
-        return _Port(port, port_name(service, port), ends, masquerade, self.choice(service, ends))
+        behind = [one for one in backends if one.ports[place]]
+        alike = plain(service, behind)
+        if alike:
+            behind = [one for one in behind if one.ready or service.publish_not_ready]
+        ends = tuple(self._end(service, port, one, one.ports[place]) for one in behind)
+        listed = () if alike else tuple(behind)
+        return _Port(port, port_name(service, port), ends, masquerade, self.choice(service, ends), listed)
 
     def choice(self, service: Service, ends: Sequence[_End]) -> tuple[str, ...]:
         """The rules that choose among backends."""
@@ -210,6 +219,7 @@ class _Table:
         self._version, self._ip = family.version, family.ip
         self._type = "ipv4_addr" if self._version == 4 else "ipv6_addr"
         self._address = next(one.ip for one in node.addresses if one.version == self._version)
+        self._zone = node.labels.get(ZONE, "")
         self._why = Why(f"kube-proxy on node {node.name}", node.mark)
         self._maps = _Maps()
 
@@ -223,7 +233,7 @@ class _Table:
 
     def _made(self, seen: _Seen, port: _Port) -> tuple[Obj, ...]:
         """The objects of a Service's port; its elements go into the maps.  As last time, where the port is that one."""
-        made, key = self._family.made, (self._node.netns, id(port))
+        made, key = self._family.made, (f"{self._node.netns} {self._zone}", id(port))
         known = made.get(key)
         if known is None or known[0] is not port:
             elements = _Maps()
@@ -283,30 +293,39 @@ class _Table:
 
     def _port(self, seen: _Seen, one: _Port, maps: _Maps) -> Iterator[Obj]:
         service, why = seen.service, seen.why
-        port, base, behind = one.port, one.base, one.ends
-        near = [end for end in behind if end.node == self._node.name]
+        port, base = one.port, one.base
+        behind, local, choice = self._choices(service, one)
         faces_outside = bool(seen.outside or port.node_port)
         external_local = service.external_local and faces_outside
-        verdicts = self._verdicts(service, base, behind, near, external_local=external_local)
+        verdicts = self._verdicts(service, base, behind, local, external_local=external_local)
         self._elements(seen, one, verdicts, maps)
 
         # `service-` is what has all backends: for traffic inside, and for what comes from outside by way of `external-`.
         uses_all = bool(behind) and (not service.internal_local or faces_outside)
-        uses_near = bool(near) and (service.internal_local or external_local)
-        for end in behind if uses_all else near if uses_near else ():
+        uses_near = bool(local) and (service.internal_local or external_local)
+        for end in dict.fromkeys((*(behind if uses_all else ()), *(local if uses_near else ()))):
             yield self._chain(f"endpoint-{end.name}", *end.rules, why=why)
             if service.affinity:
                 yield self._affinity(end, service.affinity, why)
         if uses_all:
             first = () if service.internal_local else one.masquerade
-            yield self._chain(f"service-{base}", *first, *one.choice, why=why)
+            yield self._chain(f"service-{base}", *first, *choice, why=why)
         if uses_near:
             first = one.masquerade if service.internal_local else ()
-            yield self._chain(f"local-{base}", *first, *self._family.choice(service, near), why=why)
+            yield self._chain(f"local-{base}", *first, *self._family.choice(service, local), why=why)
         if faces_outside and behind:
-            yield self._external(f"external-{base}", base, local=external_local, near=bool(near), why=why)
+            yield self._external(f"external-{base}", base, local=external_local, near=bool(local), why=why)
         if seen.outside and service.source_ranges:
             yield from self._firewall(service, base, why)
+
+    def _choices(self, service: Service, one: _Port) -> tuple[Sequence[_End], Sequence[_End], tuple[str, ...]]:
+        """What this node chooses among with the policies Cluster and Local, and the rules of the first choice."""
+        if not one.listed:
+            return one.ends, [end for end in one.ends if end.node == self._node.name], one.choice
+        ends = {backend.address: end for backend, end in zip(one.listed, one.ends, strict=True)}
+        behind = [ends[each.address] for each in everywhere(service, one.listed, self._node.name, self._zone)]
+        local = [ends[each.address] for each in near(service, one.listed, self._node.name)]
+        return behind, local, self._family.choice(service, behind)
 
     def _verdicts(
         self, service: Service, base: str, behind: Sequence[_End], near: Sequence[_End], *, external_local: bool

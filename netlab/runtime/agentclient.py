@@ -53,7 +53,7 @@ class Statuses(NamedTuple):
 
     version: int
     acknowledged: int
-    pods: dict[str, tuple[bool, bool]]
+    pods: dict[str, tuple[int, ...]]
     moved: frozenset[str]
 
 
@@ -372,7 +372,9 @@ class AgentClient:
     def statuses(self) -> Statuses:
         """Of the Pods in which commands run."""
         reply = self.call("statuses")
-        pods = {f"{one['namespace']}/{one['pod']}": (one["ready"], one["ended"]) for one in reply["pods"]}
+        pods: dict[str, tuple[int, ...]] = {
+            f"{one['namespace']}/{one['pod']}": (one["ready"], one["ended"]) for one in reply["pods"]
+        }
         return Statuses(int(reply["version"]), int(reply["acknowledged"]), pods, frozenset(reply["moved"]))
 
     def acknowledge(self, version: int) -> None:

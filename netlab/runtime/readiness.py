@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -64,16 +65,23 @@ def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
 
 
 def leave(rundir: RunDir, lab: Lab, after: Cluster) -> Lab:
-    """Pods that are to go leave their Services and names first; their processes have their grace period after that."""
+    """Pods that are to go terminate: they leave names and Services first, those excepted that have no other backend.
+
+    Their processes have their grace period after that.
+    """
     from netlab.model.status import runs
+    from netlab.plan.processes import grace
     from netlab.runtime import dns
 
     stay = {str(pod) for pod in after.pods}
-    behind = {one.pod for service in lab.cluster.services for one in service.serving}
-    gone = [str(pod) for pod in lab.cluster.pods if str(pod) in behind and str(pod) not in stay and runs(pod)]
+    gone = [pod for pod in lab.cluster.pods if str(pod) not in stay and runs(pod)]
     if not gone:
         return lab
-    lab, _ = follow(rundir, lab, {**lab.statuses, **dict.fromkeys(gone, (False, False))})
+    leaving = {str(pod): (int(pod.ready), int(pod.ended), int(time.time()) + grace(pod)) for pod in gone}
+    lab, _ = follow(rundir, lab, {**lab.statuses, **leaving})
+    behind = {one.pod for service in lab.cluster.services for one in service.backends}
+    if not behind & leaving.keys():
+        return lab
     dns.sync(lab.cluster, patience=1.0)
     return lab
 

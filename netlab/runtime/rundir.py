@@ -135,7 +135,7 @@ class RunDir:
         kept = replace(assignments, netns=netns, generations=before.generations)
         self._save("assignments", _plain(kept))
 
-    def commit(self, assignments: Assignments, statuses: Mapping[str, tuple[bool, bool]] | None = None) -> None:
+    def commit(self, assignments: Assignments, statuses: Mapping[str, tuple[int, ...]] | None = None) -> None:
         """What was begun is what there is now, with these statuses of its Pods."""
         if (statuses or {}) != self.statuses():
             self._save("statuses", dict(statuses or {}))
@@ -182,14 +182,14 @@ class RunDir:
         """Keep assignments that are not a change of the documents."""
         self._save("assignments", _plain(assignments))
 
-    def statuses(self) -> dict[str, tuple[bool, bool]]:
-        """(ready, ended) by Pod: what the lab follows (see ``runtime.readiness``)."""
+    def statuses(self) -> dict[str, tuple[int, ...]]:
+        """(ready, ended), as ``model.status`` has it, by Pod: what the lab follows (see ``runtime.readiness``)."""
         try:
-            return {name: (bool(ready), bool(ended)) for name, (ready, ended) in (self._load("statuses") or {}).items()}
+            return {name: tuple(map(int, said)) for name, said in (self._load("statuses") or {}).items()}
         except (TypeError, ValueError):
             return {}
 
-    def begin_statuses(self, statuses: Mapping[str, tuple[bool, bool]]) -> bool:
+    def begin_statuses(self, statuses: Mapping[str, tuple[int, ...]]) -> bool:
         """Say what is going to be followed; whether somebody who said so before did not come to the end."""
         unsettled = self.unsettled()
         if unsettled or statuses != self.statuses():

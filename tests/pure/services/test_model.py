@@ -168,3 +168,25 @@ def test_what_cannot_be_is_an_error_with_its_line(documents: list[Any], says: st
 def test_ranges_that_no_host_can_have_addresses_of(lab: dict[str, Any], says: str) -> None:
     """The kernel refused some of them half-way through, and took others that could never work."""
     assert says in problems(pod("web"), **lab)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "backends", "hints"),
+    [
+        ({"a": 1, "b": 1}, "ab", "ab"),
+        ({"a": 1, "b": 1}, "aab", "aab"),
+        ({"a": 1, "b": 1}, "aaab", "baab"),
+        ({"a": 1, "b": 1, "c": 1}, "ab", ""),  # a zone would have none
+        ({"a": 3, "b": 1}, "aaaa", "baaa"),
+    ],
+)
+def test_topology_mode_auto_allots_endpoints_to_zones(nodes: dict[str, int], backends: str, hints: str) -> None:
+    from netlab.model.services_choice import everywhere
+
+    made = [Backend(ip_address(f"10.0.0.{at}"), (80,), zone=zone) for at, zone in enumerate(backends, 1)]
+    service = Service("default", "web", backends=tuple(made), distribution="Auto", zone_weights=nodes)
+    for zone in nodes:
+        wanted = [
+            str(one.address) for one, hint in zip(made, hints or backends, strict=True) if hint == zone or not hints
+        ]
+        assert [str(one.address) for one in everywhere(service, made, "n", zone)] == wanted

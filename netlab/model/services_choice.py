@@ -1,0 +1,80 @@
+"""Which backends a node's kube-proxy may choose among.
+
+Ready ones; where there is none, those that terminate and still serve (KEP-1669).  Of the ready ones, where each has a
+hint and one is for this node or zone, those alone (``trafficDistribution``, ``topology-mode``, hints of slices).  With a
+traffic policy ``Local`` the same of the node's own, without hints.
+
+Limit of ``topology-mode: Auto``: every node counts as much, since nodes of a lab have no CPUs of their own; zones that
+lack endpoints take as many as they need at least from those that have most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import ceil
+
+from netlab.model.services_types import Backend, Service
+
+ZONE = "topology.kubernetes.io/zone"
+AUTO, SAME_ZONE, SAME_NODE = "Auto", "PreferSameZone", "PreferSameNode"
+_OVERLOAD = 1.2  # the controller's overloadThreshold: a zone's endpoints may get a fifth more than their share
+_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+
+
+def distribution(spec: Mapping[str, object], annotations: Mapping[str, str]) -> str:
+    """What a Service says of where its traffic should stay; the annotation comes before the field."""
+    mode = annotations.get("service.kubernetes.io/topology-mode") or annotations.get(
+        "service.kubernetes.io/topology-aware-hints", ""
+    )
+    if mode in ("Auto", "auto"):
+        return AUTO
+    said = str(spec.get("trafficDistribution") or "")
+    return SAME_ZONE if said == "PreferClose" else said
+
+
+def weights(nodes: Iterable[Mapping[str, str]]) -> Mapping[str, int]:
+    """How many nodes a zone has, by the labels of all nodes; none where one says no zone: Auto then gives no hints."""
+    zones = [labels.get(ZONE, "") for labels in nodes if not any(one in labels for one in _CONTROL_PLANE)]
+    found = Counter(zones)
+    return found if "" not in found and len(found) > 1 else {}
+
+
+def everywhere(service: Service, behind: Sequence[Backend], node: str, zone: str) -> list[Backend]:
+    """The backends that a node chooses among with the policy Cluster, of those ``behind`` a port."""
+    ready = [one for one in behind if one.ready or service.publish_not_ready]
+    if not ready:
+        return [one for one in behind if one.lasting]
+    if service.zone_weights:
+        ready = _allotted(service, ready)
+    if all(one.for_nodes for one in ready) and (here := [one for one in ready if node in one.for_nodes]):
+        return here
+    if all(one.for_zones for one in ready) and (here := [one for one in ready if zone in one.for_zones]):
+        return here
+    return ready
+
+
+def near(service: Service, behind: Sequence[Backend], node: str) -> list[Backend]:
+    """The backends that a node chooses among with the policy Local."""
+    own = [one for one in behind if one.node == node]
+    return [one for one in own if one.ready or service.publish_not_ready] or [one for one in own if one.lasting]
+
+
+def plain(service: Service, behind: Sequence[Backend]) -> bool:
+    """Whether every node chooses among the same backends, and with Local among its own of them."""
+    return not service.zone_weights and not any(one.lasting or one.for_nodes or one.for_zones for one in behind)
+
+
+def _allotted(service: Service, ready: Sequence[Backend]) -> list[Backend]:
+    """Auto's hints: each endpoint is for its own zone, but for some of zones that have more than their share."""
+    total, nodes = len(ready), sum(service.zone_weights.values())
+    least = {zone: ceil(count / nodes * total / _OVERLOAD) for zone, count in service.zone_weights.items()}
+    if sum(least.values()) > total or any(not one.zone for one in ready):
+        return list(ready)
+    hints = {one.address: one.zone for one in ready}
+    for zone, wanted in sorted(least.items()):
+        while (have := Counter(hints.values()))[zone] < wanted:
+            rich = max(sorted(have), key=lambda other: have[other] - least.get(other, 0))
+            hints[next(address for address, other in hints.items() if other == rich)] = zone
+    return [replace(one, for_zones=(hints[one.address],)) for one in ready]
