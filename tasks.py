@@ -59,15 +59,33 @@ def lab(_: Context) -> None:
     help={
         "k": "only the tests whose names match this expression",
         "quick": "no tests that make namespaces",
+        "all": "also every case of the long tables (conformance): half an hour and more",
+        "part": "also a fixed part of the long tables, as .ci/run does",
         "path": "a test file or folder",
         "workers": "how many processes (default: one a core)",
     }
 )
-def test(_: Context, k: str = "", quick: bool = False, path: str = "tests", workers: str = "auto") -> None:
-    """The whole test suite: pure, kernel, labs, documentation, lints."""
+def test(
+    _: Context,
+    k: str = "",
+    quick: bool = False,
+    all: bool = False,  # noqa: A002  # the option's name
+    part: bool = False,
+    path: str = "tests",
+    workers: str = "auto",
+) -> None:
+    """The test suite but for the long tables: pure, kernel, labs, documentation, lints; about 8 minutes on two cores."""
+    if not (k or quick or all or part) and path == "tests":
+        sys.stderr.write(
+            "about 8 minutes on two idle cores; `invoke test --quick` takes one minute and no root. "
+            "netlab works without any of this.\n"
+        )
     argv = ["-m", "pytest", path, "-n", workers, "--dist", "loadgroup"]
     argv += ["-k", k] if k else []
-    argv += ["-m", "not kernel"] if quick else []
+    kinds = [*(["not kernel"] if quick else []), *([] if all or part or path != "tests" else ["not long"])]
+    argv += ["-m", " and ".join(kinds)] if kinds else []
+    if all:
+        os.environ["NETLAB_CONFORMANCE_ALL"] = "1"
     _python(*argv)
 
 
@@ -96,7 +114,7 @@ def bench(_: Context, only: str = "", sizes: str = "", runs: int = 0, json: str 
 
 @task(help={"corpora": "the folder of the corpora (default: shared/conformance beside the checkout)"})
 def conformance(_: Context, corpora: str = "") -> None:
-    """Every case of the conformance corpora, into docs/conformance.md; `invoke test` takes a fixed tenth."""
+    """Every case of the conformance corpora, into docs/conformance.md; `invoke test --part` takes a fixed tenth."""
     if corpora:
         os.environ["NETLAB_CONFORMANCE"] = str(Path(corpora).resolve())
     os.environ["NETLAB_CONFORMANCE_ALL"] = "1"

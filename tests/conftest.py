@@ -10,6 +10,7 @@ looked at once a run, by pytest's own process, so the workers of pytest-xdist do
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -24,6 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from netlab.errors import HostCannot
+from netlab.kernel.dump import FALLBACKS
+from netlab.runtime.host import has_br_netfilter
 
 ROOT = Path(__file__).resolve().parent.parent
 NETNS = Path("/run/netns")
@@ -119,6 +124,13 @@ class Before:
     host: dict[str, list[str]]
     remains: dict[str, set[str]]
 
+    def _by_a_module(self, what: str, line: str) -> bool:
+        """Whether a line came with a module that the kernel loaded by itself: its sysctls, its fallback device."""
+        if what == "sysctls":
+            name = line.partition(" = ")[0]
+            return not any(known.startswith(f"{name} = ") for known in self.host[what])
+        return what == "links" and json.loads(line)["ifname"] in FALLBACKS
+
     def complaints(self) -> list[str]:
         """What differs now, a line each."""
         shared = os.environ.get("NETLAB_TESTS_SHARED") == "1"
@@ -134,6 +146,8 @@ class Before:
             for how, changed in (("lost", was - is_now), ("gained", is_now - was)):
                 # A link's own sysctls come and go with it, a hundred lines each.
                 told = (line for line in changed.elements() if what != "sysctls" or not devices & set(line.split("/")))
+                if how == "gained":
+                    told = (line for line in told if not self._by_a_module(what, line))
                 said += [f"the host's {what} {how}: {line}" for line in told]
         return said
 
@@ -176,6 +190,47 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def _slowest(stats: dict[str, list[Any]]) -> Iterator[str]:
+    """The ten tests that took longest, with their fixtures."""
+    seconds: dict[str, float] = {}
+    for reports in stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid] = seconds.get(report.nodeid, 0.0) + report.duration
+    if len(seconds) > 20:
+        yield "the slowest ten:"
+        yield from (
+            f"{took:6.1f} s  {nodeid}" for nodeid, took in sorted(seconds.items(), key=lambda item: -item[1])[:10]
+        )
+
+
+def _without_br_netfilter(says: str) -> bool:
+    """Whether a lab was refused since this host has no br_netfilter, which netlab never loads."""
+    return "br_netfilter" in says and not has_br_netfilter()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    with _skipping():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    with _skipping():
+        yield
+
+
+@contextlib.contextmanager
+def _skipping() -> Iterator[None]:
+    try:
+        yield
+    except HostCannot as refused:
+        if not _without_br_netfilter(str(refused)):
+            raise
+        pytest.skip("this host has no br_netfilter (modprobe br_netfilter)")
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
@@ -185,6 +240,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("skips by reason")
         for reason, count in reasons.most_common():
             terminalreporter.line(f"{count:5}  {reason}")
+    for line in _slowest(terminalreporter.stats):
+        terminalreporter.line(line)
     complaints = config.stash.get(COMPLAINTS, [])
     if complaints:
         terminalreporter.section("the run did not leave the host as it found it", red=True)
@@ -246,6 +303,8 @@ def run_netlab(
         timeout=timeout,
         check=False,
     )
+    if check not in (None, 3) and done.returncode == 3 and _without_br_netfilter(done.stderr):
+        pytest.skip("this host has no br_netfilter (modprobe br_netfilter)")
     if check is not None:
         line = " ".join(["netlab", *map(str, args)])
         assert done.returncode == check, (

@@ -82,6 +82,7 @@ _TABLE = (
     _Row(_UNSAID[:1], ("br_handle_frame_finish",), unreasoned.kept_in),
     _Row(_UNSAID[:1], ("br_handle_frame", "br_forward", "br_flood"), reasons.not_forwarding_port),
     _Row(_UNSAID[:1], ("vxlan_xmit",), reasons.no_forwarding_entry),
+    _Row(_UNSAID[:1], ("vxlan_rcv",), reasons.vni),
     _Row(_UNSAID[:1], ("nf_hook_slow", "nft_do_chain"), reasons.netfilter),
     _Row(_UNSAID[:1], ("ip_error", "dst_discard"), unreasoned.unrouted),
     _Row(_UNSAID[:1], ("neigh_",), reasons.neighbour),

@@ -20,6 +20,7 @@ from typing import Any
 
 from netlab.kernel import libnft, nft, rtnl
 from netlab.kernel import netns as ns
+from netlab.kernel.dump import FALLBACKS
 from netlab.kernel.linkrows import Decoded, link_row
 from netlab.kernel.linux import Handle, Handles
 from netlab.kernel.netlink import attr_dict, attr_u32
@@ -120,6 +121,8 @@ def _links(handles: Sequence[Handle]) -> list[Row]:
     rows: list[Row] = []
     for netns, links in found.items():
         for one in links.values():
+            if one.row["name"] in FALLBACKS and "UP" not in one.row["flags"]:
+                continue  # a module put it into every namespace
             master = links.get(one.master)
             row = {"netns": netns, **one.row, "master": master.row["name"] if master else ""}
             row["peer"] = ""

@@ -87,7 +87,9 @@ class Worker:
         try:
             return function()
         finally:
-            setns(home)
+            # An unprivileged thread is where it was, and may not even enter that.
+            if os.stat("/proc/thread-self/ns/net").st_ino != os.fstat(home).st_ino:
+                setns(home)
             os.close(home)
 
     def close(self) -> None:

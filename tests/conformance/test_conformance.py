@@ -14,6 +14,7 @@ import runner
 
 pytestmark = [
     pytest.mark.kernel,
+    pytest.mark.long,
     pytest.mark.skipif(corpora.folder() is None, reason=corpora.why_absent()),
 ]
 
