@@ -32,7 +32,8 @@ def refuse_unmodelled(draft: Applied) -> None:
     documents = documents_of(draft)
     found = [Problem(one.mark, "", one.says) for one in documents.warnings if one.code.startswith(_UNMODELLED)]
     if found or documents.problems:
-        raise BadInput([*documents.problems, *found])
+        hint = "without --strict these are warnings, and the lab is without what they do" if found else ""
+        raise BadInput([*documents.problems, *found], hint=hint)
 
 
 def filters(applied: Applied) -> list[Warning]:

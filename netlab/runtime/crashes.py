@@ -45,6 +45,12 @@ def gave_up(pod: Shown, one: Shown) -> bool:
     return end is not None and (pod["restart"] == "Never" or (pod["restart"] == "OnFailure" and end["exitCode"] == 0))
 
 
+def still(pods: Iterable[Shown]) -> Iterator[Shown]:
+    """The Pods without their containers that run now."""
+    for pod in pods:
+        yield {**pod, "containers": [one for one in pod["containers"] if "running" not in one["state"]]}
+
+
 def found(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
     """A line for each workload, container and reason, naming all its Pods."""
     known = {str(pod): pod for pod in cluster.pods}
@@ -63,5 +69,5 @@ def found(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
         which = f"Pod {names}" if len(members) == 1 else f"Pods {names}{more}"
         places = [one.mark for one in (*members[0].containers, *members[0].inits) if one.name == container and one.mark]
         mark = next(iter(places), members[0].mark) or Mark("", 0)
-        says = f"container {container} of {which} crashes: {how}; {_CURE}"
+        says = f"container {container} of {which} crashed: {how}; {_CURE}"
         yield Warning("container-crashes", says, mark, f"Pod {members[0]}")

@@ -16,6 +16,7 @@ from netlab.errors import Mark, StateError
 from netlab.kernel import netns as ns
 from netlab.kernel.sockdiag import Listening
 from netlab.model import Cluster, Pod, Port
+from netlab.model.status import runs
 from netlab.objects import Process
 from netlab.objects.probes import READINESS, STARTUP, Probe
 from netlab.runtime import agentclient
@@ -30,12 +31,17 @@ _PROBE_PAUSE = 0.1
 
 
 def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
-    """Wait for the processes of ``ran``; warnings of what is not there yet when patience ends."""
-    if not ran:
+    """Wait for the processes of ``ran``; warnings of what is not there yet when patience ends.
+
+    Where nothing was started there is nothing to wait for; what has crashed since is said all the same.
+    """
+    if not ran and not (any(runs(pod) for pod in cluster.own_pods) and agentclient.recorded(rundir)):
         return []
     notes: list[Warning] = []
     try:
         with agentclient.connect(rundir, lab, START_PATIENCE + 5) as agent:
+            if not ran:
+                return list(crashed.found(crashed.still(agent.processes()), cluster))
             pending = agent.settle(START_PATIENCE)
             if pending:
                 says = f"{pending} containers are still being started; netlab get pods -A shows them"

@@ -33,17 +33,18 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
     from netlab.errors import BadInput
     from netlab.runtime.lab import change, open_running
     from netlab.runtime.resolved import documents_of, identity
-    from netlab.spec import load_texts, read_texts
+    from netlab.spec import Text, load_texts, read_texts
 
     name = running_lab(lab_option)
     texts, problems = read_texts(files)
+    texts = [Text(_name(file), text) for file, text in texts]
     given = load_texts(texts, problems)
     if given.problems:
         raise BadInput(given.problems)
     if given.lab is not None:
         raise BadInput(f"{given.lab.mark}: a Lab is not applied to a running one", hint="netlab up takes it")
     before = {identity(one): one for one in documents_of(open_running(name)[1]).objects}
-    done = change(name, add=[(_name(file), text) for file, text in texts], say=out.note)
+    done = change(name, add=texts, say=out.note)
     new = {(one.kind, one.namespace, one.name) for one in given.objects}
     warnings = _about(new, given, done.lab)
     if output == "json":
