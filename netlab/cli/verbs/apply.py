@@ -37,14 +37,14 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
 
     name = running_lab(lab_option)
     texts, problems = read_texts(files)
-    texts = [Text(_name(file), text) for file, text in texts]
-    given = load_texts(texts, problems)
+    named = [Text(_name(file), text) for file, text in texts]
+    given = load_texts(named, problems)
     if given.problems:
         raise BadInput(given.problems)
     if given.lab is not None:
         raise BadInput(f"{given.lab.mark}: a Lab is not applied to a running one", hint="netlab up takes it")
     before = {identity(one): one for one in documents_of(open_running(name)[1]).objects}
-    done = change(name, add=texts, say=out.note)
+    done = change(name, add=named, say=out.note)
     new = {(one.kind, one.namespace, one.name) for one in given.objects}
     warnings = _about(new, given, done.lab)
     if output == "json":
