@@ -89,6 +89,11 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's, with a guess for a verb that there is not."""
+        if args and args[0] == "help":  # as with git and kubectl: `help up` is `up --help`
+            args = [*args[1:2], "--help"]
+            if len(args) == 1:
+                click.echo(ctx.get_help())
+                ctx.exit()
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             ctx.fail(f'there is no verb "{args[0]}"{near(args[0], VERBS)}')
         return super().resolve_command(ctx, args)

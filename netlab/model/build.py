@@ -112,7 +112,8 @@ class _Builder:
         self._check_families(families)
         mtu = self._spec.get("mtu", 1500)
         under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"), self._complain)
-        plane = ROWS[self._spec.get("dataplane", "vxlan")]
+        # Manifests alone are a cluster's, and kindnet is what small clusters have.
+        plane = ROWS[self._spec.get("dataplane", "vxlan" if self._lab else "kindnet")]
         pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, plane.pool)
         service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
         nodes = build_nodes(

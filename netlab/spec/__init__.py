@@ -22,6 +22,18 @@ from __future__ import annotations
 
 from netlab.spec.documents import Document, Documents, Warning
 from netlab.spec.load import Text, load, load_text, load_texts, read_texts
+from netlab.spec.names import names
 from netlab.spec.schema import json_schema
 
-__all__ = ["Document", "Documents", "Text", "Warning", "json_schema", "load", "load_text", "load_texts", "read_texts"]
+__all__ = [
+    "Document",
+    "Documents",
+    "Text",
+    "Warning",
+    "json_schema",
+    "load",
+    "load_text",
+    "load_texts",
+    "names",
+    "read_texts",
+]

@@ -132,6 +132,8 @@ class Checker:
             key = key_node.value
             if key in seen:
                 says = f"is written twice, first in line {seen[key].start_mark.line + 1}"
+                if path is None and key == "apiVersion":
+                    says += "; where two objects meet, a line --- is missing"
                 self.problem(key_node, (path, key), says)
                 continue
             seen[key] = key_node

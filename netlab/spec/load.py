@@ -18,6 +18,13 @@ SUFFIXES = (".yaml", ".yml", ".json")
 #: The expectations of a lab lie beside its spec and have a grammar of their own.
 NOT_MANIFESTS = ("expect.yaml", "expect.yml")
 STDIN = "<stdin>"
+#: Files whose folder another tool reads: its name, and the line that makes manifests of it.
+_RENDERED = {
+    "Chart.yaml": ("helm", "helm template {}"),
+    **dict.fromkeys(
+        ("kustomization.yaml", "kustomization.yml", "Kustomization"), ("kustomize", "kubectl kustomize {}")
+    ),
+}
 
 
 class Text(NamedTuple):
@@ -84,16 +91,28 @@ def load_text(text: str, file: str = "<string>") -> Documents:
 
 def _files(source: str) -> Iterator[str]:
     if source == "-" or not os.path.isdir(source):
+        folder, name = os.path.split(source)
+        if name in _RENDERED and name != "Chart.yaml" and os.path.isfile(source):
+            raise BadInput(f"{source}: is kustomize's, and no manifest",
+                           hint=f"kubectl kustomize {folder or '.'} | netlab up -f -")  # fmt: skip
         yield source
         return
     try:
         names = sorted(os.listdir(source))
     except OSError as error:
         raise _unreadable(source, error) from error
-    for name in names:
-        path = os.path.join(source, name)
-        if name.endswith(SUFFIXES) and name not in NOT_MANIFESTS and os.path.isfile(path):
-            yield path
+    found = [
+        os.path.join(source, name)
+        for name in names
+        if name.endswith(SUFFIXES) and name not in NOT_MANIFESTS and os.path.isfile(os.path.join(source, name))
+    ]
+    for name, (tool, line) in _RENDERED.items():
+        if name in names:
+            raise BadInput(f"{os.path.join(source, name)}: this folder is for {tool}, which makes the manifests",
+                           hint=f"{line.format(source)} | netlab up -f -")  # fmt: skip
+    if not found:
+        raise BadInput(f"{source}: there is no manifest in this folder ({', '.join(f'*{each}' for each in SUFFIXES)})")
+    yield from found
 
 
 def _bytes(path: str) -> bytes:

@@ -82,10 +82,10 @@ class Reader:
                 self._problems.append(Problem(mark_of(error.node or node, file), "", str(error)))
                 continue
             self._object(node, checker, ("", ""))
-        self._problems += checker.problems
+        problems = [*checker.problems, *([problem] if problem else [])]
+        self._problems += _unrendered(text, problems) or problems
         self._warnings += checker.warnings
-        if problem is not None:
-            self.add_problem(problem)
+        self._seen_any = self._seen_any or problem is not None
 
     def documents(self) -> Documents:
         """Everything so far; problems and warnings in the order of the files and lines."""
@@ -266,3 +266,21 @@ def _name(fields: _Fields) -> str:
     # Unchecked text on its way to a terminal: shown() leaves no control character in it.
     named = [each for each in words if isinstance(each, ScalarNode) and not scalars.is_null(each)]
     return "/".join(shown(each.value)[1:-1] for each in named)
+
+
+def _unrendered(text: str, problems: Iterable[Problem]) -> list[Problem]:
+    """One problem instead of many where what is wrong is that a template's ``{{ }}`` was not rendered.
+
+    A text of a ConfigMap may well have them; so only lines that a problem points to are looked at.
+    """
+    lines: list[str] = []
+    for one in problems:
+        lines = lines or text.splitlines()
+        if one.mark is None:
+            continue
+        at = one.mark.line
+        # A parser stumbles over the line after the braces.
+        if any("{{" in line for line in lines[at - 1 if one.path else max(0, at - 2) : at]):
+            says = "is a template that was not rendered ({{ }}); render it: helm template CHART | netlab up -f -"
+            return [Problem(one.mark, "", says)]
+    return []

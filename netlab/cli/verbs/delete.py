@@ -26,7 +26,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     """Take objects away from a running lab: those of manifests, or KIND NAME..."""
     from netlab.runtime.lab import change, load_cluster, open_running
     from netlab.runtime.resolved import documents_of, identity
-    from netlab.spec import load
+    from netlab.spec import load_texts, names, read_texts
 
     name = running_lab(lab_option)
     if bool(files) == bool(what):
@@ -38,10 +38,13 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     there |= {f"/Node//{node.name}": "Node" for node in cluster.nodes}
     there |= {f"/Namespace//{one}": "Namespace" for one in cluster.namespaces if one != "default"}
     if files:
-        given = load(files)
-        if given.problems:
+        texts, problems = read_texts(files)
+        given = load_texts(texts, problems)
+        # As with kubectl, kind and name are enough to take an object away.
+        named, wrong = ([], given.problems) if problems else names(texts, namespace)
+        if given.problems and (wrong or not named):
             raise BadInput(given.problems)
-        wanted = [identity(one) for one in given.objects]
+        wanted = named if given.problems else [identity(one) for one in given.objects]
     else:
         words = [word for each in what for word in each.split("/")] if "/" in what[0] else list(what)
         kind = kinds.find(words[0])
@@ -70,5 +73,7 @@ def _not_there(identity: str, cluster: Cluster) -> tuple[str, str]:
     pod = next((one for one in cluster.pods if kind == "Pod" and (one.namespace, one.name) == (namespace, name)), None)
     if pod is not None:
         owner = pod.owner.replace("/", " ", 1)
-        return f"Pod {pod} is one of {owner}, which would make it anew", f"delete {owner} -n {namespace}"
+        if not owner:
+            return f"Pod {pod} is the lab's own: it is there as long as the lab has Services", ""
+        return f"Pod {pod} is one of {owner}, which would make it anew", f"netlab delete {owner} -n {namespace}"
     return f'{kind} "{name}" is not there{place}', ""

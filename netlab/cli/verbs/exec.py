@@ -29,7 +29,7 @@ def command(
 ) -> int:
     """Run a command in a Pod, on a node or on a host outside; exit with its status.
 
-    NAME is a Pod (NAME or NAMESPACE/NAME), a node or a host outside.  The command sees the host's programs under a throw-away layer:
+    NAME is a Pod (NAME or NAMESPACE/NAME), deploy|sts|ds|job|svc/NAME (its first Pod), a node or a host outside.  The command sees the host's programs under a throw-away layer:
     what it writes goes with the Pod.
     """
     argv = list(command_line)

@@ -60,7 +60,7 @@ def command(
     moment = cutoff(since, since_time)
     running = running_lab(lab_option)
     cluster = load_cluster(running)
-    found = place(cluster, name.removeprefix("pod/").removeprefix("pods/"), namespace)
+    found = place(cluster, name, namespace)
     if found.pod is None:
         raise BadInput(f"{name} is no Pod and writes no log", hint="netlab logs POD")
     pod = found.pod
@@ -116,7 +116,7 @@ def _container(pod: Pod, wanted: str) -> str:
     if one.missing:
         raise BadInput(f'container {wanted} of Pod {pod} does not run: this host has no program "{one.command[0]}"')
     if not one.runs:
-        why = "netlab's responder serves it" if one in pod.containers else "no container of that Pod runs a command"
+        why = "it runs no command" if one in pod.containers else "no container of that Pod runs a command"
         raise BadInput(f"container {wanted} of Pod {pod} writes no log: {why}")
     return wanted
 

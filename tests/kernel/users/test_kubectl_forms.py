@@ -1,0 +1,85 @@
+"""What is typed out of habit from kubectl does what it does there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+LAB = """apiVersion: netlab/v1
+kind: Lab
+metadata: {name: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: x, command: [sh, -c, "echo hello; sleep 3600"]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: one}
+spec: {containers: [{name: c, image: x}]}
+"""
+
+
+@pytest.fixture
+def shop(world: Any, tmp_path: Path) -> Any:
+    (tmp_path / "lab.yaml").write_text(LAB)
+    world("netlab up lab.yaml")
+    return world
+
+
+def test_exec_and_logs_take_a_workload_a_service_and_a_kind(shop: Any) -> None:
+    pods = json.loads(shop("netlab get pods -l app=web -o json").stdout)["items"]
+    names = [one["metadata"]["name"] for one in pods]
+    for word in ("deploy/web", "deployment/web", "svc/web"):
+        assert shop(f"netlab exec {word} -- hostname").stdout.strip() == names[0], word
+    assert shop("netlab exec pod/one -- hostname").stdout.strip() == "one"
+    assert shop("netlab exec node/node-1 -- hostname").stdout.strip() == "node-1"
+    assert shop("netlab logs deploy/web").stdout == "hello\n"
+    said = shop("netlab exec deploy/wbe -- id", check=2).stderr
+    assert 'deploy/wbe has no Pods (did you mean "deploy/web"?)' in said
+
+
+def test_delete_takes_kind_and_name_alone(shop: Any, tmp_path: Path) -> None:
+    (tmp_path / "gone.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
+    )
+    assert shop("netlab delete -f gone.yaml").stdout == 'pod "one" deleted\n'
+    assert "one" not in shop("netlab get pods -o name").stdout.replace("\n", " ").split("/")
+    assert "is not there" in shop("netlab delete -f gone.yaml", check=2).stderr
+
+
+def test_a_pod_of_the_lab_itself_is_no_sentence_with_holes(shop: Any) -> None:
+    said = shop("netlab delete pod coredns -n kube-system", check=2).stderr
+    assert " of ," not in said and "delete  -n" not in said
+
+
+def test_a_folder_without_manifests_is_refused(shop: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for verb in ("up", "apply", "delete"):
+        assert "no manifest" in shop(f"netlab {verb} -f empty", check=2).stderr
+
+
+def test_a_set_without_a_lab_runs_on_kindnet(world: Any, tmp_path: Path) -> None:
+    (tmp_path / "set.yaml").write_text(LAB.partition("---\n")[2])
+    assert "kindnet; " in world("netlab up -f set.yaml").stdout
+
+
+def test_help_is_a_verb(world: Any) -> None:
+    assert world("netlab help").stdout == world("netlab --help").stdout
+    assert world("netlab help up").stdout == world("netlab up --help").stdout
+    assert "there is no verb" in world("netlab help upp", check=2).stderr
