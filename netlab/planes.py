@@ -146,6 +146,9 @@ _ROWS = (
     ),
 )
 
+#: What a set of manifests without a Lab runs on: what small clusters have.
+OF_MANIFESTS = "kindnet"
+
 #: The rows by name, in the order in which they are listed.
 ROWS: dict[str, Plane] = {plane.name: plane for plane in _ROWS}
 

@@ -36,7 +36,7 @@ from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
 from netlab.model.workloads import Template, fitting, templates
 from netlab.near import near
-from netlab.planes import ROWS
+from netlab.planes import OF_MANIFESTS, ROWS
 from netlab.spec import Documents, Warning
 
 #: The namespaces that every cluster has from the start.
@@ -112,8 +112,7 @@ class _Builder:
         self._check_families(families)
         mtu = self._spec.get("mtu", 1500)
         under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"), self._complain)
-        # Manifests alone are a cluster's, and kindnet is what small clusters have.
-        plane = ROWS[self._spec.get("dataplane", "vxlan" if self._lab else "kindnet")]
+        plane = ROWS[self._spec.get("dataplane", "vxlan" if self._lab else OF_MANIFESTS)]
         pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, plane.pool)
         service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
         nodes = build_nodes(
