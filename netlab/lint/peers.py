@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.errors import Mark
-from netlab.lint.subject import Subject, guess, rules_of
+from netlab.lint.subject import Subject, rules_of
 from netlab.model.policies import Block, LabelSelector, PodPeer, Policy, Rule
 from netlab.spec import Warning
 
@@ -73,7 +73,7 @@ def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, 
     if subject.asleep(names, peer.pods.matches) or not peer.pods.requirements:
         return None
     sets = subject.labels_in(names)
-    hint = guess(peer.pods, sets)
+    hint = subject.guess(peer.pods, sets)
     known = any(one.key in labels for one in peer.pods.requirements for labels in sets)
     where = f"of namespace {names[0]}" if len(names) == 1 else "of these namespaces"
     says = f"means nobody by {peer.pods}: no Pod {where} has that{hint}"
@@ -81,4 +81,4 @@ def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, 
 
 
 def _space(selector: LabelSelector, subject: Subject) -> str:
-    return guess(selector, subject.cluster.namespaces.values())
+    return subject.guess(selector, subject.cluster.namespaces.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.errors import Mark
-from netlab.lint.subject import Subject, guess
+from netlab.lint.subject import Subject
 from netlab.model.policies import Policy
 from netlab.spec import Warning
 
@@ -28,7 +28,7 @@ def _why(policy: Policy, subject: Subject) -> tuple[str, str]:
     if asleep := subject.asleep((policy.namespace,), policy.pods.matches):
         return "note", f"{asleep.kind} {asleep.name} has no Pod now"
     if pods:
-        hint = guess(policy.pods, subject.labels_in((policy.namespace,)))
+        hint = subject.guess(policy.pods, subject.labels_in((policy.namespace,)))
         return "warning" if hint else subject.absence, f"none has {policy.pods}{hint}"
     elsewhere = _elsewhere(policy, subject)
     return "warning" if elsewhere else subject.absence, f"there is none{elsewhere}"

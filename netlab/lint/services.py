@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.errors import Mark
-from netlab.lint.subject import Subject, guess, selector_of
+from netlab.lint.subject import Subject, selector_of
 from netlab.model import Pod
 from netlab.model.services_types import Service, ServicePort
 from netlab.near import near
@@ -21,7 +21,7 @@ def selects_nothing(subject: Subject) -> Iterator[Warning]:
         level, why = subject.absence, f"none in namespace {service.namespace} has {selector}"
         if asleep := subject.asleep(spaces, selector.matches):
             level, why = "note", f"{asleep.kind} {asleep.name} has no Pod now"
-        elif hint := guess(selector, subject.labels_in(spaces)):
+        elif hint := subject.guess(selector, subject.labels_in(spaces)):
             level, why = "warning", why + hint
         says = f"Service {service} selects no Pod: {why}"
         document = subject.service(service.namespace, service.name)

@@ -15,6 +15,7 @@ from netlab.spec import Document, Documents
 
 Identity = tuple[str, str, str]  # kind, namespace, name
 Labels = Mapping[str, str]
+_GUESSES = 100
 
 
 class Subject:
@@ -22,6 +23,7 @@ class Subject:
 
     def __init__(self, cluster: Cluster, documents: Documents, only: Collection[Identity] | None) -> None:
         self.cluster, self.documents, self._only = cluster, documents, only
+        self._guesses = 0
         self.policies = [
             one for one in cluster.network_policies if self.wanted(("NetworkPolicy", one.namespace, one.name))
         ]
@@ -92,10 +94,15 @@ class Subject:
         return self._documents.get(("Service", namespace, name))
 
     @cached_property
-    def templates(self) -> tuple[tuple[Document, Labels], ...]:
-        """The workloads and their Pods' labels: also of those that have no Pods now, and of Helm hooks."""
-        objects = (*self.documents.objects, *self.documents.left_out)
-        return tuple((one, _labels(one)) for one in objects if one.kind == "Pod" or one.kind in WORKLOADS)
+    def _templates(self) -> dict[str, list[tuple[Document, Labels]]]:
+        """By namespace the workloads and Helm hooks that have no Pod now, with the labels that their Pods would have."""
+        there = {(pod.namespace, pod.owner or f"Pod/{pod.name}") for pod in self.cluster.pods}
+        found: dict[str, list[tuple[Document, Labels]]] = {}
+        for one in (*self.documents.objects, *self.documents.left_out):
+            makes = one.kind == "Pod" or one.kind in WORKLOADS
+            if makes and (one.namespace, f"{one.kind}/{one.name}") not in there:
+                found.setdefault(one.namespace, []).append((one, _labels(one)))
+        return found
 
     @cached_property
     def _labels_of_pods(self) -> dict[str, list[Labels]]:
@@ -110,7 +117,13 @@ class Subject:
 
     def asleep(self, namespaces: Collection[str], matches: Callable[[Labels], bool]) -> Document | None:
         """A workload of these namespaces whose Pods would match if it had any."""
-        return next((one for one, labels in self.templates if one.namespace in namespaces and matches(labels)), None)
+        candidates = (each for name in namespaces for each in self._templates.get(name, ()))
+        return next((one for one, labels in candidates if matches(labels)), None)
+
+    def guess(self, selector: LabelSelector, sets: Iterable[Labels]) -> str:
+        """The label that was meant; of many selectors that match nothing only the first ones, since it takes time."""
+        self._guesses += 1
+        return _guess(selector, sets) if self._guesses <= _GUESSES else ""
 
 
 def rules_of(policy: Policy) -> Iterator[Rule]:
@@ -119,7 +132,7 @@ def rules_of(policy: Policy) -> Iterator[Rule]:
         yield from policy.rules(direction) or ()
 
 
-def guess(selector: LabelSelector, sets: Iterable[Labels]) -> str:
+def _guess(selector: LabelSelector, sets: Iterable[Labels]) -> str:
     """The label that was meant, where another value of one key, or another key, would make the selector match."""
     known = list(sets)
     for one in selector.requirements:
