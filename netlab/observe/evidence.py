@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from netlab.kernel import counters
 from netlab.model import Cluster
 from netlab.model.policies import EGRESS, INGRESS
 from netlab.observe.probe import Prober
-from netlab.oracle.denials import Denial, Denials, Evidence
-from netlab.oracle.flow import Flow, Verdict
+from netlab.oracle.denials import Denial, Denials, Evidence, connected
+from netlab.oracle.flow import Flow, Outcome, Verdict
+from netlab.oracle.mixed import observed, unheard
 from netlab.oracle.predict import Predictor
 from netlab.plan.policytext import TABLE, deny_comment
 
@@ -26,25 +28,156 @@ class Witness:
                     place = Denial(pod.node, str(pod), direction)
                     self._places.setdefault(pod.node, []).append((deny_comment(direction, str(pod)), place))
 
-    def read(self) -> Mapping[Denial, int]:
-        """Packets that ended at each Pod's deny rules, by direction."""
-        found = counters.of_namespaces(TABLE, (self._netns[node] for node in self._places))
+    def read(self, nodes: Collection[str] | None = None) -> Mapping[Denial, int]:
+        """Packets that ended at each Pod's deny rules, by direction; of all nodes, or of some."""
+        places = {node: each for node, each in self._places.items() if nodes is None or node in nodes}
+        found = counters.of_namespaces(TABLE, (self._netns[node] for node in places))
         return {
-            place: found[self._netns[node]].get(comment, 0)
-            for node, places in self._places.items()
-            for comment, place in places
+            place: found[self._netns[node]].get(comment, 0) for node, each in places.items() for comment, place in each
         }
 
 
+#: Attempts through a Service at a backend's chance, in the first turn and in all; each turn makes twice the last one's.
+_FIRST, _TURNS = 2, 5
+_BUDGET = 20_000  # attempts of a first turn; beyond it a Service is asked once by each source that only expects answers
+
+
 def probed(prober: Prober, cluster: Cluster, flows: Iterable[Flow]) -> Iterator[Verdict]:
-    """The prober's verdicts as they come; those that a policy may explain at the end, ``denied`` where one does."""
-    if not cluster.network_policies:
+    """The prober's verdicts as they come; those that a policy may explain, and those of Services that choose, at the
+    end: ``denied`` where the counters say so, ``mixed`` where backends differ.
+    """
+    if not cluster.network_policies and not cluster.services:
         yield from prober.probe(flows)
         return
     predictor = Predictor(cluster)
-    witness = Witness(cluster, predictor.denials)
-    evidence = Evidence(predictor.denials, witness.read(), predictor.denial)
-    for verdict in prober.probe(flows):
+    witness = Witness(cluster, predictor.denials) if cluster.network_policies else None
+    before = witness.read() if witness else {}
+    evidence = Evidence(predictor.denials, before, predictor.endings)
+    book = Book(witness, before, predictor.endings) if witness else None
+    turns = _Turns(predictor)
+    for verdict in prober.probe(turns.feed(flows), once=turns, book=book):
         if not evidence.held(verdict):
+            if verdict.flow in turns:
+                turns.add(verdict)
+            else:
+                yield verdict
+        elif verdict.flow in turns:
+            turns.held[verdict.flow].append(verdict)
+    for turn in range(1, _TURNS):
+        if not (more := list(turns.again(_FIRST << turn))):
+            break
+        for verdict in prober.probe(more, once=turns, book=book):
+            (turns.held[verdict.flow].append if evidence.held(verdict) else turns.add)(verdict)
+    for verdict in evidence.confirm(witness.read() if witness else {}, turns):
+        if verdict.flow in turns:
+            turns.add(verdict)
+        else:
             yield verdict
-    yield from evidence.confirm(witness.read())
+    yield from turns.verdicts()
+
+
+class _Turns:
+    """The flows through Services that choose among backends, with every attempt's verdict.
+
+    ``held``: what waits for the counters.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._predicted: dict[Flow, Verdict] = {}
+        self._attempts: dict[Flow, list[Verdict]] = {}
+        self._sticky: set[Flow] = set()
+        self._budget = _BUDGET
+        self.held: dict[Flow, list[Verdict]] = {}
+
+    def __contains__(self, flow: object) -> bool:
+        return flow in self._predicted
+
+    def feed(self, flows: Iterable[Flow]) -> Iterator[Flow]:
+        """The flows, those of them through Services that choose several times."""
+        for flow in flows:
+            ways = self._predictor.chooses(flow)
+            if ways is None:
+                yield flow
+                continue
+            predicted = next(self._predictor.predict((flow,)))
+            self._attempts[flow], self.held[flow] = [], []
+            self._predicted[flow] = predicted
+            count = _FIRST * len(predicted.may)
+            self._budget -= count
+            if ways.sticky or (self._budget < 0 and predicted.outcome is Outcome.OPEN):
+                self._sticky.add(flow)
+                count = 1
+            for _ in range(count):
+                yield flow
+
+    def add(self, verdict: Verdict) -> None:
+        self._attempts[verdict.flow].append(verdict)
+
+    def again(self, each: int) -> Iterator[Flow]:
+        """More attempts, ``each`` a backend, of those whose backends have not all been heard of."""
+        for flow, predicted in self._predicted.items():
+            attempts = [*self._attempts[flow], *self.held[flow]]
+            foreseen = {one.outcome for one in predicted.may}
+            strange = any(one.outcome not in foreseen and one not in self.held[flow] for one in attempts)
+            if flow not in self._sticky and not strange and unheard(predicted, attempts):
+                for _ in range(each * len(predicted.may)):
+                    yield flow
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """What all attempts say."""
+        for flow, predicted in self._predicted.items():
+            yield observed(predicted, self._attempts[flow])
+
+
+class Book:
+    """The account of a run while it goes on: attempts without an answer against what the deny rules have counted.
+
+    Counters know no sources.  An account balances only where every counted packet is one of these attempts: where more
+    were counted somebody else is at the same rule, and that rule is believed no more before all attempts are over.
+    """
+
+    def __init__(
+        self, witness: Witness, before: Mapping[Denial, int], endings: Callable[[Flow], Iterable[Denial | None]]
+    ) -> None:
+        self._witness, self._before, self._endings = witness, before, endings
+        self._known: dict[Flow, frozenset[Denial]] = {}
+        self._ended: Counter[frozenset[Denial]] = Counter()
+        self._busy: set[Denial] = set()
+        self._balanced: dict[frozenset[Denial], int] = {}
+
+    def ends(self, flow: Flow) -> frozenset[Denial]:
+        """The rules at one of which the flow ends; none where no policy denies it."""
+        found = self._known.get(flow)
+        if found is None:
+            found = self._known[flow] = frozenset(end for end in self._endings(flow) if end)
+        return found
+
+    def ended(self, flow: Flow) -> None:
+        """An attempt is over, without an answer."""
+        if ends := self.ends(flow):
+            self._ended[ends] += 1
+
+    def explained(self, silent: Iterable[Flow]) -> frozenset[frozenset[Denial]]:
+        """Of the attempts that wait now, the sets of rules that account for all of theirs.
+
+        They must do so at two looks in a row: a counter that somebody else moves passes by the right number once.
+        """
+        due = Counter(self._ended)
+        waiting = Counter(ends for flow in silent if (ends := self.ends(flow)))
+        due.update(waiting)
+        if not waiting:
+            return frozenset()
+        after = self._witness.read({end.node for ends in due for end in ends})
+        balanced: dict[frozenset[Denial], int] = {}
+        for group in connected(due):
+            shared = frozenset().union(*group)
+            moved = sum(after.get(end, 0) - self._before.get(end, 0) for end in shared)
+            expected = sum(due[ends] for ends in group)
+            if moved > expected:
+                self._busy |= shared
+            elif moved == expected and not shared & self._busy:
+                balanced |= dict.fromkeys(group, expected)
+        done = frozenset(ends for ends in waiting if self._balanced.get(ends) == balanced.get(ends, -1))
+        self._balanced = balanced
+        return done

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from netlab.kernel.limits import OpenFiles
 from netlab.model.cluster import Cluster
 from netlab.observe.pins import Neighbours, Pins
-from netlab.observe.run import Run
+from netlab.observe.run import Account, Run
 from netlab.oracle.flow import Flow, Verdict
 
 TIMEOUT = (0.3, 1.0)
@@ -38,16 +38,21 @@ class Prober:
         found = {verdict.flow: verdict for verdict in self.probe(asked)}
         return {flow: found[flow] for flow in asked}
 
-    def probe(self, flows: Iterable[Flow]) -> Iterator[Verdict]:
+    def probe(
+        self, flows: Iterable[Flow], *, once: Container[Flow] = (), book: Account | None = None
+    ) -> Iterator[Verdict]:
         """The verdicts as they come, not in order.  The flows are taken when they are needed, in another thread.
 
         Flows of one source should follow each other: a change of source costs a system call.  Closing the iterator
-        ends the run; pins are removed, whatever happens.
+        ends the run; pins are removed, whatever happens.  ``once``: flows whose silence is not asked a second time (a
+        flow may come several times).  ``book`` tells which silences are explained already.
         """
         given: queue.Queue[list[Verdict] | BaseException | None] = queue.Queue(_AHEAD)
         neighbours = Neighbours(self._cluster, self._pins) if self._cluster and self._pins else None
         with _Files() as files:
-            run = Run(flows, given.put, timeout=self._timeout, neighbours=neighbours, files=files.room)
+            run = Run(
+                flows, given.put, timeout=self._timeout, neighbours=neighbours, files=files.room, once=once, book=book
+            )
             thread = threading.Thread(target=_work, args=(run, given), name="netlab-probe", daemon=True)
             thread.start()
             try:

@@ -15,7 +15,8 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import Protocol
 
 from netlab.objects import Why
 from netlab.observe.answers import Target
@@ -27,6 +28,7 @@ from netlab.observe.sctp import RawSctpAttempt, kernel_speaks_sctp
 from netlab.observe.spaces import Spaces
 from netlab.observe.tcp import SctpStreamAttempt, TcpAttempt
 from netlab.observe.udp import UdpAttempt
+from netlab.oracle.denials import SILENCED, Denial
 from netlab.oracle.flow import Flow, Outcome, Verdict
 
 YOUTH = 0.05  # seconds; a responder answers in less than 1 ms, a busy one in 20
@@ -39,6 +41,22 @@ ANSWER_PATIENCE = 3.0
 BATCH = 512  # verdicts handed over at a time: each hand-over wakes the other thread
 BATCH_AGE = 0.1
 WAIT_MAX = 0.1  # seconds until a wish to stop is seen
+
+LOOK, LOOK_MAX = 0.003, 0.1  # seconds between two looks at the account; longer after each that tells nothing
+
+
+class Account(Protocol):
+    """Which silences are explained before their time is over."""
+
+    def ends(self, flow: Flow) -> frozenset[Denial]:
+        """The rules at one of which a flow ends; none where nothing denies it."""
+
+    def ended(self, flow: Flow) -> None:
+        """An attempt is over, without an answer."""
+
+    def explained(self, silent: Iterable[Flow]) -> frozenset[frozenset[Denial]]:
+        """Of the attempts that wait now, the sets of rules that account for all of theirs."""
+
 
 Waiting = tuple[Flow, int, Group | None]
 
@@ -54,8 +72,12 @@ class Run:
         timeout: tuple[float, float],
         neighbours: Neighbours | None,
         files: int,
+        once: Container[Flow] = (),
+        book: Account | None = None,
     ) -> None:
         self.stopped = False
+        self._once, self._book = once, book
+        self._look, self._pause = 0.0, LOOK
         self._feed: Iterator[tuple[Flow, Group | None]] | None = feed(flows, neighbours)
         self._neighbours = neighbours
         self._emit = emit
@@ -89,6 +111,7 @@ class Run:
                     if attempt is not None:
                         attempt.ready(mask)
                 self._expire(before)
+                self._explain(before)
                 if len(self._batch) >= BATCH or before - self._handed > BATCH_AGE:
                     self._hand_over(before)
         finally:
@@ -129,6 +152,8 @@ class Run:
     def settle(self, attempt: Attempt, verdict: Verdict) -> None:
         """The end of an attempt.  An error of this host is asked a second time: most are of the moment."""
         self._drop(attempt)
+        if self._book and verdict.outcome in SILENCED:
+            self._book.ended(verdict.flow)
         if verdict.server is not None:
             self._answered = self._now
         if verdict.outcome is Outcome.ERROR and attempt.number == 1:
@@ -171,7 +196,7 @@ class Run:
         if self._feed is not None:
             found = next(self._feed, None)
             if found is not None:
-                return found[0], 1, found[1]
+                return found[0], 2 if found[0] in self._once else 1, found[1]
             self._feed = None
         return None
 
@@ -214,6 +239,8 @@ class Run:
                 queue.popleft()
             if queue:
                 due = min(due, queue[0][0])
+        if self._book and self._open:
+            due = min(due, max(now, self._look))
         if self._young and (self._again or self._feed):
             due = min(due, self._young[0][0] + YOUTH)
         return max(0.0, due - now)
@@ -231,11 +258,31 @@ class Run:
                     continue
                 if attempt.silent():
                     continue
-                self._drop(attempt)
-                if attempt.number == 1:
-                    self._again.append((attempt.flow, 2, attempt.group))
-                else:
-                    self._finish(Verdict(attempt.flow, Outcome.TIMEOUT), attempt.group)
+                self._give_up(attempt)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """An attempt that nobody answered: it is made again, or that is the verdict."""
+        self._drop(attempt)
+        if self._book:
+            self._book.ended(attempt.flow)
+        if attempt.number == 1:
+            self._again.append((attempt.flow, 2, attempt.group))
+        else:
+            self._finish(Verdict(attempt.flow, Outcome.TIMEOUT), attempt.group)
+
+    def _explain(self, now: float) -> None:
+        """End the wait where rules have counted every attempt that is silent still: each of two attempts on its own."""
+        if self._book is None or now < self._look or self._again or (self._feed and len(self._open) < self._room):
+            return
+        silent = [one for one in self._open.values() if not one.heard and self._book.ends(one.flow)]
+        if silent:
+            done = self._book.explained([one.flow for one in silent])
+            for attempt in silent:
+                if self._book.ends(attempt.flow) in done:
+                    self._give_up(attempt)
+            self._pause = LOOK if done else min(LOOK_MAX, self._pause * 1.5)
+        after = time.monotonic()
+        self._look = after + max(self._pause, 2 * (after - now))
 
     def _drop(self, attempt: Attempt) -> None:
         attempt.done = True

@@ -12,6 +12,7 @@ from netlab.oracle.report import flow_json
 from netlab.oracle.resolve import Expectation
 
 _DROPPED = (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE)
+_TOLD = (Outcome.ERROR, Outcome.UNREACHABLE, Outcome.DENIED, Outcome.MIXED)
 _AMONG = 3  # replicas that a line names before it only counts
 
 
@@ -55,6 +56,8 @@ def meets(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
     outcome = verdict.outcome
     if verdict.wrong_server:
         return False
+    if verdict.may and expect in (ALLOW, DENY):
+        return _all_meet(expect, verdict, predicted)
     if expect in (ALLOW, DENY):
         own_refusal = predicted is not None and outcome is Outcome.REFUSED and _own(predicted, verdict)
         allowed = outcome is Outcome.OPEN or own_refusal
@@ -63,10 +66,21 @@ def meets(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
     return outcome == expect or (outcome is Outcome.DENIED and expect in (Outcome.TIMEOUT, Outcome.REFUSED))
 
 
+def _all_meet(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
+    """Whether every backend of a Service is as expected; no policy can be expected to deny a Pod to itself."""
+    oracle = predicted.may if predicted and len(predicted.may) == len(verdict.may) else (None,) * len(verdict.may)
+    pairs = list(zip(verdict.may, oracle, strict=True))
+    if expect == DENY:
+        pairs = [one for one in pairs if one[0].flow.src.netns != one[0].flow.dst.netns] or pairs
+    return all(meets(expect, one, other) for one, other in pairs)
+
+
 def agree(predicted: Verdict, observed: Verdict) -> bool:
     """Whether packets did what the oracle said; a denial is one only with its evidence (``denials``), not by silence."""
     if observed.wrong_server:
         return False
+    if predicted.may and len(predicted.may) == len(observed.may):
+        return all(agree(one, other) for one, other in zip(predicted.may, observed.may, strict=True))
     if predicted.may:
         return any(agree(one, observed) for one in predicted.may)
     if predicted.outcome is not observed.outcome:
@@ -106,7 +120,10 @@ def _got(verdict: Verdict) -> str:
     said = str(verdict.outcome)
     if verdict.wrong_server:
         said += f" from the wrong server, {verdict.server}"
-    if verdict.outcome in (Outcome.ERROR, Outcome.UNREACHABLE, Outcome.DENIED) and verdict.because:
+    policies = dict.fromkeys(why.policy for why in verdict.because if why.policy)
+    if verdict.outcome is Outcome.DENIED and len(policies) > 1:
+        said += f": policies {' and '.join(policies)} isolate it, and no rule of theirs allows this"
+    elif verdict.outcome in _TOLD and verdict.because:
         said += f": {verdict.because[0].says}"
     return said
 
@@ -124,9 +141,9 @@ def failures(rows: Iterable[Row]) -> list[str]:
 
 
 def _group(row: Row) -> tuple[object, ...]:
-    """The rows of one line that ask the same of different Pods."""
-    line = row.expectation.line if row.expectation else None
-    return (id(line) if line else id(row), row.flow.port, row.flow.protocol, ":" in row.flow.address)
+    """The rows of one line that ask the same of the replicas of one selector: a list is several expectations."""
+    line, place = (row.expectation.line, row.expectation.place) if row.expectation else (None, -1)
+    return (id(line) if line else id(row), place, row.flow.port, row.flow.protocol, ":" in row.flow.address)
 
 
 def failure(row: Row, same: Sequence[Row] = ()) -> str:

@@ -9,7 +9,7 @@ unanswered flows that must have ended there sent, two each (every silent flow is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from netlab.model.cluster import Cluster, Node, Pod
@@ -20,6 +20,9 @@ from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict, is_o
 from netlab.oracle.policy import HOST_NETWORK, IS_NODE, Evaluator, Party, Side
 from netlab.oracle.service import ServiceWays
 from netlab.planes import Speaks
+
+#: Outcomes that a policy may be the cause of.
+SILENCED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)
 
 
 class Denial(NamedTuple):
@@ -134,9 +137,7 @@ class Denials:
     # -- denials ------------------------------------------------------------------------------------------------------
 
     def denial(self, flow: Flow) -> Denial | None:
-        """Where policies end a flow; None where they let it pass, or not all of a Service's backends are behind one
-        rule: then no single counter tells.
-        """
+        """Where policies end a flow that no Service translates; None where they let it pass."""
         if not self._any:
             return None
         if flow.dst.kind != POD or flow.dst.name in self._hosts:
@@ -206,34 +207,66 @@ Counts = Mapping[Denial, int]
 
 
 class Evidence:
-    """Counters before and after, and the flows that must have moved them."""
+    """Counters before and after, and the attempts that must have moved them.
 
-    def __init__(self, denials: Denials, before: Counts, where: Callable[[Flow], Denial | None] | None = None) -> None:
-        """``where`` says where a flow ends; ``Predictor.denial`` also knows which flows come so far."""
-        self._denials, self._before, self._where = denials, before, where or denials.denial
-        self._waiting: list[tuple[Verdict, Denial]] = []
+    An attempt through a Service with several backends may have ended at any of their rules: of these, the sum of the
+    counters must account for all such attempts, after each counter has accounted for what can only have ended there.
+    """
+
+    def __init__(
+        self, denials: Denials, before: Counts, where: Callable[[Flow], Iterable[Denial | None]] | None = None
+    ) -> None:
+        """``where`` says where a flow ends; ``Predictor.endings`` also knows which flows come so far."""
+        self._denials, self._before = denials, before
+        self._where = where or (lambda flow: (denials.denial(flow),))
+        self._waiting: list[tuple[Verdict, frozenset[Denial]]] = []
 
     def held(self, verdict: Verdict) -> bool:
         """Whether the verdict must wait for the counters: it had no answer, and a policy would explain that."""
-        if verdict.outcome not in (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE):
+        if verdict.outcome not in SILENCED:
             return False
-        denial = self._where(verdict.flow)
-        if denial is None:
-            return False
-        self._waiting.append((verdict, denial))
-        return True
+        ends = frozenset(end for end in self._where(verdict.flow) if end)
+        if ends:
+            self._waiting.append((verdict, ends))
+        return bool(ends)
 
-    def confirm(self, after: Counts) -> Iterator[Verdict]:
-        """The verdicts that were held: denied where the counters say so, else as they were."""
-        needed: Counter[Denial] = Counter()
-        for verdict, denial in self._waiting:
-            needed[denial] += 2 if verdict.outcome is Outcome.TIMEOUT else 1
-        moved = {denial: after.get(denial, 0) - self._before.get(denial, 0) for denial in needed}
-        for verdict, denial in self._waiting:
-            if moved[denial] >= needed[denial]:
-                yield verdict._replace(outcome=Outcome.DENIED, because=self._denials.because(denial))
+    def confirm(self, after: Counts, once: Container[Flow] = ()) -> Iterator[Verdict]:
+        """The verdicts that were held: denied where the counters say so, else as they were.
+
+        A silence was asked twice, and so counted twice, but for the flows that were asked ``once`` a verdict.
+        """
+        alone: Counter[Denial] = Counter()
+        together: Counter[frozenset[Denial]] = Counter()
+        for verdict, ends in self._waiting:
+            packets = 2 if verdict.outcome is Outcome.TIMEOUT and verdict.flow not in once else 1
+            if len(ends) == 1:
+                alone[next(iter(ends))] += packets
             else:
-                says = (
-                    f"no rule counted it: {moved[denial]} packets at the deny rule of {denial.pod}, of {needed[denial]}"
-                )
+                together[ends] += packets
+        moved = {end: after.get(end, 0) - self._before.get(end, 0) for _, ends in self._waiting for end in ends}
+        spare = {end: max(0, count - alone[end]) for end, count in moved.items()}
+        short = {frozenset((end,)) for end, needed in alone.items() if moved[end] < needed}
+        for group in connected(together):
+            shared = frozenset().union(*group)
+            if sum(spare[end] for end in shared) < sum(together[ends] for ends in group):
+                short |= group
+        for verdict, ends in self._waiting:
+            if ends not in short:
+                because = dict.fromkeys(why for end in sorted(ends) for why in self._denials.because(end))
+                yield verdict._replace(outcome=Outcome.DENIED, because=tuple(because))
+            else:
+                where = " and ".join(sorted({end.pod for end in ends}))
+                needed = sum(alone[end] for end in ends) + together[ends]
+                counted = sum(moved[end] for end in ends)
+                says = f"no rule counted it: {counted} packets at the deny rule of {where}, of {needed}"
                 yield verdict._replace(because=(*verdict.because, Why(says)))
+
+
+def connected(sets: Iterable[frozenset[Denial]]) -> list[set[frozenset[Denial]]]:
+    """Sets of counters in groups: those that share a counter, directly or by others, are in one."""
+    groups: list[set[frozenset[Denial]]] = []
+    for ends in sets:
+        near = [group for group in groups if any(ends & other for other in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append({ends}.union(*near))
+    return groups

@@ -9,6 +9,7 @@ from netlab.errors import Mark
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.policy import IS_NODE, Side
+from netlab.oracle.report import flow_json
 
 _SHOWN = 5  # backends of a Service whose reasons are written out for people
 
@@ -38,6 +39,8 @@ def tell(
     """Lines: the verdict, then what each direction's policies say, of each way that it may take, and its ``path``."""
     found = list(ways)
     why = f": {verdict.because[0].says}" if verdict.because and verdict.outcome is not Outcome.DENIED else ""
+    if verdict.outcome is Outcome.DENIED and verdict.may:
+        why = f" on all {len(verdict.may)} backends"
     yield f"{verdict.flow}: {verdict.outcome}{why}"
     for one in found[:_SHOWN]:
         if one.step.flow != verdict.flow:
@@ -105,15 +108,10 @@ def as_json(
     verdict: Verdict, ways: Iterable[Judged], path: Callable[[Judged | None], dict[str, Any] | None] = lambda _: None
 ) -> dict[str, Any]:
     """The same as plain data; of a Service with several backends, each is one of ``ways``."""
-    flow = verdict.flow
     found = list(ways)
     one = {side.direction: _side_json(side) for side in found[0].sides} if len(found) == 1 else {}
     return {
-        "from": flow.src.name,
-        "to": flow.dst.name,
-        "address": flow.address,
-        "port": flow.port,
-        "protocol": flow.protocol,
+        **flow_json(verdict),
         "predicted": str(verdict.outcome),
         "allowed": all(way.passes for way in found),
         **one,
@@ -169,13 +167,13 @@ TABLES = ("egress", "ingress", "both")
 def tables(denials: Denials, flows: Iterable[Flow]) -> dict[str, list[Verdict]]:
     """By table, the flows as one direction's policies alone would have them, and as both do: open or denied.
 
-    A flow to a Service is open if it is to one of its backends.
+    A flow to a Service is mixed where its backends differ.
     """
     found: dict[str, list[Verdict]] = {name: [] for name in TABLES}
     for flow in flows:
         ways = [{side.direction: side.allowed for side in way.sides} for way in judged(denials, flow)]
         for name in TABLES:
             each = [all(way.values()) if name == "both" else way[name] for way in ways]
-            outcome = Outcome.OPEN if any(each) or not each else Outcome.DENIED
+            outcome = Outcome.OPEN if all(each) else Outcome.MIXED if any(each) else Outcome.DENIED
             found[name].append(Verdict(flow, outcome))
     return found

@@ -20,7 +20,7 @@ class Outcome(StrEnum):
 
     OPEN: somebody answered.  REFUSED: a TCP reset, an SCTP ABORT or ICMP port (SCTP: also protocol) unreachable.
     TIMEOUT: silence.  DENIED: silence or refusal with positive evidence that a policy did it.  UNREACHABLE: any other
-    ICMP error, or no route from the source.  ERROR: this host could not ask.
+    ICMP error, or no route from the source.  ERROR: this host could not ask.  MIXED: the backends of a Service differ.
     """
 
     OPEN = "open"
@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     DENIED = "denied"
     UNREACHABLE = "unreachable"
     ERROR = "error"
+    MIXED = "mixed"
 
 
 class Endpoint(NamedTuple):
@@ -78,7 +79,7 @@ class Verdict(NamedTuple):
     """One answer: ``server`` is the name of who answered, ``client`` the address that the server saw.
 
     ``own``: a process of the target's own has the port, so that it may also refuse, which no cluster tells.
-    ``may``: of a Service with several backends, the verdict on each; any of them is right.
+    ``may``: of a Service with several backends, the verdict on each, whose flow is the one that arrives there.
     """
 
     flow: Flow

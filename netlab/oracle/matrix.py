@@ -14,6 +14,7 @@ SYMBOLS = {
     Outcome.UNREACHABLE: "U",
     Outcome.DENIED: "D",
     Outcome.ERROR: "E",
+    Outcome.MIXED: "M",
 }
 WRONG = "!"
 _LEGEND = {symbol: str(outcome) for outcome, symbol in SYMBOLS.items()} | {WRONG: "answered by the wrong one"}

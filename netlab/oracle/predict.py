@@ -17,6 +17,7 @@ from netlab.objects import Why
 from netlab.oracle.denials import Denial, Denials, Step
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint, Flow, Outcome, Verdict
+from netlab.oracle.mixed import joined
 from netlab.oracle.service import ServiceWays, Ways
 
 _OUTSIDE = (EXTERNAL, ADDRESS)  # what a source may be that is no part of the cluster
@@ -46,14 +47,16 @@ class Predictor:
             ways = self._services.of(flow)
             yield self._by_service(flow, ways) if ways is not None else self._verdict(flow, self._direct(flow))
 
-    def denial(self, flow: Flow) -> Denial | None:
-        """Where policies end a flow, if it comes as far as that; None where that depends on a Service's choice."""
-        if self._services.of(flow) is not None:
-            ends = (
-                {self._ending(step) for step in self.denials.steps(flow)} if self._cluster.network_policies else set()
-            )
-            return ends.pop() if len(ends) == 1 else None
-        return self._direct(flow)
+    def endings(self, flow: Flow) -> tuple[Denial | None, ...]:
+        """Where policies end a flow, if it comes as far as that: of a Service, on the way to each backend."""
+        if self._services.of(flow) is None:
+            return (self._direct(flow),)
+        return tuple(self._ending(step) for step in self.denials.steps(flow)) if self._cluster.network_policies else ()
+
+    def chooses(self, flow: Flow) -> Ways | None:
+        """What a Service makes of a flow, where it chooses among several backends."""
+        ways = self._services.of(flow)
+        return ways if ways is not None and len(ways.flows) > 1 else None
 
     def _direct(self, flow: Flow) -> Denial | None:
         found = self.denials.denial(flow)
@@ -83,29 +86,27 @@ class Predictor:
         """The verdict on a flow to a Service: its backend's, or all that its backends' may be."""
         if not ways.flows:
             return Verdict(flow, ways.outcome, None, None, (ways.because,))
-        found: list[Verdict] = []
-        whole = self.denial(flow)
-        for step in self.denials.steps(flow):
-            one = step.flow
-            verdict = self._verdict(one, self._ending(step))
-            outcome = verdict.outcome
-            if outcome is Outcome.DENIED and whole is None:  # several rules may have done it, so none is named
-                outcome = Outcome.REFUSED if self._cluster.deny == "reject" else Outcome.TIMEOUT
-            if outcome is Outcome.UNREACHABLE and flow.src.kind in _OUTSIDE:
-                outcome = Outcome.OPEN  # the router needs no way to the Pod: the node that translates has it
-            server = verdict.server or (one.dst.name if outcome is Outcome.OPEN and not verdict.own else None)
-            itself = one.src.netns == one.dst.netns
-            client = verdict.client if not ways.masqueraded and not itself else None
-            because = verdict.because if outcome is not Outcome.OPEN else ()
-            found.append(Verdict(flow, outcome, server, client, (ways.because, *because), verdict.own))
+        found = [self._at_backend(flow, ways, step) for step in self.denials.steps(flow)]
         if not found:
             return Verdict(flow, Outcome.ERROR, because=(Why(f"{flow.src.name} has no address of that family"),))
         if len(found) == 1:
-            return found[0]
-        best = next((one for one in found if one.outcome is Outcome.OPEN), found[0])
-        clients = {one.client for one in found}
-        client = clients.pop() if len(clients) == 1 else None
-        return Verdict(flow, best.outcome, None, client, best.because, any(one.own for one in found), tuple(found))
+            return found[0]._replace(flow=flow)
+        whole = joined(flow, found)
+        return whole._replace(because=whole.because or (ways.because,), server=None)
+
+    def _at_backend(self, flow: Flow, ways: Ways, step: Step) -> Verdict:
+        """The verdict on what a Service makes of a flow when it chooses this backend."""
+        one = step.flow
+        verdict = self._verdict(one, self._ending(step))
+        outcome = verdict.outcome
+        if outcome is Outcome.UNREACHABLE and flow.src.kind in _OUTSIDE:
+            outcome = Outcome.OPEN  # the router needs no way to the Pod: the node that translates has it
+        server = verdict.server or (one.dst.name if outcome is Outcome.OPEN and not verdict.own else None)
+        itself = one.src.netns == one.dst.netns
+        client = verdict.client if not ways.masqueraded and not itself else None
+        because = verdict.because if outcome is Outcome.DENIED else (ways.because,)
+        because += verdict.because if outcome not in (Outcome.OPEN, Outcome.DENIED) else ()
+        return Verdict(one, outcome, server, client, because, verdict.own)
 
     def _at_target(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]]:
         owner = self._owner(flow)

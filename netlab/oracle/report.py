@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
 from netlab.objects import Why
-from netlab.oracle.flow import ADDRESS, EXTERNAL, Verdict
+from netlab.oracle.flow import ADDRESS, EXTERNAL, Outcome, Verdict
 
 if TYPE_CHECKING:
     from netlab.oracle.compare import Row
@@ -29,14 +29,25 @@ def flow_json(verdict: Verdict) -> dict[str, Any]:
         "server": verdict.server,
         "client": verdict.client,
     }
+    if verdict.may:
+        shown["backends"] = [_backend(one) for one in verdict.may]
     if verdict.because:
         shown["because"] = [_because(why) for why in verdict.because]
     return shown
 
 
+def _backend(verdict: Verdict) -> dict[str, Any]:
+    """One of the Pods behind a Service that chooses."""
+    flow = verdict.flow
+    shown = {"to": flow.dst.name, "address": flow.address, "port": flow.port, "outcome": str(verdict.outcome)}
+    return shown | (
+        {"because": [_because(why) for why in verdict.because]} if verdict.outcome is Outcome.DENIED else {}
+    )
+
+
 def flow_line(verdict: Verdict) -> str:
     """``flow_json`` as text: a tenth of the time, in a process that probes meanwhile; a large lab has a million."""
-    if verdict.because:
+    if verdict.because or verdict.may:
         return json.dumps(flow_json(verdict), ensure_ascii=False)
     flow = verdict.flow
     kind = EXTERNAL if flow.dst.kind == ADDRESS else flow.dst.kind
@@ -60,7 +71,6 @@ def _because(why: Why) -> dict[str, Any]:
 def junit(rows: Iterable[Row], *, lab: str, seconds: float = 0.0) -> str:
     """A JUnit report, one test case a flow, whose file and line are the expectation's."""
     from netlab.oracle.compare import failure
-    from netlab.oracle.flow import Outcome
 
     cases, failed, errors = [], 0, 0
     for row in rows:

@@ -10,17 +10,22 @@ from netlab.model.cluster import Cluster
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.expect import ALLOW, DENY, Expectations, Line, Written
-from netlab.oracle.flow import POD, Flow, Outcome
+from netlab.oracle.flow import POD, SERVICE, Flow, Outcome
 from netlab.oracle.flows import PortWish, Reachable, flows, named
+from netlab.oracle.service import ServiceWays
 
 
 class Expectation(NamedTuple):
-    """What is expected of one flow: allow, deny or an outcome's value; ``line`` None: the file's default."""
+    """What is expected of one flow: allow, deny or an outcome's value; ``line`` None: the file's default.
+
+    ``place``: which selector of the line's ``to`` meant the target.
+    """
 
     expect: str
     line: Line | None
     mark: Mark
     why: str = ""
+    place: int = -1
 
 
 class Wanted(NamedTuple):
@@ -43,8 +48,11 @@ def expected(expectations: Expectations, cluster: Cluster) -> Mapping[Flow, Expe
     found: dict[Flow, Expectation] = {}
     problems: list[Problem] = []
     for at, line in enumerate(expectations.lines):
-        expectation = Expectation(line.expect, line, line.mark, line.why)
+        places = {
+            one.end.name: place for place, target in enumerate(line.targets) for one in _ends((target,), known, "", [])
+        }
         for flow in _flows(line, f"flows[{at}]", known, problems):
+            expectation = Expectation(line.expect, line, line.mark, line.why, places.get(flow.dst.name, -1))
             before = found.get(flow)
             if before is None or _sharper(line.expect, before.expect):
                 found[flow] = expectation
@@ -56,10 +64,23 @@ def expected(expectations: Expectations, cluster: Cluster) -> Mapping[Flow, Expe
         raise BadInput(problems)
     if expectations.default:
         rest = Expectation(expectations.default, None, expectations.mark, f"default: {expectations.default}")
+        services = ServiceWays(cluster, known)
         for flow in flows(cluster):
             if flow not in found and (expectations.default == ALLOW or flow.src.netns != flow.dst.netns):
-                found[flow] = rest
+                found[flow] = _as_behind(flow, services, found, rest)
     return found
+
+
+def _as_behind(flow: Flow, services: ServiceWays, listed: Mapping[Flow, Expectation], rest: Expectation) -> Expectation:
+    """The default for a flow; of one to a Service that no line names, what lines expect of all the Pods behind it."""
+    ways = services.of(flow) if flow.dst.kind == SERVICE else None
+    behind = [one._replace(src=flow.src) for one in ways.flows] if ways else []
+    others = [listed.get(one, rest) for one in behind if one.src.netns != one.dst.netns]
+    if not others or all(one is rest for one in others):
+        return rest
+    if len({one.expect for one in others}) > 1:
+        return rest._replace(expect=Outcome.MIXED.value, why=f"the lines for the Pods behind {flow.dst.name} differ")
+    return others[0]._replace(line=None, why=f"as the Pods behind {flow.dst.name}")
 
 
 def wanted_ports(expectations: Expectations, cluster: Cluster) -> Iterator[Wanted]:

@@ -25,7 +25,8 @@ class Ways(NamedTuple):
     """What becomes of a flow to a Service: the flows to the backends that may get it (``flows``), or its end.
 
     ``masqueraded``: the backends see the translating node's address and not the source's.  ``far``: that is another
-    node than the source's, which lets the packet out to the address that was asked.
+    node than the source's, which lets the packet out to the address that was asked.  ``sticky``: a client keeps its
+    backend.
     """
 
     flows: tuple[Flow, ...]
@@ -33,6 +34,7 @@ class Ways(NamedTuple):
     outcome: Outcome = Outcome.OPEN
     masqueraded: bool = False
     far: bool = False
+    sticky: bool = False
 
 
 class _Front(NamedTuple):
@@ -143,7 +145,7 @@ class ServiceWays:
             return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
         flows = tuple(self._to(flow, one, one.ports[front.place], here, masqueraded) for one in chosen)
         own = self._node_of(flow.src)
-        return Ways(flows, why, Outcome.OPEN, masqueraded, bool(own) and own != here)
+        return Ways(flows, why, Outcome.OPEN, masqueraded, bool(own) and own != here, bool(service.affinity))
 
     def _chosen(
         self, flow: Flow, front: _Front, here: str, behind: list[Backend], near: list[Backend]

@@ -34,7 +34,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     CLIENT, TARGET: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, svc/NAME, node/NAME, external/NAME,
     an address (CLIENT: also one that nobody in the lab has)
 
-    No packet is sent. Exit status 1 if a policy denies. PORT is a number or a name; without it: each that the target
+    No packet is sent. Exit status 1 if a policy denies, also if only to one backend of a Service. PORT is a number or a name; without it: each that the target
     serves.
     """
     from netlab.diagnose import paths
@@ -89,7 +89,8 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
         for one in reasons:
             for line in tell(*one, partial(way_lines, one[0].flow)):
                 out.line(line)
-    return Exit.NO if any(verdict.outcome is Outcome.DENIED for verdict in verdicts) else Exit.OK
+    ends = [one.outcome for verdict in verdicts for one in (verdict.may or (verdict,))]
+    return Exit.NO if Outcome.DENIED in ends else Exit.OK
 
 
 def _ports(there: Iterable[Flow], wish: PortWish, known: Endpoints) -> str:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from netlab.oracle.flow import Flow
 
 
+_NOTHING = "there was nothing to probe: no target declares a port (--port names one)"
+
+
 @click.command()
 @lab_argument
 @click.option("--from", "sources", multiple=True, metavar="SELECTOR", help="only these sources; repeatable")
@@ -44,6 +47,7 @@ def command(
     SELECTOR: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, node/NAME, an address or CIDR
     .  open          R  refused (RST or port unreachable)     T  silence in two attempts
     U  unreachable   D  denied by a policy that was named     !  somebody else answered
+    M  mixed: the backends of a Service differ; netlab explain says which
     """
     from netlab.cli import warned
     from netlab.observe.evidence import probed
@@ -74,6 +78,8 @@ def command(
                 broken = broken or verdict.outcome is Outcome.ERROR
                 out.raw(("\n" if first else ",\n") + flow_line(verdict))
                 first = False
+            if first:
+                out.note(_NOTHING)
             out.raw(f'\n], "seconds": {time.monotonic() - began:.3f}, ')
             out.raw(f'"warnings": {out.text_json(warned.as_json(filters))}}}\n')
             return Exit.REFUSED if broken else Exit.OK
