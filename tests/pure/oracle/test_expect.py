@@ -22,7 +22,7 @@ FORM = [
     ("from: a, to: b, expect: allow, x: 1", "unknown field 'x'; known are from, to, port, expect, why"),
     ("from: a, from: c, to: b, expect: allow", "2:13: flows[0]: the field 'from' is given twice"),
     ("from: a, to: b, expect: alow", ("2:28: flows[0].expect: 'alow' is none of allow, deny, open, refused, timeout, "
-     'denied, unreachable (did you mean "allow"?)')),
+     'denied, unreachable, mixed (did you mean "allow"?)')),
     ("from: a, to: b, expect: error", "'error' is none of allow, deny"),
     ("from: a, to: b, expect: [allow]", "flows[0].expect: must be a text, not a list"),
     ("from: a, to: b, port: 0, expect: allow", "flows[0].port: '0' is no port: ports are 1 to 65535"),
