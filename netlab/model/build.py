@@ -318,7 +318,7 @@ class _Builder:
         candidates = fitting(template.spec, nodes)
         if not candidates:
             says = f"nodeSelector of Pod {template.namespace}/{template.name} fits no node; it is placed all the same"
-            self.warnings.append(Warning("node-selector", says, template.at("nodeSelector")))
+            self.warnings.append(Warning("node-selector", says, template.at("nodeSelector"), str(template.document)))
             candidates = list(nodes)
         return candidates[turn % len(candidates)], turn + 1
 

@@ -37,6 +37,7 @@ def declared(template: Template, warn: list[Warning]) -> list[Port]:
                         f"containers {first.container} and {port.container} of Pod {template.namespace}/{template.name} "
                         f"both want port {port.port}/{protocol}; the first answers ({first.mark})",
                         mark,
+                        str(template.document),
                     )
                 )
     return list(ports.values())

@@ -151,12 +151,12 @@ def of_slices_warnings(document: Document, service: Service | None) -> list[Warn
             if name
             else f"EndpointSlice {document.namespace}/{document.name} has no label {SERVICE_LABEL}: it is of no Service"
         )
-        return [Warning("endpointslice-without-service", says, document.mark)]
+        return [Warning("endpointslice-without-service", says, document.mark, str(document))]
     managed = _MANAGED in document.body["metadata"].get("labels", {})
     if service.selector and not managed:
         says = (
             f"EndpointSlice {document.namespace}/{document.name} is left out: "
             f"Service {service} has a selector, and its Pods decide"
         )
-        return [Warning("endpointslice-left-out", says, document.mark)]
+        return [Warning("endpointslice-left-out", says, document.mark, str(document))]
     return []

@@ -56,7 +56,7 @@ def unready(cluster: Cluster) -> Iterator[Warning]:
                 f"Pod {pod} has the readiness gate {', '.join(gates(pod))}, and nobody in this lab sets that condition: "
                 "it is never ready, so its Services leave it out"
             )
-            yield Warning("readiness-gate", says, pod.mark)
+            yield Warning("readiness-gate", says, pod.mark, f"Pod {pod}")
 
 
 def observed(cluster: Cluster, statuses: Statuses) -> Cluster:

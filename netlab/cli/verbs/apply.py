@@ -71,7 +71,9 @@ def _about(new: Collection[tuple[str, str, str]], given: Documents, lab: Lab) ->
 
     names = {f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in new}
     others = {*given.warnings}
-    there = [one for one in lab.warnings if one.object in names and one not in others]
+    there = [
+        one for one in lab.warnings if one not in others and (one.object in names or one.mark.file in given.sources)
+    ]
     found = lint(lab.built, replace(lab.documents, references=given.references), new)
     return ordered((*given.warnings, *there, *found), given.sources)
 
