@@ -12,6 +12,7 @@ from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.labs import find
 from netlab.runtime.rundir import Applied, RunDir
 from netlab.spec import load_texts, read_texts
+from netlab.spec.load import NOT_MANIFESTS, SUFFIXES
 
 
 def draft(lab: str, files: Sequence[str], name: str) -> Applied:
@@ -47,3 +48,14 @@ def draft(lab: str, files: Sequence[str], name: str) -> Applied:
 def _label(text: str) -> str:
     """The nearest DNS label to a file's name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:LAB_NAME_MAX].rstrip("-") or "lab"
+
+
+def beside(lab: str, files: Sequence[str]) -> list[str]:
+    """The manifests in the folder of a lab's file that the lab was brought up without."""
+    if not os.path.isfile(lab) or os.path.basename(lab) != "lab.yaml":
+        return []
+    given = {os.path.realpath(one) for one in (lab, *files)}
+    folder = os.path.dirname(os.path.realpath(lab))
+    names = (os.path.join(folder, name) for name in sorted(os.listdir(folder)))
+    found = [one for one in names if one.endswith(SUFFIXES) and os.path.basename(one) not in NOT_MANIFESTS]
+    return [] if folder in given else [os.path.basename(one) for one in found if one not in given]

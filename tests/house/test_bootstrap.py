@@ -200,3 +200,94 @@ def test_files_of_the_current_directory_are_never_imported(tmp_path: Path) -> No
         done = subprocess.run([place / "bootstrap.sh", "netlab"], cwd=evil, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (0, "started\n"), f"{change}: {done.stderr}"
         assert not proof.exists(), f"{change}: executed {proof.read_text()}"
+
+
+# What every Linux has, what a shell itself knows, and what the pages make themselves.
+_EVERYWHERE = frozenset(
+    [
+        "awk",
+        "basename",
+        "cat",
+        "cd",
+        "chmod",
+        "cp",
+        "cut",
+        "date",
+        "do",
+        "done",
+        "echo",
+        "else",
+        "env",
+        "export",
+        "false",
+        "fi",
+        "for",
+        "grep",
+        "head",
+        "if",
+        "kill",
+        "ls",
+        "mkdir",
+        "mv",
+        "printf",
+        "ps",
+        "pwd",
+        "rm",
+        "sed",
+        "seq",
+        "set",
+        "sh",
+        "bash",
+        "sleep",
+        "sort",
+        "stat",
+        "sudo",
+        "sysctl",
+        "tail",
+        "tee",
+        "test",
+        "then",
+        "timeout",
+        "tr",
+        "true",
+        "uniq",
+        "unset",
+        "wait",
+        "wc",
+        "while",
+        "xargs",
+        "touch",
+        "python3",
+        "hostname",
+        "id",
+        "nsenter",
+        "unshare",
+        "od",
+        "diff",
+    ]
+)
+# busybox has these as applets, which exec finds; bridge, ss and tc come with ip.
+_WITH_OTHERS = frozenset(
+    ["wget", "nslookup", "nc", "nstat", "ss", "tc", "traceroute", "cmp", "getent", "readlink", "sha1sum"]
+)
+
+
+def test_pages_use_only_programs_that_bootstrap_installs_for_every_user() -> None:
+    loop = re.search(r"for program in (.*?); do", SCRIPT.read_text())
+    assert loop is not None
+    installed = set(re.sub(r"\$\{tests:.*?\}", "", loop[1]).split())
+    assert {"ip", "dig", "busybox"} <= installed
+    optional = set(re.findall(r"\$\{tests:\+(.*?)\}", loop[1])[0].split())
+    pages = [ROOT / "README.md", *(ROOT / "labs").glob("*/README.md")]
+    used = {}
+    for page in pages:
+        for block in re.findall(r"^ *```console(?! notest).*?\n(.*?)^ *```", page.read_text(), re.M | re.S):
+            for line in re.findall(r"^ *[$#] (.*)$", block, re.M):
+                words = re.findall(r"(?:^|-- |\| |; |exec \S+ |sudo )([a-z][\w-]+)", line)
+                used.update((word, f"{page.relative_to(ROOT)}: {line[:80]}") for word in words)
+    missing = {word: where for word, where in used.items() if word in optional}
+    assert not missing, f"a plain bootstrap does not install {missing}"
+    assert {word for word in used if shutil.which(word)} <= installed | _EVERYWHERE | _WITH_OTHERS | {
+        "netlab",
+        "invoke",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -29,7 +30,7 @@ def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool
     else.
     """
     from netlab.cli import warned
-    from netlab.cli.drafts import draft
+    from netlab.cli.drafts import beside, draft
     from netlab.runtime import lab as labs
 
     wanted = draft(lab, files, name)
@@ -52,6 +53,10 @@ def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool
         )
         return
     warned.tell(warnings)
+    if others := beside(lab, files):
+        out.note(
+            f"not read: {', '.join(others)} beside {lab}; {out.command()} up {os.path.dirname(lab) or '.'} reads all"
+        )
     _tell(done)
 
 

@@ -99,3 +99,10 @@ def test_a_lab_is_found_by_the_file_that_it_came_from(world: Any, pod: Path) -> 
     (pod.parent / "flows.yaml").write_text("default: allow\n")
     said = world("netlab check flows.yaml", check=2).stderr
     assert "no running lab came from the file flows.yaml" in said and "--expect FILE" in said
+
+
+def test_up_of_a_file_says_which_manifests_beside_it_were_left_out(world: Any, pod: Path) -> None:
+    (pod.parent / "lab.yaml").write_text("apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: one}\n")
+    (pod.parent / "expect.yaml").write_text("default: allow\n")
+    assert "not read: pod.yaml beside lab.yaml" in world("netlab up lab.yaml").stderr
+    assert "not read" not in world("netlab up lab.yaml -f pod.yaml").stderr
