@@ -43,6 +43,7 @@ class Plane:
     the outer packet's IP version; ``device_per_family``: each family is encapsulated in its own, else both in the lab's
     first.  ``crosses_nodes``: it leads to the Pods of other nodes.  ``flat``: one segment over all nodes, whose prefix the
     Pods have; else each node has a CIDR of its own.  ``nft_tables``: those that hold its masquerading.
+    ``veth_gateways``: the node's end of each Pod's link has the gateway's address, where there is no bridge to have it.
     ``masquerades_transit``: also what only passes the node, whoever sent it.  ``needs``: kinds of links that the kernel
     must have.  ``pool``: addresses of Pods where the lab names none.
     """
@@ -57,6 +58,7 @@ class Plane:
     flat: bool = False
     masquerade: Masquerade = Masquerade.ALWAYS
     nft_tables: tuple[str, ...] = ()
+    veth_gateways: bool = False
     masquerades_transit: bool = False
     speaks: Speaks = Speaks.NODE
     needs: tuple[str, ...] = ("veth", "bridge")
@@ -128,6 +130,7 @@ _ROWS = (
         "kindnet",
         "kind's: a routed veth a Pod (CNI plugin ptp), a static route a node, kindnet's masquerading",
         nft_tables=("kindnet-ipmasq",),
+        veth_gateways=True,
         masquerades_transit=True,
     ),
     Plane(

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from netlab.errors import Mark
 from netlab.model.policies import Policy
 from netlab.model.services_types import Service
-from netlab.planes import ROWS, Masquerade, Plane
+from netlab.planes import ROWS, Masquerade, Plane, Speaks
 from netlab.spec import Document
 
 Address = IPv4Address | IPv6Address
@@ -258,6 +258,13 @@ class Cluster:
     def masquerades(self) -> bool:
         """Whether nodes translate what leaves the Pods' networks."""
         return bool(self.external) or self.plane.masquerade is Masquerade.ALWAYS
+
+    def inner_addresses(self, node: Node) -> tuple[Address, ...]:
+        """The node's own addresses in the Pods' networks: of its bridge or its Pods' gateway, and of its tunnel device."""
+        plane = self.plane
+        has_gateway = bool(plane.bridge) or (plane.veth_gateways and bool(self.pods_of(node)))
+        gateways = tuple(one.ip for one in node.gateways) if has_gateway else ()
+        return (*gateways, *(cidr[0] for cidr in node.pod_cidrs if plane.speaks is Speaks.TUNNEL))
 
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""

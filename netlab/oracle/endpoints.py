@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from netlab.model.cluster import Cluster, External, Node, Pod
 from netlab.model.ports import HostPort, mapped
 from netlab.model.services_types import Service
-from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, SERVICE, Endpoint, Flow
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, ROUTER, SERVICE, Endpoint, Flow
 
 
 class Endpoints:
@@ -46,6 +46,12 @@ class Endpoints:
         for end in self.all():
             for address in end.addresses:
                 self._by_address.setdefault(address, []).append(end)
+        for node in cluster.nodes:  # what else the lab's kernel has; nobody is asked by these unless they are typed
+            for inner in cluster.inner_addresses(node):
+                self._by_address.setdefault(str(inner), []).append(self.nodes[node.name])
+        for router in _routers(cluster):
+            for address in router.addresses:
+                self._by_address.setdefault(address, []).append(router)
 
     def host_port(self, end: Endpoint, flow: Flow) -> HostPort | None:
         """The hostPort of a node that a flow is for."""
@@ -99,6 +105,16 @@ class Endpoints:
 
 def _node(node: Node) -> Endpoint:
     return Endpoint(NODE, node.name, node.netns, tuple(str(address.ip) for address in node.addresses))
+
+
+def _routers(cluster: Cluster) -> Iterable[Endpoint]:
+    under = cluster.underlay
+    own = [str(one.ip) for one in under.gateways] if not under.racks else []
+    spine = [str(one.ip) for rack in under.racks for _, one in rack.uplinks]
+    yield Endpoint(ROUTER, "the underlay's router", under.netns, (*own, *spine))
+    for rack in under.racks:
+        ways = (*(one.ip for one in rack.gateways), *(one.ip for one, _ in rack.uplinks))
+        yield Endpoint(ROUTER, f"router {rack.name}", rack.netns, tuple(map(str, ways)))
 
 
 def _external(host: External) -> Endpoint:

@@ -16,7 +16,7 @@ from netlab.model.policies import INGRESS
 from netlab.objects import Why
 from netlab.oracle.denials import Denial, Denials, Step
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, Endpoint, Flow, Outcome, Verdict
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, ROUTER, Endpoint, Flow, Outcome, Verdict
 from netlab.oracle.mixed import joined
 from netlab.oracle.service import ServiceWays, Ways
 
@@ -150,12 +150,25 @@ class Predictor:
 
     def _apart(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]] | None:
         """What the data plane and the underlay make of a flow; None where it arrives."""
-        here, there = self._known.pod_of.get(flow.src.name), self._known.pod_of.get(flow.dst.name)
-        if flow.dst.kind == EXTERNAL or flow.src.netns == flow.dst.netns or (here and here.host_network):
+        under, owner = self._cluster.underlay, self._owner(flow)
+        here, there = self._known.pod_of.get(flow.src.name), self._known.pod_of.get(owner.name)
+        # A node's address in the Pods' networks is reached as a Pod of that node is.
+        inner = owner.kind == NODE and flow.address not in owner.addresses
+        anycast = inner and self._cluster.plane.bridge and flow.address.endswith("::")
+        silent = flow.protocol == "TCP" or flow.src.kind == NODE  # to a Pod, ICMP comes from another address
+        if anycast and silent and owner.name in (flow.src.name, here.node if here else ""):
+            says = (
+                "the node's bridge has this as its subnet's anycast address, and the kernel takes no connections there"
+            )
+            return _lost(says, self._cluster.mark)
+        if owner.kind == EXTERNAL or flow.src.netns == owner.netns or (here and here.host_network):
             return None
-        under = self._cluster.underlay
-        if flow.dst.kind != POD or there is None or there.host_network:
-            target = there.node if there else flow.dst.name
+        if owner.kind == ROUTER:
+            return self._at_router(flow)
+        if inner and here and here.node == owner.name:
+            return None
+        if not inner and (owner.kind != POD or there is None or there.host_network):
+            target = there.node if there else owner.name
             foreign = here is not None and here.node != target and under.drop_foreign_sources
             if foreign and not self._cluster.masquerades:
                 return _lost("the underlay drops packets whose source is no node's address", under.mark)
@@ -167,13 +180,26 @@ class Predictor:
             if under.drop_foreign_sources:
                 return _lost("the underlay drops the Pod's answer: its source is no node's address", under.mark)
             return None
-        if here is None:
-            return None  # a node's own packets have its own address, and its routes to Pods are the data plane's
-        key = (here.node, there.node)
+        if here is None:  # a node's own packets have its own address, and its routes to Pods are the data plane's
+            if self._cluster.plane.crosses_nodes or under.learns_pod_routes:
+                return None
+            if flow.src.name == (there.node if there else owner.name):
+                return None
+            return Outcome.UNREACHABLE, None, (Why("the underlay's router knows nodes and not Pods", under.mark),)
+        key = (here.node, there.node if there else owner.name)
         if key not in self._ways:
             arrives, why_not = self._cluster.way(*key)
             self._ways[key] = None if arrives else _lost(why_not, self._cluster.mark)
         return self._ways[key]
+
+    def _at_router(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]] | None:
+        """Whether a router's answer finds the way back: it knows nodes, and Pods only where it learns their routes."""
+        under = self._cluster.underlay
+        if flow.src.kind != POD or self._cluster.masquerades:
+            return None
+        if under.racks and under.learns_pod_routes and not under.drop_foreign_sources:
+            return None
+        return _lost("the underlay's router knows nodes and not Pods: its answer finds no way", under.mark)
 
     def _owner(self, flow: Flow) -> Endpoint:
         """Who has the address: the target itself, unless it was asked by its bare address."""
