@@ -127,7 +127,9 @@ class _Builder:
             self._changes,
         )
         self._check_networks(nodes, under, service_networks, pod_networks)
-        inside = (*under.cidrs, *service_networks, *(cidr for node in nodes for cidr in node.pod_cidrs))
+        parts = [cidr for node in nodes for cidr in node.pod_cidrs]
+        used = [one for one in pod_networks if any(within(part, one) for part in parts)]
+        inside = (*under.cidrs, *service_networks, *parts, *used)
         outside = externals(self._name, self._lab, families, inside, self._complain)
         taken = {under.netns, *(rack.netns for rack in under.racks), *(one.netns for one in outside)}
         self._check_names(nodes, under, outside)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from netlab.errors import BadInput
 from netlab.model import build
 from netlab.spec import Text, load_texts
 
@@ -34,3 +37,11 @@ def test_a_pod_that_declares_no_port_answers_where_others_name_it() -> None:
 def test_a_port_that_any_container_declares_closes_the_others_of_its_protocol() -> None:
     assert served([], [{"containerPort": 80}]) == {(80, "TCP"), (53, "UDP")}
     assert served([{"containerPort": 54, "protocol": "UDP"}]) == {(81, "TCP"), (82, "TCP"), (83, "TCP"), (54, "UDP")}
+
+
+def test_a_host_outside_cannot_be_in_the_pod_cidr_beside_the_parts_of_nodes() -> None:
+    outside = [{"name": "far", "address": "10.244.200.9"}]
+    spec = {"nodes": [{"name": "n"}], "external": outside}
+    lab = {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "x"}, "spec": spec}
+    with pytest.raises(BadInput, match=r"lab.yaml:1.*10.244.200.9 is inside the cluster's own 10.244.0.0/16"):
+        build(load_texts([Text("lab.yaml", json.dumps(lab))]))
