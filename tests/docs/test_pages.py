@@ -241,7 +241,7 @@ class Session:
         except BrokenPipeError:
             pass
         try:
-            self.bash.wait(10)
+            self.bash.wait(60)
         except subprocess.TimeoutExpired:
             self.bash.kill()
             self.bash.wait()

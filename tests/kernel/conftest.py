@@ -123,7 +123,7 @@ class Kit:
         found += [f"/run/netlab/.lock/{one}" for one in _list("/run/netlab/.lock") if one == lab]
         mounts = Path("/proc/self/mounts").read_text(errors="replace").splitlines()
         found += [line for line in mounts if f"/{lab}-" in line or line.endswith(f"/{lab}")]
-        for _ in range(20):  # a process that was told to go needs a moment
+        for _ in range(600):  # a process that was told to go needs a moment
             processes = [line for line in _agents() if f" {lab} " in f"{line} "]
             if not processes:
                 break

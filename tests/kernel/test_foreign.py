@@ -139,7 +139,7 @@ def test_a_shell_in_a_pod_outlives_down_and_is_named(kit: Any, lab: str) -> None
     kit.up(kit.spec(lab))
     shell = subprocess.Popen(["ip", "netns", "exec", f"{lab}-client", "sleep", "60"])
     try:
-        for _ in range(100):
+        for _ in range(3000):
             if Path(f"/proc/{shell.pid}/comm").read_text().strip() == "sleep":
                 break
             time.sleep(0.02)
@@ -176,14 +176,18 @@ def test_a_running_name_from_another_source_is_refused_with_both_paths(kit: Any,
 def test_two_writers_take_turns(kit: Any, lab: str) -> None:
     """Each in a process of its own, as from two terminals."""
     text, said = kit.spec(lab), []
+    locked, holds = os.pipe()
     first = os.fork()
     if first == 0:
         try:
             with lock.locked(lab):
+                os.write(holds, b"!")
                 time.sleep(0.6)
         finally:
             os._exit(0)
-    time.sleep(0.2)
+    os.read(locked, 1)
+    os.close(locked)
+    os.close(holds)
     began = time.monotonic()
     labs.up(kit.draft(text), say=said.append)
     os.waitpid(first, 0)

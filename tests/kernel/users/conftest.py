@@ -45,4 +45,4 @@ def world(tmp_path: Path) -> Iterator[Type]:
 
     yield run
     run("netlab down --all", check=None)
-    holder.communicate(timeout=20)
+    holder.communicate(timeout=120)

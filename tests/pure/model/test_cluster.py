@@ -255,18 +255,18 @@ def test_a_thousand_pods_are_resolved_in_a_second_or_two() -> None:
     documents = load_texts(
         [Text("lab.yaml", json.dumps(spec) + "\n---\n" + json.dumps(workload("Deployment", "w", replicas=2000)))]
     )
-    began = time.monotonic()
+    began = time.process_time()
     found = build(documents, check=check).cluster
     state = desired(found)
-    assert time.monotonic() - began < 4
+    assert time.process_time() - began < 4
     assert len({one.addresses for one in found.pods}) == 2000
     assert len(state) > 20_000
 
 
 def test_the_last_address_of_a_large_network_is_found_at_once() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     cluster(lab(ipFamilies=["IPv6"], nodes=[{"name": "a", "podCIDR": "fd00:1::/48"}]), pod("p"))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def cidrs(found: Cluster) -> dict[str, list[str]]:
