@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import struct
+import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
@@ -27,6 +29,13 @@ PLANES = ("bridge", "vxlan", "host-gw", "flannel-vxlan", "calico-bgp", "calico-v
 
 # -- what the kernel has -------------------------------------------------------------------------------------------------
 
+
+def nft_version() -> str:
+    """``1.0.6``."""
+    said = subprocess.run(["nft", "--version"], capture_output=True, text=True, check=True).stdout
+    return said.split()[1].removeprefix("v")
+
+
 _GET = {"chain": 4, "rule": 7, "set": 10, "elements": 13}
 # Handles and positions; a set's type, which is an address of the kernel's; and its count, which ends of ranges bend.
 _OF_ITS_MAKING = {"chain": {2, 6}, "rule": {3, 6}, "set": {16, 19, 20}, "elements": set()}
@@ -44,7 +53,12 @@ def tree(data: bytes) -> list[Any]:
 
 
 def told() -> dict[str, list[Any]]:
-    """All chains, rules, sets and elements of the thread's namespace."""
+    """All chains, rules, sets and elements of the thread's namespace.
+
+    netlab compiles as nft 1.0 does.  A newer library says the same in other messages: there its own listing is compared.
+    """
+    if _VERSION >= (1, 1):
+        return _listed()
     sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
     found: dict[str, list[Any]] = {}
     sets = []
@@ -67,6 +81,18 @@ def told() -> dict[str, list[Any]]:
                 listed += tree(value) if kind == 3 else ()
         found.setdefault("elements", []).append((family, table, name, sorted(map(repr, listed))))
     sock.close()
+    return found
+
+
+_VERSION = tuple(int(number) for number in nft_version().split(".")[:2])
+
+
+def _listed() -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for entry in json.loads(libnft.run("list ruleset", json=True))["nftables"]:
+        for kind, value in entry.items():
+            if kind != "metainfo":
+                found.setdefault(kind, []).append({key: one for key, one in value.items() if key != "handle"})
     return found
 
 
