@@ -98,7 +98,7 @@ class Denials:
         if (ways := self.services.of(flow)) is not None:
             found = [self._translated(flow, one, far=ways.far) for one in ways.flows]
         elif (behind := self._known.behind(flow)) is not None:
-            own = self._node_of(flow.src)
+            own = self.node_of(flow.src)
             far = bool(own) and own != flow.dst.name
             if far and (self._cluster.masquerades or flow.src.kind == NODE):
                 behind = behind._replace(src=self._known.nodes[own])
@@ -120,14 +120,14 @@ class Denials:
         target = self._target(arrives.address)
         first = self._target(asked.address) if far else target
         source = self._source(asked.src, first)
-        near = far and self._node_of(arrives.src) == self._node_of(asked.src)
+        near = far and self.node_of(arrives.src) == self.node_of(asked.src)
         seen = self._source(arrives.src, target, near=near)
         if source is None or seen is None:
             return None
         ports = (asked.port if far else arrives.port, arrives.port)
         return Step(arrives, (source, first, ports[0]), (seen, target, ports[1]), hairpin=not far)
 
-    def _node_of(self, end: Endpoint) -> str:
+    def node_of(self, end: Endpoint) -> str:
         """The node that a source is on; "" for hosts outside."""
         if end.kind == NODE:
             return end.name

@@ -51,7 +51,11 @@ class Predictor:
         """Where policies end a flow, if it comes as far as that: of a Service, on the way to each backend."""
         if self._services.of(flow) is None:
             return (self._direct(flow),)
-        return tuple(self._ending(step) for step in self.denials.steps(flow)) if self._cluster.network_policies else ()
+        return (
+            tuple(self._ending(flow, step) for step in self.denials.steps(flow))
+            if self._cluster.network_policies
+            else ()
+        )
 
     def chooses(self, flow: Flow) -> Ways | None:
         """What a Service makes of a flow, where it chooses among several backends."""
@@ -62,11 +66,17 @@ class Predictor:
         found = self.denials.denial(flow)
         return found if found and self._judged(flow, found, self._apart(flow) is not None) else None
 
-    def _ending(self, step: Step) -> Denial | None:
+    def _ending(self, flow: Flow, step: Step) -> Denial | None:
         """Where policies end what a Service translated; from outside it is the translating node that finds the way."""
         found = self.denials.ending(step)
-        lost = step.flow.src.kind not in _OUTSIDE and self._apart(step.flow) is not None
+        lost = not self._brought(flow, step) and self._apart(step.flow) is not None
         return found if found and self._judged(step.flow, found, lost) else None
+
+    def _brought(self, flow: Flow, step: Step) -> bool:
+        """Whether a flow needs no way to the Pod: the node that translates it has one."""
+        source = step.flow.src
+        by_node = source.kind == NODE and not step.hairpin and source.name == self.denials.node_of(flow.src)
+        return source.kind in _OUTSIDE or by_node
 
     def _verdict(self, flow: Flow, denial: Denial | None) -> Verdict:
         """``denial``: where policies end it."""
@@ -97,10 +107,10 @@ class Predictor:
     def _at_backend(self, flow: Flow, ways: Ways, step: Step) -> Verdict:
         """The verdict on what a Service makes of a flow when it chooses this backend."""
         one = step.flow
-        verdict = self._verdict(one, self._ending(step))
+        verdict = self._verdict(one, self._ending(flow, step))
         outcome = verdict.outcome
-        if outcome is Outcome.UNREACHABLE and flow.src.kind in _OUTSIDE:
-            outcome = Outcome.OPEN  # the router needs no way to the Pod: the node that translates has it
+        if outcome is Outcome.UNREACHABLE and self._brought(flow, step):
+            outcome = Outcome.OPEN
         server = verdict.server or (one.dst.name if outcome is Outcome.OPEN and not verdict.own else None)
         itself = one.src.netns == one.dst.netns
         client = verdict.client if not ways.masqueraded and not itself else None

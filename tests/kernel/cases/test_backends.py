@@ -127,7 +127,8 @@ def test_others_at_the_same_rule_explain_no_silence(
 
 def client(netlab: Callable[..., Any], lab: str) -> str:
     pods = netlab("get", "pods", "--lab", lab, "-o", "json").json["items"]
-    return next(pod["status"]["podIP"] for pod in pods if pod["metadata"]["name"] == "client")
+    address: str = next(pod["status"]["podIP"] for pod in pods if pod["metadata"]["name"] == "client")
+    return address
 
 
 def test_a_predicted_denial_is_not_waited_for(kit: Any, lab: str, case: Callable[[str], Path]) -> None:
