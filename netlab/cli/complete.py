@@ -42,10 +42,10 @@ def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[
         return [], [], []
     try:
         known = RunDir(lab).assignments()
-    except PermissionError:
+    except PermissionError:  # root's alone
         return [], [], []
-    pods = [(where, name) for where, _, name in (one.partition("/") for one in known.memory["pods"])]
-    return list(known.memory["nodes"]), pods, list(known.netns)
+    pods = [(where, name) for where, _, name in (one.partition("/") for one in known.memory.get("pods", {}))]
+    return list(known.memory.get("nodes", {})), pods, list(known.netns)
 
 
 # -- what a word can be -----------------------------------------------------------------------------------------------

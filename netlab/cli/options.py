@@ -87,3 +87,10 @@ def _by_source(name: str, labs: Sequence[str]) -> str:
             raise BadInput(f"no running lab came from the file {name}", hint="netlab check LAB --expect FILE takes one")
     known = f"; running: {', '.join(labs)}" if labs else "; none is"
     raise BadInput(f'no lab called "{name}" is running{near(name, labs)}{known}', hint="netlab up NAME starts one")
+
+
+def own_lab(name: str = "", option: str = "") -> str:
+    """The running lab that is meant, for a verb that acts in it.  Raises StateError where it is another user's."""
+    lab = running_lab(name, option)
+    RunDir(lab).require_owner()
+    return lab

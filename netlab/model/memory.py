@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
+from netlab import plain
 from netlab.model.cluster import Cluster
 from netlab.model.services_types import ServiceMemory
+
+NUMBERS = 1 << 16  # of nodes, serials and ports: all have 16 bits
 
 
 class PodMemory(NamedTuple):
@@ -44,23 +48,24 @@ class Memory:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        services = {
-            name: [list(one.cluster_ips), list(one.load_balancer_ips), dict(one.node_ports)]
-            for name, one in self.services.items()
-        }
-        pods = {name: list(one) for name, one in self.pods.items()}
-        cidrs = {name: list(one) for name, one in self.cidrs.items()}
-        return {"nodes": dict(self.nodes), "pods": pods, "services": services, "cidrs": cidrs}
+        data: dict[str, Any] = plain.dump(self)
+        return data
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Memory:
-        """The inverse of ``to_json``."""
-        return cls(
-            data["nodes"],
-            {name: PodMemory(one[0], tuple(one[1]), one[2], one[3]) for name, one in data["pods"].items()},
-            {
-                name: ServiceMemory(tuple(one[0]), tuple(one[1]), one[2])
-                for name, one in data.get("services", {}).items()
-            },
-            {name: tuple(one) for name, one in data.get("cidrs", {}).items()},
-        )
+    def from_json(cls, data: Any) -> Memory:
+        """The inverse of ``to_json``; ValueError where the data is not ours."""
+        memory = plain.load(cls, data)
+        numbers = [*memory.nodes.values(), *(one.serial for one in memory.pods.values())]
+        numbers += [port for one in memory.services.values() for port in one.node_ports.values()]
+        if any(not 0 <= number < NUMBERS for number in numbers):
+            raise ValueError(f"a number that is not below {NUMBERS}")
+        for pod in memory.pods.values():
+            for address in pod.addresses:
+                ip_address(address)
+        for service in memory.services.values():
+            for address in (*service.cluster_ips, *service.load_balancer_ips):
+                ip_address(address)
+        for cidrs in memory.cidrs.values():
+            for cidr in cidrs:
+                ip_network(cidr)
+        return memory

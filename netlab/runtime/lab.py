@@ -20,11 +20,11 @@ from netlab.plan import Drift, Host, desired, drift
 from netlab.runtime import capacity, dns, host, lock, readiness, warm
 from netlab.runtime.converge import converge, touch
 from netlab.runtime.listeners import AgentListeners
-from netlab.runtime.resolved import Lab, applied_now, documents_of, identity, resolve, with_state
+from netlab.runtime.resolved import Lab, applied_now, documents_of, identity, memory_of, resolve, with_state
 from netlab.runtime.rundir import Applied, Assignments, RunDir, caller
 from netlab.runtime.settle import settle
-from netlab.runtime.teardown import check_owner, remove
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
+from netlab.runtime.teardown import remove
 from netlab.spec import Document, Documents, Text, Warning, load_texts
 
 Say = Callable[[str], None]
@@ -46,6 +46,10 @@ def open_running(name: str) -> tuple[RunDir, Applied]:
     """A running lab's documents.  Raises BadInput where no such lab runs, StateError where it is another user's."""
     rundir = RunDir(name)
     applied = rundir.applied() or rundir.pending()
+    if applied is None and rundir.exists():
+        raise StateError(
+            f"the run state of lab {name} does not say what it is", hint=f"netlab down {name} removes what is left"
+        )
     if applied is None:
         raise BadInput(f'no lab called "{name}" is running', hint="netlab ls shows those that are")
     return rundir, applied
@@ -54,7 +58,7 @@ def open_running(name: str) -> tuple[RunDir, Applied]:
 def load_cluster_since(name: str) -> tuple[Cluster, float, tuple[Document, ...]]:
     """A running lab's cluster, when it was brought up (seconds of the epoch), and the objects behind it."""
     rundir, applied = open_running(name)
-    lab = resolve(applied, Memory.from_json(rundir.assignments().memory), rundir.statuses())
+    lab = resolve(applied, memory_of(rundir), rundir.statuses())
     return lab.cluster, applied.since, lab.documents.objects
 
 
@@ -66,7 +70,7 @@ def load_cluster(name: str) -> Cluster:
 def load_running(name: str) -> Lab:
     """A running lab as it was last applied."""
     rundir, applied = open_running(name)
-    lab = resolve(applied, Memory.from_json(rundir.assignments().memory), rundir.statuses())
+    lab = resolve(applied, memory_of(rundir), rundir.statuses())
     return with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
 
 
@@ -90,13 +94,13 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         pending = rundir.pending()
         known = before or pending
         fresh = known is None
-        check_owner(rundir, known, "give yours another name: --name NAME")
+        rundir.require_owner("give yours another name: --name NAME")
         if known is not None and known.source != draft.source:
             raise BadInput(
                 f"lab {name} is running from {known.source}, and this is {draft.source}",
                 hint=f"netlab down {name}, or give this one another name: --name NAME",
             )
-        memory = Memory.from_json(rundir.assignments().memory)
+        memory = memory_of(rundir)
         applied = replace(draft, since=known.since if known else time.time(), owner=known.owner if known else caller())
         if known is not None and not reset:
             applied = replace(applied, extra=known.extra, deleted=known.deleted, labels=known.labels)
@@ -232,7 +236,7 @@ def change(
     began = time.monotonic()
     with lock.locked(name, say):
         rundir, known = open_running(name)
-        check_owner(rundir, known)
+        rundir.require_owner()
         added = tuple(add)
         gone = tuple(delete)
         new = load_texts([Text(*one) for one in added]) if added else Documents()
@@ -244,7 +248,7 @@ def change(
         extra = (*(one for one in known.extra if _identities(one) - fresh - {*gone}), *added)
         labels = put(known.labels, new.objects, label or {})
         applied = replace(known, extra=extra, deleted=deleted, labels=labels)
-        memory = Memory.from_json(rundir.assignments().memory)
+        memory = memory_of(rundir)
         lab = resolve(applied, memory, readiness.in_force(rundir))
         applied = replace(applied, labels=still_there(labels, lab.cluster))
         can = host.require(lab.cluster.plane.needs)
@@ -274,11 +278,11 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     known = rundir.applied()
     if known is not None:
         applied = replace(draft, extra=known.extra, deleted=known.deleted, labels=known.labels)
-        lab = resolve(applied, Memory.from_json(rundir.assignments().memory), readiness.in_force(rundir))
+        lab = resolve(applied, memory_of(rundir), readiness.in_force(rundir))
     lab = with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
     if known is None:
         return lab, drift(lab.want, State())
-    owned = desired(resolve(known, Memory.from_json(rundir.assignments().memory), rundir.statuses()).cluster)
+    owned = desired(resolve(known, memory_of(rundir), rundir.statuses()).cluster)
     return lab, drift(
         lab.want, observe(lab, rundir, State.of({**dict(lab.want.items()), **dict(owned.items())})).state, owned
     )

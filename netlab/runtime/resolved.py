@@ -17,7 +17,7 @@ from netlab.model.status import Statuses, observed, unready
 from netlab.objects import State
 from netlab.plan import Host, check, desired
 from netlab.runtime.programs import has_program
-from netlab.runtime.rundir import Applied
+from netlab.runtime.rundir import Applied, RunDir
 from netlab.spec import Documents, Text, Warning, load_texts
 
 _KEPT = 3  # as it is, as it was, and as its files alone would have it
@@ -79,6 +79,14 @@ def _parsed(texts: tuple[tuple[str, str], ...]) -> Documents:
 def identity(document: object) -> str:
     """What makes an object the same one: group/kind/namespace/name."""
     return "/".join(str(getattr(document, part)) for part in ("group", "kind", "namespace", "name"))
+
+
+def memory_of(rundir: RunDir) -> Memory:
+    """What a running lab remembers; nothing where that cannot be understood."""
+    try:
+        return Memory.from_json(rundir.assignments().memory)
+    except ValueError:
+        return Memory()
 
 
 def resolve(applied: Applied, memory: Memory | None = None, statuses: Statuses | None = None) -> Lab:

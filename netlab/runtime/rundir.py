@@ -5,6 +5,9 @@ needs no spec file; ``assignments`` what a changed spec must not move (numbers, 
 namespaces; ``events.jsonl`` what was done when.  Losing all of it must not make a lab irremovable: the mark on each
 namespace's lo says whose it is.
 
+The documents hold Secrets, so the files are root's alone (0600).  They carry a version, of all the files: a netlab reads
+its own and the one before; ``down`` needs none of them.
+
 Limits: few files, since a new inode can cost half a millisecond.
 """
 
@@ -20,10 +23,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from netlab import plain
 from netlab.errors import StateError
+from netlab.names import LAB_NAME_MAX, is_dns_label
 
 RUN = Path("/run/netlab")
-_VERSION = 1
+_VERSION = 2
+_READ = (1, _VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +57,7 @@ class Applied:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {
-            "version": _VERSION,
-            "source": self.source,
-            "name": self.name,
-            "spec": self.spec,
-            "extra": self.extra,
-            "deleted": self.deleted,
-            "since": self.since,
-            "owner": self.owner,
-            "labels": self.labels,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Applied:
-        """The inverse of ``to_json``; KeyError or TypeError where the data is not ours."""
-        return cls(
-            data["source"],
-            data["name"],
-            tuple((file, text) for file, text in data["spec"]),
-            tuple((file, text) for file, text in data["extra"]),
-            tuple(data["deleted"]),
-            data["since"],
-            data["owner"],
-            data.get("labels", {}),
-        )
+        return {"version": _VERSION, **plain.dump(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +67,16 @@ class Assignments:
     ``generations``: what ``kernel.linux`` remembers of each namespace's rules (see ``kernel.nft``).
     """
 
-    memory: Mapping[str, Any] = field(default_factory=lambda: {"nodes": {}, "pods": {}})
+    memory: Mapping[str, Any] = field(default_factory=dict)
     netns: tuple[str, ...] = ()
     nodes: int = 0
     pods: int = 0
     faults: int = 0
-    generations: Mapping[str, Any] = field(default_factory=dict)
+    generations: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+
+class NotYours(StateError):
+    """The lab is another user's."""
 
 
 class RunDir:
@@ -109,23 +95,46 @@ class RunDir:
         self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def applied(self) -> Applied | None:
-        """The documents of the running lab; None where there are none."""
-        data = self._load("documents")
-        try:
-            return Applied.from_json(data) if data else None
-        except (KeyError, TypeError, ValueError) as error:
-            raise StateError(
-                f"{self.path}/documents cannot be understood: {error}",
-                hint=f"netlab down {self.lab} removes the lab all the same",
-            ) from error
+        """The documents of the running lab; None where there are none.
+
+        Raises StateError where another netlab wrote them or they cannot be understood.
+        """
+        return self._documents("documents")
 
     def pending(self) -> Applied | None:
         """The documents that an ``up`` was working towards when it ended early; None where none did."""
-        data = self._load("documents.next")
-        try:
-            return Applied.from_json(data) if data else None
-        except (KeyError, TypeError, ValueError):
+        return self._documents("documents.next")
+
+    def _documents(self, name: str) -> Applied | None:
+        data = self._load(name)
+        if data is None:
             return None
+        if data.get("version") not in _READ:
+            raise StateError(
+                f"lab {self.lab} runs from another version of netlab: its run state is version {data.get('version')}, "
+                f"and this netlab reads versions {' and '.join(map(str, _READ))}",
+                hint=f"netlab down {self.lab} removes it, then netlab up builds it again",
+            )
+        try:
+            applied = plain.load(Applied, data)
+            time.gmtime(applied.since)
+        except (ValueError, OverflowError, OSError) as error:
+            raise StateError(
+                f"{self.path}/{name} cannot be understood: {error}",
+                hint=f"netlab down {self.lab} removes the lab all the same",
+            ) from error
+        return applied
+
+    def owner(self) -> int | None:
+        """Whose lab it is, as far as its documents say; of any version."""
+        found = [data.get("owner") for name in ("documents", "documents.next") if (data := self._load(name))]
+        return next((one for one in found if isinstance(one, int)), None)
+
+    def require_owner(self, hint: str = "") -> None:
+        """Raise NotYours where the lab is another user's; root, without sudo, may do everything."""
+        me, owner = caller(), self.owner()
+        if owner is not None and owner != me and me != 0:
+            raise NotYours(f"lab {self.lab} is user {owner}'s, not yours (you are {me})", hint=hint)
 
     def begin(self, applied: Applied, assignments: Assignments) -> None:
         """Say what is going to be applied, before anything is: what a killed ``up`` made stays attributable."""
@@ -133,7 +142,7 @@ class RunDir:
         before = self.assignments()
         netns = tuple(dict.fromkeys((*before.netns, *assignments.netns)))
         kept = replace(assignments, netns=netns, generations=before.generations)
-        self._save("assignments", _plain(kept))
+        self._save("assignments", plain.dump(kept))
 
     def commit(self, assignments: Assignments, statuses: Mapping[str, tuple[int, ...]] | None = None) -> None:
         """What was begun is what there is now, with these statuses of its Pods."""
@@ -143,26 +152,14 @@ class RunDir:
             os.unlink(self.path / "statuses.next")
         os.replace(self.path / "documents.next", self.path / "documents")
         before = self.assignments()
-        if _plain(before) != json.loads(json.dumps(_plain(assignments))):
-            self._save("assignments", _plain(assignments))
+        if plain.dump(before) != plain.dump(assignments):
+            self._save("assignments", plain.dump(assignments))
 
     def assignments(self) -> Assignments:
         """What must not move; empty where nothing is known."""
-        data = self._load("assignments")
         try:
-            return (
-                Assignments(
-                    data["memory"],
-                    tuple(data["netns"]),
-                    data["nodes"],
-                    data["pods"],
-                    data["faults"],
-                    data["generations"],
-                )
-                if data
-                else Assignments()
-            )
-        except (KeyError, TypeError):
+            return plain.load(Assignments, self._load("assignments") or {})
+        except ValueError:
             return Assignments()
 
     def excuse(self, moved: Mapping[str, tuple[int, int]]) -> None:
@@ -174,13 +171,13 @@ class RunDir:
         known = dict(before.generations)
         for netns, (was, now) in moved.items():
             if netns in known and known[netns][0] == was:
-                known[netns] = [now, known[netns][1]]
+                known[netns] = (now, known[netns][1])
         if known != before.generations:
-            self._save("assignments", _plain(replace(before, generations=known)))
+            self._save("assignments", plain.dump(replace(before, generations=known)))
 
     def keep(self, assignments: Assignments) -> None:
         """Keep assignments that are not a change of the documents."""
-        self._save("assignments", _plain(assignments))
+        self._save("assignments", plain.dump(assignments))
 
     def statuses(self) -> dict[str, tuple[int, ...]]:
         """(ready, ended), as ``model.status`` has it, by Pod: what the lab follows (see ``runtime.readiness``)."""
@@ -207,8 +204,9 @@ class RunDir:
 
     def event(self, verb: str, **what: Any) -> None:
         """Write down that something was done."""
-        with contextlib.suppress(OSError), open(self.path / "events.jsonl", "a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"time": round(time.time(), 3), "verb": verb, **what}) + "\n")
+        line = json.dumps({"time": round(time.time(), 3), "verb": verb, **what}) + "\n"
+        with contextlib.suppress(OSError), open(self.path / "events.jsonl", "ab", opener=_private) as stream:
+            stream.write(line.encode())
 
     def remove(self) -> None:
         """Remove the folder and, with the last lab, its parent.  Idempotent."""
@@ -224,13 +222,14 @@ class RunDir:
                 known = _read[path] = which, json.loads(path.read_bytes())
         except PermissionError:  # it is there, and not for this user: not the same as nothing
             raise
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return known[1] if isinstance(known[1], dict) else None
 
     def _save(self, name: str, data: Mapping[str, Any]) -> None:
         temporary = self.path / f".{name}"
-        temporary.write_text(json.dumps(data), encoding="utf-8")
+        with open(temporary, "wb", opener=_private) as stream:
+            stream.write(json.dumps(data).encode())
         os.replace(temporary, self.path / name)
 
 
@@ -238,25 +237,22 @@ class RunDir:
 _read: dict[Path, tuple[tuple[int, int, int], Any]] = {}
 
 
-def _plain(assignments: Assignments) -> dict[str, Any]:
-    return {
-        "memory": assignments.memory,
-        "netns": assignments.netns,
-        "nodes": assignments.nodes,
-        "pods": assignments.pods,
-        "faults": assignments.faults,
-        "generations": dict(assignments.generations),
-    }
+def _private(path: str, flags: int) -> int:
+    """As an opener of ``open``: a file that is its owner's alone."""
+    fd = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    os.fchmod(fd, 0o600)
+    return fd
 
 
 def running() -> Iterator[RunDir]:
-    """The labs that have run state, by name."""
+    """The labs that have run state, by name; what else lies there is no lab."""
     try:
-        names = sorted(os.listdir(RUN))
+        with os.scandir(RUN) as entries:
+            names = sorted(one.name for one in entries if one.is_dir(follow_symlinks=False))
     except OSError:
         return
     for name in names:
-        if not name.startswith("."):
+        if is_dns_label(name, LAB_NAME_MAX):
             yield RunDir(name)
 
 

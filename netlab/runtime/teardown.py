@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlab.errors import StateError
 from netlab.kernel import files as etc
 from netlab.kernel import netns as ns
 from netlab.kernel.owners import owners
 from netlab.runtime import agentclient, lock, warm
 from netlab.runtime.processes import Process, inside
-from netlab.runtime.rundir import Applied, RunDir, caller
+from netlab.runtime.rundir import RunDir
 
 Say = Callable[[str], None]
 
@@ -32,27 +31,12 @@ class Down:
     strangers: tuple[Process, ...]
 
 
-class NotYours(StateError):
-    """The lab is another user's."""
-
-
-def check_owner(rundir: RunDir, applied: Applied | None, hint: str = "") -> None:
-    """Raise NotYours where the lab is another user's; root, without sudo, may do everything."""
-    me = caller()
-    if applied is not None and applied.owner != me and me != 0:
-        raise NotYours(f"lab {rundir.lab} is user {applied.owner}'s, not yours (you are {me})", hint=hint)
-
-
 def down(name: str, say: Say = lambda _: None) -> Down:
     """Remove a lab, whatever state it is in; what is there is found by its marks, with or without run state."""
     began = time.monotonic()
     with lock.locked(name, say) as path:
         rundir = RunDir(name)
-        try:
-            known = rundir.applied() or rundir.pending()
-        except StateError:  # documents that cannot be understood must not make a lab irremovable
-            known = None
-        check_owner(rundir, known)
+        rundir.require_owner()
         was_running = rundir.exists()
         removed, strangers = remove(name, rundir)
         lock.remove(path)

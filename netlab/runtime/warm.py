@@ -185,7 +185,8 @@ def _record(lab: str) -> None:
     """What went wrong, beside the lab's other logs."""
     import traceback
 
-    with contextlib.suppress(OSError), open(_RUN / lab / LOG, "a", encoding="utf-8") as log:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    with contextlib.suppress(OSError), open(os.open(_RUN / lab / LOG, flags, 0o600), "a", encoding="utf-8") as log:
         traceback.print_exc(file=log)
 
 

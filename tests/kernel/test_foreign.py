@@ -238,7 +238,7 @@ def test_lost_run_state_does_not_stop_up(kit: Any, lab: str) -> None:
 
 def test_documents_that_nobody_understands_do_not_stop_down(kit: Any, lab: str) -> None:
     kit.up(kit.spec(lab))
-    Path(f"/run/netlab/{lab}/documents").write_text('{"version": 99}')
+    Path(f"/run/netlab/{lab}/documents").write_text('{"version": 2}')
     with pytest.raises(StateError, match="cannot be understood"):
         kit.up(kit.spec(lab))
     kit.down(lab)

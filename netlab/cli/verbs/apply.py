@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
-from netlab.cli.options import lab, output, running_lab
+from netlab.cli.options import lab, output, own_lab
 
 if TYPE_CHECKING:
     from netlab.runtime.resolved import Lab
@@ -35,7 +35,7 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
     from netlab.runtime.resolved import documents_of, identity
     from netlab.spec import Text, load_texts, read_texts
 
-    name = running_lab(lab_option)
+    name = own_lab(lab_option)
     texts, problems = read_texts(files)
     named = [Text(_name(file), text) for file, text in texts]
     given = load_texts(named, problems)

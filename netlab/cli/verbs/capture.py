@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from netlab.cli import out
-from netlab.cli.options import Seconds, lab, output, running_lab
+from netlab.cli.options import Seconds, lab, output, own_lab
 from netlab.errors import BadInput, Exit, NetlabError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def command(
     from netlab.runtime.lab import load_cluster
 
     _check_streams(file, output)
-    wish = Wish(running_lab(lab_option), expression.strip(), file, output == "json", count or 0, duration or 0.0)
+    wish = Wish(own_lab(lab_option), expression.strip(), file, output == "json", count or 0, duration or 0.0)
     cluster = load_cluster(wish.lab)
     program = _program(cluster, wish.expression)
     watch = 1 if file in ("", "-") and _is_pipe(1) else -1

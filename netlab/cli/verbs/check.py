@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from netlab.cli import out
-from netlab.cli.options import lab_argument, output, running_lab
+from netlab.cli.options import lab_argument, output, own_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster, Port
 from netlab.model.ports import states
@@ -43,7 +43,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     from netlab.runtime.pinning import KernelPins
     from netlab.runtime.spare import answering
 
-    name = running_lab(lab, lab_option)
+    name = own_lab(lab, lab_option)
     rundir, applied = open_running(name)
     cluster = load_cluster(name)
     path = Path(expect_file) if expect_file else _beside(applied.source)

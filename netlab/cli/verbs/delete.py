@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import kinds, out
-from netlab.cli.options import lab, output, running_lab
+from netlab.cli.options import lab, output, own_lab
 from netlab.errors import BadInput
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     from netlab.runtime.resolved import documents_of, identity
     from netlab.spec import load_texts, names, read_texts
 
-    name = running_lab(lab_option)
+    name = own_lab(lab_option)
     if bool(files) == bool(what):
         raise BadInput("say which objects: -f FILE, or KIND NAME...")
     found = documents_of(open_running(name)[1])

@@ -28,8 +28,8 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
     Needs neither spec nor run state: what belongs to a lab carries the lab's mark.
     """
     from netlab.kernel.owners import owners
-    from netlab.runtime.rundir import running
-    from netlab.runtime.teardown import NotYours, down
+    from netlab.runtime.rundir import NotYours, running
+    from netlab.runtime.teardown import down
 
     wanted = dict.fromkeys((*labs, *lab_options))
     if every == bool(wanted):

@@ -9,7 +9,7 @@ import click
 
 from netlab.cli import out
 from netlab.cli.find import place
-from netlab.cli.options import lab, running_lab
+from netlab.cli.options import lab, own_lab
 from netlab.errors import BadInput, StateError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
     from netlab.runtime.lab import load_cluster
     from netlab.runtime.rundir import RunDir
 
-    lab = running_lab(lab_name)
+    lab = own_lab(lab_name)
     cluster = load_cluster(lab)
     found = place(cluster, name, namespace)
     env: dict[str, str] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import kinds, out
-from netlab.cli.options import lab, output, running_lab
+from netlab.cli.options import lab, output, own_lab
 from netlab.cli.selectors import selector as selected
 from netlab.errors import BadInput
 
@@ -47,7 +47,7 @@ def command(
     from netlab.model.changes import label_key
     from netlab.runtime.lab import change, load_cluster
 
-    lab_name = running_lab(lab_option)
+    lab_name = own_lab(lab_option)
     objects, wanted = _split(words)
     kind, names = _kind(objects)
     if not wanted and not listing:

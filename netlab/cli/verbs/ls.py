@@ -8,7 +8,8 @@ import click
 
 from netlab.cli import out
 from netlab.cli.options import output
-from netlab.runtime.rundir import running
+from netlab.errors import NetlabError
+from netlab.runtime.rundir import Assignments, running
 
 
 @click.command()
@@ -23,6 +24,9 @@ def command(output: str) -> None:
         except PermissionError:  # its folder is seen by all, what is in it by root
             rows.append(dict.fromkeys(("nodes", "pods", "since", "faults"), None) | {"lab": rundir.lab})
             continue
+        except NetlabError as error:  # the other labs can be listed all the same
+            out.error(error)
+            applied, assignments = None, Assignments()
         since = applied.since if applied else 0.0
         rows.append(
             {

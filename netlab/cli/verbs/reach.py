@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
-from netlab.cli.options import Seconds, lab_argument, output, running_lab
+from netlab.cli.options import Seconds, lab_argument, output, own_lab
 from netlab.errors import Exit
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(
     from netlab.runtime.lab import load_cluster, open_running
     from netlab.runtime.pinning import KernelPins
 
-    name = running_lab(lab, lab_option)
+    name = own_lab(lab, lab_option)
     cluster = load_cluster(name)
     filters = warned.filters(open_running(name)[1])
     questions = flows(cluster, sources=sources or None, targets=targets or None, ports=ports, namespace=namespace)

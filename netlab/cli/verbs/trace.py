@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netlab.cli import out
-from netlab.cli.options import Seconds, lab, output, running_lab
+from netlab.cli.options import Seconds, lab, output, own_lab
 from netlab.errors import BadInput, Exit
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def command(
     from netlab.runtime.lab import load_running
     from netlab.runtime.rundir import RunDir
 
-    name = running_lab(lab_option)
+    name = own_lab(lab_option)
     running = load_running(name)
     meant = asked(running.cluster, client, target, namespace, icmp=icmp, version=version or 0)
     flow = meant.flow
