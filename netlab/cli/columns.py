@@ -36,8 +36,8 @@ def _pod_row(item: Item, cluster: Cluster, now: float) -> list[str]:
         status,
         f"{restarts}{ago}",
         _age(item, now),
-        item["status"]["podIP"],
-        item["spec"]["nodeName"],
+        item["status"].get("podIP", "<none>"),
+        item["spec"].get("nodeName", "<none>"),
         "<none>",
         f"0/{len(gates)}" if (gates := item["spec"].get("readinessGates")) else "<none>",
     ]
@@ -52,7 +52,7 @@ def _node_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     name = item["metadata"]["name"]
     return [
         name,
-        "Ready",
+        "Ready,SchedulingDisabled" if item["spec"].get("unschedulable") else "Ready",
         ",".join(roles) or "<none>",
         _age(item, now),
         "netlab",
@@ -111,15 +111,56 @@ def _event_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     ]
 
 
+def _ready(item: Item, cluster: Cluster) -> list[bool]:
+    """Of each Pod of a workload whether it is ready; those that no node has are not."""
+    owner, namespace = f"{item['kind']}/{item['metadata']['name']}", item["metadata"].get("namespace")
+    ready = [pod.ready and not pod.ended for pod in cluster.pods
+             if pod.namespace == namespace and owner in (pod.owner, pod.controller)]  # fmt: skip
+    waiting = [pod for pod in cluster.idle if pod.phase == "Pending"
+               if pod.namespace == namespace and owner in (pod.owner, pod.controller)]  # fmt: skip
+    return ready + [False] * len(waiting)
+
+
+def _replicas_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    """A ReplicaSet or ReplicationController."""
+    spec, pods = item["spec"], _ready(item, cluster)
+    containers = spec.get("template", {}).get("spec", {}).get("containers", [])
+    selector = spec.get("selector", {})
+    labels = selector.get("matchLabels", {}) if item["kind"] == "ReplicaSet" else selector
+    return [
+        item["metadata"]["name"],
+        str(spec.get("replicas", 1)),
+        str(len(pods)),
+        str(sum(pods)),
+        _age(item, now),
+        ",".join(one["name"] for one in containers),
+        ",".join(one.get("image", "") for one in containers),
+        ",".join(f"{key}={value}" for key, value in labels.items()) or "<none>",
+    ]
+
+
 def _plain_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    owner = f"{item['kind']}/{item['metadata']['name']}"
-    namespace = item["metadata"].get("namespace")
-    pods = [pod.ready for pod in cluster.pods if pod.owner == owner and pod.namespace == namespace]
+    pods = _ready(item, cluster)
     return [item["metadata"]["name"], f"{sum(pods)}/{len(pods)}", _age(item, now)]
 
 
 _PLAIN: tuple[Columns, Row] = ((("NAME", False), ("READY", False), ("AGE", False)), _plain_row)
+_REPLICAS: tuple[Columns, Row] = (
+    (
+        ("NAME", False),
+        ("DESIRED", False),
+        ("CURRENT", False),
+        ("READY", False),
+        ("AGE", False),
+        ("CONTAINERS", True),
+        ("IMAGES", True),
+        ("SELECTOR", True),
+    ),
+    _replicas_row,
+)
 _COLUMNS: dict[str, tuple[Columns, Row]] = {
+    "ReplicaSet": _REPLICAS,
+    "ReplicationController": _REPLICAS,
     "Pod": (
         (
             ("NAME", False),

@@ -48,6 +48,10 @@ def place(cluster: Cluster, name: str, namespace: str) -> Place:
         return of_node(node)
     if host is not None:
         return Place(host.netns, host.name, None)
+    idle = next((one for one in cluster.idle if (one.namespace, one.name) == (where, short)), None)
+    if idle is not None:
+        why = f": {idle.message}" if idle.message else ""
+        raise BadInput(f"Pod {idle} is {idle.phase}{why}", hint="it has no network, so nothing runs in it")
     known = [str(one) for one in cluster.pods] + [one.name for one in cluster.nodes]
     known += [one.name for one in cluster.external]
     known += [one.name for one in cluster.pods if one.namespace == where]

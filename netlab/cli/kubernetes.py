@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli import podstatus
 from netlab.cli.podstatus import stamp
+from netlab.model import identity
 from netlab.names import short_hash
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Node, Pod
+    from netlab.model.cluster import Idle, Made
 
 
 def age(since: float, now: float) -> str:
@@ -43,13 +45,53 @@ def pod(one: Pod, cluster: Cluster, since: float, record: podstatus.Record | Non
         "startTime": stamp(since),
     }
     annotations = {**one.annotations, "netlab/netns": one.netns}
-    metadata: dict[str, Any] = {"name": one.name, "namespace": one.namespace, "labels": dict(one.labels)}
-    metadata |= {"annotations": annotations, "creationTimestamp": stamp(since)}
+    metadata = _pod_metadata(one, cluster, annotations, since)
     metadata |= {"deletionTimestamp": stamp(one.leaving)} if one.leaving else {}
-    if one.owner:
-        kind, _, owner = one.owner.partition("/")
-        metadata["ownerReferences"] = [{"kind": kind, "name": owner, "controller": True}]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
+
+
+def idle(one: Idle, cluster: Cluster, since: float) -> dict[str, Any]:
+    """A Pod that has no network: what its document states of it, or why no node has it."""
+    conditions = [{"type": "PodScheduled", "status": "True"}]
+    if one.reason == "Unschedulable":
+        conditions = [{"type": "PodScheduled", "status": "False", "reason": one.reason, "message": one.message}]
+    elif one.reason or one.message:
+        conditions[0] |= {"reason": one.reason, "message": one.message}
+    status: dict[str, Any] = {"conditions": conditions, "containerStatuses": [], **one.status, "phase": one.phase}
+    if one.phase != "Pending" and one.reason:
+        status |= {"reason": one.reason, "message": one.message}
+    node = {"nodeName": one.node} if one.node else {}
+    metadata = _pod_metadata(one, cluster, dict(one.annotations), since)
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**one.spec, **node}, "status": status}
+
+
+_GROUPS = {"Job": "batch/v1", "CronJob": "batch/v1", "ReplicationController": "v1", "Node": "v1"}
+
+
+def _owner(kind: str, name: str, cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
+    uid = identity.uid(cluster.lab, kind, namespace, name)
+    version = _GROUPS.get(kind, "apps/v1")
+    return [{"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": True,
+             "blockOwnerDeletion": True}]  # fmt: skip
+
+
+def _pod_metadata(one: Pod | Idle, cluster: Cluster, annotations: dict[str, str], since: float) -> dict[str, Any]:
+    incarnation = cluster.incarnations.get(one.slot, 0)
+    metadata: dict[str, Any] = {"name": one.name, "namespace": one.namespace, "labels": dict(one.labels)}
+    metadata |= {"uid": identity.uid(cluster.lab, "Pod", one.namespace, one.name, incarnation)}
+    metadata |= {"annotations": annotations, "creationTimestamp": stamp(since)}
+    if one.controller:
+        kind, _, owner = one.controller.partition("/")
+        metadata["ownerReferences"] = _owner(kind, owner, cluster, one.namespace)
+    return metadata
+
+
+def made(one: Made, cluster: Cluster, since: float) -> dict[str, Any]:
+    """A ReplicaSet of a Deployment, a Job of a CronJob."""
+    metadata: dict[str, Any] = {"name": one.name, "namespace": one.namespace, "labels": dict(one.labels)}
+    metadata |= {"annotations": dict(one.annotations), "creationTimestamp": stamp(since)}
+    metadata |= {"ownerReferences": _owner(*one.owner, cluster, one.namespace)}
+    return {"apiVersion": one.api_version, "kind": one.kind, "metadata": metadata, "spec": dict(one.spec)}
 
 
 def node(one: Node, since: float) -> dict[str, Any]:
@@ -65,12 +107,17 @@ def node(one: Node, since: float) -> dict[str, Any]:
             "annotations": {"netlab/netns": one.netns},
             "creationTimestamp": stamp(since),
         },
-        "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs},
+        "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs, **_scheduling(one)},
         "status": {
             "addresses": [*addresses, {"type": "Hostname", "address": one.name}],
             "conditions": [{"type": "Ready", "status": "True"}],
         },
     }
+
+
+def _scheduling(one: Node) -> dict[str, Any]:
+    taints = [{"key": each.key, "value": each.value, "effect": each.effect} for each in one.taints]
+    return ({"taints": taints} if taints else {}) | ({"unschedulable": True} if one.unschedulable else {})
 
 
 def events(one: Pod, since: float, record: podstatus.Record | None) -> list[dict[str, Any]]:

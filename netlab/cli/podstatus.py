@@ -137,9 +137,10 @@ def printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
     main, inits = found["containerStatuses"], found.get("initContainerStatuses", [])
     listed = {one["name"]: one for one in item["spec"].get("initContainers", [])}
     sidecars = [one for one in inits if listed.get(one["name"], {}).get("restartPolicy") == "Always"]
-    total = len(main) + len(sidecars)
+    total = len(item["spec"].get("containers", main)) + len(sidecars)
     ready = sum(one["ready"] for one in (*main, *sidecars))
-    says = str(found.get("reason") or found["phase"])
+    ends = {"Succeeded": "Completed", "Failed": "Error"}
+    says = str(found.get("reason") or (found["phase"] if main else ends.get(found["phase"], found["phase"])))
     initializing = False
     for place, one in enumerate(inits):
         if _done(one, one in sidecars) or (one in sidecars and "terminated" in one["state"]):

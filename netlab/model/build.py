@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, NamedTuple
@@ -12,7 +12,9 @@ from netlab.errors import BadInput, Mark, Problem
 from netlab.model import policies
 from netlab.model.catalogue import Catalogue
 from netlab.model.changes import Changes
-from netlab.model.cluster import Cluster, External, Interface, Network, Node, Pod, Underlay
+from netlab.model.cluster import Cluster, External, Idle, Interface, Network, Node, Pod, Underlay
+from netlab.model.controllers import Controllers
+from netlab.model.idle import Idling
 from netlab.model.ipam import Pool
 from netlab.model.memory import Memory, PodMemory
 from netlab.model.nodes import (
@@ -25,8 +27,8 @@ from netlab.model.nodes import (
     roomy,
     within,
 )
+from netlab.model.placement import Scheduler, Stay
 from netlab.model.pods import Given, Maker
-from netlab.model.ports import host_ports
 from netlab.model.processes import Programs
 from netlab.model.services import SYSTEM, resolve
 from netlab.model.services_slices import Known, Target
@@ -34,7 +36,7 @@ from netlab.model.services_system import documents as system_documents
 from netlab.model.services_system import wants_dns
 from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
-from netlab.model.workloads import Template, fitting, templates
+from netlab.model.workloads import Template
 from netlab.near import near
 from netlab.planes import OF_MANIFESTS, ROWS
 from netlab.spec import Documents, Warning
@@ -135,14 +137,10 @@ class _Builder:
         self._check_names(nodes, under, outside)
         prefixes = pod_networks if plane.flat else ()
         dns = self._add_system(nodes, service_networks)
-        pods = self._pods(nodes, taken, prefixes)
-        namespaces = {
-            document.name: {**document.body["metadata"].get("labels", {}), "kubernetes.io/metadata.name": document.name}
-            for document in self._catalogue.of("Namespace")
-        }
-        for namespace in (*NAMESPACES, *(pod.namespace for pod in pods)):
-            namespaces.setdefault(namespace, {"kubernetes.io/metadata.name": namespace})
-        namespaces = {name: self._changes.labelled("Namespace", name, own) for name, own in namespaces.items()}
+        controllers = self._controllers(nodes)
+        templates = self._templates(controllers)
+        namespaces = self._namespaces(templates)
+        pods, idle = self._pods(templates, nodes, namespaces, taken, prefixes)
         return Cluster(
             self._name,
             plane.name,
@@ -164,6 +162,9 @@ class _Builder:
             self._spec.get("policy", {}).get("deny", "drop"),
             self._spec.get("policy", {}).get("established", "keep"),
             dns,
+            idle,
+            tuple(controllers.made),
+            self._memory.now({template.slot for template in templates}),
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------
@@ -259,25 +260,45 @@ class _Builder:
             if first != what:
                 self._complain(mark, "spec", f"{what} and {first} would both be namespace {netns}")
 
-    def _pods(self, nodes: tuple[Node, ...], reserved: set[str], prefixes: Sequence[Network]) -> tuple[Pod, ...]:
-        by_name = {node.name: node for node in nodes}
-        wanted: dict[tuple[str, str], Template] = {}
-        for template in templates(self._catalogue.running, nodes):
-            key = template.namespace, template.name
-            if key in wanted:
-                says = f"Pod {template.namespace}/{template.name} is there twice: also at {wanted[key].mark}"
+    def _controllers(self, nodes: Sequence[Node]) -> Controllers:
+        on = frozenset((one.slot, one.node) for one in self._memory.pods.values())
+        return Controllers(self._name, self._catalogue.running, nodes, self._memory.incarnations, on)
+
+    def _templates(self, controllers: Controllers) -> list[Template]:
+        wanted: dict[str, Template] = {}
+        for template in controllers.templates():
+            first = wanted.setdefault(template.full, template)
+            if first is not template:
+                says = f"Pod {template.full} is there twice: also at {first.mark}"
                 self._complain(template.mark, "metadata.name", says)
-            wanted.setdefault(key, template)
+        return list(wanted.values())
+
+    def _namespaces(self, templates: Sequence[Template]) -> dict[str, dict[str, str]]:
+        found = {
+            document.name: {**document.body["metadata"].get("labels", {}), "kubernetes.io/metadata.name": document.name}
+            for document in self._catalogue.of("Namespace")
+        }
+        for name in (*NAMESPACES, *(template.namespace for template in templates)):
+            found.setdefault(name, {"kubernetes.io/metadata.name": name})
+        return {name: self._changes.labelled("Namespace", name, own) for name, own in found.items()}
+
+    def _pods(
+        self,
+        templates: Sequence[Template],
+        nodes: tuple[Node, ...],
+        namespaces: Mapping[str, Mapping[str, str]],
+        reserved: set[str],
+        prefixes: Sequence[Network],
+    ) -> tuple[tuple[Pod, ...], tuple[Idle, ...]]:
+        idling = Idling(self._changes, self.warnings)
+        running = [template for template in templates if not idling.ended(template)]
         reserved = reserved | {node.netns for node in nodes}
         pool = Pool(nodes, prefixes)
         placed: list[tuple[Template, Node, PodMemory | None]] = []
-        turn = 0
-        for template in wanted.values():
-            known = self._memory.pods.get(f"{template.namespace}/{template.name}")
-            node, turn = self._place(template, known, nodes, by_name, turn)
-            if node is None:
-                continue
-            if known and (known.node != node.name or not pool.holds(node, known.addresses)):
+        for template, node in self._place(running, nodes, namespaces, idling):
+            known = self._memory.pods.get(template.full)
+            own = known and (template.spec.get("hostNetwork") or pool.holds(node, known.addresses))
+            if known and (known.node != node.name or not own or not (known.serial or template.spec.get("hostNetwork"))):
                 known = None
             if known and known.netns in reserved:  # a new node has that name now
                 known = known._replace(netns="")
@@ -293,36 +314,30 @@ class _Builder:
             pod = self._pod(template, node, known, pool, taken, free_serials)
             taken.add(pod.etc)
             pods.append(pod)
-        self._check_host_ports(pods)
-        return tuple(pods)
+        return tuple(pods), tuple(idling.found)
 
     def _place(
         self,
-        template: Template,
-        known: PodMemory | None,
+        templates: Sequence[Template],
         nodes: tuple[Node, ...],
-        by_name: dict[str, Node],
-        turn: int,
-    ) -> tuple[Node | None, int]:
-        """The Pod's node: the one that is named, the remembered one, the one whose CIDR has its address, the next."""
-        if template.node:
-            node = by_name.get(template.node)
-            if node is None:
-                hint = near(template.node, by_name) or f" (there are: {', '.join(list(by_name)[:8])})"
-                self._complain(template.at("nodeName"), "spec.nodeName", f'no node is called "{template.node}"{hint}')
-            return node, turn
-        if known and known.node in by_name:
-            return by_name[known.node], turn
-        for text in template.given_addresses:
-            for node in nodes:
-                if any(ip_address(text) in cidr for cidr in node.pod_cidrs):
-                    return node, turn
-        candidates = fitting(template.spec, nodes)
-        if not candidates:
-            says = f"nodeSelector of Pod {template.namespace}/{template.name} fits no node; it is placed all the same"
-            self.warnings.append(Warning("node-selector", says, template.at("nodeSelector"), str(template.document)))
-            candidates = list(nodes)
-        return candidates[turn % len(candidates)], turn + 1
+        namespaces: Mapping[str, Mapping[str, str]],
+        idling: Idling,
+    ) -> Iterator[tuple[Template, Node]]:
+        """The Pods that have a node; the others go to ``idling``."""
+        chosen = not self._spec.get("nodes") and not self._catalogue.of("Node")
+        stays = {name: Stay(one.node, one.demands) for name, one in self._memory.pods.items()}
+        found = Scheduler(nodes, namespaces, lenient=chosen).place(templates, stays)
+        for template, placed in zip(templates, found, strict=True):
+            if placed is None:
+                there = [node.name for node in nodes]
+                guess = near(template.node, there) or f" (there are: {', '.join(there[:8])})"
+                self._complain(template.at("nodeName"), "spec.nodeName", f'no node is called "{template.node}"{guess}')
+                continue
+            if placed.message:
+                idling.refused(template, placed)
+            if placed.node is not None:
+                yield template, placed.node
+        idling.tell()
 
     def _reserve(self, pool: Pool, template: Template, node: Node, known: PodMemory | None) -> None:
         """Take the addresses that are given or remembered out of the pool, before anybody gets a free one."""
@@ -379,10 +394,7 @@ class _Builder:
             if known and known.netns and not host
             else names.pod_netns(self._name, template.namespace, template.name, taken)
         )
-        labels = dict(template.metadata.get("labels", {}))
-        if template.owner.startswith("StatefulSet/"):
-            labels.setdefault("statefulset.kubernetes.io/pod-name", template.name)
-        labels = self._changes.labelled("Pod", full, labels)
+        labels = self._changes.labelled("Pod", full, template.labels)
         place = node.netns if host else netns
         programs = self._programs if SYSTEM in template.metadata.get("annotations", {}) else self._has_program
         return self._maker.pod(
@@ -392,17 +404,3 @@ class _Builder:
     @cached_property
     def _maker(self) -> Maker:
         return Maker(self._catalogue.services, self._catalogue.policies, self.warnings)
-
-    def _check_host_ports(self, pods: Sequence[Pod]) -> None:
-        """Two Pods of a node that want one port of the node itself cannot both have it."""
-        seen: dict[tuple[str, int, str], list[tuple[str, Pod]]] = {}
-        for pod in pods:
-            for port, protocol, address, path, mark in host_ports(pod):
-                others = seen.setdefault((pod.node, port, protocol), [])
-                first = next(
-                    (one for at, one in others if one is not pod and (not at or not address or at == address)), None
-                )
-                if first is not None:
-                    says = f"Pods {first} and {pod} both want {port}/{protocol} of node {pod.node} itself"
-                    self._complain(mark, path, says)
-                others.append((address, pod))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.policies import Policy
@@ -55,6 +56,14 @@ class Container:
     missing: bool = False
 
 
+class Taint(NamedTuple):
+    """A taint of a node."""
+
+    key: str
+    value: str
+    effect: str
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A node.  ``number`` counts from 1 in document order and is in its addresses and MACs.
@@ -71,6 +80,8 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     mark: Mark | None = None
     rack: str = ""
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
 
     @property
     def gateways(self) -> tuple[Interface, ...]:
@@ -83,7 +94,8 @@ class Pod:
     """A Pod.  ``addresses`` have the prefix length of the node's Pod CIDR.
 
     ``serial`` is unique in the lab for as long as the Pod lives: interface indexes and MAC addresses are made of it.
-    ``ports`` are all that somebody answers on, ``owner`` the workload that it comes from (``Deployment/web``) or "".
+    ``ports`` are all that somebody answers on, ``owner`` the workload that it comes from (``Deployment/web``) or "",
+    ``controller`` what made it (``ReplicaSet/web-5d9c8b7f6``) and ``slot`` its place there.
     ``containers`` are those that run side by side, native sidecars included; ``inits`` those that run before them.
     ``etc``: the folder below /etc/netns of its own hosts file, resolv.conf and hostname; its namespace's name, unless it
     is in its node's network.  ``ready``: it may get the traffic of its Services; ``ended``: its phase is Succeeded or Failed (see ``model.status``).
@@ -112,6 +124,8 @@ class Pod:
     ended: bool = False
     etc: str = ""
     leaving: int = 0
+    controller: str = ""
+    slot: str = ""
 
     @property
     def uts_name(self) -> str:
@@ -125,6 +139,47 @@ class Pod:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A Pod without a network: no node fits it (Pending), or its document states that it has ended.
+
+    ``reason`` and ``message`` are those of its status; ``addresses`` those that it had.
+    """
+
+    namespace: str
+    name: str
+    phase: str
+    reason: str
+    message: str
+    node: str
+    addresses: tuple[str, ...]
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    spec: Mapping[str, object]
+    status: Mapping[str, object]
+    owner: str
+    controller: str
+    slot: str
+    mark: Mark | None = None
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An object that a controller makes: a ReplicaSet of a Deployment, a Job of a CronJob; ``owner`` is that controller."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    owner: tuple[str, str]
+    spec: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +245,8 @@ class Cluster:
     ``containers`` is what the lab says of them: ``run`` (commands are real processes) or ``respond``.
     ``network_policies`` are ``policies`` resolved; ``deny`` (drop or reject) is what happens to a packet that they deny,
     ``established`` (keep or drop) what happens to connections that were up when a policy starts to deny them.
+    ``idle`` are Pods that have no network, ``made`` the objects that controllers make, and ``incarnations`` tell by slot
+    how many Pods were there before.
     """
 
     lab: str
@@ -212,6 +269,9 @@ class Cluster:
     deny: str = "drop"
     established: str = "keep"
     dns: bool = False
+    idle: tuple[Idle, ...] = ()
+    made: tuple[Made, ...] = ()
+    incarnations: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def own_pods(self) -> tuple[Pod, ...]:

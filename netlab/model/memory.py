@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 from netlab import plain
-from netlab.model.cluster import Cluster
+from netlab.model.cluster import Cluster, Pod
+from netlab.model.placement import demands
 from netlab.model.services_types import ServiceMemory
 
 NUMBERS = 1 << 16  # of nodes, serials and ports: all have 16 bits
 
 
 class PodMemory(NamedTuple):
-    """What a Pod keeps: its node, its plain addresses, its serial number, its namespace's name."""
+    """What a Pod keeps: its node, its plain addresses, its serial number, its namespace's name.
+
+    ``demands`` are those with which it was placed (``placement.demands``), ``slot`` is its place in its controller.
+    """
 
     node: str
     addresses: tuple[str, ...]
     serial: int
     netns: str
+    demands: str = ""
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Node numbers and Pod CIDRs by name, Pods and Services by ``namespace/name``; empty for a new lab."""
+    """Node numbers and Pod CIDRs by name, Pods and Services by ``namespace/name``; empty for a new lab.
+
+    ``incarnations``: by slot, how many Pods were there before and are gone.
+    """
 
     nodes: Mapping[str, int] = field(default_factory=dict)
     pods: Mapping[str, PodMemory] = field(default_factory=dict)
     services: Mapping[str, ServiceMemory] = field(default_factory=dict)
     cidrs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    incarnations: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cluster: Cluster) -> Memory:
         """What to remember of a cluster."""
         return cls(
             {node.name: node.number for node in cluster.nodes},
-            {
-                str(pod): PodMemory(pod.node, tuple(str(one.ip) for one in pod.addresses), pod.serial, pod.netns)
-                for pod in cluster.pods
-                if not pod.host_network
-            },
+            {str(pod): _of_pod(pod) for pod in cluster.pods},
             {str(one): ServiceMemory.of(one) for one in cluster.services if not one.system},
             {node.name: tuple(map(str, node.pod_cidrs)) for node in cluster.nodes},
+            cluster.incarnations,
         )
+
+    def now(self, slots: Collection[str]) -> dict[str, int]:
+        """The incarnations where these slots have Pods now: a slot that had a Pod and has none has lost that for good."""
+        lost = {one.slot for one in self.pods.values() if one.slot and one.slot not in slots}
+        return {**self.incarnations, **{slot: self.incarnations.get(slot, 0) + 1 for slot in sorted(lost)}}
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -69,3 +81,8 @@ class Memory:
             for cidr in cidrs:
                 ip_network(cidr)
         return memory
+
+
+def _of_pod(pod: Pod) -> PodMemory:
+    addresses = tuple(str(one.ip) for one in pod.addresses)
+    return PodMemory(pod.node, addresses, pod.serial, pod.netns, demands(pod.spec), pod.slot)

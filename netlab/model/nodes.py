@@ -9,13 +9,20 @@ from typing import Any
 from netlab import names
 from netlab.errors import Mark, Problem
 from netlab.model.changes import Changes
-from netlab.model.cluster import Interface, Network, Node, Rack, Underlay
+from netlab.model.cluster import Interface, Network, Node, Rack, Taint, Underlay
 from netlab.model.memory import Memory
 from netlab.spec import Document
 
 # kubeadm's default, which is what most clusters that people look at have.
 SERVICE_CIDRS = {"IPv4": "10.96.0.0/16", "IPv6": "fd00:10:96::/112"}
 _NODE_MASK = {"IPv4": 24, "IPv6": 64}  # kube-controller-manager's --node-cidr-mask-size
+
+# The labels that the kubelet gives every node, besides its hostname; labs are the same on every machine.
+_KUBELETS = {
+    f"{prefix}kubernetes.io/{key}": value
+    for key, value in (("arch", "amd64"), ("os", "linux"))
+    for prefix in ("beta.", "")
+}
 
 Complain = Callable[[Mark | None, str, str], None]
 
@@ -112,7 +119,9 @@ def build_nodes(
     else:
         given = left
     labels: dict[str, Mapping[str, str]] = {}
+    specs: dict[str, Mapping[str, Any]] = {}
     for obj in objects:
+        specs[obj.name] = obj.body.get("spec", {})
         labels[obj.name] = obj.body.get("metadata", {}).get("labels", {})
         if obj.name not in given:
             spec = obj.body.get("spec", {})
@@ -175,17 +184,24 @@ def build_nodes(
                     "Node",
                     name,
                     {
+                        **_KUBELETS,
                         "kubernetes.io/hostname": name,
-                        "kubernetes.io/os": "linux",
                         **entry.get("labels", {}),
                         **labels.get(name, {}),
                     },
                 ),
                 mark,
                 rack if under.racks else "",
+                _taints([*entry.get("taints", ()), *specs.get(name, {}).get("taints", ())]),
+                bool(specs.get(name, {}).get("unschedulable")),
             )
         )
     return tuple(nodes)
+
+
+def _taints(listed: Sequence[Mapping[str, Any]]) -> tuple[Taint, ...]:
+    found = [Taint(str(one["key"]), str(one.get("value", "")), str(one["effect"])) for one in listed]
+    return tuple(dict.fromkeys(found))
 
 
 def _kept(texts: Sequence[str], pod_networks: Sequence[Network]) -> dict[str, Network]:

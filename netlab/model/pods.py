@@ -60,7 +60,18 @@ class Maker:
         namespace, labels = template.namespace, given.labels
         services, policies = self._services.of(namespace, labels), self._policies.of(namespace, labels)
         documents = (template.document, *services, *policies)
-        rest = (template.name, template.path, template.owner, node.number, node.name, node.mac, given, len(services))
+        rest = (
+            template.name,
+            template.path,
+            template.owner,
+            template.controller,
+            template.slot,
+            node.number,
+            node.name,
+            node.mac,
+            given,
+            len(services),
+        )
         key = f"{given.netns} {namespace}/{template.name}"
         known = self._before.get(key)
         if known is None or known.rest != rest or not _same(known.documents, documents):
@@ -113,4 +124,6 @@ def _pod(
         template.mark,
         inits(template, programs[1]),
         etc=given.etc,
+        controller=template.controller,
+        slot=template.slot,
     )

@@ -72,15 +72,18 @@ def mapped(pod: Pod) -> Iterator[HostPort]:
                 yield HostPort(entry["hostPort"], entry["containerPort"], protocol, address, mark)
 
 
-def host_ports(pod: Pod) -> Iterator[tuple[int, str, str, str, Mark | None]]:
-    """The ports that a Pod wants of its node: (port, protocol, address or "" for all, field, place)."""
-    if pod.host_network:
-        for port in pod.ports:
-            if port.declared:
-                yield port.port, port.protocol, "", "containerPort", port.mark
-        return
-    for one in mapped(pod):
-        yield one.host_port, one.protocol, one.address, "hostPort", one.mark
+def node_ports(template: Template) -> tuple[HostPort, ...]:
+    """The ports of its node itself that a Pod will have: its hostPorts, with hostNetwork all that it declares."""
+    host = template.spec.get("hostNetwork")
+    found = []
+    for container, where, place in serving(template.spec):
+        for number, entry in enumerate(container.get("ports", [])):
+            port = entry.get("hostPort", entry["containerPort"] if host else 0)
+            if port:
+                address = "" if entry.get("hostIP") in (None, "", "0.0.0.0", "::") else entry["hostIP"]
+                mark = template.at(where, place, "ports", number, "containerPort" if host else "hostPort")
+                found.append(HostPort(port, entry["containerPort"], entry.get("protocol", "TCP"), address, mark))
+    return tuple(found)
 
 
 def _probed(template: Template) -> list[Port]:

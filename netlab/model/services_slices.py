@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import Mark
+from netlab.model.owners import controller
 from netlab.model.services_choice import ZONE, weights
 from netlab.model.services_types import Address, Backend, Service
 from netlab.spec import Document, Warning
@@ -45,7 +46,7 @@ class Target(NamedTuple):
             pod.labels,
             tuple((port.port, port.protocol, port.name) for port in pod.ports),
             pod.hostname,
-            bool(pod.spec.get("hostname")) or pod.owner.startswith("StatefulSet/"),
+            bool(pod.spec.get("hostname")),
             pod.subdomain,
             pod.ready,
         )
@@ -153,7 +154,8 @@ def of_slices_warnings(document: Document, service: Service | None) -> list[Warn
         )
         return [Warning("endpointslice-without-service", says, document.mark, str(document))]
     managed = _MANAGED in document.body["metadata"].get("labels", {})
-    if service.selector and not managed:
+    owned = controller(document) == ("Service", service.name)
+    if service.selector and not managed and not owned:
         says = (
             f"EndpointSlice {document.namespace}/{document.name} is left out: "
             f"Service {service} has a selector, and its Pods decide"

@@ -13,6 +13,7 @@ from netlab.cli import kinds, kubernetes, out, podstatus, probelines, services
 from netlab.cli.options import lab, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster, Pod, Port
+from netlab.model.cluster import Idle
 from netlab.spec import Document
 
 Record = Mapping[str, Any]
@@ -44,10 +45,13 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
     if wanted.name == "Pod":
         items = {item["metadata"]["name"]: item for item in get.pods(cluster, since)
                  if item["metadata"]["namespace"] == namespace}  # fmt: skip
+        waiting = {one.name: one for one in cluster.idle if one.namespace == namespace}
         records = states(running, RunDir(running).path, events=True) or {}
         pods = {pod.name: pod for pod in cluster.pods if pod.namespace == namespace}
         parts += [
-            _pod(items[name], pods[name], cluster, records.get((namespace, name), {}), since)
+            _idle(waiting[name])
+            if name in waiting
+            else _pod(items[name], pods[name], cluster, records.get((namespace, name), {}), since)
             for name in _chosen(names, items, wanted, namespace)
         ]
     elif wanted.name == "Node":
@@ -152,8 +156,8 @@ def _pod(item: Mapping[str, Any], pod: Pod, cluster: Cluster, record: Record, si
         "IPs:",
         *(f"  {'IP:':<{_WIDTH - 2}}{one['ip']}" for one in status["podIPs"]),
     ]
-    if pod.owner:
-        lines.append(_field("Controlled By", pod.owner))
+    if pod.controller:
+        lines.append(_field("Controlled By", pod.controller))
     gates = [f"  {one['conditionType']:<28}<none>" for one in item["spec"].get("readinessGates", ())]
     specs = {one["name"]: one for where in ("initContainers", "containers") for one in item["spec"].get(where, [])}
     inits = status.get("initContainerStatuses", [])
@@ -171,6 +175,21 @@ def _pod(item: Mapping[str, Any], pod: Pod, cluster: Cluster, record: Record, si
     if pod.mark:
         lines.append(_field("Source", str(pod.mark)))
     return [*lines, *_events(record.get("events", []), pod, since)]
+
+
+def _idle(pod: Idle) -> list[str]:
+    """A Pod that has no network: why."""
+    return [
+        _field("Name", pod.name),
+        _field("Namespace", pod.namespace),
+        _field("Node", pod.node or "<none>"),
+        *_listed("Labels", (f"{key}={value}" for key, value in pod.labels.items())),
+        _field("Status", pod.phase),
+        *([_field("Reason", pod.reason)] if pod.reason else []),
+        *([_field("Message", pod.message)] if pod.message else []),
+        *([_field("Controlled By", pod.controller)] if pod.controller else []),
+        *([_field("Source", str(pod.mark))] if pod.mark else []),
+    ]
 
 
 def _container(one: Mapping[str, Any], spec: Mapping[str, Any], pod: Pod) -> list[str]:

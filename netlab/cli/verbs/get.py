@@ -130,6 +130,20 @@ def _stamp(lab: str) -> tuple[int, int]:
 def _items(
     kind: kinds.Kind, cluster: Cluster, since: float, objects: Sequence[Document], *, quiet: bool = False
 ) -> list[Item]:
+    from netlab.model import identity
+
+    items = _listed(kind, cluster, since, objects, quiet=quiet)
+    for item in items:
+        metadata = item["metadata"]
+        if kind.name != "Pod":
+            uid = identity.uid(cluster.lab, kind.name, metadata.get("namespace", ""), metadata["name"])
+            item["metadata"] = {**metadata, "uid": uid}
+    return items
+
+
+def _listed(
+    kind: kinds.Kind, cluster: Cluster, since: float, objects: Sequence[Document], *, quiet: bool
+) -> list[Item]:
     if kind.name == "Pod":
         return pods(cluster, since, quiet=quiet)
     if kind.name == "Node":
@@ -160,15 +174,17 @@ def _items(
         if (one.kind, one.group) == (kind.name, kind.group):
             metadata = {"namespace": one.namespace, "labels": {}, "creationTimestamp": podstatus.stamp(since)}
             found.append({**one.body, "metadata": metadata | one.body["metadata"]})
-    return found
+    return found + [kubernetes.made(one, cluster, since) for one in cluster.made if one.kind == kind.name]
 
 
 def pods(cluster: Cluster, since: float, *, quiet: bool = False) -> list[Item]:
     """The Pods of a running lab, with what its agent says of them now; a note where it does not run."""
     known = _records(cluster, quiet=quiet)
+    idle = [kubernetes.idle(one, cluster, since) for one in cluster.idle]
     if known is None:
-        return [kubernetes.pod(one, cluster, since, None) for one in cluster.pods]
-    return [kubernetes.pod(one, cluster, since, known.get((one.namespace, one.name), {})) for one in cluster.pods]
+        return [kubernetes.pod(one, cluster, since, None) for one in cluster.pods] + idle
+    made = [kubernetes.pod(one, cluster, since, known.get((one.namespace, one.name), {})) for one in cluster.pods]
+    return made + idle
 
 
 def _records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from ipaddress import ip_network
 from typing import Any
@@ -190,11 +191,11 @@ def pods(*documents: dict[str, Any], **spec: Any) -> list[str]:
 
 
 def test_deployments_and_jobs_have_names_that_are_the_same_everywhere() -> None:
-    assert pods(workload("Deployment", "web", replicas=3)) == [
-        "web-42b5q@node-1",
-        "web-hhlmp@node-2",
-        "web-mmmgt@node-1",
-    ]
+    found = pods(workload("Deployment", "web", replicas=3))
+    assert all(re.fullmatch(r"web-[b-z2-9]{6,10}-[b-z2-9]{5}@node-[12]", one) for one in found), found
+    assert [one[-1] for one in found] == ["1", "2", "1"]
+    assert found == pods(workload("Deployment", "web", replicas=3))
+    assert re.fullmatch(r"job-[b-z2-9]{5}@node-1", pods(workload("Job", "job"))[0])
 
 
 def test_statefulsets_count_from_their_start() -> None:

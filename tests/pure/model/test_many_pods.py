@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.model.workloads import templates
+from netlab.model.controllers import Controllers
 from netlab.spec import load_text
 
 
@@ -14,5 +14,5 @@ def test_five_thousand_replicas_have_five_thousand_names() -> None:
         "    spec: {containers: [{name: a, image: x}]}\n"
     )
     (document,) = load_text(text).objects
-    names = [template.name for template in templates([document], [])]
+    names = [template.name for template in Controllers("lab", [document]).templates()]
     assert len(set(names)) == len(names) == 5000

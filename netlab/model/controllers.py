@@ -1,0 +1,299 @@
+"""What controllers make of documents: the Pods of workloads, the ReplicaSets of Deployments, the Jobs of CronJobs.
+
+Names, labels, hostnames and owners are those that the controllers of kube-controller-manager give; letters and numbers
+that they draw at random or from the clock are hashes (``identity``).  A changed template makes other Pods, with other
+names, as a rollout does: ``pod-template-hash`` and the suffixes depend on it.  Pods of a StatefulSet keep theirs.
+
+Limits.  A CronJob has one Job.  A Deployment whose ReplicaSets are documents (a dump) runs those, whatever its own
+template says since.  Pods that are documents stay, also where their controller wants fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from netlab.model import identity, placement
+from netlab.model.cluster import Made, Node
+from netlab.model.owners import ENDED, Owners, Reference, controller, phase
+from netlab.model.workloads import WORKLOADS, Template
+from netlab.spec import Document
+from netlab.spec.hooks import has_ended
+
+_HASH = "pod-template-hash"
+_REVISION = "deployment.kubernetes.io/revision"
+_INDEX = "batch.kubernetes.io/job-completion-index"
+
+
+class _Source(NamedTuple):
+    """A controller that makes Pods, and where its template stands; ``owner`` is the workload that the user wrote."""
+
+    kind: str
+    namespace: str
+    name: str
+    spec: Mapping[str, Any]
+    document: Document
+    path: tuple[str, ...]
+    owner: str
+
+    @property
+    def template(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.spec.get("template", {})
+        return found
+
+
+class Controllers:
+    """The Pods and objects of one lab; ``incarnations`` by slot, ``on`` where its DaemonSets' Pods already are."""
+
+    def __init__(
+        self,
+        lab: str,
+        documents: Sequence[Document],
+        nodes: Sequence[Node] = (),
+        incarnations: Mapping[str, int] | None = None,
+        on: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
+        self._lab, self._nodes, self._incarnations, self._on = lab, nodes, incarnations or {}, on
+        self._documents = [one for one in documents if not has_ended(one)]
+        self._owners = Owners(self._documents)
+        self.made: list[Made] = []
+
+    def templates(self) -> Iterator[Template]:
+        """The Pods, in document order; ``made`` is whole when all are asked for."""
+        for document in self._documents:
+            if document.kind == "Pod":
+                yield self._of_document(document)
+            elif document.kind in WORKLOADS:
+                yield from self._of_workload(document)
+
+    def _of_document(self, document: Document) -> Template:
+        body, reference = document.body, controller(document)
+        return Template(
+            document.namespace,
+            document.name,
+            body["metadata"],
+            body["spec"],
+            document,
+            (),
+            self._owners.top(document),
+            body["spec"].get("nodeName", ""),
+            body.get("status", {}),
+            f"{reference.kind}/{reference.name}" if reference else "",
+            f"Pod/{document.namespace}/{document.name}",
+        )
+
+    def _of_workload(self, document: Document) -> Iterable[Template]:
+        spec = document.body.get("spec", {})
+        owner = self._owners.top(document) or f"{document.kind}/{document.name}"
+        source = _Source(document.kind, document.namespace, document.name, spec, document, ("spec", "template"), owner)
+        if document.kind == "Deployment":
+            return self._deployment(source)
+        if document.kind == "CronJob":
+            return self._cron_job(source)
+        there = self._owners.running(document)
+        if document.kind == "DaemonSet":
+            return self._daemon_set(source, {one.body["spec"].get("nodeName", "") for one in there})
+        if document.kind == "StatefulSet":
+            return self._stateful_set(source)
+        if document.kind == "Job":
+            return self._job(source)
+        count = spec.get("replicas", 1)
+        if document.kind == "ReplicaSet":
+            count = self._share(document, count)
+        return self._replicas(source, count - len(there), {})
+
+    # -- Deployments --------------------------------------------------------------------------------------------------
+
+    def _share(self, replica_set: Document, count: int) -> int:
+        """How many Pods a ReplicaSet document has: the newest of a Deployment's has what the others leave."""
+        reference = controller(replica_set)
+        if reference is None or not self._owners.has(reference.kind, replica_set.namespace, reference.name):
+            return count
+        deployment = self._owners.get(reference.kind, replica_set.namespace, reference.name)
+        sets = self._owners.of(deployment, "ReplicaSet")
+        if max(sets, key=_revision) is not replica_set:
+            return count
+        others: int = sum(one.body.get("spec", {}).get("replicas", 1) for one in sets if one is not replica_set)
+        wanted: int = deployment.body.get("spec", {}).get("replicas", 1)
+        return max(0, wanted - others)
+
+    def _deployment(self, source: _Source) -> Iterator[Template]:
+        if self._owners.of(source.document, "ReplicaSet"):
+            return
+        there = self._owners.running(source.document)
+        word = identity.template_hash(source.template)
+        absent = self._owners.absent.get((source.kind, source.namespace, source.name))
+        if absent is not None:  # the Pods of a dump name the ReplicaSet
+            word = absent.name.removeprefix(f"{source.name}-")
+        count = source.spec.get("replicas", 1)
+        labels = {**source.template.get("metadata", {}).get("labels", {}), _HASH: word}
+        selector = source.spec.get("selector", {})
+        selector = {**selector, "matchLabels": {**selector.get("matchLabels", {}), _HASH: word}}
+        template = {**source.template, "metadata": {**source.template.get("metadata", {}), "labels": labels}}
+        name = f"{source.name}-{word}"
+        annotations = {
+            "deployment.kubernetes.io/desired-replicas": str(count),
+            "deployment.kubernetes.io/max-replicas": str(count + _surge(source.spec, count)),
+            _REVISION: "1",
+        }
+        spec = {"replicas": count, "selector": selector, "template": template}
+        self._make("ReplicaSet", name, source, labels, annotations, spec)
+        made = source._replace(kind="ReplicaSet", name=name)
+        yield from self._replicas(made, count - len(there), {_HASH: word})
+
+    def _make(
+        self,
+        kind: str,
+        name: str,
+        source: _Source,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str],
+        spec: Mapping[str, Any],
+    ) -> None:
+        version = "apps/v1" if kind == "ReplicaSet" else "batch/v1"
+        owner = Reference(source.kind, source.name)
+        self.made.append(Made(version, kind, source.namespace, name, labels, annotations, owner, spec))
+
+    # -- the others ---------------------------------------------------------------------------------------------------
+
+    def _replicas(self, source: _Source, count: int, labels: Mapping[str, str]) -> Iterator[Template]:
+        slots = [self._slot(source, number) for number in range(count)]
+        for word, slot in zip(self._words(source, slots), slots, strict=True):
+            yield self._pod(source, identity.generated(source.name, word), slot, labels=labels)
+
+    def _daemon_set(self, source: _Source, taken: set[str]) -> Iterator[Template]:
+        spec = {**source.template.get("spec", {})}
+        spec["tolerations"] = [*spec.get("tolerations", ()), *placement.daemon_tolerations(spec)]
+        source = source._replace(spec={**source.spec, "template": {**source.template, "spec": spec}})
+        # A Pod stays on its node where a taint with NoSchedule comes later.
+        slots = {node.name: self._slot(source, node.name) for node in self._nodes if node.name not in taken}
+        there = [node for node in self._nodes if node.name in slots
+                 and placement.may_run(spec, node, runs=(slots[node.name], node.name) in self._on)]  # fmt: skip
+        words = self._words(source, [slots[node.name] for node in there])
+        labels = {"controller-revision-hash": identity.template_hash(source.template), "pod-template-generation": "1"}
+        for word, node in zip(words, there, strict=True):
+            name = identity.generated(source.name, word)
+            yield self._pod(source, name, slots[node.name], labels=labels, node=node.name)
+
+    def _stateful_set(self, source: _Source) -> Iterator[Template]:
+        start = source.spec.get("ordinals", {}).get("start", 0)
+        there = {one.name for one in self._owners.of(source.document, "Pod")}
+        revision = f"{source.name}-{identity.template_hash(source.template)}"
+        for number in range(start, start + source.spec.get("replicas", 1)):
+            name = f"{source.name}-{number}"
+            if name in there:
+                continue
+            labels = {
+                "apps.kubernetes.io/pod-index": str(number),
+                "controller-revision-hash": revision,
+                "statefulset.kubernetes.io/pod-name": name,
+            }
+            spec = {"hostname": name, "subdomain": source.spec.get("serviceName", "")}
+            yield self._pod(source, name, f"Pod/{source.namespace}/{name}", labels=labels, spec=spec)
+
+    def _cron_job(self, source: _Source) -> Iterator[Template]:
+        spec = source.spec["jobTemplate"]["spec"]
+        metadata = source.spec["jobTemplate"].get("metadata", {})
+        if self._owners.of(source.document, "Job") or source.spec.get("suspend"):
+            return
+        absent = self._owners.absent.get((source.kind, source.namespace, source.name))
+        name = f"{source.name}-{identity.job_number(source.namespace, source.kind, source.name)}"
+        if absent is not None:
+            if self._owners.running(source.document):
+                return
+            name = absent.name
+        job = source._replace(kind="Job", name=name, spec=spec, path=("spec", "jobTemplate", "spec", "template"))
+        self._make("Job", name, source, metadata.get("labels", {}), metadata.get("annotations", {}), spec)
+        yield from self._job(job)
+
+    def _job(self, source: _Source) -> Iterator[Template]:
+        """No more run at a time than are still to be completed; a suspended Job and one that has ended run none."""
+        spec, document = source.spec, source.document
+        indexed = spec.get("completionMode") == "Indexed"
+        own = self._owners.of(document, "Pod") if document.kind == "Job" else []
+        done = sum(phase(one) == "Succeeded" for one in own)
+        parallel = spec.get("parallelism", 1)
+        count = min(parallel, max(0, spec.get("completions", done or parallel) - done))
+        count -= sum(phase(one) not in ENDED for one in own)
+        if spec.get("suspend") or (document.kind == "Job" and _complete(document)):
+            count = 0
+        labels: dict[str, str] = {}
+        if not spec.get("manualSelector"):
+            uid = identity.uid(self._lab, "Job", source.namespace, source.name)
+            for prefix in ("batch.kubernetes.io/", ""):
+                labels |= {f"{prefix}controller-uid": uid, f"{prefix}job-name": source.name}
+        if not indexed:
+            yield from self._replicas(source, count, labels)
+            return
+        used = {one.body["metadata"].get("annotations", {}).get(_INDEX) for one in own if phase(one) != "Failed"}
+        free = [number for number in range(count + len(used)) if str(number) not in used][: max(0, count)]
+        slots = [self._slot(source, number) for number in free]
+        for number, word, slot in zip(free, self._words(source, slots), slots, strict=True):
+            index = {_INDEX: str(number)}
+            name = identity.generated_indexed(source.name, number, word)
+            hostname = {"hostname": f"{source.name}-{number}"}
+            yield self._pod(source, name, slot, labels={**labels, **index}, annotations=index, spec=hostname)
+
+    # -- one Pod ------------------------------------------------------------------------------------------------------
+
+    def _slot(self, source: _Source, ordinal: int | str) -> str:
+        return f"{source.kind}/{source.namespace}/{source.name}/{ordinal}"
+
+    def _words(self, source: _Source, slots: Sequence[str]) -> list[str]:
+        owner = (source.namespace, source.kind, source.name, identity.template_hash(source.template))
+        ordinals = [f"{slot.rpartition('/')[2]}.{self._incarnations.get(slot, 0)}" for slot in slots]
+        return identity.suffixes(owner, ordinals)
+
+    def _pod(
+        self,
+        source: _Source,
+        name: str,
+        slot: str,
+        *,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str] | None = None,
+        spec: Mapping[str, Any] | None = None,
+        node: str = "",
+    ) -> Template:
+        metadata, pod_spec = source.template.get("metadata", {}), source.template.get("spec", {})
+        if labels:
+            metadata = {**metadata, "labels": {**metadata.get("labels", {}), **labels}}
+        if annotations:
+            metadata = {**metadata, "annotations": {**metadata.get("annotations", {}), **annotations}}
+        return Template(
+            source.namespace,
+            name,
+            metadata,
+            {**pod_spec, **spec} if spec else pod_spec,
+            source.document,
+            source.path,
+            source.owner,
+            node or pod_spec.get("nodeName", ""),
+            {},
+            f"{source.kind}/{source.name}",
+            slot,
+        )
+
+
+def _revision(replica_set: Document) -> tuple[int, int]:
+    """Of two ReplicaSets of a Deployment the newer has the higher revision; without revisions, the more Pods."""
+    text = str(replica_set.body["metadata"].get("annotations", {}).get(_REVISION, "0"))
+    return (int(text) if text.isdecimal() else 0), replica_set.body.get("spec", {}).get("replicas", 1)
+
+
+def _complete(job: Document) -> bool:
+    """Whether a Job document states that it has ended."""
+    conditions = job.body.get("status", {}).get("conditions", ())
+    return any(one.get("type") in ("Complete", "Failed") and one.get("status") == "True" for one in conditions)
+
+
+def _surge(spec: Mapping[str, Any], count: int) -> int:
+    """How many Pods a rollout may add: 25 % unless said, rounded up."""
+    strategy = spec.get("strategy", {})
+    if strategy.get("type") == "Recreate":
+        return 0
+    most = str(strategy.get("rollingUpdate", {}).get("maxSurge", "25%"))
+    number = most.removesuffix("%")
+    if not number.isdecimal():
+        return 0
+    return -(-count * int(number) // 100) if most.endswith("%") else int(number)

@@ -1,0 +1,76 @@
+"""Pods that get no network: those that no node fits, and those whose documents state that they have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netlab.errors import Mark
+from netlab.model.changes import Changes
+from netlab.model.cluster import Idle
+from netlab.model.owners import ENDED
+from netlab.model.placement import Placed
+from netlab.model.workloads import Template
+from netlab.spec import Warning
+
+PENDING, FAILED = "Pending", "Failed"
+
+
+class Idling:
+    """Collects them; ``warn`` gets what their authors should know, the like Pods of a workload in a single sentence."""
+
+    def __init__(self, changes: Changes, warn: list[Warning]) -> None:
+        self._changes, self._warn = changes, warn
+        self.found: list[Idle] = []
+        self._refused: dict[tuple[str, str], list[tuple[Template, Placed]]] = {}
+
+    def ended(self, template: Template) -> bool:
+        """Whether a Pod's document states that it has ended; then it is among those found."""
+        phase = str(template.status.get("phase", ""))
+        if phase in ENDED:
+            self._add(template, phase, str(template.status.get("reason", "")), str(template.status.get("message", "")))
+        return phase in ENDED
+
+    def refused(self, template: Template, placed: Placed) -> None:
+        """No node fits a Pod, or its node has no room for its port."""
+        group = f"{template.namespace}/{template.owner}" if template.path else template.full
+        self._refused.setdefault((group, placed.message), []).append((template, placed))
+        if placed.node is None:
+            rejected = placed.reason == "NodePorts"
+            message = "Pod was rejected: Predicate NodePorts failed" if rejected else placed.message
+            self._add(template, FAILED if rejected else PENDING, placed.reason, message)
+
+    def tell(self) -> None:
+        """Warn of what was refused."""
+        for (_, message), pods in self._refused.items():
+            template, placed = pods[0]
+            others = f" and {len(pods) - 1} more of {template.owner}" if len(pods) > 1 else ""
+            if placed.forced:
+                code, says = "placed-anyway", f"{message} The lab names no nodes, so it is placed all the same"
+            elif placed.reason == "NodePorts":
+                code, says = "node-ports", f"it does not run: {message}"
+            else:
+                code, says = "pending", f"Pending: {message}"
+            mark: Mark = placed.mark or template.mark
+            self._warn.append(Warning(code, f"Pod {template.full}{others}: {says}", mark))
+
+    def _add(self, template: Template, phase: str, reason: str, message: str) -> None:
+        status: Mapping[str, object] = template.status
+        self.found.append(
+            Idle(
+                template.namespace,
+                template.name,
+                phase,
+                reason,
+                message,
+                template.node,
+                template.given_addresses,
+                self._changes.labelled("Pod", template.full, template.labels),
+                template.metadata.get("annotations", {}),
+                template.spec,
+                status,
+                template.owner,
+                template.controller,
+                template.slot,
+                template.mark,
+            )
+        )

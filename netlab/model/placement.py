@@ -1,0 +1,466 @@
+"""Which node a Pod runs on: what kube-scheduler filters by, and round robin over the nodes that are left.
+
+Obeyed: nodeName, nodeSelector, required node affinity, taints and ``unschedulable``, ports of the node itself (hostPort,
+hostNetwork), required Pod affinity and anti-affinity, topology spread with DoNotSchedule.  Not: CPU and memory, volumes,
+and all that is only preferred.  A Pod that no node fits stays Pending, with the scheduler's own sentence.
+
+A Pod of a running lab stays where it is, as in a cluster; it is placed anew where its own demands changed, where a
+taint with NoExecute drives it away, or where its port has gone to another.  The turn goes on over such Pods too, so a
+Pod that is added last is put where a new lab would put it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+
+from netlab.errors import Mark
+from netlab.model.cluster import Node, Taint
+from netlab.model.ports import HostPort, node_ports
+from netlab.model.workloads import Template
+from netlab.names import short_hash
+from netlab.spec.rules import matches
+
+Body = Mapping[str, Any]
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_HOSTNAME = "kubernetes.io/hostname"
+_UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
+PORTS = "node(s) didn't have free ports for the requested pod ports"
+_SELECTOR = "node(s) didn't match Pod's node affinity/selector"
+_SPREAD = "node(s) didn't match pod topology spread constraints"
+_AFFINITY = "node(s) didn't match pod affinity rules"
+_ANTI = "node(s) didn't match pod anti-affinity rules"
+_ANTI_OF_OTHERS = "node(s) didn't satisfy existing pods anti-affinity rules"
+# Where in a Pod's spec the cause of a refusal stands.
+_CAUSES: dict[str, tuple[str, ...]] = {
+    _SPREAD: ("topologySpreadConstraints",),
+    _AFFINITY: ("affinity", "podAffinity"),
+    _ANTI: ("affinity", "podAntiAffinity"),
+}
+
+
+class Placed(NamedTuple):
+    """What becomes of a Pod: its node; or none, with the ``reason`` that its status gives and the message.
+
+    ``forced``: no node fits, and it is put on this one all the same (see ``Scheduler``).
+    """
+
+    node: Node | None
+    reason: str = ""
+    message: str = ""
+    mark: Mark | None = None
+    forced: bool = False
+
+
+class Stay(NamedTuple):
+    """Where a Pod of a running lab is, and the ``demands`` with which it came there."""
+
+    node: str
+    demands: str
+
+
+def demands(spec: Body) -> str:
+    """A mark of all in a Pod's spec that the choice of its node depends on, "" where there is nothing."""
+    keys = ("nodeSelector", "affinity", "tolerations", "topologySpreadConstraints")
+    there = {key: spec[key] for key in keys if spec.get(key)}
+    return short_hash(json.dumps(there, sort_keys=True)) if there else ""
+
+
+# -- one node ---------------------------------------------------------------------------------------------------------
+
+
+def daemon_tolerations(spec: Body) -> list[Body]:
+    """The tolerations that the DaemonSet controller adds."""
+    unready = [{"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute"}
+               for key in ("not-ready", "unreachable")]  # fmt: skip
+    keys = ["disk-pressure", "memory-pressure", "pid-pressure", "unschedulable"]
+    keys += ["network-unavailable"] if spec.get("hostNetwork") else []
+    return [
+        *unready,
+        *({"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoSchedule"} for key in keys),
+    ]
+
+
+def may_run(spec: Body, node: Node, *, runs: bool = False) -> bool:
+    """Whether a DaemonSet has a Pod on a node; only NoExecute drives away what already ``runs``."""
+    effects = ("NoExecute",) if runs else ("NoExecute", "NoSchedule")
+    return _selected(spec, node) and untolerated(spec, node, effects) is None
+
+
+def untolerated(spec: Body, node: Node, effects: Sequence[str] = ("NoExecute", "NoSchedule")) -> Taint | None:
+    """The first taint of a node that a Pod does not tolerate."""
+    taints = (*node.taints, _UNSCHEDULABLE) if node.unschedulable else node.taints
+    for taint in taints:
+        if taint.effect in effects and not any(_tolerates(one, taint) for one in spec.get("tolerations", ())):
+            return taint
+    return None
+
+
+def _tolerates(toleration: Body, taint: Taint) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint.effect:
+        return False
+    if toleration.get("key") and toleration["key"] != taint.key:
+        return False
+    if toleration.get("operator", "Equal") == "Exists":
+        return True
+    return bool(toleration.get("key")) and str(toleration.get("value", "")) == taint.value
+
+
+def _selected(spec: Body, node: Node) -> bool:
+    """Whether nodeSelector and required node affinity allow a node."""
+    if any(node.labels.get(key) != value for key, value in spec.get("nodeSelector", {}).items()):
+        return False
+    required = spec.get("affinity", {}).get("nodeAffinity", {}).get(_REQUIRED)
+    return required is None or any(_term(one, node) for one in required.get("nodeSelectorTerms", ()))
+
+
+def _term(term: Body, node: Node) -> bool:
+    """Whether a node has all that a term wants; an empty term selects no node."""
+    expressions, fields = term.get("matchExpressions", ()), term.get("matchFields", ())
+    found = [_expression(one, node.labels) for one in expressions]
+    found += [_expression(one, {"metadata.name": node.name}) for one in fields]
+    return bool(found) and all(found)
+
+
+def _expression(one: Body, labels: Mapping[str, str]) -> bool:
+    key, operator, values = one["key"], one["operator"], one.get("values", ())
+    value = labels.get(key)
+    if operator in ("Gt", "Lt"):
+        try:
+            number, limit = int(value or ""), int(values[0])
+        except (ValueError, IndexError):
+            return False
+        return number > limit if operator == "Gt" else number < limit
+    return {
+        "In": value is not None and value in values,
+        "NotIn": value is None or value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }.get(operator, False)
+
+
+# -- Pods beside each other -------------------------------------------------------------------------------------------
+
+
+class _Term:
+    """A set of Pods, by namespace and label, counted by node; ``holders``: those that keep this set away (anti-affinity)."""
+
+    def __init__(self, selects: _Selects, topology: str) -> None:
+        self.selects, self.topology = selects, topology
+        self.matching: Counter[str] = Counter()
+        self.holders: Counter[str] = Counter()
+        self._domains: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
+
+    def add(self, template: Template, node: Node) -> None:
+        """A Pod has come to a node."""
+        if self.selects(template):
+            self.matching[node.name] += 1
+            self._domains[node.labels.get(self.topology, "")] += 1
+
+    def hold(self, node: Node) -> None:
+        """A Pod that has this anti-affinity has come to a node."""
+        self.holders[node.name] += 1
+        self._held[node.labels.get(self.topology, "")] += 1
+
+    def here(self, node: Node) -> bool:
+        """Whether such a Pod is in the node's domain."""
+        return self.topology in node.labels and self._domains[node.labels[self.topology]] > 0
+
+    def kept_away(self, node: Node) -> bool:
+        """Whether a Pod in the node's domain keeps this set away."""
+        return self.topology in node.labels and self._held[node.labels[self.topology]] > 0
+
+
+class _Selects(NamedTuple):
+    """The Pods of some namespaces with these labels; without a selector none."""
+
+    namespaces: frozenset[str]
+    selector: Body | None
+
+    def __call__(self, template: Template) -> bool:
+        if self.selector is None or template.namespace not in self.namespaces:
+            return False
+        return matches(dict(self.selector), dict(template.labels))
+
+
+class _Wanted(NamedTuple):
+    """What a Pod demands of the Pods beside it."""
+
+    near: tuple[_Term, ...]
+    apart: tuple[_Term, ...]
+    spread: tuple[tuple[_Term, Body], ...]
+
+
+class Scheduler:
+    """The nodes of one lab while they fill up.
+
+    ``lenient``: the nodes are netlab's own choice and nobody's statement, so a Pod that none of them fits is placed all the
+    same, unless a port is taken.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], namespaces: Mapping[str, Mapping[str, str]], *, lenient: bool = False
+    ) -> None:
+        self._nodes, self._namespaces, self._lenient = nodes, namespaces, lenient
+        self._by_name = {node.name: node for node in nodes}
+        self._ports: dict[tuple[str, int, str], list[tuple[str, Template]]] = {}
+        self._terms: dict[str, _Term] = {}
+        self._apart: dict[str, _Term] = {}
+        self._there: list[tuple[Template, Node]] = []
+        # By the identity of a Pod's spec, which the Pods of a Deployment share; the documents keep it alive.
+        self._ports_of: dict[int, tuple[HostPort, ...]] = {}
+        self._wants: dict[int, _Wanted] = {}
+        self._static: dict[tuple[int, str], list[tuple[Node, str]]] = {}
+
+    def place(self, templates: Sequence[Template], stays: Mapping[str, Stay]) -> list[Placed | None]:
+        """What becomes of each Pod; None where its ``nodeName`` is no node's."""
+        found: list[Placed | None] = [None] * len(templates)
+        queue: list[int] = []
+        for number, template in enumerate(templates):
+            if self._chosen(template):
+                queue.append(number)
+            else:
+                found[number] = self._fixed(template)
+        for number in queue:
+            found[number] = self._stayed(templates[number], stays.get(templates[number].full))
+        turn, waiting = 0, queue
+        while waiting:
+            left = []
+            for number in waiting:
+                placed = found[number] if waiting is queue else None
+                if placed is None:
+                    placed = found[number] = self._schedule(templates[number], turn)
+                if placed.node is None:
+                    left.append(number)
+                elif not templates[number].node:  # a DaemonSet's Pod takes no turn
+                    turn += 1
+            if len(left) == len(waiting):
+                break  # nobody came whom the others waited for
+            waiting = left
+        if self._lenient:
+            for number in waiting:
+                found[number] = self._forced(templates[number], turn, found[number])
+                turn += 1
+        return found
+
+    # -- where there is no choice -------------------------------------------------------------------------------------
+
+    def _chosen(self, template: Template) -> bool:
+        """Whether the scheduler has the choice: no node is named, and no address is of a node's range."""
+        if template.path and template.controller.startswith("DaemonSet/"):
+            return True
+        return not template.node and self._of_address(template) is None
+
+    def _fixed(self, template: Template) -> Placed | None:
+        node = self._by_name.get(template.node) if template.node else self._of_address(template)
+        if node is None:
+            return None
+        taken = self._taken(template, node)
+        if taken is not None:
+            port, other = taken
+            says = f"Pods {other.full} and {template.full} both want {port.host_port}/{port.protocol} of node {node.name} itself"
+            return Placed(None, "NodePorts", says, port.mark)
+        self._put(template, node)
+        return Placed(node)
+
+    def _of_address(self, template: Template) -> Node | None:
+        for text in template.given_addresses:
+            for node in self._nodes:
+                if any(ip_address(text) in cidr for cidr in node.pod_cidrs):
+                    return node
+        return None
+
+    def _stayed(self, template: Template, stay: Stay | None) -> Placed | None:
+        node = self._by_name.get(stay.node) if stay else None
+        if node is None or stay is None or stay.demands != demands(template.spec):
+            return None
+        if untolerated(template.spec, node, ("NoExecute",)) or self._taken(template, node):
+            return None
+        if template.node not in ("", node.name):
+            return None
+        self._put(template, node)
+        return Placed(node)
+
+    # -- the scheduler's choice ---------------------------------------------------------------------------------------
+
+    def _schedule(self, template: Template, turn: int) -> Placed:
+        """Put a Pod on the node whose turn it is, of those that fit."""
+        wanted = self._wanted(template)
+        against = [term for term in self._apart.values() if term.selects(template)]
+        fits, refusals = [], []
+        for node, refusal in self._allowed(template):
+            refusal = refusal or self._refusal(template, wanted, against, node)
+            if refusal:
+                refusals.append(refusal)
+            else:
+                fits.append(node)
+        if not fits:
+            return Placed(None, "Unschedulable", _sentence(refusals), self._cause(template, refusals))
+        node = fits[turn % len(fits)]
+        self._put(template, node)
+        return Placed(node)
+
+    def _forced(self, template: Template, turn: int, before: Placed | None) -> Placed | None:
+        nodes = [
+            node for node in self._nodes if self._taken(template, node) is None and template.node in ("", node.name)
+        ]
+        if not nodes or before is None:
+            return before
+        node = nodes[turn % len(nodes)]
+        self._put(template, node)
+        return before._replace(node=node, forced=True)
+
+    def _allowed(self, template: Template) -> list[tuple[Node, str]]:
+        """The nodes, each with what refuses the Pod whoever else is there, in kube-scheduler's words."""
+        key = id(template.spec), template.node
+        if key not in self._static:
+            self._static[key] = [(node, self._refused(template, node)) for node in self._nodes]
+        return self._static[key]
+
+    def _refused(self, template: Template, node: Node) -> str:
+        if template.node and node.name != template.node:
+            return _SELECTOR  # a DaemonSet's Pod has its node in an affinity
+        taint = untolerated(template.spec, node)
+        if taint is _UNSCHEDULABLE:
+            return "node(s) were unschedulable"
+        if taint is not None:
+            return f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}"
+        return "" if _selected(template.spec, node) else _SELECTOR
+
+    def _refusal(self, template: Template, wanted: _Wanted, against: Sequence[_Term], node: Node) -> str:
+        """Why a node does not fit for the Pods that are there; the order is that of the scheduler's plugins."""
+        if self._taken(template, node) is not None:
+            return PORTS
+        if not all(self._spreads(template, term, constraint, node) for term, constraint in wanted.spread):
+            return _SPREAD
+        if wanted.near and not all(term.here(node) for term in wanted.near):
+            # The first of Pods that want each other's company has nobody yet.
+            alone = not any(term.matching.total() for term in wanted.near)
+            if not (alone and all(term.selects(template) and term.topology in node.labels for term in wanted.near)):
+                return _AFFINITY
+        if any(term.here(node) for term in wanted.apart):
+            return _ANTI
+        return _ANTI_OF_OTHERS if any(term.kept_away(node) for term in against) else ""
+
+    def _spreads(self, template: Template, term: _Term, constraint: Body, node: Node) -> bool:
+        if term.topology not in node.labels:
+            return False
+        honoured = constraint.get("nodeAffinityPolicy", "Honor") == "Honor"
+        counts: Counter[str] = Counter()
+        for each in self._nodes:
+            if term.topology not in each.labels or (honoured and not _selected(template.spec, each)):
+                continue
+            if constraint.get("nodeTaintsPolicy") == "Honor" and untolerated(template.spec, each):
+                continue
+            counts[each.labels[term.topology]] += term.matching[each.name]
+        fewest = min(counts.values(), default=0) if len(counts) >= constraint.get("minDomains", 1) else 0
+        now = counts[node.labels[term.topology]] + term.selects(template)
+        return bool(now - fewest <= constraint.get("maxSkew", 1))
+
+    def _cause(self, template: Template, refusals: Sequence[str]) -> Mark:
+        for refusal in refusals:
+            if refusal == PORTS:
+                taken = next((one for node in self._nodes if (one := self._taken(template, node))), None)
+                return (taken[0].mark if taken else None) or template.mark
+            if refusal == _SELECTOR:
+                selected = "nodeSelector" in template.spec
+                return template.at("nodeSelector") if selected else template.at("affinity", "nodeAffinity")
+            if refusal in _CAUSES:
+                return template.at(*_CAUSES[refusal])
+        return template.mark
+
+    # -- what is where ------------------------------------------------------------------------------------------------
+
+    def _taken(self, template: Template, node: Node) -> tuple[HostPort, Template] | None:
+        """The first port of the node itself that the Pod wants and another Pod has."""
+        for port in self._node_ports(template):
+            for address, other in self._ports.get((node.name, port.host_port, port.protocol), ()):
+                if not address or not port.address or address == port.address:
+                    return port, other
+        return None
+
+    def _node_ports(self, template: Template) -> tuple[HostPort, ...]:
+        key = id(template.spec)
+        if key not in self._ports_of:
+            self._ports_of[key] = node_ports(template)
+        return self._ports_of[key]
+
+    def _put(self, template: Template, node: Node) -> None:
+        for port in self._node_ports(template):
+            self._ports.setdefault((node.name, port.host_port, port.protocol), []).append((port.address, template))
+        wanted = self._wanted(template)
+        for term in self._terms.values():
+            term.add(template, node)
+        for term in wanted.apart:
+            term.hold(node)
+        self._there.append((template, node))
+
+    def _wanted(self, template: Template) -> _Wanted:
+        key = id(template.spec)
+        if key not in self._wants:
+            self._wants[key] = self._demanded(template)
+        return self._wants[key]
+
+    def _demanded(self, template: Template) -> _Wanted:
+        affinity = template.spec.get("affinity", {})
+        near, apart = (
+            tuple(self._term(template, one) for one in affinity.get(kind, {}).get(_REQUIRED, ()))
+            for kind in ("podAffinity", "podAntiAffinity")
+        )
+        spread = tuple(
+            (self._term(template, one), one)
+            for one in template.spec.get("topologySpreadConstraints", ())
+            if one.get("whenUnsatisfiable") == "DoNotSchedule"
+        )
+        for term in apart:
+            self._apart.setdefault(_key(term), term)
+        return _Wanted(near, apart, spread)
+
+    def _term(self, template: Template, body: Body) -> _Term:
+        namespaces = frozenset(self._namespaces_of(template, body))
+        term = _Term(_Selects(namespaces, _selector(template, body)), str(body.get("topologyKey", _HOSTNAME)))
+        key = _key(term)
+        if key not in self._terms:
+            self._terms[key] = term
+            for each, node in self._there:
+                term.add(each, node)
+        return self._terms[key]
+
+    def _namespaces_of(self, template: Template, body: Body) -> Iterator[str]:
+        if "namespaces" not in body and "namespaceSelector" not in body:
+            yield template.namespace
+        yield from body.get("namespaces", ())
+        if "namespaceSelector" in body:
+            yield from (
+                name for name, labels in self._namespaces.items() if matches(body["namespaceSelector"], dict(labels))
+            )
+
+
+def _key(term: _Term) -> str:
+    return json.dumps([sorted(term.selects.namespaces), term.selects.selector, term.topology], sort_keys=True)
+
+
+def _selector(template: Template, body: Body) -> Body | None:
+    """The labelSelector, with what matchLabelKeys and mismatchLabelKeys add of the Pod's own labels."""
+    selector: Body | None = body.get("labelSelector")
+    more = [
+        {"key": key, "operator": operator, "values": [template.labels[key]]}
+        for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
+        for key in body.get(field, ())
+        if key in template.labels
+    ]
+    if selector is None or not more:
+        return selector
+    return {**selector, "matchExpressions": [*selector.get("matchExpressions", ()), *more]}
+
+
+def _sentence(refusals: Iterable[str]) -> str:
+    """``0/3 nodes are available: 1 node(s) ..., 2 node(s) ....``"""
+    counted = Counter(refusals)
+    parts = sorted(f"{number} {says}" for says, number in counted.items())
+    return f"0/{sum(counted.values())} nodes are available: {', '.join(parts)}."

@@ -1,0 +1,91 @@
+"""Identity, labels, owners and nodes of the Pods of controllers, on running labs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+@contextmanager
+def up(netlab: Callable[..., Any], name: str, lab: str) -> Iterator[Callable[..., str]]:
+    """The lab of a file, under a name of the test's own; yields what runs a verb in it and gives its output."""
+
+    def run(*words: str) -> str:
+        done = netlab(*words)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return str(done.stdout).strip()
+
+    try:
+        run("up", str(HERE / name), "--name", lab)
+        yield lambda verb, *words: run(verb, "--lab", lab, *words)
+    finally:
+        netlab("down", lab)
+
+
+def test_members_of_a_statefulset_have_names(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "statefulset.yaml", lab) as run:
+        full = "cassandra-0.cassandra.default.svc.cluster.local"
+        address = run("get", "pod", "cassandra-0", "-o", "jsonpath={.status.podIP}")
+        dig = ("exec", "client", "--", "dig", "+short", "+tries=2", "+time=5")
+        assert run(*dig, full) == address
+        assert run(*dig, "-x", address) == f"{full}."
+        targets = run(*dig, "SRV", "_cql._tcp.cassandra.default.svc.cluster.local")
+        assert {line.split()[3].partition(".")[0] for line in targets.splitlines()} == {"cassandra-0", "cassandra-1"}
+        assert run("exec", "cassandra-0", "--", "hostname", "-f") == full
+        assert "hostname: cassandra-0" in run("get", "endpointslices", "-o", "yaml")
+        assert run("get", "pods", "-l", "apps.kubernetes.io/pod-index=1", "-o", "name") == "pod/cassandra-1"
+
+
+def test_policies_select_by_the_labels_of_the_job_controller(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "labels.yaml", lab) as run:
+        job = run("get", "pods", "-l", "job-name=migrate", "-o", "jsonpath={.items[0].metadata.name}")
+        address = run("get", "pod", "db", "-o", "jsonpath={.status.podIP}")
+        run("exec", job, "--", "curl", "-sS", "-o", "/dev/null", "-m", "10", f"http://{address}:5432")
+        other = run("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
+        denied = netlab("exec", "--lab", lab, other, "--", "curl", "-sS", "-m", "1", f"http://{address}:5432")
+        assert denied.returncode == 28
+        sets = json.loads(run("get", "rs", "-o", "json"))["items"]
+        pod = json.loads(run("get", "pod", other, "-o", "json"))["metadata"]
+        assert pod["ownerReferences"][0]["uid"] == sets[0]["metadata"]["uid"]
+
+
+def test_a_dump_has_the_pods_that_it_names(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "dump.yaml", lab) as run:
+        assert run("get", "pods", "-n", "shop", "-l", "pod-template-hash", "-o", "name") == "pod/web-5d9c-x7x7x"
+        assert "Completed" in run("get", "pod", "-n", "shop", "migrate-1-done")
+        slices = json.loads(run("get", "endpointslices", "-n", "shop", "-o", "json"))["items"]
+        assert sum(len(one["endpoints"]) for one in slices) == 1
+        run("exec", "shop/client", "--", "curl", "-sS", "-o", "/dev/null", "-m", "10", "http://10.96.44.5")
+
+
+def test_two_pods_with_one_host_port_are_on_two_nodes(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "hostports.yaml", lab) as run:
+        pods = json.loads(run("get", "pods", "-o", "json"))["items"]
+        nodes = {one["metadata"]["labels"]["app"]: one["spec"]["nodeName"] for one in pods}
+        assert nodes["a"] != nodes["c"]
+        for node in ("node-1", "node-2"):
+            run("exec", "node-1", "--", "curl", "-sS", "-o", "/dev/null", "-m", "10", f"http://{_address(run, node)}")
+
+
+def _address(run: Callable[..., str], node: str) -> str:
+    return run("get", "node", node, "-o", "jsonpath={.status.addresses[0].address}")
+
+
+def test_a_host_network_pod_does_not_move(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "hostnetwork.yaml", lab) as run:
+        node = run("get", "pod", "agent", "-o", "jsonpath={.spec.nodeName}")
+        again = netlab("up", str(HERE / "hostnetwork.yaml"), "--name", lab, "-o", "json")
+        assert json.loads(again.stdout)["changed"] == 0
+        assert run("get", "pod", "agent", "-o", "jsonpath={.spec.nodeName}") == node
+
+
+def test_services_select_a_member_by_its_index(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "chart-labels.yaml", lab) as run:
+        job = run("get", "pods", "-l", "job-name=migrate", "-o", "jsonpath={.items[0].metadata.name}")
+        said = run("exec", job, "--", "curl", "-sS", "-m", "10", "http://primary:5432")
+        assert json.loads(said)["pod"].endswith("db-0")
