@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from netlab.model import identity, placement
+from netlab.model import identity, nodefit
 from netlab.model.cluster import Made, Node
 from netlab.model.owners import ENDED, Owners, Reference, controller, phase
 from netlab.model.workloads import WORKLOADS, Template
@@ -163,12 +163,12 @@ class Controllers:
 
     def _daemon_set(self, source: _Source, taken: set[str]) -> Iterator[Template]:
         spec = {**source.template.get("spec", {})}
-        spec["tolerations"] = [*spec.get("tolerations", ()), *placement.daemon_tolerations(spec)]
+        spec["tolerations"] = [*spec.get("tolerations", ()), *nodefit.daemon_tolerations(spec)]
         source = source._replace(spec={**source.spec, "template": {**source.template, "spec": spec}})
         # A Pod stays on its node where a taint with NoSchedule comes later.
         slots = {node.name: self._slot(source, node.name) for node in self._nodes if node.name not in taken}
         there = [node for node in self._nodes if node.name in slots
-                 and placement.may_run(spec, node, runs=(slots[node.name], node.name) in self._on)]  # fmt: skip
+                 and nodefit.may_run(spec, node, runs=(slots[node.name], node.name) in self._on)]  # fmt: skip
         words = self._words(source, [slots[node.name] for node in there])
         labels = {"controller-revision-hash": identity.template_hash(source.template), "pod-template-generation": "1"}
         for word, node in zip(words, there, strict=True):

@@ -18,7 +18,8 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from netlab.errors import Mark
-from netlab.model.cluster import Node, Taint
+from netlab.model.cluster import Node
+from netlab.model.nodefit import REQUIRED, UNSCHEDULABLE, selected, untolerated
 from netlab.model.ports import HostPort, node_ports
 from netlab.model.workloads import Template
 from netlab.names import short_hash
@@ -26,9 +27,7 @@ from netlab.spec.rules import matches
 
 Body = Mapping[str, Any]
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _HOSTNAME = "kubernetes.io/hostname"
-_UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 PORTS = "node(s) didn't have free ports for the requested pod ports"
 _SELECTOR = "node(s) didn't match Pod's node affinity/selector"
 _SPREAD = "node(s) didn't match pod topology spread constraints"
@@ -68,79 +67,6 @@ def demands(spec: Body) -> str:
     keys = ("nodeSelector", "affinity", "tolerations", "topologySpreadConstraints")
     there = {key: spec[key] for key in keys if spec.get(key)}
     return short_hash(json.dumps(there, sort_keys=True)) if there else ""
-
-
-# -- one node ---------------------------------------------------------------------------------------------------------
-
-
-def daemon_tolerations(spec: Body) -> list[Body]:
-    """The tolerations that the DaemonSet controller adds."""
-    unready = [{"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute"}
-               for key in ("not-ready", "unreachable")]  # fmt: skip
-    keys = ["disk-pressure", "memory-pressure", "pid-pressure", "unschedulable"]
-    keys += ["network-unavailable"] if spec.get("hostNetwork") else []
-    return [
-        *unready,
-        *({"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoSchedule"} for key in keys),
-    ]
-
-
-def may_run(spec: Body, node: Node, *, runs: bool = False) -> bool:
-    """Whether a DaemonSet has a Pod on a node; only NoExecute drives away what already ``runs``."""
-    effects = ("NoExecute",) if runs else ("NoExecute", "NoSchedule")
-    return _selected(spec, node) and untolerated(spec, node, effects) is None
-
-
-def untolerated(spec: Body, node: Node, effects: Sequence[str] = ("NoExecute", "NoSchedule")) -> Taint | None:
-    """The first taint of a node that a Pod does not tolerate."""
-    taints = (*node.taints, _UNSCHEDULABLE) if node.unschedulable else node.taints
-    for taint in taints:
-        if taint.effect in effects and not any(_tolerates(one, taint) for one in spec.get("tolerations", ())):
-            return taint
-    return None
-
-
-def _tolerates(toleration: Body, taint: Taint) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint.effect:
-        return False
-    if toleration.get("key") and toleration["key"] != taint.key:
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return True
-    return bool(toleration.get("key")) and str(toleration.get("value", "")) == taint.value
-
-
-def _selected(spec: Body, node: Node) -> bool:
-    """Whether nodeSelector and required node affinity allow a node."""
-    if any(node.labels.get(key) != value for key, value in spec.get("nodeSelector", {}).items()):
-        return False
-    required = spec.get("affinity", {}).get("nodeAffinity", {}).get(_REQUIRED)
-    return required is None or any(_term(one, node) for one in required.get("nodeSelectorTerms", ()))
-
-
-def _term(term: Body, node: Node) -> bool:
-    """Whether a node has all that a term wants; an empty term selects no node."""
-    expressions, fields = term.get("matchExpressions", ()), term.get("matchFields", ())
-    found = [_expression(one, node.labels) for one in expressions]
-    found += [_expression(one, {"metadata.name": node.name}) for one in fields]
-    return bool(found) and all(found)
-
-
-def _expression(one: Body, labels: Mapping[str, str]) -> bool:
-    key, operator, values = one["key"], one["operator"], one.get("values", ())
-    value = labels.get(key)
-    if operator in ("Gt", "Lt"):
-        try:
-            number, limit = int(value or ""), int(values[0])
-        except (ValueError, IndexError):
-            return False
-        return number > limit if operator == "Gt" else number < limit
-    return {
-        "In": value is not None and value in values,
-        "NotIn": value is None or value not in values,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }.get(operator, False)
 
 
 # -- Pods beside each other -------------------------------------------------------------------------------------------
@@ -326,11 +252,11 @@ class Scheduler:
         if template.node and node.name != template.node:
             return _SELECTOR  # a DaemonSet's Pod has its node in an affinity
         taint = untolerated(template.spec, node)
-        if taint is _UNSCHEDULABLE:
+        if taint is UNSCHEDULABLE:
             return "node(s) were unschedulable"
         if taint is not None:
             return f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}"
-        return "" if _selected(template.spec, node) else _SELECTOR
+        return "" if selected(template.spec, node) else _SELECTOR
 
     def _refusal(self, template: Template, wanted: _Wanted, against: Sequence[_Term], node: Node) -> str:
         """Why a node does not fit for the Pods that are there; the order is that of the scheduler's plugins."""
@@ -353,7 +279,7 @@ class Scheduler:
         honoured = constraint.get("nodeAffinityPolicy", "Honor") == "Honor"
         counts: Counter[str] = Counter()
         for each in self._nodes:
-            if term.topology not in each.labels or (honoured and not _selected(template.spec, each)):
+            if term.topology not in each.labels or (honoured and not selected(template.spec, each)):
                 continue
             if constraint.get("nodeTaintsPolicy") == "Honor" and untolerated(template.spec, each):
                 continue
@@ -409,7 +335,7 @@ class Scheduler:
     def _demanded(self, template: Template) -> _Wanted:
         affinity = template.spec.get("affinity", {})
         near, apart = (
-            tuple(self._term(template, one) for one in affinity.get(kind, {}).get(_REQUIRED, ()))
+            tuple(self._term(template, one) for one in affinity.get(kind, {}).get(REQUIRED, ()))
             for kind in ("podAffinity", "podAntiAffinity")
         )
         spread = tuple(

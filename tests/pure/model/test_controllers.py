@@ -28,6 +28,8 @@ def workload(kind: str, name: str, pod: Body | None = None, **spec: Any) -> Body
     version = "batch/v1" if kind in ("Job", "CronJob") else "apps/v1"
     selector = {} if kind == "Job" else {"selector": {"matchLabels": {"app": "a"}}}
     pod = pod or template()
+    if kind == "Job":
+        pod["spec"]["restartPolicy"] = "Never"
     return {
         "apiVersion": version,
         "kind": kind,
