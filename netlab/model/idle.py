@@ -51,7 +51,7 @@ class Idling:
             else:
                 code, says = "pending", f"Pending: {message}"
             mark: Mark = placed.mark or template.mark
-            self._warn.append(Warning(code, f"Pod {template.full}{others}: {says}", mark))
+            self._warn.append(Warning(code, f"Pod {template.full}{others}: {says}", mark, str(template.document)))
 
     def _add(self, template: Template, phase: str, reason: str, message: str) -> None:
         status: Mapping[str, object] = template.status
