@@ -6,6 +6,7 @@ is not what it should be.  Nothing here prints: ``cli`` is the only place that d
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
@@ -77,6 +78,26 @@ class HostCannot(NetlabError):
 
 class NeedsRoot(HostCannot):
     """The user may not do this; ``cli`` adds the line to type, which is the caller's own behind sudo."""
+
+
+#: What a host may run out of: processes and threads, open files, memory, disk; and a disk that cannot be written.
+EXHAUSTED = frozenset(
+    (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+)
+
+
+def exhausted(error: OSError) -> HostCannot:
+    """The sentence for an errno of ``EXHAUSTED``."""
+    hints = {
+        errno.EAGAIN: "the limit is pids.max of the control group (docker run --pids-limit), or ulimit -u",
+        errno.EMFILE: "as root, before netlab: ulimit -n 20000",
+        errno.ENFILE: "sysctl fs.file-max",
+        errno.ENOMEM: "free memory, or take a smaller lab",
+        errno.EFBIG: "the limit is ulimit -f",
+        errno.EROFS: "netlab writes to /run and /etc/netns: both must be writable",
+    }
+    where = f"{error.filename}: " if error.filename else "this host: "
+    return HostCannot(f"{where}{error.strerror}", hint=hints.get(error.errno or 0, "df -h /run /etc /tmp"))
 
 
 class StateError(NetlabError):

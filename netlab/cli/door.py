@@ -5,12 +5,19 @@ Only the standard library is imported here, so that the way by such a process co
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum, and Ctrl-C may come meanwhile
+
+# Ctrl-C ends a command that is still importing, as it ends any program: without a traceback.
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
 
-from netlab.runtime import warm
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 # Verbs that read or change what a lab is, and end by themselves.  Not those that need the terminal to themselves.
 _VERBS = frozenset(("up", "plan", "diff", "get", "describe", "label", "apply", "delete", "explain", "check", "trace"))
@@ -19,6 +26,8 @@ _STAYS = ("--watch", "-w")
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit status."""
+    from netlab.runtime import warm
+
     words = list(sys.argv[1:] if argv is None else argv)
     _fill_descriptors()
     if words and words[0] in _VERBS and not set(_STAYS) & set(words):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +15,7 @@ import click
 
 from netlab import __version__
 from netlab.cli import out
-from netlab.errors import Exit, NeedsRoot, NetlabError, StateError
+from netlab.errors import EXHAUSTED, Exit, HostCannot, NeedsRoot, NetlabError, StateError, exhausted
 from netlab.near import near
 from netlab.runtime import warm
 
@@ -112,6 +112,7 @@ def cli() -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit status."""
     code = run(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     warm.stay(run)
     # Not sys.exit: joining idle threads and freeing a large heap would cost tens of milliseconds.
     os._exit(code)
@@ -123,6 +124,8 @@ def run(argv: Sequence[str]) -> int:
     # a sixth of a command (1.4 s against 1.15).  Verbs that run for long still get their garbage collected.
     gc.set_threshold(5_000_000, 20, 20)
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the entry point's, for as long as imports take
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         status = cli.main(args=list(argv), prog_name="netlab", standalone_mode=False)
         code = status if isinstance(status, int) else 0
         sys.stdout.flush()
@@ -152,9 +155,9 @@ def run(argv: Sequence[str]) -> int:
         out.error(_as_root(f"this needs root: {error.strerror or error}{where}", argv))
         code = Exit.HOST_CANNOT
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            out.error(StateError(f"{error.filename or 'what netlab writes'}: {error.strerror}"))
-            return int(Exit.REFUSED)  # what waits to be written stays so
+        if error.errno in EXHAUSTED:
+            out.error(exhausted(error))
+            return int(Exit.HOST_CANNOT)  # what waits to be written stays so
         # The lab changed under our feet (a namespace that went meanwhile), or the host is out of something.
         out.error(
             StateError(
@@ -162,6 +165,9 @@ def run(argv: Sequence[str]) -> int:
             )
         )
         code = Exit.REFUSED
+    except MemoryError:
+        out.error(HostCannot("this host has no more memory for netlab", hint="free some, or take a smaller lab"))
+        return int(Exit.HOST_CANNOT)
     except Exception:  # noqa: BLE001 - the last net: a defect must not look like the lab's fault
         import traceback
 

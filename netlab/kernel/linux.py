@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netlab.errors import StateError
+from netlab.errors import HostCannot, StateError
 from netlab.kernel import libnft, nft, rtnl
 from netlab.kernel import netns as ns
 from netlab.kernel.ethtool import Offloads
@@ -142,7 +142,7 @@ class LinuxKernel:
 
     def close(self) -> None:
         """Close all descriptors and end the worker thread."""
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(HostCannot):  # no thread was ever started, so nothing was opened
             self._worker.run(self._handles.close)
             self._worker.run(self._sysctls.close)
         self._worker.close()

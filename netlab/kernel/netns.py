@@ -16,6 +16,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar, cast
 
+from netlab.kernel import threads
+
 T = TypeVar("T")
 
 RUN_NETNS = Path("/run/netns")
@@ -64,8 +66,7 @@ class Worker:
     def run(self, function: Callable[[], T]) -> T:
         """Call the function in the worker's thread; its namespace is what it was before, whatever happens."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="netlab-netns", daemon=True)
-            self._thread.start()
+            self._thread = threads.start(self._work, "netlab-netns")
         answer: SimpleQueue[tuple[bool, T | BaseException]] = SimpleQueue()
 
         def call() -> None:

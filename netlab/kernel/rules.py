@@ -8,11 +8,11 @@ What is new with its namespace is not asked: nobody sends anything there yet, an
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.kernel import conntrack, libnft, nft
+from netlab.kernel import conntrack, libnft, nft, threads
 from netlab.kernel import netns as ns
 from netlab.kernel.nftrun import NotTaken, Runner
 from netlab.objects import NftSet, NftTable, Op, Verb
@@ -138,13 +138,7 @@ def _elements_alone(ops: Iterable[Op]) -> bool:
 
 def _side_by_side(changes: Sequence[_Change], do: Callable[[_Change], None]) -> None:
     """Each commit waits some 10 ms for the readers of the rules before, and mostly for nothing else."""
-    threads = [threading.Thread(target=do, args=(change,), daemon=True) for change in changes[1:]]
-    for thread in threads:
-        thread.start()
-    for change in changes[:1]:
-        do(change)
-    for thread in threads:
-        thread.join()
+    threads.side_by_side([partial(do, change) for change in changes], len(changes))
 
 
 def _raise_first(changes: Iterable[_Change]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
+from functools import partial
 
+from netlab.kernel import threads
 from netlab.kernel.limits import OpenFiles
 from netlab.model.cluster import Cluster
 from netlab.observe.pins import Neighbours, Pins
@@ -53,8 +54,7 @@ class Prober:
             run = Run(
                 flows, given.put, timeout=self._timeout, neighbours=neighbours, files=files.room, once=once, book=book
             )
-            thread = threading.Thread(target=_work, args=(run, given), name="netlab-probe", daemon=True)
-            thread.start()
+            thread = threads.start(partial(_work, run, given), "netlab-probe")
             try:
                 while (batch := given.get()) is not None:
                     if isinstance(batch, BaseException):

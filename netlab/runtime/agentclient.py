@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from netlab.errors import NeedsRoot, StateError
+from netlab.errors import EXHAUSTED, HostCannot, NeedsRoot, StateError
 from netlab.kernel.limits import raise_open_files
 from netlab.runtime.agent import COMM, POD_COMM, VERSION, linux
 
@@ -72,7 +72,8 @@ def spawn(rundir: Path, lab: str, home_netns: str | None = None) -> Process:
         try:
             _become_agent(rundir, lab, home_netns, write)
         except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
-            os.write(write, f"!{failure}".encode())
+            reason = failure.errno if isinstance(failure, OSError) else None
+            os.write(write, f"!{reason or 0} {failure}".encode())
         finally:
             os._exit(1)
     os.close(write)
@@ -80,7 +81,9 @@ def spawn(rundir: Path, lab: str, home_netns: str | None = None) -> Process:
         said = report.read()
     os.waitpid(child, 0)
     if not said or said.startswith("!"):
-        raise StateError(f"the agent of lab {lab} cannot be started: {said[1:] or 'its process died'}")
+        number, _, why = said[1:].partition(" ")
+        message = f"the agent of lab {lab} cannot be started: {why or 'its process died'}"
+        raise HostCannot(message) if number and int(number) in EXHAUSTED else StateError(message)
     pid, start = map(int, said.split())
     return Process(pid, start)
 
@@ -232,11 +235,13 @@ def _lab_of(pid: int) -> str | None:
         return None
 
 
-def kill(lab: str, rundir: Path | None = None, timeout: float = 5.0) -> list[int]:
-    """End the lab's agent and with it every process in its Pods; returns the pids, when all are gone.
+def kill(lab: str, rundir: Path | None = None, timeout: float = 2.0) -> tuple[int, ...]:
+    """End the lab's agent and with it every process in its Pods; the pids that are not gone after ``timeout`` seconds.
 
-    Removes its socket and pid file.  Raises StateError where one is still there after ``timeout`` seconds.
+    Those can do no harm: they got SIGKILL, and wait until PID 1 of this machine reaps a child of theirs.  Removes the
+    agent's socket and pid file.
     """
+    lingering: list[int] = []
     pidfds: dict[int, int] = {}
     try:
         for pid in find(lab):
@@ -255,14 +260,14 @@ def kill(lab: str, rundir: Path | None = None, timeout: float = 5.0) -> list[int
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise StateError(f"the agent of lab {lab}, process {pid}, is still there {timeout:g} s after SIGKILL")
+                lingering.append(pid)
     finally:
         for pidfd in pidfds.values():
             os.close(pidfd)
     if rundir is not None:
         for name in (SOCKET, PID_FILE):
             (rundir / name).unlink(missing_ok=True)
-    return list(pidfds)
+    return tuple(lingering)
 
 
 # -- talking to it ----------------------------------------------------------------------------------------------------

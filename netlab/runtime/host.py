@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from netlab.errors import HostCannot, NeedsRoot
 from netlab.kernel.features import tries
+from netlab.kernel.netns import RUN_NETNS
 from netlab.model import Cluster
 from netlab.plan import Host
 from netlab.planes import ROWS
@@ -22,6 +23,11 @@ def require(features: Iterable[str]) -> Host:
 
     ``features`` are kinds of links: veth, bridge, vxlan.
     """
+    if RUN_NETNS.is_symlink():
+        raise HostCannot(
+            f"{RUN_NETNS} is a symbolic link (to {os.readlink(RUN_NETNS)}), and ip netns mounts namespaces in a folder",
+            hint=f"rm {RUN_NETNS}; netlab makes the folder",
+        )
     result = tries(tuple(features))
     if result.netns is not None:
         if result.netns in (errno.EPERM, errno.EACCES):

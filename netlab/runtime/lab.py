@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,10 +118,11 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         try:
             owned = [one for one in (before, pending) if one]
             lab, done, problems = _apply(rundir, lab, applied, owned, memory, wait=wait)
-        except NetlabError:
-            if fresh:
-                remove(name, rundir)
-                lock.remove(path)
+        except Exception:
+            if fresh:  # a lab that was not made whole is no lab; what cannot be removed now, `down` removes
+                with contextlib.suppress(OSError, NetlabError):
+                    remove(name, rundir)
+                    lock.remove(path)
             raise
         rundir.event("up", changed=done[0])
         return Up(

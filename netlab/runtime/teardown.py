@@ -22,13 +22,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """What ``down`` removed, and whose processes still hold a namespace."""
+    """What ``down`` removed, whose processes still hold a namespace, and agents that were killed and are not yet gone."""
 
     lab: str
     was_running: bool
     netns: int
     seconds: float
     strangers: tuple[Process, ...]
+    lingering: tuple[int, ...] = ()
 
 
 def down(name: str, say: Say = lambda _: None) -> Down:
@@ -38,15 +39,15 @@ def down(name: str, say: Say = lambda _: None) -> Down:
         rundir = RunDir(name)
         rundir.require_owner()
         was_running = rundir.exists()
-        removed, strangers = remove(name, rundir)
+        removed, strangers, lingering = remove(name, rundir)
         lock.remove(path)
-        return Down(name, was_running or removed > 0, removed, time.monotonic() - began, strangers)
+        return Down(name, was_running or removed > 0, removed, time.monotonic() - began, strangers, lingering)
 
 
-def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...]]:
+def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...], tuple[int, ...]]:
     """End the agent, then take the names away, then the files, then the run state that would tell of them."""
     warm.dismiss(name)
-    agentclient.kill(name, rundir.path if rundir.exists() else None)
+    lingering = agentclient.kill(name, rundir.path if rundir.exists() else None)
     planned = set(rundir.assignments().netns)
     found = owners(f"{name}-")
     ours = [netns for netns, owner in found.items() if owner is not None and owner.lab == name]
@@ -60,4 +61,4 @@ def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...]]:
             etc.remove_all(netns)
     etc.tidy()
     rundir.remove()
-    return len(ours), strangers
+    return len(ours), strangers, lingering

@@ -283,14 +283,17 @@ def test_what_finds_no_room_is_counted_and_said(shared: str, tmp_path: Path, kit
     assert f"{lost} frames of client, at any of its interfaces".encode() in file.read_bytes()
 
 
-def test_files_are_the_sudo_users_and_never_somebody_elses_text(shared: str, tmp_path: Path) -> None:
+def test_files_are_the_sudo_users_and_never_somebody_elses_text(shared: str, lab_name: str, tmp_path: Path) -> None:
     file = tmp_path / "f.pcapng"
     sudo = {"SUDO_UID": "1234", "SUDO_GID": "2345"}
-    # The lab is root's, so only the sudo user's own would do: captures change nothing, and are anybody's who is root.
-    status, _, said = Running(shared, "-w", file, "--duration", "0.1", env=sudo).end(0)
-    assert (status, file.stat().st_uid, file.stat().st_gid) == (0, 1234, 2345), said
-    status, _, said = Running(shared, "-w", file, "--duration", "0.1", env=sudo).end(0)
-    assert status == 0
+    run_netlab("up", "localhost", "--name", lab_name, env=sudo)
+    try:
+        status, _, said = Running(lab_name, "-w", file, "--duration", "0.1", env=sudo).end(0)
+        assert (status, file.stat().st_uid, file.stat().st_gid) == (0, 1234, 2345), said
+        status, _, said = Running(lab_name, "-w", file, "--duration", "0.1", env=sudo).end(0)
+        assert status == 0
+    finally:
+        run_netlab("down", lab_name, env=sudo)
     notes = tmp_path / "notes.txt"
     notes.write_text("all my notes")
     refused = run_netlab("capture", "--lab", shared, "-w", notes, check=2)

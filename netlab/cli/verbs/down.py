@@ -74,6 +74,10 @@ def _tell(results: Iterable[Down], there: Iterable[str]) -> None:
             out.line(f"lab {one.lab} is not running{near(one.lab, there)}")
         for each in one.strangers:
             out.line(f"process {each.pid} ({each.comm}) still runs in {each.netns}; that namespace goes with it")
+        for pid in one.lingering:
+            out.line(
+                f"the agent, process {pid}, was killed and is not gone: PID 1 of this machine does not reap its children"
+            )
 
 
 def _json(one: Down) -> dict[str, object]:
@@ -82,5 +86,6 @@ def _json(one: Down) -> dict[str, object]:
         "running": one.was_running,
         "netns": one.netns,
         "seconds": round(one.seconds, 3),
+        "lingering": list(one.lingering),
         "strangers": [{"pid": each.pid, "comm": each.comm, "netns": each.netns} for each in one.strangers],
     }

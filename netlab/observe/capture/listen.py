@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from netlab.errors import HostCannot, NeedsRoot, StateError
 from netlab.kernel import netns as ns
+from netlab.kernel import threads
 from netlab.kernel.inotify import Watch
 from netlab.kernel.limits import raise_open_files
 from netlab.kernel.owners import owners
@@ -118,9 +119,10 @@ class Capture:
         self.gone += leaving
         # Closing waits for the kernel, which is busy with the namespaces that go: the others are not kept waiting.
         for station in leaving:
-            thread = threading.Thread(target=station.close, daemon=True)
-            thread.start()
-            self._closing.append(thread)
+            try:
+                self._closing.append(threads.start(station.close, "netlab-capture"))
+            except HostCannot:
+                station.close()
 
     def close(self) -> None:
         """Stop listening; afterwards nothing is held.  Idempotent."""
@@ -290,11 +292,16 @@ def each(function: Callable[[In], Out], things: Iterable[In]) -> Sequence[Out]:
             except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
                 errors.append(error)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_THREADS, todo.qsize()))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    workers: list[threading.Thread] = []
+    for _ in range(min(_THREADS, todo.qsize())):
+        try:
+            workers.append(threads.start(work, "netlab-capture"))
+        except HostCannot:
+            if not workers:
+                raise
+            break
+    for worker in workers:
+        worker.join()
     if errors:
         for one in done.values():
             if isinstance(one, Station):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterable
-from queue import Empty, SimpleQueue
+from functools import partial
 from typing import TypeVar
 
 from netlab.kernel import netns as ns
+from netlab.kernel import threads
 
 T = TypeVar("T")
 _CLOSERS = 64
@@ -57,23 +57,9 @@ def inside(name: str, function: Callable[[], T]) -> T:
 
 def close_all(closers: Iterable[Callable[[], object]]) -> None:
     """Call them all, many at a time: each waits for the kernel's RCU, and they wait together."""
-    todo: SimpleQueue[Callable[[], object]] = SimpleQueue()
-    count = 0
-    for one in closers:
-        todo.put(one)
-        count += 1
 
-    def work() -> None:
-        while True:
-            try:
-                one = todo.get_nowait()
-            except Empty:
-                return
-            with contextlib.suppress(OSError):
-                one()
+    def quietly(close: Callable[[], object]) -> None:
+        with contextlib.suppress(OSError):
+            close()
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(count, _CLOSERS))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    threads.side_by_side((partial(quietly, closer) for closer in closers), _CLOSERS)
