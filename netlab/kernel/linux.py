@@ -124,7 +124,7 @@ class LinuxKernel:
     def remember(self, state: State) -> None:
         """Say what our rules were made from, now that the kernel has them: where we committed, or compared, anew."""
         known = self._handles.generations
-        anew = self._handles.outdated | {netns for netns, (_, digest) in known.items() if not digest}
+        anew = self._handles.outdated
         ruled = {table.netns for table in state.only(NftTable)}
         rules = nft.digests(obj for obj in state.values() if obj.netns in anew)
         self._handles.generations = {

@@ -80,7 +80,25 @@ def digests(objects: Iterable[Obj]) -> dict[str, str]:
     for obj in objects:
         if isinstance(obj, (NftTable, NftChain, NftSet)):
             sums[obj.netns] = sums.get(obj.netns, 0) + _digest(obj)
-    return {netns: f"{one % (1 << 64):016x}" for netns, one in sums.items()}
+    return {netns: _spelled(one) for netns, one in sums.items()}
+
+
+def digest_after(before: str, ops: Iterable[Op]) -> str:
+    """The digest of a namespace's objects once these operations have changed those of the digest ``before``.
+
+    What is asked for next may be another state than the one that was made, so the digest says which one is there.
+    Where ``before`` or an operation's ``have`` was not what was there, the sum fits no state, and the rules are listed.
+    """
+    number = int(before or "0", 16)
+    for op in ops:
+        for obj, sign in ((op.obj, 1 if op.verb is not Verb.DELETE else 0), (op.have, -1)):
+            if isinstance(obj, (NftTable, NftChain, NftSet)):
+                number += sign * _digest(obj)
+    return _spelled(number)
+
+
+def _spelled(number: int) -> str:
+    return f"{number % (1 << 64):016x}"
 
 
 _digested: dict[int, tuple[Obj, int]] = {}  # the object is kept, so that its number cannot become another's

@@ -76,7 +76,8 @@ def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fres
                 and not nft.tables()
             ):
                 conntrack.forget_all()
-            handles.generations[netns] = (nft.generation(), "")
+            _, before = handles.generations.get(netns, (0, ""))
+            handles.generations[netns] = (nft.generation(), nft.digest_after(before, changes[netns]))
 
 
 class _Change:

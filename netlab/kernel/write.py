@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -335,6 +335,8 @@ class Writer:
             self._agent.unlisten(closed)
         if self._agent and gone:
             self._agent.forget(gone)
+        going = {(end.netns, end.name) for op in ops if op.obj.floor is Floor.LINK for end in _ends(op.obj)}
+        going |= {(netns, "") for netns in gone}
         for op in ops:
             obj = op.obj
             if isinstance(obj, File):
@@ -346,8 +348,8 @@ class Writer:
             elif obj.floor is Floor.NFT:
                 pass  # goes in the namespace's one transaction, with what takes its place
             elif isinstance(obj, Sysctl):
-                if obj.usual:  # one that netlab never sets, and somebody did
-                    self._reset.append(Op(Verb.UPDATE, replace(obj, value=obj.usual)))
+                if usual := obj.usual or self._default(obj, going):
+                    self._reset.append(Op(Verb.UPDATE, replace(obj, value=usual)))
             elif not isinstance(obj, (Netns, Listener, Process)):
                 self._one(op)
         self._flush()
@@ -356,6 +358,14 @@ class Writer:
             ns.remove_name(netns)
         if any(isinstance(op.obj, File) for op in ops):
             files.tidy()
+
+    def _default(self, sysctl: Sysctl, going: Collection[tuple[str, str]]) -> str:
+        """The value that a new link has, for a sysctl of a link that stays when the lab wants it no more; else ""."""
+        if not sysctl.link or {(sysctl.netns, ""), (sysctl.netns, sysctl.link)} & set(going):
+            return ""
+        with ns.inside(self._handles.get(sysctl.netns).fd):
+            self._sysctls.enter()
+            return self._sysctls.read(sysctl.path.replace(f".{sysctl.link}.", ".default.", 1)) or ""
 
     # -- sending ------------------------------------------------------------------------------------------------------
 

@@ -333,7 +333,10 @@ class _Builder:
                 guess = near(template.node, there) or f" (there are: {', '.join(there[:8])})"
                 self._complain(template.at("nodeName"), "spec.nodeName", f'no node is called "{template.node}"{guess}')
                 continue
-            if placed.message:
+            if placed.reason == "NodePorts":  # its document names the node, so that file cannot mean anything
+                path = "containerPort" if template.spec.get("hostNetwork") else "hostPort"
+                self._complain(placed.mark or template.mark, path, placed.message)
+            elif placed.message:
                 idling.refused(template, placed)
             if placed.node is not None:
                 yield template, placed.node

@@ -12,7 +12,7 @@ from netlab.model.placement import Placed
 from netlab.model.workloads import Template
 from netlab.spec import Warning
 
-PENDING, FAILED = "Pending", "Failed"
+PENDING = "Pending"
 
 
 class Idling:
@@ -35,9 +35,7 @@ class Idling:
         group = f"{template.namespace}/{template.owner}" if template.path else template.full
         self._refused.setdefault((group, placed.message), []).append((template, placed))
         if placed.node is None:
-            rejected = placed.reason == "NodePorts"
-            message = "Pod was rejected: Predicate NodePorts failed" if rejected else placed.message
-            self._add(template, FAILED if rejected else PENDING, placed.reason, message)
+            self._add(template, PENDING, placed.reason, placed.message)
 
     def tell(self) -> None:
         """Warn of what was refused."""
@@ -46,8 +44,6 @@ class Idling:
             others = f" and {len(pods) - 1} more of {template.owner}" if len(pods) > 1 else ""
             if placed.forced:
                 code, says = "placed-anyway", f"{message} The lab names no nodes, so it is placed all the same"
-            elif placed.reason == "NodePorts":
-                code, says = "node-ports", f"it does not run: {message}"
             else:
                 code, says = "pending", f"Pending: {message}"
             mark: Mark = placed.mark or template.mark

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.protocol import Kernel
-from netlab.objects import Floor, Key, Neigh, Netns, Obj, State, Veth, contradicted, diff
+from netlab.objects import Floor, Key, Neigh, Netns, Obj, State, Sysctl, Veth, contradicted, diff
 from netlab.plan.drift import drift
 
 # Of Pods that are made of the same things a few are looked at again, and one in so many of all.
@@ -123,6 +123,8 @@ def touch(kernel: Kernel, lab: str, want: State, owned: State) -> Converged:
         except KernelRefused:
             break
         changed += len(todo)
+        # A sysctl is always there: one that was deleted has gone back to what it is by itself.
+        other = {key: obj for key, obj in other.items() if key in ours or not isinstance(obj, Sysctl)}
         like = {**other, **_rules(want, scope)}
     done = converge(kernel, lab, want, owned)
     return Converged(changed + done.changed, done.foreign)

@@ -15,6 +15,7 @@ from netlab.kernel.owners import owners
 from netlab.kernel.protocol import Observed
 from netlab.model import Cluster, Memory
 from netlab.model.changes import Labels, put, still_there
+from netlab.model.updates import refused
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import File, Key, Netns, Obj, State
 from netlab.plan import Drift, Host, desired, drift
@@ -251,6 +252,10 @@ def change(
         labels = put(known.labels, new.objects, label or {})
         applied = replace(known, extra=extra, deleted=deleted, labels=labels)
         memory = memory_of(rundir)
+        if added:
+            running = resolve(known, memory, readiness.in_force(rundir))
+            if wrong := list(refused(new.objects, running.documents.objects, running.cluster)):
+                raise BadInput(wrong)
         lab = resolve(applied, memory, readiness.in_force(rundir))
         applied = replace(applied, labels=still_there(labels, lab.cluster))
         can = host.require(lab.cluster.plane.needs)

@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
+from netlab.errors import BadInput
 from netlab.model import Built, Memory, build
 from netlab.spec import load_text
 
@@ -156,12 +159,9 @@ def test_pods_that_want_a_port_of_the_node_are_on_different_nodes() -> None:
     assert [(one.name, one.phase, one.reason) for one in built.cluster.idle] == [("d", "Pending", "Unschedulable")]
 
 
-def test_a_pod_on_a_named_node_whose_port_is_taken_is_rejected() -> None:
-    built = made(*(pod(name, container=port(80), nodeName="node-1") for name in "ab"))
-    assert [(one.name, one.phase, one.reason) for one in built.cluster.idle] == [("b", "Failed", "NodePorts")]
-    assert any(
-        "Pods default/a and default/b both want 80/TCP of node node-1 itself" in one.says for one in built.warnings
-    )
+def test_two_pods_that_name_one_node_and_want_its_port_are_bad_input() -> None:
+    with pytest.raises(BadInput, match="Pods default/a and default/b both want 80/TCP of node node-1 itself"):
+        made(*(pod(name, container=port(80), nodeName="node-1") for name in "ab"))
 
 
 def test_labels_of_the_kubelet_are_on_every_node() -> None:

@@ -1,0 +1,99 @@
+"""What the API server refuses of a change to an object that is there: fields that never change, Pods that stay as they are.
+
+``up`` makes a lab equal to its files whatever they were; it is ``apply`` that speaks as kubectl does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from netlab.errors import Problem
+from netlab.model.cluster import Cluster
+from netlab.model.services_types import EXTERNAL_NAME
+from netlab.spec import Document
+
+#: Namespaces that every cluster has.
+_ALWAYS = frozenset(("default", "kube-system", "kube-public", "kube-node-lease"))
+#: Fields of a Pod's spec, and of its containers, that may change.
+_POD_MAY = frozenset(("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "nodeName"))
+#: Fields that the API fills in, and those that it fills in with one value.
+_FILLED_IN = frozenset(("imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy", "serviceAccount"))
+_DEFAULTS = {
+    "protocol": "TCP", "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
+    "serviceAccountName": "default", "enableServiceLinks": True, "preemptionPolicy": "PreemptLowerPriority",
+    "priority": 0, "scheme": "HTTP", "path": "/", "periodSeconds": 10, "timeoutSeconds": 1, "successThreshold": 1,
+    "failureThreshold": 3, "value": "", "apiVersion": "v1",
+}  # fmt: skip
+#: By kind, the fields of the spec that may change, or those that may not.
+_MAY = {
+    "StatefulSet": frozenset(
+        (
+            "replicas", "ordinals", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy",
+            "minReadySeconds", "revisionHistoryLimit",
+        )
+    ),
+}  # fmt: skip
+_MAY_NOT = {
+    "Deployment": ("selector",),
+    "ReplicaSet": ("selector",),
+    "DaemonSet": ("selector",),
+    "Job": ("selector", "template", "completionMode"),
+}
+
+
+def refused(new: Sequence[Document], there: Sequence[Document], cluster: Cluster) -> Iterator[Problem]:
+    """The problems of applying ``new`` to a lab that has the objects ``there`` and is this ``cluster``."""
+    known = {(one.group, one.kind, one.namespace, one.name): one for one in there}
+    made = {one.name for one in new if one.kind == "Namespace"}
+    namespaces = {*_ALWAYS, *cluster.namespaces, *(one.namespace for one in there), *made}
+    for document in new:
+        if document.namespace and document.namespace not in namespaces:
+            says = f"no namespace is called {document.namespace}; apply a Namespace of that name with it"
+            yield Problem(document.at("metadata", "namespace"), "metadata.namespace", says)
+        before = known.get((document.group, document.kind, document.namespace, document.name))
+        for path, says in _of_object(document, before, cluster) if before is not None else ():
+            yield Problem(document.at(*path), ".".join(path), f"{says}; delete {document.kind} {document.name} first")
+
+
+def _of_object(document: Document, before: Document, cluster: Cluster) -> Iterator[tuple[tuple[str, ...], str]]:
+    spec, old = document.body.get("spec", {}), before.body.get("spec", {})
+    differing = [field for field in {**old, **spec} if spec.get(field) != old.get(field)]
+    kind = document.kind
+    if kind == "Service":
+        yield from _cluster_address(document, cluster)
+    elif kind == "Pod":
+        for field in differing:
+            if field not in _POD_MAY and _settled({field: spec.get(field)}) != _settled({field: old.get(field)}):
+                yield ("spec", field), "may not change: of a Pod that runs, only images, tolerations and deadlines may"
+        if {"nodeName"} <= spec.keys() & old.keys() and spec["nodeName"] != old["nodeName"]:
+            yield ("spec", "nodeName"), f"may not change: the Pod is on {old['nodeName']}"
+    elif kind == "EndpointSlice" and document.body["addressType"] != before.body["addressType"]:
+        yield ("addressType",), "may not change"
+    for field in differing:
+        if field in _MAY_NOT.get(kind, ()) or (kind in _MAY and field not in _MAY[kind]):
+            yield ("spec", field), f"may not change in a {kind}"
+
+
+def _settled(value: Any) -> Any:
+    """A part of a Pod's spec without images, which may change, and without what the API fills in by itself."""
+    if isinstance(value, list):
+        return [_settled(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _settled(one) for key, one in value.items() if key != "image" and key not in _FILLED_IN}
+    return {key: one for key, one in kept.items() if one not in (None, False, {}, []) and one != _DEFAULTS.get(key)}
+
+
+def _cluster_address(document: Document, cluster: Cluster) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The cluster address stays for as long as the Service has one: it may be left out, not changed."""
+    own = (document.namespace, document.name)
+    service = next((one for one in cluster.services if (one.namespace, one.name) == own), None)
+    spec = document.body.get("spec", {})
+    stated = spec.get("clusterIP")
+    if service is None or EXTERNAL_NAME in (service.kind, spec.get("type")) or stated is None:
+        return
+    has = "None" if service.headless else next(map(str, service.cluster_ips), "")
+    if has and stated != has and (has == "None" or stated == "None" or ip_address(stated) != ip_address(has)):
+        yield ("spec", "clusterIP"), f"may not change once it is set: it is {has}"
