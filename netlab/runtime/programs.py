@@ -10,6 +10,8 @@ import stat
 from functools import cache
 from itertools import pairwise, takewhile
 
+from netlab.runtime.sandbox import PATH
+
 # The view hides these: what the host has there, a Pod has not (see agent.view).
 _HIDDEN = ("/run/", "/tmp/", "/proc/", "/sys/", "/dev/", "/media/")
 _BUSYBOX_MAX = 16 << 20  # bytes; busybox has 1 to 2 MB
@@ -21,11 +23,18 @@ def has_program(name: str, path: str) -> bool:
     """Whether a command's first word leads to a program: by itself, by PATH, or as busybox's applet."""
     if "/" in name:
         return _executable(name)
-    places = [place for place in path.split(":") if place.startswith("/")]
-    if any(_executable(f"{place}/{name}") for place in places):
-        return True
-    busybox = next((f"{place}/busybox" for place in places if _executable(f"{place}/busybox")), "")
-    return bool(busybox) and name in _applets(busybox)
+    return _found(name, path) != "" or (_found("busybox", path) != "" and name in applets(_found("busybox")))
+
+
+def _found(name: str, path: str = PATH) -> str:
+    places = (f"{place}/{name}" for place in path.split(":") if place.startswith("/"))
+    return next((place for place in places if _executable(place)), "")
+
+
+def busybox_links() -> dict[str, str]:
+    """The links that a Pod has last on its PATH: an applet's name -> the host's busybox."""
+    busybox = _found("busybox")
+    return dict.fromkeys((name for name in applets(busybox) if "/" not in name), busybox)
 
 
 def _executable(path: str) -> bool:
@@ -38,7 +47,7 @@ def _executable(path: str) -> bool:
 
 
 @cache
-def _applets(busybox: str) -> frozenset[str]:
+def applets(busybox: str) -> frozenset[str]:
     """The applets of a busybox, read from its file; what it says when it is run could be anything's doing."""
     try:
         with open(busybox, "rb") as program:
@@ -56,4 +65,4 @@ def _applets(busybox: str) -> frozenset[str]:
 def forget() -> None:
     """Ask the host again from now on."""
     has_program.cache_clear()
-    _applets.cache_clear()
+    applets.cache_clear()

@@ -17,6 +17,7 @@ from netlab.runtime.agent import linux
 
 _ALL_BUT_PID = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+APPLETS = "/run/busybox"  # in a Pod: the view makes a link to busybox for each of its applets
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # the shell's own
 
 
@@ -103,15 +104,16 @@ def become(keep: Sequence[int] = ()) -> None:
 
 
 def execute(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    """Exec ``argv`` as a shell would find it; where PATH lacks it, as busybox's applet.
+    """Exec ``argv`` as a shell would find it, with the links to busybox's applets last on PATH.
 
     Returns only where that fails: 126 (it cannot be executed) or 127 (there is no such command), said on stderr.
     """
     name, status, said = argv[0], NOT_FOUND, "command not found"
-    places = [name] if "/" in name else [f"{place}/{name}" for place in env.get("PATH", PATH).split(":") if place]
+    env = {**env, "PATH": _path(env.get("PATH", PATH))}
+    places = [name] if "/" in name else [f"{place}/{name}" for place in env["PATH"].split(":") if place]
     for place in places:
         try:
-            os.execve(place, list(argv), dict(env))
+            os.execve(place, list(argv), env)
         except OSError as refusal:
             if refusal.errno in (errno.ENOENT, errno.ENOTDIR):
                 said = "No such file or directory" if "/" in name else said
@@ -119,29 +121,11 @@ def execute(argv: Sequence[str], env: Mapping[str, str]) -> int:
             status, said = NOT_EXECUTABLE, refusal.strerror or "cannot be executed"
             if os.path.isdir(place) and "/" not in name:
                 status, said = NOT_FOUND, "command not found"
-    if status == NOT_FOUND and "/" not in name:
-        busybox = next((p for p in (f"{d}/busybox" for d in env.get("PATH", PATH).split(":")) if os.path.exists(p)), "")
-        if busybox and name in _applets(busybox, env):
-            try:
-                os.execve(busybox, ["busybox", *argv], dict(env))
-            except OSError as refusal:
-                status, said = NOT_EXECUTABLE, refusal.strerror or "cannot be executed"
     os.write(2, f"netlab: {name}: {said}\n".encode(errors="replace"))
     return status
 
 
-def _applets(busybox: str, env: Mapping[str, str]) -> list[str]:
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.dup2(write, 1)
-            os.closerange(3, 64)
-            os.execve(busybox, ["busybox", "--list"], dict(env))
-        finally:
-            os._exit(1)
-    os.close(write)
-    with open(read, encoding="ascii", errors="replace") as listing:
-        names = listing.read().split()
-    os.waitpid(child, 0)
-    return names
+def _path(path: str) -> str:
+    """The PATH with the links to applets last, so that children find them too; as it is where it has no busybox."""
+    there = any(os.path.exists(f"{place}/busybox") for place in path.split(":") if place)
+    return f"{path}:{APPLETS}" if there else path

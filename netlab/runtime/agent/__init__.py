@@ -28,7 +28,8 @@ The agent opens namespaces and /etc/netns through a descriptor of the root direc
 host's mount namespace, so it sees names that are made later, shared mounts or not.  Its own copies of the mounts below
 /run/netns are detached, so that it keeps no namespace alive.
 
-It imports nothing of netlab but this package and ``runtime.sandbox``, and only the standard library, for a start in about 35 ms.
+It imports nothing of netlab but this package, ``runtime.sandbox`` and ``runtime.programs``, and only the standard
+library, for a start in about 35 ms.
 
 Limits
 ------

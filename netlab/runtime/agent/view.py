@@ -9,7 +9,8 @@ the kernel refuses an overlay (nested too deep, FUSE, mounts locked below), a re
 
 - /proc of the Pod's PID namespace, read-only but for /proc/sys/net, which is the Pod's.
 - /sys of the Pod's network namespace, read-only but for /sys/devices/virtual/net, its own devices (bridge settings).
-- /dev with the harmless devices, pts of its own, shm, mqueue and net/tun.  /run, /tmp: empty.
+- /dev with the harmless devices, pts of its own, shm, mqueue and net/tun.  /tmp: empty.
+- /run: empty but for /run/busybox, a link for each applet of the host's busybox, last on PATH (``runtime.programs``).
 - /etc/hosts, /etc/resolv.conf, /etc/hostname: files of the sandbox, bound over; they cannot be removed or replaced,
   only written, and the agent keeps them in step with /etc/netns/NAME.
 
@@ -38,6 +39,8 @@ from netlab.runtime.agent.linux import (
     mount,
     umount,
 )
+from netlab.runtime.programs import busybox_links
+from netlab.runtime.sandbox import APPLETS
 
 _HIDDEN: tuple[str, ...] = ("/proc", "/sys", "/dev", "/run", "/tmp", "/media", "/etc/netns")
 _HIDDEN += ("/var/run", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet")
@@ -195,6 +198,9 @@ class View:
         for where, mode in (("/tmp", "1777"), ("/run", "755")):
             self._tmpfs(where, mode)
         os.mkdir(self.root + "/run/lock", 0o1777)
+        os.mkdir(self.root + APPLETS)
+        for name, busybox in busybox_links().items():
+            os.symlink(busybox, f"{self.root}{APPLETS}/{name}")
 
     def _tmpfs(self, where: str, mode: str) -> None:
         target = self.root + where

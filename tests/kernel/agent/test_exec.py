@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 from netlab.errors import StateError
 from netlab.runtime import agentclient
 from netlab.runtime.enter import EnterTarget, run
+from netlab.runtime.programs import has_program
+from netlab.runtime.sandbox import PATH
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -47,7 +50,7 @@ def test_the_pod_has_its_own_names_files_and_processes(lab: Lab) -> None:
     assert "10.244.9.1/24" in lab.exec("ip", "-4", "addr", "show", "eth0").stdout
     numbers = [name for name in lab.exec("ls", "/proc").stdout.split() if name.isdigit()]
     assert len(numbers) == 2, "its first process and ls"
-    assert lab.exec("ls", "/run").stdout == "lock\n"
+    assert set(lab.exec("ls", "/run").stdout.split()) == {"busybox", "lock"}
     assert lab.exec("ls", "-A", "/tmp").stdout == ""
     assert lab.exec("sh", "-c", "echo $HOME $HOSTNAME").stdout == "/root client\n"
 
@@ -62,11 +65,27 @@ def test_the_names_follow_when_they_are_written_again(lab: Lab) -> None:
     assert "mine" in lab.exec("cat", "/etc/hosts").stdout, "only a newer file is copied"
 
 
-def test_a_command_that_path_lacks_runs_as_busyboxs_applet(lab: Lab) -> None:
+@pytest.fixture
+def applet() -> str:
+    """An applet of the host's busybox that the host has no program for."""
     if not shutil.which("busybox"):
         pytest.skip("no busybox here")
-    applet = next(name for name in ("telnet", "unix2dos", "ftpget", "wget") if not shutil.which(name))
-    assert "BusyBox" in lab.exec(applet, "--help").stderr
+    return next(name for name in ("telnet", "unix2dos", "ftpget", "wget") if not shutil.which(name))
+
+
+@pytest.mark.parametrize("line", ["{}", "sh -c '{} --help'", "timeout 9 {} --help", "env {} --help"])
+def test_a_command_that_path_lacks_runs_as_busyboxs_applet_for_children_too(lab: Lab, applet: str, line: str) -> None:
+    argv = shlex.split(line.format(applet))
+    assert "BusyBox" in lab.exec(*argv, *([] if "--help" in line else ["--help"])).stderr
+
+
+def test_applets_hide_no_program_of_the_host(lab: Lab) -> None:
+    for name in ("ip", "ping", "sh", "ls"):
+        assert lab.exec("sh", "-c", f"command -v {name}").stdout.strip() in (f"{d}/{name}" for d in PATH.split(":"))
+
+
+def test_a_containers_path_without_busybox_has_no_applets(applet: str) -> None:
+    assert has_program(applet, PATH) and not has_program(applet, "/usr/share/none")
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ def test_a_program_in_a_containers_path_is_not_executed_by_plan(
         folder.rmdir()
 
 
-def test_applets_of_the_hosts_busybox_are_found() -> None:
-    from netlab.runtime.programs import _applets
+def testapplets_of_the_hosts_busybox_are_found() -> None:
+    from netlab.runtime.programs import applets
 
     listed = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
     busybox = subprocess.run(
         ["sh", "-c", "command -v busybox"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    assert _applets(busybox) == frozenset(listed)
+    assert applets(busybox) == frozenset(listed)
