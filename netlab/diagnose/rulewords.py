@@ -175,7 +175,9 @@ class RuleBook:
         if step.chain.startswith("firewall-") and step.verdict == "drop":
             return Meaning("its source is in none of them")
         if step.verdict == "drop":
-            return self._no_endpoints(packet, "has no endpoint on this node, and its traffic policy is Local")
+            inside = any(packet.target in map(str, one.cluster_ips) for one in self._cluster.services)
+            policy = "internalTrafficPolicy" if inside else "externalTrafficPolicy"
+            return self._no_endpoints(packet, f"has no endpoint on this node, and its {policy} is Local")
         return None
 
     def _service(self, base: str) -> tuple[Service | None, str]:

@@ -141,7 +141,8 @@ class ServiceWays:
             return Ways((), Why(f"Service {service} has no endpoint for port {port}", service.mark), Outcome.REFUSED)
         chosen, masqueraded = self._chosen(flow, front, here, behind, choice.near(service, listed, here))
         if not chosen:
-            says = f"Service {service} has no endpoint on node {here}, and its traffic policy is Local"
+            side = "internal" if front.how == _CLUSTER else "external"
+            says = f"Service {service} has no endpoint on node {here}, and its {side}TrafficPolicy is Local"
             return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
         flows = tuple(self._to(flow, one, one.ports[front.place], here, masqueraded) for one in chosen)
         own = self._node_of(flow.src)

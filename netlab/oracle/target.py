@@ -20,6 +20,7 @@ from netlab.oracle.selectors import Selector
 
 ICMP = "ICMP"
 _DOMAIN = ".cluster.local"
+_SHOWN = 5  # Pods of a workload that a message names
 _CHAIN = 8  # ExternalNames that lead to ExternalNames; a resolver ends somewhere too
 
 
@@ -76,6 +77,19 @@ def split(target: str) -> tuple[str, str]:
     return place, port
 
 
+def selectable(cluster: Cluster, text: str, namespace: str = "default") -> tuple[str, str]:
+    """The selector for a text that may also be a bare or DNS name, and a note.  Raises BadInput: nothing is meant."""
+    known = Endpoints(cluster)
+    try:
+        Selector.parse(text, namespace).select(known)
+    except ValueError:
+        end, note = _end(known, text, namespace)
+        home, _, name = end.name.partition("/")
+        words = {SERVICE: f"svc/{name}.{home}", NODE: f"node/{end.name}", EXTERNAL: f"external/{end.name}"}
+        return words.get(end.kind, end.name), note
+    return text, ""
+
+
 def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
     """Who is meant by a name, and a note where somebody else has it too."""
     try:
@@ -111,6 +125,14 @@ def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
         return LOCALHOST, ""
     if (service := known.service_of.get(full)) is not None:
         raise BadInput(_leads_nowhere(service))
+    members = [
+        (pod.owner, name)
+        for name, pod in known.pod_of.items()
+        if pod.namespace == selector.namespace and pod.owner.partition("/")[2] == selector.name
+    ]
+    if members:
+        pods = ", ".join(name for _, name in members[:_SHOWN]) + (", ..." if len(members) > _SHOWN else "")
+        raise BadInput(f"{text!r} is no Pod, but {members[0][0]} has this name; name a Pod of it: {pods}")
     names = [*known.pods, *known.services, *known.nodes, *known.external]
     names += [name.removeprefix(f"{namespace}/") for name in (*known.pods, *known.services)]
     raise BadInput(f"no Pod, Service, node or external host is called {text!r}{near(text, names)}")

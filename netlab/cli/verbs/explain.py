@@ -32,7 +32,8 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
 
     \b
     CLIENT, TARGET: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, svc/NAME, node/NAME, external/NAME,
-    an address (CLIENT: also one that nobody in the lab has)
+    an address (CLIENT: also one that nobody in the lab has), a DNS name, or the bare name of a Service, node or host
+    outside
 
     No packet is sent. Exit status 1 if a policy denies, also if only to one backend of a Service. PORT is a number or a name; without it: each that the target
     serves.
@@ -44,13 +45,14 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows, parse_port
     from netlab.oracle.predict import Predictor
-    from netlab.oracle.target import split
+    from netlab.oracle.target import selectable, split
     from netlab.runtime.lab import load_running
 
     name = running_lab(lab_option)
     running = load_running(name)
     cluster = running.cluster
     place, port = split(target)
+    (client, _), (place, note) = selectable(cluster, client, namespace), selectable(cluster, place, namespace)
     words = ("CLIENT", "TARGET")
     asked = list(
         flows(
@@ -86,6 +88,8 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     if output == "json":
         out.document({"lab": name, "flows": [as_json(*one, partial(way_json, one[0].flow)) for one in reasons]})
     else:
+        if note:
+            out.line(note)
         for one in reasons:
             for line in tell(*one, partial(way_lines, one[0].flow)):
                 out.line(line)

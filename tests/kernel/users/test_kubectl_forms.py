@@ -83,3 +83,38 @@ def test_help_is_a_verb(world: Any) -> None:
     assert world("netlab help").stdout == world("netlab --help").stdout
     assert world("netlab help up").stdout == world("netlab up --help").stdout
     assert "there is no verb" in world("netlab help upp", check=2).stderr
+
+
+def test_explain_takes_what_trace_takes(shop: Any, tmp_path: Path) -> None:
+    first = shop("netlab explain one web:80").stdout.splitlines()[0]
+    assert first.startswith("default/one -> default/web ") and ": open" in first, first
+    for word in ("web.default.svc.cluster.local:80", "svc/web:80"):
+        assert shop(f"netlab explain one {word}").stdout.splitlines()[0] == first, word
+    (tmp_path / "more.yaml").write_text(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: front}\nspec:\n  selector: {matchLabels: {a: f}}\n"
+        "  template:\n    metadata: {labels: {a: f}}\n    spec: {containers: [{name: c, image: x}]}\n"
+    )
+    shop("netlab apply -f more.yaml")
+    for verb in ("explain", "trace"):
+        said = shop(f"netlab {verb} front web:80", check=2).stderr
+        assert "Deployment/front has this name; name a Pod of it: default/front-" in said, said
+
+
+def test_explain_says_which_traffic_policy_is_local(world: Any, tmp_path: Path) -> None:
+    where = "[{name: c, image: x}]"
+    (tmp_path / "lab.yaml").write_text(
+        "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: local}\nspec: {nodes: 2, external: [{name: internet}]}\n---\n"
+        f"apiVersion: v1\nkind: Pod\nmetadata: {{name: one}}\nspec: {{nodeName: node-1, containers: {where}}}\n---\n"
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: two, labels: {app: two}}\n"
+        f"spec: {{nodeName: node-2, containers: {where}}}\n---\n"
+        "apiVersion: v1\nkind: Service\nmetadata: {name: in}\n"
+        "spec: {selector: {app: two}, internalTrafficPolicy: Local, ports: [{port: 80}]}\n---\n"
+        "apiVersion: v1\nkind: Service\nmetadata: {name: out}\nspec: {type: NodePort, selector: {app: two},\n"
+        "  externalTrafficPolicy: Local, ports: [{port: 80, nodePort: 30080}]}\n"
+    )
+    world("netlab up lab.yaml")
+    for ends, side in (("one in:80", "internal"), ("internet node-1:30080", "external")):
+        says = f"has no endpoint on node node-1, and its {side}TrafficPolicy is Local"
+        assert says in world(f"netlab explain {ends}", check=None).stdout, ends
+        traced = world(f"netlab trace {ends}", check=None).stdout
+        assert f"{side}TrafficPolicy is Local" in traced, traced

@@ -11,7 +11,7 @@ import pytest
 from netlab.errors import BadInput
 from netlab.model.cluster import Cluster
 from netlab.model.services_types import Backend, Service, ServicePort
-from netlab.oracle.target import asked, split
+from netlab.oracle.target import asked, selectable, split
 from tests.pure.oracle.conftest import make, pod
 
 
@@ -125,3 +125,21 @@ def test_split() -> None:
     assert split("[fd00::2]:80/UDP") == ("fd00::2", "80/UDP")
     assert split("fd00::2") == ("fd00::2", "")
     assert split("10.0.0.1") == ("10.0.0.1", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ("server", "server"),
+        ("web.shop", "svc/web.shop"),
+        ("web.shop.svc.cluster.local", "svc/web.shop"),
+        ("svc/db.shop", "shop/db-0"),
+        ("node-1", "node/node-1"),
+    ],
+)
+def test_explain_takes_the_names_that_trace_takes(town: Cluster, typed: str, word: str) -> None:
+    assert selectable(town, typed)[0] == word
+
+
+def test_a_headless_service_says_which_pod_is_explained(town: Cluster) -> None:
+    assert selectable(town, "svc/db.shop")[1] == "shop/db is headless: to the first of its Pods, shop/db-0"
