@@ -103,7 +103,7 @@ def test_explain_takes_what_trace_takes(shop: Any, tmp_path: Path) -> None:
 def test_explain_says_which_traffic_policy_is_local(world: Any, tmp_path: Path) -> None:
     where = "[{name: c, image: x}]"
     (tmp_path / "lab.yaml").write_text(
-        "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: local}\nspec: {nodes: 2, external: [{name: internet}]}\n---\n"
+        "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: local}\nspec: {nodes: [{name: node-1}, {name: node-2}], external: [{name: internet, address: 192.0.2.50}]}\n---\n"
         f"apiVersion: v1\nkind: Pod\nmetadata: {{name: one}}\nspec: {{nodeName: node-1, containers: {where}}}\n---\n"
         "apiVersion: v1\nkind: Pod\nmetadata: {name: two, labels: {app: two}}\n"
         f"spec: {{nodeName: node-2, containers: {where}}}\n---\n"
