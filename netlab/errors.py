@@ -86,6 +86,9 @@ EXHAUSTED = frozenset(
 )
 
 
+_WRITING = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+
+
 def exhausted(error: OSError) -> HostCannot:
     """The sentence for an errno of ``EXHAUSTED``."""
     hints = {
@@ -96,7 +99,13 @@ def exhausted(error: OSError) -> HostCannot:
         errno.EFBIG: "the limit is ulimit -f",
         errno.EROFS: "netlab writes to /run and /etc/netns: both must be writable",
     }
-    where = f"{error.filename}: " if error.filename else "this host: "
+    where = (
+        f"{error.filename}: "
+        if error.filename
+        else "what netlab writes: "
+        if error.errno in _WRITING
+        else "this host: "
+    )
     return HostCannot(f"{where}{error.strerror}", hint=hints.get(error.errno or 0, "df -h /run /etc /tmp"))
 
 

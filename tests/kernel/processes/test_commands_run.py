@@ -334,7 +334,7 @@ def test_several_kinds_labels_and_events_as_kubectl_shows_them(lab: Lab) -> None
     assert (
         lab.netlab("get", "nodes", "--show-labels", "--no-headers")
         .stdout.split()[5]
-        .startswith("kubernetes.io/hostname")
+        .startswith("beta.kubernetes.io/arch")
     )
     events = lab.netlab("get", "events").stdout.splitlines()
     assert events[0].split() == ["LAST", "SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]

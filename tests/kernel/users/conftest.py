@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 Type = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder that every user may read: pytest's own is root's alone."""
+    with tempfile.TemporaryDirectory(prefix="netlab-users-") as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture

@@ -28,8 +28,6 @@ def plain(kit: Any, world: Any, tmp_path: Path) -> Any:
     """``plain("reach")``: a verb as the user nobody, beside the running lab ``mine``."""
     (tmp_path / "lab.yaml").write_text(SPEC)
     world("netlab up lab.yaml")
-    for one in (tmp_path, *tmp_path.parents[:2]):
-        one.chmod(one.stat().st_mode | 0o055)
 
     def run(words: str, **more: Any) -> Any:
         script = tmp_path / "as-nobody"
