@@ -7,16 +7,28 @@ from typing import NamedTuple
 
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
+from netlab.model.services_types import ServicePort
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, PROTOCOLS, SERVICE, Endpoint, Flow
 
 
 class Reachable(NamedTuple):
-    """A target and the addresses of it that are asked; all of them, unless an address or CIDR selected it."""
+    """A target and the addresses of it that are asked; all of them, unless an address or CIDR selected it.
+
+    ``behind``: it was selected as a Pod behind a headless Service, whose ports lead to these of its own.
+    """
 
     end: Endpoint
     addresses: tuple[str, ...]
+    behind: tuple[tuple[ServicePort, int], ...] = ()
+
+    def ports(self, wish: PortWish | None) -> list[tuple[int, str]]:
+        """Of a Pod behind a headless Service, the target ports that a wish means: the Service's by number or name."""
+        pairs = [(port, number) for port, number in self.behind if number and (wish is None or wish.means(port))]
+        return [(number, port.protocol) for port, number in pairs] or [
+            (wish.number, wish.protocol) for wish in [wish] if wish is not None and wish.number
+        ]
 
 
 class PortWish(NamedTuple):
@@ -25,6 +37,10 @@ class PortWish(NamedTuple):
     number: int
     name: str
     protocol: str
+
+    def means(self, port: ServicePort) -> bool:
+        """Whether it is this port of a Service."""
+        return port.protocol == self.protocol and (port.port == self.number if self.number else port.name == self.name)
 
     def __str__(self) -> str:
         return f"{self.number or self.name}/{self.protocol}"
@@ -100,8 +116,9 @@ def _each(
     known: Endpoints, sources: list[Endpoint], targets: list[Reachable], wishes: list[PortWish]
 ) -> Iterator[Flow]:
     asked: list[tuple[Endpoint, str, bool, int, str]] = []
-    for end, addresses in targets:
-        ports = known.ports(end, undeclared=False)
+    for target in targets:
+        end, addresses = target.end, target.addresses
+        ports = target.ports(None) if target.behind else known.ports(end, undeclared=False)
         ports += [(wish.number, wish.protocol) for wish in wishes if wish.number]
         ports += [pair for wish in wishes if wish.name for pair in named(known, end, wish)]
         for address in addresses:

@@ -139,6 +139,8 @@ def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> 
 
 
 def _ports(port: PortWish | None, target: Reachable, known: Endpoints) -> list[tuple[int, str]]:
+    if target.behind:
+        return target.ports(port)
     if port is None:
         return known.ports(target.end)
     return [(port.number, port.protocol)] if port.number else named(known, target.end, port)

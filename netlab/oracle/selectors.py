@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
+from netlab.model.services_types import Service
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, LOCALHOST, Endpoint
@@ -108,8 +109,14 @@ class Selector(NamedTuple):
         elif self.kind == "external":
             yield from _whole([known.external[self.name]] if self.name in known.external else [])
         elif self.kind == "svc":
-            found = (known.services.get(f"{namespace}/{name}") for namespace, name in self._readings())
-            yield from _whole([end for end in found if end and end.addresses][:1])
+            found = [
+                f"{namespace}/{name}"
+                for namespace, name in self._readings()
+                if f"{namespace}/{name}" in known.service_of
+            ]
+            for name in found[:1]:
+                end = known.services.get(name)
+                yield from _whole([end]) if end and end.addresses else _behind(known, known.service_of[name])
         elif self.kind == "pod":
             pod = known.pods.get(f"{self.namespace}/{self.name}")
             yield from _whole([pod] if pod else [LOCALHOST] if self.text == LOCALHOST.name else [])
@@ -198,10 +205,17 @@ class Selector(NamedTuple):
         for namespace, name in self._readings():
             if (namespace, name) in services:
                 onward = known.service_of[f"{namespace}/{name}"].external_name
-                why = f"it is a name for {onward}" if onward else "it is headless: name the Pods behind it"
+                why = f"it is a name for {onward}" if onward else "it is headless, and nobody is behind it"
                 return f"{self.text} has no address of its own: {why}"
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
         return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
+
+
+def _behind(known: Endpoints, service: Service) -> Iterator[Reachable]:
+    """The Pods behind a headless Service, as its DNS name leads to them, at their target ports."""
+    for backend in service.ready:
+        if pod := known.pods.get(backend.pod):
+            yield Reachable(pod, (str(backend.address),), tuple(zip(service.ports, backend.ports, strict=True)))
 
 
 def _whole(ends: Iterable[Endpoint]) -> Iterator[Reachable]:

@@ -81,8 +81,10 @@ def selectable(cluster: Cluster, text: str, namespace: str = "default") -> tuple
     """The selector for a text that may also be a bare or DNS name, and a note.  Raises BadInput: nothing is meant."""
     known = Endpoints(cluster)
     try:
-        Selector.parse(text, namespace).select(known)
+        chosen = Selector.parse(text, namespace).select(known)
     except ValueError:
+        chosen = []
+    if not chosen or chosen[0].behind:  # one flow is followed: to the first Pod of a headless Service
         end, note = _end(known, text, namespace)
         home, _, name = end.name.partition("/")
         words = {SERVICE: f"svc/{name}.{home}", NODE: f"node/{end.name}", EXTERNAL: f"external/{end.name}"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
+from netlab.model.services_types import Backend, Service, ServicePort
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.expect import parse
 from netlab.oracle.resolve import expected, wanted_ports
@@ -62,7 +65,7 @@ MATCH = [
     ("from: shop/app=wbe, to: server, expect: allow", 'did you mean "app=web"'),
     ("from: 'shop/app=web,app=db', to: server, expect: allow", "each label exists in shop, but no Pod has all of them"),
     ("from: client, to: svc/wbe.shop, expect: allow", "there is no Service 'wbe.shop' (did you mean \"svc/web.shop\"?)"),
-    ("from: client, to: svc/web.shop, expect: allow", "svc/web.shop has no address of its own: it is headless: name the Pods"),
+    ("from: client, to: svc/web.shop, expect: allow", "svc/web.shop has no address of its own: it is headless, and nobody is behind it"),
     ("from: client, to: 192.0.2.0/24, expect: deny", "192.0.2.0/24 holds no address of this lab"),
     ("from: 192.0.2.1, to: server, expect: deny", "192.0.2.1 is nothing in this lab that could send a packet"),
     ("from: client, to: shop/db-0, port: sq, expect: allow", ("2:39: flows[0].port: shop/db-0 has no port named 'sq' (TCP)"
@@ -248,3 +251,17 @@ def test_every_pod_is_found_by_its_own_name_label_owner_and_address(shop: Cluste
         if pod.labels:
             text = f"{pod.namespace}/" + ",".join(f"{k}={v}" for k, v in pod.labels.items())
             assert name in [one.end.name for one in Selector.parse(text).select(known)]
+
+
+def test_a_headless_service_is_its_pods_at_their_target_ports(shop: Cluster) -> None:
+    """As its DNS name: no address of its own, no translation.  A port is the Service's, by number or name."""
+    db = next(pod for pod in shop.pods if str(pod) == "shop/db-0")
+    backend = Backend(ip_address(str(db.addresses[0]).partition("/")[0]), (5432, 9000), "shop/db-0")
+    ports = (ServicePort(80, name="sql"), ServicePort(81, name="stats"))
+    cluster = replace(shop, services=(Service("shop", "db", headless=True, ports=ports, backends=(backend,)),))
+    flow = f"default/client -> shop/db-0 {backend.address}"
+    line = "flows: [{from: client, to: svc/db.shop, expect: allow%s}]"
+    assert asked(line % "", cluster) == [f"{flow}:5432/TCP allow", f"{flow}:9000/TCP allow"]
+    assert asked(line % ", port: 81", cluster) == [f"{flow}:9000/TCP allow"]
+    assert asked(line % ", port: sql", cluster) == [f"{flow}:5432/TCP allow"]
+    assert asked(line % ", port: 7", cluster) == [f"{flow}:7/TCP allow"]
