@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from netlab.errors import BadInput
+from netlab.errors import BadInput, NetlabError
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.labs import find
-from netlab.runtime.rundir import Applied, RunDir
+from netlab.runtime.rundir import Applied, RunDir, running
 from netlab.spec import load_texts, read_texts
 from netlab.spec.load import NOT_MANIFESTS, SUFFIXES
 
 
-def draft(lab: str, files: Sequence[str], name: str) -> Applied:
+def draft(lab: str, files: Sequence[str], name: str, namespace: str = "") -> Applied:
     """What ``up`` and ``plan`` work from.  Raises BadInput with every problem of the reading.
 
-    Without a Lab document its name is that of the folder or file, made a DNS label.
+    Without a Lab document its name is that of the folder or file, made a DNS label.  ``namespace``: of the objects that
+    name none; "": as the running lab of that source has it, else ``default``.
     """
     if not lab and not files:
         raise BadInput("say which lab: its name, a path, or -f FILE", hint="netlab labs lists those that there are")
@@ -27,22 +29,34 @@ def draft(lab: str, files: Sequence[str], name: str) -> Applied:
         try:
             sources.append(find(lab).path)
         except BadInput:
-            running = RunDir(lab).applied() if is_dns_label(lab, LAB_NAME_MAX) else None
-            if running is None:
+            known = RunDir(lab).applied() if is_dns_label(lab, LAB_NAME_MAX) else None
+            if known is None:
                 raise
             # A running lab by its own name (--name): what it came from, or what is kept of it where that has gone.
-            if not os.path.exists(running.source):
-                return running
-            sources.append(running.source)
-            name = name or running.name
+            if not os.path.exists(known.source):
+                return known
+            sources.append(known.source)
+            name = name or known.name
     sources += files
     texts, problems = read_texts(sources)
     if problems:
         raise BadInput(load_texts(texts, problems).problems)
     source = str(sources[0]) if str(sources[0]) == "-" else os.path.realpath(sources[0])
-    if not name and not any("kind" in text and re.search(r"\bkind['\"]?\s*:\s*['\"]?Lab\b", text) for _, text in texts):
+    if not name and not any(
+        "kind" in text and re.search(r"\bkind['\"]?\s*:\s*['\"]?Lab\b", text) for _, text, _ in texts
+    ):
         name = _label(Path(source).stem if source != "-" else "lab")
-    return Applied(source, name, tuple((file, text) for file, text in texts))
+    return Applied(source, name, tuple((file, text, namespace or _last(source)) for file, text, _ in texts))
+
+
+def _last(source: str) -> str:
+    """The namespace that ``-n`` gave to the running lab of that source, so that ``up`` again changes nothing."""
+    for rundir in running():
+        with contextlib.suppress(NetlabError, OSError):
+            applied = rundir.applied()
+            if applied is not None and applied.source == source and applied.spec and len(applied.spec[0]) > 2:
+                return applied.spec[0][2]
+    return "default"
 
 
 def _label(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from netlab.errors import BadInput, NetlabError
+from netlab.names import is_dns_label
 from netlab.near import near
 from netlab.runtime.rundir import RunDir, caller, running
 
@@ -39,9 +40,23 @@ def lab_argument(function: F) -> F:
     return click.argument("lab", required=False, default="")(lab(function))
 
 
+def namespace_option(function: F) -> F:
+    """-n, of the verbs that read manifests: as kubectl and helm have it."""
+    return click.option(
+        "-n", "--namespace", default="", callback=_namespace, help="the namespace of objects that name none"
+    )(function)
+
+
+def _namespace(_: click.Context, __: click.Parameter, value: str) -> str:
+    if value and not is_dns_label(value):
+        raise BadInput(f"{value!r} is no namespace's name: a DNS label of at most 63 characters")
+    return value
+
+
 def spec_options(function: F) -> F:
     """LAB, -f and --name, of the verbs that read files."""
     function = click.option("--name", default="", help="run it under another name")(function)
+    function = namespace_option(function)
     function = click.option(
         "-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="further manifests; repeatable"
     )(function)

@@ -228,7 +228,7 @@ def _same(one: Applied, other: Applied) -> bool:
 def change(
     name: str,
     *,
-    add: Iterable[tuple[str, str]] = (),
+    add: Iterable[tuple[str, ...]] = (),
     delete: Iterable[str] = (),
     label: Mapping[str, Labels] | None = None,
     say: Say = lambda _: None,
@@ -270,7 +270,7 @@ def change(
         return Up(lab, done[0], time.monotonic() - began, done[1], applied.changes, tuple(sentences))
 
 
-def _identities(text: tuple[str, str]) -> set[str]:
+def _identities(text: tuple[str, ...]) -> set[str]:
     return {identity(one) for one in load_texts([Text(*text)]).objects}
 
 

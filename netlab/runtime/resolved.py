@@ -72,7 +72,7 @@ def documents_of(applied: Applied) -> Documents:
 
 
 @lru_cache(4)
-def _parsed(texts: tuple[tuple[str, str], ...]) -> Documents:
+def _parsed(texts: tuple[tuple[str, ...], ...]) -> Documents:
     return load_texts([Text(*one) for one in texts])
 
 

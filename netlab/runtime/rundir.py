@@ -37,14 +37,14 @@ class Applied:
     """The documents of a running lab.
 
     ``source`` is the path that it was brought up from, ``name`` what ``--name`` said ("" for the spec's own name),
-    ``spec`` the texts of its files, ``extra`` those that ``apply`` added, each (file, text); ``deleted`` the objects
+    ``spec`` the texts of its files, ``extra`` those that ``apply`` added, each a ``spec.Text``; ``deleted`` the objects
     that ``delete`` took away, each ``group/kind/namespace/name``; ``labels`` what ``label`` changed (``model.Changes``).
     """
 
     source: str
     name: str = ""
-    spec: tuple[tuple[str, str], ...] = ()
-    extra: tuple[tuple[str, str], ...] = ()
+    spec: tuple[tuple[str, ...], ...] = ()
+    extra: tuple[tuple[str, ...], ...] = ()
     deleted: tuple[str, ...] = ()
     since: float = 0.0
     owner: int = 0

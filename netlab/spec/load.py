@@ -28,10 +28,14 @@ _RENDERED = {
 
 
 class Text(NamedTuple):
-    """One file as it was read: what a running lab keeps, so that its lines can be named when the file has gone."""
+    """One file as it was read: what a running lab keeps, so that its lines can be named when the file has gone.
+
+    ``namespace``: of the objects that name none.
+    """
 
     file: str
     text: str
+    namespace: str = "default"
 
 
 def load(sources: Sequence[str | Path], stdin: IO[bytes] | None = None) -> Documents:
@@ -72,12 +76,12 @@ def load_texts(texts: Iterable[Text], problems: Iterable[Problem] = ()) -> Docum
     """The documents of texts that were read before; ``problems`` are those of the reading."""
     reader = Reader()
     wrong = {problem.mark.file: problem for problem in problems if problem.mark}
-    for file, text in texts:
+    for file, text, namespace in texts:
         reader.add_source(file)
         if file in wrong:
             reader.add_problem(wrong[file])
         else:
-            reader.add_text(text, file)
+            reader.add_text(text, file, namespace)
     return reader.documents()
 
 

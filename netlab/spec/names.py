@@ -15,7 +15,7 @@ def names(texts: Iterable[Text], namespace: str) -> tuple[list[str], list[Proble
     """``group/kind/namespace/name`` of each object of a kind that a lab has, and what cannot be read even so."""
     found: list[str] = []
     problems: list[Problem] = []
-    for file, text in texts:
+    for file, text, _ in texts:
         nodes, problem = compose(text, file)
         problems += [problem] if problem else []
         for node in (each for one in nodes for each in _objects(one)):

@@ -62,8 +62,9 @@ class Reader:
         """Notes a file as read; the order is that of the problems."""
         self._sources.append(file)
 
-    def add_text(self, text: str, file: str) -> None:
-        """Reads one stream of documents."""
+    def add_text(self, text: str, file: str, namespace: str = "default") -> None:
+        """Reads one stream of documents; objects that name no namespace are in ``namespace``."""
+        self._namespace = namespace
         bad = unprintable(text, file)
         if bad is not None:
             self.add_problem(bad)
@@ -214,7 +215,7 @@ class Reader:
         if len(checker.problems) > before:
             return
         meta = body["metadata"]
-        namespace = "" if kind in kinds.CLUSTER_SCOPED else meta.get("namespace") or "default"
+        namespace = "" if kind in kinds.CLUSTER_SCOPED else meta.get("namespace") or self._namespace
         document = Document(version, kind, namespace, meta["name"], body, mark_of(node, checker.file), node)
         if kind == "Lab":
             self._labs.append(document)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
-from netlab.cli.options import lab, output, own_lab
+from netlab.cli.options import lab, namespace_option, output, own_lab
 
 if TYPE_CHECKING:
     from netlab.runtime.resolved import Lab
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 @click.option(
     "-f", "--filename", "files", multiple=True, required=True, metavar="FILE|DIR|-", help="manifests; repeatable"
 )
+@namespace_option
 @lab
 @output
-def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
+def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str) -> None:
     """Change a running lab by manifests, as kubectl would.
 
     Each object is created, or takes the place of the one of that name; what differs in the kernel is changed, and
@@ -37,7 +38,7 @@ def command(files: tuple[str, ...], lab_option: str, output: str) -> None:
 
     name = own_lab(lab_option)
     texts, problems = read_texts(files)
-    named = [Text(_name(file), text) for file, text in texts]
+    named = [Text(_name(file), text, namespace or "default") for file, text, _ in texts]
     given = load_texts(named, problems)
     if given.problems:
         raise BadInput(given.problems)

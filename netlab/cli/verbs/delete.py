@@ -39,7 +39,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     there |= {f"/Namespace//{one}": "Namespace" for one in cluster.namespaces if one != "default"}
     if files:
         texts, problems = read_texts(files)
-        given = load_texts(texts, problems)
+        given = load_texts([text._replace(namespace=namespace) for text in texts], problems)
         # As with kubectl, kind and name are enough to take an object away.
         named, wrong = ([], given.problems) if problems else names(texts, namespace)
         if given.problems and (wrong or not named):

@@ -15,7 +15,9 @@ from netlab.cli.options import spec_options
 @click.option("--commands", is_flag=True, help="a shell script that builds the same lab")
 @click.option("--exact", is_flag=True, help="with --commands: also the indexes and MAC addresses that netlab chooses")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="text or json")
-def command(lab: str, files: tuple[str, ...], name: str, commands: bool, exact: bool, output: str) -> None:
+def command(
+    lab: str, files: tuple[str, ...], name: str, namespace: str, commands: bool, exact: bool, output: str
+) -> None:
     """What up would do, as a table or as the ip, bridge and sysctl lines to type.
 
     Changes nothing, and needs no privilege for a lab that is not running.
@@ -26,7 +28,7 @@ def command(lab: str, files: tuple[str, ...], name: str, commands: bool, exact: 
     from netlab.plan import render
     from netlab.runtime.lab import plan
 
-    found, todo = plan(draft(lab, files, name))
+    found, todo = plan(draft(lab, files, name, namespace))
     if output == "json":
         operations = [render.operation(op) for op in typed(todo.operations)]
         out.document({"operations": operations, "warnings": warned.as_json(warned.of_lab(found))})

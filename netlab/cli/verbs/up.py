@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="refuse objects that matter to the network and are not modelled (exit 2)")
 @output
-def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool, strict: bool, output: str) -> None:
+def command(
+    lab: str, files: tuple[str, ...], name: str, namespace: str, reset: bool, wait: bool, strict: bool, output: str
+) -> None:
     """Build a lab, or converge a running one to its spec.
 
     LAB is a name (./labs, then the labs that netlab ships) or a path.  Run again it changes what differs and nothing
@@ -33,7 +35,7 @@ def command(lab: str, files: tuple[str, ...], name: str, reset: bool, wait: bool
     from netlab.cli.drafts import beside, draft
     from netlab.runtime import lab as labs
 
-    wanted = draft(lab, files, name)
+    wanted = draft(lab, files, name, namespace)
     if strict:
         warned.refuse_unmodelled(wanted)
     done = labs.up(wanted, reset=reset, wait=wait, say=out.note)
