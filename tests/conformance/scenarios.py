@@ -67,6 +67,7 @@ class Stage:
         text = "\n---\n".join(map(json.dumps, objects))
         labs.up(Applied(f"/conformance/{name}", name, (("lab.json", text),)), wait=False)
         self._pods = 0
+        self._spaces = {"default", *(one["name"] for one in scenario.get("namespaces", ()))}
         self._connections: dict[str, tuple[socket.socket, socket.socket]] = {}
 
     def close(self) -> None:
@@ -139,7 +140,12 @@ class Stage:
     def _apply(self, what: Step) -> None:
         metadata = what["metadata"]
         name = f"{what['kind']}-{metadata['namespace']}-{metadata['name']}.json"
-        labs.change(self._name, add=[(name, json.dumps(what))])
+        added = [(name, json.dumps(what))]
+        if metadata["namespace"] not in self._spaces:  # a scenario need not make the namespaces that it uses
+            self._spaces.add(metadata["namespace"])
+            space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": metadata["namespace"]}}
+            added.append((f"Namespace-{metadata['namespace']}.json", json.dumps(space)))
+        labs.change(self._name, add=added)
 
     # -- what is expected ---------------------------------------------------------------------------------------------
 

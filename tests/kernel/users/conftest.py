@@ -30,7 +30,7 @@ def world(tmp_path: Path) -> Iterator[Type]:
     """``world("netlab ls", user=1002, check=0)``: a line of shell, in a folder of its own; all labs go at the end."""
     holder = subprocess.Popen(
         ["unshare", "--mount", "--propagation", "private", "sh", "-ec",
-         "mount -t tmpfs tmpfs /run; mkdir -p /run/netns /run/lock; echo ready; exec cat"],
+         "mount -t tmpfs tmpfs /run; mkdir -p /etc/netns; mount -t tmpfs tmpfs /etc/netns; mkdir -p /run/netns /run/lock; echo ready; exec cat"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert holder.stdout is not None and holder.stdin is not None
