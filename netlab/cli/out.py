@@ -8,20 +8,21 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from netlab import escape
 from netlab.errors import BadInput, NetlabError
 
 if TYPE_CHECKING:
     pass
 
 
-def line(text: str = "") -> None:
-    """A line on standard output."""
-    sys.stdout.write(text + "\n")
+def line(text: str = "", *, painted: bool = False) -> None:
+    """A line on standard output.  ``painted``: it has colours of ``colour``, and its other parts are escaped already."""
+    sys.stdout.write((text if painted else escape.terminal(text)) + "\n")
 
 
 def note(text: str) -> None:
     """A line for the reader that is no result: on standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(escape.terminal(text) + "\n")
 
 
 def document(data: Any) -> None:

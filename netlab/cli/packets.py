@@ -9,6 +9,7 @@ from typing import Any
 from netlab.cli import out
 from netlab.diagnose.document import headers
 from netlab.diagnose.records import BROADCAST, IN, MULTICAST, OTHERHOST
+from netlab.escape import terminal
 from netlab.kernel.packetring import Frame
 from netlab.observe.capture.files import DIRECTIONS
 from netlab.observe.capture.station import ETHERNETS
@@ -68,12 +69,12 @@ class Printer:
                 way = IN  # a bridge's port hears what is for others: that is its work
             cells = (
                 f"{self._numbers.since(time) / 1000:>10.3f}",
-                station.interface(index, hardware).name.ljust(self._width),
+                terminal(station.interface(index, hardware).name).ljust(self._width),
                 out.colour(f"#{number}".ljust(6), _COLOURS[number % len(_COLOURS)]),
                 _SHORT.get(way, way).ljust(5),
-                words(read(data, ethernet)),
+                terminal(words(read(data, ethernet))),
             )
-            out.line("  ".join(cells))
+            out.line("  ".join(cells), painted=True)
         sys.stdout.flush()
 
 

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
+from netlab import escape
 from netlab.memo import Memo
 from netlab.model import Address, Cluster, Pod
 from netlab.model.services_system import (
@@ -154,7 +155,7 @@ def _label(backend: Backend) -> str:
 def _service(service: Service) -> Iterator[str]:
     name = _domain(service)
     if service.kind == EXTERNAL_NAME:
-        yield f"{name} CNAME {service.external_name}."
+        yield f"{name} CNAME {escape.zone(service.external_name)}."
         return
     for address in service.cluster_ips if not service.headless else ():
         yield _address(name, address)

@@ -42,6 +42,9 @@ from netlab.runtime.agent.linux import (
 from netlab.runtime.programs import busybox_links
 from netlab.runtime.sandbox import APPLETS
 
+# Without a size each of these would be half of the machine's memory, and one `dd` in a Pod the whole machine's trouble.
+_LAYER = "size=512m"
+_SHM = "size=64m"  # as containerd and Docker give a container
 _HIDDEN: tuple[str, ...] = ("/proc", "/sys", "/dev", "/run", "/tmp", "/media", "/etc/netns")
 _HIDDEN += ("/var/run", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet")
 _VIRTUAL = (
@@ -108,7 +111,7 @@ class View:
         mount("none", "/", flags=MS_REC | MS_PRIVATE)
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
             mounts = host_mounts(table.read())
-        mount("netlab", self.base, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+        mount("netlab", self.base, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,{_LAYER}")
         os.mkdir(self.root)
         if not self._overlay("/", self.root):
             self._root_of_parts()
@@ -173,7 +176,7 @@ class View:
         That is so in a user namespace: / has mounts below it that are locked to it, and an overlay would uncover them.
         """
         self.notes.append(f"/ is put together of its directories: {self.refusal}")
-        mount("netlab", self.root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+        mount("netlab", self.root, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,{_LAYER}")
         with os.scandir("/") as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 target = self.root + entry.path
@@ -206,7 +209,7 @@ class View:
         target = self.root + where
         if not os.path.isdir(target):
             os.makedirs(target)
-        mount("netlab", target, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode}")
+        mount("netlab", target, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode},{_LAYER}")
 
     def _dev(self) -> None:
         dev = self.root + "/dev"
@@ -222,7 +225,7 @@ class View:
             mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5")
         except OSError:  # a user namespace without group 5
             mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
-        mount("netlab", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")
+        mount("netlab", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"mode=1777,{_SHM}")
         try:
             mount("mqueue", f"{dev}/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         except OSError:  # a kernel without POSIX message queues
