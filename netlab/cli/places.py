@@ -65,7 +65,7 @@ def _netns(cluster: Cluster, name: str, namespace: str) -> str:
 def check_interfaces(stations: Iterable[Station]) -> None:
     """Raise BadInput where an interface that is named is not there; one with ``*`` may come later."""
     for station in stations:
-        there = sorted(row["name"] for row in station.links.values())
+        there = sorted(link.name for link in station.links.values())
         for name in station.place.interfaces:
             if name not in there and not _WILD & set(name):
                 raise BadInput(

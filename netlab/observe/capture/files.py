@@ -155,8 +155,8 @@ class Pcapng:
         blocks: list[bytes] = []
         for station in stations:
             wanted = set(station.wanted())
-            for index, row in station.links.items():
-                if row["name"] in wanted:
+            for index, link in station.links.items():
+                if link.name in wanted:
                     self._number(station, index, 1, blocks)
         self._output.write(b"".join(blocks))
 

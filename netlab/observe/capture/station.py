@@ -6,12 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 from netlab.kernel import netns as ns
-from netlab.kernel import rtnl
-from netlab.kernel.linkrows import link_row
-from netlab.kernel.netlink import NetlinkSocket, attr_u32
+from netlab.kernel.dump import RawLink, links
+from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.packetring import RETIRE, Frame, Ring
 from netlab.names import Owner
 from netlab.observe.capture.bpf import Program, only_interfaces, packed
@@ -19,7 +17,6 @@ from netlab.observe.pcapng import ETHERNET, RAW_IP, Interface
 
 _PASSES_ON = 8  # times a Pod's share
 _LINKS = 1  # RTNLGRP_LINK
-_WITHOUT_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
 ETHERNETS = frozenset((1, 772))  # ARPHRD_ETHER, ARPHRD_LOOPBACK: what has an Ethernet header
 
 
@@ -52,24 +49,24 @@ class Station:
         self.place, self._program = place, program
         self.inode = os.stat(ns.RUN_NETNS / place.netns).st_ino
         self.numbers: dict[int, int] = {}
-        self.links: dict[int, dict[str, Any]] = {}
+        self.links: dict[int, RawLink] = {}
         self._named: dict[tuple[int, int], Interface] = {}
         self._asking = NetlinkSocket()
         self.news = NetlinkSocket()
         try:
             self.news.join(_LINKS)
             if place.interfaces:  # their indexes are part of the filter
-                self.links = self._ask()
+                self.links = links(self._asking)
             self.ring = Ring(packed(self._filter()), memory, self, retire)
         except BaseException:
             self._asking.close()
             self.news.close()
             raise
-        self.links = self._ask()
+        self.links = links(self._asking)
 
     def wanted(self) -> Iterator[str]:
         """The names of the interfaces that it listens to, of those that are there now."""
-        return (row["name"] for row in self.links.values() if self._means(row["name"]))
+        return (link.name for link in self.links.values() if self._means(link.name))
 
     def _means(self, name: str) -> bool:
         patterns = self.place.interfaces
@@ -78,27 +75,22 @@ class Station:
     def _filter(self) -> Program:
         if not self.place.interfaces:
             return self._program
-        return only_interfaces(self._program, (i for i, row in self.links.items() if self._means(row["name"])))
-
-    def _ask(self) -> dict[int, dict[str, Any]]:
-        request = rtnl.ifinfo() + attr_u32(rtnl.IFLA_EXT_MASK, _WITHOUT_STATISTICS)
-        rows = (link_row(payload).row for _, payload in self._asking.dump(rtnl.GETLINK, request))
-        return {row["index"]: row for row in rows}
+        return only_interfaces(self._program, (index for index, link in self.links.items() if self._means(link.name)))
 
     def refresh(self) -> None:
         """Look at the links again, where something happened to them: names change, indexes are used again."""
         if not self.news.told():
             return
-        fresh = self._ask()
+        fresh = links(self._asking)
         # A link that has gone may still have frames in the ring: its name stays until the index is somebody else's.
-        changed = {index for index, row in fresh.items() if row["name"] != self.links.get(index, row)["name"]}
+        changed = {index for index, link in fresh.items() if link.name != self.links.get(index, link).name}
         added = fresh.keys() - self.links.keys()
         self.links |= fresh
         for index in changed:
             self.numbers.pop(index, None)
         self._named = {key: one for key, one in self._named.items() if key[0] not in changed}
         if self.place.interfaces and (changed or added):
-            current = {i: row for i, row in fresh.items() if self._means(row["name"])}
+            current = [index for index, link in fresh.items() if self._means(link.name)]
             self.ring.attach(packed(only_interfaces(self._program, current)))
 
     def interface(self, index: int, hardware: int = 1) -> Interface:
@@ -110,18 +102,20 @@ class Station:
 
     def _interface(self, index: int, hardware: int) -> Interface:
         if index not in self.links:
-            self.links |= self._ask()
-        row = self.links.get(index)
-        kind = ETHERNET if hardware in ETHERNETS else RAW_IP
-        if row is None:  # it came and went between two looks
-            return Interface(f"{self.place.name}/if{index}", f"in {self.place.netns}, gone", link_type=kind)
-        said = [f"{row['type']} in {self.place.netns}", f"MTU {row['mtu']}", *row["altnames"]]
-        mac = bytes.fromhex(row["mac"].replace(":", "")) if row["mac"].count(":") == 5 else b""
-        return Interface(f"{self.place.name}/{row['name']}", ", ".join(said), mac, kind)
+            self.links |= links(self._asking)
+        link = self.links.get(index)
+        link_type = ETHERNET if hardware in ETHERNETS else RAW_IP
+        if link is None:  # it came and went between two looks
+            return Interface(f"{self.place.name}/if{index}", f"in {self.place.netns}, gone", link_type=link_type)
+        kind_of = link.kind or ("loopback" if link.name == "lo" else "ether")
+        about = [f"{kind_of} in {self.place.netns}", f"MTU {link.mtu}", *([link.altname] if link.altname else ())]
+        mac = bytes.fromhex(link.mac.replace(":", "")) if link.mac.count(":") == 5 else b""
+        return Interface(f"{self.place.name}/{link.name}", ", ".join(about), mac, link_type)
 
     def is_port(self, index: int) -> bool:
         """Whether the interface is a port of a bridge."""
-        return "port" in self.links.get(index, ())
+        link = self.links.get(index)
+        return link is not None and bool(link.port)
 
     def read(self) -> list[Frame]:
         """The frames that have come."""
