@@ -18,6 +18,8 @@ from netlab.runtime.agent.loop import Loop
 if TYPE_CHECKING:
     import ssl
 
+    from netlab.runtime.agent.grpc import Helper
+
 _READ = 65536
 _WORDS = {
     errno.ECONNREFUSED: "connection refused",
@@ -50,6 +52,7 @@ class Dialer:
         self.loop, self.root = loop, root
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._tls: Any = None
+        self.grpc: Helper | None = None  # starts with the first grpc probe
 
     def connect(self, netns: str, host: str, port: int, *, tls: bool = False) -> Connection:
         """Begin; OSError where the kernel refuses at once.  The caller sets the connection's callbacks next."""
