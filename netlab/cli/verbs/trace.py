@@ -33,12 +33,14 @@ _PLAIN = 100
 
 @click.command()
 @click.argument("client")
-@click.argument("target", metavar="TARGET[:PORT[/PROTOCOL]]")
+@click.argument("target", metavar="TARGET[:PORT[/PROTOCOL]]", default="")
 @click.option("-n", "--namespace", default="default", show_default=True, help="where names without one are looked for")
 @click.option("--icmp", is_flag=True, help="send an echo, whatever ports there are")
 @click.option("--size", type=click.IntRange(0, 65000), default=0, metavar="BYTES",
               help="of payload; of TCP, sent on the connection and acknowledged")  # fmt: skip
 @click.option("--df", is_flag=True, help="forbid fragments (Don't Fragment)")
+@click.option("--packet", metavar="EXPRESSION", default="",
+              help="send this packet, in scapy's notation, instead of one to TARGET")  # fmt: skip
 @click.option("-4", "version", flag_value=4, type=int, default=0, help="over IPv4")
 @click.option("-6", "version", flag_value=6, type=int, help="over IPv6")
 @click.option("--timeout", type=Seconds(0.01, 60), default=0.9, show_default=True, metavar="SECONDS",
@@ -58,6 +60,7 @@ def command(
     icmp: bool,
     size: int,
     df: bool,
+    packet: str,
     version: int | None,
     timeout: float,
     compare: bool,
@@ -75,6 +78,11 @@ def command(
             the DNS name of a Service
     PORT    a number or a name; without it the first that is served, or an echo
 
+    \b
+    --packet 'IP(dst="10.244.2.2")/TCP(dport=80,flags="S")'
+            any packet that scapy can write, with spoofed sources, fragments,
+            options or wrong checksums; without a TARGET
+
     Exit status 0 if it was answered, 1 if not; with --compare 4 where that is not what the oracle says.
     """
     from netlab.diagnose.findings import findings
@@ -87,11 +95,16 @@ def command(
     from netlab.runtime.lab import load_running
     from netlab.runtime.rundir import RunDir
 
+    crafted = None
+    if packet:
+        crafted, target, icmp = _crafted(packet, target)
+    elif not target:
+        raise BadInput("trace needs a TARGET, or a packet: --packet EXPRESSION")
     name = own_lab(lab_option)
     running = load_running(name)
     meant = asked(running.cluster, client, target, namespace, icmp=icmp, version=version or 0)
     flow = meant.flow
-    question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers)
+    question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers, crafted)
     for file in (pcap, record):
         _writable(file)
     tunnels = {one.port for one in running.want.only(Vxlan)}
@@ -128,6 +141,17 @@ def command(
     if held is not None and not held.agrees:
         return Exit.REFUSED
     return Exit.OK if recording.probe.outcome == "open" else Exit.NO
+
+
+def _crafted(expression: str, target: str) -> tuple[Any, str, bool]:
+    """The packet of ``--packet``, the target that it goes to, and whether that is an ICMP message."""
+    from netlab.observe.trace.crafted import aim
+    from netlab.observe.trace.expression import parse
+
+    if target:
+        raise BadInput("--packet says where the packet goes: TARGET and --packet exclude each other")
+    packet = parse(expression)
+    return packet, *aim(packet)
 
 
 def _counted(cluster: Cluster, flow: Flow, netns: Sequence[str]) -> Sequence[str]:

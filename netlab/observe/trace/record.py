@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from netlab.diagnose import records
 from netlab.diagnose.records import COUNTERS, BaseChain, Recording, Rule, RuleSeen, Source
@@ -47,7 +48,10 @@ _LOOK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to send: from a namespace to an address; ``answers``: the ports that a UDP answer may come from."""
+    """What to send: from a namespace to an address; ``answers``: the ports that a UDP answer may come from.
+
+    ``packet``: a packet of scapy's to send as it is, instead of one of the kernel's.
+    """
 
     netns: str
     protocol: str
@@ -56,6 +60,7 @@ class Question:
     size: int = 0
     df: bool = False
     answers: tuple[int, ...] = ()
+    packet: Any = None
 
 
 def record(
@@ -122,6 +127,10 @@ class _Trace:
     def _open(self) -> Probe:
         asked = self._question
         try:
+            if asked.packet is not None:
+                from netlab.observe.trace.crafted import CraftedProbe  # scapy, 0.5 s
+
+                return inside(asked.netns, lambda: CraftedProbe(asked.packet))
             return inside(
                 asked.netns, lambda: probe(asked.protocol, asked.address, asked.port, asked.size, df=asked.df)
             )
