@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.cli import out
 from netlab.diagnose.document import headers
@@ -15,6 +15,9 @@ from netlab.observe.capture.files import DIRECTIONS
 from netlab.observe.capture.station import ETHERNETS
 from netlab.observe.capture.words import read, words
 from netlab.observe.packetid import packet_id
+
+if TYPE_CHECKING:
+    from netlab.observe.layers import Layers
 
 _COLOURS = (36, 33, 32, 35, 34, 31)  # cyan, yellow, green, magenta, blue, red: one for each of the last packets
 _REMEMBERED = 10_000  # packets whose number is known when they are seen again
@@ -48,9 +51,10 @@ class _Numbers:
 
 
 class Printer:
-    """Lines: milliseconds since the first packet, where, which packet, direction, what."""
+    """Lines: milliseconds since the first packet, where, which packet, direction, what; ``layers`` adds its layers."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], layers: Layers | None = None) -> None:
+        self._layers = layers
         self._width = min(_WHERE_MAX, max((len(name) for name in names), default=0))
         self._numbers = _Numbers()
 
@@ -75,6 +79,8 @@ class Printer:
                 terminal(words(read(data, ethernet))),
             )
             out.line("  ".join(cells), painted=True)
+            for line in self._layers.of(data, ethernet) if self._layers else ():
+                out.line(f"{'':12}{line}")
         sys.stdout.flush()
 
 

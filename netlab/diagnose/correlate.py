@@ -68,6 +68,7 @@ class Event:
 
     ``kind`` FRAME, RULES or DROP; ``way`` QUESTION, ANSWER, ERROR or NEIGHBOUR; ``number`` its packet's; ``time`` in ns
     of CLOCK_REALTIME, of RULES the one of the frame that they belong to.  ``notes``: what happened since it was seen last.
+    ``data``: of a FRAME its bytes.
     """
 
     kind: str
@@ -82,6 +83,7 @@ class Event:
     judgement: Judgement | None = None
     drop: Drop | None = None
     notes: tuple[str, ...] = ()
+    data: bytes = field(default=b"", compare=False, repr=False)
     order: tuple[int, str, int, int, int] = field(default=(0, "", 0, 0, 0), compare=False, repr=False)
 
 
@@ -148,6 +150,7 @@ class _Correlation:
             packet,
             frame.direction,
             frame.length,
+            data=frame.data,
             order=(frame.time, frame.netns, frame.order, 0, 0),
         )
 

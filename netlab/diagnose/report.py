@@ -19,15 +19,26 @@ _WHERE_MAX, _INTERFACE_MAX = 18, 15
 _TITLES = {QUESTION: "question", ANSWER: "answer", ERROR: "ICMP error"}
 
 Typed = Callable[[str], str]
+Decode = Callable[[bytes], Iterable[str]]
 
 
 def _as_is(text: str) -> str:
     return text
 
 
-def lines(story: Story, told: Sequence[Finding], *, width: int = WIDTH, typed: Typed = _as_is) -> Iterator[str]:
-    """The whole report; ``typed`` makes a netlab command what the reader must type."""
-    yield from hops(story, width=width)
+def lines(
+    story: Story,
+    told: Sequence[Finding],
+    *,
+    width: int = WIDTH,
+    typed: Typed = _as_is,
+    decode: Decode | None = None,
+) -> Iterator[str]:
+    """The whole report; ``typed`` makes a netlab command what the reader must type.
+
+    ``decode``: the layers of a frame as lines, which are printed wherever the packet has changed.
+    """
+    yield from hops(story, width=width, decode=decode)
     yield ""
     yield from verdict(story, told, width=width, typed=typed)
 
@@ -35,15 +46,15 @@ def lines(story: Story, told: Sequence[Finding], *, width: int = WIDTH, typed: T
 # -- the way ----------------------------------------------------------------------------------------------------------
 
 
-def hops(story: Story, *, width: int = WIDTH) -> Iterator[str]:
+def hops(story: Story, *, width: int = WIDTH, decode: Decode | None = None) -> Iterator[str]:
     """A row a sighting; between rows, what happened."""
     events = list(_worth_showing(story))
-    yield from _Table(story, events, width).lines()
+    yield from _Table(story, events, width, decode).lines()
 
 
 class _Table:
-    def __init__(self, story: Story, events: Sequence[Event], width: int) -> None:
-        self._story, self._events = story, events
+    def __init__(self, story: Story, events: Sequence[Event], width: int, decode: Decode | None) -> None:
+        self._story, self._events, self._decode = story, events, decode
         self._flooded: set[tuple[int, str, str]] = set()
         self._expected = {QUESTION: _places(story.journey.question), ANSWER: _places(story.journey.answer)}
         rows = [one for one in events if not self._copy(one)]
@@ -90,6 +101,8 @@ class _Table:
                     '"' if text == last else text,
                 )
             )
+            if self._decode is not None and text != last:
+                yield from (f"{'':12}{line}" for line in self._decode(event.data))
             last = text
 
     def _where(self, netns: str) -> str:

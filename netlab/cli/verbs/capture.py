@@ -38,6 +38,7 @@ class Wish(NamedTuple):
     json: bool
     most: int
     seconds: float
+    tunnels: frozenset[int] | None = None  # UDP ports of VXLAN, where layers are to be shown
 
 
 @click.command()
@@ -57,6 +58,7 @@ class Wish(NamedTuple):
 @click.option(
     "--buffer", type=click.IntRange(1, 4096), default=64, metavar="MIB", help="memory for packets that wait (64)"
 )
+@click.option("-v", "--verbose", is_flag=True, help="show each packet's layers, field by field")
 @click.option("-n", "--namespace", default="", help="where Pods without one are looked for (default: default)")
 @lab
 @output
@@ -67,6 +69,7 @@ def command(
     count: int | None,
     duration: float | None,
     buffer: int,
+    verbose: bool,
     namespace: str,
     lab_option: str,
     output: str,
@@ -88,6 +91,8 @@ def command(
     _check_streams(file, output)
     wish = Wish(own_lab(lab_option), expression.strip(), file, output == "json", count or 0, duration or 0.0)
     cluster = load_cluster(wish.lab)
+    if verbose:
+        wish = wish._replace(tunnels=frozenset((cluster.plane.udp_port,)))
     program = _program(cluster, wish.expression)
     watch = 1 if file in ("", "-") and _is_pipe(1) else -1
     follow = "" if places else wish.lab
@@ -217,7 +222,12 @@ def _print(listening: Capture, wish: Wish, signals: _Signals) -> None:
     from netlab.cli.packets import Document, Printer
 
     names = [station.interface(i).name for station in listening.stations.values() for i in station.links]
-    sink = Document(wish.lab, wish.expression) if wish.json else Printer(names)
+    layers = None
+    if wish.tunnels is not None:
+        from netlab.observe.layers import Layers
+
+        layers = Layers(wish.tunnels, width=out.width() - 12)
+    sink = Document(wish.lab, wish.expression) if wish.json else Printer(names, layers)
     interfaces = _say_begin(listening, wish)
     began = time.monotonic()
     packets = 0

@@ -39,6 +39,7 @@ _PLAIN = 100
 @click.option("--size", type=click.IntRange(0, 65000), default=0, metavar="BYTES",
               help="of payload; of TCP, sent on the connection and acknowledged")  # fmt: skip
 @click.option("--df", is_flag=True, help="forbid fragments (Don't Fragment)")
+@click.option("-v", "--verbose", is_flag=True, help="show the packet's layers field by field, wherever it changes")
 @click.option("--packet", metavar="EXPRESSION", default="",
               help="send this packet, in scapy's notation, instead of one to TARGET")  # fmt: skip
 @click.option("-4", "version", flag_value=4, type=int, default=0, help="over IPv4")
@@ -60,6 +61,7 @@ def command(
     icmp: bool,
     size: int,
     df: bool,
+    verbose: bool,
     packet: str,
     version: int | None,
     timeout: float,
@@ -89,6 +91,7 @@ def command(
     from netlab.diagnose.report import lines
     from netlab.diagnose.story import tell
     from netlab.objects import Vxlan
+    from netlab.observe.layers import Layers
     from netlab.observe.trace.record import Question
     from netlab.observe.trace.record import record as recorded
     from netlab.oracle.target import asked
@@ -134,7 +137,8 @@ def command(
         # A terminal's own width; what goes into a file or a pipe looks the same wherever it was made.
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN
         width = min(max(columns, _WIDTH[0]), _WIDTH[1])
-        for line in lines(story, told, width=width, typed=_typed):
+        decode = Layers(tunnels, width=width - 12).of if verbose else None
+        for line in lines(story, told, width=width, typed=_typed, decode=decode):
             out.line(line)
         for line in held.lines() if held else ():
             out.line(line)

@@ -93,7 +93,7 @@ class CraftedProbe(Probe):
                 asking.connect((self.address, 9))
                 self._ip.src = asking.getsockname()[0]
         if self._ip.fields.get("src") is None:
-            self._ip.src = "::" if self.v6 else "0.0.0.0"  # noqa: S104  no route: an address that is none
+            self._ip.src = "::" if self.v6 else "0.0.0.0"
 
     def _mark(self) -> None:
         """Have the packet carry what tells it from all others, where the expression leaves that open."""

@@ -16,7 +16,6 @@ from netlab.near import near
 
 _MODULES = ("l2", "inet", "inet6", "sctp", "dns", "vxlan")  # of scapy.layers
 _EXAMPLE = 'IP(dst="10.244.2.2")/TCP(dport=80,flags="S")'
-_ADDRESSES = ("src", "dst", "psrc", "pdst")
 
 
 def parse(text: str) -> Any:
@@ -36,12 +35,10 @@ def _layers() -> dict[str, type]:
 
     from scapy.packet import Packet, Raw
 
-    layers: dict[str, type] = {"Raw": Raw}
-    for name in _MODULES:
-        for word, value in vars(import_module(f"scapy.layers.{name}")).items():
-            if isinstance(value, type) and issubclass(value, Packet):
-                layers[word] = value
-    return layers
+    modules = (vars(import_module(f"scapy.layers.{name}")) for name in _MODULES)
+    named = ((word, value) for module in modules for word, value in module.items())
+    layers = {word: value for word, value in named if isinstance(value, type) and issubclass(value, Packet)}
+    return {**layers, "Raw": Raw}
 
 
 def _wrong(node: ast.expr, reason: str) -> BadInput:
@@ -61,16 +58,35 @@ def _packet(node: ast.expr, layers: dict[str, type]) -> Any:
         raise _wrong(node, f"scapy has no layer {name}{near(name, layers)}")
     if node.args:
         raise _wrong(node.args[0], f"the arguments of {name} need their names: {name}(field=value)")
-    fields = {field.name for field in layers[name].fields_desc}  # type: ignore[attr-defined]
+    fields = {field.name: field for field in layers[name].fields_desc}  # type: ignore[attr-defined]
     values: dict[str, Any] = {}
     for keyword in node.keywords:
         if keyword.arg is None or keyword.arg not in fields:
             raise _wrong(keyword.value, f"{name} has no field {keyword.arg}{near(keyword.arg or '', fields)}")
         values[keyword.arg] = _value(keyword.value, layers)
+        if _is_address(fields[keyword.arg]) and isinstance(values[keyword.arg], str):
+            _check_address(keyword.value, keyword.arg, values[keyword.arg])
     try:
         return layers[name](**values)
     except Exception as error:  # noqa: BLE001  scapy raises all sorts for a value that a field cannot have
-        raise _wrong(node, f"{name}: {error}") from None
+        raise _wrong(node, f"{name} cannot have these values ({error})") from None
+
+
+def _is_address(field: Any) -> bool:
+    """Whether scapy would resolve a name that this field has, by packets of its own."""
+    from scapy.fields import IPField, MultipleTypeField
+    from scapy.layers.inet6 import IP6Field
+
+    if isinstance(field, MultipleTypeField):
+        return any(_is_address(choice) for choice, _ in field.flds)
+    return isinstance(field, IPField | IP6Field)
+
+
+def _check_address(node: ast.expr, name: str, text: str) -> None:
+    try:
+        ip_address(text)
+    except ValueError:
+        raise _wrong(node, f'{name}="{text}" is no single address') from None
 
 
 def _value(node: ast.expr, layers: dict[str, type]) -> Any:
@@ -85,18 +101,10 @@ def _value(node: ast.expr, layers: dict[str, type]) -> Any:
 
 
 def _check(packet: Any) -> None:
-    """Refuse what scapy would resolve, or expand to several packets."""
+    """Refuse a packet that scapy or the kernel cannot send as it is."""
     from scapy.layers.inet import IP
     from scapy.layers.inet6 import IPv6
 
-    for layer in packet.iterpayloads():
-        for name in _ADDRESSES if isinstance(layer, IP | IPv6) else ():
-            value = layer.fields.get(name)
-            try:
-                if value is not None:
-                    ip_address(str(value))
-            except ValueError:
-                raise BadInput(f'--packet: {name}="{value}" of {layer.name} is no single address') from None
     outer = packet.getlayer(IP) or packet.getlayer(IPv6)
     if outer is None or outer.fields.get("dst") is None:
         raise BadInput("--packet needs an IP or IPv6 layer with dst", hint=f"an example: {_EXAMPLE}")
