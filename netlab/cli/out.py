@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -94,3 +95,13 @@ def command() -> str:
     if os.geteuid() == 0 and not os.environ.get("SUDO_UID"):
         return "netlab"
     return "sudo ./bootstrap.sh netlab" if os.path.exists("bootstrap.sh") else "sudo netlab"
+
+
+_WIDTHS = (80, 140)  # columns: below, a packet does not fit; above, a line is not read any better
+_PLAIN = 100
+
+
+def width() -> int:
+    """Columns for lines of packets: a terminal's own; output into a file or a pipe is the same wherever it was made."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN
+    return min(max(columns, _WIDTHS[0]), _WIDTHS[1])

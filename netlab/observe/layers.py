@@ -40,5 +40,6 @@ class Layers:
 
 def _field(layer: object, field: object) -> str:
     value = getattr(layer, field.name)  # type: ignore[attr-defined]
-    text = str(field.i2repr(layer, value))  # type: ignore[attr-defined]
+    # Ports as numbers: their names differ from host to host.
+    text = str(value if field.name in ("sport", "dport") else field.i2repr(layer, value))  # type: ignore[attr-defined]
     return f"{field.name}={''.join(c if c.isprintable() else '.' for c in text)}"  # type: ignore[attr-defined]

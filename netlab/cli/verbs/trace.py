@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 _SOURCES = ("frames", "rules", "drops", "counters")
 _MANY = 200  # namespaces
 _CHAINS = 300  # of a table
-_WIDTH = (80, 140)  # columns: below, a hop does not fit; above, it is not read any better
-_PLAIN = 100
 
 
 @click.command()
@@ -134,9 +130,7 @@ def command(
     else:
         if meant.note:
             out.note(meant.note)
-        # A terminal's own width; what goes into a file or a pipe looks the same wherever it was made.
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN
-        width = min(max(columns, _WIDTH[0]), _WIDTH[1])
+        width = out.width()
         decode = Layers(tunnels, width=width - 12).of if verbose else None
         for line in lines(story, told, width=width, typed=_typed, decode=decode):
             out.line(line)

@@ -77,6 +77,7 @@ def _is_address(field: Any) -> bool:
     from scapy.fields import IPField, MultipleTypeField
     from scapy.layers.inet6 import IP6Field
 
+    field = getattr(field, "fld", field)  # a field that is emphasised, or sent under a condition
     if isinstance(field, MultipleTypeField):
         return any(_is_address(choice) for choice, _ in field.flds)
     return isinstance(field, IPField | IP6Field)
