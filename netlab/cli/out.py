@@ -42,11 +42,16 @@ def text_json(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False)
 
 
+_PROBLEMS = 100  # lines that a reader may still look at
+
+
 def error(failure: NetlabError) -> None:
     """A failure on standard error: each problem on a line of its own, and what to do."""
     if isinstance(failure, BadInput) and len(failure.problems) > 1:
-        for problem in failure.problems:
+        for problem in failure.problems[:_PROBLEMS]:
             note(str(problem))
+        if (more := len(failure.problems) - _PROBLEMS) > 0:
+            note(f"... and {more:,} more")
         note(f"{len(failure.problems)} problems")
     elif isinstance(failure, BadInput) and failure.problems[0].mark:
         note(failure.message)

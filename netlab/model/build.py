@@ -37,6 +37,7 @@ from netlab.model.services_system import wants_dns
 from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
 from netlab.model.workloads import Template
+from netlab.names import PODS_MAX
 from netlab.near import near
 from netlab.planes import OF_MANIFESTS, ROWS
 from netlab.spec import Documents, Warning
@@ -303,6 +304,10 @@ class _Builder:
             if known and known.netns in reserved:  # a new node has that name now
                 known = known._replace(netns="")
             placed.append((template, node, known))
+        if len(placed) > PODS_MAX:
+            says = f"the lab has {len(placed):,} Pods, and {PODS_MAX:,} is the most: their MAC addresses number them in two bytes"
+            self._complain(placed[PODS_MAX][0].mark, "", says)
+            del placed[PODS_MAX:]
         # What a document states comes before what was given to others by chance.
         for template, node, known in sorted(placed, key=lambda one: not one[0].given_addresses):
             self._reserve(pool, template, node, known)

@@ -50,6 +50,11 @@ class Applied:
     owner: int = 0
     labels: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for texts that are none: state may have been written by hand."""
+        if any(len(text) not in (2, 3) for text in (*self.spec, *self.extra)):
+            raise ValueError("a text is a file's name, its content and its namespace")
+
     @property
     def changes(self) -> int:
         """How many things ``apply``, ``delete`` and ``label`` changed."""
