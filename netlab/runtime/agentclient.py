@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Self
 from netlab.errors import EXHAUSTED, HostCannot, NeedsRoot, StateError
 from netlab.kernel.limits import raise_open_files
 from netlab.runtime.agent import COMM, POD_COMM, VERSION, linux
+from netlab.runtime.rundir import RUN
 
 SOCKET, PID_FILE, LOG = "agent.sock", "agent.pid", "agent.log"
 _MAIN = str(Path(__file__).with_name("agent") / "__main__.py")
@@ -220,10 +221,15 @@ def find_all() -> Iterator[tuple[int, str]]:
 
 
 def _lab_of(pid: int) -> str | None:
-    """The lab whose agent that process is; None for any other, a Pod's first process (its fork) included."""
+    """The lab whose agent that process is; None for any other, a Pod's first process (its fork) included.
+
+    An agent with another /run belongs to a namesake in another mount namespace (a container's lab, seen from its host).
+    """
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         if COMM.encode() not in words or os.stat(f"/proc/{pid}").st_uid not in (0, os.geteuid()):
+            return None
+        if not os.path.samefile(f"/proc/{pid}/root{RUN.parent}", RUN.parent):
             return None
         at = words.index(COMM.encode())
         script = words[at - 1].decode(errors="replace")

@@ -106,3 +106,11 @@ def test_up_of_a_file_says_which_manifests_beside_it_were_left_out(world: Any, p
     (pod.parent / "expect.yaml").write_text("default: allow\n")
     assert "not read: pod.yaml beside lab.yaml" in world("netlab up lab.yaml").stderr
     assert "not read" not in world("netlab up lab.yaml -f pod.yaml").stderr
+
+
+def test_down_leaves_the_agent_of_a_namesake_in_another_mount_namespace(world: Any, pod: Path) -> None:
+    """A host sees a container's processes: `down two` there stopped the agent of the container's lab `two`."""
+    up(world, "two")
+    elsewhere = "unshare -m --propagation private sh -c 'mount -t tmpfs t /run; netlab down two'"
+    assert "lab two is not running" in world(elsewhere, check=None).stdout
+    world("netlab check --lab two")
