@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 from netlab.errors import Mark
 from netlab.memo import Latest, Memo
 from netlab.model.bylabel import ByLabel
+from netlab.near import close
 from netlab.spec import Document
 
 if TYPE_CHECKING:
     from netlab.model.cluster import Cluster, Pod
 
 INGRESS, EGRESS = "ingress", "egress"
+# How far a label is from a requirement that it does not meet; 1 where there is no such label.
+_MISSPELT, _OTHER_VALUE = 0.5, 0.9
 NAME_LABEL = "kubernetes.io/metadata.name"  # every namespace has it, and its value is the name
 
 
@@ -53,8 +56,16 @@ class Requirement:
     def why_not(self, labels: Mapping[str, str]) -> str:
         """Which label stands against it, where it does not hold."""
         if self.operator in ("In", "Exists") and self.key not in labels:
-            return f"has no label {self.key}"
+            return f"has no label {self.key}, which {self} asks for"
         return f"has {self.key}={labels[self.key]}, not {self}"
+
+    def distance(self, labels: Mapping[str, str]) -> float:
+        """How far labels are from it: 0 where it holds, least where a value was probably misspelt."""
+        if self.holds(labels):
+            return 0.0
+        if self.key not in labels:
+            return 1.0
+        return _MISSPELT if close(labels[self.key], self.values) else _OTHER_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +83,11 @@ class LabelSelector:
         return {one.key: next(iter(one.values)) for one in single}
 
     def why_not(self, labels: Mapping[str, str]) -> str:
-        """The first label that stands against it; empty where it matches."""
-        return next((one.why_not(labels) for one in self.requirements if not one.holds(labels)), "")
+        """The labels that stand against it; empty where it matches."""
+        return " and ".join(one.why_not(labels) for one in self.requirements if not one.holds(labels))
+
+    def distance(self, labels: Mapping[str, str]) -> float:
+        return sum(one.distance(labels) for one in self.requirements)
 
     def __str__(self) -> str:
         return ",".join(map(str, self.requirements)) or "{}"

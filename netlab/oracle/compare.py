@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netlab.oracle.expect import ALLOW, DENY
+from netlab.oracle.explain import Judged, briefly, way_json
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.report import flow_json
 from netlab.oracle.resolve import Expectation
@@ -17,13 +18,17 @@ _AMONG = 3  # replicas that a line names before it only counts
 
 
 class Row(NamedTuple):
-    """One flow's answers; ``observed`` is None where no packet was sent, ``says`` is empty where all agree."""
+    """One flow's answers; ``observed`` is None where no packet was sent, ``says`` is empty where all agree.
+
+    ``paths``: of a failure by policies, the judged paths that show why.
+    """
 
     flow: Flow
     expectation: Expectation | None
     predicted: Verdict | None
     observed: Verdict | None
     says: str = ""
+    paths: tuple[Judged, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -36,15 +41,34 @@ class Row(NamedTuple):
 
 
 def check(
-    expected: Mapping[Flow, Expectation], predicted: Mapping[Flow, Verdict], observed: Mapping[Flow, Verdict]
+    expected: Mapping[Flow, Expectation],
+    predicted: Mapping[Flow, Verdict],
+    observed: Mapping[Flow, Verdict],
+    judge: Callable[[Flow], Iterable[Judged]] = lambda _: (),
 ) -> list[Row]:
-    """A row for each flow that anybody speaks of: first the expected ones, then what else was observed."""
+    """A row for each flow that anybody speaks of: first the expected ones, then what else was observed.
+
+    ``judge`` has the reasons of the policies about a flow that failed.
+    """
     asked = list(dict.fromkeys((*expected, *observed))) or list(predicted)
     rows = []
     for flow in asked:
         row = Row(flow, expected.get(flow), predicted.get(flow), observed.get(flow))
-        rows.append(row._replace(says=_disagreement(row)))
+        row = row._replace(says=_disagreement(row))
+        rows.append(row if row.ok else row._replace(paths=_telling(row, judge)))
     return rows
+
+
+def _telling(row: Row, judge: Callable[[Flow], Iterable[Judged]]) -> tuple[Judged, ...]:
+    """The paths that show why a flow failed: those that pass where a denial was expected, else those denied."""
+    verdicts = [verdict for verdict in (row.observed, row.predicted) if verdict]
+    outcomes = {each.outcome for verdict in verdicts for each in (verdict, *verdict.may)}
+    unwanted = row.expectation is not None and row.expectation.expect in (DENY, Outcome.DENIED)
+    if not unwanted and Outcome.DENIED not in outcomes:
+        return ()
+    paths = list(judge(row.flow))
+    passing = [path for path in paths if path.passes]
+    return tuple(passing) if unwanted and passing else tuple(path for path in paths if not path.passes)
 
 
 def meets(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
@@ -101,7 +125,7 @@ def _own(predicted: Verdict, observed: Verdict) -> bool:
 
 def _disagreement(row: Row) -> str:
     """What is wrong with a row; empty where nothing is."""
-    _flow, expectation, predicted, observed, _ = row
+    expectation, predicted, observed = row.expectation, row.predicted, row.observed
     verdict = row.verdict
     if verdict is None:
         return "" if expectation is None else f"expected {expectation.expect}, and nobody was asked"
@@ -147,7 +171,10 @@ def _group(row: Row) -> tuple[object, ...]:
 
 
 def failure(row: Row, same: Sequence[Row] = ()) -> str:
-    """``FAIL from -> to address:port/protocol: what is wrong · where it was expected, and why``."""
+    """``FAIL from -> to address:port/protocol: what is wrong · where it was expected, and why``.
+
+    Below it, indented, are the policies' rules that came nearest, or those that let it pass.
+    """
     text = f"FAIL {row.flow}: {row.says}"
     good = [other for other in same if other.ok]
     if good and row.expectation and row.expectation.line:
@@ -160,7 +187,7 @@ def failure(row: Row, same: Sequence[Row] = ()) -> str:
         text += f"; the replicas disagree: as expected with {shown}"
     if row.expectation:
         text += f" · {row.expectation.mark}" + (f" {row.expectation.why}" if row.expectation.why else "")
-    return text
+    return "\n".join((text, *briefly(row.flow, row.paths)))
 
 
 def row_json(row: Row) -> dict[str, Any]:
@@ -175,6 +202,7 @@ def row_json(row: Row) -> dict[str, Any]:
         "ok": row.ok,
         "says": row.says,
         "line": str(row.expectation.mark) if row.expectation else None,
+        **({"ways": [way_json(path) for path in row.paths]} if row.paths else {}),
     }
 
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from netlab.errors import Mark
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.flow import Flow, Outcome, Verdict
-from netlab.oracle.policy import IS_NODE, Side
+from netlab.oracle.policy import IS_NODE, Missed, Side
 from netlab.oracle.report import flow_json
 
+_BRIEF = 6  # lines of reasons below a failure
 _SHOWN = 5  # backends of a Service whose reasons are written out for people
 
 
@@ -98,10 +99,29 @@ def _side(side: Side) -> Iterator[str]:
     else:
         yield f"  {side.direction}: denied; {isolated}, and no rule allows this"
     for missed in side.missed:
-        where = missed.rule.mark if missed.rule else missed.policy.mark
-        name = f"{missed.policy} {missed.rule}" if missed.rule else str(missed.policy)
-        says = missed.says if missed.rule is None else f"does not match: {missed.says}"
-        yield f"    {name}{_at(where)} {says}"
+        yield f"    {_missed(missed)}"
+
+
+def _missed(missed: Missed) -> str:
+    if missed.rule is None:
+        return f"{missed.policy}{_at(missed.policy.mark)} {missed.says}"
+    return f"{missed.policy} {missed.rule}{_at(missed.rule.mark)} does not match: {missed.says}"
+
+
+def briefly(asked: Flow, paths: Iterable[Judged]) -> list[str]:
+    """What a report of a failure needs: of each denying side the rule that comes nearest, else what lets it pass."""
+    lines: dict[str, None] = {}
+    for path in paths:
+        denying = [side for side in path.sides if not side.allowed]
+        for side in denying or path.sides:
+            if side.allowed:
+                lines[next(iter(_side(side)))] = None
+                continue
+            nearest = "nearest is " if len(side.missed) > 1 and side.missed[0].rule else ""
+            lines[f"  {side.direction} of {side.party.name}: {nearest}{_missed(side.missed[0])}"] = None
+        lines |= dict.fromkeys(_front(asked, path))
+    more = [f"  and {len(lines) - _BRIEF} more lines: netlab explain shows them"] if len(lines) > _BRIEF else []
+    return [*lines][:_BRIEF] + more
 
 
 def as_json(
@@ -116,11 +136,12 @@ def as_json(
         "allowed": all(way.passes for way in found),
         **one,
         "path": path(found[0] if found else None) if len(found) < 2 else None,
-        "ways": [_way_json(way) | {"path": path(way)} for way in found],
+        "ways": [way_json(way) | {"path": path(way)} for way in found],
     }
 
 
-def _way_json(way: Judged) -> dict[str, Any]:
+def way_json(way: Judged) -> dict[str, Any]:
+    """A path of a flow with the judgement of both its sides, as ``ways`` has it in JSON."""
     flow = way.step.flow
     return {
         "to": flow.dst.name,

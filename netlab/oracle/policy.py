@@ -13,6 +13,7 @@ itself); ipBlocks match Pods' addresses as any other; ICMP passes by rules witho
 from __future__ import annotations
 
 from ipaddress import ip_address
+from math import inf
 from typing import NamedTuple
 
 from netlab.model import Address, Cluster, Pod
@@ -23,6 +24,8 @@ IS_NODE = "is a node"
 HOST_NETWORK = "is in its node's network (hostNetwork)"
 OUTSIDE = "is outside of the cluster"
 NOBODY = "is no Pod's address"
+_PEERS = 3  # peers of a rule whose reasons are written out
+_OTHER_KIND = 2.0  # how far a rule about Pods is from an address that is none of a Pod, and a CIDR from a Pod
 
 
 class Party(NamedTuple):
@@ -38,17 +41,22 @@ class Party(NamedTuple):
 
 
 class Missed(NamedTuple):
-    """A rule that did not allow, and why; ``rule`` None: the policy has none in this direction."""
+    """A rule that did not allow, and why; ``rule`` None: the policy has none in this direction.
+
+    ``distance``: how much would have to change before it allowed, so that the nearest rule is known.
+    """
 
     policy: Policy
     rule: Rule | None
     says: str
+    distance: float = inf
 
 
 class Side(NamedTuple):
     """One direction's judgement: of the source's egress, or the destination's ingress.
 
-    ``policies`` are those that isolate the Pod; ``rule`` the first that allows.  ``exempt`` says why nobody was asked.
+    ``policies`` are those that isolate the Pod; ``rule`` the first that allows.  ``missed``: where none allows, the
+    nearest comes first.  ``exempt`` says why no policy was asked.
     """
 
     direction: str
@@ -179,36 +187,46 @@ class Evaluator:
             for rule in rules:
                 if self._rule_allows(rule, other, target, port, protocol):
                     return Side(direction, own, True, policies, (policy, rule), tuple(missed))
-                missed.append(Missed(policy, rule, self._why_not(rule, other, target, port, protocol)))
+                missed.append(self._missed(policy, rule, other, target, port, protocol))
+        missed.sort(key=lambda each: each.distance)
         return Side(direction, own, False, policies, None, tuple(missed))
 
-    def _why_not(self, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> str:
-        """Why a rule does not allow: every peer's reason where none matches, and the ports' where none does."""
-        reasons = []
-        if rule.peers and not any(self._peer_matches(one, other) for one in rule.peers):
-            reasons.append("; ".join(dict.fromkeys(self._peer_misses(one, other) for one in rule.peers)))
-        if rule.ports and not any(self._port_matches(one, target, port, protocol) for one in rule.ports):
-            wanted = ", ".join(dict.fromkeys(self._shown(one, target) for one in rule.ports))
+    def _missed(self, policy: Policy, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> Missed:
+        """Why a rule does not allow: the nearest peers' reasons where none matches, and the ports' where none does."""
+        reasons, distance = [], 0.0
+        if rule.peers and not any(self._peer_matches(peer, other) for peer in rule.peers):
+            misses = dict(
+                sorted({self._peer_misses(peer, other): None for peer in rule.peers}, key=lambda miss: miss[1])
+            )
+            distance += min(misses.values())
+            more = f"; and {len(misses) - _PEERS} more peers" if len(misses) > _PEERS else ""
+            reasons.append("; ".join([*misses][:_PEERS]) + more)
+        if rule.ports and not any(self._port_matches(match, target, port, protocol) for match in rule.ports):
+            wanted = ", ".join(dict.fromkeys(self._shown(match, target) for match in rule.ports))
+            distance += 1
             reasons.append(
                 f"the port is {port}/{protocol}, not {wanted}" if port else f"ports are given, not {protocol}"
             )
-        return ", and ".join(reasons)
+        return Missed(policy, rule, ", and ".join(reasons), distance)
 
-    def _peer_misses(self, peer: PodPeer | Block, other: Party) -> str:
+    def _peer_misses(self, peer: PodPeer | Block, other: Party) -> tuple[str, float]:
+        """Why a peer is not the other end, and how far it is from it."""
         if isinstance(peer, Block):
             address = ip_address(other.address)
             if address in peer.cidr:
-                return f"{other.address} is excepted from {peer.cidr}"
-            return f"{other.address} is not in {peer.cidr}"
+                return f"{other.address} is excepted from {peer.cidr}", 1
+            return f"{other.address} is not in {peer.cidr}", _OTHER_KIND if other.pod else 1
         if other.pod is None:
-            return f"{other.name} {other.what}, and selectors select Pods alone"
-        pod = other.pod
-        if peer.namespaces is None:
-            if pod.namespace != peer.namespace:
-                return f"peer {pod} is not in namespace {peer.namespace}"
-        elif missing := peer.namespaces.why_not(self.selection.labels(pod.namespace)):
-            return f"peer namespace {pod.namespace} {missing}"
-        return f"peer {pod} {peer.pods.why_not(pod.labels)}"
+            return f"{other.name} {other.what}, and selectors select Pods alone", _OTHER_KIND
+        pod, space, distance = other.pod, "", 0.0
+        if peer.namespaces is not None:
+            labels = self.selection.labels(pod.namespace)
+            distance = peer.namespaces.distance(labels)
+            space = f"peer namespace {pod.namespace} {peer.namespaces.why_not(labels)}" if distance else ""
+        elif pod.namespace != peer.namespace:
+            space, distance = f"peer {pod} is not in namespace {peer.namespace}", 1
+        own = f"peer {pod} {peer.pods.why_not(pod.labels)}" if peer.pods.distance(pod.labels) else ""
+        return " and ".join(filter(None, (space, own))), distance + peer.pods.distance(pod.labels)
 
     def _shown(self, match: PortMatch, target: Party) -> str:
         if not match.name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,13 +29,14 @@ EXPECT = "expect.yaml"
 def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str) -> int:
     """Hold three answers against each other: what is expected, what the oracle predicts, what packets do.
 
-    Exit status 1 where they disagree, a line for each flow that does.
+    Exit status 1 where they disagree, a line for each flow that does; below it the policies' rules that came nearest.
     """
     from netlab.cli import warned
     from netlab.observe.evidence import probed
     from netlab.observe.probe import Prober
     from netlab.oracle.compare import check, check_json, failures
     from netlab.oracle.expect import parse
+    from netlab.oracle.explain import judged
     from netlab.oracle.flows import flows
     from netlab.oracle.predict import Predictor
     from netlab.oracle.report import junit as report
@@ -57,10 +59,11 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
         cluster = _with_ports(cluster, extra)
         wanted = dict(expected(expectations, cluster))
     questions = dict.fromkeys((*wanted, *flows(cluster)))
-    predicted = Predictor(cluster).answer(questions)
+    predictor = Predictor(cluster)
+    predicted = predictor.answer(questions)
     with answering(rundir, cluster, extra), KernelPins() as pins:
         observed = {one.flow: one for one in probed(Prober(cluster, pins=pins), cluster, questions)}
-    rows = check(wanted, predicted, observed)
+    rows = check(wanted, predicted, observed, partial(judged, predictor.denials))
     filters = warned.filters(applied)
     seconds = time.monotonic() - began
     failed = failures(rows)
