@@ -27,8 +27,8 @@ from typing import Any
 import pytest
 
 from netlab.errors import HostCannot
-from netlab.kernel.dump import FALLBACKS
-from netlab.runtime.host import has_br_netfilter
+from netlab.kernel.rtnetlink.picture import FALLBACKS
+from netlab.runtime.host.requirements import has_br_netfilter
 
 ROOT = Path(__file__).resolve().parent.parent
 NETNS = Path("/run/netns")

@@ -21,7 +21,7 @@ def _offer(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _running() -> list[str]:
-    from netlab.runtime.rundir import running
+    from netlab.runtime.state.rundir import running
 
     return [one.lab for one in running()]
 
@@ -35,7 +35,7 @@ def _lab(ctx: click.Context) -> str:
 
 def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[str]]:
     """Of the lab that is meant: nodes, Pods as (namespace, name), namespaces in the kernel."""
-    from netlab.runtime.rundir import RunDir
+    from netlab.runtime.state.rundir import RunDir
 
     lab = _lab(ctx)
     if not lab:
@@ -53,7 +53,7 @@ def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[
 
 def labs(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Labs that there are, or files where a path is begun."""
-    from netlab.runtime.labs import available
+    from netlab.runtime.state.labs import available
 
     if "/" in incomplete or incomplete.startswith("."):
         return [CompletionItem(incomplete, type="file")]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from netlab.errors import BadInput, NetlabError
 from netlab.names import LAB_NAME_MAX, is_dns_label
-from netlab.runtime.labs import find
-from netlab.runtime.rundir import Applied, RunDir, running
+from netlab.runtime.state.labs import find
+from netlab.runtime.state.rundir import Applied, RunDir, running
 from netlab.spec import load_texts, read_texts
 from netlab.spec.load import NOT_MANIFESTS, SUFFIXES
 

@@ -25,7 +25,7 @@ import click
 from netlab.cli import jsonpath, out, watch
 from netlab.cli.selectors import selector
 from netlab.errors import BadInput, Exit
-from netlab.kernel.inspect import Row, inspect
+from netlab.kernel.rtnetlink.inspect import Row, inspect
 from netlab.names import Owner
 
 NOTHING = "-"  # an empty cell: columns stay countable
@@ -177,7 +177,7 @@ def _applied_sysctls(lab: str) -> dict[tuple[str, str], str]:
 
 def _places(asked: Asked, words: Sequence[str]) -> tuple[list[str], list[str]]:
     """The lab's namespaces, nodes first, and those that are meant; raises BadInput for a word that means none."""
-    from netlab.kernel.owners import owners
+    from netlab.kernel.host.owners import owners
 
     there = {netns: owner for netns, owner in owners(f"{asked.lab}-").items() if owner and owner.lab == asked.lab}
     every = ordered = sorted(there, key=lambda netns: (_ORDER.get(there[netns].kind, 9), _natural(netns)))

@@ -12,7 +12,7 @@ import click
 from netlab.errors import BadInput, NetlabError
 from netlab.names import is_dns_label
 from netlab.near import near
-from netlab.runtime.rundir import RunDir, caller, running
+from netlab.runtime.state.rundir import RunDir, caller, running
 
 F = TypeVar("F", bound=Callable[..., Any])
 

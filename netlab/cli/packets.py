@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli import out
 from netlab.diagnose.document import headers
-from netlab.diagnose.records import BROADCAST, IN, MULTICAST, OTHERHOST
 from netlab.escape import terminal
-from netlab.kernel.packetring import Frame
+from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST
+from netlab.kernel.capture.packetring import Frame
 from netlab.observe.capture.files import DIRECTIONS
 from netlab.observe.capture.station import ETHERNETS
 from netlab.observe.capture.words import read, words

@@ -21,7 +21,7 @@ def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place
 
     Raises BadInput for a name that is nobody's, StateError where a namespace is not there.
     """
-    from netlab.kernel.owners import owners
+    from netlab.kernel.host.owners import owners
 
     ours = {netns: one for netns, one in owners(f"{cluster.lab}-").items() if one and one.lab == cluster.lab}
     if not words:

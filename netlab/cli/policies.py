@@ -20,7 +20,7 @@ _ISOLATED = "<none> (Selected pods are isolated for {} connectivity)"
 
 def allowed(cluster: Cluster) -> dict[str, int]:
     """Packets that rules have allowed, by the rule's comment, of all nodes."""
-    from netlab.kernel import counters
+    from netlab.kernel.nftables import counters
     from netlab.plan.policytext import TABLE
 
     found: dict[str, int] = {}

@@ -9,8 +9,8 @@ from netlab.cli import out
 
 if TYPE_CHECKING:
     from netlab.errors import Mark
-    from netlab.runtime.resolved import Lab
-    from netlab.runtime.rundir import Applied
+    from netlab.runtime.state.resolved import Lab
+    from netlab.runtime.state.rundir import Applied
     from netlab.spec import Warning
 
 _UNMODELLED = "not-modelled"
@@ -27,7 +27,7 @@ def of_lab(lab: Lab) -> list[Warning]:
 def refuse_unmodelled(draft: Applied) -> None:
     """``up --strict``: raises BadInput with every object that matters to the network and is not modelled."""
     from netlab.errors import BadInput, Problem
-    from netlab.runtime.resolved import documents_of
+    from netlab.runtime.state.resolved import documents_of
 
     documents = documents_of(draft)
     found = [Problem(one.mark, "", one.says) for one in documents.warnings if one.code.startswith(_UNMODELLED)]
@@ -38,7 +38,7 @@ def refuse_unmodelled(draft: Applied) -> None:
 
 def filters(applied: Applied) -> list[Warning]:
     """The objects of a lab that filter traffic and are not modelled."""
-    from netlab.runtime.resolved import documents_of
+    from netlab.runtime.state.resolved import documents_of
 
     return [one for one in documents_of(applied).warnings if one.code == f"{_UNMODELLED}-filter"]
 

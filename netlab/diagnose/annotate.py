@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from netlab.diagnose.correlate import ANSWER, FRAME, NEIGHBOUR, RULES, Event
-from netlab.diagnose.packets import Packet
-from netlab.diagnose.records import OTHERHOST, OUT
 from netlab.diagnose.rulewords import RuleBook, place
 from netlab.diagnose.topology import Topology
+from netlab.evidence.records import OTHERHOST, OUT
+from netlab.wire.packets import Packet
 
 _ETHERNET = 14
 

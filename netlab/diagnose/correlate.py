@@ -21,10 +21,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from netlab.diagnose import packets
 from netlab.diagnose.identity import ANSWER, ERROR, NEIGHBOUR, QUESTION, Identity, Recogniser, identity
-from netlab.diagnose.packets import Packet
-from netlab.diagnose.records import OUT, BaseChain, Drop, Frame, Recording, RuleSeen
+from netlab.evidence.records import OUT, BaseChain, Drop, Frame, Recording, RuleSeen
+from netlab.wire import packets
+from netlab.wire.packets import Packet
 
 FRAME, RULES, DROP = "frame", "rules", "drop"
 PREROUTING, INPUT, FORWARD, OUTPUT, POSTROUTING = "prerouting", "input", "forward", "output", "postrouting"

@@ -12,10 +12,10 @@ from typing import Any
 from netlab.diagnose.correlate import Event, Judgement
 from netlab.diagnose.expect import Divergence
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.packets import NAMES, Packet
 from netlab.diagnose.story import Story
 from netlab.diagnose.text import kind
 from netlab.diagnose.way import Hop, Way
+from netlab.wire.packets import NAMES, Packet
 
 
 def document(story: Story, told: Sequence[Finding]) -> dict[str, Any]:

@@ -11,19 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from netlab.diagnose import counters, drops, packets, reasons, turns
+from netlab.diagnose import counters, drops, reasons, turns
 from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
 from netlab.diagnose.counters import last_seen
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.records import DROPS, IN, OUT
 from netlab.diagnose.story import Story
 from netlab.diagnose.text import icmp
 from netlab.diagnose.way import Hop
 from netlab.diagnose.words import asked, look_route, who
+from netlab.evidence.records import DROPS, IN, OUT
 from netlab.oracle.flow import ADDRESS
 from netlab.plan.drift import Drift
+from netlab.wire import packets
 
 
 def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:

@@ -13,9 +13,9 @@ between the same ends), an ERROR about one of both (ICMP quotes it), or a NEIGHB
 
 from __future__ import annotations
 
-from netlab.diagnose import packets
-from netlab.diagnose.packets import Packet
-from netlab.diagnose.records import Probe
+from netlab.evidence.records import Probe
+from netlab.wire import packets
+from netlab.wire.packets import Packet
 
 QUESTION, ANSWER, ERROR, NEIGHBOUR = "question", "answer", "error", "neighbour"
 _WINDOW = 1 << 20  # bytes of TCP that a traced connection may carry; a stranger's number falls into it once in 4,096

@@ -5,12 +5,12 @@ Each function reads a drop by the packet's headers, by what else was seen, and b
 
 from __future__ import annotations
 
-from netlab.diagnose import packets
 from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.diagnose.way import Way
 from netlab.diagnose.words import asked, look_route, who
+from netlab.wire import packets
 
 
 def _what(event: Event) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from netlab.diagnose.correlate import ANSWER, DROP, ERROR, FRAME, NEIGHBOUR, QUESTION, RULES, Event
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.records import OUT, Probe
 from netlab.diagnose.rulewords import place
 from netlab.diagnose.story import Story
 from netlab.diagnose.text import about, kind, outer, shown
 from netlab.diagnose.way import Way
 from netlab.diagnose.words import who
+from netlab.evidence.records import OUT, Probe
 
 WIDTH = 100
 _WHERE_MAX, _INTERFACE_MAX = 18, 15

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from netlab.diagnose.correlate import Judgement, Step
-from netlab.diagnose.packets import Packet
 from netlab.errors import Mark
 from netlab.model import Cluster
 from netlab.model.policies import EGRESS, INGRESS, Selection
@@ -20,6 +19,7 @@ from netlab.objects import Key, NftChain, NftTable, Obj
 from netlab.plan import policytext
 from netlab.plan.services import TABLE as KUBE_PROXY
 from netlab.planes import nft_tables
+from netlab.wire.packets import Packet
 
 _BY_SERVICE = ("service-", "external-", "local-", "firewall-")
 

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_address
 
-from netlab.diagnose import packets
 from netlab.diagnose.annotate import annotate
 from netlab.diagnose.correlate import ANSWER, DROP, ERROR, FRAME, NEIGHBOUR, QUESTION, RULES, Event, correlate
 from netlab.diagnose.expect import Divergence, Expecter, Journey, divergence
-from netlab.diagnose.records import IN, OTHERHOST, OUT, Recording, Source
 from netlab.diagnose.rulewords import Meaning, RuleBook
 from netlab.diagnose.topology import Topology
 from netlab.diagnose.way import Hop, Way
+from netlab.evidence.records import IN, OTHERHOST, OUT, Recording, Source
 from netlab.model import Cluster
 from netlab.objects import Key, Obj
 from netlab.oracle.flow import Flow
+from netlab.wire import packets
 
 # What becomes of a packet that was delivered: its socket was closed with it, or it has done its work.
 _SPENT = frozenset(

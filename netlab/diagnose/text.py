@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from netlab.diagnose import packets
 from netlab.diagnose.annotate import end
-from netlab.diagnose.packets import Packet
+from netlab.wire import packets
+from netlab.wire.packets import Packet
 
 _FLAGS = ((packets.SYN, "SYN"), (packets.FIN, "FIN"), (packets.RST, "RST"), (packets.PSH, "PSH"), (packets.ACK, "ACK"))
 _UNREACHABLE = {

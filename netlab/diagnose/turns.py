@@ -15,11 +15,11 @@ from netlab.diagnose import reasons
 from netlab.diagnose.correlate import ANSWER, QUESTION, Event
 from netlab.diagnose.expect import Divergence
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.packets import Packet
-from netlab.diagnose.records import IN, OTHERHOST, OUT
 from netlab.diagnose.story import Story
 from netlab.diagnose.way import Hop, Way
 from netlab.diagnose.words import look_route
+from netlab.evidence.records import IN, OTHERHOST, OUT
+from netlab.wire.packets import Packet
 
 
 def turned(story: Story) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from netlab.diagnose import reasons
 from netlab.diagnose.correlate import FRAME, Event
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.records import OTHERHOST
 from netlab.diagnose.story import Story
+from netlab.evidence.records import OTHERHOST
 
 
 def received(story: Story, event: Event) -> Finding | None:

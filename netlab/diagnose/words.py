@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from shlex import quote
 
-from netlab.diagnose.packets import Packet
 from netlab.diagnose.story import Story
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, NODE, SERVICE, is_own
+from netlab.wire.packets import Packet
 
 
 def who(story: Story, address: str) -> str:

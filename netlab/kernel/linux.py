@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netlab.errors import HostCannot, StateError
-from netlab.kernel import libnft, nft, rtnl
-from netlab.kernel import netns as ns
-from netlab.kernel.ethtool import Offloads
-from netlab.kernel.limits import OpenFiles
-from netlab.kernel.netlink import NetlinkSocket
-from netlab.kernel.procfs import Sysctls
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host.ethtool import Offloads
+from netlab.kernel.host.limits import OpenFiles
+from netlab.kernel.host.procfs import Sysctls
+from netlab.kernel.nftables import drift as nft
+from netlab.kernel.nftables import libnft
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
+from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.kernel.write import Writer
 from netlab.objects import Neigh, Netns, NftTable, Op, State
 

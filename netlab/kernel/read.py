@@ -10,15 +10,19 @@ import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from netlab.kernel import files, linkconf, nft, odd, rtnl, steering
-from netlab.kernel import netns as ns
-from netlab.kernel.dump import FALLBACKS, Picture, RawLink, picture
-from netlab.kernel.ethtool import Offloads
-from netlab.kernel.netlink import attr_dict
-from netlab.kernel.owners import owner_behind
-from netlab.kernel.procfs import Sysctls
+from netlab.kernel.host import files
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host.ethtool import Offloads
+from netlab.kernel.host.owners import owner_behind
+from netlab.kernel.host.procfs import Sysctls
+from netlab.kernel.host.sockdiag import Listening
+from netlab.kernel.nftables import drift as nft
 from netlab.kernel.protocol import Observed
-from netlab.kernel.sockdiag import Listening
+from netlab.kernel.rtnetlink import deviations as odd
+from netlab.kernel.rtnetlink import linkconf, steering
+from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.picture import FALLBACKS, Picture, RawLink, picture
+from netlab.kernel.rtnetlink.socket import attr_dict
 from netlab.names import Owner
 from netlab.objects import Bridge, File, Floor, Link, Listener, Netns, Obj, Port, State, Sysctl, Veth, Vxlan
 from netlab.objects.links import End

@@ -9,14 +9,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from netlab.errors import KernelRefused, StateError
-from netlab.kernel import files, odd, rtnl, rules, steering
-from netlab.kernel import netns as ns
-from netlab.kernel.dump import links
-from netlab.kernel.ethtool import Offloads
-from netlab.kernel.netlink import NetlinkSocket
-from netlab.kernel.owners import owner_behind
-from netlab.kernel.procfs import Sysctls
+from netlab.kernel.host import files
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host.ethtool import Offloads
+from netlab.kernel.host.owners import owner_behind
+from netlab.kernel.host.procfs import Sysctls
+from netlab.kernel.nftables import commit as rules
 from netlab.kernel.protocol import AgentPort
+from netlab.kernel.rtnetlink import deviations as odd
+from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink import steering
+from netlab.kernel.rtnetlink.picture import links
+from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.names import Owner
 from netlab.objects import (
     Addr,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from netlab.kernel import counters
+from netlab.kernel.nftables import counters
 from netlab.model import Cluster
 from netlab.model.policies import EGRESS, INGRESS
 from netlab.observe.probe import Prober

@@ -7,8 +7,8 @@ import queue
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import partial
 
-from netlab.kernel import threads
-from netlab.kernel.limits import OpenFiles
+from netlab.kernel.host import threads
+from netlab.kernel.host.limits import OpenFiles
 from netlab.model.cluster import Cluster
 from netlab.observe.pins import Neighbours, Pins
 from netlab.observe.run import Account, Run

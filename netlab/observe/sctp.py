@@ -16,7 +16,7 @@ import struct
 from netlab.observe.answers import STRANGER, read
 from netlab.observe.attempt import Attempt, want_errors
 from netlab.observe.errors import queued_error
-from netlab.runtime.agent.sctp import (
+from netlab.runtime.agent.responders.sctp import (
     ABORT,
     COOKIE_ECHO,
     DATA,

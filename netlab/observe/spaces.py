@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from netlab.kernel.netns import open_named, setns
+from netlab.kernel.host.netns import open_named, setns
 
 OPEN_MAX = 256  # namespaces held open: a system call saved for each return to a source
 

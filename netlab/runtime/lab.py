@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from netlab.errors import BadInput, Mark, NetlabError, StateError
-from netlab.kernel import files as etc
-from netlab.kernel import netns as ns
+from netlab.kernel.host import files as etc
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host.owners import owners
 from netlab.kernel.linux import LinuxKernel
-from netlab.kernel.owners import owners
 from netlab.kernel.protocol import Observed
 from netlab.model import Cluster, Memory
 from netlab.model.changes import Labels, put, still_there
@@ -19,12 +19,15 @@ from netlab.model.updates import refused
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import File, Key, Netns, Obj, State
 from netlab.plan import Drift, Host, desired, drift
-from netlab.runtime import capacity, dns, host, lock, readiness, warm
+from netlab.runtime import dns, readiness, warm
+from netlab.runtime.client.listeners import AgentListeners
+from netlab.runtime.client.settle import settle
 from netlab.runtime.converge import converge, touch
-from netlab.runtime.listeners import AgentListeners
-from netlab.runtime.resolved import Lab, applied_now, documents_of, identity, memory_of, resolve, with_state
-from netlab.runtime.rundir import Applied, Assignments, RunDir, caller
-from netlab.runtime.settle import settle
+from netlab.runtime.host import capacity
+from netlab.runtime.host import requirements as host
+from netlab.runtime.state import lock
+from netlab.runtime.state.resolved import Lab, applied_now, documents_of, identity, memory_of, resolve, with_state
+from netlab.runtime.state.rundir import Applied, Assignments, RunDir, caller
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
 from netlab.runtime.teardown import remove
 from netlab.spec import Document, Documents, Text, Warning, load_texts

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from netlab.kernel.netns import RUN_NETNS
+from netlab.kernel.host.netns import RUN_NETNS
 
 
 class Process(NamedTuple):

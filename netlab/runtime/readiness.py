@@ -20,13 +20,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.errors import NetlabError, StateError
-from netlab.runtime import agentclient, lock
-from netlab.runtime.rundir import RunDir
+from netlab.runtime.client import agentclient
+from netlab.runtime.state import lock
+from netlab.runtime.state.rundir import RunDir
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
     from netlab.model.status import Statuses
-    from netlab.runtime.resolved import Lab
+    from netlab.runtime.state.resolved import Lab
 
 
 _SERVER = "kube-system/coredns"
@@ -42,8 +43,8 @@ def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
     from netlab.kernel.linux import LinuxKernel
     from netlab.model.status import observed
     from netlab.plan import desired
+    from netlab.runtime.client.listeners import AgentListeners
     from netlab.runtime.converge import converge, touch
-    from netlab.runtime.listeners import AgentListeners
 
     unsettled = rundir.begin_statuses(seen)
     cluster = observed(lab.built, seen)

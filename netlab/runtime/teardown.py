@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netlab.kernel import files as etc
-from netlab.kernel import netns as ns
-from netlab.kernel.owners import owners
-from netlab.runtime import agentclient, lock, warm
+from netlab.kernel.host import files as etc
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host.owners import owners
+from netlab.runtime import warm
+from netlab.runtime.client import agentclient
 from netlab.runtime.processes import Process, inside
-from netlab.runtime.rundir import RunDir
+from netlab.runtime.state import lock
+from netlab.runtime.state.rundir import RunDir
 
 Say = Callable[[str], None]
 

@@ -366,7 +366,7 @@ def _open_streams() -> None:
 
 def _ask_the_host_again() -> None:
     """Forget what was found out about the host: a program may have been installed since."""
-    from netlab.runtime import programs
+    from netlab.runtime.host import programs
 
     programs.forget()
 

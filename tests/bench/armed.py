@@ -16,11 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from netlab.kernel import netns as ns  # noqa: E402
+from netlab.kernel.host import netns as ns  # noqa: E402
 from netlab.observe.trace.mark import Mark  # noqa: E402
 from netlab.observe.trace.sources import Drops, Frames, Rules  # noqa: E402
 from netlab.observe.trace.spaces import close_all, inside  # noqa: E402
-from netlab.runtime.rundir import RunDir  # noqa: E402
+from netlab.runtime.state.rundir import RunDir  # noqa: E402
 
 PORT = 8098
 _RESET = struct.pack("ii", 1, 0)

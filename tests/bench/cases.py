@@ -315,7 +315,7 @@ def memory(want: Run) -> Iterator[Row]:
 
 def _agents(lab: str) -> list[int]:
     """The agent's processes."""
-    ask = "import json, sys; from netlab.runtime.agentclient import find; print(json.dumps(find(sys.argv[1])))"
+    ask = "import json, sys; from netlab.runtime.client.agentclient import find; print(json.dumps(find(sys.argv[1])))"
     found: list[int] = run([sys.executable, "-c", ask, lab]).json
     return found
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from netlab.kernel import netns, nftrun
+from netlab.kernel.host import netns
+from netlab.kernel.nftables import run as nftrun
 from netlab.model import Memory
 from netlab.objects import Floor, diff, nftsteps
 from netlab.plan import Host
 from netlab.runtime.lab import open_running
-from netlab.runtime.resolved import resolve, with_state
+from netlab.runtime.state.resolved import resolve, with_state
 
 EXTRA = """
 apiVersion: v1

@@ -14,8 +14,8 @@ from click.shell_completion import ShellComplete
 from netlab.cli.main import VERBS, cli
 from netlab.model import Memory
 from netlab.model.memory import PodMemory
-from netlab.runtime import rundir
-from netlab.runtime.rundir import Applied, Assignments, RunDir
+from netlab.runtime.state import rundir
+from netlab.runtime.state.rundir import Applied, Assignments, RunDir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,7 +114,14 @@ def test_the_script(shell: str) -> None:
 
 
 #: Half of a second together: what a key press must not wait for.
-HEAVY = {"netlab.plan", "netlab.diagnose", "netlab.kernel.write", "netlab.kernel.inspect", "scapy", "pyroute2"}
+HEAVY = {
+    "netlab.plan",
+    "netlab.diagnose",
+    "netlab.kernel.write",
+    "netlab.kernel.rtnetlink.inspect",
+    "scapy",
+    "pyroute2",
+}
 
 
 @pytest.mark.parametrize("line", ["", "up o", "get pods ", "exec c", "down "])

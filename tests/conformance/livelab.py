@@ -28,8 +28,8 @@ from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, Endpoint, Flow, Outcome, Verdict
 from netlab.plan import check, desired
 from netlab.runtime import lab as labs
-from netlab.runtime.listeners import AgentListeners
-from netlab.runtime.rundir import Applied, RunDir
+from netlab.runtime.client.listeners import AgentListeners
+from netlab.runtime.state.rundir import Applied, RunDir
 from netlab.spec import Documents, Text, load_texts
 
 #: Seconds of silence: short ones first, since half of all questions are to be denied, and a denial is believed by its

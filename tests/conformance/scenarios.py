@@ -16,12 +16,12 @@ from typing import Any
 
 import yaml
 
-from netlab.kernel import counters
-from netlab.kernel import netns as ns
+from netlab.kernel.host import netns as ns
+from netlab.kernel.nftables import counters
 from netlab.model import Cluster
 from netlab.plan.policytext import TABLE
 from netlab.runtime import lab as labs
-from netlab.runtime.rundir import Applied
+from netlab.runtime.state.rundir import Applied
 
 #: What a scenario expects of an implementation that the specification leaves open, and how a lab says that it wants it.
 CHOICES = {"knp-established-connections": {"established": "drop"}}

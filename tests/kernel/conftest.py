@@ -22,7 +22,7 @@ from netlab.model import Cluster, build
 from netlab.objects import File, Listener, State
 from netlab.plan import check, desired
 from netlab.runtime import lab as labs
-from netlab.runtime.rundir import Applied
+from netlab.runtime.state.rundir import Applied
 from netlab.spec import Text, load_texts
 
 

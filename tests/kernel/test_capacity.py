@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from netlab.errors import HostCannot
-from netlab.kernel import netns as ns
-from netlab.kernel.limits import OpenFiles
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host.limits import OpenFiles
 from netlab.model import build
 from netlab.objects import State
 from netlab.plan import desired
-from netlab.runtime import capacity
+from netlab.runtime.host import capacity
 from netlab.spec import Text, load_texts
 
 pytestmark = pytest.mark.kernel
@@ -107,7 +107,7 @@ def test_what_is_there_already_takes_no_more(want: State, monkeypatch: pytest.Mo
 
 
 def test_open_files(want: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netlab.kernel.limits.raise_open_files", lambda: 256)
+    monkeypatch.setattr("netlab.kernel.host.limits.raise_open_files", lambda: 256)
     with pytest.raises(
         HostCannot, match=r"32 namespaces and 30 ports that Pods serve take about 264 open files"
     ) as refused:

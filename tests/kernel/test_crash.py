@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from netlab.kernel import files
-from netlab.kernel import netns as ns
-from netlab.kernel.netlink import NetlinkSocket
+from netlab.kernel.host import files
+from netlab.kernel.host import netns as ns
+from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.runtime import lab as labs
 
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]

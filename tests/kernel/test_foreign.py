@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from netlab.errors import BadInput, NetlabError, StateError
-from netlab.kernel import files
+from netlab.kernel.host import files
 from netlab.runtime import lab as labs
-from netlab.runtime import lock
-from netlab.runtime.rundir import RunDir
+from netlab.runtime.state import lock
+from netlab.runtime.state.rundir import RunDir
 
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
 

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netlab.kernel import libnft, nftcode, nftrun
-from netlab.kernel import netns as ns
-from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
+from netlab.kernel.host import netns as ns
+from netlab.kernel.nftables import compile as nftcode
+from netlab.kernel.nftables import libnft
+from netlab.kernel.nftables import run as nftrun
+from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket
 from netlab.model import build
 from netlab.objects import NftChain, NftSet, NftTable, Op, Verb
 from netlab.objects.nftsteps import Act, Step, text, transaction, transactions

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from netlab.kernel import netns as ns
-from netlab.kernel import odd, rtnl
-from netlab.kernel.dump import links
+from netlab.kernel.host import netns as ns
 from netlab.kernel.linux import LinuxKernel
-from netlab.kernel.netlink import NetlinkSocket, attr, attr_u32
+from netlab.kernel.rtnetlink import deviations as odd
+from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.picture import links
+from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr, attr_u32
 from netlab.objects import State, Verb
 from netlab.plan import drift
 from netlab.runtime.converge import converge

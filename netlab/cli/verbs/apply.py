@@ -13,7 +13,7 @@ from netlab.cli import out
 from netlab.cli.options import lab, namespace_option, output, own_lab
 
 if TYPE_CHECKING:
-    from netlab.runtime.resolved import Lab
+    from netlab.runtime.state.resolved import Lab
     from netlab.spec import Documents, Warning
 
 
@@ -33,7 +33,7 @@ def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str
     from netlab.cli import warned
     from netlab.errors import BadInput
     from netlab.runtime.lab import change, open_running
-    from netlab.runtime.resolved import documents_of, identity
+    from netlab.runtime.state.resolved import documents_of, identity
     from netlab.spec import Text, load_texts, read_texts
 
     name = own_lab(lab_option)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from netlab.kernel.packetring import Frame
+    from netlab.kernel.capture.packetring import Frame
     from netlab.model import Cluster
     from netlab.observe.capture.bpf import Program
     from netlab.observe.capture.files import Pcapng

@@ -41,9 +41,9 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     from netlab.oracle.predict import Predictor
     from netlab.oracle.report import junit as report
     from netlab.oracle.resolve import expected, wanted_ports
+    from netlab.runtime.client.spare import answering
     from netlab.runtime.lab import load_cluster, open_running
     from netlab.runtime.pinning import KernelPins
-    from netlab.runtime.spare import answering
 
     name = own_lab(lab, lab_option)
     rundir, applied = open_running(name)

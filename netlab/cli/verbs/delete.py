@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_option: str, output: str) -> None:
     """Take objects away from a running lab: those of manifests, or KIND NAME..."""
     from netlab.runtime.lab import change, load_cluster, open_running
-    from netlab.runtime.resolved import documents_of, identity
+    from netlab.runtime.state.resolved import documents_of, identity
     from netlab.spec import load_texts, names, read_texts
 
     name = own_lab(lab_option)

@@ -31,9 +31,9 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
     Other kinds are shown as they were written.
     """
     from netlab.cli.verbs import get
-    from netlab.runtime.containers import states
+    from netlab.runtime.client.containers import states
     from netlab.runtime.lab import load_cluster_since
-    from netlab.runtime.rundir import RunDir
+    from netlab.runtime.state.rundir import RunDir
 
     if "/" in kind and not names:
         kind, _, one = kind.partition("/")

@@ -27,8 +27,8 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
 
     Needs neither spec nor run state: what belongs to a lab carries the lab's mark.
     """
-    from netlab.kernel.owners import owners
-    from netlab.runtime.rundir import NotYours, running
+    from netlab.kernel.host.owners import owners
+    from netlab.runtime.state.rundir import NotYours, running
     from netlab.runtime.teardown import down
 
     wanted = dict.fromkeys((*labs, *lab_options))

@@ -118,7 +118,7 @@ def _stamp(lab: str) -> tuple[int, int]:
     """What changes with the lab's documents: each change replaces the file."""
     import os
 
-    from netlab.runtime.rundir import RunDir
+    from netlab.runtime.state.rundir import RunDir
 
     try:
         found = os.stat(RunDir(lab).path / "documents")
@@ -190,8 +190,8 @@ def pods(cluster: Cluster, since: float, *, quiet: bool = False) -> list[Item]:
 def _records(
     cluster: Cluster, *, quiet: bool, events: bool = False
 ) -> Mapping[tuple[str, str], Mapping[str, Any]] | None:
-    from netlab.runtime.containers import states
-    from netlab.runtime.rundir import RunDir
+    from netlab.runtime.client.containers import states
+    from netlab.runtime.state.rundir import RunDir
 
     known = states(cluster.lab, RunDir(cluster.lab).path, events=events)
     if known is None and not quiet:

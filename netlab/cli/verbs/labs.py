@@ -6,7 +6,7 @@ import click
 
 from netlab.cli import out
 from netlab.cli.options import output
-from netlab.runtime import labs
+from netlab.runtime.state import labs
 
 
 @click.command()

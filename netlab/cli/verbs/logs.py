@@ -53,9 +53,9 @@ def command(
     At least its last 10 MiB are kept.  A container that netlab's responder serves writes none.
     """
     from netlab.cli.logtimes import Stamped, cutoff
-    from netlab.runtime.containers import LOGS, log_name, states, times
+    from netlab.runtime.client.containers import LOGS, log_name, states, times
     from netlab.runtime.lab import load_cluster
-    from netlab.runtime.rundir import RunDir
+    from netlab.runtime.state.rundir import RunDir
 
     moment = cutoff(since, since_time)
     running = running_lab(lab_option)

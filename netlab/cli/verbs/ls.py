@@ -9,7 +9,7 @@ import click
 from netlab.cli import out
 from netlab.cli.options import output
 from netlab.errors import NetlabError
-from netlab.runtime.rundir import Assignments, running
+from netlab.runtime.state.rundir import Assignments, running
 
 
 @click.command()

@@ -12,7 +12,7 @@ import click
 from netlab.cli import out
 from netlab.errors import BadInput
 from netlab.names import LAB_NAME_MAX, is_dns_label
-from netlab.runtime.labs import find
+from netlab.runtime.state.labs import find
 
 
 @click.command()

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from netlab.diagnose.compare import Comparison
     from netlab.diagnose.finding import Finding
-    from netlab.diagnose.records import Recording
     from netlab.diagnose.story import Story
+    from netlab.evidence.records import Recording
     from netlab.model import Cluster
     from netlab.objects import Obj, State
     from netlab.oracle.flow import Flow
-    from netlab.runtime.resolved import Lab
+    from netlab.runtime.state.resolved import Lab
 
 _SOURCES = ("frames", "rules", "drops", "counters")
 _MANY = 200  # namespaces
@@ -92,7 +92,7 @@ def command(
     from netlab.observe.trace.record import record as recorded
     from netlab.oracle.target import asked
     from netlab.runtime.lab import load_running
-    from netlab.runtime.rundir import RunDir
+    from netlab.runtime.state.rundir import RunDir
 
     crafted = None
     if packet:
@@ -182,7 +182,7 @@ def _drift(running: Lab, name: str, story: Story) -> Any:
     from netlab.objects import State, Veth
     from netlab.plan import drift
     from netlab.runtime.lab import observe
-    from netlab.runtime.rundir import RunDir
+    from netlab.runtime.state.rundir import RunDir
 
     rundir = RunDir(name)
     if len(rundir.assignments().netns) <= _MANY:
@@ -226,7 +226,7 @@ def _writable(path: str | None) -> None:
 def _keep(path: str, recording: Recording) -> None:
     import json
 
-    from netlab.diagnose.records import to_json
+    from netlab.evidence.records import to_json
 
     with open(path, "w", encoding="utf-8") as stream:
         json.dump(to_json(recording), stream, indent=1)

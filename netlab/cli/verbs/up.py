@@ -9,7 +9,7 @@ import click
 
 from netlab.cli import out
 from netlab.cli.options import output, spec_options
-from netlab.runtime.rundir import running
+from netlab.runtime.state.rundir import running
 
 if TYPE_CHECKING:
     from netlab.runtime import lab as labs

@@ -10,12 +10,12 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from netlab.diagnose.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
 from netlab.errors import BadInput, StateError
-from netlab.kernel.packetring import Frame
-from netlab.observe import pcapng
+from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
+from netlab.kernel.capture.packetring import Frame
 from netlab.observe.capture.station import ETHERNETS, Station
 from netlab.observe.packetid import packet_id
+from netlab.wire import pcapng
 
 DIRECTIONS = (IN, BROADCAST, MULTICAST, OTHERHOST, OUT, IN, IN, IN)  # by sll_pkttype; 5 to 7 are the kernel's own
 _OPTIONS = tuple(pcapng.FLAGS_OPTION[one] for one in DIRECTIONS)

@@ -13,12 +13,12 @@ from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from netlab.errors import HostCannot, NeedsRoot, StateError
-from netlab.kernel import netns as ns
-from netlab.kernel import threads
-from netlab.kernel.inotify import Watch
-from netlab.kernel.limits import raise_open_files
-from netlab.kernel.owners import owners
-from netlab.kernel.packetring import RETIRE, SMALL_BLOCK, Frame
+from netlab.kernel.capture.packetring import RETIRE, SMALL_BLOCK, Frame
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host import threads
+from netlab.kernel.host.inotify import Watch
+from netlab.kernel.host.limits import raise_open_files
+from netlab.kernel.host.owners import owners
 from netlab.observe.capture.bpf import Program
 from netlab.observe.capture.merge import SLACK, Merge
 from netlab.observe.capture.station import Place, Station, open_station

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from operator import itemgetter
 
-from netlab.kernel.packetring import Frame
+from netlab.kernel.capture.packetring import Frame
 
 #: Nanoseconds that may pass between a frame's time stamp and its place in a ring: it waits for its processor's softirq.
 SLACK = 10_000_000

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from netlab.kernel import netns as ns
-from netlab.kernel.dump import RawLink, links
-from netlab.kernel.netlink import NetlinkSocket
-from netlab.kernel.packetring import RETIRE, Frame, Ring
+from netlab.kernel.capture.packetring import RETIRE, Frame, Ring
+from netlab.kernel.host import netns as ns
+from netlab.kernel.rtnetlink.picture import RawLink, links
+from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.names import Owner
 from netlab.observe.capture.bpf import Program, only_interfaces, packed
-from netlab.observe.pcapng import ETHERNET, RAW_IP, Interface
+from netlab.wire.pcapng import ETHERNET, RAW_IP, Interface
 
 _PASSES_ON = 8  # times a Pod's share
 _LINKS = 1  # RTNLGRP_LINK

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from netlab.diagnose import packets, text
-from netlab.diagnose.packets import Packet
+from netlab.diagnose import text
+from netlab.wire import packets
+from netlab.wire.packets import Packet
 
 _DNS = frozenset((53, 5353))
 # RFC 9260; a packet is called by its first chunk.

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from netlab.diagnose.correlate import DROP, FRAME, RULES, Event
-from netlab.diagnose.records import Frame
 from netlab.diagnose.story import Story
+from netlab.evidence.records import Frame
 from netlab.observe.packetid import packet_id
-from netlab.observe.pcapng import Interface, Writer
+from netlab.wire.pcapng import Interface, Writer
 
 _Place = tuple[str, str, str, int]
 

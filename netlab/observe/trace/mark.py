@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from netlab.kernel import cbpf
-from netlab.kernel.cbpf import NO, YES, Filter
+from netlab.kernel.capture import filter as cbpf
+from netlab.kernel.capture.filter import NO, YES, Filter
 from netlab.planes import udp_ports
 
 #: UDP ports of VXLAN, whatever the lab's data plane is.

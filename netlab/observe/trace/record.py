@@ -16,22 +16,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from netlab.diagnose import records
-from netlab.diagnose.records import COUNTERS, BaseChain, Recording, Rule, RuleSeen, Source
 from netlab.errors import KernelRefused, NeedsRoot, NetlabError, StateError
-from netlab.kernel import libnft, snmp
-from netlab.kernel import netns as ns
-from netlab.kernel.afpacket import PacketSocket
-from netlab.kernel.drops import Dropped
-from netlab.kernel.learned import PathMtu, path_mtu
-from netlab.kernel.limits import raise_open_files
-from netlab.kernel.nftrace import RulesSocket, TraceSocket
+from netlab.evidence import records
+from netlab.evidence.records import COUNTERS, BaseChain, Recording, Rule, RuleSeen, Source
+from netlab.kernel.capture.afpacket import PacketSocket
+from netlab.kernel.ebpf.drops import Dropped
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host import snmp
+from netlab.kernel.host.limits import raise_open_files
+from netlab.kernel.nftables import libnft
+from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
+from netlab.kernel.rtnetlink.learned import PathMtu, path_mtu
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
 from netlab.observe.trace.probes import TIMEOUT, Probe, probe
 from netlab.observe.trace.sources import Drops, Frames, Rules, seen
 from netlab.observe.trace.spaces import close_all, in_each, inside
-from netlab.runtime import lock
-from netlab.runtime.rundir import RunDir
+from netlab.runtime.state import lock
+from netlab.runtime.state.rundir import RunDir
 
 Reader = Callable[[str], object]
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from netlab.diagnose.records import (
+from netlab.evidence.records import (
     BROADCAST,
     DROPS,
     FRAMES,
@@ -26,12 +26,14 @@ from netlab.diagnose.records import (
     RuleSeen,
     Source,
 )
-from netlab.kernel import libnft, nft, nftrace
-from netlab.kernel import netns as ns
-from netlab.kernel.afpacket import PacketSocket, wait_for_stamps
-from netlab.kernel.drops import Dropped, DropSource, Sought, Unavailable
-from netlab.kernel.nft import TRACING
-from netlab.kernel.nftrace import Event, RulesSocket, TraceSocket
+from netlab.kernel.capture.afpacket import PacketSocket, wait_for_stamps
+from netlab.kernel.ebpf.drops import Dropped, DropSource, Sought, Unavailable
+from netlab.kernel.host import netns as ns
+from netlab.kernel.nftables import drift as nft
+from netlab.kernel.nftables import libnft
+from netlab.kernel.nftables import trace as nftrace
+from netlab.kernel.nftables.drift import TRACING
+from netlab.kernel.nftables.trace import Event, RulesSocket, TraceSocket
 from netlab.observe.trace.mark import Mark, program, rules
 from netlab.observe.trace.spaces import close_all, in_each
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
-from netlab.kernel import netns as ns
-from netlab.kernel import threads
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host import threads
 
 T = TypeVar("T")
 _CLOSERS = 64

@@ -20,12 +20,12 @@ from collections.abc import Callable
 from typing import Any
 
 from netlab.runtime.agent import VERSION
-from netlab.runtime.agent.endpoints import Endpoints, Port
-from netlab.runtime.agent.logs import Logs
+from netlab.runtime.agent.containers.logs import Logs
+from netlab.runtime.agent.containers.sandbox import Place, Sandboxes
+from netlab.runtime.agent.containers.supervisor import Supervisor
 from netlab.runtime.agent.loop import Loop
-from netlab.runtime.agent.sandbox import Place, Sandboxes
+from netlab.runtime.agent.responders.endpoints import Endpoints, Port
 from netlab.runtime.agent.statuses import Statuses
-from netlab.runtime.agent.supervisor import Supervisor
 
 MESSAGE_LIMIT = 64 << 20  # 5,000 Pods with every port are about 2 MB
 Message = dict[str, Any]

@@ -7,8 +7,8 @@ import re
 import time
 from typing import Any, NamedTuple
 
-from netlab.runtime.agent.launch import Report
-from netlab.runtime.agent.logs import Log
+from netlab.runtime.agent.containers.launch import Report
+from netlab.runtime.agent.containers.logs import Log
 from netlab.runtime.agent.loop import Timer
 
 EVENTS_MAX = 64  # a Pod; the oldest go

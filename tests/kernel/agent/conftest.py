@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from netlab.runtime import agentclient
+from netlab.runtime.client import agentclient
 
 _TRY = "from netlab.runtime.agent import linux as l; l.unshare(l.CLONE_NEWNS | l.CLONE_NEWNET | l.CLONE_NEWPID)"
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,7 +49,7 @@ class Lab(NamedTuple):
     def exec(self, *argv: str, flags: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
         """A command in the client Pod, by an interpreter of its own, as the command line does."""
         program = (
-            "import sys; from pathlib import Path; from netlab.runtime.enter import EnterTarget, run;"
+            "import sys; from pathlib import Path; from netlab.runtime.client.enter import EnterTarget, run;"
             "flags, lab, rundir, netns, *argv = sys.argv[1:];"
             "sys.exit(run(EnterTarget(lab, Path(rundir), netns, 'client'), argv, tty='t' in flags, stdin='i' in flags))"
         )

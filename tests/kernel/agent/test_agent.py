@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from netlab.errors import StateError
-from netlab.runtime import agentclient
-from netlab.runtime.agent import linux, sctp
+from netlab.runtime.agent import linux
+from netlab.runtime.agent.responders import sctp
+from netlab.runtime.client import agentclient
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -273,7 +274,7 @@ def test_it_is_found_without_run_state_and_leaves_no_pipe_open(lab: Lab, tmp_pat
     other = f"{lab.name}-b"
     rundir = tmp_path / "b"
     rundir.mkdir()
-    program = "import sys; from pathlib import Path; from netlab.runtime import agentclient as a;"
+    program = "import sys; from pathlib import Path; from netlab.runtime.client import agentclient as a;"
     program += "print(a.spawn(Path(sys.argv[1]), sys.argv[2]).pid)"
     line = [sys.executable, "-c", program, str(rundir), other]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -358,8 +359,8 @@ def test_in_a_user_namespace(tmp_path: Path) -> None:
     script = """
 import os, subprocess, sys
 from pathlib import Path
-from netlab.runtime import agentclient
-from netlab.runtime.enter import EnterTarget, run
+from netlab.runtime.client import agentclient
+from netlab.runtime.client.enter import EnterTarget, run
 subprocess.run("mount -t tmpfs none /run && mkdir /run/lab && ip netns add pod", shell=True, check=True)
 agentclient.spawn(Path("/run/lab"), "rootless")
 try:

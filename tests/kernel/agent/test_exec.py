@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.errors import StateError
-from netlab.runtime import agentclient
-from netlab.runtime.enter import EnterTarget, run
-from netlab.runtime.programs import has_program
-from netlab.runtime.sandbox import PATH
+from netlab.runtime.client import agentclient
+from netlab.runtime.client.enter import EnterTarget, run
+from netlab.runtime.client.sandbox import PATH
+from netlab.runtime.host.programs import has_program
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -139,7 +139,7 @@ def test_a_signal_to_exec_reaches_the_command(lab: Lab) -> None:
 
 def _start(lab: Lab, *argv: str) -> subprocess.Popen[bytes]:
     program = (
-        "import sys; from pathlib import Path; from netlab.runtime.enter import EnterTarget, run;"
+        "import sys; from pathlib import Path; from netlab.runtime.client.enter import EnterTarget, run;"
         "lab, rundir, netns, *argv = sys.argv[1:];"
         "sys.exit(run(EnterTarget(lab, Path(rundir), netns, 'client'), argv))"
     )

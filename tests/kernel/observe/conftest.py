@@ -24,7 +24,7 @@ from netlab.observe.pins import Pin
 ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """
 import json, os, sys
-from netlab.runtime.agent.endpoints import Endpoints
+from netlab.runtime.agent.responders.endpoints import Endpoints
 from netlab.runtime.agent.loop import Loop
 loop = Loop()
 asked = json.load(sys.stdin)

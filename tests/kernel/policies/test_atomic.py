@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from netlab.errors import KernelRefused
-from netlab.kernel import libnft, nftrun
-from netlab.kernel import netns as ns
+from netlab.kernel.host import netns as ns
+from netlab.kernel.nftables import libnft
+from netlab.kernel.nftables import run as nftrun
 from netlab.objects import NftChain
 from netlab.runtime import lab as labs
 from tests.kernel.policies.test_enforcement import ONLY_CLIENT, pods, policy

@@ -25,8 +25,8 @@ from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.plan import check, desired
 from netlab.runtime import lab as labs
-from netlab.runtime.listeners import AgentListeners
-from netlab.runtime.rundir import Applied, RunDir
+from netlab.runtime.client.listeners import AgentListeners
+from netlab.runtime.state.rundir import Applied, RunDir
 from netlab.spec import Text, load_texts
 
 pytestmark = pytest.mark.kernel

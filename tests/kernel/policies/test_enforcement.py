@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from netlab.errors import BadInput, HostCannot
-from netlab.kernel import netns as ns
+from netlab.kernel.host import netns as ns
 from netlab.observe.evidence import probed
 from netlab.observe.probe import Prober
 from netlab.oracle.flow import Flow, Outcome
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.plan import Host
-from netlab.runtime import host
 from netlab.runtime import lab as labs
+from netlab.runtime.host import requirements as host
 
 pytestmark = pytest.mark.kernel
 

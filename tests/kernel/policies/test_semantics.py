@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from netlab.kernel import netns as ns
+from netlab.kernel.host import netns as ns
 from netlab.observe.evidence import probed
 from netlab.observe.probe import Prober
 from netlab.oracle.flow import Outcome

@@ -40,7 +40,7 @@ def test_a_program_in_a_containers_path_is_not_executed_by_plan(
 
 
 def testapplets_of_the_hosts_busybox_are_found() -> None:
-    from netlab.runtime.programs import applets
+    from netlab.runtime.host.programs import applets
 
     listed = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
     busybox = subprocess.run(

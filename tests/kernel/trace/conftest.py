@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from netlab.diagnose.records import Frame, Recording
+from netlab.evidence.records import Frame, Recording
 from netlab.observe.trace.record import Question, record
 from netlab.oracle.target import asked
 from netlab.runtime.lab import load_cluster
-from netlab.runtime.rundir import RunDir
+from netlab.runtime.state.rundir import RunDir
 from tests.conftest import Result, run_netlab
 
 WEB = {"app": "web"}
@@ -99,7 +99,7 @@ Tables = Callable[[Lab], dict[str, list[str]]]
 @pytest.fixture(scope="session")
 def trace_tables() -> Tables:
     """The trace rules' tables that are in a lab's namespaces."""
-    from netlab.kernel.nftrace import RulesSocket
+    from netlab.kernel.nftables.trace import RulesSocket
     from netlab.observe.trace.spaces import in_each
 
     def names(_: str) -> list[str]:

@@ -21,12 +21,12 @@ from netlab.diagnose.correlate import FRAME, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.findings import findings
 from netlab.diagnose.identity import ANSWER, QUESTION
-from netlab.diagnose.records import COUNTERS, DROPS, Recording, to_json
-from netlab.diagnose.records import RULES as RULES_SEEN
 from netlab.diagnose.story import Story, hops, tell
+from netlab.evidence.records import COUNTERS, DROPS, Recording, to_json
+from netlab.evidence.records import RULES as RULES_SEEN
 from netlab.observe.trace.record import Question, record
 from netlab.runtime import lab as labs
-from netlab.runtime.rundir import Applied
+from netlab.runtime.state.rundir import Applied
 from tests.conftest import RUN
 
 pytestmark = pytest.mark.kernel

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netlab.diagnose.findings import findings
-from netlab.diagnose.records import DROPS
+from netlab.evidence.records import DROPS
 from netlab.runtime import lab as labs
 from tests.conftest import RUN
 from tests.kernel.trace.test_faults import FIREWALL, NO_FIREWALL, Bed, Fault, shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.diagnose.records import Recording
+from netlab.evidence.records import Recording
 from tests.kernel.trace.conftest import WEB, Lab, Tables, only_from, pod, service
 
 pytestmark = pytest.mark.kernel

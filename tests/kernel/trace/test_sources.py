@@ -8,10 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from netlab.kernel import afpacket, bpf, cbpf, drops, libnft
-from netlab.kernel import netns as ns
-from netlab.kernel.cbpf import Filter
-from netlab.kernel.nftrace import RulesSocket, TraceSocket
+from netlab.kernel.capture import afpacket
+from netlab.kernel.capture import filter as cbpf
+from netlab.kernel.capture.filter import Filter
+from netlab.kernel.ebpf import drops
+from netlab.kernel.ebpf import program as bpf
+from netlab.kernel.host import netns as ns
+from netlab.kernel.nftables import libnft
+from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
 from netlab.observe.trace import sources
 from netlab.observe.trace.mark import Mark
 from netlab.observe.trace.spaces import close_all, in_each
@@ -30,8 +34,8 @@ def nowhere() -> Iterator[ns.Worker]:
 
 
 def lo_up() -> None:
-    from netlab.kernel.netlink import NetlinkSocket
-    from netlab.kernel.rtnl import NEWLINK
+    from netlab.kernel.rtnetlink.requests import NEWLINK
+    from netlab.kernel.rtnetlink.socket import NetlinkSocket
 
     sock = NetlinkSocket()
     up = (0).to_bytes(2, "little") + bytes(2) + (1).to_bytes(4, "little") + (1).to_bytes(4, "little") * 2
@@ -215,7 +219,7 @@ def test_a_table_goes_with_its_owner(ruled: Lab, trace_tables: Tables) -> None:
 
 def test_the_next_diff_lists_no_rules(ruled: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trace changes the rules' generation; a large ruleset must not be listed for that."""
-    from netlab.kernel import nft
+    from netlab.kernel.nftables import drift as nft
     from netlab.runtime import lab as labs
 
     ruled.trace("client", "web-1")

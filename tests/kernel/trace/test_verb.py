@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from netlab.diagnose.records import DROPS, from_json
+from netlab.evidence.records import DROPS, from_json
 from tests.conftest import run_netlab
 from tests.kernel.trace.conftest import WEB, Lab, Tables, only_from, pod, service
 

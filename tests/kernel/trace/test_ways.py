@@ -16,15 +16,15 @@ import yaml
 
 from netlab.diagnose.expect import Expecter
 from netlab.diagnose.findings import findings
-from netlab.diagnose.records import DROPS
 from netlab.diagnose.report import lines
 from netlab.diagnose.story import tell
+from netlab.evidence.records import DROPS
 from netlab.observe.trace.record import Question, record
 from netlab.oracle.flow import Outcome
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
-from netlab.runtime.rundir import Applied
+from netlab.runtime.state.rundir import Applied
 from tests.conftest import RUN
 
 pytestmark = pytest.mark.kernel

@@ -20,7 +20,7 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.layers.vxlan import VXLAN
 
-from netlab.diagnose import packets
+from netlab.wire import packets
 
 A, B = "0a:04:00:01:00:01", "0a:02:00:01:00:00"
 OUT, INNER = IP(src="172.18.0.2", dst="172.18.0.3"), IP(src="10.244.1.2", dst="10.244.2.2", id=77, ttl=63)

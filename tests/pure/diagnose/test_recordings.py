@@ -18,10 +18,10 @@ from netlab.diagnose.correlate import DROP, FRAME, RULES
 from netlab.diagnose.document import document
 from netlab.diagnose.findings import findings
 from netlab.diagnose.identity import ANSWER, QUESTION
-from netlab.diagnose.records import DROPS, FRAMES, Recording, from_json, to_json
-from netlab.diagnose.records import RULES as RULES_SOURCE
 from netlab.diagnose.report import lines
 from netlab.diagnose.story import Story, tell
+from netlab.evidence.records import DROPS, FRAMES, Recording, from_json, to_json
+from netlab.evidence.records import RULES as RULES_SOURCE
 from netlab.model import Cluster, build
 from netlab.objects import Obj, Op, Port, Route, State, Sysctl, Verb
 from netlab.plan import check, desired

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from netlab.kernel import cbpf
+from netlab.kernel.capture import filter as cbpf
 from netlab.observe.trace.mark import Mark, concerns, program
 
 ISN = 0x41424344

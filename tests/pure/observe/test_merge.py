@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.kernel.packetring import Frame
+from netlab.kernel.capture.packetring import Frame
 from netlab.observe.capture.merge import Merge
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.diagnose.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
-from netlab.observe.pcapng import FLAGS_OPTION, ID_OPTION, Interface, Writer, packet, quick, section, statistics
+from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
+from netlab.wire.pcapng import FLAGS_OPTION, ID_OPTION, Interface, Writer, packet, quick, section, statistics
 
 
 def blocks(data: bytes) -> list[tuple[int, bytes]]:

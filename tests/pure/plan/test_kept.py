@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from netlab.model import Memory, pods
 from netlab.objects import State
 from netlab.plan import Host, belongings, policies, services
-from netlab.runtime import resolved
-from netlab.runtime.rundir import Applied
+from netlab.runtime.state import resolved
+from netlab.runtime.state.rundir import Applied
 
 NAMES = ("a-0", "a-1", "b-0", "b-1", "c-0")
 VALUES = st.sampled_from(("a", "b", "c", None))

@@ -1,0 +1,53 @@
+"""What this kernel can do, found out by trying in a throwaway namespace, never by its version."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from netlab.kernel.host import netns as ns
+from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.socket import CREATE, EXCL, NetlinkSocket, attr, attr_str, attr_u32
+from netlab.names import mac
+
+
+class Tried(NamedTuple):
+    """``netns``: the errno of making a namespace, None where it works; ``missing``: kinds of links and their errno."""
+
+    netns: int | None
+    missing: dict[str, int]
+    br_netfilter: bool
+
+
+def tries(features: tuple[str, ...]) -> Tried:
+    """Try to make a namespace and, in it, a link of each kind."""
+    worker = ns.Worker()
+    try:
+        return worker.run(lambda: _try(features))
+    finally:
+        worker.close()
+
+
+def _try(features: tuple[str, ...]) -> Tried:
+    try:
+        ns.unshare_net()
+    except OSError as error:
+        return Tried(error.errno, {}, False)
+    socket = NetlinkSocket()
+    try:
+        missing = {}
+        for number, feature in enumerate(features):
+            refused = socket.batch([_link(feature, f"try{number}")])
+            if refused:
+                missing[feature] = refused[0].errno
+    finally:
+        socket.close()
+    return Tried(None, missing, os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"))
+
+
+def _link(kind: str, name: str) -> rtnl.Request:
+    data = b""
+    if kind == "vxlan":
+        data = attr(rtnl.INFO_DATA, attr_u32(rtnl.VXLAN_ID, 1) + attr(rtnl.VXLAN_PORT, (4789).to_bytes(2, "big")))
+    body = rtnl.ifinfo() + attr_str(rtnl.IFLA_IFNAME, name) + attr(rtnl.IFLA_ADDRESS, rtnl.mac_bytes(mac(1, 1)))
+    return rtnl.NEWLINK, CREATE | EXCL, body + attr(rtnl.IFLA_LINKINFO, attr_str(rtnl.INFO_KIND, kind) + data)

@@ -1,0 +1,156 @@
+"""Connection tracking entries that outlive whom they were about.
+
+A flow is translated by its first packet; later ones follow its entry for as long as they come.  TCP ends by itself when
+its server is gone; a UDP client that keeps its port would send into nothing for as long as it sends.  So, as kube-proxy
+does, UDP entries are removed when the endpoint that they lead to goes, and when a Service gets its first endpoint after
+packets to it had passed untranslated.  TCP entries are left.
+
+And an address may be another Pod's tomorrow: what was allowed to the Pod that had it is not allowed to the next, so
+where rules speak of an address whose Pod comes or goes, all entries with it are removed (as Calico's Felix does).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import struct
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket, attr_dict
+from netlab.objects import NftChain, NftSet, Op, Verb
+
+_CTNETLINK = 1
+_GET, _DELETE = 1, 2
+_ORIGINAL, _REPLY, _ID = 1, 2, 12
+_TUPLE_IP, _TUPLE_PROTO = 1, 2
+_NESTED = 0x8000
+_ACK = 4
+_UDP = 17
+_ADDRESSES = {1: socket.AF_INET, 2: socket.AF_INET, 3: socket.AF_INET6, 4: socket.AF_INET6}  # CTA_IP_V4_SRC and so on
+_DNAT = re.compile(r"meta l4proto udp dnat to (\S+)\Z")
+_REFUSED = re.compile(r"(\S+) \. udp \. (\d+) ")
+
+
+Raw = bytes | memoryview
+
+
+class Stale(NamedTuple):
+    """What to look for, as (address, port): ``servers`` that are gone, and ``services`` that were not translated; and
+    ``addresses`` that changed hands.
+    """
+
+    servers: frozenset[tuple[str, int]] = frozenset()
+    services: frozenset[tuple[str, int]] = frozenset()
+    addresses: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.servers or self.services or self.addresses)
+
+
+def stale(ops: Iterable[Op], moved: Collection[str] = ()) -> Stale:
+    """What operations on one namespace's rules make stale; ``moved`` are the addresses of Pods that come or go."""
+    addresses: set[str] = set()
+    servers: set[tuple[str, int]] = set()
+    services: set[tuple[str, int]] = set()
+    for op in ops:
+        obj, before = op.obj, op.obj if op.verb is Verb.DELETE else op.have
+        if isinstance(before, NftChain):
+            kept = set() if op.verb is Verb.DELETE or not isinstance(obj, NftChain) else set(_targets(obj))
+            servers.update(one for one in _targets(before) if one not in kept)
+        elif moved and isinstance(obj, NftSet):
+            had = before.elements if isinstance(before, NftSet) else frozenset()
+            has = frozenset() if op.verb is Verb.DELETE else obj.elements
+            addresses.update(one for one in (each.split(" ", 1)[0] for each in had ^ has) if one in moved)
+        if isinstance(before, NftSet) and before.data == "verdict" and isinstance(obj, NftSet):
+            gone = before.elements if op.verb is Verb.DELETE else before.elements - obj.elements
+            services.update((found[1], int(found[2])) for one in gone if (found := _REFUSED.match(one)))
+    return Stale(frozenset(servers), frozenset(services), frozenset(addresses))
+
+
+def _targets(chain: NftChain) -> Iterable[tuple[str, int]]:
+    for rule in chain.rules:
+        found = _DNAT.search(rule)
+        if found:
+            address, _, port = found[1].rpartition(":")
+            yield address.strip("[]"), int(port)
+
+
+def remove(wanted: Stale) -> int:
+    """Remove the entries of the calling thread's namespace that are stale; how many there were.
+
+    An entry of UDP leads to a server that is gone where its answers would come from there although its packets go elsewhere;
+    it was never translated where both are the Service's own address.  The kernel that has no ctnetlink has nothing to
+    remove by.
+    """
+    removed = 0
+    sock = NetlinkSocket(NETLINK_NETFILTER)
+    try:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            header = struct.pack("=BBH", family, 0, 0)
+            with contextlib.suppress(OSError):
+                for _, payload in list(sock.dump(_CTNETLINK << 8 | _GET, header)):
+                    removed += _one(sock, header, payload, wanted)
+    finally:
+        sock.close()
+    return removed
+
+
+def forget_all() -> None:
+    """Let go of every entry of the namespace that the calling thread is in: nobody tracks there any more, and a later
+    connection from the same port would be taken for the one that was there when the tracking ended.
+    """
+    sock = NetlinkSocket(NETLINK_NETFILTER)
+    with contextlib.suppress(OSError):  # a kernel without ctnetlink has no entries to speak of
+        sock.ask(_CTNETLINK << 8 | _DELETE, struct.pack("=BBH", 0, 0, 0), _ACK)
+    sock.close()
+
+
+def _one(sock: NetlinkSocket, header: bytes, payload: bytes | memoryview, wanted: Stale) -> int:
+    attrs = attr_dict(payload, 4)
+    original, reply = attrs.get(_ORIGINAL), attrs.get(_REPLY)
+    if original is None or reply is None:
+        return 0
+    if not (_moved(original, reply, wanted) or _leads_nowhere(original, reply, wanted)):
+        return 0
+    body = _attr(_ORIGINAL | _NESTED, bytes(original)) + (_attr(_ID, bytes(attrs[_ID])) if _ID in attrs else b"")
+    with contextlib.suppress(OSError):  # it may have ended meanwhile
+        sock.ask(_CTNETLINK << 8 | _DELETE, header + body, _ACK)
+    return 1
+
+
+def _leads_nowhere(original: Raw, reply: Raw, wanted: Stale) -> bool:
+    to, server = _end(original, source=False), _end(reply, source=True)
+    if to is None or server is None:
+        return False
+    return (server in wanted.servers and server != to) or to in wanted.services
+
+
+def _moved(original: Raw, reply: Raw, wanted: Stale) -> bool:
+    if not wanted.addresses:
+        return False
+    for raw in (original, reply):
+        for kind, found in attr_dict(attr_dict(raw, 0).get(_TUPLE_IP, b""), 0).items():
+            if kind in _ADDRESSES and socket.inet_ntop(_ADDRESSES[kind], bytes(found)) in wanted.addresses:
+                return True
+    return False
+
+
+def _end(raw: Raw, *, source: bool) -> tuple[str, int] | None:
+    """(address, port) of one end of a tuple; None where it is not UDP's."""
+    parts = attr_dict(raw, 0)
+    proto = attr_dict(parts.get(_TUPLE_PROTO, b""), 0)
+    if proto.get(1, b"\0")[0] != _UDP:
+        return None
+    address = attr_dict(parts.get(_TUPLE_IP, b""), 0)
+    four, six, port = (1, 3, 2) if source else (2, 4, 3)
+    found = address.get(four) or address.get(six)
+    if found is None or port not in proto:
+        return None
+    text = socket.inet_ntop(socket.AF_INET if len(found) == 4 else socket.AF_INET6, found)
+    return text, struct.unpack("!H", proto[port])[0]
+
+
+def _attr(kind: int, data: bytes) -> bytes:
+    return struct.pack("=HH", len(data) + 4, kind) + data + b"\0" * (-len(data) % 4)

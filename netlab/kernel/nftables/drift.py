@@ -1,0 +1,205 @@
+"""nftables of a namespace: who has been there, and whether our tables are still what we made.
+
+The kernel counts commits a namespace (its generation).  As long as it is the one noted after our own commit, nothing
+was touched, and nothing needs to be listed: a listing of a large ruleset takes seconds.  Otherwise our text is loaded
+into a scratch namespace and both are listed as JSON by the same nft: texts of two nft versions never compare equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from netlab.kernel.nftables import libnft
+from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket, attr_dict, text
+from netlab.objects import NftChain, NftSet, NftTable, Obj, Op, Verb
+
+#: How the tables of a running ``netlab trace`` begin; they are nobody's drift.
+TRACING = "nltrace-"
+_SUBSYS_NFTABLES = 10
+_GETTABLE, _GETGEN = 1, 16
+_TABLE_NAME, _GEN_ID = 1, 1
+_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+_UNTOUCHED = 1  # the generation of a new namespace, which has no tables
+_HEADER = struct.pack("=BBH", 0, 0, 0)
+# What differs from one listing to the next without anybody changing a rule.
+_RESTLESS = frozenset(("handle", "packets", "bytes", "expires", "index"))
+
+
+def look() -> tuple[int, list[tuple[str, str]]]:
+    """How often the rules of the calling thread's namespace were changed, and its tables as (family, name).
+
+    Raises OSError where the kernel has no nf_tables.
+    """
+    sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
+    try:
+        count = _generation(sock)
+        if count == _UNTOUCHED:
+            return count, []
+        found = []
+        for _, payload in sock.dump(_SUBSYS_NFTABLES << 8 | _GETTABLE, _HEADER):
+            family = _FAMILIES.get(payload[0], str(payload[0]))
+            found.append((family, text(attr_dict(payload, 4)[_TABLE_NAME])))
+        return count, found
+    finally:
+        sock.close()
+
+
+def tables() -> list[tuple[str, str]]:
+    """The tables alone; see ``look``."""
+    return look()[1]
+
+
+def generation() -> int:
+    """How often the rules of the calling thread's namespace were changed; -1 where the kernel does not tell."""
+    sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
+    try:
+        return _generation(sock)
+    finally:
+        sock.close()
+
+
+def _generation(sock: NetlinkSocket) -> int:
+    try:
+        answer = sock.ask(_SUBSYS_NFTABLES << 8 | _GETGEN, _HEADER)
+    except OSError:
+        return -1
+    if answer is None:
+        return -1
+    raw = attr_dict(answer[1], 4).get(_GEN_ID)
+    return int.from_bytes(raw, "big") if raw is not None else -1
+
+
+def digests(objects: Iterable[Obj]) -> dict[str, str]:
+    """By namespace, a digest of the nftables objects in it: the sum of theirs, so that one more is one more to make."""
+    sums: dict[str, int] = {}
+    for obj in objects:
+        if isinstance(obj, (NftTable, NftChain, NftSet)):
+            sums[obj.netns] = sums.get(obj.netns, 0) + _digest(obj)
+    return {netns: _spelled(one) for netns, one in sums.items()}
+
+
+def digest_after(before: str, ops: Iterable[Op]) -> str:
+    """The digest of a namespace's objects once these operations have changed those of the digest ``before``.
+
+    What is asked for next may be another state than the one that was made, so the digest says which one is there.
+    Where ``before`` or an operation's ``have`` was not what was there, the sum fits no state, and the rules are listed.
+    """
+    number = int(before or "0", 16)
+    for op in ops:
+        for obj, sign in ((op.obj, 1 if op.verb is not Verb.DELETE else 0), (op.have, -1)):
+            if isinstance(obj, (NftTable, NftChain, NftSet)):
+                number += sign * _digest(obj)
+    return _spelled(number)
+
+
+def _spelled(number: int) -> str:
+    return f"{number % (1 << 64):016x}"
+
+
+_digested: dict[int, tuple[Obj, int]] = {}  # the object is kept, so that its number cannot become another's
+_DIGESTS_KEPT = 500_000
+
+
+def _digest(obj: NftTable | NftChain | NftSet) -> int:
+    known = _digested.get(id(obj))
+    if known is None or known[0] is not obj:
+        if len(_digested) > _DIGESTS_KEPT:
+            _digested.clear()
+        says = "\n".join((*obj.statements(), *obj.contents()))
+        number = int.from_bytes(hashlib.blake2b(says.encode(), digest_size=8).digest(), "big")
+        _digested[id(obj)] = known = obj, number
+    return known[1]
+
+
+def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], *, touched: bool) -> list[Obj]:
+    """The tables that are there and, of those in ``like``, what is in them.
+
+    Not ``touched``: our tables are as ``like`` has them.  The calling thread is inside the namespace, and is in a
+    scratch one afterwards where ``touched`` made a comparison necessary.
+    """
+    names = [one for one in there if not one[1].startswith(TRACING)]
+    ours = [obj for obj in like if isinstance(obj, (NftTable, NftChain, NftSet))]
+    known = {(obj.family, obj.table) for obj in ours}
+    found: list[Obj] = [NftTable(netns, family, table) for family, table in names if (family, table) not in known]
+    present = [obj for obj in ours if (obj.family, obj.table) in names]
+    if not touched or not present:
+        return [*found, *present]
+    return [*found, *_compared(netns, present)]
+
+
+def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[Obj]:
+    from netlab.kernel.host.netns import unshare_net
+    from netlab.kernel.nftables.run import Runner
+    from netlab.objects.nftsteps import transactions
+
+    places = list(dict.fromkeys((obj.family, obj.table) for obj in present))
+    real = {place: _listing(*place) for place in places}
+    unshare_net()
+    with Runner() as runner:
+        for part in transactions([Op(Verb.CREATE, obj) for obj in present]):
+            runner.run(part)
+    result: list[Obj] = []
+    for place in places:
+        want, have = _listing(*place), real[place]
+        mine = [obj for obj in present if (obj.family, obj.table) == place]
+        sets = {name for kind, name in want.keys() | have.keys() if kind in ("set", "map")}
+        bent = sorted(name for name in sets if _differs(want, have, name))
+        for obj in mine:
+            if isinstance(obj, NftTable):
+                result.append(replace(obj, comment=f"differs in {', '.join(bent)}") if bent else obj)
+            elif isinstance(obj, NftSet):
+                result.append(obj)
+            elif ("chain", obj.chain) in have:
+                same = want["chain", obj.chain] == have["chain", obj.chain]
+                result.append(obj if same else replace(obj, rules=("changed by hand",)))
+        extra = [name for kind, name in have if kind == "chain" and (kind, name) not in want]
+        result += [NftChain(netns, *place, chain=name, rules=_leads_to(have["chain", name])) for name in extra]
+    return result
+
+
+def _leads_to(chain: Any) -> tuple[str, ...]:
+    """The jumps of a chain that somebody added: chains can only be removed after those that lead to them."""
+    if isinstance(chain, list):
+        return tuple(jump for part in chain for jump in _leads_to(part))
+    if not isinstance(chain, dict):
+        return ()
+    here = tuple(f"{word} {chain[word]['target']}" for word in ("jump", "goto") if isinstance(chain.get(word), dict))
+    return here + tuple(jump for part in chain.values() for jump in _leads_to(part))
+
+
+def _differs(want: dict[tuple[str, str], Any], have: dict[tuple[str, str], Any], name: str) -> bool:
+    return any(want.get((kind, name)) != have.get((kind, name)) for kind in ("set", "map"))
+
+
+def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
+    """A table of the current namespace, by (chain|set|map, name), without what is restless."""
+    found: dict[tuple[str, str], Any] = {}
+    try:
+        listed = json.loads(libnft.run(f"list table {family} {table}", json=True))["nftables"]
+    except ValueError:  # what nft 1.0.6 prints of a table that a program holds for itself (flags owner) is no JSON
+        return found
+    for entry in listed:
+        for kind, value in entry.items():
+            if kind in ("set", "map"):
+                elements = sorted(json.dumps(_still(one), sort_keys=True) for one in value.get("elem", []))
+                if "timeout" in value.get("flags", []):  # what packets put in; nft 1.0.6 does not list "dynamic"
+                    elements = []
+                found[kind, value["name"]] = [_still({**value, "elem": None}), elements]
+            elif kind == "chain":
+                found.setdefault(("chain", value["name"]), []).insert(0, _still(value))
+            elif kind == "rule":
+                found.setdefault(("chain", value["chain"]), []).append(_still(value))
+    return found
+
+
+def _still(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _still(one) for key, one in value.items() if key not in _RESTLESS}
+    if isinstance(value, list):
+        return [_still(one) for one in value]
+    return value

@@ -1,0 +1,134 @@
+"""Sysctls of single links that netlab never sets and somebody did.
+
+A link's message carries all of them, in both families (IFLA_INET_CONF, IFLA_INET6_CONF), so reading them costs no
+request.  Numbers are those of linux/ip.h and ipv6.h.
+
+Limits: of ``conf/all`` only what the lab itself sets is looked at.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from netlab.objects import Floor, Obj, Sysctl
+from netlab.objects.links import ends
+
+if TYPE_CHECKING:
+    from netlab.kernel.rtnetlink.picture import Picture
+
+# Those that decide a packet's way: (number in the kernel's array, counted from 0; name below conf/<link>/).
+_V4 = {0: "forwarding", 2: "proxy_arp", 3: "accept_redirects", 5: "send_redirects", 7: "rp_filter", 12: "arp_filter"}
+_V4 |= {17: "arp_announce", 18: "arp_ignore", 22: "accept_local", 23: "src_valid_mark"}
+_V4 |= {24: "proxy_arp_pvlan", 25: "route_localnet", 28: "ignore_routes_with_linkdown"}
+_V6 = {0: "forwarding", 3: "accept_ra", 22: "proxy_ndp", 26: "disable_ipv6"}
+_V6_MTU = 2
+_DISABLE_IPV6 = list(_V6.values()).index("disable_ipv6")
+_Values = tuple[int, ...]
+_SPECS: tuple[tuple[str, dict[int, str], struct.Struct], ...] = (
+    ("net.ipv4", _V4, struct.Struct("=29i")),
+    ("net.ipv6", _V6, struct.Struct("=27i")),
+)
+
+
+def conf(raw: memoryview | None, family: int) -> _Values:
+    """The values of one family (0: IPv4, 1: IPv6) out of a link's message; nothing where it has none."""
+    return _picked(bytes(raw), family) if raw is not None else ()
+
+
+def disabled(values: _Values) -> bool:
+    """Whether IPv6 is off on the link."""
+    return bool(values[_DISABLE_IPV6])
+
+
+@lru_cache(4096)
+def _picked(raw: bytes, family: int) -> _Values:
+    form = _SPECS[family][2]
+    if len(raw) < form.size:  # a kernel of before 2016
+        return ()
+    values = form.unpack_from(raw)
+    picked = _PICK[family](values)
+    return (*picked, values[_V6_MTU]) if family else picked
+
+
+_PICK: tuple[Callable[[_Values], _Values], ...] = (itemgetter(*_V4), itemgetter(*_V6))
+
+
+def sysctls(pictures: Mapping[str, Picture], like: Mapping[str, Collection[Obj]], lab: Iterable[Obj]) -> list[Sysctl]:
+    """Sysctls of single links that are neither what the lab sets nor what a link of this host has by itself.
+
+    What a link has by itself is what lo has in most of the lab's namespaces: it got the values that the host gave to
+    new namespaces, before the lab wrote any.  ``like``: what the lab wants by namespace; ``lab`` all that it wants.
+    """
+    known: set[tuple[str, str]] | None = None
+    wishes = {netns: _wishes(there) for netns, there in like.items()}
+    found: list[Sysctl] = []
+    for family, (base, names, _) in enumerate(_SPECS):
+        usual = _usual(pictures, wishes, family)
+        if not usual:
+            continue
+        for netns, picture in pictures.items():
+            wish = wishes.get(netns, {})
+            here, default = usual, usual
+            if wish:
+                forwards = wish.get(f"{base}.conf.all.forwarding")
+                here = (int(forwards), *usual[1:]) if forwards else usual
+                lo = picture.links[1].conf[family]
+                if lo and lo[0] != here[0]:  # all of them at once, which is told as what it is
+                    here = (lo[0], *usual[1:])
+                default = tuple(
+                    int(wish.get(f"{base}.conf.default.{name}", value))
+                    for name, value in zip(names.values(), here, strict=True)
+                )
+            for index, link in picture.links.items():
+                have = link.conf[family]
+                should = here if index == 1 else default
+                if have == ((*should, link.mtu) if family else should) or not have:
+                    continue
+                if known is None:
+                    known = {end for one in lab if one.floor is Floor.LINK for end in ends(one)}
+                if index != 1 and (netns, link.name) not in known:
+                    continue
+                name = link.name.replace(".", "/")
+                pairs = list(zip(names.values(), have, should, strict=False))
+                pairs += [("mtu", have[-1], link.mtu)] if family else []
+                for word, value, wanted in pairs:
+                    path = f"{base}.conf.{name}.{word}"
+                    if value != wanted and path not in wish and f"{base}.conf.{link.name}.{word}" not in wish:
+                        found.append(Sysctl(netns, path, str(value), link.name, str(wanted)))
+    return found
+
+
+def _wishes(there: Iterable[Obj]) -> dict[str, str]:
+    found = {}
+    for one in there:
+        if isinstance(one, Sysctl):
+            if one.path == "net.ipv4.ip_forward":
+                found["net.ipv4.conf.all.forwarding"] = one.value
+            elif ".conf." in one.path:
+                found[one.path] = one.value
+    return found
+
+
+def _usual(pictures: Mapping[str, Picture], wishes: Mapping[str, Mapping[str, str]], family: int) -> _Values:
+    """Value by value, what most of the lo have; of forwarding, most of those where the lab says nothing of it."""
+    base, names, _ = _SPECS[family]
+    everybody: Counter[_Values] = Counter()
+    ends: Counter[_Values] = Counter()
+    for netns, picture in pictures.items():
+        lo = picture.links.get(1)
+        if lo is not None and lo.conf[family]:
+            everybody[lo.conf[family]] += 1
+            if netns not in wishes or f"{base}.conf.all.forwarding" not in wishes[netns]:
+                ends[lo.conf[family]] += 1
+    found = []
+    for place, name in enumerate(names.values()):
+        votes: Counter[int] = Counter()
+        for values, count in (ends if name == "forwarding" and ends else everybody).items():
+            votes[values[place]] += count
+        found += [value for value, _ in votes.most_common(1)]
+    return tuple(found)

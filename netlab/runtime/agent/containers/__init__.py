@@ -1,0 +1,1 @@
+"""The commands of Pods as supervised processes: sandboxes, starts, restarts, logs, commands of ``exec``."""

@@ -1,0 +1,124 @@
+"""Starting a container's process in its Pod's sandbox, and finding everything that it left there.
+
+A container shares the Pod's network, host name, IPC, processes and view of the file system; there are no images, so one
+view a Pod is enough.  Only a mount namespace is its own, a copy of the Pod's: it is not there to separate anything, but
+every descendant inherits it and none can leave it (that needs CAP_SYS_ADMIN), so it tells whose a process is.
+"""
+
+from __future__ import annotations
+
+import _socket
+import array
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+from netlab.runtime.agent import linux
+from netlab.runtime.client.sandbox import NOT_EXECUTABLE, NOT_FOUND, Entry, become, execute
+
+
+def launch(
+    pidfd: int, home: int, log: int, argv: Sequence[str], env: Mapping[str, str], workdir: str
+) -> tuple[int, _socket.socket]:
+    """Start ``argv`` in the sandbox behind ``pidfd``: (its pid here, a socket that reports).
+
+    ``home`` is the caller's PID namespace.  ``reported`` reads the socket.  OSError where the kernel refuses.
+    """
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        linux.setns(pidfd, linux.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become(pidfd, log, theirs, argv, env, workdir)
+        finally:
+            linux.setns(home, linux.CLONE_NEWPID)
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    ours.setblocking(False)
+    return pid, ours
+
+
+class Report:
+    """What a new process said: ``space`` is its mount namespace; ``status`` 0 and ``over`` mean that it runs."""
+
+    def __init__(self, channel: _socket.socket) -> None:
+        self.channel, self.space, self.status, self.said, self.over = channel, -1, 0, "", False
+
+    def read(self) -> None:
+        """Take what has come."""
+        while not self.over:
+            try:
+                data, ancillary, _flags, _address = self.channel.recvmsg(4096, _socket.CMSG_LEN(4))
+            except BlockingIOError:
+                return
+            except OSError:  # it was killed while it was being made
+                data, ancillary = b"", []
+            for _level, _kind, raw in ancillary:
+                self.space = array.array("i", raw[:4])[0]
+                os.set_inheritable(self.space, False)
+            if data and data != b"made":
+                status, _, said = data.decode(errors="replace").partition(" ")
+                self.status, self.said = int(status), said
+            self.over = not data
+
+
+def _become(
+    pidfd: int, log: int, report: _socket.socket, argv: Sequence[str], env: Mapping[str, str], workdir: str
+) -> None:
+    """The child; never returns."""
+    status, said = NOT_EXECUTABLE, ""
+    try:
+        signal.set_wakeup_fd(-1)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        entry = Entry(pidfd)
+        entry.arrive("")
+        linux.unshare(linux.CLONE_NEWNS)
+        space = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [space]))
+        report.sendmsg([b"made"], [rights])
+        become(keep=[report.fileno()])
+        # Not before: a way through /proc/self/fd would lead out by the agent's descriptors.
+        os.makedirs(workdir, exist_ok=True)
+        os.chdir(workdir)
+        status = execute(argv, env)
+        said = f"{argv[0]}: {'no such program' if status == NOT_FOUND else 'cannot be executed'}"
+    except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
+        said = str(failure)
+    finally:
+        try:
+            report.send(f"{status} {said}"[:2000].encode(errors="replace"))
+        finally:
+            os._exit(status)
+
+
+def kill_all(space: int) -> None:
+    """SIGKILL to every process in a mount namespace; again until there is none, since they may fork meanwhile.
+
+    ``space`` is open, so its inode number is nobody else's.
+    """
+    mark = os.fstat(space).st_ino
+    for _ in range(20):
+        found = [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and _space_of(entry) == mark]
+        if not found:
+            return
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def _space_of(pid: str) -> int:
+    try:
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino
+    except OSError:  # it has ended
+        return 0

@@ -1,0 +1,1 @@
+"""The servers that answer on the ports of Pods: HTTP over TCP, UDP, SCTP; ``endpoints`` keeps their table."""

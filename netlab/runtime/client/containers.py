@@ -1,0 +1,107 @@
+"""The containers that really run, between the agent's messages and the objects of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from netlab.errors import StateError
+from netlab.names import short_hash
+from netlab.objects import Process
+from netlab.objects.probes import Probe
+from netlab.runtime.client import agentclient
+
+LOGS = "logs"  # below the lab's run directory; mode 700, since what a Pod writes there must not be run by others
+
+
+def log_name(namespace: str, pod: str, container: str, *, previous: bool = False) -> str:
+    """The file that a container's output goes to; the run before the present one has ``.previous`` in it."""
+    stem = f"{namespace}_{pod}_{container}"
+    if len(stem) > 230:  # a file's name has 255 bytes
+        stem = f"{stem[:220]}-{short_hash(stem)}"
+    return f"{stem}{'.previous' if previous else ''}.log"
+
+
+def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
+    """The Pods of these processes, as ``run`` takes them."""
+    pods: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for one in processes:
+        pod = pods.setdefault(
+            (one.netns, one.namespace, one.pod),
+            {
+                "netns": f"/run/netns/{one.netns}",
+                "namespace": one.namespace,
+                "pod": one.pod,
+                "hostname": one.hostname,
+                "etc": one.etc,
+                "restart": one.restart,
+                "grace": one.grace,
+                "containers": [],
+            },
+        )
+        pod["containers"].append(
+            {
+                "name": one.container,
+                "role": one.role,
+                "order": one.order,
+                "argv": list(one.argv),
+                "env": [list(pair) for pair in one.env],
+                "links": [list(pair) for pair in one.links],
+                "workdir": one.workdir,
+                "missing": one.missing,
+                "late": one.late,
+                "probes": [probe.to_json() for probe in one.probes],
+                "log": log_name(one.namespace, one.pod, one.container),
+                "previous": log_name(one.namespace, one.pod, one.container, previous=True),
+            }
+        )
+    return list(pods.values())
+
+
+def from_message(pod: Mapping[str, Any]) -> list[Process]:
+    """The inverse of ``to_messages``, for one Pod; ``stopped`` is the number that the agent knows a process by."""
+    return [
+        Process(
+            str(pod["netns"]).removeprefix("/run/netns/"),
+            pod["namespace"],
+            pod["pod"],
+            one["name"],
+            one["role"],
+            one["order"],
+            tuple(one["argv"]),
+            tuple((name, value) for name, value in one["env"]),
+            one["workdir"],
+            pod["hostname"],
+            pod["restart"],
+            pod["grace"],
+            one["missing"],
+            one["late"],
+            tuple(Probe.from_json(probe) for probe in one["probes"]),
+            stopped=one["pid"] if one.get("stopped") else 0,
+            etc=pod.get("etc", ""),
+        )
+        for one in pod["containers"]
+    ]
+
+
+def times(lab: str, rundir: Path, log: str) -> list[tuple[float, int]]:
+    """When that log had which length; nothing where the agent that saw it is no more."""
+    if agentclient.recorded(rundir) is None:
+        return []
+    try:
+        with agentclient.connect(rundir, lab) as agent:
+            return agent.times(log)
+    except StateError:
+        return []
+
+
+def states(lab: str, rundir: Path, *, events: bool = False) -> dict[tuple[str, str], dict[str, Any]] | None:
+    """What the lab's agent knows of the Pods in which commands run, by namespace and name; None where none runs."""
+    if agentclient.recorded(rundir) is None:
+        return None
+    try:
+        with agentclient.connect(rundir, lab) as agent:
+            return {(one["namespace"], one["pod"]): one for one in agent.processes(events=events)}
+    except StateError:
+        return None

@@ -1,0 +1,102 @@
+"""The agent as the kernel's writer sees it: who opens and closes listeners, runs and ends processes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from netlab.objects import Listener, Process
+from netlab.runtime.client import agentclient, containers
+
+
+class AgentListeners:
+    """An ``AgentPort`` over a lab's agent; starts one where none runs.
+
+    ``problems`` are the ports that could not be opened, as sentences: another process of the Pod may hold them.
+    """
+
+    def __init__(self, lab: str, rundir: Path) -> None:
+        self._lab, self._rundir = lab, rundir
+        self.problems: list[str] = []
+        self.ran: list[Process] = []  # what this run of netlab asked the agent to start
+        self._empty = False  # an agent that was started just now runs nothing, and need not be waited for to say so
+
+    def start(self) -> bool:
+        """Start the agent unless it runs; it gets ready while the caller goes on.  Whether it was started."""
+        if (running := agentclient.recorded(self._rundir)) is not None:
+            agentclient.resume(running)
+        if agentclient.serving(self._rundir):
+            return False
+        agentclient.spawn(self._rundir, self._lab)
+        self._empty = True
+        return True
+
+    def alive(self) -> bool:
+        """Whether the lab's agent runs."""
+        return agentclient.recorded(self._rundir) is not None
+
+    def listen(self, listeners: Sequence[Listener]) -> None:
+        """Open the listeners."""
+        endpoints: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for one in listeners:
+            endpoint = endpoints.setdefault(
+                (one.netns, one.namespace, one.pod),
+                {
+                    "netns": f"/run/netns/{one.netns}",
+                    "kind": "pod" if one.namespace else "external",
+                    "pod": one.pod,
+                    "namespace": one.namespace,
+                    "node": one.node,
+                    "addresses": list(one.addresses),
+                    # Both, whatever the lab has: localhost means ::1 first, in an IPv4-only Pod too.
+                    "families": ["IPv4", "IPv6"] if socket.has_ipv6 else ["IPv4"],
+                    "ports": [],
+                },
+            )
+            endpoint["ports"].append({"port": one.port, "protocol": one.protocol, "container": one.container})
+        self.start()
+        with agentclient.connect(self._rundir, self._lab) as agent:
+            for error in agent.listen(list(endpoints.values())):
+                self.problems.append(str(error.get("error", error)))
+
+    def unlisten(self, listeners: Sequence[Listener]) -> None:
+        """Close them."""
+        if self.alive():
+            with agentclient.connect(self._rundir, self._lab) as agent:
+                agent.unlisten((f"/run/netns/{one.netns}", one.port, one.protocol) for one in listeners)
+
+    def run(self, processes: Sequence[Process]) -> None:
+        """Have them started; what cannot be is in ``problems``."""
+        self.start()
+        self._empty = False
+        self.ran += processes
+        with agentclient.connect(self._rundir, self._lab) as agent:
+            self.problems += agent.run(containers.to_messages(processes))
+
+    def stop(self, processes: Sequence[Process]) -> None:
+        """End them; waits for as long as their grace periods allow."""
+        if self.alive():
+            patience = max(one.grace for one in processes) + 10.0
+            with agentclient.connect(self._rundir, self._lab, patience) as agent:
+                agent.stop(containers.to_messages(processes))
+
+    def processes(self) -> Sequence[Process]:
+        """What the agent runs or would run again."""
+        if self._empty or not self.alive():
+            return ()
+        with agentclient.connect(self._rundir, self._lab) as agent:
+            found = [one for pod in agent.processes() for one in containers.from_message(pod)]
+        stopped = [one for one in found if one.stopped]
+        if not stopped:
+            return found
+        numbers = agentclient.host_pids(self._rundir)
+        return [replace(one, stopped=numbers.get(one.stopped, -1)) if one.stopped else one for one in found]
+
+    def forget(self, netns: Iterable[str]) -> None:
+        """Let go of everything in these namespaces."""
+        if self.alive():
+            with agentclient.connect(self._rundir, self._lab) as agent:
+                agent.drop(f"/run/netns/{name}" for name in netns)

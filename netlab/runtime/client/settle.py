@@ -1,0 +1,193 @@
+"""After ``up``: wait, for a bounded time, until the commands that it started run, listen and are ready.
+
+So that ``up`` and then ``exec client -- wget server`` works.  A readiness or startup probe says when; without one, a
+declared port that is listened on is the best sign there is.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from netlab.errors import Mark, StateError
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host.sockdiag import Listening
+from netlab.model import Cluster, Pod, Port
+from netlab.model.status import runs
+from netlab.objects import Process
+from netlab.objects.probes import READINESS, STARTUP, Probe
+from netlab.runtime import crashes as crashed
+from netlab.runtime.client import agentclient
+from netlab.spec import Warning
+
+START_PATIENCE = 10.0  # seconds; 200 Pods take 2 to 3
+LISTEN_PATIENCE = 2.0  # seconds more; an interpreter with a web server takes 0.2
+READY_PATIENCE = 8.0  # seconds more for probes; who begins to probe later than that is not waited for
+_PAUSE = 0.02
+_PROBE_PAUSE = 0.1
+
+
+def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
+    """Wait for the processes of ``ran``; warnings of what is not there yet when patience ends.
+
+    Where nothing was started there is nothing to wait for; what has crashed since is said all the same.
+    """
+    if not ran and not (any(runs(pod) for pod in cluster.own_pods) and agentclient.recorded(rundir)):
+        return []
+    notes: list[Warning] = []
+    try:
+        with agentclient.connect(rundir, lab, START_PATIENCE + 5) as agent:
+            if not ran:
+                return list(crashed.found(crashed.still(agent.processes()), cluster))
+            pending = agent.settle(START_PATIENCE)
+            if pending:
+                says = f"{pending} containers are still being started; netlab get pods -A shows them"
+                notes.append(Warning("container-starting", says, Mark("", 0)))
+            silent = _wait_for_ports(agent, cluster, ran)
+            late = _wait_for_probes(agent, cluster, ran)
+            pods = _wait_for_siblings(agent, cluster, ran)
+            crashes = list(crashed.found(pods, cluster))
+            gone = {crashed.name(pod) for pod in pods for one in pod["containers"] if crashed.crashed(pod, one)}
+            # One reason for each Pod: what crashes neither listens nor is ready.
+            notes += [*crashes, *(one for one in (*silent, *late) if one.object.partition(" ")[2] not in gone)]
+    except StateError as failure:  # an agent that dies now is found by the next command
+        notes.append(Warning("agent", failure.message, Mark("", 0)))
+    return notes
+
+
+def _wait_for_siblings(
+    agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]
+) -> list[dict[str, Any]]:
+    """The Pods of ``ran``.  Where one crashes, the others of its workload are waited for: they crash a moment later."""
+    wanted = {(one.namespace, one.pod) for one in ran}
+    owners = {(pod.namespace, pod.name): f"{pod.namespace}/{pod.owner}" for pod in cluster.pods if pod.owner}
+    deadline = time.monotonic() + LISTEN_PATIENCE
+    while True:
+        pods = [one for one in agent.processes() if (one["namespace"], one["pod"]) in wanted]
+        crashes = {
+            (one["namespace"], one["pod"]): any(crashed.crashed(one, each) for each in one["containers"])
+            for one in pods
+        }
+        broken = {owners[pod] for pod, crash in crashes.items() if crash and pod in owners}
+        if time.monotonic() > deadline or not any(
+            not crash and owners.get(pod) in broken for pod, crash in crashes.items()
+        ):
+            return pods
+        time.sleep(_PROBE_PAUSE)
+
+
+def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
+    pods = {(one.namespace, one.pod) for one in ran}
+    probed = {(one.namespace, one.pod, one.container) for one in ran if _delaying(one)}
+    wanted = [
+        (pod, port)
+        for pod in cluster.pods
+        if (pod.namespace, pod.name) in pods
+        for port in pod.ports
+        if port.declared and port.served_by == "process" and port.protocol in ("TCP", "UDP")
+        if (pod.namespace, pod.name, port.container) not in probed
+    ]
+    if not wanted:
+        return []
+    worker = ns.Worker()
+    deadline = time.monotonic() + LISTEN_PATIENCE
+    try:
+        while True:
+            waiting = [(pod, port) for pod, port in wanted if not worker.run(lambda p=pod, q=port: _open(p, q))]  # type: ignore[misc]
+            hopeless = _given_up(agent) if waiting else set()
+            wanted = [one for one in waiting if (one[0].namespace, one[0].name, one[1].container) not in hopeless]
+            if not wanted or time.monotonic() > deadline:
+                break
+            time.sleep(_PAUSE)
+    finally:
+        worker.close()
+    return [
+        Warning(
+            "container-not-listening",
+            f"container {port.container} of Pod {pod} runs, and does not listen on its port {port.port}/{port.protocol} yet",
+            port.mark or pod.mark or Mark("", 0),
+            f"Pod {pod}",
+        )
+        for pod, port in wanted
+    ]
+
+
+def _delaying(one: Process) -> list[Probe]:
+    return [probe for probe in one.probes if probe.kind in (READINESS, STARTUP)]
+
+
+def _wait_for_probes(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
+    """Until the Pods that have such probes are ready, but for those that wait to be started again."""
+    delays: dict[tuple[str, str], int] = {}
+    for one in ran:
+        for probe in _delaying(one):
+            pod = one.namespace, one.pod
+            delays[pod] = max(delays.get(pod, 0), probe.delay + probe.period * (probe.successes - 1))
+    wanted = {pod for pod, delay in delays.items() if delay <= READY_PATIENCE}
+    deadline = time.monotonic() + READY_PATIENCE
+    while wanted:
+        known = {(one["namespace"], one["pod"]): one for one in agent.processes()}
+        wanted = {pod for pod in wanted if pod in known and not _ready(known[pod]) and not _waits(known[pod])}
+        if not wanted or time.monotonic() > deadline:
+            break
+        time.sleep(_PROBE_PAUSE)
+    late = [one for one in agent.processes(events=True) if (one["namespace"], one["pod"]) in delays and not _ready(one)]
+    marks = {(pod.namespace, pod.name): pod.mark for pod in cluster.pods}
+    return [
+        Warning(
+            "pod-not-ready",
+            f"Pod {crashed.name(one)} is not ready: {_why(one, delays[one['namespace'], one['pod']])}",
+            marks.get((one["namespace"], one["pod"])) or Mark("", 0),
+            f"Pod {crashed.name(one)}",
+        )
+        for one in late
+    ]
+
+
+def _ready(pod: dict[str, Any]) -> bool:
+    return all(one["ready"] for one in pod["containers"] if one["role"] != "init" and not one["missing"])
+
+
+def _waits(pod: dict[str, Any]) -> bool:
+    """Whether a container has ended, for good or until its time comes again."""
+    return any(crashed.gave_up(pod, one) for one in pod["containers"] if one["role"] != "init" and not one["missing"])
+
+
+def _why(pod: dict[str, Any], delay: int) -> str:
+    said = [one["message"] for one in pod.get("events", ()) if one["reason"] in ("Unhealthy", "BackOff", "Failed")]
+    if said:
+        return str(said[-1])
+    return (
+        f"its probes say so after {delay} s at the soonest" if delay > READY_PATIENCE else "its probes have not said so"
+    )
+
+
+def _given_up(agent: agentclient.AgentClient) -> set[tuple[str, str, str]]:
+    """The containers that will not listen for a while."""
+    return {
+        (pod["namespace"], pod["pod"], one["name"])
+        for pod in agent.processes()
+        for one in pod["containers"]
+        if crashed.gave_up(pod, one)
+    }
+
+
+def _open(pod: Pod, port: Port) -> bool:
+    """Whether somebody listens on the port, at any of the Pod's addresses or at localhost alone."""
+    addresses = tuple(str(one.ip) for one in pod.addresses)
+    try:
+        fd = ns.open_named(pod.netns)
+    except OSError:
+        return True  # gone: nothing to wait for
+    try:
+        with ns.inside(fd):
+            listening = Listening()
+            try:
+                return listening.holds(port.protocol, port.port, (*addresses, "127.0.0.1"))
+            finally:
+                listening.close()
+    finally:
+        os.close(fd)

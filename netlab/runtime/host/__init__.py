@@ -1,0 +1,1 @@
+"""The requirements that this host must meet before a lab is built: programs, features, memory, open files."""

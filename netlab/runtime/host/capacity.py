@@ -1,0 +1,102 @@
+"""Whether this machine has room for a lab, found out before anything is built.
+
+What a lab takes was measured on Linux 6.18 with 1,000 and 5,000 Pods: 0.36 MB of memory for a namespace with its link,
+its listeners and netlab's own share, two descriptors of the command that builds it, and one of the agent for each
+listener.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from netlab.errors import HostCannot
+from netlab.kernel.host.limits import OpenFiles
+from netlab.kernel.host.netns import RUN_NETNS
+from netlab.objects import Listener, Netns, Process, State
+
+_BYTES = 370_000  # a namespace
+_LEFT_ALONE = 100_000_000  # bytes that stay for everybody else, a tenth where there are few
+_FILES_NETNS, _FILES_PROCESS, _FILES_ELSE = 2, 3, 200
+_MB = 1_000_000
+
+
+def require(want: State) -> None:
+    """Raise HostCannot, with what there is and what it takes, where the lab that is to be will not fit."""
+    there = set(os.listdir(RUN_NETNS)) if RUN_NETNS.is_dir() else set()
+    namespaces = [one.netns for one in want.only(Netns)]
+    new = sum(one not in there for one in namespaces)
+    if not new:
+        return
+    _require_namespaces(new)
+    _require_memory(new)
+    listeners = sum(1 for _ in want.only(Listener))
+    agents = listeners + _FILES_PROCESS * sum(1 for _ in want.only(Process))
+    _require_files(max(len(namespaces) * _FILES_NETNS, agents) + _FILES_ELSE, len(namespaces), listeners)
+
+
+def _require_memory(new: int) -> None:
+    free = available()
+    if free is None:
+        return
+    room = (free - min(_LEFT_ALONE, free // 10)) // _BYTES
+    if new > room:
+        raise HostCannot(
+            f"{new:,} new namespaces take about {new * _BYTES // _MB:,} MB of memory, and {free // _MB:,} MB are free",
+            hint=f"this machine has room for about {room:,} more Pods",
+        )
+
+
+def _require_files(files: int, namespaces: int, listeners: int) -> None:
+    with OpenFiles() as allowed:
+        limit = allowed.limit
+    if files > limit:
+        raise HostCannot(
+            f"{namespaces:,} namespaces and {listeners:,} ports that Pods serve take about {files:,} open files, and this "
+            f"process may have {limit:,}",
+            hint=f"as root, before netlab: ulimit -n {files}; in a container: --ulimit nofile={files}",
+        )
+
+
+def _require_namespaces(new: int) -> None:
+    most = _number("/proc/sys/user/max_net_namespaces")
+    if most is not None and new > most:
+        raise HostCannot(
+            f"the lab has {new:,} new network namespaces, and this machine allows {most:,} to a user",
+            hint=f"sysctl user.max_net_namespaces={2 * new}",
+        )
+
+
+def available() -> int | None:
+    """Bytes of memory that can still be had, also by the limit of the control group; None where nobody says."""
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
+    except (OSError, ValueError, StopIteration):
+        pass
+    try:
+        group = next(one[3:] for one in Path("/proc/self/cgroup").read_text().splitlines() if one.startswith("0::"))
+    except (OSError, StopIteration):
+        group = "/"
+    for place in (f"/sys/fs/cgroup{group}", "/sys/fs/cgroup"):
+        most, used = _number(f"{place}/memory.max"), _number(f"{place}/memory.current")
+        if most is not None and used is not None:
+            found.append(max(0, most - used + _given_back(f"{place}/memory.stat")))
+    return min(found, default=None)
+
+
+def _given_back(path: str) -> int:
+    """Bytes of files' contents in a control group, which counts them and lets them go when others need room."""
+    try:
+        words = [line.split() for line in Path(path).read_text().splitlines()]
+    except OSError:
+        return 0
+    return sum(int(one[1]) for one in words if one[0] in ("active_file", "inactive_file", "slab_reclaimable"))
+
+
+def _number(path: str) -> int | None:
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):  # "max": no limit
+        return None

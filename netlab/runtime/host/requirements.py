@@ -1,0 +1,69 @@
+"""What this host must be able to do, tried and not guessed, before anything is built."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Iterable
+
+from netlab.errors import HostCannot, NeedsRoot
+from netlab.kernel.host.features import tries
+from netlab.kernel.host.netns import RUN_NETNS
+from netlab.model import Cluster
+from netlab.plan import Host
+from netlab.planes import ROWS
+
+_MODULES = {"vxlan": "vxlan", "bridge": "bridge", "veth": "veth"}
+
+
+def require(features: Iterable[str]) -> Host:
+    """Raise HostCannot, one sentence and what to do, unless the host can build such a lab; else what it can do.
+
+    ``features`` are kinds of links: veth, bridge, vxlan.
+    """
+    if RUN_NETNS.is_symlink():
+        raise HostCannot(
+            f"{RUN_NETNS} is a symbolic link (to {os.readlink(RUN_NETNS)}), and ip netns mounts namespaces in a folder",
+            hint=f"rm {RUN_NETNS}; netlab makes the folder",
+        )
+    result = tries(tuple(features))
+    if result.netns is not None:
+        if result.netns in (errno.EPERM, errno.EACCES):
+            raise NeedsRoot("this needs root: it makes network namespaces")
+        why = os.strerror(result.netns)
+        raise HostCannot(f"this kernel makes no network namespace: {why}", hint="it needs CONFIG_NET_NS=y")
+    for feature, code in result.missing.items():
+        raise HostCannot(
+            f"this kernel has no {feature} devices ({os.strerror(code)})",
+            hint=f"modprobe {_MODULES.get(feature, feature)}, or a kernel with it",
+        )
+    if not shutil.which("nft") and not _library("libnftables.so.1"):
+        raise HostCannot("nft is missing", hint="apt install nftables (dnf, apk and pacman call it the same)")
+    return Host(br_netfilter=result.br_netfilter)
+
+
+def require_for(cluster: Cluster, can: Host) -> None:
+    """Raise HostCannot where a lab's policies and Services would be there and not hold: between Pods of one bridge."""
+    there = [*(["NetworkPolicies"] if cluster.network_policies else []), *(["Services"] if cluster.services else [])]
+    if there and cluster.plane.bridge and not can.br_netfilter:
+        raise HostCannot(
+            f"the lab has {' and '.join(there)}, and its data plane {cluster.dataplane} bridges the Pods of a node: without "
+            "br_netfilter no rule sees what passes between them",
+            hint="modprobe br_netfilter (then this host's own bridges pass its firewall, too), or a routed data plane: "
+            + ", ".join(plane.name for plane in ROWS.values() if not plane.bridge),
+        )
+
+
+def has_br_netfilter() -> bool:
+    """Whether br_netfilter is there; netlab never loads it, since that makes the host's own bridges pass its rules."""
+    return os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables")
+
+
+def _library(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""Labs resolved: documents and memory in, cluster and desired state out, each made once.
+
+What was resolved is kept and found again by all that it was made from: the texts, what was changed beside them, the
+memory of a running lab, and what this host was asked on the way.  One command needs a lab as it is and as it was; a
+process that stays (``runtime.warm``) needs what the command before it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from netlab.model import Built, Cluster, Memory, build
+from netlab.model.changes import Changes
+from netlab.model.status import Statuses, observed, unready
+from netlab.objects import State
+from netlab.plan import Host, check, desired
+from netlab.runtime.host.programs import has_program
+from netlab.runtime.state.rundir import Applied, RunDir
+from netlab.spec import Documents, Text, Warning, load_texts
+
+_KEPT = 3  # as it is, as it was, and as its files alone would have it
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A lab that is resolved: its cluster, what it should be, and what its author should know of.
+
+    ``built`` is the cluster as its documents say, before the ``statuses`` of its Pods; ``can`` what the host can do.
+    """
+
+    cluster: Cluster
+    want: State
+    warnings: tuple[Warning, ...]
+    documents: Documents
+    built: Cluster
+    statuses: Statuses
+    can: Host
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A lab and what it was made from; ``programs`` are what this host was asked for, with its answers."""
+
+    made_from: tuple[object, ...]
+    lab: Lab
+    programs: Mapping[tuple[str, str], bool]
+    states: dict[Host, State] = field(default_factory=dict)
+
+
+_entries: list[_Entry] = []
+
+
+def documents_of(applied: Applied) -> Documents:
+    """The documents of a lab: its files', then what was applied (the last writer wins), less what was deleted."""
+    documents = _parsed(applied.spec)
+    if not applied.extra and not applied.deleted:
+        return documents
+    added = _parsed(applied.extra) if applied.extra else Documents()
+    objects = {identity(one): one for one in documents.objects}
+    objects |= {identity(one): one for one in added.objects}
+    kept = tuple(one for key, one in objects.items() if key not in applied.deleted)
+    return replace(
+        documents,
+        objects=kept,
+        left_out=(*documents.left_out, *added.left_out),
+        references=(*documents.references, *added.references),
+        warnings=(*documents.warnings, *added.warnings),
+        sources=(*documents.sources, *added.sources),
+    )
+
+
+@lru_cache(4)
+def _parsed(texts: tuple[tuple[str, ...], ...]) -> Documents:
+    return load_texts([Text(*one) for one in texts])
+
+
+def identity(document: object) -> str:
+    """What makes an object the same one: group/kind/namespace/name."""
+    return "/".join(str(getattr(document, part)) for part in ("group", "kind", "namespace", "name"))
+
+
+def memory_of(rundir: RunDir) -> Memory:
+    """What a running lab remembers; nothing where that cannot be understood."""
+    try:
+        return Memory.from_json(rundir.assignments().memory)
+    except ValueError:
+        return Memory()
+
+
+def resolve(applied: Applied, memory: Memory | None = None, statuses: Statuses | None = None) -> Lab:
+    """The lab that the documents describe, its Pods' statuses being these; raises BadInput with every problem."""
+    memory, statuses = memory or Memory(), statuses or {}
+    made_from = _made_from(applied, memory, statuses)
+    for entry in _entries:
+        if entry.made_from == made_from and _still(entry.programs):
+            return entry.lab
+    documents = documents_of(applied)
+    gone = frozenset(one.rpartition("/")[2] for one in applied.deleted if one.startswith("/Node//"))
+    asked: dict[tuple[str, str], bool] = {}
+
+    def has(name: str, path: str) -> bool:
+        return asked.setdefault((name, path), has_program(name, path))
+
+    built: Built = build(
+        documents,
+        name=applied.name,
+        memory=memory,
+        check=check,
+        has_program=has,
+        changes=Changes(applied.labels, gone),
+    )
+    cluster = observed(built.cluster, statuses)
+    warnings = (*built.warnings, *unready(cluster))
+    lab = Lab(cluster, State(), warnings, documents, built.cluster, statuses, Host())
+    _keep(_Entry(made_from, lab, asked))
+    return lab
+
+
+def with_state(lab: Lab, can: Host) -> Lab:
+    """The lab with what it should be on a host that can do this."""
+    entry = next((entry for entry in _entries if entry.lab.cluster is lab.cluster), None)
+    states = entry.states if entry else {}
+    if can not in states:
+        states[can] = desired(lab.cluster, can)
+    return replace(lab, want=states[can], can=can)
+
+
+def applied_now(lab: Lab, applied: Applied) -> None:
+    """The lab runs: resolved again with the memory and the statuses that it now has, it is what it is."""
+    entry = next((entry for entry in _entries if entry.lab.built is lab.built), None)
+    if entry is not None:
+        made_from = _made_from(applied, Memory.of(lab.cluster), lab.statuses)
+        _keep(_Entry(made_from, lab, entry.programs, {lab.can: lab.want}))
+
+
+def _keep(entry: _Entry) -> None:
+    _entries.insert(0, entry)
+    del _entries[_KEPT:]
+
+
+def _made_from(applied: Applied, memory: Memory, statuses: Statuses) -> tuple[object, ...]:
+    return applied.name, applied.spec, applied.extra, applied.deleted, applied.labels, memory, dict(statuses)
+
+
+def _still(programs: Mapping[tuple[str, str], bool]) -> bool:
+    return all(has_program(*asked) == there for asked, there in programs.items())
