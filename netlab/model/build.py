@@ -139,7 +139,8 @@ class _Builder:
         prefixes = pod_networks if plane.flat else ()
         dns = self._add_system(nodes, service_networks)
         controllers = self._controllers(nodes)
-        templates = self._templates(controllers)
+        wanted = self._templates(controllers)
+        templates = [one for one in wanted if not self._changes.removed(one)]
         namespaces = self._namespaces(templates)
         pods, idle = self._pods(templates, nodes, namespaces, taken, prefixes)
         return Cluster(
@@ -165,7 +166,7 @@ class _Builder:
             dns,
             idle,
             tuple(controllers.made),
-            self._memory.now({template.slot for template in templates}),
+            self._memory.now({template.slot for template in wanted}),
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------
@@ -295,6 +296,7 @@ class _Builder:
         running = [template for template in templates if not idling.ended(template)]
         reserved = reserved | {node.netns for node in nodes}
         pool = Pool(nodes, prefixes)
+        pool.spare(address for one in self._memory.gone for address in one.addresses)
         placed: list[tuple[Template, Node, PodMemory | None]] = []
         for template, node in self._place(running, nodes, namespaces, idling):
             known = self._memory.pods.get(template.full)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netlab.model.cluster import Cluster
+    from netlab.model.workloads import Template
     from netlab.spec import Document
 
 Labels = Mapping[str, str | None]  # None: the label is removed
@@ -24,10 +25,22 @@ def label_key(kind: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """``labels`` by ``label_key``; ``removed_nodes`` are nodes of the Lab document that are no more."""
+    """``labels`` by ``label_key``; ``removed_nodes`` are nodes of the Lab document that are no more.
+
+    ``finished`` are Pods of Jobs that had ended and were deleted, ``absent`` those that are not there for a moment, while
+    others of their names are to be made; each by ``namespace/name``.
+    """
 
     labels: Mapping[str, Labels] = field(default_factory=dict)
     removed_nodes: frozenset[str] = frozenset()
+    finished: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+
+    def removed(self, template: Template) -> bool:
+        """Whether a Pod that documents ask for is not to be made."""
+        if template.full in self.absent:
+            return True
+        return template.full in self.finished and bool(template.path) and template.controller.startswith("Job/")
 
     def labelled(self, kind: str, name: str, labels: Mapping[str, str]) -> dict[str, str]:
         """The labels of an object, with those put on and taken off by hand."""

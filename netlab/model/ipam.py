@@ -17,6 +17,7 @@ class Pool:
     def __init__(self, nodes: Sequence[Node], prefixes: Sequence[Network] = ()) -> None:
         self._lengths = {network.version: network.prefixlen for network in prefixes}
         self._owner: dict[Address, str] = {}
+        self._late: dict[Address, None] = {}
         self._next: dict[Network, int] = {cidr: 2 for node in nodes for cidr in node.pod_cidrs}
 
     def holds(self, node: Node, addresses: Iterable[str]) -> bool:
@@ -30,6 +31,10 @@ class Pool:
         """Reserve an address for a Pod; returns the Pod that has it already, or an empty string."""
         other = self._owner.setdefault(address, pod)
         return "" if other == pod else other
+
+    def spare(self, addresses: Iterable[str]) -> None:
+        """Give these last, as host-local does: Pods that are deleted now had them."""
+        self._late.update(dict.fromkeys(map(ip_address, addresses)))
 
     def addresses(self, node: Node, pod: str, given: Sequence[Address]) -> tuple[Interface, ...]:
         """One address of each of the node's CIDRs: of those ``given`` where it has one, else the lowest free one.
@@ -51,7 +56,10 @@ class Pool:
         while number <= last:
             address = ip_address(base + number) if cidr.version == 4 else cidr[number]
             self._next[cidr] = number = number + 1
-            if address not in self._owner:
+            if address not in self._owner and address not in self._late:
                 self._owner[address] = pod
                 return address
-        return None
+        left = next((one for one in self._late if one in cidr and one not in self._owner), None)
+        if left is not None:
+            self._owner[left] = pod
+        return left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
@@ -33,7 +33,8 @@ class PodMemory(NamedTuple):
 class Memory:
     """Node numbers and Pod CIDRs by name, Pods and Services by ``namespace/name``; empty for a new lab.
 
-    ``incarnations``: by slot, how many Pods were there before and are gone.
+    ``incarnations``: by slot, how many Pods were there before and are gone.  ``gone`` are Pods that are
+    deleted now: those that are made instead get other addresses.
     """
 
     nodes: Mapping[str, int] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Memory:
     services: Mapping[str, ServiceMemory] = field(default_factory=dict)
     cidrs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     incarnations: Mapping[str, int] = field(default_factory=dict)
+    gone: tuple[PodMemory, ...] = ()
 
     @classmethod
     def of(cls, cluster: Cluster) -> Memory:
@@ -57,6 +59,13 @@ class Memory:
         """The incarnations where these slots have Pods now: a slot that had a Pod and has none has lost that for good."""
         lost = {one.slot for one in self.pods.values() if one.slot and one.slot not in slots}
         return {**self.incarnations, **{slot: self.incarnations.get(slot, 0) + 1 for slot in sorted(lost)}}
+
+    def without(self, slots: Mapping[str, str]) -> Memory:
+        """What is remembered when these Pods (each with its slot) end for good, and their controllers make others."""
+        ended = {slot: self.incarnations.get(slot, 0) + 1 for slot in slots.values() if slot}
+        gone = tuple(one for name, one in self.pods.items() if name in slots)
+        pods = {name: one for name, one in self.pods.items() if name not in slots}
+        return replace(self, pods=pods, incarnations={**self.incarnations, **ended}, gone=gone)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

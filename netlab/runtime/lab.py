@@ -14,7 +14,9 @@ from netlab.kernel.host.owners import owners
 from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.protocol import Observed
 from netlab.model import Cluster, Memory
+from netlab.model.anew import leaving
 from netlab.model.changes import Labels, put, still_there
+from netlab.model.status import Statuses
 from netlab.model.updates import refused
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.objects import File, Key, Netns, Obj, State
@@ -171,7 +173,7 @@ def _apply(
     rundir: RunDir,
     lab: Lab,
     applied: Applied,
-    previous: Sequence[Applied],
+    previous: Sequence[Applied | Lab],
     memory: Memory,
     *,
     wait: bool = True,
@@ -179,18 +181,21 @@ def _apply(
 ) -> tuple[Lab, tuple[int, tuple[Obj, ...]], list[Warning]]:
     """Converge to the lab; what it was before counts as its own.  ``narrow``: only where the two differ."""
     owned: dict[Key, Obj] = {}
-    was: list[Lab] = []
+    was: list[Lab] = [one for one in previous if isinstance(one, Lab)]
+    cluster = lab.cluster
+    remembered = Memory.of(cluster)
     for one in previous:
-        if _same(one, applied) and lab.statuses == rundir.statuses():
+        if isinstance(one, Lab):
+            continue
+        if _same(one, applied) and lab.statuses == rundir.statuses() and memory == remembered:
             owned |= lab.want.items()
             continue
         try:
             was.append(with_state(resolve(one, memory, rundir.statuses()), lab.can))
         except NetlabError:  # documents of an older netlab, or half-written ones: then only what is marked is ours
             continue
-    cluster = lab.cluster
     assignments = Assignments(
-        Memory.of(cluster).to_json(),
+        remembered.to_json(),
         tuple(dict.fromkeys(one.netns for one in lab.want.values() if isinstance(one, (Netns, File)))),
         len(cluster.nodes),
         len(cluster.own_pods),
@@ -232,19 +237,21 @@ def change(
     name: str,
     *,
     add: Iterable[tuple[str, ...]] = (),
-    delete: Iterable[str] = (),
+    delete: Collection[str] = (),
     label: Mapping[str, Labels] | None = None,
     say: Say = lambda _: None,
 ) -> Up:
     """Add texts to a running lab, take objects (by identity) away from it, set labels (as ``model.Changes`` has
-    them), and converge.
+    them), and converge.  Pods of controllers that are taken away are made anew (``model.anew``).
     """
     began = time.monotonic()
     with lock.locked(name, say):
         rundir, known = open_running(name)
         rundir.require_owner()
         added = tuple(add)
-        gone = tuple(delete)
+        memory, statuses = memory_of(rundir), readiness.in_force(rundir)
+        running = resolve(known, memory, statuses)
+        gone, ended = leaving(running.cluster, {identity(one) for one in running.documents.objects}, tuple(delete))
         new = load_texts([Text(*one) for one in added]) if added else Documents()
         if new.problems:
             raise BadInput(new.problems)
@@ -253,13 +260,12 @@ def change(
         # As with kubectl, an object that a file no longer has stays until it is deleted.
         extra = (*(one for one in known.extra if _identities(one) - fresh - {*gone}), *added)
         labels = put(known.labels, new.objects, label or {})
+        labels = {key: value for key, value in labels.items() if key.removeprefix("Pod/") not in ended}
         applied = replace(known, extra=extra, deleted=deleted, labels=labels)
-        memory = memory_of(rundir)
-        if added:
-            running = resolve(known, memory, readiness.in_force(rundir))
-            if wrong := list(refused(new.objects, running.documents.objects, running.cluster)):
-                raise BadInput(wrong)
-        lab = resolve(applied, memory, readiness.in_force(rundir))
+        if added and (wrong := list(refused(new.objects, running.documents.objects, running.cluster))):
+            raise BadInput(wrong)
+        after = memory.without(ended)
+        lab = resolve(applied, after, _but(statuses, ended))
         applied = replace(applied, labels=still_there(labels, lab.cluster))
         can = host.require(lab.cluster.plane.needs)
         host.require_for(lab.cluster, can)
@@ -268,9 +274,20 @@ def change(
         if added:
             capacity.require(lab.want)
         narrow = rundir.pending() is None and not rundir.unsettled()
-        lab, done, sentences = _apply(rundir, lab, applied, [known], memory, narrow=narrow)
-        rundir.event("apply" if added else "delete" if gone else "label", changed=done[0])
-        return Up(lab, done[0], time.monotonic() - began, done[1], applied.changes, tuple(sentences))
+        before: Applied | Lab = known
+        changed = 0
+        if again := frozenset(str(pod) for pod in lab.cluster.pods if str(pod) in ended):
+            # As a StatefulSet does: the Pod has gone before another of its name comes.
+            between = with_state(resolve(applied, after, lab.statuses, again), can)
+            before, (changed, _), _ = _apply(rundir, between, applied, [known], memory, wait=False, narrow=narrow)
+        lab, done, sentences = _apply(rundir, lab, applied, [before], memory, narrow=narrow)
+        changed += done[0]
+        rundir.event("apply" if added else "delete" if delete else "label", changed=changed)
+        return Up(lab, changed, time.monotonic() - began, done[1], applied.changes, tuple(sentences))
+
+
+def _but(statuses: Statuses, pods: Collection[str]) -> Statuses:
+    return {name: said for name, said in statuses.items() if name not in pods}
 
 
 def _identities(text: tuple[str, ...]) -> set[str]:

@@ -11,7 +11,8 @@ from netlab.cli.options import lab, output, own_lab
 from netlab.errors import BadInput
 
 if TYPE_CHECKING:
-    from netlab.model import Cluster
+    from netlab.model import Pod
+    from netlab.model.cluster import Idle
 
 
 @click.command()
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 @lab
 @output
 def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_option: str, output: str) -> None:
-    """Take objects away from a running lab: those of manifests, or KIND NAME..."""
+    """Take objects away from a running lab: those of manifests, or KIND NAME...
+
+    The controller of a Pod makes another instead, as in a cluster.
+    """
+    from netlab.model.anew import every, replacements
     from netlab.runtime.lab import change, load_cluster, open_running
     from netlab.runtime.state.resolved import documents_of, identity
     from netlab.spec import load_texts, names, read_texts
@@ -33,8 +38,12 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
         raise BadInput("say which objects: -f FILE, or KIND NAME...")
     found = documents_of(open_running(name)[1])
     there = {identity(one): one.kind + f".{one.group}" * bool(one.group) for one in found.objects}
-    # Nodes of the Lab document and namespaces that only Pods name have no object of their own.
+    documents = list(there)
+    # Nodes of the Lab document, namespaces that only Pods name, and what controllers make have no object of their own.
     cluster = load_cluster(name)
+    there |= {f"/Pod/{pod}": "Pod" for pod in every(cluster)}
+    there |= {f"apps/{one.kind}/{one.namespace}/{one.name}": f"{one.kind}.apps" for one in cluster.made
+              if one.kind == "ReplicaSet"}  # fmt: skip
     there |= {f"/Node//{node.name}": "Node" for node in cluster.nodes}
     there |= {f"/Namespace//{one}": "Namespace" for one in cluster.namespaces if one != "default"}
     if files:
@@ -53,27 +62,37 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
         wanted = ["/".join((kind.group, kind.name, namespace if kind.namespaced else "", each)) for each in words[1:]]
     missing = [one for one in wanted if one not in there]
     if missing:
-        says, hint = _not_there(missing[0], cluster)
-        raise BadInput(says, hint=hint)
+        _, absent, where, short = missing[0].split("/")
+        raise BadInput(f'{absent} "{short}" is not there' + (f" in namespace {where}" if where else ""))
     # With a namespace goes all that is in it.
     spaces = {one.rpartition("/")[2] for one in wanted if one.startswith("/Namespace//")}
-    inside = [key for key in there if key.split("/")[2] in spaces and key not in wanted]
-    done = change(name, delete=[*wanted, *inside], say=out.note)
+    inside = [key for key in documents if key.split("/")[2] in spaces and key not in wanted]
+    # A ReplicaSet that its Deployment makes again takes its Pods with it.
+    again = [one for one in wanted if one.startswith("apps/ReplicaSet/") and one not in documents]
+    sets = {(one.split("/")[2], "/".join(one.split("/")[1:4:2])) for one in again}
+    inside += [f"/Pod/{pod}" for pod in every(cluster) if (pod.namespace, pod.controller) in sets]
+    done = change(name, delete=[one for one in (*wanted, *inside) if one not in again], say=out.note)
+    made = list(replacements(cluster, done.lab.cluster))
     if output == "json":
-        out.document({"lab": name, "changed": done.changed, "seconds": round(done.seconds, 3)})
+        out.document(
+            {
+                "lab": name,
+                "changed": done.changed,
+                "seconds": round(done.seconds, 3),
+                "made": [{"kind": "Pod", "namespace": pod.namespace, "name": pod.name} for pod in made],
+            }
+        )
         return
     for one in wanted:
         out.line(f'{there[one].lower()} "{one.rpartition("/")[2]}" deleted')
+    for pod in made:
+        out.line(_made(pod))
 
 
-def _not_there(identity: str, cluster: Cluster) -> tuple[str, str]:
-    """What is wrong, and what to do: a Pod of a workload has no document of its own."""
-    _, kind, namespace, name = identity.split("/")
-    place = f" in namespace {namespace}" if namespace else ""
-    pod = next((one for one in cluster.pods if kind == "Pod" and (one.namespace, one.name) == (namespace, name)), None)
-    if pod is not None:
-        owner = pod.owner.replace("/", " ", 1)
-        if not owner:
-            return f"Pod {pod} is the lab's own: it is there as long as the lab has Services", ""
-        return f"Pod {pod} is one of {owner}, which would make it anew", f"netlab delete {owner} -n {namespace}"
-    return f'{kind} "{name}" is not there{place}', ""
+def _made(pod: Pod | Idle) -> str:
+    """A Pod that was made instead of those that were deleted, and whose it is."""
+    from netlab.model.cluster import Idle
+
+    maker = pod.controller or "netlab"
+    where = f"it is {pod.phase}" if isinstance(pod, Idle) else f"on {pod.node}, address {pod.addresses[0].ip}"
+    return f'pod "{pod.name}" made by {maker}: {where}'

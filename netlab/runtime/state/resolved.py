@@ -89,15 +89,24 @@ def memory_of(rundir: RunDir) -> Memory:
         return Memory()
 
 
-def resolve(applied: Applied, memory: Memory | None = None, statuses: Statuses | None = None) -> Lab:
-    """The lab that the documents describe, its Pods' statuses being these; raises BadInput with every problem."""
+def resolve(
+    applied: Applied,
+    memory: Memory | None = None,
+    statuses: Statuses | None = None,
+    absent: frozenset[str] = frozenset(),
+) -> Lab:
+    """The lab that the documents describe, its Pods' statuses being these; raises BadInput with every problem.
+
+    ``absent``: Pods that are not there for a moment (``model.Changes``).
+    """
     memory, statuses = memory or Memory(), statuses or {}
-    made_from = _made_from(applied, memory, statuses)
+    made_from = *_made_from(applied, memory, statuses), absent
     for entry in _entries:
         if entry.made_from == made_from and _still(entry.programs):
             return entry.lab
     documents = documents_of(applied)
-    gone = frozenset(one.rpartition("/")[2] for one in applied.deleted if one.startswith("/Node//"))
+    nodes = frozenset(one.rpartition("/")[2] for one in applied.deleted if one.startswith("/Node//"))
+    pods = frozenset(one.removeprefix("/Pod/") for one in applied.deleted if one.startswith("/Pod/"))
     asked: dict[tuple[str, str], bool] = {}
 
     def has(name: str, path: str) -> bool:
@@ -109,7 +118,7 @@ def resolve(applied: Applied, memory: Memory | None = None, statuses: Statuses |
         memory=memory,
         check=check,
         has_program=has,
-        changes=Changes(applied.labels, gone),
+        changes=Changes(applied.labels, nodes, pods, absent),
     )
     cluster = observed(built.cluster, statuses)
     warnings = (*built.warnings, *unready(cluster))
@@ -131,7 +140,7 @@ def applied_now(lab: Lab, applied: Applied) -> None:
     """The lab runs: resolved again with the memory and the statuses that it now has, it is what it is."""
     entry = next((entry for entry in _entries if entry.lab.built is lab.built), None)
     if entry is not None:
-        made_from = _made_from(applied, Memory.of(lab.cluster), lab.statuses)
+        made_from = *_made_from(applied, Memory.of(lab.cluster), lab.statuses), entry.made_from[-1]
         _keep(_Entry(made_from, lab, entry.programs, {lab.can: lab.want}))
 
 

@@ -87,3 +87,95 @@ def test_services_select_a_member_by_its_index(netlab: Callable[..., Any], lab: 
         job = run("get", "pods", "-l", "job-name=migrate", "-o", "jsonpath={.items[0].metadata.name}")
         said = run("exec", job, "--", "curl", "-sS", "-m", "10", "http://primary:5432")
         assert json.loads(said)["pod"].endswith("db-0")
+
+
+def _pod(run: Callable[..., str], *selector: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run("get", "pods", *selector, "-o", "json"))["items"][0]
+    return found
+
+
+def test_a_deleted_pod_is_made_anew_by_its_controller(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "anew.yaml", lab) as run:
+        for owner, selector in (("Deployment", "app=web"), ("DaemonSet", "app=ag"), ("Job", "job-name=long")):
+            before = json.loads(run("get", "pods", "-l", selector, "-o", "json"))["items"]
+            old = before[0]["metadata"]["name"]
+            said = run("delete", "pod", old).splitlines()
+            after = json.loads(run("get", "pods", "-l", selector, "-o", "json"))["items"]
+            (new,) = {one["metadata"]["name"] for one in after} - {one["metadata"]["name"] for one in before}
+            assert len(after) == len(before) and new.rpartition("-")[0] == old.rpartition("-")[0], owner
+            assert said[0] == f'pod "{old}" deleted' and said[1].startswith(f'pod "{new}" made by '), said
+            known = {one["status"]["podIP"] for one in before}
+            assert all(one["status"]["podIP"] not in known for one in after if one["metadata"]["name"] == new), owner
+        set_name = run("get", "rs", "-o", "name")
+        pods = run("get", "pods", "-l", "app=web", "-o", "name").splitlines()
+        assert f'"{set_name.partition("/")[2]}" deleted' in run("delete", *set_name.split("/"))
+        assert not set(run("get", "pods", "-l", "app=web", "-o", "name").splitlines()) & set(pods)
+
+
+def test_a_deleted_member_of_a_statefulset_begins_anew_under_its_name(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "anew.yaml", lab) as run:
+        run("exec", "db-0", "--", "touch", "/tmp/kept")
+        run("label", "pod", "db-0", "by=hand")
+        before = _pod(run, "-l", "app=db")
+        run("delete", "pod", "db-0")
+        after = _pod(run, "-l", "app=db")
+        assert after["metadata"]["name"] == "db-0" and "by" not in after["metadata"]["labels"]
+        assert after["metadata"]["uid"] != before["metadata"]["uid"]
+        assert after["status"]["podIP"] != before["status"]["podIP"]
+        assert "kept" not in run("exec", "db-0", "--", "ls", "/tmp")
+        dig = ("dig", "+short", "+tries=2", "+time=5", "db-0.db.default.svc.cluster.local")
+        assert run("exec", "one", "--", *dig) == after["status"]["podIP"]
+        run(
+            "exec",
+            "one",
+            "--",
+            "curl",
+            "-sS",
+            "-o",
+            "/dev/null",
+            "-m",
+            "10",
+            "--retry",
+            "9",
+            "--retry-connrefused",
+            "http://db-0.db",
+        )
+
+
+def test_the_deleted_dns_server_comes_again_with_its_names(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "anew.yaml", lab) as run:
+        uid = _pod(run, "-n", "kube-system")["metadata"]["uid"]
+        said = run("delete", "pod", "coredns", "-n", "kube-system")
+        assert said.splitlines()[0] == 'pod "coredns" deleted' and 'pod "coredns" made by netlab' in said
+        assert _pod(run, "-n", "kube-system")["metadata"]["uid"] != uid
+        address = _pod(run, "-l", "app=db")["status"]["podIP"]
+        dig = ("dig", "+short", "+tries=2", "+time=5", "db-0.db.default.svc.cluster.local")
+        assert run("exec", "one", "--", *dig) == address
+
+
+def test_what_was_made_anew_stays_so_and_a_new_lab_begins_at_the_beginning(
+    netlab: Callable[..., Any], lab: str
+) -> None:
+    with up(netlab, "anew.yaml", lab) as run:
+        first = run("get", "pods", "-o", "name")
+        run("delete", "pod", *(one.partition("/")[2] for one in first.splitlines() if "/web-" in one or "/db-" in one))
+        ended = run("get", "pods", "-l", "job-name=ends", "-o", "jsonpath={.items[0].metadata.name}")
+        assert run("delete", "pod", ended) == f'pod "{ended}" deleted'  # its Job is complete
+        names = run("get", "pods", "-o", "name")
+        assert names != first and ended not in names
+        again = netlab("up", str(HERE / "anew.yaml"), "--name", lab, "-o", "json")
+        assert json.loads(again.stdout)["changed"] == 0
+        netlab("apply", "--lab", lab, "-f", str(HERE / "onemore.yaml"))
+        assert set(names.splitlines()) < set(run("get", "pods", "-o", "name").splitlines())
+        netlab("down", lab)
+        netlab("up", str(HERE / "anew.yaml"), "--name", lab)
+        assert run("get", "pods", "-o", "name") == first
+
+
+def test_a_deleted_pod_of_a_dump_is_replaced_by_its_deployment(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "dump.yaml", lab) as run:
+        said = run("delete", "pod", "web-5d9c-x7x7x", "-n", "shop")
+        assert 'pod "web-5d9c-x7x7x" deleted' in said and "made by ReplicaSet/web-5d9c" in said
+        (name,) = run("get", "pods", "-n", "shop", "-l", "pod-template-hash", "-o", "name").splitlines()
+        assert name.startswith("pod/web-5d9c-") and not name.endswith("x7x7x")
+        run("exec", "shop/client", "--", "curl", "-sS", "-o", "/dev/null", "-m", "10", "http://10.96.44.5")

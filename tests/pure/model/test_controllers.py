@@ -127,6 +127,20 @@ def test_a_pod_that_is_made_anew_has_another_name() -> None:
     assert two.pods[1].name != again.pods[1].name
 
 
+def test_a_pod_whose_slot_ended_has_another_address_while_there_is_one() -> None:
+    documents = workload("Deployment", "web", replicas=2), workload("StatefulSet", "db", serviceName="db")
+    nodes: list[Body] = [{"name": "node-1", "podCIDR": "10.0.0.0/29"}]
+    first = made(*documents, nodes=nodes).cluster
+    ended = {str(one): one.slot for one in first.pods if one.name == "db-0" or one == first.pods[0]}
+    second = made(*documents, nodes=nodes, memory=Memory.of(first).without(ended)).cluster
+    assert first.pods[1] == second.pods[1] and second.pods[2].name == "db-0"
+    assert not {one.addresses for one in second.pods} & {first.pods[0].addresses, first.pods[2].addresses}
+    every = {str(one): one.slot for one in second.pods}
+    third = made(*documents, nodes=nodes, memory=Memory.of(second).without(every)).cluster
+    assert len({one.addresses for one in third.pods}) == 3  # 5 addresses, 3 of them those of the Pods that go
+    assert made(*documents, nodes=nodes, memory=Memory.of(third)).cluster == third
+
+
 def test_pods_of_a_dump_are_those_of_the_deployment_also_without_its_replicaset() -> None:
     there = pod("web-5d9c-x7x7x", {"app": "a", "pod-template-hash": "5d9c"})
     there["metadata"]["ownerReferences"] = [

@@ -1,0 +1,43 @@
+"""What becomes of Pods that are deleted: their controllers make others.
+
+A Pod of a controller is made anew at once: with another name, but for a StatefulSet's and the lab's own DNS server.  A
+Pod of a Job that has ended is not: its work is done.  A Pod that is a document of its own has no controller, or its
+controller finds that it has too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from netlab.model.cluster import Cluster, Idle, Pod
+
+_POD = "/Pod/"
+
+
+def every(cluster: Cluster) -> list[Pod | Idle]:
+    """All Pods, those without a network included."""
+    return [*cluster.pods, *cluster.idle]
+
+
+def leaving(
+    cluster: Cluster, documents: Collection[str], gone: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Of the objects that are deleted (by identity), those that stay away, and the slots of the Pods that end, by name.
+
+    ``documents`` are the identities of the objects that are there.
+    """
+    named = {one.removeprefix(_POD) for one in gone if one.startswith(_POD)}
+    pods = [pod for pod in every(cluster) if str(pod) in named]
+    finished = {str(pod) for pod in pods if isinstance(pod, Pod) and pod.ended and pod.controller.startswith("Job/")}
+    away = tuple(
+        one for one in gone if not one.startswith(_POD) or one in documents or one.removeprefix(_POD) in finished
+    )
+    return away, {str(pod): pod.slot for pod in pods if str(pod) not in finished}
+
+
+def replacements(before: Cluster, after: Cluster) -> Iterator[Pod | Idle]:
+    """The Pods that are there now and were not before, those of the same name but another incarnation included."""
+    known = {(str(pod), before.incarnations.get(pod.slot, 0)) for pod in every(before)}
+    for pod in every(after):
+        if (str(pod), after.incarnations.get(pod.slot, 0)) not in known:
+            yield pod
