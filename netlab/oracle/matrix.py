@@ -39,7 +39,7 @@ def draw(verdicts: Iterable[Verdict], *, width: int = 100, nodes: Mapping[str, s
     """
     answers = list(verdicts)
     if not answers:
-        return "no flows: nobody declares a port\n"
+        return "no flows: no Pod declares a port (--port PORT probes any port)\n"
     rows: dict[str, None] = {}
     columns: dict[Column, None] = {}
     cells: dict[tuple[str, Column], str] = {}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlab.oracle.flow import Flow
 
 
-_NOTHING = "there was nothing to probe: no target declares a port (--port names one)"
+_NOTHING = "nothing was probed: no target declares a port (--port PORT probes any port)"
 
 
 @click.command()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +54,10 @@ class Bed:
     def pod(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.netlab("get", "pod", name, "-o", "json").json
         return found
+
+
+@cache
+def existing_tests() -> frozenset[str]:
+    """The names of all tests of the suite."""
+    files = Path(__file__).parents[2].rglob("test_*.py")
+    return frozenset(name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M))

@@ -49,6 +49,33 @@ REFUSED = {
         service("two", f"type: LoadBalancer, healthCheckNodePort: 30099, {PORTS}"),
         "healthCheckNodePort",
     ),
+    "two ports of one number": (
+        service("four", "selector: {a: b}, ports: [{name: a, port: 80}, {name: b, port: 80}]"),
+        "ports[1]",
+    ),
+    "headless and NodePort": (service("two", f"type: NodePort, clusterIP: None, {PORTS}"), "clusterIP"),
+    "two families where there is one": (service("two", f"ipFamilyPolicy: RequireDualStack, {PORTS}"), "ipFamilyPolicy"),
+    "node ports of a ClusterIP allocated": (
+        service("two", f"allocateLoadBalancerNodePorts: false, {PORTS}"),
+        "allocateLoadBalancerNodePorts",
+    ),
+    "a selector that is not the template's": (
+        (
+            f"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d}}, spec: {{selector: {{matchLabels: {{a: b}}}}, "
+            f"template: {{metadata: {{labels: {{b: b}}}}, spec: {{{BOX}}}}}}}}}"
+        ),
+        "selector",
+    ),
+    "another hostPort on the host's network": (
+        pod("p8", "hostNetwork: true, containers: [{name: c, image: x, ports: [{containerPort: 80, hostPort: 81}]}]"),
+        "containerPort",
+    ),
+    "two ports of one name": (
+        pod(
+            "p8", "containers: [{name: c, image: x, ports: [{name: a, containerPort: 1}, {name: a, containerPort: 2}]}]"
+        ),
+        "ports[1].name",
+    ),
     "dnsPolicy None alone": (pod("p6", f"dnsPolicy: None, {BOX}"), "nameservers"),
     "a Pod's ports": (pod("p5", "containers: [{name: c, image: x, ports: [{containerPort: 81}]}]"), "spec.containers"),
     "a Pod's node": (

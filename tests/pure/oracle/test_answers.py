@@ -271,4 +271,4 @@ not open:
 
 
 def test_a_lab_without_ports() -> None:
-    assert draw([]) == "no flows: nobody declares a port\n"
+    assert draw([]) == "no flows: no Pod declares a port (--port PORT probes any port)\n"
