@@ -16,6 +16,8 @@ or without a terminal, and passes signals and the exit status on.
 Limits
 ------
 - Linux 5.8 or newer for ``exec`` (one ``setns`` by pidfd enters all namespaces at once or none).
-- No cgroups: a command in a Pod can use as much CPU and memory as one outside.
-- No seccomp filter: what a command may ask of the kernel is bounded by its namespaces and capabilities.
+- No cgroups: a command in a Pod can use as much CPU and memory as one outside.  The number of its processes has a bound
+  from Linux 6.14 on, by its PID namespace's own pid_max: it needs no cgroup to be made, entered and removed.
+- What a command may ask of the kernel is bounded by its namespaces, its capabilities and a list of system calls that it
+  does not get (``agent.seccomp``: x86_64 and aarch64).
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import struct
 
 CLONE_NEWNS = 0x00020000
@@ -27,6 +28,12 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 # Docker's default set without MKNOD, and with NET_ADMIN: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP
 # NET_BIND_SERVICE NET_ADMIN NET_RAW SYS_CHROOT AUDIT_WRITE SETFCAP.  Not SYS_PTRACE: it would open /proc/1.
 CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 12, 13, 18, 29, 31})
+
+# A kubelet sets no limit unless it is asked to (podPidsLimit: -1); managed clusters set 1,024 to 4,096.
+PIDS_MAX = 1024
+_RESERVED_PIDS = 300  # linux/pid.h: a namespace does not give the numbers below a second time
+# Older kernels have one pid_max for the whole machine: to write it from a Pod would change the host.
+LIMITS_PIDS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 14)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
@@ -93,9 +100,9 @@ def sethostname(name: str) -> None:
     _check(_libc.sethostname(raw, len(raw)), "sethostname", name)
 
 
-def prctl(option: int, argument: int = 0) -> int:
+def prctl(option: int, argument: int = 0, address: int = 0) -> int:
     """The call's result; -1 where the kernel refuses."""
-    return int(_libc.prctl(option, argument, 0, 0, 0))
+    return int(_libc.prctl(option, argument, address, 0, 0))
 
 
 def set_comm(name: str) -> None:
@@ -110,6 +117,13 @@ def set_title(words: list[str]) -> None:
         start, end = map(int, stat.read().rpartition(b")")[2].split()[45:47])  # arg_start, arg_end: fields 48, 49
     raw = b"\0".join(word.encode() for word in words)[: end - start - 1]
     ctypes.memmove(start, raw.ljust(end - start, b"\0"), end - start)
+
+
+def limit_pids() -> None:
+    """Bound the processes of the caller's PID namespace, where the kernel can: fork says EAGAIN beyond ``PIDS_MAX``."""
+    if LIMITS_PIDS:
+        with open("/proc/sys/kernel/pid_max", "w", encoding="ascii") as file:
+            file.write(f"{PIDS_MAX + _RESERVED_PIDS}\n")
 
 
 def limit_capabilities(allowed: frozenset[int]) -> None:

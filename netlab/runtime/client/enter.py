@@ -15,6 +15,7 @@ hung up.
 from __future__ import annotations
 
 import array
+import errno
 import fcntl
 import os
 import select
@@ -29,6 +30,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from netlab.errors import HostCannot, StateError
+from netlab.runtime.agent.linux import LIMITS_PIDS, PIDS_MAX
 from netlab.runtime.client import agentclient
 from netlab.runtime.client.sandbox import NOT_EXECUTABLE, PATH, Entry, become, execute
 
@@ -108,6 +110,11 @@ def run(
 
 
 def _refused(target: EnterTarget, refusal: OSError) -> HostCannot:
+    if refusal.errno == errno.EAGAIN and LIMITS_PIDS:
+        return HostCannot(
+            f"cannot enter {target.hostname}: no more processes",
+            hint=f"a Pod may have {PIDS_MAX:,}; netlab down {target.lab} ends them all",
+        )
     return HostCannot(
         f"cannot enter {target.hostname}: {refusal}", hint="exec needs root (or the lab's user namespace) and Linux 5.8"
     )

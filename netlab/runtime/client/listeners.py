@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.objects import Listener, Process
+from netlab.runtime.agent.linux import LIMITS_PIDS
 from netlab.runtime.client import agentclient, containers
 
 
@@ -32,6 +33,10 @@ class AgentListeners:
             return False
         agentclient.spawn(self._rundir, self._lab)
         self._empty = True
+        if not LIMITS_PIDS:
+            self.problems.append(
+                "Pods have no limit on processes: that takes Linux 6.14, so a fork bomb is the host's too"
+            )
         return True
 
     def alive(self) -> bool:

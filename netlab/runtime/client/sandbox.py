@@ -13,7 +13,7 @@ import signal
 import stat
 from collections.abc import Mapping, Sequence
 
-from netlab.runtime.agent import linux
+from netlab.runtime.agent import linux, seccomp
 
 _ALL_BUT_PID = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -101,6 +101,7 @@ def become(keep: Sequence[int] = ()) -> None:
     for number in (signal.SIGCHLD, signal.SIGWINCH, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    seccomp.refuse()
 
 
 def execute(argv: Sequence[str], env: Mapping[str, str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from netlab.runtime.agent import linux, seccomp
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -145,3 +148,83 @@ def test_a_directory_as_standard_input_is_no_way_out(lab: Lab) -> None:
     finally:
         os.close(directory)
     assert done.returncode != 0
+
+
+FORKS = """
+import errno, os, signal
+children = []
+try:
+    while len(children) < 5000:
+        child = os.fork()
+        if not child:
+            os.closerange(0, 3)  # who reads the command's output waits for no child
+            signal.pause()
+        children.append(child)
+except OSError as refusal:
+    print(errno.errorcode[refusal.errno], len(children))
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not linux.LIMITS_PIDS, reason="this kernel has one pid_max for all PID namespaces (Linux 6.14)")
+def test_a_fork_bomb_ends_in_its_pod(lab: Lab) -> None:
+    host = Path("/proc/sys/kernel/pid_max").read_text()
+    for _ in range(2):  # the second time its numbers have been given out before
+        said, number = lab.exec("python3", "-c", FORKS).stdout.split()
+        assert said == "EAGAIN"
+        assert linux.PIDS_MAX - 10 < int(number) < linux.PIDS_MAX + 300
+    assert Path("/proc/sys/kernel/pid_max").read_text() == host
+    assert lab.exec("sh", "-c", "echo 4000000 > /proc/sys/kernel/pid_max").returncode != 0
+    hold = lab.exec("python3", "-c", FORKS.split("for child in children:\n    os.kill", maxsplit=1)[0])
+    assert hold.stdout.startswith("EAGAIN"), "its children stay"
+    refused = lab.exec("true")
+    assert "cannot enter client: no more processes" in refused.stderr
+    with lab.connect() as agent:
+        os.close(agent.sandbox(lab.path(lab.server), "server").pidfd)  # another Pod has room
+        agent.drop([lab.path(lab.client)])
+    assert lab.exec("true").returncode == 0, "a new sandbox"
+
+
+CALLS = """
+import ctypes, errno, json, sys
+libc = ctypes.CDLL(None, use_errno=True)
+said = {}
+for name, number in json.loads(sys.argv[1]).items():
+    result = libc.syscall(number, 0, 0, 0, 0, 0)
+    said[name] = errno.errorcode[ctypes.get_errno()] if result < 0 else "done"
+print(json.dumps(said))
+"""
+THREADS = 'import subprocess, threading; threading.Thread(target=print).start(); subprocess.run(["true"], check=True)'
+FILTERED = pytest.mark.skipif(not seccomp.program(os.uname().machine), reason="no filter for this machine")
+
+
+@FILTERED
+def test_system_calls_that_no_pod_needs_are_refused(lab: Lab) -> None:
+    column = 0 if os.uname().machine == "x86_64" else 1
+    numbers = {name: both[column] for name, both in seccomp.DENIED.items() if both[column]}
+    said = json.loads(lab.exec("python3", "-c", CALLS, json.dumps(numbers)).stdout)
+    assert said == dict.fromkeys(numbers, "EPERM")
+    assert "Seccomp:\t2\n" in lab.exec("cat", "/proc/self/status").stdout
+    assert json.loads(lab.exec("python3", "-c", CALLS, json.dumps({"clone3": 435})).stdout) == {"clone3": "ENOSYS"}
+
+
+@FILTERED
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ping -c 1 -W 5 10.244.9.2",
+        "ping -6 -c 1 -W 5 fd00:9::2",
+        "ip link add dummy type bridge && ip link set dummy up && ip -d link && ip rule && ip neigh && ip link del dummy",
+        "nft add table inet t && nft 'add chain inet t c { type filter hook input priority 0; }' && nft list ruleset",
+        "timeout 20 tcpdump -n -c 1 -i eth0 icmp & p=$!; while kill -0 $p; do ping -c 1 10.244.9.2 > /dev/null; done; wait $p",
+        "tc qdisc show dev eth0 && ethtool -k eth0",
+        "ss -tulpn && sysctl net.ipv4.ip_forward",
+        f"python3 -c '{THREADS}'",
+        "bash -c 'cat <(echo x) | cat; (sleep 0 &); wait'",
+    ],
+)
+def test_tools_work_with_the_filter(lab: Lab, line: str) -> None:
+    done = lab.exec("bash", "-c", line)
+    assert done.returncode == 0, done.stderr

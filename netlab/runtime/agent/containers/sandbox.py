@@ -189,6 +189,7 @@ def _hold(netns_fd: int, hostname: str, contents: dict[str, str], report: _socke
         linux.set_comm(POD_COMM)
         linux.set_title([POD_COMM, hostname])  # read from the agent's /proc, where its own number is right
         linux.setns(netns_fd, linux.CLONE_NEWNET)
+        linux.limit_pids()
         linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC)
         linux.sethostname(hostname)
         view = View()
