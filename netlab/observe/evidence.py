@@ -11,7 +11,7 @@ from netlab.model.policies import EGRESS, INGRESS
 from netlab.observe.probe import Prober
 from netlab.oracle.denials import Denial, Denials, Evidence, connected
 from netlab.oracle.flow import Flow, Outcome, Verdict
-from netlab.oracle.mixed import observed, unheard
+from netlab.oracle.mixed import kept, observed, unheard
 from netlab.oracle.predict import Predictor
 from netlab.plan.policytext import TABLE, deny_comment
 
@@ -79,14 +79,14 @@ def probed(prober: Prober, cluster: Cluster, flows: Iterable[Flow]) -> Iterator[
 class _Turns:
     """The flows through Services that choose among backends, with every attempt's verdict.
 
-    ``held``: what waits for the counters.
+    ``held``: what waits for the counters.  A flow that is asked once meets one backend: affinity keeps its client there.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._predicted: dict[Flow, Verdict] = {}
         self._attempts: dict[Flow, list[Verdict]] = {}
-        self._sticky: set[Flow] = set()
+        self._once: set[Flow] = set()
         self._budget = _BUDGET
         self.held: dict[Flow, list[Verdict]] = {}
 
@@ -106,7 +106,7 @@ class _Turns:
             count = _FIRST * len(predicted.may)
             self._budget -= count
             if ways.sticky or (self._budget < 0 and predicted.outcome is Outcome.OPEN):
-                self._sticky.add(flow)
+                self._once.add(flow)
                 count = 1
             for _ in range(count):
                 yield flow
@@ -120,14 +120,15 @@ class _Turns:
             attempts = [*self._attempts[flow], *self.held[flow]]
             foreseen = {one.outcome for one in predicted.may}
             strange = any(one.outcome not in foreseen and one not in self.held[flow] for one in attempts)
-            if flow not in self._sticky and not strange and unheard(predicted, attempts):
+            if flow not in self._once and not strange and unheard(predicted, attempts):
                 for _ in range(each * len(predicted.may)):
                     yield flow
 
     def verdicts(self) -> Iterator[Verdict]:
         """What all attempts say."""
         for flow, predicted in self._predicted.items():
-            yield observed(predicted, self._attempts[flow])
+            attempts = self._attempts[flow]
+            yield kept(predicted, attempts[0]) if flow in self._once else observed(predicted, attempts)
 
 
 class Book:

@@ -35,14 +35,18 @@ def judged(denials: Denials, flow: Flow) -> tuple[Judged, ...]:
 
 
 def tell(
-    verdict: Verdict, ways: Iterable[Judged], path: Callable[[Judged | None], Iterable[str]] = lambda _: ()
+    verdict: Verdict,
+    ways: Iterable[Judged],
+    path: Callable[[Judged | None], Iterable[str]] = lambda _: (),
+    notes: Iterable[str] = (),
 ) -> Iterator[str]:
-    """Lines: the verdict, then what each direction's policies say, of each way that it may take, and its ``path``."""
+    """Lines: the verdict and ``notes``, then of each way that it may take each direction's policies, and its ``path``."""
     found = list(ways)
     why = f": {verdict.because[0].says}" if verdict.because and verdict.outcome is not Outcome.DENIED else ""
     if verdict.outcome is Outcome.DENIED and verdict.may:
         why = f" on all {len(verdict.may)} backends"
     yield f"{verdict.flow}: {verdict.outcome}{why}"
+    yield from (f"  {note}" for note in notes)
     for one in found[:_SHOWN]:
         if one.step.flow != verdict.flow:
             yield f"  by way of {_arrival(one.step)}"

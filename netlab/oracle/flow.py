@@ -81,6 +81,7 @@ class Verdict(NamedTuple):
 
     ``own``: a process of the target's own has the port, so that it may also refuse, which no cluster tells.
     ``may``: of a Service with several backends, the verdict on each, whose flow is the one that arrives there.
+    ``asked`` is false of a backend that no packet met: its verdict is the prediction.
     """
 
     flow: Flow
@@ -90,6 +91,7 @@ class Verdict(NamedTuple):
     because: tuple[Why, ...] = ()
     own: bool = False
     may: tuple[Verdict, ...] = ()
+    asked: bool = True
 
     @property
     def wrong_server(self) -> bool:

@@ -37,7 +37,7 @@ def summary(backends: Iterable[Verdict]) -> str:
         policies = dict.fromkeys(why.policy for why in one.because if why.policy)
         by = f" by {'policies' if len(policies) > 1 else 'policy'} {' and '.join(policies)}"
         says = f"{one.outcome}{by if one.outcome is Outcome.DENIED and policies else ''}"
-        names.setdefault(says, []).append(one.flow.dst.name)
+        names.setdefault(says, []).append(one.flow.dst.name + ("" if one.asked else ", predicted"))
     return ", ".join(f"{says} ({', '.join(who)})" for says, who in names.items())
 
 
@@ -75,13 +75,41 @@ def observed(predicted: Verdict, attempts: Sequence[Verdict]) -> Verdict:
         elif answer is None and one.outcome is Outcome.DENIED:
             answer = next((ends[outcome] for outcome in SILENCED if outcome in ends), None)
         if answer is None:
-            backends.append(one)
+            backends.append(one._replace(asked=False))
             continue
         because = one.because if answer.outcome is Outcome.DENIED is one.outcome else answer.because
         backends.append(Verdict(one.flow, answer.outcome, answer.server, answer.client, because))
     whole = joined(flow, backends)
     server = next((one.server for one in answers if one.server), None)
     return whole._replace(server=server if whole.outcome is Outcome.OPEN else None)
+
+
+def kept(predicted: Verdict, attempt: Verdict) -> Verdict:
+    """The verdict on a flow whose client met one backend only, since affinity keeps it there.
+
+    The other backends are as predicted, and marked so: the verdict on the Service does not depend on which backend
+    this client met.
+    """
+    if attempt.outcome is Outcome.ERROR:
+        return attempt
+    known = {verdict.server or verdict.flow.dst.name for verdict in predicted.may}
+    if attempt.server:
+        met = [verdict for verdict in predicted.may if attempt.server in (verdict.server, verdict.flow.dst.name)]
+    else:
+        met = [verdict for verdict in predicted.may if verdict.outcome is attempt.outcome]
+    if not met:  # a stranger, or an end that no backend should come to
+        return attempt
+    says = f"one of {len(known)} backends was asked"
+    name = f", {met[0].flow.dst.name}" if len(met) == 1 else ", which gave no name"
+    backends = [verdict._replace(asked=False) for verdict in predicted.may]
+    if len(met) == 1:
+        because = met[0].because if attempt.outcome is met[0].outcome else attempt.because
+        answer = Verdict(met[0].flow, attempt.outcome, attempt.server, attempt.client, because)
+        backends[predicted.may.index(met[0])] = answer
+    whole = joined(predicted.flow, backends)
+    why = Why(f"{says}{name}; the others are predicted")
+    server = attempt.server if whole.outcome is Outcome.OPEN else None
+    return whole._replace(server=server, because=(*whole.because, why))
 
 
 def unheard(predicted: Verdict, attempts: Sequence[Verdict]) -> bool:

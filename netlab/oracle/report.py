@@ -39,7 +39,8 @@ def flow_json(verdict: Verdict) -> dict[str, Any]:
 def _backend(verdict: Verdict) -> dict[str, Any]:
     """One of the Pods behind a Service that chooses."""
     flow = verdict.flow
-    shown = {"to": flow.dst.name, "address": flow.address, "port": flow.port, "outcome": str(verdict.outcome)}
+    shown: dict[str, Any] = {"to": flow.dst.name, "address": flow.address, "port": flow.port}
+    shown |= {"outcome": str(verdict.outcome), **({} if verdict.asked else {"asked": False})}
     return shown | (
         {"because": [_because(why) for why in verdict.because]} if verdict.outcome is Outcome.DENIED else {}
     )

@@ -3,7 +3,7 @@
 The same decisions as kube-proxy's rules (``plan.services``), made from the cluster: which node translates, which
 backends it may choose, what the backend's node sees as the source.
 
-Limits: a backend is chosen at random, so of several the oracle names none; which one a sticky client keeps neither.
+Limits: a backend is chosen at random, so of several the oracle names none; nor which of them a client keeps by affinity.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Ways(NamedTuple):
     """What becomes of a flow to a Service: the flows to the backends that may get it (``flows``), or its end.
 
     ``masqueraded``: the backends see the translating node's address and not the source's.  ``far``: that is another
-    node than the source's, which lets the packet out to the address that was asked.  ``sticky``: a client keeps its
-    backend.
+    node than the source's, which lets the packet out to the address that was asked.  ``sticky``: why a client keeps
+    its backend, None where it does not.
     """
 
     flows: tuple[Flow, ...]
@@ -34,7 +34,7 @@ class Ways(NamedTuple):
     outcome: Outcome = Outcome.OPEN
     masqueraded: bool = False
     far: bool = False
-    sticky: bool = False
+    sticky: Why | None = None
 
 
 class _Front(NamedTuple):
@@ -146,7 +146,7 @@ class ServiceWays:
             return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
         flows = tuple(self._to(flow, one, one.ports[front.place], here, masqueraded) for one in chosen)
         own = self._node_of(flow.src)
-        return Ways(flows, why, Outcome.OPEN, masqueraded, bool(own) and own != here, bool(service.affinity))
+        return Ways(flows, why, Outcome.OPEN, masqueraded, bool(own) and own != here, _affinity(service))
 
     def _chosen(
         self, flow: Flow, front: _Front, here: str, behind: list[Backend], near: list[Backend]
@@ -196,3 +196,8 @@ class ServiceWays:
             return end.name
         pod = self._known.pod_of.get(end.name) if end.kind != EXTERNAL else None
         return pod.node if pod else ""
+
+
+def _affinity(service: Service) -> Why | None:
+    says = f"Service {service} keeps a client at one backend for {service.affinity} s (sessionAffinity ClientIP)"
+    return Why(says, service.mark) if service.affinity else None

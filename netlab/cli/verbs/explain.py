@@ -91,7 +91,9 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
         if note:
             out.line(note)
         for one in reasons:
-            for line in tell(*one, partial(way_lines, one[0].flow)):
+            chosen = predictor.chooses(one[0].flow)
+            notes = [chosen.sticky.says] if chosen and chosen.sticky else []
+            for line in tell(*one, partial(way_lines, one[0].flow), notes):
                 out.line(line)
     ends = [one.outcome for verdict in verdicts for one in (verdict.may or (verdict,))]
     return Exit.NO if Outcome.DENIED in ends else Exit.OK
