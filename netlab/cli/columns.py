@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli import kubernetes, podstatus, services
+from netlab.cli import kubernetes, podstatus, selectors, services, workloads
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
@@ -17,19 +16,12 @@ Row = Callable[[Item, "Cluster", float], list[str]]
 
 
 def _age(item: Item, now: float) -> str:
-    return kubernetes.age(_seconds(item["metadata"]["creationTimestamp"]), now)
-
-
-def _seconds(stamp: str) -> float:
-    """The inverse of ``podstatus.stamp``."""
-    import calendar
-
-    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
+    return kubernetes.age(podstatus.seconds(item["metadata"]["creationTimestamp"]), now)
 
 
 def _pod_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     ready, status, restarts, last = podstatus.printed(item)
-    ago = f" ({kubernetes.age(_seconds(last), now)} ago)" if restarts and last else ""
+    ago = f" ({kubernetes.age(podstatus.seconds(last), now)} ago)" if restarts and last else ""
     return [
         item["metadata"]["name"],
         ready,
@@ -84,12 +76,8 @@ def _slice_row(item: Item, cluster: Cluster, now: float) -> list[str]:
 
 
 def _policy_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    selector = item.get("spec", {}).get("podSelector", {})
-    labels = [f"{key}={value}" for key, value in selector.get("matchLabels", {}).items()]
-    for one in selector.get("matchExpressions", []):
-        values = f" ({','.join(one['values'])})" if one.get("values") else ""
-        labels.append(f"{one['key']} {one['operator'].lower()}{values}")
-    return [item["metadata"]["name"], ",".join(labels) or "<none>", _age(item, now), "yes"]
+    selector = selectors.written(item.get("spec", {}).get("podSelector", {}))
+    return [item["metadata"]["name"], selector, _age(item, now), "yes"]
 
 
 def _namespace_row(item: Item, cluster: Cluster, now: float) -> list[str]:
@@ -99,66 +87,35 @@ def _namespace_row(item: Item, cluster: Cluster, now: float) -> list[str]:
 def _event_row(item: Item, cluster: Cluster, now: float) -> list[str]:
     about = item["involvedObject"]
     return [
-        kubernetes.age(_seconds(item["lastTimestamp"]), now),
+        kubernetes.age(podstatus.seconds(item["lastTimestamp"]), now),
         item["type"],
         item["reason"],
         f"{about['kind'].lower()}/{about['name']}",
-        f"{item['source']['component']}, {item['source']['host']}",
+        ", ".join(filter(None, (item["source"]["component"], item["source"]["host"]))),
         item["message"],
-        kubernetes.age(_seconds(item["firstTimestamp"]), now),
+        kubernetes.age(podstatus.seconds(item["firstTimestamp"]), now),
         str(item["count"]),
         item["metadata"]["name"],
     ]
 
 
-def _ready(item: Item, cluster: Cluster) -> list[bool]:
-    """Of each Pod of a workload whether it is ready; those that no node has are not."""
-    owner, namespace = f"{item['kind']}/{item['metadata']['name']}", item["metadata"].get("namespace")
-    ready = [pod.ready and not pod.ended for pod in cluster.pods
-             if pod.namespace == namespace and owner in (pod.owner, pod.controller)]  # fmt: skip
-    waiting = [pod for pod in cluster.idle if pod.phase == "Pending"
-               if pod.namespace == namespace and owner in (pod.owner, pod.controller)]  # fmt: skip
-    return ready + [False] * len(waiting)
+def _workload_row(item: Item, cluster: Cluster, now: float) -> list[str]:
+    return [item["metadata"]["name"], *workloads.cells(item, now), _age(item, now), *workloads.wide(item)]
 
 
-def _replicas_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    """A ReplicaSet or ReplicationController."""
-    spec, pods = item["spec"], _ready(item, cluster)
-    containers = spec.get("template", {}).get("spec", {}).get("containers", [])
-    selector = spec.get("selector", {})
-    labels = selector.get("matchLabels", {}) if item["kind"] == "ReplicaSet" else selector
-    return [
-        item["metadata"]["name"],
-        str(spec.get("replicas", 1)),
-        str(len(pods)),
-        str(sum(pods)),
-        _age(item, now),
-        ",".join(one["name"] for one in containers),
-        ",".join(one.get("image", "") for one in containers),
-        ",".join(f"{key}={value}" for key, value in labels.items()) or "<none>",
-    ]
+def _workload(*heads: str, wide: Sequence[str] = ("CONTAINERS", "IMAGES", "SELECTOR")) -> tuple[Columns, Row]:
+    """The columns of a workload: its own stand between its name and its age."""
+    shown = ("NAME", *heads, "AGE")
+    return (*((name, False) for name in shown), *((name, True) for name in wide)), _workload_row
 
 
-def _plain_row(item: Item, cluster: Cluster, now: float) -> list[str]:
-    pods = _ready(item, cluster)
-    return [item["metadata"]["name"], f"{sum(pods)}/{len(pods)}", _age(item, now)]
-
-
-_PLAIN: tuple[Columns, Row] = ((("NAME", False), ("READY", False), ("AGE", False)), _plain_row)
-_REPLICAS: tuple[Columns, Row] = (
-    (
-        ("NAME", False),
-        ("DESIRED", False),
-        ("CURRENT", False),
-        ("READY", False),
-        ("AGE", False),
-        ("CONTAINERS", True),
-        ("IMAGES", True),
-        ("SELECTOR", True),
-    ),
-    _replicas_row,
-)
+_REPLICAS = _workload("DESIRED", "CURRENT", "READY")
 _COLUMNS: dict[str, tuple[Columns, Row]] = {
+    "Deployment": _workload("READY", "UP-TO-DATE", "AVAILABLE"),
+    "StatefulSet": _workload("READY", wide=("CONTAINERS", "IMAGES")),
+    "DaemonSet": _workload("DESIRED", "CURRENT", "READY", "UP-TO-DATE", "AVAILABLE", "NODE SELECTOR"),
+    "Job": _workload("STATUS", "COMPLETIONS", "DURATION"),
+    "CronJob": _workload("SCHEDULE", "TIMEZONE", "SUSPEND", "ACTIVE", "LAST SCHEDULE"),
     "ReplicaSet": _REPLICAS,
     "ReplicationController": _REPLICAS,
     "Pod": (
@@ -231,4 +188,4 @@ _COLUMNS: dict[str, tuple[Columns, Row]] = {
 
 def columns(kind: str) -> tuple[Columns, Row]:
     """The columns of a kind, and what makes a row of them."""
-    return _COLUMNS.get(kind, _PLAIN)
+    return _COLUMNS[kind]

@@ -120,19 +120,9 @@ def _scheduling(one: Node) -> dict[str, Any]:
     return ({"taints": taints} if taints else {}) | ({"unschedulable": True} if one.unschedulable else {})
 
 
-def events(one: Pod, since: float, record: podstatus.Record | None) -> list[dict[str, Any]]:
-    """What happened to a Pod, the oldest first: that it was put on its node, then what its agent tells."""
-    told = [
-        {
-            "type": "Normal",
-            "reason": "Scheduled",
-            "message": f"Successfully assigned {one} to {one.node}",
-            "count": 1,
-            "first": since,
-            "last": since,
-        },
-        *sorted((record or {}).get("events", ()), key=lambda each: each["last"]),
-    ]
+def events(one: Pod | Idle, since: float, record: podstatus.Record | None) -> list[dict[str, Any]]:
+    """What happened to a Pod, the oldest first: where it was put, then what its agent tells."""
+    told = [*_placing(one, since), *sorted((record or {}).get("events", ()), key=lambda each: each["last"])]
     return [
         {
             "apiVersion": "v1",
@@ -149,7 +139,20 @@ def events(one: Pod, since: float, record: podstatus.Record | None) -> list[dict
             "count": each["count"],
             "firstTimestamp": stamp(each["first"]),
             "lastTimestamp": stamp(each["last"]),
-            "source": {"component": "netlab-agent" if place else "netlab", "host": one.node},
+            "source": {"component": each.get("from", "netlab-agent"), "host": one.node},
         }
-        for place, each in enumerate(told)
+        for each in told
     ]
+
+
+def _placing(one: Pod | Idle, since: float) -> list[dict[str, Any]]:
+    """What the scheduler did; nothing of a Pod whose document states that it has ended."""
+    from netlab.model.cluster import Idle
+
+    at: dict[str, Any] = {"count": 1, "first": since, "last": since, "from": "netlab"}
+    if not isinstance(one, Idle):
+        says = f"Successfully assigned {one} to {one.node}"
+        return [{"type": "Normal", "reason": "Scheduled", "message": says, **at}]
+    if one.reason != "Unschedulable":
+        return []
+    return [{"type": "Warning", "reason": "FailedScheduling", "message": one.message, **at}]

@@ -24,6 +24,13 @@ def stamp(since: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
 
 
+def seconds(stamp: str) -> float:
+    """The inverse of ``stamp``."""
+    import calendar
+
+    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
+
+
 def status(pod: Pod, record: Record | None, since: float) -> Status:
     """phase, conditions, containerStatuses, initContainerStatuses.  ``record`` is None where the agent is dead."""
     known = {one["name"]: one for one in record["containers"]} if record else {}

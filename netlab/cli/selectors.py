@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from netlab.errors import BadInput
+
+
+def written(selector: Mapping[str, Any]) -> str:
+    """A label selector of a document as kubectl's tables have it."""
+    labels = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for one in selector.get("matchExpressions") or ():
+        values = f" ({','.join(one['values'])})" if one.get("values") else ""
+        labels.append(f"{one['key']} {one['operator'].lower()}{values}")
+    return ",".join(labels) or "<none>"
 
 
 def selector(text: str) -> Callable[[Mapping[str, str]], bool]:

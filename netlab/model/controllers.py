@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 from netlab.model import identity, nodefit
 from netlab.model.cluster import Made, Node
-from netlab.model.owners import ENDED, Owners, Reference, controller, phase
+from netlab.model.owners import ENDED, REVISION, Owners, Reference, controller, phase, revision
 from netlab.model.workloads import WORKLOADS, Template
 from netlab.spec import Document
 from netlab.spec.hooks import has_ended
 
 _HASH = "pod-template-hash"
-_REVISION = "deployment.kubernetes.io/revision"
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
 
@@ -111,7 +110,7 @@ class Controllers:
             return count
         deployment = self._owners.get(reference.kind, replica_set.namespace, reference.name)
         sets = self._owners.of(deployment, "ReplicaSet")
-        if max(sets, key=_revision) is not replica_set:
+        if max(sets, key=lambda one: revision(one.body)) is not replica_set:
             return count
         others: int = sum(one.body.get("spec", {}).get("replicas", 1) for one in sets if one is not replica_set)
         wanted: int = deployment.body.get("spec", {}).get("replicas", 1)
@@ -134,7 +133,7 @@ class Controllers:
         annotations = {
             "deployment.kubernetes.io/desired-replicas": str(count),
             "deployment.kubernetes.io/max-replicas": str(count + _surge(source.spec, count)),
-            _REVISION: "1",
+            REVISION: "1",
         }
         spec = {"replicas": count, "selector": selector, "template": template}
         self._make("ReplicaSet", name, source, labels, annotations, spec)
@@ -273,12 +272,6 @@ class Controllers:
             f"{source.kind}/{source.name}",
             slot,
         )
-
-
-def _revision(replica_set: Document) -> tuple[int, int]:
-    """Of two ReplicaSets of a Deployment the newer has the higher revision; without revisions, the more Pods."""
-    text = str(replica_set.body["metadata"].get("annotations", {}).get(_REVISION, "0"))
-    return (int(text) if text.isdecimal() else 0), replica_set.body.get("spec", {}).get("replicas", 1)
 
 
 def _complete(job: Document) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netlab.spec import Document
 
 ENDED = ("Succeeded", "Failed")
+REVISION = "deployment.kubernetes.io/revision"
 _MADE_BY = {"ReplicaSet": "Deployment", "Job": "CronJob"}
 
 
@@ -38,6 +39,12 @@ def controller(document: Document) -> Reference | None:
 def phase(document: Document) -> str:
     """The ``status.phase`` of a Pod document, "" where it states none."""
     return str(document.body.get("status", {}).get("phase", ""))
+
+
+def revision(body: Mapping[str, Any]) -> tuple[int, int]:
+    """Of two ReplicaSets of a Deployment the newer has the higher revision; without revisions, the more Pods."""
+    text = str(body["metadata"].get("annotations", {}).get(REVISION, "0"))
+    return (int(text) if text.isdecimal() else 0), body.get("spec", {}).get("replicas", 1)
 
 
 class Owners:

@@ -45,12 +45,12 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
     if wanted.name == "Pod":
         items = {item["metadata"]["name"]: item for item in get.pods(cluster, since)
                  if item["metadata"]["namespace"] == namespace}  # fmt: skip
-        waiting = {one.name: one for one in cluster.idle if one.namespace == namespace}
+        idle = {one.name: one for one in cluster.idle if one.namespace == namespace}
         records = states(running, RunDir(running).path, events=True) or {}
         pods = {pod.name: pod for pod in cluster.pods if pod.namespace == namespace}
         parts += [
-            _idle(waiting[name])
-            if name in waiting
+            _idle(items[name], idle[name], since)
+            if name in idle
             else _pod(items[name], pods[name], cluster, records.get((namespace, name), {}), since)
             for name in _chosen(names, items, wanted, namespace)
         ]
@@ -85,6 +85,8 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
             if (one.kind, one.group) == (wanted.name, wanted.group)
             and (not wanted.namespaced or one.namespace == namespace)
         }
+        written |= {one.name: kubernetes.made(one, cluster, since) for one in cluster.made
+                    if (one.kind, one.namespace) == (wanted.name, namespace)}  # fmt: skip
         parts += [
             yaml.safe_dump(written[name], sort_keys=False).rstrip().splitlines()
             for name in _chosen(names, written, wanted, namespace)
@@ -174,45 +176,65 @@ def _pod(item: Mapping[str, Any], pod: Pod, cluster: Cluster, record: Record, si
     lines += [f"  {one['type']:<28}{one['status']}" for one in status["conditions"]]
     if pod.mark:
         lines.append(_field("Source", str(pod.mark)))
-    return [*lines, *_events(record.get("events", []), pod, since)]
+    return [*lines, *_events(kubernetes.events(pod, since, record))]
 
 
-def _idle(pod: Idle) -> list[str]:
-    """A Pod that has no network: why."""
-    return [
+def _idle(item: Mapping[str, Any], pod: Idle, since: float) -> list[str]:
+    """A Pod that has no network: nothing of it runs, and its events or its status say why."""
+    status = item["status"]
+    ended = [pod.reason, pod.message] if pod.phase != "Pending" else ["", ""]
+    ips = ["IPs:", *(f"  {'IP:':<{_WIDTH - 2}}{one}" for one in pod.addresses)]
+    lines = [
         _field("Name", pod.name),
         _field("Namespace", pod.namespace),
         _field("Node", pod.node or "<none>"),
         *_listed("Labels", (f"{key}={value}" for key, value in pod.labels.items())),
+        *_listed("Annotations", (f"{key}: {value}" for key, value in pod.annotations.items())),
         _field("Status", pod.phase),
-        *([_field("Reason", pod.reason)] if pod.reason else []),
-        *([_field("Message", pod.message)] if pod.message else []),
+        *(_field(name, text) for name, text in zip(("Reason", "Message"), ended, strict=True) if text),
+        _field("IP", next(iter(pod.addresses), "")),
+        *(ips if pod.addresses else [_field("IPs", "<none>")]),
         *([_field("Controlled By", pod.controller)] if pod.controller else []),
-        *([_field("Source", str(pod.mark))] if pod.mark else []),
     ]
+    for where, title in (("initContainers", "Init Containers:"), ("containers", "Containers:")):
+        listed = item["spec"].get(where) or ()
+        lines += [title] if listed else []
+        for one in listed:
+            lines += [f"  {one['name']}:", *_declared(one)]
+    lines += ["Conditions:", f"  {'Type':<28}Status"]
+    lines += [f"  {one['type']:<28}{one['status']}" for one in status["conditions"]]
+    if pod.mark:
+        lines.append(_field("Source", str(pod.mark)))
+    return [*lines, *_events(kubernetes.events(pod, since, None))]
+
+
+def _line(name: str, value: str, indent: int = 4) -> str:
+    return f"{' ' * indent}{name + ':':<{_WIDTH + 2 - indent}}{value}"
+
+
+def _declared(spec: Mapping[str, Any]) -> list[str]:
+    """A container's image and ports, as its document has them."""
+    declared = spec.get("ports") or []
+    ports = ", ".join(_port(each["containerPort"], each.get("protocol", "TCP")) for each in declared)
+    host = ", ".join(_port(each.get("hostPort", 0), each.get("protocol", "TCP")) for each in declared)
+    lines = (("Image", str(spec.get("image", ""))), ("Port", ports or "<none>"), ("Host Port", host or "<none>"))
+    return [_line(name, text) for name, text in lines]
 
 
 def _container(one: Mapping[str, Any], spec: Mapping[str, Any], pod: Pod) -> list[str]:
-    def line(name: str, value: str, indent: int = 4) -> str:
-        return f"{' ' * indent}{name + ':':<{_WIDTH + 2 - indent}}{value}"
-
     typed = next(each for each in (*pod.containers, *pod.inits) if each.name == one["name"])
-    declared = spec.get("ports", [])
     own = [port for port in pod.ports if port.container == typed.name]
-    ports = ", ".join(_port(each["containerPort"], each.get("protocol", "TCP")) for each in declared)
-    host = ", ".join(_port(each.get("hostPort", 0), each.get("protocol", "TCP")) for each in declared)
-    lines = [f"  {typed.name}:", line("Image", typed.image), line("Port", ports or "<none>")]
-    lines.append(line("Host Port", host or "<none>"))
+    lines = [f"  {typed.name}:", *_declared(spec)]
     for name, words in (("Command", typed.command), ("Args", typed.args)):
         if words:
             lines.append(f"    {name}:")
             lines += [f"      {text}" for word in words for text in word.splitlines() or [""]]
-    lines.append(line("Served By", _served(typed.runs, own)))
-    lines += _state("State", one["state"], line)
+    lines.append(_line("Served By", _served(typed.runs, own)))
+    lines += _state("State", one["state"])
     if "lastState" in one:
-        lines += _state("Last State", one["lastState"], line)
-    lines += [line("Ready", str(one["ready"])), line("Restart Count", str(one["restartCount"]))]
-    return lines + [line(name, text + ("" if typed.runs else "  (not asked: nothing of it runs)"))
+        lines += _state("Last State", one["lastState"])
+    lines += [_line("Ready", str(one["ready"])), _line("Restart Count", str(one["restartCount"]))]
+    return lines + [_line(name, text + ("" if typed.runs else "  (not asked: nothing of it runs)"))
                     for name, text in probelines.probes(spec)]  # fmt: skip
 
 
@@ -228,30 +250,30 @@ def _served(runs: bool, ports: Sequence[Port]) -> str:
     return f"netlab's responder, on {', '.join(_port(one.port, one.protocol) for one in ports)}"
 
 
-def _state(name: str, state: Mapping[str, Any], line: Any) -> list[str]:
+def _state(name: str, state: Mapping[str, Any]) -> list[str]:
     if not state:
-        return [line(name, "Unknown")]
+        return [_line(name, "Unknown")]
     kind, what = next(iter(state.items()))
     words = {"reason": "Reason", "message": "Message", "exitCode": "Exit Code", "signal": "Signal",
              "startedAt": "Started", "finishedAt": "Finished"}  # fmt: skip
     return [
-        line(name, kind.capitalize()),
+        _line(name, kind.capitalize()),
         *(
-            line(words[key], _time(what[key]) if key.endswith("At") else str(what[key]), 6)
+            _line(words[key], _time(what[key]) if key.endswith("At") else str(what[key]), 6)
             for key in words
             if key in what
         ),
     ]
 
 
-def _events(events: Sequence[Mapping[str, Any]], pod: Pod, since: float) -> list[str]:
-    now = time.time()
-    rows = [("Normal", "Scheduled", kubernetes.age(since, now), "netlab", f"Successfully assigned {pod} to {pod.node}")]
-    for one in sorted(events, key=lambda one: one["last"]):
-        age = kubernetes.age(one["last"], now)
-        if one["count"] > 1:
-            age += f" (x{one['count']} over {kubernetes.age(one['first'], now)})"
-        rows.append((one["type"], one["reason"], age, "netlab-agent", one["message"]))
+def _events(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not events:
+        return [_field("Events", "<none>")]
+    now, rows = time.time(), []
+    for one in events:
+        first, last = (kubernetes.age(podstatus.seconds(one[at]), now) for at in ("firstTimestamp", "lastTimestamp"))
+        age = f"{last} (x{one['count']} over {first})" if one["count"] > 1 else last
+        rows.append((one["type"], one["reason"], age, one["source"]["component"], one["message"]))
     heads = ("Type", "Reason", "Age", "From", "Message")
     table = [heads, tuple("-" * len(head) for head in heads), *rows]
     widths = [max(len(row[column]) for row in table) for column in range(4)]

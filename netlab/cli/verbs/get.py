@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from netlab.cli import jsonpath, kinds, kubernetes, out, podstatus, services
+from netlab.cli import jsonpath, kinds, kubernetes, out, podstatus, services, workloads
 from netlab.cli.columns import Item, columns
 from netlab.cli.options import lab, running_lab
 from netlab.cli.selectors import selector as selected
@@ -159,8 +159,10 @@ def _listed(
             for name, labels in cluster.namespaces.items()
         ]
     if kind.name == "Event":
+        from netlab.model.anew import every
+
         known = _records(cluster, quiet=quiet, events=True) or {}
-        told = [each for one in cluster.pods
+        told = [each for one in every(cluster)
                 for each in kubernetes.events(one, since, known.get((one.namespace, one.name)))]  # fmt: skip
         return sorted(told, key=lambda each: str(each["lastTimestamp"]))
     if kind.name == "Service":
@@ -174,7 +176,14 @@ def _listed(
         if (one.kind, one.group) == (kind.name, kind.group):
             metadata = {"namespace": one.namespace, "labels": {}, "creationTimestamp": podstatus.stamp(since)}
             found.append({**one.body, "metadata": metadata | one.body["metadata"]})
-    return found + [kubernetes.made(one, cluster, since) for one in cluster.made if one.kind == kind.name]
+    found += [kubernetes.made(one, cluster, since) for one in cluster.made if one.kind == kind.name]
+    if not found or kind.name not in workloads.KINDS:
+        return found
+    sets = found
+    if kind.name == "Deployment":
+        sets = _listed(kinds.find("replicasets"), cluster, since, objects, quiet=True)
+    statuses = workloads.Statuses(cluster, since, pods(cluster, since, quiet=quiet), sets)
+    return [{**item, "status": statuses.of(item)} for item in found]
 
 
 def pods(cluster: Cluster, since: float, *, quiet: bool = False) -> list[Item]:

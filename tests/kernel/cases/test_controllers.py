@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,80 @@ def test_a_deleted_pod_of_a_dump_is_replaced_by_its_deployment(netlab: Callable[
         (name,) = run("get", "pods", "-n", "shop", "-l", "pod-template-hash", "-o", "name").splitlines()
         assert name.startswith("pod/web-5d9c-") and not name.endswith("x7x7x")
         run("exec", "shop/client", "--", "curl", "-sS", "-o", "/dev/null", "-m", "10", "http://10.96.44.5")
+
+
+def _table(text: str) -> dict[str, dict[str, str]]:
+    """A table's rows by name; no cell of these is empty but a DURATION."""
+    heads, *rows = text.splitlines()
+    starts = [found.start() for found in re.finditer(r"\S+(?: \S+)*", heads)]
+    cells = [[row[start:end].strip() for start, end in pairwise([*starts, None])] for row in rows]
+    return {one[0]: dict(zip(re.split(r"\s{2,}", heads.strip()), one, strict=True)) for one in cells}
+
+
+def test_workloads_have_the_columns_of_kubectl(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "workloads.yaml", lab) as run:
+        found = {kind: _table(run("get", kind)) for kind in ("deploy", "rs", "ds", "sts", "jobs", "cj", "rc")}
+        for kind, rows in found.items():
+            for row in rows.values():
+                assert re.fullmatch(r"\d+m?\d*s?", row.pop("AGE")) and row.pop("NAME"), kind
+        assert found["deploy"] == {"web": {"READY": "1/3", "UP-TO-DATE": "3", "AVAILABLE": "1"}}
+        assert [*found["rs"].values()] == [{"DESIRED": "3", "CURRENT": "3", "READY": "1"}]
+        counts = {"DESIRED": "2", "CURRENT": "2", "READY": "0", "UP-TO-DATE": "2", "AVAILABLE": "0"}
+        assert found["ds"] == {"ag": counts | {"NODE SELECTOR": "kubernetes.io/os=linux"}}
+        assert found["sts"] == {"db": {"READY": "2/2"}}
+        assert found["rc"] == {"old": {"DESIRED": "1", "CURRENT": "1", "READY": "1"}}
+        jobs = {name: (row["STATUS"], row["COMPLETIONS"]) for name, row in found["jobs"].items()}
+        night = jobs.pop(next(name for name in jobs if name.startswith("night-")))
+        assert night == ("Running", "0/1") and jobs == {
+            "ends": ("Complete", "1/1"),
+            "fails": ("Failed", "0/1"),
+            "runs": ("Running", "0/3"),
+            "waits": ("Suspended", "0/1"),
+            "hook": ("Complete", "1/1"),
+        }
+        assert found["jobs"]["waits"]["DURATION"] == "" != found["jobs"]["ends"]["DURATION"]
+        cron = found["cj"]["night"]
+        assert (cron["SCHEDULE"], cron["TIMEZONE"], cron["SUSPEND"], cron["ACTIVE"]) == (
+            "0 3 * * *",
+            "<none>",
+            "False",
+            "1",
+        )
+        assert _table(run("get", "deploy", "-o", "wide"))["web"]["SELECTOR"] == "app=web"
+
+
+def test_statuses_of_workloads_say_what_their_pods_do(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "workloads.yaml", lab) as run:
+        items = json.loads(run("get", "deploy,ds,sts,rs,jobs", "-o", "json"))["items"]
+        status = {f"{one['kind']}/{one['metadata']['name']}": one["status"] for one in items}
+        pods = json.loads(run("get", "pods", "-l", "app=web", "-o", "json"))["items"]
+        ready = sum({"type": "Ready", "status": "True"} in one["status"]["conditions"] for one in pods)
+        web = status["Deployment/web"]
+        assert (web["replicas"], web["readyReplicas"], web["unavailableReplicas"]) == (len(pods), ready, 2) == (3, 1, 2)
+        assert {one["type"]: one["status"] for one in web["conditions"]} == {
+            "Available": "False",
+            "Progressing": "True",
+        }
+        assert status["DaemonSet/ag"]["numberReady"] == 0 and status["DaemonSet/ag"]["desiredNumberScheduled"] == 2
+        assert status["StatefulSet/db"]["readyReplicas"] == 2
+        assert (status["Job/ends"]["succeeded"], status["Job/fails"]["failed"], status["Job/runs"]["active"]) == (
+            1,
+            1,
+            2,
+        )
+        assert "Complete" in {one["type"] for one in status["Job/hook"]["conditions"]}
+        name = run("get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}")
+        assert name == "1"
+
+
+def test_pods_without_a_network_are_described_with_the_reason(netlab: Callable[..., Any], lab: str) -> None:
+    with up(netlab, "workloads.yaml", lab) as run:
+        waits = run("describe", "pod", "waits")
+        (event,) = [line for line in waits.splitlines() if "FailedScheduling" in line]
+        assert event.split()[0] == "Warning" and "0/2 nodes are available: 1 node(s) didn't match" in event
+        assert "Status:           Pending" in waits and "PodScheduled                False" in waits
+        assert "FailedScheduling" in run("get", "events")
+        done = run("describe", "pod", "done")
+        assert "Status:           Succeeded" in done and "10.244.1.77" in done and "FailedScheduling" not in done
+        name = run("get", "rs", "-o", "name").partition("/")[2]
+        assert f"name: {name}" in run("describe", "rs", name)
