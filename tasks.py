@@ -62,7 +62,7 @@ def lab(_: Context) -> None:
         "all": "also every case of the long tables (conformance): half an hour and more",
         "part": "also a fixed part of the long tables, as .ci/run does",
         "path": "a test file or folder",
-        "workers": "how many processes (default: one a core)",
+        "workers": "how many processes (default: two a core, since most tests wait most of the time)",
     }
 )
 def test(
@@ -72,7 +72,7 @@ def test(
     all: bool = False,  # noqa: A002  # the option's name
     part: bool = False,
     path: str = "tests",
-    workers: str = "auto",
+    workers: str = "",
 ) -> None:
     """The test suite but for the long tables: pure, kernel, labs, documentation, lints; about 8 minutes on two cores."""
     if not (k or quick or all or part) and path == "tests":
@@ -80,6 +80,7 @@ def test(
             "about 8 minutes on two idle cores; `invoke test --quick` takes one minute and no root. "
             "netlab works without any of this.\n"
         )
+    workers = workers or str(2 * len(os.sched_getaffinity(0)))
     argv = ["-m", "pytest", path, "-n", workers, "--dist", "loadgroup"]
     argv += ["-k", k] if k else []
     kinds = [*(["not kernel"] if quick else []), *([] if all or part or path != "tests" else ["not long"])]

@@ -29,6 +29,7 @@ import pytest
 from netlab.errors import HostCannot
 from netlab.kernel.rtnetlink.picture import FALLBACKS
 from netlab.runtime.host.requirements import has_br_netfilter
+from tests import forks
 
 ROOT = Path(__file__).resolve().parent.parent
 NETNS = Path("/run/netns")
@@ -292,14 +293,16 @@ def run_netlab(
     timeout: float = 120,
 ) -> Result:
     """Run ``netlab ARGS``.  ``check`` is the exit status that it must end with; None: any.  ``timeout`` in seconds."""
-    done = subprocess.run(
-        [*command(), *map(str, args)],
+    words = [*map(str, args)]
+    whole = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(env or {})}
+    done = forks.run(words, input=input, cwd=cwd, env=whole, timeout=timeout) or subprocess.run(
+        [*command(), *words],
         input=input,
         stdin=subprocess.DEVNULL if input is None else None,
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **(env or {})},
+        env=whole,
         timeout=timeout,
         check=False,
     )

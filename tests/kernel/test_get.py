@@ -193,8 +193,8 @@ class Watch:
             self.lines.append(line.rstrip())
 
     def until(self, pattern: str) -> str:
-        """The first line that matches; waits five seconds for it."""
-        for _ in range(100):
+        """The first line that matches; waits a minute for it."""
+        for _ in range(1200):
             found = next((line for line in self.lines if re.search(pattern, line)), "")
             if found:
                 return found
