@@ -24,12 +24,14 @@ from typing import Any
 TARGET = Path(__file__).resolve().parent.parent / "netlab" / "spec" / "schemas" / "kubernetes.json"
 
 USED = {
-    "": ("Namespace", "Node", "Pod", "ReplicationController", "Service"),
+    "": ("Endpoints", "Namespace", "Node", "Pod", "ReplicationController", "Service"),
     "apps": ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"),
     "batch": ("CronJob", "Job"),
     "discovery.k8s.io": ("EndpointSlice",),
     "networking.k8s.io": ("NetworkPolicy",),
 }
+#: Definitions whose short names others have.
+RENAMED = {"io.k8s.api.core.v1.EndpointPort": "EndpointSubsetPort"}
 #: Fields that went before the oldest version in the package; manifests that carry them are still about.
 GONE_EARLIER = {
     "ObjectMeta": {"clusterName": {"type": "string"}},
@@ -59,7 +61,8 @@ def _versions() -> list[tuple[str, dict[str, Any]]]:
 
 
 def _short(reference: str) -> str:
-    return reference.rsplit(".", 1)[-1]
+    full_name = reference.rsplit("/", 1)[-1]
+    return RENAMED.get(full_name, full_name.rsplit(".", 1)[-1])
 
 
 def _compact(schema: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def _definitions(published: dict[str, Any]) -> dict[str, dict[str, Any]]:
     def inline(schema: Any) -> Any:
         if isinstance(schema, dict):
             reference = schema.get("$ref")
-            if isinstance(reference, str) and _short(reference).rsplit("/", 1)[-1] in simple:
+            if isinstance(reference, str) and _short(reference) in simple:
                 return {"type": "string"}
             return {key: inline(each) for key, each in schema.items()}
         return schema

@@ -17,7 +17,9 @@ def description(item: Mapping[str, Any]) -> list[str]:
         lines.append(f"  NotReadyAddresses:  {_addresses(subset.get('notReadyAddresses', ()))}")
         if subset.get("ports"):
             rows = [("Name", "Port", "Protocol"), ("----", "----", "--------")]
-            rows += [(one.get("name", "<unset>"), str(one["port"]), one["protocol"]) for one in subset["ports"]]
+            rows += [
+                (one.get("name", "<unset>"), str(one["port"]), one.get("protocol", "TCP")) for one in subset["ports"]
+            ]
             first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
             lines.append("  Ports:")
             lines += [f"    {name:<{first}}  {port:<{second}}  {protocol}" for name, port, protocol in rows]

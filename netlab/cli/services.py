@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 _SHOWN = 3  # endpoints that kubectl's table names before it only counts
 _WIDTH = 26
-SLICE_LABEL = "kubernetes.io/service-name"
 
 
 def services(cluster: Cluster, since: float, objects: Sequence[Document]) -> list[Item]:
@@ -57,24 +56,23 @@ def service(one: Service, body: dict[str, Any], since: float) -> Item:
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, "status": status}
 
 
-def endpoints(cluster: Cluster, since: float) -> list[Item]:
-    """An Endpoints object a Service, of its first family, as the API has it."""
-    found = []
-    for one in cluster.services:
-        if one.kind == "ExternalName" or (not one.selector and not one.backends):
-            continue
+def endpoints(cluster: Cluster, since: float, objects: Sequence[Document]) -> list[Item]:
+    """An Endpoints object a Service with a selector, of its first family, as the API has it; and those that are written."""
+    selecting = [one for one in cluster.services if one.kind != "ExternalName" and one.selector]
+    names = {(one.namespace, one.name) for one in selecting}
+    written = [one for one in objects if one.kind == "Endpoints" and (one.namespace, one.name) not in names]
+    found = [_stamped({"subsets": []} | one.body, one.namespace, since) for one in written]
+    for one in selecting:
         version = 6 if one.families[0] == "IPv6" else 4
         groups: dict[tuple[int, ...], list[Backend]] = {}
         for backend in one.backends:
-            if backend.address.version == version:
+            if backend.address.version == version and not backend.given:
                 groups.setdefault(backend.ports, []).append(backend)
         subsets = []
         for numbers, group in groups.items():
             subset: Item = {}
-            ready = [_address(each) for each in group if each.ready or one.publish_not_ready]
-            waiting = [
-                _address(each) for each in group if not (each.ready or each.terminating or one.publish_not_ready)
-            ]
+            ready = [_address(each) for each in group if one.counts_ready(each)]
+            waiting = [_address(each) for each in group if not (one.counts_ready(each) or each.terminating)]
             subset |= {"addresses": ready} if ready else {}
             subset |= {"notReadyAddresses": waiting} if waiting else {}
             subset["ports"] = _ports(one, numbers)
@@ -85,18 +83,21 @@ def endpoints(cluster: Cluster, since: float) -> list[Item]:
     return found
 
 
-def slices(cluster: Cluster, since: float) -> list[Item]:
-    """An EndpointSlice a Service and family."""
-    found = []
+def slices(cluster: Cluster, since: float, objects: Sequence[Document]) -> list[Item]:
+    """An EndpointSlice a Service with a selector and family, those that are written, and those that mirror Endpoints."""
+    from netlab.model.services_mirror import SERVICE_LABEL
+    from netlab.model.services_mirror import behind as documents
+
+    filled: Item = {"endpoints": [], "ports": []}
+    found = [_stamped(filled | one.body, one.namespace, since) for one in documents(objects).slices]
     for one in cluster.services:
-        if one.kind == "ExternalName":
+        if one.kind == "ExternalName" or not (one.selector or one.system):
             continue
         for family in one.families:
-            behind = [each for each in one.backends if f"IPv{each.address.version}" == family]
+            behind = [each for each in one.backends if f"IPv{each.address.version}" == family and not each.given]
             groups: dict[tuple[int, ...], list[Item]] = {}
             for each in behind:
-                ready = each.ready or one.publish_not_ready
-                conditions = {"ready": ready, "serving": each.serving, "terminating": each.terminating}
+                conditions = {"ready": one.counts_ready(each), "serving": each.serving, "terminating": each.terminating}
                 entry: Item = {"addresses": [str(each.address)], "conditions": conditions}
                 entry |= {"hostname": each.hostname} if each.hostname else {}
                 entry |= {"nodeName": each.node} if each.node else {}
@@ -109,7 +110,7 @@ def slices(cluster: Cluster, since: float) -> list[Item]:
                 metadata = {
                     "name": name,
                     "namespace": one.namespace,
-                    "labels": {**one.labels, SLICE_LABEL: one.name},
+                    "labels": {**one.labels, SERVICE_LABEL: one.name},
                     "creationTimestamp": stamp(since),
                 }
                 found.append(
@@ -123,6 +124,11 @@ def slices(cluster: Cluster, since: float) -> list[Item]:
                     }
                 )
     return found
+
+
+def _stamped(body: Item, namespace: str, since: float) -> Item:
+    metadata = {"namespace": namespace, "labels": {}, "creationTimestamp": stamp(since)} | body["metadata"]
+    return {**body, "metadata": metadata}
 
 
 def _address(backend: Backend) -> Item:
@@ -189,7 +195,7 @@ def endpoints_cell(item: Item) -> str:
 
 def slice_cells(item: Item) -> list[str]:
     """ADDRESSTYPE, PORTS and ENDPOINTS."""
-    ports = ",".join(str(one["port"]) for one in item["ports"]) or "<unset>"
+    ports = ",".join(str(one["port"]) for one in item["ports"] if "port" in one) or "<unset>"
     ends = [one["addresses"][0] for one in item["endpoints"]]
     more = f" + {len(ends) - _SHOWN} more..." if len(ends) > _SHOWN else ""
     return [item["addressType"], ports, ",".join(ends[:_SHOWN]) + more or "<unset>"]

@@ -187,7 +187,8 @@ class _Builder:
         networks: Sequence[Network],
     ) -> tuple[Service, ...]:
         found = self._catalogue.of("Service")
-        if not found and not self._catalogue.of("EndpointSlice"):
+        slices, endpoints = self._catalogue.of("EndpointSlice"), self._catalogue.of("Endpoints")
+        if not found and not slices and not endpoints:
             return ()
         known = Known(
             map(Target.of, pods),
@@ -199,7 +200,8 @@ class _Builder:
         )
         return resolve(
             found,
-            self._catalogue.of("EndpointSlice"),
+            slices,
+            endpoints,
             known,
             families,
             networks,

@@ -2,10 +2,9 @@
 
 The steps, in this order so that what somebody wrote comes before what is drawn: addresses and node ports that the
 documents state, those that a running lab remembers, then the rest from the pools; then the backends, by selectors over
-the Pods or from EndpointSlices.
+the Pods and from EndpointSlices.
 
-Limits.  An EndpointSlice of a Service with a selector is what a controller wrote elsewhere, and is left out.  Load
-balancer addresses are drawn for IPv4 only.
+Limit.  Load balancer addresses are drawn for IPv4 only.
 """
 
 from __future__ import annotations
@@ -17,8 +16,10 @@ from typing import Any
 
 from netlab.errors import Mark
 from netlab.model import services_choice as choice
+from netlab.model import services_mirror as mirror
 from netlab.model import services_pools as pools
-from netlab.model.services_slices import SERVICE_LABEL, Known, of_slices, of_slices_warnings
+from netlab.model.nodes import dotted
+from netlab.model.services_slices import Known, of_slices, of_slices_warnings, unknown
 from netlab.model.services_types import (
     CLUSTER_IP,
     EXTERNAL_NAME,
@@ -42,6 +43,7 @@ _NO_MEMORY = ServiceMemory()
 def resolve(
     documents: Sequence[Document],
     slices: Sequence[Document],
+    endpoints: Sequence[Document],
     known: Known,
     families: Sequence[str],
     cidrs: Sequence[Network],
@@ -54,7 +56,7 @@ def resolve(
     ``known`` knows the lab's Pods and addresses, ``memory`` what a running lab keeps by ``namespace/name``.  What is
     wrong goes to ``complain``, what its author should know to ``warn``.
     """
-    return _Resolver(known, families, cidrs, memory, complain, warn).all(documents, slices)
+    return _Resolver(known, families, cidrs, memory, complain, warn).all(documents, slices, endpoints)
 
 
 class _Resolver:
@@ -73,14 +75,17 @@ class _Resolver:
         self._node_ports = {protocol: pools.node_ports() for protocol in ("TCP", "UDP", "SCTP")}
         self._balancers: dict[Address, str] = dict.fromkeys(known.addresses(), "a host of this lab")
 
-    def all(self, documents: Sequence[Document], slices: Sequence[Document]) -> tuple[Service, ...]:
+    def all(
+        self, documents: Sequence[Document], slices: Sequence[Document], endpoints: Sequence[Document]
+    ) -> tuple[Service, ...]:
         pairs = [(self._frame(one), one) for one in documents]
-        by_service: dict[tuple[str, str], list[Document]] = {}
+        by_service = self._behind([one for service, one in pairs if not service.system], slices, endpoints)
         names = {(one.namespace, one.name): one for one, _ in pairs}
+        written = {(one.namespace, one.name): one for one in documents}
         for one in slices:
-            owner = (one.namespace, one.body["metadata"].get("labels", {}).get(SERVICE_LABEL, ""))
-            by_service.setdefault(owner, []).append(one)
-            self._warn += of_slices_warnings(one, names.get(owner))
+            self._warn += of_slices_warnings(one, names.get(mirror.service_of(one)))
+        for one in endpoints:
+            self._warn += mirror.warnings(one, written)
         # netlab's own first: nobody else may have kubernetes' and kube-dns' addresses.  Then what runs, before what is
         # new, wherever that stands: as in a cluster, what a Service has been given no other one can say is its own.
         for service, document in pairs:
@@ -96,6 +101,20 @@ class _Resolver:
             service = self._numbered(service, document)
             found.append(self._filled(service, document, by_service.get((service.namespace, service.name), [])))
         return _as_before(found)
+
+    def _behind(
+        self, services: Sequence[Document], slices: Sequence[Document], endpoints: Sequence[Document]
+    ) -> dict[tuple[str, str], list[Document]]:
+        """The EndpointSlices of each Service, those of its Endpoints too."""
+        found: dict[tuple[str, str], list[Document]] = {}
+        there = mirror.chosen(services, endpoints, slices)
+        names = {(one.namespace, one.name) for one in services}
+        for one in there.slices:
+            found.setdefault(mirror.service_of(one), []).append(one)
+        for one in (*there.written, *there.mirrored):
+            for place, says in unknown(one, self._known) if mirror.service_of(one) in names else ():
+                self._complain(one.at(*place), dotted(*place), says)
+        return found
 
     # -- what the document says ---------------------------------------------------------------------------------------
 
@@ -295,11 +314,10 @@ class _Resolver:
     def _filled(self, service: Service, document: Document, slices: Sequence[Document]) -> Service:
         if service.kind == EXTERNAL_NAME:
             return service
-        if service.selector:
-            backends = self._selected(service)
-        else:
-            backends = of_slices(service, slices, self._known, self._complain)
-        return replace(service, backends=backends)
+        backends = self._selected(service) if service.selector else ()
+        taken = {(one.address, one.ports) for one in backends}
+        given = (one for one in of_slices(service, slices, self._known) if (one.address, one.ports) not in taken)
+        return replace(service, backends=(*backends, *given))
 
     def _selected(self, service: Service) -> tuple[Backend, ...]:
         pods = self._known.selected(service.namespace, service.selector)

@@ -43,7 +43,7 @@ def weights(nodes: Iterable[Mapping[str, str]]) -> Mapping[str, int]:
 
 def everywhere(service: Service, behind: Sequence[Backend], node: str, zone: str) -> list[Backend]:
     """The backends that a node chooses among with the policy Cluster, of those ``behind`` a port."""
-    ready = [one for one in behind if one.ready or service.publish_not_ready]
+    ready = [one for one in behind if service.counts_ready(one)]
     if not ready:
         return [one for one in behind if one.lasting]
     if service.zone_weights:
@@ -58,7 +58,7 @@ def everywhere(service: Service, behind: Sequence[Backend], node: str, zone: str
 def near(service: Service, behind: Sequence[Backend], node: str) -> list[Backend]:
     """The backends that a node chooses among with the policy Local."""
     own = [one for one in behind if one.node == node]
-    return [one for one in own if one.ready or service.publish_not_ready] or [one for one in own if one.lasting]
+    return [one for one in own if service.counts_ready(one)] or [one for one in own if one.lasting]
 
 
 def plain(service: Service, behind: Sequence[Backend]) -> bool:

@@ -1,24 +1,19 @@
-"""Who can stand behind a Service: the lab's Pods, found by label, and the addresses of EndpointSlices."""
+"""Who can stand behind a Service: the lab's Pods, found by label, and the endpoints of EndpointSlices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab.errors import Mark
-from netlab.model.owners import controller
+from netlab.model import services_mirror as mirror
 from netlab.model.services_choice import ZONE, weights
-from netlab.model.services_types import Address, Backend, Service
+from netlab.model.services_types import Address, Backend, Service, ServicePort
 from netlab.spec import Document, Warning
 
 if TYPE_CHECKING:
     from netlab.model.cluster import Pod
-
-SERVICE_LABEL = "kubernetes.io/service-name"
-_MANAGED = "endpointslice.kubernetes.io/managed-by"
-Complain = Callable[[Mark | None, str, str], None]
 
 
 class Target(NamedTuple):
@@ -95,70 +90,77 @@ class Known:
         return self._at.get(address)
 
 
-def of_slices(service: Service, slices: Sequence[Document], known: Known, complain: Complain) -> tuple[Backend, ...]:
-    """The backends that EndpointSlices give a Service; an address that nobody has goes to ``complain``."""
-    found: dict[Address, Backend] = {}
+def of_slices(service: Service, slices: Sequence[Document], known: Known) -> tuple[Backend, ...]:
+    """The backends that EndpointSlices give a Service, but for addresses that nobody has."""
+    found: list[Backend] = []
     for document in slices:
-        if document.body["addressType"] == "FQDN":
+        if document.body["addressType"] not in service.families:
             continue
-        entries = document.body.get("ports", [])
-        numbers = tuple(
-            next(
-                (
-                    int(one["port"])
-                    for one in entries
-                    if one.get("name", "") == port.name
-                    and one.get("protocol", "TCP") == port.protocol
-                    and "port" in one
-                ),
-                0,
-            )
-            for port in service.ports
-        )
-        for place, endpoint in enumerate(document.body.get("endpoints", [])):
-            for position, text in enumerate(endpoint.get("addresses", [])[:1]):
-                address = ip_address(text)
-                who = known.at(address)
-                if who is None:
-                    mark = document.at("endpoints", place, "addresses", position)
-                    says = f"nobody in this lab has {text}: write a Pod's, a node's or an external host's address"
-                    complain(mark, f"endpoints[{place}].addresses[{position}]", says)
-                    continue
-                if f"IPv{address.version}" not in service.families:
-                    continue
-                conditions = endpoint.get("conditions", {})
-                ready = conditions.get("ready", True)
-                node = endpoint.get("nodeName", "") or who[1]
-                before = found.get(address)
-                if before is not None:  # one address in two slices, each with a part of the ports
-                    both = tuple(new or old for new, old in zip(numbers, before.ports, strict=True))
-                    found[address] = replace(before, ports=both)
-                    continue
-                hints = endpoint.get("hints", {})
-                found[address] = Backend(
-                    address, numbers, who[0], node, endpoint.get("hostname", ""), ready,
-                    conditions.get("serving", ready), conditions.get("terminating", False), endpoint.get("zone", ""),
-                    *(tuple(one["name"] for one in hints.get(key, ())) for key in ("forZones", "forNodes")),
-                )  # fmt: skip
-    return tuple(found.values())
+        numbers = tuple(_number(document, port) for port in service.ports)
+        for endpoint in document.body.get("endpoints", ()):
+            address = ip_address(endpoint["addresses"][0])  # proxies take the first alone
+            who = known.at(address)
+            if who is not None:
+                _join(found, _backend(address, numbers, who[0], endpoint))
+    return tuple(found)
+
+
+def _number(document: Document, port: ServicePort) -> int:
+    """The number that a slice gives a port of its Service, by the name; 0 where it has none."""
+    for one in document.body.get("ports", ()):
+        if one.get("name", "") == port.name and one.get("protocol", "TCP") == port.protocol and "port" in one:
+            return int(one["port"])
+    return 0
+
+
+def _backend(address: Address, numbers: tuple[int, ...], pod: str, endpoint: Mapping[str, Any]) -> Backend:
+    conditions, hints = endpoint.get("conditions", {}), endpoint.get("hints", {})
+    ready = conditions.get("ready", True)
+    zones, nodes = (tuple(one["name"] for one in hints.get(key, ())) for key in ("forZones", "forNodes"))
+    return Backend(
+        address, numbers, pod, endpoint.get("nodeName", ""), endpoint.get("hostname", ""), ready,
+        conditions.get("serving", ready), conditions.get("terminating", False), endpoint.get("zone", ""),
+        zones, nodes, True,
+    )  # fmt: skip
+
+
+def _join(found: list[Backend], new: Backend) -> None:
+    """Add a backend; slices that have parts of its ports, in the same conditions, are of one."""
+    for place, one in enumerate(found):
+        if one == new:
+            return
+        apart = any(a and b and a != b for a, b in zip(one.ports, new.ports, strict=True))
+        if replace(one, ports=new.ports) == new and not apart:
+            both = tuple(a or b for a, b in zip(one.ports, new.ports, strict=True))
+            found[place] = replace(one, ports=both)
+            return
+    found.append(new)
+
+
+def unknown(document: Document, known: Known) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The addresses of a slice or of Endpoints that nobody has: their places and what to do."""
+    places = mirror.addresses(document) if document.kind == "Endpoints" else _addresses(document)
+    for text, place in places:
+        if known.at(ip_address(text)) is None:
+            says = f"nobody in this lab has {text}: write a Pod's, a node's or an external host's address"
+            yield place, says
+
+
+def _addresses(document: Document) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    if document.body["addressType"] == "FQDN":
+        return
+    for number, endpoint in enumerate(document.body.get("endpoints", ())):
+        yield endpoint["addresses"][0], ("endpoints", number, "addresses", 0)
 
 
 def of_slices_warnings(document: Document, service: Service | None) -> list[Warning]:
-    """What is odd about a slice: it belongs to no Service, or to one that has a selector."""
-    name = document.body["metadata"].get("labels", {}).get(SERVICE_LABEL, "")
-    if service is None:
-        says = (
-            f"EndpointSlice {document.namespace}/{document.name} is of Service {name}, which is not there"
-            if name
-            else f"EndpointSlice {document.namespace}/{document.name} has no label {SERVICE_LABEL}: it is of no Service"
-        )
-        return [Warning("endpointslice-without-service", says, document.mark, str(document))]
-    managed = _MANAGED in document.body["metadata"].get("labels", {})
-    owned = controller(document) == ("Service", service.name)
-    if service.selector and not managed and not owned:
-        says = (
-            f"EndpointSlice {document.namespace}/{document.name} is left out: "
-            f"Service {service} has a selector, and its Pods decide"
-        )
-        return [Warning("endpointslice-left-out", says, document.mark, str(document))]
-    return []
+    """What is odd about a slice: it belongs to no Service."""
+    name = mirror.service_of(document)[1]
+    if service is not None:
+        return []
+    says = (
+        f"EndpointSlice {document.namespace}/{document.name} is of Service {name}, which is not there"
+        if name
+        else f"EndpointSlice {document.namespace}/{document.name} has no label {mirror.SERVICE_LABEL}: it is of no Service"
+    )
+    return [Warning("endpointslice-without-service", says, document.mark, str(document))]

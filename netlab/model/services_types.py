@@ -39,7 +39,8 @@ class Backend:
     ``ports`` has a number for each of the Service's ports, 0 where this backend lacks it (a named targetPort that its
     containers do not have).  ``pod`` is ``namespace/name`` or "" where no Pod has the address; ``node`` its node or "";
     ``hostname`` is set where the backend has a DNS name of its own.  ``serving`` and ``terminating`` are the conditions
-    of that name of its EndpointSlice; ``zone`` is its node's, ``for_zones`` and ``for_nodes`` are its hints.
+    of that name of its EndpointSlice; ``zone`` is its node's, ``for_zones`` and ``for_nodes`` are its hints.  ``given``:
+    an EndpointSlice or Endpoints that somebody wrote has it, so no status of a Pod changes it.
     """
 
     address: Address
@@ -53,6 +54,7 @@ class Backend:
     zone: str = ""
     for_zones: tuple[str, ...] = ()
     for_nodes: tuple[str, ...] = ()
+    given: bool = False
 
     @property
     def lasting(self) -> bool:
@@ -96,10 +98,14 @@ class Service:
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
 
+    def counts_ready(self, backend: Backend) -> bool:
+        """Whether it is ready, or its selector's and publishNotReadyAddresses takes it as ready."""
+        return backend.ready or (self.publish_not_ready and not backend.given)
+
     @property
     def ready(self) -> tuple[Backend, ...]:
         """The ready backends, or all where publishNotReadyAddresses says so: what its DNS names lead to."""
-        return tuple(one for one in self.backends if one.ready or self.publish_not_ready)
+        return tuple(one for one in self.backends if self.counts_ready(one))
 
     @property
     def serving(self) -> tuple[Backend, ...]:
@@ -139,6 +145,6 @@ def announcer(service: Service, nodes: Sequence[str]) -> str:
     """The node that takes what is sent to a Service's outside addresses: with externalTrafficPolicy Local the first that
     has a backend, else the first of all.  Load balancers that answer by ARP (MetalLB's layer 2) choose one node likewise.
     """
-    can = [one for one in service.backends if one.ready or one.lasting or service.publish_not_ready]
+    can = [one for one in service.backends if service.counts_ready(one) or one.lasting]
     near = {one.node for one in can} if service.external_local else set()
     return next((node for node in nodes if node in near), nodes[0])

@@ -79,13 +79,13 @@ def observed(cluster: Cluster, statuses: Statuses) -> Cluster:
 
 
 def _service(service: Service, changed: Mapping[str, Pod]) -> Service:
-    """An EndpointSlice of a Service without selector says itself who is ready."""
-    if not service.selector or not any(one.pod in changed for one in service.backends):
+    """An EndpointSlice that somebody wrote says itself who is ready."""
+    if not any(one.pod in changed and not one.given for one in service.backends):
         return service
     backends = tuple(
-        _backend(one, changed[one.pod]) if one.pod in changed else one
+        _backend(one, changed[one.pod]) if one.pod in changed and not one.given else one
         for one in service.backends
-        if one.pod not in changed or not changed[one.pod].ended
+        if one.given or one.pod not in changed or not changed[one.pod].ended
     )
     return replace(service, backends=backends)
 

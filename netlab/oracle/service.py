@@ -176,7 +176,7 @@ class ServiceWays:
         end = self._known.pods.get(backend.pod) or self._known.at(str(backend.address))
         source = flow.src
         own = self._node_of(flow.src)
-        if masqueraded and backend.node != here and here in self._known.nodes:
+        if masqueraded and self._node_of(end) != here and here in self._known.nodes:
             source = self._known.nodes[here]
         elif own and own != here and (self._cluster.masquerades or flow.src.kind == NODE):
             source = self._known.nodes[own]

@@ -172,7 +172,7 @@ class _Family:
         behind = [one for one in backends if one.ports[place]]
         alike = plain(service, behind)
         if alike:
-            behind = [one for one in behind if one.ready or service.publish_not_ready]
+            behind = [one for one in behind if service.counts_ready(one)]
         ends = tuple(self._end(service, port, one, one.ports[place]) for one in behind)
         listed = () if alike else tuple(behind)
         return _Port(port, port_name(service, port), ends, masquerade, self.choice(service, ends), listed)

@@ -3,9 +3,6 @@
 Kinds of the published API are all known (kubernetes.json lists them), so a misspelt kind and a wrong API version are
 errors.  Of custom kinds the well-known ones are listed here; one that is not listed may do anything, so it is warned
 of, once a kind.
-
-Endpoints is on the second list on purpose: it is deprecated since Kubernetes 1.33, real control planes only mirror it
-to EndpointSlices, and those are what proxies read.  The warning says to write an EndpointSlice.
 """
 
 from __future__ import annotations
@@ -46,7 +43,6 @@ CLUSTER_SCOPED = frozenset(
 
 #: Kinds of the published groups, and the tiers that are read and not enforced yet, with what they would do.
 _NOT_MODELLED: dict[tuple[str, str], str] = {
-    ("", "Endpoints"): "it gives a Service its endpoints; write an EndpointSlice, which netlab reads",
     ("networking.k8s.io", "ServiceCIDR"): "it adds addresses for Services; write serviceCIDRs into the Lab",
     ("networking.k8s.io", "ClusterCIDR"): "it adds addresses for Pods; write podCIDRs into the Lab",
 }

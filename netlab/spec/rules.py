@@ -401,6 +401,15 @@ def _endpoint_slice(body: Body) -> Found:
     )
 
 
+def _endpoint_subset(body: Body) -> Found:
+    if not body.get("addresses") and not body.get("notReadyAddresses"):
+        yield ("addresses",), "is required, or notReadyAddresses: a subset without addresses is nobody's"
+    ports = body.get("ports", ())
+    for index, port in enumerate(ports):
+        if len(ports) > 1 and not port.get("name"):
+            yield ("ports", index, "name"), "is required where a subset has more than one port"
+
+
 RULES: dict[str, Callable[[Body], Found]] = {
     "LabSpec": _lab_spec,
     "LabNode": _lab_node,
@@ -427,6 +436,7 @@ RULES: dict[str, Callable[[Body], Found]] = {
     "CronJob": _cron_job,
     "Service": _service,
     "EndpointSlice": _endpoint_slice,
+    "EndpointSubset": _endpoint_subset,
     "LabelSelectorRequirement": _requirement,
     "NetworkPolicyPort": _policy_port,
     "NetworkPolicyPeer": _policy_peer,

@@ -74,7 +74,7 @@ def _merge(into: Schema, more: Schema, where: str) -> None:
 #: The kinds that are checked, with the API version in which they are taken: (group, kind) -> (version, definition).
 CHECKED: dict[tuple[str, str], str] = {
     ("netlab", "Lab"): "v1",
-    **{("", kind): "v1" for kind in ("Namespace", "Node", "Pod", "ReplicationController", "Service")},
+    **{("", kind): "v1" for kind in ("Endpoints", "Namespace", "Node", "Pod", "ReplicationController", "Service")},
     **{("apps", kind): "v1" for kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")},
     **{("batch", kind): "v1" for kind in ("CronJob", "Job")},
     ("discovery.k8s.io", "EndpointSlice"): "v1",

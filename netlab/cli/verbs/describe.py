@@ -73,7 +73,7 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
     elif wanted.name == "Endpoints":
         from netlab.cli import endpointlines
 
-        shown = {one["metadata"]["name"]: one for one in services.endpoints(cluster, since)
+        shown = {one["metadata"]["name"]: one for one in services.endpoints(cluster, since, objects)
                  if one["metadata"]["namespace"] == namespace}  # fmt: skip
         parts += [endpointlines.description(shown[name]) for name in _chosen(names, shown, wanted, namespace)]
     else:

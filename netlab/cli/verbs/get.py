@@ -168,9 +168,9 @@ def _listed(
     if kind.name == "Service":
         return services.services(cluster, since, objects)
     if kind.name == "Endpoints":
-        return services.endpoints(cluster, since)
+        return services.endpoints(cluster, since, objects)
     if kind.name == "EndpointSlice":
-        return services.slices(cluster, since)
+        return services.slices(cluster, since, objects)
     found = []
     for one in objects:
         if (one.kind, one.group) == (kind.name, kind.group):

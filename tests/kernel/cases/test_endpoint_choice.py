@@ -140,7 +140,7 @@ def test_conditions_and_hints_of_slices_count(bed: Bed, tmp_path: Path) -> None:
         slice_of("ill", end(two, conditions=ill)),
         slice_of("hinted", end(one, **hint), end(three, hints={"forZones": [{"name": "b"}]})),
         slice_of("half", end(one, **hint), end(three)),
-        slice_of("near", end(one, conditions=last), end(three)),
+        slice_of("near", end(one, conditions=last, nodeName="node-1"), end(three, nodeName="node-3"), end(two)),
     ]
     local = service("near", internalTrafficPolicy="Local", **none)
     names = ("last", "first", "ill", "hinted", "half")

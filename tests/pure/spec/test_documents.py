@@ -174,13 +174,13 @@ def test_kinds_that_matter_and_are_not_modelled_are_warned_of_one_by_one() -> No
     found = good(
         "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: a, namespace: shop}}\n---\n"
         "{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: b}}\n---\n"
-        "{apiVersion: v1, kind: Endpoints, metadata: {name: c}}\n---\n"
+        "{apiVersion: networking.k8s.io/v1, kind: ServiceCIDR, metadata: {name: c}}\n---\n"
         "{apiVersion: crd.projectcalico.org/v1, kind: NetworkPolicy, metadata: {name: d}}\n"
     )
     assert [str(each) for each in found.warnings] == [
         "lab.yaml:1:1: Ingress shop/a is not modelled: it routes traffic",
         "lab.yaml:3:1: CiliumNetworkPolicy b is not modelled: it filters traffic",
-        "lab.yaml:5:1: Endpoints c is not modelled: it gives a Service its endpoints; write an EndpointSlice, which netlab reads",
+        "lab.yaml:5:1: ServiceCIDR c is not modelled: it adds addresses for Services; write serviceCIDRs into the Lab",
         "lab.yaml:7:1: NetworkPolicy d is not modelled: it filters traffic",
     ]
     route, filters = "not-modelled-route", "not-modelled-filter"
