@@ -170,7 +170,7 @@ def rows(asked: Asked, *, everything: bool = True) -> list[Row]:
 
 def _applied_sysctls(lab: str) -> dict[tuple[str, str], str]:
     from netlab.objects import Sysctl
-    from netlab.runtime.lab import load_running
+    from netlab.runtime.state.running import load_running
 
     return {(one.netns, one.path): one.value for one in load_running(lab).want.only(Sysctl)}
 
@@ -200,13 +200,13 @@ def _named(word: str, asked: Asked, there: Mapping[str, Owner]) -> list[str]:
     if found:
         return found
     from netlab.cli.find import place
-    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.state.running import load_cluster
 
     return [place(load_cluster(asked.lab), word, asked.namespace).netns]  # a Pod on its node's network, or an error
 
 
 def _labelled(asked: Asked) -> set[str]:
-    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.state.running import load_cluster
 
     chosen, cluster = selector(asked.selector), load_cluster(asked.lab)
     found = {pod.netns for pod in cluster.pods if chosen(pod.labels)}
@@ -237,7 +237,7 @@ def _table(kind: str, found: Sequence[Row], *, wide: bool) -> tuple[list[str], l
 
 def _watch(asked: Asked, style: str, *, header: bool, everything: bool) -> int:
     """Rows that come, change and go; counters that only count are no change."""
-    from netlab.runtime.lab import open_running
+    from netlab.runtime.state.running import open_running
 
     stream = watch.Table()
 

@@ -11,7 +11,8 @@ from netlab.cli.podstatus import stamp
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Pod
-    from netlab.model.policies import LabelSelector, Policy, PortMatch, Rule, Selection
+    from netlab.model.policies import LabelSelector, Policy, PortMatch, Rule
+    from netlab.model.selection import Selection
 
 _WIDTH = 14
 _SHOWN = 4  # Pods that a line names before it only counts

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from netlab.diagnose.correlate import Judgement, Step
 from netlab.errors import Mark
 from netlab.model import Cluster
-from netlab.model.policies import EGRESS, INGRESS, Selection
+from netlab.model.policies import EGRESS, INGRESS
+from netlab.model.selection import Selection
 from netlab.model.services_types import Service
 from netlab.objects import Key, NftChain, NftTable, Obj
 from netlab.plan import policytext

@@ -3,97 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from netlab.errors import HostCannot, StateError
+from netlab.errors import HostCannot
+from netlab.kernel.handles import Handles
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
 from netlab.kernel.host.limits import OpenFiles
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables import drift as nft
-from netlab.kernel.nftables import libnft
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
 from netlab.kernel.rtnetlink import requests as rtnl
-from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.kernel.write import Writer
 from netlab.objects import Neigh, Netns, NftTable, Op, State
-
-
-@dataclass(slots=True)
-class Handle:
-    """A namespace that is being worked in: its descriptor, a rtnetlink socket born in it, its links by name."""
-
-    netns: str
-    fd: int
-    socket: NetlinkSocket
-    links: dict[str, int] = field(default_factory=dict)
-
-    def close(self) -> None:
-        self.socket.close()
-        os.close(self.fd)
-
-
-class Handles:
-    """The open namespaces.  Everything here runs in the worker's thread."""
-
-    def __init__(self) -> None:
-        libnft.keep_descriptors()
-        self._open: dict[str, Handle] = {}
-        self._namer = ns.Namer()
-        # After our own commit of nftables rules: how often the namespace's were changed, by anybody, and what was ours.
-        self.generations: dict[str, tuple[int, str]] = {}
-        # Namespaces whose rules were not made from what is wanted now, as far as the digest tells.
-        self.outdated: set[str] = set()
-
-    def get(self, netns: str) -> Handle:
-        """The handle of a namespace that has a name; raises FileNotFoundError."""
-        handle = self._open.get(netns)
-        if handle is None:
-            fd = ns.open_named(netns)
-            with ns.inside(fd):
-                handle = self._open[netns] = Handle(netns, fd, NetlinkSocket())
-        return handle
-
-    def create(self, netns: str, mark: str) -> Handle:
-        """A new namespace: marked, lo up, then named.  The calling thread is inside it afterwards.
-
-        In this order, so that after a ``kill -9`` every name that can be seen says whose it is.
-        """
-        self.forget(netns)
-        ns.unshare_net()
-        socket = NetlinkSocket()
-        Writer.mark(socket, mark)
-        try:
-            fd = self._namer.name_current(netns)
-        except FileExistsError:
-            socket.close()
-            raise StateError(
-                f"/run/netns/{netns} is in the way: it is not this lab's",
-                hint=f"look at it with: ip -n {netns} link; take another lab name with --name",
-            ) from None
-        handle = self._open[netns] = Handle(netns, fd, socket, {"lo": 1})
-        return handle
-
-    def forget_gone(self) -> None:
-        """Let go of namespaces whose name is gone, or is another namespace's now."""
-        for netns, handle in list(self._open.items()):
-            if not ns.is_named(handle.fd, netns):
-                self.forget(netns)
-
-    def forget(self, netns: str) -> None:
-        """Close a namespace's descriptors: they would keep it alive after its name is gone."""
-        handle = self._open.pop(netns, None)
-        if handle:
-            handle.close()
-
-    def close(self) -> None:
-        for netns in list(self._open):
-            self.forget(netns)
-        self._namer.close()
 
 
 class LinuxKernel:

@@ -8,8 +8,8 @@ import socket
 import struct
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
+from netlab.kernel.handles import Handles
 from netlab.kernel.host import files
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
@@ -21,14 +21,12 @@ from netlab.kernel.protocol import Observed
 from netlab.kernel.rtnetlink import deviations as odd
 from netlab.kernel.rtnetlink import linkconf, steering
 from netlab.kernel.rtnetlink import requests as rtnl
-from netlab.kernel.rtnetlink.picture import FALLBACKS, Picture, RawLink, picture
+from netlab.kernel.rtnetlink.picture import FALLBACKS, picture
+from netlab.kernel.rtnetlink.raw import Picture, RawLink
 from netlab.kernel.rtnetlink.socket import attr_dict
 from netlab.names import Owner
 from netlab.objects import Bridge, File, Floor, Link, Listener, Netns, Obj, Port, State, Sysctl, Veth, Vxlan
 from netlab.objects.links import End
-
-if TYPE_CHECKING:
-    from netlab.kernel.linux import Handles
 
 # A veth is keyed by the end whose namespace comes first here: the node's.
 _KEY_ORDER = {"node": 0, "external": 1, "pod": 2, "router": 3, "underlay": 4}

@@ -6,9 +6,10 @@ import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from netlab.errors import KernelRefused, StateError
+from netlab.kernel.handles import Handles
 from netlab.kernel.host import files
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
@@ -20,7 +21,6 @@ from netlab.kernel.rtnetlink import deviations as odd
 from netlab.kernel.rtnetlink import requests as rtnl
 from netlab.kernel.rtnetlink import steering
 from netlab.kernel.rtnetlink.picture import links
-from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.names import Owner
 from netlab.objects import (
     Addr,
@@ -47,9 +47,6 @@ from netlab.objects import (
 from netlab.objects.host import LOOPBACK
 from netlab.objects.links import End
 
-if TYPE_CHECKING:
-    from netlab.kernel.linux import Handles
-
 _SPARE_INDEX = 1 << 20  # above all that plans use
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO)
 
@@ -69,13 +66,6 @@ class Writer:
         self._listeners: list[Listener] = []
         self._processes: list[Process] = []
         self._reset: list[Op] = []  # sysctls that go back to what they are by themselves
-
-    @staticmethod
-    def mark(socket: NetlinkSocket, alias: str) -> None:
-        """Write the owner's mark on lo, and bring it up."""
-        refused = socket.batch([rtnl.set_link(1, alias=alias, up=True)])
-        if refused:
-            raise KernelRefused(f"ip link set dev lo alias '{alias}' up", refused[0].said)
 
     def apply(self, ops: Sequence[Op]) -> None:
         """Do the operations in order."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from netlab.model import Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, LabelSelector, Policy, Rule, Selection
+from netlab.model.policies import EGRESS, INGRESS, LabelSelector, Policy, Rule
+from netlab.model.selection import Selection
 from netlab.model.services_types import Service
 from netlab.model.workloads import WORKLOADS
 from netlab.near import close, meant

@@ -1,27 +1,23 @@
-"""NetworkPolicies resolved: typed rules, and the Pods that their selectors mean.
+"""NetworkPolicies resolved to typed rules.
 
-``resolve`` reads one document: every default filled in, every CIDR masked, every rule with its place.  ``Selection``
-finds Pods: each selector is compiled once and asked once, over an index from labels to Pods, however many policies use
-it.  What a selector means does not depend on the policy but for the namespace that a lone podSelector looks in.
+``resolve`` reads one document: every default filled in, every CIDR masked, every rule with its place.  A selector
+means the same in every policy, except that a podSelector alone looks in the policy's own namespace.
+``netlab.model.selection`` finds the Pods.
 
 The semantics are those of networking.k8s.io/v1.  What it leaves open is decided in ``netlab.oracle.policy``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netlab.errors import Mark
-from netlab.memo import Latest, Memo
-from netlab.model.bylabel import ByLabel
+from netlab.memo import Memo
 from netlab.near import close
 from netlab.spec import Document
-
-if TYPE_CHECKING:
-    from netlab.model.cluster import Cluster, Pod
 
 INGRESS, EGRESS = "ingress", "egress"
 # How far a label is from a requirement that it does not meet; 1 where there is no such label.
@@ -235,108 +231,3 @@ def _port(body: Mapping[str, Any]) -> PortMatch:
     if isinstance(port, str):
         return PortMatch(protocol, name=port)
     return PortMatch(protocol, port, body.get("endPort", port))
-
-
-class _Index:
-    """The policies of a lab, which know what selects a Pod for as long as both stay."""
-
-    _KEPT = 100_000  # Pods, a few times what one lab has
-
-    def __init__(self, policies: tuple[Policy, ...]) -> None:
-        self._by_label = ByLabel(policies, lambda one: one.pods.exact())
-        self._known: dict[int, tuple[Pod, Mapping[str, tuple[Policy, ...]]]] = {}
-
-    def selecting(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
-        """By direction, those that isolate the Pod, in document order."""
-        known = self._known.get(id(pod))
-        if known is None or known[0] is not pod:
-            if len(self._known) > self._KEPT:
-                self._known.clear()
-            self._known[id(pod)] = known = pod, self._found(pod)
-        return known[1]
-
-    def _found(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
-        chosen = [one for one in self._by_label.of(pod.namespace, pod.labels) if one.pods.matches(pod.labels)]
-        return {
-            INGRESS: tuple(one for one in chosen if one.ingress is not None),
-            EGRESS: tuple(one for one in chosen if one.egress is not None),
-        }
-
-
-_index = Latest(_Index)
-
-
-class Selection:
-    """Who is selected in a cluster, each selector asked once.
-
-    Pods of the host's network are never selected: their address is the node's.  Nor are those that have ended: in a
-    cluster their address may be another's by now.
-    """
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self.pods = tuple(pod for pod in cluster.pods if not pod.host_network and not pod.ended)
-        self.policies = cluster.network_policies
-        self._number = {str(pod): number for number, pod in enumerate(self.pods)}
-        self._of_namespace: dict[str, list[Pod]] = {}
-        self._labelled: dict[tuple[str, str, str], list[Pod]] = {}
-        for pod in self.pods:
-            self._of_namespace.setdefault(pod.namespace, []).append(pod)
-            for key, value in pod.labels.items():
-                self._labelled.setdefault((pod.namespace, key, value), []).append(pod)
-        self._members: dict[PodPeer, tuple[Pod, ...]] = {}
-        self._ports: dict[tuple[str, str, str], int | None] = {}
-
-    def labels(self, namespace: str) -> Mapping[str, str]:
-        """A namespace's labels, with the one that each has."""
-        return self._cluster.namespaces.get(namespace, {NAME_LABEL: namespace})
-
-    def members(self, peer: PodPeer) -> tuple[Pod, ...]:
-        """The Pods that a peer means, in document order."""
-        found = self._members.get(peer)
-        if found is None:
-            if peer.namespaces is None:
-                found = tuple(self._in(peer.namespace, peer.pods))
-            else:
-                names = [name for name in self._of_namespace if peer.namespaces.matches(self.labels(name))]
-                pods = [pod for name in names for pod in self._in(name, peer.pods)]
-                found = tuple(sorted(pods, key=lambda pod: self._number[str(pod)]) if len(names) > 1 else pods)
-            self._members[peer] = found
-        return found
-
-    def _in(self, namespace: str, selector: LabelSelector) -> Iterable[Pod]:
-        """Those of a namespace: the shortest list that one of the labels leads to, less whom the others exclude."""
-        lists = [self._labelled.get((namespace, *label), []) for label in selector.exact().items()]
-        if lists and len(selector.requirements) == 1:  # by far the most: one label, and its list is the answer
-            return lists[0]
-        pods = min(lists, key=len) if lists else self._of_namespace.get(namespace, [])
-        return [pod for pod in pods if selector.matches(pod.labels)]
-
-    def means(self, peer: PodPeer, pod: Pod) -> bool:
-        """Whether a peer means a Pod."""
-        if peer.namespaces is None:
-            here = pod.namespace == peer.namespace
-        else:
-            here = peer.namespaces.matches(self.labels(pod.namespace))
-        return here and peer.pods.matches(pod.labels)
-
-    def selecting(self, pod: Pod, direction: str) -> tuple[Policy, ...]:
-        """The policies that isolate a Pod in a direction, in document order; the very same as long as nothing changes."""
-        if pod.host_network or pod.ended:
-            return ()
-        return _index(self.policies).selecting(pod)[direction]
-
-    def named_port(self, pod: Pod, name: str, protocol: str) -> int | None:
-        """The number that a Pod's containers give a port's name in a protocol."""
-        key = (str(pod), name, protocol)
-        if key not in self._ports:
-            found = (port.port for port in pod.ports if port.name == name and port.protocol == protocol)
-            self._ports[key] = next(found, None)
-        return self._ports[key]
-
-    def holders(self, name: str, protocol: str, pods: Iterable[Pod]) -> Iterator[tuple[Pod, int]]:
-        """The Pods that have a port of that name, with its number."""
-        for pod in pods:
-            number = self.named_port(pod, name, protocol)
-            if number is not None:
-                yield pod, number

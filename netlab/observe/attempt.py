@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from netlab.objects import Why
 from netlab.observe.answers import Answer, Target
@@ -13,7 +13,17 @@ from netlab.oracle.flow import Flow, Outcome, Verdict
 
 if TYPE_CHECKING:
     from netlab.observe.groups import Group
-    from netlab.observe.run import Run
+
+
+class Round(Protocol):
+    """The run that an attempt belongs to: it waits for sockets and takes verdicts."""
+
+    def watch(self, attempt: Attempt, mask: int) -> None: ...
+    def watch_errors(self, attempt: Attempt, sock: socket.SocketType) -> None: ...
+    def unwatch(self, sock: socket.SocketType) -> None: ...
+    def rewatch(self, attempt: Attempt, mask: int) -> None: ...
+    def again(self, attempt: Attempt) -> None: ...
+    def settle(self, attempt: Attempt, verdict: Verdict) -> None: ...
 
 
 class Attempt:
@@ -25,7 +35,7 @@ class Attempt:
 
     __slots__ = ("deadline", "done", "fd", "flow", "group", "heard", "number", "run", "sock", "target", "young")
 
-    def __init__(self, run: Run, flow: Flow, target: Target, number: int, group: Group | None) -> None:
+    def __init__(self, run: Round, flow: Flow, target: Target, number: int, group: Group | None) -> None:
         self.run, self.flow, self.target, self.number, self.group = run, flow, target, number, group
         self.done = self.heard = False
         self.young = True

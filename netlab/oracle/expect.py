@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 from netlab.errors import BadInput, Mark, Problem
 from netlab.near import near
 from netlab.oracle.flow import Outcome
-from netlab.oracle.flows import PortWish, parse_port
+from netlab.oracle.flows import parse_port
+from netlab.oracle.reachable import PortWish
 from netlab.oracle.selectors import Selector
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, compose, mark_of, pairs
 from netlab.spec.scalars import is_null

@@ -3,47 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
-from netlab.model.services_types import ServicePort
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, PROTOCOLS, SERVICE, Endpoint, Flow
-
-
-class Reachable(NamedTuple):
-    """A target and the addresses of it that are asked; all of them, unless an address or CIDR selected it.
-
-    ``behind``: it was selected as a Pod behind a headless Service, whose ports lead to these of its own.
-    """
-
-    end: Endpoint
-    addresses: tuple[str, ...]
-    behind: tuple[tuple[ServicePort, int], ...] = ()
-
-    def ports(self, wish: PortWish | None) -> list[tuple[int, str]]:
-        """Of a Pod behind a headless Service, the target ports that a wish means: the Service's by number or name."""
-        pairs = [(port, number) for port, number in self.behind if number and (wish is None or wish.means(port))]
-        return [(number, port.protocol) for port, number in pairs] or [
-            (wish.number, wish.protocol) for wish in [wish] if wish is not None and wish.number
-        ]
-
-
-class PortWish(NamedTuple):
-    """``79/TCP`` or ``sql``: a number, or a name (number 0) that only the Pods that have it can resolve."""
-
-    number: int
-    name: str
-    protocol: str
-
-    def means(self, port: ServicePort) -> bool:
-        """Whether it is this port of a Service."""
-        return port.protocol == self.protocol and (port.port == self.number if self.number else port.name == self.name)
-
-    def __str__(self) -> str:
-        return f"{self.number or self.name}/{self.protocol}"
+from netlab.oracle.reachable import PortWish, Reachable
+from netlab.oracle.selectors import Selector
 
 
 def parse_port(text: str) -> PortWish:
@@ -79,8 +46,6 @@ def flows(
     ``strangers``: an address that nobody in the lab has may be a source, which only the oracle can judge.
     Raises BadInput at once for a selector that matches nothing and a port that is none, by what they are ``called``.
     """
-    from netlab.oracle.selectors import Selector
-
     known = Endpoints(cluster)
     problems: list[Problem] = []
     wishes: list[PortWish] = []

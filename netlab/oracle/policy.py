@@ -17,7 +17,8 @@ from math import inf
 from typing import NamedTuple
 
 from netlab.model import Address, Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
+from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule
+from netlab.model.selection import Selection
 
 #: What an end is that is no Pod of the cluster's network.
 IS_NODE = "is a node"

@@ -1,18 +1,13 @@
-"""Answers for machines: the JSON of a flow, and JUnit's XML of a check."""
+"""The JSON of a flow, as a value and as text."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import quoteattr
+from typing import Any
 
 from netlab.objects import Why
 from netlab.oracle.flow import ADDRESS, EXTERNAL, Outcome, Verdict
-
-if TYPE_CHECKING:
-    from netlab.oracle.compare import Row
 
 
 def flow_json(verdict: Verdict) -> dict[str, Any]:
@@ -67,41 +62,3 @@ def _quoted(text: str | None) -> str:
 def _because(why: Why) -> dict[str, Any]:
     place = {"file": why.mark.file if why.mark else None, "line": why.mark.line if why.mark else None}
     return {"says": why.says, **place, **({"policy": why.policy, "rule": why.rule} if why.policy else {})}
-
-
-def junit(rows: Iterable[Row], *, lab: str, seconds: float = 0.0) -> str:
-    """A JUnit report, one test case a flow, whose file and line are the expectation's."""
-    from netlab.oracle.compare import failure
-
-    cases, failed, errors = [], 0, 0
-    for row in rows:
-        attributes = f"classname={_attr(f'netlab.{lab}')} name={_attr(str(row.flow))}"
-        if row.expectation:
-            attributes += f" file={_attr(row.expectation.mark.file)} line={_attr(str(row.expectation.mark.line))}"
-        if row.ok:
-            cases.append(f"    <testcase {attributes}/>")
-            continue
-        broken = row.observed is not None and row.observed.outcome is Outcome.ERROR
-        tag = "error" if broken else "failure"
-        errors, failed = errors + broken, failed + (not broken)
-        told = f"<{tag} message={_attr(row.says)}>{_text(failure(row))}</{tag}>"
-        cases.append(f"    <testcase {attributes}>\n      {told}\n    </testcase>")
-    counts = f'tests="{len(cases)}" failures="{failed}" errors="{errors}" time="{seconds:.3f}"'
-    body = "\n".join(cases)
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {counts}>\n  <testsuite name={_attr(lab)} {counts}>\n'
-        f"{body}{chr(10) if body else ''}  </testsuite>\n</testsuites>\n"
-    )
-
-
-def _clean(text: str) -> str:
-    """XML 1.0 has no way to write most control characters."""
-    return "".join(each if each >= " " or each in "\t\n" else "?" for each in text)
-
-
-def _attr(text: str) -> str:
-    return quoteattr(_clean(text), {"\n": "&#10;", "\t": "&#9;"})
-
-
-def _text(text: str) -> str:
-    return _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

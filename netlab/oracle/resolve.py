@@ -11,7 +11,8 @@ from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.expect import ALLOW, DENY, Expectations, Line, Written
 from netlab.oracle.flow import POD, SERVICE, Flow, Outcome
-from netlab.oracle.flows import PortWish, Reachable, flows, named
+from netlab.oracle.flows import flows, named
+from netlab.oracle.reachable import PortWish, Reachable
 from netlab.oracle.service import ServiceWays
 
 

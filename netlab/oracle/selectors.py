@@ -16,7 +16,7 @@ from netlab.model.services_types import Service
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, LOCALHOST, Endpoint
-from netlab.oracle.flows import Reachable
+from netlab.oracle.reachable import Reachable
 
 #: What may stand before the slash -> the owners that it means.  A CronJob's Pods come from a Job on a real cluster.
 WORKLOADS = {

@@ -15,7 +15,8 @@ from netlab.model.services_types import Service
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, LOCALHOST, NODE, POD, SERVICE, Endpoint, Flow
-from netlab.oracle.flows import PortWish, named, parse_port
+from netlab.oracle.flows import named, parse_port
+from netlab.oracle.reachable import PortWish
 from netlab.oracle.selectors import Selector
 
 ICMP = "ICMP"

@@ -9,7 +9,7 @@ from netlab.errors import Problem
 from netlab.model import Cluster
 from netlab.names import Owner
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Why
-from netlab.plan import belongings, dns, external, files, hostports, processes, underlay
+from netlab.plan import belongings, dns, external, files, hostports, processes, racks, underlay
 from netlab.plan.dataplanes import Dataplane, dataplane
 from netlab.plan.why import node_why
 
@@ -58,7 +58,8 @@ def check(cluster: Cluster) -> list[Problem]:
 
 def _parts(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[State | tuple[Obj, ...]]:
     """The objects in the order in which they are told; those that are kept from one time to the next as States."""
-    yield (*_namespaces(cluster, host), *underlay.objects(cluster), *external.objects(cluster))
+    wires = racks if cluster.underlay.racks else underlay
+    yield (*_namespaces(cluster, host), *wires.objects(cluster), *external.objects(cluster))
     yield tuple(files.of_nodes(cluster))
     of_pods = belongings.sections(cluster, plane, _everywhere(cluster))
     for node in cluster.nodes:

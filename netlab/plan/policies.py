@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 from netlab import names
 from netlab.model import Cluster, Node, Pod
-from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule, Selection
+from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule
+from netlab.model.selection import Selection
 from netlab.objects import NftChain, NftSet, NftTable, Obj, State, Why
 from netlab.plan import policytext as text
 from netlab.plan.policyrules import Need, Writer, Written, by_protocol, rule_says, rule_why

@@ -120,13 +120,8 @@ def no_way(netns: str, why: Why) -> Iterator[Obj]:
 
 
 def objects(cluster: Cluster) -> Iterator[Obj]:
-    """The flat segment, or the racks and their spine."""
-    from netlab.plan import racks
-
+    """The flat segment; ``racks`` has the other form of an underlay."""
     under = cluster.underlay
-    if under.racks:
-        yield from racks.objects(cluster)
-        return
     why = Why("the underlay", under.mark)
     yield from segment(under.netns, cluster.nodes, cluster, under.mac, why)
     if cluster.external:

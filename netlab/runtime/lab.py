@@ -13,7 +13,7 @@ from netlab.kernel.host import netns as ns
 from netlab.kernel.host.owners import owners
 from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.protocol import Observed
-from netlab.model import Cluster, Memory
+from netlab.model import Memory
 from netlab.model.anew import leaving
 from netlab.model.changes import Labels, put, still_there
 from netlab.model.status import Statuses
@@ -30,9 +30,10 @@ from netlab.runtime.host import requirements as host
 from netlab.runtime.state import lock
 from netlab.runtime.state.resolved import Lab, applied_now, documents_of, identity, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import Applied, Assignments, RunDir, caller
+from netlab.runtime.state.running import load_running, open_running
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
 from netlab.runtime.teardown import remove
-from netlab.spec import Document, Documents, Text, Warning, load_texts
+from netlab.spec import Documents, Text, Warning, load_texts
 
 Say = Callable[[str], None]
 
@@ -47,38 +48,6 @@ class Up:
     foreign: tuple[Obj, ...]
     kept: int
     problems: tuple[Warning, ...]
-
-
-def open_running(name: str) -> tuple[RunDir, Applied]:
-    """A running lab's documents.  Raises BadInput where no such lab runs, StateError where it is another user's."""
-    rundir = RunDir(name)
-    applied = rundir.applied() or rundir.pending()
-    if applied is None and rundir.exists():
-        raise StateError(
-            f"the run state of lab {name} does not say what it is", hint=f"netlab down {name} removes what is left"
-        )
-    if applied is None:
-        raise BadInput(f'no lab called "{name}" is running', hint="netlab ls shows those that are")
-    return rundir, applied
-
-
-def load_cluster_since(name: str) -> tuple[Cluster, float, tuple[Document, ...]]:
-    """A running lab's cluster, when it was brought up (seconds of the epoch), and the objects behind it."""
-    rundir, applied = open_running(name)
-    lab = resolve(applied, memory_of(rundir), rundir.statuses())
-    return lab.cluster, applied.since, lab.documents.objects
-
-
-def load_cluster(name: str) -> Cluster:
-    """A running lab's cluster."""
-    return load_cluster_since(name)[0]
-
-
-def load_running(name: str) -> Lab:
-    """A running lab as it was last applied."""
-    rundir, applied = open_running(name)
-    lab = resolve(applied, memory_of(rundir), rundir.statuses())
-    return with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
 
 
 # -- up ---------------------------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def step(name: str) -> None:
                 agent.acknowledge(seen.version)
                 return
         from netlab.runtime import dns
-        from netlab.runtime.lab import load_running
+        from netlab.runtime.state.running import load_running
 
         lab, changed, problems = take_over(rundir, load_running(name))
         # A server whose Pod was made anew has no names either.

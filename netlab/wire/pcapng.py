@@ -11,11 +11,11 @@ Numbers of blocks and options: the IETF's draft-ietf-opsawg-pcapng.
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from netlab import __version__
@@ -71,8 +71,8 @@ def names(records: Mapping[str, Sequence[str]]) -> bytes:
     """A name resolution block: the names of each address, the one that readers show first."""
     body = b""
     for address, called in records.items():
-        family, kind = (socket.AF_INET6, _IPV6) if ":" in address else (socket.AF_INET, _IPV4)
-        value = socket.inet_pton(family, address) + b"".join(name.encode() + b"\0" for name in called)
+        kind = _IPV6 if ":" in address else _IPV4
+        value = ip_address(address).packed + b"".join(name.encode() + b"\0" for name in called)
         body += _option(kind, value)
     return _block(_NAMES, body + bytes(4))
 

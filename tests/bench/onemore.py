@@ -17,8 +17,8 @@ from netlab.kernel.nftables import run as nftrun
 from netlab.model import Memory
 from netlab.objects import Floor, diff, nftsteps
 from netlab.plan import Host
-from netlab.runtime.lab import open_running
 from netlab.runtime.state.resolved import resolve, with_state
+from netlab.runtime.state.running import open_running
 
 EXTRA = """
 apiVersion: v1

@@ -29,6 +29,7 @@ from netlab.oracle.flow import ADDRESS, EXTERNAL, Endpoint, Flow, Outcome, Verdi
 from netlab.plan import check, desired
 from netlab.runtime import lab as labs
 from netlab.runtime.client.listeners import AgentListeners
+from netlab.runtime.state import running
 from netlab.runtime.state.rundir import Applied, RunDir
 from netlab.spec import Documents, Text, load_texts
 
@@ -105,7 +106,7 @@ class Bed:
         self._applied = Applied(f"/conformance/{name}", name, (("lab.json", self._lab),))
         self._kernel = LinuxKernel(AgentListeners(name, RunDir(name).path))
         self._documents: tuple[str, Documents] = ("", Documents())
-        self.cluster: Cluster = labs.load_cluster(name)
+        self.cluster: Cluster = running.load_cluster(name)
         self._have: Wanted = desired(self.cluster)
         self._outside = ""
         self._known: set[str] = set()

@@ -21,6 +21,7 @@ from netlab.kernel.nftables import counters
 from netlab.model import Cluster
 from netlab.plan.policytext import TABLE
 from netlab.runtime import lab as labs
+from netlab.runtime.state import running
 from netlab.runtime.state.rundir import Applied
 
 #: What a scenario expects of an implementation that the specification leaves open, and how a lab says that it wants it.
@@ -209,7 +210,7 @@ class Stage:
 
     @property
     def _cluster(self) -> Cluster:
-        return labs.load_cluster(self._name)
+        return running.load_cluster(self._name)
 
     def _pod(self, name: str) -> Any:
         return next(pod for pod in self._cluster.pods if str(pod) == name)

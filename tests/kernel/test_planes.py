@@ -17,8 +17,8 @@ from netlab.oracle.predict import Predictor
 from netlab.plan import ALL
 from netlab.plan.dataplanes import host_gw
 from netlab.planes import ROWS
-from netlab.runtime import lab as labs
 from netlab.runtime.pinning import KernelPins
+from netlab.runtime.state import running
 from netlab.spec import schema
 
 pytestmark = pytest.mark.kernel
@@ -79,7 +79,7 @@ def wrong(cluster: Cluster) -> list[str]:
 def test_the_oracle_knows_every_plane(kit: Any, lab: str, plane: str, family: str) -> None:
     text = objects(lab, plane, FAMILIES[family])
     kit.up(text)
-    found = wrong(labs.load_cluster(lab))
+    found = wrong(running.load_cluster(lab))
     assert not found, "\n".join(found)
 
 
@@ -96,7 +96,7 @@ def test_a_plane_that_nobody_knows_needs_its_row_and_its_file_alone(
         kit.up(objects(lab, row.name, ["IPv4"]))
         assert "br-mine" in kit.sh(f"ip -n {lab}-node-1 -br link show type bridge")
         assert kit.sh(f"ip netns exec {lab}-node-1 sysctl -n net.ipv4.conf.br-mine.route_localnet").strip() == "1"
-        found = wrong(labs.load_cluster(lab))
+        found = wrong(running.load_cluster(lab))
         assert not found, "\n".join(found)
     finally:
         schema.schemas.cache_clear()

@@ -32,8 +32,9 @@ def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str
     """
     from netlab.cli import warned
     from netlab.errors import BadInput
-    from netlab.runtime.lab import change, open_running
+    from netlab.runtime.lab import change
     from netlab.runtime.state.resolved import documents_of, identity
+    from netlab.runtime.state.running import open_running
     from netlab.spec import Text, load_texts, read_texts
 
     name = own_lab(lab_option)

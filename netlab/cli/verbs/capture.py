@@ -86,7 +86,7 @@ def command(
     """
     from netlab.cli.places import check_interfaces, chosen
     from netlab.observe.capture.listen import Capture
-    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.state.running import load_cluster
 
     _check_streams(file, output)
     wish = Wish(own_lab(lab_option), expression.strip(), file, output == "json", count or 0, duration or 0.0)
@@ -315,7 +315,7 @@ class _Learning:
         if self._due and time.monotonic() > self._due:
             self._due = 0.0
             from netlab.observe.capture.names import of_addresses
-            from netlab.runtime.lab import load_cluster
+            from netlab.runtime.state.running import load_cluster
 
             with contextlib.suppress(NetlabError):
                 sink.names(of_addresses(load_cluster(self._lab)))

@@ -38,12 +38,12 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     from netlab.oracle.expect import parse
     from netlab.oracle.explain import judged
     from netlab.oracle.flows import flows
+    from netlab.oracle.junit import junit as report
     from netlab.oracle.predict import Predictor
-    from netlab.oracle.report import junit as report
     from netlab.oracle.resolve import expected, wanted_ports
     from netlab.runtime.client.spare import answering
-    from netlab.runtime.lab import load_cluster, open_running
     from netlab.runtime.pinning import KernelPins
+    from netlab.runtime.state.running import load_cluster, open_running
 
     name = own_lab(lab, lab_option)
     rundir, applied = open_running(name)

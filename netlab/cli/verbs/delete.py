@@ -29,8 +29,9 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     The controller of a Pod makes another instead, as in a cluster.
     """
     from netlab.model.anew import every, replacements
-    from netlab.runtime.lab import change, load_cluster, open_running
+    from netlab.runtime.lab import change
     from netlab.runtime.state.resolved import documents_of, identity
+    from netlab.runtime.state.running import load_cluster, open_running
     from netlab.spec import load_texts, names, read_texts
 
     name = own_lab(lab_option)

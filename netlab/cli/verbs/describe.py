@@ -32,8 +32,8 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
     """
     from netlab.cli.verbs import get
     from netlab.runtime.client.containers import states
-    from netlab.runtime.lab import load_cluster_since
     from netlab.runtime.state.rundir import RunDir
+    from netlab.runtime.state.running import load_cluster_since
 
     if "/" in kind and not names:
         kind, _, one = kind.partition("/")
@@ -113,7 +113,7 @@ def _policies(
     cluster: Cluster, names: Sequence[str], namespace: str, objects: Sequence[Document], since: float
 ) -> Iterable[list[str]]:
     from netlab.cli import policies
-    from netlab.model.policies import Selection
+    from netlab.model.selection import Selection
 
     bodies = {(one.namespace, one.name): one.body for one in objects if one.kind == "NetworkPolicy"}
     there = {one.name: one for one in cluster.network_policies if one.namespace == namespace}

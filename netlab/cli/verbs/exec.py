@@ -63,8 +63,8 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
     from netlab.plan.environment import environment
     from netlab.plan.processes import spec_of
     from netlab.runtime.client import enter as entering
-    from netlab.runtime.lab import load_cluster
     from netlab.runtime.state.rundir import RunDir
+    from netlab.runtime.state.running import load_cluster
 
     lab = own_lab(lab_name)
     cluster = load_cluster(lab)

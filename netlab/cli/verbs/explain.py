@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netlab.oracle.endpoints import Endpoints
     from netlab.oracle.explain import Judged
     from netlab.oracle.flow import Flow
-    from netlab.oracle.flows import PortWish
+    from netlab.oracle.reachable import PortWish
 
 
 @click.command()
@@ -46,7 +46,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     from netlab.oracle.flows import flows, parse_port
     from netlab.oracle.predict import Predictor
     from netlab.oracle.target import selectable, split
-    from netlab.runtime.lab import load_running
+    from netlab.runtime.state.running import load_running
 
     name = running_lab(lab_option)
     running = load_running(name)

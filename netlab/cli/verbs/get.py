@@ -50,7 +50,7 @@ def command(
     sysctls, nft.  For these NAME is a Pod, a node, an external host or a namespace's own name; for sysctls also a
     sysctl's name, with * and ?.
     """
-    from netlab.runtime.lab import load_cluster_since
+    from netlab.runtime.state.running import load_cluster_since
 
     name = running_lab(lab_option)
     if kernel := kinds.kernel(kind):

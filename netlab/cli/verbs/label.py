@@ -45,7 +45,8 @@ def command(
     labels that were set here; up --reset drops them.
     """
     from netlab.model.changes import label_key
-    from netlab.runtime.lab import change, load_cluster
+    from netlab.runtime.lab import change
+    from netlab.runtime.state.running import load_cluster
 
     lab_name = own_lab(lab_option)
     objects, wanted = _split(words)

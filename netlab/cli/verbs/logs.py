@@ -54,8 +54,8 @@ def command(
     """
     from netlab.cli.logtimes import Stamped, cutoff
     from netlab.runtime.client.containers import LOGS, log_name, states, times
-    from netlab.runtime.lab import load_cluster
     from netlab.runtime.state.rundir import RunDir
+    from netlab.runtime.state.running import load_cluster
 
     moment = cutoff(since, since_time)
     running = running_lab(lab_option)

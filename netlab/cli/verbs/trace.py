@@ -91,8 +91,8 @@ def command(
     from netlab.observe.trace.record import Question
     from netlab.observe.trace.record import record as recorded
     from netlab.oracle.target import asked
-    from netlab.runtime.lab import load_running
     from netlab.runtime.state.rundir import RunDir
+    from netlab.runtime.state.running import load_running
 
     crafted = None
     if packet:

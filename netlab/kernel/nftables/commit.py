@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
+from netlab.kernel.handles import Handles
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host import threads
 from netlab.kernel.nftables import conntrack, libnft
@@ -19,9 +19,6 @@ from netlab.kernel.nftables import drift as nft
 from netlab.kernel.nftables.run import NotTaken, Runner
 from netlab.objects import NftSet, NftTable, Op, Verb
 from netlab.objects.nftsteps import Step, transactions
-
-if TYPE_CHECKING:
-    from netlab.kernel.linux import Handles
 
 Changes = Mapping[str, Sequence[Op]]
 

@@ -11,14 +11,11 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.raw import RawLink
 from netlab.kernel.rtnetlink.socket import attr, attr_dict, attr_u32
 from netlab.objects import Odd
-
-if TYPE_CHECKING:
-    from netlab.kernel.rtnetlink.picture import RawLink
 
 IFF_NOARP, IFF_MULTICAST = 0x80, 0x1000
 IFLA_QDISC, IFLA_OPERSTATE, IFLA_PROTO_DOWN, IFLA_XDP = 6, 16, 39, 43

@@ -13,13 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
+from netlab.kernel.rtnetlink.raw import Picture
 from netlab.objects import Floor, Obj, Sysctl
 from netlab.objects.links import ends
-
-if TYPE_CHECKING:
-    from netlab.kernel.rtnetlink.picture import Picture
 
 # Those that decide a packet's way: (number in the kernel's array, counted from 0; name below conf/<link>/).
 _V4 = {0: "forwarding", 2: "proxy_arp", 3: "accept_redirects", 5: "send_redirects", 7: "rp_filter", 12: "arp_filter"}

@@ -10,14 +10,13 @@ import errno
 import socket
 import struct
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from netlab.kernel.rtnetlink import deviations as odd
 from netlab.kernel.rtnetlink import linkconf, steering
 from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.raw import Picture, RawLink
 from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr_dict, attr_u32, attrs, text
-from netlab.objects import Addr, Fdb, Neigh, Odd, Qdisc, Route, Rule
+from netlab.objects import Addr, Fdb, Neigh, Odd, Qdisc, Route
 from netlab.objects.host import LOOPBACK
 
 _SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS
@@ -29,55 +28,6 @@ _V6_METRIC = 1024  # IP6_RT_PRIO_USER: what an IPv6 route gets that names no met
 FALLBACKS = frozenset(
     ("lo", "tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0", "teql0")
 )
-
-
-class RawLink(NamedTuple):
-    """One link as the kernel dumps it.  ``number`` is its interface index, ``link`` the peer's or lower device's index, ``nsid`` its namespace's id.
-
-    ``works``: its operational state lets it; ``qdisc``: its root qdisc, where it is one that somebody put there; ``conf`` its sysctls of both families
-    (``kernel.linkconf``).
-    """
-
-    number: int
-    name: str
-    kind: str
-    mac: str
-    mtu: int
-    up: bool
-    master: int
-    link: int
-    nsid: int | None
-    addrgen: str
-    altname: str
-    alias: str
-    data: dict[int, bytes]
-    port: dict[int, int]
-    works: bool = True
-    qdisc: str = ""
-    odds: tuple[Odd, ...] = ()
-    port_odds: tuple[Odd, ...] = ()
-    conf: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
-
-
-@dataclass(slots=True)
-class Picture:
-    """What one namespace holds."""
-
-    links: dict[int, RawLink] = field(default_factory=dict)
-    addrs: list[Addr] = field(default_factory=list)
-    routes: list[Route] = field(default_factory=list)
-    neighs: list[Neigh] = field(default_factory=list)
-    learned: list[Neigh] = field(default_factory=list)
-    fdbs: list[Fdb] = field(default_factory=list)
-    rules: list[Rule] = field(default_factory=list)
-    qdiscs: list[Qdisc] = field(default_factory=list)
-    lacks: list[str] = field(default_factory=list)
-
-    @property
-    def alias(self) -> str:
-        """The mark on lo."""
-        lo = self.links.get(1)
-        return lo.alias if lo else ""
 
 
 _OPER_UP = (0, 6)  # IF_OPER_UNKNOWN, IF_OPER_UP: what the kernel lets work

@@ -13,7 +13,7 @@ import pytest
 from netlab.observe.evidence import probed
 from netlab.observe.probe import Prober
 from netlab.oracle.flows import flows
-from netlab.runtime import lab as labs
+from netlab.runtime.state import running
 
 pytestmark = pytest.mark.kernel
 
@@ -56,7 +56,7 @@ def test_backends_that_differ_are_shown_as_mixed(
     netlab: Callable[..., Any], lab: str, case: Callable[[str], Path]
 ) -> None:
     case("mixed")
-    cluster = labs.load_cluster(lab)
+    cluster = running.load_cluster(lab)
     asked = list(flows(cluster, sources=["client"], targets=["svc/web"]))
     runs = {next(iter(probed(Prober(cluster), cluster, asked))) for _ in range(RUNS)}
     assert {one.outcome for one in runs} == {"mixed"}
@@ -134,7 +134,7 @@ def client(netlab: Callable[..., Any], lab: str) -> str:
 def test_a_predicted_denial_is_not_waited_for(kit: Any, lab: str, case: Callable[[str], Path]) -> None:
     """With patience of ten seconds an attempt: only counters that account for every attempt end it in less."""
     case("twoback")
-    cluster = labs.load_cluster(lab)
+    cluster = running.load_cluster(lab)
     began = time.monotonic()
     found = list(probed(Prober(cluster, timeout=(30.0, 30.0)), cluster, flows(cluster, sources=["client"])))
     assert {one.outcome for one in found} == {"denied"}

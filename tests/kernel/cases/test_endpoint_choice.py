@@ -82,7 +82,7 @@ def asked(bed: Bed, where: str, name: str, times: int = 40) -> set[str]:
 def predicted(bed: Bed, where: str, name: str) -> set[str]:
     from netlab.oracle.flows import flows
     from netlab.oracle.predict import Predictor
-    from netlab.runtime.lab import load_cluster
+    from netlab.runtime.state.running import load_cluster
 
     cluster = load_cluster(bed.name)
     (verdict,) = Predictor(cluster).predict(flows(cluster, sources=[where], targets=[f"svc/{name}"]))

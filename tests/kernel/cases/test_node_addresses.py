@@ -17,7 +17,7 @@ from netlab.oracle.flow import ADDRESS, Endpoint, Flow
 from netlab.oracle.predict import Predictor
 from netlab.plan import desired
 from netlab.planes import ROWS
-from netlab.runtime.lab import load_cluster
+from netlab.runtime.state.running import load_cluster
 from tests.conftest import run_netlab
 from tests.kernel.cases.bed import Bed
 

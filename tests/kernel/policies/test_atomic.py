@@ -20,6 +20,7 @@ from netlab.kernel.nftables import libnft
 from netlab.kernel.nftables import run as nftrun
 from netlab.objects import NftChain
 from netlab.runtime import lab as labs
+from netlab.runtime.state import running
 from tests.kernel.policies.test_enforcement import ONLY_CLIENT, pods, policy
 
 pytestmark = pytest.mark.kernel
@@ -45,7 +46,7 @@ def inside(netns: str, make: Callable[[], Any]) -> Any:
 
 
 def address_of(lab: str, name: str, version: int = 4) -> str:
-    pod = next(pod for pod in labs.load_cluster(lab).pods if pod.name == name)
+    pod = next(pod for pod in running.load_cluster(lab).pods if pod.name == name)
     return next(str(one.ip) for one in pod.addresses if one.version == version)
 
 

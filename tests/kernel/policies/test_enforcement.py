@@ -21,6 +21,7 @@ from netlab.oracle.predict import Predictor
 from netlab.plan import Host
 from netlab.runtime import lab as labs
 from netlab.runtime.host import requirements as host
+from netlab.runtime.state import running
 
 pytestmark = pytest.mark.kernel
 
@@ -44,7 +45,7 @@ def pods(*names: str) -> list[tuple[str, str]]:
 
 def outcomes(lab: str, **more: Any) -> dict[str, str]:
     """``client server:80`` -> outcome, by packets with evidence; the oracle must say the same."""
-    cluster = labs.load_cluster(lab)
+    cluster = running.load_cluster(lab)
     asked = list(flows(cluster, **more))
     found = {one.flow: one for one in probed(Prober(cluster, timeout=(0.1, 0.3)), cluster, asked)}
     predicted = Predictor(cluster).answer(asked)
@@ -87,14 +88,14 @@ def test_nodes_reach_their_own_pods_and_no_others(kit: Any, lab: str, plane: str
     seen = outcomes(lab, sources=["client"], targets=["node/node-1", "node/node-2"], ports=["9/TCP"])
     assert set(seen.values()) == {"denied"}
     # Isolation must not take the address away: neighbour discovery passes, so the node still finds the Pod.
-    address = next(str(one.ip) for one in labs.load_cluster(lab).pods[1].addresses if one.version == 6)
+    address = next(str(one.ip) for one in running.load_cluster(lab).pods[1].addresses if one.version == 6)
     kit.sh(f"ip -n {lab}-node-2 -6 neigh flush all")
     assert kit.ping(f"{lab}-node-2", address)
 
 
 def test_icmp_passes_by_rules_without_ports(kit: Any, lab: str) -> None:
     kit.up(kit.spec(lab, pods("client", "2server")))
-    address = str(labs.load_cluster(lab).pods[1].addresses[0].ip)
+    address = str(running.load_cluster(lab).pods[1].addresses[0].ip)
     labs.change(lab, add=[("p.yaml", policy("p", ONLY_CLIENT))])
     assert not kit.ping(f"{lab}-client", address), "a rule with ports never allows ICMP"
     anything = {**ONLY_CLIENT, "ingress": [{"from": ONLY_CLIENT["ingress"][0]["from"]}]}  # type: ignore[index]
@@ -128,7 +129,7 @@ def connection(kit: Any, lab: str) -> Iterator[Any]:
             return worker.run(call)
 
         listener = inside(f"{lab}-server", lambda: socket.create_server(("0.0.0.0", 7000)))
-        address = str(labs.load_cluster(lab).pods[1].addresses[0].ip)
+        address = str(running.load_cluster(lab).pods[1].addresses[0].ip)
         client = inside(f"{lab}-client", lambda: socket.create_connection((address, 7000), 2))
         server, _ = listener.accept()
         open_sockets.extend((listener, client, server))
@@ -185,7 +186,7 @@ def test_unrelated_changes_cut_nothing_under_load(kit: Any, lab: str) -> None:
     """New connections, one after the other, while another policy comes and goes: not one is lost."""
     kit.up(kit.spec(lab, pods("client", "2server", "2other")))
     labs.change(lab, add=[("p.yaml", policy("p", ONLY_CLIENT))])
-    address = str(labs.load_cluster(lab).pods[1].addresses[0].ip)
+    address = str(running.load_cluster(lab).pods[1].addresses[0].ip)
     stop, made, lost = threading.Event(), [0], []
 
     def load() -> None:
@@ -253,7 +254,7 @@ def test_silence_without_a_counter_is_no_denial(kit: Any, lab: str) -> None:
         f"ip netns exec {lab}-node-2 nft 'table inet x {{ chain f {{ type filter hook forward priority -5; "
         "tcp dport 80 drop; }; }'"
     )
-    cluster = labs.load_cluster(lab)
+    cluster = running.load_cluster(lab)
     asked = list(flows(cluster, sources=["client"], targets=["server"]))
     (verdict,) = probed(Prober(cluster, timeout=(0.1, 0.2)), cluster, asked)
     assert verdict.outcome is Outcome.TIMEOUT

@@ -20,6 +20,7 @@ from netlab.oracle.flow import Outcome
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
+from netlab.runtime.state import running
 
 pytestmark = pytest.mark.kernel
 
@@ -71,7 +72,7 @@ class Bed:
 
     def says(self, sources: list[str], target: str, *ports: str) -> set[str]:
         """``client 80/TCP`` and, of IPv6, ``client6 80/TCP``: the flows that came through."""
-        cluster = labs.load_cluster(self.lab)
+        cluster = running.load_cluster(self.lab)
         asked = [flow for flow in flows(cluster, sources=sources, targets=[target], ports=ports)
                  if not ports or f"{flow.port}/{flow.protocol}" in ports]  # fmt: skip
         predicted = Predictor(cluster).answer(asked)
@@ -89,7 +90,7 @@ class Bed:
         }
 
     def address(self, name: str, version: int = 4) -> str:
-        pod = next(pod for pod in labs.load_cluster(self.lab).pods if pod.name == name)
+        pod = next(pod for pod in running.load_cluster(self.lab).pods if pod.name == name)
         return next(str(one.ip) for one in pod.addresses if one.version == version)
 
 
@@ -226,5 +227,7 @@ def test_fragments_are_judged_as_the_datagrams_they_are(bed: Bed, version: int) 
 def test_a_denied_packet_is_dropped_without_a_word(bed: Bed) -> None:
     """A refusal would tell a scanner that somebody is there."""
     bed.policies({**SERVER, "ingress": []})
-    asked = list(flows(labs.load_cluster(bed.lab), sources=["client"], targets=["server"], ports=["79/TCP", "9/UDP"]))
+    asked = list(
+        flows(running.load_cluster(bed.lab), sources=["client"], targets=["server"], ports=["79/TCP", "9/UDP"])
+    )
     assert {one.outcome for one in Prober(timeout=(0.05, 0.1)).probe(asked)} == {Outcome.TIMEOUT}

@@ -15,6 +15,7 @@ from netlab.oracle.compare import agree
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
+from netlab.runtime.state import running
 
 pytestmark = pytest.mark.kernel
 
@@ -78,7 +79,7 @@ class Bed:
 
     def opens(self, *ways: tuple[str, int]) -> list[set[str]]:
         """Of each target and port, the sources that come through."""
-        cluster = labs.load_cluster(self.lab)
+        cluster = running.load_cluster(self.lab)
         sources = ["far", "near", "web", "node/node-1", "node/node-2", "external/internet"]
         asked = [
             [flow for flow in flows(cluster, sources=sources, targets=[target], ports=[f"{port}/TCP"])

@@ -15,7 +15,8 @@ from netlab.oracle.compare import agree
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
-from netlab.runtime.lab import diff, load_cluster
+from netlab.runtime.lab import diff
+from netlab.runtime.state.running import load_cluster
 from tests.kernel.services.conftest import Lab, pod, run_netlab, service
 
 pytestmark = pytest.mark.kernel

@@ -12,8 +12,8 @@ import yaml
 from netlab.evidence.records import Frame, Recording
 from netlab.observe.trace.record import Question, record
 from netlab.oracle.target import asked
-from netlab.runtime.lab import load_cluster
 from netlab.runtime.state.rundir import RunDir
+from netlab.runtime.state.running import load_cluster
 from tests.conftest import Result, run_netlab
 
 WEB = {"app": "web"}

@@ -26,6 +26,7 @@ from netlab.evidence.records import COUNTERS, DROPS, Recording, to_json
 from netlab.evidence.records import RULES as RULES_SEEN
 from netlab.observe.trace.record import Question, record
 from netlab.runtime import lab as labs
+from netlab.runtime.state import running
 from netlab.runtime.state.rundir import Applied
 from tests.conftest import RUN
 
@@ -194,7 +195,7 @@ class Bed:
         self.sh("ip -n {client} route flush cache\n" + "\n".join(flush % one for one in ("client", "n1", "n2")))
 
     def trace(self, fault: Fault, *without: str) -> tuple[Recording, Story]:
-        lab = labs.load_running(self.name)
+        lab = running.load_running(self.name)
         asked = Question(self.where[fault.source], fault.protocol, fault.target, fault.port, **fault.more)
         found = record(self.name, asked, sorted(lab.want.netns()), patience=PATIENCE, without=without)
         return found, tell(found, lab.cluster, lab.want)

@@ -24,6 +24,7 @@ from netlab.oracle.flow import Outcome
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
+from netlab.runtime.state import running
 from netlab.runtime.state.rundir import Applied
 from tests.conftest import RUN
 
@@ -93,7 +94,7 @@ def test_ways_are_taken_as_predicted(plane: str, families: list[str], more: dict
     name = f"t{RUN}w{worker}w{LABS.index((plane, families, more))}"
     labs.up(Applied("/somewhere/lab.yaml", name, (("lab.yaml", text(name, plane, families, more)),)))
     try:
-        lab = labs.load_running(name)
+        lab = running.load_running(name)
         expecter, predictor = Expecter(lab.cluster, lab.want), Predictor(lab.cluster)
         asked = [one for one in flows(lab.cluster) if one.protocol != "SCTP"]
         answered = 0

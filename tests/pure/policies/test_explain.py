@@ -9,7 +9,7 @@ import pytest
 from netlab.cli import policies as described
 from netlab.errors import BadInput
 from netlab.model import Cluster, build
-from netlab.model.policies import Selection
+from netlab.model.selection import Selection
 from netlab.oracle.explain import as_json, judged, tables, tell
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.model import Cluster, build
-from netlab.model.policies import Block, PortMatch, Selection
+from netlab.model.policies import Block, PortMatch
+from netlab.model.selection import Selection
 from netlab.objects import NftChain, NftSet, NftTable, Obj
 from netlab.plan.policies import tables
 from netlab.plan.policytext import Words, merged, ranges

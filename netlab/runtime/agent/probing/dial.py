@@ -18,8 +18,6 @@ from netlab.runtime.agent.loop import Loop
 if TYPE_CHECKING:
     import ssl
 
-    from netlab.runtime.agent.probing.grpc import Helper
-
 _READ = 65536
 _WORDS = {
     errno.ECONNREFUSED: "connection refused",
@@ -52,7 +50,9 @@ class Dialer:
         self.loop, self.root = loop, root
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._tls: Any = None
-        self.grpc: Helper | None = None  # starts with the first grpc probe
+        self.helpers: dict[
+            str, Any
+        ] = {}  # helper processes by protocol; the first probe of a protocol starts its helper
 
     def connect(self, netns: str, host: str, port: int, *, tls: bool = False) -> Connection:
         """Begin; OSError where the kernel refuses at once.  The caller sets the connection's callbacks next."""

@@ -50,7 +50,7 @@ class Helper:
             self.dialer.loop.remove(self._in)
             os.close(self._in)
             os.close(self._out)
-            self.dialer.grpc = None
+            del self.dialer.helpers["grpc"]
             for call in list(self.calls.values()):
                 call.broken("Unavailable", "netlab's gRPC helper has ended")
             return
@@ -67,7 +67,8 @@ class GrpcAttempt(Attempt):
     def __init__(self, dialer: Dialer, spec: Spec, done: Done) -> None:
         super().__init__(dialer, spec, done)
         self.number, self.talked = 0, False
-        self.helper = dialer.grpc = dialer.grpc or Helper(dialer)
+        self.helper: Helper = dialer.helpers.get("grpc") or Helper(dialer)
+        dialer.helpers["grpc"] = self.helper
         connection = self.dial(str(spec["host"]), str(spec["port"]))
         if connection is not None:
             self.number = self.helper.begin(self)
