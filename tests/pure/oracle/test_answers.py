@@ -13,8 +13,9 @@ from netlab.objects import Why
 from netlab.oracle import Endpoint, Flow, Outcome, Predictor, Verdict, flows
 from netlab.oracle.compare import agree, check, check_json, failures, meets
 from netlab.oracle.expect import parse
+from netlab.oracle.junit import junit
 from netlab.oracle.matrix import draw
-from netlab.oracle.report import flow_json, junit
+from netlab.oracle.report import flow_json
 from netlab.oracle.resolve import expected
 
 
