@@ -13,7 +13,7 @@ from typing import Any
 
 from netlab import names
 from netlab.spec.formats import dns_label, dns_subdomain, host_ip, service_ip, shown
-from netlab.spec.rules_service import service_spec
+from netlab.spec.rules_service import endpoint_subset, service_spec
 
 Found = Iterator[tuple[tuple[str | int, ...], str]]
 Body = dict[str, Any]
@@ -401,15 +401,6 @@ def _endpoint_slice(body: Body) -> Found:
     )
 
 
-def _endpoint_subset(body: Body) -> Found:
-    if not body.get("addresses") and not body.get("notReadyAddresses"):
-        yield ("addresses",), "is required, or notReadyAddresses: a subset without addresses is nobody's"
-    ports = body.get("ports", ())
-    for index, port in enumerate(ports):
-        if len(ports) > 1 and not port.get("name"):
-            yield ("ports", index, "name"), "is required where a subset has more than one port"
-
-
 RULES: dict[str, Callable[[Body], Found]] = {
     "LabSpec": _lab_spec,
     "LabNode": _lab_node,
@@ -436,7 +427,7 @@ RULES: dict[str, Callable[[Body], Found]] = {
     "CronJob": _cron_job,
     "Service": _service,
     "EndpointSlice": _endpoint_slice,
-    "EndpointSubset": _endpoint_subset,
+    "EndpointSubset": endpoint_subset,
     "LabelSelectorRequirement": _requirement,
     "NetworkPolicyPort": _policy_port,
     "NetworkPolicyPeer": _policy_peer,

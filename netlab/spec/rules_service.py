@@ -1,4 +1,4 @@
-"""What the API server checks across the fields of a Service: which of them a type takes, and how addresses agree."""
+"""What the API server checks across the fields of a Service and of its Endpoints: which of them a type takes, and how addresses agree."""
 
 from __future__ import annotations
 
@@ -107,3 +107,13 @@ def _ports(spec: Spec) -> Found:
                 ("ports", index, "port"),
                 f"may not be {_KUBELET_PORT} with the type LoadBalancer: it is the kubelet's",
             )
+
+
+def endpoint_subset(body: Spec) -> Found:
+    """What the API server refuses of a part of Endpoints."""
+    if not body.get("addresses") and not body.get("notReadyAddresses"):
+        yield ("addresses",), "is required, or notReadyAddresses: a subset without addresses is nobody's"
+    ports = body.get("ports", ())
+    for index, port in enumerate(ports):
+        if len(ports) > 1 and not port.get("name"):
+            yield ("ports", index, "name"), "is required where a subset has more than one port"
