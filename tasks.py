@@ -122,6 +122,12 @@ def conformance(_: Context, corpora: str = "") -> None:
     _python("tests/conformance")
 
 
+@task(help={"seconds": "how long (default 60)", "seed": "where the chance begins (default: by chance)"})
+def fuzz(_: Context, seconds: int = 60, seed: int = -1) -> None:
+    """Fields of every kind set to anything, through all that needs no kernel; the suite has a fixed few of these."""
+    _python("tests/fuzz", "--seconds", str(seconds), *(("--seed", str(seed)) if seed >= 0 else ()))
+
+
 @task
 def lock(_: Context) -> None:
     """Take the newest releases into the lock files: all platforms, all hashes, no index named (docs/development.md)."""
@@ -145,4 +151,4 @@ def clean(_: Context) -> None:
 
 _lab_door()
 
-namespace = Collection(lab, test, lint, bench, conformance, lock, clean)
+namespace = Collection(lab, test, lint, bench, conformance, fuzz, lock, clean)

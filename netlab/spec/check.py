@@ -164,8 +164,9 @@ class Checker:
                 self.problem(seen.get(key, node), (path, key), says)
         rule = RULES.get(name)
         if rule is not None and len(self.problems) == before:
+            lists: dict[int, list[Node]] = {}
             for where, says in rule(out):
-                self.problem(locate(node, where), self._extended(path, where), says)
+                self.problem(locate(node, where, lists), self._extended(path, where), says)
         return out
 
     @staticmethod

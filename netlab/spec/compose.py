@@ -149,10 +149,11 @@ def _merges(key: Node) -> bool:
     return isinstance(key, ScalarNode) and key.value == "<<" and key.tag == PLAIN
 
 
-def locate(root: Node, path: Sequence[str | int]) -> Node:
+def locate(root: Node, path: Sequence[str | int], lists: dict[int, list[Node]] | None = None) -> Node:
     """The node of a path whose list indexes count as in a body, without nulls; else its nearest ancestor's.
 
-    A block collection under a key gives the key's node, a flow collection and a scalar their own.
+    A block collection under a key gives the key's node, a flow collection and a scalar their own.  ``lists`` keeps the
+    items of long lists between calls for the same root.
     """
     here, place = root, root
     for step in path:
@@ -163,7 +164,11 @@ def locate(root: Node, path: Sequence[str | int]) -> Node:
             key, here = found
             place = key if isinstance(here, MappingNode | SequenceNode) and not here.flow_style else here
         elif isinstance(here, SequenceNode) and isinstance(step, int):
-            items = [item for item in here.value if not is_null(item)]
+            items = lists.get(id(here)) if lists is not None else None
+            if items is None:
+                items = [item for item in here.value if not is_null(item)]
+            if lists is not None:
+                lists[id(here)] = items
             if not -len(items) <= step < len(items):
                 break
             here = place = items[step]

@@ -275,13 +275,18 @@ def _unrendered(text: str, problems: Iterable[Problem]) -> list[Problem]:
     A text of a ConfigMap may well have them; so only lines that a problem points to are looked at.
     """
     lines: list[str] = []
+    clean: set[int] = set()  # a line may be long, and many problems may be in it
     for one in problems:
         lines = lines or text.splitlines()
         if one.mark is None:
             continue
         at = one.mark.line
         # A parser stumbles over the line after the braces.
-        if any("{{" in line for line in lines[at - 1 if one.path else max(0, at - 2) : at]):
-            says = "is a template that was not rendered ({{ }}); render it: helm template CHART | netlab up -f -"
-            return [Problem(one.mark, "", says)]
+        for number in range(at - 1 if one.path else max(0, at - 2), min(at, len(lines))):
+            if number in clean:
+                continue
+            if "{{" in lines[number]:
+                says = "is a template that was not rendered ({{ }}); render it: helm template CHART | netlab up -f -"
+                return [Problem(one.mark, "", says)]
+            clean.add(number)
     return []
