@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from fakekernel import FakeKernel
 
 from netlab.errors import BadInput
-from netlab.kernel.fake import FakeKernel
 from netlab.kernel.linux import LinuxKernel
 from netlab.objects import State
 from netlab.plan import ALL, drift

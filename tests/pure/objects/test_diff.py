@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fakekernel import FakeKernel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlab.kernel.fake import FakeKernel
 from netlab.names import Owner
 from netlab.objects import (
     Addr,
