@@ -63,10 +63,18 @@ class Statuses:
         metadata = item["metadata"]
         return _Pods(self._of.get((metadata["namespace"], f"{item['kind']}/{metadata['name']}"), ()))
 
+    def scaled(self, item: Item) -> Item:
+        """A workload with its status; a ReplicaSet of a Deployment wants as many Pods as that lets it have."""
+        whole = {**item, "status": self.of(item)}
+        if item["kind"] == "ReplicaSet" and item["metadata"].get("ownerReferences"):
+            whole["spec"] = {**item["spec"], "replicas": whole["status"]["replicas"]}
+        return whole
+
     def _deployment(self, item: Item, pods: _Pods) -> Item:
         wanted, name = item.get("spec", {}).get("replicas", 1), item["metadata"]["name"]
         own = [one for one in self._sets if _owned(one, item)]
-        newest = max(own, key=revision, default=None)
+        running = [one for one in own if self.pods(one).active]
+        newest = max(running or own, key=revision, default=None)
         updated = self.pods(newest) if newest else pods
         counts = {"replicas": len(pods.active), "updatedReplicas": len(updated.active), "readyReplicas": pods.ready}
         short = wanted - pods.ready

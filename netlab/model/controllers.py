@@ -4,8 +4,9 @@ Names, labels, hostnames and owners are those that the controllers of kube-contr
 that they draw at random or from the clock are hashes (``identity``).  A changed template makes other Pods, with other
 names, as a rollout does: ``pod-template-hash`` and the suffixes depend on it.  Pods of a StatefulSet keep theirs.
 
-Limits.  A CronJob has one Job.  A Deployment whose ReplicaSets are documents (a dump) runs those, whatever its own
-template says since.  Pods that are documents stay, also where their controller wants fewer.
+A Deployment whose ReplicaSets are documents (a dump) runs those; its rollouts are ``rollouts``'.
+
+Limits.  A CronJob has one Job.
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from netlab.model import identity, nodefit
+from netlab.model import identity, nodefit, rollouts
 from netlab.model.cluster import Made, Node
-from netlab.model.owners import ENDED, REVISION, Owners, Reference, controller, phase, revision
+from netlab.model.owners import ENDED, HASH, REVISION, Owners, Reference, controller, phase, revision
 from netlab.model.workloads import WORKLOADS, Template
 from netlab.spec import Document
 from netlab.spec.hooks import has_ended
 
-_HASH = "pod-template-hash"
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
 
@@ -55,6 +55,11 @@ class Controllers:
         self._lab, self._nodes, self._incarnations, self._on = lab, nodes, incarnations or {}, on
         self._documents = [one for one in documents if not has_ended(one)]
         self._owners = Owners(self._documents)
+        gone = {(one.namespace, one.name) for one in rollouts.gone(self._documents, self._owners)}
+        if gone:
+            self._documents = [one for one in self._documents
+                               if one.kind != "Pod" or (one.namespace, one.name) not in gone]  # fmt: skip
+            self._owners = Owners(self._documents)
         self.made: list[Made] = []
 
     def templates(self) -> Iterator[Template]:
@@ -98,26 +103,14 @@ class Controllers:
             return self._job(source)
         count = spec.get("replicas", 1)
         if document.kind == "ReplicaSet":
-            count = self._share(document, count)
+            count = rollouts.share(document, self._owners)
         return self._replicas(source, count - len(there), {})
 
     # -- Deployments --------------------------------------------------------------------------------------------------
 
-    def _share(self, replica_set: Document, count: int) -> int:
-        """How many Pods a ReplicaSet document has: the newest of a Deployment's has what the others leave."""
-        reference = controller(replica_set)
-        if reference is None or not self._owners.has(reference.kind, replica_set.namespace, reference.name):
-            return count
-        deployment = self._owners.get(reference.kind, replica_set.namespace, reference.name)
-        sets = self._owners.of(deployment, "ReplicaSet")
-        if max(sets, key=lambda one: revision(one.body)) is not replica_set:
-            return count
-        others: int = sum(one.body.get("spec", {}).get("replicas", 1) for one in sets if one is not replica_set)
-        wanted: int = deployment.body.get("spec", {}).get("replicas", 1)
-        return max(0, wanted - others)
-
     def _deployment(self, source: _Source) -> Iterator[Template]:
-        if self._owners.of(source.document, "ReplicaSet"):
+        sets = self._owners.of(source.document, "ReplicaSet")
+        if sets and rollouts.current(source.document, self._owners) is not None:
             return
         there = self._owners.running(source.document)
         word = identity.template_hash(source.template)
@@ -125,20 +118,20 @@ class Controllers:
         if absent is not None:  # the Pods of a dump name the ReplicaSet
             word = absent.name.removeprefix(f"{source.name}-")
         count = source.spec.get("replicas", 1)
-        labels = {**source.template.get("metadata", {}).get("labels", {}), _HASH: word}
+        labels = {**source.template.get("metadata", {}).get("labels", {}), HASH: word}
         selector = source.spec.get("selector", {})
-        selector = {**selector, "matchLabels": {**selector.get("matchLabels", {}), _HASH: word}}
+        selector = {**selector, "matchLabels": {**selector.get("matchLabels", {}), HASH: word}}
         template = {**source.template, "metadata": {**source.template.get("metadata", {}), "labels": labels}}
         name = f"{source.name}-{word}"
         annotations = {
             "deployment.kubernetes.io/desired-replicas": str(count),
             "deployment.kubernetes.io/max-replicas": str(count + _surge(source.spec, count)),
-            REVISION: "1",
+            REVISION: str(1 + max((revision(one.body)[0] for one in sets), default=0)),
         }
         spec = {"replicas": count, "selector": selector, "template": template}
         self._make("ReplicaSet", name, source, labels, annotations, spec)
         made = source._replace(kind="ReplicaSet", name=name)
-        yield from self._replicas(made, count - len(there), {_HASH: word})
+        yield from self._replicas(made, count - len(there), {HASH: word})
 
     def _make(
         self,

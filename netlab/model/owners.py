@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from netlab.spec import Document
 
 ENDED = ("Succeeded", "Failed")
+HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 _MADE_BY = {"ReplicaSet": "Deployment", "Job": "CronJob"}
 
@@ -70,7 +71,7 @@ class Owners:
     def _maker(self, document: Document, absent: Reference) -> Key | None:
         """The controller whose ReplicaSet or Job has that name, where only the name is left of it."""
         kind = _MADE_BY.get(absent.kind, "")
-        digits = document.body["metadata"].get("labels", {}).get("pod-template-hash", r"\d+")
+        digits = document.body["metadata"].get("labels", {}).get(HASH, r"\d+")
         match = re.fullmatch(rf"(.+)-(?:{re.escape(digits) if kind == 'Deployment' else digits})", absent.name)
         key = (kind, document.namespace, match[1]) if match else None
         return key if key in self._there else None

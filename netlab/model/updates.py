@@ -11,6 +11,7 @@ from typing import Any
 
 from netlab.errors import Problem
 from netlab.model.cluster import Cluster
+from netlab.model.defaults import settled
 from netlab.model.services_types import EXTERNAL_NAME
 from netlab.spec import Document
 
@@ -18,14 +19,6 @@ from netlab.spec import Document
 _ALWAYS = frozenset(("default", "kube-system", "kube-public", "kube-node-lease"))
 #: Fields of a Pod's spec, and of its containers, that may change.
 _POD_MAY = frozenset(("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "nodeName"))
-#: Fields that the API fills in, and those that it fills in with one value.
-_FILLED_IN = frozenset(("imagePullPolicy", "terminationMessagePath", "terminationMessagePolicy", "serviceAccount"))
-_DEFAULTS = {
-    "protocol": "TCP", "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
-    "serviceAccountName": "default", "enableServiceLinks": True, "preemptionPolicy": "PreemptLowerPriority",
-    "priority": 0, "scheme": "HTTP", "path": "/", "periodSeconds": 10, "timeoutSeconds": 1, "successThreshold": 1,
-    "failureThreshold": 3, "value": "", "apiVersion": "v1",
-}  # fmt: skip
 #: By kind, the fields of the spec that may change, or those that may not.
 _MAY = {
     "StatefulSet": frozenset(
@@ -65,7 +58,7 @@ def _of_object(document: Document, before: Document, cluster: Cluster) -> Iterat
         yield from _cluster_address(document, cluster)
     elif kind == "Pod":
         for field in differing:
-            if field not in _POD_MAY and _settled({field: spec.get(field)}) != _settled({field: old.get(field)}):
+            if field not in _POD_MAY and _kept({field: spec.get(field)}) != _kept({field: old.get(field)}):
                 yield ("spec", field), "may not change: of a Pod that runs, only images, tolerations and deadlines may"
         if {"nodeName"} <= spec.keys() & old.keys() and spec["nodeName"] != old["nodeName"]:
             yield ("spec", "nodeName"), f"may not change: the Pod is on {old['nodeName']}"
@@ -76,14 +69,9 @@ def _of_object(document: Document, before: Document, cluster: Cluster) -> Iterat
             yield ("spec", field), f"may not change in a {kind}"
 
 
-def _settled(value: Any) -> Any:
-    """A part of a Pod's spec without images, which may change, and without what the API fills in by itself."""
-    if isinstance(value, list):
-        return [_settled(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {key: _settled(one) for key, one in value.items() if key != "image" and key not in _FILLED_IN}
-    return {key: one for key, one in kept.items() if one not in (None, False, {}, []) and one != _DEFAULTS.get(key)}
+def _kept(spec: dict[str, Any]) -> Any:
+    """A part of a Pod's spec without images, which may change."""
+    return settled(spec, frozenset(("image",)))
 
 
 def _cluster_address(document: Document, cluster: Cluster) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -183,7 +183,7 @@ def _listed(
     if kind.name == "Deployment":
         sets = _listed(kinds.find("replicasets"), cluster, since, objects, quiet=True)
     statuses = workloads.Statuses(cluster, since, pods(cluster, since, quiet=quiet), sets)
-    return [{**item, "status": statuses.of(item)} for item in found]
+    return [statuses.scaled(item) for item in found]
 
 
 def pods(cluster: Cluster, since: float, *, quiet: bool = False) -> list[Item]:

@@ -258,3 +258,27 @@ def test_pods_without_a_network_are_described_with_the_reason(netlab: Callable[.
         assert "Status:           Succeeded" in done and "10.244.1.77" in done and "FailedScheduling" not in done
         name = run("get", "rs", "-o", "name").partition("/")[2]
         assert f"name: {name}" in run("describe", "rs", name)
+
+
+def test_a_dumped_deployment_that_is_edited_and_applied_rolls_over_and_back(
+    netlab: Callable[..., Any], lab: str, tmp_path: Path
+) -> None:
+    def applied(text: str) -> list[str]:
+        (tmp_path / "edited.yaml").write_text(text)
+        run("apply", "-f", str(tmp_path / "edited.yaml"))
+        run("exec", "shop/client", "--", "curl", "-sS", "-o", "/dev/null", "-m", "10", "http://10.96.44.5")
+        return run("get", "pods", "-n", "shop", "-l", "app=web,pod-template-hash", "-o", "name").splitlines()
+
+    with up(netlab, "dump.yaml", lab) as run:
+        dumped = run("get", "deploy", "web", "-n", "shop", "-o", "yaml")
+        assert applied(dumped) == ["pod/web-5d9c-x7x7x"]
+        (new,) = applied(dumped.replace("image: nginx", "image: nginx:2"))
+        assert "web-5d9c" not in new
+        sets = _table(run("get", "rs", "-n", "shop"))
+        assert {name: row["DESIRED"] for name, row in sets.items() if row["DESIRED"] != "0"} == {
+            new.removeprefix("pod/").rpartition("-")[0]: "1"
+        }
+        assert _table(run("get", "deploy", "-n", "shop"))["web"]["UP-TO-DATE"] == "1"
+        three = applied(dumped.replace("replicas: 1", "replicas: 3", 1))
+        assert len(three) == 3 and all(one.startswith("pod/web-5d9c-") for one in three)
+        assert len(applied(dumped)) == 1

@@ -152,6 +152,93 @@ def test_pods_of_a_dump_are_those_of_the_deployment_also_without_its_replicaset(
     assert all(one.name.startswith("web-5d9c-") for one in cluster.pods)
 
 
+def dumped(kind: str, name: str, owner: tuple[str, str] | None = None, **body: Any) -> Body:
+    """An object of a cluster's dump, with the reference to its controller."""
+    version = "v1" if kind == "Pod" else "apps/v1"
+    metadata = {"name": name, **body.pop("metadata", {})}
+    if owner:
+        metadata["ownerReferences"] = [
+            {"apiVersion": "apps/v1", "kind": owner[0], "name": owner[1], "uid": "u", "controller": True}
+        ]
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
+
+
+def dump(image: str = "x", replicas: int = 2, filled: bool = True, **more: Any) -> list[Body]:
+    """A Deployment with two ReplicaSets, of images x and w, and the two Pods of the newer."""
+
+    def pods_template(which: str, word: str = "") -> Body:
+        made = template({"app": "a"} | ({"pod-template-hash": word} if word else {}), container={"image": which})
+        if filled and not word:  # the API fills in what a shortened dump leaves out
+            made["spec"] |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "securityContext": {}}
+        return made
+
+    def replica_set(word: str, which: str, revision: str, count: int) -> Body:
+        annotations = {"annotations": {"deployment.kubernetes.io/revision": revision}}
+        spec = {"replicas": count, "selector": {"matchLabels": {"app": "a", "pod-template-hash": word}},
+                "template": pods_template(which, word)}  # fmt: skip
+        return dumped("ReplicaSet", f"web-{word}", ("Deployment", "web"), metadata=annotations, spec=spec)
+
+    def member(name: str) -> Body:
+        labels = {"labels": {"app": "a", "pod-template-hash": "bbbb"}}
+        spec = {"nodeName": "node-1", **template(container={"image": "x"})["spec"]}
+        return dumped("Pod", name, ("ReplicaSet", "web-bbbb"), metadata=labels, spec=spec)
+
+    deployment = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "a"}},
+        "template": pods_template(image),
+        **more,
+    }
+    return [dumped("Deployment", "web", spec=deployment), replica_set("aaaa", "w", "1", 0),
+            replica_set("bbbb", "x", "2", 2), member("web-bbbb-11111"), member("web-bbbb-22222")]  # fmt: skip
+
+
+def test_a_dumped_deployment_runs_the_replicaset_that_it_has() -> None:
+    for more in ({"filled": True}, {"filled": False}, {"image": "y", "paused": True}):
+        built = made(*dump(**more)).cluster
+        assert [one.name for one in built.pods] == ["web-bbbb-11111", "web-bbbb-22222"] and not built.made
+
+
+def test_an_edited_template_of_a_dumped_deployment_rolls_over() -> None:
+    cluster = made(*dump(image="y")).cluster
+    (new,) = cluster.made
+    assert new.annotations["deployment.kubernetes.io/revision"] == "3"
+    assert {one.controller for one in cluster.pods} == {f"ReplicaSet/{new.name}"} and len(cluster.pods) == 2
+    assert {one.containers[0].image for one in cluster.pods} == {"y"}
+
+
+def test_a_dumped_deployment_goes_back_to_an_older_replicaset() -> None:
+    cluster = made(*dump(image="w")).cluster
+    assert [one.controller for one in cluster.pods] == ["ReplicaSet/web-aaaa"] * 2 and not cluster.made
+
+
+def test_pods_of_a_dump_go_where_their_deployment_wants_fewer() -> None:
+    assert [one.name for one in made(*dump(replicas=1)).cluster.pods] == ["web-bbbb-11111"]
+    three = [one.name for one in made(*dump(replicas=3)).cluster.pods]
+    assert len(three) == 3 and {"web-bbbb-11111", "web-bbbb-22222"} < set(three)
+    deployment, _, _, *pods = dump(replicas=1)
+    assert [one.name for one in made(deployment, *pods).cluster.pods] == ["web-bbbb-11111"]
+
+
+def test_pods_of_a_dump_without_replicasets_are_compared_with_the_template() -> None:
+    deployment, _, _, *pods = dump()
+    assert len(made(deployment, *pods).cluster.pods) == 2 and "web-bbbb-11111" in where(made(deployment, *pods))
+    deployment, _, _, *pods = dump(image="y")
+    assert not {"web-bbbb-11111", "web-bbbb-22222"} & set(where(made(deployment, *pods)))
+
+
+def test_members_of_a_dumped_statefulset_go_and_roll_over() -> None:
+    def members(image: str, replicas: int) -> Any:
+        there = [dumped("Pod", f"db-{number}", ("StatefulSet", "db"), metadata={"labels": {"app": "a"}},
+                        spec=template()["spec"], status={"podIP": f"10.244.1.{20 + number}"}) for number in range(3)]  # fmt: skip
+        return made(workload("StatefulSet", "db", template(container={"image": image}), replicas=replicas), *there)
+
+    assert [one.name for one in members("x", 1).cluster.pods] == ["db-0"]
+    assert [one.containers[0].image for one in members("x", 2).cluster.pods] == ["x", "x"]
+    assert [one.name for one in members("y", 2).cluster.pods] == ["db-0", "db-1"]
+    assert {one.containers[0].image for one in members("y", 2).cluster.pods} == {"y"}
+
+
 def test_pods_that_have_ended_do_not_run() -> None:
     done, crashed = pod("done"), pod("crashed")
     done["status"], crashed["status"] = {"phase": "Succeeded"}, {"phase": "Failed"}
