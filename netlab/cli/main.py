@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 _COMPLETING = "_NETLAB_COMPLETE"  # click's own variable: a shell asks for what could come next
 
-# In the order of a workshop; the sentence is the verb's own first line, kept here so that --help imports nothing.
+# In the order of a workshop.  The summaries are here and not taken from the verbs, so that --help imports nothing.
 VERBS = {
-    "up": "Build a lab, or converge a running one to its spec.",
-    "down": "Remove labs, whatever state they are in.",
-    "ls": "The running labs.",
-    "labs": "The labs that there are.",
-    "new": "Copy a lab into a folder of your own, to change it.",
-    "plan": "What up would do, as a table or as shell lines.",
-    "diff": "How the kernel differs from what was applied, with the spec's lines.",
-    "get": "Pods, nodes and other objects, as kubectl shows them.",
-    "describe": "A Pod or node at length: its containers, their states, what happened.",
-    "logs": "The output of a container whose command runs.",
-    "exec": "Run a command in a Pod, on a node or on a host outside.",
-    "shell": "A shell in a Pod, on a node or on a host outside.",
-    "label": "Set and remove labels of Pods, namespaces and nodes of a running lab.",
-    "apply": "Change a running lab by manifests, as kubectl would.",
-    "delete": "Take objects away from a running lab.",
-    "reach": "Who reaches whom, by real packets.",
-    "trace": "Follow one packet and its answer over every interface of every namespace.",
-    "capture": "Packets at any number of interfaces, as lines or into one pcapng file.",
-    "explain": "Why a flow is allowed or denied: policies, rules, and what does not match.",
-    "check": "Hold expectations, prediction and packets against each other.",
-    "schema": "The JSON Schema of lab files, for editors.",
-    "completion": "The script that makes a shell complete netlab's words.",
+    "up": "Build a lab, or update a running lab to match its spec.",
+    "down": "Remove labs in any state.",
+    "ls": "List the running labs.",
+    "labs": "List the available labs.",
+    "new": "Copy a lab to a folder of your own, to change it.",
+    "plan": "Show what up would do, as a table or as shell commands.",
+    "diff": "Show how the kernel differs from the applied lab.",
+    "get": "List Pods, nodes and other objects, as kubectl does.",
+    "describe": "Show the details of a Pod, a node or another object.",
+    "logs": "Print the output of a container.",
+    "exec": "Run a command in a Pod, on a node or on an external host.",
+    "shell": "Open a shell in a Pod, on a node or on an external host.",
+    "label": "Set and remove labels of Pods, namespaces and nodes.",
+    "apply": "Change a running lab with manifests, as kubectl does.",
+    "delete": "Delete objects from a running lab.",
+    "reach": "Probe with real packets which Pods can connect to which ports.",
+    "trace": "Follow one packet and its reply over every interface.",
+    "capture": "Capture packets at any number of interfaces.",
+    "explain": "Explain why a flow is allowed or denied, and show its path.",
+    "check": "Compare expectations, predictions and real packets.",
+    "schema": "Print the JSON Schema of lab files, for editors.",
+    "completion": "Print the completion script for a shell.",
 }
 
 
@@ -106,7 +106,7 @@ class Verbs(click.Group):
 )
 @click.version_option(__version__, prog_name="netlab")
 def cli() -> None:
-    """A small Kubernetes network made of nothing but the Linux kernel."""
+    """netlab builds a small Kubernetes network from nothing but the Linux kernel."""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -31,8 +31,8 @@ class Seconds(click.FloatRange):
         return found
 
 
-output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="text or json")
-lab = click.option("--lab", "lab_option", default="", metavar="LAB", help="the running lab, where there are several")
+output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="output format")
+lab = click.option("--lab", "lab_option", default="", metavar="LAB", help="the running lab, if there are several")
 
 
 def lab_argument(function: F) -> F:
@@ -43,7 +43,7 @@ def lab_argument(function: F) -> F:
 def namespace_option(function: F) -> F:
     """-n, of the verbs that read manifests: as kubectl and helm have it."""
     return click.option(
-        "-n", "--namespace", default="", callback=_namespace, help="the namespace of objects that name none"
+        "-n", "--namespace", default="", callback=_namespace, help="the namespace of objects without one"
     )(function)
 
 
@@ -55,10 +55,10 @@ def _namespace(_: click.Context, __: click.Parameter, value: str) -> str:
 
 def spec_options(function: F) -> F:
     """LAB, -f and --name, of the verbs that read files."""
-    function = click.option("--name", default="", help="run it under another name")(function)
+    function = click.option("--name", default="", help="run the lab under another name")(function)
     function = namespace_option(function)
     function = click.option(
-        "-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="further manifests; repeatable"
+        "-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="additional manifests; repeatable"
     )(function)
     return click.argument("lab", required=False, default="")(function)
 

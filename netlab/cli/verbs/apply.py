@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "-f", "--filename", "files", multiple=True, required=True, metavar="FILE|DIR|-", help="manifests; repeatable"
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    required=True,
+    metavar="FILE|DIR|-",
+    help="manifests to apply; repeatable",
 )
 @namespace_option
 @lab
 @output
 def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str) -> None:
-    """Change a running lab by manifests, as kubectl would.
+    """Change a running lab with manifests, as kubectl does.
 
-    Each object is created, or takes the place of the one of that name; what differs in the kernel is changed, and
-    nothing else.
+    apply creates each object, or replaces the object of the same name.  In the kernel it changes only what differs.
     """
     from netlab.cli import warned
     from netlab.errors import BadInput

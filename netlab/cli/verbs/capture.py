@@ -42,24 +42,32 @@ class Wish(NamedTuple):
 
 
 @click.command()
-@click.option("--at", "places", multiple=True, metavar="PLACE[:INTERFACE]", help="only there; repeatable")
+@click.option("--at", "places", multiple=True, metavar="PLACE[:INTERFACE]", help="capture only here; repeatable")
 @click.option(
-    "--filter", "expression", default="", metavar="EXPRESSION", help="as tcpdump has them, and the lab's names"
+    "--filter",
+    "expression",
+    default="",
+    metavar="EXPRESSION",
+    help="a filter as in tcpdump, also with names of the lab",
 )
-@click.option("-w", "--write", "file", default="", metavar="FILE|-", help="as pcapng, into a file or a pipe")
-@click.option("-c", "--count", type=click.IntRange(min=1), default=None, metavar="N", help="end after N packets")
+@click.option("-w", "--write", "file", default="", metavar="FILE|-", help="write pcapng to a file or a pipe")
+@click.option("-c", "--count", type=click.IntRange(min=1), default=None, metavar="N", help="stop after N packets")
 @click.option(
     "--duration",
     type=Seconds(0.001),
     default=None,
     metavar="SECONDS",
-    help="end after that time",
+    help="stop after this time",
 )
 @click.option(
-    "--buffer", type=click.IntRange(1, 4096), default=64, metavar="MIB", help="memory for packets that wait (64)"
+    "--buffer",
+    type=click.IntRange(1, 4096),
+    default=64,
+    metavar="MIB",
+    help="memory for the packet buffer (default: 64)",
 )
 @click.option("-v", "--verbose", is_flag=True, help="show each packet's layers, field by field")
-@click.option("-n", "--namespace", default="", help="where Pods without one are looked for (default: default)")
+@click.option("-n", "--namespace", default="", help="the namespace of Pods named without one (default: default)")
 @lab
 @output
 def command(
@@ -74,15 +82,17 @@ def command(
     lab_option: str,
     output: str,
 ) -> int:
-    r"""Packets at any number of interfaces of Pods, nodes, routers and hosts, in true order.
+    r"""Capture packets at any number of interfaces, in their true order.
 
     \b
-    PLACE: [namespace/]pod, a node, a router, an external host, underlay; INTERFACE may have * and ?
-    Without --at: every interface of the lab, those that come later included.
+    PLACE is [namespace/]pod, a node, a router, an external host or "underlay".
+    INTERFACE may contain * and ?.  Without --at, netlab captures at every
+    interface of the lab, also at interfaces that appear later.
       netlab capture --at client --at node-1:cni0 --filter 'icmp or host svc/web'
       netlab capture -w all.pcapng --duration 10
       netlab capture -w - | wireshark -k -i -
-    A filter holds for packets inside VXLAN as well. Ctrl-C ends a capture well: exit status 0.
+
+    A filter also matches packets inside VXLAN.  Ctrl-C ends a capture with exit status 0.
     """
     from netlab.cli.places import check_interfaces, chosen
     from netlab.observe.capture.listen import Capture

@@ -22,14 +22,19 @@ EXPECT = "expect.yaml"
 @click.command()
 @lab_argument
 @click.option(
-    "--expect", "expect_file", default="", metavar="FILE", help="the expectations (default: the lab's expect.yaml)"
+    "--expect",
+    "expect_file",
+    default="",
+    metavar="FILE",
+    help="file with expectations (default: expect.yaml of the lab)",
 )
 @click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")
 @output
 def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str) -> int:
-    """Hold three answers against each other: what is expected, what the oracle predicts, what packets do.
+    """Compare expectations, the oracle's predictions and real packets.
 
-    Exit status 1 where they disagree, a line for each flow that does; below it the policies' rules that came nearest.
+    The oracle computes the result of each flow from the manifests.  check prints one line for each flow that differs,
+    with the nearest rules of the policies, and then ends with exit status 1.
     """
     from netlab.cli import warned
     from netlab.observe.evidence import probed

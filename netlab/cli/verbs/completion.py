@@ -18,14 +18,14 @@ _HOW = {
 @click.command()
 @click.argument("shell", type=click.Choice(list(_HOW)), required=False)
 def command(shell: str | None) -> None:
-    r"""The script that makes a shell complete verbs, labs, kinds, Pods and nodes.
+    r"""Print the script that completes verbs, labs, kinds, Pods and nodes in a shell.
 
     \b
     bash, in ~/.bashrc:                     source <(netlab completion bash)
     zsh, in ~/.zshrc after compinit:        source <(netlab completion zsh)
     fish, in ~/.config/fish/config.fish:    netlab completion fish | source
 
-    Without SHELL: for the one that $SHELL names.  The shell that ./bootstrap.sh opens has it already.
+    Without an argument the shell is the one in $SHELL.  The shell that ./bootstrap.sh opens already has completion.
     """
     from click.shell_completion import get_completion_class
 

@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="manifests whose objects go; repeatable"
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    metavar="FILE|DIR|-",
+    help="manifests of the objects to delete; repeatable",
 )
-@click.option("-n", "--namespace", default="default", show_default=True, help="the objects' namespace")
+@click.option("-n", "--namespace", default="default", show_default=True, help="namespace of the objects")
 @click.argument("what", nargs=-1, metavar="[KIND NAME...]")
 @lab
 @output
 def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_option: str, output: str) -> None:
-    """Take objects away from a running lab: those of manifests, or KIND NAME...
+    """Delete objects from a running lab: the objects of manifests, or KIND NAME...
 
-    The controller of a Pod makes another instead, as in a cluster.
+    The controller of a deleted Pod creates another Pod, as in a cluster.
     """
     from netlab.model.anew import every, replacements
     from netlab.runtime.lab import change

@@ -23,12 +23,12 @@ _WIDTH, _NODE_WIDTH = 18, 20  # kubectl's
 @click.command()
 @click.argument("kind")
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-@click.option("-n", "--namespace", default="default", show_default=True, help="the Pods' namespace")
+@click.option("-n", "--namespace", default="default", show_default=True, help="namespace of the objects")
 @lab
 def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) -> int:
-    """A Pod, node, Service, Endpoints or NetworkPolicy at length, as kubectl describes it, and what it comes to in this lab.
+    """Show the details of a Pod, node, Service, Endpoints or NetworkPolicy, as kubectl does.
 
-    Other kinds are shown as they were written.
+    The output includes the effect of the object in this lab.  Other kinds are printed as in their manifest.
     """
     from netlab.cli.verbs import get
     from netlab.runtime.client.containers import states

@@ -14,9 +14,10 @@ from netlab.plan import render
 @lab_argument
 @output
 def command(lab: str, lab_option: str, output: str) -> int:
-    """How the kernel differs from what was last applied, object by object, with the spec's lines.
+    """Show how the kernel differs from the applied lab, object by object, with lines of the spec.
 
-    Exit status 1 where something differs.  What strangers left in the lab's namespaces is told, and is no drift.
+    The exit status is 1 if something differs.  diff also lists objects that other programs made in the lab's namespaces;
+    they are not drift.
     """
     from netlab.objects.nftorder import typed
     from netlab.runtime.lab import diff

@@ -1,4 +1,4 @@
-"""``netlab down``: remove labs, whatever state they are in."""
+"""``netlab down``: remove labs, in any state."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("labs", nargs=-1, metavar="[LAB...]")
-@click.option("--lab", "lab_options", multiple=True, metavar="LAB", help="as LAB; repeatable")
-@click.option("--all", "every", is_flag=True, help="all running labs that are yours")
+@click.option("--lab", "lab_options", multiple=True, metavar="LAB", help="the same as LAB; repeatable")
+@click.option("--all", "every", is_flag=True, help="remove all your running labs")
 @output
 def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, output: str) -> int:
-    """Remove labs, whatever state they are in.
+    """Remove labs in any state.
 
-    Needs neither spec nor run state: what belongs to a lab carries the lab's mark.
+    down needs neither the spec nor the run state: every object of a lab carries the mark of the lab.
     """
     from netlab.kernel.host.owners import owners
     from netlab.runtime.state.rundir import NotYours, running

@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
-@click.option("-n", "--namespace", default="", help="the Pod's namespace (default: default)")
-@click.option("-c", "--container", default="", help="the container; its Pod's namespaces are the same for all")
-@click.option("-i", "--stdin", is_flag=True, help="pass standard input on")
-@click.option("-t", "--tty", is_flag=True, help="give the command a terminal")
+@click.option("-n", "--namespace", default="", help="namespace of the Pod (default: default)")
+@click.option("-c", "--container", default="", help="the container; all containers of a Pod share its namespaces")
+@click.option("-i", "--stdin", is_flag=True, help="pass standard input to the command")
+@click.option("-t", "--tty", is_flag=True, help="run the command on a terminal")
 @lab
 @click.argument("name")
 @click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] CMD...")
 def command(
     namespace: str, container: str, stdin: bool, tty: bool, lab_option: str, name: str, command_line: tuple[str, ...]
 ) -> int:
-    """Run a command in a Pod, on a node or on a host outside; exit with its status.
+    """Run a command in a Pod, on a node or on an external host.
 
-    NAME is a Pod (NAME or NAMESPACE/NAME), deploy|sts|ds|job|svc/NAME (its first Pod), a node or a host outside.  The command sees the host's programs under a throw-away layer:
-    what it writes goes with the Pod.
+    NAME is a Pod (NAME or NAMESPACE/NAME), deploy|sts|ds|job|svc/NAME (its first Pod), a node or an external host.  The
+    command runs programs of this host.  It writes to a temporary layer that disappears with the Pod.  exec returns the
+    exit status of the command.
     """
     argv = list(command_line)
     # Options may stand before and after NAME, as with kubectl: `exec client -it -- sh`.

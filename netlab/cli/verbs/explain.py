@@ -24,19 +24,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("client")
 @click.argument("target", metavar="TARGET[:PORT[/PROTOCOL]]")
-@click.option("-n", "--namespace", default="default", show_default=True, help="where names without one are looked for")
+@click.option("-n", "--namespace", default="default", show_default=True, help="namespace of names without one")
 @lab
 @output
 def command(client: str, target: str, namespace: str, lab_option: str, output: str) -> int:
-    r"""Why a flow is allowed or denied, and which way it goes: each policy's rules, and why those that do not match.
+    r"""Explain why a flow is allowed or denied, and show its path.
 
     \b
-    CLIENT, TARGET: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, svc/NAME, node/NAME, external/NAME,
-    an address (CLIENT: also one that nobody in the lab has), a DNS name, or the bare name of a Service, node or host
-    outside
+    CLIENT and TARGET are one of:
+      [namespace/]pod, [namespace/]key=value, deploy|sts|ds|job/NAME, svc/NAME,
+      node/NAME, external/NAME, an address, a DNS name, or the bare name of a
+      Service, node or external host
 
-    No packet is sent. Exit status 1 if a policy denies, also if only to one backend of a Service. PORT is a number or a name; without it: each that the target
-    serves.
+    explain lists the rules of each policy, and says why a rule does not match.  It sends no packet.  An address as CLIENT
+    need not exist in the lab.  PORT is a number or a name; without it, explain takes every port that the target serves.
+    The exit status is 1 if a policy denies the flow, even to only one backend of a Service.
     """
     from netlab.diagnose import paths
     from netlab.diagnose.expect import Expecter

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("kind")
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-@click.option("-n", "--namespace", default="", help="the objects' namespace (default: default)")
-@click.option("-A", "--all-namespaces", "every", is_flag=True, help="those of all namespaces")
-@click.option("-l", "--selector", default="", help="by labels: app=web,tier!=db,env in (a,b)")
+@click.option("-n", "--namespace", default="", help="namespace of the objects (default: default)")
+@click.option("-A", "--all-namespaces", "every", is_flag=True, help="list objects of all namespaces")
+@click.option("-l", "--selector", default="", help="select by labels: app=web,tier!=db,env in (a,b)")
 @click.option("-o", "--output", default="text", help="text, wide, json, yaml, name, jsonpath=TEMPLATE")
-@click.option("-w", "--watch", "watching", is_flag=True, help="go on, and print what changes")
-@click.option("--output-watch-events", "events", is_flag=True, help="with --watch: a column that says what happened")
-@click.option("--no-headers", is_flag=True, help="rows alone")
-@click.option("--show-labels", "labels", is_flag=True, help="a column with each object's labels")
+@click.option("-w", "--watch", "watching", is_flag=True, help="keep running, and print changes")
+@click.option(
+    "--output-watch-events", "events", is_flag=True, help="with --watch: add a column with the type of each change"
+)
+@click.option("--no-headers", is_flag=True, help="print no header line")
+@click.option("--show-labels", "labels", is_flag=True, help="add a column with the labels")
 @lab
 def command(
     kind: str,
@@ -44,11 +46,11 @@ def command(
     labels: bool,
     lab_option: str,
 ) -> int:
-    """Pods, nodes and other objects of a running lab, as kubectl shows them; several kinds as pods,svc, or all.
+    """List Pods, nodes and other objects of a running lab, as kubectl does.
 
-    Also what the kernel has in all of the lab's namespaces, whoever made it: links, addresses, routes, neighbours, fdb,
-    sysctls, nft.  For these NAME is a Pod, a node, an external host or a namespace's own name; for sysctls also a
-    sysctl's name, with * and ?.
+    KIND can be several kinds, such as pods,svc, or all.  These kinds show kernel objects in all namespaces of the lab:
+    links, addresses, routes, neighbours, fdb, sysctls and nft.  For them, NAME is a Pod, a node, an external host or a
+    network namespace.  For sysctls, NAME can also be the name of a sysctl, with * and ?.
     """
     from netlab.runtime.state.running import load_cluster_since
 

@@ -20,12 +20,12 @@ Labels = dict[str, str | None]
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="KIND NAME... KEY=VALUE... KEY-...")
-@click.option("-n", "--namespace", default="default", show_default=True, help="the Pods' namespace")
-@click.option("-A", "--all-namespaces", "every", is_flag=True, help="with --all or -l: in all namespaces")
-@click.option("--all", "everyone", is_flag=True, help="all objects of the kind, no NAME")
-@click.option("-l", "--selector", default="", help="those with these labels, no NAME")
-@click.option("--overwrite", is_flag=True, help="change labels that have another value")
-@click.option("--list", "listing", is_flag=True, help="print the labels afterwards")
+@click.option("-n", "--namespace", default="default", show_default=True, help="namespace of the Pods")
+@click.option("-A", "--all-namespaces", "every", is_flag=True, help="with --all or -l: select in all namespaces")
+@click.option("--all", "everyone", is_flag=True, help="change all objects of the kind, without NAME")
+@click.option("-l", "--selector", default="", help="change objects with these labels, without NAME")
+@click.option("--overwrite", is_flag=True, help="replace existing values")
+@click.option("--list", "listing", is_flag=True, help="print the resulting labels")
 @lab
 @output
 def command(
@@ -41,8 +41,8 @@ def command(
 ) -> None:
     """Set (KEY=VALUE) and remove (KEY-) labels of Pods, namespaces and nodes of a running lab.
 
-    A label sticks to the very Pod, also to one of a Deployment.  What selects by labels follows at once.  up keeps
-    labels that were set here; up --reset drops them.
+    Selectors see the new labels immediately.  A label stays with its Pod, even if a Deployment made the Pod.  up keeps
+    the labels that you set here; up --reset drops them.
     """
     from netlab.model.changes import label_key
     from netlab.runtime.lab import change

@@ -12,7 +12,7 @@ from netlab.runtime.state import labs
 @click.command()
 @output
 def command(output: str) -> None:
-    """The labs that there are: those in ./labs and those that netlab ships."""
+    """List the available labs: those in ./labs and those that netlab ships."""
     found = labs.available()
     if output == "json":
         out.document([{"lab": one.name, "path": str(one.path), "title": labs.title(one.path)} for one in found])

@@ -27,13 +27,15 @@ _PAUSE = 0.1  # seconds between two looks at a log that is followed
 @click.argument("name", metavar="POD")
 @click.argument("container_word", required=False, default="", metavar="[CONTAINER]")
 @click.option("-c", "--container", default="", help="the container (default: the first)")
-@click.option("-n", "--namespace", default="", help="the Pod's namespace (default: default)")
-@click.option("-f", "--follow", is_flag=True, help="go on until the container has ended for good, or Ctrl-C")
-@click.option("-p", "--previous", is_flag=True, help="the run before the present one")
-@click.option("--tail", default=-1, metavar="N", help="the last N lines alone")
-@click.option("--since", default="", metavar="TIME", help="what is younger than 5s, 2m, 1h30m")
-@click.option("--since-time", default="", metavar="TIME", help="what came after 2026-01-31T12:00:00Z")
-@click.option("--timestamps", is_flag=True, help="each line with its time, to a quarter of a second")
+@click.option("-n", "--namespace", default="", help="namespace of the Pod (default: default)")
+@click.option(
+    "-f", "--follow", is_flag=True, help="follow the output until the container ends for good, or until Ctrl-C"
+)
+@click.option("-p", "--previous", is_flag=True, help="print the output of the previous run")
+@click.option("--tail", default=-1, metavar="N", help="print only the last N lines")
+@click.option("--since", default="", metavar="TIME", help="print only output of the last 5s, 2m, 1h30m")
+@click.option("--since-time", default="", metavar="TIME", help="print only output since 2026-01-31T12:00:00Z")
+@click.option("--timestamps", is_flag=True, help="print the time of each line, to a quarter of a second")
 @lab
 def command(
     name: str,
@@ -48,9 +50,9 @@ def command(
     timestamps: bool,
     lab_option: str,
 ) -> int:
-    """The output of a container whose command runs.
+    """Print the output of a container whose command runs.
 
-    At least its last 10 MiB are kept.  A container that netlab's responder serves writes none.
+    netlab keeps at least the last 10 MiB.  A container that netlab's responder serves has no output.
     """
     from netlab.cli.logtimes import Stamped, cutoff
     from netlab.runtime.client.containers import LOGS, log_name, states, times

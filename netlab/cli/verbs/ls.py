@@ -15,7 +15,7 @@ from netlab.runtime.state.rundir import Assignments, running
 @click.command()
 @output
 def command(output: str) -> None:
-    """The running labs."""
+    """List the running labs."""
     rows: list[dict[str, object]] = []
     for rundir in running():
         try:

@@ -19,7 +19,7 @@ from netlab.runtime.state.labs import find
 @click.argument("name")
 @click.option("--from", "origin", default="overlay", show_default=True, help="the lab to copy")
 def command(name: str, origin: str) -> None:
-    """Copy a lab into ./labs/NAME, to change it."""
+    """Copy a lab to ./labs/NAME, to change it."""
     if not is_dns_label(name, LAB_NAME_MAX):
         raise BadInput(f"{name!r} cannot be a lab's name: a DNS label of at most {LAB_NAME_MAX} characters")
     source = find(origin).path

@@ -12,15 +12,17 @@ from netlab.cli.options import spec_options
 
 @click.command()
 @spec_options
-@click.option("--commands", is_flag=True, help="a shell script that builds the same lab")
-@click.option("--exact", is_flag=True, help="with --commands: also the indexes and MAC addresses that netlab chooses")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="text or json")
+@click.option("--commands", is_flag=True, help="print a shell script that builds the same lab")
+@click.option(
+    "--exact", is_flag=True, help="with --commands: also set the indexes and MAC addresses that netlab chooses"
+)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="output format")
 def command(
     lab: str, files: tuple[str, ...], name: str, namespace: str, commands: bool, exact: bool, output: str
 ) -> None:
-    """What up would do, as a table or as the ip, bridge and sysctl lines to type.
+    """Show what up would do, as a table or as ip, bridge and sysctl commands.
 
-    Changes nothing, and needs no privilege for a lab that is not running.
+    plan changes nothing.  It needs no privilege for a lab that is not running.
     """
     from netlab.cli import warned
     from netlab.cli.drafts import draft

@@ -21,14 +21,20 @@ _NOTHING = "nothing was probed: no target declares a port (--port PORT probes an
 
 @click.command()
 @lab_argument
-@click.option("--from", "sources", multiple=True, metavar="SELECTOR", help="only these sources; repeatable")
-@click.option("--to", "targets", multiple=True, metavar="SELECTOR", help="only these targets; repeatable")
-@click.option("--port", "ports", multiple=True, metavar="PORT[/PROTOCOL]", help="also ask this port; repeatable")
+@click.option("--from", "sources", multiple=True, metavar="SELECTOR", help="probe only from these sources; repeatable")
+@click.option("--to", "targets", multiple=True, metavar="SELECTOR", help="probe only these targets; repeatable")
+@click.option("--port", "ports", multiple=True, metavar="PORT[/PROTOCOL]", help="also probe this port; repeatable")
 @click.option(
-    "--timeout", type=Seconds(0, 600), default=0.0, metavar="SECONDS", help="patience of the second attempt (1.0)"
+    "--timeout",
+    type=Seconds(0, 600),
+    default=0.0,
+    metavar="SECONDS",
+    help="how long to wait for the second attempt (default: 1.0)",
 )
-@click.option("--policies", is_flag=True, help="also what the policies say: egress, ingress, both (no packets)")
-@click.option("-n", "--namespace", default="default", show_default=True, help="where names without one are looked for")
+@click.option(
+    "--policies", is_flag=True, help="also show the verdicts of the policies, without packets: egress, ingress, both"
+)
+@click.option("-n", "--namespace", default="default", show_default=True, help="namespace of names without one")
 @output
 def command(
     lab: str,
@@ -41,13 +47,18 @@ def command(
     namespace: str,
     output: str,
 ) -> int:
-    r"""Who reaches whom, by real packets: every Pod to every declared port of every Pod.
+    r"""Probe with real packets which Pods can connect to which ports.
+
+    Without options, every Pod connects to every declared port of every Pod and Service.
 
     \b
-    SELECTOR: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value, node/NAME, an address or CIDR
-    .  open          R  refused (RST or port unreachable)     T  silence in two attempts
-    U  unreachable   D  denied by a policy that was named     !  somebody else answered
-    M  mixed: the backends of a Service differ; netlab explain says which
+    SELECTOR: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value,
+              svc/NAME, node/NAME, an address or a CIDR
+    .  open
+    D  denied by a policy          R  refused (RST or port unreachable)
+    T  no reply to two attempts    U  unreachable (another ICMP error)
+    !  reply from another Pod      M  mixed: the backends of a Service differ;
+                                      netlab explain shows which
     """
     from netlab.cli import warned
     from netlab.observe.evidence import probed

@@ -9,7 +9,7 @@ from netlab.cli import out
 
 @click.command()
 def command() -> None:
-    """The JSON Schema of lab files, for editors."""
+    """Print the JSON Schema of lab files, for editors."""
     from netlab.spec import json_schema
 
     out.document(json_schema())

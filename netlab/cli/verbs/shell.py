@@ -13,12 +13,12 @@ from netlab.cli.verbs.exec import enter
 
 
 @click.command()
-@click.option("-n", "--namespace", default="", help="the Pod's namespace (default: default)")
+@click.option("-n", "--namespace", default="", help="namespace of the Pod (default: default)")
 @click.option("-c", "--container", default="", help="the container")
 @lab
 @click.argument("name")
 def command(namespace: str, container: str, lab_option: str, name: str) -> int:
-    """A shell in a Pod, on a node or on a host outside: `ip route` there needs no lab name."""
+    """Open a shell in a Pod, on a node or on an external host: `ip route` there needs no lab name."""
     shell = os.environ.get("SHELL", "")
     if os.path.basename(shell) not in ("bash", "zsh", "fish", "sh", "dash") or not os.path.exists(shell):
         shell = shutil.which("bash") or "/bin/sh"

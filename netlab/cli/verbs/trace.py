@@ -30,23 +30,23 @@ _CHAINS = 300  # of a table
 @click.command()
 @click.argument("client")
 @click.argument("target", metavar="TARGET[:PORT[/PROTOCOL]]", default="")
-@click.option("-n", "--namespace", default="default", show_default=True, help="where names without one are looked for")
-@click.option("--icmp", is_flag=True, help="send an echo, whatever ports there are")
+@click.option("-n", "--namespace", default="default", show_default=True, help="namespace of names without one")
+@click.option("--icmp", is_flag=True, help="send an ICMP echo request, even if the target serves ports")
 @click.option("--size", type=click.IntRange(0, 65000), default=0, metavar="BYTES",
-              help="of payload; of TCP, sent on the connection and acknowledged")  # fmt: skip
-@click.option("--df", is_flag=True, help="forbid fragments (Don't Fragment)")
-@click.option("-v", "--verbose", is_flag=True, help="show the packet's layers field by field, wherever it changes")
+              help="size of the payload; for TCP, sent on the connection and acknowledged")  # fmt: skip
+@click.option("--df", is_flag=True, help="forbid fragmentation (set Don't Fragment)")
+@click.option("-v", "--verbose", is_flag=True, help="show the fields of all layers, wherever the packet changes")
 @click.option("--packet", metavar="EXPRESSION", default="",
-              help="send this packet, in scapy's notation, instead of one to TARGET")  # fmt: skip
-@click.option("-4", "version", flag_value=4, type=int, default=0, help="over IPv4")
-@click.option("-6", "version", flag_value=6, type=int, help="over IPv6")
+              help="send this packet in scapy's notation, instead of a packet to TARGET")  # fmt: skip
+@click.option("-4", "version", flag_value=4, type=int, default=0, help="use IPv4")
+@click.option("-6", "version", flag_value=6, type=int, help="use IPv6")
 @click.option("--timeout", type=Seconds(0.01, 60), default=0.9, show_default=True, metavar="SECONDS",
-              help="patience where nothing says what became of it")  # fmt: skip
-@click.option("--compare", is_flag=True, help="hold it against the oracle; exit status 4 where they differ")
-@click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="write the packets as pcapng")
-@click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="write what was recorded, as JSON")
+              help="how long to wait if no evidence of a loss appears")  # fmt: skip
+@click.option("--compare", is_flag=True, help="compare the result with the oracle; exit status 4 if they differ")
+@click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="write the packets to a pcapng file")
+@click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="write all recorded evidence as JSON")
 @click.option(
-    "--without", multiple=True, type=click.Choice(_SOURCES), help="leave a source of evidence off; repeatable"
+    "--without", multiple=True, type=click.Choice(_SOURCES), help="do not use this source of evidence; repeatable"
 )
 @lab
 @output
@@ -68,20 +68,21 @@ def command(
     lab_option: str,
     output: str,
 ) -> int:
-    r"""Send one real packet, follow it and its answer over every interface, and say what became of it.
+    r"""Send one real packet, follow it and its reply over every interface, and report the result.
 
     \b
-    CLIENT  a Pod, a node or a host outside that sends
-    TARGET  a Pod, a Service (svc/NAME), a node, a host outside, an address, or
-            the DNS name of a Service
-    PORT    a number or a name; without it the first that is served, or an echo
+    CLIENT  the sender: a Pod, a node or an external host
+    TARGET  a Pod, a Service (svc/NAME), a node, an external host, an address,
+            or the DNS name of a Service
+    PORT    a number or a name; without it the first port that the target
+            serves, or an ICMP echo
 
     \b
     --packet 'IP(dst="10.244.2.2")/TCP(dport=80,flags="S")'
-            any packet that scapy can write, with spoofed sources, fragments,
-            options or wrong checksums; without a TARGET
+            sends any packet that scapy can write, with spoofed sources,
+            fragments, options or wrong checksums; it takes no TARGET
 
-    Exit status 0 if it was answered, 1 if not; with --compare 4 where that is not what the oracle says.
+    The exit status is 0 if a reply came and 1 if not.  With --compare it is 4 if the oracle predicts another result.
     """
     from netlab.diagnose.findings import findings
     from netlab.diagnose.report import lines

@@ -17,19 +17,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @spec_options
-@click.option("--reset", is_flag=True, help="drop what apply, delete and label changed")
+@click.option("--reset", is_flag=True, help="drop the changes by apply, delete and label")
 @click.option(
-    "--wait/--no-wait", default=True, help="until the containers' commands run, listen and are ready (at most 20 s)"
+    "--wait/--no-wait",
+    default=True,
+    help="wait until the commands of containers run, listen and are ready (at most 20 s)",
 )
-@click.option("--strict", is_flag=True, help="refuse objects that matter to the network and are not modelled (exit 2)")
+@click.option(
+    "--strict", is_flag=True, help="refuse objects that affect the network and are not modelled (exit status 2)"
+)
 @output
 def command(
     lab: str, files: tuple[str, ...], name: str, namespace: str, reset: bool, wait: bool, strict: bool, output: str
 ) -> None:
-    """Build a lab, or converge a running one to its spec.
+    """Build a lab, or update a running lab to match its spec.
 
-    LAB is a name (./labs, then the labs that netlab ships) or a path.  Run again it changes what differs and nothing
-    else.
+    LAB is a path, or the name of a lab in ./labs or among the labs that netlab ships.  On a running lab, up changes only
+    what differs.
     """
     from netlab.cli import warned
     from netlab.cli.drafts import beside, draft
