@@ -303,7 +303,8 @@ def _cut(story: Story) -> Iterator[Finding]:
     for event in (*story.question, *story.answer):
         if event.packet.fragment and event.direction == OUT:
             what = "the VXLAN packet" if event.packet.inner is not None else "the packet"
-            says = f"{what} was cut into fragments at {event.interface} of {event.netns}: its MTU is too small for it"
+            link = f"{event.interface} of {event.netns}{reasons.of_mtu(story, event.netns, event.interface)}"
+            says = f"{what} was cut into fragments at {link}, which is too small for it"
             yield Finding(
                 "fragmented", says, event.netns, event.interface, (f"ip -n {event.netns} link show {event.interface}",)
             )

@@ -339,7 +339,7 @@ def too_big(story: Story, event: Event) -> Finding:
     told = next((one for one in story.errors if one.packet.innermost.mtu), None)
     size = event.packet.length
     route = story.known.route(event.netns, event.packet.target)
-    link = f", {route.dev}," if route else ""
+    link = f", {route.dev}{of_mtu(story, event.netns, route.dev)}," if route else ""
     says = f"{size} bytes do not fit the next link{link} in {event.netns}, and the packet may not be cut (DF)"
     if told is not None:
         says += f"; {told.netns} tells the sender MTU {told.packet.innermost.mtu}"
@@ -358,10 +358,14 @@ def too_big(story: Story, event: Event) -> Finding:
 def outer_too_big(story: Story, event: Event) -> Finding:
     """Too big to be sent, and not to be cut."""
     says = (
-        f"{event.packet.length} bytes do not fit {event.interface} of {event.netns}, and the packet may not be cut (DF)"
+        f"{event.packet.length} bytes do not fit {event.interface} of {event.netns}"
+        f"{of_mtu(story, event.netns, event.interface)}, and the packet may not be cut (DF)"
     )
     if event.packet.inner is not None or event.packet.dport in _tunnel_ports(story):
-        says = f"the VXLAN packet of {event.packet.length} bytes does not fit {event.interface} of {event.netns}: the overlay's MTU is too big for the underlay"
+        says = (
+            f"the VXLAN packet of {event.packet.length} bytes does not fit {event.interface} of {event.netns}"
+            f"{of_mtu(story, event.netns, event.interface)}: the overlay's MTU is too big for the underlay"
+        )
     look = (f"ip -n {event.netns} link show {event.interface}", f"ip -n {event.netns} -d link show type vxlan")
     return Finding("mtu", says, event.netns, look=look)
 
@@ -370,17 +374,35 @@ def peer_too_small(story: Story, event: Event) -> Finding:
     """A cable whose other end takes less."""
     peer = story.known.peers.get((event.netns, event.interface))
     other = f"{peer[1]} in {peer[0]}" if peer else "its other end"
-    says = f"{event.interface} of {event.netns} could not hand {_what(event)} ({event.packet.length} bytes) to {other}: larger than that end's MTU, or it is down"
+    why = _too_small(story, event, *peer) if peer else "larger than that end's MTU, or it is down"
+    says = f"{event.interface} of {event.netns} could not hand {_what(event)} ({event.packet.length} bytes) to {other}: {why}"
     look = tuple(
         f"ip -n {netns} link show {dev}" for netns, dev in ((event.netns, event.interface), *([peer] if peer else []))
     )
     return Finding("mtu", says, peer[0] if peer else event.netns, peer[1] if peer else event.interface, look)
 
 
+def of_mtu(story: Story, netns: str, interface: str) -> str:
+    """The MTU of a link as it was recorded, as a part of a sentence; empty where it is not known."""
+    mtu = story.recording.mtus.get(netns, {}).get(interface)
+    return f" (MTU {mtu})" if mtu else ""
+
+
+def _too_small(story: Story, event: Event, netns: str, interface: str) -> str:
+    """What keeps a frame from a link, by the link's MTU as it was recorded."""
+    mtu = story.recording.mtus.get(netns, {}).get(interface)
+    if mtu is None:
+        return "larger than its MTU, or it is down"
+    if not mtu:
+        return "that link is down"
+    return f"larger than its MTU, {mtu}" if mtu < event.packet.length else f"its MTU is {mtu}, and it is up"
+
+
 def port_too_small(story: Story, event: Event) -> Finding:
     """A bridge port that takes less."""
     what = f"{_what(event)} ({event.packet.length} bytes)"
-    says = f"{what} was not sent out of port {event.interface} of {event.netns}: larger than its MTU, or it is down"
+    why = _too_small(story, event, event.netns, event.interface)
+    says = f"{what} was not sent out of port {event.interface} of {event.netns}: {why}"
     return Finding("mtu", says, event.netns, look=(f"ip -n {event.netns} link show {event.interface}",))
 
 

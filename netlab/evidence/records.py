@@ -153,7 +153,8 @@ class Drop:
 @dataclass(frozen=True, slots=True)
 class Recording:
     """Everything that was seen of one packet.  ``counters``: by namespace, those of /proc/net/snmp, snmp6, netstat and
-    the links' own (``dev:eth0 rx_dropped``) that moved while the packet was on its way, by how much.
+    the links' own (``dev:eth0 rx_dropped``) that moved while the packet was on its way, by how much.  ``mtus``: of a
+    packet that was lost, by namespace and link, 0 of a link that was down.
     """
 
     lab: str
@@ -165,16 +166,18 @@ class Recording:
     chains: tuple[BaseChain, ...] = ()
     drops: tuple[Drop, ...] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    mtus: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def to_json(recording: Recording) -> dict[str, Any]:
     """As plain data; empty and usual values are left out."""
     counters = {netns: dict(moved) for netns, moved in recording.counters.items()}
+    mtus = {netns: dict(links) for netns, links in recording.mtus.items()}
     rows = {
         name: [_plain(one) for one in getattr(recording, name)]
         for name in ("sources", "frames", "rules_seen", "rules", "chains", "drops")
     }
-    return {"lab": recording.lab, "probe": _plain(recording.probe), **rows, "counters": counters}
+    return {"lab": recording.lab, "probe": _plain(recording.probe), **rows, "counters": counters, "mtus": mtus}
 
 
 def from_json(data: Mapping[str, Any]) -> Recording:
@@ -193,6 +196,7 @@ def from_json(data: Mapping[str, Any]) -> Recording:
         rows(BaseChain, "chains"),
         rows(Drop, "drops"),
         {str(netns): dict(moved) for netns, moved in data["counters"].items()},
+        {str(netns): dict(links) for netns, links in data.get("mtus", {}).items()},
     )
 
 

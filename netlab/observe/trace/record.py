@@ -27,8 +27,9 @@ from netlab.kernel.host.limits import raise_open_files
 from netlab.kernel.nftables import libnft
 from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
 from netlab.kernel.rtnetlink.learned import PathMtu, path_mtu
+from netlab.observe.trace.links import mtus
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
-from netlab.observe.trace.probes import TIMEOUT, Probe, probe
+from netlab.observe.trace.probes import OPEN, TIMEOUT, Probe, probe
 from netlab.observe.trace.sources import Drops, Frames, Rules, seen
 from netlab.observe.trace.spaces import close_all, in_each, inside
 from netlab.runtime.state import lock
@@ -287,7 +288,15 @@ class _Trace:
             chains,
             self._drops.drops() if self._drops else (),
             moved,
+            self._mtus(told.outcome),
         )
+
+    def _mtus(self, outcome: str) -> Mapping[str, Mapping[str, int]]:
+        """Of a packet that was lost in all namespaces: it may have been too large for a link that never saw it."""
+        if self._frames is None:
+            return {}
+        seen = {frame.netns for frame in self._frames.frames()}
+        return in_each(seen if outcome == OPEN else self._frames.sockets, lambda _: mtus())
 
     def _sources(self) -> Iterable[Source]:
         for name, source in (

@@ -295,6 +295,17 @@ def test_what_works_by_luck_is_told(bed: Bed, fault: Fault) -> None:
     keep(fault.name, bed, recording)
 
 
+SIZES = {"pod-mtu-too-big": 1450, "underlay-port-mtu-too-small": 1400, "overlay-mtu-too-big": 1500}
+
+
+@pytest.mark.parametrize("fault", [one for one in (*FAULTS, *STRANGE) if one.name in SIZES], ids=str, indirect=True)
+def test_a_finding_about_size_has_the_mtu(bed: Bed, fault: Fault) -> None:
+    _, story = bed.trace(fault)
+    told = [one for one in findings(story) if one.kind in ("mtu", "fragmented")]
+    assert str(SIZES[fault.name]) in told[0].says, shown(tuple(told))
+    assert "or it is down" not in told[0].says, shown(tuple(told))
+
+
 WELL = (
     Fault("well-service", "", "", "", "", ""),
     Fault("well-direct", "", "", "", "", "", target=SERVER),
