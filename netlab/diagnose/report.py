@@ -140,9 +140,11 @@ class _Table:
         assert judged is not None
         at = 12 + self._names + 2
         text = f"nft {judged.hook}: {'; '.join(event.notes)}"
-        parts = textwrap.wrap(text, self._width - at, break_long_words=False, break_on_hyphens=False)
+        parts = textwrap.wrap(
+            text, self._width - at, subsequent_indent=" " * 4, break_long_words=False, break_on_hyphens=False
+        )
         yield f"{'':10}  {where:{self._names}}  {parts[0]}"
-        yield from (" " * (at + 4) + part for part in parts[1:])
+        yield from (" " * at + part for part in parts[1:])
 
     def _copy(self, event: Event) -> bool:
         """Whether a bridge flooded it besides, where the packet itself kept its way."""

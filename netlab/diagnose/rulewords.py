@@ -17,11 +17,13 @@ from netlab.model.policies import EGRESS, INGRESS
 from netlab.model.selection import Selection
 from netlab.model.services_types import Service
 from netlab.objects import Key, NftChain, NftTable, Obj
+from netlab.oracle.absent import why_none
 from netlab.plan import policytext
 from netlab.plan.services import TABLE as KUBE_PROXY
 from netlab.planes import nft_tables
 from netlab.wire.packets import Packet
 
+_NOBODY = "has no endpoint"
 _BY_SERVICE = ("service-", "external-", "local-", "firewall-")
 
 
@@ -164,7 +166,7 @@ class RuleBook:
             address, _, number = step.target.rpartition("__")[2].rpartition("/")
             return Meaning(f"backend {self._backend(address)} port {number}")
         if target == "reject-chain":
-            return self._no_endpoints(packet, "has no endpoint")._replace(rejects=True)
+            return self._no_endpoints(packet, _NOBODY)._replace(rejects=True)
         if target == "mark-for-masquerade":
             return Meaning("marked, so that its source is masqueraded")
         if step.chain == "masquerading" and step.verdict == "accept":
@@ -190,12 +192,15 @@ class RuleBook:
         return next((one for one in self._cluster.services if str(one) == wanted), None), parts[3]
 
     def _no_endpoints(self, packet: Packet, says: str) -> Meaning:
+        version = 6 if ":" in packet.target else 4
         for service in self._cluster.services:
             addresses = {str(one) for one in (*service.cluster_ips, *service.outside_ips)}
-            for port in service.ports:
+            for place, port in enumerate(service.ports):
                 at_node = bool(port.node_port) and port.node_port == packet.dport
                 if (packet.target in addresses and port.port == packet.dport) or at_node:
-                    return Meaning(f"Service {service} port {port} {says}", port.mark or service.mark, "", str(service))
+                    why = f": {why_none(self._cluster, service, place, version)}" if says == _NOBODY else ""
+                    text = f"Service {service} port {port} {says}{why}"
+                    return Meaning(text, port.mark or service.mark, "", str(service))
             if packet.target in addresses:
                 return Meaning(f"Service {service} {says}", service.mark, "", str(service))
         return Meaning(f"the Service at {packet.target} {says}")

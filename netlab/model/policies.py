@@ -21,7 +21,7 @@ from netlab.spec import Document
 
 INGRESS, EGRESS = "ingress", "egress"
 # How far a label is from a requirement that it does not meet; 1 where there is no such label.
-_MISSPELT, _OTHER_VALUE = 0.5, 0.9
+MISSPELT, _OTHER_VALUE = 0.5, 0.9
 NAME_LABEL = "kubernetes.io/metadata.name"  # every namespace has it, and its value is the name
 
 
@@ -61,7 +61,7 @@ class Requirement:
             return 0.0
         if self.key not in labels:
             return 1.0
-        return _MISSPELT if close(labels[self.key], self.values) else _OTHER_VALUE
+        return MISSPELT if close(labels[self.key], self.values) else _OTHER_VALUE
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from netlab.model import services_choice as choice
 from netlab.model import services_mirror as mirror
 from netlab.model import services_pools as pools
 from netlab.model.nodes import dotted
-from netlab.model.services_slices import Known, of_slices, of_slices_warnings, unknown
+from netlab.model.services_slices import Known, of_slices, of_slices_warnings, port_names, unknown
 from netlab.model.services_types import (
     CLUSTER_IP,
     EXTERNAL_NAME,
@@ -317,7 +317,7 @@ class _Resolver:
         backends = self._selected(service) if service.selector else ()
         taken = {(one.address, one.ports) for one in backends}
         given = (one for one in of_slices(service, slices, self._known) if (one.address, one.ports) not in taken)
-        return replace(service, backends=(*backends, *given))
+        return replace(service, backends=(*backends, *given), slice_ports=port_names(slices))
 
     def _selected(self, service: Service) -> tuple[Backend, ...]:
         pods = self._known.selected(service.namespace, service.selector)

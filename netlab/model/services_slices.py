@@ -153,6 +153,11 @@ def _addresses(document: Document) -> Iterator[tuple[str, tuple[str | int, ...]]
         yield endpoint["addresses"][0], ("endpoints", number, "addresses", 0)
 
 
+def port_names(slices: Sequence[Document]) -> tuple[str, ...]:
+    """The names of the ports that slices have, each once; "" of a port without a name."""
+    return tuple(dict.fromkeys(port.get("name", "") for document in slices for port in document.body.get("ports", [])))
+
+
 def of_slices_warnings(document: Document, service: Service | None) -> list[Warning]:
     """What is odd about a slice: it belongs to no Service."""
     name = mirror.service_of(document)[1]

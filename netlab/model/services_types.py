@@ -70,6 +70,7 @@ class Service:
     primary one first.  ``affinity`` is the time in seconds for which a client keeps its backend, 0 without affinity.
     ``system``: netlab made it (kubernetes, kube-dns), nobody wrote it.  ``distribution`` is Auto, PreferSameZone,
     PreferSameNode or ""; ``zone_weights``: with Auto, how many nodes each zone has.
+    ``slice_ports``: the names of the ports of its EndpointSlices, where those give it its backends.
     """
 
     namespace: str
@@ -94,6 +95,7 @@ class Service:
     mark: Mark | None = None
     distribution: str = ""
     zone_weights: Mapping[str, int] = field(default_factory=dict)
+    slice_ports: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

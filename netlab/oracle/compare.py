@@ -13,7 +13,7 @@ from netlab.oracle.report import flow_json
 from netlab.oracle.resolve import Expectation
 
 _DROPPED = (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE)
-_TOLD = (Outcome.ERROR, Outcome.UNREACHABLE, Outcome.DENIED, Outcome.MIXED)
+_TOLD = tuple(outcome for outcome in Outcome if outcome is not Outcome.OPEN)
 _AMONG = 3  # replicas that a line names before it only counts
 
 
@@ -133,7 +133,8 @@ def _disagreement(row: Row) -> str:
     differs = observed is not None and predicted is not None and not agree(predicted, observed)
     if not failed and not differs and verdict.outcome is not Outcome.ERROR:
         return ""
-    got = _got(verdict)
+    same = predicted is not None and predicted.outcome is verdict.outcome and not verdict.because
+    got = _got(verdict._replace(because=predicted.because) if predicted is not None and same else verdict)
     says = f"expected {expectation.expect}, got {got}" if expectation else f"got {got}"
     if predicted is not None and (observed is None or differs):
         says += f" (the oracle predicts {_got(predicted)})" if observed else " by the oracle; no packet was sent"

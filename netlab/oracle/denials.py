@@ -91,6 +91,12 @@ class Denials:
             found = self._parties[key] = self._evaluator.party(address)
         return found
 
+    def _end(self, flow: Flow) -> Party:
+        """Whom a flow comes to: a Pod of its node's network by its own name, which its address does not tell."""
+        if flow.dst.kind == POD and flow.dst.name in self._hosts:
+            return Party(flow.address, None, flow.dst.name, HOST_NETWORK)
+        return self._target(flow.address)
+
     # -- a packet's way through the rules -----------------------------------------------------------------------------
 
     def steps(self, flow: Flow) -> tuple[Step, ...]:
@@ -108,7 +114,7 @@ class Denials:
         return tuple(one for one in found if one)
 
     def _plain(self, flow: Flow) -> Step | None:
-        target = self._target(flow.address)
+        target = self._end(flow)
         source = self._source(flow.src, target)
         if source is None:
             return None
@@ -117,7 +123,7 @@ class Denials:
 
     def _translated(self, asked: Flow, arrives: Flow, *, far: bool) -> Step | None:
         """``far``: on another node than the source's, whose rules see what was asked."""
-        target = self._target(arrives.address)
+        target = self._end(arrives)
         first = self._target(asked.address) if far else target
         source = self._source(asked.src, first)
         near = far and self.node_of(arrives.src) == self.node_of(asked.src)

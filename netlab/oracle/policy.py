@@ -17,7 +17,7 @@ from math import inf
 from typing import NamedTuple
 
 from netlab.model import Address, Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule
+from netlab.model.policies import EGRESS, INGRESS, MISSPELT, Block, PodPeer, Policy, PortMatch, Rule
 from netlab.model.selection import Selection
 
 #: What an end is that is no Pod of the cluster's network.
@@ -79,6 +79,7 @@ class Evaluator:
         self._nodes = {str(address.ip): node.name for node in cluster.nodes for address in node.addresses}
         self._nodes |= {str(gateway.ip): node.name for node in cluster.nodes for gateway in node.gateways}
         self._externals = {str(one.ip): host.name for host in cluster.external for one in host.addresses}
+        self._hosts = {str(pod): pod for pod in cluster.pods if pod.host_network}
         self._names: dict[PodPeer, frozenset[str]] = {}
         self._addresses: dict[str, Address] = {}
         self._isolating: dict[tuple[str, str], tuple[Policy, ...]] = {}
@@ -171,14 +172,17 @@ class Evaluator:
         """``passes`` with its reasons, also of an end that is no Pod."""
         pod = own.pod
         if pod is None:
-            return Side(direction, own, True, exempt=f"{own.name} {own.what}, and policies are about Pods")
+            return Side(
+                direction, own, True, exempt=f"{own.name} {own.what}, and policies are about Pods{self._meant(own)}"
+            )
         if pod is other.pod and not hairpin:
             return Side(direction, own, True, exempt="a Pod always reaches itself")
         if direction == INGRESS and self._own_node(pod, other):
             return Side(direction, own, True, exempt=f"a node always reaches its own Pods, and {pod} is on {pod.node}")
         policies = self.isolating(pod, direction)
         if not policies:
-            return Side(direction, own, True, exempt=f"no policy isolates {pod} for {direction}")
+            exempt = f"no policy isolates {pod} for {direction}{self._misspelt(pod, direction)}"
+            return Side(direction, own, True, exempt=exempt)
         target = other if direction == EGRESS else own
         missed = []
         for policy in policies:
@@ -191,6 +195,21 @@ class Evaluator:
                 missed.append(self._missed(policy, rule, other, target, port, protocol))
         missed.sort(key=lambda each: each.distance)
         return Side(direction, own, False, policies, None, tuple(missed))
+
+    def _meant(self, own: Party) -> str:
+        """Of a Pod of its node's network, the policies whose selector means it, to no effect."""
+        host = self._hosts.get(own.name)
+        policies = [each for each in self.selection.policies if host and self.selection.means(each.subject, host)]
+        return f"; {' and '.join(map(str, policies[:_PEERS]))} would select it by its labels" if policies else ""
+
+    def _misspelt(self, pod: Pod, direction: str) -> str:
+        """The policy that was probably meant to isolate a Pod: its selector means nobody, and is one label away."""
+        for policy in self.selection.policies:
+            if policy.namespace != pod.namespace or policy.rules(direction) is None:
+                continue
+            if policy.pods.distance(pod.labels) == MISSPELT and not self.selection.members(policy.subject):
+                return f"; {policy} means nobody by {policy.pods}, and {pod} {policy.pods.why_not(pod.labels)}"
+        return ""
 
     def _missed(self, policy: Policy, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> Missed:
         """Why a rule does not allow: the nearest peers' reasons where none matches, and the ports' where none does."""
@@ -218,6 +237,9 @@ class Evaluator:
                 return f"{other.address} is excepted from {peer.cidr}", 1
             return f"{other.address} is not in {peer.cidr}", _OTHER_KIND if other.pod else 1
         if other.pod is None:
+            if (host := self._hosts.get(other.name)) is not None and self.selection.means(peer, host):
+                says = f"rules see its node's address {other.address}, which an ipBlock alone matches"
+                return f"{other.name} has these labels, but {other.what}: {says}", MISSPELT
             return f"{other.name} {other.what}, and selectors select Pods alone", _OTHER_KIND
         pod, space, distance = other.pod, "", 0.0
         if peer.namespaces is not None:

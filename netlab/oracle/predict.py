@@ -95,7 +95,7 @@ class Predictor:
     def _by_service(self, flow: Flow, ways: Ways) -> Verdict:
         """The verdict on a flow to a Service: its backend's, or all that its backends' may be."""
         if not ways.flows:
-            return Verdict(flow, ways.outcome, None, None, (ways.because,))
+            return Verdict(flow, ways.outcome, None, None, (ways.whole,))
         found = [self._at_backend(flow, ways, step) for step in self.denials.steps(flow)]
         if not found:
             return Verdict(flow, Outcome.ERROR, because=(Why(f"{flow.src.name} has no address of that family"),))

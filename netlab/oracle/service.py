@@ -8,6 +8,7 @@ Limits: a backend is chosen at random, so of several the oracle names none; nor 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from netlab.model import services_choice as choice
 from netlab.model.cluster import Cluster
 from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, announcer
 from netlab.objects import Why
+from netlab.oracle import absent
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import EXTERNAL, NODE, SERVICE, Endpoint, Flow, Outcome
 
@@ -26,7 +28,7 @@ class Ways(NamedTuple):
 
     ``masqueraded``: the backends see the translating node's address and not the source's.  ``far``: that is another
     node than the source's, which lets the packet out to the address that was asked.  ``sticky``: why a client keeps
-    its backend, None where it does not.
+    its backend, None where it does not.  ``detail``: why nobody is behind it.
     """
 
     flows: tuple[Flow, ...]
@@ -35,6 +37,12 @@ class Ways(NamedTuple):
     masqueraded: bool = False
     far: bool = False
     sticky: Why | None = None
+    detail: str = ""
+
+    @property
+    def whole(self) -> Why:
+        """``because`` with its ``detail``."""
+        return self.because._replace(says=f"{self.because.says}: {self.detail}") if self.detail else self.because
 
 
 class _Front(NamedTuple):
@@ -78,20 +86,32 @@ class ServiceWays:
         """What Services make of a flow; None where it is not for one."""
         if not self._primary:
             return None
-        front = self._fronts.get((flow.address, flow.port, flow.protocol))
-        node = self._primary.get(flow.address)
-        if front is None and node is not None and flow.dst.kind != SERVICE:
-            front = self._node_ports.get((flow.port, flow.protocol))
+        front = self._front(flow)
         if front is None:
             return self._nowhere(flow)
         here = self._node_of(flow.src)
         if front.how == _NODE_PORT:
-            here = node or ""
+            here = self._primary.get(flow.address, "")
         elif not here and front.how == _CLUSTER:
             return self._unknown_outside(flow)
         elif not here:
             here = self._announcer(front.service)
         return self._ways(flow, front, here)
+
+    def _front(self, flow: Flow) -> _Front | None:
+        front = self._fronts.get((flow.address, flow.port, flow.protocol))
+        if front is None and flow.address in self._primary and flow.dst.kind != SERVICE:
+            front = self._node_ports.get((flow.port, flow.protocol))
+        return front
+
+    def notes(self, flow: Flow) -> Iterable[str]:
+        """What a reader should know of a Service that answers: who is left out, and that a client keeps its backend."""
+        ways, front = self.of(flow), self._front(flow)
+        if ways is None or front is None or not ways.flows:
+            return
+        yield from absent.left_out(self._cluster, front.service, front.place, 6 if ":" in flow.address else 4)
+        if ways.sticky and len(ways.flows) > 1:
+            yield ways.sticky.says
 
     def _nowhere(self, flow: Flow) -> Ways | None:
         """An address of Services without such a port, or nobody's."""
@@ -138,7 +158,9 @@ class ServiceWays:
             says = f"Service {service} lets only its loadBalancerSourceRanges in"
             return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
         if not behind:
-            return Ways((), Why(f"Service {service} has no endpoint for port {port}", service.mark), Outcome.REFUSED)
+            missing = absent.why_none(self._cluster, service, front.place, 6 if is_v6 else 4)
+            none = Why(f"Service {service} has no endpoint for port {port}", service.mark)
+            return Ways((), none, Outcome.REFUSED, detail=missing)
         chosen, masqueraded = self._chosen(flow, front, here, behind, choice.near(service, listed, here))
         if not chosen:
             side = "internal" if front.how == _CLUSTER else "external"

@@ -93,8 +93,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
         if note:
             out.line(note)
         for one in reasons:
-            chosen = predictor.chooses(one[0].flow)
-            notes = [chosen.sticky.says] if chosen and chosen.sticky else []
+            notes = predictor.denials.services.notes(one[0].flow)
             for line in tell(*one, partial(way_lines, one[0].flow), notes):
                 out.line(line)
     ends = [one.outcome for verdict in verdicts for one in (verdict.may or (verdict,))]
