@@ -24,7 +24,7 @@ from netlab.observe.attempt import Attempt
 from netlab.observe.errors import CROWDED
 from netlab.observe.groups import Group, feed
 from netlab.observe.pins import Neighbours
-from netlab.observe.sctp import RawSctpAttempt, kernel_speaks_sctp
+from netlab.observe.sctp import RawSctpAttempt, kernel_speaks_sctp, somebody_answers
 from netlab.observe.spaces import Spaces
 from netlab.observe.tcp import SctpStreamAttempt, TcpAttempt
 from netlab.observe.udp import UdpAttempt
@@ -93,6 +93,7 @@ class Run:
         self._epoll = select.epoll()
         self._batch: list[Verdict] = []
         self._handed = self._now = self._answered = time.monotonic()
+        self._answering: dict[tuple[str, bool], bool] = {}
         self._kinds: dict[str, type[Attempt]] = {"TCP": TcpAttempt, "UDP": UdpAttempt}
 
     def loop(self) -> None:
@@ -148,6 +149,17 @@ class Run:
         kind = 3 if attempt.heard else attempt.number
         attempt.deadline = self._now + self._patience[kind]
         self._deadlines[kind].append((attempt.deadline, attempt))
+
+    def sctp_is_answered(self, attempt: Attempt) -> bool:
+        """Whether a responder answers SCTP in the source's namespace, looked up once a run."""
+        key = attempt.flow.src.netns, attempt.target.v6
+        if key not in self._answering:
+            try:
+                self._spaces.enter(key[0])
+                self._answering[key] = somebody_answers(v6=key[1])
+            except OSError:  # a namespace that is gone needs no answer
+                self._answering[key] = True
+        return self._answering[key]
 
     def settle(self, attempt: Attempt, verdict: Verdict) -> None:
         """The end of an attempt.  An error of this host is asked a second time: most are of the moment."""

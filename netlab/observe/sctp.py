@@ -2,6 +2,9 @@
 
 Every raw socket of a namespace sees all SCTP packets of its peer, so what is another attempt's is told by port and
 verification tag; ICMP errors, which a raw socket gets for all ports of a peer, by the packet that they quote.
+
+An open raw socket also keeps the kernel from its "protocol unreachable": where two ends ask each other at a time, or
+an end itself, and no responder is there, the attempt refuses in its stead.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from netlab.runtime.agent.responders.sctp import (
 
 _KIND = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _WINDOW = 65536
+_PROTOCOL_COLUMN = f":{PROTOCOL:04X}"  # of /proc/net/raw, in the place of the port
 _DATA_WHOLE = 3  # the first and the last part of its message
 # Not from the beginning each time: conntrack remembers an association for ten seconds after its end, and a policy that
 # came meanwhile lets pass what belongs to one.
@@ -47,6 +51,13 @@ def kernel_speaks_sctp() -> bool:
     except OSError:
         return False
     return True
+
+
+def somebody_answers(*, v6: bool) -> bool:
+    """Whether the current namespace has a raw SCTP socket for all peers, as responders have; attempts' have one peer."""
+    with open(f"/proc/thread-self/net/raw{6 if v6 else ''}", encoding="ascii") as table:
+        rows = [line.split() for line in table][1:]
+    return any(row[1].endswith(_PROTOCOL_COLUMN) and not row[2].strip("0:") for row in rows)
 
 
 class RawSctpAttempt(Attempt):
@@ -98,6 +109,7 @@ class RawSctpAttempt(Attempt):
         if not self.target.v6:  # the raw IPv4 socket alone delivers the IP header
             data = data[(data[0] & 15) * 4 :]
         if len(data) < 16 or data[:4] != struct.pack(">HH", self.flow.port, self.port):
+            self._refuse(data)
             return
         (tag,) = struct.unpack_from(">I", data, 4)
         if struct.unpack_from("<I", data, 8)[0] != crc32c(data[:8] + bytes(4) + data[12:]):
@@ -113,6 +125,16 @@ class RawSctpAttempt(Attempt):
                 self._echo(value)
             elif kind == DATA and len(value) > 12:
                 self._answered(value)
+
+    def _refuse(self, data: bytes) -> None:
+        """An INIT of the peer: no responder gives the answer that the kernel would give but for this socket."""
+        source, target, none = struct.unpack_from(">HHI", data) if len(data) >= 20 else (0, 0, 1)
+        if none or data[12] != INIT or self.run.sctp_is_answered(self):
+            return
+        try:
+            self.sock.send(packet(target, source, struct.unpack_from(">I", data, 16)[0], chunk(ABORT)))
+        except OSError:
+            return
 
     def _aborted(self) -> None:
         if self.heard:

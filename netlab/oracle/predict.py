@@ -78,14 +78,15 @@ class Predictor:
         by_node = source.kind == NODE and not step.hairpin and source.name == self.denials.node_of(flow.src)
         return source.kind in _OUTSIDE or by_node
 
-    def _verdict(self, flow: Flow, denial: Denial | None) -> Verdict:
-        """``denial``: where policies end it."""
+    def _verdict(self, flow: Flow, denial: Denial | None, *, brought: bool = False) -> Verdict:
+        """``denial``: where policies end it; ``brought``: it needs no way to the target."""
         key = (flow.dst.name, flow.address, flow.port, flow.protocol)
         found = self._open.get(key)
         if found is None:
             found = self._open[key] = self._at_target(flow)
         outcome, server, because = found
-        if (apart := self._apart(flow)) is not None:
+        apart = self._apart(flow)
+        if apart is not None and not (brought and apart[0] is Outcome.UNREACHABLE):
             outcome, server, because = apart
         if denial is not None:
             outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
@@ -107,10 +108,8 @@ class Predictor:
     def _at_backend(self, flow: Flow, ways: Ways, step: Step) -> Verdict:
         """The verdict on what a Service makes of a flow when it chooses this backend."""
         one = step.flow
-        verdict = self._verdict(one, self._ending(flow, step))
+        verdict = self._verdict(one, self._ending(flow, step), brought=self._brought(flow, step))
         outcome = verdict.outcome
-        if outcome is Outcome.UNREACHABLE and self._brought(flow, step):
-            outcome = Outcome.OPEN
         server = verdict.server or (one.dst.name if outcome is Outcome.OPEN and not verdict.own else None)
         itself = one.src.netns == one.dst.netns
         client = verdict.client if not ways.masqueraded and not itself else None
