@@ -8,7 +8,7 @@ long as making their rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -52,3 +52,24 @@ class Latest(Generic[K, V]):
         self._known.insert(0, (one, result))
         del self._known[self._KEPT :]
         return result
+
+
+class Session:
+    """All that pure functions keep from build to build.  A process that stays has one Session; without one, each call
+    begins with nothing.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], Any] = {}
+
+    def of(self, make: Callable[..., V], *arguments: Any) -> V:
+        """The result of ``make(*arguments)``, made at the first call with these arguments (which have a hash)."""
+        key = make, *arguments
+        if key not in self._kept:
+            self._kept[key] = make(*arguments)
+        kept: V = self._kept[key]
+        return kept
+
+    def forget(self, make: Callable[..., Any]) -> None:
+        """Keep nothing of ``make`` any more: its results have grown larger than what a few labs need."""
+        self._kept = {key: kept for key, kept in self._kept.items() if key[0] is not make}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
+from netlab.memo import Session
 from netlab.model import policies
 from netlab.model.catalogue import Catalogue
 from netlab.model.changes import Changes
@@ -61,15 +62,16 @@ def build(
     check: Callable[[Cluster], Iterable[Problem]] = lambda _: (),
     has_program: Programs | None = None,
     changes: Changes | None = None,
+    session: Session | None = None,
 ) -> Built:
     """The cluster that the documents describe.
 
     ``name`` overrides the lab's; ``memory`` is what a running lab keeps; ``check`` finds what is wrong with the cluster
     from above (its data plane's limits); ``has_program`` tells which commands this host can run: without it none runs,
     and the responder serves every port.  ``changes`` is what was changed beside the documents.  Raises BadInput with
-    every problem, those of the reading included.
+    every problem, those of the reading included.  ``session`` keeps what is unchanged from build to build.
     """
-    builder = _Builder(documents, name, memory or Memory(), has_program, changes or Changes())
+    builder = _Builder(documents, name, memory or Memory(), has_program, changes or Changes(), session or Session())
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
     if documents.lab is not None or not documents.problems:
@@ -81,8 +83,15 @@ def build(
 
 class _Builder:
     def __init__(
-        self, documents: Documents, name: str, memory: Memory, has_program: Programs | None, changes: Changes
+        self,
+        documents: Documents,
+        name: str,
+        memory: Memory,
+        has_program: Programs | None,
+        changes: Changes,
+        session: Session,
     ) -> None:
+        self._session = session
         self._changes = changes
         self._documents = documents
         self._memory = memory
@@ -90,7 +99,7 @@ class _Builder:
         self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
         self._name = name or (documents.lab.name if documents.lab else "")
         self._programs = has_program  # for what netlab itself adds, whatever the lab says of its containers
-        self._catalogue = Catalogue(documents.objects)
+        self._catalogue = Catalogue(documents.objects, session=session)
         self._has_program = has_program if self._spec.get("containers", "run") == "run" else None
         self._displaced: set[str] = set()  # Pods whose remembered address another Pod's document states now
         self.problems: list[Problem] = []
@@ -160,7 +169,7 @@ class _Builder:
             self._at(),
             self._spec.get("containers", "run"),
             outside,
-            policies.resolve_all(self._catalogue.of("NetworkPolicy")),
+            policies.resolve_all(self._catalogue.of("NetworkPolicy"), self._session),
             self._spec.get("policy", {}).get("deny", "drop"),
             self._spec.get("policy", {}).get("established", "keep"),
             dns,
@@ -208,6 +217,7 @@ class _Builder:
             self._memory.services,
             self._complain,
             self.warnings,
+            self._session,
         )
 
     # -- networks -----------------------------------------------------------------------------------------------------
@@ -415,4 +425,4 @@ class _Builder:
 
     @cached_property
     def _maker(self) -> Maker:
-        return Maker(self._catalogue.services, self._catalogue.policies, self.warnings)
+        return Maker(self._catalogue.services, self._catalogue.policies, self.warnings, self._session)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from netlab.memo import Latest
+from netlab.memo import Latest, Session
 from netlab.model.bylabel import ByLabel
 from netlab.model.workloads import WORKLOADS
 from netlab.spec import Document
@@ -18,8 +18,11 @@ from netlab.spec import Document
 class Catalogue:
     """The objects of one lab; ``added`` come after them (netlab's own, of kinds that few have many of)."""
 
-    def __init__(self, objects: tuple[Document, ...], added: Sequence[Document] = ()) -> None:
-        self._sorted, self._added = _sort(objects), tuple(added)
+    def __init__(
+        self, objects: tuple[Document, ...], added: Sequence[Document] = (), session: Session | None = None
+    ) -> None:
+        sort = (session or Session()).of(Latest[tuple[Document, ...], _Sorted], _Sorted)
+        self._sorted, self._added = sort(objects), tuple(added)
 
     def with_added(self, documents: Sequence[Document]) -> Catalogue:
         """This one and some more documents."""
@@ -70,9 +73,6 @@ class _Sorted:
     def policies(self) -> ByLabel[Document]:
         policies = self.by_kind.get("NetworkPolicy", ())
         return ByLabel(policies, lambda one: one.body.get("spec", {}).get("podSelector", {}).get("matchLabels", {}))
-
-
-_sort = Latest(_Sorted)
 
 
 def _services_by_label(services: tuple[Document, ...]) -> ByLabel[Document]:

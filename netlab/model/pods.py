@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from netlab import names
+from netlab.memo import Session
 from netlab.model.bylabel import ByLabel
 from netlab.model.cluster import Interface, Node, Pod
 from netlab.model.ports import declared, served
@@ -41,17 +42,23 @@ class _Made(NamedTuple):
     warnings: tuple[Warning, ...]
 
 
-_made: dict[str, _Made] = {}  # of the build before, by the namespace in the kernel and the Pod's own and full name
+class Pods:
+    """The Pods of the build before, by the namespace in the kernel and the Pod's own and full name."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, _Made] = {}
 
 
 class Maker:
     """Makes the Pods of one build; ``warn`` gets what their authors should know."""
 
-    def __init__(self, services: ByLabel[Document], policies: ByLabel[Document], warn: list[Warning]) -> None:
-        global _made
+    def __init__(
+        self, services: ByLabel[Document], policies: ByLabel[Document], warn: list[Warning], session: Session
+    ) -> None:
+        kept = session.of(Pods)
         self._services, self._policies, self._warn = services, policies, warn
-        self._before, self._now = _made, dict[str, _Made]()
-        _made = self._now
+        self._before, self._now = kept.made, dict[str, _Made]()
+        kept.made = self._now
 
     def pod(
         self, template: Template, node: Node, given: Given, programs: Programs | None, for_inits: Programs | None

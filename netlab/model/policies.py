@@ -15,7 +15,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from netlab.errors import Mark
-from netlab.memo import Memo
+from netlab.memo import Memo, Session
 from netlab.near import close
 from netlab.spec import Document
 
@@ -199,8 +199,9 @@ def resolve(document: Document) -> Policy:
     )
 
 
-#: Documents that were resolved before stay resolved: of ten thousand policies one changes at a time.
-resolve_all = Memo(resolve).all
+def resolve_all(documents: tuple[Document, ...], session: Session) -> tuple[Policy, ...]:
+    """Documents that were resolved before stay resolved: of ten thousand policies one changes at a time."""
+    return session.of(Memo[Document, Policy], resolve).all(documents)
 
 
 def _rules(document: Document, direction: str, peers: str) -> tuple[Rule, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from netlab.memo import Latest
+from netlab.memo import Latest, Session
 from netlab.model.bylabel import ByLabel
 from netlab.model.cluster import Cluster, Pod
 from netlab.model.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, PodPeer, Policy
@@ -39,9 +39,6 @@ class _Index:
         }
 
 
-_index = Latest(_Index)
-
-
 class Selection:
     """Who is selected in a cluster, each selector asked once.
 
@@ -49,7 +46,8 @@ class Selection:
     cluster their address may be another's by now.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, session: Session | None = None) -> None:
+        self._index = (session or Session()).of(Latest[tuple[Policy, ...], _Index], _Index)
         self._cluster = cluster
         self.pods = tuple(pod for pod in cluster.pods if not pod.host_network and not pod.ended)
         self.policies = cluster.network_policies
@@ -100,7 +98,7 @@ class Selection:
         """The policies that isolate a Pod in a direction, in document order; the very same as long as nothing changes."""
         if pod.host_network or pod.ended:
             return ()
-        return _index(self.policies).selecting(pod)[direction]
+        return self._index(self.policies).selecting(pod)[direction]
 
     def named_port(self, pod: Pod, name: str, protocol: str) -> int | None:
         """The number that a Pod's containers give a port's name in a protocol."""

@@ -15,6 +15,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from netlab.errors import Mark
+from netlab.memo import Session
 from netlab.model import services_choice as choice
 from netlab.model import services_mirror as mirror
 from netlab.model import services_pools as pools
@@ -50,13 +51,15 @@ def resolve(
     memory: Mapping[str, ServiceMemory],
     complain: Complain,
     warn: list[Warning],
+    session: Session,
 ) -> tuple[Service, ...]:
     """The Services of a cluster, those that netlab adds included, in document order.
 
     ``known`` knows the lab's Pods and addresses, ``memory`` what a running lab keeps by ``namespace/name``.  What is
     wrong goes to ``complain``, what its author should know to ``warn``.
     """
-    return _Resolver(known, families, cidrs, memory, complain, warn).all(documents, slices, endpoints)
+    found = _Resolver(known, families, cidrs, memory, complain, warn).all(documents, slices, endpoints)
+    return session.of(_Services).keep(found)
 
 
 class _Resolver:
@@ -77,7 +80,7 @@ class _Resolver:
 
     def all(
         self, documents: Sequence[Document], slices: Sequence[Document], endpoints: Sequence[Document]
-    ) -> tuple[Service, ...]:
+    ) -> list[Service]:
         pairs = [(self._frame(one), one) for one in documents]
         by_service = self._behind([one for service, one in pairs if not service.system], slices, endpoints)
         names = {(one.namespace, one.name): one for one, _ in pairs}
@@ -100,7 +103,7 @@ class _Resolver:
         for service, document in pairs:
             service = self._numbered(service, document)
             found.append(self._filled(service, document, by_service.get((service.namespace, service.name), [])))
-        return _as_before(found)
+        return found
 
     def _behind(
         self, services: Sequence[Document], slices: Sequence[Document], endpoints: Sequence[Document]
@@ -340,15 +343,17 @@ class _Resolver:
         return replace(backend, zone=zone, for_zones=zones, for_nodes=nodes)
 
 
-_before: dict[tuple[str, str], Service] = {}
+class _Services:
+    """The Services of the build before, by namespace and name."""
 
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], Service] = {}
 
-def _as_before(services: Iterable[Service]) -> tuple[Service, ...]:
-    """The Services, those that are equal to the last ones the very same objects: what was made of them is found by that."""
-    global _before
-    now = {(one.namespace, one.name): one for one in services}
-    _before = {key: known if (known := _before.get(key)) == one else one for key, one in now.items()}
-    return tuple(_before.values())
+    def keep(self, services: Iterable[Service]) -> tuple[Service, ...]:
+        """The previous object for each unchanged Service: what was made of a Service is found by its object."""
+        now = {(one.namespace, one.name): one for one in services}
+        self._before = {key: known if (known := self._before.get(key)) == one else one for key, one in now.items()}
+        return tuple(self._before.values())
 
 
 def _is_system(document: Document) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from netlab.memo import Memo
+from netlab.memo import Memo, Session
 from netlab.model import Cluster, Node, Pod
 from netlab.names import Owner, owned_name
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Veth, Why
@@ -28,20 +28,26 @@ class _Around(NamedTuple):
     sysctls: tuple[tuple[str, str], ...]
 
 
-_known: list[tuple[_Around, Memo[Pod, State]]] = []
-_KEPT = 3
+class _Known:
+    """What belongs to the Pods of the last few labs."""
+
+    KEPT = 3
+
+    def __init__(self) -> None:
+        self.labs: list[tuple[_Around, Memo[Pod, State]]] = []
 
 
-def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str]) -> tuple[State, ...]:
+def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str], session: Session) -> tuple[State, ...]:
     """What each Pod has, in the order of the Pods; ``sysctls`` are those of a Pod's namespace."""
     bare = replace(cluster, pods=(), services=(), policies=(), network_policies=(), namespaces={}, mark=None)
     around = _Around(bare, server_addresses(cluster), tuple(sysctls.items()))
-    memo = next((memo for known, memo in _known if known == around), None)
+    labs = session.of(_Known).labs
+    memo = next((memo for known, memo in labs if known == around), None)
     if memo is None:
         nodes = {node.name: node for node in cluster.nodes}
         memo = Memo(lambda pod: _keyed(_objects(pod, nodes[pod.node], cluster, plane, sysctls)))
-        _known.insert(0, (around, memo))
-        del _known[_KEPT:]
+        labs.insert(0, (around, memo))
+        del labs[_Known.KEPT :]
     return memo.all(cluster.pods)
 
 

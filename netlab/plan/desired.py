@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netlab.errors import Problem
+from netlab.memo import Session
 from netlab.model import Cluster
 from netlab.names import Owner
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Why
@@ -25,9 +26,12 @@ class Host:
     br_netfilter: bool = True
 
 
-def desired(cluster: Cluster, host: Host | None = None) -> State:
-    """Everything that the lab should be.  Raises Conflict where two sources want one key."""
-    parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host()))
+def desired(cluster: Cluster, host: Host | None = None, session: Session | None = None) -> State:
+    """Everything that the lab should be.  Raises Conflict where two sources want one key.
+
+    ``session`` keeps what was made of Pods, Services and policies that have not changed.
+    """
+    parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host(), session or Session()))
     named = {one.mac for part in parts if not isinstance(part, State) for one in part if isinstance(one, (Neigh, Fdb))}
     return State.joined([part if isinstance(part, State) else tuple(belongings.pinned(part, named)) for part in parts])
 
@@ -56,12 +60,12 @@ def check(cluster: Cluster) -> list[Problem]:
     return problems
 
 
-def _parts(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[State | tuple[Obj, ...]]:
+def _parts(cluster: Cluster, plane: Dataplane, host: Host, session: Session) -> Iterator[State | tuple[Obj, ...]]:
     """The objects in the order in which they are told; those that are kept from one time to the next as States."""
     wires = racks if cluster.underlay.racks else underlay
     yield (*_namespaces(cluster, host), *wires.objects(cluster), *external.objects(cluster))
     yield tuple(files.of_nodes(cluster))
-    of_pods = belongings.sections(cluster, plane, _everywhere(cluster))
+    of_pods = belongings.sections(cluster, plane, _everywhere(cluster), session)
     for node in cluster.nodes:
         yield tuple(plane.node(node, cluster))
         yield from (section for pod, section in zip(cluster.pods, of_pods, strict=True) if pod.node == node.name)
@@ -70,18 +74,18 @@ def _parts(cluster: Cluster, plane: Dataplane, host: Host) -> Iterator[State | t
     if cluster.network_policies or cluster.established == "drop":
         from netlab.plan import policies
 
-        yield from policies.tables(cluster)
-    yield tuple(_objects(cluster, plane))
+        yield from policies.tables(cluster, session)
+    yield tuple(_objects(cluster, plane, session))
 
 
-def _objects(cluster: Cluster, plane: Dataplane) -> Iterator[Obj]:
+def _objects(cluster: Cluster, plane: Dataplane, session: Session) -> Iterator[Obj]:
     """All else."""
     if cluster.services:
         from netlab.plan import services
 
-        yield from services.objects(cluster)
+        yield from services.objects(cluster, session)
     yield from hostports.objects(cluster, plane)
-    yield from dns.objects(cluster)
+    yield from dns.objects(cluster, session)
     for one in cluster.external:
         why = external.external_why(one)
         for port in one.ports:

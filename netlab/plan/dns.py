@@ -14,11 +14,11 @@ CNAME alone.  Labels before a ``pod`` name's address do not make it NXDOMAIN.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
 
 from netlab import escape
-from netlab.memo import Memo
+from netlab.memo import Latest, Memo, Session
 from netlab.model import Address, Cluster, Pod
 from netlab.model.services_system import (
     DOMAIN,
@@ -58,21 +58,35 @@ def server_addresses(cluster: Cluster) -> tuple[str, ...]:
     )
 
 
-def objects(cluster: Cluster) -> Iterator[Obj]:
+def objects(cluster: Cluster, session: Session) -> Iterator[Obj]:
     """The zones as files of the server's Pod; ``runtime.dns`` hands them to the server, which takes them as it runs."""
     pod = server_pod(cluster)
     if pod is not None:
-        for name, text in server_files(cluster).items():
+        for name, text in server_files(cluster, session).items():
             yield File(pod.netns, name, text, why=pod_why(pod))
 
 
-def server_files(cluster: Cluster) -> dict[str, str]:
-    """All that the server reads, by file: its zones, the zone that those of Pods' names share, and which these are."""
-    return _of_cluster((cluster,))[0]
+def server_files(cluster: Cluster, session: Session) -> dict[str, str]:
+    """All that the server reads, by file: its zones, the zone that those of Pods' names share, and which these are.
+
+    A change asks twice: for what the files should be, and for what the server should be given.
+    """
+    return session.of(_Known).files(cluster)
 
 
-def _files(cluster: Cluster) -> dict[str, str]:
-    found = {zone_file(zone): text for zone, text in zones(cluster).items()}
+class _Known:
+    """The files of the last few clusters, and the records of every Service that stays."""
+
+    def __init__(self) -> None:
+        self.files = Latest(self._files)
+        self._records = Memo(_of_service).all
+
+    def _files(self, cluster: Cluster) -> dict[str, str]:
+        return _files(cluster, zones(cluster, self._records(cluster.services)))
+
+
+def _files(cluster: Cluster, of_zones: Mapping[str, str]) -> dict[str, str]:
+    found = {zone_file(zone): text for zone, text in of_zones.items()}
     found[PODS_FILE] = f"$TTL {TTL}\n{_head(1)}"
     module = "mod-synthrecord:\n  - id: pods\n    type: forward\n" + f"    ttl: {TTL}\n"
     listed = f'  - domain: "{DOMAIN}"\n    file: "{zone_file(DOMAIN)}"\n' if zone_file(DOMAIN) in found else ""
@@ -84,7 +98,7 @@ def _files(cluster: Cluster) -> dict[str, str]:
     return found
 
 
-_of_cluster = Memo(_files).all  # a change asks twice: what the files should be, and what the server should be given
+_Records = tuple[dict[str, None], dict[str, None]]  # the names and the pointers of a Service, in order
 
 
 def namespaces(cluster: Cluster) -> list[str]:
@@ -92,7 +106,7 @@ def namespaces(cluster: Cluster) -> list[str]:
     return sorted({*cluster.namespaces, *(one.namespace for one in cluster.services)})
 
 
-def zones(cluster: Cluster) -> dict[str, str]:
+def zones(cluster: Cluster, records: Iterable[_Records]) -> dict[str, str]:
     """The zone files by zone.
 
     Knot follows a CNAME within one zone.  Where an ExternalName leads to a host outside, the cluster's names are part of
@@ -100,7 +114,7 @@ def zones(cluster: Cluster) -> dict[str, str]:
     """
     forward: dict[str, None] = {}
     backward: dict[str, None] = {}
-    for names, pointers in _records(cluster.services):
+    for names, pointers in records:
         forward.update(names)
         backward.update(pointers)
     forward[f'dns-version {_VERSION_TTL} TXT "{_VERSION}"'] = None
@@ -168,11 +182,8 @@ def _service(service: Service) -> Iterator[str]:
             yield from _srv(service, name, place, port)
 
 
-def _of_service(service: Service) -> tuple[dict[str, None], dict[str, None]]:
+def _of_service(service: Service) -> _Records:
     return dict.fromkeys(_service(service)), dict.fromkeys(_reverse(service))
-
-
-_records = Memo(_of_service).all
 
 
 def _srv(service: Service, name: str, place: int, port: ServicePort) -> Iterator[str]:

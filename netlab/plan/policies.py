@@ -19,10 +19,10 @@ address away.  With ``established: drop`` each packet is judged by the ends of i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from netlab import names
+from netlab.memo import Session
 from netlab.model import Cluster, Node, Pod
 from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule
 from netlab.model.selection import Selection
@@ -47,14 +47,14 @@ _HOOKS = (
 _TRACKED = 'ct state related accept comment "connections are known from their first packet"'
 
 
-def tables(cluster: Cluster) -> Iterator[State]:
+def tables(cluster: Cluster, session: Session) -> Iterator[State]:
     """The table of each node."""
-    selection = Selection(cluster)
+    selection = Selection(cluster, session)
     versions = tuple(4 if family == "IPv4" else 6 for family in cluster.families)
     tracked = cluster.established == "drop"
-    if _kept(versions, tracked=tracked).is_much():
-        _kept.cache_clear()
-    shared = _Shared(selection, _kept(versions, tracked=tracked))
+    if session.of(_Kept, versions, tracked).is_much():
+        session.forget(_Kept)
+    shared = _Shared(selection, session.of(_Kept, versions, tracked))
     for node in cluster.nodes:
         yield _Table(node, cluster, shared).state()
 
@@ -72,7 +72,7 @@ class _Known(NamedTuple):
 class _Kept:
     """What was made for labs of some families and one way to name a packet's ends, kept from one to the next."""
 
-    def __init__(self, versions: tuple[int, ...], *, tracked: bool) -> None:
+    def __init__(self, versions: tuple[int, ...], tracked: bool) -> None:
         self.writer = Writer(versions, tracked=tracked)
         self.chains: dict[tuple[str, int, int], tuple[Written, NftChain]] = {}
         self.sets: dict[tuple[str, str], NftSet] = {}
@@ -81,11 +81,6 @@ class _Kept:
     def is_much(self) -> bool:
         """Whether that is more than a few labs' worth."""
         return max(len(self.chains), len(self.sets), len(self.writer.peers)) > _MOST
-
-
-@lru_cache(8)
-def _kept(versions: tuple[int, ...], *, tracked: bool) -> _Kept:
-    return _Kept(versions, tracked=tracked)
 
 
 class _Shared:

@@ -28,7 +28,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from netlab import names
-from netlab.memo import Memo
+from netlab.memo import Memo, Session
 from netlab.model import Address, Cluster, Network, Node
 from netlab.model.services_choice import ZONE, everywhere, near, plain
 from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort, announcer
@@ -46,11 +46,11 @@ def service_why(service: Service) -> Why:
     return Why(f"Service {service}", service.mark)
 
 
-def objects(cluster: Cluster) -> Iterator[Obj]:
+def objects(cluster: Cluster, session: Session) -> Iterator[Obj]:
     """The tables of every node, and the routers' ways to the addresses that Services have outside."""
     if not cluster.services:
         return
-    families = [_family(cluster, 4 if family == "IPv4" else 6) for family in cluster.families]
+    families = [_family(cluster, 4 if family == "IPv4" else 6, session) for family in cluster.families]
     services = tuple(one for one in cluster.services if one.kind != EXTERNAL_NAME)
     for node in cluster.nodes:
         for family in families:
@@ -198,14 +198,9 @@ class _Family:
         return f"{self.ip} saddr != {{ {', '.join(map(str, self.pods))} }}"
 
 
-@lru_cache(8)
-def _family_of(version: int, pods: tuple[Network, ...], service_cidr: Network) -> _Family:
-    return _Family(version, pods, service_cidr)
-
-
-def _family(cluster: Cluster, version: int) -> _Family:
+def _family(cluster: Cluster, version: int, session: Session) -> _Family:
     service_cidr = next(one for one in cluster.service_cidrs if one.version == version)
-    family = _family_of(version, _networks(cluster, version), service_cidr)
+    family = session.of(_Family, version, _networks(cluster, version), service_cidr)
     if len(family.made) > _KEPT:
         family.made.clear()
     return family

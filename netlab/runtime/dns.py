@@ -18,6 +18,7 @@ from netlab.model import Cluster
 from netlab.model.services_system import DNS_FOLDER, DOMAIN, PODS_FILE, ZONES, ZONES_FILE, pods_zone, zone_file
 from netlab.plan import dns
 from netlab.runtime.processes import inside
+from netlab.runtime.session import SESSION
 
 PATIENCE = 5.0  # seconds for a server that was started just now; it takes 0.1
 _PAUSE = 0.02
@@ -50,7 +51,7 @@ def sync(cluster: Cluster, *, patience: float = PATIENCE) -> list[str]:
     pod = dns.server_pod(cluster)
     if pod is None:
         return []
-    wanted = dns.server_files(cluster)
+    wanted = dns.server_files(cluster, SESSION)
     pods = [pods_zone(one) for one in dns.namespaces(cluster)]
     deadline = time.monotonic() + patience
     said = "its process does not run"

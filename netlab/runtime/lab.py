@@ -27,6 +27,7 @@ from netlab.runtime.client.settle import settle
 from netlab.runtime.converge import converge, touch
 from netlab.runtime.host import capacity
 from netlab.runtime.host import requirements as host
+from netlab.runtime.session import SESSION
 from netlab.runtime.state import lock
 from netlab.runtime.state.resolved import Lab, applied_now, documents_of, identity, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import Applied, Assignments, RunDir, caller
@@ -278,7 +279,7 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     lab = with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
     if known is None:
         return lab, drift(lab.want, State())
-    owned = desired(resolve(known, memory_of(rundir), rundir.statuses()).cluster)
+    owned = desired(resolve(known, memory_of(rundir), rundir.statuses()).cluster, session=SESSION)
     return lab, drift(
         lab.want, observe(lab, rundir, State.of({**dict(lab.want.items()), **dict(owned.items())})).state, owned
     )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import NetlabError, StateError
 from netlab.runtime.client import agentclient
+from netlab.runtime.session import SESSION
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
 
@@ -50,7 +51,7 @@ def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
     cluster = observed(lab.built, seen)
     changed = 0
     if unsettled or cluster != lab.cluster:
-        after = replace(lab, cluster=cluster, want=desired(cluster, lab.can))
+        after = replace(lab, cluster=cluster, want=desired(cluster, lab.can, SESSION))
         agent = AgentListeners(cluster.lab, rundir.path)
         with LinuxKernel(agent) as kernel:
             assignments = rundir.assignments()

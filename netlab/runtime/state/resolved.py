@@ -17,6 +17,7 @@ from netlab.model.status import Statuses, observed, unready
 from netlab.objects import State
 from netlab.plan import Host, check, desired
 from netlab.runtime.host.programs import has_program
+from netlab.runtime.session import SESSION
 from netlab.runtime.state.rundir import Applied, RunDir
 from netlab.spec import Documents, Text, Warning, load_texts
 
@@ -119,6 +120,7 @@ def resolve(
         check=check,
         has_program=has,
         changes=Changes(applied.labels, nodes, pods, absent),
+        session=SESSION,
     )
     cluster = observed(built.cluster, statuses)
     warnings = (*built.warnings, *unready(cluster))
@@ -132,7 +134,7 @@ def with_state(lab: Lab, can: Host) -> Lab:
     entry = next((entry for entry in _entries if entry.lab.cluster is lab.cluster), None)
     states = entry.states if entry else {}
     if can not in states:
-        states[can] = desired(lab.cluster, can)
+        states[can] = desired(lab.cluster, can, SESSION)
     return replace(lab, want=states[can], can=can)
 
 

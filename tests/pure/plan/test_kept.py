@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlab.model import Memory, pods
+from netlab.model import Memory
 from netlab.objects import State
-from netlab.plan import Host, belongings, policies, services
+from netlab.plan import Host
+from netlab.runtime.session import SESSION
 from netlab.runtime.state import resolved
 from netlab.runtime.state.rundir import Applied
 
@@ -89,10 +90,7 @@ CHANGE = st.tuples(
 def forget() -> None:
     resolved._entries.clear()
     resolved._parsed.cache_clear()
-    pods._made.clear()
-    belongings._known.clear()
-    policies._kept.cache_clear()
-    services._family_of.cache_clear()
+    SESSION._kept.clear()
 
 
 def wanted(applied: Applied, memory: Memory) -> tuple[State, Memory]:

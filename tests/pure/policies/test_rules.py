@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netlab.memo import Session
 from netlab.model import Cluster, build
 from netlab.model.policies import Block, PortMatch
 from netlab.model.selection import Selection
@@ -47,7 +48,7 @@ def cluster(*policies: Spec, namespace: Spec | None = None) -> Cluster:
 
 
 def made(*policies: Spec) -> list[Obj]:
-    return [obj for table in tables(cluster(*policies)) for obj in table.values()]
+    return [obj for table in tables(cluster(*policies), Session()) for obj in table.values()]
 
 
 def block(cidr: str, *excepts: str) -> Block:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from netlab.memo import Session
 from netlab.objects import NftChain, NftSet, NftTable, Op, Verb
 from netlab.objects.nftsteps import MANY, text, transactions
 from netlab.plan import services
@@ -13,7 +14,7 @@ from tests.pure.services.test_model import built, pod, service
 
 
 def table(node: str, *documents: Any, family: str = "ip", **lab: Any) -> dict[str, Any]:
-    found = services.objects(built(*documents, **lab).cluster)
+    found = services.objects(built(*documents, **lab).cluster, Session())
     chosen = [one for one in found if isinstance(one, (NftChain, NftSet)) and one.netns.endswith(node)]
     shown: dict[str, Any] = {}
     for one in chosen:
@@ -84,7 +85,7 @@ def test_ipv6_has_a_table_of_its_own() -> None:
 def test_a_table_that_is_made_anew_holds_until_the_new_one_is_whole() -> None:
     """In parts, the old one would go with the last of them, and what had been loaded before with it."""
     many = [service(f"s{number}") for number in range(MANY // 2)]
-    objects = [one for one in services.objects(built(*PODS, *many).cluster) if one.netns == "lab-node-1"]
+    objects = [one for one in services.objects(built(*PODS, *many).cluster, Session()) if one.netns == "lab-node-1"]
     old = next(one for one in objects if isinstance(one, NftTable))
     (only,) = transactions([Op(Verb.DELETE, old), *(Op(Verb.CREATE, one) for one in objects)])
     assert text(only).startswith("delete table ip kube-proxy\nadd table ip kube-proxy")
@@ -92,7 +93,7 @@ def test_a_table_that_is_made_anew_holds_until_the_new_one_is_whole() -> None:
 
 def test_very_many_services_load_in_parts_with_base_chains_last() -> None:
     many = [service(f"s{number}") for number in range(MANY // 2)]
-    objects = [one for one in services.objects(built(*PODS, *many).cluster) if one.netns == "lab-node-1"]
+    objects = [one for one in services.objects(built(*PODS, *many).cluster, Session()) if one.netns == "lab-node-1"]
     texts = [text(one) for one in transactions([Op(Verb.CREATE, one) for one in objects])]
     assert len(texts) > 3
     assert all("hook" not in part for part in texts[:-1]) and "hook" in texts[-1]
