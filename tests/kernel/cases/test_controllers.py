@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).parent
 
 
@@ -282,3 +284,12 @@ def test_a_dumped_deployment_that_is_edited_and_applied_rolls_over_and_back(
         three = applied(dumped.replace("replicas: 1", "replicas: 3", 1))
         assert len(three) == 3 and all(one.startswith("pod/web-5d9c-") for one in three)
         assert len(applied(dumped)) == 1
+
+
+@pytest.mark.parametrize("name", ["workloads.yaml", "dump.yaml", "chart-labels.yaml"])
+def test_a_second_up_of_the_same_files_changes_nothing(netlab: Callable[..., Any], lab: str, name: str) -> None:
+    with up(netlab, name, lab) as run:
+        pods = run("get", "pods", "-A", "-o", "name")
+        again = netlab("up", str(HERE / name), "--name", lab, "-o", "json")
+        assert json.loads(again.stdout)["changed"] == 0
+        assert run("get", "pods", "-A", "-o", "name") == pods
