@@ -18,7 +18,7 @@ class Warning(NamedTuple):  # noqa: A001  the word of the contract; nobody here 
     ``code`` is stable and for machines.  ``object`` is what it is about (``Service shop/web``, ``Ingress``).  ``level``
     is ``warning``, or ``note`` where most authors mean it so.  The codes that reading gives: ``duplicate`` (one object
     twice), ``not-modelled-filter``, ``-route``, ``-pods`` and ``not-modelled`` (matters to the network, and netlab does
-    not do it), ``helm-hook``, ``host-bits`` (a CIDR that was masked).
+    not do it), ``helm-hook``, ``old-api-version`` (one that Kubernetes removed), ``host-bits`` (a CIDR that was masked).
     """
 
     code: str
@@ -37,6 +37,7 @@ class Document:
 
     ``namespace`` is empty for kinds that live outside namespaces and ``default`` where none is given.  ``body`` is the
     whole object in plain Python values with every null removed, also null list items: absent and null are one thing.
+    A null item of a list whose items may be empty (a rule of a policy) is an empty one.
     ``mark`` is where the object starts.  ``origin`` is the composed YAML, for :meth:`at`; copies and pickles lose it.
     """
 

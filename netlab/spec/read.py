@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from netlab.errors import Mark, Problem
-from netlab.spec import kinds, scalars
+from netlab.spec import kinds, oldversions, scalars
 from netlab.spec.check import Checker
 from netlab.spec.compose import (
     MappingNode,
@@ -50,6 +50,7 @@ class Reader:
         self._references: list[Reference] = []
         self._skipped: Counter[str] = Counter()
         self._unknown: dict[tuple[str, str], list[Mark]] = {}
+        self._old: list[oldversions.Old] = []
         self._sources: list[str] = []
         self._seen_any = False
 
@@ -104,6 +105,8 @@ class Reader:
         hooks = [one for one in self._objects.values() if is_hook(one)]
         if hooks:
             self._warnings.append(note(hooks))
+        if self._old:
+            self._warnings.append(oldversions.warning(self._old))
         order = {file: index for index, file in enumerate(self._sources)}
 
         def place(mark: Mark | None) -> tuple[int, int, int]:
@@ -138,6 +141,11 @@ class Reader:
             return
         if self._list(node, fields, version, kind, checker, in_list):
             return
+        old = oldversions.old(version, kind, mark_of(node, checker.file))
+        if old is not None:
+            self._old.append(old)
+            if kinds.ruling(old.now, kind).fate is Fate.USED:
+                node, version = oldversions.today(node, version, kind), old.now
         fate, says, field = kinds.ruling(version, kind)
         if fate is Fate.USED:
             self._used(node, version, kind, says, checker)
@@ -209,7 +217,7 @@ class Reader:
     def _used(self, node: MappingNode, version: str, kind: str, does: str, checker: Checker) -> None:
         before, warned = len(checker.problems), len(checker.warnings)
         body: Any = checker.check(node, kind)
-        body.setdefault("apiVersion", version)
+        body["apiVersion"] = version
         body.setdefault("kind", kind)
         self._named(node, kind, body, checker)
         if len(checker.problems) > before:

@@ -199,7 +199,8 @@ def test_backends_that_are_there_are_not_warned_of() -> None:
         route("name: carts, namespace: shop, port: 80"),
         route("name: other, kind: ServiceImport, group: multicluster.x-k8s.io"),
     ):
-        assert [one.code for one in warned(more)] == ["not-modelled-route"], more
+        codes = [one.code for one in warned(more) if one.code != "old-api-version"]
+        assert codes == ["not-modelled-route"], more
 
 
 def test_a_label_that_only_clients_of_other_charts_have_is_a_note() -> None:
