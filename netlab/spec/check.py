@@ -17,7 +17,7 @@ from typing import Any
 from netlab.errors import Problem
 from netlab.near import closest, meant
 from netlab.spec import scalars
-from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, locate, mark_of, pairs
+from netlab.spec.compose import MAP, MappingNode, Node, ScalarNode, SequenceNode, locate, mark_of, pairs
 from netlab.spec.documents import Warning
 from netlab.spec.formats import FORMATS, shown
 from netlab.spec.rules import RULES
@@ -194,9 +194,12 @@ class Checker:
     def _list(self, node: SequenceNode, schema: Schema, path: Path) -> Any:
         inner = schema.get("items", {})
         out: list[Any] = []
-        for item in node.value:
+        for index, item in enumerate(node.value):
             if scalars.is_null(item):
-                continue
+                if not self._can_be_empty(inner):
+                    continue
+                # Go decodes it as an empty struct: ``ingress: [null]`` is a rule, that admits everything.
+                item = node.value[index] = MappingNode(MAP, [], item.start_mark, item.end_mark, flow_style=True)
             value = self._value(item, inner, (path, len(out)))
             if value is ABSENT:
                 value = self.problem(item, (path, len(out)), "must not be empty")
@@ -208,6 +211,11 @@ class Checker:
         if schema.get("uniqueItems") and len({repr(each) for each in out}) < len(out):
             return self.problem(node, path, "has an item twice")
         return out
+
+    def _can_be_empty(self, schema: Schema) -> bool:
+        """Whether an empty mapping is a value of its own."""
+        schema = self.defs[schema["$ref"][8:]] if "$ref" in schema else schema
+        return "properties" in schema and not schema.get("required") and self.empty_is_absent
 
     # -- scalars ----------------------------------------------------------------------------------------------------
 

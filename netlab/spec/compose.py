@@ -20,12 +20,23 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from netlab.errors import Mark, Problem
 from netlab.spec.scalars import PLAIN, is_null
 
-__all__ = ["MappingNode", "Node", "ScalarNode", "SequenceNode", "compose", "expansion", "locate", "mark_of", "pairs"]
+__all__ = [
+    "MAP",
+    "MappingNode",
+    "Node",
+    "ScalarNode",
+    "SequenceNode",
+    "compose",
+    "expansion",
+    "locate",
+    "mark_of",
+    "pairs",
+]
 
 DEPTH_MAX = 128
 NODES_MAX = 1_000_000
 
-_STR, _SEQ, _MAP = (f"tag:yaml.org,2002:{each}" for each in ("str", "seq", "map"))
+_STR, _SEQ, MAP = (f"tag:yaml.org,2002:{each}" for each in ("str", "seq", "map"))
 
 
 class TooMuchError(Exception):
@@ -45,7 +56,7 @@ class _Hooks:
     def resolve(self, kind: type[Node], _value: Any, implicit: Any) -> str:
         if kind is ScalarNode:
             return PLAIN if implicit[0] else _STR
-        return _SEQ if kind is SequenceNode else _MAP
+        return _SEQ if kind is SequenceNode else MAP
 
     def descend_resolver(self, parent: Node | None, _index: Any) -> None:
         self.depth += 1
