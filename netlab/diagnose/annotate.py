@@ -94,7 +94,7 @@ def _bridging(before: Event, event: Event, known: Topology) -> Iterable[str]:
     if before.direction != OUT and event.direction == OUT and bridge and bridge == known.master((event.netns, leaves)):
         yield f"bridged by {bridge}: {came} -> {leaves}"
     elif before.direction != OUT and event.direction != OUT and bridge == leaves:
-        yield f"taken up by {event.netns}: the frame is for the MAC of {bridge}"
+        yield f"accepted by {event.netns}: the frame is for the MAC of {bridge}"
     elif before.direction == OUT and event.direction == OUT and known.master((event.netns, leaves)) == came:
         yield f"{came} sends it by port {leaves}"
 

@@ -112,7 +112,7 @@ class _Blame:
             "drift",
             f"{kind}, and this packet needed it: {first}{wanted}"
             if op.verb is not Verb.DELETE
-            else f"{kind}, and in this packet's way: {first}",
+            else f"{kind}, and on the path of this packet: {first}",
             self._where(op.obj),
             interface,
             (f"netlab diff {lab}", look[0] if len(look) == 1 and len(rest) <= _SHORT else f"netlab up {lab}"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netlab.diagnose.correlate import ANSWER, QUESTION, TITLES
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.oracle.flow import Outcome, Verdict
@@ -34,7 +35,7 @@ class Comparison:
     def lines(self) -> Iterator[str]:
         """For a reader."""
         if self.predicted is None and self.agrees:
-            yield f"not predicted: the oracle speaks of TCP and UDP only; the packet found {self.observed}"
+            yield f"not predicted: the oracle predicts only TCP and UDP; the result is {self.observed}"
         elif self.agrees:
             own = ", by the container itself: its command has that port, and does not answer" if self.own else ""
             yield f"as predicted: {self.observed}{own}"
@@ -68,11 +69,11 @@ def compare(story: Story, told: Sequence[Finding], predicted: Verdict | None) ->
         agree = own or any(_agree(one.outcome, observed) for one in may)
     if predicted is not None and not agree:
         because = f" ({predicted.because[0].says})" if predicted.because else ""
-        said.append(f"the oracle says {predicted.outcome}{because}, the packet found {observed}")
-    for way, left in (("question", story.question_left), ("answer", story.answer_left)):
+        said.append(f"the oracle predicts {predicted.outcome}{because}, the result is {observed}")
+    for way, left in ((QUESTION, story.question_left), (ANSWER, story.answer_left)):
         # where a flow that is to end does end is no difference; a wrong turn is one all the same
         if left is not None and (left.went is not None or not agree):
-            said.append(f"the {way} left its way: {left}")
+            said.append(f"the {TITLES[way]} left its expected path: {left}")
     return Comparison(predicted, str(observed), tuple(said), own)
 
 

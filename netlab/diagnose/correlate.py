@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from netlab.diagnose.identity import ANSWER, ERROR, NEIGHBOUR, QUESTION, Identity, Recogniser, identity
+from netlab.diagnose.identity import ANSWER, ERROR, NEIGHBOUR, QUESTION, TITLES, Identity, Recogniser, identity
 from netlab.evidence.records import OUT, BaseChain, Drop, Frame, Recording, RuleSeen
 from netlab.wire import packets
 from netlab.wire.packets import Packet
@@ -340,6 +340,7 @@ __all__ = [
     "NEIGHBOUR",
     "QUESTION",
     "RULES",
+    "TITLES",
     "Event",
     "Judgement",
     "Step",

@@ -14,7 +14,11 @@ from netlab.diagnose.story import Story
 
 # Counter, what kind of finding, words.
 _COUNTERS = (
-    ("TcpExt:IPReversePathFilter", "reverse-path", "the reverse path filter dropped it: the way back leads elsewhere"),
+    (
+        "TcpExt:IPReversePathFilter",
+        "reverse-path",
+        "the reverse path filter dropped it: the route back uses another interface",
+    ),
     ("IpExt:InNoRoutes", "no-route", "it had no route for it"),
     ("Ip6:InNoRoutes", "no-route", "it had no route for it"),
     ("Ip:OutNoRoutes", "no-route", "it had no route to send it by"),
@@ -28,8 +32,8 @@ _COUNTERS = (
     ("Ip6:InTooBigErrors", "mtu", "it was too big for the next link"),
     ("Udp:InCsumErrors", "checksum", "a UDP packet (VXLAN's are) had a wrong checksum"),
     ("TcpExt:TCPChecksumErrors", "checksum", "a segment had a wrong checksum"),
-    ("Udp:NoPorts", "no-vtep", "nobody had the UDP port, VXLAN's or another"),
-    ("Udp6:NoPorts", "no-vtep", "nobody had the UDP port, VXLAN's or another"),
+    ("Udp:NoPorts", "no-vtep", "no socket had the UDP port, VXLAN's or another"),
+    ("Udp6:NoPorts", "no-vtep", "no socket had the UDP port, VXLAN's or another"),
     ("Udp:RcvbufErrors", "socket-full", "a UDP socket was full"),
 )
 
@@ -55,7 +59,7 @@ def overflowed(story: Story) -> Iterator[Finding]:
     count = story.counters(netns).get("TcpExt:ListenOverflows", 0)
     if count and story.arrived_at_target:
         port = story.question[-1].packet.innermost.dport
-        says = f"{netns} counted TcpExt:ListenOverflows +{count}: whoever listens on port {port} does not accept, its queue is full"
+        says = f"{netns} counted TcpExt:ListenOverflows +{count}: the process that listens on port {port} does not accept, and its queue is full"
         yield Finding("queue-full", says, netns, look=(f"ip netns exec {netns} ss -tln",))
 
 

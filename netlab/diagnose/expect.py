@@ -62,11 +62,11 @@ class Divergence:
     def __str__(self) -> str:
         after = f"after {self.after}, " if self.after else ""
         if self.expected is None:
-            return f"{after}it should have ended, and went on to {self.went}"
+            return f"{after}it should have ended, but it went on to {self.went}"
         if self.went is None:
-            return f"{after}{self.expected} was expected next, and nothing was seen of it"
-        verb = "went out of" if self.went.direction == "out" else "came in by"
-        return f"{after}{self.expected} was expected next, and it {verb} {self.went}"
+            return f"{after}{self.expected} was expected next, but it was not seen there"
+        verb = "left by" if self.went.direction == "out" else "came in at"
+        return f"{after}{self.expected} was expected next, but it {verb} {self.went}"
 
 
 class Expecter:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from netlab.diagnose import counters, drops, reasons, turns
 from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
-from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
+from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, TITLES, Event
 from netlab.diagnose.counters import last_seen
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -88,8 +88,8 @@ def _answered_untranslated(story: Story) -> Iterator[Finding]:
         return
     source = back[-1].packet.innermost.source
     says = (
-        f"the answer came back from {source} and not from {asked}, which was asked: {translated[0]} did not undo its "
-        "translation, so the sender knows no such connection (do its rules see what its bridge carries?)"
+        f"the reply came from {source} and not from {asked}, where the request went: {translated[0]} did not undo its "
+        "translation, so the sender has no such connection (do its rules see the frames of its bridge?)"
     )
     look = (f"ip netns exec {translated[0]} sysctl net.bridge.bridge-nf-call-iptables",)
     yield Finding("wrong-source", says, translated[0], look=look, root=True)
@@ -151,7 +151,7 @@ def _reset(story: Story) -> Iterator[Finding]:
     first = frames[0]
     packet = first.packet.innermost
     if first.way == QUESTION and story.answer:
-        says = f"{first.netns} got the answer and reset the connection: it knows none like it"
+        says = f"{first.netns} got the reply and reset the connection: it has no such connection"
         yield Finding("wrong-host", says, first.netns, first.interface, (f"ip -n {first.netns} addr",))
         return
     sender = end(packet.source, packet.sport)
@@ -159,7 +159,7 @@ def _reset(story: Story) -> Iterator[Finding]:
         says = f"{first.netns} sent a reset in the name of {sender}, which is not its own address: a rule rejects there"
         yield Finding("reset", says, first.netns, first.interface, (f"ip netns exec {first.netns} nft list ruleset",))
         return
-    says = f"a reset came from {first.netns} ({sender}): nobody listens there, or a rule rejects"
+    says = f"a reset came from {first.netns} ({sender}): no process listens there, or a rule rejects"
     yield Finding("reset", says, first.netns, first.interface, (f"ip netns exec {first.netns} ss -tlnp",))
 
 
@@ -195,11 +195,11 @@ def _silent(story: Story) -> Iterator[Finding]:
     packet = last.packet.innermost
     netns = story.journey.question.netns
     port = f"{packet.dport}/{packets.NAMES.get(packet.protocol, '')}" if packet.ports else ""
-    says = f"the question arrived at {netns}, and nothing answered"
+    says = f"the request arrived at {netns}, and no reply left"
     if story.drops or story.errors:
         return
     if packet.protocol == packets.UDP:
-        says += f": whoever has port {port} did not answer, or answered by another way"
+        says += f": the process on port {port} did not reply, or its reply took another path"
     flag = "u" if packet.protocol == packets.UDP else "t"
     look = (f"ip netns exec {netns} ss -{flag}lnp",) if packet.ports else (f"ip -n {netns} addr",)
     yield Finding("no-answer", says, netns, story.journey.question.hops[-1].interface, look)
@@ -210,7 +210,7 @@ def _stopped(story: Story) -> Iterator[Finding]:
     if not story.question:
         return
     left = story.answer_left if story.answer else story.question_left
-    word = "answer" if story.answer else "question"
+    word = TITLES[ANSWER if story.answer else QUESTION]
     last = last_seen(story)
     assert last is not None
     if left is not None and left.expected is not None:
@@ -222,7 +222,7 @@ def _stopped(story: Story) -> Iterator[Finding]:
             look = (f"ip -n {place.netns} neigh", *look)
         yield Finding("stopped", says, place.netns, place.interface, look)
     elif not story.arrived_at_target and not story.answer:
-        says = f"the question was last seen at {last.interface} of {last.netns}"
+        says = f"the request was last seen at {last.interface} of {last.netns}"
         yield Finding("stopped", says, last.netns, last.interface, look_route(last.netns, last.packet.innermost, ""))
 
 
@@ -237,7 +237,7 @@ def _by_design(story: Story, told: list[Finding]) -> Iterator[Finding]:
     why = story.cluster.way(here, there)[1] if here and there else ""
     if flow.dst.kind == ADDRESS:
         why = f"nobody in this lab has the address {flow.address}"
-    says = f"the lab means it so: {why or way.says}"
+    says = f"this is the design of the lab: {why or way.says}"
     yield Finding("by-design", says, way.netns, look=(f"netlab explain --lab {story.recording.lab} {asked(story)}",))
 
 
@@ -295,7 +295,7 @@ def _detour(story: Story) -> Iterator[Finding]:
         if left is not None and left.went is not None and left.expected is not None:
             found = turns.wrong_turn(story, left, way)
             yield Finding(
-                "detour", f"it arrived, by another way: {found.says}", found.netns, found.interface, found.look
+                "detour", f"it arrived on another path: {found.says}", found.netns, found.interface, found.look
             )
 
 

@@ -18,6 +18,7 @@ from netlab.wire import packets
 from netlab.wire.packets import Packet
 
 QUESTION, ANSWER, ERROR, NEIGHBOUR = "question", "answer", "error", "neighbour"
+TITLES = {QUESTION: "request", ANSWER: "reply", ERROR: "ICMP error"}  # as a reader sees them
 _WINDOW = 1 << 20  # bytes of TCP that a traced connection may carry; a stranger's number falls into it once in 4,096
 _ALL = (1 << 32) - 1
 

@@ -89,7 +89,7 @@ def text(way: Way, lab: str) -> str:
 def tell(found: Path, lab: str, indent: str = "  ") -> Iterator[str]:
     """Lines: the way, the translations on it, the way back."""
     journey = found.journey
-    yield from _wrapped(f"{indent}way: {text(journey.question, lab)}", indent)
+    yield from _wrapped(f"{indent}path: {text(journey.question, lab)}", indent)
     for netns in journey.question.translated:
         yield f"{indent}  {netns.removeprefix(f'{lab}-')} translates the target to {end(journey.backend, found.port)}"
     if journey.answer is None:

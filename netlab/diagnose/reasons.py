@@ -5,7 +5,7 @@ Each function reads a drop by the packet's headers, by what else was seen, and b
 
 from __future__ import annotations
 
-from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, Event
+from netlab.diagnose.correlate import ANSWER, ERROR, FRAME, QUESTION, TITLES, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.diagnose.way import Way
@@ -14,8 +14,8 @@ from netlab.wire import packets
 
 
 def _what(event: Event) -> str:
-    """``the question``, ``the answer``, ``the ICMP error``; where it is in a tunnel, its outer packet."""
-    word = {QUESTION: "question", ANSWER: "answer", ERROR: "ICMP error"}.get(event.way, "packet")
+    """``the request``, ``the reply``, ``the ICMP error``; where it is in a tunnel, its outer packet."""
+    word = TITLES.get(event.way, "packet")
     return f"the {word}" + (" (inside VXLAN)" if event.packet.inner is not None else "")
 
 
@@ -111,8 +111,8 @@ def reverse_path(story: Story, event: Event) -> Finding:
     """rp_filter."""
     source = event.packet.source
     says = (
-        f"the reverse path filter of {event.netns} dropped {_what(event)}: the way back to {source} does not lead by "
-        f"{event.interface}, by which it came"
+        f"the reverse path filter of {event.netns} dropped {_what(event)}: the route to {source} does not use "
+        f"{event.interface}, on which the packet came"
     )
     look = (
         f"ip -n {event.netns} route get {source}",
@@ -133,7 +133,7 @@ def ttl(story: Story, event: Event) -> Finding:
         return Finding("loop", f"{says}: it went round in circles{between}", event.netns, look=look)
     if seen:
         first = seen[0]
-        says += f": it left {first.netns} with {first.packet.innermost.hops}, which is too little for its way"
+        says += f": it left {first.netns} with {first.packet.innermost.hops}, which is too little for its path"
         word = "ipv4.ip_default_ttl" if first.packet.innermost.version == 4 else "ipv6.conf.all.hop_limit"
         look = (f"ip netns exec {first.netns} sysctl net.{word}", *look)
     return Finding("ttl", says, event.netns, look=look)
@@ -259,7 +259,7 @@ def neighbour(story: Story, event: Event) -> Finding:
 def unanswered(story: Story, netns: str, dev: str, address: str) -> Finding:
     """Nobody answers for a next hop."""
     word = "neighbour discovery" if ":" in address else "ARP"
-    says = f"nobody answers the {word} of {netns} for {address} on {dev} ({who(story, address)})"
+    says = f"no reply to the {word} request of {netns} for {address} on {dev} ({who(story, address)})"
     look = [f"ip -n {netns} neigh show {address}"]
     owners = story.known.owners(address)
     for place in owners[:1]:
@@ -283,11 +283,11 @@ def no_socket(story: Story, event: Event) -> Finding:
         says = f"no VXLAN device of {netns} listens on UDP port {packet.dport}"
         return Finding("no-vtep", says, netns, look=(f"ip -n {netns} -d link show type vxlan",))
     if event.way == ANSWER:
-        says = f"the answer came to {netns}, which has not asked: {who(story, packet.target)} is meant"
+        says = f"the reply came to {netns}, which sent no request: it is for {who(story, packet.target)}"
         return Finding("wrong-host", says, netns, look=(f"ip -n {netns} addr", *_neigh_of(story, packet.target)))
     port = f"port {packet.dport}/{packets.NAMES.get(packet.protocol, packet.protocol)}"
     flag = "t" if packet.protocol == packets.TCP else "u"
-    says = f"nobody listens on {port} of {packet.target} in {netns}"
+    says = f"no process listens on {port} of {packet.target} in {netns}"
     return Finding(
         "no-listener", says, netns, look=(f"ip netns exec {netns} ss -{flag}lnp", *_neigh_of(story, packet.target))
     )
@@ -321,7 +321,7 @@ def tc(story: Story, event: Event) -> Finding:
 
 def buffer(story: Story, event: Event) -> Finding:
     """A socket without room."""
-    says = f"the socket in {event.netns} had no room for {_what(event)}: whoever holds it does not read"
+    says = f"the socket in {event.netns} had no room for {_what(event)}: its process does not read"
     return Finding("socket-full", says, event.netns, look=(f"ip netns exec {event.netns} ss -anm",))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from netlab.diagnose.correlate import ANSWER, DROP, ERROR, FRAME, NEIGHBOUR, QUESTION, RULES, Event
+from netlab.diagnose.correlate import ANSWER, DROP, FRAME, NEIGHBOUR, QUESTION, RULES, TITLES, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.rulewords import place
 from netlab.diagnose.story import Story
@@ -16,7 +16,6 @@ from netlab.evidence.records import OUT, Probe
 
 WIDTH = 100
 _WHERE_MAX, _INTERFACE_MAX = 18, 15
-_TITLES = {QUESTION: "question", ANSWER: "answer", ERROR: "ICMP error"}
 
 Typed = Callable[[str], str]
 Decode = Callable[[bytes], Iterable[str]]
@@ -72,9 +71,9 @@ class _Table:
         yield self._row("us", "where", "interface", "", "packet")
         way, last = "", ""
         for event in self._events:
-            if event.kind == FRAME and event.way != way and event.way in _TITLES:
+            if event.kind == FRAME and event.way != way and event.way in TITLES:
                 way, last = event.way, ""
-                yield f"{_TITLES[way]}:"
+                yield f"{TITLES[way]}:"
             time = f"{(event.time - started) / 1000:.1f}"
             where = self._where(event.netns)
             if event.kind == RULES:
@@ -194,10 +193,10 @@ class _Table:
         word = f"{kind(event.packet.innermost)} who has {arp.asked}?"
         if not answers:
             times = self._story.asked.get((event.netns, event.interface, arp.asked), 1)
-            return f"{word} nobody answers" + (f" (asked {times} times)" if times > 1 else "")
+            return f"{word} no reply" + (f" (asked {times} times)" if times > 1 else "")
         said = answers[0].packet.innermost.arp
         mac = said.mac if said else ""
-        return f"{word} {mac} does, says the answer {(answers[0].time - event.time) / 1000:.1f} us later"
+        return f"{word} {mac} replies {(answers[0].time - event.time) / 1000:.1f} us later"
 
 
 def _dropped(event: Event) -> str:
@@ -256,10 +255,10 @@ def headline(story: Story) -> str:
         what = f"{probe.size} bytes on it were not all acknowledged in {took:.0f} ms{error}"
         return f"{asked}: the connection was made, but {what}; the first segment of {size} bytes is shown"
     if probe.outcome == "timeout":
-        came = "the question arrived, the answer did not come back" if story.answer else (
-            "the question arrived" if story.arrived else "the question did not arrive"
+        came = "the request arrived, the reply did not come back" if story.answer else (
+            "the request arrived" if story.arrived else "the request did not arrive"
         )  # fmt: skip
-        return f"{asked}: no answer in {took:.0f} ms; {came}"
+        return f"{asked}: no reply in {took:.0f} ms; {came}"
     return f"{asked}: {probe.outcome}{error} after {took:.1f} ms"
 
 
@@ -285,11 +284,11 @@ def verdict(story: Story, told: Sequence[Finding], *, width: int = WIDTH, typed:
     for finding in told:
         yield from _finding(finding, width, typed)
     if not told and story.recording.probe.outcome == "open":
-        yield "question and answer went the way that this lab means them to"
+        yield "request and reply took the expected path"
         if story.recording.probe.df:
             yield _learned(story.recording.probe)
     elif not told:
-        yield "nothing that was seen says why"
+        yield "the evidence does not show why"
     if story.attempts > 1:
         yield f"it was sent {story.attempts} times; the first is shown"
     yield from sources(story, width)
@@ -308,11 +307,11 @@ def sources(story: Story, width: int = WIDTH) -> Iterator[str]:
     """Which sources were off, and what did not fit the buffers of those that were on."""
     for one in story.recording.sources:
         if not one.on:
-            yield from textwrap.wrap(f"not looked at: {one.name}" + (f" ({one.why})" if one.why else ""), width)
+            yield from textwrap.wrap(f"source not used: {one.name}" + (f" ({one.why})" if one.why else ""), width)
         elif one.why:
-            yield from textwrap.wrap(f"not everywhere: {one.name} ({one.why})", width)
+            yield from textwrap.wrap(f"source incomplete: {one.name} ({one.why})", width)
         if one.on and one.lost:
-            yield f"{one.name}: {one.lost} did not fit the buffer, so something may be missing"
+            yield f"{one.name}: {one.lost} records did not fit the buffer, so parts may be missing"
 
 
 def way_lines(netnses: Iterable[str], lab: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from netlab.diagnose import reasons
-from netlab.diagnose.correlate import ANSWER, QUESTION, Event
+from netlab.diagnose.correlate import ANSWER, QUESTION, TITLES, Event
 from netlab.diagnose.expect import Divergence
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -56,7 +56,7 @@ def wrong_turn(story: Story, left: Divergence, way: str) -> Finding:
     went = left.went
     assert went is not None
     netns, because, look = _turner(story, left, way)
-    says = f"the {way} left its way: {left}" + (f": {because}" if because else "")
+    says = f"the {TITLES[way]} left its expected path: {left}" + (f": {because}" if because else "")
     return Finding("wrong-turn", says, netns, went.interface if netns == went.netns else "", look, root=True)
 
 
@@ -127,7 +127,7 @@ def _router(story: Story, way: str, netns: str, packet: Packet) -> str:
         return f"nothing translated {address} to the address of a backend"
     if way == ANSWER and packet.target == journey.source and not story.known.owners(journey.seen_as):
         return f"it was asked as {journey.seen_as}, by a translation that is not the lab's, and goes to {packet.target}"
-    return "its route is not the lab's"
+    return "the route is not of the lab"
 
 
 def _bridge(story: Story, after: Hop, expected: Hop) -> str:

@@ -49,7 +49,7 @@ def tell(
     yield from (f"  {note}" for note in notes)
     for one in found[:_SHOWN]:
         if one.step.flow != verdict.flow:
-            yield f"  by way of {_arrival(one.step)}"
+            yield f"  through {_arrival(one.step)}"
         yield from _ends(one.step)
         for side in one.sides:
             yield from _side(side)

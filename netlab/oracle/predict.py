@@ -187,7 +187,7 @@ class Predictor:
                 why = Why("the underlay's router knows nodes and not Pods", under.mark)
                 return Outcome.UNREACHABLE, None, (why,)
             if under.drop_foreign_sources:
-                return _lost("the underlay drops the Pod's answer: its source is no node's address", under.mark)
+                return _lost("the underlay drops the Pod's reply: its source is not the address of a node", under.mark)
             return None
         if here is None:  # a node's own packets have its own address, and its routes to Pods are the data plane's
             if self._cluster.plane.crosses_nodes or under.learns_pod_routes:
@@ -208,7 +208,7 @@ class Predictor:
             return None
         if under.racks and under.learns_pod_routes and not under.drop_foreign_sources:
             return None
-        return _lost("the underlay's router knows nodes and not Pods: its answer finds no way", under.mark)
+        return _lost("the underlay's router has routes to nodes and not to Pods: it cannot route the reply", under.mark)
 
     def _owner(self, flow: Flow) -> Endpoint:
         """Who has the address: the target itself, unless it was asked by its bare address."""

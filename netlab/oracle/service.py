@@ -141,7 +141,7 @@ class ServiceWays:
         address = ip_address(flow.address)
         if not any(address in cidr for cidr in self._cluster.service_cidrs):
             return None
-        why = Why("the underlay's router knows no way to the addresses of Services", self._cluster.underlay.mark)
+        why = Why("the underlay's router has no route to the addresses of Services", self._cluster.underlay.mark)
         return Ways((), why, Outcome.UNREACHABLE)
 
     def _announcer(self, service: Service) -> str:

@@ -102,7 +102,7 @@ def drifted(op: Op, anew: Obj | None = None, contents: Sequence[Op] = ()) -> str
     elif op.verb is Verb.CREATE:
         says = f"missing: {_called(obj)}"
     elif op.verb is Verb.DELETE:
-        says = f"unasked for: {_called(obj)}"
+        says = f"not part of the lab: {_called(obj)}"
     else:
         changes = ", ".join(_changes(op.have, obj)) if op.have else ""
         says = f"changed: {_called(obj)}{': ' + changes if changes else ''}"

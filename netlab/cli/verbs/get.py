@@ -207,7 +207,7 @@ def _records(
     known = states(cluster.lab, RunDir(cluster.lab).path, events=events)
     if known is None and not quiet:
         hint = f"{out.command()} up {cluster.lab}"
-        out.note(f"the agent of lab {cluster.lab} does not run, so nothing serves: {hint}")
+        out.note(f"the agent of lab {cluster.lab} does not run, so no port of a Pod answers: {hint}")
     return known
 
 

@@ -86,7 +86,7 @@ def _tell(done: labs.Up) -> None:
         out.line(f"{out.count(len(own), 'Service')} served by nftables (table ip kube-proxy on the nodes){names}")
     skipped = sum(done.lab.documents.skipped.values())
     if skipped:
-        out.line(f"{out.count(skipped, 'object')} of kinds that a network does not see skipped")
+        out.line(f"{out.count(skipped, 'object')} skipped: their kinds do not affect the network")
     for one in done.foreign:
         out.line(f"left alone, not netlab's: {one.kind} {one.name} in {one.netns}")
     if not cluster.own_pods:

@@ -24,12 +24,12 @@ def test_packets_that_no_socket_would_send(two: Lab) -> None:
     target = 'dst="10.244.2.2"'
     cases = {
         f'IP({target})/TCP(dport=80,flags="S")': (0, "answered", "DROPPED: NO_SOCKET"),
-        f"IP({target})/TCP(dport=81)": (1, "refused", "nobody listens on port 81/TCP"),
-        f'IP(src="10.244.1.99",{target})/TCP(dport=80)': (1, "the answer did not come back", "10.244.1.99"),
+        f"IP({target})/TCP(dport=81)": (1, "refused", "no process listens on port 81/TCP"),
+        f'IP(src="10.244.1.99",{target})/TCP(dport=80)': (1, "the reply did not come back", "10.244.1.99"),
         f"IP({target})/TCP(dport=80,chksum=0x1234)": (1, "found a wrong checksum", "TCP_CSUM"),
         f"IP({target},ttl=1)/ICMP()": (1, "time exceeded", "node-1"),
         f"IP({target})/ICMP()": (0, "answered", "echo reply"),
-        f'Ether(dst="02:00:00:00:00:99")/IP({target})/TCP(dport=80)': (1, "02:00:00:00:00:99", "no answer"),
+        f'Ether(dst="02:00:00:00:00:99")/IP({target})/TCP(dport=80)': (1, "02:00:00:00:00:99", "no reply"),
     }
     for expression, (status, *wanted) in cases.items():
         trace = two.netlab("trace", "client", "--packet", expression, check=None)

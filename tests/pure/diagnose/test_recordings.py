@@ -145,11 +145,11 @@ def test_service_hop_by_hop() -> None:
     text = "\n".join(lines(story("well-service"), ()))
     place = -1
     for part in (
-        "question:",
+        "request:",
         "client    eth0         out  SYN 10.244.1.2:",
         "node-1    veth-client  in",
         "node-1    nft prerouting: Service default/web port http; backend default/server",
-        "taken up by node-1: the frame is for the MAC of cni0",
+        "accepted by node-1: the frame is for the MAC of cni0",
         "DNAT 10.96.0.80:80 -> 10.244.2.2:80",
         "node-1    cni0         in   SYN",
         "routed: TTL 64 -> 63",
@@ -164,11 +164,11 @@ def test_service_hop_by_hop() -> None:
         "routed: TTL 63 -> 62",
         "node-2    veth-server  out",
         "server    eth0         in",
-        "answer:",
+        "reply:",
         "server    eth0         out  SYN-ACK 10.244.2.2:80 >",
         "DNAT undone, source 10.244.2.2:80 -> 10.96.0.80:80",
         "client    eth0         in",
-        "question and answer went the way that this lab means them to",
+        "request and reply took the expected path",
     ):
         found = text.find(part, place + 1)
         assert found > place, f"{part!r} is not there, or too early, in\n{text}"
@@ -201,7 +201,7 @@ def test_rejecting_rule_is_no_drop_to_the_reader() -> None:
 
 def test_small_ttl_is_no_loop_where_no_place_was_seen_twice() -> None:
     told = findings(story("ttl-too-small"))[0]
-    assert "it left faults-client with 2, which is too little for its way" in told.says
+    assert "it left faults-client with 2, which is too little for its path" in told.says
 
 
 def test_what_was_not_translated_is_not_blamed_on_a_route() -> None:
@@ -222,7 +222,7 @@ def test_missing_source_is_said_and_not_taken_for_silence() -> None:
     blind = story("policy", RULES_SOURCE)
     told = findings(blind)
     assert "rules were not traced" in told[0].says
-    assert "not looked at: rules" in "\n".join(lines(blind, told))
+    assert "source not used: rules" in "\n".join(lines(blind, told))
     unseen = story("policy", RULES_SOURCE, DROPS, FRAMES)
     assert not any(one.kind == "never-left" for one in findings(unseen)), "without frames nobody knows whether it left"
 

@@ -192,7 +192,7 @@ def told(made: Cluster, source: str, target: str, port: int = 80) -> str:
 def test_path_names_tunnel_translation_and_masquerading() -> None:
     made = cluster(SERVICE, dataplane="vxlan", external=[OUTSIDE])
     assert told(made, "client", "10.244.2.2") == (
-        "  way: client eth0 > node-1 veth-client cni0 vxlan0 > VXLAN [node-1 eth0 > underlay node-1 node-2 >\n"
+        "  path: client eth0 > node-1 veth-client cni0 vxlan0 > VXLAN [node-1 eth0 > underlay node-1 node-2 >\n"
         "    node-2 eth0] > node-2 vxlan0 cni0 veth-server > server eth0"
     )
     text = told(made, "internet", str(made.nodes[0].addresses[0].ip), 30080)

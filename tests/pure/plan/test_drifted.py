@@ -26,7 +26,7 @@ def test_another_kind_of_link_in_its_place_is_called_so() -> None:
 
 def test_what_nobody_asked_for_shows_its_value_and_the_usual_one() -> None:
     said = drifted(Op(Verb.DELETE, Sysctl("x-a", "net.ipv4.conf.eth0.rp_filter", "1", "eth0", "0")))
-    assert "unasked for: sysctl net.ipv4.conf.eth0.rp_filter=1 in x-a" in said
+    assert "not part of the lab: sysctl net.ipv4.conf.eth0.rp_filter=1 in x-a" in said
     assert "mend by: ip netns exec x-a sysctl -qw net.ipv4.conf.eth0.rp_filter=0" in said
 
 
