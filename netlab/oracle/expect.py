@@ -57,9 +57,9 @@ class Expectations(NamedTuple):
 def parse(text: str, file: str = "expect.yaml") -> Expectations:
     """Read a file's text.  Raises BadInput with every problem in it, each with its line and column."""
     reader = _Reader(file)
-    nodes, problem = compose(text, file)
-    if problem:
-        raise BadInput([problem])
+    nodes, problems = compose(text, file)
+    if problems:
+        raise BadInput(problems)
     nodes = [node for node in nodes if not is_null(node)]
     result = Expectations("", (), Mark(file, 1))
     if len(nodes) > 1:

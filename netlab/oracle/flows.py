@@ -20,7 +20,7 @@ def parse_port(text: str) -> PortWish:
     if protocol not in PROTOCOLS:
         raise ValueError(f"{text!r} has no protocol that is known: TCP, UDP and SCTP are{near(protocol, PROTOCOLS)}")
     if word.isascii() and word.isdigit():
-        number = int(word)
+        number = int(word) if len(word) <= 5 else 0  # thousands of digits are an error of int's own
         if not 1 <= number <= 65535:
             raise ValueError(f"{text!r} is no port: ports are 1 to 65535")
         return PortWish(number, "", protocol)

@@ -102,23 +102,31 @@ def _pure_loader() -> type[Any]:
 LOADER = _loader()
 
 
-def compose(text: str, file: str) -> tuple[list[Node], Problem | None]:
-    """The documents of a stream, and what stopped the reading of it, if anything did: one problem a file.
+def compose(text: str, file: str) -> tuple[list[Node], list[Problem]]:
+    """The documents of a stream, and what is wrong: what stopped the reading, and documents whose aliases have no end.
 
-    The documents before the problem are given too, so that what is wrong with them is said in the same run.
+    The documents before a problem are given too, so that what is wrong with them is said in the same run.  In those that
+    are given every walk ends.
     """
     nodes: list[Node] = []
+    problems: list[Problem] = []
     try:
         loader = LOADER(text)
         while loader.check_node():
-            nodes.append(loader.get_node())
+            node = loader.get_node()
+            try:
+                if "&" in text:
+                    expansion(node)
+                nodes.append(node)
+            except TooMuchError as error:
+                problems.append(Problem(mark_of(error.node or node, file), "", str(error)))
     except TooMuchError as error:
-        return nodes, Problem(mark_of(error.node, file) if error.node else Mark(file, 1), "", str(error))
+        problems.append(Problem(mark_of(error.node, file) if error.node else Mark(file, 1), "", str(error)))
     except yaml.MarkedYAMLError as error:
-        return nodes, _problem(error, text, file)
+        problems.append(_problem(error, text, file))
     except yaml.YAMLError as error:
-        return nodes, Problem(Mark(file, 1), "", f"is not YAML: {' '.join(str(error).split())}")
-    return nodes, None
+        problems.append(Problem(Mark(file, 1), "", f"is not YAML: {' '.join(str(error).split())}"))
+    return nodes, problems
 
 
 def mark_of(node: Node, file: str) -> Mark:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from netlab.errors import Problem
-from netlab.spec import kinds
+from netlab.spec import kinds, oldversions
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, compose, mark_of, pairs
 from netlab.spec.kinds import Fate
 from netlab.spec.load import Text
+from netlab.spec.scalars import is_null
 
 
 def names(texts: Iterable[Text], namespace: str) -> tuple[list[str], list[Problem]]:
@@ -16,8 +17,8 @@ def names(texts: Iterable[Text], namespace: str) -> tuple[list[str], list[Proble
     found: list[str] = []
     problems: list[Problem] = []
     for file, text, _ in texts:
-        nodes, problem = compose(text, file)
-        problems += [problem] if problem else []
+        nodes, unread = compose(text, file)
+        problems += unread
         for node in (each for one in nodes for each in _objects(one)):
             version, kind = _word(node, "apiVersion"), _word(node, "kind")
             meta = _field(node, "metadata")
@@ -25,6 +26,7 @@ def names(texts: Iterable[Text], namespace: str) -> tuple[list[str], list[Proble
             if not (version and kind and name):
                 problems.append(Problem(mark_of(node, file), "", "an object has apiVersion, kind and metadata.name"))
                 continue
+            version = oldversions.current(version, kind)
             if kinds.ruling(version, kind).fate is not Fate.USED or kind == "Lab":
                 continue
             group = version.rpartition("/")[0]
@@ -36,7 +38,7 @@ def names(texts: Iterable[Text], namespace: str) -> tuple[list[str], list[Proble
 def _objects(node: Node) -> Iterator[Node]:
     items = _field(node, "items")
     if isinstance(items, SequenceNode) and _word(node, "kind").endswith("List"):
-        yield from items.value
+        yield from (each for each in items.value if not is_null(each))
     elif isinstance(node, MappingNode):
         yield node
 

@@ -83,6 +83,11 @@ def old(version: str, kind: str, mark: Mark) -> Old | None:
     return Old(version, kind, *row, mark) if row else None
 
 
+def current(version: str, kind: str) -> str:
+    """The apiVersion that the objects of a version have today."""
+    return _BY_KIND.get((version, kind), (version,))[0] or version
+
+
 def today(node: MappingNode, version: str, kind: str) -> MappingNode:
     """An object of an old version as it is written today."""
     if kind == "EndpointSlice":

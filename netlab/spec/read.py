@@ -18,9 +18,7 @@ from netlab.spec.compose import (
     Node,
     ScalarNode,
     SequenceNode,
-    TooMuchError,
     compose,
-    expansion,
     mark_of,
     pairs,
 )
@@ -70,24 +68,16 @@ class Reader:
         if bad is not None:
             self.add_problem(bad)
             return
-        nodes, problem = compose(text, file)
+        nodes, unread = compose(text, file)
         checker = Checker(schemas(), file)
-        may_have_aliases = "&" in text
         for node in nodes:
-            if scalars.is_null(node):
-                continue
-            self._seen_any = True
-            try:
-                if may_have_aliases:
-                    expansion(node)
-            except TooMuchError as error:
-                self._problems.append(Problem(mark_of(error.node or node, file), "", str(error)))
-                continue
-            self._object(node, checker, ("", ""))
-        problems = [*checker.problems, *([problem] if problem else [])]
+            if not scalars.is_null(node):
+                self._seen_any = True
+                self._object(node, checker, ("", ""))
+        problems = [*checker.problems, *unread]
         self._problems += _unrendered(text, problems) or problems
         self._warnings += checker.warnings
-        self._seen_any = self._seen_any or problem is not None
+        self._seen_any = self._seen_any or bool(unread)
 
     def documents(self) -> Documents:
         """Everything so far; problems and warnings in the order of the files and lines."""

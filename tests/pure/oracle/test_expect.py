@@ -265,3 +265,23 @@ def test_a_headless_service_is_its_pods_at_their_target_ports(shop: Cluster) -> 
     assert asked(line % ", port: 81", cluster) == [f"{flow}:9000/TCP allow"]
     assert asked(line % ", port: sql", cluster) == [f"{flow}:5432/TCP allow"]
     assert asked(line % ", port: 7", cluster) == [f"{flow}:7/TCP allow"]
+
+
+_NESTED = [f"a{number + 1}: &a{number + 1} {{<<: [*a{number}, *a{number}]}}" for number in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("&a {<<: *a}", "an alias stands inside the value"),
+        ("flows: [&a {from: [*a], to: b, expect: deny}]", "an alias stands inside the value"),
+        ("\n".join(["a0: &a0 {x: y}", *_NESTED, "flows: [*a60]"]), "aliases make this more than"),
+        ("flows: [{from: a, to: b, expect: deny, port: " + "9" * 5000 + "}]", "is no port: ports are 1 to 65535"),
+    ],
+    ids=["merges itself", "lists itself", "merges without end", "a port of 5000 digits"],
+)
+def test_files_that_have_no_end_are_problems_with_a_place(text: str, says: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(text)
+    assert all(one.mark is not None for one in caught.value.problems)
+    assert says in str(caught.value)
