@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from netlab.errors import Problem
@@ -46,7 +46,8 @@ def refused(new: Sequence[Document], there: Sequence[Document], cluster: Cluster
             says = f"no namespace is called {document.namespace}; apply a Namespace of that name with it"
             yield Problem(document.at("metadata", "namespace"), "metadata.namespace", says)
         before = known.get((document.group, document.kind, document.namespace, document.name))
-        for path, says in _of_object(document, before, cluster) if before is not None else ():
+        found = list(_of_object(document, before, cluster)) if before is not None else []
+        for path, says in [*found, *_pod_networks(document, cluster)]:
             yield Problem(document.at(*path), ".".join(path), f"{says}; delete {document.kind} {document.name} first")
 
 
@@ -67,6 +68,18 @@ def _of_object(document: Document, before: Document, cluster: Cluster) -> Iterat
     for field in differing:
         if field in _MAY_NOT.get(kind, ()) or (kind in _MAY and field not in _MAY[kind]):
             yield ("spec", field), f"may not change in a {kind}"
+
+
+def _pod_networks(document: Document, cluster: Cluster) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A node keeps the Pod CIDRs that it was given, by a document or from the lab's."""
+    node = next((one for one in cluster.nodes if (document.kind, one.name) == ("Node", document.name)), None)
+    spec = document.body.get("spec", {})
+    field = "podCIDRs" if "podCIDRs" in spec else "podCIDR"
+    if node is None or field not in spec:
+        return
+    stated = spec[field] if field == "podCIDRs" else [spec[field]]
+    if any(ip_network(one) not in node.pod_cidrs for one in stated):
+        yield ("spec", field), f"may not change: the node has {', '.join(map(str, node.pod_cidrs))}"
 
 
 def _kept(spec: dict[str, Any]) -> Any:

@@ -374,7 +374,9 @@ def _replication_controller(body: Body) -> Found:
 
 def _service(body: Body) -> Found:
     yield from _label_named(body)
-    spec = body.get("spec")
+    spec, name = body.get("spec"), body.get("metadata", {}).get("name", "")
+    if name[:1].isdigit() and names.is_dns_label(name):
+        yield ("metadata", "name"), f"{shown(name)} must begin with a letter: a Service's name is a label of RFC 1035"
     if spec is None:
         yield ("spec",), "is required"
         return

@@ -71,7 +71,10 @@ def _of_type(spec: Spec) -> Found:
 
 def _addresses(spec: Spec) -> Found:
     many, families = spec.get("clusterIPs", []), spec.get("ipFamilies", [])
-    if many and "clusterIP" in spec and many[0] != spec["clusterIP"]:
+    if many and "clusterIP" not in spec:
+        yield ("clusterIPs",), f"may be set only beside clusterIP, which is then {many[0]}"
+        return
+    if many and many[0] != spec["clusterIP"]:
         yield ("clusterIPs", 0), f"must be {spec['clusterIP']}, as clusterIP is, not {many[0]}"
         return
     if "None" in many and len(many) > 1:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -116,20 +116,22 @@ def json_schema() -> Schema:
         "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}},
         "allOf": cases,
         "$defs": {
-            name: _for_editors(each) if name in roots else _nullable(_for_editors(each))
-            for name, each in sorted(known.defs.items())
+            name: each if name in roots else _nullable(each)
+            for name, each in (
+                (name, _for_editors(known.defs[name], known.omitted.get(name, ()))) for name in sorted(known.defs)
+            )
         },
     }
 
 
-def _for_editors(schema: Schema) -> Schema:
-    """One definition, with null allowed wherever absence is, and our formats as patterns."""
+def _for_editors(schema: Schema, omitted: Container[str] = ()) -> Schema:
+    """One definition, with null and zero allowed wherever they mean absence, and our formats as patterns."""
     out = dict(schema)
     if "properties" in schema:
         required = schema.get("required", ())
         out["properties"] = {
-            name: _for_editors(each) if name in required else _nullable(_for_editors(each))
-            for name, each in schema["properties"].items()
+            name: each if name in required else _nullable(_with_zero(each) if name in omitted else each)
+            for name, each in ((name, _for_editors(each)) for name, each in schema["properties"].items())
         }
     for key in ("additionalProperties", "items"):
         if isinstance(schema.get(key), dict):
@@ -139,6 +141,16 @@ def _for_editors(schema: Schema) -> Schema:
     form = out.pop("format", None)
     if form in PATTERNS:
         out["pattern"] = PATTERNS[form]
+    return out
+
+
+def _with_zero(schema: Schema) -> Schema:
+    """A field of which Go's zero means absent: 0, or an empty text that is none of its words."""
+    out = dict(schema)
+    if "minimum" in out:
+        out["minimum"] = min(0, out["minimum"])
+    if "enum" in out:
+        out["enum"] = [*out["enum"], ""]
     return out
 
 

@@ -84,7 +84,7 @@ def test_whole_documents_of_other_shapes_are_answered(text: str, world: Document
 def test_bytes_that_are_no_text_are_answered(tmp_path: Path) -> None:
     from netlab.spec import load
 
-    pod = b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a}]}\n"
+    pod = b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: x}]}\n"
     for number, data in enumerate((b"\xff\xfe\x00", pod + b"\xe9", pod + b"\x00", pod.decode().encode("utf-16"))):
         (tmp_path / f"{number}.yaml").write_bytes(data)
         found = load([tmp_path / f"{number}.yaml"])

@@ -44,7 +44,11 @@ def lab(name: str) -> dict[str, Any]:
     return {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": name}, "spec": {"nodes": nodes}}
 
 
-CLIENT = {**FRONT, "metadata": {"name": "client"}, "spec": {"nodeName": "node-2", "containers": [{"name": "c"}]}}
+CLIENT = {
+    **FRONT,
+    "metadata": {"name": "client"},
+    "spec": {"nodeName": "node-2", "containers": [{"name": "c", "image": "x"}]},
+}
 
 
 def test_deleting_a_pod_with_a_host_port_behind_a_service_works_at_once(bed: Bed, tmp_path: Any) -> None:

@@ -76,6 +76,22 @@ REFUSED = {
         ),
         "ports[1].name",
     ),
+    "clusterIPs without clusterIP": (service("two", f"clusterIPs: [10.96.7.9], {PORTS}"), "clusterIPs"),
+    "a name that begins with a digit": (service("1st", PORTS), "metadata.name"),
+    "a container without image": (pod("p8", "containers: [{name: c}]"), "containers[0].image"),
+    "no containers": (pod("p8", "containers: []"), "spec.containers"),
+    "another Pod CIDR of a node": (
+        "{apiVersion: v1, kind: Node, metadata: {name: node-1}, spec: {podCIDR: 10.99.0.0/24}}",
+        "podCIDR",
+    ),
+    "no address of Endpoints": (
+        "{apiVersion: v1, kind: Endpoints, metadata: {name: one}, subsets: [{ports: [{port: 80}]}]}",
+        "subsets[0].addresses",
+    ),
+    "loopback in Endpoints": (
+        "{apiVersion: v1, kind: Endpoints, metadata: {name: one}, subsets: [{addresses: [{ip: 127.0.0.1}]}]}",
+        "addresses[0].ip",
+    ),
     "dnsPolicy None alone": (pod("p6", f"dnsPolicy: None, {BOX}"), "nameservers"),
     "a Pod's ports": (pod("p5", "containers: [{name: c, image: x, ports: [{containerPort: 81}]}]"), "spec.containers"),
     "a Pod's node": (
@@ -114,9 +130,16 @@ def test_apply_refuses_what_the_api_server_refuses(bed: Bed, case: str) -> None:
         P5.replace("image: x", "image: y, ports: [{containerPort: 80, protocol: TCP, hostPort: 0}]").replace(
             ", ports: [{containerPort: 80}]", ""
         ),
+        "{apiVersion: v1, kind: Node, metadata: {name: node-1, labels: {a: b}}, spec: {podCIDR: 10.244.1.0/24}}",
         pod("p7", BOX, "new") + "\n---\n{apiVersion: v1, kind: Namespace, metadata: {name: new}}",
     ],
-    ids=["node port of another protocol", "clusterIP left out", "image and defaults", "namespace beside it"],
+    ids=[
+        "node port of another protocol",
+        "clusterIP left out",
+        "image and defaults",
+        "a node's own Pod CIDR",
+        "namespace beside it",
+    ],
 )
 def test_apply_takes_what_the_api_server_takes(bed: Bed, text: str) -> None:
     bed.netlab("apply", "-f", "-", input=text)

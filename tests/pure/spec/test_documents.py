@@ -113,7 +113,7 @@ def test_yes_and_no_are_booleans_where_a_boolean_is_wanted(word: str, value: boo
 )
 def test_integers_as_the_kubernetes_tools_read_them(written: str, value: int) -> None:
     pod = only(
-        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a}], "
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: x}], "
         f"volumes: [{{name: v, secret: {{defaultMode: {written}}}}}]}}}}"
     )
     assert pod.body["spec"]["volumes"][0]["secret"] == {"defaultMode": value}
@@ -223,7 +223,7 @@ def test_helm_hooks_are_what_an_installation_leaves_in_one_line() -> None:
         spec = (
             "podSelector: {}"
             if kind == "NetworkPolicy"
-            else "template: {spec: {restartPolicy: Never, containers: [{name: c}]}}"
+            else "template: {spec: {restartPolicy: Never, containers: [{name: c, image: x}]}}"
         )
         group = "networking.k8s.io" if kind == "NetworkPolicy" else "batch"
         notes = f"{{helm.sh/hook: '{hooks}'{more}}}"

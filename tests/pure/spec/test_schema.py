@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netlab.spec import json_schema, load
+from netlab.spec import json_schema, load, load_text
 from netlab.spec.formats import FORMATS
 from netlab.spec.kinds import CLUSTER_SCOPED, Fate, ruling
 from netlab.spec.rules import RULES
@@ -67,6 +67,21 @@ def test_null_is_absent_for_editors_too(validator: Any) -> None:
             "status": None,
         }
     )
+
+
+def test_zero_is_absent_for_editors_too(validator: Any) -> None:
+    ports = [{"port": 80, "targetPort": 0, "nodePort": 0, "protocol": "", "name": ""}]
+    spec = {"ports": ports, "type": "", "clusterIP": "", "sessionAffinity": ""}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": spec}
+    validator.validate(service)
+    assert good_document(service)
+    wrong = {**service, "spec": {**spec, "ports": [{"port": 0, "targetPort": -1}]}}
+    assert {tuple(error.path)[-1] for error in validator.iter_errors(wrong)} == {"port", "targetPort"}
+
+
+def good_document(body: dict[str, Any]) -> bool:
+    """Whether the loader takes it."""
+    return not load_text(json.dumps(body), "lab.yaml").problems
 
 
 def test_every_reference_format_and_rule_has_its_target() -> None:
