@@ -1,6 +1,6 @@
 """The words that name ends of flows: ``shop/db``, ``deploy/web.shop``, ``app=web``, ``svc/web``, ``node/node-1``, a CIDR.
 
-One grammar for ``expect.yaml``, ``--from`` and ``--to``.  In doubt the prefix before the slash decides: ``deploy``,
+One grammar for ``expect.yaml``, ``reach``, ``explain`` and ``trace``; ``names`` has whom a bare name means.  In doubt the prefix before the slash decides: ``deploy``,
 ``sts``, ``ds``, ``job``, ``svc``, ``node`` and ``external`` are kinds, everything else is a namespace.  A label key's
 own prefix always has a dot here (``app.kubernetes.io/name=web``), which a namespace's name never has.
 """
@@ -8,14 +8,15 @@ own prefix always has a dot here (``app.kubernetes.io/name=web``), which a names
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 from netlab.model.services_types import Service
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, LOCALHOST, Endpoint
+from netlab.oracle.flow import ADDRESS, Endpoint
+from netlab.oracle.names import Meant, bare, by_dns, leads_nowhere, of_service, whole
 from netlab.oracle.reachable import Reachable
 
 #: What may stand before the slash -> the owners that it means.  A CronJob's Pods come from a Job on a real cluster.
@@ -49,7 +50,7 @@ class Selector(NamedTuple):
     @classmethod
     def parse(cls, text: str, namespace: str = "default") -> Selector:
         """Read one text; names without a namespace are meant in ``namespace``.  ValueError: a sentence on what is wrong."""
-        text = text.strip()
+        text = text.strip().removesuffix(".")
         if not text:
             raise ValueError("a name is missing; write a Pod's name, key=value, deploy/NAME, node/NAME or an address")
         if _is_network(text):
@@ -96,44 +97,49 @@ class Selector(NamedTuple):
 
     def select(self, known: Endpoints) -> list[Reachable]:
         """The ends that it means, in document order.  ValueError: there are none, with the names that are near."""
-        found = list(self._find(known))
-        if not found:
+        return list(self.meant(known).ends)
+
+    def meant(self, known: Endpoints) -> Meant:
+        """The same with a note on what was chosen.  ValueError as ``select`` has it."""
+        found = self._find(known)
+        if not found.ends:
             raise ValueError(self._nothing(known))
         return found
 
-    def _find(self, known: Endpoints) -> Iterator[Reachable]:
+    def _find(self, known: Endpoints) -> Meant:
         if self.kind == "cidr":
-            yield from self._addresses(known)
-        elif self.kind == "node":
-            yield from _whole([known.nodes[self.name]] if self.name in known.nodes else [])
-        elif self.kind == "external":
-            yield from _whole([known.external[self.name]] if self.name in known.external else [])
-        elif self.kind == "svc":
-            found = [
-                f"{namespace}/{name}"
-                for namespace, name in self._readings()
-                if f"{namespace}/{name}" in known.service_of
-            ]
-            for name in found[:1]:
-                end = known.services.get(name)
-                yield from _whole([end]) if end and end.addresses else _behind(known, known.service_of[name])
-        elif self.kind == "pod":
-            pod = known.pods.get(f"{self.namespace}/{self.name}")
-            yield from _whole([pod] if pod else [LOCALHOST] if self.text == LOCALHOST.name else [])
-        elif self.kind == "labels":
+            return Meant(tuple(self._addresses(known)))
+        if self.kind == "node":
+            return Meant(whole(known.nodes.get(self.name)))
+        if self.kind == "external":
+            return Meant(whole(known.external.get(self.name)))
+        if self.kind == "svc":
+            service = self._service(known)
+            return of_service(known, service) if service else by_dns(known, self.name, self.namespace)
+        if self.kind == "pod":
+            return bare(known, self.namespace, self.name, qualified="/" in self.text)
+        if self.kind == "labels":
             wanted = set(self.labels)
-            yield from _whole(
-                known.pods[name]
-                for name, pod in known.pod_of.items()
-                if pod.namespace == self.namespace and wanted <= set(pod.labels.items())
+            return Meant(
+                whole(
+                    *(
+                        known.pods[name]
+                        for name, pod in known.pod_of.items()
+                        if pod.namespace == self.namespace and wanted <= set(pod.labels.items())
+                    )
+                )
             )
-        elif self.kind in WORKLOADS:
-            for namespace, name in self._readings():
-                owners = {f"{kind}/{name}" for kind in WORKLOADS[self.kind]}
-                pods = [n for n, pod in known.pod_of.items() if pod.namespace == namespace and pod.owner in owners]
-                if pods:
-                    yield from _whole(known.pods[name] for name in pods)
-                    return
+        owners = {f"{kind}/" for kind in WORKLOADS[self.kind]}
+        for namespace, name in self._readings():
+            names = {f"{kind}{name}" for kind in owners}
+            pods = [n for n, pod in known.pod_of.items() if pod.namespace == namespace and pod.owner in names]
+            if pods:
+                return Meant(whole(*(known.pods[pod] for pod in pods)))
+        return Meant()
+
+    def _service(self, known: Endpoints) -> Service | None:
+        names = (f"{namespace}/{name}" for namespace, name in self._readings())
+        return next((known.service_of[name] for name in names if name in known.service_of), None)
 
     def _readings(self) -> list[tuple[str, str]]:
         """``web.shop`` is ``web`` in ``shop``, unless there is a ``web.shop`` in the namespace at hand."""
@@ -156,7 +162,6 @@ class Selector(NamedTuple):
     def _nothing(self, known: Endpoints) -> str:
         """Why there is nothing: the sentence names what was looked for and what is near."""
         text, namespaces = self.text, known.cluster.namespaces
-        pods = known.pods
         if self.kind == "cidr":
             return f"{text} holds no address of this lab"
         if self.kind == "node":
@@ -185,42 +190,31 @@ class Selector(NamedTuple):
             })  # fmt: skip
             also = elsewhere[0] if elsewhere else ""
             return f"{text} matches no Pod in the namespace {self.namespace!r}{near(wrong, sorted(seen), also=also)}"
-        return f"there is no Pod {self.name!r} in {self.namespace!r}{self._near_pod(known, pods)}"
+        if (service := known.service_of.get(f"{self.namespace}/{self.name}")) is not None:
+            return f"{leads_nowhere(service)}{self._near_workload(known)}"
+        return f"no Pod, Service, node or external host is called {self.text!r}{self._near_name(known)}"
 
-    def _near_pod(self, known: Endpoints, pods: Iterable[str]) -> str:
-        if self.name in known.nodes:
-            return near("", (), also=f"node/{self.name}")
-        if self.name in known.external:
-            return near("", (), also=f"external/{self.name}")
+    def _near_name(self, known: Endpoints) -> str:
+        if self.name in (*known.nodes, *known.external):  # with a namespace before it, which these do not have
+            return near("", (), also=self.name)
+        if workload := self._near_workload(known):
+            return workload
+        names = [*known.pods, *known.services]
+        names += [name.removeprefix(f"{self.namespace}/") for name in names if name.startswith(f"{self.namespace}/")]
+        return near(self.text, [*names, *known.nodes, *known.external])
+
+    def _near_workload(self, known: Endpoints) -> str:
         for pod in known.pod_of.values():
             if pod.namespace == self.namespace and pod.owner.partition("/")[2] == self.name:
                 return near("", (), also=_short(pod.owner, pod.namespace))
-        if (service := known.service_of.get(f"{self.namespace}/{self.name}")) is not None:
-            return near("", (), also=f"svc/{service.name}" + f".{service.namespace}" * (service.namespace != "default"))
-        shown = [name.removeprefix("default/") for name in pods]
-        return near(self.name if self.namespace == "default" else f"{self.namespace}/{self.name}", shown)
+        return ""
 
     def _no_service(self, known: Endpoints) -> str:
+        if (service := self._service(known)) is not None:
+            return leads_nowhere(service)
         services = {(each.namespace, each.name) for each in known.cluster.services}
-        for namespace, name in self._readings():
-            if (namespace, name) in services:
-                onward = known.service_of[f"{namespace}/{name}"].external_name
-                why = f"it is a name for {onward}" if onward else "it is headless, and nobody is behind it"
-                return f"{self.text} has no address of its own: {why}"
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
         return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
-
-
-def _behind(known: Endpoints, service: Service) -> Iterator[Reachable]:
-    """The Pods behind a headless Service, as its DNS name leads to them, at their target ports."""
-    for backend in service.ready:
-        if pod := known.pods.get(backend.pod):
-            yield Reachable(pod, (str(backend.address),), tuple(zip(service.ports, backend.ports, strict=True)))
-
-
-def _whole(ends: Iterable[Endpoint]) -> Iterator[Reachable]:
-    for end in ends:
-        yield Reachable(end, end.addresses)
 
 
 def _short(owner: str, namespace: str) -> str:

@@ -1,7 +1,6 @@
 """One flow from what is typed: ``trace client web:80``, ``trace node-1 10.96.0.10:53/UDP``, ``trace client node-2``.
 
-A name is a Pod's, a Service's, a node's or a host's outside, in this order; ``svc/web``, ``node/web`` and the other
-words of ``oracle.selectors`` say which.  A name with dots may also be a Service's DNS name.
+The words are those of ``oracle.selectors``, the same as in ``expect.yaml``; one flow is followed, so one end is meant.
 """
 
 from __future__ import annotations
@@ -11,18 +10,13 @@ from typing import NamedTuple
 
 from netlab.errors import BadInput
 from netlab.model.cluster import Cluster
-from netlab.model.services_types import Service
-from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, EXTERNAL, LOCALHOST, NODE, POD, SERVICE, Endpoint, Flow
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, SERVICE, Endpoint, Flow
 from netlab.oracle.flows import named, parse_port
 from netlab.oracle.reachable import PortWish
 from netlab.oracle.selectors import Selector
 
 ICMP = "ICMP"
-_DOMAIN = ".cluster.local"
-_SHOWN = 5  # Pods of a workload that a message names
-_CHAIN = 8  # ExternalNames that lead to ExternalNames; a resolver ends somewhere too
 
 
 class Asked(NamedTuple):
@@ -78,114 +72,20 @@ def split(target: str) -> tuple[str, str]:
     return place, port
 
 
-def selectable(cluster: Cluster, text: str, namespace: str = "default") -> tuple[str, str]:
-    """The selector for a text that may also be a bare or DNS name, and a note.  Raises BadInput: nothing is meant."""
-    known = Endpoints(cluster)
-    try:
-        chosen = Selector.parse(text, namespace).select(known)
-    except ValueError:
-        chosen = []
-    if not chosen or chosen[0].behind:  # one flow is followed: to the first Pod of a headless Service
-        end, note = _end(known, text, namespace)
-        home, _, name = end.name.partition("/")
-        words = {SERVICE: f"svc/{name}.{home}", NODE: f"node/{end.name}", EXTERNAL: f"external/{end.name}"}
-        return words.get(end.kind, end.name), note
-    return text, ""
-
-
 def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
-    """Who is meant by a name, and a note where somebody else has it too."""
+    """The single end that a word means, and a note on what was chosen.  Raises BadInput."""
     try:
-        selector = Selector.parse(text.removesuffix("."), namespace)
-    except ValueError as error:
-        raise BadInput(str(error)) from None
-    if selector.kind == "svc":
-        if (by_name := _by_dns(known, selector.name, namespace)) is not None:
-            return by_name
-        name, _, given = selector.name.partition(".")
-        service = known.service_of.get(f"{given.split('.')[0] or namespace}/{name}")
-        if service is not None and not service.cluster_ips:
-            raise BadInput(_leads_nowhere(service))
-    if selector.kind != "pod":
-        return _selected(known, selector, text), ""
-    full = f"{selector.namespace}/{selector.name}"
-    named_so = [
-        ("a Pod", known.pods.get(full), text),
-        ("a Service", known.services.get(full), f"svc/{selector.name}"),
-    ]
-    if "/" not in text:
-        named_so.append(("a node", known.nodes.get(text), f"node/{text}"))
-        named_so.append(("a host outside", known.external.get(text), f"external/{text}"))
-    found = [(what, end, word) for what, end, word in named_so if end is not None and end.addresses]
-    if found:
-        others = [f"{what} ({word})" for what, _, word in found[1:]]
-        note = f"{text} is {found[0][0]} here; it is also the name of {' and '.join(others)}" if others else ""
-        return found[0][1], note
-    by_name = _by_dns(known, text, namespace) if "/" not in text else None
-    if by_name is not None:
-        return by_name
-    if text == LOCALHOST.name:
-        return LOCALHOST, ""
-    if (service := known.service_of.get(full)) is not None:
-        raise BadInput(_leads_nowhere(service))
-    members = [
-        (pod.owner, name)
-        for name, pod in known.pod_of.items()
-        if pod.namespace == selector.namespace and pod.owner.partition("/")[2] == selector.name
-    ]
-    if members:
-        pods = ", ".join(name for _, name in members[:_SHOWN]) + (", ..." if len(members) > _SHOWN else "")
-        raise BadInput(f"{text!r} is no Pod, but {members[0][0]} has this name; name a Pod of it: {pods}")
-    names = [*known.pods, *known.services, *known.nodes, *known.external]
-    names += [name.removeprefix(f"{namespace}/") for name in (*known.pods, *known.services)]
-    raise BadInput(f"no Pod, Service, node or external host is called {text!r}{near(text, names)}")
-
-
-def _leads_nowhere(service: Service) -> str:
-    """Why a packet cannot be sent to a Service that has no address."""
-    if service.external_name:
-        return f"Service {service} is a name for {service.external_name}, which nobody in this lab has"
-    return f"Service {service} is headless, and nobody is behind it: there is no address that its name leads to"
-
-
-def _selected(known: Endpoints, selector: Selector, text: str) -> Endpoint:
-    try:
-        found = selector.select(known)
+        selector = Selector.parse(text, namespace)
+        found, note = selector.meant(known)
     except ValueError as error:
         raise BadInput(str(error)) from None
     if len(found) > 1 and selector.kind in ("cidr", "labels"):
         raise BadInput(f"{text} means {len(found)} ends: name one, for example {found[0].end.name}")
     end = found[0].end
+    if found[0].behind and len(found) > 1:
+        note += f", and this packet goes to the first, {end.name}"
     # an address is asked as it is, and not the first one of whoever has it
-    return end._replace(addresses=found[0].addresses) if selector.kind == "cidr" else end
-
-
-def _by_dns(known: Endpoints, text: str, namespace: str, depth: int = 0) -> tuple[Endpoint, str] | None:
-    """Whoever a DNS name leads to, as a Pod of the namespace writes it, and a note on the way there.
-
-    ``web``, ``web.shop``, ``web.shop.svc.cluster.local``, ``db-0.db.shop``; an ExternalName's or a headless Service's.
-    """
-    name = text.removesuffix(".").removesuffix(_DOMAIN).removesuffix(".svc")
-    parts = name.split(".")
-    service = (
-        known.service_of.get(f"{parts[1] if len(parts) > 1 else namespace}/{parts[0]}") if len(parts) < 3 else None
-    )
-    if service is not None:
-        if (end := known.services.get(str(service))) is not None and end.addresses:
-            return end, ""
-        if service.external_name and depth < _CHAIN:
-            onward = _by_dns(known, service.external_name, service.namespace, depth + 1)
-            host = known.external.get(service.external_name)
-            found = (host, "") if host else onward
-            return (found[0], f"{service} is a name for {service.external_name}") if found else None
-        first = next((one for one in service.ready if one.pod in known.pods), None)
-        return (
-            (known.pods[first.pod], f"{service} is headless: to the first of its Pods, {first.pod}") if first else None
-        )
-    if len(parts) == 3 and (service := known.service_of.get(f"{parts[2]}/{parts[1]}")) is not None:
-        backend = next((one for one in service.ready if one.hostname == parts[0] and one.pod in known.pods), None)
-        return (known.pods[backend.pod], "") if backend else None
-    return None
+    return end._replace(addresses=found[0].addresses) if selector.kind == "cidr" else end, note
 
 
 def _whole(known: Endpoints, end: Endpoint) -> Endpoint:

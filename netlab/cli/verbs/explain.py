@@ -32,9 +32,9 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
 
     \b
     CLIENT and TARGET are one of:
-      [namespace/]pod, [namespace/]key=value, deploy|sts|ds|job/NAME, svc/NAME,
-      node/NAME, external/NAME, an address, a DNS name, or the bare name of a
-      Service, node or external host
+      the name of a Pod, Service, node or external host, a DNS name,
+      svc|node|external/NAME, deploy|sts|ds|job/NAME, [namespace/]key=value,
+      an address or a CIDR
 
     explain lists the rules of each policy, and says why a rule does not match.  It sends no packet.  An address as CLIENT
     need not exist in the lab.  PORT is a number or a name; without it, explain takes every port that the target serves.
@@ -47,14 +47,14 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows, parse_port
     from netlab.oracle.predict import Predictor
-    from netlab.oracle.target import selectable, split
+    from netlab.oracle.selectors import Selector
+    from netlab.oracle.target import split
     from netlab.runtime.state.running import load_running
 
     name = running_lab(lab_option)
     running = load_running(name)
     cluster = running.cluster
     place, port = split(target)
-    (client, _), (place, note) = selectable(cluster, client, namespace), selectable(cluster, place, namespace)
     words = ("CLIENT", "TARGET")
     asked = list(
         flows(
@@ -67,6 +67,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
             strangers=True,
         )
     )
+    note = Selector.parse(place, namespace).meant(Endpoints(cluster)).note
     if port:
         known, wish = Endpoints(cluster), parse_port(port)
         everything, asked = asked, [flow for flow in asked if _meant(flow, wish, known)]

@@ -52,8 +52,9 @@ def command(
     Without options, every Pod connects to every declared port of every Pod and Service.
 
     \b
-    SELECTOR: [namespace/]pod, deploy|sts|ds|job/NAME, [namespace/]key=value,
-              svc/NAME, node/NAME, an address or a CIDR
+    SELECTOR  the name of a Pod, Service, node or external host, a DNS name,
+              svc|node|external/NAME, deploy|sts|ds|job/NAME,
+              [namespace/]key=value, an address or a CIDR
     .  open
     D  denied by a policy          R  refused (RST or port unreachable)
     T  no reply to two attempts    U  unreachable (another ICMP error)

@@ -72,8 +72,8 @@ def command(
 
     \b
     CLIENT  the sender: a Pod, a node or an external host
-    TARGET  a Pod, a Service (svc/NAME), a node, an external host, an address,
-            or the DNS name of a Service
+    TARGET  the name of a Pod, Service, node or external host, a DNS name,
+            svc|node|external/NAME, deploy|sts|ds|job/NAME, or an address
     PORT    a number or a name; without it the first port that the target
             serves, or an ICMP echo
 

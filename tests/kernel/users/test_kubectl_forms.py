@@ -97,7 +97,7 @@ def test_explain_takes_what_trace_takes(shop: Any, tmp_path: Path) -> None:
     shop("netlab apply -f more.yaml")
     for verb in ("explain", "trace"):
         said = shop(f"netlab {verb} front web:80", check=2).stderr
-        assert "Deployment/front has this name; name a Pod of it: default/front-" in said, said
+        assert "is called 'front' (did you mean \"deploy/front\"?)" in said, said
 
 
 def test_explain_says_which_traffic_policy_is_local(world: Any, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_wrong_options_are_told_together_before_the_first_flow(shop: Cluster) ->
         flows(shop, sources=["clint"], targets=["server"], ports=["0"])
     assert str(caught.value) == (
         "--port: '0' is no port: ports are 1 to 65535\n"
-        "--from: there is no Pod 'clint' in 'default' (did you mean \"client\"?)"
+        "--from: no Pod, Service, node or external host is called 'clint' (did you mean \"client\"?)"
     )
 
 

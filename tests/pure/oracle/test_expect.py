@@ -49,13 +49,12 @@ FORM = [
 
 # (line, what is said of it once there is a cluster)
 MATCH = [
-    ("from: clinet, to: server, expect: allow", ("expect.yaml:2:10: flows[0].from: there is no Pod 'clinet' in 'default'"
+    ("from: clinet, to: server, expect: allow", ("expect.yaml:2:10: flows[0].from: no Pod, Service, node or external host is called 'clinet'"
      ' (did you mean "client"?)')),
-    ("from: client, to: db-0, expect: allow", ("2:22: flows[0].to: there is no Pod 'db-0' in 'default'"
+    ("from: client, to: db-0, expect: allow", ("2:22: flows[0].to: no Pod, Service, node or external host is called 'db-0'"
      ' (did you mean "shop/db-0"?)')),
     ("from: client, to: shpo/db-0, expect: allow", "there is no namespace 'shpo' (did you mean \"shop\"?)"),
-    ("from: client, to: shop/web, expect: allow", "there is no Pod 'web' in 'shop' (did you mean \"deploy/web.shop\"?)"),
-    ("from: node-1, to: server, expect: allow", "there is no Pod 'node-1' in 'default' (did you mean \"node/node-1\"?)"),
+    ("from: client, to: shop/web, expect: allow", 'Service shop/web is headless, and nobody is behind it: there is no address that its name leads to (did you mean "deploy/web.shop"?)'),
     ("from: node/nod-1, to: server, expect: allow", "there is no node 'nod-1' (did you mean \"node/node-1\" or \"node/node-2\"?)"),
     ("from: external/internet, to: server, expect: allow", "there is no external host 'internet' in this lab"),
     ("from: client, to: deploy/wbe.shop, expect: allow", 'deploy/wbe.shop has no Pods (did you mean "deploy/web.shop"?)'),
@@ -65,13 +64,13 @@ MATCH = [
     ("from: shop/app=wbe, to: server, expect: allow", 'did you mean "app=web"'),
     ("from: 'shop/app=web,app=db', to: server, expect: allow", "each label exists in shop, but no Pod has all of them"),
     ("from: client, to: svc/wbe.shop, expect: allow", "there is no Service 'wbe.shop' (did you mean \"svc/web.shop\"?)"),
-    ("from: client, to: svc/web.shop, expect: allow", "svc/web.shop has no address of its own: it is headless, and nobody is behind it"),
+    ("from: client, to: svc/web.shop, expect: allow", "Service shop/web is headless, and nobody is behind it"),
     ("from: client, to: 192.0.2.0/24, expect: deny", "192.0.2.0/24 holds no address of this lab"),
     ("from: 192.0.2.1, to: server, expect: deny", "192.0.2.1 is nothing in this lab that could send a packet"),
     ("from: client, to: shop/db-0, port: sq, expect: allow", ("2:39: flows[0].port: shop/db-0 has no port named 'sq' (TCP)"
      ' (did you mean "sql"?)')),
     ("from: client, to: client, expect: allow", "default/client serves no port; say which to ask"),
-    ("from: [client, nobody], to: server, expect: allow", "2:19: flows[0].from[1]: there is no Pod 'nobody'"),
+    ("from: [client, nobody], to: server, expect: allow", "2:19: flows[0].from[1]: no Pod, Service, node or external host is called 'nobody'"),
 ]  # fmt: skip
 
 
@@ -150,6 +149,7 @@ def asked(text: str, cluster: Cluster) -> list[str]:
         ("from: client, to: 10.244.2.0/24, port: sql", ["default/client -> shop/db-0 10.244.2.4:5432/TCP"]),
         ("from: client, to: 192.0.2.1, port: 443", ["default/client -> 192.0.2.1:443/TCP"]),
         ("from: node/node-1, to: server", ["node-1 -> default/server 10.244.2.2:80/TCP"]),
+        ("from: node-1, to: server", ["node-1 -> default/server 10.244.2.2:80/TCP"]),
         ("from: client, to: node/node-1", ["default/client -> node-1 172.18.0.2:9100/TCP"]),
         ("from: client, to: ds/agent.shop", ["default/client -> shop/agent-x 172.18.0.2:9100/TCP"]),
         ("from: client, to: 172.18.0.2", ["default/client -> node-1 172.18.0.2:9100/TCP"]),

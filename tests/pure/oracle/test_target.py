@@ -11,7 +11,10 @@ import pytest
 from netlab.errors import BadInput
 from netlab.model.cluster import Cluster
 from netlab.model.services_types import Backend, Service, ServicePort
-from netlab.oracle.target import asked, selectable, split
+from netlab.oracle.expect import parse
+from netlab.oracle.flows import flows
+from netlab.oracle.resolve import expected
+from netlab.oracle.target import asked, split
 from tests.pure.oracle.conftest import make, pod
 
 
@@ -128,18 +131,41 @@ def test_split() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "word"),
+    ("typed", "names"),
     [
-        ("server", "server"),
-        ("web.shop", "svc/web.shop"),
-        ("web.shop.svc.cluster.local", "svc/web.shop"),
-        ("svc/db.shop", "shop/db-0"),
-        ("node-1", "node/node-1"),
+        ("server", ["default/server"]),
+        ("shop/web", ["shop/web"]),
+        ("web.shop", ["shop/web"]),
+        ("web.shop.svc.cluster.local.", ["shop/web"]),
+        ("svc/db.shop", ["shop/db-0"]),
+        ("shop/db", ["shop/db-0"]),
+        ("db-0.db.shop", ["shop/db-0"]),
+        ("database", ["shop/db-0"]),
+        ("svc/database", ["shop/db-0"]),
+        ("node-1", ["node-1"]),
+        ("10.244.2.2", ["default/server"]),
+        ("deploy/web.shop", ["shop/web-aaaaa", "shop/web-bbbbb"]),
     ],
 )
-def test_explain_takes_the_names_that_trace_takes(town: Cluster, typed: str, word: str) -> None:
-    assert selectable(town, typed)[0] == word
+def test_reach_check_explain_and_trace_take_the_same_words(town: Cluster, typed: str, names: list[str]) -> None:
+    found = flows(town, sources=["client"], targets=[typed], ports=["80"])
+    assert list(dict.fromkeys(flow.dst.name for flow in found)) == names
+    lines = f"flows: [{{from: client, to: {typed}, port: 80, expect: allow}}]"
+    assert list(dict.fromkeys(flow.dst.name for flow in expected(parse(lines), town))) == names
+    assert asked(town, "client", f"{typed}:80").flow.dst.name == names[0]
 
 
-def test_a_headless_service_says_which_pod_is_explained(town: Cluster) -> None:
-    assert selectable(town, "svc/db.shop")[1] == "shop/db is headless: to the first of its Pods, shop/db-0"
+@pytest.mark.parametrize(
+    "typed", ["servr", "svc/nosuch", "nosuch/web", "deploy/wbe.shop", "node/node-9", "abroad", "a/b/c"]
+)
+def test_reach_check_and_trace_say_the_same_of_a_word_that_means_nobody(town: Cluster, typed: str) -> None:
+    said = set()
+    for ask in (
+        lambda: flows(town, sources=["client"], targets=[typed]),
+        lambda: expected(parse(f"flows: [{{from: client, to: {typed}, expect: allow}}]"), town),
+        lambda: asked(town, "client", typed),
+    ):
+        with pytest.raises(BadInput) as caught:
+            ask()
+        said.add(caught.value.problems[0].says if caught.value.problems else str(caught.value))
+    assert len(said) == 1, said

@@ -169,7 +169,11 @@ def test_tables_and_json_say_the_same() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "says"),
     [
-        ("clent", "server", "CLIENT: there is no Pod 'clent' in 'default' (did you mean \"client\"?)"),
+        (
+            "clent",
+            "server",
+            "CLIENT: no Pod, Service, node or external host is called 'clent' (did you mean \"client\"?)",
+        ),
         ("client", "node/node1", "TARGET: there is no node 'node1' (did you mean \"node/node-1\""),
         ("client", "svc/servr", "TARGET: there is no Service 'servr' (did you mean \"svc/server\"?)"),
         ("svc/server", "client", "CLIENT: default/server is nothing in this lab that could send a packet"),
