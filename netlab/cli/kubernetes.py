@@ -76,9 +76,8 @@ def _owner(kind: str, name: str, cluster: Cluster, namespace: str) -> list[dict[
 
 
 def _pod_metadata(one: Pod | Idle, cluster: Cluster, annotations: dict[str, str], since: float) -> dict[str, Any]:
-    incarnation = cluster.incarnations.get(one.slot, 0)
     metadata: dict[str, Any] = {"name": one.name, "namespace": one.namespace, "labels": dict(one.labels)}
-    metadata |= {"uid": identity.uid(cluster.lab, "Pod", one.namespace, one.name, incarnation)}
+    metadata |= {"uid": cluster.uid(one)}
     metadata |= {"annotations": annotations, "creationTimestamp": stamp(since)}
     if one.controller:
         kind, _, owner = one.controller.partition("/")

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import NamedTuple
 
 from netlab.errors import Mark
+from netlab.model import identity
 from netlab.model.policies import Policy
 from netlab.model.services_types import Service
 from netlab.planes import ROWS, Masquerade, Plane, Speaks
@@ -296,6 +297,11 @@ class Cluster:
     def node(self, name: str) -> Node:
         """The node of that name; KeyError where there is none."""
         return next(node for node in self.nodes if node.name == name)
+
+    def uid(self, pod: Pod | Idle) -> str:
+        """The uid of a Pod: another for each that was made in its place."""
+        incarnation = self.incarnations.get(pod.slot, 0)
+        return identity.uid(self.lab, "Pod", pod.namespace, pod.name, incarnation)
 
     def way(self, one: str, other: str) -> tuple[bool, str]:
         """Whether packets get from one node's Pods to another's and back; if not, why they are lost without a word.

@@ -223,8 +223,8 @@ class Controllers:
         for number, word, slot in zip(free, self._words(source, slots), slots, strict=True):
             index = {_INDEX: str(number)}
             name = identity.generated_indexed(source.name, number, word)
-            hostname = {"hostname": f"{source.name}-{number}"}
-            yield self._pod(source, name, slot, labels={**labels, **index}, annotations=index, spec=hostname)
+            spec = {"hostname": f"{source.name}-{number}", **_told(source.template.get("spec", {}))}
+            yield self._pod(source, name, slot, labels={**labels, **index}, annotations=index, spec=spec)
 
     # -- one Pod ------------------------------------------------------------------------------------------------------
 
@@ -265,6 +265,21 @@ class Controllers:
             f"{source.kind}/{source.name}",
             slot,
         )
+
+
+def _told(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The containers of a Pod of an Indexed Job: a variable has the index, where they do not set it themselves."""
+    path = f"metadata.annotations['{_INDEX}']"
+    own = {"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"fieldPath": path}}}
+    return {
+        where: [
+            one if any(each["name"] == own["name"] for each in one.get("env") or ()) else
+            {**one, "env": [*(one.get("env") or ()), own]}
+            for one in spec[where]
+        ]
+        for where in ("initContainers", "containers")
+        if spec.get(where)
+    }  # fmt: skip
 
 
 def _complete(job: Document) -> bool:

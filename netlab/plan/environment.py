@@ -8,7 +8,6 @@ cgroups and no volumes.
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,6 @@ from netlab.plan.services_environment import service_variables
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
-_NAMESPACE = uuid.UUID("8d3b46a4-5f0b-4d0e-9c7e-6b1f4f2c9a10")  # of our own: uids are the same in every run
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:
@@ -28,11 +26,6 @@ def expand(text: str, known: Mapping[str, str]) -> str:
         return "$" if found[1] is None else known.get(found[1], found[0])
 
     return _REFERENCE.sub(value, text)
-
-
-def uid(pod: Pod, cluster: Cluster) -> str:
-    """The Pod's ``metadata.uid``."""
-    return str(uuid.uuid5(_NAMESPACE, f"{cluster.lab}/{pod}"))
 
 
 def environment(container: Mapping[str, Any], pod: Pod, cluster: Cluster, *, links: bool = True) -> dict[str, str]:
@@ -69,7 +62,7 @@ def field(path: str, pod: Pod, cluster: Cluster) -> str | None:
     fields = {
         "metadata.name": pod.name,
         "metadata.namespace": pod.namespace,
-        "metadata.uid": uid(pod, cluster),
+        "metadata.uid": cluster.uid(pod),
         "spec.nodeName": pod.node,
         "spec.serviceAccountName": str(pod.spec.get("serviceAccountName", "default")),
         "status.hostIP": host[0],

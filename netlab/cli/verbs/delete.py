@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from netlab.cli import kinds, out
 from netlab.cli.options import lab, output, own_lab
 from netlab.errors import BadInput
+from netlab.near import near
 
 if TYPE_CHECKING:
     from netlab.model import Pod
@@ -68,8 +70,8 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
         wanted = ["/".join((kind.group, kind.name, namespace if kind.namespaced else "", each)) for each in words[1:]]
     missing = [one for one in wanted if one not in there]
     if missing:
-        _, absent, where, short = missing[0].split("/")
-        raise BadInput(f'{absent} "{short}" is not there' + (f" in namespace {where}" if where else ""))
+        raise _not_there(missing[0], there)
+    wanted = list(dict.fromkeys(wanted))
     # With a namespace goes all that is in it.
     spaces = {one.rpartition("/")[2] for one in wanted if one.startswith("/Namespace//")}
     inside = [key for key in documents if key.split("/")[2] in spaces and key not in wanted]
@@ -93,6 +95,17 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
         out.line(f'{there[one].lower()} "{one.rpartition("/")[2]}" deleted')
     for pod in made:
         out.line(_made(pod))
+
+
+def _not_there(identity: str, there: Collection[str]) -> BadInput:
+    """With the namespace that has an object of that name, or the names that are near."""
+    group, kind, namespace, name = identity.split("/")
+    place = f" in namespace {namespace}" if namespace else ""
+    alike = [parts for parts in (one.split("/") for one in there) if parts[:2] == [group, kind]]
+    elsewhere = next((parts[2] for parts in alike if parts[3] == name), "")
+    guess = near(name, [parts[3] for parts in alike if parts[2] == namespace])
+    hint = f"it is in namespace {elsewhere}: -n {elsewhere}" if elsewhere else ""
+    return BadInput(f'{kind} "{name}" is not there{place}{"" if elsewhere else guess}', hint=hint)
 
 
 def _made(pod: Pod | Idle) -> str:

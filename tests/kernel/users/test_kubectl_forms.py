@@ -68,6 +68,16 @@ def test_a_pod_of_the_lab_itself_is_made_anew(shop: Any) -> None:
     assert said.startswith('pod "coredns" deleted\npod "coredns" made by netlab: on node-')
 
 
+def test_delete_says_where_a_name_is_or_which_is_near(shop: Any) -> None:
+    said = shop("netlab delete pod coredns", check=2).stderr
+    assert 'Pod "coredns" is not there in namespace default' in said and "-n kube-system" in said
+    assert (
+        'Pod "onee" is not there in namespace default (did you mean "one"?)'
+        in shop("netlab delete pod onee", check=2).stderr
+    )
+    assert shop("netlab delete pod one one").stdout == 'pod "one" deleted\n'
+
+
 def test_a_folder_without_manifests_is_refused(shop: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for verb in ("up", "apply", "delete"):

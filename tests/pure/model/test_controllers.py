@@ -10,6 +10,7 @@ import pytest
 
 from netlab.errors import BadInput
 from netlab.model import Built, Memory, build
+from netlab.plan.environment import environment
 from netlab.spec import load_text
 
 Body = dict[str, Any]
@@ -112,6 +113,26 @@ def test_jobs_label_their_pods_also_where_the_template_has_no_label() -> None:
     assert first.labels["controller-uid"] == first.labels["batch.kubernetes.io/controller-uid"]
     assert [one.labels["batch.kubernetes.io/job-completion-index"] for one in (first, second)] == ["0", "1"]
     assert second.hostname == "m-1" and second.name.startswith("m-1-")
+
+
+def test_pods_of_an_indexed_job_find_their_index_in_their_environment() -> None:
+    own = {"env": [{"name": "JOB_COMPLETION_INDEX", "value": "mine"}]}
+    for container, seen in (({}, ["0", "1"]), (own, ["mine", "mine"])):
+        job = workload(
+            "Job", "m", template(container=container), completionMode="Indexed", completions=2, parallelism=2
+        )
+        cluster = made(job).cluster
+        found = [environment(one.spec["containers"][0], one, cluster)["JOB_COMPLETION_INDEX"] for one in cluster.pods]  # type: ignore[index]
+        assert found == seen
+
+
+def test_the_uid_in_a_pods_environment_is_its_own_and_another_when_it_is_made_anew() -> None:
+    uid: Body = {"env": [{"name": "UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}]}
+    documents = workload("StatefulSet", "db", template(container=uid), serviceName="db")
+    first = made(documents).cluster
+    second = made(documents, memory=Memory.of(first).without({"default/db-0": first.pods[0].slot})).cluster
+    seen = [environment(one.pods[0].spec["containers"][0], one.pods[0], one)["UID"] for one in (first, second)]  # type: ignore[index]
+    assert seen == [first.uid(first.pods[0]), second.uid(second.pods[0])] and seen[0] != seen[1]
 
 
 def test_daemonsets_label_their_pods() -> None:
