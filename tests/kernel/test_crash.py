@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from netlab.kernel.host import files
 from netlab.kernel.host import netns as ns
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
+from netlab.libc import libc
 from netlab.runtime import lab as labs
 
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
@@ -47,9 +47,8 @@ class _Fuse:
             self.wrap(os, name)
         self.wrap(NetlinkSocket, "batch")
         self.wrap(ns, "unshare_net")
-        for libc in (ns._libc, files._libc):
-            for name in ("mount", "umount2", "linkat"):
-                self.wrap(libc, name)
+        for name in ("mount", "umount2", "linkat"):
+            self.wrap(libc, name)
 
 
 def run(action: Callable[[], Any], last: int = 0) -> int | None:

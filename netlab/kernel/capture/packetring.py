@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
 import socket
 import struct
 import time
 from typing import Any
+
+from netlab.libc import check, libc
 
 RETIRE = 10  # ms
 BLOCK, SMALL_BLOCK = 1 << 18, 1 << 17  # bytes; a frame must fit into one, and with offloads frames have 64 KiB
@@ -31,18 +32,11 @@ _WORD = struct.Struct("=I")  # at byte 20 the bytes that are used
 # tpacket3_hdr and the sockaddr_ll behind it: next, seconds, nanoseconds, kept, length, status, mac, VLAN tag and
 # protocol, ifindex, hardware type, packet type
 _FRAME = struct.Struct("=IIIIIIH2x4xIH10x4xiHB")
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 #: time, whose ring, ifindex, hardware type, sll_pkttype (0 in, 1 broadcast, 2 multicast, 3 for another host, 4 out),
 #: length on the wire, bytes.  A plain tuple: a named one takes three times as long to make.
 Frame = tuple[int, Any, int, int, int, int, bytes]
-
-
-def _check(result: int, what: str) -> None:
-    if result:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), what)
 
 
 class Ring:
@@ -64,11 +58,11 @@ class Ring:
             size = self._block * self._blocks
             request = struct.pack("=7I", self._block, self._blocks, _FRAME_MIN, size // _FRAME_MIN, retire, 0, 0)
             # Not Python's own setsockopt: this one waits for the kernel (RCU, 10 ms), and that keeps all threads waiting.
-            _check(_libc.setsockopt(self.fileno(), _SOL_PACKET, _RX_RING, request, len(request)), "PACKET_RX_RING")
+            check(libc.setsockopt(self.fileno(), _SOL_PACKET, _RX_RING, request, len(request)), "PACKET_RX_RING")
             self._memory = mmap.mmap(self._socket.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
             # Python's own bind takes the name of an interface, and there is none for all of them.
             address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), 0, 0, 0, 0, b"")
-            _check(_libc.bind(self.fileno(), address, len(address)), "bind")
+            check(libc.bind(self.fileno(), address, len(address)), "bind")
         except BaseException:
             self._socket.close()
             raise

@@ -12,6 +12,8 @@ import platform
 import struct
 from collections.abc import Iterator
 
+from netlab.libc import check, libc
+
 _SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361}
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD, _RAW_TRACEPOINT_OPEN, _MAP_FREEZE = 0, 1, 2, 5, 17, 22
 HASH, ARRAY, RINGBUF = 1, 2, 27
@@ -22,19 +24,13 @@ _BUSY, _DISCARDED = 1 << 31, 1 << 30
 # helpers
 LOOKUP, KTIME, PROBE_READ, RESERVE, SUBMIT, DISCARD, SNPRINTF = 1, 5, 113, 131, 132, 133, 165
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 def _bpf(command: int, attributes: bytes) -> int:
     number = _SYSCALL.get(platform.machine())
     if number is None:
         raise OSError(38, f"no bpf system call is known for {platform.machine()}")
     given = ctypes.create_string_buffer(attributes, max(len(attributes), 120))
-    result = int(_libc.syscall(number, command, given, len(given)))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return result
+    return check(libc.syscall(number, command, given, len(given)), "bpf")
 
 
 def new_map(kind: int, key: int, value: int, entries: int, flags: int = 0) -> int:

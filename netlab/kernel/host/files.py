@@ -12,11 +12,11 @@ import ctypes
 import os
 from pathlib import Path
 
+from netlab.libc import libc
+
 ETC_NETNS = Path("/etc/netns")
 _SOURCE = "netlab"  # what /proc/mounts shows as the device: how our mount is told from anybody else's
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MNT_DETACH = 2, 4, 8, 2
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def prepare() -> None:
@@ -26,7 +26,7 @@ def prepare() -> None:
         return
     flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     # Where the mount is refused (some containers), the plain folder serves; it is only slower.
-    _libc.mount(_SOURCE.encode(), str(ETC_NETNS).encode(), b"tmpfs", flags, b"mode=755,size=64m")
+    libc.mount(_SOURCE.encode(), str(ETC_NETNS).encode(), b"tmpfs", flags, b"mode=755,size=64m")
 
 
 def write(path: str, content: str, *, replace: bool) -> None:
@@ -94,7 +94,7 @@ def tidy() -> None:
     except OSError:
         return
     if _mounted():
-        _libc.umount2(str(ETC_NETNS).encode(), _MNT_DETACH)
+        libc.umount2(str(ETC_NETNS).encode(), _MNT_DETACH)
 
 
 def _mounted() -> bool:

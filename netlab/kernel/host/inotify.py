@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 from pathlib import Path
 
+from netlab.libc import check, libc
+
 _CREATE, _DELETE, _MOVED = 0x100, 0x200, 0x40 | 0x80  # linux/inotify.h
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Watch:
     """Readable when something was made, removed or renamed in a folder.  Raises OSError."""
 
     def __init__(self, folder: Path) -> None:
-        self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0 or _libc.inotify_add_watch(self._fd, os.fsencode(folder), _CREATE | _DELETE | _MOVED) < 0:
-            code = ctypes.get_errno()
+        self._fd = check(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify_init1", str(folder))
+        try:
+            events = _CREATE | _DELETE | _MOVED
+            check(libc.inotify_add_watch(self._fd, os.fsencode(folder), events), "inotify_add_watch", str(folder))
+        except OSError:
             self.close()
-            raise OSError(code, os.strerror(code), str(folder))
+            raise
 
     def fileno(self) -> int:
         """The descriptor, for epoll."""

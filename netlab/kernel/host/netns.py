@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import TypeVar, cast
 
 from netlab.kernel.host import threads
+from netlab.libc import check, libc
 
 T = TypeVar("T")
 
@@ -25,28 +26,20 @@ CLONE_NEWNET = 0x40000000
 _AT_FDCWD, _AT_SYMLINK_FOLLOW = -100, 0x400
 _MS_BIND, _MS_REC, _MS_SHARED, _MNT_DETACH = 4096, 0x4000, 1 << 20, 2
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _check(result: int, what: str) -> None:
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), what)
-
 
 def setns(fd: int) -> None:
     """Move the calling thread into a network namespace."""
-    _check(_libc.setns(fd, CLONE_NEWNET), "setns")
+    check(libc.setns(fd, CLONE_NEWNET), "setns")
 
 
 def unshare_net() -> None:
     """Move the calling thread into a new network namespace."""
-    _check(_libc.unshare(CLONE_NEWNET), "unshare")
+    check(libc.unshare(CLONE_NEWNET), "unshare")
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
     kind_bytes = kind.encode() if kind else None
-    _check(_libc.mount(source.encode(), target.encode(), kind_bytes, ctypes.c_ulong(flags), None), f"mount {target}")
+    check(libc.mount(source.encode(), target.encode(), kind_bytes, flags, None), "mount", target)
 
 
 class Worker:
@@ -140,7 +133,7 @@ class Namer:
                 raise FileNotFoundError
             source = f"/proc/self/fd/{self._blank}"
             # os.link cannot: it only calls linkat, which follows links, where it is told not to follow them.
-            _check(_libc.linkat(_AT_FDCWD, source.encode(), _AT_FDCWD, path.encode(), _AT_SYMLINK_FOLLOW), path)
+            check(libc.linkat(_AT_FDCWD, source.encode(), _AT_FDCWD, path.encode(), _AT_SYMLINK_FOLLOW), "link", path)
         except FileNotFoundError:  # the first, or the file behind went with its last name
             self.close()
             self._blank = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
@@ -207,7 +200,7 @@ def remove_name(name: str) -> None:
     """Take a name away, mounted or not; the kernel frees the namespace when its last user is gone.  Idempotent."""
     path = str(RUN_NETNS / name)
     while True:  # a name can be mounted over twice; EINVAL ends it
-        if _libc.umount2(path.encode(), _MNT_DETACH) < 0:
+        if libc.umount2(path.encode(), _MNT_DETACH) < 0:
             code = ctypes.get_errno()
             if code in (errno.EINVAL, errno.ENOENT):
                 break

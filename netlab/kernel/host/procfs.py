@@ -8,10 +8,10 @@ refused, /proc serves.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 
-_libc = ctypes.CDLL(None, use_errno=True)
+from netlab.libc import libc
+
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # the same numbers on every architecture
 _FSCONFIG_CMD_CREATE = 6
 _RENEW_AFTER = 100  # namespaces
@@ -65,11 +65,11 @@ _SWAP = str.maketrans({".": "/", "/": "."})
 
 
 def _private_proc() -> int:
-    fs = _libc.syscall(_FSOPEN, b"proc", 1)
+    fs = libc.syscall(_FSOPEN, b"proc", 1)
     if fs >= 0:
         with contextlib.closing(_Fd(fs)):
-            if _libc.syscall(_FSCONFIG, fs, _FSCONFIG_CMD_CREATE, None, None, 0) == 0:
-                mount = _libc.syscall(_FSMOUNT, fs, 1, 0)
+            if libc.syscall(_FSCONFIG, fs, _FSCONFIG_CMD_CREATE, None, None, 0) == 0:
+                mount = libc.syscall(_FSMOUNT, fs, 1, 0)
                 if mount >= 0:
                     return int(mount)
     return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

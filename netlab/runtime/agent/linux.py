@@ -10,6 +10,8 @@ import os
 import re
 import struct
 
+from netlab.libc import check, libc
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
@@ -35,11 +37,6 @@ _RESERVED_PIDS = 300  # linux/pid.h: a namespace does not give the numbers below
 # Older kernels have one pid_max for the whole machine: to write it from a Pod would change the host.
 LIMITS_PIDS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 14)
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
-_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
-_libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
-_libc.sethostname.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
 
 # pivot_root has no wrapper in glibc; its number is 155 on x86_64, and the generic table's 41 on newer architectures
 _PIVOT_ROOT = {"x86_64": 155, "i686": 217, "armv7l": 218, "ppc64le": 203, "s390x": 217}.get(os.uname().machine, 41)
@@ -47,31 +44,25 @@ _MOUNT_SETATTR, _AT_RECURSIVE = 442, 0x8000
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
-def _check(result: int, call: str, what: str = "") -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{call}: {os.strerror(number)}", what or None)
-
-
 def setns(fd: int, kind: int = 0) -> None:
     """Move the calling thread into the namespace behind ``fd``, or (pidfd) into the ``kind`` namespaces of a process.
 
     For PID namespaces only the children move.  A mount namespace needs a single-threaded caller (EINVAL).
     """
-    _check(_libc.setns(fd, kind), "setns")
+    check(libc.setns(fd, kind), "setns")
 
 
 def unshare(kinds: int) -> None:
     """New namespaces of these kinds for the caller; for PID only its later children are in it."""
-    _check(_libc.unshare(kinds), "unshare")
+    check(libc.unshare(kinds), "unshare")
 
 
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:
     """Attach a file system: ``source`` means nothing for most file systems, ``fstype`` nothing for binds and remounts."""
-    result = _libc.mount(
+    result = libc.mount(
         os.fsencode(source), os.fsencode(target), fstype.encode() or None, flags, os.fsencode(data) or None
     )
-    _check(result, f"mount {fstype or 'bind'}", target)
+    check(result, f"mount {fstype or 'bind'}", target)
 
 
 def freeze_mounts(target: str, flags: int) -> None:
@@ -80,35 +71,35 @@ def freeze_mounts(target: str, flags: int) -> None:
     mount_setattr(2), Linux 5.12 or newer.  Other flags stay, so it works on mounts whose flags a user namespace locks.
     """
     attributes = ctypes.create_string_buffer(struct.pack("=4Q", flags & 0xF, 0, 0, 0))  # the values are the same
-    result = _libc.syscall(_MOUNT_SETATTR, -100, os.fsencode(target), _AT_RECURSIVE, attributes, 32)
-    _check(result, "mount_setattr", target)
+    result = libc.syscall(_MOUNT_SETATTR, -100, os.fsencode(target), _AT_RECURSIVE, attributes, 32)
+    check(result, "mount_setattr", target)
 
 
 def umount(target: str, flags: int = MNT_DETACH) -> None:
     """Detach a mount, by default with all mounts below, and finished when the last user is gone."""
-    _check(_libc.umount2(os.fsencode(target), flags), "umount", target)
+    check(libc.umount2(os.fsencode(target), flags), "umount", target)
 
 
 def pivot_root(new: str, old: str) -> None:
     """Make ``new`` the root of this mount namespace and put the old root on ``old``."""
-    _check(_libc.syscall(_PIVOT_ROOT, os.fsencode(new), os.fsencode(old)), "pivot_root", new)
+    check(libc.syscall(_PIVOT_ROOT, os.fsencode(new), os.fsencode(old)), "pivot_root", new)
 
 
 def sethostname(name: str) -> None:
     """The host name of the caller's UTS namespace, cut at 64 bytes."""
     raw = name.encode()[:64]  # __NEW_UTS_LEN
-    _check(_libc.sethostname(raw, len(raw)), "sethostname", name)
+    check(libc.sethostname(raw, len(raw)), "sethostname", name)
 
 
 def prctl(option: int, argument: int = 0, address: int = 0) -> int:
     """The call's result; -1 where the kernel refuses."""
-    return int(_libc.prctl(option, argument, address, 0, 0))
+    return int(libc.prctl(option, argument, address, 0, 0))
 
 
 def set_comm(name: str) -> None:
     """What ``ps -o comm`` shows: 15 bytes."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
-    _libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
+    libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
 
 
 def set_title(words: list[str]) -> None:
@@ -138,16 +129,16 @@ def limit_capabilities(allowed: frozenset[int]) -> None:
             break
         if present and number not in allowed:
             prctl(PR_CAPBSET_DROP, number)
-    prctl_ambient = _libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    prctl_ambient = libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     if prctl_ambient < 0 and ctypes.get_errno() != 22:  # EINVAL: older than 4.3, has none
-        _check(prctl_ambient, "prctl PR_CAP_AMBIENT")
+        check(prctl_ambient, "prctl PR_CAP_AMBIENT")
     header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
     data = ctypes.create_string_buffer(24)
-    _check(_libc.capget(header, data), "capget")
+    check(libc.capget(header, data), "capget")
     mask = sum(1 << number for number in allowed)
     permitted_low, permitted_high = struct.unpack_from("=4xI8xI", data.raw)
     low, high = permitted_low & mask & 0xFFFFFFFF, permitted_high & (mask >> 32)
     data = ctypes.create_string_buffer(struct.pack("=6I", low, low, 0, high, high, 0))
-    _check(_libc.capset(header, data), "capset")
+    check(libc.capset(header, data), "capset")
     if prctl(PR_SET_NO_NEW_PRIVS, 1) < 0:
         raise OSError("prctl PR_SET_NO_NEW_PRIVS refused")

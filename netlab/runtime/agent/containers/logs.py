@@ -10,11 +10,11 @@ at one that grew leaves a mark, the time and the length: so it is known when a l
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
 from array import array
 
+from netlab.libc import libc
 from netlab.runtime.agent.loop import Loop
 
 KEEP = 10 << 20  # bytes of a container's log; the kubelet's containerLogMaxSize is 10Mi as well
@@ -23,9 +23,6 @@ _FALLOC_FL_KEEP_SIZE, _FALLOC_FL_PUNCH_HOLE = 1, 2
 _WATCH, _HURRY, _FAST = 0.25, 0.02, 4 << 20
 
 MARKS = 4096  # a log; beyond that every other one of the older half goes
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 class Log:
@@ -47,7 +44,7 @@ class Log:
             self._mark(size)
         if size - self.given_back > KEEP + _SLACK:
             end = (size - KEEP) & ~4095
-            if _libc.fallocate(self.fd, _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE, 0, end) == 0:
+            if libc.fallocate(self.fd, _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE, 0, end) == 0:
                 self.given_back = end
             else:  # a file system without holes: start anew
                 os.ftruncate(self.fd, 0)
