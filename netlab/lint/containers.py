@@ -8,6 +8,10 @@ from netlab.errors import Mark
 from netlab.lint.subject import Subject
 from netlab.spec import Warning
 
+# What a container is called, and what happens where its program is missing.
+_CONTAINER = ("container", "the responder serves its ports (status CreateContainerError)")
+_INIT = ("init container", "it is skipped, where a cluster would not start the Pod")
+
 
 def missing(subject: Subject) -> Iterator[Warning]:
     """A command that cannot be run, once a workload: the responder serves the ports of its container."""
@@ -15,12 +19,15 @@ def missing(subject: Subject) -> Iterator[Warning]:
     for pod in subject.cluster.own_pods:
         kind, _, name = pod.owner.rpartition("/")
         owner = (kind or "Pod", pod.namespace, name or pod.name)
-        for one in pod.containers:
+        # Init containers run only before commands that really run.
+        inits = pod.inits if any(container.runs for container in pod.containers) else ()
+        for one in (*pod.containers, *inits):
             key = (*owner[1:], one.name)
             if one.missing and key not in seen and subject.wanted(owner):
                 seen.add(key)
+                what, then = _CONTAINER if one in pod.containers else _INIT
                 says = (
-                    f"container {one.name} of {owner[0]} {owner[1]}/{owner[2]} cannot run: this host has no program "
-                    f'"{one.command[0]}"; the responder serves its ports (status CreateContainerError)'
+                    f"{what} {one.name} of {owner[0]} {owner[1]}/{owner[2]} cannot run: this host has no program "
+                    f'"{one.command[0]}"; {then}'
                 )
                 yield Warning("program-missing", says, one.mark or Mark("", 0), f"{owner[0]} {owner[1]}/{owner[2]}")

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from netlab.objects import Why
 from netlab.oracle.expect import ALLOW, DENY
 from netlab.oracle.explain import Judged, briefly, way_json
 from netlab.oracle.flow import Flow, Outcome, Verdict
@@ -133,12 +134,23 @@ def _disagreement(row: Row) -> str:
     differs = observed is not None and predicted is not None and not agree(predicted, observed)
     if not failed and not differs and verdict.outcome is not Outcome.ERROR:
         return ""
-    same = predicted is not None and predicted.outcome is verdict.outcome and not verdict.because
-    got = _got(verdict._replace(because=predicted.because) if predicted is not None and same else verdict)
+    got = _got(
+        verdict if verdict.because or predicted is None else verdict._replace(because=_reason(predicted, verdict))
+    )
     says = f"expected {expectation.expect}, got {got}" if expectation else f"got {got}"
     if predicted is not None and (observed is None or differs):
         says += f" (the oracle predicts {_got(predicted)})" if observed else " by the oracle; no packet was sent"
     return says
+
+
+def _reason(predicted: Verdict, verdict: Verdict) -> tuple[Why, ...]:
+    """What the prediction knows of an answer that came without a reason."""
+    if predicted.outcome is verdict.outcome:
+        return predicted.because
+    if predicted.own and verdict.outcome is Outcome.REFUSED and predicted.because:
+        why = predicted.because[0]
+        return (why._replace(says=f"{why.says}, and does not listen"),)
+    return ()
 
 
 def _got(verdict: Verdict) -> str:

@@ -142,7 +142,9 @@ class Predictor:
         if served is not None and served.served_by == "process":
             # What its command does there is its own business: the network lets the flow through, nobody is named.
             return Outcome.OPEN, None, (Why(f"a process of Pod {pod} has {flow.port}/{flow.protocol}", mark),)
-        return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}", mark),)
+        lacks = next((one for one in pod.containers if served and one.missing and one.name == served.container), None)
+        stands_in = f", by the responder: this host has no program {lacks.command[0]}" if lacks else ""
+        return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}{stands_in}", mark),)
 
     def _judged(self, flow: Flow, denial: Denial, lost: bool) -> bool:
         """Whether the packet comes as far as the rule that denies it.

@@ -15,6 +15,7 @@ from netlab.spec import Warning
 
 Shown = Mapping[str, Any]  # a Pod, or a container, as the agent shows it
 _BACKOFFS = ("CrashLoopBackOff", "RunContainerError")
+_NEVER_RAN = ("RunContainerError", "CreateContainerError")
 _NAMED = 10  # Pods that a line names before it only counts
 _CURE = "`containers: respond` in the Lab serves its ports instead"
 
@@ -27,9 +28,11 @@ def name(pod: Shown) -> str:
 def crashed(pod: Shown, one: Shown) -> str:
     """How a container crashed, empty where it did not."""
     waits = one["state"].get("waiting", {})
-    if waits.get("reason") == "RunContainerError":
+    if waits.get("reason") in _NEVER_RAN and not one["missing"]:  # of a missing program the lint says it
         return str(waits.get("message") or "its command cannot be executed")
     end = one["state"].get("terminated") or (one["last"] or {}).get("terminated")
+    if end and end.get("reason") == "StartError":
+        return str(end.get("message") or "its command cannot be executed")
     if not end or (end["exitCode"] == 0 and (pod["restart"] != "Always" or one["role"] == "init")):
         return ""
     if end.get("signal"):
