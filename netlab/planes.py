@@ -44,6 +44,7 @@ class Plane:
     first.  ``crosses_nodes``: it leads to the Pods of other nodes.  ``flat``: one segment over all nodes, whose prefix the
     Pods have; else each node has a CIDR of its own.  ``nft_tables``: those that hold its masquerading.
     ``veth_gateways``: the node's end of each Pod's link has the gateway's address, where there is no bridge to have it.
+    ``blackholes``: a node has a blackhole route for its own part of the Pods' networks.
     ``masquerades_transit``: also what only passes the node, whoever sent it.  ``needs``: kinds of links that the kernel
     must have.  ``pool``: addresses of Pods where the lab names none.
     """
@@ -59,6 +60,7 @@ class Plane:
     masquerade: Masquerade = Masquerade.ALWAYS
     nft_tables: tuple[str, ...] = ()
     veth_gateways: bool = False
+    blackholes: bool = False
     masquerades_transit: bool = False
     speaks: Speaks = Speaks.NODE
     needs: tuple[str, ...] = ("veth", "bridge")
@@ -115,6 +117,7 @@ _ROWS = (
         "calico-bgp",
         "Calico without encapsulation: a host route a Pod, routes to other nodes' blocks as BIRD makes them",
         nft_tables=("calico",),
+        blackholes=True,
     ),
     Plane(
         "calico-vxlan",
@@ -123,6 +126,7 @@ _ROWS = (
         overhead=_VXLAN,
         device_per_family=True,
         nft_tables=("calico",),
+        blackholes=True,
         speaks=Speaks.TUNNEL,
         needs=("veth", "bridge", "vxlan"),
     ),

@@ -76,6 +76,7 @@ class _Resolver:
         self._complain, self._warn = complain, warn
         self._pools = {f"IPv{one.version}": pools.AddressPool(one) for one in cidrs}
         self._node_ports = {protocol: pools.node_ports() for protocol in ("TCP", "UDP", "SCTP")}
+        self._outside: dict[tuple[Address, int, str], Service] = {}
         self._balancers: dict[Address, str] = dict.fromkeys(known.addresses(), "a host of this lab")
 
     def all(
@@ -103,6 +104,7 @@ class _Resolver:
         for service, document in pairs:
             service = self._numbered(service, document)
             found.append(self._filled(service, document, by_service.get((service.namespace, service.name), [])))
+            self._alone(found[-1], document)
         return found
 
     def _behind(
@@ -239,6 +241,16 @@ class _Resolver:
             if other != who:
                 mark = document.at("spec", "loadBalancerIP")
                 self._complain(mark, "spec.loadBalancerIP", f"{text} is taken: Service {other} has it")
+
+    def _alone(self, service: Service, document: Document) -> None:
+        """Two Services with one port of an address outside: kube-proxy serves either, nobody can say which."""
+        for address in service.outside_ips:
+            for port in service.ports:
+                other = self._outside.setdefault((address, port.port, port.protocol), service)
+                if other is not service and address in (*service.external_ips, *other.external_ips):
+                    mark = document.at("spec", "externalIPs")
+                    says = f"{port} at {address} is taken: Service {other} has it, and kube-proxy would serve either"
+                    self._complain(mark, "spec.externalIPs", says)
 
     def _numbered(self, service: Service, document: Document) -> Service:
         """The Service with its addresses and node ports; memory first, then free ones."""

@@ -5,7 +5,7 @@ A module of its own, below ``cluster``, because a Cluster holds them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -141,12 +141,3 @@ class ServiceMemory:
             tuple(map(str, service.load_balancer_ips)),
             {str(port): port.node_port for port in service.ports if port.node_port},
         )
-
-
-def announcer(service: Service, nodes: Sequence[str]) -> str:
-    """The node that takes what is sent to a Service's outside addresses: with externalTrafficPolicy Local the first that
-    has a backend, else the first of all.  Load balancers that answer by ARP (MetalLB's layer 2) choose one node likewise.
-    """
-    can = [one for one in service.backends if service.counts_ready(one) or one.lasting]
-    near = {one.node for one in can} if service.external_local else set()
-    return next((node for node in nodes if node in near), nodes[0])

@@ -100,15 +100,22 @@ class Denials:
     # -- a packet's way through the rules -----------------------------------------------------------------------------
 
     def steps(self, flow: Flow) -> tuple[Step, ...]:
-        """The ways that a flow may take, one a backend of a Service; none where it comes to no end that rules see."""
+        """The ways that a flow may take, one a backend of a Service; none where it comes to no end that rules see.
+
+        Where another node than the source's ends it, the way there.
+        """
         if (ways := self.services.of(flow)) is not None:
             found = [self._translated(flow, one, far=ways.far) for one in ways.flows]
+            if not found and ways.far:  # the source's node lets it out, or not
+                found = [self._plain(flow)]
         elif (behind := self._known.behind(flow)) is not None:
-            own = self.node_of(flow.src)
-            far = bool(own) and own != flow.dst.name
-            if far and (self._cluster.masquerades or flow.src.kind == NODE):
+            own, owner = self.node_of(flow.src), self._known.owner(flow)
+            far = bool(own) and own != self._known.node_of(owner)
+            # What goes to a node's address in the Pods' networks does not leave them.
+            inner = flow.address not in owner.addresses
+            if far and (flow.src.kind == NODE or (self._cluster.masquerades and not inner)):
                 behind = behind._replace(src=self._known.nodes[own])
-            found = [self._translated(flow, behind, far=far)]
+            found = [self._translated(flow, behind, far=far, inner=inner)]
         else:
             found = [self._plain(flow)]
         return tuple(one for one in found if one)
@@ -121,12 +128,14 @@ class Denials:
         side = (source, source if is_own(flow.address) else target, flow.port)
         return Step(flow, side, side)
 
-    def _translated(self, asked: Flow, arrives: Flow, *, far: bool) -> Step | None:
-        """``far``: on another node than the source's, whose rules see what was asked."""
+    def _translated(self, asked: Flow, arrives: Flow, *, far: bool, inner: bool = False) -> Step | None:
+        """``far``: on another node than the source's, whose rules see what was asked; ``inner``: by an address of that
+        node in the Pods' networks.
+        """
         target = self._end(arrives)
         first = self._target(asked.address) if far else target
         source = self._source(asked.src, first)
-        near = far and self.node_of(arrives.src) == self.node_of(asked.src)
+        near = far and not inner and self.node_of(arrives.src) == self.node_of(asked.src)
         seen = self._source(arrives.src, target, near=near)
         if source is None or seen is None:
             return None

@@ -24,7 +24,7 @@ class Endpoints:
         self.pods: dict[str, Endpoint] = {}
         self.pod_of: dict[str, Pod] = {}
         self.serves: dict[str, dict[tuple[int, str], Pod]] = {name: {} for name in self.nodes}
-        self.host_ports: dict[tuple[str, int, str], HostPort] = {}  # by node, port, protocol
+        self._host_ports: dict[tuple[str, int, str], list[tuple[HostPort, Pod]]] = {}  # by node, port, protocol
         for pod in cluster.pods:
             name = str(pod)
             self.pods[name] = _pod(pod, self.nodes)
@@ -34,9 +34,10 @@ class Endpoints:
                     self.serves.setdefault(pod.node, {}).setdefault((port.port, port.protocol), pod)
             addresses = self.nodes[pod.node].addresses
             for one in mapped(pod):
+                key = (one.host_port, one.protocol)
                 if not one.address or one.address in addresses:
-                    self.serves[pod.node].setdefault((one.host_port, one.protocol), pod)
-                    self.host_ports.setdefault((pod.node, one.host_port, one.protocol), one)
+                    self.serves[pod.node].setdefault(key, pod)
+                self._host_ports.setdefault((pod.node, *key), []).append((one, pod))
         self.services: dict[str, Endpoint] = {
             str(one): Endpoint(SERVICE, str(one), "", tuple(map(str, (*one.cluster_ips, *one.outside_ips))))
             for one in cluster.services
@@ -49,20 +50,49 @@ class Endpoints:
         for node in cluster.nodes:  # what else the lab's kernel has; nobody is asked by these unless they are typed
             for inner in cluster.inner_addresses(node):
                 self._by_address.setdefault(str(inner), []).append(self.nodes[node.name])
+        networks = [cidr for node in cluster.nodes for cidr in node.pod_cidrs if cluster.plane.bridge]
+        self._anycast = {str(cidr[0]) for cidr in networks if cidr.version == 6}
         for router in _routers(cluster):
             for address in router.addresses:
                 self._by_address.setdefault(address, []).append(router)
 
-    def host_port(self, end: Endpoint, flow: Flow) -> HostPort | None:
-        """The hostPort of a node that a flow is for."""
-        return self.host_ports.get((end.name, flow.port, flow.protocol)) if end.kind == NODE else None
+    def owner(self, flow: Flow) -> Endpoint:
+        """Who has the address that a flow goes to: the target itself, unless it was asked by its bare address."""
+        found = flow.dst if flow.dst.kind in (POD, NODE, EXTERNAL) else self.at(flow.address)
+        return found if found.kind != SERVICE else Endpoint(ADDRESS, flow.address, "", (flow.address,))
+
+    def node_of(self, end: Endpoint) -> str:
+        """The node in whose network namespace an end is; "" for those that have their own, or none in the lab."""
+        if end.kind == NODE:
+            return end.name
+        pod = self.pod_of.get(end.name) if end.kind == POD else None
+        return pod.node if pod and pod.host_network else ""
+
+    def host_port(self, flow: Flow) -> tuple[HostPort, Pod] | None:
+        """The hostPort that a flow to an address of a node is for, and its Pod.
+
+        The rules speak of local addresses, and an anycast address of a subnet is none.  A port that names a hostIP is
+        looked at first.
+        """
+        if not self._host_ports:
+            return None
+        found = self._host_ports.get((self.node_of(self.owner(flow)), flow.port, flow.protocol))
+        if not found or self.is_anycast(flow.address):
+            return None
+        here = [pair for pair in found if pair[0].address == flow.address]
+        return next(iter(here or [pair for pair in found if not pair[0].address]), None)
+
+    def is_anycast(self, address: str) -> bool:
+        """Whether a node's bridge has it as its subnet's anycast address: that of its IPv6 tunnel or network."""
+        return address in self._anycast
 
     def behind(self, flow: Flow) -> Flow | None:
         """A flow to a node's hostPort as it goes on from there: to the Pod's own address and port."""
-        port = self.host_port(flow.dst, flow) if self.host_ports else None
-        if port is None:
+        found = self.host_port(flow)
+        if found is None:
             return None
-        end = self.pods[str(self.serves[flow.dst.name][flow.port, flow.protocol])]
+        port, pod = found
+        end = self.pods[str(pod)]
         address = next((one for one in end.addresses if (":" in one) == (":" in flow.address)), "")
         return flow._replace(dst=end, address=address, port=port.port) if address else None
 
@@ -83,12 +113,15 @@ class Endpoints:
         return [*self.everyone(), *own]
 
     def at(self, address: str) -> Endpoint:
-        """Who has an address: a node rather than its hostNetwork Pods; a bare address where nobody has it."""
+        """Who has an address: a node rather than its hostNetwork Pods, anybody rather than a Service that borrows it; a
+        bare address where nobody has it.
+        """
         owners = self._by_address.get(address, [])
         for owner in owners:
             if owner.kind == NODE:
                 return owner
-        return owners[0] if owners else Endpoint(ADDRESS, address, "", (address,))
+        own = [one for one in owners if one.kind != SERVICE] or owners
+        return own[0] if own else Endpoint(ADDRESS, address, "", (address,))
 
     def ports(self, end: Endpoint, *, undeclared: bool = True) -> list[tuple[int, str]]:
         """The (port, protocol) pairs that an end serves, in the order of the manifest, each once."""

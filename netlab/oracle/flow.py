@@ -97,7 +97,9 @@ class Verdict(NamedTuple):
     def wrong_server(self) -> bool:
         """Whether somebody answered who is not the Pod, node or host that was asked."""
         kind, name = self.flow.dst[:2]
-        return self.server is not None and kind in (POD, NODE, EXTERNAL) and not served_by(self.flow, self.server, name)
+        # At a loopback address of a node, whoever has the port or hostPort answers.
+        asked = kind in (POD, NODE, EXTERNAL) and not is_own(self.flow.address)
+        return self.server is not None and asked and not served_by(self.flow, self.server, name)
 
 
 def served_by(flow: Flow, server: str, name: str) -> bool:

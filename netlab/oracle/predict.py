@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.cluster import Cluster, Pod
@@ -16,11 +17,18 @@ from netlab.model.policies import INGRESS
 from netlab.objects import Why
 from netlab.oracle.denials import Denial, Denials, Step
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, ROUTER, Endpoint, Flow, Outcome, Verdict
+from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, ROUTER, Endpoint, Flow, Outcome, Verdict, is_own
 from netlab.oracle.mixed import joined
 from netlab.oracle.service import ServiceWays, Ways
 
-_OUTSIDE = (EXTERNAL, ADDRESS)  # what a source may be that is no part of the cluster
+
+class Ending(NamedTuple):
+    """What becomes of a flow, and why; ``late``: its packets arrive, and it is the reply that is lost."""
+
+    outcome: Outcome
+    server: str | None
+    because: tuple[Why, ...]
+    late: bool = False
 
 
 class Predictor:
@@ -28,12 +36,13 @@ class Predictor:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._ways: dict[tuple[str, str], tuple[Outcome, str | None, tuple[Why, ...]] | None] = {}
+        self._ways: dict[tuple[str, str], Ending | None] = {}
         self._known = Endpoints(cluster)
-        self._segments = (*cluster.pod_cidrs, *cluster.underlay.cidrs, *(c for n in cluster.nodes for c in n.pod_cidrs))
+        self._knows_pods = bool(cluster.underlay.racks) and cluster.underlay.learns_pod_routes  # the routers do
+        self._parts = [cidr for node in cluster.nodes for cidr in node.pod_cidrs]
         self._services = ServiceWays(cluster, self._known)
         self.denials = Denials(cluster, self._known, self._services)
-        self._open: dict[tuple[str, str, int, str], tuple[Outcome, str | None, tuple[Why, ...]]] = {}
+        self._open: dict[tuple[str, str, int, str], Ending] = {}
 
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
         return {verdict.flow: verdict for verdict in self.predict(flows)}
@@ -45,7 +54,11 @@ class Predictor:
         """
         for flow in flows:
             ways = self._services.of(flow)
-            yield self._by_service(flow, ways) if ways is not None else self._verdict(flow, self._direct(flow))
+            yield (
+                self._by_service(flow, ways)
+                if ways is not None
+                else self._verdict(flow, self._direct(flow), self._apart(flow))
+            )
 
     def endings(self, flow: Flow) -> tuple[Denial | None, ...]:
         """Where policies end a flow, if it comes as far as that: of a Service, on the way to each backend."""
@@ -64,30 +77,42 @@ class Predictor:
 
     def _direct(self, flow: Flow) -> Denial | None:
         found = self.denials.denial(flow)
-        return found if found and self._judged(flow, found, self._apart(flow) is not None) else None
+        return found if found and self._judged(flow, found, self._apart(flow)) else None
 
     def _ending(self, flow: Flow, step: Step) -> Denial | None:
         """Where policies end what a Service translated; from outside it is the translating node that finds the way."""
         found = self.denials.ending(step)
-        lost = not self._brought(flow, step) and self._apart(step.flow) is not None
+        ways = self._services.of(flow)
+        lost = self._lost_on(flow, step.flow, ways) if ways and ways.flows else self._apart(step.flow)
         return found if found and self._judged(step.flow, found, lost) else None
 
-    def _brought(self, flow: Flow, step: Step) -> bool:
-        """Whether a flow needs no way to the Pod: the node that translates it has one."""
-        source = step.flow.src
-        by_node = source.kind == NODE and not step.hairpin and source.name == self.denials.node_of(flow.src)
-        return source.kind in _OUTSIDE or by_node
+    def _lost_on(self, flow: Flow, arrives: Flow, ways: Ways) -> Ending | None:
+        """What the ways of a translated flow make of it: to the node that translates, from there on, and back."""
+        dropped = self._services.answers_dropped(flow)
+        says = "the underlay drops the reply: its source is not the address of a node"
+        back = _lost(says, self._cluster.underlay.mark, late=True) if dropped else None
+        if ways.far and arrives.src.kind == POD and not self._known.node_of(arrives.src):
+            itself = arrives.src.netns == arrives.dst.netns  # what comes back to its source is masqueraded
+            if not itself and self.denials.node_of(arrives.dst) != ways.here:
+                says = f"the reply bypasses node {ways.here}, and comes from an address that the Pod did not ask"
+                back = _lost(says, self._cluster.mark, late=True)
+        return self._first_leg(flow, ways) or self._apart(self._from_translator(arrives, ways)) or back
 
-    def _verdict(self, flow: Flow, denial: Denial | None, *, brought: bool = False) -> Verdict:
-        """``denial``: where policies end it; ``brought``: it needs no way to the target."""
+    def _first_leg(self, flow: Flow, ways: Ways) -> Ending | None:
+        return self._apart(flow) if ways.far and self._known.owner(flow).kind == NODE else None
+
+    def _from_translator(self, flow: Flow, ways: Ways) -> Flow:
+        """A translated flow as it goes on from the node that translates, which must have a way to the backend."""
+        by_own = self.denials.node_of(flow.src) == ways.here and not ways.far
+        return flow if by_own else flow._replace(src=self._known.nodes[ways.here])
+
+    def _verdict(self, flow: Flow, denial: Denial | None, apart: Ending | None) -> Verdict:
+        """``denial``: where policies end it; ``apart``: what the data plane and the underlay make of it."""
         key = (flow.dst.name, flow.address, flow.port, flow.protocol)
         found = self._open.get(key)
         if found is None:
             found = self._open[key] = self._at_target(flow)
-        outcome, server, because = found
-        apart = self._apart(flow)
-        if apart is not None and not (brought and apart[0] is Outcome.UNREACHABLE):
-            outcome, server, because = apart
+        outcome, server, because, _ = apart or found
         if denial is not None:
             outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
         client = self._client(flow) if outcome is Outcome.OPEN else None
@@ -96,6 +121,11 @@ class Predictor:
     def _by_service(self, flow: Flow, ways: Ways) -> Verdict:
         """The verdict on a flow to a Service: its backend's, or all that its backends' may be."""
         if not ways.flows:
+            denial = next(iter(self.endings(flow)), None) if ways.far else None
+            if denial is not None:
+                return Verdict(flow, Outcome.DENIED, because=self.denials.because(denial))
+            if (lost := self._first_leg(flow, ways)) is not None:
+                return Verdict(flow, lost.outcome, because=lost.because)
             return Verdict(flow, ways.outcome, None, None, (ways.whole,))
         found = [self._at_backend(flow, ways, step) for step in self.denials.steps(flow)]
         if not found:
@@ -108,121 +138,166 @@ class Predictor:
     def _at_backend(self, flow: Flow, ways: Ways, step: Step) -> Verdict:
         """The verdict on what a Service makes of a flow when it chooses this backend."""
         one = step.flow
-        verdict = self._verdict(one, self._ending(flow, step), brought=self._brought(flow, step))
-        outcome = verdict.outcome
-        server = verdict.server or (one.dst.name if outcome is Outcome.OPEN and not verdict.own else None)
+        apart = self._lost_on(flow, one, ways)
+        verdict = self._verdict(one, self._ending(flow, step), apart)
+        outcome, server = verdict.outcome, verdict.server
         itself = one.src.netns == one.dst.netns
         client = verdict.client if not ways.masqueraded and not itself else None
         because = verdict.because if outcome is Outcome.DENIED else (ways.because,)
         because += verdict.because if outcome not in (Outcome.OPEN, Outcome.DENIED) else ()
         return Verdict(one, outcome, server, client, because, verdict.own)
 
-    def _at_target(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]]:
-        owner = self._owner(flow)
+    def _at_target(self, flow: Flow) -> Ending:
+        owner = self._known.owner(flow)
         if owner.kind == ADDRESS:
-            # On a segment of the lab ARP gets no answer, and gives up (3 s) after the prober has.  What is outside
-            # goes to the underlay's router, which has no way to it and says so.
-            inside = any(ip_address(flow.address) in cidr for cidr in self._segments)
-            outcome = Outcome.TIMEOUT if inside else Outcome.UNREACHABLE
-            return outcome, None, (Why(f"nobody in this lab has the address {flow.address}"),)
+            return Ending(Outcome.TIMEOUT, None, ())  # ``_at_nobody`` knows: it depends on the source
         if owner.kind == EXTERNAL and (flow.port, flow.protocol) in self._known.ports(owner):
             mark = self._known.host_of[owner.name].mark
-            return (
-                Outcome.OPEN,
-                owner.name,
-                (Why(f"external host {owner.name} serves {flow.port}/{flow.protocol}", mark),),
+            says = f"external host {owner.name} serves {flow.port}/{flow.protocol}"
+            return Ending(Outcome.OPEN, owner.name, (Why(says, mark),))
+        listener = self._listener(owner, flow)
+        if listener is None:
+            return Ending(Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),))
+        pod, number = listener
+        if flow.address == "::1" and self._known.host_port(flow):
+            return _lost(
+                "the kernel sends nothing from ::1 to a Pod: a hostPort does not work at the IPv6 loopback address",
+                pod.mark,
             )
-        pod = self._listener(owner, flow.port, flow.protocol)
-        if pod is None:
-            return Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),)
-        behind = self._known.host_port(owner, flow)
-        wanted = (behind.port if behind else flow.port, flow.protocol)
-        served = next((port for port in pod.ports if (port.port, port.protocol) == wanted), None)
+        served = next((port for port in pod.ports if (port.port, port.protocol) == (number, flow.protocol)), None)
         mark = served.mark if served else pod.mark
         if served is not None and served.served_by == "process":
             # What its command does there is its own business: the network lets the flow through, nobody is named.
-            return Outcome.OPEN, None, (Why(f"a process of Pod {pod} has {flow.port}/{flow.protocol}", mark),)
+            return Ending(Outcome.OPEN, None, (Why(f"a process of Pod {pod} has {flow.port}/{flow.protocol}", mark),))
         lacks = next((one for one in pod.containers if served and one.missing and one.name == served.container), None)
         stands_in = f", by the responder: this host has no program {lacks.command[0]}" if lacks else ""
-        return Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}{stands_in}", mark),)
+        return Ending(Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}{stands_in}", mark),))
 
-    def _judged(self, flow: Flow, denial: Denial, lost: bool) -> bool:
+    def _judged(self, flow: Flow, denial: Denial, lost: Ending | None) -> bool:
         """Whether the packet comes as far as the rule that denies it.
 
         The source's egress is judged on its node, before anything can be lost on the way; not what ARP never finds on
         the Pod's own segment, since that never leaves the Pod.
         """
         if denial.direction == INGRESS:
-            return not lost
+            return lost is None or lost.late
         pod = self._known.pod_of.get(flow.src.name)
-        if flow.dst.kind != ADDRESS or pod is None or self._owner(flow).kind != ADDRESS:
+        if flow.dst.kind != ADDRESS or pod is None or self._known.owner(flow).kind != ADDRESS:
             return True
         return not any(ip_address(flow.address) in one.network for one in pod.addresses)
 
-    def _apart(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]] | None:
+    def _apart(self, flow: Flow) -> Ending | None:
         """What the data plane and the underlay make of a flow; None where it arrives."""
-        under, owner = self._cluster.underlay, self._owner(flow)
-        here, there = self._known.pod_of.get(flow.src.name), self._known.pod_of.get(owner.name)
+        under, owner = self._cluster.underlay, self._known.owner(flow)
+        own, target = self.denials.node_of(flow.src), self.denials.node_of(owner)  # the nodes of both ends
+        by_node = bool(own) and own == self._known.node_of(flow.src)  # a hostNetwork Pod's packets are its node's
+        at_node = bool(target) and target == self._known.node_of(owner)
         # A node's address in the Pods' networks is reached as a Pod of that node is.
-        inner = owner.kind == NODE and flow.address not in owner.addresses
-        anycast = inner and self._cluster.plane.bridge and flow.address.endswith("::")
-        silent = flow.protocol == "TCP" or flow.src.kind == NODE  # to a Pod, ICMP comes from another address
-        if anycast and silent and owner.name in (flow.src.name, here.node if here else ""):
+        inner = at_node and flow.address not in owner.addresses and not is_own(flow.address)
+        silent = flow.protocol == "TCP" or by_node  # to a Pod, ICMP comes from another address
+        taken = own == target or (not own and self._knows_pods)
+        if inner and self._known.is_anycast(flow.address) and silent and taken:
             says = (
                 "the node's bridge has this as its subnet's anycast address, and the kernel takes no connections there"
             )
             return _lost(says, self._cluster.mark)
-        if owner.kind == EXTERNAL or flow.src.netns == owner.netns or (here and here.host_network):
+        if owner.kind == ADDRESS:
+            return self._at_nobody(flow, by_node=by_node)
+        if owner.kind == EXTERNAL or flow.src.netns == owner.netns:
             return None
         if owner.kind == ROUTER:
-            return self._at_router(flow)
-        if inner and here and here.node == owner.name:
+            return None if by_node else self._at_router(flow)
+        if inner and own == target:
             return None
-        if not inner and (owner.kind != POD or there is None or there.host_network):
-            target = there.node if there else owner.name
-            foreign = here is not None and here.node != target and under.drop_foreign_sources
-            if foreign and not self._cluster.masquerades:
-                return _lost("the underlay drops packets whose source is no node's address", under.mark)
-            return None
-        if flow.src.kind in _OUTSIDE:
-            if not (under.racks and under.learns_pod_routes):
-                why = Why("the underlay's router knows nodes and not Pods", under.mark)
-                return Outcome.UNREACHABLE, None, (why,)
+        if at_node and not inner:
+            if not own or by_node or own == target or self._cluster.masquerades:
+                return None
             if under.drop_foreign_sources:
-                return _lost("the underlay drops the Pod's reply: its source is not the address of a node", under.mark)
+                return _lost("the underlay drops packets whose source is not the address of a node", under.mark)
+            if not self._cluster.plane.udp_port and self._from_node(target, own) is not None:
+                return _lost(f"node {target} has no route to the Pod: the reply is lost", under.mark, late=True)
             return None
-        if here is None:  # a node's own packets have its own address, and its routes to Pods are the data plane's
-            if self._cluster.plane.crosses_nodes or under.learns_pod_routes:
-                return None
-            if flow.src.name == (there.node if there else owner.name):
-                return None
-            return Outcome.UNREACHABLE, None, (Why("the underlay's router knows nodes and not Pods", under.mark),)
-        key = (here.node, there.node if there else owner.name)
+        if not own:
+            if not self._knows_pods:
+                why = Why("the underlay's router knows nodes and not Pods", under.mark)
+                return Ending(Outcome.UNREACHABLE, None, (why,))
+            if under.drop_foreign_sources:
+                return _lost(
+                    "the underlay drops the Pod's reply: its source is not the address of a node", under.mark, late=True
+                )
+            return None
+        if by_node:
+            return None if own == target or self._cluster.plane.udp_port else self._from_node(own, target)
+        key = (own, target)
         if key not in self._ways:
             arrives, why_not = self._cluster.way(*key)
             self._ways[key] = None if arrives else _lost(why_not, self._cluster.mark)
         return self._ways[key]
 
-    def _at_router(self, flow: Flow) -> tuple[Outcome, str | None, tuple[Why, ...]] | None:
+    def _from_node(self, own: str, target: str) -> Ending | None:
+        """A node's packets to a Pod of another node, as they are: they have its own address, the Pod's answer has not."""
+        under, nodes = self._cluster.underlay, self._cluster
+        if not self._knows_pods and not (
+            self._cluster.plane.crosses_nodes and nodes.node(own).rack == nodes.node(target).rack
+        ):
+            return Ending(
+                Outcome.UNREACHABLE, None, (Why("the underlay's router knows nodes and not Pods", under.mark),)
+            )
+        if under.drop_foreign_sources:
+            return _lost(
+                "the underlay drops the Pod's reply: its source is not the address of a node", under.mark, late=True
+            )
+        return None
+
+    def _at_nobody(self, flow: Flow, *, by_node: bool) -> Ending:
+        """What becomes of a flow to an address that nobody has.
+
+        On a segment of the lab ARP gets no answer, and gives up (3 s) after the prober has.  What is outside goes to the
+        underlay's router, which has no way to it and says so.
+        """
+        under, address = self._cluster.underlay, ip_address(flow.address)
+        why = Why(f"nobody in this lab has the address {flow.address}")
+        segments = [cidr for rack in under.racks for cidr in rack.cidrs] or under.cidrs
+        if any(address in cidr for cidr in segments):
+            return Ending(Outcome.TIMEOUT, None, (why,))
+        in_pods = any(address in cidr for cidr in (*self._cluster.pod_cidrs, *self._parts))
+        if not self.denials.node_of(flow.src):
+            led = self._knows_pods and any(address in cidr for cidr in self._parts)
+            return Ending(Outcome.TIMEOUT if led else Outcome.UNREACHABLE, None, (why,))
+        holder = next((one for one in self._cluster.nodes if any(address in cidr for cidr in one.pod_cidrs)), None)
+        if by_node and holder is not None:
+            own = self.denials.node_of(flow.src)
+            if own == holder.name and self._cluster.plane.blackholes:
+                return Ending(Outcome.UNREACHABLE, None, (why,))
+            if own != holder.name and not self._cluster.plane.udp_port:
+                return self._from_node(own, holder.name) or Ending(Outcome.TIMEOUT, None, (why,))
+        return Ending(Outcome.TIMEOUT if in_pods else Outcome.UNREACHABLE, None, (why,))
+
+    def _at_router(self, flow: Flow) -> Ending | None:
         """Whether a router's answer finds the way back: it knows nodes, and Pods only where it learns their routes."""
         under = self._cluster.underlay
         if flow.src.kind != POD or self._cluster.masquerades:
             return None
-        if under.racks and under.learns_pod_routes and not under.drop_foreign_sources:
+        if self._knows_pods and not under.drop_foreign_sources:
             return None
-        return _lost("the underlay's router has routes to nodes and not to Pods: it cannot route the reply", under.mark)
+        return _lost(
+            "the underlay's router has routes to nodes and not to Pods: it cannot route the reply",
+            under.mark,
+            late=True,
+        )
 
-    def _owner(self, flow: Flow) -> Endpoint:
-        """Who has the address: the target itself, unless it was asked by its bare address."""
-        return flow.dst if flow.dst.kind in (POD, NODE, EXTERNAL) else self._known.at(flow.address)
-
-    def _listener(self, owner: Endpoint, port: int, protocol: str) -> Pod | None:
-        """The Pod that serves a port in the owner's namespace; of hostNetwork Pods that is whoever has the port."""
+    def _listener(self, owner: Endpoint, flow: Flow) -> tuple[Pod, int] | None:
+        """The Pod that serves a port in the owner's namespace, and its own port; of hostNetwork Pods that is whoever has
+        the port.  A hostPort is translated before anybody could listen.
+        """
+        if (mapped := self._known.host_port(flow)) is not None:
+            return mapped[1], mapped[0].port
+        wanted = (flow.port, flow.protocol)
+        if node := self._known.node_of(owner):
+            pod = self._known.serves.get(node, {}).get(wanted)
+            return (pod, flow.port) if pod and pod.host_network else None
         pod = self._known.pod_of.get(owner.name) if owner.kind == POD else None
-        if pod and not pod.host_network:
-            return pod if any((each.port, each.protocol) == (port, protocol) for each in pod.ports) else None
-        node = pod.node if pod else owner.name
-        return self._known.serves.get(node, {}).get((port, protocol))
+        return (pod, flow.port) if pod and any((each.port, each.protocol) == wanted for each in pod.ports) else None
 
     def _client(self, flow: Flow) -> str | None:
         """The address that the server sees: the source's own of that family, since nothing translates it here.
@@ -241,5 +316,5 @@ class Predictor:
         return next((address for address in seen.addresses if (":" in address) == is_v6), None)
 
 
-def _lost(why: str, mark: Mark | None) -> tuple[Outcome, str | None, tuple[Why, ...]]:
-    return Outcome.TIMEOUT, None, (Why(why, mark),)
+def _lost(why: str, mark: Mark | None, *, late: bool = False) -> Ending:
+    return Ending(Outcome.TIMEOUT, None, (Why(why, mark),), late)

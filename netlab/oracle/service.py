@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 from netlab.model import services_choice as choice
 from netlab.model.cluster import Cluster
-from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, announcer
+from netlab.model.services_outside import announced
+from netlab.model.services_types import EXTERNAL_NAME, Backend, Service
 from netlab.objects import Why
 from netlab.oracle import absent
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import EXTERNAL, NODE, SERVICE, Endpoint, Flow, Outcome
+from netlab.oracle.flow import EXTERNAL, NODE, Endpoint, Flow, Outcome
 
 _CLUSTER, _OUTSIDE, _NODE_PORT = "cluster", "outside", "nodePort"
 
@@ -26,9 +27,9 @@ _CLUSTER, _OUTSIDE, _NODE_PORT = "cluster", "outside", "nodePort"
 class Ways(NamedTuple):
     """What becomes of a flow to a Service: the flows to the backends that may get it (``flows``), or its end.
 
-    ``masqueraded``: the backends see the translating node's address and not the source's.  ``far``: that is another
-    node than the source's, which lets the packet out to the address that was asked.  ``sticky``: why a client keeps
-    its backend, None where it does not.  ``detail``: why nobody is behind it.
+    ``here`` is the node that translates.  ``masqueraded``: the backends see its address and not the source's.  ``far``:
+    it is another node than the source's, which lets the packet out to the address that was asked.  ``sticky``: why a
+    client keeps its backend, None where it does not.  ``detail``: why nobody is behind it.
     """
 
     flows: tuple[Flow, ...]
@@ -37,6 +38,7 @@ class Ways(NamedTuple):
     masqueraded: bool = False
     far: bool = False
     sticky: Why | None = None
+    here: str = ""
     detail: str = ""
 
     @property
@@ -62,7 +64,7 @@ class ServiceWays:
         self._node_ports: dict[tuple[int, str], _Front] = {}
         self._cluster_ips: dict[str, Service] = {}
         self._primary: dict[str, str] = {}
-        self._outside: dict[str, Service] = {}
+        self._announced = {str(address): by for address, by in announced(cluster).items()}
         self._zones = {node.name: node.labels.get(choice.ZONE, "") for node in cluster.nodes}
         if not cluster.services:
             return
@@ -72,7 +74,6 @@ class ServiceWays:
             if service.kind == EXTERNAL_NAME:
                 continue
             self._cluster_ips |= {str(one): service for one in service.cluster_ips}
-            self._outside |= {str(one): service for one in service.outside_ips}
             for place, port in enumerate(service.ports):
                 key = (port.port, port.protocol)
                 for address in service.cluster_ips:
@@ -86,45 +87,61 @@ class ServiceWays:
         """What Services make of a flow; None where it is not for one."""
         if not self._primary:
             return None
-        front = self._front(flow)
+        front, here = self._front(flow)
         if front is None:
             return self._nowhere(flow)
-        here = self._node_of(flow.src)
-        if front.how == _NODE_PORT:
-            here = self._primary.get(flow.address, "")
-        elif not here and front.how == _CLUSTER:
+        # Of two chains of one priority the kernel asks the later one first, and portmap comes after kube-proxy.
+        if here and self._known.host_port(flow) and self._known.node_of(self._known.owner(flow)) == here:
+            return None
+        if not here:
             return self._unknown_outside(flow)
-        elif not here:
-            here = self._announcer(front.service)
         return self._ways(flow, front, here)
 
-    def _front(self, flow: Flow) -> _Front | None:
-        front = self._fronts.get((flow.address, flow.port, flow.protocol))
-        if front is None and flow.address in self._primary and flow.dst.kind != SERVICE:
-            front = self._node_ports.get((flow.port, flow.protocol))
-        return front
+    def _front(self, flow: Flow) -> tuple[_Front | None, str]:
+        """The port of a Service that a flow is for, and the node that translates."""
+        front, here = self._fronts.get((flow.address, flow.port, flow.protocol)), self._node_of(flow.src)
+        if front is not None and self._on_link(flow):
+            front = None
+        if front is not None and not here and front.how == _OUTSIDE:
+            here = self._entry(flow.address)
+            front = front if here else None
+        if front is None and (node := self._primary.get(flow.address)) is not None:
+            return self._node_ports.get((flow.port, flow.protocol)), node
+        return front, here
 
     def notes(self, flow: Flow) -> Iterable[str]:
         """What a reader should know of a Service that answers: who is left out, and that a client keeps its backend."""
-        ways, front = self.of(flow), self._front(flow)
+        ways, (front, _) = self.of(flow), self._front(flow)
         if ways is None or front is None or not ways.flows:
             return
         yield from absent.left_out(self._cluster, front.service, front.place, 6 if ":" in flow.address else 4)
         if ways.sticky and len(ways.flows) > 1:
             yield ways.sticky.says
 
+    def _on_link(self, flow: Flow) -> bool:
+        """Whether a Pod looks for the address on its own segment, so that no node's rules meet the packet."""
+        pod = self._known.pod_of.get(flow.src.name)
+        if pod is None or pod.host_network or not self._cluster.plane.bridge:
+            return False
+        near = any(ip_address(flow.address) in one.network for one in pod.addresses)
+        return near and self._known.at(flow.address).kind != NODE
+
+    def _entry(self, address: str) -> str:
+        """The node that gets what a host outside sends to an address; "" where it goes to none."""
+        if (by := self._announced.get(address)) is not None:
+            return by.node
+        if (node := self._primary.get(address)) is not None:
+            return node
+        under, asked = self._cluster.underlay, ip_address(address)
+        if not (under.racks and under.learns_pod_routes):
+            return ""
+        return next((node.name for node in self._cluster.nodes if any(asked in one for one in node.pod_cidrs)), "")
+
     def _nowhere(self, flow: Flow) -> Ways | None:
         """An address of Services without such a port, or nobody's."""
         here = self._node_of(flow.src)
-        balanced = self._outside.get(flow.address)
-        if balanced is not None:
-            # Router and node hand it to each other until its time is over; the node that has it all along drops it.
-            why = Why(f"Service {balanced} has no port {flow.port}/{flow.protocol} at {flow.address}", balanced.mark)
-            # A plane that masquerades what only passes, too: it comes back as its own, and is dropped.
-            told = not here or flow.src.kind == NODE or self._cluster.masquerades
-            told = told and not self._cluster.plane.masquerades_transit
-            lost = not told or here == self._announcer(balanced)
-            return Ways((), why, Outcome.TIMEOUT if lost else Outcome.UNREACHABLE)
+        if flow.address in self._announced:
+            return self._looping(flow, here)
         if not here:
             return self._unknown_outside(flow)
         service = self._cluster_ips.get(flow.address)
@@ -136,6 +153,22 @@ class ServiceWays:
             return Ways((), Why(f"no Service has the address {flow.address}"), Outcome.TIMEOUT)
         return None
 
+    def _looping(self, flow: Flow, here: str) -> Ways:
+        """Router and node hand it to each other until its time is over, and the router says so."""
+        service, node = self._announced[flow.address]
+        under, plane = self._cluster.underlay, self._cluster.plane
+        by_node = bool(self._known.node_of(flow.src))
+        if here == node:
+            # It comes back to the node that it left: IPv4 drops it as forged, IPv6 passes a node's own on.
+            lost = not (by_node and ":" in flow.address)
+        else:
+            # Masqueraded again where it only passes, it comes back as the node's own.
+            lost = plane.masquerades_transit or under.drop_foreign_sources
+            lost = lost or not (not here or by_node or self._cluster.masquerades)
+        why = Why(f"Service {service} has no port {flow.port}/{flow.protocol} at {flow.address}", service.mark)
+        # It leaves the source's node, whose policies see it first.
+        return Ways((), why, Outcome.TIMEOUT if lost else Outcome.UNREACHABLE, far=here not in ("", node))
+
     def _unknown_outside(self, flow: Flow) -> Ways | None:
         """From a host outside: the router has no way to the addresses of Services."""
         address = ip_address(flow.address)
@@ -144,31 +177,30 @@ class ServiceWays:
         why = Why("the underlay's router has no route to the addresses of Services", self._cluster.underlay.mark)
         return Ways((), why, Outcome.UNREACHABLE)
 
-    def _announcer(self, service: Service) -> str:
-        return announcer(service, [one.name for one in self._cluster.nodes])
-
     def _ways(self, flow: Flow, front: _Front, here: str) -> Ways:
         service, port = front.service, front.service.ports[front.place]
         why = Why(f"Service {service} port {port}", port.mark or service.mark)
         is_v6 = ":" in flow.address
         listed = [one for one in service.backends if one.ports[front.place] and (one.address.version == 6) == is_v6]
-        zone = self._zones.get(here, "")
+        own, zone = self._node_of(flow.src), self._zones.get(here, "")
+        far = bool(own) and own != here
         behind = choice.everywhere(service, listed, here, zone)
         if front.how == _OUTSIDE and not self._let_in(flow, service, is_v6=is_v6):
             says = f"Service {service} lets only its loadBalancerSourceRanges in"
-            return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
+            return Ways((), Why(says, service.mark), Outcome.TIMEOUT, far=far)
         if not behind:
             missing = absent.why_none(self._cluster, service, front.place, 6 if is_v6 else 4)
             none = Why(f"Service {service} has no endpoint for port {port}", service.mark)
-            return Ways((), none, Outcome.REFUSED, detail=missing)
+            # A node that forwards refuses with its own address, and with the one that was asked if that is its own.
+            dropped = self.answers_dropped(flow) and self._known.at(flow.address).kind == NODE
+            return Ways((), none, Outcome.TIMEOUT if dropped else Outcome.REFUSED, far=far, detail=missing)
         chosen, masqueraded = self._chosen(flow, front, here, behind, choice.near(service, listed, here))
         if not chosen:
             side = "internal" if front.how == _CLUSTER else "external"
             says = f"Service {service} has no endpoint on node {here}, and its {side}TrafficPolicy is Local"
-            return Ways((), Why(says, service.mark), Outcome.TIMEOUT)
+            return Ways((), Why(says, service.mark), Outcome.TIMEOUT, far=far)
         flows = tuple(self._to(flow, one, one.ports[front.place], here, masqueraded) for one in chosen)
-        own = self._node_of(flow.src)
-        return Ways(flows, why, Outcome.OPEN, masqueraded, bool(own) and own != here, _affinity(service))
+        return Ways(flows, why, Outcome.OPEN, masqueraded, far, _affinity(service), here)
 
     def _chosen(
         self, flow: Flow, front: _Front, here: str, behind: list[Backend], near: list[Backend]
@@ -203,6 +235,11 @@ class ServiceWays:
         elif own and own != here and (self._cluster.masquerades or flow.src.kind == NODE):
             source = self._known.nodes[own]
         return flow._replace(src=source, dst=end, address=str(backend.address), port=number)
+
+    def answers_dropped(self, flow: Flow) -> bool:
+        """Whether the underlay drops what answers a host outside, since the Service's address is no node's."""
+        outside = not self._node_of(flow.src) and flow.address not in self._primary
+        return outside and self._cluster.underlay.drop_foreign_sources
 
     def _let_in(self, flow: Flow, service: Service, *, is_v6: bool) -> bool:
         balanced = flow.address in map(str, service.load_balancer_ips)

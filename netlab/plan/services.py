@@ -31,7 +31,8 @@ from netlab import names
 from netlab.memo import Memo, Session
 from netlab.model import Address, Cluster, Network, Node
 from netlab.model.services_choice import ZONE, everywhere, near, plain
-from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort, announcer
+from netlab.model.services_outside import announced
+from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Route, Why
 from netlab.plan.underlay import BRIDGE
 
@@ -416,18 +417,11 @@ def _networks(cluster: Cluster, version: int) -> tuple[Network, ...]:
 
 def _announced(cluster: Cluster) -> Iterator[Obj]:
     """Routes on the underlay's router (of a routed one: the spine and the node's rack) to addresses outside."""
-    known = {one.ip for node in cluster.nodes for one in node.addresses}
-    known |= {one.ip for host in cluster.external for one in host.addresses}
-    inside = (*cluster.underlay.cidrs, *cluster.pod_cidrs, *cluster.service_cidrs)
-    for service in cluster.services:
-        for address in service.outside_ips:
-            if address in known or any(address in cidr for cidr in inside):
-                continue
-            known.add(address)  # the first of two Services with one external address announces it
-            node = cluster.node(announcer(service, [one.name for one in cluster.nodes]))
-            via = next((str(one.ip) for one in node.addresses if one.version == address.version), "")
-            if via:
-                yield from _way(cluster, node, f"{address}/{address.max_prefixlen}", via, service_why(service))
+    for address, (service, name) in announced(cluster).items():
+        node = cluster.node(name)
+        via = next((str(one.ip) for one in node.addresses if one.version == address.version), "")
+        if via:
+            yield from _way(cluster, node, f"{address}/{address.max_prefixlen}", via, service_why(service))
 
 
 def _way(cluster: Cluster, node: Node, host: str, via: str, why: Why) -> Iterator[Obj]:

@@ -124,5 +124,5 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
     under = cluster.underlay
     why = Why("the underlay", under.mark)
     yield from segment(under.netns, cluster.nodes, cluster, under.mac, why)
-    if cluster.external:
+    if cluster.external or not cluster.plane.crosses_nodes:
         yield from no_way(under.netns, why)

@@ -1,0 +1,43 @@
+"""Which node takes what is sent to an address that a Service has outside of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from netlab.model.cluster import Cluster
+from netlab.model.services_types import Address, Service
+
+
+class Announced(NamedTuple):
+    """The Service and the node for which the underlay's routers have a route to an address."""
+
+    service: Service
+    node: str
+
+
+def announced(cluster: Cluster) -> dict[Address, Announced]:
+    """The addresses that routers must know: those that no host of the lab has and that lie in no network of it.
+
+    The first of two Services with one address announces it.
+    """
+    known = {one.ip for node in cluster.nodes for one in node.addresses}
+    known |= {one.ip for host in cluster.external for one in host.addresses}
+    inside = (*cluster.underlay.cidrs, *cluster.pod_cidrs, *cluster.service_cidrs)
+    nodes = [node.name for node in cluster.nodes]
+    found: dict[Address, Announced] = {}
+    for service in cluster.services:
+        for address in service.outside_ips:
+            if address not in known and not any(address in cidr for cidr in inside):
+                found.setdefault(address, Announced(service, _announcer(service, nodes)))
+    return found
+
+
+def _announcer(service: Service, nodes: Sequence[str]) -> str:
+    """With externalTrafficPolicy Local the first node that has a backend, else the first of all.
+
+    Load balancers that answer by ARP (MetalLB's layer 2) choose a node likewise.
+    """
+    can = [one for one in service.backends if service.counts_ready(one) or one.lasting]
+    near = {one.node for one in can} if service.external_local else set()
+    return next((node for node in nodes if node in near), nodes[0])
