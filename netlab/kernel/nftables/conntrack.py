@@ -3,7 +3,11 @@
 A flow is translated by its first packet; later ones follow its entry for as long as they come.  TCP ends by itself when
 its server is gone; a UDP client that keeps its port would send into nothing for as long as it sends.  So, as kube-proxy
 does, UDP entries are removed when the endpoint that they lead to goes, and when a Service gets its first endpoint after
-packets to it had passed untranslated.  TCP entries are left.
+packets to it had passed untranslated.
+
+Connections of TCP are left, as kube-proxy leaves them.  But an attempt that had no answer (SYN_SENT) leaves an entry for
+two minutes as well, and by it the next connection from the same source port would be led to an endpoint that is gone.
+No connection lives in such an entry, so it goes with its endpoint.
 
 And an address may be another Pod's tomorrow: what was allowed to the Pod that had it is not allowed to the next, so
 where rules speak of an address whose Pod comes or goes, all entries with it are removed (as Calico's Felix does).
@@ -28,8 +32,11 @@ _TUPLE_IP, _TUPLE_PROTO = 1, 2
 _NESTED = 0x8000
 _ACK = 4
 _UDP = 17
+_PROTOCOLS = {"tcp": 6, "udp": _UDP}
+_INFO, _INFO_TCP, _STATE = 4, 1, 1  # CTA_PROTOINFO, _TCP, _TCP_STATE
+_SYN_SENT = 1
 _ADDRESSES = {1: socket.AF_INET, 2: socket.AF_INET, 3: socket.AF_INET6, 4: socket.AF_INET6}  # CTA_IP_V4_SRC and so on
-_DNAT = re.compile(r"meta l4proto udp dnat to (\S+)\Z")
+_DNAT = re.compile(r"\b(tcp|udp) (?:dport \d+ )?dnat to (\S+)")
 _REFUSED = re.compile(r"(\S+) \. udp \. (\d+) ")
 
 
@@ -37,11 +44,11 @@ Raw = bytes | memoryview
 
 
 class Stale(NamedTuple):
-    """What to look for, as (address, port): ``servers`` that are gone, and ``services`` that were not translated; and
-    ``addresses`` that changed hands.
+    """What to look for: ``servers`` that are gone, as (protocol, address, port), and ``services`` that were not
+    translated, as (address, port) of UDP; and ``addresses`` that changed hands.
     """
 
-    servers: frozenset[tuple[str, int]] = frozenset()
+    servers: frozenset[tuple[int, str, int]] = frozenset()
     services: frozenset[tuple[str, int]] = frozenset()
     addresses: frozenset[str] = frozenset()
 
@@ -52,7 +59,7 @@ class Stale(NamedTuple):
 def stale(ops: Iterable[Op], moved: Collection[str] = ()) -> Stale:
     """What operations on one namespace's rules make stale; ``moved`` are the addresses of Pods that come or go."""
     addresses: set[str] = set()
-    servers: set[tuple[str, int]] = set()
+    servers: set[tuple[int, str, int]] = set()
     services: set[tuple[str, int]] = set()
     for op in ops:
         obj, before = op.obj, op.obj if op.verb is Verb.DELETE else op.have
@@ -69,19 +76,19 @@ def stale(ops: Iterable[Op], moved: Collection[str] = ()) -> Stale:
     return Stale(frozenset(servers), frozenset(services), frozenset(addresses))
 
 
-def _targets(chain: NftChain) -> Iterable[tuple[str, int]]:
+def _targets(chain: NftChain) -> Iterable[tuple[int, str, int]]:
     for rule in chain.rules:
         found = _DNAT.search(rule)
         if found:
-            address, _, port = found[1].rpartition(":")
-            yield address.strip("[]"), int(port)
+            address, _, port = found[2].rpartition(":")
+            yield _PROTOCOLS[found[1]], address.strip("[]"), int(port)
 
 
 def remove(wanted: Stale) -> int:
     """Remove the entries of the calling thread's namespace that are stale; how many there were.
 
-    An entry of UDP leads to a server that is gone where its answers would come from there although its packets go elsewhere;
-    it was never translated where both are the Service's own address.  The kernel that has no ctnetlink has nothing to
+    An entry leads to a server that is gone where its answers would come from there although its packets go elsewhere;
+    it was never translated where both are the Service's own address (UDP alone).  The kernel that has no ctnetlink has nothing to
     remove by.
     """
     removed = 0
@@ -112,7 +119,7 @@ def _one(sock: NetlinkSocket, header: bytes, payload: bytes | memoryview, wanted
     original, reply = attrs.get(_ORIGINAL), attrs.get(_REPLY)
     if original is None or reply is None:
         return 0
-    if not (_moved(original, reply, wanted) or _leads_nowhere(original, reply, wanted)):
+    if not (_moved(original, reply, wanted) or _leads_nowhere(original, reply, attrs.get(_INFO, b""), wanted)):
         return 0
     body = _attr(_ORIGINAL | _NESTED, bytes(original)) + (_attr(_ID, bytes(attrs[_ID])) if _ID in attrs else b"")
     with contextlib.suppress(OSError):  # it may have ended meanwhile
@@ -120,11 +127,19 @@ def _one(sock: NetlinkSocket, header: bytes, payload: bytes | memoryview, wanted
     return 1
 
 
-def _leads_nowhere(original: Raw, reply: Raw, wanted: Stale) -> bool:
+def _leads_nowhere(original: Raw, reply: Raw, info: Raw, wanted: Stale) -> bool:
     to, server = _end(original, source=False), _end(reply, source=True)
     if to is None or server is None:
         return False
-    return (server in wanted.servers and server != to) or to in wanted.services
+    if server in wanted.servers and server != to:
+        return server[0] == _UDP or _unanswered(info)
+    return to[0] == _UDP and to[1:] in wanted.services
+
+
+def _unanswered(info: Raw) -> bool:
+    """Whether TCP's first packet had no answer."""
+    state = attr_dict(attr_dict(info, 0).get(_INFO_TCP, b""), 0).get(_STATE, b"\0")
+    return state[0] == _SYN_SENT
 
 
 def _moved(original: Raw, reply: Raw, wanted: Stale) -> bool:
@@ -137,11 +152,12 @@ def _moved(original: Raw, reply: Raw, wanted: Stale) -> bool:
     return False
 
 
-def _end(raw: Raw, *, source: bool) -> tuple[str, int] | None:
-    """(address, port) of one end of a tuple; None where it is not UDP's."""
+def _end(raw: Raw, *, source: bool) -> tuple[int, str, int] | None:
+    """(protocol, address, port) of one end of a tuple; None where it is neither UDP's nor TCP's."""
     parts = attr_dict(raw, 0)
     proto = attr_dict(parts.get(_TUPLE_PROTO, b""), 0)
-    if proto.get(1, b"\0")[0] != _UDP:
+    number = proto.get(1, b"\0")[0]
+    if number not in _PROTOCOLS.values():
         return None
     address = attr_dict(parts.get(_TUPLE_IP, b""), 0)
     four, six, port = (1, 3, 2) if source else (2, 4, 3)
@@ -149,7 +165,7 @@ def _end(raw: Raw, *, source: bool) -> tuple[str, int] | None:
     if found is None or port not in proto:
         return None
     text = socket.inet_ntop(socket.AF_INET if len(found) == 4 else socket.AF_INET6, found)
-    return text, struct.unpack("!H", proto[port])[0]
+    return number, text, struct.unpack("!H", proto[port])[0]
 
 
 def _attr(kind: int, data: bytes) -> bytes:

@@ -159,6 +159,33 @@ def test_a_udp_client_with_one_source_port_follows_when_its_backend_goes(lab: La
             client.kill()
 
 
+_FROM_PORT = """
+import json, socket, sys
+sock = socket.socket()
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, (1).to_bytes(4, sys.byteorder) + bytes(4))
+sock.bind(("", 40000))
+sock.settimeout(float(sys.argv[2]))
+try:
+    sock.connect((sys.argv[1], 80))
+    sock.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    print(json.loads(sock.makefile().read().split("\\n\\n")[1])["pod"])
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+def test_a_source_port_that_had_no_answer_follows_when_the_service_changes(lab: Lab) -> None:
+    """The entry of such an attempt would lead the next connection from that port to the endpoint that is gone."""
+    shut = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "shut"},
+            "spec": {"podSelector": {"matchLabels": {"app": "old"}}, "ingress": []}}  # fmt: skip
+    pods = {"client": ("node-1", {}), "a": ("node-2", {"app": "old"}), "b": ("node-2", WEB)}
+    lab.up(pods, service("web", "old"), shut)
+    ask = ("python3", "-c", _FROM_PORT, lab.address("web"))
+    assert lab.sh("client", *ask, "0.5").strip() == "TimeoutError"
+    lab.apply(service("web", "web"))
+    assert lab.sh("client", *ask, "10").strip() == "b"
+
+
 def _udp(lab: Lab, address: str) -> Any:
     line = ["ip", "netns", "exec", f"{lab.name}-client", sys.executable, "-c", _UDP, address]
     return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
