@@ -42,8 +42,8 @@ class AgentPort(Protocol):
     def processes(self) -> Sequence[Process]:
         """What the agent runs or would run again; nothing where no agent does."""
 
-    def forget(self, netns: Iterable[str]) -> None:
-        """Let go of everything in these namespaces."""
+    def forget(self, netns: Iterable[str], etc: Iterable[str] = ()) -> None:
+        """Let go of everything in these namespaces, and of the Pods in a node's network with these folders of files."""
 
 
 class Kernel(Protocol):

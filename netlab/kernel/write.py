@@ -327,8 +327,9 @@ class Writer:
         closed = [op.obj for op in ops if isinstance(op.obj, Listener) and op.obj.netns not in gone]
         if self._agent and closed:
             self._agent.unlisten(closed)
-        if self._agent and gone:
-            self._agent.forget(gone)
+        folders = {op.obj.netns for op in ops if isinstance(op.obj, File)}.difference(gone)
+        if self._agent and (gone or folders):
+            self._agent.forget(gone, folders)
         going = {(end.netns, end.name) for op in ops if op.obj.floor is Floor.LINK for end in _ends(op.obj)}
         going |= {(netns, "") for netns in gone}
         for op in ops:

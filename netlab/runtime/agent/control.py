@@ -205,7 +205,8 @@ class Control:
         closed = sum(self.endpoints.drop(name) for name in names)
         for name in names:
             self.supervisor.drop(name)
-        return {"closed": closed, "sandboxes": sum(self.sandboxes.drop(name) for name in names)}
+        ended = sum(self.sandboxes.drop(name) for name in names)
+        return {"closed": closed, "sandboxes": ended + self.sandboxes.drop_folders(message.get("etc", ()))}
 
     def quit(self, _message: Message) -> Message:
         self.loop.running = False

@@ -354,9 +354,9 @@ class AgentClient:
     def listeners(self) -> list[dict[str, Any]]:
         return list(self.call("listeners")["listeners"])
 
-    def drop(self, netns: Iterable[str]) -> int:
-        """Before a Pod goes: close its listeners and end its processes; how many listeners there were."""
-        return int(self.call("drop", netns=list(netns))["closed"])
+    def drop(self, netns: Iterable[str], etc: Iterable[str] = ()) -> int:
+        """Before Pods go, those in a node's network by the folders of their files: close listeners, end processes."""
+        return int(self.call("drop", netns=list(netns), etc=list(etc))["closed"])
 
     def sandbox(self, netns: str, hostname: str = "", etc: str = "") -> Sandbox:
         """The sandbox of the Pod behind that namespace and with the files of ``etc``, made now if need be."""

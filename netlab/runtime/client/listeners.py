@@ -100,8 +100,8 @@ class AgentListeners:
         numbers = agentclient.host_pids(self._rundir)
         return [replace(one, stopped=numbers.get(one.stopped, -1)) if one.stopped else one for one in found]
 
-    def forget(self, netns: Iterable[str]) -> None:
-        """Let go of everything in these namespaces."""
+    def forget(self, netns: Iterable[str], etc: Iterable[str] = ()) -> None:
+        """Let go of everything in these namespaces, and of the Pods in a node's network with these folders of files."""
         if self.alive():
             with agentclient.connect(self._rundir, self._lab) as agent:
-                agent.drop(f"/run/netns/{name}" for name in netns)
+                agent.drop((f"/run/netns/{name}" for name in netns), etc)

@@ -348,3 +348,35 @@ def test_several_kinds_labels_and_events_as_kubectl_shows_them(lab: Lab) -> None
     assert "asked for by themselves" in refused.stderr
     described = lab.netlab("describe", "node", "node-1").stdout
     assert "CreationTimestamp:  " in described
+
+
+def test_what_exec_left_in_a_pod_of_the_nodes_network_ends_with_the_pod(lab: Lab) -> None:
+    """Its namespaces are its node's, which stay; the other Pod's and the node's own processes stay as well."""
+    host = {"nodeName": "node-1", "hostNetwork": True, "containers": [{"name": "c", "image": "x"}]}
+    lab.up({"agent": host, "other": host})
+
+    def left(place: str) -> int:
+        started = lab.exec(
+            place, "sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 </dev/null & readlink /proc/self/ns/pid"
+        )
+        space = started.stdout.strip()
+        return lab.until(lambda: next(iter(_sleeping(space)), 0))
+
+    agent, other, node = left("agent"), left("other"), left("node-1")
+    lab.netlab("delete", "pod", "agent")
+    lab.until(lambda: not Path(f"/proc/{agent}").exists())
+    assert Path(f"/proc/{other}").exists() and Path(f"/proc/{node}").exists()
+    run_netlab("down", lab.name)
+    lab.until(lambda: not Path(f"/proc/{other}").exists() and not Path(f"/proc/{node}").exists())
+
+
+def _sleeping(space: str) -> list[int]:
+    """The processes ``sleep 1000`` in a PID namespace."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cmdline").read_bytes() == b"sleep\x001000\x00" and os.readlink(folder / "ns/pid") == space:
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found

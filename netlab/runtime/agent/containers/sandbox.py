@@ -13,7 +13,7 @@ import array
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from netlab.runtime.agent import POD_COMM, linux
@@ -147,6 +147,13 @@ class Sandboxes:
     def drop(self, netns: str) -> int:
         """End the processes of all Pods in a network namespace; the mounts go with them.  How many sandboxes went."""
         there = [place for place in self.by_place if place.netns == netns]
+        for place in there:
+            self._end(place)
+        return len(there)
+
+    def drop_folders(self, folders: Collection[str]) -> int:
+        """End the processes of Pods in their node's network, whose namespace stays; each has a folder of its own."""
+        there = [place for place in self.by_place if place.etc and place.etc in folders]
         for place in there:
             self._end(place)
         return len(there)
