@@ -56,6 +56,10 @@ class Attempt:
         """Time is up.  True: it goes on, or has ended with an answer; False: nobody was there."""
         return False
 
+    def repeats(self) -> int:
+        """How many more packets than one the kernel has sent of itself, unanswered."""
+        return 0
+
     def failed(self, code: int) -> None:
         """The kernel named an error."""
         outcome = outcome_of(code, self.flow.protocol)

@@ -68,7 +68,7 @@ def probed(prober: Prober, cluster: Cluster, flows: Iterable[Flow]) -> Iterator[
             break
         for verdict in prober.probe(more, once=turns, book=book):
             (turns.held[verdict.flow].append if evidence.held(verdict) else turns.add)(verdict)
-    for verdict in evidence.confirm(witness.read() if witness else {}, turns):
+    for verdict in evidence.confirm(witness.read() if witness else {}, turns, book.repeated if book else {}):
         if verdict.flow in turns:
             turns.add(verdict)
         else:
@@ -144,6 +144,8 @@ class Book:
         self._witness, self._before, self._endings = witness, before, endings
         self._known: dict[Flow, frozenset[Denial]] = {}
         self._ended: Counter[frozenset[Denial]] = Counter()
+        #: Packets beyond one an attempt: TCP sends its SYN again after a second, which a busy machine is late to end.
+        self.repeated: Counter[frozenset[Denial]] = Counter()
         self._busy: set[Denial] = set()
         self._balanced: dict[frozenset[Denial], int] = {}
 
@@ -154,18 +156,22 @@ class Book:
             found = self._known[flow] = frozenset(end for end in self._endings(flow) if end)
         return found
 
-    def ended(self, flow: Flow) -> None:
-        """An attempt is over, without an answer."""
+    def ended(self, flow: Flow, packets: int) -> None:
+        """An attempt of so many packets is over, without an answer."""
         if ends := self.ends(flow):
-            self._ended[ends] += 1
+            self._ended[ends] += packets
+            self.repeated[ends] += packets - 1
 
-    def explained(self, silent: Iterable[Flow]) -> frozenset[frozenset[Denial]]:
+    def explained(self, silent: Iterable[tuple[Flow, int]]) -> frozenset[frozenset[Denial]]:
         """Of the attempts that wait now, the sets of rules that account for all of theirs.
 
         They must do so at two looks in a row: a counter that somebody else moves passes by the right number once.
         """
         due = Counter(self._ended)
-        waiting = Counter(ends for flow in silent if (ends := self.ends(flow)))
+        waiting: Counter[frozenset[Denial]] = Counter()
+        for flow, packets in silent:
+            if ends := self.ends(flow):
+                waiting[ends] += packets
         due.update(waiting)
         if not waiting:
             return frozenset()

@@ -51,11 +51,11 @@ class Account(Protocol):
     def ends(self, flow: Flow) -> frozenset[Denial]:
         """The rules at one of which a flow ends; none where nothing denies it."""
 
-    def ended(self, flow: Flow) -> None:
-        """An attempt is over, without an answer."""
+    def ended(self, flow: Flow, packets: int) -> None:
+        """An attempt of so many packets is over, without an answer."""
 
-    def explained(self, silent: Iterable[Flow]) -> frozenset[frozenset[Denial]]:
-        """Of the attempts that wait now, the sets of rules that account for all of theirs."""
+    def explained(self, silent: Iterable[tuple[Flow, int]]) -> frozenset[frozenset[Denial]]:
+        """Of the attempts that wait now, and their packets, the sets of rules that account for all of theirs."""
 
 
 Waiting = tuple[Flow, int, Group | None]
@@ -163,9 +163,9 @@ class Run:
 
     def settle(self, attempt: Attempt, verdict: Verdict) -> None:
         """The end of an attempt.  An error of this host is asked a second time: most are of the moment."""
-        self._drop(attempt)
         if self._book and verdict.outcome in SILENCED:
-            self._book.ended(verdict.flow)
+            self._book.ended(verdict.flow, 1 + attempt.repeats())
+        self._drop(attempt)
         if verdict.server is not None:
             self._answered = self._now
         if verdict.outcome is Outcome.ERROR and attempt.number == 1:
@@ -274,9 +274,9 @@ class Run:
 
     def _give_up(self, attempt: Attempt) -> None:
         """An attempt that nobody answered: it is made again, or that is the verdict."""
-        self._drop(attempt)
         if self._book:
-            self._book.ended(attempt.flow)
+            self._book.ended(attempt.flow, 1 + attempt.repeats())
+        self._drop(attempt)
         if attempt.number == 1:
             self._again.append((attempt.flow, 2, attempt.group))
         else:
@@ -288,7 +288,7 @@ class Run:
             return
         silent = [one for one in self._open.values() if not one.heard and self._book.ends(one.flow)]
         if silent:
-            done = self._book.explained([one.flow for one in silent])
+            done = self._book.explained([(one.flow, 1 + one.repeats()) for one in silent])
             for attempt in silent:
                 if self._book.ends(attempt.flow) in done:
                     self._give_up(attempt)

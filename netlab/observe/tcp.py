@@ -11,6 +11,7 @@ import errno
 import select
 import socket
 import struct
+import sys
 
 from netlab.observe.answers import READ_MAX, STRANGER, read
 from netlab.observe.attempt import Attempt, want_errors
@@ -25,6 +26,7 @@ _SEND = socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT
 _WAITING = (0, errno.EINPROGRESS)
 _IN, _OUT, _ERR = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR
 SCTP = 132
+_REPEATED = 100  # bytes before tcpi_total_retrans in struct tcp_info
 
 
 class TcpAttempt(Attempt):
@@ -101,6 +103,12 @@ class TcpAttempt(Attempt):
             answer = STRANGER
         if answer is not None:
             self.opened(answer)
+
+    def repeats(self) -> int:
+        if self.protocol:  # SCTP's first repetition comes after three seconds, when all patience is over
+            return 0
+        info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _REPEATED + 4)
+        return int.from_bytes(info[_REPEATED:], sys.byteorder)
 
     def silent(self) -> bool:
         if self.heard:

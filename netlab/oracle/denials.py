@@ -245,20 +245,20 @@ class Evidence:
             self._waiting.append((verdict, ends))
         return bool(ends)
 
-    def confirm(self, after: Counts, once: Container[Flow] = ()) -> Iterator[Verdict]:
+    def confirm(
+        self, after: Counts, once: Container[Flow] = (), repeated: Mapping[frozenset[Denial], int] | None = None
+    ) -> Iterator[Verdict]:
         """The verdicts that were held: denied where the counters say so, else as they were.
 
-        A silence was asked twice, and so counted twice, but for the flows that were asked ``once`` a verdict.
+        A silence was asked twice, and so counted twice, but for the flows that were asked ``once`` a verdict.  What the
+        kernel has ``repeated`` by itself was counted too.
         """
-        alone: Counter[Denial] = Counter()
-        together: Counter[frozenset[Denial]] = Counter()
+        due = Counter(repeated or {})
         for verdict, ends in self._waiting:
-            packets = 2 if verdict.outcome is Outcome.TIMEOUT and verdict.flow not in once else 1
-            if len(ends) == 1:
-                alone[next(iter(ends))] += packets
-            else:
-                together[ends] += packets
-        moved = {end: after.get(end, 0) - self._before.get(end, 0) for _, ends in self._waiting for end in ends}
+            due[ends] += 2 if verdict.outcome is Outcome.TIMEOUT and verdict.flow not in once else 1
+        alone = Counter({end: packets for ends, packets in due.items() if len(ends) == 1 for end in ends})
+        together = Counter({ends: packets for ends, packets in due.items() if len(ends) > 1})
+        moved = {end: after.get(end, 0) - self._before.get(end, 0) for ends in due for end in ends}
         spare = {end: max(0, count - alone[end]) for end, count in moved.items()}
         short = {frozenset((end,)) for end, needed in alone.items() if moved[end] < needed}
         for group in connected(together):
