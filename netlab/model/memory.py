@@ -12,6 +12,7 @@ from netlab.model.cluster import Cluster, Pod
 from netlab.model.placement import demands
 from netlab.model.services_types import ServiceMemory
 
+POD_BITS = 2  # of a node's Pod CIDR at least: room for itself, a gateway and an address
 NUMBERS = 1 << 16  # of nodes, serials and ports: all have 16 bits
 
 
@@ -87,8 +88,9 @@ class Memory:
             for address in (*service.cluster_ips, *service.load_balancer_ips):
                 ip_address(address)
         for cidrs in memory.cidrs.values():
-            for cidr in cidrs:
-                ip_network(cidr)
+            for cidr in map(ip_network, cidrs):
+                if cidr.prefixlen > cidr.max_prefixlen - POD_BITS:
+                    raise ValueError(f"{cidr} has no room for a node's Pods")
         return memory
 
 

@@ -10,7 +10,7 @@ from netlab import names
 from netlab.errors import Mark, Problem
 from netlab.model.changes import Changes
 from netlab.model.cluster import Interface, Network, Node, Rack, Taint, Underlay
-from netlab.model.memory import Memory
+from netlab.model.memory import POD_BITS, Memory
 from netlab.spec import Document
 
 # kubeadm's default, which is what most clusters that people look at have.
@@ -219,8 +219,8 @@ def roomy(network: Network) -> Network:
     """The network, or what is around it where it has no room for itself, a gateway and an address (``build`` tells)."""
     return (
         network
-        if network.prefixlen <= network.max_prefixlen - 2
-        else network.supernet(new_prefix=network.max_prefixlen - 2)
+        if network.prefixlen <= network.max_prefixlen - POD_BITS
+        else network.supernet(new_prefix=network.max_prefixlen - POD_BITS)
     )
 
 

@@ -187,9 +187,10 @@ class RunDir:
     def statuses(self) -> dict[str, tuple[int, ...]]:
         """(ready, ended), as ``model.status`` has it, by Pod: what the lab follows (see ``runtime.readiness``)."""
         try:
-            return {name: tuple(map(int, said)) for name, said in (self._load("statuses") or {}).items()}
-        except (TypeError, ValueError):
+            found = {name: tuple(map(int, said)) for name, said in (self._load("statuses") or {}).items()}
+        except (TypeError, ValueError, OverflowError):
             return {}
+        return found if all(len(said) >= 2 for said in found.values()) else {}
 
     def begin_statuses(self, statuses: Mapping[str, tuple[int, ...]]) -> bool:
         """Say what is going to be followed; whether somebody who said so before did not come to the end."""
