@@ -10,6 +10,7 @@ what would be longer is cut and ends in a hash.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 LAB_NAME_MAX = 32
@@ -121,6 +122,7 @@ NODE_ETH0, CNI0, VTEP, POD, POD_PEER, UNDERLAY, UNDERLAY_PORT = range(1, 8)  # t
 PODS_MAX = 0xFFFF - 1
 
 
+@lru_cache(1 << 15)  # every other node's objects name a tunnel's
 def mac(device: int, node: int, serial: int = 0) -> str:
     """A locally administered unicast MAC: 0a:DD:NN:NN:SS:SS, the device's kind, its node's number, a serial number.
 

@@ -273,6 +273,7 @@ class Cluster:
     idle: tuple[Idle, ...] = ()
     made: tuple[Made, ...] = ()
     incarnations: Mapping[str, int] = field(default_factory=dict)
+    _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def own_pods(self) -> tuple[Pod, ...]:
@@ -334,7 +335,14 @@ class Cluster:
 
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""
-        return tuple(pod for pod in self.pods if pod.node == node.name and not pod.host_network)
+        known = self._by_node  # asked for of every node
+        if known is None:
+            known = {one.name: [] for one in self.nodes}
+            for pod in self.pods:
+                if not pod.host_network:
+                    known.setdefault(pod.node, []).append(pod)
+            object.__setattr__(self, "_by_node", known)
+        return tuple(known.get(node.name, ()))
 
 
 @lru_cache(4096)  # asked for by every Pod of a node

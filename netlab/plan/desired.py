@@ -12,6 +12,7 @@ from netlab.names import Owner
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Why
 from netlab.plan import belongings, dns, external, files, hostports, processes, racks, underlay
 from netlab.plan.dataplanes import Dataplane, dataplane
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why
 
 MAX_BRIDGE_PODS = 1000  # the kernel's BR_MAX_PORTS is 1,024; the rest is kept free for what learners add
@@ -66,10 +67,14 @@ def _parts(cluster: Cluster, plane: Dataplane, host: Host, session: Session) -> 
     yield (*_namespaces(cluster, host), *wires.objects(cluster), *external.objects(cluster))
     yield tuple(files.of_nodes(cluster))
     of_pods = belongings.sections(cluster, plane, _everywhere(cluster), session)
+    by_node: dict[str, list[State]] = {}
+    for pod, section in zip(cluster.pods, of_pods, strict=True):
+        by_node.setdefault(pod.node, []).append(section)
+    far = [Far(node, cluster) for node in cluster.nodes]
     for node in cluster.nodes:
         yield tuple(plane.node(node, cluster))
-        yield from (section for pod, section in zip(cluster.pods, of_pods, strict=True) if pod.node == node.name)
-        yield tuple(obj for there in cluster.nodes if there is not node for obj in plane.reach(node, there, cluster))
+        yield from by_node.get(node.name, ())
+        yield tuple(obj for there in far if there.node is not node for obj in plane.reach(node, there, cluster))
     # A lab without policies or Services is spared the import of what would make their rules (20 ms of every command).
     if cluster.network_policies or cluster.established == "drop":
         from netlab.plan import policies

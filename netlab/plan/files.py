@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.model import Cluster, Pod
+from netlab.model import Cluster, Node, Pod
 from netlab.model.services_system import DOMAIN
 from netlab.objects import File, Obj
 from netlab.plan.dns_resolver import node_resolv, pod_resolv
@@ -25,9 +25,10 @@ _LOCAL = (
 
 def of_nodes(cluster: Cluster) -> Iterator[Obj]:
     """The files of all nodes."""
+    hosts = _node_hosts(cluster.nodes)
     for node in cluster.nodes:
         why = node_why(node)
-        yield File(node.netns, "hosts", _node_hosts(cluster), why=why)
+        yield File(node.netns, "hosts", hosts, why=why)
         yield File(node.netns, "resolv.conf", node_resolv(cluster), why=why)
         yield File(node.netns, "hostname", f"{node.name}\n", why=why)
 
@@ -41,9 +42,8 @@ def of_pod(pod: Pod, cluster: Cluster) -> Iterator[Obj]:
     yield File(pod.etc, "hostname", f"{pod.uts_name}\n", why=why)
 
 
-def _node_hosts(cluster: Cluster) -> str:
-    lines = [f"{address.ip}\t{node.name}\n" for node in cluster.nodes for address in node.addresses]
-    return _LOCAL + "".join(lines)
+def _node_hosts(nodes: tuple[Node, ...]) -> str:
+    return _LOCAL + "".join(f"{address.ip}\t{node.name}\n" for node in nodes for address in node.addresses)
 
 
 def _pod_hosts(pod: Pod) -> str:
@@ -55,7 +55,7 @@ def _pod_hosts(pod: Pod) -> str:
 
 
 def _host_network_hosts(cluster: Cluster) -> str:
-    return f"# Kubernetes-managed hosts file (host network).\n{_node_hosts(cluster)}"
+    return f"# Kubernetes-managed hosts file (host network).\n{_node_hosts(cluster.nodes)}"
 
 
 def _aliases(pod: Pod) -> str:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Obj
+from netlab.plan.dataplanes.far import Far
 
 
 class Dataplane(Protocol):
@@ -20,5 +21,5 @@ class Dataplane(Protocol):
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """What makes a Pod reachable from its own node."""
 
-    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterable[Obj]:
+    def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterable[Obj]:
         """What a node needs to reach the Pods of another."""

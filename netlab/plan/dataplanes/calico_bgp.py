@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Obj, Route
 from netlab.plan.dataplanes import calico_wiring
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.underlay import next_hop
 from netlab.plan.why import pair_why
 
@@ -32,8 +33,9 @@ class CalicoBgp:
         """A cali veth and a host route."""
         return calico_wiring.attach(pod, here, cluster)
 
-    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+    def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
         """``10.244.2.0/26 via 172.18.0.3 dev eth0 proto bird``."""
-        for block in calico_wiring.blocks(there, cluster):
-            via = next_hop(here, there, block.version, cluster)
-            yield Route(here.netns, str(block), via=via, dev="eth0", proto=BIRD, why=pair_why(here, there))
+        why = pair_why(here, there.node)
+        for block, version in there.blocks:
+            via = next_hop(here, there.node, version, cluster)
+            yield Route(here.netns, block, via=via, dev="eth0", proto=BIRD, why=why)

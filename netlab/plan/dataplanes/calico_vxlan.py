@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Fdb, Neigh, Obj, Route
 from netlab.plan.dataplanes import calico_wiring, tunnels
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import pair_why
 
 VNI = 4096
@@ -41,14 +42,14 @@ class CalicoVxlan:
         """A cali veth and a host route."""
         return calico_wiring.attach(pod, here, cluster)
 
-    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+    def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
         """``10.244.2.0/26 via 10.244.2.0 dev vxlan.calico onlink``, the neighbour and the forwarding entry."""
-        why = pair_why(here, there)
-        for address, cidr in zip(there.addresses, there.pod_cidrs, strict=True):
-            device, _ = _DEVICE[address.version]
-            mac, vtep = vtep_mac(there.name, address.version), str(cidr.network_address)
+        why = pair_why(here, there.node)
+        for version, address, vtep in zip(there.versions, there.addresses, there.firsts, strict=True):
+            device, _ = _DEVICE[version]
+            mac = vtep_mac(there.node.name, version)
             yield Neigh(here.netns, device, vtep, mac, why=why)
-            yield Fdb(here.netns, device, mac, str(address.ip), why=why)
-            for block in calico_wiring.blocks(there, cluster):
-                if block.version == address.version:
-                    yield Route(here.netns, str(block), via=vtep, dev=device, proto=FELIX, onlink=True, why=why)
+            yield Fdb(here.netns, device, mac, address, why=why)
+            for block, its in there.blocks:
+                if its == version:
+                    yield Route(here.netns, block, via=vtep, dev=device, proto=FELIX, onlink=True, why=why)

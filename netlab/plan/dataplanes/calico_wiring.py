@@ -9,35 +9,22 @@ cni-plugin/pkg/dataplane/linux/dataplane_linux.go, and Felix' endpoint manager f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_network
 
 from netlab import names
-from netlab.model import Cluster, Network, Node, Pod
+from netlab.model import Cluster, Node, Pod
 from netlab.objects import Addr, Neigh, NftChain, NftSet, NftTable, Obj, Route, Sysctl
 from netlab.plan.dataplanes.cni_bridge import veth
+from netlab.plan.dataplanes.far import blocks
 from netlab.plan.why import node_why, pod_why
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
 GATEWAY = "169.254.1.1"
 GATEWAY6 = "fe80::ecee:eeff:feee:eeee"  # the link-local address that HOST_MAC gives
-# Calico's IPAM gives a node blocks of 64 addresses (DEFAULT_IPV4_POOL_BLOCK_SIZE=26, IPv6 122).
-_BLOCK = {4: 26, 6: 122}
 
 
 def veth_name(namespace: str, pod: str) -> str:
     """``cali`` and the first 11 hex digits of the SHA-1 of ``namespace.pod``."""
     return "cali" + names.short_hash(f"{namespace}.{pod}", 11)
-
-
-def blocks(node: Node, cluster: Cluster) -> list[Network]:
-    """The node's blocks: those of its Pod CIDR that have a Pod's address, the first one in any case."""
-    found: dict[Network, None] = {}
-    for place, cidr in enumerate(node.pod_cidrs):
-        length = max(_BLOCK[cidr.version], cidr.prefixlen)
-        found[ip_network((int(cidr.network_address), length))] = None
-        for pod in cluster.pods_of(node):
-            found[ip_network(f"{pod.addresses[place].ip}/{length}", strict=False)] = None
-    return sorted(found, key=lambda one: (one.version, int(one.network_address)))
 
 
 def attach(pod: Pod, here: Node, cluster: Cluster) -> Iterator[Obj]:

@@ -14,6 +14,7 @@ from netlab import names
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Addr, Bridge, Neigh, NftChain, NftTable, Obj, Port, Route, Veth
 from netlab.objects.links import End
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.external import masquerade
 from netlab.plan.underlay import addrgen, default_routes, on_link
 from netlab.plan.why import node_why, pair_why, pod_why
@@ -44,11 +45,12 @@ def veth(pod: Pod, here: Node, cluster: Cluster, name: str, mac: str = "") -> Ve
     )
 
 
-def routes_by_address(here: Node, there: Node) -> Iterator[Obj]:
+def routes_by_address(here: Node, there: Far) -> Iterator[Obj]:
     """``10.244.2.0/24 via 172.18.0.3 dev eth0``; nothing across racks: that next hop is not on the link."""
-    if on_link(here, there):
-        for cidr, address in zip(there.pod_cidrs, there.addresses, strict=True):
-            yield Route(here.netns, str(cidr), via=str(address.ip), dev="eth0", why=pair_why(here, there))
+    if on_link(here, there.node):
+        why = pair_why(here, there.node)
+        for cidr, address in zip(there.cidrs, there.addresses, strict=True):
+            yield Route(here.netns, cidr, via=address, dev="eth0", why=why)
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class Plain:
     """A data plane of cni0 and nothing around the packets; ``ways``: what leads to another node's Pods."""
 
     name: str
-    ways: Callable[[Node, Node], Iterable[Obj]]
+    ways: Callable[[Node, Far], Iterable[Obj]]
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0, and masquerading where there is an outside."""
@@ -67,7 +69,7 @@ class Plain:
         """A veth pair to cni0."""
         return attach(pod, here, cluster)
 
-    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterable[Obj]:
+    def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterable[Obj]:
         """See ``ways``."""
         return self.ways(here, there)
 

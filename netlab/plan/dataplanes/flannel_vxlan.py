@@ -16,6 +16,7 @@ from netlab import names
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Fdb, Neigh, NftChain, NftTable, Obj, Route
 from netlab.plan.dataplanes import cni_bridge, tunnels
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why, pair_why, pod_why
 
 VNI = 1
@@ -41,15 +42,17 @@ class FlannelVxlan:
         for network, gateway in zip(cluster.pod_cidrs, here.gateways, strict=True):
             yield Route(pod.netns, str(network), via=str(gateway.ip), dev="eth0", why=pod_why(pod))
 
-    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+    def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
         """A neighbour, a forwarding entry, a route, for each family on its own device."""
-        why = pair_why(here, there)
-        for address, cidr in zip(there.addresses, there.pod_cidrs, strict=True):
-            device, _ = _DEVICE[address.version]
-            mac, vtep = names.mac(names.VTEP, there.number, address.version), str(cidr.network_address)
+        why = pair_why(here, there.node)
+        for version, address, cidr, vtep in zip(
+            there.versions, there.addresses, there.cidrs, there.firsts, strict=True
+        ):
+            device, _ = _DEVICE[version]
+            mac = names.mac(names.VTEP, there.node.number, version)
             yield Neigh(here.netns, device, vtep, mac, why=why)
-            yield Fdb(here.netns, device, mac, str(address.ip), why=why)
-            yield Route(here.netns, str(cidr), via=vtep, dev=device, onlink=True, why=why)
+            yield Fdb(here.netns, device, mac, address, why=why)
+            yield Route(here.netns, cidr, via=vtep, dev=device, onlink=True, why=why)
 
 
 def rules(here: Node, cluster: Cluster) -> Iterator[Obj]:

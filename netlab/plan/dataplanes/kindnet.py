@@ -13,6 +13,7 @@ from netlab import names
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Addr, Neigh, NftChain, NftSet, NftTable, Obj, Route
 from netlab.plan.dataplanes.cni_bridge import routes_by_address, veth
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why, pod_why
 
 
@@ -66,6 +67,6 @@ class Kindnet:
             yield Route(here.netns, f"{address.ip}/{whole}", dev=name, scope=scope, why=why)
             yield Neigh(here.netns, name, str(address.ip), pod.mac, why=why)
 
-    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+    def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
         """A route by the other node's address, as host-gw's."""
         return routes_by_address(here, there)

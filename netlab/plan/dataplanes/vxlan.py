@@ -14,6 +14,7 @@ from netlab import names
 from netlab.model import Cluster, Network, Node, Pod
 from netlab.objects import Addr, Fdb, Neigh, Obj, Route
 from netlab.plan.dataplanes import cni_bridge, tunnels
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why, pair_why
 
 DEVICE, VNI = "vxlan0", 1
@@ -43,12 +44,11 @@ class VxlanPlane:
         """A veth pair to cni0."""
         return cni_bridge.attach(pod, here, cluster)
 
-    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+    def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
         """A neighbour, a forwarding entry, a route."""
-        why = pair_why(here, there)
-        mac = names.mac(names.VTEP, there.number)
-        yield Fdb(here.netns, DEVICE, mac, str(there.addresses[0].ip), why=why)
-        for cidr in there.pod_cidrs:
-            vtep = str(cidr.network_address)
+        why = pair_why(here, there.node)
+        mac = names.mac(names.VTEP, there.node.number)
+        yield Fdb(here.netns, DEVICE, mac, there.addresses[0], why=why)
+        for cidr, vtep in zip(there.cidrs, there.firsts, strict=True):
             yield Neigh(here.netns, DEVICE, vtep, mac, why=why)
-            yield Route(here.netns, str(cidr), via=vtep, dev=DEVICE, onlink=True, why=why)
+            yield Route(here.netns, cidr, via=vtep, dev=DEVICE, onlink=True, why=why)

@@ -15,6 +15,7 @@ from netlab.model import Cluster, Node, Pod
 from netlab.objects import Addr, Bridge, Fdb, Neigh, NftChain, NftTable, Obj, Port
 from netlab.plan.dataplanes import cni_bridge, tunnels
 from netlab.plan.dataplanes.cni_bridge import CNI0_INDEX
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.underlay import addrgen, default_routes
 from netlab.plan.why import node_why, pair_why, pod_why
 
@@ -62,6 +63,6 @@ class Weave:
             yield Neigh(here.netns, cluster.plane.bridge, str(address.ip), pod.mac, why=why)
         yield from default_routes(pod.netns, tuple(gateway.ip for gateway in here.gateways), "eth0", why)
 
-    def reach(self, here: Node, there: Node, cluster: Cluster) -> Iterator[Obj]:
+    def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
         """One forwarding entry: what is for nobody known goes to that node too."""
-        yield Fdb(here.netns, DEVICE, _EVERYBODY, str(there.addresses[0].ip), why=pair_why(here, there))
+        yield Fdb(here.netns, DEVICE, _EVERYBODY, there.addresses[0], why=pair_why(here, there.node))

@@ -1,0 +1,38 @@
+"""A node as the others see it: what all their objects name is made once a node, not once for each two of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from ipaddress import ip_network
+
+from netlab.model import Cluster, Network, Node
+
+# Calico's IPAM gives a node blocks of 64 addresses (DEFAULT_IPV4_POOL_BLOCK_SIZE=26, IPv6 122).
+_BLOCK = {4: 26, 6: 122}
+
+
+class Far:
+    """Texts, one a family: node addresses, Pod CIDRs, and the first address of each Pod CIDR."""
+
+    def __init__(self, node: Node, cluster: Cluster) -> None:
+        self.node, self._cluster = node, cluster
+        self.versions = tuple(one.version for one in node.pod_cidrs)
+        self.addresses = tuple(str(one.ip) for one in node.addresses)
+        self.cidrs = tuple(map(str, node.pod_cidrs))
+        self.firsts = tuple(str(one.network_address) for one in node.pod_cidrs)
+
+    @cached_property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """Calico's blocks of the node, as texts, and their IP versions."""
+        return tuple((str(one), one.version) for one in blocks(self.node, self._cluster))
+
+
+def blocks(node: Node, cluster: Cluster) -> list[Network]:
+    """The node's blocks: those of its Pod CIDR that have a Pod's address, the first one in any case."""
+    found: dict[Network, None] = {}
+    for place, cidr in enumerate(node.pod_cidrs):
+        length = max(_BLOCK[cidr.version], cidr.prefixlen)
+        found[ip_network((int(cidr.network_address), length))] = None
+        for pod in cluster.pods_of(node):
+            found[ip_network(f"{pod.addresses[place].ip}/{length}", strict=False)] = None
+    return sorted(found, key=lambda one: (one.version, int(one.network_address)))
