@@ -119,9 +119,6 @@ def port_name(node: str) -> str:
 NODE_ETH0, CNI0, VTEP, POD, POD_PEER, UNDERLAY, UNDERLAY_PORT = range(1, 8)  # the second byte: what sort of device
 
 
-PODS_MAX = 0xFFFF - 1
-
-
 @lru_cache(1 << 15)  # every other node's objects name a tunnel's
 def mac(device: int, node: int, serial: int = 0) -> str:
     """A locally administered unicast MAC: 0a:DD:NN:NN:SS:SS, the device's kind, its node's number, a serial number.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.memo import Session
-from netlab.model import policies
+from netlab.model import bounds, policies
 from netlab.model.catalogue import Catalogue
 from netlab.model.changes import Changes
 from netlab.model.cluster import Cluster, External, Idle, Interface, Network, Node, Pod, Underlay
@@ -38,7 +38,6 @@ from netlab.model.services_system import wants_dns
 from netlab.model.services_types import Service
 from netlab.model.underlays import externals, underlay
 from netlab.model.workloads import Template
-from netlab.names import PODS_MAX
 from netlab.near import near
 from netlab.planes import OF_MANIFESTS, ROWS
 from netlab.spec import Documents, Warning
@@ -115,11 +114,17 @@ class _Builder:
     def _at(self, *path: str | int) -> Mark | None:
         return self._lab.at(*path) if self._lab else None
 
+    def _stop_at(self, problems: list[Problem]) -> None:
+        """Raise BadInput with these, if any, and all before: what is too large is not looked at any further."""
+        if problems:
+            raise BadInput((*self._documents.problems, *self.problems, *problems))
+
     def build(self) -> Cluster:
         unread = self._lab is None and bool(self._documents.problems)  # its name is among what is wrong already
         if not unread and not names.is_dns_label(self._name, names.LAB_NAME_MAX):
             says = f"a lab's name is a DNS label of at most {names.LAB_NAME_MAX} characters, not {self._name!r}"
             self._complain(self._at("metadata", "name"), "metadata.name", says)
+        self._stop_at(list(bounds.nodes(self._lab, self._catalogue.of("Node"))))
         families = tuple(self._spec.get("ipFamilies", ["IPv4"]))
         self._check_families(families)
         mtu = self._spec.get("mtu", 1500)
@@ -280,7 +285,9 @@ class _Builder:
 
     def _templates(self, controllers: Controllers) -> list[Template]:
         wanted: dict[str, Template] = {}
-        for template in controllers.templates():
+        templates, too_many = bounds.pods(iter(controllers.templates()))
+        self._stop_at(too_many)
+        for template in templates:
             first = wanted.setdefault(template.full, template)
             if first is not template:
                 says = f"Pod {template.full} is there twice: also at {first.mark}"
@@ -318,10 +325,6 @@ class _Builder:
             if known and known.netns in reserved:  # a new node has that name now
                 known = known._replace(netns="")
             placed.append((template, node, known))
-        if len(placed) > PODS_MAX:
-            says = f"the lab has {len(placed):,} Pods, and {PODS_MAX:,} is the most: their MAC addresses number them in two bytes"
-            self._complain(placed[PODS_MAX][0].mark, "", says)
-            del placed[PODS_MAX:]
         # What a document states comes before what was given to others by chance.
         for template, node, known in sorted(placed, key=lambda one: not one[0].given_addresses):
             self._reserve(pool, template, node, known)

@@ -16,6 +16,7 @@ FLAT_CIDRS = {"IPv4": "172.18.0.0/24", "IPv6": "fd00:172:18::/64"}
 ROUTED_CIDRS = {"IPv4": "172.18.0.0/16", "IPv6": "fd00:172:18::/48"}
 # The links between routers: a /31 (RFC 3021) or /127 (RFC 6164) each, out of nobody else's way.
 _UPLINKS = {4: ip_network("172.31.255.0/24"), 6: ip_network("fd00:172:31:255::/112")}
+RACKS_MAX = (1 << 32 - 24) // 2 - 1  # the spine's links; the first is left out
 _RACK_MASK = {4: 24, 6: 64}
 FIRST_RACK = "rack-1"
 
@@ -32,6 +33,10 @@ def underlay(
     racks: tuple[Rack, ...] = ()
     if kind == "routed":
         named = dict.fromkeys(node.get("rack", FIRST_RACK) for node in spec.get("nodes", [{}]))
+        if len(named) > RACKS_MAX:
+            says = f"rack {list(named)[RACKS_MAX]} is one of {len(named):,} racks, and {RACKS_MAX} is the most"
+            complain(None, "spec.nodes", says)
+        named = dict.fromkeys(list(named)[:RACKS_MAX])
         racks = tuple(_rack(lab, name, number, networks, complain) for number, name in enumerate(named, 1))
     return Underlay(
         kind,
