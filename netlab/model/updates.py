@@ -93,7 +93,15 @@ def _cluster_address(document: Document, cluster: Cluster) -> Iterator[tuple[tup
     service = next((one for one in cluster.services if (one.namespace, one.name) == own), None)
     spec = document.body.get("spec", {})
     stated = spec.get("clusterIP")
-    if service is None or EXTERNAL_NAME in (service.kind, spec.get("type")) or stated is None:
+    if service is None or EXTERNAL_NAME in (service.kind, spec.get("type")):
+        return
+    families = spec.get("ipFamilies")
+    if families and families[0] != service.families[0]:
+        yield ("spec", "ipFamilies"), f"may not begin with another family: the first is {service.families[0]}"
+    for text, second in list(zip(spec.get("clusterIPs", ()), service.cluster_ips, strict=False))[1:]:
+        if ip_address(text) != second:
+            yield ("spec", "clusterIPs"), f"may not change once they are set: the second is {second}"
+    if stated is None:
         return
     has = "None" if service.headless else next(map(str, service.cluster_ips), "")
     if has and stated != has and (has == "None" or stated == "None" or ip_address(stated) != ip_address(has)):

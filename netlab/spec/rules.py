@@ -225,8 +225,8 @@ _NOT_IN_INIT = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 def _pod_spec(body: Body) -> Found:
     names: set[str] = set()
-    host_ports: set[tuple[int, str, str]] = set()
     for field in ("initContainers", "containers", "ephemeralContainers"):
+        host_ports: set[tuple[int, str, str]] = set()
         for index, container in enumerate(body.get(field, ())):
             if container["name"] in names:
                 yield (field, index, "name"), f"{shown(container['name'])} is the name of two containers"
@@ -249,9 +249,10 @@ def _host_ports(container: Body, host_network: bool, seen: set[tuple[int, str, s
         host, place = port.get("hostPort", 0), ("ports", number, "hostPort")
         if host_network and host not in (0, port["containerPort"]):
             yield place, f"must be {port['containerPort']}, as containerPort is: the Pod is on the host's network"
+        field, host = ("containerPort", port["containerPort"]) if host_network else ("hostPort", host)
         wanted = (host, port.get("protocol", "TCP"), port.get("hostIP", ""))
         if host and wanted in seen:
-            yield place, f"{host}/{wanted[1]} is given twice in this Pod"
+            yield ("ports", number, field), f"{host}/{wanted[1]} is given twice in this Pod"
         seen.add(wanted)
 
 

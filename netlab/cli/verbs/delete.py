@@ -79,6 +79,9 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     again = [one for one in wanted if one.startswith("apps/ReplicaSet/") and one not in documents]
     sets = {(one.split("/")[2], "/".join(one.split("/")[1:4:2])) for one in again}
     inside += [f"/Pod/{pod}" for pod in every(cluster) if (pod.namespace, pod.controller) in sets]
+    # A Service takes its Endpoints with it.
+    ends = [one.replace("/Service/", "/Endpoints/", 1) for one in wanted if one.startswith("/Service/")]
+    inside += [one for one in ends if one in documents and one not in wanted]
     done = change(name, delete=[one for one in (*wanted, *inside) if one not in again], say=out.note)
     made = list(replacements(cluster, done.lab.cluster))
     if output == "json":

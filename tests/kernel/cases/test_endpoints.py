@@ -119,6 +119,8 @@ def test_endpoints_lead_their_service_to_pods_and_hosts_outside(bed: Bed, tmp_pa
     assert bed.who("client", f"http://{address(bed, 'db')}")["pod"] == "ill"
     assert bed.curl("client", f"http://{address(bed, 'db', 1)}") == "refused", "no IPv6 address is left"
     assert run_netlab("check", bed.name).status == 0
+    bed.netlab("delete", "service", "db")
+    assert "db" not in bed.netlab("get", "endpoints").stdout, "a Service takes its Endpoints with it"
 
 
 def _listed(bed: Bed, v4: Mapping[str, str]) -> None:
