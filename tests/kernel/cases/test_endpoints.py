@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from netlab.oracle.flows import flows
+from netlab.oracle.predict import Predictor
+from netlab.runtime.state.running import load_cluster
 from tests.conftest import run_netlab
 from tests.kernel.cases.bed import Bed
 
@@ -59,10 +62,6 @@ def address(bed: Bed, name: str, family: int = 0) -> str:
 
 def predicted(bed: Bed, where: str, name: str) -> set[str]:
     """The Pods that may answer, of both families."""
-    from netlab.oracle.flows import flows
-    from netlab.oracle.predict import Predictor
-    from netlab.runtime.lab import load_cluster
-
     cluster = load_cluster(bed.name)
     verdicts = Predictor(cluster).predict(flows(cluster, sources=[where], targets=[f"svc/{name}"]))
     return {str(one.server).removeprefix("default/") for each in verdicts for one in each.may or (each,)}
