@@ -25,6 +25,7 @@ HELD = {
     "test_conditions_and_hints_of_slices_count",
     "placement overlooks host ports, affinity and taints": "test_two_pods_with_one_host_port_are_on_two_nodes "
     "test_node_affinity_has_all_operators test_taints_keep_pods_away_that_do_not_tolerate_them",
+    "kind Endpoints is not mirrored": "test_endpoints_lead_their_service_to_pods_and_hosts_outside",
     "what the kernel learned outlives up": "test_a_path_mtu_that_was_learned_is_forgotten_by_up "
     "test_trace_says_that_a_path_mtu_is_learned_and_how_to_forget_it "
     "test_a_neighbour_that_was_learned_of_a_wrong_mac_is_forgotten_by_up",

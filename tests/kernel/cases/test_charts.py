@@ -39,6 +39,8 @@ HELD = {
     "reach with nothing to probe says nothing": "test_reach_says_that_nothing_can_be_probed",
     "a hundred warnings of one kind": "test_many_of_a_kind_are_folded_in_the_order_of_the_lines_and_are_whole_as_json",
     "each flow must be expected twice, by Pod and by Service": "test_a_service_is_expected_as_the_pods_behind_it",
+    "a denial names a policy and not the nearest rule": "test_a_failure_names_the_nearest_rule_of_both_sides",
+    "an apiVersion of yesterday is refused": "test_an_object_of_an_old_version_is_the_one_of_today",
     "an Ingress to a Service that is not there": "test_apply_warns_of_what_it_adds_and_of_nothing_else",
 }
 
