@@ -226,6 +226,7 @@ class Scheduler:
             else:
                 fits.append(node)
         if not fits:
+            refusals += [_SELECTOR] * (len(self._nodes) - len(refusals))
             return Placed(None, "Unschedulable", _sentence(refusals), self._cause(template, refusals))
         node = fits[turn % len(fits)]
         self._put(template, node)
@@ -242,7 +243,12 @@ class Scheduler:
         return before._replace(node=node, forced=True)
 
     def _allowed(self, template: Template) -> list[tuple[Node, str]]:
-        """The nodes, each with what refuses the Pod whoever else is there, in kube-scheduler's words."""
+        """The nodes, each with what refuses the Pod whoever else is there, in kube-scheduler's words.
+
+        A DaemonSet's Pod has its node in an affinity: only that is looked at, as there may be thousands of both.
+        """
+        if own := self._by_name.get(template.node):
+            return [(own, self._refused(template, own))]
         key = id(template.spec), template.node
         if key not in self._static:
             self._static[key] = [(node, self._refused(template, node)) for node in self._nodes]

@@ -164,9 +164,8 @@ class Checker:
                 self.problem(seen.get(key, node), (path, key), says)
         rule = RULES.get(name)
         if rule is not None and len(self.problems) == before:
-            lists: dict[int, list[Node]] = {}
             for where, says in rule(out):
-                self.problem(locate(node, where, lists), self._extended(path, where), says)
+                self.problem(locate(node, where), self._extended(path, where), says)
         return out
 
     @staticmethod
@@ -194,12 +193,8 @@ class Checker:
     def _list(self, node: SequenceNode, schema: Schema, path: Path) -> Any:
         inner = schema.get("items", {})
         out: list[Any] = []
-        for index, item in enumerate(node.value):
-            if scalars.is_null(item):
-                if not self._can_be_empty(inner):
-                    continue
-                # Go decodes it as an empty struct: ``ingress: [null]`` is a rule, that admits everything.
-                item = node.value[index] = MappingNode(MAP, [], item.start_mark, item.end_mark, flow_style=True)
+        node.value[:] = self._items(node, inner)
+        for item in node.value:
             value = self._value(item, inner, (path, len(out)))
             if value is ABSENT:
                 value = self.problem(item, (path, len(out)), "must not be empty")
@@ -212,10 +207,21 @@ class Checker:
             return self.problem(node, path, "has an item twice")
         return out
 
-    def _can_be_empty(self, schema: Schema) -> bool:
-        """Whether an empty mapping is a value of its own."""
+    def _items(self, node: SequenceNode, schema: Schema) -> list[Node]:
+        """The items without nulls, so that an index in the body is one in the text.
+
+        Where an empty mapping is a value of its own, null is that: Go decodes ``ingress: [null]`` as an empty struct, a
+        rule that admits everything.
+        """
+        if not any(map(scalars.is_null, node.value)):
+            return list(node.value)
         schema = self.defs[schema["$ref"][8:]] if "$ref" in schema else schema
-        return "properties" in schema and not schema.get("required") and self.empty_is_absent
+        kept = "properties" in schema and not schema.get("required") and self.empty_is_absent
+        return [
+            MappingNode(MAP, [], item.start_mark, item.end_mark, flow_style=True) if scalars.is_null(item) else item
+            for item in node.value
+            if kept or not scalars.is_null(item)
+        ]
 
     # -- scalars ----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from netlab.errors import Mark, Problem
-from netlab.spec.scalars import PLAIN, is_null
+from netlab.spec.scalars import PLAIN
 
 __all__ = [
     "MAP",
@@ -168,11 +168,10 @@ def _merges(key: Node) -> bool:
     return isinstance(key, ScalarNode) and key.value == "<<" and key.tag == PLAIN
 
 
-def locate(root: Node, path: Sequence[str | int], lists: dict[int, list[Node]] | None = None) -> Node:
-    """The node of a path whose list indexes count as in a body, without nulls; else its nearest ancestor's.
+def locate(root: Node, path: Sequence[str | int]) -> Node:
+    """The node of a path; else its nearest ancestor's.  Of a list that was checked, the null items are gone.
 
-    A block collection under a key gives the key's node, a flow collection and a scalar their own.  ``lists`` keeps the
-    items of long lists between calls for the same root.
+    A block collection under a key gives the key's node, a flow collection and a scalar their own.
     """
     here, place = root, root
     for step in path:
@@ -183,11 +182,7 @@ def locate(root: Node, path: Sequence[str | int], lists: dict[int, list[Node]] |
             key, here = found
             place = key if isinstance(here, MappingNode | SequenceNode) and not here.flow_style else here
         elif isinstance(here, SequenceNode) and isinstance(step, int):
-            items = lists.get(id(here)) if lists is not None else None
-            if items is None:
-                items = [item for item in here.value if not is_null(item)]
-            if lists is not None:
-                lists[id(here)] = items
+            items = here.value
             if not -len(items) <= step < len(items):
                 break
             here = place = items[step]
