@@ -136,7 +136,7 @@ def _objects(ctx: click.Context, kind: str) -> list[str]:
     from netlab.cli import kinds as known
 
     nodes, pods, netns = _memory(ctx)
-    if known.kernel(kind):
+    if known.of_kernel(kind):
         return [*(name for where, name in pods if where == "default"), *nodes, *netns]
     named = next((one for one in known.KINDS if kind.lower() in (one.name.lower(), one.plural, *one.short)), None)
     chosen = ctx.params.get("namespace") or "default"

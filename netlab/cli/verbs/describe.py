@@ -9,7 +9,10 @@ from typing import Any
 
 import click
 
-from netlab.cli import kinds, kubernetes, out, podstatus, probelines, services
+from netlab.cli import kinds, out, probelines
+from netlab.cli.kinds import pod as kubernetes
+from netlab.cli.kinds import podstatus
+from netlab.cli.kinds import service as services
 from netlab.cli.options import lab, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.model import Cluster, Pod, Port
@@ -71,7 +74,7 @@ def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) 
     elif wanted.name == "NetworkPolicy":
         parts += _policies(cluster, names, namespace, objects, since)
     elif wanted.name == "Endpoints":
-        from netlab.cli import endpointlines
+        from netlab.cli.kinds import endpoints as endpointlines
 
         shown = {one["metadata"]["name"]: one for one in services.endpoints(cluster, since, objects)
                  if one["metadata"]["namespace"] == namespace}  # fmt: skip
@@ -112,7 +115,7 @@ def _chosen(names: Sequence[str], there: Mapping[str, Any], kind: kinds.Kind, na
 def _policies(
     cluster: Cluster, names: Sequence[str], namespace: str, objects: Sequence[Document], since: float
 ) -> Iterable[list[str]]:
-    from netlab.cli import policies
+    from netlab.cli.kinds import policy as policies
     from netlab.model.selection import Selection
 
     bodies = {(one.namespace, one.name): one.body for one in objects if one.kind == "NetworkPolicy"}

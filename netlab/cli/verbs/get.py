@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from netlab.cli import jsonpath, kinds, kubernetes, out, podstatus, services, workloads
-from netlab.cli.columns import Item, columns
+from netlab.cli import jsonpath, kinds, out
+from netlab.cli.kinds import pod as kubernetes
+from netlab.cli.kinds import podstatus
+from netlab.cli.kinds import service as services
+from netlab.cli.kinds import workload as workloads
+from netlab.cli.kinds.columns import Item, columns
 from netlab.cli.options import lab, running_lab
 from netlab.cli.selectors import selector as selected
 from netlab.errors import BadInput, Exit
@@ -55,8 +59,8 @@ def command(
     from netlab.runtime.state.running import load_cluster_since
 
     name = running_lab(lab_option)
-    if kernel := kinds.kernel(kind):
-        from netlab.cli import kernelkinds
+    if kernel := kinds.of_kernel(kind):
+        from netlab.cli.kinds import kernel as kernelkinds
 
         asked = kernelkinds.Asked(kernel, name, names, "" if every else namespace, selector)
         return kernelkinds.show(asked, output, header=not no_headers, watching=watching)
@@ -311,7 +315,7 @@ def _table(
 
 def _watch(kind: kinds.Kind, look: Any, shape: Shape, *, events: bool) -> int:
     """The table, then a row for each object that comes, changes or goes, until Ctrl-C."""
-    from netlab.cli import watch
+    from netlab.cli.kinds import watch
 
     output = shape.output
     if output not in ("text", "wide", "json", "yaml", "name"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.cli.podstatus import printed
+from netlab.cli.kinds.podstatus import printed
 from netlab.runtime.client.agentclient import start_time
 from tests.conftest import run_netlab
 

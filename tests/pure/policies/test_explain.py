@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from netlab.cli import policies as described
+from netlab.cli.kinds import policy as described
 from netlab.errors import BadInput
 from netlab.model import Cluster, build
 from netlab.model.selection import Selection

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netlab.cli.podstatus import printed, status
+from netlab.cli.kinds.podstatus import printed, status
 from netlab.model import Container, Pod, Port
 
 RUNNING = {"running": {"startedAt": 1000.0}}

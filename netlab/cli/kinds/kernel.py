@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from netlab.cli import jsonpath, out, watch
+from netlab.cli import jsonpath, out
+from netlab.cli.kinds import watch
 from netlab.cli.selectors import selector
 from netlab.errors import BadInput, Exit
 from netlab.kernel.rtnetlink.inspect import Row, inspect

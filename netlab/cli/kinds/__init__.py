@@ -1,4 +1,4 @@
-"""The kinds that ``get`` and ``delete`` know, with kubectl's short names."""
+"""The kinds that ``get``, ``describe``, ``label`` and ``delete`` take, with the short names that kubectl has for them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ KERNEL = {
 }
 
 
-def kernel(word: str) -> str:
+def of_kernel(word: str) -> str:
     """The kernel's kind that a word means, "" where it means none."""
     return next((plural for plural, short in KERNEL.items() if word.lower() in (plural, *short)), "")
 
@@ -69,7 +69,7 @@ def kernel(word: str) -> str:
 def several(words: str) -> list[Kind]:
     """The kinds that a list of words means: ``pods,svc``, ``all``; raises BadInput with a guess."""
     for word in words.split(","):
-        if "," in words and (what := kernel(word)):
+        if "," in words and (what := of_kernel(word)):
             raise BadInput(f"{what} are the kernel's, and are asked for by themselves: get {what}")
     by_name = {kind.name: kind for kind in KINDS}
     found = [[by_name[name] for name in ALL] if word == "all" else [find(word)] for word in words.split(",")]

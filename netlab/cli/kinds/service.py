@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.podstatus import stamp
+from netlab.cli.kinds.podstatus import stamp
 from netlab.names import short_hash
 
 if TYPE_CHECKING:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli import kubernetes, podstatus, selectors, services, workloads
+from netlab.cli import selectors
+from netlab.cli.kinds import pod as kubernetes
+from netlab.cli.kinds import podstatus
+from netlab.cli.kinds import service as services
+from netlab.cli.kinds import workload as workloads
 
 if TYPE_CHECKING:
     from netlab.model import Cluster

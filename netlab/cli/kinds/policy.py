@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.podstatus import stamp
+from netlab.cli.kinds.podstatus import stamp
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Pod

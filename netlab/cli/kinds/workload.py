@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab.cli import kubernetes, selectors
-from netlab.cli.podstatus import seconds, stamp
+from netlab.cli import selectors
+from netlab.cli.kinds import pod as kubernetes
+from netlab.cli.kinds.podstatus import seconds, stamp
 from netlab.model.anew import every
 from netlab.model.owners import ENDED, revision
 

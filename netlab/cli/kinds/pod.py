@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli import podstatus
-from netlab.cli.podstatus import stamp
+from netlab.cli.kinds import podstatus
+from netlab.cli.kinds.podstatus import stamp
 from netlab.model import identity
 from netlab.names import short_hash
 
