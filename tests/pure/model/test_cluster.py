@@ -251,7 +251,7 @@ def test_host_ports_of_other_addresses_do_not_clash() -> None:
 # -- time -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_thousand_pods_are_resolved_in_a_second_or_two() -> None:
+def test_two_thousand_pods_take_no_quadratic_time() -> None:
     spec = lab(nodes=[{"name": f"n{number}"} for number in range(10)])
     documents = load_texts(
         [Text("lab.yaml", json.dumps(spec) + "\n---\n" + json.dumps(workload("Deployment", "w", replicas=2000)))]
@@ -259,7 +259,7 @@ def test_a_thousand_pods_are_resolved_in_a_second_or_two() -> None:
     began = time.process_time()
     found = build(documents, check=check).cluster
     state = desired(found)
-    assert time.process_time() - began < 4
+    assert time.process_time() - began < 20  # 2 s; each Pod against each other would be minutes
     assert len({one.addresses for one in found.pods}) == 2000
     assert len(state) > 20_000
 
@@ -267,7 +267,7 @@ def test_a_thousand_pods_are_resolved_in_a_second_or_two() -> None:
 def test_the_last_address_of_a_large_network_is_found_at_once() -> None:
     began = time.process_time()
     cluster(lab(ipFamilies=["IPv6"], nodes=[{"name": "a", "podCIDR": "fd00:1::/48"}]), pod("p"))
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 10  # address by address it would be years
 
 
 def cidrs(found: Cluster) -> dict[str, list[str]]:

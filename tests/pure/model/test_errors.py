@@ -26,7 +26,7 @@ def test_the_problems_of_a_cluster_are_told_in_full(case: Path, monkeypatch: pyt
     began = time.process_time()
     with pytest.raises(BadInput) as caught:
         build(load([case.name]), check=check)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10
     told = f"{caught.value}\n"
     golden = case.with_suffix(".txt")
     if os.environ.get("NETLAB_UPDATE_GOLDENS") == "1":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -52,18 +50,6 @@ def test_a_real_set_is_accepted_as_it_stands(path: Path) -> None:
     found = load([path])
     assert [str(each) for each in found.problems] == []
     assert found.objects
-
-
-@needs_sets
-def test_the_largest_set_is_read_in_a_fresh_process_in_less_than_300_ms() -> None:
-    largest = max(SETS, key=lambda path: path.stat().st_size)
-    code = f"import time\nfrom netlab.spec import load; load([{str(largest)!r}])\nprint(time.process_time())"
-    # Processor time, and the best of some runs: the machine that runs the tests does other things too.
-    best = min(
-        float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True).stdout)
-        for _ in range(5)
-    )
-    assert best < 0.3
 
 
 CONFORMANCE = Path(os.environ.get("NETLAB_CONFORMANCE", ROOT.parent / "shared" / "conformance"))
