@@ -1,6 +1,6 @@
 """The data planes' traits: a row each, on the lowest floor, for every floor that must know how a plane behaves.
 
-A new data plane is a row here, a file in ``plan/dataplanes`` that makes its objects, and a golden file.  No other module
+A new data plane is a row here, the file of its name in ``plan/dataplanes``, and a golden file.  No other module
 knows a plane's name: the schema's enum, the MTU of Pods, the oracle's predictions and the words of a trace follow from
 the row.
 """

@@ -11,8 +11,7 @@ shell script or JSON.
 Limits: what the host cannot do is decided before, and handed in as ``Host``.
 """
 
-from netlab.plan.dataplanes import ALL
 from netlab.plan.desired import Host, check, desired
 from netlab.plan.drift import Drift, drift
 
-__all__ = ["ALL", "Drift", "Host", "check", "desired", "drift"]
+__all__ = ["Drift", "Host", "check", "desired", "drift"]

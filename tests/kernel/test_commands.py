@@ -27,13 +27,14 @@ from netlab.objects import (
     Vxlan,
     diff,
 )
-from netlab.plan import ALL, desired, render
+from netlab.plan import desired, render
+from netlab.planes import ROWS
 from netlab.runtime.converge import converge
 
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
 
-LABS: dict[str, dict[str, Any]] = {one.name: {"dataplane": one.name} for one in ALL}
-LABS |= {f"{one.name}-dual": {"dataplane": one.name, "ipFamilies": ["IPv4", "IPv6"]} for one in ALL}
+LABS: dict[str, dict[str, Any]] = {name: {"dataplane": name} for name in ROWS}
+LABS |= {f"{name}-dual": {"dataplane": name, "ipFamilies": ["IPv4", "IPv6"]} for name in ROWS}
 LABS |= {"vxlan-ipv6": {"dataplane": "vxlan", "ipFamilies": ["IPv6"]}}
 LABS |= {"vxlan-too-small-for-ipv6": {"dataplane": "vxlan", "mtu": 1200}}
 

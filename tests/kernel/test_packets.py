@@ -10,7 +10,7 @@ import pytest
 
 from netlab.kernel.linux import LinuxKernel
 from netlab.objects import State
-from netlab.plan import ALL
+from netlab.planes import ROWS
 from netlab.runtime.converge import converge
 
 pytestmark = pytest.mark.kernel
@@ -76,7 +76,7 @@ def test_who_reaches_whom_and_how_large_a_packet(kit: Any, lab: str, dataplane: 
 
 
 @pytest.mark.parametrize("families", [["IPv4"], ["IPv4", "IPv6"]], ids="+".join)
-@pytest.mark.parametrize("dataplane", [one.name for one in ALL if one.name not in ("bridge", "vxlan", "host-gw")])
+@pytest.mark.parametrize("dataplane", [name for name in ROWS if name not in ("bridge", "vxlan", "host-gw")])
 def test_every_data_plane_carries_what_it_says(kit: Any, lab: str, dataplane: str, families: list[str]) -> None:
     with Up(kit, lab, dataplane=dataplane, ipFamilies=families) as up:
         for family in families:

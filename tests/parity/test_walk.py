@@ -12,7 +12,8 @@ from fakekernel import FakeKernel
 from netlab.errors import BadInput
 from netlab.kernel.linux import LinuxKernel
 from netlab.objects import State
-from netlab.plan import ALL, drift
+from netlab.plan import drift
+from netlab.planes import ROWS
 from netlab.runtime.converge import converge
 
 pytestmark = pytest.mark.kernel
@@ -51,7 +52,7 @@ class Small:
             left = tuple(one for one in self.nodes if one != gone_node)
             return replace(self, nodes=left, pods=tuple(one for one in self.pods if one[1] != gone_node))
         if what == "plane":
-            return replace(self, dataplane=dice.choice(ALL).name)
+            return replace(self, dataplane=dice.choice(list(ROWS)))
         if what == "mtu":
             return replace(self, mtu=dice.choice((1500, 1400, 9000)))
         if what == "offload":

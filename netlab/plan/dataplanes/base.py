@@ -13,8 +13,6 @@ from netlab.plan.dataplanes.far import Far
 class Dataplane(Protocol):
     """Three pure functions from the cluster to objects.  The plane's traits are its row in ``netlab.planes``."""
 
-    name: str
-
     def node(self, here: Node, cluster: Cluster) -> Iterable[Obj]:
         """What a node has before any Pod is there."""
 

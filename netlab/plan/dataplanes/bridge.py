@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.cni_bridge import Plain
 
-BRIDGE_ONLY = Plain("bridge", lambda _here, _there: ())
+PLANE: Dataplane = Plain(lambda _here, _there: ())

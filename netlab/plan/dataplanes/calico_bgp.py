@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Obj, Route
 from netlab.plan.dataplanes import calico_wiring
+from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.underlay import next_hop
 from netlab.plan.why import pair_why
@@ -21,8 +22,6 @@ BIRD = 12  # rtnetlink's number for routes of BIRD
 
 class CalicoBgp:
     """Calico, BGP full mesh, no IPIP and no VXLAN."""
-
-    name = "calico-bgp"
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The node's own blocks as blackholes, and masquerading for what leaves the pool."""
@@ -39,3 +38,6 @@ class CalicoBgp:
         for block, version in there.blocks:
             via = next_hop(here, there.node, version, cluster)
             yield Route(here.netns, block, via=via, dev="eth0", proto=BIRD, why=why)
+
+
+PLANE: Dataplane = CalicoBgp()

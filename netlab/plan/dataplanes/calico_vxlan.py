@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Fdb, Neigh, Obj, Route
 from netlab.plan.dataplanes import calico_wiring, tunnels
+from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import pair_why
 
@@ -28,8 +29,6 @@ def vtep_mac(node: str, version: int = 4) -> str:
 
 class CalicoVxlan:
     """Calico, VXLAN always."""
-
-    name = "calico-vxlan"
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The device of each family, the node's blocks as blackholes, masquerading."""
@@ -53,3 +52,6 @@ class CalicoVxlan:
             for block, its in there.blocks:
                 if its == version:
                     yield Route(here.netns, block, via=vtep, dev=device, proto=FELIX, onlink=True, why=why)
+
+
+PLANE: Dataplane = CalicoVxlan()

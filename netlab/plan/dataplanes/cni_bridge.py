@@ -57,7 +57,6 @@ def routes_by_address(here: Node, there: Far) -> Iterator[Obj]:
 class Plain:
     """A data plane of cni0 and nothing around the packets; ``ways``: what leads to another node's Pods."""
 
-    name: str
     ways: Callable[[Node, Far], Iterable[Obj]]
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:

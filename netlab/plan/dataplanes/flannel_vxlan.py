@@ -16,6 +16,7 @@ from netlab import names
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Fdb, Neigh, NftChain, NftTable, Obj, Route
 from netlab.plan.dataplanes import cni_bridge, tunnels
+from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why, pair_why, pod_why
 
@@ -25,8 +26,6 @@ _DEVICE = {4: ("flannel.1", 4), 6: ("flannel-v6.1", 5)}  # name, index
 
 class FlannelVxlan:
     """flannel with its default backend."""
-
-    name = "flannel-vxlan"
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0, a VXLAN device a family, the rules."""
@@ -89,3 +88,6 @@ def rules(here: Node, cluster: Cluster) -> Iterator[Obj]:
             comment="chain to manage traffic masquerading by flannel",
             why=why,
         )
+
+
+PLANE: Dataplane = FlannelVxlan()

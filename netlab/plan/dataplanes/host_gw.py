@@ -5,6 +5,7 @@ No encapsulation: the nodes must share a segment, since the other node is the ne
 
 from __future__ import annotations
 
+from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.cni_bridge import Plain, routes_by_address
 
-HOST_GW = Plain("host-gw", routes_by_address)
+PLANE: Dataplane = Plain(routes_by_address)

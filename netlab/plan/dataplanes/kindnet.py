@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from netlab import names
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Addr, Neigh, NftChain, NftSet, NftTable, Obj, Route
+from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.cni_bridge import routes_by_address, veth
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why, pod_why
@@ -19,8 +20,6 @@ from netlab.plan.why import node_why, pod_why
 
 class Kindnet:
     """kind's own CNI."""
-
-    name = "kindnet"
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """``table inet kindnet-ipmasq``: what leaves the cluster gets the node's address."""
@@ -70,3 +69,6 @@ class Kindnet:
     def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
         """A route by the other node's address, as host-gw's."""
         return routes_by_address(here, there)
+
+
+PLANE: Dataplane = Kindnet()

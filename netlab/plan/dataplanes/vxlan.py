@@ -14,6 +14,7 @@ from netlab import names
 from netlab.model import Cluster, Network, Node, Pod
 from netlab.objects import Addr, Fdb, Neigh, Obj, Route
 from netlab.plan.dataplanes import cni_bridge, tunnels
+from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why, pair_why
 
@@ -27,8 +28,6 @@ def vtep_address(cidr: Network) -> str:
 
 class VxlanPlane:
     """An overlay: Pods' frames travel between the nodes inside UDP."""
-
-    name = "vxlan"
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0 and vxlan0, and masquerading where there is an outside."""
@@ -52,3 +51,6 @@ class VxlanPlane:
         for cidr, vtep in zip(there.cidrs, there.firsts, strict=True):
             yield Neigh(here.netns, DEVICE, vtep, mac, why=why)
             yield Route(here.netns, cidr, via=vtep, dev=DEVICE, onlink=True, why=why)
+
+
+PLANE: Dataplane = VxlanPlane()

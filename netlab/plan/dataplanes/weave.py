@@ -14,6 +14,7 @@ from netlab import names
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Addr, Bridge, Fdb, Neigh, NftChain, NftTable, Obj, Port
 from netlab.plan.dataplanes import cni_bridge, tunnels
+from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.cni_bridge import CNI0_INDEX
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.underlay import addrgen, default_routes
@@ -25,8 +26,6 @@ _EVERYBODY = "00:00:00:00:00:00"  # the forwarding entry for what has none: floo
 
 class Weave:
     """Weave Net's addresses and flat segment."""
-
-    name = "weave"
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The bridge with the node's own address, the VXLAN device as its port, masquerading."""
@@ -66,3 +65,6 @@ class Weave:
     def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
         """One forwarding entry: what is for nobody known goes to that node too."""
         yield Fdb(here.netns, DEVICE, _EVERYBODY, there.addresses[0], why=pair_why(here, there.node))
+
+
+PLANE: Dataplane = Weave()
