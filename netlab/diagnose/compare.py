@@ -35,7 +35,7 @@ class Comparison:
     def lines(self) -> Iterator[str]:
         """For a reader."""
         if self.predicted is None and self.agrees:
-            yield f"not predicted: the oracle predicts only TCP and UDP; the result is {self.observed}"
+            yield f"not predicted: only TCP and UDP are; the result is {self.observed}"
         elif self.agrees:
             own = ", by the container itself: its command has that port, and does not answer" if self.own else ""
             yield f"as predicted: {self.observed}{own}"
@@ -69,7 +69,7 @@ def compare(story: Story, told: Sequence[Finding], predicted: Verdict | None) ->
         agree = own or any(_agree(one.outcome, observed) for one in may)
     if predicted is not None and not agree:
         because = f" ({predicted.because[0].says})" if predicted.because else ""
-        said.append(f"the oracle predicts {predicted.outcome}{because}, the result is {observed}")
+        said.append(f"the prediction is {predicted.outcome}{because}, the result is {observed}")
     for way, left in ((QUESTION, story.question_left), (ANSWER, story.answer_left)):
         # where a flow that is to end does end is no difference; a wrong turn is one all the same
         if left is not None and (left.went is not None or not agree):

@@ -40,7 +40,7 @@ def of_services(subject: Subject) -> Iterator[Warning]:
                     continue
                 if not any(address in peer.cidr for address in outside):
                     says = (
-                        f"means nobody by {peer.cidr}: these are Service addresses ({service}), and rules see the "
+                        f"ipBlock {peer.cidr} matches no packet: these are Service addresses ({service}), and rules see the "
                         "addresses of the Pods behind them; select the Pods"
                     )
                     yield _warning(policy, rule, "peer-service-address", says, "warning")
@@ -48,7 +48,7 @@ def of_services(subject: Subject) -> Iterator[Warning]:
 
 def _warning(policy: Policy, rule: Rule, code: str, says: str, level: str) -> Warning:
     mark = rule.mark or policy.mark or Mark("", 0)
-    return Warning(code, f"NetworkPolicy {policy} {rule} {says}", mark, f"NetworkPolicy {policy}", level)
+    return Warning(code, f"NetworkPolicy {policy} {rule}: {says}", mark, f"NetworkPolicy {policy}", level)
 
 
 def _means(peer: PodPeer | Block, subject: Subject) -> bool:
@@ -62,13 +62,13 @@ def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, 
     if peer.namespaces is not None:
         names = [name for name, labels in spaces.items() if peer.namespaces.matches(labels)]
         if not names:
-            says = f"means nobody by {peer.namespaces}: no namespace has that{_space(peer.namespaces, subject)}"
+            says = f"no namespace matches {peer.namespaces}{_space(peer.namespaces, subject)}"
             return code, says, "warning"
     hosts = [pod for pod in subject.cluster.pods if pod.namespace in names and peer.pods.matches(pod.labels)]
     if hosts:
         if hosts[0].ended:
             return None
-        says = f"means nobody by {peer.pods}: {hosts[0].name} is in the network of its node (hostNetwork)"
+        says = f"{peer.pods} matches {hosts[0].name}, which is in the network of its node (hostNetwork): rules do not select it"
         return "peer-host-network", says, "warning" if alone else "note"
     if subject.asleep(names, peer.pods.matches) or not peer.pods.requirements:
         return None
@@ -76,7 +76,7 @@ def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, 
     hint = subject.guess(peer.pods, sets)
     known = any(one.key in labels for one in peer.pods.requirements for labels in sets)
     where = f"of namespace {names[0]}" if len(names) == 1 else "of these namespaces"
-    says = f"means nobody by {peer.pods}: no Pod {where} has that{hint}"
+    says = f"no Pod {where} matches {peer.pods}{hint}"
     return code, says, "warning" if hint else subject.absence if alone and known else "note"
 
 

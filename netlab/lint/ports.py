@@ -26,7 +26,7 @@ def unknown_name(subject: Subject) -> Iterator[Warning]:
                 names = {one.name for pod in pods for one in pod.ports if one.name and one.protocol == port.protocol}
                 whom = "Pod that the policy selects" if rule.direction == INGRESS else "Pod"
                 hint = near(port.name, sorted(names - written)) if not names & written else ""
-                says = f"opens nothing by {port}: no {whom} has a port of that name{hint}"
+                says = f"no {whom} has a port {port}{hint}"
                 yield _warning(policy, rule, "port-name-unknown", says)
 
 
@@ -42,7 +42,7 @@ def of_services(subject: Subject) -> Iterator[Warning]:
                     service, entry, numbers = found
                     targets = ", ".join(f"{number}/{entry.protocol}" for number in numbers)
                     says = (
-                        f"opens nothing by {port}: that is the port of Service {service}, and rules see the port of its "
+                        f"port {port} matches no packet: it is the port of Service {service}, and rules see the port of its "
                         f"Pods, {targets}"
                     )
                     yield _warning(policy, rule, "port-of-service", says)
@@ -50,7 +50,7 @@ def of_services(subject: Subject) -> Iterator[Warning]:
 
 def _warning(policy: Policy, rule: Rule, code: str, says: str) -> Warning:
     mark = rule.mark or policy.mark or Mark("", 0)
-    return Warning(code, f"NetworkPolicy {policy} {rule} {says}", mark, f"NetworkPolicy {policy}")
+    return Warning(code, f"NetworkPolicy {policy} {rule}: {says}", mark, f"NetworkPolicy {policy}")
 
 
 def _targets(policy: Policy, rule: Rule, subject: Subject) -> Sequence[Pod]:

@@ -140,9 +140,10 @@ def _disagreement(row: Row) -> str:
     got = _got(
         verdict if verdict.because or predicted is None else verdict._replace(because=_reason(predicted, verdict))
     )
-    says = f"expected {expectation.expect}, got {got}" if expectation else f"got {got}"
+    got = f"got {got}" if observed else f"predicted {got}"
+    says = f"expected {expectation.expect}, {got}" if expectation else got
     if predicted is not None and (observed is None or differs):
-        says += f" (the oracle predicts {_got(predicted)})" if observed else " by the oracle; no packet was sent"
+        says += f" (predicted: {_got(predicted)})" if observed else "; no packet was sent"
     return says
 
 

@@ -208,7 +208,7 @@ class Evaluator:
             if policy.namespace != pod.namespace or policy.rules(direction) is None:
                 continue
             if policy.pods.distance(pod.labels) == MISSPELT and not self.selection.members(policy.subject):
-                return f"; {policy} means nobody by {policy.pods}, and {pod} {policy.pods.why_not(pod.labels)}"
+                return f"; {policy} selects no Pod by {policy.pods}, and {pod} {policy.pods.why_not(pod.labels)}"
         return ""
 
     def _missed(self, policy: Policy, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> Missed:

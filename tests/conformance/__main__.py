@@ -57,7 +57,7 @@ def page(results: list[Result]) -> str:
         "# Conformance",
         "",
         "What `invoke conformance` found: every NetworkPolicy v1 case of public test suites, by real packets and by the",
-        "oracle. A case is a cluster, its policies and the answers that are expected; some are several states, which are",
+        "prediction. A case is a cluster, its policies and the answers that are expected; some are several states, which are",
         "applied to the running lab one after the other. A flow that must be denied counts only if the deny rule of the",
         "Pod counted its packets; one that must be allowed, only if an answer came (of the Pod's port, its RST where",
         "nobody listens, or the underlay's router for addresses outside). `scenarios` are played step by step: probes, ping,",

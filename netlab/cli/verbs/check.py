@@ -31,9 +31,9 @@ EXPECT = "expect.yaml"
 @click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")
 @output
 def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str) -> int:
-    """Compare expectations, the oracle's predictions and real packets.
+    """Compare expectations, predictions and real packets.
 
-    The oracle computes the result of each flow from the manifests.  check prints one line for each flow that differs,
+    The predicted result of each flow is computed from the manifests.  check prints one line for each flow that differs,
     with the nearest rules of the policies, and then ends with exit status 1.
     """
     from netlab.cli import warned
@@ -83,7 +83,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     verdict = f"{len(failed)} failed, " if failed else ""
     good = f"lab {name}: {verdict}{len(rows) - len(failed)} of {len(rows)} flows "
     if path is not None:
-        out.line(f"{good}as they should be ({_shown(path)}, oracle and packets, {seconds:.2f} s)")
+        out.line(f"{good}as they should be ({_shown(path)}, predictions and packets, {seconds:.2f} s)")
     else:
         out.line(f"{good}as predicted; nothing was expected: there is no expect.yaml of this lab ({seconds:.2f} s)")
         if (near := _folder(applied.source) / EXPECT).is_file():

@@ -42,7 +42,7 @@ _CHAINS = 300  # of a table
 @click.option("-6", "version", flag_value=6, type=int, help="use IPv6")
 @click.option("--timeout", type=Seconds(0.01, 60), default=0.9, show_default=True, metavar="SECONDS",
               help="how long to wait if no evidence of a loss appears")  # fmt: skip
-@click.option("--compare", is_flag=True, help="compare the result with the oracle; exit status 4 if they differ")
+@click.option("--compare", is_flag=True, help="compare the result with the prediction; exit status 4 if they differ")
 @click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="write the packets to a pcapng file")
 @click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="write all recorded evidence as JSON")
 @click.option(
@@ -82,7 +82,7 @@ def command(
             sends any packet that scapy can write, with spoofed sources,
             fragments, options or wrong checksums; it takes no TARGET
 
-    The exit status is 0 if a reply came and 1 if not.  With --compare it is 4 if the oracle predicts another result.
+    The exit status is 0 if a reply came and 1 if not.  With --compare it is 4 if another result was predicted.
     """
     from netlab.diagnose.findings import findings
     from netlab.diagnose.report import lines

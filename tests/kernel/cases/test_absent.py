@@ -74,4 +74,4 @@ def test_a_rule_that_means_a_pod_of_its_nodes_network_says_what_rules_see(bed: B
 
 def test_a_policy_whose_selector_is_one_letter_off_is_named(bed: Bed) -> None:
     told = bed.netlab("explain", "client", "web:8080").stdout
-    assert "; default/for-web means nobody by app=webb, and default/web has app=web, not app=webb" in told, told
+    assert "; default/for-web selects no Pod by app=webb, and default/web has app=web, not app=webb" in told, told

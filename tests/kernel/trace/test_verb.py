@@ -82,7 +82,7 @@ def test_what_became_of_a_packet(shop: Lab, tmp_path: Path, trace_tables: Tables
         'table inet stranger { chain f { type filter hook forward priority 5; ip daddr 10.244.2.0/24 drop comment "mine"; }; }\n',
     )
     broken = shop.netlab("trace", "client", "web-1", "--compare", check=4).stdout
-    assert "not as predicted: the oracle predicts open" in broken
+    assert "not as predicted: the prediction is open" in broken
     assert "stranger" in broken or "mine" in broken, broken
     nft(shop, "node-2", "delete table inet stranger\n")
 

@@ -35,7 +35,7 @@ def test_a_fault_is_a_difference(name: str) -> None:
     assert not found.agrees
     lines = list(found.lines())
     assert all(line.startswith("not as predicted: ") for line in lines)
-    assert "the oracle predicts open" in lines[0] and "timeout" in lines[0]
+    assert "the prediction is open" in lines[0] and "timeout" in lines[0]
     assert "the request left its expected path" in lines[1]
 
 
@@ -52,6 +52,6 @@ def test_a_command_that_does_not_listen_is_no_difference() -> None:
 def test_an_echo_is_predicted_by_nobody() -> None:
     found = held("well-ping", predicted=False)
     assert found.agrees and found.as_json()["predicted"] is None
-    assert list(found.lines()) == ["not predicted: the oracle predicts only TCP and UDP; the result is open"]
+    assert list(found.lines()) == ["not predicted: only TCP and UDP are; the result is open"]
     lost = held("pod-mtu-too-big", predicted=False)
     assert not lost.agrees, "where it left its way is a difference all the same"

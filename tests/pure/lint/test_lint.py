@@ -121,8 +121,8 @@ WRONG = [
     (policy("podSelector: {}", ""), "policy-selects-nothing", "no metadata.namespace, and all Pods are in shop"),
     # Peers that mean nobody.
     (from_pods("name: cart"), "peer-matches-nobody", 'mean "name=carts"?'),
-    (from_pods("name: cortex"), "peer-matches-nobody", "means nobody by name=cortex"),
-    (from_pods("own: host"), "peer-host-network", "agent is in the network of its node"),
+    (from_pods("name: cortex"), "peer-matches-nobody", "no Pod of namespace shop matches name=cortex"),
+    (from_pods("own: host"), "peer-host-network", "agent, which is in the network of its node"),
     (
         policy(f"podSelector: {{}}, ingress: [{{from: [{{namespaceSelector: {{matchLabels: {{{NAME}: shpo}}}}}}]}}]"),
         "peer-matches-nobody",
@@ -132,7 +132,7 @@ WRONG = [
      "10.96.0.0/12"),
     # Ports.
     (policy(f"{CARTS}, ingress: [{{ports: [{{port: 80}}]}}]"), "port-of-service", "Service shop/carts"),
-    (policy(f"{CARTS}, ingress: [{{ports: [{{port: web}}]}}]"), "port-name-unknown", "opens nothing by web/TCP"),
+    (policy(f"{CARTS}, ingress: [{{ports: [{{port: web}}]}}]"), "port-name-unknown", "has a port web/TCP"),
     (policy(f"{CARTS}, ingress: [{{ports: [{{port: htp}}]}}]"), "port-name-unknown", 'mean "http"?'),
     (to_pods("name: carts", "{port: 80}", DNS), "port-of-service", "8080/TCP"),
     # DNS.

@@ -150,7 +150,7 @@ def test_one_readable_line_a_disagreement(shop: Cluster) -> None:
     rows = check(wanted, predicted, observed)
     assert failures(rows) == [
         (
-            "FAIL default/client -> default/server 10.244.2.2:80/TCP: expected allow, got timeout (the oracle predicts open)"
+            "FAIL default/client -> default/server 10.244.2.2:80/TCP: expected allow, got timeout (predicted: open)"
             " · expect.yaml:2:3"
         ),
         (
@@ -159,7 +159,7 @@ def test_one_readable_line_a_disagreement(shop: Cluster) -> None:
         ),
         (
             "FAIL default/client -> shop/web-aaaaa 10.244.1.3:80/TCP: expected allow, got open from the wrong server, shop/db-0"
-            " (the oracle predicts open); the replicas disagree: as expected with shop/web-bbbbb · expect.yaml:4:3"
+            " (predicted: open); the replicas disagree: as expected with shop/web-bbbbb · expect.yaml:4:3"
         ),
     ]
     shown = check_json(rows)
@@ -168,7 +168,7 @@ def test_one_readable_line_a_disagreement(shop: Cluster) -> None:
         "from": "default/client", "to": "default/server", "to_kind": "pod", "address": "10.244.2.2", "port": 80,
         "protocol": "TCP", "outcome": "timeout", "server": None, "client": None, "expected": "allow",
         "predicted": "open", "ok": False, "line": "expect.yaml:2:3",
-        "says": "expected allow, got timeout (the oracle predicts open)"}  # fmt: skip
+        "says": "expected allow, got timeout (predicted: open)"}  # fmt: skip
     assert second in observed
 
 
@@ -177,13 +177,13 @@ def test_oracle_and_packets_that_differ_are_a_failure_without_any_expectation(sh
     (row,) = check(
         {}, Predictor(shop).answer([flow]), {flow: Verdict(flow, Outcome.UNREACHABLE, None, None, (Why("no"),))}
     )
-    assert row.says == "got unreachable: no (the oracle predicts open)"
+    assert row.says == "got unreachable: no (predicted: open)"
 
 
 def test_without_packets_the_oracle_is_judged(shop: Cluster) -> None:
     wanted = expected(parse("flows: [{from: client, to: server, expect: deny}]"), shop)
     (row,) = check(wanted, Predictor(shop).answer(wanted), {})
-    assert row.says == "expected deny, got open by the oracle; no packet was sent"
+    assert row.says == "expected deny, predicted open; no packet was sent"
     assert check_json([row])["flows"][0]["outcome"] is None
 
 
