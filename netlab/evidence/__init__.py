@@ -1,4 +1,4 @@
-"""What the kernel's sources say about one traced packet, as values: ``records`` are the input of a diagnosis.
+"""The kernel's evidence about a traced packet: ``records`` are the input of a diagnosis.
 
-Pure: ``observe`` collects the records, ``diagnose`` draws conclusions from them.
+Pure: ``observe`` collects the records, ``diagnose`` interprets them.
 """

@@ -1,7 +1,7 @@
-"""What was recorded of one traced packet and of its answer: values, and the same as JSON.
+"""The records of a traced packet and its reply, also as JSON.
 
 Times are nanoseconds of CLOCK_REALTIME.  ``netns`` is always the name in /run/netns, ``interface`` the link's name there.
-Bytes are hexadecimal in JSON.  A source that was not on has no records, and ``Source.why`` says why.
+Bytes are hexadecimal in JSON.  A source that was off has no records; ``Source.why`` is the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source of evidence: ``lost`` records did not fit its buffer; ``why`` it is off, where it is."""
+    """A source of evidence: ``lost`` records did not fit its buffer; ``why`` is the reason if it is off or incomplete."""
 
     name: str
     on: bool
@@ -28,14 +28,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The packet that was sent, and what its socket said.
+    """The packet that was sent, and its socket's result.
 
-    ``protocol`` is TCP, UDP or ICMP; ``address`` and ``port`` what was asked for (before any translation), ``local`` and
-    ``local_port`` where it came from.  ``marker`` is what tells the packet from all others: the initial sequence number
-    (TCP), or the first four bytes of the payload (UDP, ICMP).  ``size``: bytes of payload; ``df``: Don't Fragment.
-    ``outcome`` is open, refused, unreachable or timeout; ``error`` the errno's name, "" where there was none.
-    ``sent`` and ``ended``: when the socket was told to send, and when it or the tracer had enough.
-    ``learned``: the path MTU that its sender had learned before (0: none), for ``expires`` seconds more.
+    ``protocol`` is TCP, UDP or ICMP.  ``address`` and ``port`` are the target before any translation, ``local`` and
+    ``local_port`` the source.  ``marker`` identifies the packet: the initial sequence number (TCP), or the first four
+    bytes of the payload (UDP, ICMP).  ``size`` counts the payload's bytes; ``df`` is Don't Fragment.
+    ``outcome`` is open, refused, unreachable or timeout; ``error`` the errno's name, or "".
+    ``sent`` is the time of the send call, ``ended`` the time of the result or timeout.
+    ``learned`` is the path MTU that the sender had cached (0: none), for ``expires`` seconds more.
     """
 
     netns: str
@@ -59,9 +59,9 @@ class Probe:
 class Frame:
     """A packet seen at an interface by an AF_PACKET socket.
 
-    ``order``: arrival on the socket of its namespace, from 0 (times of one skb can be equal; this is right then).
-    ``direction``: IN, BROADCAST, MULTICAST, OTHERHOST (a bridge port's frames for somebody else) or OUT.
-    ``data`` from the link-layer header on, perhaps cut; ``length`` on the wire.
+    ``order``: arrival on the socket of its namespace, from 0; it decides where times of one skb are equal.
+    ``direction``: IN, BROADCAST, MULTICAST, OTHERHOST (a bridge port's frames for other hosts) or OUT.
+    ``data`` starts at the link-layer header and may be truncated; ``length`` is the length on the wire.
     """
 
     time: int
@@ -78,10 +78,10 @@ class RuleSeen:
     """An nftables trace event: a rule, or a base chain's policy, judged a packet.
 
     ``order``: arrival on the socket of its namespace.  ``kind``: rule, policy or return.  ``verdict``: accept, drop,
-    continue, jump, goto, return, queue; ``target`` the chain of a jump or goto.  ``handle`` 0 where no rule is meant.
-    ``link``, ``network``, ``transport``: headers, only with the first event of a base chain's traversal, else empty.
-    ``iif`` and ``oif``: interface names, "" where the event has none.  ``state`` and ``status``: connection tracking's,
-    None where the kernel does not tell.
+    continue, jump, goto, return, queue; ``target`` the chain of a jump or goto.  ``handle`` is 0 without a rule.
+    ``link``, ``network``, ``transport``: headers, only in the first event of a base chain's traversal, else empty.
+    ``iif`` and ``oif``: interface names or "".  ``state`` and ``status``: connection tracking's, None if the kernel
+    does not report them.
     """
 
     order: int
@@ -105,9 +105,9 @@ class RuleSeen:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule as it was in the kernel when the trace began: what a ``RuleSeen`` with its handle means.
+    """A rule in the kernel at the start of the trace; a ``RuleSeen`` refers to it by its handle.
 
-    ``comment`` is ours (``netpol:ns/name ingress[0]``) or a stranger's; ``text`` as nft prints it, "" where not asked for.
+    ``comment`` is netlab's (``netpol:ns/name ingress[0]``) or foreign; ``text`` is nft's output, "" if not requested.
     """
 
     netns: str
@@ -121,7 +121,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class BaseChain:
-    """A base chain: where in a packet's way its rules stand.  ``hook``: prerouting, input, forward, output, postrouting."""
+    """A base chain.  ``hook`` is its place in the packet's path: prerouting, input, forward, output, postrouting."""
 
     netns: str
     family: str
@@ -133,10 +133,10 @@ class BaseChain:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The kernel freed the packet, or an ICMP error about it, for a reason.
+    """The kernel dropped the packet, or an ICMP error about it.
 
-    ``reason`` without SKB_DROP_REASON_ ("" where this kernel tells none); ``function`` is where, ``offset`` in it.
-    ``network``: bytes from the network header on; ``link``: the MAC header, empty where there was none.
+    ``reason`` without SKB_DROP_REASON_ ("": this kernel gives none); ``function`` and ``offset`` are the code location.
+    ``network``: bytes from the network header on; ``link``: the MAC header, or empty.
     """
 
     time: int
@@ -152,9 +152,10 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Everything that was seen of one packet.  ``counters``: by namespace, those of /proc/net/snmp, snmp6, netstat and
-    the links' own (``dev:eth0 rx_dropped``) that moved while the packet was on its way, by how much.  ``mtus``: of a
-    packet that was lost, by namespace and link, 0 of a link that was down.
+    """All evidence about a packet.
+
+    ``counters``: by namespace, the increments during the trace of /proc/net/snmp, snmp6, netstat and of the links' own
+    counters (``dev:eth0 rx_dropped``).  ``mtus``: for a lost packet, by namespace and link, 0 for a link that was down.
     """
 
     lab: str
@@ -170,21 +171,21 @@ class Recording:
 
 
 def to_json(recording: Recording) -> dict[str, Any]:
-    """As plain data; empty and usual values are left out."""
+    """Plain data; default values are left out."""
     counters = {netns: dict(moved) for netns, moved in recording.counters.items()}
     mtus = {netns: dict(links) for netns, links in recording.mtus.items()}
     rows = {
-        name: [_plain(one) for one in getattr(recording, name)]
+        name: [_plain(record) for record in getattr(recording, name)]
         for name in ("sources", "frames", "rules_seen", "rules", "chains", "drops")
     }
     return {"lab": recording.lab, "probe": _plain(recording.probe), **rows, "counters": counters, "mtus": mtus}
 
 
 def from_json(data: Mapping[str, Any]) -> Recording:
-    """The inverse of ``to_json``; KeyError, TypeError or ValueError where the data is not a recording."""
+    """The inverse of ``to_json``; KeyError, TypeError or ValueError if the data is not a recording."""
 
     def rows(kind: type[R], name: str) -> tuple[R, ...]:
-        return tuple(_record(kind, one) for one in data[name])
+        return tuple(_record(kind, record) for record in data[name])
 
     return Recording(
         str(data["lab"]),
@@ -201,14 +202,14 @@ def from_json(data: Mapping[str, Any]) -> Recording:
 
 
 def _plain(record: Any) -> dict[str, Any]:
-    found = {}
-    for one in fields(record):
-        value = getattr(record, one.name)
-        if value != one.default:
-            found[one.name] = value.hex() if isinstance(value, bytes) else value
-    return found
+    values = {}
+    for attribute in fields(record):
+        value = getattr(record, attribute.name)
+        if value != attribute.default:
+            values[attribute.name] = value.hex() if isinstance(value, bytes) else value
+    return values
 
 
 def _record(kind: type[R], data: Mapping[str, Any]) -> R:
-    raw = {one.name for one in fields(kind) if one.type == "bytes"}  # type: ignore[arg-type]
+    raw = {attribute.name for attribute in fields(kind) if attribute.type == "bytes"}  # type: ignore[arg-type]
     return kind(**{name: bytes.fromhex(value) if name in raw else value for name, value in data.items()})

@@ -1,4 +1,4 @@
-"""Bytes of protocols as values and back: ``packets`` reads frames, ``pcapng`` writes capture files.
+"""Protocol codecs: ``packets`` decodes frames, ``pcapng`` encodes capture files.
 
-Pure: nothing here opens a socket; the tests feed it recorded bytes.
+Pure: no module here opens a socket; the tests feed recorded bytes.
 """

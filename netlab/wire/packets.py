@@ -1,16 +1,15 @@
-"""A packet's bytes as values: Ethernet, ARP, IPv4, IPv6, TCP, UDP, SCTP, ICMP, ICMPv6, VXLAN, and what is inside.
+"""Decode packets: Ethernet, ARP, IPv4, IPv6, TCP, UDP, SCTP, ICMP, ICMPv6, and VXLAN with its inner frame.
 
 Theory of operation
 -------------------
-``frame`` reads from the link-layer header on, ``network`` from the IP header on.  Both give a ``Packet``; what it carries
-hangs on it: ``inner`` is the frame inside VXLAN, ``about`` the packet that an ICMP error quotes.  ``innermost`` is what
-the sender sent.  Bytes are cut (captures keep the beginning) or hostile; whatever cannot be read is left out, and
-nothing here raises.
+``frame`` starts at the link-layer header, ``network`` at the IP header.  Both return a ``Packet``.  Its ``inner`` is the
+frame inside VXLAN, its ``about`` the packet that an ICMP error quotes, and ``innermost`` the packet that the sender sent.
+The bytes may be truncated (captures keep the beginning) or hostile.  Unreadable fields are left out; no function raises.
 
-VXLAN is known by its header (RFC 7348: the flags are 0x08 and all reserved bits zero, and an Ethernet frame follows that
-makes sense), not by its port: 4789 is IANA's, 8472 flannel's, 6784 Weave's, and a lab may have any.
+VXLAN is recognised by its header, not by its port: 4789 is IANA's, 8472 flannel's, 6784 Weave's, and a lab may have any.
+RFC 7348 sets the flags to 0x08 and the reserved bits to zero; a plausible Ethernet frame must follow.
 
-Limits: options of IPv4 and TCP are skipped; of IPv6's extension headers the lengths and the fragment header are read.
+Limits: IPv4 and TCP options are skipped.  Of IPv6 extension headers, only the lengths and the fragment header are read.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ ECHO_REQUEST, ECHO_REPLY = {ICMP: 8, ICMP6: 128}, {ICMP: 0, ICMP6: 129}
 SOLICIT, ADVERTISE = 135, 136  # neighbour discovery, RFC 4861
 _EXTENSIONS = frozenset((0, 43, 60, 135, 139, 140))  # hop-by-hop, routing, destination options, mobility, HIP, shim6
 _FRAGMENT, _AUTH = 44, 51
-_DEEPEST = 4  # packets in packets that are read
+_DEEPEST = 4  # levels of encapsulation that are decoded
 _MAX_EXTENSIONS = 16
 
 
@@ -42,9 +41,10 @@ class Link(NamedTuple):
 
 
 class Arp(NamedTuple):
-    """ARP, or ICMPv6 neighbour discovery said the same way: who has ``asked``?  ``asked`` is at ``mac``.
+    """ARP, or ICMPv6 neighbour discovery in the same form.
 
-    ``asking`` is the sender's address of a request; of an answer it is the one that answers.
+    ``asked`` is the address to resolve and ``mac`` the sender's MAC.  ``asking`` is the sender's address: in a request
+    the node that resolves, in a reply the node that has the address.
     """
 
     request: bool
@@ -55,13 +55,13 @@ class Arp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What was read of a packet; parts that it has not, or that were cut off, are None, "" or 0.
+    """A decoded packet; absent or truncated fields are None, "" or 0.
 
-    ``length`` is what the IP header says of the whole, ``hops`` TTL or hop limit, ``ident`` IPv4's identification or the
-    one of IPv6's fragment header; ``offset`` and ``more`` are a fragment's.  ``ports`` is whether ``sport`` and ``dport``
-    could be read.  ``type`` and ``code`` are ICMP's, ``mtu`` that of packet-too-big, ``echo`` (id, sequence) of a ping.
-    ``size``: bytes of payload by the headers, ``payload`` those that were captured; ``datagram`` what UDP's
-    own header says, which the first fragment has for all.  ``partial``: the headers end early.
+    ``length`` is the total length in the IP header, ``hops`` the TTL or hop limit, and ``ident`` the identification of
+    IPv4 or of IPv6's fragment header.  ``offset`` and ``more`` belong to a fragment.  ``ports`` tells whether ``sport``
+    and ``dport`` were readable.  ``type`` and ``code`` are ICMP's, ``mtu`` is from packet-too-big, and ``echo`` is a
+    ping's (id, sequence).  ``size`` counts the payload's bytes by the headers; ``payload`` holds the captured bytes.
+    ``datagram`` is the length in the UDP header, which the first fragment has for all.  ``partial``: truncated headers.
     """
 
     link: Link | None = None
@@ -96,49 +96,49 @@ class Packet:
 
     @property
     def innermost(self) -> Packet:
-        """What the sender sent, without the tunnels around it."""
-        found = self
-        while found.inner is not None:
-            found = found.inner
-        return found
+        """The packet that the sender sent, without tunnel headers."""
+        packet = self
+        while packet.inner is not None:
+            packet = packet.inner
+        return packet
 
     @property
     def layers(self) -> Iterator[Packet]:
-        """The packet, and those inside of it, from the outside in."""
-        found: Packet | None = self
-        while found is not None:
-            yield found
-            found = found.inner
+        """The packet and its encapsulated packets, outermost first."""
+        layer: Packet | None = self
+        while layer is not None:
+            yield layer
+            layer = layer.inner
 
     @property
     def fragment(self) -> bool:
-        """Whether it is a part of a packet that was cut on its way."""
+        """Whether it is an IP fragment."""
         return self.more or self.offset > 0
 
     @property
     def is_error(self) -> bool:
-        """Whether it is an ICMP error, which quotes what it is about."""
+        """Whether it is an ICMP error, which quotes another packet."""
         return (self.protocol == ICMP and self.type in (3, 5, 11, 12)) or (self.protocol == ICMP6 and 0 < self.type < 5)
 
     @property
     def is_echo(self) -> bool:
-        """Whether it is a ping or its answer."""
-        known = (ECHO_REQUEST.get(self.protocol), ECHO_REPLY.get(self.protocol))
-        return self.protocol in (ICMP, ICMP6) and not self.partial and self.type in known
+        """Whether it is an ICMP echo request or reply."""
+        types = (ECHO_REQUEST.get(self.protocol), ECHO_REPLY.get(self.protocol))
+        return self.protocol in (ICMP, ICMP6) and not self.partial and self.type in types
 
     @property
     def ends(self) -> tuple[str, int, str, int]:
-        """Source and target with their ports (0 where there are none)."""
+        """Source and target with their ports (0 without ports)."""
         return self.source, self.sport, self.target, self.dport
 
 
 def frame(data: bytes) -> Packet:
-    """The packet in a frame."""
+    """Decode a frame."""
     return _frame(bytes(data), 0)
 
 
 def network(data: bytes, link: bytes = b"", protocol: int = 0) -> Packet:
-    """The packet whose IP header comes first; ``link`` is the frame's header where it is known."""
+    """Decode data that starts with the IP header; ``link`` is the frame's header, if known."""
     if protocol == ARP_TYPE or (link and _word(link, 12) == ARP_TYPE):
         return _arp(data, _link(link)[0])
     return _ip(bytes(data), _link(bytes(link))[0] if len(link) >= 14 else None, 0)
@@ -158,7 +158,7 @@ def mac(data: bytes) -> str:
 
 
 def _link(data: bytes) -> tuple[Link | None, int]:
-    """The link-layer header and where it ends."""
+    """The link-layer header and its length."""
     if len(data) < 14:
         return None, 0
     kind, at, vlan = _word(data, 12), 14, None
@@ -187,8 +187,8 @@ def _arp(data: bytes, link: Link | None) -> Packet:
     request = _word(data, 6) == 1
     sender, wanted = str(IPv4Address(data[14:18])), str(IPv4Address(data[24:28]))
     asked, asking = (wanted, sender) if request else (sender, sender)
-    found = Arp(request, asked, asking, mac(data[8:14]))
-    return Packet(link, found, 4, source=sender, target=wanted)
+    arp = Arp(request, asked, asking, mac(data[8:14]))
+    return Packet(link, arp, 4, source=sender, target=wanted)
 
 
 def _ip(data: bytes, link: Link | None, depth: int) -> Packet:
@@ -206,7 +206,7 @@ def _ipv4(data: bytes, link: Link | None, depth: int) -> Packet:
         return Packet(link, version=4, partial=True)
     bits = _word(data, 6)
     length = _word(data, 2)
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "link": link,
         "version": 4,
         "source": str(IPv4Address(data[12:16])),
@@ -219,16 +219,16 @@ def _ipv4(data: bytes, link: Link | None, depth: int) -> Packet:
         "more": bool(bits & 0x2000),
         "offset": (bits & 0x1FFF) * 8,
     }
-    # A length of 0 is what segmentation offload leaves in captures of more than 64 kB.
+    # Segmentation offload leaves a length of 0 in captures of more than 64 kB.
     whole = max(0, length - head) if length else max(0, len(data) - head)
-    return _transport(known, data[head : head + whole], whole, depth)
+    return _transport(fields, data[head : head + whole], whole, depth)
 
 
 def _ipv6(data: bytes, link: Link | None, depth: int) -> Packet:
     if len(data) < 40:
         return Packet(link, version=6, partial=True)
     whole = _word(data, 4)
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "link": link,
         "version": 6,
         "source": str(IPv6Address(data[8:24])),
@@ -245,32 +245,32 @@ def _ipv6(data: bytes, link: Link | None, depth: int) -> Packet:
             kind, at = data[at], at + 4 * (2 + data[at + 1])
         elif kind == _FRAGMENT and len(data) >= at + 8:
             bits = _word(data, at + 2)
-            known |= {"offset": bits & 0xFFF8, "more": bool(bits & 1), "ident": _long(data, at + 4)}
+            fields |= {"offset": bits & 0xFFF8, "more": bool(bits & 1), "ident": _long(data, at + 4)}
             kind, at = data[at], at + 8
         else:
             break
     whole = max(0, whole - (at - 40))
-    return _transport(known | {"protocol": kind}, data[at : at + whole], whole, depth)
+    return _transport(fields | {"protocol": kind}, data[at : at + whole], whole, depth)
 
 
-def _transport(known: dict[str, Any], data: bytes, whole: int, depth: int) -> Packet:
-    """The packet with what follows its IP header: ``whole`` bytes, of which ``data`` were captured."""
-    if known.get("offset"):
-        return Packet(**known, size=whole, payload=data)
-    reader = _READERS.get(known["protocol"])
+def _transport(fields: dict[str, Any], data: bytes, whole: int, depth: int) -> Packet:
+    """Decode the IP payload: ``whole`` bytes, of which ``data`` were captured."""
+    if fields.get("offset"):
+        return Packet(**fields, size=whole, payload=data)
+    reader = _READERS.get(fields["protocol"])
     more = reader(data, whole, depth) if reader else {"size": whole, "payload": data}
-    return Packet(**known, **more)
+    return Packet(**fields, **more)
 
 
 def _tcp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
     if len(data) < 8:
         return _ports_only(data)
-    found: dict[str, Any] = {**_ports_only(data), "seq": _long(data, 4), "partial": len(data) < 14}
+    fields: dict[str, Any] = {**_ports_only(data), "seq": _long(data, 4), "partial": len(data) < 14}
     if len(data) >= 14:
         head = max(20, (data[12] >> 4) * 4)
         size = max(0, whole - head)
-        found |= {"ack": _long(data, 8), "flags": data[13], "size": size, "payload": data[head : head + size]}
-    return found
+        fields |= {"ack": _long(data, 8), "flags": data[13], "size": size, "payload": data[head : head + size]}
+    return fields
 
 
 def _ports_only(data: bytes) -> dict[str, Any]:
@@ -280,35 +280,35 @@ def _ports_only(data: bytes) -> dict[str, Any]:
 
 
 def _udp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
-    found = _ports_only(data)
+    fields = _ports_only(data)
     if len(data) < 8:
-        return found
+        return fields
     payload = data[8:]
-    found |= {"size": max(0, whole - 8), "payload": payload, "datagram": _word(data, 4), "partial": False}
+    fields |= {"size": max(0, whole - 8), "payload": payload, "datagram": _word(data, 4), "partial": False}
     if depth < _DEEPEST and _is_vxlan(payload):
-        found |= {"vni": int.from_bytes(payload[4:7], "big"), "inner": _frame(payload[8:], depth + 1)}
-    return found
+        fields |= {"vni": int.from_bytes(payload[4:7], "big"), "inner": _frame(payload[8:], depth + 1)}
+    return fields
 
 
 def _is_vxlan(payload: bytes) -> bool:
-    """Whether a VXLAN header and an Ethernet frame of a protocol that is known begin here."""
+    """Whether a VXLAN header and an Ethernet frame of a known protocol start here."""
     if len(payload) < 22 or payload[:4] != b"\x08\0\0\0" or payload[7]:
         return False
     return _word(payload, 20) in (ARP_TYPE, IPV4_TYPE, IPV6_TYPE, VLAN_TYPE)
 
 
 def _sctp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
-    found = _ports_only(data)
+    fields = _ports_only(data)
     if len(data) < 12:
-        return found
-    # The verification tag stands for a sequence number: ports change under NAT, tags do not.
-    found |= {"seq": _long(data, 4), "size": max(0, whole - 12), "payload": data[12:], "partial": False}
-    found["type"] = data[12] if len(data) > 12 else 0
-    return found
+        return fields
+    # The verification tag serves as the sequence number: NAT changes ports and not tags.
+    fields |= {"seq": _long(data, 4), "size": max(0, whole - 12), "payload": data[12:], "partial": False}
+    fields["type"] = data[12] if len(data) > 12 else 0
+    return fields
 
 
 def _icmp_head(data: bytes, whole: int) -> dict[str, Any]:
-    """What ICMP of both families begins with."""
+    """The fields that ICMP and ICMPv6 share."""
     if len(data) < 8:
         return {"partial": True}
     echo = (_word(data, 4), _word(data, 6))
@@ -316,26 +316,26 @@ def _icmp_head(data: bytes, whole: int) -> dict[str, Any]:
 
 
 def _icmp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
-    found = _icmp_head(data, whole)
+    fields = _icmp_head(data, whole)
     if len(data) < 8:
-        return found
+        return fields
     if data[0] in (3, 5, 11, 12) and depth < _DEEPEST:
-        found |= {"about": _ip(data[8:], None, depth + 1), "mtu": _word(data, 6) if data[:2] == b"\3\4" else 0}
-    return found
+        fields |= {"about": _ip(data[8:], None, depth + 1), "mtu": _word(data, 6) if data[:2] == b"\3\4" else 0}
+    return fields
 
 
 def _icmp6(data: bytes, whole: int, depth: int) -> dict[str, Any]:
-    found = _icmp_head(data, whole)
+    fields = _icmp_head(data, whole)
     if len(data) < 8:
-        return found
+        return fields
     if 0 < data[0] < 5 and depth < _DEEPEST:
-        found |= {"about": _ip(data[8:], None, depth + 1), "mtu": _long(data, 4) if data[0] == 2 else 0}
+        fields |= {"about": _ip(data[8:], None, depth + 1), "mtu": _long(data, 4) if data[0] == 2 else 0}
     if data[0] in (SOLICIT, ADVERTISE) and len(data) >= 24:
         asked = str(IPv6Address(data[8:24]))
         own = data[26:32] if len(data) >= 32 and data[24:26] in (b"\1\1", b"\2\1") else b""
         request = data[0] == SOLICIT
-        found["arp"] = Arp(request, asked, "" if request else asked, mac(own) if own else "")
-    return found
+        fields["arp"] = Arp(request, asked, "" if request else asked, mac(own) if own else "")
+    return fields
 
 
 _READERS = {TCP: _tcp, UDP: _udp, SCTP: _sctp, ICMP: _icmp, ICMP6: _icmp6}

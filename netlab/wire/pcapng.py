@@ -1,12 +1,12 @@
-"""pcapng, the file format of Wireshark, as bytes: pure encoding, from values to blocks.
+"""Encode pcapng, Wireshark's file format: from values to blocks.
 
-A file is a section header, then blocks in any order, each self-contained and padded to four bytes: an interface block
-before the first packet of its interface, name resolution before the packets that shall show the names, an enhanced
-packet block a frame, interface statistics at the end.  A file that ends after any whole block is a good file.
+A file is a section header and then blocks in any order.  Each block is self-contained and padded to four bytes.  An
+interface block precedes the first packet of its interface; name resolution precedes the packets that need the names.
+Each frame is an enhanced packet block; interface statistics come last.  A file may end after any whole block.
 
-``Writer`` is what callers want: it numbers interfaces as they are first used.  Times are nanoseconds of CLOCK_REALTIME
-(``if_tsresol`` 9 says so to readers; their default would be microseconds).  Little-endian on every machine.
-Numbers of blocks and options: the IETF's draft-ietf-opsawg-pcapng.
+``Writer`` is the entry point: it numbers interfaces at their first use.  Times are nanoseconds of CLOCK_REALTIME
+(``if_tsresol`` 9; the readers' default would be microseconds).  Files are little-endian on every machine.
+Block and option numbers: the IETF's draft-ietf-opsawg-pcapng.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _FLAGS, _PACKET_ID = 2, 5  # of a packet
 _START, _END, _RECEIVED, _OS_DROPPED, _DELIVERED = 2, 3, 4, 7, 8  # of statistics
 _IPV4, _IPV6 = 1, 2  # of names
 _OPTION_MAX = 65535
-#: epb_flags: bits 0-1 inbound or outbound, bits 2-4 unicast, multicast, broadcast or "promiscuous" (somebody else's).
+#: epb_flags: bits 0-1 inbound or outbound, bits 2-4 unicast, multicast, broadcast or promiscuous (for another host).
 FLAGS = {IN: 0b00101, MULTICAST: 0b01001, BROADCAST: 0b01101, OTHERHOST: 0b10001, OUT: 0b00010}
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Where packets were seen: ``name`` as readers show it (``node-1/cni0``), ``mac`` six bytes or none."""
+    """A capture point: ``name`` as readers show it (``node-1/cni0``), ``mac`` six bytes or none."""
 
     name: str
     description: str = ""
@@ -54,21 +54,21 @@ def section(comment: str = "") -> bytes:
     return _block(_SECTION, struct.pack("<IHHq", _BYTE_ORDER, 1, 0, -1) + _options(options))
 
 
-def interface(one: Interface) -> bytes:
-    """An interface block; interfaces count from 0 in the order of their blocks."""
-    options = [(_NAME, one.name.encode())]
-    if one.description:
-        options.append((_DESCRIPTION, one.description.encode()))
-    if one.mac:
-        options.append((_MAC, one.mac))
+def interface(link: Interface) -> bytes:
+    """An interface block; interfaces are numbered from 0 in block order."""
+    options = [(_NAME, link.name.encode())]
+    if link.description:
+        options.append((_DESCRIPTION, link.description.encode()))
+    if link.mac:
+        options.append((_MAC, link.mac))
     options.append((_RESOLUTION, b"\x09"))
-    if one.filter:
-        options.append((_FILTER, b"\0" + one.filter.encode()))  # 0: a string in libpcap's language follows
-    return _block(_INTERFACE, struct.pack("<HHI", one.link_type, 0, 0) + _options(options))
+    if link.filter:
+        options.append((_FILTER, b"\0" + link.filter.encode()))  # 0: a string in libpcap's language follows
+    return _block(_INTERFACE, struct.pack("<HHI", link.link_type, 0, 0) + _options(options))
 
 
 def names(records: Mapping[str, Sequence[str]]) -> bytes:
-    """A name resolution block: the names of each address, the one that readers show first."""
+    """A name resolution block: the names of each address; readers show the first name."""
     body = b""
     for address, called in records.items():
         kind = _IPV6 if ":" in address else _IPV4
@@ -89,7 +89,7 @@ def packet(
 ) -> bytes:
     """A packet block: ``number`` is the interface's, ``length`` the packet's on the wire where ``data`` is cut.
 
-    ``direction`` is one of ``records``' words.  The same ``packet_id`` says that it is the same packet elsewhere.
+    ``direction`` is a constant of ``records``.  Sightings of the same packet share a ``packet_id``.
     """
     options = [(_COMMENT, comment.encode()) for comment in comments]
     if direction:
@@ -100,16 +100,16 @@ def packet(
     return _block(_PACKET, head + _padded(data) + _options(options))
 
 
-#: What stands behind a frame, by direction: the option epb_flags, whole.
+#: The complete epb_flags option, which follows a frame, by direction.
 FLAGS_OPTION = {direction: 4 << 16 | _FLAGS | flags << 32 for direction, flags in FLAGS.items()}
 ID_OPTION = 8 << 16 | _PACKET_ID  # the head of epb_packetid
 
 
 class Quick(NamedTuple):
-    """``pack`` makes a whole packet block of a frame of one size: ``packet`` with a direction and an id, in one call.
+    """``pack`` encodes the packet block of a frame of one size, with a direction and an id, in one call.
 
-    It takes (``head``, interface, time's high and low 32 bits, size, length on the wire, data, FLAGS_OPTION, ID_OPTION,
-    packet id, ``whole``).
+    Its arguments: ``head``, interface, time's high and low 32 bits, size, length on the wire, data, FLAGS_OPTION,
+    ID_OPTION, packet id, ``whole``.
     """
 
     pack: Callable[..., bytes]
@@ -117,9 +117,9 @@ class Quick(NamedTuple):
     whole: int
 
 
-@cache  # one for each size that a frame can have
+@cache  # an entry for each frame size
 def quick(size: int) -> Quick:
-    """The way to pack frames of ``size`` bytes."""
+    """The packer of frames of ``size`` bytes."""
     form = struct.Struct(f"<QIIIII{size}s{-size % 4}xQIQ4xI")
     return Quick(form.pack, form.size << 32 | _PACKET, form.size)
 
@@ -127,7 +127,7 @@ def quick(size: int) -> Quick:
 def statistics(
     number: int, start: int, end: int, *, received: int, dropped: int | None = None, comment: str = ""
 ) -> bytes:
-    """Interface statistics: ``received`` frames of it are in the file; ``dropped`` were lost, None where not known."""
+    """Interface statistics: the file has ``received`` frames; ``dropped`` frames were lost (None: unknown)."""
     options = [(_COMMENT, comment.encode())] if comment else []
     options += [(_START, _stamp(start)), (_END, _stamp(end)), (_RECEIVED, struct.pack("<Q", received))]
     if dropped is not None:
@@ -137,7 +137,7 @@ def statistics(
 
 
 class Writer:
-    """Writes a file block by block through ``write``, which takes bytes; knows the number of each interface.
+    """Writes a file block by block through ``write``, which takes bytes, and numbers the interfaces.
 
     ``Writer(stream.write, comment="..."); add(interface) -> number; packet(number, time, data, ...)``.
     """
@@ -147,16 +147,16 @@ class Writer:
         self._numbers: dict[Interface, int] = {}
         write(section(comment))
 
-    def add(self, one: Interface) -> int:
-        """The number of an interface; the first time, its block is written."""
-        number = self._numbers.get(one)
+    def add(self, link: Interface) -> int:
+        """The number of an interface; the first call writes its block."""
+        number = self._numbers.get(link)
         if number is None:
-            number = self._numbers[one] = len(self._numbers)
-            self._write(interface(one))
+            number = self._numbers[link] = len(self._numbers)
+            self._write(interface(link))
         return number
 
     def names(self, records: Mapping[str, Sequence[str]]) -> None:
-        """Name addresses, for the packets that follow."""
+        """Name addresses for the packets that follow."""
         if records:
             self._write(names(records))
 
@@ -171,13 +171,13 @@ class Writer:
         comments: Iterable[str] = (),
         packet_id: int | None = None,
     ) -> None:
-        """Write one packet (``packet``); of many, ``quick`` is the quicker way."""
+        """Write a packet block; for many packets ``quick`` is faster."""
         self._write(
             packet(number, time, data, length=length, direction=direction, comments=comments, packet_id=packet_id)
         )
 
     def blocks(self, data: bytes) -> None:
-        """Write blocks that are encoded already."""
+        """Write encoded blocks."""
         self._write(data)
 
 
@@ -191,13 +191,13 @@ def _padded(data: bytes) -> bytes:
 
 def _option(code: int, value: bytes) -> bytes:
     if len(value) > _OPTION_MAX:
-        # Cut where a character ends: an option is at most 65,535 bytes of UTF-8.
+        # Truncate after a whole character: an option is at most 65,535 bytes of UTF-8.
         value = value[:_OPTION_MAX].decode(errors="ignore").encode()
     return struct.pack("<HH", code, len(value)) + _padded(value)
 
 
 def _options(options: Sequence[tuple[int, bytes]]) -> bytes:
-    return b"".join(_option(*one) for one in options) + (bytes(4) if options else b"")
+    return b"".join(_option(*option) for option in options) + (bytes(4) if options else b"")
 
 
 def _block(kind: int, body: bytes) -> bytes:
