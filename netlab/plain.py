@@ -1,21 +1,51 @@
-"""Plain data as JSON has it, and the frozen dataclasses and named tuples that are kept in files: there and back."""
+"""Plain data as JSON has it, and the frozen dataclasses and named tuples that are kept in files or printed: there and back.
+
+A document is a dataclass that a verb prints with ``-o json``; ``schema`` makes the JSON Schema of its type.
+"""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, dataclass_transform, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 _Reader = Callable[[Any], Any]
+_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", types.NoneType: "null"}
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def document(kind: type[T]) -> type[T]:
+    """Make a class a document: a frozen dataclass, whose field ``from_`` is the key ``from``."""
+    return dataclass(frozen=True, kw_only=True, eq=False, repr=False)(kind)
+
+
+def optional(default: Any) -> Any:
+    """A field that a document leaves out where it has this default."""
+    return field(default=default, metadata={"optional": True})
+
+
+@cache
+def _keys(kind: type) -> tuple[tuple[str, str, Any], ...]:
+    """The fields of a dataclass, their keys, and the values with which they are left out; none of another type."""
+    described = fields(kind) if is_dataclass(kind) else ()
+    return tuple((each.name, _key(each), each.default if each.metadata else MISSING) for each in described)
+
+
+def _key(each: Field[Any]) -> str:
+    return each.name.removesuffix("_")
 
 
 def dump(value: Any) -> Any:
     """A value as dicts, lists and scalars: a dataclass becomes a dict, a named tuple a list."""
-    if is_dataclass(value):
-        return {one.name: dump(getattr(value, one.name)) for one in fields(value)}
+    kind = type(value)
+    if kind in _TYPES:
+        return value
+    if keys := _keys(kind):  # type: ignore[arg-type]
+        values = [(key, getattr(value, name), default) for name, key, default in keys]
+        return {key: dump(each) for key, each, default in values if default is MISSING or each != default}
     if isinstance(value, Mapping):
         return {key: dump(each) for key, each in value.items()}
     return [dump(each) for each in value] if isinstance(value, (tuple, list)) else value
@@ -43,7 +73,7 @@ def _reader(kind: Any) -> _Reader:
         return _dict(_reader(inner[1]))
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return _object(kind, {one.name: _reader(hints[one.name]) for one in fields(kind)})
+        return _object(kind, {each.name: _reader(hints[each.name]) for each in fields(kind)})
     if issubclass(kind, tuple):
         return _row(lambda values: kind(*values), [_reader(one) for one in get_type_hints(kind).values()])
     return _scalar(kind)
@@ -88,3 +118,39 @@ def _object(kind: Any, readers: Mapping[str, _Reader]) -> _Reader:
             raise ValueError(str(error)) from error
 
     return read
+
+
+def schema(kind: Any, title: str) -> dict[str, Any]:
+    """The JSON Schema of what ``dump`` makes of a type's values.  A key that is not named in it is an error."""
+    named: dict[str, Any] = {}
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **_schema(kind, named)}
+    return found | ({"$defs": named} if named else {})
+
+
+def _schema(kind: Any, named: dict[str, Any]) -> dict[str, Any]:
+    """A type's schema; those of dataclasses are put among those that have a name."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return {}
+    if origin is Literal:
+        return {"enum": list(inner)}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema(each, named) for each in inner]}
+    if origin is tuple:
+        return {"type": "array", "items": _schema(inner[0], named)}
+    if origin is not None:
+        return {"type": "object", "additionalProperties": _schema(inner[1], named)}
+    if not is_dataclass(kind):
+        return {"type": _TYPES[kind]}
+    name = cast("type", kind).__name__
+    if name not in named:
+        named[name] = {}  # it may have itself as a field
+        hints = get_type_hints(kind)
+        named[name] |= {
+            "description": kind.__doc__,
+            "type": "object",
+            "properties": {_key(each): _schema(hints[each.name], named) for each in fields(kind)},
+            "required": [_key(each) for each in fields(kind) if not each.metadata],
+            "additionalProperties": False,
+        }
+    return {"$ref": f"#/$defs/{name}"}

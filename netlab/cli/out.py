@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab import escape
 from netlab.errors import BadInput, NetlabError
+from netlab.plain import dump
 
 if TYPE_CHECKING:
     pass
@@ -27,8 +28,8 @@ def note(text: str) -> None:
 
 
 def document(data: Any) -> None:
-    """One JSON document on standard output."""
-    json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
+    """A JSON document on standard output."""
+    json.dump(dump(data), sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
 
 
@@ -39,7 +40,7 @@ def raw(text: str) -> None:
 
 def text_json(data: Any) -> str:
     """A value as JSON on one line."""
-    return json.dumps(data, ensure_ascii=False)
+    return json.dumps(dump(data), ensure_ascii=False)
 
 
 _PROBLEMS = 100  # lines that a reader may still look at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.cli import out
 from netlab.diagnose.document import headers
@@ -15,6 +15,7 @@ from netlab.observe.capture.files import DIRECTIONS
 from netlab.observe.capture.station import ETHERNETS
 from netlab.observe.capture.words import read, words
 from netlab.observe.packetid import packet_id
+from netlab.output import trace as output
 
 if TYPE_CHECKING:
     from netlab.observe.layers import Layers
@@ -101,26 +102,26 @@ class Document:
         for time, station, index, hardware, kind, length, data in frames:
             ethernet = hardware in ETHERNETS
             identity, packet = packet_id(data, ethernet), read(data, ethernet)
-            one = {
-                "time": time,
-                "time_us": self._numbers.since(time),
-                "kind": "frame",
-                "packet": self._numbers.of(identity),
-                "packet_id": f"{identity:016x}",
-                "place": station.place.name,
-                "netns": station.place.netns,
-                "interface": station.interface(index, hardware).name.removeprefix(f"{station.place.name}/"),
-                "direction": DIRECTIONS[kind],
-                "length": length,
-                "headers": headers(packet),
-                "what": words(packet),
-                "data": data.hex(),
-            }
-            out.raw(("\n" if self._first else ",\n") + out.text_json(one))
+            document = output.Packet(
+                time=time,
+                time_us=self._numbers.since(time),
+                kind="frame",
+                packet=self._numbers.of(identity),
+                packet_id=f"{identity:016x}",
+                place=station.place.name,
+                netns=station.place.netns,
+                interface=station.interface(index, hardware).name.removeprefix(f"{station.place.name}/"),
+                direction=DIRECTIONS[kind],
+                length=length,
+                headers=headers(packet),
+                what=words(packet),
+                data=data.hex(),
+            )
+            out.raw(("\n" if self._first else ",\n") + out.text_json(document))
             self._first = False
         sys.stdout.flush()
 
-    def end(self, rest: dict[str, Any]) -> None:
-        """Close the list, and say the rest."""
-        out.raw("\n], " + out.text_json(rest)[1:] + "\n")
+    def end(self, totals: output.Totals) -> None:
+        """Close the list, and write the totals."""
+        out.raw("\n], " + out.text_json(totals)[1:] + "\n")
         sys.stdout.flush()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.cli import out
 
 if TYPE_CHECKING:
     from netlab.errors import Mark
+    from netlab.output import changes
     from netlab.runtime.state.resolved import Lab
     from netlab.runtime.state.rundir import Applied
     from netlab.spec import Warning
@@ -72,19 +73,21 @@ def folded(warnings: Iterable[Warning]) -> list[str]:
     return lines
 
 
-def as_json(warnings: Iterable[Warning]) -> list[dict[str, Any]]:
+def documents(warnings: Iterable[Warning]) -> tuple[changes.Notice, ...]:
     """As ``up``, ``apply``, ``plan``, ``reach`` and ``check`` have them with ``-o json``."""
-    return [
-        {
-            "level": one.level,
-            "code": one.code,
-            "object": one.object,
-            "message": one.says,
-            "file": one.mark.file or None,
-            "line": one.mark.line or None,
-        }
-        for one in warnings
-    ]
+    from netlab.output import changes
+
+    return tuple(
+        changes.Notice(
+            level=warning.level,
+            code=warning.code,
+            object=warning.object,
+            message=warning.says,
+            file=warning.mark.file or None,
+            line=warning.mark.line or None,
+        )
+        for warning in warnings
+    )
 
 
 def _place(mark: Mark) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from netlab.diagnose.correlate import ANSWER, QUESTION, TITLES
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.oracle.flow import Outcome, Verdict
+from netlab.output import trace as output
 
 _DENIED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)
 _NOBODY, _NOBODY_UDP = (Outcome.REFUSED,), (Outcome.REFUSED, Outcome.TIMEOUT)
@@ -42,15 +42,14 @@ class Comparison:
         for one in self.differences:
             yield f"not as predicted: {one}"
 
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain data."""
-        predicted = str(self.predicted.outcome) if self.predicted else None
-        return {
-            "predicted": predicted,
-            "observed": self.observed,
-            "agrees": self.agrees,
-            "differences": list(self.differences),
-        }
+    def document(self) -> output.Comparison:
+        """The same as a document."""
+        return output.Comparison(
+            predicted=self.predicted.outcome.value if self.predicted else None,
+            observed=Outcome(self.observed).value,
+            agrees=self.agrees,
+            differences=self.differences,
+        )
 
 
 def compare(story: Story, told: Sequence[Finding], predicted: Verdict | None) -> Comparison:

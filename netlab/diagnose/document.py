@@ -1,7 +1,7 @@
-"""A story as one JSON document: what pictures and animations are drawn from.  Names and meanings are stable.
+"""A story as one JSON document: the source of pictures and animations.
 
-``events`` are in the order in which they happened; ``time_us`` counts from the first sighting of the question.  An
-event's ``packet`` number is the same on every hop: 1 is the question, each retransmission and the answer are others.
+``events`` are in the order in which they happened; ``time_us`` counts from the first sighting of the request.  An
+event's ``packet`` number is the same on every hop: 1 is the request, each retransmission and the reply have others.
 """
 
 from __future__ import annotations
@@ -9,153 +9,139 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from netlab.diagnose.compare import Comparison
 from netlab.diagnose.correlate import Event, Judgement
 from netlab.diagnose.expect import Divergence
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.diagnose.text import kind
 from netlab.diagnose.way import Hop, Way
+from netlab.oracle.flow import Outcome
+from netlab.oracle.report import place
+from netlab.output import flows
+from netlab.output import trace as output
 from netlab.wire.packets import NAMES, Packet
 
 
-def document(story: Story, told: Sequence[Finding]) -> dict[str, Any]:
-    """Everything that is known, as plain data."""
+def document(story: Story, findings: Sequence[Finding], held: Comparison | None = None) -> output.Trace:
+    """The document of ``trace``; ``held``: the prediction beside it."""
     probe = story.recording.probe
     started = story.events[0].time if story.events else probe.sent
-    return {
-        "lab": story.recording.lab,
-        "from": story.flow.src.name,
-        "to": story.flow.dst.name,
-        "netns": probe.netns,
-        "address": probe.address,
-        "port": probe.port,
-        "protocol": probe.protocol,
-        "size": probe.size,
-        "df": probe.df,
-        "outcome": probe.outcome,
-        "error": probe.error or None,
-        "elapsed_us": (probe.ended - probe.sent) / 1000,
-        "arrived": story.arrived,
-        "answered": story.answered,
-        "attempts": story.attempts,
-        "events": [_event(story, one, started) for one in story.events],
-        "expected": {
-            "question": way_json(story.journey.question),
-            "answer": way_json(story.journey.answer) if story.journey.answer else None,
-            "backends": [{"address": address, "port": port} for address, port in story.journey.backends],
-        },
-        "left": {"question": _left(story.question_left), "answer": _left(story.answer_left)},
-        "findings": [one.as_json() for one in told],
-        "sources": [
-            {"name": one.name, "on": one.on, "lost": one.lost, "why": one.why or None}
-            for one in story.recording.sources
-        ],
-        "counters": {netns: dict(moved) for netns, moved in story.recording.counters.items()},
-    }
+    return output.Trace(
+        lab=story.recording.lab,
+        from_=story.flow.src.name,
+        to=story.flow.dst.name,
+        netns=probe.netns,
+        address=probe.address,
+        port=probe.port,
+        protocol=probe.protocol,
+        size=probe.size,
+        df=probe.df,
+        outcome=Outcome(probe.outcome).value,
+        error=probe.error or None,
+        elapsed_us=(probe.ended - probe.sent) / 1000,
+        arrived=story.arrived,
+        answered=story.answered,
+        attempts=story.attempts,
+        events=tuple(_event(story, event, started) for event in story.events),
+        expected=output.Expected(
+            question=leg(story.journey.question),
+            answer=leg(story.journey.answer) if story.journey.answer else None,
+            backends=tuple(output.Target(address=address, port=port) for address, port in story.journey.backends),
+        ),
+        left=output.Divergences(question=_left(story.question_left), answer=_left(story.answer_left)),
+        findings=tuple(finding.document() for finding in findings),
+        sources=tuple(
+            output.Source(name=source.name, on=source.on, lost=source.lost, why=source.why or None)
+            for source in story.recording.sources
+        ),
+        counters=story.recording.counters,
+        comparison=held.document() if held else None,
+    )
 
 
-def way_json(way: Way) -> dict[str, Any]:
-    """A way: its hops, and where it ends."""
-    return {
-        "hops": [hop_json(hop) for hop in way.hops],
-        "arrives": way.arrives,
-        "ends_in": way.netns,
-        "says": way.says or None,
-    }
+def leg(way: Way) -> flows.Leg:
+    """The path of a request or of a reply."""
+    hops = tuple(_hop(hop) for hop in way.hops)
+    return flows.Leg(hops=hops, arrives=way.arrives, ends_in=way.netns, says=way.says or None)
 
 
-def hop_json(hop: Hop | None) -> dict[str, Any] | None:
-    """An interface of a way."""
-    if hop is None:
-        return None
-    return {
-        "netns": hop.netns,
-        "interface": hop.interface,
-        "direction": hop.direction,
-        "encapsulated": hop.wrapped,
-    }
+def _hop(hop: Hop) -> flows.Hop:
+    return flows.Hop(netns=hop.netns, interface=hop.interface, direction=hop.direction, encapsulated=hop.wrapped)
 
 
-def _left(left: Divergence | None) -> dict[str, Any] | None:
+def _left(left: Divergence | None) -> output.Divergence | None:
     if left is None:
         return None
-    return {
-        "after": hop_json(left.after),
-        "expected": hop_json(left.expected),
-        "went": hop_json(left.went),
-        "says": str(left),
-    }
+    after, expected, went = (_hop(hop) if hop else None for hop in (left.after, left.expected, left.went))
+    return output.Divergence(after=after, expected=expected, went=went, says=str(left))
 
 
-def _event(story: Story, event: Event, started: int) -> dict[str, Any]:
+def _event(story: Story, event: Event, started: int) -> output.Event:
     drop = event.drop
-    return {
-        "time_us": (event.time - started) / 1000,
-        "kind": event.kind,
-        "way": event.way,
-        "packet": event.number,
-        "netns": event.netns,
-        "interface": event.interface or None,
-        "direction": event.direction or None,
-        "length": event.length or None,
-        "headers": headers(event.packet),
-        "notes": list(event.notes),
-        "rule": _rule(story, event, event.judgement) if event.judgement else None,
-        "drop": {"reason": drop.reason or None, "function": drop.function, "offset": drop.offset} if drop else None,
-    }
+    return output.Event(
+        time_us=(event.time - started) / 1000,
+        kind=event.kind,
+        way=event.way,
+        packet=event.number,
+        netns=event.netns,
+        interface=event.interface or None,
+        direction=event.direction or None,
+        length=event.length or None,
+        headers=headers(event.packet),
+        notes=event.notes,
+        rule=_rule(story, event, event.judgement) if event.judgement else None,
+        drop=output.Drop(reason=drop.reason or None, function=drop.function, offset=drop.offset) if drop else None,
+    )
 
 
-def headers(packet: Packet) -> list[dict[str, Any]]:
+def headers(packet: Packet) -> tuple[output.Header, ...]:
     """A packet's layers, from the outside in."""
-    return [_headers(layer) for layer in packet.layers]
+    return tuple(map(_header, packet.layers))
 
 
-def _headers(packet: Packet) -> dict[str, Any]:
-    """One layer: a packet without what is inside of it."""
-    found: dict[str, Any] = {
-        "kind": "VXLAN" if packet.vni is not None else kind(packet),
-        "protocol": NAMES.get(packet.protocol, str(packet.protocol) if packet.protocol else None),
-        "source": packet.source or None,
-        "target": packet.target or None,
-        "source_port": packet.sport if packet.ports else None,
-        "target_port": packet.dport if packet.ports else None,
-        "ttl": packet.hops or None,
-        "length": packet.length or None,
-        "source_mac": packet.link.source if packet.link else None,
-        "target_mac": packet.link.target if packet.link else None,
-        "vni": packet.vni,
-        "fragment_offset": packet.offset if packet.fragment else None,
-    }
-    if packet.arp is not None:
-        found |= {"asked": packet.arp.asked, "mac": packet.arp.mac or None}
-    if packet.about is not None:
-        found["about"] = _headers(packet.about)
-    return found
+def _header(packet: Packet) -> output.Header:
+    """A layer: a packet without its payload."""
+    arp: dict[str, Any] = {"asked": packet.arp.asked, "mac": packet.arp.mac or None} if packet.arp else {}
+    return output.Header(
+        kind="VXLAN" if packet.vni is not None else kind(packet),
+        protocol=NAMES.get(packet.protocol, str(packet.protocol) if packet.protocol else None),
+        source=packet.source or None,
+        target=packet.target or None,
+        source_port=packet.sport if packet.ports else None,
+        target_port=packet.dport if packet.ports else None,
+        ttl=packet.hops or None,
+        length=packet.length or None,
+        source_mac=packet.link.source if packet.link else None,
+        target_mac=packet.link.target if packet.link else None,
+        vni=packet.vni,
+        fragment_offset=packet.offset if packet.fragment else None,
+        **arp,
+        about=_header(packet.about) if packet.about is not None else None,
+    )
 
 
-def _rule(story: Story, event: Event, judged: Judgement) -> dict[str, Any]:
+def _rule(story: Story, event: Event, judged: Judgement) -> output.Rules:
     meaning = story.meaning(event)
-    mark = meaning.mark if meaning else None
-    return {
-        "hook": judged.hook,
-        "priority": judged.priority,
-        "family": judged.family,
-        "table": judged.table,
-        "chain": judged.chain,
-        "verdict": "reject" if meaning and meaning.rejects and judged.verdict == "drop" else judged.verdict,
-        "policy": meaning.policy or None if meaning else None,
-        "service": meaning.service or None if meaning else None,
-        "file": mark.file if mark else None,
-        "line": mark.line if mark else None,
-        "steps": [
-            {
-                "chain": step.chain,
-                "handle": step.handle or None,
-                "verdict": step.verdict,
-                "target": step.target or None,
-                "comment": step.comment or None,
-                "text": story.book.rule_text(event.netns, judged, step) or None,
-            }
+    return output.Rules(
+        hook=judged.hook,
+        priority=judged.priority,
+        family=judged.family,
+        table=judged.table,
+        chain=judged.chain,
+        verdict="reject" if meaning and meaning.rejects and judged.verdict == "drop" else judged.verdict,
+        policy=meaning.policy or None if meaning else None,
+        service=meaning.service or None if meaning else None,
+        **place(meaning.mark if meaning else None),
+        steps=tuple(
+            output.RuleStep(
+                chain=step.chain,
+                handle=step.handle or None,
+                verdict=step.verdict,
+                target=step.target or None,
+                comment=step.comment or None,
+                text=story.book.rule_text(event.netns, judged, step) or None,
+            )
             for step in judged.steps
-        ],
-    }
+        ),
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from netlab.errors import Mark
+from netlab.oracle.report import place
+from netlab.output import trace as output
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +31,19 @@ class Finding:
     mark: Mark | None = None
     root: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return {
-            "kind": self.kind,
-            "says": self.says,
-            "netns": self.netns,
-            "interface": self.interface or None,
-            "root": self.root,
-            "reason": self.reason or None,
-            "function": self.function or None,
-            "rule": self.rule or None,
-            "policy": self.policy or None,
-            "service": self.service or None,
-            "file": self.mark.file if self.mark else None,
-            "line": self.mark.line if self.mark else None,
-            "look": list(self.look),
-        }
+    def document(self) -> output.Finding:
+        """The same as a document."""
+        return output.Finding(
+            kind=self.kind,
+            says=self.says,
+            netns=self.netns,
+            interface=self.interface or None,
+            root=self.root,
+            reason=self.reason or None,
+            function=self.function or None,
+            rule=self.rule or None,
+            policy=self.policy or None,
+            service=self.service or None,
+            **place(self.mark),
+            look=self.look,
+        )

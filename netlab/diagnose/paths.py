@@ -13,15 +13,15 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 from netlab.diagnose.annotate import end
-from netlab.diagnose.document import way_json
+from netlab.diagnose.document import leg
 from netlab.diagnose.expect import Expecter, Journey
 from netlab.diagnose.way import Hop, Way
 from netlab.model.policies import EGRESS
 from netlab.oracle.explain import Judged
 from netlab.oracle.flow import Flow
+from netlab.output import flows as output
 
 _WIDTH = 100
 
@@ -115,16 +115,16 @@ def _wrapped(line: str, indent: str) -> Iterator[str]:
     )
 
 
-def as_json(found: Path) -> dict[str, Any]:
-    """The same as plain data."""
+def document(found: Path) -> output.Path:
+    """The same as a document."""
     journey = found.journey
-    return {
-        "question": way_json(journey.question),
-        "answer": way_json(journey.answer) if journey.answer else None,
-        "translated_in": list(journey.question.translated),
-        "target": journey.backend or None,
-        "target_port": found.port if journey.backend else None,
-        "source": journey.source or None,
-        "seen_as": journey.seen_as or None,
-        "denied_by": found.denied or None,
-    }
+    return output.Path(
+        question=leg(journey.question),
+        answer=leg(journey.answer) if journey.answer else None,
+        translated_in=tuple(journey.question.translated),
+        target=journey.backend or None,
+        target_port=found.port if journey.backend else None,
+        source=journey.source or None,
+        seen_as=journey.seen_as or None,
+        denied_by=found.denied or None,
+    )

@@ -8,7 +8,7 @@ from netlab.errors import Mark
 from netlab.lint.subject import Subject
 from netlab.model import Pod
 from netlab.model.policies import EGRESS, Block, Policy
-from netlab.spec import Warning
+from netlab.spec import Level, Warning
 
 _SERVICE = ("kube-system", "kube-dns")
 _PORT = 53
@@ -45,7 +45,7 @@ def _warning(policy: Policy, missing: str, pods: list[str]) -> Warning:
     who = ", ".join(pods[:_NAMED]) + (f" and {len(pods) - _NAMED} more" if len(pods) > _NAMED else "")
     effect = "names fail there" if "UDP" in missing else "long answers fail there"
     says = f"NetworkPolicy {policy} isolates {who} for egress without a way to DNS (port {_PORT}/{missing}): {effect}"
-    level = "warning" if "UDP" in missing else "note"
+    level: Level = "warning" if "UDP" in missing else "note"
     return Warning("egress-without-dns", says, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
 
 

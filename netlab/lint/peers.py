@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netlab.errors import Mark
 from netlab.lint.subject import Subject, rules_of
 from netlab.model.policies import Block, LabelSelector, PodPeer, Policy, Rule
-from netlab.spec import Warning
+from netlab.spec import Level, Warning
 
 
 def mean_nobody(subject: Subject) -> Iterator[Warning]:
@@ -46,7 +46,7 @@ def of_services(subject: Subject) -> Iterator[Warning]:
                     yield _warning(policy, rule, "peer-service-address", says, "warning")
 
 
-def _warning(policy: Policy, rule: Rule, code: str, says: str, level: str) -> Warning:
+def _warning(policy: Policy, rule: Rule, code: str, says: str, level: Level) -> Warning:
     mark = rule.mark or policy.mark or Mark("", 0)
     return Warning(code, f"NetworkPolicy {policy} {rule}: {says}", mark, f"NetworkPolicy {policy}", level)
 
@@ -55,7 +55,7 @@ def _means(peer: PodPeer | Block, subject: Subject) -> bool:
     return isinstance(peer, Block) or bool(subject.selection.members(peer))
 
 
-def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, str] | None:
+def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, Level] | None:
     """The code, what is wrong, and how bad that is; None where nothing is."""
     code, spaces = "peer-matches-nobody", subject.cluster.namespaces
     names = [peer.namespace]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netlab.errors import Mark
 from netlab.lint.subject import Subject
 from netlab.model.policies import Policy
-from netlab.spec import Warning
+from netlab.spec import Level, Warning
 
 
 def selects_nothing(subject: Subject) -> Iterator[Warning]:
@@ -20,7 +20,7 @@ def selects_nothing(subject: Subject) -> Iterator[Warning]:
         yield Warning("policy-selects-nothing", says, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
 
 
-def _why(policy: Policy, subject: Subject) -> tuple[str, str]:
+def _why(policy: Policy, subject: Subject) -> tuple[Level, str]:
     pods = [pod for pod in subject.cluster.pods if pod.namespace == policy.namespace]
     own = next((pod for pod in pods if policy.pods.matches(pod.labels)), None)
     if own is not None:  # all that policies do not know

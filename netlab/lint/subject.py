@@ -12,7 +12,7 @@ from netlab.model.services_types import Service
 from netlab.model.workloads import WORKLOADS
 from netlab.near import close, meant
 from netlab.oracle.policy import Evaluator
-from netlab.spec import Document, Documents
+from netlab.spec import Document, Documents, Level
 
 Identity = tuple[str, str, str]  # kind, namespace, name
 Labels = Mapping[str, str]
@@ -39,7 +39,7 @@ class Subject:
         return self._only is None or identity in self._only
 
     @property
-    def absence(self) -> str:
+    def absence(self) -> Level:
         """The level of "no Pod has these labels": a note where something makes Pods that are not in the lab."""
         makes = {"not-modelled-pods", "not-modelled"}
         return "note" if any(one.code in makes for one in self.documents.warnings) else "warning"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab.objects import Why
 from netlab.oracle.expect import ALLOW, DENY
-from netlab.oracle.explain import Judged, briefly, way_json
+from netlab.oracle.explain import Judged, briefly, path_fields
 from netlab.oracle.flow import Flow, Outcome, Verdict
-from netlab.oracle.report import flow_json
+from netlab.oracle.report import flow_fields
 from netlab.oracle.resolve import Expectation
+from netlab.output import flows as output
+from netlab.output.changes import Notice
 
 _DROPPED = (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE)
 _TOLD = tuple(outcome for outcome in Outcome if outcome is not Outcome.OPEN)
@@ -207,23 +209,24 @@ def failure(row: Row, same: Sequence[Row] = ()) -> str:
     return "\n".join((text, *briefly(row.flow, row.paths)))
 
 
-def row_json(row: Row) -> dict[str, Any]:
-    """A row as ``check -o json`` has it; ``outcome`` is null where no packet was sent."""
-    verdict = row.observed or Verdict(row.flow, Outcome.ERROR)
-    shown = flow_json(verdict)
+def _checked(row: Row) -> output.CheckedFlow:
+    """A row as a document; ``outcome`` is null where no packet was sent."""
+    shown = flow_fields(row.observed or Verdict(row.flow, Outcome.ERROR))
     if row.observed is None:
         shown |= {"outcome": None, "server": None, "client": None}
-    return shown | {
-        "expected": row.expectation.expect if row.expectation else None,
-        "predicted": str(row.predicted.outcome) if row.predicted else None,
-        "ok": row.ok,
-        "says": row.says,
-        "line": str(row.expectation.mark) if row.expectation else None,
-        **({"ways": [way_json(path) for path in row.paths]} if row.paths else {}),
-    }
+    return output.CheckedFlow(
+        **shown,
+        expected=row.expectation.expect if row.expectation else None,
+        predicted=row.predicted.outcome.value if row.predicted else None,
+        ok=row.ok,
+        says=row.says,
+        line=str(row.expectation.mark) if row.expectation else None,
+        ways=tuple(output.JudgedPath(**path_fields(path)) for path in row.paths),
+    )
 
 
-def check_json(rows: Sequence[Row]) -> dict[str, Any]:
-    """The document of ``check -o json``."""
+def document(rows: Sequence[Row], warnings: Sequence[Notice]) -> output.Check:
+    """The document of ``check``."""
     passed = sum(row.ok for row in rows)
-    return {"passed": passed, "failed": len(rows) - passed, "flows": [row_json(row) for row in rows]}
+    checked = tuple(map(_checked, rows))
+    return output.Check(passed=passed, failed=len(rows) - passed, flows=checked, warnings=tuple(warnings))

@@ -9,7 +9,8 @@ from netlab.errors import Mark
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.policy import IS_NODE, Missed, Side
-from netlab.oracle.report import flow_json
+from netlab.oracle.report import flow_fields, place
+from netlab.output import flows as output
 
 _BRIEF = 6  # lines of reasons below a failure
 _SHOWN = 5  # backends of a Service whose reasons are written out for people
@@ -128,57 +129,59 @@ def briefly(asked: Flow, paths: Iterable[Judged]) -> list[str]:
     return [*lines][:_BRIEF] + more
 
 
-def as_json(
-    verdict: Verdict, ways: Iterable[Judged], path: Callable[[Judged | None], dict[str, Any] | None] = lambda _: None
-) -> dict[str, Any]:
-    """The same as plain data; of a Service with several backends, each is one of ``ways``."""
-    found = list(ways)
-    one = {side.direction: _side_json(side) for side in found[0].sides} if len(found) == 1 else {}
-    return {
-        **flow_json(verdict),
-        "predicted": str(verdict.outcome),
-        "allowed": all(way.passes for way in found),
-        **one,
-        "path": path(found[0] if found else None) if len(found) < 2 else None,
-        "ways": [way_json(way) | {"path": path(way)} for way in found],
-    }
+def document(
+    verdict: Verdict, paths: Iterable[Judged], path: Callable[[Judged | None], output.Path | None] = lambda _: None
+) -> output.ExplainedFlow:
+    """The same as a document; of a Service with several backends, each is one of ``paths``."""
+    judgements = list(paths)
+    single = len(judgements) == 1
+    egress, ingress = map(_side_document, judgements[0].sides) if single else (None, None)
+    return output.ExplainedFlow(
+        **flow_fields(verdict),
+        predicted=verdict.outcome.value,
+        allowed=all(judgement.passes for judgement in judgements),
+        egress=egress,
+        ingress=ingress,
+        path=path(judgements[0] if single else None) if len(judgements) < 2 else None,
+        ways=tuple(output.ExplainedPath(**path_fields(each), path=path(each)) for each in judgements),
+    )
 
 
-def way_json(way: Judged) -> dict[str, Any]:
-    """A path of a flow with the judgement of both its sides, as ``ways`` has it in JSON."""
-    flow = way.step.flow
+def path_fields(path: Judged) -> dict[str, Any]:
+    """The fields of a path with the judgement of both its sides."""
+    flow = path.step.flow
+    egress, ingress = map(_side_document, path.sides)
     return {
         "to": flow.dst.name,
         "address": flow.address,
         "port": flow.port,
-        "source": way.step.ingress[0].address,
-        "allowed": way.passes,
-        **{side.direction: _side_json(side) for side in way.sides},
+        "source": path.step.ingress[0].address,
+        "allowed": path.passes,
+        "egress": egress,
+        "ingress": ingress,
     }
 
 
-def _side_json(side: Side) -> dict[str, Any]:
-    return {
-        "allowed": side.allowed,
-        "exempt": side.exempt or None,
-        "policies": [str(policy) for policy in side.policies],
-        "allowed_by": {"policy": str(side.rule[0]), "rule": str(side.rule[1]), **_place(side.rule[1].mark)}
-        if side.rule
-        else None,
-        "missed": [
-            {
-                "policy": str(one.policy),
-                "rule": str(one.rule) if one.rule else None,
-                "says": one.says,
-                **_place(one.rule.mark if one.rule else one.policy.mark),
-            }
-            for one in side.missed
-        ],
-    }
-
-
-def _place(mark: Mark | None) -> dict[str, Any]:
-    return {"file": mark.file if mark else None, "line": mark.line if mark else None}
+def _side_document(side: Side) -> output.Side:
+    allowed_by = None
+    if side.rule:
+        policy, rule = side.rule
+        allowed_by = output.AllowedBy(policy=str(policy), rule=str(rule), **place(rule.mark))
+    return output.Side(
+        allowed=side.allowed,
+        exempt=side.exempt or None,
+        policies=tuple(map(str, side.policies)),
+        allowed_by=allowed_by,
+        missed=tuple(
+            output.Missed(
+                policy=str(missed.policy),
+                rule=str(missed.rule) if missed.rule else None,
+                says=missed.says,
+                **place((missed.rule or missed.policy).mark),
+            )
+            for missed in side.missed
+        ),
+    )
 
 
 def _at(mark: Mark | None) -> str:

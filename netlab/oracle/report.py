@@ -1,4 +1,4 @@
-"""The JSON of a flow, as a value and as text."""
+"""The document of a flow, by its fields and as text."""
 
 from __future__ import annotations
 
@@ -6,45 +6,49 @@ import json
 from functools import cache
 from typing import Any
 
+from netlab.errors import Mark
 from netlab.objects import Why
 from netlab.oracle.flow import ADDRESS, EXTERNAL, Outcome, Verdict
+from netlab.output import flows as output
+from netlab.plain import dump
 
 
-def flow_json(verdict: Verdict) -> dict[str, Any]:
-    """A flow as ``reach -o json`` has it.  ``to_kind`` is pod, service, node or external (also a bare address)."""
+def flow_fields(verdict: Verdict) -> dict[str, Any]:
+    """The fields that every document of a flow has."""
     flow = verdict.flow
-    shown: dict[str, Any] = {
-        "from": flow.src.name,
+    return {
+        "from_": flow.src.name,
         "to": flow.dst.name,
         "to_kind": EXTERNAL if flow.dst.kind == ADDRESS else flow.dst.kind,
         "address": flow.address,
         "port": flow.port,
         "protocol": flow.protocol,
-        "outcome": str(verdict.outcome),
+        "outcome": verdict.outcome.value,
         "server": verdict.server,
         "client": verdict.client,
+        "backends": tuple(map(_backend, verdict.may)),
+        "because": tuple(map(_because, verdict.because)),
     }
-    if verdict.may:
-        shown["backends"] = [_backend(one) for one in verdict.may]
-    if verdict.because:
-        shown["because"] = [_because(why) for why in verdict.because]
-    return shown
 
 
-def _backend(verdict: Verdict) -> dict[str, Any]:
-    """One of the Pods behind a Service that chooses."""
-    flow = verdict.flow
-    shown: dict[str, Any] = {"to": flow.dst.name, "address": flow.address, "port": flow.port}
-    shown |= {"outcome": str(verdict.outcome), **({} if verdict.asked else {"asked": False})}
-    return shown | (
-        {"because": [_because(why) for why in verdict.because]} if verdict.outcome is Outcome.DENIED else {}
+def _backend(verdict: Verdict) -> output.Backend:
+    """A Pod behind a Service that chooses."""
+    flow, outcome = verdict.flow, verdict.outcome
+    because = tuple(map(_because, verdict.because)) if outcome is Outcome.DENIED else None
+    return output.Backend(
+        to=flow.dst.name,
+        address=flow.address,
+        port=flow.port,
+        outcome=outcome.value,
+        asked=verdict.asked,
+        because=because,
     )
 
 
 def flow_line(verdict: Verdict) -> str:
-    """``flow_json`` as text: a tenth of the time, in a process that probes meanwhile; a large lab has a million."""
+    """A flow of ``reach -o json`` as text: a tenth of the time, in a process that probes meanwhile; a large lab has a million."""
     if verdict.because or verdict.may:
-        return json.dumps(flow_json(verdict), ensure_ascii=False)
+        return json.dumps(dump(output.Flow(**flow_fields(verdict))), ensure_ascii=False)
     flow = verdict.flow
     kind = EXTERNAL if flow.dst.kind == ADDRESS else flow.dst.kind
     return (
@@ -59,6 +63,11 @@ def _quoted(text: str | None) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _because(why: Why) -> dict[str, Any]:
-    place = {"file": why.mark.file if why.mark else None, "line": why.mark.line if why.mark else None}
-    return {"says": why.says, **place, **({"policy": why.policy, "rule": why.rule} if why.policy else {})}
+def _because(why: Why) -> output.Because:
+    policy, rule = (why.policy, why.rule) if why.policy else (None, None)
+    return output.Because(says=why.says, **place(why.mark), policy=policy, rule=rule)
+
+
+def place(mark: Mark | None) -> dict[str, Any]:
+    """The fields ``file`` and ``line`` of a document."""
+    return {"file": mark.file if mark else None, "line": mark.line if mark else None}

@@ -11,6 +11,7 @@ from netlab.objects.base import Key, Obj
 from netlab.objects.links import Veth
 from netlab.objects.nft import NftObject
 from netlab.objects.nftorder import typed
+from netlab.output.changes import Operation
 
 _INDEX = re.compile(r"(?<= )index \d+ ")
 HEADER = ("VERB", "KIND", "NETNS", "NAME", "WHY", "SOURCE")
@@ -31,17 +32,20 @@ def rows(operations: Iterable[Op]) -> list[tuple[str, ...]]:
     ]
 
 
-def operation(op: Op) -> dict[str, Any]:
-    """One operation as JSON has it."""
-    return {
-        "verb": op.verb.value,
-        "kind": op.obj.kind,
-        "netns": op.obj.netns,
-        "name": op.obj.name,
-        "why": op.obj.why.says,
-        "source": str(op.obj.why.mark) if op.obj.why.mark else None,
-        "commands": [text for text in op.explain().splitlines() if not text.startswith("#")],
-    }
+def documents(operations: Sequence[Op]) -> tuple[Operation, ...]:
+    """Operations as documents, in the order in which nft takes them."""
+    return tuple(
+        Operation(
+            verb=op.verb.value,
+            kind=op.obj.kind,
+            netns=op.obj.netns,
+            name=op.obj.name,
+            why=op.obj.why.says,
+            source=str(op.obj.why.mark) if op.obj.why.mark else None,
+            commands=tuple(text for text in op.explain().splitlines() if not text.startswith("#")),
+        )
+        for op in typed(operations)
+    )
 
 
 def script(lab: str, operations: Sequence[Op], *, exact: bool = False, up: str = "") -> str:

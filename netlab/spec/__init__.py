@@ -20,7 +20,7 @@ API's tiers are checked.  A file has at most 64 MiB, a document nests at most 12
 
 from __future__ import annotations
 
-from netlab.spec.documents import Document, Documents, Warning
+from netlab.spec.documents import Document, Documents, Level, Warning
 from netlab.spec.load import Text, load, load_text, load_texts, read_texts
 from netlab.spec.names import names
 from netlab.spec.schema import json_schema
@@ -28,6 +28,7 @@ from netlab.spec.schema import json_schema
 __all__ = [
     "Document",
     "Documents",
+    "Level",
     "Text",
     "Warning",
     "json_schema",

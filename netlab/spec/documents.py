@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from netlab.errors import Mark, Problem
 from netlab.spec.compose import MappingNode, Node, locate, mark_of
 from netlab.spec.references import Reference
+
+Level = Literal["warning", "note"]
 
 
 class Warning(NamedTuple):  # noqa: A001  the word of the contract; nobody here raises the builtin
@@ -25,7 +27,7 @@ class Warning(NamedTuple):  # noqa: A001  the word of the contract; nobody here 
     says: str
     mark: Mark
     object: str = ""
-    level: str = "warning"
+    level: Level = "warning"
 
     def __str__(self) -> str:
         return f"{self.mark}: {self.says}"

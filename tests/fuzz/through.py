@@ -23,10 +23,11 @@ from netlab.errors import BadInput, Problem
 from netlab.lint import lint, ordered
 from netlab.model import Cluster, build
 from netlab.objects import State, diff
-from netlab.oracle.explain import as_json, judged, tell
+from netlab.oracle.explain import document, judged, tell
 from netlab.oracle.flows import flows
 from netlab.oracle.matrix import draw
 from netlab.oracle.predict import Predictor
+from netlab.plain import dump
 from netlab.plan import check, desired, render
 from netlab.spec import Document, Documents, load_text
 
@@ -106,7 +107,7 @@ def _predicted(cluster: Cluster) -> None:
     for verdict in verdicts:
         reasons = judged(predictor.denials, verdict.flow)
         list(tell(verdict, reasons))
-        json.dumps(as_json(verdict, reasons))
+        json.dumps(dump(document(verdict, reasons)))
 
 
 def _shown(cluster: Cluster, objects: Sequence[Document]) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from netlab.output import document as document_of
+from netlab.plain import schema
 from tests.conftest import ROOT, RUN, command, run_netlab
 
 pytestmark = pytest.mark.kernel
@@ -209,6 +211,7 @@ def test_lines_and_json_say_the_same(shared: str) -> None:
     status, told, _ = document.end()
     assert status == 0
     said = json.loads(told)
+    pytest.importorskip("jsonschema").validate(said, schema(document_of("capture"), ""))
     assert (said["count"], said["lost"], said["lab"]) == (24, {}, shared)
     assert [f"{one['place']}/{one['interface']}" for one in said["packets"]] == HOPS + HOPS[::-1]
     assert len({one["packet"] for one in said["packets"]}) == 2

@@ -1,16 +1,6 @@
 """``netlab get links`` and its like: what the kernel has, in all of a lab's namespaces, in one table.
 
-``-o json`` is a list of objects with these fields, ``netns`` in each; more may be added.
-
-- links: name, index, type, mtu, mac, state, flags, qdisc, alias, altnames, master, peer (``netns/name``), details (vxlan:
-  id, local, dev, dstport, learning; bridge: stp_state, vlan_filtering, ...), port (of a bridge: state, hairpin,
-  learning, isolated, ...).
-- addresses: dev, address, family, scope, peer, broadcast, flags.
-- routes: dst, type, via, dev, src, scope, protocol, metric, table, flags, family; nexthops where there are several.
-- neighbours: address, dev, mac, state, flags.  fdb: mac, dev, dst, vlan, vni, master, state, flags.
-- sysctls: name, value, applied (what the lab says, null where it says nothing).
-- nft: family, table, kind (chain, set, map), name, type, hook, prio, policy, entries, and rules or elements as
-  ``nft -j`` prints them.
+``-o json`` is a list of the documents of ``output.kernel``.
 """
 
 from __future__ import annotations
@@ -18,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import click
 
@@ -28,6 +18,7 @@ from netlab.cli.selectors import selector
 from netlab.errors import BadInput, Exit
 from netlab.kernel.rtnetlink.inspect import Row, inspect
 from netlab.names import Owner
+from netlab.output import document
 
 NOTHING = "-"  # an empty cell: columns stay countable
 _ORDER = {"node": 0, "pod": 1, "external": 2, "router": 3, "underlay": 4}
@@ -129,7 +120,8 @@ def show(asked: Asked, output: str, *, header: bool, watching: bool) -> int:
         return _watch(asked, style, header=header, everything=everything)
     found = rows(asked, everything=everything)
     if style == "json":
-        out.document(found)
+        kind = get_args(document(f"get {asked.kind}"))[0]
+        out.document([kind(**row) for row in found])
     elif style == "yaml":
         import yaml
 

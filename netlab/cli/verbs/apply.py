@@ -55,14 +55,10 @@ def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str
     new = {(one.kind, one.namespace, one.name) for one in given.objects}
     warnings = _about(new, given, done.lab)
     if output == "json":
-        out.document(
-            {
-                "lab": name,
-                "changed": done.changed,
-                "seconds": round(done.seconds, 3),
-                "warnings": warned.as_json([*warnings, *done.problems]),
-            }
-        )
+        from netlab.output.changes import Applied
+
+        documents = warned.documents([*warnings, *done.problems])
+        out.document(Applied(lab=name, changed=done.changed, seconds=round(done.seconds, 3), warnings=documents))
         return
     warned.tell([*warnings, *done.problems])
     for one in given.objects:

@@ -256,7 +256,9 @@ def _print(listening: Capture, wish: Wish, signals: _Signals) -> None:
     listening.close()
     seconds = time.monotonic() - began
     if isinstance(sink, Document) and not listening.reader_gone:
-        sink.end(_rest(listening, packets, interfaces, seconds))
+        from netlab.output.trace import Totals
+
+        sink.end(Totals(**_rest(listening, packets, interfaces, seconds)))
     elif not wish.json:
         out.note(f"{out.count(packets, 'packet')} in {seconds:.1f} s{over}")
     _say_lost(listening)
@@ -295,8 +297,10 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
         opened.close()
     seconds = time.monotonic() - began
     if wish.json:
+        from netlab.output.trace import CaptureFile
+
         rest = _rest(listening, sink.packets, interfaces, seconds)
-        out.document({"lab": wish.lab, "filter": wish.expression, "file": wish.file, "bytes": opened.size, **rest})
+        out.document(CaptureFile(lab=wish.lab, filter=wish.expression, file=wish.file, bytes=opened.size, **rest))
     else:
         where = "" if wish.file == "-" else f" in {wish.file} ({opened.size:,} bytes)"
         out.note(f"{out.count(sink.packets, 'packet')}{where}, {seconds:.1f} s{over}")

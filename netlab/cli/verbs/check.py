@@ -39,7 +39,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     from netlab.cli import warned
     from netlab.observe.evidence import probed
     from netlab.observe.probe import Prober
-    from netlab.oracle.compare import check, check_json, failures
+    from netlab.oracle.compare import check, document, failures
     from netlab.oracle.expect import parse
     from netlab.oracle.explain import judged
     from netlab.oracle.flows import flows
@@ -75,7 +75,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     if junit:
         _write(junit, report(rows, lab=name, seconds=seconds))
     if output == "json":
-        out.document({**check_json(rows), "warnings": warned.as_json(filters)})
+        out.document(document(rows, warned.documents(filters)))
         return Exit.NO if failed else Exit.OK
     warned.tell_filters(filters)
     for line in failed:

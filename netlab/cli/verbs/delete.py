@@ -85,14 +85,10 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     done = change(name, delete=[one for one in (*wanted, *inside) if one not in again], say=out.note)
     made = list(replacements(cluster, done.lab.cluster))
     if output == "json":
-        out.document(
-            {
-                "lab": name,
-                "changed": done.changed,
-                "seconds": round(done.seconds, 3),
-                "made": [{"kind": "Pod", "namespace": pod.namespace, "name": pod.name} for pod in made],
-            }
-        )
+        from netlab.output.changes import Deleted, Object
+
+        pods = tuple(Object(kind="Pod", namespace=pod.namespace, name=pod.name) for pod in made)
+        out.document(Deleted(lab=name, changed=done.changed, seconds=round(done.seconds, 3), made=pods))
         return
     for one in wanted:
         out.line(f'{there[one].lower()} "{one.rpartition("/")[2]}" deleted')

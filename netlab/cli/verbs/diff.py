@@ -19,18 +19,15 @@ def command(lab: str, lab_option: str, output: str) -> int:
     The exit status is 1 if something differs.  diff also lists objects that other programs made in the lab's namespaces;
     they are not drift.
     """
-    from netlab.objects.nftorder import typed
     from netlab.runtime.lab import diff
 
     found, drifted = diff(running_lab(lab, lab_option))
     operations, foreign = drifted
     if output == "json":
-        out.document(
-            {
-                "operations": [render.operation(op) for op in typed(operations)],
-                "foreign": [{"kind": one.kind, "netns": one.netns, "name": one.name} for one in foreign],
-            }
-        )
+        from netlab.output.changes import Diff, Foreign
+
+        others = tuple(Foreign(kind=each.kind, netns=each.netns, name=each.name) for each in foreign)
+        out.document(Diff(operations=render.documents(operations), foreign=others))
         return Exit.NO if operations else Exit.OK
     drifts = list(render.drifts(operations))
     for text in drifts:

@@ -14,6 +14,7 @@ from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.near import near
 
 if TYPE_CHECKING:
+    from netlab.output import changes
     from netlab.runtime.teardown import Down
 
 
@@ -54,7 +55,7 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
         except NetlabError as error:
             failed.append(error)
     if output == "json":
-        out.document([_json(one) for one in results])
+        out.document(tuple(map(_document, results)))
     else:
         _tell(results, there)
         if every and not results:
@@ -80,12 +81,14 @@ def _tell(results: Iterable[Down], there: Iterable[str]) -> None:
             )
 
 
-def _json(one: Down) -> dict[str, object]:
-    return {
-        "lab": one.lab,
-        "running": one.was_running,
-        "netns": one.netns,
-        "seconds": round(one.seconds, 3),
-        "lingering": list(one.lingering),
-        "strangers": [{"pid": each.pid, "comm": each.comm, "netns": each.netns} for each in one.strangers],
-    }
+def _document(lab: Down) -> changes.Down:
+    from netlab.output.changes import Down, Stranger
+
+    return Down(
+        lab=lab.lab,
+        running=lab.was_running,
+        netns=lab.netns,
+        seconds=round(lab.seconds, 3),
+        lingering=tuple(lab.lingering),
+        strangers=tuple(Stranger(pid=each.pid, comm=each.comm, netns=each.netns) for each in lab.strangers),
+    )

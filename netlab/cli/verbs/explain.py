@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netlab.oracle.explain import Judged
     from netlab.oracle.flow import Flow
     from netlab.oracle.reachable import PortWish
+    from netlab.output.flows import Path
 
 
 @click.command()
@@ -43,12 +44,13 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     from netlab.diagnose import paths
     from netlab.diagnose.expect import Expecter
     from netlab.oracle.endpoints import Endpoints
-    from netlab.oracle.explain import as_json, judged, tell
+    from netlab.oracle.explain import document, judged, tell
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows, parse_port
     from netlab.oracle.predict import Predictor
     from netlab.oracle.selectors import Selector
     from netlab.oracle.target import split
+    from netlab.output.flows import Explanation
     from netlab.runtime.state.running import load_running
 
     name = running_lab(lab_option)
@@ -80,16 +82,17 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     reasons = [(verdict, judged(predictor.denials, verdict.flow)) for verdict in verdicts]
     expecter = Expecter(cluster, running.want)
 
-    def way_json(flow: Flow, one: Judged | None) -> dict[str, Any] | None:
-        found = paths.path(expecter, flow, one)
-        return paths.as_json(found) if found else None
+    def path_document(flow: Flow, judgement: Judged | None) -> Path | None:
+        path = paths.path(expecter, flow, judgement)
+        return paths.document(path) if path else None
 
     def way_lines(flow: Flow, one: Judged | None) -> Iterable[str]:
         found = paths.path(expecter, flow, one)
         return paths.tell(found, name) if found else ()
 
     if output == "json":
-        out.document({"lab": name, "flows": [as_json(*one, partial(way_json, one[0].flow)) for one in reasons]})
+        explained = tuple(document(*each, partial(path_document, each[0].flow)) for each in reasons)
+        out.document(Explanation(lab=name, flows=explained))
     else:
         if note:
             out.line(note)

@@ -73,7 +73,9 @@ def command(
     done = {key: labels for key, labels in done.items() if labels}
     changed = change(lab_name, label=done, say=out.note).changed if done else 0
     if output == "json":
-        out.document({"lab": lab_name, "changed": changed, "labelled": {key: dict(one) for key, one in done.items()}})
+        from netlab.output.changes import Labelled
+
+        out.document(Labelled(lab=lab_name, changed=changed, labelled=done))
         return
     for sentence in said if wanted else ():
         out.line(sentence)

@@ -15,6 +15,8 @@ def command(output: str) -> None:
     """List the available labs: those in ./labs and those that netlab ships."""
     found = labs.available()
     if output == "json":
-        out.document([{"lab": one.name, "path": str(one.path), "title": labs.title(one.path)} for one in found])
+        from netlab.output.changes import AvailableLab
+
+        out.document([AvailableLab(lab=lab.name, path=str(lab.path), title=labs.title(lab.path)) for lab in found])
         return
     out.table([(one.name, labs.title(one.path), str(one.path)) for one in found], ("LAB", "WHAT IT SHOWS", "PATH"))

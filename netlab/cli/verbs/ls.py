@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 
@@ -16,7 +17,7 @@ from netlab.runtime.state.rundir import Assignments, running
 @output
 def command(output: str) -> None:
     """List the running labs."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for rundir in running():
         try:
             applied = rundir.applied() or rundir.pending()
@@ -38,7 +39,9 @@ def command(output: str) -> None:
             }
         )
     if output == "json":
-        out.document(rows)
+        from netlab.output.changes import RunningLab
+
+        out.document([RunningLab(**row) for row in rows])
     elif not rows:
         out.line(f"no lab is running; {out.command()} labs shows those that there are")
     else:

@@ -32,8 +32,10 @@ def command(
 
     found, todo = plan(draft(lab, files, name, namespace))
     if output == "json":
-        operations = [render.operation(op) for op in typed(todo.operations)]
-        out.document({"operations": operations, "warnings": warned.as_json(warned.of_lab(found))})
+        from netlab.output.changes import Plan
+
+        warnings = warned.documents(warned.of_lab(found))
+        out.document(Plan(operations=render.documents(todo.operations), warnings=warnings))
         return
     if commands:
         words = [lab, *(word for file in files for word in ("-f", file)), *(("--name", name) if name else ())]

@@ -93,7 +93,7 @@ def command(
             if first:
                 out.note(_NOTHING)
             out.raw(f'\n], "seconds": {time.monotonic() - began:.3f}, ')
-            out.raw(f'"warnings": {out.text_json(warned.as_json(filters))}}}\n')
+            out.raw(f'"warnings": {out.text_json(warned.documents(filters))}}}\n')
             return Exit.REFUSED if broken else Exit.OK
         warned.tell_filters(filters)
         asked = list(questions)

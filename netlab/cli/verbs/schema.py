@@ -1,4 +1,4 @@
-"""``netlab schema``: the JSON Schema of lab files."""
+"""``netlab schema``: the JSON Schema of lab files, and of the documents that verbs print with ``-o json``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,21 @@ from netlab.cli import out
 
 
 @click.command()
-def command() -> None:
-    """Print the JSON Schema of lab files, for editors."""
+@click.argument("words", nargs=-1, metavar="[VERB [KIND]]")
+def command(words: tuple[str, ...]) -> None:
+    """Print the JSON Schema of lab files, or of what VERB prints with -o json.
+
+    The kinds of get are those of the kernel, for example "netlab schema get links".  All else that get prints is a
+    Kubernetes List.
+    """
+    from netlab.errors import BadInput
+    from netlab.near import near
+    from netlab.output import DOCUMENTS, document
+    from netlab.plain import schema
     from netlab.spec import json_schema
 
-    out.document(json_schema())
+    title = " ".join(words)
+    if title and title not in DOCUMENTS:
+        known = ", ".join(DOCUMENTS)
+        raise BadInput(f'there is no schema of "{title}"{near(title, DOCUMENTS)}', hint=f"there are {known}")
+    out.document(schema(document(title), f"netlab {title} -o json") if title else json_schema())

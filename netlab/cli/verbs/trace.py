@@ -127,7 +127,9 @@ def command(
     if pcap:
         _capture(pcap, story, running)
     if output == "json":
-        _document(story, told, held)
+        from netlab.diagnose.document import document
+
+        out.document(document(story, told, held))
     else:
         if meant.note:
             out.note(meant.note)
@@ -205,13 +207,6 @@ def _held(story: Story, told: tuple[Finding, ...], flow: Flow, running: Lab) -> 
 
     predicted = None if flow.protocol == ICMP else next(iter(Predictor(running.cluster).predict([flow])))
     return compare(story, told, predicted)
-
-
-def _document(story: Story, told: tuple[Finding, ...], held: Comparison | None) -> None:
-    from netlab.diagnose.document import document
-
-    data = document(story, told)
-    out.document({**data, "comparison": held.as_json()} if held else data)
 
 
 def _writable(path: str | None) -> None:

@@ -46,16 +46,18 @@ def command(
     cluster = done.lab.cluster
     warnings = [*warned.of_lab(done.lab), *done.problems]
     if output == "json":
+        from netlab.output.changes import Up
+
         out.document(
-            {
-                "lab": cluster.lab,
-                "nodes": len(cluster.nodes),
-                "pods": len(cluster.own_pods),
-                "objects": len(done.lab.want),
-                "seconds": round(done.seconds, 3),
-                "changed": done.changed,
-                "warnings": warned.as_json(warnings),
-            }
+            Up(
+                lab=cluster.lab,
+                nodes=len(cluster.nodes),
+                pods=len(cluster.own_pods),
+                objects=len(done.lab.want),
+                seconds=round(done.seconds, 3),
+                changed=done.changed,
+                warnings=warned.documents(warnings),
+            )
         )
         return
     warned.tell(warnings)

@@ -24,6 +24,7 @@ from netlab.evidence.records import DROPS, FRAMES, Recording, from_json, to_json
 from netlab.evidence.records import RULES as RULES_SOURCE
 from netlab.model import Cluster, build
 from netlab.objects import Obj, Op, Port, Route, State, Sysctl, Verb
+from netlab.plain import dump
 from netlab.plan import check, desired
 from netlab.plan.drift import Drift
 from netlab.spec import Text, load_texts
@@ -264,7 +265,7 @@ def test_drift_is_no_fault_where_all_went_well() -> None:
 
 def test_document_is_json_and_tells_each_hop() -> None:
     one = story("well-service")
-    found = json.loads(json.dumps(document(one, findings(one))))
+    found = json.loads(json.dumps(dump(document(one, findings(one)))))
     frames = [event for event in found["events"] if event["kind"] == FRAME and event["packet"] == 1]
     hops = [(event["netns"], event["interface"], event["headers"][-1]["ttl"]) for event in frames]
     assert hops[0] == ("faults-client", "eth0", 64)
@@ -279,7 +280,7 @@ def test_document_is_json_and_tells_each_hop() -> None:
 
 def test_document_of_a_drop() -> None:
     one = story("policy")
-    found = document(one, findings(one))
+    found = dump(document(one, findings(one)))
     drop = next(event for event in found["events"] if event["kind"] == DROP)
     assert (drop["drop"]["reason"], drop["netns"]) == ("NETFILTER_DROP", "faults-node-2")
     assert found["findings"][0]["policy"] == "default/only-near"
@@ -313,7 +314,7 @@ def test_partial_evidence_never_breaks_the_report(name: str, data: st.DataObject
     )  # fmt: skip
     one = tell(partial, *lab())
     told = findings(one)
-    json.dumps(document(one, told))
+    json.dumps(dump(document(one, told)))
     for line in lines(one, told):
         # What can be pasted stays on one line, and a name that is longer than a line is not broken.
         pasted = line.lstrip().startswith(("ip ", "nft", "bridge ", "netlab ", "tc "))
@@ -323,7 +324,7 @@ def test_partial_evidence_never_breaks_the_report(name: str, data: st.DataObject
 def test_keys_are_stable() -> None:
     """What is drawn from the document relies on these."""
     one = story("policy")
-    found = document(one, findings(one))
+    found = dump(document(one, findings(one)))
     assert set(found) == {
         "lab", "from", "to", "netns", "address", "port", "protocol", "size", "df", "outcome", "error", "elapsed_us",
         "arrived", "answered", "attempts", "events", "expected", "left", "findings", "sources", "counters",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from netlab.cli.warned import as_json, folded
+from netlab.cli.warned import documents, folded
 from netlab.lint import lint, ordered
 from netlab.model import build
+from netlab.plain import dump
 from netlab.spec import Text, Warning, load_texts
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -243,7 +244,7 @@ def test_many_of_a_kind_are_folded_in_the_order_of_the_lines_and_are_whole_as_js
     ]
     assert len(lines) == 5 and "NetworkPolicy shop/p ingress[0]" in lines[4]
     assert lines[0].startswith("more.yaml:1:1: warning: ")
-    objects = as_json(found)
+    objects = dump(documents(found))
     assert len(objects) == 19
     assert objects[0] == {
         "level": "warning",

@@ -11,12 +11,13 @@ from netlab.errors import BadInput
 from netlab.model.cluster import Cluster, Pod, Port
 from netlab.objects import Why
 from netlab.oracle import Endpoint, Flow, Outcome, Predictor, Verdict, flows
-from netlab.oracle.compare import agree, check, check_json, failures, meets
+from netlab.oracle.compare import agree, check, document, failures, meets
 from netlab.oracle.expect import parse
 from netlab.oracle.junit import junit
 from netlab.oracle.matrix import draw
-from netlab.oracle.report import flow_json
+from netlab.oracle.report import flow_fields
 from netlab.oracle.resolve import expected
+from netlab.plain import dump
 
 
 def verdict(outcome: str, server: str | None = None, because: tuple[Why, ...] = ()) -> Verdict:
@@ -162,7 +163,7 @@ def test_one_readable_line_a_disagreement(shop: Cluster) -> None:
             " (predicted: open); the replicas disagree: as expected with shop/web-bbbbb · expect.yaml:4:3"
         ),
     ]
-    shown = check_json(rows)
+    shown = dump(document(rows, ()))
     assert (shown["passed"], shown["failed"]) == (1, 3)
     assert json.loads(json.dumps(shown))["flows"][0] == {
         "from": "default/client", "to": "default/server", "to_kind": "pod", "address": "10.244.2.2", "port": 80,
@@ -184,7 +185,7 @@ def test_without_packets_the_oracle_is_judged(shop: Cluster) -> None:
     wanted = expected(parse("flows: [{from: client, to: server, expect: deny}]"), shop)
     (row,) = check(wanted, Predictor(shop).answer(wanted), {})
     assert row.says == "expected deny, predicted open; no packet was sent"
-    assert check_json([row])["flows"][0]["outcome"] is None
+    assert document([row], ()).flows[0].outcome is None
 
 
 def test_junit_is_xml_with_one_case_a_flow(shop: Cluster) -> None:
@@ -201,10 +202,10 @@ def test_junit_is_xml_with_one_case_a_flow(shop: Cluster) -> None:
 
 def test_the_json_of_a_flow() -> None:
     because = (Why("no route"),)
-    assert flow_json(verdict("unreachable", because=because))["because"] == [
+    assert dump(flow_fields(verdict("unreachable", because=because))["because"]) == [
         {"says": "no route", "file": None, "line": None}
     ]
-    assert flow_json(verdict("open", "default/server"))["server"] == "default/server"
+    assert flow_fields(verdict("open", "default/server"))["server"] == "default/server"
 
 
 # -- drawing ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ import pytest
 from netlab.errors import Mark
 from netlab.objects import Why
 from netlab.oracle.flow import ADDRESS, POD, Endpoint, Flow, Outcome, Verdict
-from netlab.oracle.report import flow_json, flow_line
+from netlab.oracle.report import flow_fields, flow_line
+from netlab.output import flows
+from netlab.plain import dump
 
 SOURCE = Endpoint(POD, "default/a", "lab-a", ("10.244.1.2",))
 
@@ -29,4 +31,4 @@ SOURCE = Endpoint(POD, "default/a", "lab-a", ("10.244.1.2",))
     ],
 )
 def test_both_say_the_same(verdict: Verdict) -> None:
-    assert json.loads(flow_line(verdict)) == json.loads(json.dumps(flow_json(verdict)))
+    assert json.loads(flow_line(verdict)) == json.loads(json.dumps(dump(flows.Flow(**flow_fields(verdict)))))

@@ -10,9 +10,10 @@ from netlab.cli.kinds import policy as described
 from netlab.errors import BadInput
 from netlab.model import Cluster, build
 from netlab.model.selection import Selection
-from netlab.oracle.explain import as_json, judged, tables, tell
+from netlab.oracle.explain import document, judged, tables, tell
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
+from netlab.plain import dump
 from netlab.spec import Documents, Text, load_texts
 
 LAB = """
@@ -152,7 +153,7 @@ def test_tables_and_json_say_the_same() -> None:
     }
     for verdict in predictor.predict(asked):
         ways = judged(predictor.denials, verdict.flow)
-        data = json.loads(json.dumps(as_json(verdict, ways)))
+        data = json.loads(json.dumps(dump(document(verdict, ways))))
         assert data["allowed"] == all(way["egress"]["allowed"] and way["ingress"]["allowed"] for way in data["ways"])
         if len(ways) == 1:
             (way,) = data["ways"]

@@ -1,0 +1,150 @@
+"""The documents of the verbs that change labs, and of those that list them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from netlab.plain import document
+
+
+@document
+class Notice:
+    """A warning about an object of the lab."""
+
+    level: Literal["error", "warning", "note"]
+    code: str
+    object: str
+    message: str
+    file: str | None
+    line: int | None
+
+
+@document
+class Applied:
+    """``apply``."""
+
+    lab: str
+    changed: int
+    seconds: float
+    warnings: tuple[Notice, ...]
+
+
+@document
+class Up:
+    """``up``; ``changed`` counts kernel operations."""
+
+    lab: str
+    nodes: int
+    pods: int
+    objects: int
+    seconds: float
+    changed: int
+    warnings: tuple[Notice, ...]
+
+
+@document
+class Operation:
+    """An operation on a kernel object; ``source`` is ``file:line:column``."""
+
+    verb: Literal["create", "update", "delete"]
+    kind: str
+    netns: str
+    name: str
+    why: str
+    source: str | None
+    commands: tuple[str, ...]
+
+
+@document
+class Plan:
+    """``plan``."""
+
+    operations: tuple[Operation, ...]
+    warnings: tuple[Notice, ...]
+
+
+@document
+class Foreign:
+    """An object in a namespace of the lab that another program made."""
+
+    kind: str
+    netns: str
+    name: str
+
+
+@document
+class Diff:
+    """``diff``."""
+
+    operations: tuple[Operation, ...]
+    foreign: tuple[Foreign, ...]
+
+
+@document
+class Stranger:
+    """A process that is not of the lab and runs in a namespace of it."""
+
+    pid: int
+    comm: str
+    netns: str
+
+
+@document
+class Down:
+    """A lab that ``down`` removed; ``lingering`` are processes of the agent that could not be reaped."""
+
+    lab: str
+    running: bool
+    netns: int
+    seconds: float
+    lingering: tuple[int, ...]
+    strangers: tuple[Stranger, ...]
+
+
+@document
+class Object:
+    """An object of Kubernetes by its name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@document
+class Deleted:
+    """``delete``; ``made`` are the Pods that controllers made in place of deleted ones."""
+
+    lab: str
+    changed: int
+    seconds: float
+    made: tuple[Object, ...]
+
+
+@document
+class Labelled:
+    """``label``: by object, the labels that changed; null: the label was removed."""
+
+    lab: str
+    changed: int
+    labelled: Mapping[str, Mapping[str, str | None]]
+
+
+@document
+class AvailableLab:
+    """A lab that ``labs`` lists."""
+
+    lab: str
+    path: str
+    title: str
+
+
+@document
+class RunningLab:
+    """A lab that ``ls`` lists; all but the name is null where the caller may not read its state."""
+
+    lab: str
+    nodes: int | None
+    pods: int | None
+    since: str | None
+    faults: int | None

@@ -1,0 +1,200 @@
+"""The documents of ``reach``, ``check`` and ``explain``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from netlab.output.changes import Notice
+from netlab.plain import document, optional
+
+Outcome = Literal["open", "refused", "timeout", "denied", "unreachable", "error", "mixed"]
+EndKind = Literal["pod", "service", "node", "external"]
+
+
+@document
+class Because:
+    """A reason of an outcome; of a policy with its name and rule."""
+
+    says: str
+    file: str | None
+    line: int | None
+    policy: str | None = optional(None)
+    rule: str | None = optional(None)
+
+
+@document
+class Backend:
+    """The outcome at one of the Pods behind a Service.  ``asked`` is false where no packet was sent to that Pod."""
+
+    to: str
+    address: str
+    port: int
+    outcome: Outcome
+    asked: bool = optional(True)
+    because: tuple[Because, ...] | None = optional(None)
+
+
+@document
+class Ends:
+    """A flow's client and target; ``to_kind`` external is also an address of nobody in the lab."""
+
+    from_: str
+    to: str
+    to_kind: EndKind
+    address: str
+    port: int
+    protocol: Literal["TCP", "UDP", "SCTP"]
+
+
+@document
+class Flow(Ends):
+    """A flow and its outcome: ``server`` replied, ``client`` is the address that the server saw."""
+
+    outcome: Outcome
+    server: str | None
+    client: str | None
+    backends: tuple[Backend, ...] = optional(())
+    because: tuple[Because, ...] = optional(())
+
+
+@document
+class Reach:
+    """``reach``."""
+
+    lab: str
+    flows: tuple[Flow, ...]
+    seconds: float
+    warnings: tuple[Notice, ...]
+
+
+@document
+class AllowedBy:
+    """The rule that allows a flow."""
+
+    policy: str
+    rule: str
+    file: str | None
+    line: int | None
+
+
+@document
+class Missed:
+    """A policy's rule that does not match a flow, and the reason; no rule: the policy has none in that direction."""
+
+    policy: str
+    rule: str | None
+    says: str
+    file: str | None
+    line: int | None
+
+
+@document
+class Side:
+    """The judgement of the policies in one direction."""
+
+    allowed: bool
+    exempt: str | None
+    policies: tuple[str, ...]
+    allowed_by: AllowedBy | None
+    missed: tuple[Missed, ...]
+
+
+@document
+class JudgedPath:
+    """A path of a flow, of a Service to one of its backends, with the judgement of both directions."""
+
+    to: str
+    address: str
+    port: int
+    source: str
+    allowed: bool
+    egress: Side
+    ingress: Side
+
+
+@document
+class CheckedFlow(Ends):
+    """A flow as expected, predicted and observed; the outcome is null where no packet was sent."""
+
+    outcome: Outcome | None
+    server: str | None
+    client: str | None
+    backends: tuple[Backend, ...] = optional(())
+    because: tuple[Because, ...] = optional(())
+    expected: str | None
+    predicted: Outcome | None
+    ok: bool
+    says: str
+    line: str | None
+    ways: tuple[JudgedPath, ...] = optional(())
+
+
+@document
+class Check:
+    """``check``."""
+
+    passed: int
+    failed: int
+    flows: tuple[CheckedFlow, ...]
+    warnings: tuple[Notice, ...]
+
+
+@document
+class Hop:
+    """An interface on the path of a packet."""
+
+    netns: str
+    interface: str
+    direction: str
+    encapsulated: bool
+
+
+@document
+class Leg:
+    """The path of a request or of a reply: its interfaces, and where it ends."""
+
+    hops: tuple[Hop, ...]
+    arrives: bool
+    ends_in: str
+    says: str | None
+
+
+@document
+class Path:
+    """The path of a flow's request and reply; ``target`` is the address after translation."""
+
+    question: Leg
+    answer: Leg | None
+    translated_in: tuple[str, ...]
+    target: str | None
+    target_port: int | None
+    source: str | None
+    seen_as: str | None
+    denied_by: str | None
+
+
+@document
+class ExplainedPath(JudgedPath):
+    """A judged path with its interfaces."""
+
+    path: Path | None
+
+
+@document
+class ExplainedFlow(Flow):
+    """A flow with the reasons; ``egress``, ``ingress`` and ``path`` stand here too where there is one path alone."""
+
+    predicted: Outcome
+    allowed: bool
+    egress: Side | None = optional(None)
+    ingress: Side | None = optional(None)
+    path: Path | None
+    ways: tuple[ExplainedPath, ...]
+
+
+@document
+class Explanation:
+    """``explain``."""
+
+    lab: str
+    flows: tuple[ExplainedFlow, ...]

@@ -1,0 +1,246 @@
+"""The documents of ``trace`` and ``capture``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netlab.output.flows import Hop, Leg, Outcome
+from netlab.plain import document, optional
+
+
+@document
+class Header:
+    """A layer of a packet; ``about`` is the packet that an ICMP error quotes, ``asked`` and ``mac`` are those of ARP."""
+
+    kind: str
+    protocol: str | None
+    source: str | None
+    target: str | None
+    source_port: int | None
+    target_port: int | None
+    ttl: int | None
+    length: int | None
+    source_mac: str | None
+    target_mac: str | None
+    vni: int | None
+    fragment_offset: int | None
+    asked: str | None = optional("")
+    mac: str | None = optional("")
+    about: Header | None = optional(None)
+
+
+@document
+class RuleStep:
+    """A rule that a packet met; no handle: the chain's policy or its end."""
+
+    chain: str
+    handle: int | None
+    verdict: str
+    target: str | None
+    comment: str | None
+    text: str | None
+
+
+@document
+class Rules:
+    """A traversal of an nftables hook, and its verdict."""
+
+    hook: str
+    priority: int
+    family: str
+    table: str
+    chain: str
+    verdict: str
+    policy: str | None
+    service: str | None
+    file: str | None
+    line: int | None
+    steps: tuple[RuleStep, ...]
+
+
+@document
+class Drop:
+    """The kernel's own reason of a drop, and the function that dropped."""
+
+    reason: str | None
+    function: str
+    offset: int
+
+
+@document
+class Event:
+    """A sighting, a traversal of rules or a drop; ``packet`` is the same number on every hop."""
+
+    time_us: float
+    kind: str
+    way: str
+    packet: int
+    netns: str
+    interface: str | None
+    direction: str | None
+    length: int | None
+    headers: tuple[Header, ...]
+    notes: tuple[str, ...]
+    rule: Rules | None
+    drop: Drop | None
+
+
+@document
+class Target:
+    """An address and a port."""
+
+    address: str
+    port: int
+
+
+@document
+class Expected:
+    """The paths that the lab's state gives, and the backends that a Service may choose."""
+
+    question: Leg
+    answer: Leg | None
+    backends: tuple[Target, ...]
+
+
+@document
+class Divergence:
+    """The place where a packet left its expected path."""
+
+    after: Hop | None
+    expected: Hop | None
+    went: Hop | None
+    says: str
+
+
+@document
+class Divergences:
+    """Where the request and the reply left their expected paths; null where they did not."""
+
+    question: Divergence | None
+    answer: Divergence | None
+
+
+@document
+class Finding:
+    """A cause: ``kind`` is a stable word, ``look`` are shell lines."""
+
+    kind: str
+    says: str
+    netns: str
+    interface: str | None
+    root: bool
+    reason: str | None
+    function: str | None
+    rule: str | None
+    policy: str | None
+    service: str | None
+    file: str | None
+    line: int | None
+    look: tuple[str, ...]
+
+
+@document
+class Source:
+    """A source of evidence, the records that it lost, and why it is off."""
+
+    name: str
+    on: bool
+    lost: int
+    why: str | None
+
+
+@document
+class Comparison:
+    """The prediction beside the result; no prediction: the protocol is not predicted."""
+
+    predicted: Outcome | None
+    observed: Outcome
+    agrees: bool
+    differences: tuple[str, ...]
+
+
+@document
+class Trace:
+    """``trace``.  ``events`` are in the order of time; ``time_us`` counts from the first sighting of the request."""
+
+    lab: str
+    from_: str
+    to: str
+    netns: str
+    address: str
+    port: int
+    protocol: str
+    size: int
+    df: bool
+    outcome: Outcome
+    error: str | None
+    elapsed_us: float
+    arrived: bool
+    answered: bool
+    attempts: int
+    events: tuple[Event, ...]
+    expected: Expected
+    left: Divergences
+    findings: tuple[Finding, ...]
+    sources: tuple[Source, ...]
+    counters: Mapping[str, Mapping[str, int]]
+    comparison: Comparison | None = optional(None)
+
+
+@document
+class Packet:
+    """A captured packet: ``time`` in nanoseconds since 1970, ``data`` in hexadecimal digits."""
+
+    time: int
+    time_us: float
+    kind: str
+    packet: int
+    packet_id: str
+    place: str
+    netns: str
+    interface: str
+    direction: str
+    length: int
+    headers: tuple[Header, ...]
+    what: str
+    data: str
+
+
+@document
+class Totals:
+    """The end of every capture: packets, interfaces, and the packets that a place lost."""
+
+    count: int
+    interfaces: int
+    lost: Mapping[str, int]
+    out_of_order: int
+    seconds: float
+
+
+@document
+class Packets:
+    """The packets of a capture, and its filter."""
+
+    lab: str
+    filter: str
+    packets: tuple[Packet, ...]
+
+
+@document
+class Capture(Totals, Packets):
+    """``capture``; it is written packet by packet."""
+
+
+@document
+class File:
+    """The file of a capture, and its filter."""
+
+    lab: str
+    filter: str
+    file: str
+    bytes: int
+
+
+@document
+class CaptureFile(Totals, File):
+    """``capture -w FILE``."""
