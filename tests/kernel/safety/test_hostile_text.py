@@ -1,4 +1,4 @@
-"""Annotations, images and commands of manifests as people read them, and the room that a Pod's files have."""
+"""Annotations and commands of manifests as people read them, and the room that a Pod's files have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAD = "\x1b[31mRED\x1b]0;title\x07\x9b\u202e"
 
 @pytest.fixture
 def lab(lab_name: str, tmp_path: Path) -> Iterator[str]:
-    container = {"name": "c", "image": f"i{BAD}", "args": [BAD], "env": [{"name": "A", "value": BAD}]}
+    container = {"name": "c", "image": "x", "args": [BAD], "env": [{"name": "A", "value": BAD}]}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",

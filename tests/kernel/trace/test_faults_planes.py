@@ -63,7 +63,7 @@ PLANES: dict[str, tuple[dict[str, Any], tuple[Fault, ...]]] = {
     ),
     "bridge": (
         {"dataplane": "bridge"},
-        (Fault("no-way-to-other-nodes", "", "underlay", "no-route", "IP_INNOROUTES", "not-forwarded|no-route|stopped", target=FOUR),),
+        (Fault("no-way-to-other-nodes", "", "underlay", "rule", "NETFILTER_DROP", "rule", target=FOUR),),
     ),
 }  # fmt: skip
 
