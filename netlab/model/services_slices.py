@@ -92,7 +92,7 @@ class Known:
 
 def of_slices(service: Service, slices: Sequence[Document], known: Known) -> tuple[Backend, ...]:
     """The backends that EndpointSlices give a Service, but for addresses that nobody has."""
-    found: list[Backend] = []
+    joined = _Joined()
     for document in slices:
         if document.body["addressType"] not in service.families:
             continue
@@ -101,8 +101,8 @@ def of_slices(service: Service, slices: Sequence[Document], known: Known) -> tup
             address = ip_address(endpoint["addresses"][0])  # proxies take the first alone
             who = known.at(address)
             if who is not None:
-                _join(found, _backend(address, numbers, who[0], endpoint))
-    return tuple(found)
+                joined.add(_backend(address, numbers, who[0], endpoint))
+    return joined.backends()
 
 
 def _number(document: Document, port: ServicePort) -> int:
@@ -124,17 +124,25 @@ def _backend(address: Address, numbers: tuple[int, ...], pod: str, endpoint: Map
     )  # fmt: skip
 
 
-def _join(found: list[Backend], new: Backend) -> None:
-    """Add a backend; slices that have parts of its ports, in the same conditions, are of one."""
-    for place, one in enumerate(found):
-        if one == new:
-            return
-        apart = any(a and b and a != b for a, b in zip(one.ports, new.ports, strict=True))
-        if replace(one, ports=new.ports) == new and not apart:
-            both = tuple(a or b for a, b in zip(one.ports, new.ports, strict=True))
-            found[place] = replace(one, ports=both)
-            return
-    found.append(new)
+class _Joined:
+    """The backends of several slices; slices that have parts of a backend's ports, in the same conditions, are one backend."""
+
+    def __init__(self) -> None:
+        self._by_rest: dict[Backend, list[tuple[int, ...]]] = {}  # without its ports -> its ports
+
+    def add(self, backend: Backend) -> None:
+        """Add a backend, or its ports to one that is there."""
+        known = self._by_rest.setdefault(replace(backend, ports=()), [])
+        for place, ports in enumerate(known):
+            pairs = list(zip(ports, backend.ports, strict=True))
+            if not any(a and b and a != b for a, b in pairs):
+                known[place] = tuple(a or b for a, b in pairs)
+                return
+        known.append(backend.ports)
+
+    def backends(self) -> tuple[Backend, ...]:
+        """In the order in which they came first."""
+        return tuple(replace(rest, ports=ports) for rest, known in self._by_rest.items() for ports in known)
 
 
 def unknown(document: Document, known: Known) -> Iterator[tuple[tuple[str | int, ...], str]]:
