@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from netlab.cli.find import place
+from netlab.cli.find import places
 from netlab.errors import BadInput, StateError
 from netlab.near import near
 from netlab.observe.capture.station import Place, Station
+from netlab.oracle.target import split
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
@@ -19,19 +20,20 @@ _WILD = frozenset("*?[")
 def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place]:
     """The places of the words, each namespace once; all of the lab's where there is no word.
 
-    Raises BadInput for a name that is nobody's, StateError where a namespace is not there.
+    Raises BadInput for a word that means no place, StateError where a namespace is not there.
     """
     from netlab.kernel.host.owners import owners
 
-    ours = {netns: one for netns, one in owners(f"{cluster.lab}-").items() if one and one.lab == cluster.lab}
+    ours = {netns: owner for netns, owner in owners(f"{cluster.lab}-").items() if owner and owner.lab == cluster.lab}
     if not words:
         return [Place.of(netns, owner) for netns, owner in ours.items()]
     wanted: dict[str, set[str]] = {}
     for word in words:
-        name, colon, interface = word.partition(":")
-        if not name or (colon and not interface):
+        name, interface = split(word)
+        if not name or (word.endswith(":") and not interface):
             raise BadInput(f'--at "{word}" is no PLACE and no PLACE:INTERFACE', hint="netlab capture --at client:eth0")
-        wanted.setdefault(_netns(cluster, name, namespace), set()).add(interface)
+        for netns in _netnses(cluster, name, namespace):
+            wanted.setdefault(netns, set()).add(interface)
     for netns in wanted:
         if netns not in ours:
             raise StateError(f"the namespace {netns} is not there", hint=f"netlab up {cluster.lab} makes it again")
@@ -41,25 +43,20 @@ def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place
     ]
 
 
-def _netns(cluster: Cluster, name: str, namespace: str) -> str:
-    """A Pod's or node's namespace, else a router's, an external host's or the underlay's; or one by its own name."""
-    others = {rack.name: rack.netns for rack in cluster.underlay.racks}
-    others |= {host.name: host.netns for host in cluster.external}
-    others["underlay"] = cluster.underlay.netns
-    for netns in (*tuple(others.values()), *(one.netns for one in cluster.nodes), *(one.netns for one in cluster.pods)):
-        others.setdefault(netns, netns)
-    where, slash, short = name.rpartition("/")
-    where = where if slash else namespace or "default"
-    if any((pod.namespace, pod.name) == (where, short) for pod in cluster.pods) or any(
-        node.name == name for node in cluster.nodes
-    ):
-        return place(cluster, name, namespace).netns
-    if name in others:
-        return others[name]
-    known = [*others, *(str(pod) for pod in cluster.pods), *(node.name for node in cluster.nodes)]
-    known += [pod.name for pod in cluster.pods if pod.namespace == where]
-    meant = near(name, known) or near(short, known)
-    raise BadInput(f'no Pod, node, router or host is called "{name}" in lab {cluster.lab}, namespace {where}{meant}')
+def _netnses(cluster: Cluster, name: str, namespace: str) -> list[str]:
+    """The namespaces that a word means: as ``exec`` has it, else a router's, the underlay's, or one by its own name."""
+    under = cluster.underlay
+    ends = [host.netns for host in cluster.external]
+    ends += [node.netns for node in cluster.nodes]
+    ends += [pod.netns for pod in cluster.pods]
+    routers = {rack.name: rack.netns for rack in under.racks} | {"underlay": under.netns}
+    others = {netns: netns for netns in (*ends, *routers.values())} | routers
+    try:
+        return [each.netns for each in places(cluster, name, namespace)]
+    except BadInput as error:
+        if name in others:
+            return [others[name]]
+        raise error if error.message.endswith("?)") else BadInput(f"{error.message}{near(name, others)}") from None
 
 
 def check_interfaces(stations: Iterable[Station]) -> None:

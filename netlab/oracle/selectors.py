@@ -1,8 +1,9 @@
 """The words that name ends of flows: ``shop/db``, ``deploy/web.shop``, ``app=web``, ``svc/web``, ``node/node-1``, a CIDR.
 
-One grammar for ``expect.yaml``, ``reach``, ``explain`` and ``trace``; ``names`` has whom a bare name means.  In doubt the prefix before the slash decides: ``deploy``,
-``sts``, ``ds``, ``job``, ``svc``, ``node`` and ``external`` are kinds, everything else is a namespace.  A label key's
-own prefix always has a dot here (``app.kubernetes.io/name=web``), which a namespace's name never has.
+One grammar for ``expect.yaml`` and every verb that takes such a word; ``names`` resolves a bare name.  In doubt the
+prefix before the slash decides: ``pod``, ``deploy``, ``sts``, ``ds``, ``job``, ``svc``, ``node`` and ``external`` are
+kinds, all else is a namespace.  A label key's own prefix always has a dot here (``app.kubernetes.io/name=web``), which a
+namespace's name never has.
 """
 
 from __future__ import annotations
@@ -31,15 +32,16 @@ WORKLOADS = {
 _LONG = {
     "deployment": "deploy", "deployments": "deploy", "statefulset": "sts", "statefulsets": "sts", "daemonset": "ds",
     "daemonsets": "ds", "jobs": "job", "cronjob": "job", "replicaset": "rs", "service": "svc", "services": "svc",
-    "nodes": "node", "replicationcontroller": "rc",
+    "nodes": "node", "replicationcontroller": "rc", "pods": "pod", "po": "pod",
 }  # fmt: skip
+_OTHERS = ("pod", "svc", "node", "external")
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?\Z")
 _LABEL_KEY = re.compile(r"([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?\Z")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?\Z")
 
 
 class Selector(NamedTuple):
-    """One parsed text.  ``kind`` is pod, labels, svc, node, external, cidr or a key of WORKLOADS."""
+    """One parsed text.  ``kind`` is name (a bare one), labels, cidr, pod, svc, node, external or a key of WORKLOADS."""
 
     text: str
     kind: str
@@ -69,12 +71,12 @@ class Selector(NamedTuple):
             raise ValueError(
                 f"{text!r} names nothing: {name!r} is no name of Kubernetes (lower-case letters, digits, -)"
             )
-        if kind in WORKLOADS or kind in ("svc", "node", "external"):
+        if kind in WORKLOADS or kind in _OTHERS:
             return cls(text, kind, namespace, name)
         if prefix and (not _NAME.match(prefix) or "." in prefix):
-            kinds = (*WORKLOADS, "svc", "node", "external")
+            kinds = (*WORKLOADS, *_OTHERS)
             raise ValueError(f"{prefix!r} is neither a namespace nor one of {', '.join(kinds)}{near(prefix, kinds)}")
-        return cls(text, "pod", prefix or namespace, name)
+        return cls(text, "name", prefix or namespace, name)
 
     @classmethod
     def _labels(cls, text: str, namespace: str) -> Selector:
@@ -117,6 +119,9 @@ class Selector(NamedTuple):
             service = self._service(known)
             return of_service(known, service) if service else by_dns(known, self.name, self.namespace)
         if self.kind == "pod":
+            named = (known.pods.get(f"{namespace}/{name}") for namespace, name in self._readings())
+            return Meant(whole(next(filter(None, named), None)))
+        if self.kind == "name":
             return bare(known, self.namespace, self.name, qualified="/" in self.text)
         if self.kind == "labels":
             wanted = set(self.labels)
@@ -171,6 +176,13 @@ class Selector(NamedTuple):
             return f"there is no external host {self.name!r} in this lab{near(text, hosts)}"
         if self.kind == "svc":
             return self._no_service(known)
+        if idle := next((pod for pod in known.cluster.idle if (pod.namespace, pod.name) in self._readings()), None):
+            why = f" ({idle.message})" if idle.message else ""
+            return f"Pod {idle} is {idle.phase} and has no network{why}"
+        if self.kind == "pod":
+            own = [f"pod/{pod.name}" for pod in known.pod_of.values() if pod.namespace == self.namespace]
+            where = f"in the namespace {self.namespace!r}"
+            return f"there is no Pod {self.name!r} {where}{near(f'pod/{self.name}', own)}"
         if self.kind in WORKLOADS:
             owners = {_short(pod.owner, pod.namespace): None for pod in known.pod_of.values() if pod.owner}
             where = self.name if "." in self.name or self.namespace == "default" else f"{self.name}.{self.namespace}"

@@ -309,7 +309,7 @@ def test_files_are_the_sudo_users_and_never_somebody_elses_text(shared: str, lab
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--at", "clint"), 'no Pod, node, router or host is called "clint".*did you mean "client"'),
+        (("--at", "clint"), 'no Pod, Service, node or external host is called .clint..*did you mean "client"'),
         (("--at", "client:eth1"), 'client has no interface "eth1" .*; it has eth0, lo'),
         (("--at", "client:"), "is no PLACE"),
         (("--filter", "tcp prot 80"), "can't parse filter expression: syntax error|syntax error"),

@@ -58,3 +58,17 @@ def test_a_template_with_a_bracket_too_few_is_an_error_and_not_its_own_text(temp
 def test_templates_that_are_whole_are_not_refused() -> None:
     data = {"items": [{"a": 1}, {"a": "{"}]}
     assert jsonpath.render('{range .items[*]}{.a}{"\\n"}{end}', data) == "1\n{\n"
+
+
+@pytest.mark.parametrize("word", ["pod/web", "default/web", "node/node-1", "external/internet"])
+def test_a_place_has_the_words_of_every_verb(word: str) -> None:
+    assert place(cluster(), word, "").netns == f"x-{word.rpartition('/')[2]}"
+
+
+def test_an_address_is_the_place_that_has_it() -> None:
+    built = cluster()
+    address = str(built.pods[0].addresses[0].ip)
+    assert place(built, address, "").pod == built.pods[0]
+    assert place(built, str(built.nodes[0].addresses[0].ip), "").netns == "x-node-1"
+    with pytest.raises(BadInput, match="has no network namespace"):
+        place(built, "198.51.100.7", "")

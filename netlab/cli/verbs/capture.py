@@ -85,7 +85,8 @@ def command(
     r"""Capture packets at any number of interfaces, in their true order.
 
     \b
-    PLACE is [namespace/]pod, a node, a router, an external host or "underlay".
+    PLACE is [namespace/]pod, a node, a router, an external host, "underlay",
+    an address, key=value, or deploy|sts|ds|job|svc/NAME (all its Pods).
     INTERFACE may contain * and ?.  Without --at, netlab captures at every
     interface of the lab, also at interfaces that appear later.
       netlab capture --at client --at node-1:cni0 --filter 'icmp or host svc/web'

@@ -29,9 +29,9 @@ def command(
 ) -> int:
     """Run a command in a Pod, on a node or on an external host.
 
-    NAME is a Pod (NAME or NAMESPACE/NAME), deploy|sts|ds|job|svc/NAME (its first Pod), a node or an external host.  The
-    command runs programs of this host.  It writes to a temporary layer that disappears with the Pod.  exec returns the
-    exit status of the command.
+    NAME is a Pod (NAME or NAMESPACE/NAME), deploy|sts|ds|job|svc/NAME or a Service (its first Pod), a node, an external
+    host, an address or a DNS name.  The command runs programs of this host.  It writes to a temporary layer that
+    disappears with the Pod.  exec returns the exit status of the command.
     """
     argv = list(command_line)
     # Options may stand before and after NAME, as with kubectl: `exec client -it -- sh`.

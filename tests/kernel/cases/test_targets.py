@@ -65,6 +65,12 @@ def test_every_verb_takes_the_word(bed: Bed, tmp_path: Path, word: str) -> None:
     file = tmp_path / "expect.yaml"
     file.write_text(f"flows: [{{from: client, to: '{word}', expect: allow}}]\n")
     bed.netlab("check", bed.name, "--expect", str(file))
+    name = (
+        "internet" if to in ("internet", "203.0.113.10") else bed.netlab("exec", "deploy/web.shop", "hostname").stdout
+    )
+    assert bed.netlab("exec", word, "hostname").stdout.strip() == name.strip()
+    said = bed.netlab("capture", "--at", f"{word}:eth0", "-o", "json", "--duration", "0.05")
+    assert said.json["interfaces"] == 1
 
 
 @pytest.mark.parametrize("word", ["shpo/web", "svc/shpo.shop", "deploy/wbe.shop", "intrnet", "node/nobody"])
@@ -77,6 +83,9 @@ def test_every_verb_says_the_same_of_a_wrong_word(bed: Bed, tmp_path: Path, word
             bed.netlab("reach", "--from", "client", "--to", word, check=2),
             bed.netlab("explain", "client", word, check=2),
             bed.netlab("trace", "client", word, check=2),
+            bed.netlab("exec", word, "true", check=2),
+            bed.netlab("logs", word, check=2),
+            bed.netlab("capture", "--at", word, check=2),
             bed.netlab("check", bed.name, "--expect", str(file), check=2),
         )
     }

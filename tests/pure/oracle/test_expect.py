@@ -41,7 +41,7 @@ FORM = [
     ("from: deploy/, to: b, expect: allow", "'deploy/' names nothing"),
     ("from: /a, to: b, expect: allow", "'/a' begins with a slash"),
     ("from: node.x/a, to: b, expect: allow", ("'node.x' is neither a namespace nor one of deploy, sts, ds, job, rs, rc, "
-     'svc, node, external (did you mean "node"?)')),
+     'pod, svc, node, external (did you mean "node"?)')),
     ("from: app!=web, to: b, expect: allow", "only key=value[,key=value] can be said here, not 'app!=web'"),
     ("from: 'app=web,tier', to: b, expect: allow", "only key=value[,key=value] can be said here, not 'tier'"),
     ("from: app=we b, to: b, expect: allow", "'app=we b' is no label"),
