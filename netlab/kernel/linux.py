@@ -9,6 +9,7 @@ from typing import Any
 
 from netlab.errors import HostCannot
 from netlab.kernel.handles import Handles
+from netlab.kernel.host import files
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
 from netlab.kernel.host.limits import OpenFiles
@@ -18,7 +19,7 @@ from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
 from netlab.kernel.rtnetlink import requests as rtnl
 from netlab.kernel.write import Writer
-from netlab.objects import Neigh, Netns, NftTable, Op, State
+from netlab.objects import File, Neigh, Netns, NftTable, Op, State
 
 
 class LinuxKernel:
@@ -88,8 +89,8 @@ class LinuxKernel:
     def apply(self, ops: Iterable[Op]) -> None:
         """See ``Kernel.apply``."""
         todo = tuple(ops)
-        if any(isinstance(op.obj, Netns) for op in todo):
-            ns.share_run_netns()
+        if any(isinstance(op.obj, (Netns, File)) for op in todo):
+            files.prepare()
         writer = Writer(self._handles, self._sysctls, self._offloads, self._agent)
         self._worker.run(lambda: writer.apply(todo))
 

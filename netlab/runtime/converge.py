@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from netlab.errors import KernelRefused, StateError
-from netlab.kernel.protocol import Kernel
+from netlab.kernel.linux import LinuxKernel
+from netlab.kernel.protocol import AgentPort, Kernel
 from netlab.objects import Floor, Key, Neigh, Netns, Obj, State, Sysctl, Veth, contradicted, diff
 from netlab.plan.drift import drift
+from netlab.runtime.state.rundir import RunDir
 
 # Of Pods that are made of the same things a few are looked at again, and one in so many of all.
 _LIKE_EACH_OTHER, _ONE_IN = 2, 25
@@ -20,6 +23,20 @@ class Converged(NamedTuple):
 
     changed: int
     foreign: tuple[Obj, ...]
+
+
+def reach(rundir: RunDir, agent: AgentPort, want: State, owned: State, *, narrow: bool) -> Converged:
+    """Make the kernel like ``want``, and keep what is known of its rules in the run state.
+
+    ``narrow``: only where the two states differ (``touch``).
+    """
+    with LinuxKernel(agent) as kernel:
+        assignments = rundir.assignments()
+        kernel.generations = assignments.generations
+        done = (touch if narrow else converge)(kernel, rundir.lab, want, owned)
+        kernel.remember(want)
+        rundir.keep(replace(assignments, generations=kernel.generations))
+    return done
 
 
 def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) -> Converged:

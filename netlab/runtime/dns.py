@@ -13,7 +13,6 @@ import subprocess
 import time
 from typing import NamedTuple
 
-from netlab.errors import HostCannot
 from netlab.model import Cluster
 from netlab.model.services_system import DNS_FOLDER, DOMAIN, PODS_FILE, ZONES, ZONES_FILE, pods_zone, zone_file
 from netlab.plan import dns
@@ -32,18 +31,6 @@ class _Place(NamedTuple):
     @property
     def socket(self) -> str:
         return f"{self.folder}/knot.sock"
-
-
-def require(cluster: Cluster) -> None:
-    """Raise HostCannot where the lab has DNS and this host has no Knot."""
-    if dns.server_pod(cluster) is None:
-        return
-    for program in ("knotd", "knotc"):
-        if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
-            raise HostCannot(
-                f"the lab's DNS server is Knot, and {program} is missing",
-                hint="apt-get install -y knot (or say dns: off in the Lab's spec)",
-            )
 
 
 def sync(cluster: Cluster, *, patience: float = PATIENCE) -> list[str]:

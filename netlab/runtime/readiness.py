@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,24 +28,21 @@ from netlab.runtime.state.rundir import RunDir
 if TYPE_CHECKING:
     from netlab.model import Cluster
     from netlab.model.status import Statuses
+    from netlab.objects import State
+    from netlab.runtime.client.listeners import AgentListeners
     from netlab.runtime.state.resolved import Lab
+    from netlab.spec import Warning
 
 
 _SERVER = "kube-system/coredns"
 
 
-def in_force(rundir: RunDir) -> Statuses:
-    """The statuses that the lab follows; none without an agent, since then nothing runs, and all begins anew."""
-    return rundir.statuses() if agentclient.serving(rundir.path) else {}
-
-
 def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
     """Make the kernel follow these statuses; the lab with them, and how many operations that took.  Needs the lock."""
-    from netlab.kernel.linux import LinuxKernel
     from netlab.model.status import observed
     from netlab.plan import desired
     from netlab.runtime.client.listeners import AgentListeners
-    from netlab.runtime.converge import converge, touch
+    from netlab.runtime.converge import reach
 
     unsettled = rundir.begin_statuses(seen)
     cluster = observed(lab.built, seen)
@@ -53,17 +50,21 @@ def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
     if unsettled or cluster != lab.cluster:
         after = replace(lab, cluster=cluster, want=desired(cluster, lab.can, SESSION))
         agent = AgentListeners(cluster.lab, rundir.path)
-        with LinuxKernel(agent) as kernel:
-            assignments = rundir.assignments()
-            kernel.generations = assignments.generations
-            reach = converge if unsettled else touch
-            changed = reach(kernel, cluster.lab, after.want, lab.want).changed
-            kernel.remember(after.want)
-            rundir.keep(replace(assignments, generations=kernel.generations))
+        changed = reach(rundir, agent, after.want, lab.want, narrow=not unsettled).changed
         lab = after
     lab = replace(lab, statuses=seen)
     rundir.commit_statuses()
     return lab, changed
+
+
+def leave_all(rundir: RunDir, labs: Iterable[Lab], after: Cluster) -> State:
+    """Have the Pods that are to go terminate (``leave``); the objects of these labs, then."""
+    from netlab.objects import Key, Obj, State
+
+    owned: dict[Key, Obj] = {}
+    for lab in labs:
+        owned |= leave(rundir, lab, after).want.items()
+    return State.of(owned)
 
 
 def leave(rundir: RunDir, lab: Lab, after: Cluster) -> Lab:
@@ -102,11 +103,29 @@ def take_over(rundir: RunDir, lab: Lab) -> tuple[Lab, int, list[str]]:
     return lab, changed, []
 
 
-def leave_it(rundir: RunDir, ran: Sequence[object]) -> None:
-    """Have the agent care for the statuses again, where it was silent because Pods were asked to run."""
-    if ran and agentclient.recorded(rundir.path) is not None:
-        with contextlib.suppress(StateError), agentclient.connect(rundir.path, rundir.lab) as agent:
-            agent.acknowledge(0)
+def settle(rundir: RunDir, lab: Lab, agent: AgentListeners, *, wait: bool) -> tuple[Lab, int, list[Warning]]:
+    """After a change: wait for what was started (``wait``), follow the statuses, and load the names.
+
+    Returns the lab, how many operations that took, and what could not be done.
+    """
+    from netlab.errors import Mark
+    from netlab.runtime import dns
+    from netlab.runtime.client.settle import settle as wait_for
+    from netlab.spec import Warning
+
+    changed, late, problems = 0, list[Warning](), list(agent.problems)
+    try:
+        if wait:
+            late = wait_for(lab.cluster.lab, rundir.path, lab.cluster, agent.ran)
+            lab, changed, refused = take_over(rundir, lab)
+            problems += refused
+    finally:  # also where the wait was interrupted
+        if agent.ran and agent.alive():
+            # `run` had suspended the agent's notices of statuses.
+            with contextlib.suppress(StateError), agentclient.connect(rundir.path, rundir.lab) as client:
+                client.acknowledge(0)
+    problems += dns.sync(lab.cluster)
+    return lab, changed, [*(Warning("agent", problem, Mark("", 0)) for problem in problems), *late]
 
 
 def step(name: str) -> None:

@@ -28,7 +28,6 @@ def make(lab: str) -> None:
     }
     memory = Memory({"node-1": 1, "node-2": 2}, pods).to_json()
     there = RunDir(lab)
-    there.make()
     there.begin(Applied("lab.yaml"), Assignments(memory, (f"{lab}-node-1", f"{lab}-client"), 2, 3))
 
 

@@ -84,7 +84,6 @@ def test_damaged_files_of_a_running_lab_are_understood_or_refused(
 ) -> None:
     monkeypatch.setattr(rundir, "RUN", tmp_path)
     lab = RunDir("x")
-    lab.make()
     text = (Path(through.__file__).parent / "whole.yaml").read_text()
     extra = "{apiVersion: v1, kind: Namespace, metadata: {name: more}}"
     labels = {"Pod/shop/web": {"a": "b"}}
@@ -113,7 +112,7 @@ def test_damaged_files_of_a_running_lab_are_understood_or_refused(
 
 def test_a_status_of_one_number_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rundir, "RUN", tmp_path)
-    RunDir("x").make()
+    (tmp_path / "x").mkdir()
     for number, said in enumerate(("[1]", "[]", "[1e999, 0]", "7", "null")):
         (tmp_path / "x" / "statuses").write_text(f'{{"default/a": {said}}}' + " " * number)
         assert RunDir("x").statuses() == {}

@@ -42,15 +42,19 @@ def test_a_verb_that_reads_changes_nothing(verb: str) -> None:
     assert not names(verb) & CHANGES
 
 
-@pytest.mark.parametrize("module", ["lab", "teardown"])
-def test_what_changes_a_lab_asks_for_its_owner_under_its_lock(module: str) -> None:
+@pytest.mark.parametrize(("module", "question"), [("lab", "open_run("), ("teardown", ".require_owner(")])
+def test_what_changes_a_lab_asks_for_its_owner_under_its_lock(module: str, question: str) -> None:
     tree = ast.parse((ROOT / f"netlab/runtime/{module}.py").read_text(encoding="utf-8"))
     holding = [
         one for one in ast.walk(tree) if isinstance(one, ast.With) and "lock.locked(" in ast.unparse(one.items[0])
     ]
     assert holding
     for one in holding:
-        assert ".require_owner(" in ast.unparse(one)
+        assert question in ast.unparse(one)
+
+
+def test_to_open_a_run_asks_for_its_owner() -> None:
+    assert ".require_owner(" in inspect.getsource(open_run)
 
 
 def test_each_verb_that_acts_is_tried_on_another_users_lab() -> None:

@@ -68,7 +68,7 @@ def command(
     _tell(done)
 
 
-def _tell(done: labs.Up) -> None:
+def _tell(done: labs.Outcome) -> None:
     cluster = done.lab.cluster
     what = f"{out.count(len(cluster.nodes), 'node')}, {out.count(len(cluster.own_pods), 'Pod')}, {cluster.dataplane}"
     if done.changed:
@@ -107,7 +107,7 @@ def _tell(done: labs.Up) -> None:
     _hints(done)
 
 
-def _hints(done: labs.Up) -> None:
+def _hints(done: labs.Outcome) -> None:
     cluster, say = done.lab.cluster, out.command()
     if not cluster.own_pods:
         return

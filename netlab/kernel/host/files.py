@@ -12,6 +12,7 @@ import ctypes
 import os
 from pathlib import Path
 
+from netlab.kernel.host.netns import share_run_netns
 from netlab.libc import libc
 
 ETC_NETNS = Path("/etc/netns")
@@ -20,7 +21,8 @@ _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MNT_DETACH = 2, 4, 8, 2
 
 
 def prepare() -> None:
-    """Make /etc/netns, as a tmpfs where it is new or empty.  Idempotent."""
+    """Share /run/netns, and make /etc/netns, as a tmpfs where it is new or empty.  Idempotent."""
+    share_run_netns()
     ETC_NETNS.mkdir(mode=0o755, parents=True, exist_ok=True)
     if any(ETC_NETNS.iterdir()) or _mounted():
         return

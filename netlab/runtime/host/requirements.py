@@ -6,29 +6,25 @@ import ctypes
 import errno
 import os
 import shutil
-from collections.abc import Iterable
 
 from netlab.errors import HostCannot, NeedsRoot
 from netlab.kernel.host.features import tries
 from netlab.kernel.host.netns import RUN_NETNS
 from netlab.model import Cluster
-from netlab.plan import Host
+from netlab.plan import Host, dns
 from netlab.planes import ROWS
 
 _MODULES = {"vxlan": "vxlan", "bridge": "bridge", "veth": "veth"}
 
 
-def require(features: Iterable[str]) -> Host:
-    """Raise HostCannot, one sentence and what to do, unless the host can build such a lab; else what it can do.
-
-    ``features`` are kinds of links: veth, bridge, vxlan.
-    """
+def require(cluster: Cluster) -> Host:
+    """Return what this host can do.  Raises HostCannot, with what to do, where it cannot build the lab."""
     if RUN_NETNS.is_symlink():
         raise HostCannot(
             f"{RUN_NETNS} is a symbolic link (to {os.readlink(RUN_NETNS)}), and ip netns mounts namespaces in a folder",
             hint=f"rm {RUN_NETNS}; netlab makes the folder",
         )
-    result = tries(tuple(features))
+    result = tries(cluster.plane.needs)
     if result.netns is not None:
         if result.netns in (errno.EPERM, errno.EACCES):
             raise NeedsRoot("this needs root: it makes network namespaces")
@@ -41,7 +37,10 @@ def require(features: Iterable[str]) -> Host:
         )
     if not shutil.which("nft") and not _library("libnftables.so.1"):
         raise HostCannot("nft is missing", hint="apt install nftables (dnf, apk and pacman call it the same)")
-    return Host(br_netfilter=result.br_netfilter)
+    can = Host(br_netfilter=result.br_netfilter)
+    require_for(cluster, can)
+    _require_knot(cluster)
+    return can
 
 
 def require_for(cluster: Cluster, can: Host) -> None:
@@ -54,6 +53,18 @@ def require_for(cluster: Cluster, can: Host) -> None:
             hint="modprobe br_netfilter (then this host's own bridges pass its firewall, too), or a routed data plane: "
             + ", ".join(plane.name for plane in ROWS.values() if not plane.bridge),
         )
+
+
+def _require_knot(cluster: Cluster) -> None:
+    """Raise HostCannot where the lab has DNS and this host has no Knot."""
+    if dns.server_pod(cluster) is None:
+        return
+    for program in ("knotd", "knotc"):
+        if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+            raise HostCannot(
+                f"the lab's DNS server is Knot, and {program} is missing",
+                hint="apt-get install -y knot (or say dns: off in the Lab's spec)",
+            )
 
 
 def has_br_netfilter() -> bool:

@@ -14,11 +14,11 @@ from functools import lru_cache
 from netlab.model import Built, Cluster, Memory, build
 from netlab.model.changes import Changes
 from netlab.model.status import Statuses, observed, unready
-from netlab.objects import State
+from netlab.objects import File, Netns, State
 from netlab.plan import Host, check, desired
 from netlab.runtime.host.programs import has_program
 from netlab.runtime.session import SESSION
-from netlab.runtime.state.rundir import Applied, RunDir
+from netlab.runtime.state.rundir import Applied, Assignments, RunDir
 from netlab.spec import Documents, Text, Warning, load_texts
 
 _KEPT = 3  # as it is, as it was, and as its files alone would have it
@@ -88,6 +88,17 @@ def memory_of(rundir: RunDir) -> Memory:
         return Memory.from_json(rundir.assignments().memory)
     except ValueError:
         return Memory()
+
+
+def assignments_of(lab: Lab) -> Assignments:
+    """The assignments of a lab, without its rules' generations."""
+    cluster = lab.cluster
+    return Assignments(
+        Memory.of(cluster).to_json(),
+        tuple(dict.fromkeys(obj.netns for obj in lab.want.values() if isinstance(obj, (Netns, File)))),
+        len(cluster.nodes),
+        len(cluster.own_pods),
+    )
 
 
 def resolve(

@@ -95,10 +95,6 @@ class RunDir:
         """Whether the lab left any run state."""
         return self.path.is_dir()
 
-    def make(self) -> None:
-        """Make the folder."""
-        self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
-
     def applied(self) -> Applied | None:
         """The documents of the running lab; None where there are none.
 
@@ -142,7 +138,8 @@ class RunDir:
             raise NotYours(f"lab {self.lab} is user {owner}'s, not yours (you are {me})", hint=hint)
 
     def begin(self, applied: Applied, assignments: Assignments) -> None:
-        """Say what is going to be applied, before anything is: what a killed ``up`` made stays attributable."""
+        """Record what is going to be applied, before anything is: what a killed ``up`` made stays attributable."""
+        self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._save("documents.next", applied.to_json())
         before = self.assignments()
         netns = tuple(dict.fromkeys((*before.netns, *assignments.netns)))
@@ -150,15 +147,13 @@ class RunDir:
         self._save("assignments", plain.dump(kept))
 
     def commit(self, assignments: Assignments, statuses: Mapping[str, tuple[int, ...]] | None = None) -> None:
-        """What was begun is what there is now, with these statuses of its Pods."""
+        """Make what was begun the run state, with these statuses of its Pods; the rules' generations stay."""
         if (statuses or {}) != self.statuses():
             self._save("statuses", dict(statuses or {}))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path / "statuses.next")
         os.replace(self.path / "documents.next", self.path / "documents")
-        before = self.assignments()
-        if plain.dump(before) != plain.dump(assignments):
-            self._save("assignments", plain.dump(assignments))
+        self.keep(replace(assignments, generations=self.assignments().generations))
 
     def assignments(self) -> Assignments:
         """What must not move; empty where nothing is known."""
@@ -181,8 +176,10 @@ class RunDir:
             self._save("assignments", plain.dump(replace(before, generations=known)))
 
     def keep(self, assignments: Assignments) -> None:
-        """Keep assignments that are not a change of the documents."""
-        self._save("assignments", plain.dump(assignments))
+        """Write the assignments, where they changed."""
+        data = plain.dump(assignments)
+        if data != plain.dump(self.assignments()):
+            self._save("assignments", data)
 
     def statuses(self) -> dict[str, tuple[int, ...]]:
         """(ready, ended), as ``model.status`` has it, by Pod: what the lab follows (see ``runtime.readiness``)."""

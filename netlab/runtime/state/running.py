@@ -2,13 +2,103 @@
 
 from __future__ import annotations
 
-from netlab.errors import BadInput, StateError
-from netlab.model import Cluster
+import contextlib
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from netlab.errors import BadInput, NetlabError, StateError
+from netlab.model import Cluster, Memory
+from netlab.model.status import Statuses
+from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.plan import Host
+from netlab.runtime.client import agentclient
 from netlab.runtime.host import requirements as host
-from netlab.runtime.state.resolved import Lab, memory_of, resolve, with_state
-from netlab.runtime.state.rundir import Applied, RunDir
+from netlab.runtime.state.resolved import Lab, assignments_of, documents_of, memory_of, resolve, with_state
+from netlab.runtime.state.rundir import Applied, RunDir, caller
 from netlab.spec import Document
+
+
+class Run(NamedTuple):
+    """The run state of a lab that is about to be changed; its lock is held.
+
+    ``applied`` and ``pending`` as RunDir has them, ``statuses`` those that the lab follows.
+    """
+
+    rundir: RunDir
+    applied: Applied | None
+    pending: Applied | None
+    memory: Memory
+    statuses: Statuses
+
+    @property
+    def documents(self) -> Applied | None:
+        """The documents of the lab; None for a new lab."""
+        return self.applied or self.pending
+
+    def drafted(self, draft: Applied, *, reset: bool) -> Applied:
+        """The documents to apply: the draft's, with the changes made to the running lab unless ``reset``."""
+        running, lab = self.documents, self.rundir.lab
+        if running is None:
+            return replace(draft, since=time.time(), owner=caller())
+        if running.source != draft.source:
+            raise BadInput(
+                f"lab {lab} is running from {running.source}, and this is {draft.source}",
+                hint=f"netlab down {lab}, or give this one another name: --name NAME",
+            )
+        applied = replace(draft, since=running.since, owner=running.owner)
+        return applied if reset else with_changes(applied, running)
+
+    def begin(self, lab: Lab, applied: Applied, previous: Iterable[Applied | Lab]) -> list[Lab]:
+        """Record what is going to be applied; the labs that the previous documents describe.
+
+        Documents of an older netlab, or half-written ones, describe none: then only marked objects are the lab's own.
+        """
+        statuses = self.rundir.statuses()
+        settled = lab.statuses == statuses and self.memory == Memory.of(lab.cluster)
+        labs = []
+        for before in previous:
+            if isinstance(before, Lab):
+                labs.append(before)
+            elif settled and replace(applied, since=before.since, owner=before.owner, source=before.source) == before:
+                labs.append(lab)
+            else:
+                with contextlib.suppress(NetlabError):
+                    labs.append(with_state(resolve(before, self.memory, statuses), lab.can))
+        self.rundir.begin(applied, assignments_of(lab))
+        return labs
+
+    def commit(self, lab: Lab) -> None:
+        """Record that the lab runs."""
+        self.rundir.commit(assignments_of(lab), lab.statuses)
+
+
+def with_changes(draft: Applied, running: Applied) -> Applied:
+    """A draft with what ``apply``, ``delete`` and ``label`` changed in the running lab."""
+    return replace(draft, extra=running.extra, deleted=running.deleted, labels=running.labels)
+
+
+def open_run(name: str, hint: str = "") -> Run:
+    """Read the run state of a lab, new or running.  Raises NotYours, with the hint, where it is another user's."""
+    rundir = RunDir(name)
+    applied, pending = rundir.applied(), rundir.pending()
+    rundir.require_owner(hint)
+    return Run(rundir, applied, pending, memory_of(rundir), in_force(rundir))
+
+
+def in_force(rundir: RunDir) -> Statuses:
+    """The statuses that the lab follows; none without an agent, since then nothing runs, and all begins anew."""
+    return rundir.statuses() if agentclient.serving(rundir.path) else {}
+
+
+def name_of(draft: Applied) -> str:
+    """The name of the lab that ``up`` would build.  Raises BadInput for a new lab that cannot be resolved."""
+    parsed = documents_of(draft)
+    name = draft.name or (parsed.lab.name if parsed.lab else "")
+    if parsed.problems or not is_dns_label(name, LAB_NAME_MAX) or RunDir(name).applied() is None:
+        return resolve(draft).cluster.lab  # a new lab's faults are reported before anything needs privilege
+    return name
 
 
 def open_running(name: str) -> tuple[RunDir, Applied]:
