@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from netlab.kernel.host import netns as ns  # noqa: E402
+from netlab.kernel.host.threads import close_all  # noqa: E402
 from netlab.observe.trace.mark import Mark  # noqa: E402
 from netlab.observe.trace.sources import Drops, Frames, Rules  # noqa: E402
-from netlab.observe.trace.spaces import close_all, inside  # noqa: E402
 from netlab.runtime.state.rundir import RunDir  # noqa: E402
 
 PORT = 8098
@@ -40,7 +40,7 @@ def connections(netns: str, server: socket.socket, address: str, count: int) -> 
             client.close()
         return (time.thread_time() - began) * 1e6 / count
 
-    return inside(netns, loop)
+    return ns.call(netns, loop)
 
 
 def listening(netns: str) -> socket.socket:
@@ -54,7 +54,7 @@ def listening(netns: str) -> socket.socket:
         server.settimeout(5)
         return server
 
-    return inside(netns, make)
+    return ns.call(netns, make)
 
 
 def main(lab: str, source: str, target: str, address: str, count: int = 1500) -> dict[str, list[float]]:

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +128,9 @@ class Stage:
 
     def _open_connection(self, what: Step) -> None:
         assert what["protocol"] == "TCP", what
-        listener = self._inside(self._pod(what["to"]).netns, lambda: socket.create_server(("0.0.0.0", what["port"])))
+        listener = ns.call(self._pod(what["to"]).netns, lambda: socket.create_server(("0.0.0.0", what["port"])))
         to = (str(self._pod(what["to"]).addresses[0].ip), what["port"])
-        client = self._inside(self._pod(what["from"]).netns, lambda: socket.create_connection(to, 2))
+        client = ns.call(self._pod(what["from"]).netns, lambda: socket.create_connection(to, 2))
         server, _ = listener.accept()
         listener.close()
         client.settimeout(0.3)
@@ -173,7 +172,7 @@ class Stage:
         else:
             address = str(self._pod(expect["to"]).addresses[0].ip)
         try:
-            self._inside(source, lambda: socket.create_connection((address, expect["port"]), 1).close())
+            ns.call(source, lambda: socket.create_connection((address, expect["port"]), 1).close())
         except OSError:
             return False
         return True
@@ -219,20 +218,6 @@ class Stage:
         """Packets that all deny rules have counted."""
         found = counters.of_namespaces(TABLE, [node.netns for node in self._cluster.nodes])
         return sum(n for each in found.values() for says, n in each.items() if says.startswith("netpol:deny "))
-
-    @staticmethod
-    def _inside(netns: str, make: Callable[[], Any]) -> Any:
-        worker = ns.Worker()
-
-        def call() -> Any:
-            fd = ns.open_named(netns)
-            with ns.inside(fd):
-                return make()
-
-        try:
-            return worker.run(call)
-        finally:
-            worker.close()
 
 
 def _echo(server: socket.socket) -> None:

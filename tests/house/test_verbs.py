@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
 
 from netlab.cli.main import VERBS
+from netlab.runtime.state.running import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
 REFUSALS = ROOT / "tests/kernel/safety/test_other_users.py"

@@ -21,11 +21,7 @@ class Tried(NamedTuple):
 
 def tries(features: tuple[str, ...]) -> Tried:
     """Try to make a namespace and, in it, a link of each kind."""
-    worker = ns.Worker()
-    try:
-        return worker.run(lambda: _try(features))
-    finally:
-        worker.close()
+    return ns.aside(lambda: _try(features))
 
 
 def _try(features: tuple[str, ...]) -> Tried:

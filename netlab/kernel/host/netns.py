@@ -11,7 +11,7 @@ import ctypes
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar, cast
@@ -210,12 +210,57 @@ def remove_name(name: str) -> None:
 
 
 @contextlib.contextmanager
-def inside(fd: int) -> Iterator[None]:
-    """The calling thread inside a namespace, and back where it was afterwards.  Only for worker threads."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def inside(space: str | int) -> Iterator[None]:
+    """The calling thread inside a namespace (its name or a descriptor), and back where it was afterwards.
+
+    Only for worker threads.  Raises OSError where there is no such namespace.
+    """
+    fd = open_named(space) if isinstance(space, str) else space
     try:
-        setns(fd)
-        yield
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            setns(fd)
+            yield
+        finally:
+            setns(home)
+            os.close(home)
     finally:
-        setns(home)
-        os.close(home)
+        if fd != space:
+            os.close(fd)
+
+
+def aside(function: Callable[[], T]) -> T:
+    """Call the function in a worker of its own, where it may enter namespaces."""
+    worker = Worker()
+    try:
+        return worker.run(function)
+    finally:
+        worker.close()
+
+
+def call(name: str, function: Callable[[], T]) -> T:
+    """Call the function inside a namespace.  Raises OSError where it is gone."""
+
+    def there() -> T:
+        with inside(name):
+            return function()
+
+    return aside(there)
+
+
+def each(names: Iterable[str], function: Callable[[str], T]) -> dict[str, T]:
+    """Call the function inside each namespace; those that are gone, or that nothing can be done in, are left out."""
+
+    def everywhere() -> dict[str, T]:
+        results = {}
+        for name in names:
+            with contextlib.suppress(OSError):
+                fd = open_named(name)
+                try:
+                    setns(fd)
+                    results[name] = function(name)
+                finally:
+                    os.close(fd)
+        return results
+
+    return aside(everywhere)

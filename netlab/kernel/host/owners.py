@@ -17,11 +17,7 @@ def owners(prefix: str = "") -> dict[str, Owner | None]:
     """The names in /run/netns that begin with ``prefix``, and whose they are; None for a stranger's and for a name that
     no namespace is behind.
     """
-    worker = ns.Worker()
-    try:
-        return worker.run(lambda: {name: _owner(name) for name in ns.names() if name.startswith(prefix)})
-    finally:
-        worker.close()
+    return ns.aside(lambda: {name: _owner(name) for name in ns.names() if name.startswith(prefix)})
 
 
 def _owner(name: str) -> Owner | None:

@@ -6,7 +6,6 @@ Read by a dump of the rules of one table over netlink: a listing of a large rule
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable, Mapping
 
@@ -45,23 +44,17 @@ def read(table: str) -> dict[str, int]:
 
 def of_namespaces(table: str, netns: Iterable[str]) -> Mapping[str, Mapping[str, int]]:
     """``read`` in each of some namespaces; those that are gone have nothing."""
-    worker = ns.Worker()
 
     def look(name: str) -> dict[str, int]:
         try:
-            fd = ns.open_named(name)
+            with ns.inside(name):
+                return read(table)
+        except PermissionError:
+            raise
         except OSError:
             return {}
-        try:
-            with ns.inside(fd):
-                return read(table)
-        finally:
-            os.close(fd)
 
-    try:
-        return {name: worker.run(lambda name=name: look(name)) for name in netns}  # type: ignore[misc]
-    finally:
-        worker.close()
+    return ns.aside(lambda: {name: look(name) for name in netns})
 
 
 def comment(data: bytes) -> str:

@@ -57,8 +57,7 @@ def inspect(kind: str, places: Sequence[str], sysctls: Mapping[str, Sequence[str
     ``sysctls``: for ``sysctls`` alone, the wanted names by namespace; ``*`` and ``?`` match as in a shell.
     Namespaces that went away meanwhile are left out.
     """
-    with contextlib.closing(ns.Worker()) as worker:
-        return worker.run(lambda: _rows(kind, places, sysctls or {}))
+    return ns.aside(lambda: _rows(kind, places, sysctls or {}))
 
 
 def _rows(kind: str, netnses: Sequence[str], sysctls: Mapping[str, Sequence[str]]) -> list[Row]:

@@ -130,9 +130,5 @@ class Station:
 
 def open_station(place: Place, program: Program, memory: int, retire: int = RETIRE) -> Station:
     """Listen to a namespace; the calling thread goes there and comes back.  Raises OSError where it has gone."""
-    fd = ns.open_named(place.netns)
-    try:
-        with ns.inside(fd):
-            return Station(place, program, memory, retire)
-    finally:
-        os.close(fd)
+    with ns.inside(place.netns):
+        return Station(place, program, memory, retire)

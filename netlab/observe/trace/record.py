@@ -24,6 +24,7 @@ from netlab.kernel.ebpf.drops import Dropped
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host import snmp
 from netlab.kernel.host.limits import raise_open_files
+from netlab.kernel.host.threads import close_all
 from netlab.kernel.nftables import libnft
 from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
 from netlab.kernel.rtnetlink.learned import PathMtu, path_mtu
@@ -31,7 +32,6 @@ from netlab.observe.trace.links import mtus
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
 from netlab.observe.trace.probes import OPEN, TIMEOUT, Probe, probe
 from netlab.observe.trace.sources import Drops, Frames, Rules, seen
-from netlab.observe.trace.spaces import close_all, in_each, inside
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
 
@@ -107,7 +107,7 @@ class _Trace:
         self.unlisted: frozenset[tuple[str, str]] = frozenset()
         raise_open_files()
         self._probe = self._open()
-        self._learned = inside(question.netns, lambda: path_mtu(question.address)) if question.df else PathMtu()
+        self._learned = ns.call(question.netns, lambda: path_mtu(question.address)) if question.df else PathMtu()
         self._mark = Mark(
             question.protocol,
             self._probe.number,
@@ -132,8 +132,8 @@ class _Trace:
             if asked.packet is not None:
                 from netlab.observe.trace.crafted import CraftedProbe  # scapy, 0.5 s
 
-                return inside(asked.netns, lambda: CraftedProbe(asked.packet))
-            return inside(
+                return ns.call(asked.netns, lambda: CraftedProbe(asked.packet))
+            return ns.call(
                 asked.netns, lambda: probe(asked.protocol, asked.address, asked.port, asked.size, df=asked.df)
             )
         except FileNotFoundError:
@@ -158,10 +158,10 @@ class _Trace:
                     self._epoll.register(self._drops.raw.fileno(), select.EPOLLIN)
                     self._readers[self._drops.raw.fileno()] = self._dropped
             counting = records.COUNTERS not in self._without
-            before = in_each(self.counted, lambda _: snmp.read()) if counting else {}
+            before = ns.each(self.counted, lambda _: snmp.read()) if counting else {}
             sent, ended = self._send()
             self._drain()
-            after = in_each(self.counted, lambda _: snmp.read()) if counting else {}
+            after = ns.each(self.counted, lambda _: snmp.read()) if counting else {}
             moved = {
                 name: found for name in before if name in after and (found := snmp.moved(before[name], after[name]))
             }
@@ -296,7 +296,7 @@ class _Trace:
         if self._frames is None:
             return {}
         seen = {frame.netns for frame in self._frames.frames()}
-        return in_each(seen if outcome == OPEN else self._frames.sockets, lambda _: mtus())
+        return ns.each(seen if outcome == OPEN else self._frames.sockets, lambda _: mtus())
 
     def _sources(self) -> Iterable[Source]:
         for name, source in (
@@ -326,7 +326,7 @@ class _Trace:
             finally:
                 asking.close()
 
-        in_each([name for name in events if events[name]], look)
+        ns.each([name for name in events if events[name]], look)
         return tuple(found), tuple(rules), tuple(chains)
 
 

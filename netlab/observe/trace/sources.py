@@ -29,13 +29,13 @@ from netlab.evidence.records import (
 from netlab.kernel.capture.afpacket import PacketSocket, wait_for_stamps
 from netlab.kernel.ebpf.drops import Dropped, DropSource, Sought, Unavailable
 from netlab.kernel.host import netns as ns
+from netlab.kernel.host.threads import close_all
 from netlab.kernel.nftables import drift as nft
 from netlab.kernel.nftables import libnft
 from netlab.kernel.nftables import trace as nftrace
 from netlab.kernel.nftables.drift import TRACING
 from netlab.kernel.nftables.trace import Event, RulesSocket, TraceSocket
 from netlab.observe.trace.mark import Mark, program, rules
-from netlab.observe.trace.spaces import close_all, in_each
 
 _DIRECTIONS = (IN, BROADCAST, MULTICAST, OTHERHOST, OUT)
 
@@ -55,7 +55,7 @@ class Frames:
                 self._why = f"AF_PACKET in {name}: {error.strerror or error}"
                 raise
 
-        self.sockets = in_each(wanted, make)
+        self.sockets = ns.each(wanted, make)
         self._blind = [name for name in wanted if name not in self.sockets]
         if self.sockets:
             wait_for_stamps()
@@ -105,7 +105,7 @@ class Rules:
         self._owner = True
         self._generations: dict[str, int] = {}
         try:
-            self.sockets = {name: one for name, one in in_each(netns, partial(self._arm, mark)).items() if one}
+            self.sockets = {name: one for name, one in ns.each(netns, partial(self._arm, mark)).items() if one}
         except BaseException:
             close_all(self.closers())
             raise
@@ -168,7 +168,7 @@ class Rules:
     def generations(self) -> dict[str, tuple[int, int]]:
         """After the tables are gone: by namespace, the rules' generation before and after, where only we changed any."""
         changes = 1 if self._owner else 2  # what goes with its owner is not counted
-        after = in_each(self._generations, lambda _: nft.generation())
+        after = ns.each(self._generations, lambda _: nft.generation())
         both = {name: (before, after[name]) for name, before in self._generations.items() if name in after}
         return {name: one for name, one in both.items() if one[0] > 0 and one[1] - one[0] == changes}
 
@@ -189,7 +189,7 @@ def _delete(name: str, table: str) -> None:
         with contextlib.suppress(libnft.NftFailed):
             libnft.run("".join(f"delete table {family} {table}; " for family in ("inet", "bridge")))
 
-    in_each([name], there)
+    ns.each([name], there)
 
 
 def remove_stale(tables: Iterable[nftrace.Table]) -> None:

@@ -6,9 +6,10 @@ declared port that is listened on is the best sign there is.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,18 +93,15 @@ def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, ran: Seque
     ]
     if not wanted:
         return []
-    worker = ns.Worker()
     deadline = time.monotonic() + LISTEN_PATIENCE
-    try:
-        while True:
-            waiting = [(pod, port) for pod, port in wanted if not worker.run(lambda p=pod, q=port: _open(p, q))]  # type: ignore[misc]
-            hopeless = _given_up(agent) if waiting else set()
-            wanted = [one for one in waiting if (one[0].namespace, one[0].name, one[1].container) not in hopeless]
-            if not wanted or time.monotonic() > deadline:
-                break
-            time.sleep(_PAUSE)
-    finally:
-        worker.close()
+    while True:
+        silent = ns.each(dict.fromkeys(pod.netns for pod, _ in wanted), partial(_silent, wanted))
+        waiting = [each for ports in silent.values() for each in ports]
+        hopeless = _given_up(agent) if waiting else set()
+        wanted = [(pod, port) for pod, port in waiting if (pod.namespace, pod.name, port.container) not in hopeless]
+        if not wanted or time.monotonic() > deadline:
+            break
+        time.sleep(_PAUSE)
     return [
         Warning(
             "container-not-listening",
@@ -175,19 +173,12 @@ def _given_up(agent: agentclient.AgentClient) -> set[tuple[str, str, str]]:
     }
 
 
-def _open(pod: Pod, port: Port) -> bool:
-    """Whether somebody listens on the port, at any of the Pod's addresses or at localhost alone."""
-    addresses = tuple(str(one.ip) for one in pod.addresses)
-    try:
-        fd = ns.open_named(pod.netns)
-    except OSError:
-        return True  # gone: nothing to wait for
-    try:
-        with ns.inside(fd):
-            listening = Listening()
-            try:
-                return listening.holds(port.protocol, port.port, (*addresses, "127.0.0.1"))
-            finally:
-                listening.close()
-    finally:
-        os.close(fd)
+def _silent(wanted: Sequence[tuple[Pod, Port]], netns: str) -> list[tuple[Pod, Port]]:
+    """In a namespace: the ports of its Pod that nobody listens on, at any of its addresses or at localhost alone."""
+    with contextlib.closing(Listening()) as listening:
+        return [
+            (pod, port)
+            for pod, port in wanted
+            if pod.netns == netns
+            if not listening.holds(port.protocol, port.port, (*(str(at.ip) for at in pod.addresses), "127.0.0.1"))
+        ]

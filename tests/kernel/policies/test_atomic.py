@@ -30,21 +30,6 @@ _RCVBUFFORCE = 33  # SO_RCVBUFFORCE, which Python does not name
 NETPOL = "networking.k8s.io/NetworkPolicy/default"
 
 
-def inside(netns: str, make: Callable[[], Any]) -> Any:
-    """What a function makes while its thread is in a namespace."""
-    worker = ns.Worker()
-
-    def call() -> Any:
-        fd = ns.open_named(netns)
-        with ns.inside(fd):
-            return make()
-
-    try:
-        return worker.run(call)
-    finally:
-        worker.close()
-
-
 def address_of(lab: str, name: str, version: int = 4) -> str:
     pod = next(pod for pod in running.load_cluster(lab).pods if pod.name == name)
     return next(str(one.ip) for one in pod.addresses if one.version == version)
@@ -73,7 +58,9 @@ class Load:
         self._stop = threading.Event()
         self._address = address_of(lab, target)
         self._source = f"{lab}-{source}"
-        self._receivers = {port: inside(f"{lab}-{target}", lambda port=port: bound(port)) for port in (ALLOWED, DENIED)}
+        self._receivers = {
+            port: ns.call(f"{lab}-{target}", lambda port=port: bound(port)) for port in (ALLOWED, DENIED)
+        }
         self._threads = [threading.Thread(target=self._receive, args=one) for one in self._receivers.items()]
         self._threads.append(threading.Thread(target=self._send))
 
@@ -96,7 +83,7 @@ class Load:
                     datagram(self._address, port)
                     self.sent[port] += 1
 
-        inside(self._source, blast)
+        ns.call(self._source, blast)
 
     def _receive(self, port: int, receiver: socket.socket) -> None:
         while True:
@@ -153,10 +140,10 @@ def test_labels_count_when_the_command_returns(kit: Any, lab: str) -> None:
     kit.up(kit.spec(lab, pods("client", "2server")))
     labs.change(lab, add=[("p.yaml", policy("p", {"podSelector": SERVER, "ingress": [{"from": [CLIENT]}, team]}))])
     address = address_of(lab, "server")
-    with inside(f"{lab}-server", lambda: bound(ALLOWED)) as receiver:
+    with ns.call(f"{lab}-server", lambda: bound(ALLOWED)) as receiver:
 
         def passes() -> bool:
-            inside(f"{lab}-client", lambda: datagram(address, ALLOWED))
+            ns.call(f"{lab}-client", lambda: datagram(address, ALLOWED))
             try:
                 return bool(receiver.recv(10) == b"x")
             except TimeoutError:
@@ -197,7 +184,7 @@ def test_an_address_brings_nothing_along_to_its_next_pod(kit: Any, lab: str) -> 
         sender.connect((address, 53))
         return sender
 
-    with inside(f"{lab}-server", lambda: bound(53)) as first, inside(f"{lab}-client", asking) as sender:
+    with ns.call(f"{lab}-server", lambda: bound(53)) as first, ns.call(f"{lab}-client", asking) as sender:
         for _ in range(2):
             sender.send(b"x")
             _, client = first.recvfrom(10)
@@ -217,7 +204,7 @@ def test_an_address_brings_nothing_along_to_its_next_pod(kit: Any, lab: str) -> 
         sender.bind(("0.0.0.0", port))
         return sender
 
-    with inside(f"{lab}-next", lambda: bound(53)) as second, inside(f"{lab}-client", asking_again) as sender:
+    with ns.call(f"{lab}-next", lambda: bound(53)) as second, ns.call(f"{lab}-client", asking_again) as sender:
         sender.sendto(b"x", (address, 53))
         with pytest.raises(TimeoutError):
             second.recv(10)
@@ -237,7 +224,7 @@ def test_a_new_pod_is_isolated_before_its_first_packet(kit: Any, lab: str) -> No
                     sender.sendto(b"x", (address, 9))
                 time.sleep(0.0002)
 
-    thread = threading.Thread(target=inside, args=(f"{lab}-client", blast))
+    thread = threading.Thread(target=ns.call, args=(f"{lab}-client", blast))
     thread.start()
     new = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "server", "labels": {"app": "server"}},
                       "spec": {"nodeName": "node-2", "containers": [{"name": "c", "image": "x"}]}})  # fmt: skip

@@ -118,24 +118,13 @@ def connection(kit: Any, lab: str) -> Iterator[Any]:
     open_sockets: list[socket.socket] = []
 
     def connect() -> tuple[socket.socket, socket.socket]:
-        worker = ns.Worker()
-
-        def inside(netns: str, make: Any) -> Any:
-            def call() -> Any:
-                fd = ns.open_named(netns)
-                with ns.inside(fd):
-                    return make()
-
-            return worker.run(call)
-
-        listener = inside(f"{lab}-server", lambda: socket.create_server(("0.0.0.0", 7000)))
+        listener = ns.call(f"{lab}-server", lambda: socket.create_server(("0.0.0.0", 7000)))
         address = str(running.load_cluster(lab).pods[1].addresses[0].ip)
-        client = inside(f"{lab}-client", lambda: socket.create_connection((address, 7000), 2))
+        client = ns.call(f"{lab}-client", lambda: socket.create_connection((address, 7000), 2))
         server, _ = listener.accept()
         open_sockets.extend((listener, client, server))
         for one in (client, server):
             one.settimeout(1)
-        worker.close()
         return client, server
 
     yield connect

@@ -99,8 +99,8 @@ Tables = Callable[[Lab], dict[str, list[str]]]
 @pytest.fixture(scope="session")
 def trace_tables() -> Tables:
     """The trace rules' tables that are in a lab's namespaces."""
+    from netlab.kernel.host import netns as ns
     from netlab.kernel.nftables.trace import RulesSocket
-    from netlab.observe.trace.spaces import in_each
 
     def names(_: str) -> list[str]:
         sock = RulesSocket()
@@ -109,4 +109,4 @@ def trace_tables() -> Tables:
         finally:
             sock.close()
 
-    return lambda lab: {netns: found for netns, found in in_each(lab.netns, names).items() if found}
+    return lambda lab: {netns: found for netns, found in ns.each(lab.netns, names).items() if found}

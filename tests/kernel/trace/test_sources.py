@@ -14,11 +14,11 @@ from netlab.kernel.capture.filter import Filter
 from netlab.kernel.ebpf import drops
 from netlab.kernel.ebpf import program as bpf
 from netlab.kernel.host import netns as ns
+from netlab.kernel.host.threads import close_all
 from netlab.kernel.nftables import libnft
 from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
 from netlab.observe.trace import sources
 from netlab.observe.trace.mark import Mark
-from netlab.observe.trace.spaces import close_all, in_each
 from tests.kernel.trace.conftest import Lab, Tables, only_from, pod
 
 pytestmark = pytest.mark.kernel
@@ -191,10 +191,10 @@ def test_where_tables_have_no_owners_they_are_removed_and_stale_ones_too(
     gone = max(int(one) for one in os.listdir("/proc") if one.isdigit()) + 100_000
     text = "".join(f"table inet nltrace-{pid} {{ chain prerouting {{ }}; }}\n" for pid in (gone, 1))
     node = f"{ruled.name}-node-2"
-    in_each([node], lambda _: libnft.run(text))
+    ns.each([node], lambda _: libnft.run(text))
     ruled.trace("client", "web-1")
     assert trace_tables(ruled) == {node: ["nltrace-1"]}
-    in_each([node], lambda _: libnft.run("delete table inet nltrace-1"))
+    ns.each([node], lambda _: libnft.run("delete table inet nltrace-1"))
 
 
 def test_a_table_goes_with_its_owner(ruled: Lab, trace_tables: Tables) -> None:
@@ -207,7 +207,7 @@ def test_a_table_goes_with_its_owner(ruled: Lab, trace_tables: Tables) -> None:
         finally:
             sock.close()
 
-    held = in_each(armed.sockets, owned)
+    held = ns.each(armed.sockets, owned)
     assert set(held) == {f"{ruled.name}-node-2"}, "only node-2 has rules: the policy's"
     if not all(all(one) for one in held.values()):
         close_all(armed.closers())
