@@ -14,10 +14,11 @@ from netlab.runtime.state.rundir import RunDir
 def claim(rundir: RunDir, want: State, *, new: bool) -> None:
     """Raise an error where a new lab would take over names or files of others, or where the host has no room for it.
 
-    The empty names of a running lab are removed.
+    The empty names of a running lab are removed, and the folders of the names are made.
     """
     _claim_names(rundir, want, new=new)
     capacity.require(want)
+    files.prepare()  # a host whose /etc cannot be written says so before anything is started
 
 
 def _claim_names(rundir: RunDir, want: State, *, new: bool) -> None:
