@@ -204,12 +204,10 @@ class _Builder:
         slices, endpoints = self._catalogue.of("EndpointSlice"), self._catalogue.of("Endpoints")
         if not found and not slices and not endpoints:
             return ()
+        hosts: list[Node | External] = [*nodes, *outside]
         known = Known(
             map(Target.of, pods),
-            {
-                **{address.ip: node.name for node in nodes for address in node.addresses},
-                **{address.ip: "" for one in outside for address in one.addresses},
-            },
+            [address.ip for host in hosts for address in host.addresses],
             {node.name: node.labels for node in nodes},
         )
         return resolve(

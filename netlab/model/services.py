@@ -19,8 +19,7 @@ from netlab.memo import Session
 from netlab.model import services_choice as choice
 from netlab.model import services_mirror as mirror
 from netlab.model import services_pools as pools
-from netlab.model.nodes import dotted
-from netlab.model.services_slices import Known, of_slices, of_slices_warnings, port_names, unknown
+from netlab.model.services_slices import Known, of_slices, of_slices_warnings, outside_warnings, port_names
 from netlab.model.services_types import (
     CLUSTER_IP,
     EXTERNAL_NAME,
@@ -117,8 +116,8 @@ class _Resolver:
         for one in there.slices:
             found.setdefault(mirror.service_of(one), []).append(one)
         for one in (*there.written, *there.mirrored):
-            for place, says in unknown(one, self._known) if mirror.service_of(one) in names else ():
-                self._complain(one.at(*place), dotted(*place), says)
+            if mirror.service_of(one) in names:
+                self._warn += outside_warnings(one, self._known)
         return found
 
     # -- what the document says ---------------------------------------------------------------------------------------

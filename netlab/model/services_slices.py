@@ -54,26 +54,27 @@ class Target(NamedTuple):
 
 
 class Known:
-    """An index: Pods by label, and who has an address.  ``others`` are the addresses of nodes and hosts outside, ``nodes``
-    the labels of all nodes.
+    """An index of Pods by label and of addresses.  ``others`` are those of nodes and hosts outside; ``nodes`` are the labels
+    of all nodes.
     """
 
     def __init__(
         self,
         pods: Iterable[Target],
-        others: Mapping[Address, str],
+        others: Iterable[Address],
         nodes: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.zones = {name: labels.get(ZONE, "") for name, labels in (nodes or {}).items()}
         self.zone_weights = weights((nodes or {}).values())
         self._by_label: dict[tuple[str, str, str], list[Target]] = {}
-        self._at: dict[Address, tuple[str, str]] = {address: ("", node) for address, node in others.items()}
-        self._others = tuple(others)
+        self._pods: dict[Address, str] = {}
+        self._others = dict.fromkeys(others)
         for pod in pods:
             for item in pod.labels.items():
                 self._by_label.setdefault((pod.namespace, *item), []).append(pod)
             for address in pod.addresses:
-                self._at.setdefault(address, (pod.name, pod.node))
+                if address not in self._others:
+                    self._pods.setdefault(address, pod.name)
 
     def addresses(self) -> Iterable[Address]:
         """Those of nodes and hosts outside."""
@@ -85,13 +86,17 @@ class Known:
         wanted = selector.items()
         return [pod for pod in min(lists, key=len) if wanted <= pod.labels.items()]
 
-    def at(self, address: Address) -> tuple[str, str] | None:
-        """(Pod or "", node or "") of an address; None where nobody in the lab has it."""
-        return self._at.get(address)
+    def pod_at(self, address: Address) -> str:
+        """The Pod that has an address; "" for nodes, hosts outside and addresses outside the lab."""
+        return self._pods.get(address, "")
+
+    def has(self, address: Address) -> bool:
+        """Whether a Pod, a node or a host outside has this address."""
+        return address in self._others or address in self._pods
 
 
 def of_slices(service: Service, slices: Sequence[Document], known: Known) -> tuple[Backend, ...]:
-    """The backends that EndpointSlices give a Service, but for addresses that nobody has."""
+    """The backends that EndpointSlices give a Service, in the lab or not."""
     joined = _Joined()
     for document in slices:
         if document.body["addressType"] not in service.families:
@@ -99,9 +104,7 @@ def of_slices(service: Service, slices: Sequence[Document], known: Known) -> tup
         numbers = tuple(_number(document, port) for port in service.ports)
         for endpoint in document.body.get("endpoints", ()):
             address = ip_address(endpoint["addresses"][0])  # proxies take the first alone
-            who = known.at(address)
-            if who is not None:
-                joined.add(_backend(address, numbers, who[0], endpoint))
+            joined.add(_backend(address, numbers, known.pod_at(address), endpoint))
     return joined.backends()
 
 
@@ -145,13 +148,16 @@ class _Joined:
         return tuple(replace(rest, ports=ports) for rest, known in self._by_rest.items() for ports in known)
 
 
-def unknown(document: Document, known: Known) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The addresses of a slice or of Endpoints that nobody has: their places and what to do."""
-    places = mirror.addresses(document) if document.kind == "Endpoints" else _addresses(document)
-    for text, place in places:
-        if known.at(ip_address(text)) is None:
-            says = f"nobody in this lab has {text}: write a Pod's, a node's or an external host's address"
-            yield place, says
+def outside_warnings(document: Document, known: Known) -> Iterator[Warning]:
+    """Warnings for the addresses of a slice or of Endpoints that are not in the lab."""
+    pairs = mirror.addresses(document) if document.kind == "Endpoints" else _addresses(document)
+    for text, path in pairs:
+        if not known.has(ip_address(text)):
+            message = (
+                f"{document.kind} {document.namespace}/{document.name}: no Pod, node or external host of this lab has "
+                f"{text}; declare a host with this address under external: of the Lab if it should answer"
+            )
+            yield Warning("endpoint-outside-lab", message, document.at(*path), str(document))
 
 
 def _addresses(document: Document) -> Iterator[tuple[str, tuple[str | int, ...]]]:

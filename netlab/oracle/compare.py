@@ -113,7 +113,7 @@ def agree(predicted: Verdict, observed: Verdict) -> bool:
         return all(agree(one, other) for one, other in zip(predicted.may, observed.may, strict=True))
     if predicted.may:
         return any(agree(one, observed) for one in predicted.may)
-    if predicted.outcome is not observed.outcome:
+    if not predicted.allows(observed.outcome):
         return predicted.own and predicted.outcome is Outcome.OPEN and _own(predicted, observed)
     return predicted.server is None or observed.server is None or predicted.server == observed.server
 

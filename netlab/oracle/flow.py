@@ -81,7 +81,8 @@ class Verdict(NamedTuple):
 
     ``own``: a process of the target's own has the port, so that it may also refuse, which no cluster tells.
     ``may``: of a Service with several backends, the verdict on each, whose flow is the one that arrives there.
-    ``asked`` is false of a backend that no packet met: its verdict is the prediction.
+    ``asked`` is false of a backend that no packet met: its verdict is the prediction.  ``unowned``: the lab has no host
+    with the address.
     """
 
     flow: Flow
@@ -92,6 +93,16 @@ class Verdict(NamedTuple):
     own: bool = False
     may: tuple[Verdict, ...] = ()
     asked: bool = True
+    unowned: bool = False
+
+    def allows(self, outcome: Outcome) -> bool:
+        """Whether an observed outcome confirms this prediction.
+
+        At an address without a host, silence and ICMP errors are one: kernels limit the rate of IPv4 errors of a missing
+        route, and ARP reports a failure only after seconds.
+        """
+        unanswered = (Outcome.TIMEOUT, Outcome.UNREACHABLE)
+        return outcome is self.outcome or (self.unowned and self.outcome in unanswered and outcome in unanswered)
 
     @property
     def wrong_server(self) -> bool:

@@ -24,7 +24,8 @@ def joined(flow: Flow, backends: Sequence[Verdict]) -> Verdict:
     if len(outcomes) == 1:
         outcome = backends[0].outcome
         because = _together(backends) if outcome is not Outcome.OPEN else ()
-        return Verdict(flow, outcome, server, client, because, own, tuple(backends))
+        unowned = all(one.unowned for one in backends)
+        return Verdict(flow, outcome, server, client, because, own, tuple(backends), unowned=unowned)
     bad = [one for one in backends if one.outcome is not Outcome.OPEN]
     because = (Why(f"{len(bad)} of {len(backends)} backends: {summary(bad)}"), *_together(bad))
     return Verdict(flow, Outcome.MIXED, None, client, because, own, tuple(backends))
@@ -63,14 +64,14 @@ def observed(predicted: Verdict, attempts: Sequence[Verdict]) -> Verdict:
     for one in answers:
         if not one.server:
             ends.setdefault(one.outcome, one)
-    expected = {one.outcome for one in predicted.may if one.server not in named}
-    strange = next((end for outcome, end in ends.items() if outcome not in expected), None)
+    others = [one for one in predicted.may if one.server not in named]
+    strange = next((end for outcome, end in ends.items() if not any(one.allows(outcome) for one in others)), None)
     backends = []
     for one in predicted.may:
         answer = named.get(one.server or one.flow.dst.name)
-        if answer is None and one.outcome in ends:
-            answer = ends[one.outcome]
-        elif answer is None and strange is not None and (one.outcome is Outcome.OPEN or not named):
+        if answer is None:
+            answer = next((end for outcome, end in ends.items() if one.allows(outcome)), None)
+        if answer is None and strange is not None and (one.outcome is Outcome.OPEN or not named):
             answer = strange
         elif answer is None and one.outcome is Outcome.DENIED:
             answer = next((ends[outcome] for outcome in SILENCED if outcome in ends), None)
@@ -96,7 +97,7 @@ def kept(predicted: Verdict, attempt: Verdict) -> Verdict:
     if attempt.server:
         met = [verdict for verdict in predicted.may if attempt.server in (verdict.server, verdict.flow.dst.name)]
     else:
-        met = [verdict for verdict in predicted.may if verdict.outcome is attempt.outcome]
+        met = [verdict for verdict in predicted.may if verdict.allows(attempt.outcome)]
     if not met:  # a stranger, or an end that no backend should come to
         return attempt
     says = f"one of {len(known)} backends was asked"
@@ -120,6 +121,7 @@ def unheard(predicted: Verdict, attempts: Sequence[Verdict]) -> bool:
     for one in predicted.may:
         if one.server is not None and one.server not in named:
             return True
-        if one.server is None and one.outcome not in outcomes and not (one.outcome is Outcome.DENIED and silenced):
+        heard = any(one.allows(outcome) for outcome in outcomes)
+        if one.server is None and not heard and not (one.outcome is Outcome.DENIED and silenced):
             return True
     return False

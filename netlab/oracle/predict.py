@@ -116,7 +116,9 @@ class Predictor:
         if denial is not None:
             outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
         client = self._client(flow) if outcome is Outcome.OPEN else None
-        return Verdict(flow, outcome, server, client, because, outcome is Outcome.OPEN and server is None)
+        unowned = self._known.owner(flow).kind == ADDRESS
+        own = outcome is Outcome.OPEN and server is None
+        return Verdict(flow, outcome, server, client, because, own, unowned=unowned)
 
     def _by_service(self, flow: Flow, ways: Ways) -> Verdict:
         """The verdict on a flow to a Service: its backend's, or all that its backends' may be."""
@@ -145,7 +147,7 @@ class Predictor:
         client = verdict.client if not ways.masqueraded and not itself else None
         because = verdict.because if outcome is Outcome.DENIED else (ways.because,)
         because += verdict.because if outcome not in (Outcome.OPEN, Outcome.DENIED) else ()
-        return Verdict(one, outcome, server, client, because, verdict.own)
+        return Verdict(one, outcome, server, client, because, verdict.own, unowned=verdict.unowned)
 
     def _at_target(self, flow: Flow) -> Ending:
         owner = self._known.owner(flow)
@@ -271,7 +273,9 @@ class Predictor:
                 return Ending(Outcome.UNREACHABLE, None, (why,))
             if own != holder.name and not self._cluster.plane.udp_port:
                 return self._from_node(own, holder.name) or Ending(Outcome.TIMEOUT, None, (why,))
-        return Ending(Outcome.TIMEOUT if in_pods else Outcome.UNREACHABLE, None, (why,))
+        if in_pods:
+            return Ending(Outcome.TIMEOUT, None, (why,))
+        return self._at_router(flow) or Ending(Outcome.UNREACHABLE, None, (why,))
 
     def _at_router(self, flow: Flow) -> Ending | None:
         """Whether a router's answer finds the way back: it knows nodes, and Pods only where it learns their routes."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -152,3 +155,59 @@ def test_endpoints_without_node_names_are_not_local(bed: Bed, tmp_path: Path) ->
     wanted = dict.fromkeys(seen, "timeout") | {("client", "with"): "open"}
     assert seen == wanted
     assert run_netlab("check", bed.name).status == 0
+
+
+OUTSIDE = ("192.168.1.10", "2001:db8:9::10")
+_PROBE = """
+import os, socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.socket(family) as client:
+    client.settimeout(2)
+    try:
+        client.connect((sys.argv[1], 80))
+    except OSError as error:
+        print(type(error).__name__, os.strerror(error.errno or 0))
+    else:
+        print("open")
+"""
+
+
+def connect(bed: Bed, where: str, address: str) -> str:
+    line = ["ip", "netns", "exec", f"{bed.name}-{where}", sys.executable, "-c", _PROBE, address.strip("[]")]
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("plane", ["flannel-vxlan", "calico-bgp"])
+def test_endpoints_outside_the_lab_are_programmed_and_unreachable(bed: Bed, tmp_path: Path, plane: str) -> None:
+    """It was an error, which real sets of manifests with a database outside met."""
+    lab = {**LAB, "spec": {**LAB["spec"], "dataplane": plane}}
+    given = [
+        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": f"IPv{4 if '.' in ip else 6}",
+         "metadata": {"name": f"mixed-{number}", "labels": {"kubernetes.io/service-name": "mixed"}},
+         "ports": [{"port": 8080}], "endpoints": [{"addresses": [ip]}]}
+        for number, ip in enumerate(OUTSIDE)
+    ]  # fmt: skip
+    mixed = service("mixed", selector={"app": "web"}, ports=[{"port": 80, "targetPort": 8080}])
+    pods = [pod("client", 1, 1234), pod("web", 2, 8080)]
+    up = bed.up_of(tmp_path, [lab, *pods, service("db"), endpoints("db", subset(*OUTSIDE)), mixed, *given])
+    for address_outside in OUTSIDE:
+        assert re.search(rf"lab.yaml:\d+:\d+: warning: Endpoints default/db: .*{address_outside}; declare", up.stderr)
+    assert predicted_outcomes(bed, "db") == {"unreachable"}
+    assert predicted_outcomes(bed, "mixed") == {"open", "unreachable"}
+    for family, outside in enumerate(OUTSIDE):
+        seen = connect(bed, "client", address(bed, "db", family))
+        assert "No route to host" in seen or "Network is unreachable" in seen, (outside, seen)
+        answers = {bed.curl("client", f"http://{address(bed, 'mixed', family)}") for _ in range(20)}
+        assert "open" in answers and len(answers) > 1, "the backend inside answers, the other one does not"
+        rules = bed.exec("node-1", "nft", "list", "table", "ip6" if family else "ip", "kube-proxy").stdout
+        assert f"dnat to {f'[{outside}]' if family else outside}:8080" in rules
+    done = run_netlab("check", bed.name, check=None)
+    assert done.status == 0, done.stdout
+    again = run_netlab("check", bed.name, check=None)
+    assert again.status == 0, "the kernel limits the rate of its ICMP errors: silence is right, too"
+
+
+def predicted_outcomes(bed: Bed, name: str) -> set[str]:
+    cluster = load_cluster(bed.name)
+    verdicts = Predictor(cluster).predict(flows(cluster, sources=["client"], targets=[f"svc/{name}"]))
+    return {str(each.outcome) for verdict in verdicts for each in verdict.may or (verdict,)}

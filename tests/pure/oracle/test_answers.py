@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -88,8 +89,19 @@ def test_host_network_pods_share_their_nodes_ports(shop: Cluster) -> None:
 
 @pytest.mark.parametrize(("address", "outcome"), [("10.244.1.99", "timeout"), ("192.0.2.1", "unreachable")])
 def test_addresses_of_nobody(address: str, outcome: str, shop: Cluster) -> None:
+    shop = replace(shop, dataplane="kindnet")  # it masquerades, so that the router's error finds its way back
     (flow,) = flows(shop, sources=["client"], targets=[address], ports=["80"])
-    assert Predictor(shop).answer([flow])[flow].outcome == outcome
+    verdict = Predictor(shop).answer([flow])[flow]
+    assert verdict.outcome == outcome
+    silent = Verdict(flow, Outcome.TIMEOUT)
+    assert agree(verdict, silent), "kernels limit the rate of ICMP errors"
+    assert not agree(verdict, Verdict(flow, Outcome.OPEN))
+
+
+def test_an_error_of_the_router_does_not_reach_a_pod_without_masquerading(shop: Cluster) -> None:
+    shop = replace(shop, dataplane="host-gw")
+    (flow,) = flows(shop, sources=["client"], targets=["192.0.2.1"], ports=["80"])
+    assert Predictor(shop).answer([flow])[flow].outcome == "timeout"
 
 
 def test_ninety_thousand_flows_are_predicted_in_linear_time(

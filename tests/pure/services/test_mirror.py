@@ -132,7 +132,18 @@ def test_the_local_policy_asks_for_the_node_name_alone() -> None:
     assert [one("db", pod("web"), manual("db"), each).backends[0].node for each in (given, named)] == ["", "node-1"]
 
 
-def test_an_address_that_nobody_has_is_an_error_with_its_line() -> None:
-    said = problems(pod("web"), manual("db"), endpoints("db", subset("203.0.113.10", waiting=("192.0.2.1",))), **OUT)
-    assert "subsets[0].notReadyAddresses[0].ip nobody in this lab has 192.0.2.1" in said
-    assert not said.startswith("0 ")
+def test_an_address_that_no_host_has_is_a_warning_with_its_line_and_a_backend() -> None:
+    given = endpoints("db", subset("203.0.113.10", waiting=("192.0.2.1",)))
+    lab = built(pod("web"), manual("db"), given, slice_of("db", "192.0.2.2"), **OUT)
+    outside = [warning for warning in lab.warnings if warning.code == "endpoint-outside-lab"]
+    assert [warning.object for warning in outside] == ["EndpointSlice default/db-x", "Endpoints default/db"]
+    assert ["192.0.2.2" in outside[0].says, "192.0.2.1" in outside[1].says] == [True, True]
+    assert all("external:" in warning.says and warning.mark for warning in outside)
+    backends = next(service for service in lab.cluster.services if service.name == "db").backends
+    assert {str(backend.address) for backend in backends} == {"203.0.113.10", "192.0.2.1", "192.0.2.2"}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.1.1", "224.0.0.1", "0.0.0.0", "fe80::1"])
+def test_an_address_that_an_api_server_refuses_stays_an_error(address: str) -> None:
+    for document in (endpoints("db", subset(address)), slice_of("db", address)):
+        assert not problems(manual("db"), document).startswith("0 ")

@@ -136,20 +136,6 @@ def test_families(spec: dict[str, Any], families: list[str]) -> None:
             [service(name, type="LoadBalancer", loadBalancerIP="203.0.113.200") for name in "ab"],
             "203.0.113.200 is taken: Service default/a has it",
         ),
-        (
-            [
-                {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "out"}, "spec": {"ports": [{"port": 80}]}},
-                {
-                    "apiVersion": "discovery.k8s.io/v1",
-                    "kind": "EndpointSlice",
-                    "metadata": {"name": "out-1", "labels": {"kubernetes.io/service-name": "out"}},
-                    "addressType": "IPv4",
-                    "ports": [{"port": 80}],
-                    "endpoints": [{"addresses": ["192.0.2.1"]}],
-                },
-            ],
-            "nobody in this lab has 192.0.2.1",
-        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_an_error_with_its_line(documents: list[Any], says: str) -> None:
