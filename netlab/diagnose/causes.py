@@ -34,7 +34,7 @@ from netlab.objects import (
     Verb,
 )
 from netlab.objects.base import Floor
-from netlab.objects.links import Bridge, Veth, Vxlan
+from netlab.objects.links import Device, Veth
 from netlab.plan import render
 from netlab.plan.drift import Drift
 
@@ -239,12 +239,12 @@ def _lost(op: Op) -> list[tuple[str, str]]:
         return [(obj.netns, obj.name), *([(obj.peer.netns, obj.peer.name)] if isinstance(obj, Veth) else [])]
     if isinstance(op.have, Veth):
         return [(end.netns, end.name) for end in (op.have.end, op.have.peer) if not end.up]
-    down = isinstance(op.have, (Bridge, Vxlan)) and not op.have.up
+    down = isinstance(op.have, Device) and not op.have.up
     return [(obj.netns, obj.name)] if down else []
 
 
 _JUDGES: tuple[tuple[Any, Callable[[_Blame, Op, Any], int]], ...] = (
-    ((Veth, Bridge, Vxlan), _Blame._link),
+    ((Veth, Device), _Blame._link),
     (Port, _Blame._port),
     (Route, _Blame._route),
     (Addr, _Blame._addr),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from netlab.model import Network
 from netlab.objects import Addr, Bridge, Fdb, Key, Neigh, Obj, Port, Route, Sysctl, Veth, Vxlan
+from netlab.objects.links import Device
 
 EVERYBODY = "00:00:00:00:00:00"  # a VXLAN device's entry for MACs that have none
 _FORWARDING = {4: ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"), 6: ("net.ipv6.conf.all.forwarding",)}
@@ -73,11 +74,11 @@ class Topology:
             self.peers |= {ends[0]: ends[1], ends[1]: ends[0]}
             for end, place in zip((obj.end, obj.peer), ends, strict=True):
                 self._named(place, end.mac, end.mtu)
-        elif isinstance(obj, (Bridge, Vxlan)):
+        elif isinstance(obj, Device):
             place = (obj.netns, obj.dev)
             if isinstance(obj, Bridge):
                 self.bridges[place] = obj
-            else:
+            elif isinstance(obj, Vxlan):
                 self.tunnels[place] = obj
             self._named(place, obj.mac, obj.mtu)
 

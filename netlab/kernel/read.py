@@ -25,8 +25,8 @@ from netlab.kernel.rtnetlink.picture import FALLBACKS, picture
 from netlab.kernel.rtnetlink.raw import Picture, RawLink
 from netlab.kernel.rtnetlink.socket import attr_dict
 from netlab.names import Owner
-from netlab.objects import Bridge, File, Floor, Link, Listener, Netns, Obj, Port, State, Sysctl, Veth, Vxlan
-from netlab.objects.links import End
+from netlab.objects import File, Floor, Link, Listener, Netns, Obj, Port, State, Sysctl, Veth, Vxlan
+from netlab.objects.links import PLAIN, End
 
 # A veth is keyed by the end whose namespace comes first here: the node's.
 _KEY_ORDER = {"node": 0, "external": 1, "pod": 2, "router": 3, "underlay": 4}
@@ -184,8 +184,8 @@ class Reader:
             return [Veth(netns, self._end(netns, link), self._end(peer_netns, peer))] if mine < theirs else []
         offload = self._offloads.get(self._handles.get(netns).socket.fileno(), link.name)
         common = (netns, link.name, link.mac, link.mtu, link.number, link.addrgen, offload, link.up, link.odds)
-        if link.kind == "bridge":
-            return [Bridge(*common)]
+        if link.kind in PLAIN:
+            return [PLAIN[link.kind](*common)]
         if link.kind == "vxlan":
             local = link.data.get(rtnl.VXLAN_LOCAL) or link.data.get(rtnl.VXLAN_LOCAL6) or b""
             lower = int.from_bytes(link.data.get(rtnl.VXLAN_LINK, b""), sys.byteorder)

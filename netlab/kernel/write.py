@@ -24,14 +24,12 @@ from netlab.kernel.rtnetlink.picture import links
 from netlab.names import Owner
 from netlab.objects import (
     Addr,
-    Bridge,
     Fdb,
     File,
     Floor,
     Listener,
     Neigh,
     Netns,
-    Obj,
     Op,
     Port,
     Process,
@@ -45,7 +43,7 @@ from netlab.objects import (
     XfrmPolicy,
 )
 from netlab.objects.host import LOOPBACK
-from netlab.objects.links import End
+from netlab.objects.links import Device, End, settings
 
 _SPARE_INDEX = 1 << 20  # above all that plans use
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO)
@@ -189,11 +187,11 @@ class Writer:
         self._flush()
         for op in touched:
             if op.verb is Verb.CREATE:
-                for end in _ends(op.obj):
+                for end in settings(op.obj):
                     self._settle_new(op, end)
             else:
-                before = {(end.netns, end.name): end for end in _ends(op.have)} if op.have else {}
-                for end in _ends(op.obj):
+                before = {(end.netns, end.name): end for end in settings(op.have)} if op.have else {}
+                for end in settings(op.obj):
                     self._settle(op, end, before[end.netns, end.name])
         self._flush()
 
@@ -210,15 +208,15 @@ class Writer:
             self._queue(op, obj.netns, rtnl.add_veth(obj, peer.fd, index, peer_index, master))
             self._know(obj.end, index)
             self._know(obj.peer, peer_index)
-        elif isinstance(obj, Bridge):
-            index = self._free(obj.end())
-            self._queue(op, obj.netns, rtnl.add_bridge(obj, index))
-            self._queue(op, obj.netns, rtnl.set_link(index, mtu=obj.mtu))
-            self._know(obj.end(), index)
         elif isinstance(obj, Vxlan):
             lower = self._index(op, obj.netns, obj.lower)
             index = self._free(obj.end())
             self._queue(op, obj.netns, rtnl.add_vxlan(obj, index, lower))
+            self._know(obj.end(), index)
+        elif isinstance(obj, Device):
+            index = self._free(obj.end())
+            self._queue(op, obj.netns, rtnl.add_device(obj, index))
+            self._queue(op, obj.netns, rtnl.set_link(index, mtu=obj.mtu))
             self._know(obj.end(), index)
         else:
             raise AssertionError(f"netlab makes no {obj.kind} like {obj}")
@@ -330,7 +328,7 @@ class Writer:
         folders = {op.obj.netns for op in ops if isinstance(op.obj, File)}.difference(gone)
         if self._agent and (gone or folders):
             self._agent.forget(gone, folders)
-        going = {(end.netns, end.name) for op in ops if op.obj.floor is Floor.LINK for end in _ends(op.obj)}
+        going = {(end.netns, end.name) for op in ops if op.obj.floor is Floor.LINK for end in settings(op.obj)}
         going |= {(netns, "") for netns in gone}
         for op in ops:
             obj = op.obj
@@ -338,7 +336,7 @@ class Writer:
                 files.remove(obj.path)
             elif obj.floor is Floor.LINK:
                 self._queue(op, obj.netns, rtnl.del_link(self._index(op, obj.netns, obj.name)))
-                for end in _ends(obj):
+                for end in settings(obj):
                     self._handles.get(end.netns).links.pop(end.name, None)
             elif obj.floor is Floor.NFT:
                 pass  # goes in the namespace's one transaction, with what takes its place
@@ -411,11 +409,3 @@ def owner_of(handles: Handles, netns: str) -> Owner | None:
     except OSError:
         return None
     return owner_behind(handle.socket)
-
-
-def _ends(obj: Obj | None) -> tuple[End, ...]:
-    if isinstance(obj, Veth):
-        return obj.end, obj.peer
-    if isinstance(obj, (Bridge, Vxlan)):
-        return (obj.end(),)
-    return ()

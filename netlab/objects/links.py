@@ -121,7 +121,7 @@ class Veth(Obj):
 
 
 @dataclass(frozen=True, slots=True)
-class _Device(Obj):
+class Device(Obj):
     """What a device with one end has.  ``mtu`` in bytes."""
 
     floor: ClassVar[Floor] = Floor.LINK
@@ -140,7 +140,7 @@ class _Device(Obj):
         return self.dev
 
     def _type(self) -> str:
-        raise NotImplementedError
+        return self.kind
 
     def end(self) -> End:
         """The settings that every link has, as those of a veth's end."""
@@ -162,7 +162,7 @@ class _Device(Obj):
 
 
 @dataclass(frozen=True, slots=True)
-class Bridge(_Device):
+class Bridge(Device):
     """A Linux bridge.
 
     Its MAC is set explicitly: unset, it follows the lowest MAC among its ports.  So is its MTU, in a line of its own:
@@ -181,12 +181,9 @@ class Bridge(_Device):
             )
         )
 
-    def _type(self) -> str:
-        return "bridge"
-
 
 @dataclass(frozen=True, slots=True)
-class Vxlan(_Device):
+class Vxlan(Device):
     """A VXLAN device with static forwarding (``nolearning``).
 
     ``local`` is the VTEP's own outer address, ``lower`` the device that carries the outer packets, ``port`` the UDP
@@ -207,6 +204,10 @@ class Vxlan(_Device):
         learning = "learning" if self.learning else "nolearning"
         options = f" {self.options}" if self.options else ""
         return f"vxlan id {self.vni} local {self.local} dev {self.lower} dstport {self.port} {learning}{options}"
+
+
+#: Devices without options of their own, by the kernel's word for their kind.
+PLAIN: dict[str, type[Device]] = {device.kind: device for device in (Bridge,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +291,10 @@ def ends(link: Obj) -> tuple[tuple[str, str], ...]:
     """Where a link has an end, as (namespace, name)."""
     own = (link.netns, link.name)
     return (own, (link.peer.netns, link.peer.name)) if isinstance(link, Veth) else (own,)
+
+
+def settings(link: Obj | None) -> tuple[End, ...]:
+    """The ends of a link that netlab makes, with their settings."""
+    if isinstance(link, Veth):
+        return link.end, link.peer
+    return (link.end(),) if isinstance(link, Device) else ()

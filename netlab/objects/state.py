@@ -10,7 +10,7 @@ from netlab.errors import NetlabError
 from netlab.objects.base import Floor, Key, Obj, Op, Verb
 from netlab.objects.host import Netns, Sysctl
 from netlab.objects.ip import Addr, Neigh, Route
-from netlab.objects.links import Bridge, End, Port, Veth, Vxlan, ends
+from netlab.objects.links import Port, Veth, Vxlan, ends, settings
 from netlab.objects.nft import NftChain, NftSet, NftTable
 
 T = TypeVar("T", bound=Obj)
@@ -212,7 +212,7 @@ def _flushed(
         (one.netns, one.name)
         for key, there in differs.items()
         if there is not None and there.floor is Floor.LINK
-        for one, before in zip(_settings(want[key]), _settings(there), strict=False)
+        for one, before in zip(settings(want[key]), settings(there), strict=False)
         if one.mac != before.mac
     }
     removed = {op.obj.key for op in removals}
@@ -241,19 +241,13 @@ def contradicted(want: Mapping[Key, Obj], neighbours: Iterable[Neigh]) -> list[N
         (netns, end.name): end.mac
         for obj in want.values()
         if obj.floor is Floor.LINK
-        for (netns, _), end in zip(ends(obj), _settings(obj), strict=False)
+        for (netns, _), end in zip(ends(obj), settings(obj), strict=False)
     }
     owners: dict[str, set[str]] = {}
     for obj in want.values():
         if isinstance(obj, Addr) and (mac := macs.get((obj.netns, obj.dev))):
             owners.setdefault(obj.address.partition("/")[0], set()).add(mac)
     return [one for one in learned if one.mac not in owners.get(one.address, {one.mac})]
-
-
-def _settings(link: Obj) -> tuple[End, ...]:
-    if isinstance(link, Veth):
-        return link.end, link.peer
-    return (link.end(),) if isinstance(link, (Bridge, Vxlan)) else ()
 
 
 def _in_lost_netns(obj: Obj, netns: set[str]) -> bool:

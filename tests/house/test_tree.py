@@ -152,6 +152,20 @@ def test_every_lab_is_in_the_readme() -> None:
     assert [lab.name for lab in labs() if f"labs/{lab.name}" not in readme] == []
 
 
+def test_the_drawing_of_the_floors_is_the_contract() -> None:
+    """README and development.md show one drawing, in the order of import-linter's layers."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    *floors, lowest = next(contract["layers"] for contract in contracts if contract["id"] == "floors")
+    drawing, other = (
+        re.findall(r"^```\n(YAML -> .*?)^```", (ROOT / page).read_text(), re.M | re.S)
+        for page in ("README.md", "docs/development.md")
+    )
+    assert drawing == other and len(drawing) == 1
+    assert re.findall(r"^netlab/(\w+) ", drawing[0], re.M) == [*(floor.strip("()") for floor in floors), "evidence"]
+    beside = drawing[0].partition("beside it the modules")[2]
+    assert set(re.findall(r"\w+", beside)) - {"and"} | {"evidence"} == set(lowest.split(" | "))
+
+
 def test_scripts_can_be_run() -> None:
     for name in ("bootstrap.sh", ".ci/run"):
         assert (ROOT / name).stat().st_mode & 0o111, f"{name} has no run bit"

@@ -1,6 +1,6 @@
 """Attributes of links that netlab never sets and somebody did: read, and set back.
 
-A link's message carries the attributes of the bridge, the port and the VXLAN device, the name of its qdisc, and whether
+A link's message carries the attributes of the bridge, the port and the VXLAN device, and whether
 an XDP program is on it; so none of this costs a request.  Numbers are those of linux/if_link.h.
 
 Limits: programs that were attached by a BPF link (tcx) are in no dump.
@@ -18,12 +18,11 @@ from netlab.kernel.rtnetlink.socket import attr, attr_dict, attr_u32
 from netlab.objects import Odd
 
 IFF_NOARP, IFF_MULTICAST = 0x80, 0x1000
-IFLA_QDISC, IFLA_OPERSTATE, IFLA_PROTO_DOWN, IFLA_XDP = 6, 16, 39, 43
+IFLA_OPERSTATE, IFLA_PROTO_DOWN, IFLA_XDP = 16, 39, 43
 _XDP_FD, _XDP_ATTACHED, _XDP_FLAGS = 1, 2, 3
 _XDP_MODES = {1: "drv", 2: "skb", 3: "hw", 4: "multi"}
 _NO_XDP = struct.pack("=HHB3x", 5, _XDP_ATTACHED, 0)
 _SIMPLE = ("veth",)  # kinds of which there are many, and that have no attributes of their own, nor protodown
-NO_QDISC = (b"noqueue\0", b"noop\0")
 
 # number: word, struct format, what a new one has.
 _BRIDGE = {

@@ -16,7 +16,7 @@ from netlab.kernel.rtnetlink import linkconf, steering
 from netlab.kernel.rtnetlink import requests as rtnl
 from netlab.kernel.rtnetlink.raw import Picture, RawLink
 from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr_dict, attr_u32, attrs, text
-from netlab.objects import Addr, Fdb, Neigh, Odd, Qdisc, Route
+from netlab.objects import Addr, Fdb, Neigh, Odd, Route
 from netlab.objects.host import LOOPBACK
 
 _SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS
@@ -69,7 +69,6 @@ def _link(payload: memoryview) -> RawLink:
         addrgen = rtnl.ADDR_GEN_MODES[mode[0]] if mode is not None else "none"  # a link without IPv6 makes no address
         v4 = spec[socket.AF_INET][4:] if socket.AF_INET in spec else None  # one attribute, IFLA_INET_CONF
         conf = linkconf.conf(v4, 0), linkconf.conf(v6.get(_INET6_CONF), 1)
-    qdisc = at.get(odd.IFLA_QDISC)
     altname = ""
     if rtnl.IFLA_PROP_LIST in at:
         altname = next((text(value) for _, value in attrs(at[rtnl.IFLA_PROP_LIST])), "")
@@ -89,7 +88,6 @@ def _link(payload: memoryview) -> RawLink:
         data,
         port,
         odd.IFLA_OPERSTATE not in at or at[odd.IFLA_OPERSTATE][0] in _OPER_UP,
-        text(qdisc) if qdisc is not None and qdisc not in odd.NO_QDISC else "",
         odd.link_odds(flags, at, kind, info) if index != 1 else (),
         port_odds,
         conf,
@@ -110,8 +108,7 @@ def picture(sock: NetlinkSocket, netns: str) -> Picture:
     for table in sorted(tables):
         _routes(sock, netns, names, found, table)
     _addrs(sock, netns, names, found, connected)
-    found.qdiscs = [Qdisc(netns, link.name, "root", link.qdisc) for link in found.links.values() if link.qdisc]
-    found.qdiscs += steering.ingress(sock, netns, names)
+    found.qdiscs = steering.qdiscs(sock, netns, names)
     for _, payload in sock.dump(rtnl.GETNEIGH, rtnl._NDMSG.pack(0, 0, 0, 0, 0)):
         index, state = struct.unpack_from("=iH", payload, 4)
         if not state & rtnl.NUD_NOARP and index in names:

@@ -30,7 +30,6 @@ class RawLink(NamedTuple):
     data: dict[int, bytes]
     port: dict[int, int]
     works: bool = True
-    qdisc: str = ""
     odds: tuple[Odd, ...] = ()
     port_odds: tuple[Odd, ...] = ()
     conf: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())

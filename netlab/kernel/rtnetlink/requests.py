@@ -12,8 +12,8 @@ from collections.abc import Callable
 from ipaddress import ip_interface
 
 from netlab.kernel.rtnetlink.socket import APPEND, CREATE, EXCL, REPLACE, attr, attr_dict, attr_str, attr_u8, attr_u32
-from netlab.objects import Addr, Bridge, Fdb, Neigh, Port, Route, Veth, Vxlan
-from netlab.objects.links import End
+from netlab.objects import Addr, Fdb, Neigh, Port, Route, Veth, Vxlan
+from netlab.objects.links import Device, End
 
 Request = tuple[int, int, bytes]
 IndexOf = Callable[[str], int]
@@ -92,13 +92,13 @@ def add_veth(veth: Veth, peer_fd: int, index: int, peer_index: int, master: int)
     return NEWLINK, CREATE | EXCL, body + attr(IFLA_LINKINFO, info)
 
 
-def add_bridge(bridge: Bridge, index: int) -> Request:
-    """A bridge; a MAC that is given stays (addr_assign_type 3), where the kernel's own would follow the ports.
+def add_device(device: Device, index: int) -> Request:
+    """A device without options.  A bridge keeps a MAC that is given (addr_assign_type 3), else it follows its ports.
 
-    Its MTU is to be set afterwards: given here it would go on following the ports'.
+    Its MTU is to be set afterwards: a bridge's that is given here would go on following the ports'.
     """
-    body = ifinfo(index) + attr_str(IFLA_IFNAME, bridge.dev) + attr(IFLA_ADDRESS, mac_bytes(bridge.mac))
-    return NEWLINK, CREATE | EXCL, body + attr(IFLA_LINKINFO, attr_str(INFO_KIND, "bridge"))
+    body = ifinfo(index) + attr_str(IFLA_IFNAME, device.dev) + attr(IFLA_ADDRESS, mac_bytes(device.mac))
+    return NEWLINK, CREATE | EXCL, body + attr(IFLA_LINKINFO, attr_str(INFO_KIND, device.kind))
 
 
 def add_vxlan(vxlan: Vxlan, index: int, lower: int) -> Request:

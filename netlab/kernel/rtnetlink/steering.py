@@ -112,16 +112,18 @@ def del_rule(rule: Rule) -> rtnl.Request:
 _DELQDISC, _GETQDISC = 37, 38
 _TCMSG = struct.Struct("=BxxxiIII")
 _ROOT, _INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
+_NO_QDISC = ("noqueue", "noop")
 
 
-def ingress(sock: NetlinkSocket, netns: str, names: Mapping[int, str]) -> list[Qdisc]:
-    """The qdiscs on the way in (clsact, ingress); those on the way out are told by the links themselves."""
+def qdiscs(sock: NetlinkSocket, netns: str, names: Mapping[int, str]) -> list[Qdisc]:
+    """The qdiscs that somebody set: root ones, clsact and ingress.  The kernel's own default has the handle 0."""
     found = []
     for _, payload in sock.dump(_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0)):
-        _, index, _, parent, _ = _TCMSG.unpack_from(payload)
-        if parent == _INGRESS and index in names:
+        _, index, handle, parent, _ = _TCMSG.unpack_from(payload)
+        if handle and parent in (_ROOT, _INGRESS) and index in names:
             kind = text(attr_dict(payload, 20)[1])  # TCA_KIND
-            found.append(Qdisc(netns, names[index], kind, kind))
+            if kind not in _NO_QDISC:
+                found.append(Qdisc(netns, names[index], "root" if parent == _ROOT else kind, kind))
     return found
 
 
