@@ -1,12 +1,12 @@
-"""What happened between two sightings of a packet, in words: bridged, routed, translated, wrapped, cut, judged."""
+"""Notes on the changes between two sightings: bridged, routed, translated, encapsulated, fragmented, filtered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from netlab.diagnose.correlate import ANSWER, FRAME, NEIGHBOUR, RULES, Event
-from netlab.diagnose.rulewords import RuleBook, place
+from netlab.diagnose.correlate import FRAME, NEIGHBOUR, REPLY, RULES, Event
+from netlab.diagnose.rulebook import RuleBook, location
 from netlab.diagnose.topology import Topology
 from netlab.evidence.records import OTHERHOST, OUT
 from netlab.wire.packets import Packet
@@ -14,10 +14,10 @@ from netlab.wire.packets import Packet
 _ETHERNET = 14
 
 
-def annotate(events: Sequence[Event], known: Topology, book: RuleBook) -> tuple[Event, ...]:
-    """The events with their notes, less the traversals of chains in which nothing was about this packet."""
+def annotate(events: Sequence[Event], topology: Topology, book: RuleBook) -> tuple[Event, ...]:
+    """Add notes to the events; drop chain traversals without a rule about this packet."""
     last: dict[int, Event] = {}
-    found = []
+    annotated = []
     for event in events:
         if event.kind == RULES:
             judged = event.judgement
@@ -28,79 +28,84 @@ def annotate(events: Sequence[Event], known: Topology, book: RuleBook) -> tuple[
             words = judged.verdict if judged.verdict != "drop" or not meaning.rejects else "reject"
             verdict = "" if words == "continue" or (words == "accept" and _is_nat(judged.chain, judged.hook)) else words
             note = " ".join(
-                part for part in (meaning.says, place(meaning.mark), f"[{verdict}]" if verdict else "") if part
+                part for part in (meaning.text, location(meaning.mark), f"[{verdict}]" if verdict else "") if part
             )
-            found.append(replace(event, notes=(note,)))
+            annotated.append(replace(event, notes=(note,)))
             continue
         if event.kind != FRAME:
-            found.append(event)
+            annotated.append(event)
             continue
-        if event.way == NEIGHBOUR:
-            found.append(replace(event, notes=tuple(_neighbour(event, known))))
+        if event.role == NEIGHBOUR:
+            annotated.append(replace(event, notes=tuple(_neighbour(event, topology))))
             continue
-        if event.packet.offset:  # the rest of one that was cut has nothing to compare
-            found.append(event)
+        if event.packet.offset:  # later fragments have no headers to compare
+            annotated.append(event)
             continue
         before = last.get(event.number)
-        notes = tuple(_between(before, event, known)) if before else ()
+        notes = tuple(_between(before, event, topology)) if before else ()
         last[event.number] = event
-        found.append(replace(event, notes=notes))
-    return tuple(found)
+        annotated.append(replace(event, notes=notes))
+    return tuple(annotated)
 
 
 def _is_nat(chain: str, hook: str) -> bool:
     return "nat" in chain or hook == "postrouting"
 
 
-def _between(before: Event, event: Event, known: Topology) -> Iterable[str]:
-    """What was done to a packet since it was seen last."""
-    one, other = before.packet, event.packet
+def _between(before: Event, event: Event, topology: Topology) -> Iterable[str]:
+    """The changes to a packet since its previous sighting."""
+    previous, current = before.packet, event.packet
     here = event.netns == before.netns
     if here:
-        yield from _bridging(before, event, known)
-    if one.inner is None and other.inner is not None:
-        yield f"VXLAN by {_device(before, event, known)}: VNI {other.vni}, {_outer(other)}"
-    elif one.inner is not None and other.inner is None:
-        yield f"unwrapped by {event.interface}: VNI {one.vni}, -{_overhead(one)} bytes"
-    a, b = one.innermost, other.innermost
+        yield from _bridging(before, event, topology)
+    if previous.inner is None and current.inner is not None:
+        yield f"VXLAN by {_device(before, event, topology)}: VNI {current.vni}, {_outer(current)}"
+    elif previous.inner is not None and current.inner is None:
+        yield f"unwrapped by {event.interface}: VNI {previous.vni}, -{_overhead(previous)} bytes"
+    a, b = previous.innermost, current.innermost
     if a.hops > b.hops:
         yield f"routed: {_ttl(b)} {a.hops} -> {b.hops}" + (f" in {event.netns}" if not here else "")
-    if one.inner is not None and other.inner is not None and one.hops > other.hops:
-        yield f"outer packet routed: {_ttl(other)} {one.hops} -> {other.hops}"
+    if previous.inner is not None and current.inner is not None and previous.hops > current.hops:
+        yield f"outer packet routed: {_ttl(current)} {previous.hops} -> {current.hops}"
     if a.ports == b.ports and not b.offset and not a.offset:
         yield from _translation(event, a, b)
-    yield from _cutting(event, one, other)
-    if event.direction == OTHERHOST and not known.master((event.netns, event.interface)) and other.link:
-        yield f"its MAC {other.link.target} is not that of {event.interface}"
+    yield from _cutting(event, previous, current)
+    if event.direction == OTHERHOST and not topology.master(event.at) and current.link:
+        yield f"its MAC {current.link.target} is not that of {event.interface}"
 
 
-def _cutting(event: Event, one: Packet, other: Packet) -> Iterable[str]:
-    """Whether the packet, or the one that is around it, was cut or put together: each held against itself."""
-    a, b = one.innermost, other.innermost
+def _cutting(event: Event, previous: Packet, current: Packet) -> Iterable[str]:
+    """Fragmentation and reassembly of the inner and of the outer packet."""
+    a, b = previous.innermost, current.innermost
     if b.fragment and not a.fragment:
         yield f"cut into fragments: the packet was too big for {event.interface}"
     elif a.fragment and not b.fragment:
         yield "put together again"
-    wrapped = one.inner is not None and one.fragment
-    if other.inner is not None and other.fragment and not wrapped:
+    fragmented = previous.inner is not None and previous.fragment
+    if current.inner is not None and current.fragment and not fragmented:
         yield f"cut into fragments: the outer packet was too big for {event.interface}"
-    elif wrapped and not other.fragment:
+    elif fragmented and not current.fragment:
         yield "put together again"
 
 
-def _bridging(before: Event, event: Event, known: Topology) -> Iterable[str]:
+def _bridging(before: Event, event: Event, topology: Topology) -> Iterable[str]:
     came, leaves = before.interface, event.interface
-    bridge = known.master((event.netns, came))
-    if before.direction != OUT and event.direction == OUT and bridge and bridge == known.master((event.netns, leaves)):
+    bridge = topology.master((event.netns, came))
+    if (
+        before.direction != OUT
+        and event.direction == OUT
+        and bridge
+        and bridge == topology.master((event.netns, leaves))
+    ):
         yield f"bridged by {bridge}: {came} -> {leaves}"
     elif before.direction != OUT and event.direction != OUT and bridge == leaves:
         yield f"accepted by {event.netns}: the frame is for the MAC of {bridge}"
-    elif before.direction == OUT and event.direction == OUT and known.master((event.netns, leaves)) == came:
+    elif before.direction == OUT and event.direction == OUT and topology.master((event.netns, leaves)) == came:
         yield f"{came} sends it by port {leaves}"
 
 
-def _device(before: Event, event: Event, known: Topology) -> str:
-    if before.netns == event.netns and (before.netns, before.interface) in known.tunnels:
+def _device(before: Event, event: Event, topology: Topology) -> str:
+    if before.netns == event.netns and before.at in topology.tunnels:
         return before.interface
     return event.netns
 
@@ -110,7 +115,7 @@ def _ttl(packet: Packet) -> str:
 
 
 def _overhead(packet: Packet) -> int:
-    """Outer IP, UDP and VXLAN headers and the inner frame's own: 50 bytes over IPv4, 70 over IPv6."""
+    """The size of the outer IP, UDP and VXLAN headers and the inner Ethernet header: 50 bytes (IPv4) or 70 (IPv6)."""
     return (20 if packet.version == 4 else 40) + 8 + 8 + _ETHERNET
 
 
@@ -119,14 +124,14 @@ def _outer(packet: Packet) -> str:
 
 
 def _translation(event: Event, a: Packet, b: Packet) -> Iterable[str]:
-    """What NAT did.  Connection tracking translates an answer as the inverse of what was done to the question."""
-    answer = event.way == ANSWER
+    """The address translation.  Connection tracking translates a reply as the inverse of its request."""
+    reply = event.role == REPLY
     before, after = end(a.source, a.sport), end(b.source, b.sport)
     to_before, to_after = end(a.target, a.dport), end(b.target, b.dport)
     if to_before != to_after:
-        yield f"{'masquerading undone, target' if answer else 'DNAT'} {to_before} -> {to_after}"
+        yield f"{'masquerading undone, target' if reply else 'DNAT'} {to_before} -> {to_after}"
     if before != after:
-        yield f"{'DNAT undone, source' if answer else 'SNAT'} {before} -> {after}"
+        yield f"{'DNAT undone, source' if reply else 'SNAT'} {before} -> {after}"
 
 
 def end(address: str, port: int) -> str:
@@ -136,11 +141,11 @@ def end(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _neighbour(event: Event, known: Topology) -> Iterable[str]:
+def _neighbour(event: Event, topology: Topology) -> Iterable[str]:
     arp = event.packet.innermost.arp
     if arp is None or arp.request or event.direction != OUT or not arp.mac:
         return
-    holders = {netns for netns, _ in known.owners(arp.asked)}
-    own = known.mac.get((event.netns, event.interface)) == arp.mac
+    holders = {netns for netns, _ in topology.owners(arp.asked)}
+    own = topology.mac.get(event.at) == arp.mac
     if own and event.netns not in holders:
         yield f"proxy ARP: {event.netns} answers for an address that it has not"

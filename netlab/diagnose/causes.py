@@ -1,8 +1,8 @@
-"""Which of the lab's differences from what it should be made the packet fail.
+"""Which of the lab's deviations from its desired state caused the packet's loss.
 
-netlab knows what the kernel should be (``plan.desired``) and can look at what it is (``plan.drift``).  A difference is a
-cause only where this packet needed the object: the route that its address takes, the neighbour, forwarding entry, port or
-link on its way, a sysctl of a namespace that it had to pass.  What differs elsewhere is not named.
+``plan.desired`` is what the kernel should have, ``plan.drift`` compares it with the kernel.  A deviation is a cause
+only if this packet needed the object: its route, neighbour, forwarding entry, port or link, or a sysctl of a namespace
+on its path.  Other deviations are not reported.
 """
 
 from __future__ import annotations
@@ -38,56 +38,54 @@ from netlab.objects.links import Device, Veth
 from netlab.plan import render
 from netlab.plan.drift import Drift
 
-_MOST = 3  # causes that are told; a lab that is in ruins has hundreds
-_SHORT = 2  # lines behind the first: what asked for it, and one that mends it
+_MOST = 3  # reported causes; a broken lab may have hundreds
+_SHORT = 2  # lines after the first: the object's reason and the repair command
 _QUIET = ("icmp_ratelimit", "icmp_ratemask", "icmp.ratelimit", "accept_ra", "accept_dad")
 
 
-def causes(story: Story, drift: Drift, place: str) -> list[Finding]:
-    """The differences that this packet met, those at ``place`` (where it was lost or left its way) first."""
-    return _Blame(story, place).findings(drift)
+def causes(story: Story, drift: Drift, lost_in: str) -> list[Finding]:
+    """The deviations on this packet's path; those in ``lost_in``, where it was lost or diverged, come first."""
+    return _Blame(story, lost_in).findings(drift)
 
 
 class _Blame:
-    def __init__(self, story: Story, place: str) -> None:
-        self._story, self._place = story, place
-        ways = [story.journey.question]
-        if story.arrived and story.journey.answer is not None:
-            ways.append(story.journey.answer)
-        self._hops = {(hop.netns, hop.interface) for way in ways for hop in way.hops}
-        for left, seen in ((story.question_left, story.question), (story.answer_left, story.answer)):
-            if left is not None and left.went is not None:  # else what was seen besides are a bridge's copies
-                self._hops |= {(one.netns, one.interface) for one in seen}
+    def __init__(self, story: Story, lost_in: str) -> None:
+        self._story, self._lost_in = story, lost_in
+        paths = [story.round_trip.request]
+        if story.arrived and story.round_trip.reply is not None:
+            paths.append(story.round_trip.reply)
+        self._hops = {hop.at for path in paths for hop in path.hops}
+        for left, seen in ((story.request_left, story.request), (story.reply_left, story.reply)):
+            if left is not None and left.went is not None:  # else the extra sightings are a bridge's copies
+                self._hops |= {event.at for event in seen}
         self._namespaces = {netns for netns, _ in self._hops} | {story.recording.probe.netns}
         self._order = {
             netns: number for number, netns in enumerate(dict.fromkeys(netns for netns, _ in self._passed()))
         }
 
     def _passed(self) -> Iterable[tuple[str, str]]:
-        for way in (self._story.journey.question, self._story.journey.answer):
-            if way is not None:
-                yield from ((hop.netns, hop.interface) for hop in way.hops)
-        yield from ((one.netns, one.interface) for one in self._story.question)
+        yield from (hop.at for path in self._story.round_trip.paths for hop in path.hops)
+        yield from (event.at for event in self._story.request)
 
     def findings(self, drift: Drift) -> list[Finding]:
         rated = []
         for number, op in enumerate(drift.operations):
             weight = self._weight(op)
             if weight:
-                near = 0 if self._at(op.obj, self._place) else 1
+                near = 0 if self._at(op.obj, self._lost_in) else 1
                 rated.append(((near, weight, self._order.get(op.obj.netns, 99), number), op))
         rated.sort(key=lambda row: row[0])
-        found = [self._finding(op) for op in self._without_doubles([op for _, op in rated])][:_MOST]
-        # The command that shows all differences is named once.
-        return [*found[:1], *(replace(one, look=one.look[1:]) for one in found[1:])]
+        findings = [self._finding(op) for op in self._without_doubles([op for _, op in rated])][:_MOST]
+        # Only the first finding names the command that shows all deviations.
+        return [*findings[:1], *(replace(finding, look=finding.look[1:]) for finding in findings[1:])]
 
     def _without_doubles(self, ops: list[Op]) -> Iterable[Op]:
-        """What is made anew (removed, then created) is a change; what hangs on a link that is gone is not told."""
+        """Merge a delete and a create into an update; omit objects on a removed link."""
         seen: set[Key] = set()
         removed = {op.obj.key: op.obj for op in ops if op.verb is Verb.DELETE}
         made = {op.obj.key: op.obj for op in ops if op.verb is Verb.CREATE}
-        gone = {place for one in ops for place in _lost(one)}
-        tables = {(one.obj.netns, one.obj.place) for one in ops if isinstance(one.obj, NftTable)}
+        gone = {interface for change in ops for interface in _lost(change)}
+        tables = {(change.obj.netns, change.obj.place) for change in ops if isinstance(change.obj, NftTable)}
         for op in ops:
             hangs = op.obj.floor is not Floor.LINK and (op.obj.netns, getattr(op.obj, "dev", "")) in gone
             inside = isinstance(op.obj, (NftChain, NftSet)) and (op.obj.netns, op.obj.place) in tables
@@ -121,15 +119,15 @@ class _Blame:
         )
 
     def _where(self, obj: Obj) -> str:
-        """Of a veth the end that the packet was lost at, where it was one of them."""
-        if isinstance(obj, Veth) and obj.peer.netns == self._place:
-            return self._place
+        """The namespace of the finding; of a veth, the end where the packet was lost."""
+        if isinstance(obj, Veth) and obj.peer.netns == self._lost_in:
+            return self._lost_in
         return obj.netns
 
     # -- what the packet needed ---------------------------------------------------------------------------------------
 
     def _weight(self, op: Op) -> int:
-        """1 for what this packet certainly needed, 2 for what it may have; 0 for what it did not."""
+        """1: this packet needed the object; 2: it may have; 0: it did not."""
         obj = op.obj
         for kind, judge in _JUDGES:
             if isinstance(obj, kind):
@@ -139,7 +137,7 @@ class _Blame:
     def _link(self, op: Op, obj: Obj) -> int:
         if isinstance(obj, Veth):
             ends = ((obj.end.netns, obj.end.name), (obj.peer.netns, obj.peer.name))
-            return 1 if any(one in self._hops for one in ends) else 0
+            return 1 if any(end in self._hops for end in ends) else 0
         return 1 if (obj.netns, obj.name) in self._hops else 0
 
     def _port(self, op: Op, obj: Port) -> int:
@@ -150,15 +148,15 @@ class _Blame:
             return 0
         network = ip_network(obj.dst)
         for address in self._story.addresses:
-            one = ip_address(address)
-            if one.version != network.version or one not in network:
+            ip = ip_address(address)
+            if ip.version != network.version or ip not in network:
                 continue
-            best = self._story.known.route(obj.netns, address)
+            best = self._story.topology.route(obj.netns, address)
             length = ip_network(best.dst).prefixlen if best else -1
             if (
                 op.verb is Verb.DELETE
                 and network.prefixlen >= length
-                and not self._story.known.local(obj.netns, address)
+                and not self._story.topology.local(obj.netns, address)
             ):
                 return 1
             if op.verb is not Verb.DELETE and best is not None and network.prefixlen == length:
@@ -172,21 +170,21 @@ class _Blame:
         if obj.netns not in self._namespaces:
             return 0
         covers = any(
-            ip_address(one).version == ip_interface(obj.address).version
-            and ip_address(one) in ip_interface(obj.address).network
-            for one in self._story.addresses
+            ip_address(needed).version == ip_interface(obj.address).version
+            and ip_address(needed) in ip_interface(obj.address).network
+            for needed in self._story.addresses
         )
         return 2 if covers and (obj.netns, obj.dev) in self._hops else 0
 
     def _vias(self) -> set[str]:
-        """The next hops of every address in every namespace of the way."""
-        found = set()
+        """The next hops of every address in every namespace of the path."""
+        vias = set()
         for netns in self._namespaces:
             for address in self._story.addresses:
-                hop = self._story.known.route(netns, address)
+                hop = self._story.topology.route(netns, address)
                 if hop is not None:
-                    found.add(hop.via)
-        return found
+                    vias.add(hop.via)
+        return vias
 
     def _neigh(self, op: Op, obj: Neigh) -> int:
         near = obj.netns in self._namespaces and obj.address in self._vias()
@@ -195,12 +193,12 @@ class _Blame:
     def _fdb(self, op: Op, obj: Fdb) -> int:
         if (obj.netns, obj.dev) not in self._hops:
             return 0
-        known, wanted = self._story.known, set()
+        topology, wanted = self._story.topology, set()
         for address in self._story.addresses:
-            hop = known.route(obj.netns, address)
+            hop = topology.route(obj.netns, address)
             if hop is not None:
-                wanted.add(known.neighbour(obj.netns, hop.dev, hop.via))
-        seen = {one.packet.link.target for one in (*self._story.question, *self._story.answer) if one.packet.link}
+                wanted.add(topology.neighbour(obj.netns, hop.dev, hop.via))
+        seen = {event.packet.link.target for event in (*self._story.request, *self._story.reply) if event.packet.link}
         return 1 if obj.mac in wanted | seen or obj.mac == "00:00:00:00:00:00" else 0
 
     def _sysctl(self, op: Op, obj: Sysctl) -> int:
@@ -209,7 +207,7 @@ class _Blame:
         if obj.link and (obj.netns, obj.link) not in self._hops:
             return 0
         six = "ipv6" in obj.path or "ip6tables" in obj.path
-        wanted = any((":" in one) == six for one in self._story.addresses)
+        wanted = any((":" in address) == six for address in self._story.addresses)
         return 1 if wanted else 0
 
     def _nft(self, op: Op, obj: Obj) -> int:
@@ -219,19 +217,19 @@ class _Blame:
         return 1 if obj.netns in self._namespaces else 0
 
     def _listener(self, op: Op, obj: Listener) -> int:
-        target = self._story.journey.question
-        ports = {one.packet.innermost.dport for one in self._story.question} | {self._story.recording.probe.port}
+        target = self._story.round_trip.request
+        ports = {event.packet.innermost.dport for event in self._story.request} | {self._story.recording.probe.port}
         return 1 if obj.netns == target.netns and obj.port in ports and self._story.arrived_at_target else 0
 
     def _process(self, op: Op, obj: Process) -> int:
-        return 2 if obj.netns == self._story.journey.question.netns and self._story.arrived_at_target else 0
+        return 2 if obj.netns == self._story.round_trip.request.netns and self._story.arrived_at_target else 0
 
     def _foreign(self, op: Op, obj: Link) -> int:
         return 1 if (obj.netns, obj.dev) in self._hops else 0
 
 
 def _lost(op: Op) -> list[tuple[str, str]]:
-    """The interfaces that are gone or down: the kernel takes routes and neighbours along."""
+    """The interfaces that are gone or down: the kernel removes their routes and neighbours as well."""
     obj = op.obj
     if obj.floor is not Floor.LINK:
         return []

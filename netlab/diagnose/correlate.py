@@ -1,16 +1,16 @@
-"""Frames, rules and drops as one list of events, in the order in which the packet met them.
+"""Merge frames, rules and drops into one list of events, in the order of the packet's path.
 
 Theory of operation
 -------------------
-Frames have the kernel's time; of one skb in one namespace the times can be equal, then the socket's order is right, so
-(time, order) orders them.  Rules have no time: each traversal of a base chain is put where its hook stands on the
-packet's way through that namespace.  Its headers say which frame: as it came in (prerouting), on its way through
-(input, forward), as it will leave (output, postrouting).  Under br_netfilter prerouting is run for the bridge's port,
-before the bridge itself has the frame, which by then has another address: the frame that still has the address that
-the rule saw is the right one.  Drops have the kernel's time on another clock, whose offset is measured: one that seems
-to precede its own packet's last frame there by a little is put after it.
+Frames have the kernel's time.  Times of one skb in one namespace can be equal; the socket's order then decides, so the
+sort key is (time, order).  Rules have no time: a base chain's traversal is placed where its hook is on the packet's
+path through the namespace.  Its headers identify the frame: as received (prerouting), on the way through (input,
+forward), or as sent (output, postrouting).  Under br_netfilter, prerouting runs for the bridge's port, before the
+bridge has the frame, and the bridge's frame may have a translated address.  The right frame has the address that the
+rule saw.  Drops have the kernel's time on another clock, whose offset is measured.  A drop that seems to precede its
+packet's last frame there by a little is placed after it.
 
-Every event has the number of its packet: 1 is the question, each of its retransmissions and the answer are others.
+Every event has its packet's number: 1 is the request; each retransmission and the reply have their own.
 
 Limits: a packet that passes a namespace twice in the same form (a loop) gets its rules at the first pass.
 """
@@ -21,22 +21,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from netlab.diagnose.identity import ANSWER, ERROR, NEIGHBOUR, QUESTION, TITLES, Identity, Recogniser, identity
+from netlab.diagnose.identity import ERROR, NEIGHBOUR, REPLY, REQUEST, TITLES, Identity, Recogniser, identity
 from netlab.evidence.records import OUT, BaseChain, Drop, Frame, Recording, RuleSeen
 from netlab.wire import packets
 from netlab.wire.packets import Packet
 
 FRAME, RULES, DROP = "frame", "rules", "drop"
 PREROUTING, INPUT, FORWARD, OUTPUT, POSTROUTING = "prerouting", "input", "forward", "output", "postrouting"
-OWN_TABLE = "nltrace"  # how the names of the tracer's own tables begin; they judge nothing
-_SKEW = 1_000_000  # ns by which a drop's clock may be off
+OWN_TABLE = "nltrace"  # prefix of the tracer's own tables, which have no verdicts
+_SKEW = 1_000_000  # ns, the error of a drop's clock
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rule of a traversal: ``verdict`` accept, drop, jump, ...; ``target`` the chain of a jump or goto.
+    """A rule of a traversal: ``verdict`` accept, drop, jump, ...; ``target`` is the chain of a jump or goto.
 
-    ``handle`` 0: the chain's policy or its end.  ``text`` is what nft prints of the rule, "" where that was not asked for.
+    ``handle`` 0: the chain's policy or its end.  ``text`` is nft's form of the rule, "" if it was not requested.
     """
 
     chain: str
@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A base chain's traversal.  ``verdict`` is what became of the packet there."""
+    """A base chain's traversal.  ``verdict`` is its result for the packet."""
 
     family: str
     table: str
@@ -64,18 +64,18 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that was seen of a packet.
+    """A sighting, a chain traversal or a drop of a packet.
 
-    ``kind`` FRAME, RULES or DROP; ``way`` QUESTION, ANSWER, ERROR or NEIGHBOUR; ``number`` its packet's; ``time`` in ns
-    of CLOCK_REALTIME, of RULES the one of the frame that they belong to.  ``notes``: what happened since it was seen last.
-    ``data``: of a FRAME its bytes.
+    ``kind`` is FRAME, RULES or DROP; ``role`` is REQUEST, REPLY, ERROR or NEIGHBOUR; ``number`` is the packet's
+    number. ``time`` is in ns of CLOCK_REALTIME; RULES have the time of their frame.  ``notes``: changes since the last
+    sighting. ``data``: the bytes of a FRAME.
     """
 
     kind: str
     time: int
     netns: str
     interface: str
-    way: str
+    role: str
     number: int
     packet: Packet
     direction: str = ""
@@ -86,16 +86,21 @@ class Event:
     data: bytes = field(default=b"", compare=False, repr=False)
     order: tuple[int, str, int, int, int] = field(default=(0, "", 0, 0, 0), compare=False, repr=False)
 
+    @property
+    def at(self) -> tuple[str, str]:
+        """The namespace and the interface."""
+        return self.netns, self.interface
+
 
 def correlate(recording: Recording) -> tuple[Event, ...]:
-    """The events of the probe's packets and of what belongs to them, in order."""
+    """The events of the probe's packets and of related packets, in order."""
     return _Correlation(recording).events()
 
 
 class _Correlation:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._who = Recogniser(recording.probe)
+        self._recogniser = Recogniser(recording.probe)
         self._numbers: dict[tuple[Identity, int], int] = {}
         self._again: dict[Identity, int] = {}
         self._first: dict[Identity, tuple[str, str, int]] = {}
@@ -103,27 +108,29 @@ class _Correlation:
         self._frames: list[Event] = []
 
     def events(self) -> tuple[Event, ...]:
-        for frame in sorted(self._recording.frames, key=lambda one: (one.time, one.netns, one.order)):
+        for frame in sorted(self._recording.frames, key=lambda record: (record.time, record.netns, record.order)):
             event = self._frame(frame)
             if event is not None:
                 self._frames.append(event)
         rules = list(self._rules())
-        drops = [event for one in sorted(self._recording.drops, key=lambda one: one.time) if (event := self._drop(one))]
-        found = sorted((*self._frames, *rules, *drops), key=lambda one: one.order)
-        return tuple(_relevant(found, self._recording.probe.netns))
+        drops = [
+            event for drop in sorted(self._recording.drops, key=lambda drop: drop.time) if (event := self._drop(drop))
+        ]
+        events = sorted((*self._frames, *rules, *drops), key=lambda sighting: sighting.order)
+        return tuple(_relevant(events, self._recording.probe.netns))
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
-    def _number(self, packet: Packet, place: tuple[str, str] | None = None) -> int:
-        """The packet's number; ``place`` is where it leaves an interface: the first one again means an attempt more."""
+    def _number(self, packet: Packet, interface: tuple[str, str] | None = None) -> int:
+        """The packet's number.  The packet's second sighting at ``interface``, its first, is a retransmission."""
         outermost = packet
-        if outermost.offset and (known := self._parts.get((outermost.protocol, outermost.ident))):
-            return known
+        if outermost.offset and (part := self._parts.get((outermost.protocol, outermost.ident))):
+            return part
         key = identity(packet)
         hops = packet.innermost.hops
-        if place is not None and packet.innermost.version == 6 and packet.innermost.arp is None:
-            first = self._first.setdefault(key, (*place, hops))
-            if first[:2] == place and key in self._again and hops >= first[2]:
+        if interface is not None and packet.innermost.version == 6 and packet.innermost.arp is None:
+            first = self._first.setdefault(key, (*interface, hops))
+            if first[:2] == interface and key in self._again and hops >= first[2]:
                 self._again[key] += 1
         again = self._again.setdefault(key, 0)
         number = self._numbers.setdefault((key, again), len(self._numbers) + 1)
@@ -136,20 +143,20 @@ class _Correlation:
 
     def _frame(self, frame: Frame) -> Event | None:
         packet = packets.frame(frame.data)
-        way = self._who.way(packet)
-        if not way:
+        role = self._recogniser.role(packet)
+        if not role:
             return None
-        place = (frame.netns, frame.interface) if frame.direction == OUT else None
+        interface = (frame.netns, frame.interface) if frame.direction == OUT else None
         return Event(
-            FRAME,
-            frame.time,
-            frame.netns,
-            frame.interface,
-            way,
-            self._number(packet, place),
-            packet,
-            frame.direction,
-            frame.length,
+            kind=FRAME,
+            time=frame.time,
+            netns=frame.netns,
+            interface=frame.interface,
+            role=role,
+            number=self._number(packet, interface),
+            packet=packet,
+            direction=frame.direction,
+            length=frame.length,
             data=frame.data,
             order=(frame.time, frame.netns, frame.order, 0, 0),
         )
@@ -157,24 +164,24 @@ class _Correlation:
     # -- rules --------------------------------------------------------------------------------------------------------
 
     def _rules(self) -> Iterable[Event]:
-        chains = {(one.netns, one.family, one.table, one.chain): one for one in self._recording.chains}
-        known = {(one.netns, one.family, one.table, one.chain, one.handle): one for one in self._recording.rules}
+        chains = {(chain.netns, chain.family, chain.table, chain.chain): chain for chain in self._recording.chains}
+        rules = {(rule.netns, rule.family, rule.table, rule.chain, rule.handle): rule for rule in self._recording.rules}
         for group in _traversals(self._recording.rules_seen):
             first = group[0]
             if first.table.startswith(OWN_TABLE):
                 continue
             steps = []
-            for one in group:
-                key = (one.netns, one.family, one.table, one.chain, one.handle)
-                meant = known.get(key) if one.handle else None
+            for seen in group:
+                key = (seen.netns, seen.family, seen.table, seen.chain, seen.handle)
+                meant = rules.get(key) if seen.handle else None
                 steps.append(
                     Step(
-                        one.chain,
-                        one.handle if one.kind == "rule" else 0,
-                        one.verdict,
-                        one.target,
-                        meant.comment if meant else "",
-                        meant.text if meant else "",
+                        chain=seen.chain,
+                        handle=seen.handle if seen.kind == "rule" else 0,
+                        verdict=seen.verdict,
+                        target=seen.target,
+                        comment=meant.comment if meant else "",
+                        text=meant.text if meant else "",
                     )
                 )
             base = chains.get((first.netns, first.family, first.table, first.chain))
@@ -187,27 +194,27 @@ class _Correlation:
         packet = packets.network(first.network + first.transport, first.link)
         hook = base.hook if base else ""
         mine = self._same(first.netns, packet)
-        way = self._who.way(packet) or self._who.outer(packet)
+        role = self._recogniser.role(packet) or self._recogniser.outer(packet)
         anchor, phase = _anchor(mine, packet, hook)
-        if not way and anchor is None and packet.protocol == packets.UDP and packet.inner is None:
-            # The outer packet of a tunnel, judged before any socket saw it: whose inner packet came last is its own.
+        if not role and anchor is None and packet.protocol == packets.UDP and packet.inner is None:
+            # A tunnel's outer packet, before its first sighting: it belongs to the last inner packet.
             anchor = self._last(first.netns)
-            phase, way = 1, anchor.way if anchor else ""
-        if not way:
+            phase, role = 1, anchor.role if anchor else ""
+        if not role:
             return None
         if anchor is None:
             anchor, phase = self._last(first.netns), 1
-        verdicts = [one for one in steps if one.verdict not in ("continue", "jump", "goto", "return")]
+        verdicts = [step for step in steps if step.verdict not in ("continue", "jump", "goto", "return")]
         judged = Judgement(
-            first.family,
-            first.table,
-            first.chain,
-            hook,
-            base.priority if base else 0,
-            steps,
-            verdicts[-1].verdict if verdicts else "continue",
-            next((one.iif for one in group if one.iif), ""),
-            next((one.oif for one in group if one.oif), ""),
+            family=first.family,
+            table=first.table,
+            chain=first.chain,
+            hook=hook,
+            priority=base.priority if base else 0,
+            steps=steps,
+            verdict=verdicts[-1].verdict if verdicts else "continue",
+            iif=next((seen.iif for seen in group if seen.iif), ""),
+            oif=next((seen.oif for seen in group if seen.oif), ""),
         )
         time = anchor.time if anchor else self._recording.probe.sent
         order = (*anchor.order[:3], phase, first.order) if anchor else (time, first.netns, -1, 1, first.order)
@@ -218,17 +225,27 @@ class _Correlation:
         if anchor is not None and not mine:
             number = anchor.number
         return Event(
-            RULES, time, first.netns, interface, way, number, packet, judgement=judged, order=order
-        )  # fmt: skip
+            kind=RULES,
+            time=time,
+            netns=first.netns,
+            interface=interface,
+            role=role,
+            number=number,
+            packet=packet,
+            judgement=judged,
+            order=order,
+        )
 
     def _last(self, netns: str) -> Event | None:
-        """The last frame of the packets themselves in a namespace."""
-        return next((one for one in reversed(self._frames) if one.netns == netns and one.way != NEIGHBOUR), None)
+        """The last frame of a namespace, neighbour discovery aside."""
+        return next(
+            (event for event in reversed(self._frames) if event.netns == netns and event.role != NEIGHBOUR), None
+        )
 
     def _same(self, netns: str, packet: Packet) -> list[Event]:
-        """The frames of a namespace that are this packet, seen with this layer outermost."""
+        """The frames of a namespace that are this packet, with this layer outermost."""
         key = identity(packet)
-        found = []
+        events = []
         for event in self._frames:
             if event.netns == netns:
                 whole = event.packet.inner is None
@@ -237,50 +254,60 @@ class _Correlation:
                     if whole
                     else packet.inner is None and _same_outer(event.packet, packet)
                 ):
-                    found.append(event)
-        return found
+                    events.append(event)
+        return events
 
     # -- drops --------------------------------------------------------------------------------------------------------
 
     def _drop(self, drop: Drop) -> Event | None:
         packet = packets.network(drop.network, drop.link, drop.protocol)
-        way = self._who.way(packet) or self._who.outer(packet)
-        if not way:
+        role = self._recogniser.role(packet) or self._recogniser.outer(packet)
+        if not role:
             return None
         number = self._number(packet)
-        own = [one for one in self._frames if one.netns == drop.netns and one.number == number]
-        time, place = drop.time, (drop.time, "~", 0)
+        own = [event for event in self._frames if event.netns == drop.netns and event.number == number]
+        time, order = drop.time, (drop.time, "~", 0)
         if own and 0 <= own[-1].time - drop.time < _SKEW:
-            time, place = own[-1].time, own[-1].order[:3]
-        return Event(DROP, time, drop.netns, drop.interface, way, number, packet, drop=drop, order=(*place, 2, 0))
+            time, order = own[-1].time, own[-1].order[:3]
+        return Event(
+            kind=DROP,
+            time=time,
+            netns=drop.netns,
+            interface=drop.interface,
+            role=role,
+            number=number,
+            packet=packet,
+            drop=drop,
+            order=(*order, 2, 0),
+        )
 
 
 def _traversals(seen: Iterable[RuleSeen]) -> Iterable[list[RuleSeen]]:
-    """The events of each namespace, cut where a base chain's traversal begins: only there headers are told.
+    """Split each namespace's trace events into base chain traversals; only the first event has headers.
 
-    A rule that rejects sends its ICMP error before it ends: that packet's traversals stand inside of its own, so what
-    comes without headers behind a finished one belongs to the one that is still open.
+    A rule that rejects sends its ICMP error before its own traversal ends, so that packet's traversals are nested.
+    Events without headers after a finished traversal belong to the one that is still open.
     """
     by_netns: dict[str, list[RuleSeen]] = defaultdict(list)
-    for one in seen:
-        by_netns[one.netns].append(one)
+    for seen_rule in seen:
+        by_netns[seen_rule.netns].append(seen_rule)
     for events in by_netns.values():
         groups: list[list[RuleSeen]] = []
         unfinished: list[list[RuleSeen]] = []
-        for one in sorted(events, key=lambda each: each.order):
-            if one.network:
-                groups.append([one])
+        for seen_rule in sorted(events, key=lambda each: each.order):
+            if seen_rule.network:
+                groups.append([seen_rule])
                 unfinished.append(groups[-1])
             else:
                 while len(unfinished) > 1 and _ends(unfinished[-1][-1]):
                     unfinished.pop()
                 if unfinished:
-                    unfinished[-1].append(one)
+                    unfinished[-1].append(seen_rule)
         yield from groups
 
 
-def _ends(one: RuleSeen) -> bool:
-    return one.verdict not in ("continue", "jump", "goto", "return")
+def _ends(rule: RuleSeen) -> bool:
+    return rule.verdict not in ("continue", "jump", "goto", "return")
 
 
 def _same_outer(seen: Packet, packet: Packet) -> bool:
@@ -288,41 +315,41 @@ def _same_outer(seen: Packet, packet: Packet) -> bool:
 
 
 def _anchor(frames: Sequence[Event], packet: Packet, hook: str) -> tuple[Event | None, int]:
-    """The frame that a traversal stands next to, and on which side: 1 behind it, -1 before it."""
-    arrived = [one for one in frames if one.direction != OUT]
-    left = [one for one in frames if one.direction == OUT]
+    """The frame next to a traversal, and the side: 1 after the frame, -1 before it."""
+    arrived = [event for event in frames if event.direction != OUT]
+    left = [event for event in frames if event.direction == OUT]
     if hook in (PREROUTING, "ingress") or (hook in (INPUT, FORWARD) and arrived):
         if hook == PREROUTING:
-            same = [one for one in arrived if one.packet.ends == packet.ends and one.packet.hops == packet.hops]
-            # A bridge's port comes before the bridge; both have the same address where nothing was translated.
-            found = same or arrived
-            return (found[0] if found else None), 1
-        # Forwarding has counted the TTL down already where the packet is routed, and not where it is bridged.
-        same = [one for one in arrived if one.packet.hops in (packet.hops, packet.hops + 1)]
+            same = [event for event in arrived if event.packet.ends == packet.ends and event.packet.hops == packet.hops]
+            # A bridge's port precedes the bridge; both see the same address unless it was translated.
+            candidates = same or arrived
+            return (candidates[0] if candidates else None), 1
+        # A routed packet's TTL is decremented by now, a bridged packet's is not.
+        same = [event for event in arrived if event.packet.hops in (packet.hops, packet.hops + 1)]
         return (same or arrived)[-1], 1
-    same = [one for one in left if one.packet.hops == packet.hops]
+    same = [event for event in left if event.packet.hops == packet.hops]
     if same:
         return same[0], -1
     return (arrived[-1] if arrived else None), 1
 
 
 def _relevant(events: Sequence[Event], home: str) -> list[Event]:
-    """The events, less what neighbours asked each other where the packet has not been."""
+    """Drop neighbour requests and replies outside the packet's path."""
     been = {home}
     addresses: set[str] = set()
     for event in events:
-        if event.way != NEIGHBOUR:
+        if event.role != NEIGHBOUR:
             been.add(event.netns)
-            addresses |= {one for layer in event.packet.layers for one in (layer.source, layer.target)}
+            addresses |= {address for layer in event.packet.layers for address in (layer.source, layer.target)}
     kept = []
     asked: set[str] = set()
-    begun = next((one.time for one in events if one.way != NEIGHBOUR), 0)
+    begun = next((sighting.time for sighting in events if sighting.role != NEIGHBOUR), 0)
     for event in events:
-        if event.way == NEIGHBOUR:
+        if event.role == NEIGHBOUR:
             arp = event.packet.innermost.arp
             assert arp is not None
             if event.time < begun and event.netns != home:
-                continue  # a neighbour looked after before the packet was on its way
+                continue  # a neighbour request from before the trace
             near = event.netns in been and event.direction == OUT
             if arp.request and (near or arp.asked in addresses):
                 asked.add(arp.asked)
@@ -333,12 +360,12 @@ def _relevant(events: Sequence[Event], home: str) -> list[Event]:
 
 
 __all__ = [
-    "ANSWER",
     "DROP",
     "ERROR",
     "FRAME",
     "NEIGHBOUR",
-    "QUESTION",
+    "REPLY",
+    "REQUEST",
     "RULES",
     "TITLES",
     "Event",

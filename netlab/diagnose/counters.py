@@ -1,7 +1,7 @@
-"""Counters that moved while the packet was on its way: what is left of a loss where nothing better was seen.
+"""Counters that changed during the trace: the evidence of last resort.
 
-The kernel keeps them a network namespace (/proc/net/snmp, snmp6, netstat) and a link, so that in a lab without other
-traffic one that moved is this packet's.  Other traffic can move them too: they are asked last.
+The kernel keeps them per network namespace (/proc/net/snmp, snmp6, netstat) and per link.  In a lab without other
+traffic a changed counter is this packet's; other traffic can change it as well.  So counters are consulted last.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 
-# Counter, what kind of finding, words.
+# Counter, kind of finding, text.
 _COUNTERS = (
     (
         "TcpExt:IPReversePathFilter",
@@ -39,44 +39,44 @@ _COUNTERS = (
 
 
 def counted(story: Story) -> Iterator[Finding]:
-    """A counter moved where the packet was last seen, or in another namespace of its way."""
+    """A counter changed where the packet was last seen, or elsewhere on its path."""
     last = last_seen(story)
-    places = sorted(story.recording.counters, key=lambda netns: netns != (last.netns if last else ""))
+    namespaces = sorted(story.recording.counters, key=lambda netns: netns != (last.netns if last else ""))
     for name, kind, words in _COUNTERS:
-        for netns in places:
+        for netns in namespaces:
             count = story.counters(netns).get(name, 0)
             if count and netns in story.concerned:
-                says = f"{netns} counted {name} +{count}: {words}"
-                yield Finding(kind, says, netns, look=(f"ip netns exec {netns} nstat -az {name.replace(':', '')}",))
+                message = f"{netns} counted {name} +{count}: {words}"
+                yield Finding(kind, message, netns, look=(f"ip netns exec {netns} nstat -az {name.replace(':', '')}",))
                 return
     if last is not None:
         yield from _link_counters(story, last)
 
 
 def overflowed(story: Story) -> Iterator[Finding]:
-    """A full accept queue frees the question without any reason: only its counter tells."""
-    netns = story.journey.question.netns
+    """A full accept queue frees the request without a reason: only its counter shows the loss."""
+    netns = story.round_trip.request.netns
     count = story.counters(netns).get("TcpExt:ListenOverflows", 0)
     if count and story.arrived_at_target:
-        port = story.question[-1].packet.innermost.dport
-        says = f"{netns} counted TcpExt:ListenOverflows +{count}: the process that listens on port {port} does not accept, and its queue is full"
-        yield Finding("queue-full", says, netns, look=(f"ip netns exec {netns} ss -tln",))
+        port = story.request[-1].packet.innermost.dport
+        message = f"{netns} counted TcpExt:ListenOverflows +{count}: the process that listens on port {port} does not accept, and its queue is full"
+        yield Finding("queue-full", message, netns, look=(f"ip netns exec {netns} ss -tln",))
 
 
 def _link_counters(story: Story, last: Event) -> Iterator[Finding]:
-    """A link's own losses, where the packet was last seen or at the other end of that cable."""
-    place = (last.netns, last.interface)
-    peer = story.known.peers.get(place)
-    for netns, dev in (place, *([peer] if peer else [])):
+    """A link's own loss counters, at the last sighting or at the other end of that cable."""
+    interface = last.at
+    peer = story.topology.peers.get(interface)
+    for netns, dev in (interface, *([peer] if peer else [])):
         for direction in ("tx_dropped", "rx_dropped", "tx_carrier", "tx_errors", "rx_errors"):
             count = story.counters(netns).get(f"dev:{dev} {direction}", 0)
             if count:
-                says = f"{dev} of {netns} counted {direction} +{count}"
-                yield Finding("link-dropped", says, netns, dev, (f"ip -n {netns} -s link show {dev}",))
+                message = f"{dev} of {netns} counted {direction} +{count}"
+                yield Finding("link-dropped", message, netns, dev, (f"ip -n {netns} -s link show {dev}",))
                 return
 
 
 def last_seen(story: Story) -> Event | None:
-    """The last sighting: of the answer where there was one, else of the question."""
-    frames = story.answer or story.question
+    """The last sighting: the reply's if there is a reply, else the request's."""
+    frames = story.reply or story.request
     return frames[-1] if frames else None

@@ -1,7 +1,7 @@
 """A story as one JSON document: the source of pictures and animations.
 
-``events`` are in the order in which they happened; ``time_us`` counts from the first sighting of the request.  An
-event's ``packet`` number is the same on every hop: 1 is the request, each retransmission and the reply have others.
+``events`` are in order of time; ``time_us`` counts from the first sighting of the request.  An
+event's ``packet`` number is the same on every hop: 1 is the request, each retransmission and the reply have their own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from netlab.diagnose.compare import Comparison
 from netlab.diagnose.correlate import Event, Judgement
 from netlab.diagnose.expect import Divergence
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.packettext import kind
+from netlab.diagnose.path import Hop, Path
 from netlab.diagnose.story import Story
-from netlab.diagnose.text import kind
-from netlab.diagnose.way import Hop, Way
 from netlab.oracle.flow import Outcome
 from netlab.oracle.report import place
 from netlab.output import flows
@@ -23,8 +23,8 @@ from netlab.output import trace as output
 from netlab.wire.packets import NAMES, Packet
 
 
-def document(story: Story, findings: Sequence[Finding], held: Comparison | None = None) -> output.Trace:
-    """The document of ``trace``; ``held``: the prediction beside it."""
+def document(story: Story, findings: Sequence[Finding], comparison: Comparison | None = None) -> output.Trace:
+    """The document of ``trace``; ``comparison``: with the prediction."""
     probe = story.recording.probe
     started = story.events[0].time if story.events else probe.sent
     return output.Trace(
@@ -45,29 +45,29 @@ def document(story: Story, findings: Sequence[Finding], held: Comparison | None 
         attempts=story.attempts,
         events=tuple(_event(story, event, started) for event in story.events),
         expected=output.Expected(
-            question=leg(story.journey.question),
-            answer=leg(story.journey.answer) if story.journey.answer else None,
-            backends=tuple(output.Target(address=address, port=port) for address, port in story.journey.backends),
+            question=leg(story.round_trip.request),
+            answer=leg(story.round_trip.reply) if story.round_trip.reply else None,
+            backends=tuple(output.Target(address=address, port=port) for address, port in story.round_trip.backends),
         ),
-        left=output.Divergences(question=_left(story.question_left), answer=_left(story.answer_left)),
+        left=output.Divergences(question=_left(story.request_left), answer=_left(story.reply_left)),
         findings=tuple(finding.document() for finding in findings),
         sources=tuple(
             output.Source(name=source.name, on=source.on, lost=source.lost, why=source.why or None)
             for source in story.recording.sources
         ),
         counters=story.recording.counters,
-        comparison=held.document() if held else None,
+        comparison=comparison.document() if comparison else None,
     )
 
 
-def leg(way: Way) -> flows.Leg:
+def leg(path: Path) -> flows.Leg:
     """The path of a request or of a reply."""
-    hops = tuple(_hop(hop) for hop in way.hops)
-    return flows.Leg(hops=hops, arrives=way.arrives, ends_in=way.netns, says=way.says or None)
+    hops = tuple(_hop(hop) for hop in path.hops)
+    return flows.Leg(hops=hops, arrives=path.arrives, ends_in=path.netns, says=path.reason or None)
 
 
 def _hop(hop: Hop) -> flows.Hop:
-    return flows.Hop(netns=hop.netns, interface=hop.interface, direction=hop.direction, encapsulated=hop.wrapped)
+    return flows.Hop(netns=hop.netns, interface=hop.interface, direction=hop.direction, encapsulated=hop.encapsulated)
 
 
 def _left(left: Divergence | None) -> output.Divergence | None:
@@ -82,7 +82,7 @@ def _event(story: Story, event: Event, started: int) -> output.Event:
     return output.Event(
         time_us=(event.time - started) / 1000,
         kind=event.kind,
-        way=event.way,
+        way=event.role,
         packet=event.number,
         netns=event.netns,
         interface=event.interface or None,
@@ -96,12 +96,12 @@ def _event(story: Story, event: Event, started: int) -> output.Event:
 
 
 def headers(packet: Packet) -> tuple[output.Header, ...]:
-    """A packet's layers, from the outside in."""
+    """A packet's layers, outermost first."""
     return tuple(map(_header, packet.layers))
 
 
 def _header(packet: Packet) -> output.Header:
-    """A layer: a packet without its payload."""
+    """One layer of a packet, without its inner packet."""
     arp: dict[str, Any] = {"asked": packet.arp.asked, "mac": packet.arp.mac or None} if packet.arp else {}
     return output.Header(
         kind="VXLAN" if packet.vni is not None else kind(packet),

@@ -1,60 +1,56 @@
-"""What the kernel's reason for dropping a packet means here: the table of reasons.
+"""The table of drop reasons: the meaning of each kernel reason for this packet.
 
-The kernel says why it freed a packet (``SKB_DROP_REASON_``, since 5.17) and in which function.  Each row is a reason,
-perhaps with functions, and what it means for this packet, read from its headers, from what else was seen, and from what
-the lab should be.  Reasons are facts about the place; what is wrong may be upstream (``findings`` compares the way).
+The kernel reports why it freed a packet (``SKB_DROP_REASON_``, since 5.17) and in which function.  Each row has a
+reason, perhaps functions, and an explanation that reads the headers, other evidence and the lab's desired state.  A
+reason is a fact about the place; the fault may be upstream (``findings`` compares the path).
 
-Reasons that old kernels call NOT_SPECIFIED are told by the function.  Sources: include/net/dropreason-core.h and the
-places that name each reason, Linux 6.18.
+The function decides where an old kernel gives NOT_SPECIFIED.  Sources: include/net/dropreason-core.h and the callers
+of each reason, Linux 6.18.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
-from netlab.diagnose import reasons, unreasoned
+from netlab.diagnose import reasonless, reasons
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 
 
 def explain(story: Story, event: Event) -> Finding:
-    """The finding that a drop is."""
+    """The finding for a drop."""
     drop = event.drop
     assert drop is not None
-    said = drop.reason if drop.reason not in _UNSAID else _UNSAID[0]
+    reason = drop.reason if drop.reason not in _UNSAID else _UNSAID[0]
     for row in _TABLE:
-        if said.startswith(row.reasons) and (not row.functions or drop.function.startswith(row.functions)):
-            found = row.explain(story, event)
-            if found is not None:
+        if reason.startswith(row.reasons) and (not row.functions or drop.function.startswith(row.functions)):
+            finding = row.explain(story, event)
+            if finding is not None:
                 break
     else:
-        found = reasons.plain(story, event)
-    return Finding(
-        found.kind,
-        found.says,
-        found.netns or event.netns,
-        found.interface or event.interface,
-        found.look,
-        drop.reason,
-        drop.function,
-        found.rule,
-        found.policy,
-        found.service,
-        found.mark,
+        finding = reasons.plain(story, event)
+    return replace(
+        finding,
+        netns=finding.netns or event.netns,
+        interface=finding.interface or event.interface,
+        reason=drop.reason,
+        function=drop.function,
+        root=False,
     )
 
 
 class _Row(NamedTuple):
-    """Reasons (their beginnings), functions (theirs; none: any), and what they mean."""
+    """Prefixes of reasons and of functions (none: any function), and the explanation."""
 
     reasons: tuple[str, ...]
     functions: tuple[str, ...]
     explain: Callable[[Story, Event], Finding | None]
 
 
-_UNSAID = ("NOT_SPECIFIED", "NO_REASON", "")  # of old kernels, and of places that name none
+_UNSAID = ("NOT_SPECIFIED", "NO_REASON", "")  # old kernels, and code without a reason
 _TABLE = (
     _Row(("NETFILTER_DROP",), (), reasons.netfilter),
     _Row(("IP_INNOROUTES", "IP_OUTNOROUTES"), (), reasons.no_route),
@@ -79,16 +75,16 @@ _TABLE = (
     _Row(_UNSAID[:1], ("ip_fragment", "ip6_fragment", "ip_do_fragment"), reasons.outer_too_big),
     _Row(_UNSAID[:1], ("__dev_forward_skb", "____dev_forward_skb", "veth_"), reasons.peer_too_small),
     _Row(_UNSAID[:1], ("br_dev_queue_push_xmit",), reasons.port_too_small),
-    _Row(_UNSAID[:1], ("br_handle_frame_finish",), unreasoned.kept_in),
+    _Row(_UNSAID[:1], ("br_handle_frame_finish",), reasonless.kept_in),
     _Row(_UNSAID[:1], ("br_handle_frame", "br_forward", "br_flood"), reasons.not_forwarding_port),
     _Row(_UNSAID[:1], ("vxlan_xmit",), reasons.no_forwarding_entry),
     _Row(_UNSAID[:1], ("vxlan_rcv",), reasons.vni),
     _Row(_UNSAID[:1], ("nf_hook_slow", "nft_do_chain"), reasons.netfilter),
-    _Row(_UNSAID[:1], ("ip_error", "dst_discard"), unreasoned.unrouted),
+    _Row(_UNSAID[:1], ("ip_error", "dst_discard"), reasonless.unrouted),
     _Row(_UNSAID[:1], ("neigh_",), reasons.neighbour),
-    # Kernels before 5.17 give no reasons: the function and what else was seen must do.
-    _Row(_UNSAID[:1], ("ip_rcv", "ip6_rcv", "ipv6_rcv"), unreasoned.received),
-    _Row(_UNSAID[:1], ("ip_forward", "ip6_forward"), unreasoned.forwarded),
+    # Kernels before 5.17 give no reasons: the function and other evidence decide.
+    _Row(_UNSAID[:1], ("ip_rcv", "ip6_rcv", "ipv6_rcv"), reasonless.received),
+    _Row(_UNSAID[:1], ("ip_forward", "ip6_forward"), reasonless.forwarded),
     _Row(_UNSAID[:1], ("__udp4_lib_rcv", "__udp6_lib_rcv", "tcp_v4_rcv", "tcp_v6_rcv"), reasons.no_socket),
     _Row(_UNSAID[:1], ("__dev_queue_xmit", "sch_", "tbf_"), reasons.queue),
 )  # fmt: skip

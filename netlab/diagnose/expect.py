@@ -1,8 +1,8 @@
-"""The way that the model has a flow go, there and back; and where a packet left it.
+"""The model's path for a flow and its reply, and the place where a packet diverged from it.
 
-``Expecter`` puts together what the cluster knows of a flow (which node translates a Service's address, whether the source
-is masqueraded: ``oracle.service``) and what the desired state knows of the way (``way``).  Which of a Service's backends
-was chosen only the packet can tell: ``backend`` says it.
+``Expecter`` combines the cluster's knowledge of a flow (``oracle.service``: which node translates a Service's address,
+whether the source is masqueraded) with the desired state's knowledge of the path (``path``).  Only the packet can tell
+which backend was chosen: ``backend``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
+from netlab.diagnose.path import Hop, Path, walk
 from netlab.diagnose.topology import Topology
-from netlab.diagnose.way import Hop, Way, walk
 from netlab.model import Cluster
 from netlab.objects import Key, Obj, Why
 from netlab.oracle.endpoints import Endpoints
@@ -21,27 +21,33 @@ from netlab.oracle.service import ServiceWays, Ways
 
 
 @dataclass(frozen=True, slots=True)
-class Journey:
-    """The expected way of a question, and of its answer (None where none is expected).
+class RoundTrip:
+    """The expected path of a request and of its reply (None: no reply is expected).
 
-    ``backend`` is the address that the target's is translated to ("": it is not), ``backends`` all that it may be, each
-    with its port; ``source`` the sender's own address, ``seen_as`` what the target sees of it.  ``because``: the Service.
+    ``backend`` is the translated target address ("": no translation), ``backends`` all possible targets with their
+    ports. ``source`` is the sender's own address, ``seen_as`` the source that the target sees.  ``because``: the
+    Service.
     """
 
-    question: Way
-    answer: Way | None
+    request: Path
+    reply: Path | None
     source: str = ""
     backend: str = ""
     backends: tuple[tuple[str, int], ...] = ()
     seen_as: str = ""
     because: Why | None = None
 
+    @property
+    def paths(self) -> list[Path]:
+        """The path of the request, and the reply's if there is a reply."""
+        return [self.request, *([self.reply] if self.reply else [])]
+
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first place where a packet left its way: behind ``after``, ``expected`` was next and it ``went`` elsewhere.
+    """The first divergence from a path: after ``after``, ``expected`` was next, but the packet ``went`` elsewhere.
 
-    ``went`` None: it was not seen again; ``expected`` None: it should have ended there.
+    ``went`` None: the packet was not seen again; ``expected`` None: the path should have ended there.
     """
 
     after: Hop | None
@@ -50,14 +56,14 @@ class Divergence:
 
     @property
     def stopped(self) -> bool:
-        """Whether it was not seen again."""
+        """Whether the packet was not seen again."""
         return self.went is None
 
     @property
     def netns(self) -> str:
-        """The namespace that decided."""
-        place = self.after or self.expected or self.went
-        return place.netns if place else ""
+        """The namespace that made the decision."""
+        hop = self.after or self.expected or self.went
+        return hop.netns if hop else ""
 
     def __str__(self) -> str:
         after = f"after {self.after}, " if self.after else ""
@@ -70,132 +76,140 @@ class Divergence:
 
 
 class Expecter:
-    """Answers for one cluster in its desired state."""
+    """Expected paths in a cluster's desired state."""
 
     def __init__(self, cluster: Cluster, want: Mapping[Key, Obj]) -> None:
         self._cluster = cluster
         self.topology = Topology(want)
-        self.known = Endpoints(cluster)
-        self._services = ServiceWays(cluster, self.known)
+        self.endpoints = Endpoints(cluster)
+        self._services = ServiceWays(cluster, self.endpoints)
         self._nodes = {node.netns: node for node in cluster.nodes}
 
     def flow(self, netns: str, address: str, port: int, protocol: str) -> Flow:
-        """The question that a packet from a namespace to an address asks."""
-        return Flow.to(self._sender(netns), self.known.at(address), address, port, protocol)
+        """The flow of a packet from a namespace to an address."""
+        return Flow.to(self._sender(netns), self.endpoints.at(address), address, port, protocol)
 
     def _sender(self, netns: str) -> Endpoint:
-        ends = (*self.known.nodes.values(), *self.known.pods.values(), *self.known.external.values())
-        return next((one for one in ends if one.netns == netns), Endpoint(ADDRESS, netns, netns))
+        ends = (*self.endpoints.nodes.values(), *self.endpoints.pods.values(), *self.endpoints.external.values())
+        return next((endpoint for endpoint in ends if endpoint.netns == netns), Endpoint(ADDRESS, netns, netns))
 
-    def journey(self, flow: Flow, *, source: str = "", backend: str = "", seen_as: str = "") -> Journey:
-        """The way of a flow; what the packet itself told may be given."""
-        ways = self._services.of(flow)
-        choices, ways_why = self._choices(flow, ways)
+    def round_trip(self, flow: Flow, *, source: str = "", backend: str = "", seen_as: str = "") -> RoundTrip:
+        """The expected paths of a flow; evidence from the packet itself may be given."""
+        service_ways = self._services.of(flow)
+        choices, ways_why = self._choices(flow, service_ways)
         chosen = backend or (choices[0][0] if choices else "")
         start = flow.src.netns
         translate = {(netns, flow.address): chosen for netns in self._translators(flow)} if chosen else {}
-        question = walk(self.topology, start, flow.address, translate)
-        if ways is not None and not ways.flows:
-            question = self._stopped(question, ways)
+        request = walk(self.topology, start, flow.address, translate)
+        if service_ways is not None and not service_ways.flows:
+            request = self._stopped(request, service_ways)
         source = source or self._source(flow)
-        found = Journey(question, None, source, chosen if question.translated else "", choices, "", ways_why)
-        if not question.arrives or not source:
-            return found
-        seen_as = seen_as or self._seen_as(flow, ways, question, source)
-        back = {(netns, seen_as): source for netns in self._masqueraders(question, seen_as, source)}
-        answer = walk(self.topology, question.netns, seen_as, back)
-        return replace(found, answer=answer, seen_as=seen_as)
+        expected = RoundTrip(
+            request=request,
+            reply=None,
+            source=source,
+            backend=chosen if request.translated else "",
+            backends=choices,
+            seen_as="",
+            because=ways_why,
+        )
+        if not request.arrives or not source:
+            return expected
+        seen_as = seen_as or self._seen_as(flow, service_ways, request, source)
+        back = {(netns, seen_as): source for netns in self._masqueraders(request, seen_as, source)}
+        reply = walk(self.topology, request.netns, seen_as, back)
+        return replace(expected, reply=reply, seen_as=seen_as)
 
     # -- Services -----------------------------------------------------------------------------------------------------
 
-    def _choices(self, flow: Flow, ways: Ways | None) -> tuple[tuple[tuple[str, int], ...], Why | None]:
-        """The backends that a flow may get."""
-        if ways is not None:
-            return tuple((one.address, one.port) for one in ways.flows), ways.because
-        behind = self.known.behind(flow)
+    def _choices(self, flow: Flow, service_ways: Ways | None) -> tuple[tuple[tuple[str, int], ...], Why | None]:
+        """The possible backends of a flow."""
+        if service_ways is not None:
+            return tuple((backend.address, backend.port) for backend in service_ways.flows), service_ways.because
+        behind = self.endpoints.behind(flow)
         if behind is None:
             return (), None
         return ((behind.address, behind.port),), Why(f"hostPort of Pod {behind.dst.name}")
 
     def _translators(self, flow: Flow) -> list[str]:
-        """The namespaces that may translate the target: a node's own ports only that node, else the first on the way."""
+        """The namespaces that may translate the target: the owner of a node's address, else any node."""
         owner = next(
-            (one for one in self._nodes.values() if any(str(a.ip) == flow.address for a in one.addresses)), None
+            (node for node in self._nodes.values() if any(str(a.ip) == flow.address for a in node.addresses)), None
         )
         return [owner.netns] if owner else list(self._nodes)
 
-    def _stopped(self, question: Way, ways: Ways) -> Way:
-        """A Service without backends: the packet ends at the first node that it meets."""
+    def _stopped(self, request: Path, service_ways: Ways) -> Path:
+        """The path to a Service without backends: it ends at the first node."""
         hops: list[Hop] = []
-        for hop in question.hops:
+        for hop in request.hops:
             if hop.netns in self._nodes and hop.direction == "out":
                 break
             hops.append(hop)
-        last = hops[-1].netns if hops else question.netns
-        if last not in self._nodes and hops == list(question.hops):
-            return question
-        return replace(question, hops=tuple(hops), arrives=False, says=ways.because.says, netns=last)
+        last = hops[-1].netns if hops else request.netns
+        if last not in self._nodes and hops == list(request.hops):
+            return request
+        return replace(request, hops=tuple(hops), arrives=False, reason=service_ways.because.says, netns=last)
 
     # -- the source ---------------------------------------------------------------------------------------------------
 
     def _source(self, flow: Flow) -> str:
-        """The address that a sender uses."""
+        """The sender's source address."""
         is_v6 = ":" in flow.address
         if flow.src.netns in self._nodes:
             return self.topology.source_for(flow.src.netns, flow.address)
         if self.topology.local(flow.src.netns, flow.address):
             return flow.address
-        return next((one for one in flow.src.addresses if (":" in one) == is_v6), "")
+        return next((address for address in flow.src.addresses if (":" in address) == is_v6), "")
 
-    def _seen_as(self, flow: Flow, ways: Ways | None, question: Way, source: str) -> str:
-        """The source that the target sees."""
-        if ways is not None and (ways.masqueraded or question.target == source):
-            for netns in question.translated:
-                dev = question.left_by.get(netns)
+    def _seen_as(self, flow: Flow, service_ways: Ways | None, request: Path, source: str) -> str:
+        """The source address that the target sees."""
+        if service_ways is not None and (service_ways.masqueraded or request.target == source):
+            for netns in request.translated:
+                dev = request.left_by.get(netns)
                 if dev:
-                    return self.topology.own(netns, dev, question.target) or source
+                    return self.topology.own(netns, dev, request.target) or source
             return source
         inside = self._cluster.pod_cidrs
         leaves = self._cluster.masquerades and flow.src.kind not in (NODE, EXTERNAL)
-        if leaves and _within(source, inside) and not _within(question.target, inside):
-            for netns, dev in question.left_by.items():
+        if leaves and _within(source, inside) and not _within(request.target, inside):
+            for netns, dev in request.left_by.items():
                 if netns in self._nodes:
-                    return self.topology.own(netns, dev, question.target) or source
+                    return self.topology.own(netns, dev, request.target) or source
         return source
 
-    def _masqueraders(self, question: Way, seen_as: str, source: str) -> list[str]:
-        """The namespaces of the way in which the answer's target becomes the source's own address again."""
+    def _masqueraders(self, request: Path, seen_as: str, source: str) -> list[str]:
+        """The namespaces on the path that translate the reply's target back to the sender's address."""
         if seen_as == source:
             return []
-        passed = list(dict.fromkeys(hop.netns for hop in question.hops))
+        passed = list(dict.fromkeys(hop.netns for hop in request.hops))
         return [netns for netns in passed if netns in self._nodes and self.topology.local(netns, seen_as)]
 
 
 def _within(address: str, networks: Sequence[object]) -> bool:
-    one = ip_address(address)
-    return any(one in network for network in networks)  # type: ignore[operator]
+    ip = ip_address(address)
+    return any(ip in network for network in networks)  # type: ignore[operator]
 
 
 def divergence(
     expected: Sequence[Hop], seen: Sequence[Hop], *, besides: Collection[Hop] = (), lost: bool = False
 ) -> Divergence | None:
-    """The first place where what was seen is not what was expected; None where all of it was seen.
+    """The first difference between the expected and the seen hops; None if all expected hops were seen.
 
-    What else was seen between (a bridge's flooded copies) is no divergence; ``besides`` may be seen or not.  ``lost``: sightings are missing, so that a
-    hop counts as passed where a later one was seen.
+    Extra sightings (a bridge's flooded copies) are no divergence, and hops in ``besides`` are optional.  ``lost``:
+    sightings are missing, so a hop counts as passed if a later hop was seen.
     """
     seen = [hop for hop in seen if hop not in besides or hop in expected]
     at = 0
     after: Hop | None = None
     for number, hop in enumerate(expected):
-        found = next((place for place in range(at, len(seen)) if seen[place] == hop), None)
-        if found is None:
+        index = next((position for position in range(at, len(seen)) if seen[position] == hop), None)
+        if index is None:
             rest = expected[number + 1 :]
-            if lost and any(one in seen[at:] for one in rest):
+            if lost and any(later in seen[at:] for later in rest):
                 continue
             return Divergence(after, hop, seen[at] if at < len(seen) else None)
-        at, after = found + 1, hop
+        at, after = index + 1, hop
     return None
 
 
-__all__ = ["Divergence", "Expecter", "Journey", "divergence"]
+__all__ = ["Divergence", "Expecter", "RoundTrip", "divergence"]

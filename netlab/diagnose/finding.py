@@ -1,4 +1,4 @@
-"""A finding: one sentence that says why, where it was, and what to look at."""
+"""A finding: a sentence about the cause, its place, and commands for a closer look."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from netlab.output import trace as output
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``kind`` is a stable word for machines, ``says`` the sentence, ``netns`` and ``interface`` where to look.
+    """``kind`` is a stable word for programs, ``message`` the sentence, ``netns`` and ``interface`` the place.
 
-    ``look`` are shell lines that can be pasted; those that begin with ``netlab`` are typed as the reader types netlab.
-    ``reason`` and ``function`` are the kernel's own; ``rule`` names an nftables rule, ``policy`` and ``service`` what it
-    was made of, ``mark`` the line behind it.  ``root``: it is a cause, and not only where the packet ended.
+    ``look`` are shell lines to paste; lines that begin with ``netlab`` are adapted to the reader's command. ``reason``
+    and ``function`` are the kernel's; ``rule`` names an nftables rule, ``policy`` and ``service`` its origin, ``mark``
+    the line in the file.  ``root``: a cause, and not only the end of the packet's path.
     """
 
     kind: str
-    says: str
+    message: str
     netns: str
     interface: str = ""
     look: tuple[str, ...] = ()
@@ -32,10 +32,10 @@ class Finding:
     root: bool = False
 
     def document(self) -> output.Finding:
-        """The same as a document."""
+        """The document of the finding."""
         return output.Finding(
             kind=self.kind,
-            says=self.says,
+            says=self.message,
             netns=self.netns,
             interface=self.interface or None,
             root=self.root,

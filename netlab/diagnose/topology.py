@@ -1,8 +1,7 @@
-"""What a State says about where packets go: links, ports, addresses, routes, neighbours, by namespace.
+"""An index over a State: links, ports, addresses, routes and neighbours by namespace.
 
-An index over the objects, so that ``way`` can ask the kernel's questions without a kernel: is this address mine, which
-route, which MAC, which port.  Everything is looked up lazily: a lab of a thousand Pods has tens of thousands of objects,
-and a packet meets a dozen namespaces.
+``path`` asks it the kernel's questions without a kernel: is an address local; which route, MAC or port is next.
+Lookups are lazy: a lab of a thousand Pods has tens of thousands of objects, and a packet meets a dozen namespaces.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from netlab.model import Network
 from netlab.objects import Addr, Bridge, Fdb, Key, Neigh, Obj, Port, Route, Sysctl, Veth, Vxlan
 from netlab.objects.links import Device
 
-EVERYBODY = "00:00:00:00:00:00"  # a VXLAN device's entry for MACs that have none
+EVERYBODY = "00:00:00:00:00:00"  # a VXLAN device's default entry
 _FORWARDING = {4: ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"), 6: ("net.ipv6.conf.all.forwarding",)}
 _BRIDGED = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 
-Place = tuple[str, str]  # namespace, interface
+Interface = tuple[str, str]  # namespace, name
 
 
 class NextHop(NamedTuple):
-    """What a route says: ``via`` is the address whose MAC is asked for; ``type`` unicast, or blackhole and the like."""
+    """A route's result: ``via`` is the address to resolve; ``type`` is unicast, blackhole, ..."""
 
     dev: str
     via: str
@@ -33,7 +32,7 @@ class NextHop(NamedTuple):
 
 
 class Topology:
-    """The index.  ``state`` may be what a lab should be, or what it is."""
+    """The index.  ``state`` may be the desired or the actual state."""
 
     def __init__(self, state: Mapping[Key, Obj]) -> None:
         self._routes: dict[str, list[Route]] = defaultdict(list)
@@ -42,15 +41,15 @@ class Topology:
         self._sysctls: dict[tuple[str, str], str] = {}
         self._neighbours: dict[tuple[str, str, str], str] = {}
         self._fdb: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-        self._ports: dict[Place, Port] = {}
-        self._members: dict[Place, list[str]] = defaultdict(list)
-        self._owners: dict[str, list[Place]] = defaultdict(list)
-        self._macs: dict[str, list[Place]] = defaultdict(list)
-        self.bridges: dict[Place, Bridge] = {}
-        self.tunnels: dict[Place, Vxlan] = {}
-        self.peers: dict[Place, Place] = {}
-        self.mac: dict[Place, str] = {}
-        self.mtu: dict[Place, int] = {}
+        self._ports: dict[Interface, Port] = {}
+        self._members: dict[Interface, list[str]] = defaultdict(list)
+        self._owners: dict[str, list[Interface]] = defaultdict(list)
+        self._macs: dict[str, list[Interface]] = defaultdict(list)
+        self.bridges: dict[Interface, Bridge] = {}
+        self.tunnels: dict[Interface, Vxlan] = {}
+        self.peers: dict[Interface, Interface] = {}
+        self.mac: dict[Interface, str] = {}
+        self.mtu: dict[Interface, int] = {}
         for obj in state.values():
             self._take(obj)
 
@@ -72,19 +71,19 @@ class Topology:
         elif isinstance(obj, Veth):
             ends = [(end.netns, end.name) for end in (obj.end, obj.peer)]
             self.peers |= {ends[0]: ends[1], ends[1]: ends[0]}
-            for end, place in zip((obj.end, obj.peer), ends, strict=True):
-                self._named(place, end.mac, end.mtu)
+            for end, interface in zip((obj.end, obj.peer), ends, strict=True):
+                self._named(interface, end.mac, end.mtu)
         elif isinstance(obj, Device):
-            place = (obj.netns, obj.dev)
+            interface = (obj.netns, obj.dev)
             if isinstance(obj, Bridge):
-                self.bridges[place] = obj
+                self.bridges[interface] = obj
             elif isinstance(obj, Vxlan):
-                self.tunnels[place] = obj
-            self._named(place, obj.mac, obj.mtu)
+                self.tunnels[interface] = obj
+            self._named(interface, obj.mac, obj.mtu)
 
-    def _named(self, place: Place, mac: str, mtu: int) -> None:
-        self.mac[place], self.mtu[place] = mac, mtu
-        self._macs[mac].append(place)
+    def _named(self, interface: Interface, mac: str, mtu: int) -> None:
+        self.mac[interface], self.mtu[interface] = mac, mtu
+        self._macs[mac].append(interface)
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -92,55 +91,55 @@ class Topology:
         """Whether an address is the namespace's own."""
         return ip_address(address).is_loopback or any(where == netns for where, _ in self._owners.get(address, ()))
 
-    def owners(self, address: str) -> list[Place]:
+    def owners(self, address: str) -> list[Interface]:
         """The interfaces that have an address."""
         return self._owners.get(address, [])
 
-    def mac_owners(self, mac: str) -> list[Place]:
+    def mac_owners(self, mac: str) -> list[Interface]:
         """The interfaces that have a MAC address."""
         return self._macs.get(mac, [])
 
     def address_of(self, netns: str, dev: str, version: int) -> str:
-        """The address that what leaves by an interface gets when nothing else says one; "" where it has none."""
-        own = [ip_interface(one.address) for one in self._addrs[netns] if one.dev == dev]
-        return next((str(one.ip) for one in own if one.version == version), "")
+        """The default source address of packets that leave by an interface; "" if it has none."""
+        own = [ip_interface(addr.address) for addr in self._addrs[netns] if addr.dev == dev]
+        return next((str(address.ip) for address in own if address.version == version), "")
 
     def own(self, netns: str, dev: str, target: str) -> str:
-        """The address that what leaves by an interface gets: the interface's own.
+        """The source address of packets that leave by an interface.
 
-        Where that has none (a Calico Pod's veth), IPv4 takes the first interface's, IPv6 the one most like the target
-        (RFC 6724, rule 8).
+        If the interface has none (a Calico Pod's veth), IPv4 takes the first interface's, IPv6 the address most like
+        the target (RFC 6724, rule 8).
         """
         wanted = ip_address(target)
-        found = self.address_of(netns, dev, wanted.version)
-        if found or wanted.version == 4:
-            return found or self.address_of(netns, "eth0", 4)
-        own = (ip_interface(one.address).ip for one in self._addrs[netns])
-        near = [one for one in own if one.version == 6]
-        return str(max(near, key=lambda one: -(int(one) ^ int(wanted)).bit_length())) if near else ""
+        address = self.address_of(netns, dev, wanted.version)
+        if address or wanted.version == 4:
+            return address or self.address_of(netns, "eth0", 4)
+        own = (ip_interface(addr.address).ip for addr in self._addrs[netns])
+        near = [address for address in own if address.version == 6]
+        return str(max(near, key=lambda address: -(int(address) ^ int(wanted)).bit_length())) if near else ""
 
     def source_for(self, netns: str, target: str) -> str:
-        """The address that a namespace itself sends from to a target; "" where it has no route."""
+        """The source address of a namespace's own packets to a target; "" without a route."""
         hop = self.route(netns, target)
         if hop is None:
             return ""
-        for one in self._routes[netns]:
-            if one.src and one.dev == hop.dev and one.dst == hop.dst:
-                return one.src
+        for route in self._routes[netns]:
+            if route.src and route.dev == hop.dev and route.dst == hop.dst:
+                return route.src
         return self.own(netns, hop.dev, target)
 
     # -- routes -------------------------------------------------------------------------------------------------------
 
     def forwards(self, netns: str, version: int) -> bool:
-        """Whether a namespace passes on what is not for itself."""
+        """Whether a namespace forwards packets."""
         return any(self._sysctls.get((netns, path)) == "1" for path in _FORWARDING[version])
 
     def rules_see_bridged(self, netns: str, version: int) -> bool:
-        """Whether br_netfilter shows a namespace's rules what its bridges carry."""
+        """Whether br_netfilter passes a namespace's bridged packets to its rules."""
         return self._sysctls.get((netns, _BRIDGED[version])) == "1"
 
     def route(self, netns: str, target: str) -> NextHop | None:
-        """The route to a target: the longest prefix, of several the first metric."""
+        """The route to a target: the longest prefix, then the lowest metric."""
         address = ip_address(target)
         for network, hop in self._table(netns, address.version):
             if address in network:
@@ -150,47 +149,47 @@ class Topology:
     def _table(self, netns: str, version: int) -> list[tuple[Network, NextHop]]:
         key = netns, version
         if key not in self._tables:
-            found = [
-                (network, one.metric, NextHop(one.dev, one.via, one.type, one.dst))
-                for one in self._routes[netns]
-                if not one.twin and (network := ip_network(one.dst)).version == version
+            rows = [
+                (network, route.metric, NextHop(route.dev, route.via, route.type, route.dst))
+                for route in self._routes[netns]
+                if not route.twin and (network := ip_network(route.dst)).version == version
             ]
-            for one in self._addrs[netns]:
-                own = ip_interface(one.address)
-                if own.version == version and one.prefix_route and own.network.prefixlen < own.max_prefixlen:
-                    found.append((own.network, 0, NextHop(one.dev, "", "unicast", str(own.network))))
-            found.sort(key=lambda row: (-row[0].prefixlen, row[1]))
-            self._tables[key] = [(network, hop) for network, _, hop in found]
+            for addr in self._addrs[netns]:
+                own = ip_interface(addr.address)
+                if own.version == version and addr.prefix_route and own.network.prefixlen < own.max_prefixlen:
+                    rows.append((own.network, 0, NextHop(addr.dev, "", "unicast", str(own.network))))
+            rows.sort(key=lambda row: (-row[0].prefixlen, row[1]))
+            self._tables[key] = [(network, hop) for network, _, hop in rows]
         return self._tables[key]
 
     # -- links --------------------------------------------------------------------------------------------------------
 
     def neighbour(self, netns: str, dev: str, address: str) -> str:
-        """The MAC that a next hop has: a permanent entry's, or the one that would answer; "" where nobody would."""
-        known = self._neighbours.get((netns, dev, address))
-        if known:
-            return known
+        """The MAC of a next hop: from a permanent entry, or from the host that would reply; "" for none."""
+        mac = self._neighbours.get((netns, dev, address))
+        if mac:
+            return mac
         peer = self.peers.get((netns, dev))
         if peer is not None and peer not in self._ports:
-            return self.mac.get(peer, "")  # a cable has one other end, and that answers for what it routes to
-        owners = [place for place in self.owners(address) if place[0] != netns and place in self.mac]
+            return self.mac.get(peer, "")  # the other end of the cable replies for all its routes
+        owners = [owner for owner in self.owners(address) if owner[0] != netns and owner in self.mac]
         return self.mac[owners[0]] if owners else ""
 
-    def master(self, place: Place) -> str:
-        """The bridge that an interface is a port of; "" for none."""
-        port = self._ports.get(place)
+    def master(self, interface: Interface) -> str:
+        """The bridge of a port; "" for none."""
+        port = self._ports.get(interface)
         return port.master if port else ""
 
-    def port(self, place: Place) -> Port | None:
-        """The port that an interface is."""
-        return self._ports.get(place)
+    def port(self, interface: Interface) -> Port | None:
+        """The bridge port of an interface."""
+        return self._ports.get(interface)
 
     def ports(self, netns: str, bridge: str) -> list[str]:
         """The ports of a bridge."""
         return self._members.get((netns, bridge), [])
 
     def behind(self, netns: str, bridge: str, mac: str) -> str:
-        """The veth port of a bridge whose other end has the MAC; "" where there is none."""
+        """The veth port of a bridge whose other end has the MAC; "" if there is none."""
         for dev in self.ports(netns, bridge):
             peer = self.peers.get((netns, dev))
             if peer is not None and self.mac.get(peer) == mac:
@@ -198,9 +197,13 @@ class Topology:
         return ""
 
     def vteps(self, netns: str, dev: str, mac: str) -> list[str]:
-        """The outer addresses that a VXLAN device sends a MAC's frames to: its own entry's, else everybody's."""
+        """The outer addresses for a MAC on a VXLAN device: its own entries, else the default entries."""
         return self._fdb.get((netns, dev, mac)) or self._fdb.get((netns, dev, EVERYBODY), [])
+
+    def tunnel_ports(self) -> set[int]:
+        """The UDP ports of the VXLAN devices."""
+        return {tunnel.port for tunnel in self.tunnels.values()}
 
     def tunnels_in(self, netns: str) -> Iterator[Vxlan]:
         """The VXLAN devices of a namespace."""
-        return (one for (where, _), one in self.tunnels.items() if where == netns)
+        return (tunnel for (where, _), tunnel in self.tunnels.items() if where == netns)

@@ -188,16 +188,16 @@ def from_json(data: Mapping[str, Any]) -> Recording:
         return tuple(_record(kind, record) for record in data[name])
 
     return Recording(
-        str(data["lab"]),
-        _record(Probe, data["probe"]),
-        rows(Source, "sources"),
-        rows(Frame, "frames"),
-        rows(RuleSeen, "rules_seen"),
-        rows(Rule, "rules"),
-        rows(BaseChain, "chains"),
-        rows(Drop, "drops"),
-        {str(netns): dict(moved) for netns, moved in data["counters"].items()},
-        {str(netns): dict(links) for netns, links in data.get("mtus", {}).items()},
+        lab=str(data["lab"]),
+        probe=_record(Probe, data["probe"]),
+        sources=rows(Source, "sources"),
+        frames=rows(Frame, "frames"),
+        rules_seen=rows(RuleSeen, "rules_seen"),
+        rules=rows(Rule, "rules"),
+        chains=rows(BaseChain, "chains"),
+        drops=rows(Drop, "drops"),
+        counters={str(netns): dict(moved) for netns, moved in data["counters"].items()},
+        mtus={str(netns): dict(links) for netns, links in data.get("mtus", {}).items()},
     )
 
 

@@ -41,7 +41,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     need not exist in the lab.  PORT is a number or a name; without it, explain takes every port that the target serves.
     The exit status is 1 if a policy denies the flow, even to only one backend of a Service.
     """
-    from netlab.diagnose import paths
+    from netlab.diagnose import flowpath
     from netlab.diagnose.expect import Expecter
     from netlab.oracle.endpoints import Endpoints
     from netlab.oracle.explain import document, judged, tell
@@ -83,12 +83,12 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     expecter = Expecter(cluster, running.want)
 
     def path_document(flow: Flow, judgement: Judged | None) -> Path | None:
-        path = paths.path(expecter, flow, judgement)
-        return paths.document(path) if path else None
+        path = flowpath.flow_path(expecter, flow, judgement)
+        return flowpath.document(path) if path else None
 
     def way_lines(flow: Flow, one: Judged | None) -> Iterable[str]:
-        found = paths.path(expecter, flow, one)
-        return paths.tell(found, name) if found else ()
+        found = flowpath.flow_path(expecter, flow, one)
+        return flowpath.tell(found, name) if found else ()
 
     if output == "json":
         explained = tuple(document(*each, partial(path_document, each[0].flow)) for each in reasons)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from netlab.diagnose import text
+from netlab.diagnose import packettext
 from netlab.wire import packets
 from netlab.wire.packets import Packet
 
@@ -37,10 +37,10 @@ def read(data: bytes, ethernet: bool = True) -> Packet:
 def words(packet: Packet) -> str:
     """What it is; the outside of a tunnel first, what is inside in brackets."""
     if packet.inner is not None:
-        return f"{text.outer(packet)} [{words(packet.inner)}]"
-    said = text.shown(packet)
+        return f"{packettext.outer(packet)} [{words(packet.inner)}]"
+    said = packettext.shown(packet)
     if packet.about is not None:
-        return f"{said}, {text.about(packet)}"
+        return f"{said}, {packettext.about(packet)}"
     more = _behind(packet)
     return f"{said}  {more}" if more else said
 

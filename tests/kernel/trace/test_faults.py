@@ -20,7 +20,7 @@ import pytest
 from netlab.diagnose.correlate import FRAME, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.findings import findings
-from netlab.diagnose.identity import ANSWER, QUESTION
+from netlab.diagnose.identity import REPLY, REQUEST
 from netlab.diagnose.story import Story, hops, tell
 from netlab.evidence.records import COUNTERS, DROPS, Recording, to_json
 from netlab.evidence.records import RULES as RULES_SEEN
@@ -243,7 +243,7 @@ def fault(bed: Bed, request: pytest.FixtureRequest) -> Iterator[Fault]:
 
 def shown(told: tuple[Finding, ...]) -> str:
     return "\n".join(
-        f"[{one.kind}] {one.netns} {one.interface}: {one.says} ({one.reason} {one.function})" for one in told
+        f"[{one.kind}] {one.netns} {one.interface}: {one.message} ({one.reason} {one.function})" for one in told
     )
 
 
@@ -302,8 +302,8 @@ SIZES = {"pod-mtu-too-big": 1450, "underlay-port-mtu-too-small": 1400, "overlay-
 def test_a_finding_about_size_has_the_mtu(bed: Bed, fault: Fault) -> None:
     _, story = bed.trace(fault)
     told = [one for one in findings(story) if one.kind in ("mtu", "fragmented")]
-    assert str(SIZES[fault.name]) in told[0].says, shown(tuple(told))
-    assert "or it is down" not in told[0].says, shown(tuple(told))
+    assert str(SIZES[fault.name]) in told[0].message, shown(tuple(told))
+    assert "or it is down" not in told[0].message, shown(tuple(told))
 
 
 WELL = (
@@ -320,7 +320,7 @@ def test_nothing_is_found_where_all_is_well(bed: Bed, asked: Fault) -> None:
     recording, story = bed.trace(asked)
     assert story.arrived
     assert story.answered
-    assert (story.question_left, story.answer_left) == (None, None)
+    assert (story.request_left, story.reply_left) == (None, None)
     assert findings(story, labs.diff(bed.name)[1]) == ()
     keep(asked.name, bed, recording)
 
@@ -328,7 +328,7 @@ def test_nothing_is_found_where_all_is_well(bed: Bed, asked: Fault) -> None:
 def test_a_packet_that_is_cut_goes_its_way(bed: Bed) -> None:
     """A node puts fragments together at its bridge, to judge them, and cuts them again: still the same packet."""
     recording, story = bed.trace(Fault("", "", "", "", "", "", more={"size": 1450}, **BIG))
-    assert (story.question_left, story.answer_left) == (None, None)
+    assert (story.request_left, story.reply_left) == (None, None)
     assert [(one.kind, one.netns) for one in findings(story)] == [("fragmented", bed.where["client"])]
     keep("ping-in-fragments", bed, recording)
 
@@ -341,12 +341,12 @@ def test_600_packets_in_true_hop_order(bed: Bed) -> None:
         _, story = bed.trace(asked, DROPS, COUNTERS, RULES_SEEN)
         seen: dict[int, list[Event]] = {}
         for event in story.events:
-            if event.kind == FRAME and event.way in (QUESTION, ANSWER):
+            if event.kind == FRAME and event.role in (REQUEST, REPLY):
                 seen.setdefault(event.number, []).append(event)
         for frames in seen.values():
-            way = story.journey.question if frames[0].way == QUESTION else story.journey.answer
+            way = story.round_trip.request if frames[0].role == REQUEST else story.round_trip.reply
             assert way is not None
             # Under way when the trace ended: the part that was seen must be in order all the same.
-            found = [hop for hop in hops(frames, story.known) if hop in way.hops]
+            found = [hop for hop in hops(frames, story.topology) if hop in way.hops]
             assert found == list(way.hops[: len(found)]), (found, way.hops)
             packets += len(found) == len(way.hops)

@@ -111,12 +111,12 @@ def test_ways_are_taken_as_predicted(plane: str, families: list[str], more: dict
                 assert told, seen
                 continue
             answered += 1
-            assert (told, story.question_left, story.answer_left) == ((), None, None), seen
+            assert (told, story.request_left, story.reply_left) == ((), None, None), seen
             # Of a Service with several backends only the packet knows which was chosen.
-            way = expecter.journey(flow, backend=story.journey.backend)
-            assert way.question.hops == story.journey.question.hops, seen
-            assert way.seen_as == story.journey.seen_as, seen
-            assert way.answer == story.journey.answer, seen
+            way = expecter.round_trip(flow, backend=story.round_trip.backend)
+            assert way.request.hops == story.round_trip.request.hops, seen
+            assert way.seen_as == story.round_trip.seen_as, seen
+            assert way.reply == story.round_trip.reply, seen
         assert answered > DRAWN // 4, "many flows of such a lab are open"
     finally:
         labs.down(name)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from netlab.diagnose.correlate import DROP, FRAME, RULES
 from netlab.diagnose.document import document
 from netlab.diagnose.findings import findings
-from netlab.diagnose.identity import ANSWER, QUESTION
+from netlab.diagnose.identity import REPLY, REQUEST
 from netlab.diagnose.report import lines
 from netlab.diagnose.story import Story, tell
 from netlab.evidence.records import DROPS, FRAMES, Recording, from_json, to_json
@@ -127,7 +127,7 @@ def test_what_works_by_luck_is_told(name: str) -> None:
 def test_fragments_are_one_packet() -> None:
     """Both fragments of the VXLAN packet have the number of what is inside, and the text says where it was cut."""
     one = story("overlay-mtu-too-big")
-    cut = [event for event in one.events if event.kind == FRAME and event.packet.offset and event.way == QUESTION]
+    cut = [event for event in one.events if event.kind == FRAME and event.packet.offset and event.role == REQUEST]
     assert {event.number for event in cut} == {1}
     text = "\n".join(lines(one, ()))
     assert "cut into fragments: the outer packet was too big for eth0" in text
@@ -178,7 +178,7 @@ def test_service_hop_by_hop() -> None:
 
 def test_rules_stand_where_their_hooks_are() -> None:
     """Prerouting under br_netfilter belongs before the bridge's own frame, which is translated already."""
-    events = [one for one in story("well-service").events if one.netns == "faults-node-1" and one.way == QUESTION]
+    events = [one for one in story("well-service").events if one.netns == "faults-node-1" and one.role == REQUEST]
     order = [(one.kind, one.judgement.hook if one.judgement else one.interface) for one in events if one.number == 1]
     first = order.index((FRAME, "cni0"))
     assert (RULES, "prerouting") in order[:first]
@@ -195,25 +195,25 @@ def test_policy_is_named_with_its_line() -> None:
 
 def test_rejecting_rule_is_no_drop_to_the_reader() -> None:
     told = findings(story("service-without-endpoints"))
-    assert "rejected" in told[0].says
-    assert "Service default/empty port 80/TCP has no endpoint" in told[0].says
+    assert "rejected" in told[0].message
+    assert "Service default/empty port 80/TCP has no endpoint" in told[0].message
     assert [one.kind for one in told] == ["service", "icmp"]
 
 
 def test_small_ttl_is_no_loop_where_no_place_was_seen_twice() -> None:
     told = findings(story("ttl-too-small"))[0]
-    assert "it left faults-client with 2, which is too little for its path" in told.says
+    assert "it left faults-client with 2, which is too little for its path" in told.message
 
 
 def test_what_was_not_translated_is_not_blamed_on_a_route() -> None:
-    assert "nothing translated 10.96.0.80" in findings(story("nothing-translates"))[0].says
+    assert "nothing translated 10.96.0.80" in findings(story("nothing-translates"))[0].message
 
 
 def test_cut_packet_hop_by_hop() -> None:
     """The bridge's own frame is whole, under br_netfilter; a fragment in a tunnel is not taken for something whole."""
     one = story("ping-in-fragments")
-    assert (one.question_left, one.answer_left) == (None, None)
-    notes = [(event.netns, note) for event in one.question for note in event.notes if "cut" in note or "again" in note]
+    assert (one.request_left, one.reply_left) == (None, None)
+    notes = [(event.netns, note) for event in one.request for note in event.notes if "cut" in note or "again" in note]
     assert [(short(netns), note.split(":")[0]) for netns, note in notes] == [
         ("node-1", "put together again"), ("node-1", "cut into fragments"),
     ]  # fmt: skip
@@ -222,7 +222,7 @@ def test_cut_packet_hop_by_hop() -> None:
 def test_missing_source_is_said_and_not_taken_for_silence() -> None:
     blind = story("policy", RULES_SOURCE)
     told = findings(blind)
-    assert "rules were not traced" in told[0].says
+    assert "rules were not traced" in told[0].message
     assert "source not used: rules" in "\n".join(lines(blind, told))
     unseen = story("policy", RULES_SOURCE, DROPS, FRAMES)
     assert not any(one.kind == "never-left" for one in findings(unseen)), "without frames nobody knows whether it left"
@@ -241,7 +241,7 @@ def test_missing_route_is_the_first_cause() -> None:
     drift = Drift((gone(Route, "faults-node-1", "10.244.2.0/24"),), ())
     first, second, *_ = findings(story("route-missing-default-takes-it"), drift)
     assert (first.kind, first.netns, first.root) == ("drift", "faults-node-1", True)
-    assert "10.244.2.0/24" in first.says
+    assert "10.244.2.0/24" in first.message
     assert "ip -n faults-node-1 route add 10.244.2.0/24 via 10.244.2.0 dev vxlan0 onlink" in first.look
     assert second.kind == "wrong-turn"
 
@@ -274,7 +274,7 @@ def test_document_is_json_and_tells_each_hop() -> None:
     assert [hop[:2] for hop in hops if hop[:2] in expected] == expected
     wrapped = next(event for event in frames if len(event["headers"]) == 2)
     assert wrapped["headers"][0] | {"kind": "VXLAN", "vni": 1, "target_port": 4789} == wrapped["headers"][0]
-    assert {event["way"] for event in found["events"]} >= {QUESTION, ANSWER}
+    assert {event["way"] for event in found["events"]} >= {REQUEST, REPLY}
     assert any(event["rule"] and event["rule"]["service"] == "default/web" for event in found["events"])
 
 

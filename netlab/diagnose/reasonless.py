@@ -1,25 +1,21 @@
-"""Drops without a reason: what the function and other evidence tell.
+"""Drops without a reason, explained by their function and other evidence.
 
-Kernels before 5.17 give no reasons, and later ones not everywhere.  Each function here looks for what singles one cause
-out, and says nothing (None) where more than one would do.
+Kernels before 5.17 give no reasons, and later kernels not everywhere.  Each function looks for evidence of a single
+cause, and returns None if several are possible.
 """
 
 from __future__ import annotations
 
 from netlab.diagnose import reasons
-from netlab.diagnose.correlate import FRAME, Event
+from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OTHERHOST
 
 
 def received(story: Story, event: Event) -> Finding | None:
-    """Where packets are received: the frame's MAC or a counter may tell."""
-    here = [
-        one
-        for one in story.events
-        if one.kind == FRAME and (one.number, one.netns, one.interface) == (event.number, event.netns, event.interface)
-    ]
+    """A drop on receive: the frame's MAC or a counter may show the cause."""
+    here = [sighting for sighting in story.sightings(event.number) if sighting.at == event.at]
     if here and here[-1].direction == OTHERHOST:
         return reasons.other_host(story, event)
     if story.counters(event.netns).get("TcpExt:IPReversePathFilter"):
@@ -28,7 +24,7 @@ def received(story: Story, event: Event) -> Finding | None:
 
 
 def forwarded(story: Story, event: Event) -> Finding | None:
-    """Where packets are forwarded: its time to live was over, it was too big, or it may not be forwarded."""
+    """A drop on forwarding: TTL exceeded, too big, or forwarding is off."""
     if event.packet.hops <= 1:
         return reasons.ttl(story, event)
     moved = story.counters(event.netns)
@@ -38,7 +34,7 @@ def forwarded(story: Story, event: Event) -> Finding | None:
 
 
 def unrouted(story: Story, event: Event) -> Finding:
-    """Where what has no route ends: forwarding is off, there is none, or the one that is there refuses."""
+    """A drop without a route: forwarding is off, no route exists, or the route rejects."""
     moved = story.counters(event.netns)
     if moved.get("Ip:InAddrErrors"):
         return reasons.not_forwarded(story, event)
@@ -48,10 +44,10 @@ def unrouted(story: Story, event: Event) -> Finding:
 
 
 def kept_in(story: Story, event: Event) -> Finding:
-    """Where a bridge looks for a port to send by, and finds none that may."""
-    bridge = story.known.master((event.netns, event.interface)) or "its bridge"
-    says = (
+    """A drop in a bridge that found no egress port."""
+    bridge = story.topology.master(event.at) or "its bridge"
+    message = (
         f"{bridge} of {event.netns} did not send on what came by port {event.interface}: the port that it leads to is "
         "down or isolated, or is the same one and hairpin is off"
     )
-    return Finding("no-port", says, event.netns, event.interface, (f"bridge -n {event.netns} -d link",))
+    return Finding("no-port", message, event.netns, event.interface, (f"bridge -n {event.netns} -d link",))

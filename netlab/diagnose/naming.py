@@ -1,4 +1,4 @@
-"""Whose an address is, and what a namespace is called: the words that findings share."""
+"""Names of addresses and namespaces for findings and commands."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from netlab.oracle.flow import ADDRESS, NODE, SERVICE, is_own
 from netlab.wire.packets import Packet
 
 
-def who(story: Story, address: str) -> str:
-    """``Pod default/web``, ``node node-1``, ``Service default/web``; an interface that has it; itself; or nobody."""
+def address_owner(story: Story, address: str) -> str:
+    """``Pod default/web``, ``node node-1``, ``Service default/web``, an interface, "itself", or no owner."""
     if is_own(address):
         return "itself"
-    known = Endpoints(story.cluster).at(address)
-    if known.kind == SERVICE:
-        return f"Service {known.name}"
-    if known.kind != ADDRESS:
-        return f"{'node' if known.kind == NODE else 'Pod' if known.kind == 'pod' else 'external host'} {known.name}"
-    owners = story.known.owners(address)
+    endpoint = Endpoints(story.cluster).at(address)
+    if endpoint.kind == SERVICE:
+        return f"Service {endpoint.name}"
+    if endpoint.kind != ADDRESS:
+        return f"{'node' if endpoint.kind == NODE else 'Pod' if endpoint.kind == 'pod' else 'external host'} {endpoint.name}"
+    owners = story.topology.owners(address)
     if owners:
         return f"{owners[0][1]} of {owners[0][0]}"
     return "nobody in this lab has it"
 
 
-def called(story: Story, netns: str) -> str:
-    """What a command calls whoever acts from a namespace: a Pod, ``node/NAME``, ``external/NAME``; else the namespace."""
+def namespace_target(story: Story, netns: str) -> str:
+    """A namespace as a command's argument: a Pod, ``node/NAME``, ``external/NAME``, else the namespace."""
     for node in story.cluster.nodes:
         if node.netns == netns:
             return f"node/{node.name}"
@@ -40,16 +40,18 @@ def called(story: Story, netns: str) -> str:
 
 
 def look_route(netns: str, packet: Packet, interface: str) -> tuple[str, ...]:
-    """How the kernel is asked which route it takes for a packet that comes in."""
+    """The command that shows the kernel's route for a received packet."""
     if not interface:
         return (f"ip -n {netns} route get {packet.target}",)
     return (f"ip -n {netns} route get {packet.target} from {packet.source} iif {interface}",)
 
 
-def asked(story: Story) -> str:
-    """The question as a command takes it: ``client 10.244.2.2:80``."""
+def probe_arguments(story: Story) -> str:
+    """The probe as a command's arguments: ``client 10.244.2.2:80``."""
     probe = story.recording.probe
     address = f"[{probe.address}]" if ":" in probe.address else probe.address
     protocol = "" if probe.protocol == "TCP" else f"/{probe.protocol}"
     target = f"{address}:{probe.port}{protocol}" if probe.port else probe.address
-    return f"{called(story, probe.netns)} {quote(target)}"  # some shells take [ for the beginning of a pattern
+    return (
+        f"{namespace_target(story, probe.netns)} {quote(target)}"  # some shells take [ for the beginning of a pattern
+    )

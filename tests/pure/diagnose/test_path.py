@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from netlab.diagnose import paths
+from netlab.diagnose import flowpath
 from netlab.diagnose.expect import Divergence, Expecter, divergence
-from netlab.diagnose.way import Hop, Way
+from netlab.diagnose.path import Hop, Path
 from netlab.model import Cluster, build
 from netlab.oracle.explain import judged
 from netlab.oracle.predict import Predictor
@@ -51,15 +51,15 @@ def way(made: Cluster, source: str, target: str, port: int = 80, **told: str) ->
     """Question and answer: ``node-1.cni0> node-1.eth0>*`` (> out, < in, * inside VXLAN)."""
     expecter = Expecter(made, desired(made))
     flow = expecter.flow(f"l-{source}", target, port, "TCP")
-    found = expecter.journey(flow, **told)
-    return shown(found.question), shown(found.answer) if found.answer else ""
+    found = expecter.round_trip(flow, **told)
+    return shown(found.request), shown(found.reply) if found.reply else ""
 
 
-def shown(one: Way) -> str:
+def shown(one: Path) -> str:
     return " ".join(
-        f"{hop.netns[2:]}.{hop.interface}{'>' if hop.direction == 'out' else '<'}{'*' if hop.wrapped else ''}"
+        f"{hop.netns[2:]}.{hop.interface}{'>' if hop.direction == 'out' else '<'}{'*' if hop.encapsulated else ''}"
         for hop in one.hops
-    ) + ("" if one.arrives else f" ! {one.says}")
+    ) + ("" if one.arrives else f" ! {one.reason}")
 
 
 def address(made: Cluster, pod: str) -> str:
@@ -185,8 +185,10 @@ def told(made: Cluster, source: str, target: str, port: int = 80) -> str:
     """The path that explain prints for each way of a flow."""
     expecter, predictor = Expecter(made, desired(made)), Predictor(made)
     flow = expecter.flow(f"l-{source}", target, port, "TCP")
-    found = [paths.path(expecter, flow, one) for one in judged(predictor.denials, flow)] or [paths.path(expecter, flow)]
-    return "\n".join(line for one in found if one for line in paths.tell(one, "l"))
+    found = [flowpath.flow_path(expecter, flow, one) for one in judged(predictor.denials, flow)] or [
+        flowpath.flow_path(expecter, flow)
+    ]
+    return "\n".join(line for one in found if one for line in flowpath.tell(one, "l"))
 
 
 def test_path_names_tunnel_translation_and_masquerading() -> None:

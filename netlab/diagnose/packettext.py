@@ -1,4 +1,4 @@
-"""Packets in words, as short as a line of a table allows."""
+"""Packets as text, short enough for a table row."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNREACHABLE6 = {
 
 
 def flags(packet: Packet) -> str:
-    """``SYN-ACK``; ``segment`` for none."""
+    """``SYN-ACK``; ``segment`` without flags."""
     return "-".join(name for bit, name in _FLAGS if packet.flags & bit and name != "PSH") or "segment"
 
 
@@ -42,15 +42,15 @@ def icmp(packet: Packet) -> str:
     kind = packet.type
     if kind == (3 if four else 1):
         names = _UNREACHABLE if four else _UNREACHABLE6
-        found = names.get(packet.code, f"unreachable (code {packet.code})")
-        return f"{found}, MTU {packet.mtu}" if packet.mtu else found
+        text = names.get(packet.code, f"unreachable (code {packet.code})")
+        return f"{text}, MTU {packet.mtu}" if packet.mtu else text
     if not four and kind == 2:
         return f"packet too big, MTU {packet.mtu}"
-    known = {8: "echo request", 0: "echo reply", 11: "time exceeded", 12: "parameter problem", 5: "redirect"}
+    types = {8: "echo request", 0: "echo reply", 11: "time exceeded", 12: "parameter problem", 5: "redirect"}
     known6 = {128: "echo request", 129: "echo reply", 3: "time exceeded", 4: "parameter problem", 135: "solicitation"}
     known6 |= {130: "multicast query", 131: "multicast report", 132: "multicast done", 143: "multicast report"}
     known6 |= {133: "router solicitation", 134: "router advertisement", 137: "redirect"}
-    return (known if four else known6).get(kind, f"type {kind}")
+    return (types if four else known6).get(kind, f"type {kind}")
 
 
 def _ends(packet: Packet) -> str:
@@ -62,7 +62,7 @@ def _ttl(packet: Packet) -> str:
 
 
 def kind(packet: Packet) -> str:
-    """What a packet is, in a word or two: ``SYN``, ``echo request``, ``UDP``."""
+    """The packet's type in a word or two: ``SYN``, ``echo request``, ``UDP``."""
     if packet.arp is not None:
         return "ARP" if packet.version == 4 and packet.protocol == 0 else "ND"
     if packet.offset:
@@ -95,7 +95,7 @@ def shown(packet: Packet, *, ttl: bool = True) -> str:
 
 
 def about(packet: Packet) -> str:
-    """What an ICMP error is about."""
+    """The packet that an ICMP error quotes."""
     return f"about {shown(packet.about.innermost, ttl=False)}" if packet.about is not None else ""
 
 

@@ -1,7 +1,7 @@
-"""What a rule of nftables stands for: the NetworkPolicy, Service, Pod or data plane that it was made of, and the line.
+"""The meaning of an nftables rule: the NetworkPolicy, Service, Pod or data plane behind it, and its line.
 
-netlab's policies say it in their rules' comments; kube-proxy's tables have none, there the names of the chains lead back
-(``service-ULMVA6XW-default/web/tcp/http``).  What neither explains is called what it is: a table, a chain, a rule.
+The rules of netlab's policies have comments.  kube-proxy's rules have none; their chains' names identify the Service
+(``service-ULMVA6XW-default/web/tcp/http``).  Any other rule is described by its table and chain.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _BY_SERVICE = ("service-", "external-", "local-", "firewall-")
 
 
 class Meaning(NamedTuple):
-    """What a traversal says: ``says`` in words, ``mark`` the line behind it; who: ``policy`` or ``service`` or "".
+    """The meaning of a traversal: ``text``, ``mark`` (the line in the file), ``policy`` or ``service`` (or "").
 
-    ``foreign``: no table of the lab's.  ``rejects``: the packet's sender is told.
+    ``foreign``: not one of the lab's tables.  ``rejects``: the sender is notified.
     """
 
-    says: str
+    text: str
     mark: Mark | None = None
     policy: str = ""
     service: str = ""
@@ -42,24 +42,24 @@ class Meaning(NamedTuple):
 
 
 class RuleBook:
-    """The meanings of a lab's rules.  ``want`` is what the lab should be: what is not in it is a stranger's."""
+    """The meanings of a lab's rules.  ``want`` is the desired state: other tables are foreign."""
 
     def __init__(self, cluster: Cluster, want: Mapping[Key, Obj]) -> None:
         self._cluster = cluster
-        self._chains = {(one.netns, one.place, one.chain): one for one in want.values() if isinstance(one, NftChain)}
-        self._tables = {(one.netns, one.place) for one in want.values() if isinstance(one, NftTable)}
+        self._chains = {(obj.netns, obj.place, obj.chain): obj for obj in want.values() if isinstance(obj, NftChain)}
+        self._tables = {(obj.netns, obj.place) for obj in want.values() if isinstance(obj, NftTable)}
 
     @cached_property
     def _comments(self) -> dict[str, tuple[str, Mark | None, str]]:
-        """By comment: what it says, its line, the policy's name."""
-        found: dict[str, tuple[str, Mark | None, str]] = {}
+        """By comment: the text, its line, the policy's name."""
+        comments: dict[str, tuple[str, Mark | None, str]] = {}
         for policy in self._cluster.network_policies:
             for direction in (INGRESS, EGRESS):
                 for rule in policy.rules(direction) or ():
-                    says = f"NetworkPolicy {policy} {rule} allows it"
-                    found[policytext.rule_comment(policy, rule)] = says, rule.mark, str(policy)
+                    text = f"NetworkPolicy {policy} {rule} allows it"
+                    comments[policytext.rule_comment(policy, rule)] = text, rule.mark, str(policy)
         if not self._cluster.network_policies:
-            return found
+            return comments
         selection = Selection(self._cluster)
         for pod in selection.pods:
             for direction in (INGRESS, EGRESS):
@@ -68,49 +68,56 @@ class RuleBook:
                     named = ", ".join(map(str, isolating))
                     many = "NetworkPolicy" if len(isolating) == 1 else "NetworkPolicies"
                     isolates = "isolates" if len(isolating) == 1 else "isolate"
-                    says = f"{many} {named} {isolates} Pod {pod} for {direction}, and no rule of theirs allows this"
+                    text = f"{many} {named} {isolates} Pod {pod} for {direction}, and no rule of theirs allows this"
                     if len(isolating) == 1:
-                        says = says.replace("of theirs", "of it")
+                        text = text.replace("of theirs", "of it")
                     comment = policytext.deny_comment(direction, str(pod))
-                    found[comment] = says, isolating[0].mark, str(isolating[0])
-        return found
+                    comments[comment] = text, isolating[0].mark, str(isolating[0])
+        return comments
 
     def foreign(self, netns: str, judgement: Judgement) -> bool:
-        """Whether a table is none of the lab's own."""
+        """Whether a table is not one of the lab's."""
         return (netns, f"{judgement.family} {judgement.table}") not in self._tables
 
     def rule_text(self, netns: str, judgement: Judgement, step: Step) -> str:
-        """The rule as nft has it: as it was recorded, else as the lab wants it."""
+        """The rule in nft's syntax: as recorded, else as desired."""
         if step.text or not step.comment:
             return step.text
         chain = self._chains.get((netns, f"{judgement.family} {judgement.table}", step.chain))
-        said = f'comment "{step.comment}"'
-        return next((one for one in chain.rules if one.endswith(said)), "") if chain else ""
+        ending = f'comment "{step.comment}"'
+        return next((rule for rule in chain.rules if rule.endswith(ending)), "") if chain else ""
 
     def meaning(self, netns: str, judgement: Judgement, packet: Packet) -> Meaning | None:
-        """What a traversal means; None where nothing in it was about this packet."""
-        found = [one for step in judgement.steps if (one := self._step(netns, judgement, step, packet))]
+        """The meaning of a traversal; None if no rule in it was about this packet."""
+        meanings = [meaning for step in judgement.steps if (meaning := self._step(netns, judgement, step, packet))]
         ended = _ending(judgement)
-        if not found:
+        if not meanings:
             if ended is None or (judgement.verdict != "drop" and not ended.handle):
                 return None
             return self._plain(netns, judgement, ended)
-        says = "; ".join(dict.fromkeys(one.says for one in found))
-        last = found[-1]
-        mark = next((one.mark for one in reversed(found) if one.mark), None)
-        service = next((one.service for one in found if one.service), "")
-        return Meaning(says, mark, last.policy, service, last.foreign, any(one.rejects for one in found))
+        text = "; ".join(dict.fromkeys(meaning.text for meaning in meanings))
+        last = meanings[-1]
+        mark = next((meaning.mark for meaning in reversed(meanings) if meaning.mark), None)
+        service = next((meaning.service for meaning in meanings if meaning.service), "")
+        return Meaning(
+            text=text,
+            mark=mark,
+            policy=last.policy,
+            service=service,
+            foreign=last.foreign,
+            rejects=any(meaning.rejects for meaning in meanings),
+        )
 
     def _plain(self, netns: str, judgement: Judgement, step: Step) -> Meaning:
         text = self.rule_text(netns, judgement, step)
         where = f"table {judgement.family} {judgement.table} chain {step.chain}"
         foreign = self.foreign(netns, judgement)
         which = f"rule handle {step.handle}" if step.handle else "its policy"
-        said = text or (f'"{step.comment}"' if step.comment else "")
-        says = f"{where}, {which}" + (f": {said}" if said else "")
+        quoted = text or (f'"{step.comment}"' if step.comment else "")
+        message = f"{where}, {which}" + (f": {quoted}" if quoted else "")
         if foreign:
-            says += " (not one of this lab's tables)"
-        return Meaning(says, foreign=foreign, rejects="reject" in f"{text} {step.comment}".split())
+            message += " (not one of this lab's tables)"
+        return Meaning(message, foreign=foreign, rejects="reject" in f"{text} {step.comment}".split())
 
     # -- one rule -----------------------------------------------------------------------------------------------------
 
@@ -119,15 +126,15 @@ class RuleBook:
             return None
         comment = step.comment
         if comment.startswith("netpol:"):
-            says, mark, policy = self._comments.get(comment, (comment, None, comment.removeprefix("netpol:")))
+            message, mark, policy = self._comments.get(comment, (comment, None, comment.removeprefix("netpol:")))
             text = self.rule_text(netns, judgement, step)
-            return Meaning(says, mark, policy, rejects="reject" in text or self._rejects(comment))
+            return Meaning(message, mark, policy, rejects="reject" in text or self._rejects(comment))
         if comment.startswith("hostport:") and step.verdict != "jump":
             return self._pod(comment.removeprefix("hostport:"), "hostPort of Pod")
         if comment.startswith("underlay:"):
             node = comment.removeprefix("underlay:")
-            says = f"the underlay takes from node {node} only packets whose source is the node's own address"
-            return Meaning(says, self._cluster.underlay.mark)
+            message = f"the underlay takes from node {node} only packets whose source is the node's own address"
+            return Meaning(message, self._cluster.underlay.mark)
         if judgement.table == KUBE_PROXY:
             return self._kube_proxy(step, packet)
         if judgement.table == policytext.TABLE and step.verdict == "accept":
@@ -138,15 +145,15 @@ class RuleBook:
         if judgement.hook == "postrouting" and not self.foreign(netns, judgement):
             return self._leaving(netns, judgement, step)
         if judgement.table == "underlay" and step.verdict == "drop":
-            says = f"the router has no route to {packet.target}, and says so"
-            return Meaning(says, self._cluster.underlay.mark, rejects=True)
+            message = f"the router has no route to {packet.target}, and says so"
+            return Meaning(message, self._cluster.underlay.mark, rejects=True)
         return None
 
     def _rejects(self, comment: str) -> bool:
         return comment.startswith("netpol:deny ") and self._cluster.deny == "reject"
 
     def _leaving(self, netns: str, judgement: Judgement, step: Step) -> Meaning | None:
-        """Masquerading of what leaves the Pods' network: each data plane's own table."""
+        """Masquerading of packets that leave the Pods' network, in a data plane's own table."""
         text = self.rule_text(netns, judgement, step)
         masquerades = "masquerade" in text.split() or (not text and "natOutgoing" in step.comment)
         if masquerades and judgement.table in nft_tables():
@@ -178,42 +185,42 @@ class RuleBook:
         if step.chain.startswith("firewall-") and step.verdict == "drop":
             return Meaning("its source is in none of them")
         if step.verdict == "drop":
-            inside = any(packet.target in map(str, one.cluster_ips) for one in self._cluster.services)
+            inside = any(packet.target in map(str, service.cluster_ips) for service in self._cluster.services)
             policy = "internalTrafficPolicy" if inside else "externalTrafficPolicy"
             return self._no_endpoints(packet, f"has no endpoint on this node, and its {policy} is Local")
         return None
 
     def _service(self, base: str) -> tuple[Service | None, str]:
-        """The Service that a chain's base name (``HASH-ns/name/tcp/port``) is of, and the port's name."""
+        """The Service and the port name in a chain's base name (``HASH-ns/name/tcp/port``)."""
         parts = base.partition("-")[2].split("/")
         if len(parts) < 4:
             return None, ""
         wanted = f"{parts[0]}/{parts[1]}"
-        return next((one for one in self._cluster.services if str(one) == wanted), None), parts[3]
+        return next((service for service in self._cluster.services if str(service) == wanted), None), parts[3]
 
-    def _no_endpoints(self, packet: Packet, says: str) -> Meaning:
+    def _no_endpoints(self, packet: Packet, fault: str) -> Meaning:
         version = 6 if ":" in packet.target else 4
         for service in self._cluster.services:
-            addresses = {str(one) for one in (*service.cluster_ips, *service.outside_ips)}
-            for place, port in enumerate(service.ports):
+            addresses = {str(address) for address in (*service.cluster_ips, *service.outside_ips)}
+            for index, port in enumerate(service.ports):
                 at_node = bool(port.node_port) and port.node_port == packet.dport
                 if (packet.target in addresses and port.port == packet.dport) or at_node:
-                    why = f": {why_none(self._cluster, service, place, version)}" if says == _NOBODY else ""
-                    text = f"Service {service} port {port} {says}{why}"
+                    why = f": {why_none(self._cluster, service, index, version)}" if fault == _NOBODY else ""
+                    text = f"Service {service} port {port} {fault}{why}"
                     return Meaning(text, port.mark or service.mark, "", str(service))
             if packet.target in addresses:
-                return Meaning(f"Service {service} {says}", service.mark, "", str(service))
-        return Meaning(f"the Service at {packet.target} {says}")
+                return Meaning(f"Service {service} {fault}", service.mark, "", str(service))
+        return Meaning(f"the Service at {packet.target} {fault}")
 
     def _backend(self, address: str) -> str:
         shown = address.replace(".", ":") if address.count(".") > 3 or ".." in address else address
         for pod in self._cluster.pods:
-            if any(str(one.ip) == shown for one in pod.addresses):
+            if any(str(own.ip) == shown for own in pod.addresses):
                 return f"{pod} {shown}"
         return shown
 
     def _pod(self, name: str, what: str) -> Meaning:
-        pod = next((one for one in self._cluster.pods if str(one) == name), None)
+        pod = next((pod for pod in self._cluster.pods if str(pod) == name), None)
         return Meaning(f"{what} {name}", pod.mark if pod else None)
 
 
@@ -224,18 +231,18 @@ def _front(base: str) -> str:
     return f"{parts[0]}/{parts[1]} port {parts[3] or parts[2]}"
 
 
-def _mark(service: Service | None, port: str) -> Mark | None:
+def _mark(service: Service | None, name: str) -> Mark | None:
     if service is None:
         return None
-    return next((one.mark for one in service.ports if one.name == port and one.mark), service.mark)
+    return next((port.mark for port in service.ports if port.name == name and port.mark), service.mark)
 
 
 def _ending(judgement: Judgement) -> Step | None:
-    """The step that decided."""
+    """The step with the final verdict."""
     steps: Iterator[Step] = reversed(judgement.steps)
-    return next((one for one in steps if one.verdict not in ("continue", "jump", "goto", "return")), None)
+    return next((step for step in steps if step.verdict not in ("continue", "jump", "goto", "return")), None)
 
 
-def place(mark: Mark | None) -> str:
-    """``(lab.yaml:12)``, or nothing."""
+def location(mark: Mark | None) -> str:
+    """``(lab.yaml:12)``, or ""."""
     return f"({mark.file}:{mark.line})" if mark else ""
