@@ -99,7 +99,7 @@ def kinds(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(f"{kind}/{name}") for name in _objects(ctx, kind) if name.startswith(begun)]
     offered = [kind.plural for kind in KINDS]
     if ctx.info_name == "get":
-        offered += KERNEL
+        offered += [kind.plural for kind in KERNEL]
     return _offer(offered, incomplete)
 
 
@@ -138,17 +138,11 @@ def _objects(ctx: click.Context, kind: str) -> list[str]:
     nodes, pods, netns = _memory(ctx)
     if known.of_kernel(kind):
         return [*(name for where, name in pods if where == "default"), *nodes, *netns]
-    named = next((one for one in known.KINDS if kind.lower() in (one.name.lower(), one.plural, *one.short)), None)
+    named = next((each for each in known.KINDS if kind.lower() in each.words), None)
     chosen = ctx.params.get("namespace") or "default"
-    if named is None:
-        return []
-    if named.name == "Pod":
-        return [name for where, name in pods if where == chosen]
-    if named.name == "Node":
-        return nodes
-    if named.name == "Namespace":
-        return list(dict.fromkeys(["default", *(where for where, _ in pods)]))
-    return []
+    spaces = list(dict.fromkeys(["default", *(where for where, _ in pods)]))
+    objects = {"Pod": [name for where, name in pods if where == chosen], "Node": nodes, "Namespace": spaces}
+    return objects.get(named.name, []) if named else []
 
 
 # -- which parameter of which verb is what ----------------------------------------------------------------------------

@@ -7,14 +7,11 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netlab import escape
 from netlab.errors import BadInput, NetlabError
 from netlab.plain import dump
-
-if TYPE_CHECKING:
-    pass
 
 
 def line(text: str = "", *, painted: bool = False) -> None:
@@ -67,15 +64,17 @@ def _typed(hint: str) -> str:
     return f"{command()} {hint.removeprefix('netlab ')}" if hint.startswith("netlab ") else hint
 
 
-def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> None:
-    """Columns as kubectl prints them: three blanks between, the last one ragged."""
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), least: Sequence[int] = ()) -> Sequence[int]:
+    """Columns as kubectl prints them: three blanks between, the last column ragged.  Takes and returns their widths."""
     everything = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
     if not everything:
-        return
+        return least
     widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]
+    widths = list(map(max, widths, least)) if least else widths
     for row in everything:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         line("   ".join([*cells, row[-1]]).rstrip())
+    return widths
 
 
 def count(number: int, what: str, many: str = "") -> str:

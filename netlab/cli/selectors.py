@@ -26,14 +26,10 @@ def selector(text: str) -> Callable[[Mapping[str, str]], bool]:
         ranged = re.fullmatch(r"(\S+)\s+(in|notin)\s*\(([^)]*)\)", part)
         equal = re.fullmatch(r"([^=!\s]+)\s*(==|=|!=)\s*(\S*)", part)
         if ranged:
-            key, operator, values = ranged[1], ranged[2], {value.strip() for value in ranged[3].split(",")}
-            if operator == "in":
-                tests.append(lambda labels, key=key, values=values: labels.get(key) in values)  # type: ignore[misc]
-            else:
-                tests.append(lambda labels, key=key, values=values: labels.get(key) not in values)  # type: ignore[misc]
+            key, same, values = ranged[1], ranged[2] == "in", {value.strip() for value in ranged[3].split(",")}
+            tests.append(lambda labels, key=key, values=values, same=same: (labels.get(key) in values) == same)  # type: ignore[misc]
         elif equal:
-            key, operator, value = equal[1], equal[2], equal[3]
-            same = operator != "!="
+            key, same, value = equal[1], equal[2] != "!=", equal[3]
             tests.append(lambda labels, key=key, value=value, same=same: (labels.get(key) == value) == same)  # type: ignore[misc]
         elif re.fullmatch(r"!?[^\s=!,()]+", part):
             key, present = part.lstrip("!"), not part.startswith("!")

@@ -1,89 +1,52 @@
-"""The kinds that ``get``, ``describe``, ``label`` and ``delete`` take, with the short names that kubectl has for them."""
+"""The kinds that ``get``, ``describe``, ``label`` and ``delete`` take, each declared in a file of its family.
+
+Theory of operation.  A ``Kind`` declares its names, where its objects come from, its columns and its description.  The
+verbs take any kind: ``printer`` prints tables and documents, ``watch`` prints what changes.  A new column is a line in
+the file of its kind; a new kind is a file, and its name in the tables here.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from netlab.cli.kinds import endpoints, event, kernel, node, pod, policy, service, workload
+from netlab.cli.kinds.kind import Kind
 from netlab.errors import BadInput
 from netlab.near import near
 
-
-class Kind(NamedTuple):
-    """A kind: its own name, its plural, its short names, its API group, whether it lives in namespaces."""
-
-    name: str
-    plural: str
-    short: tuple[str, ...]
-    group: str = ""
-    namespaced: bool = True
-
-
 KINDS = (
-    Kind("Pod", "pods", ("po",)),
-    Kind("Node", "nodes", ("no",), namespaced=False),
-    Kind("Namespace", "namespaces", ("ns",), namespaced=False),
-    Kind("Service", "services", ("svc",)),
-    Kind("Endpoints", "endpoints", ("ep",)),
-    Kind("EndpointSlice", "endpointslices", (), "discovery.k8s.io"),
-    Kind("NetworkPolicy", "networkpolicies", ("netpol",), "networking.k8s.io"),
-    Kind("Deployment", "deployments", ("deploy",), "apps"),
-    Kind("StatefulSet", "statefulsets", ("sts",), "apps"),
-    Kind("DaemonSet", "daemonsets", ("ds",), "apps"),
-    Kind("ReplicaSet", "replicasets", ("rs",), "apps"),
-    Kind("ReplicationController", "replicationcontrollers", ("rc",)),
-    Kind("Job", "jobs", (), "batch"),
-    Kind("CronJob", "cronjobs", ("cj",), "batch"),
-    Kind("Event", "events", ("ev",)),
+    *(pod.POD, node.NODE, node.NAMESPACE, service.SERVICE, endpoints.ENDPOINTS, endpoints.ENDPOINT_SLICE),
+    *(policy.POLICY, workload.DEPLOYMENT, workload.STATEFUL_SET, workload.DAEMON_SET, workload.REPLICA_SET),
+    *(workload.REPLICATION_CONTROLLER, workload.JOB, workload.CRON_JOB, event.EVENT),
 )
+KERNEL = (kernel.LINKS, kernel.ADDRESSES, kernel.ROUTES, kernel.NEIGHBOURS, kernel.FDB, kernel.SYSCTLS, kernel.NFT)
 # What kubectl means by "all".
 ALL = (
-    "Pod",
-    "ReplicationController",
-    "Service",
-    "DaemonSet",
-    "Deployment",
-    "ReplicaSet",
-    "StatefulSet",
-    "CronJob",
-    "Job",
+    *(pod.POD, workload.REPLICATION_CONTROLLER, service.SERVICE, workload.DAEMON_SET, workload.DEPLOYMENT),
+    *(workload.REPLICA_SET, workload.STATEFUL_SET, workload.CRON_JOB, workload.JOB),
 )
 
 
-# What the kernel has: the plural, and the words that ip and bridge take.
-KERNEL = {
-    "links": ("link", "l"),
-    "addresses": ("address", "addrs", "addr"),
-    "routes": ("route", "r"),
-    "neighbours": ("neighbour", "neighbors", "neighbor", "neighs", "neigh"),
-    "fdb": ("fdbs",),
-    "sysctls": ("sysctl",),
-    "nft": ("nftables", "ruleset"),
-}
+def of_kernel(word: str) -> Kind | None:
+    """The kind of the kernel that a word means."""
+    return next((kind for kind in KERNEL if word.lower() in kind.words), None)
 
 
-def of_kernel(word: str) -> str:
-    """The kernel's kind that a word means, "" where it means none."""
-    return next((plural for plural, short in KERNEL.items() if word.lower() in (plural, *short)), "")
-
-
-def several(words: str) -> list[Kind]:
-    """The kinds that a list of words means: ``pods,svc``, ``all``; raises BadInput with a guess."""
-    for word in words.split(","):
-        if "," in words and (what := of_kernel(word)):
-            raise BadInput(f"{what} are the kernel's, and are asked for by themselves: get {what}")
-    by_name = {kind.name: kind for kind in KINDS}
-    found = [[by_name[name] for name in ALL] if word == "all" else [find(word)] for word in words.split(",")]
-    return list(dict.fromkeys(kind for kinds in found for kind in kinds))
+def several(text: str) -> list[Kind]:
+    """The kinds that ``get`` is to list: ``pods,svc``, ``all``, or one of the kernel; raises BadInput with a guess."""
+    words = text.split(",")
+    for word in words:
+        if kind := of_kernel(word):
+            if words == [word]:
+                return [kind]
+            raise BadInput(f"{kind.plural} are the kernel's, and are asked for by themselves: get {kind.plural}")
+    return list(dict.fromkeys(kind for word in words for kind in (ALL if word == "all" else (find(word),))))
 
 
 def find(word: str) -> Kind:
-    """The kind that a word means; raises BadInput with a guess."""
+    """The kind of the API that a word means; raises BadInput with a guess."""
     wanted = word.lower().partition(".")[0]
     for kind in KINDS:
-        if wanted in (kind.name.lower(), kind.plural, *kind.short):
+        if wanted in kind.words:
             return kind
-    every = [each for kind in KINDS for each in (kind.plural, *kind.short)]
-    every += [each for plural, short in KERNEL.items() for each in (plural, *short)]
-    raise BadInput(
-        f'there is no kind "{word}"{near(wanted, every)}; there are {", ".join([*(kind.plural for kind in KINDS), *KERNEL])}'
-    )
+    every = (*KINDS, *KERNEL)
+    guess = near(wanted, [word for kind in every for word in (kind.plural, *kind.short)])
+    raise BadInput(f'there is no kind "{word}"{guess}; there are {", ".join(kind.plural for kind in every)}')

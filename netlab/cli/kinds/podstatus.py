@@ -7,9 +7,10 @@ Without the agent nothing is known, and nothing serves: the phase is Unknown.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from netlab.cli.kinds.times import stamp
 
 if TYPE_CHECKING:
     from netlab.model import Container, Pod
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
 
 Status = dict[str, Any]
 Record = Mapping[str, Any]  # a Pod as the agent shows it; empty where it has none
-
-
-def stamp(since: float) -> str:
-    """A time as the API writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
-
-
-def seconds(stamp: str) -> float:
-    """The inverse of ``stamp``."""
-    import calendar
-
-    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def status(pod: Pod, record: Record | None, since: float) -> Status:

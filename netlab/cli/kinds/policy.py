@@ -7,7 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.kinds.podstatus import stamp
+from netlab.cli.kinds.kind import AGE, NAME, Column, Item, Kind
+from netlab.cli.kinds.lines import annotation_lines, field, label_lines
+from netlab.cli.kinds.metadata import filled, with_uids, written
+from netlab.cli.kinds.request import Request
+from netlab.cli.kinds.times import stamp
+from netlab.cli.selectors import written as selector_text
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Pod
@@ -19,16 +24,33 @@ _SHOWN = 4  # Pods that a line names before it only counts
 _ISOLATED = "<none> (Selected pods are isolated for {} connectivity)"
 
 
+@with_uids
+def policies(request: Request) -> list[Item]:
+    """All NetworkPolicies."""
+    return filled(written(request, "NetworkPolicy", "networking.k8s.io"), request.running.since)
+
+
+def _describe(request: Request, items: Sequence[Item]) -> Iterator[Iterable[str]]:
+    from netlab.model.selection import Selection
+
+    cluster, since, _ = request.running
+    policies = {(policy.namespace, policy.name): policy for policy in cluster.network_policies}
+    selection, packets = Selection(cluster), allowed(cluster) if items else {}
+    for item in items:
+        policy = policies[item["metadata"]["namespace"], item["metadata"]["name"]]
+        yield description(policy, item, selection, packets, since)
+
+
 def allowed(cluster: Cluster) -> dict[str, int]:
     """Packets that rules have allowed, by the rule's comment, of all nodes."""
     from netlab.kernel.nftables import counters
     from netlab.plan.policytext import TABLE
 
-    found: dict[str, int] = {}
-    for each in counters.of_namespaces(TABLE, [node.netns for node in cluster.nodes]).values():
-        for comment, packets in each.items():
-            found[comment] = found.get(comment, 0) + packets
-    return found
+    total: dict[str, int] = {}
+    for by_comment in counters.of_namespaces(TABLE, [node.netns for node in cluster.nodes]).values():
+        for comment, packets in by_comment.items():
+            total[comment] = total.get(comment, 0) + packets
+    return total
 
 
 def description(
@@ -37,11 +59,11 @@ def description(
     """The lines.  ``body`` is the object as it was written, ``packets`` what ``allowed`` returns."""
     metadata = body.get("metadata", {})
     lines = [
-        f"{'Name:':<{_WIDTH}}{policy.name}",
-        f"{'Namespace:':<{_WIDTH}}{policy.namespace}",
+        field("Name", policy.name, _WIDTH),
+        field("Namespace", policy.namespace, _WIDTH),
         f"{'Created on:':<{_WIDTH}}{stamp(since).replace('T', ' ').replace('Z', ' +0000 UTC')}",
-        *_pairs("Labels:", metadata.get("labels", {}), "="),
-        *_pairs("Annotations:", metadata.get("annotations", {}), ": "),
+        *label_lines(metadata.get("labels", {}), _WIDTH),
+        *annotation_lines(metadata.get("annotations", {}), _WIDTH),
         "Spec:",
         f"  PodSelector:     {_selector(policy.pods, '<none> (Allowing the specific traffic to all pods in this namespace)')}",
     ]
@@ -56,12 +78,6 @@ def description(
         lines += [f"    {line}" for line in _rules(rules, direction, peers)]
     lines.append(f"  Policy Types: {', '.join(types)}")
     return [*lines, *_here(policy, selection, packets)]
-
-
-def _pairs(name: str, values: Mapping[str, Any], between: str) -> Iterator[str]:
-    for key, value in values.items() or (("<none>", None),):
-        yield f"{name:<{_WIDTH}}{key}" + (f"{between}{value}" if value is not None else "")
-        name = ""
 
 
 def _selector(selector: LabelSelector, everything: str = "<none>") -> str:
@@ -126,3 +142,12 @@ def _pods(pods: Iterable[Pod]) -> str:
     names = [str(pod) for pod in pods]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+_COLUMNS = (
+    NAME,
+    Column("POD-SELECTOR", lambda item: selector_text(item.get("spec", {}).get("podSelector", {}))),
+    AGE,
+    Column("ENFORCED", lambda _: "yes"),
+)
+POLICY = Kind("NetworkPolicy", "networkpolicies", ("netpol",), "networking.k8s.io", policies, _COLUMNS, _describe)

@@ -1,81 +1,96 @@
-"""``--watch``: look again and again, and say what changed."""
+"""``--watch``: list the objects of a kind, then each that comes, changes or goes, until Ctrl-C."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from netlab.cli import out
+from netlab.cli.kinds.kind import Item, Kind
+from netlab.cli.kinds.printer import Shape, as_yaml, table
+from netlab.cli.kinds.request import Request
 from netlab.errors import BadInput, Exit
 
-T = TypeVar("T")
-ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
-INTERVAL = 0.3  # seconds between two looks: sooner than a person could tell, and cheap
-_INTERRUPTED = 130  # 128 + SIGINT, what a shell sees of kubectl
+_ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
+_INTERVAL = 0.3  # seconds between two readings: too short to notice, and cheap
+_INTERRUPTED = 130  # 128 + SIGINT, as with kubectl
+Changes = Sequence[tuple[str, Item]]
 
 
-class Table:
-    """Rows that come one after the other: columns keep the widths that they once had."""
+def watch(kind: Kind, read: Callable[[], Sequence[Item]], request: Request, shape: Shape, *, events: bool) -> int:
+    """Print the objects that ``read`` returns, then the changes; with ``events`` each with what happened to it.
 
-    def __init__(self) -> None:
-        self._widths: list[int] = []
+    When the lab goes down meanwhile, all its objects are deleted, and the exit status is 0.
+    """
+    widths: Sequence[int] = ()  # a column never becomes narrower
 
-    def rows(self, rows: Sequence[Sequence[str]], heads: Sequence[str]) -> None:
-        """Print rows, the headings before the first ones."""
-        lines = [list(heads), *map(list, rows)] if heads and not self._widths else [list(row) for row in rows]
-        for line in lines:
-            fresh = [len(cell) for cell in line]
-            self._widths = [max(pair) for pair in zip(self._widths, fresh, strict=True)] if self._widths else fresh
-        for line in lines:
-            cells = [cell.ljust(width) for cell, width in zip(line[:-1], self._widths, strict=False)]
-            out.line("   ".join([*cells, line[-1]]).rstrip())
+    def print_changes(changes: Changes) -> None:
+        nonlocal widths
+        if shape.output in ("text", "wide"):
+            rows, heads = _rows(kind, changes, request, shape, events=events)
+            widths = out.table(rows, () if widths else heads, widths)
+        else:
+            for event, item in changes:
+                _print_item(kind, {"type": event, "object": item} if events else item, item, shape.output)
         sys.stdout.flush()
 
+    try:
+        before = _by_key(kind, read())
+        if before:
+            print_changes([(_ADDED, item) for item in before.values()])
+        while True:
+            time.sleep(_INTERVAL)
+            try:
+                now = _by_key(kind, read())
+            except BadInput:  # the lab was taken down
+                print_changes([(_DELETED, item) for item in before.values()])
+                return Exit.OK
+            if changes := _changes(kind, before, now):
+                print_changes(changes)
+            before = now
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
-def item(data: Any, output: str, name: str) -> None:
-    """One object of a stream: a JSON document, a YAML document, a name."""
+
+def _by_key(kind: Kind, items: Sequence[Item]) -> dict[str, Item]:
+    by_key: dict[str, Item] = {}
+    for item in items:
+        key = kind.key(item)
+        while key in by_key:  # the kernel may have two routes that differ in nothing else
+            key += "+"
+        by_key[key] = item
+    return by_key
+
+
+def _changes(kind: Kind, before: Mapping[str, Item], now: Mapping[str, Item]) -> Changes:
+    changes = []
+    for key, item in now.items():
+        if key not in before:
+            changes.append((_ADDED, item))
+        elif kind.still(before[key]) != kind.still(item):
+            changes.append((_MODIFIED, item))
+    return changes + [(_DELETED, item) for key, item in before.items() if key not in now]
+
+
+def _rows(
+    kind: Kind, changes: Changes, request: Request, shape: Shape, *, events: bool
+) -> tuple[list[list[str]], list[str]]:
+    heads, rows = table(kind, [item for _, item in changes], request, shape)
+    for (event, _), row in zip(changes, rows, strict=True):
+        if events:
+            row.insert(0, event)
+        elif event == _DELETED:
+            for head, cell in kind.deleted:
+                row[heads.index(head)] = cell
+    return rows, ["EVENT"] * events + heads if shape.header else []
+
+
+def _print_item(kind: Kind, data: Any, item: Item, output: str) -> None:
     if output == "json":
         out.document(data)
     elif output == "yaml":
-        import yaml
-
-        out.line("---\n" + yaml.safe_dump(data, sort_keys=False).rstrip())
+        out.line("---\n" + as_yaml(data))
     else:
-        out.line(name)
-    sys.stdout.flush()
-
-
-def run(
-    poll: Callable[[], Mapping[str, T]],
-    say: Callable[[Sequence[tuple[str, T]]], None],
-    same: Callable[[T, T], bool] = lambda one, other: one == other,
-) -> int:
-    """Say all that ``poll`` finds, then each time what is new, other or gone, as (event, value); ends with Ctrl-C.
-
-    When the lab goes down meanwhile, everything is said to be gone, and the exit status is 0.
-    """
-    try:
-        known = poll()
-        if known:
-            say([(ADDED, value) for value in known.values()])
-        while True:
-            time.sleep(INTERVAL)
-            try:
-                found = poll()
-            except BadInput:  # the lab was taken down
-                say([(DELETED, value) for value in known.values()])
-                return Exit.OK
-            changes: list[tuple[str, T]] = []
-            for key, value in found.items():
-                if key not in known:
-                    changes.append((ADDED, value))
-                elif not same(known[key], value):
-                    changes.append((MODIFIED, value))
-            changes += [(DELETED, value) for key, value in known.items() if key not in found]
-            known = found
-            if changes:
-                say(changes)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+        out.line(kind.named(item))

@@ -1,285 +1,134 @@
-"""What controllers say of their Pods: the status of Deployments, Jobs and the like, and kubectl's cells of it.
-
-Nothing is stored: a status is counted from the Pods as ``get pods`` shows them, each time.  A Job whose document states
-that it has ended keeps its own words, and a hook that is a Job is complete, since Helm waits for it.  A Job of which no
-Pod is left to run has failed where it is not complete: its Pods are not tried again here.
-"""
+"""Workloads: Deployments and what else makes Pods.  Their statuses are counted in ``workloadstatus``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+import time
+from collections.abc import Callable
+from typing import Any
 
-from netlab.cli import selectors
-from netlab.cli.kinds import pod as kubernetes
-from netlab.cli.kinds.podstatus import seconds, stamp
-from netlab.model.anew import every
-from netlab.model.owners import ENDED, revision
-
-if TYPE_CHECKING:
-    from netlab.model import Cluster
-
-Item = dict[str, Any]
-_HOOK = "helm.sh/hook"
-_NONE = "<none>"
+from netlab.cli.kinds.kind import AGE, NAME, NONE, Column, Item, Kind, pairs
+from netlab.cli.kinds.metadata import filled, made, with_uids, written
+from netlab.cli.kinds.request import Request
+from netlab.cli.kinds.times import ago, duration, seconds
+from netlab.cli.selectors import written as selector_text
 
 
-class _Pods(NamedTuple):
-    """The Pods of one workload, as the API returns them; those that terminate left out."""
+def _listed(request: Request, name: str, group: str, *, quiet: bool = False) -> list[Item]:
+    """The workloads of a kind, each with its status."""
+    items = filled(written(request, name, group), request.running.since) + [body for _, body in made(request, name)]
+    if not items:
+        return []
+    from netlab.cli.kinds.pod import pods
+    from netlab.cli.kinds.workloadstatus import Statuses
 
-    items: Sequence[Item]
-
-    @property
-    def active(self) -> list[Item]:
-        return [one for one in self.items if one["status"]["phase"] not in ENDED]
-
-    @property
-    def ready(self) -> int:
-        return sum(_condition(one, "Ready") for one in self.active)
-
-    def phase(self, name: str) -> int:
-        return sum(one["status"]["phase"] == name for one in self.items)
+    sets = _listed(request, "ReplicaSet", "apps", quiet=True) if name == "Deployment" else items
+    statuses = Statuses(request.running.cluster, request.running.since, pods(request, quiet=quiet), sets)
+    return [statuses.scaled(item) for item in items]
 
 
-class Statuses:
-    """The statuses of a running lab's workloads; ``pods`` are its Pods, ``sets`` its ReplicaSets, as items."""
-
-    def __init__(self, cluster: Cluster, since: float, pods: Sequence[Item], sets: Sequence[Item]) -> None:
-        self._since, self._sets = since, sets
-        items = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in pods}
-        self._of: dict[tuple[str, str], list[Item]] = {}
-        for pod in every(cluster):
-            item = items[pod.namespace, pod.name]
-            if "deletionTimestamp" not in item["metadata"]:
-                for owner in {pod.owner, pod.controller}:
-                    self._of.setdefault((pod.namespace, owner), []).append(item)
-
-    def of(self, item: Item) -> Item:
-        """The status of a workload."""
-        found: Item = _STATUS[item["kind"]](self, item, self.pods(item))
-        return found
-
-    def pods(self, item: Item) -> _Pods:
-        """Its Pods."""
-        metadata = item["metadata"]
-        return _Pods(self._of.get((metadata["namespace"], f"{item['kind']}/{metadata['name']}"), ()))
-
-    def scaled(self, item: Item) -> Item:
-        """A workload with its status; a ReplicaSet of a Deployment wants as many Pods as that lets it have."""
-        whole = {**item, "status": self.of(item)}
-        if item["kind"] == "ReplicaSet" and item["metadata"].get("ownerReferences"):
-            whole["spec"] = {**item["spec"], "replicas": whole["status"]["replicas"]}
-        return whole
-
-    def _deployment(self, item: Item, pods: _Pods) -> Item:
-        wanted, name = item.get("spec", {}).get("replicas", 1), item["metadata"]["name"]
-        own = [one for one in self._sets if _owned(one, item)]
-        running = [one for one in own if self.pods(one).active]
-        newest = max(running or own, key=revision, default=None)
-        updated = self.pods(newest) if newest else pods
-        counts = {"replicas": len(pods.active), "updatedReplicas": len(updated.active), "readyReplicas": pods.ready}
-        short = wanted - pods.ready
-        counts |= {"availableReplicas": pods.ready, "unavailableReplicas": max(0, short)}
-        most = _unavailable(item.get("spec", {}), wanted)
-        enough = short <= most
-        reasons = ("MinimumReplicasAvailable", "Deployment has minimum availability.") if enough else (
-            "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")  # fmt: skip
-        done = "NewReplicaSetAvailable" if short <= 0 else "ReplicaSetUpdated"
-        which = newest["metadata"]["name"] if newest else name
-        says = (
-            f'ReplicaSet "{which}" has successfully progressed.'
-            if short <= 0
-            else f'ReplicaSet "{which}" is progressing.'
-        )
-        conditions = [
-            self._stated("Available", enough, *reasons),
-            self._stated("Progressing", True, done, says),
-        ]
-        return {"observedGeneration": 1, **_counted(counts), "conditions": conditions}
-
-    def _replica_set(self, item: Item, pods: _Pods) -> Item:
-        more = {"fullyLabeledReplicas": len(pods.active), "readyReplicas": pods.ready, "availableReplicas": pods.ready}
-        return {"replicas": len(pods.active), **_counted(more), "observedGeneration": 1}
-
-    def _stateful_set(self, item: Item, pods: _Pods) -> Item:
-        count = len(pods.active)
-        more = _counted({"readyReplicas": pods.ready, "currentReplicas": count, "updatedReplicas": count})
-        words = {one["metadata"]["labels"].get("controller-revision-hash", "") for one in pods.items} - {""}
-        revision = {"currentRevision": max(words), "updateRevision": max(words)} if words else {}
-        return {"observedGeneration": 1, "replicas": count, **more, **revision,
-                "availableReplicas": pods.ready, "collisionCount": 0}  # fmt: skip
-
-    def _daemon_set(self, item: Item, pods: _Pods) -> Item:
-        count = len(pods.active)
-        more = {"updatedNumberScheduled": count, "numberAvailable": pods.ready, "numberUnavailable": count - pods.ready}
-        return {
-            "currentNumberScheduled": count,
-            "numberMisscheduled": 0,
-            "desiredNumberScheduled": count,
-            "numberReady": pods.ready,
-            "observedGeneration": 1,
-            **_counted(more),
-        }
-
-    def _job(self, item: Item, pods: _Pods) -> Item:
-        stated, spec = item.get("status", {}), item["spec"]
-        if _finished({"status": stated}):
-            return dict(stated)
-        begun = stamp(self._since)
-        if _HOOK in item["metadata"].get("annotations", {}):
-            many = spec.get("completions", spec.get("parallelism", 1))
-            return {"startTime": begun, "completionTime": begun, "succeeded": many, "conditions": self._complete()}
-        if spec.get("suspend"):
-            return {"conditions": [self._stated("Suspended", True, "JobSuspended", "Job suspended")]}
-        active, succeeded, failed = pods.active, pods.phase("Succeeded"), pods.phase("Failed")
-        status = {"startTime": begun, **_counted({"active": len(active), "succeeded": succeeded, "failed": failed})}
-        status |= {"ready": pods.ready, "uncountedTerminatedPods": {}}
-        if succeeded and succeeded >= spec.get("completions", 1) and not active:
-            return status | {"completionTime": max(map(_ended, pods.items), default=begun) or begun,
-                             "conditions": self._complete()}  # fmt: skip
-        if failed and not active:
-            says = "Job has reached the specified backoff limit"
-            return status | {"conditions": [self._stated("Failed", True, "BackoffLimitExceeded", says)]}
-        return status
-
-    def _complete(self) -> list[Item]:
-        says = "Reached expected number of succeeded pods"
-        return [self._stated(kind, True, "CompletionsReached", says) for kind in ("SuccessCriteriaMet", "Complete")]
-
-    def _cron_job(self, item: Item, pods: _Pods) -> Item:
-        namespace = item["metadata"]["namespace"]
-        jobs = {each["name"] for one in pods.active for each in one["metadata"].get("ownerReferences", ())}
-        active = [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "namespace": namespace}
-                  for name in sorted(jobs)]  # fmt: skip
-        last = {"lastScheduleTime": stamp(self._since)} if pods.items else {}
-        return ({"active": active} if active else {}) | last
-
-    def _stated(self, kind: str, status: bool, reason: str, says: str) -> Item:
-        at = stamp(self._since)
-        return {"type": kind, "status": str(status), "reason": reason, "message": says, "lastTransitionTime": at}
+def _spec(item: Item) -> Any:
+    return item.get("spec", {})
 
 
-_STATUS: dict[str, Callable[[Statuses, Item, _Pods], Item]] = {
-    "Deployment": Statuses._deployment,
-    "ReplicaSet": Statuses._replica_set,
-    "ReplicationController": Statuses._replica_set,
-    "StatefulSet": Statuses._stateful_set,
-    "DaemonSet": Statuses._daemon_set,
-    "Job": Statuses._job,
-    "CronJob": Statuses._cron_job,
-}
-KINDS = frozenset(_STATUS)
+def _count(field: str) -> Callable[[Item], object]:
+    return lambda item: item["status"].get(field, 0)
 
 
-def _counted(counts: Mapping[str, int]) -> Item:
-    """As the API writes counts: what is 0 is left out."""
-    return {name: count for name, count in counts.items() if count}
+def _template(item: Item) -> Any:
+    spec = _spec(item)["jobTemplate"]["spec"] if item["kind"] == "CronJob" else _spec(item)
+    return spec.get("template", {}).get("spec", {})
 
 
-def _condition(item: Item, kind: str) -> bool:
-    return any(one["type"] == kind and one["status"] == "True" for one in item["status"].get("conditions", ()))
+def _containers(field: str) -> Callable[[Item], str]:
+    return lambda item: ",".join(str(container.get(field, "")) for container in _template(item).get("containers", []))
 
 
-def _finished(item: Item) -> str:
-    return next((kind for kind in ("Complete", "Failed") if _condition(item, kind)), "")
-
-
-def _owned(one: Item, by: Item) -> bool:
-    metadata = one["metadata"]
-    return metadata["namespace"] == by["metadata"]["namespace"] and any(
-        each.get("controller") and (each["kind"], each["name"]) == (by["kind"], by["metadata"]["name"])
-        for each in metadata.get("ownerReferences", ())
-    )
-
-
-def _ended(pod: Item) -> str:
-    """When the last container of a Pod ended: a stamp, or "" where none says."""
-    ends = [one["state"]["terminated"].get("finishedAt", "") for one in pod["status"].get("containerStatuses", ())
-            if "terminated" in one.get("state", {})]  # fmt: skip
-    return max(ends, default="")
-
-
-def _unavailable(spec: Mapping[str, Any], count: int) -> int:
-    """How many Pods may be missing in a rollout: 25 % unless said, rounded down."""
-    strategy = spec.get("strategy") or {}
-    if strategy.get("type") == "Recreate":
-        return 0
-    most = str((strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%"))
-    number = most.removesuffix("%")
-    if not number.isdecimal():
-        return 0
-    return count * int(number) // 100 if most.endswith("%") else int(number)
-
-
-# -- kubectl's cells --------------------------------------------------------------------------------------------------
-
-
-def cells(item: Item, now: float) -> list[str]:
-    """What stands in kubectl's table, AGE left out: the columns of its kind, then those of ``-o wide``."""
-    return _CELLS[item["kind"]](item.get("spec", {}), item["status"], now)
-
-
-def wide(item: Item) -> list[str]:
-    """The containers' names, their images and the selector, which a StatefulSet's row lacks."""
-    spec = item.get("spec", {})
-    template = (spec["jobTemplate"]["spec"] if item["kind"] == "CronJob" else spec).get("template", {})
-    containers = template.get("spec", {}).get("containers", [])
-    selector = spec.get("selector") or {}
+def _selector(item: Item) -> str:
+    selector = _spec(item).get("selector") or {}
     if item["kind"] == "ReplicationController":
         selector = {"matchLabels": selector}
     elif item["kind"] == "Job" and not selector:
         selector = {"matchLabels": {"batch.kubernetes.io/controller-uid": item["metadata"]["uid"]}}
-    names, images = (",".join(str(one.get(key, "")) for one in containers) for key in ("name", "image"))
-    return [names, images] if item["kind"] == "StatefulSet" else [names, images, selectors.written(selector)]
+    return selector_text(selector)
 
 
-def _deployment(spec: Item, status: Item, now: float) -> list[str]:
-    ready = f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 1)}"
-    return [ready, str(status.get("updatedReplicas", 0)), str(status.get("availableReplicas", 0))]
+def _ready_of(item: Item) -> str:
+    return f"{item['status'].get('readyReplicas', 0)}/{_spec(item).get('replicas', 1)}"
 
 
-def _replica_set(spec: Item, status: Item, now: float) -> list[str]:
-    return [str(spec.get("replicas", 1)), str(status["replicas"]), str(status.get("readyReplicas", 0))]
+def _job_status(item: Item) -> str:
+    from netlab.cli.kinds.workloadstatus import condition, finished
+
+    return finished(item) or ("Suspended" if condition(item, "Suspended") else "Running")
 
 
-def _stateful_set(spec: Item, status: Item, now: float) -> list[str]:
-    return [f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 1)}"]
+def _completions(item: Item) -> str:
+    completions, parallel = _spec(item).get("completions"), _spec(item).get("parallelism", 1)
+    more = f" of {parallel}" if completions is None and parallel > 1 else ""
+    return f"{item['status'].get('succeeded', 0)}/{1 if completions is None else completions}{more}"
 
 
-def _daemon_set(spec: Item, status: Item, now: float) -> list[str]:
-    fields = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "updatedNumberScheduled")
-    counts = [str(status.get(name, 0)) for name in (*fields, "numberAvailable")]
-    nodes = spec.get("template", {}).get("spec", {}).get("nodeSelector") or {}
-    return [*counts, ",".join(f"{key}={value}" for key, value in sorted(nodes.items())) or _NONE]
+def _job_duration(item: Item) -> str:
+    start, end = item["status"].get("startTime"), item["status"].get("completionTime")
+    return duration((seconds(end) if end else time.time()) - seconds(start)) if start else ""
 
 
-def _job(spec: Item, status: Item, now: float) -> list[str]:
-    done, parallel = status.get("succeeded", 0), spec.get("parallelism", 1)
-    completions = f"{done}/{spec['completions']}" if "completions" in spec else f"{done}/1"
-    completions += f" of {parallel}" if "completions" not in spec and parallel > 1 else ""
-    suspended = "Suspended" if _condition({"status": status}, "Suspended") else "Running"
-    begun, ended = status.get("startTime"), status.get("completionTime")
-    lasted = kubernetes.age(seconds(begun), seconds(ended) if ended else now) if begun else ""
-    return [_finished({"status": status}) or suspended, completions, lasted]
+def _last_schedule(item: Item) -> str:
+    last = item["status"].get("lastScheduleTime")
+    return ago(last) if last else NONE
 
 
-def _cron_job(spec: Item, status: Item, now: float) -> list[str]:
-    last = status.get("lastScheduleTime")
-    return [
-        str(spec.get("schedule", "")),
-        spec.get("timeZone") or _NONE,
-        str(bool(spec.get("suspend"))),
-        str(len(status.get("active", ()))),
-        kubernetes.age(seconds(last), now) if last else _NONE,
-    ]
+def _workload(name: str, plural: str, short: tuple[str, ...], group: str, *columns: Column, wide: int = 3) -> Kind:
+    """A kind of workload: its own columns stand between its name and its age, ``wide`` of the common ones after."""
+    return Kind(
+        name,
+        plural,
+        short,
+        group,
+        with_uids(lambda request: _listed(request, name, group)),
+        columns=(NAME, *columns, AGE, *_WIDE[:wide]),
+    )
 
 
-_CELLS: dict[str, Callable[[Item, Item, float], list[str]]] = {
-    "Deployment": _deployment,
-    "ReplicaSet": _replica_set,
-    "ReplicationController": _replica_set,
-    "StatefulSet": _stateful_set,
-    "DaemonSet": _daemon_set,
-    "Job": _job,
-    "CronJob": _cron_job,
-}
+_WIDE = (
+    Column("CONTAINERS", _containers("name"), wide=True),
+    Column("IMAGES", _containers("image"), wide=True),
+    Column("SELECTOR", _selector, wide=True),
+)
+_REPLICAS = (
+    Column("DESIRED", lambda item: _spec(item).get("replicas", 1)),
+    Column("CURRENT", lambda item: item["status"]["replicas"]),
+    Column("READY", _count("readyReplicas")),
+)
+DEPLOYMENT = _workload(
+    *("Deployment", "deployments", ("deploy",), "apps"),
+    Column("READY", _ready_of),
+    Column("UP-TO-DATE", _count("updatedReplicas")),
+    Column("AVAILABLE", _count("availableReplicas")),
+)
+STATEFUL_SET = _workload("StatefulSet", "statefulsets", ("sts",), "apps", Column("READY", _ready_of), wide=2)
+DAEMON_SET = _workload(
+    *("DaemonSet", "daemonsets", ("ds",), "apps"),
+    Column("DESIRED", _count("desiredNumberScheduled")),
+    Column("CURRENT", _count("currentNumberScheduled")),
+    Column("READY", _count("numberReady")),
+    Column("UP-TO-DATE", _count("updatedNumberScheduled")),
+    Column("AVAILABLE", _count("numberAvailable")),
+    Column("NODE SELECTOR", lambda item: pairs(dict(sorted((_template(item).get("nodeSelector") or {}).items())))),
+)
+REPLICA_SET = _workload("ReplicaSet", "replicasets", ("rs",), "apps", *_REPLICAS)
+REPLICATION_CONTROLLER = _workload("ReplicationController", "replicationcontrollers", ("rc",), "", *_REPLICAS)
+JOB = _workload(
+    *("Job", "jobs", (), "batch"),
+    Column("STATUS", _job_status),
+    Column("COMPLETIONS", _completions),
+    Column("DURATION", _job_duration),
+)
+CRON_JOB = _workload(
+    *("CronJob", "cronjobs", ("cj",), "batch"),
+    Column("SCHEDULE", lambda item: _spec(item).get("schedule", "")),
+    Column("TIMEZONE", lambda item: _spec(item).get("timeZone") or NONE),
+    Column("SUSPEND", lambda item: bool(_spec(item).get("suspend"))),
+    Column("ACTIVE", lambda item: len(item["status"].get("active", ()))),
+    Column("LAST SCHEDULE", _last_schedule),
+)

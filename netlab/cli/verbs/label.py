@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import kinds, out
+from netlab.cli.kinds.kind import Kind
 from netlab.cli.options import lab, output, own_lab
 from netlab.cli.selectors import selector as selected
 from netlab.errors import BadInput
@@ -117,7 +118,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], Labels]:
     return objects, wanted
 
 
-def _kind(objects: Sequence[str]) -> tuple[kinds.Kind, list[str]]:
+def _kind(objects: Sequence[str]) -> tuple[Kind, list[str]]:
     if not objects:
         raise BadInput("which object? label KIND NAME KEY=VALUE")
     if "/" in objects[0]:
@@ -135,7 +136,7 @@ def _kind(objects: Sequence[str]) -> tuple[kinds.Kind, list[str]]:
     return kind, names
 
 
-def _labels(kind: kinds.Kind, cluster: Cluster, namespace: str, *, every: bool) -> dict[str, Mapping[str, str]]:
+def _labels(kind: Kind, cluster: Cluster, namespace: str, *, every: bool) -> dict[str, Mapping[str, str]]:
     """The labels of all objects of the kind, by the name that ``model.Changes`` has for them."""
     if kind.name == "Node":
         return {node.name: node.labels for node in cluster.nodes}
@@ -145,7 +146,7 @@ def _labels(kind: kinds.Kind, cluster: Cluster, namespace: str, *, every: bool) 
 
 
 def _change(
-    kind: kinds.Kind, name: str, have: Mapping[str, str], wanted: Labels, *, overwrite: bool
+    kind: Kind, name: str, have: Mapping[str, str], wanted: Labels, *, overwrite: bool
 ) -> tuple[Labels, list[str]]:
     """What really changes of one object, and kubectl's sentences about it."""
     said: list[str] = []

@@ -1,0 +1,72 @@
+"""A request of ``get`` or ``describe``: a running lab, and which of its objects the user wants."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netlab.cli import out
+
+if TYPE_CHECKING:
+    from netlab.model import Cluster
+    from netlab.spec import Document
+
+Records = Mapping[
+    tuple[str, str], Mapping[str, Any]
+]  # by namespace and name: a Pod's containers as its agent sees them
+
+
+class Running(NamedTuple):
+    """A running lab: its model, when it was brought up, and its documents."""
+
+    cluster: Cluster
+    since: float
+    objects: Sequence[Document]
+
+
+@dataclass
+class Request:
+    """``quiet``: without notes, as ``--watch`` needs it.  ``full``: with what a plain table leaves out."""
+
+    lab: str
+    names: Sequence[str] = ()
+    namespace: str = ""
+    every: bool = False
+    selector: str = ""
+    full: bool = False
+    quiet: bool = False
+    _running: dict[tuple[int, int], Running] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """The Kubernetes namespace."""
+        return self.namespace or "default"
+
+    @property
+    def running(self) -> Running:
+        """The lab, resolved anew only where its documents were replaced, since ``--watch`` reads it often."""
+        from netlab.runtime.state.rundir import RunDir
+        from netlab.runtime.state.running import load_cluster_since
+
+        try:
+            status = os.stat(RunDir(self.lab).path / "documents")  # each change replaces the file
+            stamp = status.st_ino, status.st_mtime_ns
+        except OSError:
+            stamp = -1, time.monotonic_ns()
+        if stamp not in self._running:
+            self._running = {stamp: Running(*load_cluster_since(self.lab))}
+        return self._running[stamp]
+
+    def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:
+        """What the agent knows of the Pods; None, with a note, where it does not run."""
+        from netlab.runtime.client.containers import states
+        from netlab.runtime.state.rundir import RunDir
+
+        records = states(self.lab, RunDir(self.lab).path, events=events)
+        if records is None and not (quiet or self.quiet):
+            hint = f"{out.command()} up {self.lab}"
+            out.note(f"the agent of lab {self.lab} does not run, so no port of a Pod answers: {hint}")
+        return records
