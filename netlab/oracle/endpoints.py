@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from netlab.model.cluster import Cluster, External, Node, Pod
 from netlab.model.ports import HostPort, mapped
@@ -55,6 +55,10 @@ class Endpoints:
         for router in _routers(cluster):
             for address in router.addresses:
                 self._by_address.setdefault(address, []).append(router)
+
+    def client(self, ends: Sequence[Endpoint]) -> Pod | None:
+        """The Pod that sends, where it is the only source: its resolver decides what a DNS name means."""
+        return self.pod_of.get(ends[0].name) if len(ends) == 1 and ends[0].kind == POD else None
 
     def owner(self, flow: Flow) -> Endpoint:
         """Who has the address that a flow goes to: the target itself, unless it was asked by its bare address."""

@@ -60,9 +60,10 @@ def flows(
         (called[1], targets, known.everything()),
     ):
         found: dict[str, Reachable] = {}
+        client = known.client([source.end for source in chosen[0]]) if chosen else None
         for text in texts or ():
             try:
-                for one in Selector.parse(text, namespace).select(known):
+                for one in Selector.parse(text, namespace).select(known, client):
                     found[f"{one.end.kind} {one.end.name} {one.addresses if option == called[1] else ''}"] = one
             except ValueError as error:
                 problems.append(Problem(None, option, str(error)))

@@ -1,7 +1,7 @@
-"""Whom a name means: a Pod's, a Service's, a node's, an external host's or a DNS name, the same for every verb.
+"""The ends that a name means: a Pod, a Service, a node, an external host or a DNS name, the same for every verb.
 
-A bare name is looked for in this order.  DNS names are those that a Pod of the namespace can look up: ``web``,
-``web.shop``, ``web.shop.svc.cluster.local``, ``db-0.db.shop``, and a Service that is a name for another.
+A bare name is looked for in this order.  DNS names (``web``, ``web.shop``, ``web.shop.svc.cluster.local``,
+``db-0.db.shop``, and a Service that is a name for another) are found as the client's own resolv.conf would.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from netlab.model.cluster import Pod
+from netlab.model.resolver import of_namespace, of_pod
+from netlab.model.services_system import DOMAIN
 from netlab.model.services_types import Service
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import LOCALHOST, Endpoint
 from netlab.oracle.reachable import Reachable
 
-_DOMAIN = ".cluster.local"
+_ZONE = f".svc.{DOMAIN}"
 _CHAIN = 8  # ExternalNames that lead to ExternalNames; a resolver ends somewhere too
 
 
@@ -30,37 +33,44 @@ def whole(*ends: Endpoint | None) -> tuple[Reachable, ...]:
     return tuple(Reachable(end, end.addresses) for end in ends if end is not None and end.addresses)
 
 
-def bare(known: Endpoints, namespace: str, name: str, *, qualified: bool) -> Meant:
-    """Whom a name without a kind means.  ``qualified``: a namespace was written before it, which nodes do not have."""
+def bare(known: Endpoints, namespace: str, name: str, *, qualified: bool, client: Pod | None = None) -> Meant:
+    """The ends of a name without a kind.  ``qualified``: a namespace was written before it, which nodes do not have."""
     full = f"{namespace}/{name}"
     service = known.service_of.get(full)
-    found = [
+    candidates = [
         ("a Pod", Meant(whole(known.pods.get(full))), name),
         ("a Service", of_service(known, service) if service else Meant(), f"svc/{name}"),
     ]
     if not qualified:
-        found.append(("a node", Meant(whole(known.nodes.get(name))), f"node/{name}"))
-        found.append(("an external host", Meant(whole(known.external.get(name))), f"external/{name}"))
-    found = [candidate for candidate in found if candidate[1].ends]
-    if found:
-        others = " and ".join(f"{what} ({word})" for what, _, word in found[1:])
-        what, first, _ = found[0]
-        return first._replace(note=f"{name} is {what} here; it is also the name of {others}") if others else first
+        candidates.append(("a node", Meant(whole(known.nodes.get(name))), f"node/{name}"))
+        candidates.append(("an external host", Meant(whole(known.external.get(name))), f"external/{name}"))
+    candidates = [candidate for candidate in candidates if candidate[1].ends]
+    if candidates:
+        others = " and ".join(f"{kind} ({word})" for kind, _, word in candidates[1:])
+        kind, first, _ = candidates[0]
+        return first._replace(note=f"{name} is {kind} here; it is also the name of {others}") if others else first
     if not qualified and name == LOCALHOST.name:
         return Meant(whole(LOCALHOST))
-    return Meant() if qualified else by_dns(known, name, namespace)
+    return Meant() if qualified else by_dns(known, name, namespace, client=client)
 
 
-def by_dns(known: Endpoints, text: str, namespace: str, depth: int = 0) -> Meant:
-    """Whom a DNS name leads to, as a Pod of the namespace writes it."""
-    parts = text.removesuffix(".").removesuffix(_DOMAIN).removesuffix(".svc").split(".")
-    if len(parts) < 3:
-        service = known.service_of.get(f"{parts[1] if len(parts) > 1 else namespace}/{parts[0]}")
-        return of_service(known, service, depth) if service else Meant()
-    if len(parts) == 3 and (service := known.service_of.get(f"{parts[2]}/{parts[1]}")) is not None:
-        members = (backend.pod for backend in service.ready if backend.hostname == parts[0])
-        return Meant(whole(next((known.pods[pod] for pod in members if pod in known.pods), None)))
+def by_dns(known: Endpoints, text: str, namespace: str, depth: int = 0, client: Pod | None = None) -> Meant:
+    """The ends of a DNS name, by the search list of the client, or of a Pod of the namespace where none is known."""
+    resolver = of_pod(client) if client else of_namespace(namespace)
+    for name in resolver.candidates(text.removesuffix(".")):
+        if name.endswith(_ZONE) and (meant := _in_zone(known, name.removesuffix(_ZONE).split("."), depth)).ends:
+            return meant
     return Meant()
+
+
+def _in_zone(known: Endpoints, labels: list[str], depth: int) -> Meant:
+    """The ends of ``SERVICE.NAMESPACE`` or ``HOSTNAME.SERVICE.NAMESPACE`` in the cluster's zone."""
+    if len(labels) not in (2, 3) or (service := known.service_of.get(f"{labels[-1]}/{labels[-2]}")) is None:
+        return Meant()
+    if len(labels) == 2:
+        return of_service(known, service, depth)
+    members = (backend.pod for backend in service.ready if backend.hostname == labels[0])
+    return Meant(whole(next((known.pods[pod] for pod in members if pod in known.pods), None)))
 
 
 def of_service(known: Endpoints, service: Service, depth: int = 0) -> Meant:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from netlab.errors import BadInput, Mark, Problem
@@ -93,7 +93,7 @@ def wanted_ports(expectations: Expectations, cluster: Cluster) -> Iterator[Wante
     for line in expectations.lines:
         if line.port is None or not line.port.number or line.expect == Outcome.REFUSED:
             continue
-        for one in _ends(line.targets, known, "", []):
+        for one in _ends(line.targets, known, "", [], _ends(line.sources, known, "", [])):
             if one.end.kind == POD:
                 yield Wanted(one.end.name, line.port.number, line.port.protocol, line.port_mark or line.mark)
 
@@ -105,11 +105,18 @@ def _sharper(one: str, than: str) -> bool:
     return than == DENY and one in (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE, Outcome.REFUSED)
 
 
-def _ends(written: tuple[Written, ...], known: Endpoints, path: str, problems: list[Problem]) -> list[Reachable]:
+def _ends(
+    written: tuple[Written, ...],
+    known: Endpoints,
+    path: str,
+    problems: list[Problem],
+    sources: Sequence[Reachable] = (),
+) -> list[Reachable]:
+    client = known.client([source.end for source in sources])
     found: dict[tuple[str, str, tuple[str, ...]], Reachable] = {}
     for at, (selector, mark) in enumerate(written):
         try:
-            for one in selector.select(known):
+            for one in selector.select(known, client):
                 found[one.end.kind, one.end.name, one.addresses] = one
         except ValueError as error:
             problems.append(Problem(mark, f"{path}[{at}]" if len(written) > 1 else path, str(error)))
@@ -118,7 +125,7 @@ def _ends(written: tuple[Written, ...], known: Endpoints, path: str, problems: l
 
 def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> list[Flow]:
     sources = _ends(line.sources, known, f"{path}.from", problems)
-    targets = _ends(line.targets, known, f"{path}.to", problems)
+    targets = _ends(line.targets, known, f"{path}.to", problems, sources)
     for one in sources:
         if not one.end.netns:
             says = f"{one.end.name} is nothing in this lab that could send a packet"

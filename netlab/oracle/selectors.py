@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
+from netlab.model.cluster import Pod
 from netlab.model.services_types import Service
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
@@ -97,18 +98,21 @@ class Selector(NamedTuple):
             labels.append((key, value))
         return cls(text, "labels", where, "", tuple(labels))
 
-    def select(self, known: Endpoints) -> list[Reachable]:
-        """The ends that it means, in document order.  ValueError: there are none, with the names that are near."""
-        return list(self.meant(known).ends)
+    def select(self, known: Endpoints, client: Pod | None = None) -> list[Reachable]:
+        """The ends that it means, in document order.  ``client``: the Pod that looks a DNS name up.
 
-    def meant(self, known: Endpoints) -> Meant:
+        Raises ValueError where there are none, with the names that are near.
+        """
+        return list(self.meant(known, client).ends)
+
+    def meant(self, known: Endpoints, client: Pod | None = None) -> Meant:
         """The same with a note on what was chosen.  ValueError as ``select`` has it."""
-        found = self._find(known)
+        found = self._find(known, client)
         if not found.ends:
             raise ValueError(self._nothing(known))
         return found
 
-    def _find(self, known: Endpoints) -> Meant:
+    def _find(self, known: Endpoints, client: Pod | None) -> Meant:
         if self.kind == "cidr":
             return Meant(tuple(self._addresses(known)))
         if self.kind == "node":
@@ -122,7 +126,7 @@ class Selector(NamedTuple):
             named = (known.pods.get(f"{namespace}/{name}") for namespace, name in self._readings())
             return Meant(whole(next(filter(None, named), None)))
         if self.kind == "name":
-            return bare(known, self.namespace, self.name, qualified="/" in self.text)
+            return bare(known, self.namespace, self.name, qualified="/" in self.text, client=client)
         if self.kind == "labels":
             wanted = set(self.labels)
             return Meant(

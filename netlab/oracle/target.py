@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from netlab.errors import BadInput
-from netlab.model.cluster import Cluster
+from netlab.model.cluster import Cluster, Pod
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, SERVICE, Endpoint, Flow
 from netlab.oracle.flows import named, parse_port
@@ -42,7 +42,7 @@ def asked(
     source, _ = _end(known, client, namespace)
     if not source.netns:
         raise BadInput(f"{client} has no network namespace of its own that could send a packet")
-    destination, note = _end(known, place, namespace)
+    destination, note = _end(known, place, namespace, known.client([source]))
     if source.kind == EXTERNAL and destination.kind == SERVICE:
         destination, note = _from_outside(known, destination, note)
     address = _address(source, destination, version)
@@ -72,11 +72,11 @@ def split(target: str) -> tuple[str, str]:
     return place, port
 
 
-def _end(known: Endpoints, text: str, namespace: str) -> tuple[Endpoint, str]:
+def _end(known: Endpoints, text: str, namespace: str, client: Pod | None = None) -> tuple[Endpoint, str]:
     """The single end that a word means, and a note on what was chosen.  Raises BadInput."""
     try:
         selector = Selector.parse(text, namespace)
-        found, note = selector.meant(known)
+        found, note = selector.meant(known, client)
     except ValueError as error:
         raise BadInput(str(error)) from None
     if len(found) > 1 and selector.kind in ("cidr", "labels"):

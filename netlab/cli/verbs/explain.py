@@ -69,9 +69,11 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
             strangers=True,
         )
     )
-    note = Selector.parse(place, namespace).meant(Endpoints(cluster)).note
+    known = Endpoints(cluster)
+    sender = known.client([each.end for each in Selector.parse(client, namespace).select(known)])
+    note = Selector.parse(place, namespace).meant(known, sender).note
     if port:
-        known, wish = Endpoints(cluster), parse_port(port)
+        wish = parse_port(port)
         everything, asked = asked, [flow for flow in asked if _meant(flow, wish, known)]
         if not asked:
             raise BadInput(f"{place} has no port {wish}{_ports(everything, wish, known)}")

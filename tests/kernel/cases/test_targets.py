@@ -33,6 +33,13 @@ spec:
 ---
 {apiVersion: v1, kind: Service, metadata: {name: head, namespace: shop}, spec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}}
 ---
+{apiVersion: v1, kind: Pod, metadata: {name: inside, namespace: shop}, spec: {containers: [{name: c, image: x}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: narrow, namespace: shop}
+spec: {dnsPolicy: Default, containers: [{name: c, image: x}]}
+---
 {apiVersion: v1, kind: Service, metadata: {name: outside}, spec: {type: ExternalName, externalName: internet}}
 """
 
@@ -71,6 +78,18 @@ def test_every_verb_takes_the_word(bed: Bed, tmp_path: Path, word: str) -> None:
     assert bed.netlab("exec", word, "hostname").stdout.strip() == name.strip()
     said = bed.netlab("capture", "--at", f"{word}:eth0", "-o", "json", "--duration", "0.05")
     assert said.json["interfaces"] == 1
+
+
+@pytest.mark.parametrize("client", ["client", "shop/inside", "shop/narrow"])
+@pytest.mark.parametrize("word", ["shop", "shop.shop", "shop.shop.svc"])
+def test_a_dns_name_is_the_address_that_the_client_gets(bed: Bed, client: str, word: str) -> None:
+    inside = bed.netlab("exec", client, "getent", "ahostsv4", word, check=None)
+    traced = bed.netlab("trace", client, word, "-o", "json", check=None)
+    assert (inside.status == 0) == (traced.status == 0), (inside.stdout, traced.stderr)
+    if inside.status == 0:
+        assert traced.json["address"] == inside.stdout.split()[0]
+    else:
+        assert f"is called '{word}'" in traced.stderr
 
 
 @pytest.mark.parametrize("word", ["shpo/web", "svc/shpo.shop", "deploy/wbe.shop", "intrnet", "node/nobody"])

@@ -67,6 +67,38 @@ def test_who_is_meant(town: Cluster, typed: str, whole: str) -> None:
     assert str(asked(town, "client", typed).flow) == whole
 
 
+@pytest.mark.parametrize(
+    ("spec", "typed", "address"),
+    [
+        ({}, "web", "10.96.0.80"),
+        ({}, "web.shop", "10.96.0.80"),
+        ({}, "db-0.db", "10.244.2.4"),
+        ({}, "server", "10.244.2.2"),  # a Pod's name of the namespace at hand comes first
+        ({"dnsConfig": {"options": [{"name": "ndots", "value": "1"}]}}, "web.shop", "10.96.0.80"),
+        ({"dnsPolicy": "Default"}, "web.shop.svc.cluster.local", "10.96.0.80"),
+        ({"dnsPolicy": "Default", "dnsConfig": {"searches": ["svc.cluster.local"]}}, "web.shop", "10.96.0.80"),
+        ({"dnsPolicy": "Default"}, "web.shop", ""),
+        ({"dnsPolicy": "Default"}, "web", ""),
+        ({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.96.0.10"]}}, "web.shop", ""),
+    ],
+)
+def test_a_dns_name_is_resolved_as_inside_the_client(
+    town: Cluster, spec: dict[str, object], typed: str, address: str
+) -> None:
+    pods = tuple(replace(each, spec={**each.spec, **spec}) if each.name == "db-0" else each for each in town.pods)
+    within = replace(town, pods=pods)
+    if not address:
+        with pytest.raises(BadInput, match="is called"):
+            asked(within, "shop/db-0", typed)
+        with pytest.raises(BadInput, match="is called"):
+            list(flows(within, sources=["shop/db-0"], targets=[typed]))
+        return
+    assert asked(within, "shop/db-0", typed).flow.address == address
+    assert {flow.address for flow in flows(within, sources=["shop/db-0"], targets=[typed])} == {address}
+    (line,) = expected(parse(f"flows: [{{from: shop/db-0, to: {typed}, port: 80, expect: allow}}]"), within)
+    assert line.address == address
+
+
 def test_an_echo_where_it_is_asked_for(town: Cluster) -> None:
     for typed, icmp in (("server", True), ("server:80", True), ("server:/icmp", False)):
         flow = asked(town, "client", typed, icmp=icmp).flow
