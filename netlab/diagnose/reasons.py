@@ -34,12 +34,9 @@ def netfilter(story: Story, event: Event) -> Finding:
 
 def judged(story: Story, event: Event) -> Finding | None:
     """The rule behind a drop: that packet's last traversal in the namespace with a drop."""
-    same = [
-        sighting for sighting in story.verdicts if sighting.netns == event.netns and sighting.number == event.number
-    ]
-    same = same or [
-        sighting for sighting in story.verdicts if sighting.netns == event.netns and sighting.role == event.role
-    ]
+    there = [verdict for verdict in story.verdicts if verdict.netns == event.netns]
+    same = [verdict for verdict in there if verdict.number == event.number]
+    same = same or [verdict for verdict in there if verdict.role == event.role]
     return by_rule(story, same[-1]) if same else None
 
 
@@ -127,11 +124,7 @@ def reverse_path(story: Story, event: Event) -> Finding:
 def ttl(story: Story, event: Event) -> Finding:
     """The TTL was exceeded: a loop if an interface was passed twice, else it started too small."""
     seen = story.sightings(event.number)
-    interfaces = [
-        (sighting.netns, sighting.interface, sighting.direction)
-        for sighting in seen
-        if not sighting.packet.innermost.offset
-    ]
+    interfaces = [(*sighting.at, sighting.direction) for sighting in seen if not sighting.packet.innermost.offset]
     look = look_route(event.netns, event.packet, event.interface)
     message = f"its time to live was over in {event.netns}"
     if len(set(interfaces)) < len(interfaces):
