@@ -39,7 +39,7 @@ def _key(each: Field[Any]) -> str:
 
 
 def dump(value: Any) -> Any:
-    """A value as dicts, lists and scalars: a dataclass becomes a dict, a named tuple a list."""
+    """A value as dicts, lists and scalars: a dataclass becomes a dict, a named tuple a list, bytes hexadecimal."""
     kind = type(value)
     if kind in _TYPES:
         return value
@@ -48,6 +48,8 @@ def dump(value: Any) -> Any:
         return {key: dump(each) for key, each, default in values if default is MISSING or each != default}
     if isinstance(value, Mapping):
         return {key: dump(each) for key, each in value.items()}
+    if isinstance(value, bytes):
+        return value.hex()
     return [dump(each) for each in value] if isinstance(value, (tuple, list)) else value
 
 
@@ -65,6 +67,9 @@ def _reader(kind: Any) -> _Reader:
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return lambda data: data
+    if kind is bytes:
+        text = _scalar(str)
+        return lambda data: bytes.fromhex(text(data))
     if origin in (Union, types.UnionType):
         return _scalar(*inner)
     if origin is tuple:

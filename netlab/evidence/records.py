@@ -7,13 +7,14 @@ Bytes are hexadecimal in JSON.  A source that was off has no records; ``Source.w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from netlab import plain
+from netlab.plain import optional
 
 IN, BROADCAST, MULTICAST, OTHERHOST, OUT = "in", "broadcast", "multicast", "other", "out"  # sll_pkttype 0 to 4
 FRAMES, RULES, DROPS, COUNTERS = "frames", "rules", "drops", "counters"
-
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Source:
 
     name: str
     on: bool
-    lost: int = 0
-    why: str = ""
+    lost: int = optional(0)
+    why: str = optional("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,14 @@ class Probe:
     local: str
     local_port: int
     marker: int
-    size: int = 0
-    df: bool = False
-    outcome: str = "timeout"
-    error: str = ""
-    sent: int = 0
-    ended: int = 0
-    learned: int = 0
-    expires: int = 0
+    size: int = optional(0)
+    df: bool = optional(False)
+    outcome: str = optional("timeout")
+    error: str = optional("")
+    sent: int = optional(0)
+    ended: int = optional(0)
+    learned: int = optional(0)
+    expires: int = optional(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +93,15 @@ class RuleSeen:
     handle: int
     kind: str
     verdict: str
-    target: str = ""
-    link: bytes = b""
-    network: bytes = b""
-    transport: bytes = b""
-    iif: str = ""
-    oif: str = ""
-    mark: int = 0
-    state: int | None = None
-    status: int | None = None
+    target: str = optional("")
+    link: bytes = optional(b"")
+    network: bytes = optional(b"")
+    transport: bytes = optional(b"")
+    iif: str = optional("")
+    oif: str = optional("")
+    mark: int = optional(0)
+    state: int | None = optional(None)
+    status: int | None = optional(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,8 @@ class Rule:
     table: str
     chain: str
     handle: int
-    comment: str = ""
-    text: str = ""
+    comment: str = optional("")
+    text: str = optional("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,8 @@ class Drop:
     function: str
     offset: int
     network: bytes
-    link: bytes = b""
-    protocol: int = 0
+    link: bytes = optional(b"")
+    protocol: int = optional(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,45 +172,11 @@ class Recording:
 
 
 def to_json(recording: Recording) -> dict[str, Any]:
-    """Plain data; default values are left out."""
-    counters = {netns: dict(moved) for netns, moved in recording.counters.items()}
-    mtus = {netns: dict(links) for netns, links in recording.mtus.items()}
-    rows = {
-        name: [_plain(record) for record in getattr(recording, name)]
-        for name in ("sources", "frames", "rules_seen", "rules", "chains", "drops")
-    }
-    return {"lab": recording.lab, "probe": _plain(recording.probe), **rows, "counters": counters, "mtus": mtus}
+    """As plain data; usual values of the records are left out."""
+    data: dict[str, Any] = plain.dump(recording)
+    return data
 
 
 def from_json(data: Mapping[str, Any]) -> Recording:
-    """The inverse of ``to_json``; KeyError, TypeError or ValueError if the data is not a recording."""
-
-    def rows(kind: type[R], name: str) -> tuple[R, ...]:
-        return tuple(_record(kind, record) for record in data[name])
-
-    return Recording(
-        lab=str(data["lab"]),
-        probe=_record(Probe, data["probe"]),
-        sources=rows(Source, "sources"),
-        frames=rows(Frame, "frames"),
-        rules_seen=rows(RuleSeen, "rules_seen"),
-        rules=rows(Rule, "rules"),
-        chains=rows(BaseChain, "chains"),
-        drops=rows(Drop, "drops"),
-        counters={str(netns): dict(moved) for netns, moved in data["counters"].items()},
-        mtus={str(netns): dict(links) for netns, links in data.get("mtus", {}).items()},
-    )
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    values = {}
-    for attribute in fields(record):
-        value = getattr(record, attribute.name)
-        if value != attribute.default:
-            values[attribute.name] = value.hex() if isinstance(value, bytes) else value
-    return values
-
-
-def _record(kind: type[R], data: Mapping[str, Any]) -> R:
-    raw = {attribute.name for attribute in fields(kind) if attribute.type == "bytes"}  # type: ignore[arg-type]
-    return kind(**{name: bytes.fromhex(value) if name in raw else value for name, value in data.items()})
+    """The inverse of ``to_json``; ValueError if the data is not a recording."""
+    return plain.load(Recording, data)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 READINESS, LIVENESS, STARTUP = "readiness", "liveness", "startup"
 
@@ -34,13 +33,3 @@ class Probe:
     successes: int = 1
     failures: int = 3
     grace: int = -1
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data, less what is empty."""
-        return {key: value for key, value in asdict(self).items() if value or isinstance(value, int)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Probe:
-        """The inverse of ``to_json``, after a way through JSON."""
-        headers = tuple((name, value) for name, value in data.get("headers", ()))
-        return cls(**{**data, "headers": headers, "argv": tuple(data.get("argv", ()))})

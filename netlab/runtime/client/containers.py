@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from netlab import plain
 from netlab.errors import StateError
 from netlab.names import short_hash
 from netlab.objects import Process
@@ -51,7 +52,7 @@ def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
                 "workdir": one.workdir,
                 "missing": one.missing,
                 "late": one.late,
-                "probes": [probe.to_json() for probe in one.probes],
+                "probes": plain.dump(one.probes),
                 "log": log_name(one.namespace, one.pod, one.container),
                 "previous": log_name(one.namespace, one.pod, one.container, previous=True),
             }
@@ -77,7 +78,7 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
             pod["grace"],
             one["missing"],
             one["late"],
-            tuple(Probe.from_json(probe) for probe in one["probes"]),
+            plain.load(tuple[Probe, ...], one["probes"]),
             stopped=one["pid"] if one.get("stopped") else 0,
             etc=pod.get("etc", ""),
         )

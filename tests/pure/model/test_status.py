@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from netlab import plain
 from netlab.model import Cluster, build
 from netlab.model.status import observed, presumed, unready
 from netlab.plan.probes import of_container
@@ -103,4 +104,4 @@ def test_probes_have_the_defaults_of_the_api() -> None:
     )
     assert (one.scheme, one.path, one.headers) == ("http", "/", (("X", "y"),))
     assert (one.delay, one.period, one.timeout, one.successes, one.failures, one.grace) == (0, 10, 1, 1, 5, -1)
-    assert type(one).from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert plain.load(type(one), json.loads(json.dumps(plain.dump(one)))) == one
