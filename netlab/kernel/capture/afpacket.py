@@ -14,11 +14,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from netlab.kernel.capture import filter as cbpf
-from netlab.libc import check, libc
 
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6  # linux/if_packet.h
 _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
-_ETH_P_ALL = 3
 _FRAME_MAX = 1 << 17  # with offloads a frame can have 64 KiB, and a jumbo one more
 _TIME = struct.Struct("@qq")
 _PAUSE, _BLIND = 0.0003, 0.01  # seconds
@@ -46,9 +44,7 @@ class PacketSocket:
             cbpf.attach(sock, program)
             grow(sock, buffer)
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-            # Python's own bind takes the name of an interface, and there is none for all of them.
-            address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), 0, 0, 0, 0, b"")
-            check(libc.bind(sock.fileno(), address, len(address)), "bind")
+            cbpf.bind(sock)
             sock.setblocking(False)
         except BaseException:
             sock.close()

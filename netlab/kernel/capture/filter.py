@@ -9,6 +9,8 @@ import ctypes
 import socket
 import struct
 
+from netlab.libc import check, libc
+
 LOAD_WORD, LOAD_HALF, LOAD_BYTE = 0x20, 0x28, 0x30  # at k
 X_WORD, X_HALF, X_BYTE = 0x40, 0x48, 0x50  # at X + k
 X_IPV4_HEADER = 0xB1  # X = 4 * (byte at k & 15)
@@ -19,6 +21,7 @@ RETURN = 0x06
 YES, NO = "yes", "no"
 _WHOLE = 0x40000  # bytes that a filter lets through: more than any packet has
 _SO_ATTACH_FILTER = 26
+_ETH_P_ALL = 3
 _JUMP_MAX = 255
 
 
@@ -79,3 +82,10 @@ def attach(sock: socket.socket, program: bytes) -> None:
     kept = ctypes.create_string_buffer(program, len(program))
     value = struct.pack("@HP", len(program) // 8, ctypes.addressof(kept))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, value)
+
+
+def bind(sock: socket.socket) -> None:
+    """Bind a packet socket to every interface of its namespace.  Its filter must be in place by then."""
+    # Python's own bind takes the name of an interface, and there is none for all of them.
+    address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), 0, 0, 0, 0, b"")
+    check(libc.bind(sock.fileno(), address, len(address)), "bind")

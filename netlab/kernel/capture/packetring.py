@@ -10,20 +10,19 @@ Numbers and layouts: linux/if_packet.h.
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import socket
 import struct
 import time
 from typing import Any
 
+from netlab.kernel.capture.filter import attach, bind
 from netlab.libc import check, libc
 
 RETIRE = 10  # ms
 BLOCK, SMALL_BLOCK = 1 << 18, 1 << 17  # bytes; a frame must fit into one, and with offloads frames have 64 KiB
 _SOL_PACKET, _RX_RING, _STATISTICS, _VERSION = 263, 5, 6, 10
-_SO_ATTACH_FILTER = 26
-_ETH_P_ALL, _TPACKET_V3 = 3, 2
+_TPACKET_V3 = 2
 _FRAME_MIN = 2048  # only checked for sanity with version 3: frames lie one behind the other
 _TO_USER = 1
 _VLAN_VALID, _VLAN_TPID_VALID = 0x10, 0x40
@@ -53,16 +52,14 @@ class Ring:
         self.lost = 0
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         try:
-            self.attach(program)
+            attach(self._socket, program)
             self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
             size = self._block * self._blocks
             request = struct.pack("=7I", self._block, self._blocks, _FRAME_MIN, size // _FRAME_MIN, retire, 0, 0)
             # Not Python's own setsockopt: this one waits for the kernel (RCU, 10 ms), and that keeps all threads waiting.
             check(libc.setsockopt(self.fileno(), _SOL_PACKET, _RX_RING, request, len(request)), "PACKET_RX_RING")
             self._memory = mmap.mmap(self._socket.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-            # Python's own bind takes the name of an interface, and there is none for all of them.
-            address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), 0, 0, 0, 0, b"")
-            check(libc.bind(self.fileno(), address, len(address)), "bind")
+            bind(self._socket)
         except BaseException:
             self._socket.close()
             raise
@@ -73,9 +70,7 @@ class Ring:
 
     def attach(self, program: bytes) -> None:
         """Take what this filter lets through, from now on."""
-        kept = ctypes.create_string_buffer(program, len(program))
-        value = struct.pack("@HP", len(program) // 8, ctypes.addressof(kept))
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, value)
+        attach(self._socket, program)
 
     def read(self) -> list[Frame]:
         """The frames that were handed over, in the order of their arrival.

@@ -250,61 +250,87 @@ def _sieve(code: bpf.Code, sought: Sought) -> None:
 
 
 def _program(at: Layout, spaces: int, ring: int, lost: int, symbol: int | None, sought: Sought | None) -> bytes:
-    """The program: r6 the context, r7 the skb, r8 and r9 for the moment, then r9 the record."""
+    """The program.  Registers: r6 the context, r7 the skb, r8 and r9 temporary, then r9 the record."""
     code = bpf.Code()
-
-    def read(to: int, offset: int, size: int, source: int, place: int) -> None:
-        code.move(1, to)
-        code.add(1, offset)
-        code.set(2, size)
-        code.move(3, source)
-        code.add(3, place)
-        code.call(bpf.PROBE_READ)
-
-    def follow(to: int, source: int, place: int, otherwise: str) -> None:
-        """A pointer in a structure, into a register; to a label where it is none."""
-        read(10, _POINTER, 8, source, place)
-        code.load(8, to, 10, _POINTER)
-        code.jump_equal(to, 0, otherwise)
-
     code.move(6, 1)
     code.load(8, 7, 6, 0)
     for slot in range(1, 6):
         code.store_value(8, 10, -8 * slot, 0)
-    read(10, _DEV, 8, 7, at.skb["dev"])
+    _find_namespaces(code, at)
+    _select_namespaces(code, spaces)
+    _reserve(code, ring)
+    _fill(code, at)
+    _copy_headers(code, at)
+    if sought is not None:
+        _sieve(code, sought)
+    if symbol is not None:
+        _print_symbol(code, symbol)
+    _submit(code, lost)
+    return code.done()
+
+
+def _read(code: bpf.Code, to: int, offset: int, size: int, source: int, place: int) -> None:
+    """Copy kernel memory, at ``place`` behind a register, to ``offset`` behind another."""
+    code.move(1, to)
+    code.add(1, offset)
+    code.set(2, size)
+    code.move(3, source)
+    code.add(3, place)
+    code.call(bpf.PROBE_READ)
+
+
+def _follow(code: bpf.Code, to: int, source: int, place: int, otherwise: str) -> None:
+    """Load a pointer of a structure into a register; jump to a label where it is NULL."""
+    _read(code, 10, _POINTER, 8, source, place)
+    code.load(8, to, 10, _POINTER)
+    code.jump_equal(to, 0, otherwise)
+
+
+def _find_namespaces(code: bpf.Code, at: Layout) -> None:
+    """The namespaces of the packet's device, or else of its route's device, and of its socket."""
+    _read(code, 10, _DEV, 8, 7, at.skb["dev"])
     code.load(8, 8, 10, _DEV)
     code.jump_equal(8, 0, "no device")
-    follow(9, 8, at.dev_net, "no device")
-    read(10, _INUM_DEV, 4, 9, at.net_inum)
+    _follow(code, 9, 8, at.dev_net, "no device")
+    _read(code, 10, _INUM_DEV, 4, 9, at.net_inum)
     code.label("no device")
-    read(10, _SK, 8, 7, at.skb["sk"])
+    _read(code, 10, _SK, 8, 7, at.skb["sk"])
     code.load(8, 9, 10, _SK)
     code.jump_equal(9, 0, "no socket")
-    follow(9, 9, at.sock_net, "no socket")
-    read(10, _INUM_SK, 4, 9, at.net_inum)
+    _follow(code, 9, 9, at.sock_net, "no socket")
+    _read(code, 10, _INUM_SK, 4, 9, at.net_inum)
     code.label("no socket")
     code.load(4, 1, 10, _INUM_DEV)
     code.jump_unequal(1, 0, "known")
-    read(10, _POINTER, 8, 7, at.skb["_skb_refdst"])
+    _read(code, 10, _POINTER, 8, 7, at.skb["_skb_refdst"])
     code.load(8, 9, 10, _POINTER)
     code.mask(9, -2)  # the lowest bit: the route is not counted
     code.jump_equal(9, 0, "known")
-    follow(8, 9, at.dst_dev, "known")
+    _follow(code, 8, 9, at.dst_dev, "known")
     code.store(8, 10, _DEV, 8)
-    follow(9, 8, at.dev_net, "known")
-    read(10, _INUM_DEV, 4, 9, at.net_inum)
+    _follow(code, 9, 8, at.dev_net, "known")
+    _read(code, 10, _INUM_DEV, 4, 9, at.net_inum)
     code.label("known")
-    code.map(1, spaces)
-    code.move(2, 10)
-    code.add(2, _INUM_DEV)
-    code.call(bpf.LOOKUP)
+
+
+def _select_namespaces(code: bpf.Code, spaces: int) -> None:
+    """End unless one of both namespaces is in the map."""
+    _lookup(code, spaces, _INUM_DEV)
     code.jump_unequal(0, 0, "ours")
-    code.map(1, spaces)
-    code.move(2, 10)
-    code.add(2, _INUM_SK)
-    code.call(bpf.LOOKUP)
+    _lookup(code, spaces, _INUM_SK)
     code.jump_equal(0, 0, "end")
     code.label("ours")
+
+
+def _lookup(code: bpf.Code, table: int, key: int) -> None:
+    code.map(1, table)
+    code.move(2, 10)
+    code.add(2, key)
+    code.call(bpf.LOOKUP)
+
+
+def _reserve(code: bpf.Code, ring: int) -> None:
+    """A record of zeros in r9; to "full" where the ring has no room."""
     code.map(1, ring)
     code.set(2, _SIZE)
     code.set(3, 0)
@@ -313,6 +339,10 @@ def _program(at: Layout, spaces: int, ring: int, lost: int, symbol: int | None, 
     code.move(9, 0)
     for place in range(0, _SIZE, 8):
         code.store_value(8, 9, place, 0)
+
+
+def _fill(code: bpf.Code, at: Layout) -> None:
+    """Time, location, reason, namespaces, device, and the offsets of the headers."""
     code.call(bpf.KTIME)
     code.store(8, 9, _TIME, 0)
     code.load(8, 1, 6, 8 * at.location)
@@ -320,53 +350,57 @@ def _program(at: Layout, spaces: int, ring: int, lost: int, symbol: int | None, 
     if at.reason is not None:
         code.load(8, 1, 6, 8 * at.reason)
         code.store(4, 9, _REASON, 1)
-    code.load(4, 1, 10, _INUM_DEV)
-    code.store(4, 9, _DEV_NETNS, 1)
-    code.load(4, 1, 10, _INUM_SK)
-    code.store(4, 9, _SOCK_NETNS, 1)
+    for slot, place in ((_INUM_DEV, _DEV_NETNS), (_INUM_SK, _SOCK_NETNS)):
+        code.load(4, 1, 10, slot)
+        code.store(4, 9, place, 1)
     code.load(8, 8, 10, _DEV)
-    read(9, _IFINDEX, 4, 8, at.dev_ifindex)
-    read(9, _NAME, 16, 8, at.dev_name)
-    read(9, _LEN, 4, 7, at.skb["len"])
+    _read(code, 9, _IFINDEX, 4, 8, at.dev_ifindex)
+    _read(code, 9, _NAME, 16, 8, at.dev_name)
+    _read(code, 9, _LEN, 4, 7, at.skb["len"])
     for place, name in (
         (_PROTOCOL, "protocol"),
         (_MAC, "mac_header"),
         (_NETWORK, "network_header"),
         (_TRANSPORT, "transport_header"),
     ):
-        read(9, place, 2, 7, at.skb[name])
-    read(10, _HEAD, 8, 7, at.skb["head"])
+        _read(code, 9, place, 2, 7, at.skb[name])
+
+
+def _copy_headers(code: bpf.Code, at: Layout) -> None:
+    """The bytes from the MAC header and from the network header on."""
+    _read(code, 10, _HEAD, 8, 7, at.skb["head"])
     for place, header, size in ((_LINK, _MAC, 16), (_RECORD.size, _NETWORK, _NETWORK_BYTES)):
         code.load(8, 8, 10, _HEAD)
         code.load(2, 1, 9, header)
         code.add_register(8, 1)
-        read(9, place, size, 8, 0)
-    if sought is not None:
-        _sieve(code, sought)
-    if symbol is not None:
-        code.load(8, 1, 9, _LOCATION)
-        code.store(8, 10, _POINTER, 1)
-        code.move(1, 9)
-        code.add(1, _SYMBOL)
-        code.set(2, 64)
-        code.map_value(3, symbol)
-        code.move(4, 10)
-        code.add(4, _POINTER)
-        code.set(5, 8)
-        code.call(bpf.SNPRINTF)
+        _read(code, 9, place, size, 8, 0)
+
+
+def _print_symbol(code: bpf.Code, symbol: int) -> None:
+    """The function that freed the packet, as the kernel names it."""
+    code.load(8, 1, 9, _LOCATION)
+    code.store(8, 10, _POINTER, 1)
+    code.move(1, 9)
+    code.add(1, _SYMBOL)
+    code.set(2, 64)
+    code.map_value(3, symbol)
+    code.move(4, 10)
+    code.add(4, _POINTER)
+    code.set(5, 8)
+    code.call(bpf.SNPRINTF)
+
+
+def _submit(code: bpf.Code, lost: int) -> None:
+    """Hand the record over; a record without room is counted."""
     code.move(1, 9)
     code.set(2, 0)
     code.call(bpf.SUBMIT)
     code.jump("end")
     code.label("full")
     code.store_value(4, 10, _POINTER, 0)
-    code.map(1, lost)
-    code.move(2, 10)
-    code.add(2, _POINTER)
-    code.call(bpf.LOOKUP)
+    _lookup(code, lost, _POINTER)
     code.jump_equal(0, 0, "end")
     code.set(1, 1)
     code.count(0, 1)
     code.label("end")
     code.end()
-    return code.done()
