@@ -27,7 +27,7 @@ from typing import Any
 import pytest
 
 from netlab.errors import HostCannot
-from netlab.kernel.rtnetlink.picture import FALLBACKS
+from netlab.kernel.rtnetlink.dump import FALLBACKS
 from netlab.runtime.host.requirements import has_br_netfilter
 from tests import forks
 

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
-
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.host import netns as ns
 from netlab.kernel.nftables import libnft
-from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.codec import Handle, Links
+from netlab.kernel.rtnetlink.link import set_link
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
-
-
-@dataclass(slots=True)
-class Handle:
-    """A namespace that is being worked in: its descriptor, a rtnetlink socket born in it, its links by name."""
-
-    netns: str
-    fd: int
-    socket: NetlinkSocket
-    links: dict[str, int] = field(default_factory=dict)
-
-    def close(self) -> None:
-        self.socket.close()
-        os.close(self.fd)
 
 
 class Handles:
@@ -64,7 +48,7 @@ class Handles:
                 f"/run/netns/{netns} is in the way: it is not this lab's",
                 hint=f"look at it with: ip -n {netns} link; take another lab name with --name",
             ) from None
-        handle = self._open[netns] = Handle(netns, fd, socket, {"lo": 1})
+        handle = self._open[netns] = Handle(netns, fd, socket, Links(lo=1))
         return handle
 
     def forget_gone(self) -> None:
@@ -87,6 +71,6 @@ class Handles:
 
 def _mark(socket: NetlinkSocket, alias: str) -> None:
     """Write the owner's mark on lo, and bring it up."""
-    refused = socket.batch([rtnl.set_link(1, alias=alias, up=True)])
+    refused = socket.batch([set_link(1, alias=alias, up=True)])
     if refused:
         raise KernelRefused(f"ip link set dev lo alias '{alias}' up", refused[0].said)

@@ -17,7 +17,7 @@ from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables import drift as nft
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
-from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.route import CACHED_V6, GETROUTE, forget
 from netlab.kernel.write import Writer
 from netlab.objects import File, Neigh, Netns, NftTable, Op, State
 
@@ -105,7 +105,7 @@ class LinuxKernel:
             with ns.inside(handle.fd):
                 self._sysctls.enter()
                 self._sysctls.write("net.ipv4.route.flush", "1")
-            cached = [rtnl.forget(bytes(payload)) for _, payload in handle.socket.dump(rtnl.GETROUTE, rtnl.CACHED_V6)]
+            cached = [forget(bytes(payload)) for _, payload in handle.socket.dump(GETROUTE, CACHED_V6)]
             handle.socket.batch(cached)  # what has gone meanwhile is refused, which is as well
 
     def neighbours(self, changes: Iterable[tuple[str, str, str, str]], *, remove: bool = False) -> None:

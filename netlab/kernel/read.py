@@ -1,12 +1,10 @@
-"""Reading: the pictures of a lab's namespaces, put together into a State."""
+"""Reading: the dumps of a lab's namespaces, put together into a State."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import socket
 import struct
-import sys
 from collections.abc import Collection
 
 from netlab.kernel.handles import Handles
@@ -18,18 +16,19 @@ from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.host.sockdiag import Listening
 from netlab.kernel.nftables import drift as nft
 from netlab.kernel.protocol import Observed
-from netlab.kernel.rtnetlink import deviations as odd
-from netlab.kernel.rtnetlink import linkconf, steering
-from netlab.kernel.rtnetlink import requests as rtnl
-from netlab.kernel.rtnetlink.picture import FALLBACKS, picture
-from netlab.kernel.rtnetlink.raw import Picture, RawLink
+from netlab.kernel.rtnetlink import linksysctls, xfrm
+from netlab.kernel.rtnetlink.codec import Links, NamespaceDump, RawLink
+from netlab.kernel.rtnetlink.codecs import LINK_KINDS, PORTS
+from netlab.kernel.rtnetlink.dump import FALLBACKS, dump
 from netlab.kernel.rtnetlink.socket import attr_dict
 from netlab.names import Owner
-from netlab.objects import File, Floor, Link, Listener, Netns, Obj, Port, State, Sysctl, Veth, Vxlan
-from netlab.objects.links import PLAIN, End
+from netlab.objects import File, Floor, Link, Listener, Netns, Obj, State, Sysctl
+from netlab.objects.links import End
 
 # A veth is keyed by the end whose namespace comes first here: the node's.
 _KEY_ORDER = {"node": 0, "external": 1, "pod": 2, "router": 3, "underlay": 4}
+_PAIRED = {kind for kind, codec in LINK_KINDS.items() if codec.PAIRED}
+_GETNSID = 90
 _SCTP_LISTENING = "10"  # linux/net/sctp/constants.h: SCTP_SS_LISTENING
 
 
@@ -38,10 +37,10 @@ class Reader:
 
     def __init__(self, handles: Handles, sysctls: Sysctls, offloads: Offloads, *, listeners: bool) -> None:
         self._handles, self._sysctls, self._offloads, self._listeners = handles, sysctls, offloads, listeners
-        self._pictures: dict[str, Picture] = {}
+        self._dumps: dict[str, NamespaceDump] = {}
         self._owners: dict[str, Owner] = {}
         self._peers: dict[tuple[int, int], list[tuple[str, RawLink]]] = {}
-        self._xfrm = steering.has_xfrm()
+        self._xfrm = xfrm.present()
 
     def observe(self, lab: str, like: State, scope: Collection[str] | None = None) -> Observed:
         """See ``Kernel.observe``."""
@@ -60,32 +59,27 @@ class Reader:
             except OSError:
                 strangers[netns] = None
                 continue
-            found = picture(handle.socket, netns)
-            owner = Owner.of(found.alias)
+            here = dump(handle.socket, netns)
+            owner = Owner.of(here.alias)
             if owner is None or owner.lab != lab:
                 strangers[netns] = owner
                 self._handles.forget(netns)
                 continue
-            handle.links = {link.name: index for index, link in found.links.items()}
-            self._pictures[netns] = found
+            handle.links = Links((name, index) for index, name in here.names.items())
+            self._dumps[netns] = here
             self._owners[netns] = owner
-            objects.append(Netns(netns, owner, found.links[1].up, tuple(found.lacks)))
+            objects.append(Netns(netns, owner, here.links[1].up, tuple(here.lacks)))
             with ns.inside(handle.fd):
                 objects += self._visit(netns, wanted.get(netns, ()))
         for there in wanted.values():
             objects += [seen for obj in there if isinstance(obj, File) and (seen := _file(obj))]
-        for netns, found in self._pictures.items():
-            objects += self._devices(netns, found)
-            objects += found.addrs
-            objects += found.routes
-            objects += found.neighs
-            objects += found.fdbs
-            objects += found.rules
-            objects += found.qdiscs
-        objects += linkconf.sysctls(self._pictures, wanted, like.values())
+        for here in self._dumps.values():
+            objects += self._devices(here)
+            objects += here.objects
+        objects += linksysctls.sysctls(self._dumps, wanted, like.values())
         # Not State(objects): the kernel may hold two of what a State tells apart by one key (a neighbour on another
         # VLAN, say), and that must not end as a conflict.
-        learned = tuple(neigh for found in self._pictures.values() for neigh in found.learned)
+        learned = tuple(neigh for here in self._dumps.values() for neigh in here.learned)
         return Observed(State.of({obj.key: obj for obj in objects}), strangers, learned)
 
     def _visit(self, netns: str, wanted: list[Obj] | tuple[Obj, ...]) -> list[Obj]:
@@ -109,7 +103,7 @@ class Reader:
         if listening:
             listening.close()
         if self._xfrm and self._owners[netns].kind != "pod":
-            objects += steering.policies(netns)
+            objects += xfrm.policies(netns)
         return objects + self._tables(netns, wanted)
 
     def rules(self, lab: str, like: State, scope: Collection[str]) -> Observed:
@@ -148,59 +142,30 @@ class Reader:
 
     # -- links --------------------------------------------------------------------------------------------------------
 
-    def _devices(self, netns: str, found: Picture) -> list[Obj]:
+    def _devices(self, here: NamespaceDump) -> list[Obj]:
         objects: list[Obj] = []
-        for index, link in found.links.items():
+        for index, link in here.links.items():
             if index == 1 or (link.name in FALLBACKS and not link.up):
                 continue
             try:
-                objects += self._device(netns, found, link)
+                device = self._device(here, link)
             except OSError as error:
                 if error.errno != errno.ENODEV:
                     raise
                 continue  # it went after the links were listed: a namespace's end takes its links when it likes
-            if link.master in found.links and link.port:
-                objects.append(
-                    Port(
-                        netns,
-                        link.name,
-                        found.links[link.master].name,
-                        bool(link.port.get(rtnl.BRPORT_MODE, 0)),
-                        bool(link.port.get(rtnl.BRPORT_ISOLATED, 0)),
-                        bool(link.port.get(rtnl.BRPORT_LEARNING, 1)),
-                        link.port_odds + odd.port_state(link, found.links[link.master]),
-                    )
-                )
+            objects += [obj for obj in (device, PORTS.decode(link, here)) if obj]
         return objects
 
-    def _device(self, netns: str, found: Picture, link: RawLink) -> list[Obj]:
-        if link.kind == "veth":
-            other = self._peer(netns, link)
-            if other is None:
-                return [Link(netns, link.name, "veth")]
-            peer_netns, peer = other
-            mine, theirs = self._rank(netns, link), self._rank(peer_netns, peer)
-            # Told once, by the end that it is keyed by.
-            return [Veth(netns, self._end(netns, link), self._end(peer_netns, peer))] if mine < theirs else []
-        offload = self._offloads.get(self._handles.get(netns).socket.fileno(), link.name)
-        common = (netns, link.name, link.mac, link.mtu, link.number, link.addrgen, offload, link.up, link.odds)
-        if link.kind in PLAIN:
-            return [PLAIN[link.kind](*common)]
-        if link.kind == "vxlan":
-            local = link.data.get(rtnl.VXLAN_LOCAL) or link.data.get(rtnl.VXLAN_LOCAL6) or b""
-            lower = int.from_bytes(link.data.get(rtnl.VXLAN_LINK, b""), sys.byteorder)
-            return [
-                Vxlan(
-                    *common,
-                    vni=struct.unpack("=I", link.data[rtnl.VXLAN_ID])[0],
-                    local=_text(local),
-                    lower=found.links[lower].name if lower in found.links else "",
-                    port=struct.unpack("!H", link.data[rtnl.VXLAN_PORT])[0],
-                    learning=bool(link.data.get(rtnl.VXLAN_LEARNING, b"\1")[0]),
-                    options=odd.vxlan_options(link.data),
-                )
-            ]
-        return [Link(netns, link.name, link.kind)]
+    def _device(self, here: NamespaceDump, link: RawLink) -> Obj | None:
+        """The object of a link; None for the end of a pair that the other end stands for."""
+        netns = here.netns
+        codec = LINK_KINDS.get(link.kind)
+        peer = self._peer(netns, link) if codec and codec.PAIRED else None
+        if codec is None or (codec.PAIRED and peer is None):
+            return Link(netns, link.name, link.kind)
+        if peer and self._rank(*peer) <= self._rank(netns, link):
+            return None
+        return codec.decode(link, [self._end(*end) for end in ((netns, link), peer) if end], here)
 
     def _end(self, netns: str, link: RawLink) -> End:
         offload = self._offloads.get(self._handles.get(netns).socket.fileno(), link.name)
@@ -217,35 +182,31 @@ class Reader:
         indexes are unique in the lab, so the two dumps pair by index; where they leave a doubt the id is looked up.
         """
         if not self._peers:
-            for where, found in self._pictures.items():
-                for one in found.links.values():
-                    if one.kind == "veth":
-                        self._peers.setdefault((one.number, one.link), []).append((where, one))
+            for where, there in self._dumps.items():
+                for end in there.links.values():
+                    if end.kind in _PAIRED:
+                        self._peers.setdefault((end.number, end.link), []).append((where, end))
         candidates = [
-            (where, one)
-            for where, one in self._peers.get((link.link, link.number), ())
-            if (where != netns) == (link.nsid is not None) and (where, one.name) != (netns, link.name)
+            (where, end)
+            for where, end in self._peers.get((link.link, link.number), ())
+            if (where != netns) == (link.nsid is not None) and (where, end.name) != (netns, link.name)
         ]
         if len(candidates) == 1 or not candidates or link.nsid is None:
             return candidates[0] if candidates else None
-        for where, one in candidates:
+        for where, end in candidates:
             if self._nsid(netns, where) == link.nsid:
-                return where, one
+                return where, end
         return None
 
     def _nsid(self, netns: str, other: str) -> int:
         """The id by which one namespace knows another; -1 where it does not."""
         fd = self._handles.get(other).fd
         body = struct.pack("=BxxxHHI", 0, 8, 3, fd)  # rtgenmsg, then NETNSA_FD
-        answer = self._handles.get(netns).socket.ask(rtnl.GETNSID, body)
+        answer = self._handles.get(netns).socket.ask(_GETNSID, body)
         if answer is None:
             return -1
         raw = attr_dict(answer[1], 4).get(1)  # NETNSA_NSID
         return int(struct.unpack("=i", raw)[0]) if raw is not None else -1
-
-
-def _text(raw: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw) if raw else ""
 
 
 def _file(obj: File) -> File | None:

@@ -17,35 +17,30 @@ from netlab.kernel.host.owners import owner_behind
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables import commit as rules
 from netlab.kernel.protocol import AgentPort
-from netlab.kernel.rtnetlink import deviations as odd
-from netlab.kernel.rtnetlink import requests as rtnl
-from netlab.kernel.rtnetlink import steering
-from netlab.kernel.rtnetlink.picture import links
+from netlab.kernel.rtnetlink import link, xfrm
+from netlab.kernel.rtnetlink.address import loopback
+from netlab.kernel.rtnetlink.codec import Handle, Links, NoSuchLink, Request
+from netlab.kernel.rtnetlink.codecs import NEIGHBOURS, PORTS, codec_of, link_codec_of
+from netlab.kernel.rtnetlink.rule import restore
 from netlab.names import Owner
 from netlab.objects import (
     Addr,
-    Fdb,
     File,
     Floor,
+    Key,
     Listener,
     Neigh,
     Netns,
     Op,
     Port,
     Process,
-    Qdisc,
-    Route,
-    Rule,
     Sysctl,
     Verb,
-    Veth,
-    Vxlan,
     XfrmPolicy,
 )
 from netlab.objects.host import LOOPBACK
-from netlab.objects.links import Device, End, settings
+from netlab.objects.links import End, settings
 
-_SPARE_INDEX = 1 << 20  # above all that plans use
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO)
 
 
@@ -58,9 +53,9 @@ class Writer:
 
     def __init__(self, handles: Handles, sysctls: Sysctls, offloads: Offloads, agent: AgentPort | None) -> None:
         self._handles, self._sysctls, self._offloads, self._agent = handles, sysctls, offloads, agent
-        self._pending: dict[str, list[tuple[rtnl.Request, Op]]] = {}
+        self._pending: dict[str, list[tuple[Request, Op]]] = {}
         self._masters: dict[tuple[str, str], Port] = {}
-        self._enslaved: set[tuple[str, str]] = set()  # ports that were made as such, in the request that made the veth
+        self._enslaved: set[Key] = set()  # ports that were made by the request that made their link
         self._listeners: list[Listener] = []
         self._processes: list[Process] = []
         self._reset: list[Op] = []  # sysctls that go back to what they are by themselves
@@ -79,7 +74,7 @@ class Writer:
         self._links(others)
         for op in others:
             if Floor.LINK < op.obj.key.floor < Floor.NFT:
-                self._one(op)
+                self._change(op)
         self._flush()
         if any(isinstance(op.obj, File) for op in others):
             files.prepare()
@@ -127,10 +122,9 @@ class Writer:
                     self._refuse(op, os.strerror(error.errno or 0))
                 self._write_sysctls(sysctls.pop(op.obj.netns, ()))
             else:
-                self._queue(op, op.obj.netns, rtnl.set_link(1, up=True))
-                for lack in op.have.lacks if isinstance(op.have, Netns) else ():
-                    given = rtnl.loopback(lack) if lack in LOOPBACK else steering.give_rule(lack)
-                    self._queue(op, op.obj.netns, given)
+                lacks = op.have.lacks if isinstance(op.have, Netns) else ()
+                own = [loopback(lack) if lack in LOOPBACK else restore(lack) for lack in lacks]
+                self._queue(op, op.obj.netns, [link.set_link(1, up=True), *own])
         for netns, todo in sysctls.items():
             with ns.inside(self._handles.get(netns).fd):
                 self._write_sysctls(todo)
@@ -186,83 +180,28 @@ class Writer:
                 self._add_link(op)
         self._flush()
         for op in touched:
-            if op.verb is Verb.CREATE:
-                for end in settings(op.obj):
-                    self._settle_new(op, end)
-            else:
-                before = {(end.netns, end.name): end for end in settings(op.have)} if op.have else {}
-                for end in settings(op.obj):
-                    self._settle(op, end, before[end.netns, end.name])
+            before = {(end.netns, end.name): end for end in settings(op.have)} if op.have else {}
+            for end in settings(op.obj):
+                self._settle(op, end, before[end.netns, end.name] if op.verb is Verb.UPDATE else None)
         self._flush()
 
     def _add_link(self, op: Op) -> None:
         obj = op.obj
-        handle = self._handles.get(obj.netns)
-        if isinstance(obj, Veth):
-            peer = self._handles.get(obj.peer.netns)
-            index, peer_index = self._free(obj.end), self._free(obj.peer)
-            port = self._masters.get((obj.netns, obj.name))
-            master = handle.links.get(port.master, 0) if port else 0
-            if master:
-                self._enslaved.add((obj.netns, obj.name))
-            self._queue(op, obj.netns, rtnl.add_veth(obj, peer.fd, index, peer_index, master))
-            self._know(obj.end, index)
-            self._know(obj.peer, peer_index)
-        elif isinstance(obj, Vxlan):
-            lower = self._index(op, obj.netns, obj.lower)
-            index = self._free(obj.end())
-            self._queue(op, obj.netns, rtnl.add_vxlan(obj, index, lower))
-            self._know(obj.end(), index)
-        elif isinstance(obj, Device):
-            index = self._free(obj.end())
-            self._queue(op, obj.netns, rtnl.add_device(obj, index))
-            self._queue(op, obj.netns, rtnl.set_link(index, mtu=obj.mtu))
-            self._know(obj.end(), index)
-        else:
-            raise AssertionError(f"netlab makes no {obj.kind} like {obj}")
+        end, *others = settings(obj)
+        peers = [self._handles.get(other.netns) for other in others]
+        port = self._masters.get((obj.netns, obj.name))
+        master = self._handles.get(obj.netns).links.get(port.master, 0) if port else 0
+        if port and master:
+            self._enslaved.add(port.key)
+        codec = link_codec_of[type(obj)]
+        self._ask(op, lambda _, handle: codec.requests(obj, end, handle, peers, master))
 
-    def _free(self, end: End) -> int:
-        """The index that netlab chose; where somebody has it, a high one, so that none of the later links is hit."""
-        taken = set(self._handles.get(end.netns).links.values())
-        index = end.index or _SPARE_INDEX
-        while index in taken:
-            index = max(index + 1, _SPARE_INDEX)
-        return index
-
-    def _know(self, end: End, index: int) -> None:
-        self._handles.get(end.netns).links[end.name] = index
-
-    def _settle_new(self, op: Op, end: End) -> None:
+    def _settle(self, op: Op, end: End, have: End | None) -> None:
+        """Bring a link into its state; ``have`` None: a new link."""
         index = self._index(op, end.netns, end.name)
-        if end.altname:
-            self._queue(op, end.netns, rtnl.altname(index, end.altname))
-        if not end.offload:
+        if end.offload != (have.offload if have else True):
             self._ioctl(op, end)
-        if end.tells_addrgen:
-            self._queue(op, end.netns, rtnl.set_link(index, addrgen=end.addrgen))
-        if end.up:
-            self._queue(op, end.netns, rtnl.set_link(index, up=True))
-
-    def _settle(self, op: Op, end: End, have: End) -> None:
-        index = self._index(op, end.netns, end.name)
-        if end.altname != have.altname:
-            if have.altname:
-                self._queue(op, end.netns, rtnl.altname(index, have.altname, remove=True))
-            if end.altname:
-                self._queue(op, end.netns, rtnl.altname(index, end.altname))
-        if end.offload != have.offload:
-            self._ioctl(op, end)
-        mtu = end.mtu if end.mtu != have.mtu else 0
-        mac = end.mac if end.mac != have.mac else ""
-        addrgen = end.addrgen if end.addrgen != have.addrgen else ""
-        if mtu:  # by itself: below 1280 the kernel takes IPv6 off a link, and refuses all that is said of it
-            self._queue(op, end.netns, rtnl.set_link(index, mtu=mtu))
-        if mac or addrgen:
-            self._queue(op, end.netns, rtnl.set_link(index, mac=mac, addrgen=addrgen))
-        for one in have.odd:
-            self._queue(op, end.netns, odd.restore(index, one))
-        if end.up != have.up:
-            self._queue(op, end.netns, rtnl.set_link(index, up=end.up))
+        self._queue(op, end.netns, link.change(index, end, have) if have else link.finish(index, end))
 
     def _ioctl(self, op: Op, end: End) -> None:
         try:
@@ -272,48 +211,17 @@ class Writer:
 
     # -- everything that hangs on links -------------------------------------------------------------------------------
 
-    def _one(self, op: Op) -> None:
+    def _change(self, op: Op) -> None:
         obj = op.obj
-        remove = op.verb is Verb.DELETE
-        index_of: Callable[[str], int] = lambda dev: self._index(op, obj.netns, dev)  # noqa: E731
-        if isinstance(obj, Port):
-            self._port(op, obj)
-        elif isinstance(obj, Addr):
-            amend = op.verb is Verb.UPDATE
-            index = index_of(obj.dev)
-            self._queue(op, obj.netns, rtnl.prefix_route(obj, index) if amend else rtnl.addr(obj, index, remove=remove))
-        elif isinstance(obj, Route):
-            verb = {Verb.CREATE: "add", Verb.UPDATE: "replace", Verb.DELETE: "del"}[op.verb]
-            self._queue(op, obj.netns, rtnl.route(obj, index_of, verb=verb))
-        elif isinstance(obj, Neigh):
-            self._queue(op, obj.netns, rtnl.neigh(obj, index_of(obj.dev), remove=remove))
-        elif isinstance(obj, Fdb):
-            self._queue(op, obj.netns, rtnl.fdb(obj, index_of(obj.dev), remove=remove))
-        elif isinstance(obj, Rule):
-            self._queue(op, obj.netns, steering.del_rule(obj))
-        elif isinstance(obj, Qdisc):
-            self._queue(op, obj.netns, steering.del_qdisc(index_of(obj.dev), obj))
-        elif isinstance(obj, XfrmPolicy):
-            with ns.inside(self._handles.get(obj.netns).fd):
-                steering.remove(obj)
-        elif isinstance(obj, Sysctl) and obj.link:
-            self._flush()
-            with ns.inside(self._handles.get(obj.netns).fd):
-                self._write_sysctls([op])
-        else:
-            assert isinstance(obj, Sysctl), obj
-
-    def _port(self, op: Op, port: Port) -> None:
-        index = self._index(op, port.netns, port.dev)
-        if op.verb is Verb.DELETE:
-            self._queue(op, port.netns, rtnl.set_link(index, master=0))
+        if codec := codec_of.get(type(obj)):
+            self._ask(op, PORTS.settings if obj.key in self._enslaved else codec.request)
             return
-        if op.verb is Verb.CREATE and (port.netns, port.dev) not in self._enslaved:
-            self._queue(op, port.netns, rtnl.set_link(index, master=self._index(op, port.netns, port.master)))
-        for one in op.have.odd if isinstance(op.have, Port) else ():
-            self._queue(op, port.netns, odd.restore(index, one))
-        if op.verb is Verb.UPDATE or port.hairpin or port.isolated or not port.learning:
-            self._queue(op, port.netns, rtnl.port_flags(index, port))
+        with ns.inside(self._handles.get(obj.netns).fd):
+            if isinstance(obj, XfrmPolicy):
+                xfrm.remove(obj)
+            else:
+                self._flush()
+                self._write_sysctls([op])
 
     # -- removal ------------------------------------------------------------------------------------------------------
 
@@ -335,7 +243,7 @@ class Writer:
             if isinstance(obj, File):
                 files.remove(obj.path)
             elif obj.floor is Floor.LINK:
-                self._queue(op, obj.netns, rtnl.del_link(self._index(op, obj.netns, obj.name)))
+                self._queue(op, obj.netns, [link.delete(self._index(op, obj.netns, obj.name))])
                 for end in settings(obj):
                     self._handles.get(end.netns).links.pop(end.name, None)
             elif obj.floor is Floor.NFT:
@@ -344,7 +252,7 @@ class Writer:
                 if usual := obj.usual or self._default(obj, going):
                     self._reset.append(Op(Verb.UPDATE, replace(obj, value=usual)))
             elif not isinstance(obj, (Netns, Listener, Process)):
-                self._one(op)
+                self._change(op)
         self._flush()
         for netns in gone:
             self._handles.forget(netns)
@@ -365,30 +273,38 @@ class Writer:
     def neighbours(self, entries: Iterable[tuple[str, str, str, str]], *, remove: bool) -> None:
         """Permanent neighbours, each (netns, link, address, MAC), in or out; entries that are gone are no error."""
         for netns, dev, address, mac in entries:
-            obj = Neigh(netns, dev, address, mac)
-            op = Op(Verb.DELETE if remove else Verb.CREATE, obj)
-            self._one(op)
+            op = Op(Verb.DELETE if remove else Verb.CREATE, Neigh(netns, dev, address, mac))
+            self._ask(op, NEIGHBOURS.request)
         self._flush()
 
-    def _queue(self, op: Op, netns: str, request: rtnl.Request) -> None:
-        self._pending.setdefault(netns, []).append((request, op))
+    def _ask(self, op: Op, request: Callable[[Op, Handle], Sequence[Request]]) -> None:
+        """Queue the requests of an operation; a link that is not yet read is looked up."""
+        netns = op.obj.netns
+        while True:
+            try:
+                return self._queue(op, netns, request(op, self._handles.get(netns)))
+            except NoSuchLink as missing:
+                self._index(op, netns, missing.name)
+
+    def _queue(self, op: Op, netns: str, requests: Iterable[Request]) -> None:
+        self._pending.setdefault(netns, []).extend([(request, op) for request in requests])
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, {}
         for netns, todo in pending.items():
             refused = self._handles.get(netns).socket.batch([request for request, _ in todo])
-            for one in refused:
-                op = todo[one.place][1]
-                if op.verb is Verb.DELETE and one.errno in _GONE:
+            for refusal in refused:
+                request, op = todo[refusal.place]
+                if op.verb is Verb.DELETE and refusal.errno in _GONE:
                     continue  # gone with something else, which is what was wanted
-                self._refuse(op, one.said, rtnl.says(todo[one.place][0]))
+                self._refuse(op, refusal.said, link.quoted(request))
 
     def _index(self, op: Op, netns: str, dev: str) -> int:
         handle = self._handles.get(netns)
         index = handle.links.get(dev)
         if index is None:
             self._flush()  # it may be in what is still to be sent
-            handle.links = {link.name: number for number, link in links(handle.socket).items()}
+            handle.links = Links((raw.name, number) for number, raw in link.links(handle.socket).items())
             index = handle.links.get(dev)
         if index is None:
             self._refuse(op, f"No such device: {dev}")

@@ -45,6 +45,11 @@ class End:
     pinned: bool = field(default=False, compare=False)
     odd: tuple[Odd, ...] = ()
 
+    def device(self) -> tuple[str, str, str, int, int, str, bool, bool, tuple[Odd, ...]]:
+        """The first fields of a device that has this end alone; the inverse of ``Bridge.end``."""
+        common = (self.netns, self.name, self.mac, self.mtu, self.index)
+        return (*common, self.addrgen, self.offload, self.up, self.odd)
+
     @property
     def tells_addrgen(self) -> bool:
         """Whether a new link must be told its ``addrgen``: one that is too small for IPv6 has none, and refuses to hear."""

@@ -15,10 +15,10 @@ import pytest
 
 from netlab.kernel.host import netns as ns
 from netlab.kernel.linux import LinuxKernel
-from netlab.kernel.rtnetlink import deviations as odd
-from netlab.kernel.rtnetlink import requests as rtnl
-from netlab.kernel.rtnetlink.picture import links
+from netlab.kernel.rtnetlink.deviation import IFLA_XDP
+from netlab.kernel.rtnetlink.link import links
 from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr, attr_u32
+from netlab.kernel.rtnetlink.values import NESTED, SETLINK, ifinfo
 from netlab.objects import State, Verb
 from netlab.plan import drift
 from netlab.runtime.converge import converge
@@ -372,7 +372,7 @@ def _drop_everything(netns: str, dev: str) -> None:
             sock = NetlinkSocket()
             index = next(one.number for one in links(sock).values() if one.name == dev)
             data = attr(1, struct.pack("=i", program)) + attr_u32(3, 2)  # IFLA_XDP_FD; XDP_FLAGS_SKB_MODE
-            refused = sock.batch([(rtnl.SETLINK, 0, rtnl.ifinfo(index) + attr(odd.IFLA_XDP | rtnl.NESTED, data))])
+            refused = sock.batch([(SETLINK, 0, ifinfo(index) + attr(IFLA_XDP | NESTED, data))])
             sock.close()
             assert not refused, refused
         os.close(fd)

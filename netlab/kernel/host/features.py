@@ -6,9 +6,13 @@ import os
 from typing import NamedTuple
 
 from netlab.kernel.host import netns as ns
-from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink import vxlan
+from netlab.kernel.rtnetlink.codec import Request
+from netlab.kernel.rtnetlink.link import identity
 from netlab.kernel.rtnetlink.socket import CREATE, EXCL, NetlinkSocket, attr, attr_str, attr_u32
+from netlab.kernel.rtnetlink.values import IFLA_LINKINFO, INFO_DATA, INFO_KIND, NEWLINK
 from netlab.names import mac
+from netlab.objects.links import End
 
 
 class Tried(NamedTuple):
@@ -41,9 +45,9 @@ def _try(features: tuple[str, ...]) -> Tried:
     return Tried(None, missing, os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"))
 
 
-def _link(kind: str, name: str) -> rtnl.Request:
+def _link(kind: str, name: str) -> Request:
     data = b""
     if kind == "vxlan":
-        data = attr(rtnl.INFO_DATA, attr_u32(rtnl.VXLAN_ID, 1) + attr(rtnl.VXLAN_PORT, (4789).to_bytes(2, "big")))
-    body = rtnl.ifinfo() + attr_str(rtnl.IFLA_IFNAME, name) + attr(rtnl.IFLA_ADDRESS, rtnl.mac_bytes(mac(1, 1)))
-    return rtnl.NEWLINK, CREATE | EXCL, body + attr(rtnl.IFLA_LINKINFO, attr_str(rtnl.INFO_KIND, kind) + data)
+        data = attr(INFO_DATA, attr_u32(vxlan.ID, 1) + attr(vxlan.PORT, (4789).to_bytes(2, "big")))
+    body = identity(End("", name, mac(1, 1)), 0, mtu=False)
+    return NEWLINK, CREATE | EXCL, body + attr(IFLA_LINKINFO, attr_str(INFO_KIND, kind) + data)

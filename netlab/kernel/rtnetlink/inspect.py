@@ -1,6 +1,6 @@
 """Everything that the kernel has in a lab's namespaces, as rows: the tables of ``netlab get links`` and its like.
 
-``picture`` reads the part that a State can hold.  Here pyroute2 reads the whole, except the neighbours that ``ip``
+``dump`` reads the part that a State can hold.  Here pyroute2 reads the whole, except the neighbours that ``ip``
 hides too (NOARP).  A row is plain data with stable field names, so ``-o json`` prints it as it is.
 
 Limits: namespaces are read one after another, so rows of two namespaces may be some milliseconds apart.
@@ -20,15 +20,15 @@ from netlab.kernel.host import netns as ns
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables import drift as nft
 from netlab.kernel.nftables import libnft
-from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.dump import FALLBACKS
 from netlab.kernel.rtnetlink.linkrows import Link, link
-from netlab.kernel.rtnetlink.picture import FALLBACKS
+from netlab.kernel.rtnetlink.route import TYPES
+from netlab.kernel.rtnetlink.values import SCOPE_NAMES as _SCOPES
 
 Row = dict[str, Any]
 Names = Mapping[int, str]
 
-_TYPES = {number: name for name, number in rtnl.TYPES.items()} | {3: "broadcast", 4: "anycast", 5: "multicast"}
-_SCOPES = {number: name for name, number in rtnl.SCOPES.items()}
+_TYPES = {number: name for name, number in TYPES.items()} | {3: "broadcast", 4: "anycast", 5: "multicast"}
 _TABLES = {253: "default", 254: "main", 255: "local"}
 # As /etc/iproute2/rt_protos has them: hosts without that file must give the same words.
 _PROTOCOLS = {0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 11: "zebra", 12: "bird"}

@@ -7,10 +7,11 @@ import os
 import struct
 from typing import NamedTuple
 
-from netlab.kernel.rtnetlink import requests as rtnl
+from netlab.kernel.rtnetlink.route import GETROUTE, RTA_DST, RTA_METRICS, RTMSG
 from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr, attr_dict
+from netlab.kernel.rtnetlink.values import family, packed, u32
 
-_METRICS, _MTU, _CACHEINFO = 8, 2, 12  # RTA_METRICS, RTAX_MTU, RTA_CACHEINFO
+_MTU, _CACHEINFO = 2, 12  # RTAX_MTU, RTA_CACHEINFO
 
 
 class PathMtu(NamedTuple):
@@ -22,20 +23,20 @@ class PathMtu(NamedTuple):
 
 def path_mtu(address: str) -> PathMtu:
     """The path MTU to an address that the kernel of the calling thread's namespace learned."""
-    target = rtnl.packed(address)
-    body = struct.pack("=BBBBBBBBI", rtnl.family(address), len(target) * 8, 0, 0, 0, 0, 0, 0, 0)
+    target = packed(address)
+    body = RTMSG.pack(family(address), len(target) * 8, 0, 0, 0, 0, 0, 0, 0)
     with contextlib.closing(NetlinkSocket(plain=True)) as sock:
         try:
-            answer = sock.ask(rtnl.GETROUTE, body + attr(rtnl.RTA_DST, target))
+            answer = sock.ask(GETROUTE, body + attr(RTA_DST, target))
         except OSError:  # no route
             answer = None
     if answer is None:
         return PathMtu()
     at = attr_dict(answer[1], 12)
-    metrics = attr_dict(at[_METRICS], 0) if _METRICS in at else {}
+    metrics = attr_dict(at[RTA_METRICS]) if RTA_METRICS in at else {}
     if _MTU not in metrics or _CACHEINFO not in at:
         return PathMtu()
     (ticks,) = struct.unpack_from("=i", at[_CACHEINFO], 8)
     if ticks <= 0:  # a route's own MTU, which nobody learned
         return PathMtu()
-    return PathMtu(struct.unpack("=I", metrics[_MTU])[0], ticks // os.sysconf("SC_CLK_TCK"))
+    return PathMtu(u32(metrics[_MTU]), ticks // os.sysconf("SC_CLK_TCK"))

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 
 from netlab.kernel.capture.packetring import RETIRE, Frame, Ring
 from netlab.kernel.host import netns as ns
-from netlab.kernel.rtnetlink.picture import links
-from netlab.kernel.rtnetlink.raw import RawLink
+from netlab.kernel.rtnetlink.codec import RawLink
+from netlab.kernel.rtnetlink.link import links
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.names import Owner
 from netlab.observe.capture.bpf import Program, only_interfaces, packed

@@ -34,8 +34,8 @@ def nowhere() -> Iterator[ns.Worker]:
 
 
 def lo_up() -> None:
-    from netlab.kernel.rtnetlink.requests import NEWLINK
     from netlab.kernel.rtnetlink.socket import NetlinkSocket
+    from netlab.kernel.rtnetlink.values import NEWLINK
 
     sock = NetlinkSocket()
     up = (0).to_bytes(2, "little") + bytes(2) + (1).to_bytes(4, "little") + (1).to_bytes(4, "little") * 2

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from operator import itemgetter
 
-from netlab.kernel.rtnetlink.raw import Picture
+from netlab.kernel.rtnetlink.codec import NamespaceDump
 from netlab.objects import Floor, Obj, Sysctl
 from netlab.objects.links import ends
 
@@ -55,7 +55,9 @@ def _picked(raw: bytes, family: int) -> _Values:
 _PICK: tuple[Callable[[_Values], _Values], ...] = (itemgetter(*_V4), itemgetter(*_V6))
 
 
-def sysctls(pictures: Mapping[str, Picture], like: Mapping[str, Collection[Obj]], lab: Iterable[Obj]) -> list[Sysctl]:
+def sysctls(
+    dumps: Mapping[str, NamespaceDump], like: Mapping[str, Collection[Obj]], lab: Iterable[Obj]
+) -> list[Sysctl]:
     """Sysctls of single links that are neither what the lab sets nor what a link of this host has by itself.
 
     What a link has by itself is what lo has in most of the lab's namespaces: it got the values that the host gave to
@@ -65,23 +67,23 @@ def sysctls(pictures: Mapping[str, Picture], like: Mapping[str, Collection[Obj]]
     wishes = {netns: _wishes(there) for netns, there in like.items()}
     found: list[Sysctl] = []
     for family, (base, names, _) in enumerate(_SPECS):
-        usual = _usual(pictures, wishes, family)
+        usual = _usual(dumps, wishes, family)
         if not usual:
             continue
-        for netns, picture in pictures.items():
+        for netns, dump in dumps.items():
             wish = wishes.get(netns, {})
             here, default = usual, usual
             if wish:
                 forwards = wish.get(f"{base}.conf.all.forwarding")
                 here = (int(forwards), *usual[1:]) if forwards else usual
-                lo = picture.links[1].conf[family]
+                lo = dump.links[1].conf[family]
                 if lo and lo[0] != here[0]:  # all of them at once, which is told as what it is
                     here = (lo[0], *usual[1:])
                 default = tuple(
                     int(wish.get(f"{base}.conf.default.{name}", value))
                     for name, value in zip(names.values(), here, strict=True)
                 )
-            for index, link in picture.links.items():
+            for index, link in dump.links.items():
                 have = link.conf[family]
                 should = here if index == 1 else default
                 if have == ((*should, link.mtu) if family else should) or not have:
@@ -111,13 +113,13 @@ def _wishes(there: Iterable[Obj]) -> dict[str, str]:
     return found
 
 
-def _usual(pictures: Mapping[str, Picture], wishes: Mapping[str, Mapping[str, str]], family: int) -> _Values:
+def _usual(dumps: Mapping[str, NamespaceDump], wishes: Mapping[str, Mapping[str, str]], family: int) -> _Values:
     """Value by value, what most of the lo have; of forwarding, most of those where the lab says nothing of it."""
     base, names, _ = _SPECS[family]
     everybody: Counter[_Values] = Counter()
     ends: Counter[_Values] = Counter()
-    for netns, picture in pictures.items():
-        lo = picture.links.get(1)
+    for netns, dump in dumps.items():
+        lo = dump.links.get(1)
         if lo is not None and lo.conf[family]:
             everybody[lo.conf[family]] += 1
             if netns not in wishes or f"{base}.conf.all.forwarding" not in wishes[netns]:
