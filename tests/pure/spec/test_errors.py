@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.planes import ROWS
 from netlab.spec import load
 
 FOLDER = Path(__file__).parent / "errors"
@@ -20,7 +21,8 @@ CASES = sorted(FOLDER.glob("*.yaml"))
 def test_the_problems_of_a_file_are_told_in_full(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(FOLDER)
     found = load([case.name])
-    told = "".join(f"{problem}\n" for problem in found.problems)
+    *planes, last = ROWS  # a new data plane changes no text here
+    told = "".join(f"{problem}\n" for problem in found.problems).replace(f"{', '.join(planes)} or {last}", "<planes>")
     golden = case.with_suffix(".txt")
     if os.environ.get("NETLAB_UPDATE_GOLDENS") == "1":
         golden.write_text(told)
