@@ -1,10 +1,10 @@
-"""The control socket: newline JSON, one reply a message, in order; descriptors travel by SCM_RIGHTS.
+"""The control socket: newline JSON, a reply for each message, in order; descriptors travel by SCM_RIGHTS.
 
     {"v": 2, "op": "listen", "endpoints": [...]}      -> {"v": 2, "ok": true, "opened": 3, "errors": [...]}
-    anything that cannot be done                      -> {"v": 2, "ok": false, "error": "a sentence"}
+    an operation that fails                           -> {"v": 2, "ok": false, "error": "a sentence"}
 
-Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, statuses, acknowledge, times, settle,
-drop, quit.  ``agentclient`` documents them.
+Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, statuses, acknowledge, times,
+settle, drop, quit.  ``agentclient`` documents them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 from netlab.runtime.agent import VERSION
 from netlab.runtime.agent.containers.logs import Logs
-from netlab.runtime.agent.containers.sandbox import Place, Sandboxes
+from netlab.runtime.agent.containers.sandbox import Sandboxes, SandboxKey
 from netlab.runtime.agent.containers.supervisor import Supervisor
 from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.responders.endpoints import Endpoints, Port
@@ -32,7 +32,7 @@ Message = dict[str, Any]
 
 
 class Client:
-    """One connection; replies keep the order of the messages even where one (sandbox, stop, settle) is ready later."""
+    """A connection; replies keep the order of the messages even if a reply (sandbox, stop, settle) is delayed."""
 
     def __init__(self, control: Control, sock: _socket.socket) -> None:
         self.control, self.sock, self.fd = control, sock, sock.fileno()
@@ -65,13 +65,13 @@ class Client:
             line = bytes(self.buffer[:end])
             del self.buffer[: end + 1]
             self.busy = True
-            self.control.take(line, self.answer)
+            self.control.take(line, self.reply)
 
-    def answer(self, reply: Message, fds: list[int]) -> None:
+    def reply(self, message: Message, fds: list[int]) -> None:
         self.busy = False
-        if self.sock.fileno() < 0:  # it has gone while its sandbox was made
+        if self.sock.fileno() < 0:  # the client has gone while its sandbox was made
             return
-        body = {"v": VERSION, "ok": "error" not in reply, **reply}
+        body = {"v": VERSION, "ok": "error" not in message, **message}
         self.out.append((json.dumps(body).encode() + b"\n", [os.dup(fd) for fd in fds]))
         try:
             self.flush()
@@ -108,7 +108,7 @@ class Client:
 
 
 class Control:
-    """Takes messages and does what they ask; one bad message never ends the agent."""
+    """Executes messages; a bad message never ends the agent."""
 
     def __init__(self, loop: Loop, lab: str, sock: _socket.socket, root: int, mounts: int, rundir: str) -> None:
         self.loop, self.lab, self.sock = loop, lab, sock
@@ -140,40 +140,40 @@ class Control:
             return
         client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
         _pid, uid, _gid = struct.unpack("3i", client.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))
-        if uid not in (0, os.geteuid()):  # the socket's mode says so too
+        if uid not in (0, os.geteuid()):  # the socket's mode forbids it as well
             client.close()
             return
         client.setblocking(False)
         Client(self, client)
 
-    def take(self, line: bytes, answer: Callable[[Message, list[int]], None]) -> None:
+    def take(self, line: bytes, reply: Callable[[Message, list[int]], None]) -> None:
         try:
             message = json.loads(line)
             if not isinstance(message, dict) or message.get("v") != VERSION:
                 theirs = message.get("v") if isinstance(message, dict) else None
-                said = f"this agent speaks version {VERSION}, the message is of version {theirs}"
-                answer({"error": said, "code": "version", "mine": VERSION, "yours": theirs}, [])
+                text = f"this agent speaks version {VERSION}, the message is of version {theirs}"
+                reply({"error": text, "code": "version", "mine": VERSION, "yours": theirs}, [])
                 return
             name = message.get("op")
             if name == "sandbox":
-                place = Place(str(message["netns"]), str(message.get("etc") or ""))
-                self.sandboxes.get(place, str(message.get("hostname") or ""), answer)
+                key = SandboxKey(str(message["netns"]), str(message.get("etc") or ""))
+                self.sandboxes.get(key, str(message.get("hostname") or ""), reply)
                 return
             if name == "stop":
-                self.supervisor.stop(message["pods"], answer)
+                self.supervisor.stop(message["pods"], reply)
                 return
             if name == "settle":
-                self.supervisor.settle(float(message["timeout"]), answer)
+                self.supervisor.settle(float(message["timeout"]), reply)
                 return
             operation = self.operations.get(str(name))
             if operation is None:
-                answer({"error": f"no operation {name!r}", "code": "operation"}, [])
+                reply({"error": f"no operation {name!r}", "code": "operation"}, [])
                 return
-            answer(operation(message), [])
+            reply(operation(message), [])
         except OSError as refusal:
-            answer({"error": str(refusal), "errno": refusal.errno}, [])
+            reply({"error": str(refusal), "errno": refusal.errno}, [])
         except (ValueError, KeyError, TypeError, AttributeError) as fault:
-            answer({"error": f"message not understood: {type(fault).__name__}: {fault}", "code": "message"}, [])
+            reply({"error": f"message not understood: {type(fault).__name__}: {fault}", "code": "message"}, [])
 
     def hello(self, _message: Message) -> Message:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:
@@ -184,7 +184,7 @@ class Control:
             "since": self.since,
             "rss": rss * 1024,
             "listeners": len(self.endpoints.table),
-            "sandboxes": len(self.sandboxes.by_place),
+            "sandboxes": len(self.sandboxes.by_key),
             "served": self.endpoints.tcp.served,
         }
 

@@ -1,4 +1,4 @@
-"""What a listener says about itself: the JSON line, made ahead but for the client."""
+"""A listener's identity: the JSON line, prepared except for the client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Identity(NamedTuple):
 
 
 class Face:
-    """What a port answers.  Addresses are not in it: the one that the client came to is found at run time."""
+    """A port's reply, without addresses: the local address is known only at run time."""
 
     __slots__ = ("_made", "identity", "port")
 
@@ -28,7 +28,7 @@ class Face:
         self._made: dict[str, bytes] = {}
 
     def before_client(self, address: str) -> bytes:
-        """The line up to the client's address; one a local address is kept (a namespace has few)."""
+        """The line up to the client's address, cached by local address (a namespace has few)."""
         made = self._made.get(address)
         if made is None:
             if len(self._made) > 64:
@@ -57,5 +57,5 @@ class Face:
 
 
 def plain(address: str) -> str:
-    """An address as people write it: IPv4 without the ``::ffff:`` that a dual-stack socket puts before it."""
+    """An address in its usual form: IPv4 without the ``::ffff:`` prefix of dual-stack sockets."""
     return address.removeprefix("::ffff:")

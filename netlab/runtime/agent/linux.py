@@ -31,10 +31,10 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 # NET_BIND_SERVICE NET_ADMIN NET_RAW SYS_CHROOT AUDIT_WRITE SETFCAP.  Not SYS_PTRACE: it would open /proc/1.
 CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 12, 13, 18, 29, 31})
 
-# A kubelet sets no limit unless it is asked to (podPidsLimit: -1); managed clusters set 1,024 to 4,096.
+# A kubelet's default is no limit (podPidsLimit: -1); managed clusters set 1,024 to 4,096.
 PIDS_MAX = 1024
 _RESERVED_PIDS = 300  # linux/pid.h: a namespace does not give the numbers below a second time
-# Older kernels have one pid_max for the whole machine: to write it from a Pod would change the host.
+# Older kernels have a single pid_max for the machine: a write from a Pod would change the host.
 LIMITS_PIDS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 14)
 
 
@@ -58,7 +58,7 @@ def unshare(kinds: int) -> None:
 
 
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:
-    """Attach a file system: ``source`` means nothing for most file systems, ``fstype`` nothing for binds and remounts."""
+    """Attach a file system; most file systems ignore ``source``, binds and remounts ignore ``fstype``."""
     result = libc.mount(
         os.fsencode(source), os.fsencode(target), fstype.encode() or None, flags, os.fsencode(data) or None
     )
@@ -92,7 +92,7 @@ def sethostname(name: str) -> None:
 
 
 def prctl(option: int, argument: int = 0, address: int = 0) -> int:
-    """The call's result; -1 where the kernel refuses."""
+    """The call's result; -1 if the kernel refuses."""
     return int(libc.prctl(option, argument, address, 0, 0))
 
 
@@ -111,14 +111,14 @@ def set_title(words: list[str]) -> None:
 
 
 def limit_pids() -> None:
-    """Bound the processes of the caller's PID namespace, where the kernel can: fork says EAGAIN beyond ``PIDS_MAX``."""
+    """Limit the caller's PID namespace to ``PIDS_MAX`` processes if the kernel can: fork then fails with EAGAIN."""
     if LIMITS_PIDS:
         with open("/proc/sys/kernel/pid_max", "w", encoding="ascii") as file:
             file.write(f"{PIDS_MAX + _RESERVED_PIDS}\n")
 
 
 def limit_capabilities(allowed: frozenset[int]) -> None:
-    """Keep only ``allowed`` (of what the process has) for itself and for whatever it executes; no way back.
+    """Keep only the ``allowed`` capabilities, for the process and its programs, permanently.
 
     The bounding set goes first (that needs CAP_SETPCAP), then the process's own sets.  The inheritable set ends
     empty: root's programs get their capabilities from the bounding set.  no_new_privs closes setuid programs.

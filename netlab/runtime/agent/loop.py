@@ -1,4 +1,4 @@
-"""The event loop: one epoll, ticks for what times out, timers for what comes later."""
+"""The event loop: one epoll, tickers for timeouts, timers for later calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Handler = Callable[[int], None]  # gets the epoll event mask
 
 
 class Timer:
-    """Something that happens later; ``cancel`` may come at any time."""
+    """A later call; ``cancel`` may come at any time."""
 
     __slots__ = ("call", "due", "number")
 
@@ -27,11 +27,11 @@ class Timer:
 
 
 def _nothing() -> None:
-    """What a cancelled timer does."""
+    """The call of a cancelled timer."""
 
 
 class Loop:
-    """Level-triggered; a handler is one callable a descriptor.  ``tickers`` run at least every ``TICK`` seconds."""
+    """Level-triggered, with one handler for each descriptor.  ``tickers`` run at least every ``TICK`` seconds."""
 
     TICK = 0.05  # while something waits: a quarter of the shortest time-out
     IDLE = 5.0
@@ -45,7 +45,7 @@ class Loop:
         self._numbers = itertools.count()
 
     def later(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Call it once, ``seconds`` from now."""
+        """Call ``call`` once, in ``seconds``."""
         timer = Timer(time.monotonic() + seconds, next(self._numbers), call)
         heapq.heappush(self.timers, timer)
         return timer
@@ -58,12 +58,12 @@ class Loop:
         self.epoll.modify(fd, events)
 
     def remove(self, fd: int) -> None:
-        """Must come before the descriptor is closed: a number that is used again would get the old handler."""
+        """Must precede the close: a reused descriptor number would get the old handler."""
         if self.handlers.pop(fd, None) is not None:
             self.epoll.unregister(fd)
 
     def run(self) -> None:
-        """Until ``running`` is false.  A ticker returns whether it waits for anything, so an idle agent sleeps."""
+        """Run until ``running`` is false.  A ticker returns whether it has work, so that an idle agent sleeps."""
         poll, handlers, waiting, due = self.epoll.poll, self.handlers, False, 0.0
         while self.running:
             patience = self.TICK if waiting else self.IDLE

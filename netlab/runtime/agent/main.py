@@ -1,4 +1,4 @@
-"""The agent's start: what ``agentclient.spawn`` leaves to do inside the new namespaces."""
+"""The agent's start, inside the new namespaces that ``agentclient.spawn`` made."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         pass
 
     loop = Loop()
-    control = Control(loop, lab, sock, ROOT_FD, MOUNTS_FD, rundir)
+    control = Control(loop, lab, sock, root=ROOT_FD, mounts=MOUNTS_FD, rundir=rundir)
     watch_signals(loop, control)
     gc.collect()
     gc.freeze()
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
 
 def watch_signals(loop: Loop, control: Control) -> None:
-    """SIGCHLD reaps; SIGTERM ends.  As PID 1 the agent gets no signal that it does not handle, but SIGKILL."""
+    """SIGCHLD reaps; SIGTERM ends.  As PID 1 the agent gets only handled signals and SIGKILL."""
     read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
 

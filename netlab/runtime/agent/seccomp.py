@@ -1,12 +1,12 @@
-"""The system calls that no command of a Pod gets: a filter of the kernel's (seccomp), for the command and its children.
+"""The seccomp filter for a Pod's command and its children.
 
-Capabilities and namespaces refuse most of these already.  The filter takes away what is left of the kernel that faults
-are often found in and that no tool of networks needs: io_uring, keyrings, userfaultfd, new namespaces.  The list is
-what the default profiles of container runtimes refuse to a container without privileges.  ptrace stays: a Pod's
-processes may trace each other, and the Pod's first process cannot be traced.
+Capabilities and namespaces refuse most of these system calls already.  The filter removes rarely needed kernel
+interfaces with frequent faults: io_uring, keyrings, userfaultfd, new namespaces.  The list is the default profile of
+container runtimes for an unprivileged container.  ptrace stays: a Pod's processes may trace each other, and the Pod's
+first process cannot be traced.
 
-A program of another architecture (32 bits on a 64-bit kernel) has other numbers, so it gets no system call at all.
-Where the kernel has no seccomp, or this table no numbers for the machine, there is no filter.
+A program of another architecture (32 bits on a 64-bit kernel) has other numbers, so it gets no system calls.  Without
+seccomp in the kernel, or without numbers for the machine, there is no filter.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def program(machine: str) -> bytes:
 
 
 def refuse() -> None:
-    """Put the filter on the calling process, for good; it must have set no_new_privs."""
+    """Install the filter on the calling process, permanently; it must have set no_new_privs."""
     code = program(os.uname().machine)
     if code:
         buffer = ctypes.create_string_buffer(code, len(code))

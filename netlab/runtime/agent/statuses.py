@@ -1,11 +1,11 @@
-"""Which Pods are ready, and which have ended: what the rest of the lab (Services, names, policies) follows.
+"""Which Pods are ready and which have ended, for Services, names and policies.
 
-The agent knows, but only the host's side can change a lab.  So when a Pod's status changes, the agent starts
-``python -m netlab.runtime.readiness LAB`` in the host's mount namespace, which takes the lab's lock, asks what the
-statuses are, changes what follows from them, and acknowledges their version.  One runs at a time; several changes in a
-moment are one.  Who has Pods run (``up``, ``apply``) asks by itself soon, so there is silence for a while then.
+The agent has the statuses, but only the host's side can change a lab.  So on a change the agent starts
+``python -m netlab.runtime.readiness LAB`` in the host's mount namespace.  This step takes the lab's lock, asks for the
+statuses, changes the lab, and acknowledges the version.  One step runs at a time and covers all changes so far.  ``up``
+and ``apply`` ask for the statuses themselves, so ``run`` suspends the notifications for a while.
 
-The step is the agent's child, so it ends with the agent, and ``down`` has nobody else to look for.
+The step is the agent's child, so it ends with the agent, and ``down`` has no other process to find.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from typing import Any
 
 from netlab.runtime.agent import linux
 from netlab.runtime.agent.loop import Loop, Timer
-from netlab.runtime.agent.records import Pod, PodKey
+from netlab.runtime.agent.podstate import Pod, PodKey
 
 GATHER = 0.03  # seconds in which changes gather
 AGAIN_FIRST, AGAIN_MAX = 1.0, 30.0  # after a step that failed, doubled each time
-SILENCE_MAX = 30.0  # at most, when whoever asked for it has died
+SILENCE_MAX = 30.0  # at most, if the caller has died
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Statuses:
-    """(ready, ended) by Pod; ``version`` counts changes, ``acknowledged`` is the one that the lab follows."""
+    """(ready, ended) by Pod; ``version`` counts changes, ``acknowledged`` is the version that the lab follows."""
 
     def __init__(self, loop: Loop, lab: str, mounts: int) -> None:
         self.loop, self.lab, self.mounts = loop, lab, mounts
         self.known: dict[PodKey, tuple[bool, bool]] = {}
         self.version = self.acknowledged = 0
-        self.moved: set[PodKey] = set()  # since then, some of them there and back
+        self.moved: set[PodKey] = set()  # Pods with a change since then
         self.silent_until = 0.0
         self.timer: Timer | None = None
         self.child, self.patience = 0, 0.0
         self.spawn: Callable[[], int] = self._spawn
 
     def look(self, pod: Pod) -> None:
-        """Something happened to the Pod."""
+        """Compare the Pod's status with the last one."""
         status = pod.ready, pod.ended
         if self.known.get(pod.key) != status:
             self.known[pod.key] = status
@@ -51,12 +51,12 @@ class Statuses:
             self._later(GATHER)
 
     def forget(self, key: PodKey) -> None:
-        """The Pod is gone, by the will of the host's side."""
+        """The host's side has removed the Pod."""
         self.known.pop(key, None)
         self.moved.discard(key)
 
     def silence(self) -> None:
-        """Whoever asks for Pods to run will ask for their statuses, too."""
+        """Suspend notifications: the caller of ``run`` will ask for the statuses."""
         self.silent_until = time.monotonic() + SILENCE_MAX
 
     def shown(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Statuses:
         return {"version": self.version, "acknowledged": self.acknowledged, "pods": pods, "moved": moved}
 
     def acknowledge(self, version: int) -> None:
-        """The lab follows that version."""
+        """The lab now follows that version; notifications resume."""
         self.acknowledged = max(self.acknowledged, min(version, self.version))
         self.silent_until = self.patience = 0.0
         if self.timer is not None:
@@ -91,7 +91,7 @@ class Statuses:
         if time.monotonic() < self.silent_until:
             self._later(GATHER)
             return
-        self.patience = min(max(2 * self.patience, AGAIN_FIRST), AGAIN_MAX)  # acknowledging puts it back
+        self.patience = min(max(2 * self.patience, AGAIN_FIRST), AGAIN_MAX)  # an acknowledgement resets it
         try:
             self.child = self.spawn()
         except OSError as refusal:

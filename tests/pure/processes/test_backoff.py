@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.runtime.agent.records import Container
+from netlab.runtime.agent.podstate import Container
 
 
 def container() -> Container:

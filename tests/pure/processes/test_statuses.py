@@ -8,7 +8,7 @@ import pytest
 
 from netlab.runtime.agent import statuses as module
 from netlab.runtime.agent.loop import Timer
-from netlab.runtime.agent.records import PodKey
+from netlab.runtime.agent.podstate import PodKey
 from netlab.runtime.agent.statuses import SILENCE_MAX, Statuses
 
 

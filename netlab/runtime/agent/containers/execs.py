@@ -1,8 +1,8 @@
-"""exec probes: a command in the container's view, its exit status is the answer.
+"""exec probes: a command in the container's view; its exit status is the result.
 
-The command runs as ``launch`` starts a container's own: in the Pod's sandbox, marked by a mount namespace of its own, so
-that whatever it forked or left in the background ends with the try, or with its time.  A few run at a time; the time
-that others wait for their turn does not count.
+``launch`` starts the command like a container's own: in the Pod's sandbox, with a mount namespace of its own as a mark.
+So its descendants end with the attempt, or at its timeout.  A few commands run at a time; waiting in the queue does not
+count towards the timeout.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _PIPE_MAX = 1 << 16
 
 
 class ExecAttempt:
-    """One run of a command."""
+    """A run of a command."""
 
-    def __init__(self, execs: Execs, place: dict[str, Any], argv: list[str], timeout: float, done: Done) -> None:
-        self.execs, self.place, self.argv, self.timeout, self._done = execs, place, argv, timeout, done
+    def __init__(self, execs: Execs, target: dict[str, Any], argv: list[str], timeout: float, done: Done) -> None:
+        self.execs, self.target, self.argv, self.timeout, self._done = execs, target, argv, timeout, done
         self.ended = False
         self.pid, self.space, self.pipe = 0, -1, -1
         self.report: launch.Report | None = None
@@ -35,20 +35,20 @@ class ExecAttempt:
         self.output = b""
 
     def stop(self) -> None:
-        """Give up without a word."""
+        """Cancel without a result."""
         self.ended = True
         if self.pid:
             self._kill()
         elif self in self.execs.waiting:
             self.execs.waiting.remove(self)
 
-    def end(self, result: str, said: str) -> None:
+    def end(self, result: str, message: str) -> None:
         if not self.ended:
             self.ended = True
-            self._done(result, said)
+            self._done(result, message)
 
     def begin(self) -> None:
-        """Its turn has come."""
+        """Start the exec probe once a slot is free."""
 
         def ready(reply: dict[str, Any], fds: list[int]) -> None:
             if self.ended or "error" in reply:
@@ -58,7 +58,7 @@ class ExecAttempt:
                 self._launch(fds[0])
 
         try:
-            self.execs.sandboxes.get(self.place["sandbox"], self.place["hostname"], ready)
+            self.execs.sandboxes.get(self.target["sandbox"], self.target["hostname"], ready)
         except OSError as refusal:
             self.end(UNKNOWN, str(refusal))
             self.execs.over(self)
@@ -68,8 +68,10 @@ class ExecAttempt:
         try:
             home = self.execs.sandboxes.pid_namespace
             os.set_blocking(write, True)
-            place = self.place
-            self.pid, channel = launch.launch(sandbox, home, write, self.argv, place["env"], place["workdir"])
+            target = self.target
+            self.pid, channel = launch.launch(
+                sandbox, home, write, argv=self.argv, env=target["env"], workdir=target["workdir"]
+            )
         except OSError as refusal:
             os.close(self.pipe)
             self.end(UNKNOWN, str(refusal))
@@ -100,12 +102,12 @@ class ExecAttempt:
         self.space = report.space
         if report.status:
             name = self.argv[0] if self.argv else ""
-            says = "executable file not found in $PATH" if report.status == NOT_FOUND else report.said
-            says = f'exec: "{name}": {says}'
-            self.end(UNKNOWN, f"failed to exec in container: unable to start container process: {says}")
+            reason = "executable file not found in $PATH" if report.status == NOT_FOUND else report.message
+            reason = f'exec: "{name}": {reason}'
+            self.end(UNKNOWN, f"failed to exec in container: unable to start container process: {reason}")
 
     def _read(self) -> None:
-        """Keep the first of what it writes; the rest is read too, or it would wait for ever."""
+        """Keep the first bytes of the output; read the rest too, or the command would block."""
         try:
             data = os.read(self.pipe, _PIPE_MAX)
         except BlockingIOError:
@@ -126,7 +128,7 @@ class ExecAttempt:
             pass
 
     def exited(self, status: int) -> None:
-        """It has ended; whatever it left goes too."""
+        """The command has ended; its descendants are killed."""
         if self.report is not None:
             self.report.read()
             self._heard()
@@ -154,9 +156,9 @@ class Execs:
         self.waiting: deque[ExecAttempt] = deque()
         self.running: set[ExecAttempt] = set()
 
-    def start(self, place: dict[str, Any], argv: list[str], timeout: float, done: Done) -> ExecAttempt:
-        """``place``: netns (a path), hostname, env, workdir."""
-        attempt = ExecAttempt(self, place, argv, timeout, done)
+    def start(self, target: dict[str, Any], argv: list[str], timeout: float, done: Done) -> ExecAttempt:
+        """``target``: sandbox (a key), hostname, env, workdir."""
+        attempt = ExecAttempt(self, target, argv, timeout, done)
         self.waiting.append(attempt)
         self._turn()
         return attempt
@@ -172,7 +174,7 @@ class Execs:
             attempt.begin()
 
     def exited(self, pid: int, status: int) -> bool:
-        """Whether that child was one of these."""
+        """Whether that child was a probe's command."""
         attempt = self.by_pid.pop(pid, None)
         if attempt is not None:
             attempt.exited(status)

@@ -1,8 +1,8 @@
-"""Starting a container's process in its Pod's sandbox, and finding everything that it left there.
+"""Start a container's process in its Pod's sandbox, and find all its descendants.
 
-A container shares the Pod's network, host name, IPC, processes and view of the file system; there are no images, so one
-view a Pod is enough.  Only a mount namespace is its own, a copy of the Pod's: it is not there to separate anything, but
-every descendant inherits it and none can leave it (that needs CAP_SYS_ADMIN), so it tells whose a process is.
+A container shares the Pod's network, host name, IPC, processes and view of the file system; without images, one view
+for a Pod is enough.  Only its mount namespace is its own, a copy of the Pod's.  It separates nothing, but every
+descendant inherits it and none can leave it (that needs CAP_SYS_ADMIN), so it identifies a container's processes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from netlab.runtime.client.sandbox import NOT_EXECUTABLE, NOT_FOUND, Entry, beco
 def launch(
     pidfd: int, home: int, log: int, argv: Sequence[str], env: Mapping[str, str], workdir: str
 ) -> tuple[int, _socket.socket]:
-    """Start ``argv`` in the sandbox behind ``pidfd``: (its pid here, a socket that reports).
+    """Start ``argv`` in the sandbox behind ``pidfd``: (its pid here, a socket with its report).
 
-    ``home`` is the caller's PID namespace.  ``reported`` reads the socket.  OSError where the kernel refuses.
+    ``home`` is the caller's PID namespace.  ``Report`` reads the socket.  OSError if the kernel refuses.
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     try:
@@ -30,7 +30,7 @@ def launch(
         try:
             pid = os.fork()
             if pid == 0:
-                _become(pidfd, log, theirs, argv, env, workdir)
+                _become(pidfd, log, theirs, argv=argv, env=env, workdir=workdir)
         finally:
             linux.setns(home, linux.CLONE_NEWPID)
     except OSError:
@@ -43,34 +43,34 @@ def launch(
 
 
 class Report:
-    """What a new process said: ``space`` is its mount namespace; ``status`` 0 and ``over`` mean that it runs."""
+    """A new process's report: ``space`` is its mount namespace; ``status`` 0 and ``over``: it runs."""
 
     def __init__(self, channel: _socket.socket) -> None:
-        self.channel, self.space, self.status, self.said, self.over = channel, -1, 0, "", False
+        self.channel, self.space, self.status, self.message, self.over = channel, -1, 0, "", False
 
     def read(self) -> None:
-        """Take what has come."""
+        """Read the available part."""
         while not self.over:
             try:
                 data, ancillary, _flags, _address = self.channel.recvmsg(4096, _socket.CMSG_LEN(4))
             except BlockingIOError:
                 return
-            except OSError:  # it was killed while it was being made
+            except OSError:  # it was killed during its start
                 data, ancillary = b"", []
             for _level, _kind, raw in ancillary:
                 self.space = array.array("i", raw[:4])[0]
                 os.set_inheritable(self.space, False)
             if data and data != b"made":
-                status, _, said = data.decode(errors="replace").partition(" ")
-                self.status, self.said = int(status), said
+                status, _, message = data.decode(errors="replace").partition(" ")
+                self.status, self.message = int(status), message
             self.over = not data
 
 
 def _become(
     pidfd: int, log: int, report: _socket.socket, argv: Sequence[str], env: Mapping[str, str], workdir: str
 ) -> None:
-    """The child; never returns."""
-    status, said = NOT_EXECUTABLE, ""
+    """The child process; never returns."""
+    status, message = NOT_EXECUTABLE, ""
     try:
         signal.set_wakeup_fd(-1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
@@ -86,31 +86,31 @@ def _become(
         rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [space]))
         report.sendmsg([b"made"], [rights])
         become(keep=[report.fileno()])
-        # Not before: a way through /proc/self/fd would lead out by the agent's descriptors.
+        # Only now: before, /proc/self/fd would lead out by the agent's descriptors.
         os.makedirs(workdir, exist_ok=True)
         os.chdir(workdir)
         status = execute(argv, env)
-        said = f"{argv[0]}: {'no such program' if status == NOT_FOUND else 'cannot be executed'}"
+        message = f"{argv[0]}: {'no such program' if status == NOT_FOUND else 'cannot be executed'}"
     except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
-        said = str(failure)
+        message = str(failure)
     finally:
         try:
-            report.send(f"{status} {said}"[:2000].encode(errors="replace"))
+            report.send(f"{status} {message}"[:2000].encode(errors="replace"))
         finally:
             os._exit(status)
 
 
 def kill_all(space: int) -> None:
-    """SIGKILL to every process in a mount namespace; again until there is none, since they may fork meanwhile.
+    """SIGKILL every process in a mount namespace, repeatedly, since they may fork meanwhile.
 
-    ``space`` is open, so its inode number is nobody else's.
+    ``space`` is an open descriptor, so its inode number is not reused.
     """
     mark = os.fstat(space).st_ino
     for _ in range(20):
-        found = [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and _space_of(entry) == mark]
-        if not found:
+        pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and _space_of(entry) == mark]
+        if not pids:
             return
-        for pid in found:
+        for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

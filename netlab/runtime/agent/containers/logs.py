@@ -1,11 +1,11 @@
-"""The containers' logs: files that the processes write themselves, and their bound.
+"""The containers' logs: files that the processes write, and their size limit.
 
-A process gets its log as standard output and error, opened for appending; no pipe and no copy, so an agent that is busy
-slows nobody.  What is older than the last ``KEEP`` bytes is given back by punching a hole: offsets stay as they are, so
-a reader that follows loses nothing and a writer is never moved.  (A file's length grows on; ``du`` tells its size.)
+A process has its log as standard output and error, opened for appending, without a pipe or a copy.  So a busy agent
+delays no process.  Bytes before the last ``KEEP`` are released by punching a hole: offsets stay, so a reader that
+follows loses nothing.  (The file's length grows on; ``du`` shows its size.)
 
-Only while something runs are the files looked at, four times a second, and every 20 ms while one grows fast.  Each look
-at one that grew leaves a mark, the time and the length: so it is known when a line was written, to a quarter of a second.
+While a process runs, the sizes are checked four times a second, and every 20 ms while one grows fast.  Each check of a
+grown log adds a mark (time and length), so the time of a line is known to a quarter of a second.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _SLACK = 1 << 20  # bytes over it before something is done
 _FALLOC_FL_KEEP_SIZE, _FALLOC_FL_PUNCH_HOLE = 1, 2
 _WATCH, _HURRY, _FAST = 0.25, 0.02, 4 << 20
 
-MARKS = 4096  # a log; beyond that every other one of the older half goes
+MARKS = 4096  # for each log; beyond that every second mark of the older half is dropped
 
 
 class Log:
-    """One container's, of its present run."""
+    """The log of a container's present run."""
 
     def __init__(self, fd: int) -> None:
         self.fd, self.seen, self.given_back = fd, 0, 0
@@ -34,7 +34,7 @@ class Log:
         self.marks = array("d")  # time, length, time, length ...
 
     def bound(self) -> int:
-        """Give back what is too old; by how many bytes the log grew."""
+        """Release old bytes; return the log's growth in bytes."""
         size = os.fstat(self.fd).st_size
         grew, self.seen = size - self.seen, size
         if grew < 0:  # its writer truncated it
@@ -46,7 +46,7 @@ class Log:
             end = (size - KEEP) & ~4095
             if libc.fallocate(self.fd, _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE, 0, end) == 0:
                 self.given_back = end
-            else:  # a file system without holes: start anew
+            else:  # a file system without holes: truncate
                 os.ftruncate(self.fd, 0)
                 self.seen = self.given_back = 0
         return grew
@@ -54,12 +54,12 @@ class Log:
     def _mark(self, size: int) -> None:
         if len(self.marks) >= 2 * MARKS:
             older, newer = self.marks[:MARKS], self.marks[MARKS:]
-            self.marks = array("d", (one for at in range(0, MARKS, 4) for one in older[at : at + 2])) + newer
+            self.marks = array("d", (value for at in range(0, MARKS, 4) for value in older[at : at + 2])) + newer
         self.marks.extend((time.time(), size))
 
 
 class Logs:
-    """The folder of a lab's logs, reached through the host's root, and the logs that are being written."""
+    """The folder of a lab's logs, reached through the host's root, and the open logs."""
 
     def __init__(self, loop: Loop, root: int, rundir: str) -> None:
         self.loop, self.root, self.folder = loop, root, f"{rundir.strip('/')}/logs"
@@ -68,7 +68,7 @@ class Logs:
         self.watching = False
 
     def start(self, name: str, previous: str) -> Log:
-        """A new log; the one of the run before is kept as ``previous``."""
+        """Open a new log; keep the last run's as ``previous``."""
         try:
             os.mkdir(self.folder, 0o700, dir_fd=self.root)
         except FileExistsError:
@@ -88,14 +88,14 @@ class Logs:
         return log
 
     def end(self, log: Log) -> None:
-        """Nothing writes to it any more."""
+        """Close a log without writers."""
         log.bound()
         self.marks[log.name] = log.marks
         del self.open[log.fd]
         os.close(log.fd)
 
     def remove(self, *names: str) -> None:
-        """With its Pod a log goes."""
+        """Delete logs together with their Pod."""
         for name in names:
             self.marks.pop(name, None)
             try:
@@ -104,8 +104,8 @@ class Logs:
                 pass
 
     def times(self, name: str) -> list[list[float]]:
-        """(time, length) of a log, in order."""
-        log = next((one for one in self.open.values() if one.name == name), None)
+        """The (time, length) marks of a log, in order."""
+        log = next((log for log in self.open.values() if log.name == name), None)
         if log is not None:
             log.bound()
         marks = log.marks if log is not None else self.marks.get(name, array("d"))

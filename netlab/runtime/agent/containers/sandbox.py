@@ -22,12 +22,12 @@ from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.responders.endpoints import Endpoints
 
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-Answer = Callable[[dict[str, Any], list[int]], None]
+Reply = Callable[[dict[str, Any], list[int]], None]
 Signature = tuple[int, int, int]
 
 
-class Place(NamedTuple):
-    """A Pod's network namespace, as a path, and the folder of its files below /etc/netns; "": that of the same name."""
+class SandboxKey(NamedTuple):
+    """A Pod's network namespace (a path), and its folder below /etc/netns ("": the one of the same name)."""
 
     netns: str
     etc: str
@@ -38,52 +38,52 @@ class Place(NamedTuple):
 
 
 class Sandbox:
-    """One Pod's; ``files`` are its /etc/hosts, resolv.conf, hostname, open for writing, once it is ready."""
+    """A Pod's sandbox; once ready, ``files`` are its /etc/hosts, resolv.conf, hostname, open for writing."""
 
-    def __init__(self, place: Place, inode: int, pid: int, channel: _socket.socket) -> None:
-        self.place, self.inode, self.pid, self.channel = place, inode, pid, channel
+    def __init__(self, key: SandboxKey, inode: int, pid: int, channel: _socket.socket) -> None:
+        self.key, self.inode, self.pid, self.channel = key, inode, pid, channel
         self.pidfd = os.pidfd_open(pid)
         self.files: list[int] = []
         self.signatures: dict[str, Signature | None] = {}
         self.reply: dict[str, Any] = {}
-        self.waiting: list[Answer] = []
+        self.waiting: list[Reply] = []
 
 
 class Sandboxes:
-    """All of a lab.  Pods in their node's network have one each, since their files differ; so has the node."""
+    """All sandboxes of a lab.  Pods with hostNetwork have one each, since their files differ; so has the node."""
 
     def __init__(self, loop: Loop, endpoints: Endpoints) -> None:
         self.loop, self.endpoints = loop, endpoints
-        self.by_place: dict[Place, Sandbox] = {}
-        self.exited: Callable[[int, int], None] = lambda _pid, _status: None  # told of every other child that ended
+        self.by_key: dict[SandboxKey, Sandbox] = {}
+        self.exited: Callable[[int, int], None] = lambda _pid, _status: None  # called for every other child that ended
         self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
-    def get(self, place: Place, hostname: str, answer: Answer) -> None:
-        """Answer with the Pod's sandbox (a pidfd), now or when it is ready; OSError where there is no such netns."""
-        if place.etc == os.path.basename(place.netns):
-            place = place._replace(etc="")
-        fd = self.endpoints.open_netns(place.netns)
+    def get(self, key: SandboxKey, hostname: str, reply: Reply) -> None:
+        """Reply with the Pod's sandbox (a pidfd), now or once it is ready; OSError without such a netns."""
+        if key.etc == os.path.basename(key.netns):
+            key = key._replace(etc="")
+        fd = self.endpoints.open_netns(key.netns)
         try:
             inode = os.fstat(fd).st_ino
-            known = self.by_place.get(place)
-            if known is not None and known.inode != inode:  # the Pod was made anew under its old name
-                self._end(place)
-                known = None
-            if known is None:
-                known = self._start(place, inode, fd, hostname)
+            sandbox = self.by_key.get(key)
+            if sandbox is not None and sandbox.inode != inode:  # a new Pod has the old name
+                self._end(key)
+                sandbox = None
+            if sandbox is None:
+                sandbox = self._start(key, inode, fd, hostname)
         finally:
             os.close(fd)
-        if known.reply:
-            self._refresh(known)
-            answer(known.reply, [known.pidfd])
+        if sandbox.reply:
+            self._refresh(sandbox)
+            reply(sandbox.reply, [sandbox.pidfd])
         else:
-            known.waiting.append(answer)
+            sandbox.waiting.append(reply)
 
-    def _start(self, place: Place, inode: int, netns_fd: int, hostname: str) -> Sandbox:
+    def _start(self, key: SandboxKey, inode: int, netns_fd: int, hostname: str) -> Sandbox:
         contents, signatures = {}, {}
         for name in ETC:
-            signatures[name], contents[name] = self._read(place, name)
-        hostname = hostname or contents["hostname"].strip() or os.path.basename(place.netns)
+            signatures[name], contents[name] = self._read(key, name)
+        hostname = hostname or contents["hostname"].strip() or os.path.basename(key.netns)
         contents["hostname"] = contents["hostname"] or hostname + "\n"
         contents["hosts"] = contents["hosts"] or _HOSTS
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
@@ -96,14 +96,14 @@ class Sandboxes:
         finally:
             linux.setns(self.pid_namespace, linux.CLONE_NEWPID)
         theirs.close()
-        sandbox = Sandbox(place, inode, pid, ours)
+        sandbox = Sandbox(key, inode, pid, ours)
         sandbox.signatures = signatures
-        self.by_place[place] = sandbox
+        self.by_key[key] = sandbox
         self.loop.add(ours.fileno(), lambda _mask: self._ready(sandbox))
         return sandbox
 
     def _ready(self, sandbox: Sandbox) -> None:
-        """The report of a new sandbox: its files, or why there is none."""
+        """The report of a new sandbox: its files or an error."""
         data, ancillary, _flags, _address = sandbox.channel.recvmsg(65536, _socket.CMSG_LEN(4 * len(ETC)))
         self.loop.remove(sandbox.channel.fileno())
         sandbox.channel.close()
@@ -114,18 +114,18 @@ class Sandboxes:
         reply = json.loads(data) if data else {"error": "the sandbox died while it was made; agent.log may tell why"}
         fds_out = []
         if "error" in reply:
-            self._end(sandbox.place)
+            self._end(sandbox.key)
         else:
             sandbox.reply = {"pid": sandbox.pid, **reply}
             fds_out = [sandbox.pidfd]
-        for answer in sandbox.waiting:
-            answer(reply if "error" in reply else sandbox.reply, fds_out)
+        for respond in sandbox.waiting:
+            respond(reply if "error" in reply else sandbox.reply, fds_out)
         sandbox.waiting.clear()
 
-    def _read(self, place: Place, name: str) -> tuple[Signature | None, str]:
-        """(what tells one version of /etc/netns/NAME/``name`` from the next, its content)."""
+    def _read(self, key: SandboxKey, name: str) -> tuple[Signature | None, str]:
+        """(signature of the version, content) of /etc/netns/NAME/``name``."""
         try:
-            fd = os.open(f"{place.folder}/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.endpoints.root)
+            fd = os.open(f"{key.folder}/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.endpoints.root)
         except OSError:
             return None, ""
         with open(fd, "rb") as file:
@@ -133,33 +133,33 @@ class Sandboxes:
             return (there.st_ino, there.st_mtime_ns, there.st_size), file.read().decode("utf-8", "surrogateescape")
 
     def _refresh(self, sandbox: Sandbox) -> None:
-        """Bring the Pod's files in step with /etc/netns.
+        """Update the Pod's files from /etc/netns.
 
-        Written through descriptors from before the Pod's first command, so no link in the Pod can lead them astray.
+        The descriptors predate the Pod's first command, so no link in the Pod can redirect the write.
         """
         for name, fd in zip(ETC, sandbox.files, strict=True):
-            signature, content = self._read(sandbox.place, name)
+            signature, content = self._read(sandbox.key, name)
             if signature is not None and signature != sandbox.signatures.get(name):
                 sandbox.signatures[name] = signature
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, content.encode("utf-8", "surrogateescape"), 0)
 
     def drop(self, netns: str) -> int:
-        """End the processes of all Pods in a network namespace; the mounts go with them.  How many sandboxes went."""
-        there = [place for place in self.by_place if place.netns == netns]
-        for place in there:
-            self._end(place)
+        """End all Pods' processes in a network namespace, with their mounts; return the number of sandboxes."""
+        there = [key for key in self.by_key if key.netns == netns]
+        for key in there:
+            self._end(key)
         return len(there)
 
     def drop_folders(self, folders: Collection[str]) -> int:
-        """End the processes of Pods in their node's network, whose namespace stays; each has a folder of its own."""
-        there = [place for place in self.by_place if place.etc and place.etc in folders]
-        for place in there:
-            self._end(place)
+        """End the processes of hostNetwork Pods, whose namespace stays; each has a folder of its own."""
+        there = [key for key in self.by_key if key.etc and key.etc in folders]
+        for key in there:
+            self._end(key)
         return len(there)
 
-    def _end(self, place: Place) -> None:
-        sandbox = self.by_place.pop(place)
+    def _end(self, key: SandboxKey) -> None:
+        sandbox = self.by_key.pop(key)
         try:
             signal.pidfd_send_signal(sandbox.pidfd, signal.SIGKILL)
         except ProcessLookupError:
@@ -169,7 +169,7 @@ class Sandboxes:
             os.close(fd)
 
     def reap(self) -> None:
-        """Collect what has died; a sandbox that somebody killed is made anew when it is asked for."""
+        """Collect dead children; a killed sandbox is made again at the next request."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -177,10 +177,10 @@ class Sandboxes:
                 return
             if pid == 0:
                 return
-            for place, sandbox in list(self.by_place.items()):
+            for key, sandbox in list(self.by_key.items()):
                 if sandbox.pid == pid:
                     if sandbox.reply:
-                        self._end(place)
+                        self._end(key)
                     break
             else:
                 self.exited(pid, status)

@@ -1,15 +1,15 @@
-"""Running the containers of Pods as a kubelet does: order, restarts, back-off, endings.
+"""Run the containers of Pods as a kubelet does: order, restarts, back-off, endings.
 
-``_step`` looks at one Pod and starts whatever should run now; it is called after everything that happens to the Pod and
-does nothing where nothing is due, so there is one place that decides.
+``_step`` inspects a Pod and starts all containers that are due.  It is called after every event of the Pod, so this is
+the only decision point.
 
-- Init containers run one after another until each has ended well; a sidecar (an init container that restarts always)
+- Init containers run one after another until each has succeeded; a sidecar (an init container that always restarts)
   counts as done when it has begun.  Then all main containers start.
-- A container that ends is started again as restartPolicy says: at once, then after 10 s, 20 s ... 300 s
-  (CrashLoopBackOff), and at once again after it has run for 10 minutes.  Init containers of Always end like OnFailure's.
-- When its process ends, whatever else the container left running is killed.
-- Stopping is SIGTERM to the process, after the grace period SIGKILL to all; sidecars end after the main containers.
-- A sandbox that somebody killed takes its containers with it; they restart in a new one.
+- A container that ends is started again as restartPolicy requires: at once, then after 10 s, 20 s ... 300 s
+  (CrashLoopBackOff), and at once again after a run of 10 minutes.  Init containers of Always end like OnFailure's.
+- When its process ends, the container's other processes are killed.
+- Stopping is SIGTERM to the process, and SIGKILL to all after the grace period; sidecars end after the main containers.
+- A killed sandbox ends its containers; they restart in a new one.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from netlab.runtime.agent.containers import launch
 from netlab.runtime.agent.containers.logs import Logs
-from netlab.runtime.agent.containers.sandbox import Place, Sandboxes
+from netlab.runtime.agent.containers.sandbox import Sandboxes, SandboxKey
 from netlab.runtime.agent.loop import Loop
+from netlab.runtime.agent.podstate import Container, Pod, PodKey
 from netlab.runtime.agent.probing.probes import Probes, signal_to
-from netlab.runtime.agent.records import Container, Pod, PodKey
 from netlab.runtime.agent.statuses import Statuses
 
 Message = dict[str, Any]
-Answer = Callable[[Message, list[int]], None]
-LATE = 1.0  # seconds that a container on an earlier one's port waits, so that always the same of the two has it
-STARTING_MAX = 8  # containers in the making at a time: more would only make each other, and the responders, slower
+Reply = Callable[[Message, list[int]], None]
+LATE = 1.0  # seconds of delay for a container on an earlier container's port, so that the earlier one gets it
+STARTING_MAX = 8  # containers that start at a time: more would slow each other and the responders
 
 
 class Supervisor:
-    """All Pods of a lab in which commands run."""
+    """All Pods of a lab with running commands."""
 
     def __init__(self, loop: Loop, sandboxes: Sandboxes, logs: Logs, statuses: Statuses) -> None:
         self.loop, self.sandboxes, self.logs, self.statuses = loop, sandboxes, logs, statuses
@@ -45,14 +46,14 @@ class Supervisor:
         self.by_pid: dict[int, tuple[Pod, Container]] = {}
         self.queue: deque[tuple[Pod, Container]] = deque()
         self.starting, self.pumping = 0, False
-        self.settling: list[Answer] = []
-        self.leaving: list[tuple[set[Container], Answer]] = []
+        self.settling: list[Reply] = []
+        self.leaving: list[tuple[set[Container], Reply]] = []
         sandboxes.exited = self.exited
 
-    # -- what is asked ------------------------------------------------------------------------------------------------
+    # -- requests -----------------------------------------------------------------------------------------------------
 
     def run(self, specs: Iterable[Message]) -> list[str]:
-        """Start containers, restart those whose spec is another; sentences on what cannot be."""
+        """Start containers, restart those with a changed spec; return error messages."""
         errors = []
         self.statuses.silence()
         for spec in specs:
@@ -62,14 +63,14 @@ class Supervisor:
                 errors.append(f"Pod {key.namespace}/{key.pod} cannot run: {key.netns} is not there")
                 continue
             pod = self.pods.get(key)
-            if pod is not None and pod.inode != inode:  # made anew under its old name
+            if pod is not None and pod.inode != inode:  # a new Pod with the old name
                 self.drop(key.netns)
                 pod = None
             if pod is None:
                 pod = self.pods[key] = Pod(key, spec, inode)
             pod.take(spec)
-            for one in spec["containers"]:
-                self._want(pod, one)
+            for container in spec["containers"]:
+                self._want(pod, container)
             for made in pod.containers.values():
                 if made.state == {"waiting": {"reason": "ContainerCreating"}}:
                     made.wait(_first_word(pod))
@@ -78,148 +79,152 @@ class Supervisor:
         return errors
 
     def _want(self, pod: Pod, spec: Message) -> None:
-        known = pod.containers.get(str(spec["name"]))
-        if known is not None and known.spec == spec and not known.leaving:
-            if known.stopped:  # by somebody's SIGSTOP: it is to run
-                os.kill(known.pid, signal.SIGCONT)
+        container = pod.containers.get(str(spec["name"]))
+        if container is not None and container.spec == spec and not container.leaving:
+            if container.stopped:  # by SIGSTOP; it must run
+                os.kill(container.pid, signal.SIGCONT)
             return
-        if known is not None and known.pid:
-            known.successor, known.leaving = spec, False
-            self._stop(pod, known)
+        if container is not None and container.pid:
+            container.successor, container.leaving = spec, False
+            self._stop(pod, container)
             return
-        if known is not None and known.timer:
-            known.timer.cancel()
+        if container is not None and container.timer:
+            container.timer.cancel()
         pod.containers[str(spec["name"])] = Container(spec)
         if spec["role"] == "init":
             pod.initialized = False
 
-    def stop(self, specs: Iterable[Message], answer: Answer) -> None:
-        """End containers; answers when they are gone."""
+    def stop(self, specs: Iterable[Message], reply: Reply) -> None:
+        """End containers; reply when they are gone."""
         leaving: set[Container] = set()
         for spec in specs:
             pod = self.pods.get(PodKey(str(spec["netns"]), str(spec["namespace"]), str(spec["pod"])))
             if pod is None:
                 continue
-            names = {str(one["name"]) for one in spec["containers"]}
-            chosen = [one for name, one in pod.containers.items() if name in names]
-            first = [one for one in chosen if one.role != "sidecar" and one.pid]
-            for one in chosen:
-                one.stopping, one.leaving, one.successor = True, True, None
-                if one.pid:
-                    leaving.add(one)
-                    if one in first or not first:
-                        self._stop(pod, one)
-                    else:  # after the main ones, in what is left of the same grace period
-                        one.killer = self.loop.later(pod.grace, lambda one=one: self._kill(one))  # type: ignore[misc]
+            names = {str(container["name"]) for container in spec["containers"]}
+            chosen = [container for name, container in pod.containers.items() if name in names]
+            first = [container for container in chosen if container.role != "sidecar" and container.pid]
+            for container in chosen:
+                container.stopping, container.leaving, container.successor = True, True, None
+                if container.pid:
+                    leaving.add(container)
+                    if container in first or not first:
+                        self._stop(pod, container)
+                    else:  # after the main containers, in the rest of the same grace period
+                        container.killer = self.loop.later(pod.grace, partial(self._kill, container))
                 else:
-                    self._forget(pod, one)
+                    self._forget(pod, container)
         if leaving:
-            self.leaving.append((leaving, answer))
+            self.leaving.append((leaving, reply))
         else:
-            answer({}, [])
+            reply({}, [])
 
     def drop(self, netns: str) -> None:
         """Forget the Pods of a namespace; their processes end with their sandbox, which the caller drops."""
         for key in [key for key in self.pods if key.netns == netns]:
             pod = self.pods[key]
-            for one in list(pod.containers.values()):
-                one.stopping, one.leaving, one.successor = True, True, None
-                if one.pid:
-                    self._kill(one)
+            for container in list(pod.containers.values()):
+                container.stopping, container.leaving, container.successor = True, True, None
+                if container.pid:
+                    self._kill(container)
                 else:
-                    self._forget(pod, one)
+                    self._forget(pod, container)
 
-    def settle(self, timeout: float, answer: Answer) -> None:
-        """Answer when no container is being started, or in ``timeout`` seconds."""
+    def settle(self, timeout: float, reply: Reply) -> None:
+        """Reply when no container is starting, or after ``timeout`` seconds."""
 
         def now(_message: Message, _fds: list[int]) -> None:
             timer.cancel()
             if now in self.settling:
                 self.settling.remove(now)
-                answer({"pending": self._pending()}, [])
+                reply({"pending": self._pending()}, [])
 
         timer = self.loop.later(timeout, lambda: now({}, []))
         self.settling.append(now)
         self._settled()
 
     def shown(self, *, events: bool) -> list[Message]:
-        """All Pods whose namespace is still the one that they were started in."""
+        """All Pods whose namespace is still the original."""
         return [pod.shown(events=events) for key, pod in self.pods.items() if self._inode(key.netns) == pod.inode]
 
-    # -- what happens -------------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
 
     def _step(self, pod: Pod) -> None:
-        """Start what should run now."""
+        """Start the containers that are due."""
         if self.pods.get(pod.key) is not pod:
             return
-        for one in pod.of("init", "sidecar"):
-            if one.role == "sidecar":
-                self._keep(pod, one, "Always")
-                if not one.begun and not one.spec["missing"]:
+        for container in pod.of("init", "sidecar"):
+            if container.role == "sidecar":
+                self._keep(pod, container, "Always")
+                if not container.begun and not container.spec["missing"]:
                     return
             elif not pod.initialized:
-                if one.spec["missing"]:
-                    self._skip(pod, one)
-                elif one.terminated is None or one.terminated["exitCode"] != 0:
-                    self._keep(pod, one, "Never" if pod.restart == "Never" else "OnFailure")
+                if container.spec["missing"]:
+                    self._skip(pod, container)
+                elif container.terminated is None or container.terminated["exitCode"] != 0:
+                    self._keep(pod, container, "Never" if pod.restart == "Never" else "OnFailure")
                     return
         pod.initialized = True
         mains = pod.of("main")
-        for one in mains:
-            self._keep(pod, one, pod.restart)
-        if mains and all(one.over(pod.restart) for one in mains):
-            for one in pod.of("sidecar"):
-                if one.pid and not one.stopping:
-                    self._stop(pod, one)
+        for container in mains:
+            self._keep(pod, container, pod.restart)
+        if mains and all(container.over(pod.restart) for container in mains):
+            for container in pod.of("sidecar"):
+                if container.pid and not container.stopping:
+                    self._stop(pod, container)
 
-    def _skip(self, pod: Pod, one: Container) -> None:
-        if one.terminated is None:
-            program = one.spec["argv"][0]
-            pod.event("Warning", "Skipped", f"init container {one.name} is skipped: this host has no program {program}")
+    def _skip(self, pod: Pod, container: Container) -> None:
+        if container.terminated is None:
+            program = container.spec["argv"][0]
+            pod.event(
+                "Warning", "Skipped", f"init container {container.name} is skipped: this host has no program {program}"
+            )
             now = time.time()
-            one.state = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}}
+            container.state = {
+                "terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}
+            }
 
-    def _keep(self, pod: Pod, one: Container, policy: str) -> None:
-        """Start the container, unless it runs, waits for its time, or has ended for good."""
-        if one.pid or one.pending or one.timer or one.stopping or one.over(policy):
+    def _keep(self, pod: Pod, container: Container, policy: str) -> None:
+        """Start the container, unless it runs, waits, or has ended for good."""
+        if container.pid or container.pending or container.timer or container.stopping or container.over(policy):
             return
-        if one.spec["missing"]:
-            if one.state["waiting"]["reason"] != "CreateContainerError":
-                said = f'exec: "{one.spec["argv"][0]}": executable file not found in $PATH'
-                one.wait("CreateContainerError", said)
-                pod.event("Warning", "Failed", f"Error: {said}")
+        if container.spec["missing"]:
+            if container.state["waiting"]["reason"] != "CreateContainerError":
+                message = f'exec: "{container.spec["argv"][0]}": executable file not found in $PATH'
+                container.wait("CreateContainerError", message)
+                pod.event("Warning", "Failed", f"Error: {message}")
             return
-        end = one.terminated
+        end = container.terminated
         if end is None:
-            if one.spec["late"] and not one.held:
-                one.held = True
-                one.timer = self.loop.later(LATE, lambda: self._again(pod, one))
+            if container.spec["late"] and not container.held:
+                container.held = True
+                container.timer = self.loop.later(LATE, lambda: self._again(pod, container))
             else:
-                self._start(pod, one)
+                self._start(pod, container)
             return
-        wait = one.next_backoff(time.monotonic())
-        one.last = one.state
+        wait = container.next_backoff(time.monotonic())
+        container.last = container.state
         if wait == 0:
-            self._restart(pod, one)
+            self._restart(pod, container)
             return
         who = f"{pod.key.pod}_{pod.key.namespace}"
-        says = f"back-off {_duration(wait)} restarting failed container={one.name} pod={who}"
-        one.wait("CrashLoopBackOff", says)
-        pod.event("Warning", "BackOff", f"Back-off restarting failed container {one.name} in pod {who}")
-        one.timer = self.loop.later(wait, lambda: self._restart(pod, one))
+        message = f"back-off {_duration(wait)} restarting failed container={container.name} pod={who}"
+        container.wait("CrashLoopBackOff", message)
+        pod.event("Warning", "BackOff", f"Back-off restarting failed container {container.name} in pod {who}")
+        container.timer = self.loop.later(wait, lambda: self._restart(pod, container))
 
-    def _restart(self, pod: Pod, one: Container) -> None:
-        one.timer = None
-        one.restarts += 1
-        self._start(pod, one)
+    def _restart(self, pod: Pod, container: Container) -> None:
+        container.timer = None
+        container.restarts += 1
+        self._start(pod, container)
 
-    def _start(self, pod: Pod, one: Container) -> None:
-        """Have it started when its turn comes; never within the message that asks for it."""
-        one.pending, one.unhealthy = True, False
-        self.queue.append((pod, one))
+    def _start(self, pod: Pod, container: Container) -> None:
+        """Queue the container; it never starts within the message that requests it."""
+        container.pending, container.unhealthy = True, False
+        self.queue.append((pod, container))
         self._turn()
-        if not one.last:
-            one.wait(_first_word(pod))
+        if not container.last:
+            container.wait(_first_word(pod))
 
     def _turn(self) -> None:
         if self.queue and not self.pumping:
@@ -232,90 +237,92 @@ class Supervisor:
             self.starting += 1
             self._prepare(*self.queue.popleft())
 
-    def _started(self, one: Container) -> None:
-        """It runs, or it does not: either way the next can have its turn."""
-        one.pending = False
+    def _started(self, container: Container) -> None:
+        """It runs or failed: in both cases the next container can start."""
+        container.pending = False
         self.starting -= 1
         self._turn()
         self._settled()
 
-    def _prepare(self, pod: Pod, one: Container) -> None:
-        """Ask for the sandbox, then for the process."""
+    def _prepare(self, pod: Pod, container: Container) -> None:
+        """Request the sandbox, then launch the process."""
 
         def ready(reply: Message, fds: list[int]) -> None:
-            if pod.containers.get(one.name) is not one or one.stopping:
-                self._started(one)
+            if pod.containers.get(container.name) is not container or container.stopping:
+                self._started(container)
             elif "error" in reply:
-                self._refused(pod, one, "FailedCreatePodSandBox", str(reply["error"]))
+                self._refused(pod, container, "FailedCreatePodSandBox", str(reply["error"]))
             else:
-                self._launch(pod, one, fds[0])
+                self._launch(pod, container, fds[0])
 
         try:
-            self.sandboxes.get(Place(pod.key.netns, pod.etc), pod.hostname, ready)
+            self.sandboxes.get(SandboxKey(pod.key.netns, pod.etc), pod.hostname, ready)
         except OSError as refusal:
-            self._refused(pod, one, "FailedCreatePodSandBox", str(refusal))
+            self._refused(pod, container, "FailedCreatePodSandBox", str(refusal))
 
-    def _launch(self, pod: Pod, one: Container, sandbox: int) -> None:
-        spec = one.spec
+    def _launch(self, pod: Pod, container: Container, sandbox: int) -> None:
+        spec = container.spec
         try:
-            log = one.log = self.logs.start(str(spec["log"]), str(spec["previous"]))
+            log = container.log = self.logs.start(str(spec["log"]), str(spec["previous"]))
             home = self.sandboxes.pid_namespace
             env = {str(name): str(value) for name, value in (*spec.get("links", ()), *spec["env"])}
-            one.env = env
-            one.pid, channel = launch.launch(sandbox, home, log.fd, spec["argv"], env, str(spec["workdir"]))
+            container.env = env
+            container.pid, channel = launch.launch(
+                sandbox, home, log.fd, argv=spec["argv"], env=env, workdir=str(spec["workdir"])
+            )
         except OSError as refusal:
-            self._refused(pod, one, "Failed", f"Error: {refusal}")
+            self._refused(pod, container, "Failed", f"Error: {refusal}")
             return
-        self.by_pid[one.pid] = (pod, one)
-        report = one.report = launch.Report(channel)
-        pod.event("Normal", "Created", f"Created container: {one.name}")
+        self.by_pid[container.pid] = (pod, container)
+        report = container.report = launch.Report(channel)
+        pod.event("Normal", "Created", f"Created container: {container.name}")
 
-        def said(_mask: int) -> None:
+        def read_report(_mask: int) -> None:
             report.read()
             if report.over:
-                self._begun(pod, one)
+                self._begun(pod, container)
 
-        self.loop.add(channel.fileno(), said)
+        self.loop.add(channel.fileno(), read_report)
 
-    def _refused(self, pod: Pod, one: Container, reason: str, said: str) -> None:
-        """It could not even be made: again later, as with a crash."""
-        if one.log:
-            self.logs.end(one.log)
-            one.log = None
-        one.wait("CreateContainerError", said)
-        pod.event("Warning", reason, said)
-        wait = one.next_backoff(time.monotonic()) or 1.0
-        one.timer = self.loop.later(wait, lambda: self._again(pod, one))
-        self._started(one)
+    def _refused(self, pod: Pod, container: Container, reason: str, message: str) -> None:
+        """The process could not be made: retry later, as after a crash."""
+        if container.log:
+            self.logs.end(container.log)
+            container.log = None
+        container.wait("CreateContainerError", message)
+        pod.event("Warning", reason, message)
+        wait = container.next_backoff(time.monotonic()) or 1.0
+        container.timer = self.loop.later(wait, lambda: self._again(pod, container))
+        self._started(container)
 
-    def _again(self, pod: Pod, one: Container) -> None:
-        one.timer = None
+    def _again(self, pod: Pod, container: Container) -> None:
+        container.timer = None
         self._step(pod)
 
-    def _begun(self, pod: Pod, one: Container) -> None:
+    def _begun(self, pod: Pod, container: Container) -> None:
         """The report is over: the program runs, or could not be executed (then its end follows)."""
-        report = one.report
+        report = container.report
         if report is None:
             return
-        one.report = None
-        one.space = report.space
+        container.report = None
+        container.space = report.space
         self.loop.remove(report.channel.fileno())
         report.channel.close()
         if report.status:
-            one.wait("RunContainerError", report.said)
-            pod.event("Warning", "Failed", f"Error: {report.said}")
+            container.wait("RunContainerError", report.message)
+            pod.event("Warning", "Failed", f"Error: {report.message}")
         else:
-            one.state = {"running": {"startedAt": time.time()}}
-            pod.event("Normal", "Started", f"Started container {one.name}")
-            self.probes.watch(pod, one)
-        if one.role == "sidecar":
+            container.state = {"running": {"startedAt": time.time()}}
+            pod.event("Normal", "Started", f"Started container {container.name}")
+            self.probes.watch(pod, container)
+        if container.role == "sidecar":
             self._step(pod)
         self._look(pod)
-        self._started(one)
+        self._started(container)
 
-    def _probed(self, pod: Pod, one: Container) -> None:
-        """A probe changed its mind; what waits for a sidecar waits until that has started."""
-        if one.role == "sidecar":
+    def _probed(self, pod: Pod, container: Container) -> None:
+        """A probe's result changed; a Pod may wait for its sidecar's start."""
+        if container.role == "sidecar":
             self._step(pod)
         self._look(pod)
 
@@ -327,104 +334,104 @@ class Supervisor:
         """A child has ended."""
         if self.probes.execs.exited(pid, status) or self.statuses.exited(pid):
             return
-        pod, one = self.by_pid.pop(pid, (None, None))
-        if pod is None or one is None:
+        pod, container = self.by_pid.pop(pid, (None, None))
+        if pod is None or container is None:
             return
-        if one.report is not None:  # its end came before its report was read
-            one.report.read()
-            self._begun(pod, one)
+        if container.report is not None:  # it ended before its report was read
+            container.report.read()
+            self._begun(pod, container)
         code = os.waitstatus_to_exitcode(status)
-        began = one.state["running"]["startedAt"] if one.running else time.time()
+        began = container.state["running"]["startedAt"] if container.running else time.time()
         end: Message = {"exitCode": code if code >= 0 else 128 - code, "startedAt": began, "finishedAt": time.time()}
         if code < 0:
             end["signal"] = -code
-        refused = one.state.get("waiting", {}).get("reason") == "RunContainerError"
+        refused = container.state.get("waiting", {}).get("reason") == "RunContainerError"
         end["reason"] = "StartError" if refused else "Completed" if code == 0 else "Error"
         if refused:
-            end |= {"exitCode": 128, "message": one.state["waiting"].get("message", "")}
-        one.state = {"terminated": end}
-        self._clear(one)
-        self._gone(one)
-        if one.leaving:
-            self._forget(pod, one)
-        elif one.successor is not None:
-            self._replace(pod, one)
+            end |= {"exitCode": 128, "message": container.state["waiting"].get("message", "")}
+        container.state = {"terminated": end}
+        self._clear(container)
+        self._gone(container)
+        if container.leaving:
+            self._forget(pod, container)
+        elif container.successor is not None:
+            self._replace(pod, container)
         self._step(pod)
         self._look(pod)
 
-    def _clear(self, one: Container) -> None:
-        """What a process leaves: others of its container, its log, its timers."""
-        one.pid = 0
-        self.probes.forget(one)
-        if one.killer:
-            one.killer.cancel()
-            one.killer = None
-        if one.space >= 0:
-            launch.kill_all(one.space)
-            os.close(one.space)
-            one.space = -1
-        if one.log:
-            self.logs.end(one.log)
-            one.log = None
+    def _clear(self, container: Container) -> None:
+        """Clean up after a process: its container's other processes, log and timers."""
+        container.pid = 0
+        self.probes.forget(container)
+        if container.killer:
+            container.killer.cancel()
+            container.killer = None
+        if container.space >= 0:
+            launch.kill_all(container.space)
+            os.close(container.space)
+            container.space = -1
+        if container.log:
+            self.logs.end(container.log)
+            container.log = None
 
     # -- endings ------------------------------------------------------------------------------------------------------
 
-    def _stop(self, pod: Pod, one: Container) -> None:
-        one.stopping = True
-        pod.event("Normal", "Killing", f"Stopping container {one.name}")
-        self.probes.forget(one)
+    def _stop(self, pod: Pod, container: Container) -> None:
+        container.stopping = True
+        pod.event("Normal", "Killing", f"Stopping container {container.name}")
+        self.probes.forget(container)
         self._look(pod)
-        if not one.pid:
+        if not container.pid:
             return
-        signal_to(one, signal.SIGTERM if one.running else signal.SIGKILL)
-        if one.killer is None:
-            one.killer = self.loop.later(pod.grace, lambda: self._kill(one))
+        signal_to(container, signal.SIGTERM if container.running else signal.SIGKILL)
+        if container.killer is None:
+            container.killer = self.loop.later(pod.grace, lambda: self._kill(container))
 
-    def _kill(self, one: Container) -> None:
-        signal_to(one, signal.SIGKILL)
+    def _kill(self, container: Container) -> None:
+        signal_to(container, signal.SIGKILL)
 
-    def _replace(self, pod: Pod, one: Container) -> None:
-        """Start anew with another spec; an init container that changed begins the Pod anew."""
-        assert one.successor is not None
-        new = pod.containers[one.name] = Container(one.successor)
-        new.restarts = one.restarts + 1
+    def _replace(self, pod: Pod, container: Container) -> None:
+        """Start with a new spec; a changed init container restarts the Pod's initialization."""
+        assert container.successor is not None
+        new = pod.containers[container.name] = Container(container.successor)
+        new.restarts = container.restarts + 1
         if new.role == "init":
             pod.initialized = False
 
-    def _gone(self, one: Container) -> None:
-        """Tell those who wait for its end."""
+    def _gone(self, container: Container) -> None:
+        """Notify those who wait for its end."""
         for waiting in list(self.leaving):
-            group, answer = waiting
-            group.discard(one)
+            group, reply = waiting
+            group.discard(container)
             if not group:
                 self.leaving.remove(waiting)
-                answer({}, [])
+                reply({}, [])
 
-    def _forget(self, pod: Pod, one: Container) -> None:
-        if one.timer:
-            one.timer.cancel()
-            one.timer = None
-        if pod.containers.get(one.name) is one:
-            del pod.containers[one.name]
-        if self.pods.get(pod.key) is pod:  # else the names are a newer Pod's
-            self.logs.remove(str(one.spec["log"]), str(one.spec["previous"]))
+    def _forget(self, pod: Pod, container: Container) -> None:
+        if container.timer:
+            container.timer.cancel()
+            container.timer = None
+        if pod.containers.get(container.name) is container:
+            del pod.containers[container.name]
+        if self.pods.get(pod.key) is pod:  # else the logs are a newer Pod's
+            self.logs.remove(str(container.spec["log"]), str(container.spec["previous"]))
         if not pod.containers and self.pods.get(pod.key) is pod:
             del self.pods[pod.key]
             self.statuses.forget(pod.key)
-        if not any(other.pid for other in pod.of("main", "init")):
-            for other in pod.of("sidecar"):
-                if other.stopping and other.pid:
-                    self._stop(pod, other)
+        if not any(container.pid for container in pod.of("main", "init")):
+            for sidecar in pod.of("sidecar"):
+                if sidecar.stopping and sidecar.pid:
+                    self._stop(pod, sidecar)
 
-    # -- small things -------------------------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------------------
 
     def _pending(self) -> int:
         return self.starting + len(self.queue)
 
     def _settled(self) -> None:
         if self.settling and not self._pending():
-            for answer in list(self.settling):
-                answer({}, [])
+            for reply in list(self.settling):
+                reply({}, [])
 
     def _inode(self, netns: str) -> int:
         try:

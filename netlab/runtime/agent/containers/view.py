@@ -5,7 +5,8 @@ What is where
 ``/``, and every real file system mounted below it (/usr, /var, /home ...): an overlay, the host's as the lower layer
 and a tmpfs of the sandbox as the upper.  Homes stay readable, since interpreters live there (pyenv, a venv); what a
 Pod writes to them is its own.  In a user namespace / cannot be a layer as a whole, but each directory in it can.  Where
-the kernel refuses an overlay (nested too deep, FUSE, mounts locked below), a read-only bind.  Never shown: /run, /tmp, removable media, and the stores of container engines.
+the kernel refuses an overlay (nested too deep, FUSE, mounts locked below), a read-only bind.  Never shown: /run, /tmp,
+removable media, and the stores of container engines.
 
 - /proc of the Pod's PID namespace, read-only but for /proc/sys/net, which is the Pod's.
 - /sys of the Pod's network namespace, read-only but for /sys/devices/virtual/net, its own devices (bridge settings).
@@ -42,7 +43,7 @@ from netlab.runtime.agent.linux import (
 from netlab.runtime.client.sandbox import APPLETS
 from netlab.runtime.host.programs import busybox_links
 
-# Without a size each of these would be half of the machine's memory, and one `dd` in a Pod the whole machine's trouble.
+# Without a size each of these could take half of the machine's memory, so that a `dd` in a Pod harms the machine.
 _LAYER = "size=512m"
 _SHM = "size=64m"  # as containerd and Docker give a container
 _HIDDEN: tuple[str, ...] = ("/proc", "/sys", "/dev", "/run", "/tmp", "/media", "/etc/netns")
@@ -68,18 +69,18 @@ ETC = ("hosts", "resolv.conf", "hostname")
 
 def host_mounts(mountinfo: str) -> list[str]:
     """The mount points below / that a Pod shall see, parents first, from the text of /proc/PID/mountinfo."""
-    found: dict[str, int] = {}
+    devices: dict[str, int] = {}
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         words = left.split(" ")
         where, kind = _unescape(words[4]), right.split(" ")[0]
-        found.pop(where, None)  # a later mount on the same point hides the earlier
+        devices.pop(where, None)  # a later mount on the same point hides the earlier
         hidden = any(where == prefix or where.startswith(prefix + "/") for prefix in _HIDDEN)
         if where != "/" and not hidden and kind not in _VIRTUAL.split():
             major, minor = map(int, words[2].split(":"))
-            found[where] = os.makedev(major, minor)
+            devices[where] = os.makedev(major, minor)
     shown = []
-    for where, device in sorted(found.items()):
+    for where, device in sorted(devices.items()):
         try:
             if os.stat(where).st_dev == device:  # else another mount lies over a parent of it
                 shown.append(where)
@@ -95,7 +96,7 @@ def _unescape(text: str) -> str:
 
 
 class View:
-    """Builds the view in a fresh mount namespace and enters it; ``notes`` tells what had to be done differently."""
+    """Builds the view in a fresh mount namespace and enters it; ``notes`` lists the deviations."""
 
     def __init__(self, base: str = "/tmp") -> None:
         self.base, self.root, self.layers = base, base + "/root", 0
@@ -107,7 +108,7 @@ class View:
             self.rootless = table.read().split() != ["0", "0", "4294967295"]
 
     def build(self, etc: dict[str, str]) -> list[int]:
-        """Change the root to the view; descriptors (read-write) of the files in ``ETC``, in that order."""
+        """Change the root to the view; return read-write descriptors of the files in ``ETC``, in order."""
         mount("none", "/", flags=MS_REC | MS_PRIVATE)
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
             mounts = host_mounts(table.read())
@@ -116,7 +117,7 @@ class View:
         if not self._overlay("/", self.root):
             self._root_of_parts()
         for where in mounts:
-            if where not in self.covered and not any(where.startswith(place + "/") for place in self.bound):
+            if where not in self.covered and not any(where.startswith(parent + "/") for parent in self.bound):
                 self._layer(where, self.root + where)
         self._private_directories()
         self._dev()
@@ -171,9 +172,9 @@ class View:
             self.notes.append(f"{lower} is not shown: {refusal}")
 
     def _root_of_parts(self) -> None:
-        """A root of overlays, one a directory of /, where / itself cannot be one.
+        """A root of one overlay for each directory of /, if / itself cannot be an overlay.
 
-        That is so in a user namespace: / has mounts below it that are locked to it, and an overlay would uncover them.
+        In a user namespace, mounts below / are locked to it, and an overlay would uncover them.
         """
         self.notes.append(f"/ is put together of its directories: {self.refusal}")
         mount("netlab", self.root, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,{_LAYER}")
@@ -239,7 +240,7 @@ class View:
             os.mknod(target, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
             os.chmod(target, 0o666)
             os.close(os.open(target, os.O_PATH if source.endswith(("tty", "tun")) else os.O_RDONLY))
-        except OSError:  # in a user namespace a node that one makes cannot be opened: bind the host's
+        except OSError:  # a device node made in a user namespace cannot be opened: bind the host's
             if os.path.lexists(target):
                 os.unlink(target)
             with open(target, "x", encoding="ascii"):

@@ -1,7 +1,7 @@
-"""One try of a probe over the network: httpGet and tcpSocket.  Results and words are the kubelet's.
+"""An attempt of a probe over the network: httpGet and tcpSocket.  Results and messages are the kubelet's.
 
-A try calls ``done`` once, with SUCCESS, FAILURE, WARNING (a success that a person should know of) or UNKNOWN (the kubelet
-throws such a try away), and what is said of it.
+An attempt calls ``done`` once, with a message and SUCCESS, FAILURE, WARNING (a success with a notice) or UNKNOWN (the
+kubelet discards such an attempt).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Spec = Mapping[str, Any]
 
 
 class Attempt:
-    """What all have: it is told once how it ended, by itself, by its time, or because nobody wants to know any more."""
+    """The common part: it ends once, with a result, at its timeout, or by ``stop``."""
 
     def __init__(self, dialer: Dialer, spec: Spec, done: Done) -> None:
         self.dialer, self.spec, self._done = dialer, spec, done
@@ -32,28 +32,28 @@ class Attempt:
         self.ended = False
         self.timer = dialer.loop.later(float(spec["timeout"]), self.late)
 
-    def end(self, result: str, said: str = "") -> None:
+    def end(self, result: str, message: str = "") -> None:
         if not self.ended:
             self.stop()
-            self._done(result, said)
+            self._done(result, message)
 
     def stop(self) -> None:
-        """Give up without a word."""
+        """Cancel without a result."""
         self.ended = True
         self.timer.cancel()
         if self.connection is not None:
             self.connection.close()
 
     def late(self) -> None:
-        """Its time is over."""
-        self.end(FAILURE, f"dial tcp {self.place}: i/o timeout")
+        """The timeout."""
+        self.end(FAILURE, f"dial tcp {self.endpoint}: i/o timeout")
 
     @property
-    def place(self) -> str:
+    def endpoint(self) -> str:
         return joined(str(self.spec["host"]), str(self.spec["port"]))
 
     def dial(self, host: str, port: str, *, tls: bool = False) -> Connection | None:
-        """A connection; None where the try has ended for the lack of one."""
+        """A connection; None if the attempt has ended without one."""
         try:
             number = int(port)
         except ValueError:
@@ -74,13 +74,13 @@ class Attempt:
         self.end(FAILURE, self.why(error, doing))
 
     def why(self, error: Exception, doing: str) -> str:
-        """An error as Go says it: what was done, between whom, the system call, the errno's words."""
+        """An error in Go's form: operation, addresses, system call, the errno's text."""
         if isinstance(error, NotTls):
             return "http: server gave HTTP response to HTTPS client"
         number = error.errno if isinstance(error, OSError) else 0
         if doing == "tls" or not number:
             return f"{'dial tcp: ' if doing == 'dial' else ''}{getattr(error, 'strerror', None) or error}"
-        where = self.place
+        where = self.endpoint
         if self.connection is not None:
             ends = joined(self.connection.host, self.connection.port)
             where = ends if doing == "dial" else self.connection.ends
@@ -89,7 +89,7 @@ class Attempt:
 
 
 class TcpAttempt(Attempt):
-    """tcpSocket: that a connection can be made is all."""
+    """tcpSocket: the connection is enough."""
 
     def __init__(self, dialer: Dialer, spec: Spec, done: Done) -> None:
         super().__init__(dialer, spec, done)
@@ -99,17 +99,17 @@ class TcpAttempt(Attempt):
 
 
 class HttpAttempt(Attempt):
-    """httpGet: 200 to 399 is good.  Redirects are followed on the same host, ten at most; one that leads to another
-    host ends there, and is good, with a warning.
+    """httpGet: 200 to 399 succeeds.  At most ten redirects on the same host are followed; a redirect to another host
+    ends the attempt as a success with a warning.
     """
 
     def __init__(self, dialer: Dialer, spec: Spec, done: Done) -> None:
         super().__init__(dialer, spec, done)
         path = str(spec["path"])
-        self.url = f"{spec['scheme']}://{self.place}{'' if path.startswith('/') else '/'}{path}"
+        self.url = f"{spec['scheme']}://{self.endpoint}{'' if path.startswith('/') else '/'}{path}"
         given = [(str(name), str(value)) for name, value in spec.get("headers", ())]
         self.host = next((value for name, value in given if name.lower() == "host"), "")
-        self.headers = [one for one in given if one[0].lower() != "host"]
+        self.headers = [header for header in given if header[0].lower() != "host"]
         named = {name.lower() for name, _ in given}
         self.headers += [("User-Agent", AGENT)] if "user-agent" not in named else []
         self.headers += [("Accept", "*/*")] if "accept" not in named else []
@@ -124,7 +124,7 @@ class HttpAttempt(Attempt):
         tls = parts.scheme == "https"
         try:
             port = str(parts.port or (443 if tls else 80))
-        except ValueError:  # the name of a port that the container does not have
+        except ValueError:  # a port name that the container lacks
             port = str(self.spec["port"])
         connection = self.dial(parts.hostname or "", port, tls=tls)
         if connection is None:
@@ -141,8 +141,8 @@ class HttpAttempt(Attempt):
 
     def late(self) -> None:
         if self.head is None:
-            says = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-            self.end(FAILURE, f'Get "{self.asked}": {says}')
+            reason = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+            self.end(FAILURE, f'Get "{self.asked}": {reason}')
         else:
             self.end(UNKNOWN, "context deadline exceeded (Client.Timeout or context cancellation while reading body)")
 
@@ -161,7 +161,7 @@ class HttpAttempt(Attempt):
                 self._malformed()
                 return
             self.buffer = self.buffer[end + size :]
-            if head.status >= 200 or head.status == 101:  # what comes before are informational answers
+            if head.status >= 200 or head.status == 101:  # earlier heads are informational replies
                 self.head = head
         if self.head.redirects and self._follow(self.head):
             return
@@ -180,8 +180,8 @@ class HttpAttempt(Attempt):
 
     def _malformed(self) -> None:
         line = self.buffer.split(b"\n", 1)[0].rstrip(b"\r")[:64].decode("latin-1")
-        says = f"net/http: HTTP/1.x transport connection broken: malformed HTTP response {json.dumps(line)}"
-        self.end(FAILURE, f'Get "{self.asked}": {says}')
+        reason = f"net/http: HTTP/1.x transport connection broken: malformed HTTP response {json.dumps(line)}"
+        self.end(FAILURE, f'Get "{self.asked}": {reason}')
 
     def _follow(self, head: Head) -> bool:
         """Whether the redirect is followed, or cannot be."""
@@ -194,7 +194,7 @@ class HttpAttempt(Attempt):
         if self.followed >= _REDIRECTS_MAX:
             self.end(FAILURE, f'Get "{where}": stopped after {_REDIRECTS_MAX} redirects')
         else:
-            if urlsplit(head.location).netloc:  # a header that was asked for is for its own host
+            if urlsplit(head.location).netloc:  # the configured Host header is for its own host
                 self.host = ""
             self.ask(where)
         return True
@@ -203,21 +203,21 @@ class HttpAttempt(Attempt):
         if not 200 <= head.status < 400:
             self.end(FAILURE, f"HTTP probe failed with statuscode: {head.status}")
         elif head.status >= 300:
-            said = self.buffer[:BODY_MAX].decode(errors="replace")
-            self.end(WARNING, f"Probe terminated redirects, Response body: {said}")
+            body = self.buffer[:BODY_MAX].decode(errors="replace")
+            self.end(WARNING, f"Probe terminated redirects, Response body: {body}")
         else:
             self.end(SUCCESS)
 
 
 class Head:
-    """An answer's first lines: its status, where it leads, how long its body is (-1: chunked, -2: to the end)."""
+    """A response's head: status, location, and the body's length (-1: chunked, -2: to the end)."""
 
     def __init__(self, status: int, location: str, length: int) -> None:
         self.status, self.location, self.length = status, location, length
 
     @classmethod
     def read(cls, raw: bytes) -> Head | None:
-        """None where it is no HTTP."""
+        """None if it is not HTTP."""
         lines = raw.decode("latin-1").split("\n")
         words_ = lines[0].split(None, 2)
         if len(words_) < 2 or not words_[0].startswith("HTTP/1.") or not (words_[1].isdigit() and len(words_[1]) == 3):
@@ -241,7 +241,7 @@ class Head:
         return self.status in (301, 302, 303, 307, 308) and bool(self.location)
 
     def complete(self, body: bytes) -> bool:
-        """Whether the body is here."""
+        """Whether the body is complete."""
         if self.length == -1:
             return body == b"0\r\n\r\n" or body.endswith(b"\r\n0\r\n\r\n")
         return 0 <= self.length <= len(body)

@@ -1,6 +1,6 @@
-"""TCP connections that the agent makes: from a given network namespace, never blocking, with TLS where it is asked for.
+"""The agent's TCP connections: from a given network namespace, never blocking, with TLS if requested.
 
-What goes wrong is said as Go's net package says it, since that is what ``describe pod`` shows of a kubelet's probes.
+Errors have the form of Go's net package, since ``describe pod`` shows those of a kubelet's probes.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _WORDS = {
 
 
 class NotTls(Exception):
-    """The server's first bytes are no TLS; they are the argument."""
+    """The server's first bytes (the argument) are not TLS."""
 
 
 def words(number: int) -> str:
-    """An errno in Go's words."""
+    """An errno's text in Go."""
     return _WORDS.get(number, os.strerror(number).lower())
 
 

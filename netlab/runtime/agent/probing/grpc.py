@@ -35,13 +35,13 @@ class Helper:
         dialer.loop.add(self._in, self._ready, select.EPOLLIN)
 
     def begin(self, call: GrpcAttempt) -> int:
-        """A number for a new call."""
+        """The number of a new call."""
         self._number += 1
         self.calls[self._number] = call
         return self._number
 
     def send(self, number: int, **step: object) -> None:
-        """One step of a call; raises OSError where the helper is gone."""
+        """Send a step of a call; OSError if the helper is gone."""
         os.write(self._out, json.dumps({"id": number, **step}).encode() + b"\n")
 
     def _ready(self, _mask: int) -> None:
@@ -62,7 +62,7 @@ class Helper:
 
 
 class GrpcAttempt(Attempt):
-    """SERVING is good."""
+    """grpc: SERVING succeeds."""
 
     def __init__(self, dialer: Dialer, spec: Spec, done: Done) -> None:
         super().__init__(dialer, spec, done)
@@ -78,7 +78,7 @@ class GrpcAttempt(Attempt):
     def ask(self) -> None:
         """Have the helper write the request."""
         service, timeout = str(self.spec.get("service", "")), float(self.spec["timeout"])
-        self.helper.send(self.number, authority=self.place, service=service, timeout=timeout, agent=AGENT)
+        self.helper.send(self.number, authority=self.endpoint, service=service, timeout=timeout, agent=AGENT)
 
     def take(self, data: bytes) -> None:
         """Have the helper read what the server sent; ``b""`` is the end."""
@@ -110,7 +110,7 @@ class GrpcAttempt(Attempt):
             self.end(FAILURE, f"timeout: health rpc did not complete within {seconds}")
         else:
             reason = "context deadline exceeded"
-            self.end(FAILURE, f'timeout: failed to connect service "{self.place}" within {seconds}: {reason}')
+            self.end(FAILURE, f'timeout: failed to connect service "{self.endpoint}" within {seconds}: {reason}')
 
     def failed(self, error: Exception, doing: str) -> None:
         if doing == "dial":

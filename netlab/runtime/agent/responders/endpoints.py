@@ -1,7 +1,7 @@
-"""The table of listeners, and the one place where the agent enters a Pod's network namespace.
+"""The table of listeners, and the agent's only entry into a Pod's network namespace.
 
-A port is known by (namespace, port, protocol): the hostNetwork Pods of a node share its namespace.  A port that is
-taken is an error of that port only; the caller decides what it means (``CrashLoopBackOff`` for the second container).
+The key of a port is (namespace, port, protocol), since a node's hostNetwork Pods share its namespace.  A port in use is
+an error of that port only; the caller decides its meaning (``CrashLoopBackOff`` for the second container).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
 class Port(NamedTuple):
-    """What a listener is known by."""
+    """A listener's key."""
 
     netns: str
     port: int
@@ -33,7 +33,7 @@ class Port(NamedTuple):
 
 
 class Listener(NamedTuple):
-    """An open port; ``families`` and ``addresses`` as they were asked for."""
+    """An open port; ``families`` and ``addresses`` as requested."""
 
     face: Face
     families: tuple[str, ...]
@@ -42,7 +42,7 @@ class Listener(NamedTuple):
 
 
 class Endpoints:
-    """Listeners by port, and each namespace's identity (nsfs inode), so that a new one of an old name is noticed."""
+    """Listeners by port, and each namespace's identity (nsfs inode), to detect a new namespace of an old name."""
 
     def __init__(self, loop: Loop, root: int) -> None:
         self.loop, self.root = loop, root
@@ -54,11 +54,11 @@ class Endpoints:
         self.kernel_sctp: bool | None = None
 
     def open_netns(self, path: str) -> int:
-        """A descriptor of the namespace, looked up in the host's mount namespace as it is now."""
+        """A descriptor of the namespace, looked up in the host's present mount namespace."""
         return os.open(path.lstrip("/"), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.root)
 
     def listen(self, endpoints: Iterable[dict[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
-        """Open what is not open yet: (how many ports are new, what failed).  Asking again changes nothing."""
+        """Open missing ports: (number of new ports, errors).  A repeated request changes nothing."""
         opened, errors = 0, []
         by_netns: dict[str, list[dict[str, Any]]] = {}
         for endpoint in endpoints:
@@ -89,7 +89,7 @@ class Endpoints:
         return opened, errors
 
     def _open(self, netns: str, endpoint: dict[str, Any], port: dict[str, Any]) -> bool:
-        """One port, in the namespace that the thread is in."""
+        """Open a port in the thread's namespace."""
         protocol = str(port.get("protocol", "TCP")).upper()
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol {protocol}: must be one of {', '.join(PROTOCOLS)}")
@@ -105,13 +105,13 @@ class Endpoints:
         key = Port(netns, identity.port, protocol)
         families = tuple(endpoint.get("families") or ("IPv4",))
         addresses = tuple(endpoint.get("addresses") or ())
-        known = self.table.get(key)
-        if known is not None:
-            owner = known.face.identity
+        listener = self.table.get(key)
+        if listener is not None:
+            owner = listener.face.identity
             if owner._replace(node=None) != identity._replace(node=None):
                 who = "/".join(word for word in (owner.namespace, owner.pod, owner.container) if word)
                 raise OSError(errno.EADDRINUSE, f"{who} answers there already")
-            if owner == identity and known.families == families and known.addresses == addresses:
+            if owner == identity and listener.families == families and listener.addresses == addresses:
                 return False
             self._close(key)
         face = Face(identity)
@@ -121,7 +121,7 @@ class Endpoints:
     def _start(
         self, netns: str, face: Face, families: tuple[str, ...], addresses: tuple[str, ...]
     ) -> Callable[[], None]:
-        """Open the sockets of one port; the result closes them."""
+        """Open a port's sockets; the result closes them."""
         if face.identity.protocol == "SCTP":
             return self._start_sctp(netns, face, families, addresses)
         only6 = "IPv4" not in families
@@ -132,7 +132,7 @@ class Endpoints:
         except OSError as refusal:
             if family != _socket.AF_INET6 or only6 or refusal.errno != errno.EAFNOSUPPORT:
                 raise
-            family = _socket.AF_INET  # a kernel without IPv6: the other family still answers
+            family = _socket.AF_INET  # a kernel without IPv6: IPv4 still works
             sock = server.open(family, face, only6=False)
         if isinstance(server, Tcp):
             server.serve(sock, family, face)
@@ -185,7 +185,7 @@ class Endpoints:
         return closed
 
     def drop(self, netns: str) -> int:
-        """Close everything in one namespace, so that nothing here keeps it alive."""
+        """Close everything in a namespace, so that the agent does not keep it alive."""
         self.inodes.pop(netns, None)
         return self.unlisten([key for key in self.table if key.netns == netns])
 

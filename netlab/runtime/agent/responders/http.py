@@ -1,7 +1,7 @@
-"""The TCP responder: HTTP/1.1, or the bare line for a client that says nothing.
+"""The TCP responder: HTTP/1.1, or the bare line for a silent client.
 
-The common case (accept, one read that holds the whole request, one write, close) makes five system calls and no
-object that outlives it; a prober opens tens of thousands of these a second.
+The common case (accept, one read of the whole request, one write, close) makes five system calls and no lasting object;
+a prober opens tens of thousands of connections a second.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 SILENCE = 0.2  # seconds until a client that has sent nothing gets the bare line
 PATIENCE = 10.0  # seconds for a request's head to arrive, and for each next part of its body
-LINGER = 2.0  # seconds to read on after the answer: closing with unread bytes sends RST, which destroys the answer
+LINGER = 2.0  # seconds to read on after the reply: closing with unread bytes sends RST, which discards the reply
 HEAD_LIMIT = 16384
-REST_LIMIT = 8 << 20  # bytes that are read and thrown away after the answer
+REST_LIMIT = 8 << 20  # bytes that are read and discarded after the reply
 OPEN_LIMIT = 4096
 BATCH = 128
 
@@ -34,7 +34,7 @@ Peer = tuple[str, int]
 
 
 class Body:
-    """What is still to come of a request's body; none of it is kept."""
+    """The rest of a request's body, which is discarded."""
 
     __slots__ = ("chunked", "left", "line", "trailer")
 
@@ -49,7 +49,7 @@ class Body:
         return self.chunked or self.left > 0
 
     def ends(self, data: bytes) -> bool:
-        """Take the next part; whether the body is whole now."""
+        """Take the next part; return whether the body is complete."""
         if not self.chunked:
             self.left -= len(data)
             return self.left <= 0
@@ -69,20 +69,20 @@ class Body:
 
 
 class Connection:
-    """One connection that could not be answered in the first go."""
+    """A connection without an immediate reply."""
 
-    __slots__ = ("answered", "body", "budget", "buffer", "face", "fd", "owner", "peer", "since", "sock")
+    __slots__ = ("body", "budget", "buffer", "face", "fd", "owner", "peer", "responded", "since", "sock")
 
     def __init__(self, owner: Tcp, face: Face, fd: int, sock: _socket.socket, peer: Peer) -> None:
         self.owner, self.face, self.fd, self.sock, self.peer = owner, face, fd, sock, peer
         self.buffer = b""
         self.since = time.monotonic()
-        self.answered = False
+        self.responded = False
         self.body: Body | None = None  # of a request whose head is here
         self.budget = REST_LIMIT
 
     def ready(self, mask: int) -> None:
-        """Bytes, end of file or an error have arrived."""
+        """Bytes, end of file or an error."""
         try:
             data = self.sock.recv(65536, _DONTWAIT)
         except BlockingIOError:
@@ -90,7 +90,7 @@ class Connection:
         except OSError:  # the client reset it: its right
             self.owner.close(self)
             return
-        if self.answered:
+        if self.responded:
             self.budget -= len(data)
             if not data or self.budget <= 0:
                 self.owner.close(self)
@@ -100,9 +100,9 @@ class Connection:
             self.feed(data)
 
     def read_on(self, body: Body, data: bytes) -> None:
-        """A part of the body.  The answer waits for all of it: what is lost on the way must not look like success."""
+        """Read a part of the body.  The reply waits for the whole body, so that a lost part is no success."""
         if body.ends(data):
-            self.owner.answer(self.face, self.sock, self.peer, head_only=self.buffer.startswith(b"HEAD "))
+            self.owner.respond(self.face, self.sock, self.peer, head_only=self.buffer.startswith(b"HEAD "))
             self.linger()
         elif data:
             self.owner.renew(self)
@@ -130,7 +130,7 @@ class Connection:
             self.owner.move(self, self.owner.slow)
 
     def begin(self, head: bytes, rest: bytes) -> None:
-        """The head is whole, and ``rest`` came with it."""
+        """The head is complete, and ``rest`` came with it."""
         body = Body(head)
         if body and not (rest and body.ends(rest)):
             self.body = body
@@ -138,14 +138,14 @@ class Connection:
                 self.send(_CONTINUE)
             self.owner.renew(self)
             return
-        self.owner.answer(self.face, self.sock, self.peer, head_only=head.startswith(b"HEAD "))
+        self.owner.respond(self.face, self.sock, self.peer, head_only=head.startswith(b"HEAD "))
         if rest:
             self.linger()
         else:
             self.owner.close(self)
 
     def bare(self) -> None:
-        """Answer with the line alone and read on until the client ends."""
+        """Reply with the bare line and read on until the client closes."""
         try:
             self.send(self.face.line(_local(self.sock), plain(self.peer[0]), self.peer[1]))
         except OSError:
@@ -161,7 +161,7 @@ class Connection:
             pass
 
     def linger(self) -> None:
-        self.answered, self.buffer, self.since = True, b"", time.monotonic()
+        self.responded, self.buffer, self.since = True, b"", time.monotonic()
         try:
             self.sock.shutdown(_socket.SHUT_WR)
         except OSError:
@@ -171,7 +171,7 @@ class Connection:
 
 
 class Tcp:
-    """All TCP listeners of the agent.  Each of the three queues is in order of age, so a look at its head is enough."""
+    """All TCP listeners of the agent.  Each of the three queues is in order of age, so its head decides."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
@@ -182,7 +182,7 @@ class Tcp:
         loop.tickers.append(self.tick)
 
     def open(self, family: int, face: Face, *, only6: bool) -> _socket.socket:
-        """A listener on the port's wildcard address, in the namespace that the thread is in."""
+        """A listener on the port's wildcard address, in the thread's namespace."""
         sock = _socket.socket(family, _STREAM | _socket.SOCK_NONBLOCK)
         try:
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
@@ -197,7 +197,7 @@ class Tcp:
 
     def serve(self, sock: _socket.socket, family: int, face: Face) -> None:
         accept = sock._accept  # type: ignore[attr-defined]  # (descriptor, address): half the cost of socket.accept
-        make, answer, close_later = _socket.socket, self.answer, self.wait
+        make, respond, close_later = _socket.socket, self.respond, self.wait
 
         def ready(_mask: int) -> None:
             arrived = []
@@ -218,26 +218,26 @@ class Tcp:
                     connection.close()
                     continue
                 if data[:4] == b"GET " and data[-4:] == b"\r\n\r\n" and data.find(b"\r\n\r\n") == len(data) - 4:
-                    answer(face, connection, peer)
+                    respond(face, connection, peer)
                     connection.close()
                 else:
                     close_later(face, fd, connection, peer, data)
 
         self.loop.add(sock.fileno(), ready)
 
-    def answer(self, face: Face, sock: _socket.socket, peer: Peer, *, head_only: bool = False) -> None:
+    def respond(self, face: Face, sock: _socket.socket, peer: Peer, *, head_only: bool = False) -> None:
         self.served += 1
         try:
             local = _local(sock)
             body = face.line(local, plain(peer[0]), peer[1])
             head = _OK % len(body)
-            # MSG_MORE: the close or shutdown that follows at once sends the answer and its FIN in one segment.
+            # MSG_MORE: the close or shutdown that follows at once sends the reply and its FIN in one segment.
             sock.send(head if head_only else head + body, _SEND | _socket.MSG_MORE)
         except OSError:  # the client has gone
             pass
 
     def wait(self, face: Face, fd: int, sock: _socket.socket, peer: Peer, data: bytes | None) -> None:
-        """Keep a connection whose request is not here yet (None: not a byte of it)."""
+        """Keep a connection whose request is incomplete (None: no byte yet)."""
         connection = Connection(self, face, fd, sock, peer)
         if len(self.loop.handlers) > OPEN_LIMIT:
             for queue in (self.lingering, self.slow, self.silent):
@@ -256,7 +256,7 @@ class Tcp:
             queue[fd] = connection
 
     def renew(self, connection: Connection) -> None:
-        """Its next part has arrived: the patience begins anew."""
+        """The next part has arrived: restart the timeout."""
         connection.since = time.monotonic()
         self._forget(connection.fd)
         self.slow[connection.fd] = connection
@@ -295,7 +295,7 @@ def _local(sock: _socket.socket) -> str:
 
 
 def _may_be_http(data: bytes) -> bool:
-    """Whether the first line, as far as it is here, can be a request line (``METHOD target HTTP/1.1``)."""
+    """Whether the first line, so far, can be a request line (``METHOD target HTTP/1.1``)."""
     line, newline, _ = data.partition(b"\n")
     if newline:
         return b" HTTP/" in line
@@ -307,7 +307,7 @@ def _fields(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
 
 
 def _hex(digits: bytes) -> int:
-    """The size of a chunk; 0, which ends the body, for what is no number."""
+    """The size of a chunk; 0, which ends the body, if it is not a number."""
     try:
         return max(0, int(digits, 16))
     except ValueError:

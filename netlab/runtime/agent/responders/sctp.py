@@ -1,8 +1,8 @@
-"""The SCTP responder for kernels without SCTP: RFC 9260 over raw sockets, as far as an answer needs it.
+"""The SCTP responder for kernels without SCTP: the necessary part of RFC 9260 over raw sockets.
 
-An INIT costs no memory here: all that the association needs comes back in the signed cookie (RFC 9260, 5.1.3).  After
-COOKIE-ECHO each complete message is acknowledged and answered by the JSON line, sent again after 1, 2 and 4 seconds
-until it is acknowledged.
+An INIT costs no memory here: the signed cookie returns all data of the association (RFC 9260, 5.1.3).  After
+COOKIE-ECHO each complete message is acknowledged and gets the JSON line as its reply, which is retransmitted after 1, 2
+and 4 seconds until it is acknowledged.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ def packet(source: int, target: int, tag: int, *chunks: bytes) -> bytes:
 
 def chunks_of(data: bytes) -> list[tuple[int, int, bytes]]:
     """(type, flags, value) of each whole chunk; what is cut off is left out."""
-    found, at = [], 12
+    chunks, at = [], 12
     while at + 4 <= len(data):
         kind, flags, length = struct.unpack_from(">BBH", data, at)
         if length < 4 or at + length > len(data):
             break
-        found.append((kind, flags, data[at + 4 : at + length]))
+        chunks.append((kind, flags, data[at + 4 : at + length]))
         at += length + (-length % 4)
-    return found
+    return chunks
 
 
 class Peer(NamedTuple):
@@ -85,7 +85,7 @@ class Peer(NamedTuple):
 
 
 class Association:
-    """What is kept of an established association; TSNs count modulo 2**32."""
+    """The state of an established association; TSNs count modulo 2**32."""
 
     __slots__ = ("face", "message", "peer_tag", "peer_tsn", "seen", "sent", "source", "stream", "tag", "tries", "tsn")
 
@@ -149,7 +149,7 @@ class RawSctp:
         if first == INIT:
             self.init(peer, source, tag, chunks[0][2], face)
             return
-        if face is None:  # another program's port, perhaps: only an INIT asks whether somebody listens
+        if face is None:  # perhaps another program's port: only an INIT asks for a listener
             return
         if first == COOKIE_ECHO:
             self.cookie_echo(peer, source, tag, chunks[0][2], face)
@@ -184,8 +184,8 @@ class RawSctp:
         cookie = state + self.sign(peer, state)
         parameter = struct.pack(">HH", STATE_COOKIE, 4 + len(cookie)) + cookie
         streams = min(in_streams, 10)
-        answer = struct.pack(">IIHHI", my_tag, WINDOW, streams, min(out_streams, 2048), my_tsn) + parameter
-        self.send(peer, source, peer_tag, chunk(INIT_ACK, answer))
+        reply = struct.pack(">IIHHI", my_tag, WINDOW, streams, min(out_streams, 2048), my_tsn) + parameter
+        self.send(peer, source, peer_tag, chunk(INIT_ACK, reply))
 
     def sign(self, peer: Peer, state: bytes) -> bytes:
         return hmac.digest(self.key, repr(peer).encode() + state, hashlib.sha256)[:16]
@@ -196,30 +196,32 @@ class RawSctp:
         peer_tag, my_tag, peer_tsn, my_tsn, made = struct.unpack(">IIIId", cookie[:24])
         if tag != my_tag or time.monotonic() - made > COOKIE_LIFE:
             return
-        known = self.associations.get(peer)
-        if known is None or known.tag != my_tag:
+        association = self.associations.get(peer)
+        if association is None or association.tag != my_tag:
             if len(self.associations) >= ASSOCIATIONS:
                 self.associations.pop(next(iter(self.associations)))
-            self.associations[peer] = Association(face, source, peer_tag, my_tag, peer_tsn, my_tsn)
+            self.associations[peer] = Association(
+                face, source, peer_tag=peer_tag, tag=my_tag, peer_tsn=peer_tsn, tsn=my_tsn
+            )
         self.send(peer, source, peer_tag, chunk(COOKIE_ACK))
 
     def established(self, peer: Peer, a: Association, chunks: list[tuple[int, int, bytes]]) -> None:
-        answer: list[bytes] = []
+        reply: list[bytes] = []
         got_data = False
         for kind, flags, value in chunks:
             if kind == DATA and len(value) >= 12:
                 got_data = True
                 line = self.data(peer, a, flags, value)
                 if line:
-                    answer.append(line)
+                    reply.append(line)
             elif kind == SACK and len(value) >= 12:
                 (acked,) = struct.unpack_from(">I", value)
                 if a.sent and acked == (a.tsn - 1) & 0xFFFFFFFF:
                     a.sent = b""
             elif kind == HEARTBEAT:
-                answer.append(chunk(HEARTBEAT_ACK, value))
+                reply.append(chunk(HEARTBEAT_ACK, value))
             elif kind == SHUTDOWN:
-                answer.append(chunk(SHUTDOWN_ACK))
+                reply.append(chunk(SHUTDOWN_ACK))
                 a.sent = b""
             elif kind == SHUTDOWN_ACK:
                 self.send(peer, a.source, a.peer_tag, chunk(SHUTDOWN_COMPLETE))
@@ -229,9 +231,9 @@ class RawSctp:
                 self.associations.pop(peer, None)
                 return
         if got_data:
-            answer.insert(0, chunk(SACK, struct.pack(">IIHH", a.peer_tsn, WINDOW, 0, 0)))
-        if answer:
-            self.send(peer, a.source, a.peer_tag, *answer)
+            reply.insert(0, chunk(SACK, struct.pack(">IIHH", a.peer_tsn, WINDOW, 0, 0)))
+        if reply:
+            self.send(peer, a.source, a.peer_tag, *reply)
 
     def data(self, peer: Peer, a: Association, flags: int, value: bytes) -> bytes:
         """Take one DATA chunk in order; the chunk that answers it where it ends a message."""
@@ -286,8 +288,8 @@ class KernelSctp:
                 data, peer = self.sock.recvfrom(65535, _socket.MSG_DONTWAIT)
                 if data and peer:
                     remote = plain(peer[0])
-                    # an association has all addresses of its host: name the one of the client's family
-                    same = [known for known in self.addresses if (":" in known) == (":" in remote)]
+                    # an association has all addresses of its host: take the address of the client's family
+                    same = [address for address in self.addresses if (":" in address) == (":" in remote)]
                     line = self.face.line(same[0] if same else "", remote, peer[1], echo=data)
                     self.sock.sendto(line, _socket.MSG_DONTWAIT, peer)
             except OSError:  # no more, or an association that has ended

@@ -1,4 +1,4 @@
-"""The UDP responder: each datagram is answered from the address that it was sent to."""
+"""The UDP responder: each reply comes from the datagram's target address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 IP_PKTINFO = 8  # linux/in.h
 IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50  # linux/in6.h
-_OURS = b'{"pod": '  # a datagram that begins as our answers do: answering it could go on for ever
+_OURS = b'{"pod": '  # a datagram that starts like our replies: replying could loop for ever
 Ancillary = list[tuple[int, int, bytes]]
 
 
@@ -25,10 +25,10 @@ def want_local_address(sock: _socket.socket, family: int) -> None:
 
 
 def local_address(ancillary: Ancillary) -> tuple[str, Ancillary]:
-    """The local address of a received packet, and what to send with an answer so that it comes from there.
+    """The local address of a received packet, and the ancillary data for a reply from there.
 
-    For IPv4 that is ``ipi_spec_dst``, which is ours even where the packet was a broadcast.  The interface is left to
-    the routes, but for IPv6 link-local addresses, which mean nothing without it.
+    For IPv4 that is ``ipi_spec_dst``, which is local even for a broadcast.  The routes choose the interface, except for
+    IPv6 link-local addresses, which need it.
     """
     for level, kind, data in ancillary:
         if level == _socket.IPPROTO_IP and kind == IP_PKTINFO:
@@ -66,7 +66,7 @@ class Udp:
                     data, ancillary, _flags, peer = sock.recvmsg(65535, 64, _socket.MSG_DONTWAIT)
                 except BlockingIOError:
                     return
-                except OSError:  # an ICMP error of an earlier answer
+                except OSError:  # an ICMP error about an earlier reply
                     continue
                 if data.startswith(_OURS):
                     continue

@@ -1,4 +1,4 @@
-"""What the agent keeps of Pods and containers: their spec as it was sent, their state, their events."""
+"""The state of Pods and containers: spec as sent, container state, events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netlab.runtime.agent.containers.launch import Report
 from netlab.runtime.agent.containers.logs import Log
 from netlab.runtime.agent.loop import Timer
 
-EVENTS_MAX = 64  # a Pod; the oldest go
+EVENTS_MAX = 64  # for each Pod; the oldest are dropped
 _OWN_PORT = re.compile(r":\d+->")
 
 # The kubelet's: the first restart at once, then 10 s, doubled up to 300 s; forgotten after a run of twice the longest.
@@ -20,7 +20,7 @@ BACKOFF_FORGET = 2 * BACKOFF_MAX
 
 
 class PodKey(NamedTuple):
-    """Pods of the host's network share a namespace, so its path is not enough."""
+    """Pods with hostNetwork share a namespace, so its path does not identify them."""
 
     netns: str
     namespace: str
@@ -28,7 +28,7 @@ class PodKey(NamedTuple):
 
 
 class Container:
-    """One container: ``state`` and ``last`` are Kubernetes' container states, with times in seconds of the epoch."""
+    """A container: ``state`` and ``last`` are Kubernetes' container states, with times in seconds of the epoch."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
@@ -40,20 +40,20 @@ class Container:
         self.space = -1
         self.log: Log | None = None
         self.report: Report | None = None
-        self.pending = False  # asked to start, and it has neither begun nor failed
+        self.pending = False  # queued to start
         self.backoff, self.failed_at = 0.0, 0.0
         self.timer: Timer | None = None
         self.held = False
-        self.stopping = False  # it was told to end, and is not started again
-        self.leaving = False  # nor kept when it has ended
+        self.stopping = False  # it must end, and does not restart
+        self.leaving = False  # its record goes as well
         self.killer: Timer | None = None
-        self.successor: dict[str, Any] | None = None  # the spec to start with once this one has ended
+        self.successor: dict[str, Any] | None = None  # the next spec, once this process has ended
         self.env: dict[str, str] = {}  # of the present run
         kinds = {str(probe["kind"]) for probe in spec.get("probes", ())}
         self.startup, self.readiness = "startup" in kinds, "readiness" in kinds
-        self.probed_started = self.probed_ready = False  # what these probes found in the present run
-        self.has_started = False  # in this run or an earlier one
-        self.unhealthy = False  # its liveness or startup probe had it ended
+        self.probed_started = self.probed_ready = False  # the probes' results in the present run
+        self.has_started = False  # in this or an earlier run
+        self.unhealthy = False  # ended by its liveness or startup probe
 
     @property
     def terminated(self) -> dict[str, Any] | None:
@@ -65,14 +65,14 @@ class Container:
 
     @property
     def begun(self) -> bool:
-        """Whether it ever ran; with a startup probe, whether that ever succeeded."""
+        """Whether it has ever run; with a startup probe, whether that has ever succeeded."""
         if self.startup:
             return self.has_started
         return self.running or bool(self.last) or self.terminated is not None
 
     @property
     def started(self) -> bool:
-        """Whether it runs and its startup probe, if it has one, has succeeded."""
+        """Whether it runs and its startup probe, if any, has succeeded."""
         return self.running and (self.probed_started or not self.startup)
 
     @property
@@ -80,7 +80,7 @@ class Container:
         return self.started and (self.probed_ready or not self.readiness)
 
     def over(self, policy: str) -> bool:
-        """Whether it has ended for good."""
+        """Whether it has ended and will not restart."""
         end = self.terminated
         well = end is not None and end["exitCode"] == 0 and not self.unhealthy
         return end is not None and (policy == "Never" or (policy == "OnFailure" and well))
@@ -99,18 +99,18 @@ class Container:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody stopped its process (SIGSTOP); asked without taking the news from anybody."""
+        """Whether its process is stopped (SIGSTOP); the wait status stays for other callers."""
         if not self.pid:
             return False
         try:
-            found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+            status = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return False
-        return found is not None
+        return status is not None
 
     def shown(self) -> dict[str, Any]:
         return {
-            **(self.successor or self.spec),  # what it was asked to be; the old one may take its time to end
+            **(self.successor or self.spec),  # the requested spec; the old process may still be ending
             "state": self.state,
             "last": self.last,
             "restarts": self.restarts,
@@ -123,7 +123,7 @@ class Container:
 
 
 class Pod:
-    """One Pod's containers, in the order in which they start."""
+    """A Pod's containers, in start order."""
 
     def __init__(self, key: PodKey, spec: dict[str, Any], inode: int) -> None:
         self.key, self.inode = key, inode
@@ -133,34 +133,41 @@ class Pod:
         self.initialized = False
 
     def take(self, spec: dict[str, Any]) -> None:
-        """What is said of the Pod as a whole."""
+        """Take the Pod's own fields."""
         self.hostname, self.etc = str(spec["hostname"]), str(spec["etc"])
         self.restart, self.grace = str(spec["restart"]), int(spec["grace"])
 
     def of(self, *roles: str) -> list[Container]:
-        return sorted((one for one in self.containers.values() if one.role in roles), key=lambda one: one.order)
+        return sorted(
+            (container for container in self.containers.values() if container.role in roles),
+            key=lambda container: container.order,
+        )
 
     @property
     def ready(self) -> bool:
-        """Whether every container is that really runs; those whose program is missing are served by the responder."""
-        return all(one.ready and not one.stopping for one in self.of("main", "sidecar") if not one.spec["missing"])
+        """Whether every running container is ready; the responder serves containers whose program is missing."""
+        return all(
+            container.ready and not container.stopping
+            for container in self.of("main", "sidecar")
+            if not container.spec["missing"]
+        )
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it will run again: Succeeded or Failed."""
+        """Whether no container will run again: Succeeded or Failed."""
         mains = self.of("main")
-        if mains and all(one.over(self.restart) for one in mains):
+        if mains and all(container.over(self.restart) for container in mains):
             return True
-        inits = [one.terminated for one in self.of("init")]
+        inits = [container.terminated for container in self.of("init")]
         return self.restart == "Never" and any(end and end["exitCode"] != 0 for end in inits)
 
     def event(self, kind: str, reason: str, message: str) -> None:
-        """Write down what happened; the same again, whatever port it was asked from, is counted."""
+        """Record an event; a repetition, whatever its source port, is counted."""
         now = time.time()
-        for one in self.events:
-            if one["reason"] == reason and _OWN_PORT.sub("->", one["message"]) == _OWN_PORT.sub("->", message):
-                one["count"] += 1
-                one["message"], one["last"] = message, now
+        for event in self.events:
+            if event["reason"] == reason and _OWN_PORT.sub("->", event["message"]) == _OWN_PORT.sub("->", message):
+                event["count"] += 1
+                event["message"], event["last"] = message, now
                 return
         self.events.append({"type": kind, "reason": reason, "message": message, "count": 1, "first": now, "last": now})
         del self.events[:-EVENTS_MAX]
@@ -174,6 +181,9 @@ class Pod:
             "etc": self.etc,
             "restart": self.restart,
             "grace": self.grace,
-            "containers": [one.shown() for one in sorted(self.containers.values(), key=lambda one: one.order)],
+            "containers": [
+                container.shown()
+                for container in sorted(self.containers.values(), key=lambda container: container.order)
+            ],
             **({"events": self.events} if events else {}),
         }
