@@ -95,6 +95,8 @@ def _place(mark: Mark) -> str:
 
 
 def _plural(kind: str) -> str:
+    if kind == "Endpoints":
+        return kind
     if kind.endswith("y") and kind[-2:-1] not in "aeou":
         return f"{kind[:-1]}ies"
     return f"{kind}es" if kind.endswith(("s", "x", "ch")) else f"{kind}s"
