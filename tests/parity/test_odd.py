@@ -195,7 +195,9 @@ ODD = {
         ("vxlan", "node-1", "vxlan0", "dstport 4789"),
     ),
     "its link in a namespace of somebody else's": (
-        "ip netns add far-L; ip -n L-client link set eth0 netns far-L; ip netns del far-L",
+        # The kernel frees the namespace in the background, and the other end of the veth with it.
+        "ip netns add far-L; ip -n L-client link set eth0 netns far-L; ip netns del far-L;"
+        " while ip -n L-node-1 link show veth-client 2>/dev/null; do sleep 0.05; done",
         ("veth", "node-1", "veth-client", "link add veth-client"),
     ),
     # -- sysctls of single links
