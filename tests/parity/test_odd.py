@@ -196,8 +196,10 @@ ODD = {
     ),
     "its link in a namespace of somebody else's": (
         # The kernel frees the namespace in the background, and the other end of the veth with it.
-        "ip netns add far-L; ip -n L-client link set eth0 netns far-L; ip netns del far-L;"
-        " while ip -n L-node-1 link show veth-client 2>/dev/null; do sleep 0.05; done",
+        (
+            "ip netns add far-L; ip -n L-client link set eth0 netns far-L; ip netns del far-L;"
+            " while ip -n L-node-1 link show veth-client 2>/dev/null; do sleep 0.05; done"
+        ),
         ("veth", "node-1", "veth-client", "link add veth-client"),
     ),
     # -- sysctls of single links
