@@ -2,7 +2,7 @@
 
 As few transactions as keep any packet from meeting half of a change: a small change is a small transaction, and other
 counters live on.  A step is one thing done to one object; it is put into nft's words here, and into the kernel's messages
-by ``kernel.nftcode``.
+by ``kernel.nftables.compile``.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -125,3 +126,18 @@ def components(graph: dict[str, set[str]]) -> list[set[str]]:
     reached = {name: reach(name) for name in graph}
     rings = {frozenset({name} | {b for b in reached[name] if name in reached[b]}) for name in graph}
     return [set(ring) for ring in rings]
+
+
+def test_prose_names_modules_that_exist() -> None:
+    """``kernel.host.netns`` in a docstring: the module, or something in it, is there."""
+    known = sources()
+    packages = {name.split(".")[1] for name in known if "." in name}
+    stale = []
+    for name, path in known.items():
+        for dotted in re.findall(r"``(?:netlab\.)?((?:[a-z_]+\.)+[a-z_]+)(?:\.[A-Z_]\w*)?``", path.read_text()):
+            parent, _, last = f"netlab.{dotted}".rpartition(".")
+            if dotted.split(".")[0] in packages and f"netlab.{dotted}" not in known:
+                within = known.get(parent)
+                if within is None or not re.search(rf"\b{last}\b", within.read_text()):
+                    stale.append(f"{name}: {dotted}")
+    assert not stale, f"docstrings name what is not there: {stale}"

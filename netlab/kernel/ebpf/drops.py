@@ -35,7 +35,7 @@ _PREFIX = "SKB_DROP_REASON_"
 
 
 class Dropped(NamedTuple):
-    """See ``diagnose.records.Drop``."""
+    """See ``evidence.records.Drop``."""
 
     time: int
     netns: str

@@ -33,7 +33,7 @@ _MESSAGE = struct.Struct("=IHHII")
 
 
 class Event(NamedTuple):
-    """A trace event; interfaces by number, 0 for none.  See ``diagnose.records.RuleSeen``."""
+    """A trace event; interfaces by number, 0 for none.  See ``evidence.records.RuleSeen``."""
 
     family: str
     table: str

@@ -1,6 +1,6 @@
 """A frame in words, one line, as ``netlab trace`` has them: ``SYN 10.244.1.2:40000 > 10.244.2.2:80 ttl 64``.
 
-Headers are read by ``diagnose.packets``, in 20 us.  DNS is scapy's to read, which is imported when the first question
+Headers are read by ``wire.packets``, in 20 us.  DNS is scapy's to read, which is imported when the first question
 comes: half a second, while the rings hold what arrives.
 """
 

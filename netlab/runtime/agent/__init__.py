@@ -26,7 +26,7 @@ The agent opens namespaces and /etc/netns through a descriptor of the host's roo
 host's mount namespace.  So it sees later names, with shared mounts or without.  Its own copies of the mounts below
 /run/netns are detached, so that it keeps no namespace alive.
 
-It imports nothing of netlab but this package, ``runtime.sandbox`` and ``runtime.programs``, and only the standard
+It imports nothing of netlab but this package, ``runtime.client.sandbox`` and ``runtime.host.programs``, and only the standard
 library, for a start in about 35 ms.
 
 Limits

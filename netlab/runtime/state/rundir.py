@@ -69,7 +69,7 @@ class Applied:
 class Assignments:
     """What must not move, and counts for ``ls``; ``memory`` is ``model.Memory`` as plain data.
 
-    ``generations``: what ``kernel.linux`` remembers of each namespace's rules (see ``kernel.nft``).
+    ``generations``: what ``kernel.linux`` remembers of each namespace's rules (see ``kernel.nftables.drift``).
     """
 
     memory: Mapping[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ removable media, and the stores of container engines.
 - /proc of the Pod's PID namespace, read-only but for /proc/sys/net, which is the Pod's.
 - /sys of the Pod's network namespace, read-only but for /sys/devices/virtual/net, its own devices (bridge settings).
 - /dev with the harmless devices, pts of its own, shm, mqueue and net/tun.  /tmp: empty.
-- /run: empty but for /run/busybox, a link for each applet of the host's busybox, last on PATH (``runtime.programs``).
+- /run: empty but for /run/busybox, a link for each applet of the host's busybox, last on PATH (``runtime.host.programs``).
 - /etc/hosts, /etc/resolv.conf, /etc/hostname: files of the sandbox, bound over; they cannot be removed or replaced,
   only written, and the agent keeps them in step with /etc/netns/NAME.
 
