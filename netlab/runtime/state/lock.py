@@ -23,10 +23,6 @@ def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: floa
     Raises StateError after ``patience`` seconds.  ``down`` removes the file under the lock; so a taker looks again
     whether the file that it locked is still the one that is there.
     """
-    try:
-        LOCKS.mkdir(mode=0o755, parents=True, exist_ok=True)
-    except PermissionError as error:
-        raise NeedsRoot("this needs root: /run/netlab cannot be written") from error
     path = LOCKS / lab
     deadline = time.monotonic() + patience
     told = False
@@ -34,7 +30,10 @@ def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: floa
         try:
             LOCKS.mkdir(mode=0o755, parents=True, exist_ok=True)
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except FileNotFoundError:  # the folder went with another lab just now
+        except (FileNotFoundError, FileExistsError):
+            # The folder went with another lab just now, perhaps between two looks of mkdir; or a file is in its place.
+            if LOCKS.is_file() or time.monotonic() > deadline:
+                raise
             continue
         except PermissionError as error:
             raise NeedsRoot(f"this needs root: {path} cannot be written") from error
