@@ -31,8 +31,8 @@ class Memo(Generic[K, V]):
     def _all(self, objects: tuple[K, ...]) -> tuple[V, ...]:
         known = self._known
         # The object is kept beside its result, so its number cannot become another's.
-        self._known = {id(one): known.get(id(one)) or (one, self._function(one)) for one in objects}
-        return tuple(self._known[id(one)][1] for one in objects)
+        self._known = {id(obj): known.get(id(obj)) or (obj, self._function(obj)) for obj in objects}
+        return tuple(self._known[id(obj)][1] for obj in objects)
 
 
 class Latest(Generic[K, V]):

@@ -80,7 +80,7 @@ def _reader(kind: Any) -> _Reader:
         hints = get_type_hints(kind)
         return _object(kind, {each.name: _reader(hints[each.name]) for each in fields(kind)})
     if issubclass(kind, tuple):
-        return _row(lambda values: kind(*values), [_reader(one) for one in get_type_hints(kind).values()])
+        return _row(lambda values: kind(*values), [_reader(hint) for hint in get_type_hints(kind).values()])
     return _scalar(kind)
 
 

@@ -43,5 +43,11 @@ def ordered(warnings: Iterable[Warning], sources: Sequence[str]) -> list[Warning
     place = {file: number for number, file in enumerate(dict.fromkeys(sources))}
     return sorted(
         dict.fromkeys(warnings),
-        key=lambda one: (place.get(one.mark.file, len(place)), one.mark.line, one.mark.column, one.code, one.says),
+        key=lambda warning: (
+            place.get(warning.mark.file, len(place)),
+            warning.mark.line,
+            warning.mark.column,
+            warning.code,
+            warning.says,
+        ),
     )

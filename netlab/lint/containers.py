@@ -21,13 +21,15 @@ def missing(subject: Subject) -> Iterator[Warning]:
         owner = (kind or "Pod", pod.namespace, name or pod.name)
         # Init containers run only before commands that really run.
         inits = pod.inits if any(container.runs for container in pod.containers) else ()
-        for one in (*pod.containers, *inits):
-            key = (*owner[1:], one.name)
-            if one.missing and key not in seen and subject.wanted(owner):
+        for entry in (*pod.containers, *inits):
+            key = (*owner[1:], entry.name)
+            if entry.missing and key not in seen and subject.wanted(owner):
                 seen.add(key)
-                what, then = _CONTAINER if one in pod.containers else _INIT
-                says = (
-                    f"{what} {one.name} of {owner[0]} {owner[1]}/{owner[2]} cannot run: this host has no program "
-                    f'"{one.command[0]}"; {then}'
+                what, then = _CONTAINER if entry in pod.containers else _INIT
+                message = (
+                    f"{what} {entry.name} of {owner[0]} {owner[1]}/{owner[2]} cannot run: this host has no program "
+                    f'"{entry.command[0]}"; {then}'
                 )
-                yield Warning("program-missing", says, one.mark or Mark("", 0), f"{owner[0]} {owner[1]}/{owner[2]}")
+                yield Warning(
+                    "program-missing", message, entry.mark or Mark("", 0), f"{owner[0]} {owner[1]}/{owner[2]}"
+                )

@@ -20,13 +20,18 @@ def without_dns(subject: Subject) -> Iterator[Warning]:
 
     A Pod whose policies allow nothing, or addresses alone, is not meant to look names up.
     """
-    servers = _servers(subject) if any(one.egress is not None for one in subject.policies) else []
+    servers = _servers(subject) if any(candidate.egress is not None for candidate in subject.policies) else []
     if not servers:
         return
     seen: dict[tuple[str, ...], list[Pod]] = {}
     chosen: dict[tuple[str, ...], tuple[Policy, str]] = {}
     about = {str(policy) for policy in subject.policies}
-    isolated = [pod for one in subject.policies if one.egress for pod in subject.selection.members(one.subject)]
+    isolated = [
+        pod
+        for candidate in subject.policies
+        if candidate.egress
+        for pod in subject.selection.members(candidate.subject)
+    ]
     for pod in {str(pod): pod for pod in isolated}.values():
         policies = subject.evaluator.isolating(pod, EGRESS)
         rules = [rule for policy in policies for rule in policy.egress or ()]
@@ -36,7 +41,10 @@ def without_dns(subject: Subject) -> Iterator[Warning]:
         if missing:
             key = (*map(str, policies), *missing)
             seen.setdefault(key, []).append(pod)
-            chosen[key] = next(one for one in policies if one.egress and str(one) in about), " and ".join(missing)
+            chosen[key] = (
+                next(candidate for candidate in policies if candidate.egress and str(candidate) in about),
+                " and ".join(missing),
+            )
     for key, pods in seen.items():
         yield _warning(*chosen[key], [str(pod) for pod in pods])
 
@@ -44,18 +52,20 @@ def without_dns(subject: Subject) -> Iterator[Warning]:
 def _warning(policy: Policy, missing: str, pods: list[str]) -> Warning:
     who = ", ".join(pods[:_NAMED]) + (f" and {len(pods) - _NAMED} more" if len(pods) > _NAMED else "")
     effect = "names fail there" if "UDP" in missing else "long answers fail there"
-    says = f"NetworkPolicy {policy} isolates {who} for egress without a way to DNS (port {_PORT}/{missing}): {effect}"
+    message = (
+        f"NetworkPolicy {policy} isolates {who} for egress without a way to DNS (port {_PORT}/{missing}): {effect}"
+    )
     level: Level = "warning" if "UDP" in missing else "note"
-    return Warning("egress-without-dns", says, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
+    return Warning("egress-without-dns", message, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
 
 
 def _servers(subject: Subject) -> list[str]:
     """The addresses of the DNS server's Pods."""
-    services = [one for one in subject.cluster.services if (one.namespace, one.name) == _SERVICE]
-    return [str(backend.address) for one in services for backend in one.backends]
+    services = [service for service in subject.cluster.services if (service.namespace, service.name) == _SERVICE]
+    return [str(backend.address) for service in services for backend in service.backends]
 
 
 def _asks(subject: Subject, pod: Pod, servers: list[str], protocol: str) -> bool:
     evaluator = subject.evaluator
     own = evaluator.party(str(pod.addresses[0].ip))
-    return any(evaluator.passes(EGRESS, own, evaluator.party(one), _PORT, protocol) for one in servers)
+    return any(evaluator.passes(EGRESS, own, evaluator.party(server), _PORT, protocol) for server in servers)

@@ -35,15 +35,15 @@ def of_services(subject: Subject) -> Iterator[Warning]:
             for peer in rule.peers:
                 if not isinstance(peer, Block):
                     continue
-                service = next((one for one in cluster.service_cidrs if one.overlaps(peer.cidr)), None)
-                if service is None or any(one.overlaps(peer.cidr) for one in others):
+                service = next((network for network in cluster.service_cidrs if network.overlaps(peer.cidr)), None)
+                if service is None or any(other.overlaps(peer.cidr) for other in others):
                     continue
                 if not any(address in peer.cidr for address in outside):
-                    says = (
+                    message = (
                         f"ipBlock {peer.cidr} matches no packet: these are Service addresses ({service}), and rules see the "
                         "addresses of the Pods behind them; select the Pods"
                     )
-                    yield _warning(policy, rule, "peer-service-address", says, "warning")
+                    yield _warning(policy, rule, "peer-service-address", message, "warning")
 
 
 def _warning(policy: Policy, rule: Rule, code: str, says: str, level: Level) -> Warning:
@@ -62,22 +62,22 @@ def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, 
     if peer.namespaces is not None:
         names = [name for name, labels in spaces.items() if peer.namespaces.matches(labels)]
         if not names:
-            says = f"no namespace matches {peer.namespaces}{_space(peer.namespaces, subject)}"
-            return code, says, "warning"
+            message = f"no namespace matches {peer.namespaces}{_space(peer.namespaces, subject)}"
+            return code, message, "warning"
     hosts = [pod for pod in subject.cluster.pods if pod.namespace in names and peer.pods.matches(pod.labels)]
     if hosts:
         if hosts[0].ended:
             return None
-        says = f"{peer.pods} matches {hosts[0].name}, which is in the network of its node (hostNetwork): rules do not select it"
-        return "peer-host-network", says, "warning" if alone else "note"
+        message = f"{peer.pods} matches {hosts[0].name}, which is in the network of its node (hostNetwork): rules do not select it"
+        return "peer-host-network", message, "warning" if alone else "note"
     if subject.asleep(names, peer.pods.matches) or not peer.pods.requirements:
         return None
     sets = subject.labels_in(names)
     hint = subject.guess(peer.pods, sets)
-    known = any(one.key in labels for one in peer.pods.requirements for labels in sets)
+    known = any(requirement.key in labels for requirement in peer.pods.requirements for labels in sets)
     where = f"of namespace {names[0]}" if len(names) == 1 else "of these namespaces"
-    says = f"no Pod {where} matches {peer.pods}{hint}"
-    return code, says, "warning" if hint else subject.absence if alone and known else "note"
+    message = f"no Pod {where} matches {peer.pods}{hint}"
+    return code, message, "warning" if hint else subject.absence if alone and known else "note"
 
 
 def _space(selector: LabelSelector, subject: Subject) -> str:

@@ -16,8 +16,8 @@ def selects_nothing(subject: Subject) -> Iterator[Warning]:
         if subject.selection.members(policy.subject):
             continue
         level, why = _why(policy, subject)
-        says = f"NetworkPolicy {policy} selects no Pod of namespace {policy.namespace}: {why}"
-        yield Warning("policy-selects-nothing", says, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
+        message = f"NetworkPolicy {policy} selects no Pod of namespace {policy.namespace}: {why}"
+        yield Warning("policy-selects-nothing", message, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
 
 
 def _why(policy: Policy, subject: Subject) -> tuple[Level, str]:
@@ -37,7 +37,14 @@ def _why(policy: Policy, subject: Subject) -> tuple[Level, str]:
 def _elsewhere(policy: Policy, subject: Subject) -> str:
     """The one namespace that the Pods are in, where the policy itself names none."""
     namespaces = {pod.namespace for pod in subject.cluster.own_pods}
-    document = next((one for one in subject.cluster.policies if str(policy) == f"{one.namespace}/{one.name}"), None)
+    document = next(
+        (
+            candidate
+            for candidate in subject.cluster.policies
+            if str(policy) == f"{candidate.namespace}/{candidate.name}"
+        ),
+        None,
+    )
     if len(namespaces) != 1 or document is None or "namespace" in document.body["metadata"]:
         return ""
     return f"; the policy has no metadata.namespace, and all Pods are in {namespaces.pop()}"

@@ -23,11 +23,13 @@ def unknown_name(subject: Subject) -> Iterator[Warning]:
             for port in rule.ports:
                 if not port.name or not pods or any(True for _ in selection.holders(port.name, port.protocol, pods)):
                     continue
-                names = {one.name for pod in pods for one in pod.ports if one.name and one.protocol == port.protocol}
+                names = {
+                    entry.name for pod in pods for entry in pod.ports if entry.name and entry.protocol == port.protocol
+                }
                 whom = "Pod that the policy selects" if rule.direction == INGRESS else "Pod"
                 hint = near(port.name, sorted(names - written)) if not names & written else ""
-                says = f"no {whom} has a port {port}{hint}"
-                yield _warning(policy, rule, "port-name-unknown", says)
+                message = f"no {whom} has a port {port}{hint}"
+                yield _warning(policy, rule, "port-name-unknown", message)
 
 
 def of_services(subject: Subject) -> Iterator[Warning]:
@@ -41,11 +43,11 @@ def of_services(subject: Subject) -> Iterator[Warning]:
                 if found := _translated(port, rule, pods, subject):
                     service, entry, numbers = found
                     targets = ", ".join(f"{number}/{entry.protocol}" for number in numbers)
-                    says = (
+                    message = (
                         f"port {port} matches no packet: it is the port of Service {service}, and rules see the port of its "
                         f"Pods, {targets}"
                     )
-                    yield _warning(policy, rule, "port-of-service", says)
+                    yield _warning(policy, rule, "port-of-service", message)
 
 
 def _warning(policy: Policy, rule: Rule, code: str, says: str) -> Warning:
@@ -75,7 +77,7 @@ def _translated(
         return None
     names = {str(pod): pod for pod in pods}
     for service in subject.services_at(port.first or 0, port.protocol):
-        behind = [(names[one.pod], one.ports) for one in service.backends if one.pod in names]
+        behind = [(names[backend.pod], backend.ports) for backend in service.backends if backend.pod in names]
         for number, entry in enumerate(service.ports):
             if (entry.port, entry.protocol) != (port.first, port.protocol) or service.headless:
                 continue
@@ -89,9 +91,9 @@ def _translated(
 def _opens(rule: Rule, pod: Pod, number: int, protocol: str, subject: Subject) -> bool:
     """Whether a rule opens a port of a Pod."""
     return any(
-        subject.selection.named_port(pod, one.name, protocol) == number
-        if one.name
-        else one.first is None or one.first <= number <= (one.last or one.first)
-        for one in rule.ports
-        if one.protocol == protocol
+        subject.selection.named_port(pod, port.name, protocol) == number
+        if port.name
+        else port.first is None or port.first <= number <= (port.last or port.first)
+        for port in rule.ports
+        if port.protocol == protocol
     )

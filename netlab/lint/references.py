@@ -13,22 +13,22 @@ from netlab.spec.formats import shown
 
 def missing(subject: Subject) -> Iterator[Warning]:
     """A backend that cannot answer."""
-    own = {(one.namespace, one.name) for one in subject.cluster.services if one.system}
-    for one in subject.documents.references:
-        if (one.namespace, one.name) in own:
+    own = {(other.namespace, other.name) for other in subject.cluster.services if other.system}
+    for reference in subject.documents.references:
+        if (reference.namespace, reference.name) in own:
             continue
-        service = subject.service(one.namespace, one.name)
-        full = f"{one.namespace}/{shown(one.name)[1:-1]}"
+        service = subject.service(reference.namespace, reference.name)
+        full = f"{reference.namespace}/{shown(reference.name)[1:-1]}"
         if service is None:
-            there = [name for namespace, name in subject.service_names if namespace == one.namespace]
-            says = f"sends traffic to Service {full}, and there is none of that name{near(one.name, there)}"
-        elif one.port and (ports := _ports(service.body)) and not _has(ports, one.port):
+            there = [name for namespace, name in subject.service_names if namespace == reference.namespace]
+            message = f"sends traffic to Service {full}, and there is none of that name{near(reference.name, there)}"
+        elif reference.port and (ports := _ports(service.body)) and not _has(ports, reference.port):
             listed = ", ".join(str(number) + (f" ({name})" if name else "") for number, name in ports.items())
-            port = one.port if isinstance(one.port, int) else shown(one.port)
-            says = f"sends traffic to port {port} of Service {full}, which has {listed}"
+            port = reference.port if isinstance(reference.port, int) else shown(reference.port)
+            message = f"sends traffic to port {port} of Service {full}, which has {listed}"
         else:
             continue
-        yield Warning("backend-missing", f"{one.object} {says}", one.mark, one.object)
+        yield Warning("backend-missing", f"{reference.object} {message}", reference.mark, reference.object)
 
 
 def _ports(body: Mapping[str, Any]) -> dict[int, str]:

@@ -23,10 +23,10 @@ def selects_nothing(subject: Subject) -> Iterator[Warning]:
             level, why = "note", f"{asleep.kind} {asleep.name} has no Pod now"
         elif hint := subject.guess(selector, subject.labels_in(spaces)):
             level, why = "warning", why + hint
-        says = f"Service {service} selects no Pod: {why}"
+        message = f"Service {service} selects no Pod: {why}"
         document = subject.service(service.namespace, service.name)
         mark = document.at("spec", "selector") if document else Mark("", 0)
-        yield Warning("service-selects-nothing", says, mark, f"Service {service}", level)
+        yield Warning("service-selects-nothing", message, mark, f"Service {service}", level)
 
 
 def target_port(subject: Subject) -> Iterator[Warning]:
@@ -43,21 +43,23 @@ def target_port(subject: Subject) -> Iterator[Warning]:
 
 
 def _answers(pod: Pod, port: ServicePort) -> bool:
-    if isinstance(port.target, int) and any(one.runs for one in pod.containers):
+    if isinstance(port.target, int) and any(container.runs for container in pod.containers):
         return True
-    return any(port.target in (one.port, one.name) and one.protocol == port.protocol for one in pod.ports)
+    return any(port.target in (entry.port, entry.name) and entry.protocol == port.protocol for entry in pod.ports)
 
 
 def _warning(service: Service, number: int, port: ServicePort, pods: list[Pod], subject: Subject) -> Warning:
     named = isinstance(port.target, str)
-    declared = {one for pod in pods for one in pod.ports if one.declared and one.protocol == port.protocol}
-    there = sorted({one.name for one in declared if one.name} if named else {str(one.port) for one in declared})
+    declared = {entry for pod in pods for entry in pod.ports if entry.declared and entry.protocol == port.protocol}
+    there = sorted(
+        {entry.name for entry in declared if entry.name} if named else {str(entry.port) for entry in declared}
+    )
     what = f'port "{port.target}"' if named else f"port {port.target}"
-    says = f"no Pod of Service {service} declares {what}/{port.protocol}, its port {port}'s target, so nothing answers there"
+    message = f"no Pod of Service {service} declares {what}/{port.protocol}, its port {port}'s target, so nothing answers there"
     hint = near(str(port.target), there) if named else f"; declared: {', '.join(there)}"
     document = subject.service(service.namespace, service.name)
     mark = Mark("", 0)
     if document is not None:
         key = "targetPort" if "targetPort" in document.body["spec"]["ports"][number] else "port"
         mark = document.at("spec", "ports", number, key)
-    return Warning("service-target-port", says + (hint if there else ""), mark, f"Service {service}")
+    return Warning("service-target-port", message + (hint if there else ""), mark, f"Service {service}")

@@ -26,12 +26,14 @@ class Subject:
         self.cluster, self.documents, self._only = cluster, documents, only
         self._guesses = 0
         self.policies = [
-            one for one in cluster.network_policies if self.wanted(("NetworkPolicy", one.namespace, one.name))
+            policy
+            for policy in cluster.network_policies
+            if self.wanted(("NetworkPolicy", policy.namespace, policy.name))
         ]
         self.services = [
-            one
-            for one in cluster.services
-            if not one.system and one.selector and self.wanted(("Service", one.namespace, one.name))
+            service
+            for service in cluster.services
+            if not service.system and service.selector and self.wanted(("Service", service.namespace, service.name))
         ]
 
     def wanted(self, identity: Identity) -> bool:
@@ -42,7 +44,7 @@ class Subject:
     def absence(self) -> Level:
         """The level of "no Pod has these labels": a note where something makes Pods that are not in the lab."""
         makes = {"not-modelled-pods", "not-modelled"}
-        return "note" if any(one.code in makes for one in self.documents.warnings) else "warning"
+        return "note" if any(warning.code in makes for warning in self.documents.warnings) else "warning"
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -72,7 +74,7 @@ class Subject:
 
     def behind(self, service: Service) -> list[Pod]:
         """The Pods of a Service."""
-        names = dict.fromkeys(one.pod for one in service.backends)
+        names = dict.fromkeys(backend.pod for backend in service.backends)
         if not names:  # a Service of one family selects also the Pods that have no address of it
             names = dict.fromkeys(
                 name
@@ -83,12 +85,12 @@ class Subject:
 
     @cached_property
     def _documents(self) -> dict[Identity, Document]:
-        return {(one.kind, one.namespace, one.name): one for one in self.documents.objects}
+        return {(obj.kind, obj.namespace, obj.name): obj for obj in self.documents.objects}
 
     @cached_property
     def service_names(self) -> tuple[tuple[str, str], ...]:
         """Namespace and name of every Service."""
-        return tuple((one.namespace, one.name) for one in self.documents.objects if one.kind == "Service")
+        return tuple((obj.namespace, obj.name) for obj in self.documents.objects if obj.kind == "Service")
 
     def service(self, namespace: str, name: str) -> Document | None:
         """The document of a Service; None where there is none (netlab makes two of its own, without a document)."""
@@ -99,10 +101,10 @@ class Subject:
         """By namespace the workloads and Helm hooks that have no Pod now, with the labels that their Pods would have."""
         there = {(pod.namespace, pod.owner or f"Pod/{pod.name}") for pod in self.cluster.pods}
         found: dict[str, list[tuple[Document, Labels]]] = {}
-        for one in (*self.documents.objects, *self.documents.left_out):
-            makes = one.kind == "Pod" or one.kind in WORKLOADS
-            if makes and (one.namespace, f"{one.kind}/{one.name}") not in there:
-                found.setdefault(one.namespace, []).append((one, _labels(one)))
+        for obj in (*self.documents.objects, *self.documents.left_out):
+            makes = obj.kind == "Pod" or obj.kind in WORKLOADS
+            if makes and (obj.namespace, f"{obj.kind}/{obj.name}") not in there:
+                found.setdefault(obj.namespace, []).append((obj, _labels(obj)))
         return found
 
     @cached_property

@@ -19,7 +19,7 @@ def nodes(lab: Document | None, objects: Iterable[Document]) -> Iterator[Problem
     """Too many nodes, told at the first that is too much; ``objects`` are the Node documents."""
     listed = lab.body.get("spec", {}).get("nodes", []) if lab else []
     known = {str(entry["name"]) for entry in listed}
-    others = [one for one in objects if one.name not in known]
+    others = [obj for obj in objects if obj.name not in known]
     count = len(listed) + len(others)
     if count > NODES_MAX:
         own = lab if lab and len(listed) > NODES_MAX else None
@@ -31,5 +31,5 @@ def pods(templates: Iterator[Template]) -> tuple[list[Template], list[Problem]]:
     """The Pods, and whether there are too many: then the rest is not made."""
     found = list(islice(templates, PODS_MAX))
     more = next(templates, None)
-    says = f"the lab has more than {PODS_MAX:,} Pods, which is the most: take fewer replicas"
-    return found, [Problem(more.mark, "", says)] if more else []
+    message = f"the lab has more than {PODS_MAX:,} Pods, which is the most: take fewer replicas"
+    return found, [Problem(more.mark, "", message)] if more else []

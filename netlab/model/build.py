@@ -74,7 +74,7 @@ def build(
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
     if documents.lab is not None or not documents.problems:
-        problems = (*problems, *(builder.placed(one) for one in check(cluster)))
+        problems = (*problems, *(builder.placed(problem) for problem in check(cluster)))
     if problems:
         raise BadInput(problems)
     return Built(cluster, (*documents.warnings, *builder.warnings))
@@ -122,8 +122,8 @@ class _Builder:
     def build(self) -> Cluster:
         unread = self._lab is None and bool(self._documents.problems)  # its name is among what is wrong already
         if not unread and not names.is_dns_label(self._name, names.LAB_NAME_MAX):
-            says = f"a lab's name is a DNS label of at most {names.LAB_NAME_MAX} characters, not {self._name!r}"
-            self._complain(self._at("metadata", "name"), "metadata.name", says)
+            message = f"a lab's name is a DNS label of at most {names.LAB_NAME_MAX} characters, not {self._name!r}"
+            self._complain(self._at("metadata", "name"), "metadata.name", message)
         self._stop_at(list(bounds.nodes(self._lab, self._catalogue.of("Node"))))
         families = tuple(self._spec.get("ipFamilies", ["IPv4"]))
         self._check_families(families)
@@ -145,10 +145,10 @@ class _Builder:
         )
         self._check_networks(nodes, under, service_networks, pod_networks)
         parts = [cidr for node in nodes for cidr in node.pod_cidrs]
-        used = [one for one in pod_networks if any(within(part, one) for part in parts)]
+        used = [network for network in pod_networks if any(within(part, network) for part in parts)]
         inside = (*under.cidrs, *service_networks, *parts, *used)
         outside = externals(self._name, self._lab, families, inside, self._complain)
-        taken = {under.netns, *(rack.netns for rack in under.racks), *(one.netns for one in outside)}
+        taken = {under.netns, *(rack.netns for rack in under.racks), *(host.netns for host in outside)}
         self._check_names(nodes, under, outside)
         prefixes = pod_networks if plane.flat else ()
         dns = self._add_system(nodes, service_networks)
@@ -232,14 +232,16 @@ class _Builder:
         keys = ("podCIDR", "podCIDRs", "serviceCIDR", "serviceCIDRs", "cidr", "cidrs", "address", "addresses")
         for path, entry in places:
             for key, text in foreign_families(entry, keys, families):
-                says = f"{text} is IPv{ip_interface(text).version}, and the lab's ipFamilies are {', '.join(families)}"
-                self._complain(self._at("spec", *path, key), dotted("spec", *path, key), says)
+                message = (
+                    f"{text} is IPv{ip_interface(text).version}, and the lab's ipFamilies are {', '.join(families)}"
+                )
+                self._complain(self._at("spec", *path, key), dotted("spec", *path, key), message)
             for key in keys[:6]:
                 for text in [entry[key]] if isinstance(entry.get(key), str) else entry.get(key, []):
                     network = ip_network(text, strict=False)
                     if network != roomy(network):
-                        says = f"{text} has no room: at least a /{network.max_prefixlen - 2} is needed"
-                        self._complain(self._at("spec", *path, key), dotted("spec", *path, key), says)
+                        message = f"{text} has no room: at least a /{network.max_prefixlen - 2} is needed"
+                        self._complain(self._at("spec", *path, key), dotted("spec", *path, key), message)
 
     def _check_networks(
         self, nodes: Sequence[Node], under: Underlay, services: Iterable[Network], pods: Sequence[Network]
@@ -250,10 +252,10 @@ class _Builder:
         of_nodes = [(f"node {node.name}'s Pod CIDR", cidr, node.mark or self._at("spec")) for node, cidr in parts]
         named = [("the underlay", cidr, self._at("spec", "underlay", "cidr")) for cidr in under.cidrs]
         named += [("the Service CIDR", cidr, self._at("spec", "serviceCIDR")) for cidr in services]
-        used = [one for one in pods if any(within(cidr, one) for _, cidr in parts)]
+        used = [network for network in pods if any(within(cidr, network) for _, cidr in parts)]
         named += [("the Pod CIDR", cidr, self._at("spec", "podCIDR")) for cidr in used]
         # The parts of the lab's Pod CIDR are told by it, those that a node was given by themselves.
-        own = [one for one in of_nodes if not any(within(one[1], whole) for whole in used)]
+        own = [part for part in of_nodes if not any(within(part[1], whole) for whole in used)]
         self.problems += dict.fromkeys((*overlaps([*named, *own]), *overlaps(of_nodes)))
         seen: dict[object, Node] = {}
         for node in nodes:
@@ -271,14 +273,14 @@ class _Builder:
         seen: dict[str, str] = {under.netns: "the underlay"}
         named = [(f"rack {rack.name}", rack.netns, self._at("spec", "nodes")) for rack in under.racks]
         named += [(f"node {node.name}", node.netns, node.mark) for node in nodes]
-        named += [(f"external host {one.name}", one.netns, one.mark) for one in outside]
+        named += [(f"external host {host.name}", host.netns, host.mark) for host in outside]
         for what, netns, mark in named:
             first = seen.setdefault(netns, what)
             if first != what:
                 self._complain(mark, "spec", f"{what} and {first} would both be namespace {netns}")
 
     def _controllers(self, nodes: Sequence[Node]) -> Controllers:
-        on = frozenset((one.slot, one.node) for one in self._memory.pods.values())
+        on = frozenset((pod.slot, pod.node) for pod in self._memory.pods.values())
         return Controllers(self._name, self._catalogue.running, nodes, self._memory.incarnations, on)
 
     def _templates(self, controllers: Controllers) -> list[Template]:
@@ -288,8 +290,8 @@ class _Builder:
         for template in templates:
             first = wanted.setdefault(template.full, template)
             if first is not template:
-                says = f"Pod {template.full} is there twice: also at {first.mark}"
-                self._complain(template.mark, "metadata.name", says)
+                message = f"Pod {template.full} is there twice: also at {first.mark}"
+                self._complain(template.mark, "metadata.name", message)
         return list(wanted.values())
 
     def _namespaces(self, templates: Sequence[Template]) -> dict[str, dict[str, str]]:
@@ -313,7 +315,7 @@ class _Builder:
         running = [template for template in templates if not idling.ended(template)]
         reserved = reserved | {node.netns for node in nodes}
         pool = Pool(nodes, prefixes)
-        pool.spare(address for one in self._memory.gone for address in one.addresses)
+        pool.spare(address for memory in self._memory.gone for address in memory.addresses)
         placed: list[tuple[Template, Node, PodMemory | None]] = []
         for template, node in self._place(running, nodes, namespaces, idling):
             known = self._memory.pods.get(template.full)
@@ -324,7 +326,7 @@ class _Builder:
                 known = known._replace(netns="")
             placed.append((template, node, known))
         # What a document states comes before what was given to others by chance.
-        for template, node, known in sorted(placed, key=lambda one: not one[0].given_addresses):
+        for template, node, known in sorted(placed, key=lambda entry: not entry[0].given_addresses):
             self._reserve(pool, template, node, known)
         serials = {known.serial for _, _, known in placed if known}
         free_serials = (number for number in range(1, len(placed) + len(serials) + 1) if number not in serials)
@@ -370,10 +372,10 @@ class _Builder:
         mark = template.document.at("status", "podIP") if given else None
         for text in given:
             address = ip_address(text)
-            cidr = next((one for one in node.pod_cidrs if address in one), None)
+            cidr = next((network for network in node.pod_cidrs if address in network), None)
             if cidr is None:
-                says = f"{text} is outside node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))}"
-                self._complain(mark, "status.podIP", says)
+                message = f"{text} is outside node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))}"
+                self._complain(mark, "status.podIP", message)
             elif address in (cidr.network_address, cidr[1]) or (
                 cidr.version == 4 and address == cidr.broadcast_address
             ):
@@ -383,8 +385,8 @@ class _Builder:
             else:
                 other = pool.take(address, f"{template.namespace}/{template.name}")
                 if other:
-                    says = f"{text} is taken: Pod {other} has it"
-                    self._complain(mark, "status.podIP", says)
+                    message = f"{text} is taken: Pod {other} has it"
+                    self._complain(mark, "status.podIP", message)
         if known and not given:
             full = f"{template.namespace}/{template.name}"
             others = [pool.take(ip_address(text), full) for text in known.addresses]
@@ -408,8 +410,8 @@ class _Builder:
             given = template.given_addresses or kept
             addresses = pool.addresses(node, full, tuple(map(ip_address, given)))
             if not addresses:
-                says = f"node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))} is full: no address for Pod {full}"
-                self._complain(template.mark, "metadata.name", says)
+                message = f"node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))} is full: no address for Pod {full}"
+                self._complain(template.mark, "metadata.name", message)
                 addresses = node.gateways
         serial = 0 if host else known.serial if known else next(iter(free_serials))
         netns = (

@@ -28,13 +28,13 @@ class ByLabel(Generic[T]):
     def __init__(self, objects: Iterable[T], wanted: Callable[[T], Mapping[str, str] | None]) -> None:
         self._labelled: dict[tuple[str, str, str], list[tuple[int, T]]] = {}
         self._others: dict[str, list[tuple[int, T]]] = {}
-        for number, one in enumerate(objects):
-            labels = wanted(one)
+        for number, obj in enumerate(objects):
+            labels = wanted(obj)
             if labels:
                 key, value = next(iter(labels.items()))
-                self._labelled.setdefault((one.namespace, key, value), []).append((number, one))
+                self._labelled.setdefault((obj.namespace, key, value), []).append((number, obj))
             elif labels is not None:
-                self._others.setdefault(one.namespace, []).append((number, one))
+                self._others.setdefault(obj.namespace, []).append((number, obj))
 
     def of(self, namespace: str, labels: Mapping[str, str]) -> list[T]:
         """Those of a namespace that may select a Pod with these labels, in their own order."""

@@ -33,17 +33,17 @@ class Catalogue:
     def of(self, kind: str) -> tuple[Document, ...]:
         """Those of a kind, in document order; the same tuple each time where none was added."""
         own = self._sorted.by_kind.get(kind, ())
-        more = tuple(one for one in self._added if one.kind == kind)
+        more = tuple(document for document in self._added if document.kind == kind)
         return (*own, *more) if more else own
 
     def has(self, kind: str, namespace: str, name: str) -> bool:
         """Whether there is such an object."""
-        return any((one.namespace, one.name) == (namespace, name) for one in self.of(kind))
+        return any((document.namespace, document.name) == (namespace, name) for document in self.of(kind))
 
     @property
     def running(self) -> tuple[Document, ...]:
         """Pods and what makes Pods, in document order."""
-        return (*self._sorted.running, *(one for one in self._added if one.kind == "Pod"))
+        return (*self._sorted.running, *(document for document in self._added if document.kind == "Pod"))
 
     @property
     def services(self) -> ByLabel[Document]:
@@ -59,11 +59,11 @@ class Catalogue:
 class _Sorted:
     def __init__(self, objects: tuple[Document, ...]) -> None:
         found: dict[str, list[Document]] = {}
-        for one in objects:
-            found.setdefault(one.kind, []).append(one)
+        for obj in objects:
+            found.setdefault(obj.kind, []).append(obj)
         self.by_kind = {kind: tuple(documents) for kind, documents in found.items()}
         makers = {"Pod", *WORKLOADS}
-        self.running = tuple(one for one in objects if one.kind in makers)
+        self.running = tuple(obj for obj in objects if obj.kind in makers)
 
     @cached_property
     def services(self) -> ByLabel[Document]:
@@ -72,9 +72,11 @@ class _Sorted:
     @cached_property
     def policies(self) -> ByLabel[Document]:
         policies = self.by_kind.get("NetworkPolicy", ())
-        return ByLabel(policies, lambda one: one.body.get("spec", {}).get("podSelector", {}).get("matchLabels", {}))
+        return ByLabel(
+            policies, lambda policy: policy.body.get("spec", {}).get("podSelector", {}).get("matchLabels", {})
+        )
 
 
 def _services_by_label(services: tuple[Document, ...]) -> ByLabel[Document]:
     """Those without a selector select nobody."""
-    return ByLabel(services, lambda one: one.body.get("spec", {}).get("selector") or None)
+    return ByLabel(services, lambda service: service.body.get("spec", {}).get("selector") or None)

@@ -58,10 +58,10 @@ def put(
     nothing, as with kubectl.
     """
     found = {key: dict(value) for key, value in known.items()}
-    for one in documents:
-        name = f"{one.namespace}/{one.name}" if one.namespace else one.name
-        for said in one.body["metadata"].get("labels", {}):
-            found.get(label_key(one.kind, name), {}).pop(said, None)
+    for document in documents:
+        name = f"{document.namespace}/{document.name}" if document.namespace else document.name
+        for said in document.body["metadata"].get("labels", {}):
+            found.get(label_key(document.kind, name), {}).pop(said, None)
     for key, value in label.items():
         found.setdefault(key, {}).update(value)
     return {key: value for key, value in found.items() if value}

@@ -330,14 +330,14 @@ class Cluster:
         """The node's own addresses in the Pods' networks: of its bridge or its Pods' gateway, and of its tunnel device."""
         plane = self.plane
         has_gateway = bool(plane.bridge) or (plane.veth_gateways and bool(self.pods_of(node)))
-        gateways = tuple(one.ip for one in node.gateways) if has_gateway else ()
+        gateways = tuple(gateway.ip for gateway in node.gateways) if has_gateway else ()
         return (*gateways, *(cidr[0] for cidr in node.pod_cidrs if plane.speaks is Speaks.TUNNEL))
 
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""
         known = self._by_node  # asked for of every node
         if known is None:
-            known = {one.name: [] for one in self.nodes}
+            known = {parent.name: [] for parent in self.nodes}
             for pod in self.pods:
                 if not pod.host_network:
                     known.setdefault(pod.node, []).append(pod)

@@ -53,12 +53,12 @@ class Controllers:
         on: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
         self._lab, self._nodes, self._incarnations, self._on = lab, nodes, incarnations or {}, on
-        self._documents = [one for one in documents if not has_ended(one)]
+        self._documents = [document for document in documents if not has_ended(document)]
         self._owners = Owners(self._documents)
-        gone = {(one.namespace, one.name) for one in rollouts.gone(self._documents, self._owners)}
+        gone = {(pod.namespace, pod.name) for pod in rollouts.gone(self._documents, self._owners)}
         if gone:
-            self._documents = [one for one in self._documents
-                               if one.kind != "Pod" or (one.namespace, one.name) not in gone]  # fmt: skip
+            self._documents = [document for document in self._documents
+                               if document.kind != "Pod" or (document.namespace, document.name) not in gone]  # fmt: skip
             self._owners = Owners(self._documents)
         self.made: list[Made] = []
 
@@ -96,7 +96,7 @@ class Controllers:
             return self._cron_job(source)
         there = self._owners.running(document)
         if document.kind == "DaemonSet":
-            return self._daemon_set(source, {one.body["spec"].get("nodeName", "") for one in there})
+            return self._daemon_set(source, {pod.body["spec"].get("nodeName", "") for pod in there})
         if document.kind == "StatefulSet":
             return self._stateful_set(source)
         if document.kind == "Job":
@@ -126,7 +126,7 @@ class Controllers:
         annotations = {
             "deployment.kubernetes.io/desired-replicas": str(count),
             "deployment.kubernetes.io/max-replicas": str(count + _surge(source.spec, count)),
-            REVISION: str(1 + max((revision(one.body)[0] for one in sets), default=0)),
+            REVISION: str(1 + max((revision(replica_set.body)[0] for replica_set in sets), default=0)),
         }
         spec = {"replicas": count, "selector": selector, "template": template}
         self._make("ReplicaSet", name, source, labels, annotations, spec)
@@ -169,7 +169,7 @@ class Controllers:
 
     def _stateful_set(self, source: _Source) -> Iterator[Template]:
         start = source.spec.get("ordinals", {}).get("start", 0)
-        there = {one.name for one in self._owners.of(source.document, "Pod")}
+        there = {pod.name for pod in self._owners.of(source.document, "Pod")}
         revision = f"{source.name}-{identity.template_hash(source.template)}"
         for number in range(start, start + source.spec.get("replicas", 1)):
             name = f"{source.name}-{number}"
@@ -203,10 +203,10 @@ class Controllers:
         spec, document = source.spec, source.document
         indexed = spec.get("completionMode") == "Indexed"
         own = self._owners.of(document, "Pod") if document.kind == "Job" else []
-        done = sum(phase(one) == "Succeeded" for one in own)
+        done = sum(phase(pod) == "Succeeded" for pod in own)
         parallel = spec.get("parallelism", 1)
         count = min(parallel, max(0, spec.get("completions", done or parallel) - done))
-        count -= sum(phase(one) not in ENDED for one in own)
+        count -= sum(phase(pod) not in ENDED for pod in own)
         if spec.get("suspend") or (document.kind == "Job" and _complete(document)):
             count = 0
         labels: dict[str, str] = {}
@@ -217,7 +217,7 @@ class Controllers:
         if not indexed:
             yield from self._replicas(source, count, labels)
             return
-        used = {one.body["metadata"].get("annotations", {}).get(_INDEX) for one in own if phase(one) != "Failed"}
+        used = {pod.body["metadata"].get("annotations", {}).get(_INDEX) for pod in own if phase(pod) != "Failed"}
         free = [number for number in range(count + len(used)) if str(number) not in used][: max(0, count)]
         slots = [self._slot(source, number) for number in free]
         for number, word, slot in zip(free, self._words(source, slots), slots, strict=True):
@@ -273,9 +273,9 @@ def _told(spec: Mapping[str, Any]) -> dict[str, Any]:
     own = {"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"fieldPath": path}}}
     return {
         where: [
-            one if any(each["name"] == own["name"] for each in one.get("env") or ()) else
-            {**one, "env": [*(one.get("env") or ()), own]}
-            for one in spec[where]
+            container if any(each["name"] == own["name"] for each in container.get("env") or ()) else
+            {**container, "env": [*(container.get("env") or ()), own]}
+            for container in spec[where]
         ]
         for where in ("initContainers", "containers")
         if spec.get(where)
@@ -285,7 +285,10 @@ def _told(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _complete(job: Document) -> bool:
     """Whether a Job document states that it has ended."""
     conditions = job.body.get("status", {}).get("conditions", ())
-    return any(one.get("type") in ("Complete", "Failed") and one.get("status") == "True" for one in conditions)
+    return any(
+        condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
+        for condition in conditions
+    )
 
 
 def _surge(spec: Mapping[str, Any], count: int) -> int:

@@ -43,7 +43,7 @@ class Pool:
         """
         found = []
         for cidr in node.pod_cidrs:
-            address = next((one for one in given if one in cidr), None) or self._lowest(cidr, pod)
+            address = next((candidate for candidate in given if candidate in cidr), None) or self._lowest(cidr, pod)
             if address is None:
                 return ()
             found.append(ip_interface(f"{address}/{self._lengths.get(cidr.version, cidr.prefixlen)}"))
@@ -59,7 +59,7 @@ class Pool:
             if address not in self._owner and address not in self._late:
                 self._owner[address] = pod
                 return address
-        left = next((one for one in self._late if one in cidr and one not in self._owner), None)
+        left = next((candidate for candidate in self._late if candidate in cidr and candidate not in self._owner), None)
         if left is not None:
             self._owner[left] = pod
         return left

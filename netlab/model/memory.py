@@ -51,14 +51,14 @@ class Memory:
         return cls(
             {node.name: node.number for node in cluster.nodes},
             {str(pod): _of_pod(pod) for pod in cluster.pods},
-            {str(one): ServiceMemory.of(one) for one in cluster.services if not one.system},
+            {str(service): ServiceMemory.of(service) for service in cluster.services if not service.system},
             {node.name: tuple(map(str, node.pod_cidrs)) for node in cluster.nodes},
             cluster.incarnations,
         )
 
     def now(self, slots: Collection[str]) -> dict[str, int]:
         """The incarnations where these slots have Pods now: a slot that had a Pod and has none has lost that for good."""
-        lost = {one.slot for one in self.pods.values() if one.slot and one.slot not in slots}
+        lost = {pod.slot for pod in self.pods.values() if pod.slot and pod.slot not in slots}
         return {**self.incarnations, **{slot: self.incarnations.get(slot, 0) + 1 for slot in sorted(lost)}}
 
     def without(self, slots: Mapping[str, str]) -> Memory:
@@ -77,8 +77,8 @@ class Memory:
     def from_json(cls, data: Any) -> Memory:
         """The inverse of ``to_json``; ValueError where the data is not ours."""
         memory = plain.load(cls, data)
-        numbers = [*memory.nodes.values(), *(one.serial for one in memory.pods.values())]
-        numbers += [port for one in memory.services.values() for port in one.node_ports.values()]
+        numbers = [*memory.nodes.values(), *(member.serial for member in memory.pods.values())]
+        numbers += [port for other in memory.services.values() for port in other.node_ports.values()]
         if any(not 0 <= number < NUMBERS for number in numbers):
             raise ValueError(f"a number that is not below {NUMBERS}")
         for pod in memory.pods.values():
@@ -95,5 +95,5 @@ class Memory:
 
 
 def _of_pod(pod: Pod) -> PodMemory:
-    addresses = tuple(str(one.ip) for one in pod.addresses)
+    addresses = tuple(str(address.ip) for address in pod.addresses)
     return PodMemory(pod.node, addresses, pod.serial, pod.netns, demands(pod.spec), pod.slot)

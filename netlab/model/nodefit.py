@@ -34,7 +34,9 @@ def untolerated(spec: Body, node: Node, effects: Sequence[str] = ("NoExecute", "
     """The first taint of a node that a Pod does not tolerate."""
     taints = (*node.taints, UNSCHEDULABLE) if node.unschedulable else node.taints
     for taint in taints:
-        if taint.effect in effects and not any(_tolerates(one, taint) for one in spec.get("tolerations", ())):
+        if taint.effect in effects and not any(
+            _tolerates(toleration, taint) for toleration in spec.get("tolerations", ())
+        ):
             return taint
     return None
 
@@ -54,19 +56,19 @@ def selected(spec: Body, node: Node) -> bool:
     if any(node.labels.get(key) != value for key, value in spec.get("nodeSelector", {}).items()):
         return False
     required = spec.get("affinity", {}).get("nodeAffinity", {}).get(REQUIRED)
-    return required is None or any(_term(one, node) for one in required.get("nodeSelectorTerms", ()))
+    return required is None or any(_term(term, node) for term in required.get("nodeSelectorTerms", ()))
 
 
 def _term(term: Body, node: Node) -> bool:
     """Whether a node has all that a term wants; an empty term selects no node."""
     expressions, fields = term.get("matchExpressions", ()), term.get("matchFields", ())
-    found = [_expression(one, node.labels) for one in expressions]
-    found += [_expression(one, {"metadata.name": node.name}) for one in fields]
+    found = [_expression(expression, node.labels) for expression in expressions]
+    found += [_expression(field, {"metadata.name": node.name}) for field in fields]
     return bool(found) and all(found)
 
 
-def _expression(one: Body, labels: Mapping[str, str]) -> bool:
-    key, operator, values = one["key"], one["operator"], one.get("values", ())
+def _expression(body: Body, labels: Mapping[str, str]) -> bool:
+    key, operator, values = body["key"], body["operator"], body.get("values", ())
     value = labels.get(key)
     if operator in ("Gt", "Lt"):
         try:

@@ -28,10 +28,10 @@ Complain = Callable[[Mark | None, str, str], None]
 
 
 def cidrs(
-    spec: Mapping[str, Any], one: str, many: str, families: Sequence[str], defaults: Mapping[str, str]
+    spec: Mapping[str, Any], single: str, many: str, families: Sequence[str], defaults: Mapping[str, str]
 ) -> tuple[Network, ...]:
     """The networks that a spec gives by ``one`` or ``many`` key, a family each, with defaults for what it leaves out."""
-    given = _given(spec, one, many)
+    given = _given(spec, single, many)
     by_family = {f"IPv{network.version}": network for network in given}
     return tuple(by_family.get(family) or ip_network(defaults[family]) for family in families)
 
@@ -74,21 +74,21 @@ def spare_cidr(network: Network, number: int, count: int, taken: Sequence[Networ
 
     Of the size of theirs: its number's own, else the lowest that is free, else the first, which is otherwise left out.
     """
-    here = [one for one in taken if within(one, network)]
+    here = [part for part in taken if within(part, network)]
     if not here:
         return node_cidr(network, number, count)
-    mask = max(one.prefixlen for one in here)
+    mask = max(part.prefixlen for part in here)
     size, parts = 1 << (network.max_prefixlen - mask), 1 << (mask - network.prefixlen)
-    used = {n for one in here for n in _parts(one, network, size)}
+    used = {n for part in here for n in _parts(part, network, size)}
     for n in (number, *range(1, min(parts, len(used) + 2)), 0):
         if n < parts and n not in used:
             return ip_network((int(network.network_address) + n * size, mask))
     return None
 
 
-def _parts(one: Network, network: Network, size: int) -> range:
-    first = (int(one.network_address) - int(network.network_address)) // size
-    return range(first, first + max(1, one.num_addresses // size))
+def _parts(part: Network, network: Network, size: int) -> range:
+    first = (int(part.network_address) - int(network.network_address)) // size
+    return range(first, first + max(1, part.num_addresses // size))
 
 
 def build_nodes(
@@ -126,9 +126,9 @@ def build_nodes(
         if obj.name not in given:
             spec = obj.body.get("spec", {})
             addresses = [
-                one["address"]
-                for one in obj.body.get("status", {}).get("addresses", [])
-                if one.get("type") == "InternalIP"
+                address["address"]
+                for address in obj.body.get("status", {}).get("addresses", [])
+                if address.get("type") == "InternalIP"
             ]
             entry = {"addresses": addresses} if addresses else {}
             entry |= {"podCIDRs": spec.get("podCIDRs") or [spec["podCIDR"]]} if "podCIDR" in spec else {}
@@ -152,7 +152,7 @@ def build_nodes(
     for name, (entry, mark) in given.items():
         number = by_name[name]
         rack = entry.get("rack", under.racks[0].name if under.racks else "")
-        segment = next((one for one in under.racks if one.name == rack), under)
+        segment = next((candidate for candidate in under.racks if candidate.name == rack), under)
         if rack and not under.racks:
             complain(mark, "spec.nodes", f"node {name} is in rack {rack}, and the underlay is flat: say kind: routed")
         pod_cidrs = []
@@ -165,10 +165,10 @@ def build_nodes(
                 part = node_cidr(network, number, highest)
             if part is None:
                 if network not in too_small:
-                    says = f"{network} is too small for {len(given)} nodes: node {name} gets no part"
+                    message = f"{network} is too small for {len(given)} nodes: node {name} gets no part"
                     if joins:
-                        says = f"{network} has no part left for node {name}, and running nodes keep theirs: down, then up, deals it anew"
-                    complain(document.at("spec", "podCIDR") if document else mark, "spec.podCIDR", says)
+                        message = f"{network} has no part left for node {name}, and running nodes keep theirs: down, then up, deals it anew"
+                    complain(document.at("spec", "podCIDR") if document else mark, "spec.podCIDR", message)
                 too_small.add(network)
                 part = network
             pod_cidrs.append(part)
@@ -200,18 +200,18 @@ def build_nodes(
 
 
 def _taints(listed: Sequence[Mapping[str, Any]]) -> tuple[Taint, ...]:
-    found = [Taint(str(one["key"]), str(one.get("value", "")), str(one["effect"])) for one in listed]
+    found = [Taint(str(entry["key"]), str(entry.get("value", "")), str(entry["effect"])) for entry in listed]
     return tuple(dict.fromkeys(found))
 
 
 def _kept(texts: Sequence[str], pod_networks: Sequence[Network]) -> dict[str, Network]:
     """The CIDRs that a node had, those that the lab's Pod CIDRs still hold, by family."""
     there = [ip_network(text) for text in texts]
-    return {f"IPv{one.version}": one for one in there if any(within(one, network) for network in pod_networks)}
+    return {f"IPv{part.version}": part for part in there if any(within(part, network) for network in pod_networks)}
 
 
-def _given(entry: Mapping[str, Any], one: str, many: str) -> list[Network]:
-    texts = [entry[one]] if one in entry else entry.get(many, [])
+def _given(entry: Mapping[str, Any], single: str, many: str) -> list[Network]:
+    texts = [entry[single]] if single in entry else entry.get(many, [])
     return [roomy(ip_network(text, strict=False)) for text in texts]
 
 
@@ -262,8 +262,8 @@ def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]
         ):
             other = named[reach[0]]
             first, second = sorted(((reach[0], *other), (place, what, network, mark)))
-            says = f"{second[1]} {second[2]} overlaps {first[1]} {first[2]}" + (f" ({first[3]})" if first[3] else "")
-            problems.append(Problem(second[3] or first[3], "spec", says))
+            message = f"{second[1]} {second[2]} overlaps {first[1]} {first[2]}" + (f" ({first[3]})" if first[3] else "")
+            problems.append(Problem(second[3] or first[3], "spec", message))
         last = int(network.broadcast_address)
         if reach is None or named[reach[0]][1].version != network.version or last > reach[1]:
             reach = (place, last)
@@ -277,4 +277,4 @@ def within(part: Network, whole: Network) -> bool:
 
 def dotted(*path: str | int) -> str:
     """``spec.nodes[1].address``."""
-    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")

@@ -52,7 +52,7 @@ class Owners:
     """The controllers among some documents, with what is theirs, in document order."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
-        self._there: Mapping[Key, Document] = {(one.kind, one.namespace, one.name): one for one in documents}
+        self._there: Mapping[Key, Document] = {(item.kind, item.namespace, item.name): item for item in documents}
         self._of: dict[Key, list[Document]] = {}
         self.absent: dict[Key, Reference] = {}  # of a controller: the ReplicaSet of its Pods that is no document
         for document in documents:
@@ -78,11 +78,13 @@ class Owners:
 
     def of(self, document: Document, kind: str) -> list[Document]:
         """The objects of a kind that belong to a controller."""
-        return [one for one in self._of.get((document.kind, document.namespace, document.name), ()) if one.kind == kind]
+        return [
+            item for item in self._of.get((document.kind, document.namespace, document.name), ()) if item.kind == kind
+        ]
 
     def running(self, document: Document) -> list[Document]:
         """The Pods of a controller that have not ended."""
-        return [one for one in self.of(document, "Pod") if phase(one) not in ENDED]
+        return [pod for pod in self.of(document, "Pod") if phase(pod) not in ENDED]
 
     def get(self, kind: str, namespace: str, name: str) -> Document:
         """The document of that identity; KeyError where there is none."""

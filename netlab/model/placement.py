@@ -189,8 +189,8 @@ class Scheduler:
         taken = self._taken(template, node)
         if taken is not None:
             port, other = taken
-            says = f"Pods {other.full} and {template.full} both want {port.host_port}/{port.protocol} of node {node.name} itself"
-            return Placed(None, "NodePorts", says, port.mark)
+            message = f"Pods {other.full} and {template.full} both want {port.host_port}/{port.protocol} of node {node.name} itself"
+            return Placed(None, "NodePorts", message, port.mark)
         self._put(template, node)
         return Placed(node)
 
@@ -345,9 +345,9 @@ class Scheduler:
             for kind in ("podAffinity", "podAntiAffinity")
         )
         spread = tuple(
-            (self._term(template, one), one)
-            for one in template.spec.get("topologySpreadConstraints", ())
-            if one.get("whenUnsatisfiable") == "DoNotSchedule"
+            (self._term(template, constraint), constraint)
+            for constraint in template.spec.get("topologySpreadConstraints", ())
+            if constraint.get("whenUnsatisfiable") == "DoNotSchedule"
         )
         for term in apart:
             self._apart.setdefault(_key(term), term)

@@ -71,19 +71,25 @@ class LabelSelector:
     requirements: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        return all(one.holds(labels) for one in self.requirements)
+        return all(requirement.holds(labels) for requirement in self.requirements)
 
     def exact(self) -> dict[str, str]:
         """The labels that it demands with one value each."""
-        single = (one for one in self.requirements if one.operator == "In" and len(one.values) == 1)
-        return {one.key: next(iter(one.values)) for one in single}
+        single = (
+            requirement
+            for requirement in self.requirements
+            if requirement.operator == "In" and len(requirement.values) == 1
+        )
+        return {requirement.key: next(iter(requirement.values)) for requirement in single}
 
     def why_not(self, labels: Mapping[str, str]) -> str:
         """The labels that stand against it; empty where it matches."""
-        return " and ".join(one.why_not(labels) for one in self.requirements if not one.holds(labels))
+        return " and ".join(
+            requirement.why_not(labels) for requirement in self.requirements if not requirement.holds(labels)
+        )
 
     def distance(self, labels: Mapping[str, str]) -> float:
-        return sum(one.distance(labels) for one in self.requirements)
+        return sum(requirement.distance(labels) for requirement in self.requirements)
 
     def __str__(self) -> str:
         return ",".join(map(str, self.requirements)) or "{}"
@@ -93,8 +99,8 @@ class LabelSelector:
         """From a LabelSelector as it is written."""
         found = [Requirement(key, "In", frozenset((value,))) for key, value in body.get("matchLabels", {}).items()]
         found += [
-            Requirement(one["key"], one["operator"], frozenset(one.get("values", ())))
-            for one in body.get("matchExpressions", ())
+            Requirement(expression["key"], expression["operator"], frozenset(expression.get("values", ())))
+            for expression in body.get("matchExpressions", ())
         ]
         return cls(tuple(sorted(found, key=str)))
 
@@ -209,7 +215,7 @@ def _rules(document: Document, direction: str, peers: str) -> tuple[Rule, ...]:
         Rule(
             direction,
             index,
-            tuple(_peer(one, document.namespace) for one in body.get(peers, ())),
+            tuple(_peer(peer, document.namespace) for peer in body.get(peers, ())),
             tuple(map(_port, body.get("ports", ()))),
             document.at("spec", direction, index),
         )
@@ -220,7 +226,7 @@ def _rules(document: Document, direction: str, peers: str) -> tuple[Rule, ...]:
 def _peer(body: Mapping[str, Any], namespace: str) -> Peer:
     if "ipBlock" in body:
         block = body["ipBlock"]
-        excepts = tuple(ip_network(one, strict=False) for one in block.get("except", ()))
+        excepts = tuple(ip_network(cidr, strict=False) for cidr in block.get("except", ()))
         return Block(ip_network(block["cidr"], strict=False), excepts)
     own = "namespaceSelector" not in body
     namespaces = None if own else LabelSelector.of(body["namespaceSelector"])

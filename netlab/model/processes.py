@@ -27,7 +27,14 @@ def decided(container: Container, spec: Mapping[str, Any], has_program: Programs
     name = container.command[0]
     if "/" in name:
         name = posixpath.join("/", spec.get("workingDir", "/"), name)
-    path = next((str(one["value"]) for one in spec.get("env", []) if one["name"] == "PATH" and "value" in one), PATH)
+    path = next(
+        (
+            str(variable["value"])
+            for variable in spec.get("env", [])
+            if variable["name"] == "PATH" and "value" in variable
+        ),
+        PATH,
+    )
     # A name that is put together from variables is only known when it runs.
     runs = "$(" in name or has_program(name, path)
     return replace(container, runs=runs, missing=not runs)
@@ -35,5 +42,5 @@ def decided(container: Container, spec: Mapping[str, Any], has_program: Programs
 
 def owned(ports: Sequence[Port], containers: Sequence[Container]) -> tuple[Port, ...]:
     """The ports, each with who serves it: a container that really runs serves its own, or leaves them closed."""
-    run = {one.name for one in containers if one.runs}
+    run = {container.name for container in containers if container.runs}
     return tuple(replace(port, served_by="process") if port.container in run else port for port in ports)

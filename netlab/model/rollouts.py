@@ -21,12 +21,12 @@ Body = Mapping[str, Any]
 
 def current(deployment: Document, owners: Owners) -> Document | None:
     """The ReplicaSet document that has the Deployment's template; None where none has it."""
-    sets = sorted(owners.of(deployment, "ReplicaSet"), key=lambda one: revision(one.body), reverse=True)
+    sets = sorted(owners.of(deployment, "ReplicaSet"), key=lambda replica_set: revision(replica_set.body), reverse=True)
     spec = deployment.body.get("spec", {})
     if spec.get("paused"):
         return next(iter(sets), None)
     wanted = _template(spec)
-    return next((one for one in sets if _template(one.body.get("spec", {})) == wanted), None)
+    return next((replica_set for replica_set in sets if _template(replica_set.body.get("spec", {})) == wanted), None)
 
 
 def share(replica_set: Document, owners: Owners) -> int:
@@ -41,7 +41,7 @@ def share(replica_set: Document, owners: Owners) -> int:
         return count
     deployment = owners.get(reference.kind, replica_set.namespace, reference.name)
     sets, runs = owners.of(deployment, "ReplicaSet"), current(deployment, owners)
-    newest = max(sets, key=lambda one: revision(one.body))
+    newest = max(sets, key=lambda replica_set: revision(replica_set.body))
     if runs is not newest and runs is not replica_set:
         return 0
     if runs is not replica_set:
@@ -61,19 +61,19 @@ def gone(documents: list[Document], owners: Owners) -> Iterator[Document]:
         if document.kind in ("ReplicaSet", "ReplicationController"):
             yield from _last(there, share(document, owners))
         elif document.kind == "Deployment" and not owners.of(document, "ReplicaSet"):
-            stale = [one for one in there if _differs(one, spec)]
+            stale = [pod for pod in there if _differs(pod, spec)]
             yield from stale
-            yield from _last([one for one in there if one not in stale], spec.get("replicas", 1))
+            yield from _last([pod for pod in there if pod not in stale], spec.get("replicas", 1))
         elif document.kind == "StatefulSet":
             start = spec.get("ordinals", {}).get("start", 0)
             names = {f"{document.name}-{number}" for number in range(start, start + spec.get("replicas", 1))}
-            yield from (one for one in there if one.name not in names or _replaced(one, spec))
+            yield from (pod for pod in there if pod.name not in names or _replaced(pod, spec))
         elif document.kind == "DaemonSet":
-            yield from (one for one in there if _replaced(one, spec))
+            yield from (pod for pod in there if _replaced(pod, spec))
 
 
 def _last(pods: list[Document], count: int) -> list[Document]:
-    return sorted(pods, key=lambda one: not one.body["spec"].get("nodeName"))[count:]
+    return sorted(pods, key=lambda pod: not pod.body["spec"].get("nodeName"))[count:]
 
 
 def _replaced(pod: Document, spec: Body) -> bool:
@@ -94,10 +94,10 @@ def _differs(pod: Document, spec: Body) -> bool:
     own = pod.body["metadata"].get("labels") or {}
     if any(own.get(key) != value for key, value in labels.items()):
         return True
-    there = {one["name"]: one for one in pod.body["spec"].get("containers", ())}
+    there = {container["name"]: container for container in pod.body["spec"].get("containers", ())}
     fields = ("image", "command", "args")
     return any(
-        one["name"] not in there
-        or any((one.get(field) or None) != (there[one["name"]].get(field) or None) for field in fields)
-        for one in template.get("spec", {}).get("containers", ())
+        container["name"] not in there
+        or any((container.get(field) or None) != (there[container["name"]].get(field) or None) for field in fields)
+        for container in template.get("spec", {}).get("containers", ())
     )

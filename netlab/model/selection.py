@@ -19,7 +19,7 @@ class _Index:
     _KEPT = 100_000  # Pods, a few times what one lab has
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
-        self._by_label = ByLabel(policies, lambda one: one.pods.exact())
+        self._by_label = ByLabel(policies, lambda policy: policy.pods.exact())
         self._known: dict[int, tuple[Pod, Mapping[str, tuple[Policy, ...]]]] = {}
 
     def selecting(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
@@ -32,10 +32,10 @@ class _Index:
         return known[1]
 
     def _found(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
-        chosen = [one for one in self._by_label.of(pod.namespace, pod.labels) if one.pods.matches(pod.labels)]
+        chosen = [policy for policy in self._by_label.of(pod.namespace, pod.labels) if policy.pods.matches(pod.labels)]
         return {
-            INGRESS: tuple(one for one in chosen if one.ingress is not None),
-            EGRESS: tuple(one for one in chosen if one.egress is not None),
+            INGRESS: tuple(policy for policy in chosen if policy.ingress is not None),
+            EGRESS: tuple(policy for policy in chosen if policy.egress is not None),
         }
 
 

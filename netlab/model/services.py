@@ -73,7 +73,7 @@ class _Resolver:
     ) -> None:
         self._known, self._families, self._memory = known, tuple(families), memory
         self._complain, self._warn = complain, warn
-        self._pools = {f"IPv{one.version}": pools.AddressPool(one) for one in cidrs}
+        self._pools = {f"IPv{cidr.version}": pools.AddressPool(cidr) for cidr in cidrs}
         self._node_ports = {protocol: pools.node_ports() for protocol in ("TCP", "UDP", "SCTP")}
         self._outside: dict[tuple[Address, int, str], Service] = {}
         self._balancers: dict[Address, str] = dict.fromkeys(known.addresses(), "a host of this lab")
@@ -81,14 +81,14 @@ class _Resolver:
     def all(
         self, documents: Sequence[Document], slices: Sequence[Document], endpoints: Sequence[Document]
     ) -> list[Service]:
-        pairs = [(self._frame(one), one) for one in documents]
+        pairs = [(self._frame(item), item) for item in documents]
         by_service = self._behind([one for service, one in pairs if not service.system], slices, endpoints)
         names = {(one.namespace, one.name): one for one, _ in pairs}
-        written = {(one.namespace, one.name): one for one in documents}
-        for one in slices:
-            self._warn += of_slices_warnings(one, names.get(mirror.service_of(one)))
-        for one in endpoints:
-            self._warn += mirror.warnings(one, written)
+        written = {(item.namespace, item.name): item for item in documents}
+        for item in slices:
+            self._warn += of_slices_warnings(item, names.get(mirror.service_of(item)))
+        for item in endpoints:
+            self._warn += mirror.warnings(item, written)
         # netlab's own first: nobody else may have kubernetes' and kube-dns' addresses.  Then what runs, before what is
         # new, wherever that stands: as in a cluster, what a Service has been given no other one can say is its own.
         for service, document in pairs:
@@ -112,12 +112,12 @@ class _Resolver:
         """The EndpointSlices of each Service, those of its Endpoints too."""
         found: dict[tuple[str, str], list[Document]] = {}
         there = mirror.chosen(services, endpoints, slices)
-        names = {(one.namespace, one.name) for one in services}
-        for one in there.slices:
-            found.setdefault(mirror.service_of(one), []).append(one)
-        for one in (*there.written, *there.mirrored):
-            if mirror.service_of(one) in names:
-                self._warn += outside_warnings(one, self._known)
+        names = {(service.namespace, service.name) for service in services}
+        for document in there.slices:
+            found.setdefault(mirror.service_of(document), []).append(document)
+        for document in (*there.written, *there.mirrored):
+            if mirror.service_of(document) in names:
+                self._warn += outside_warnings(document, self._known)
         return found
 
     # -- what the document says ---------------------------------------------------------------------------------------
@@ -132,14 +132,14 @@ class _Resolver:
         given_ports = () if kind == EXTERNAL_NAME else spec.get("ports", ())
         ports = tuple(
             ServicePort(
-                one["port"],
-                one.get("protocol", "TCP"),
-                one.get("name", ""),
-                _target(one),
+                port["port"],
+                port.get("protocol", "TCP"),
+                port.get("name", ""),
+                _target(port),
                 0,
                 document.at("spec", "ports", number),
             )
-            for number, one in enumerate(given_ports)
+            for number, port in enumerate(given_ports)
         )
         return Service(
             document.namespace,
@@ -154,7 +154,7 @@ class _Resolver:
             spec.get("externalName", "").rstrip(".") if kind == EXTERNAL_NAME else "",
             tuple(map(ip_address, spec.get("externalIPs", ()))) if kind != EXTERNAL_NAME else (),
             (),
-            tuple(ip_network(one.strip(), strict=False) for one in spec.get("loadBalancerSourceRanges", ())),
+            tuple(ip_network(network.strip(), strict=False) for network in spec.get("loadBalancerSourceRanges", ())),
             timeout if sticky else 0,
             spec.get("externalTrafficPolicy") == "Local",
             spec.get("internalTrafficPolicy") == "Local",
@@ -168,18 +168,20 @@ class _Resolver:
 
     def _own_families(self, document: Document, spec: Mapping[str, Any]) -> tuple[str, ...]:
         """The families of a Service: stated, else those of its addresses, else the lab's first."""
-        given = [f"IPv{ip_address(one).version}" for one in _stated(spec)]
+        given = [f"IPv{ip_address(text).version}" for text in _stated(spec)]
         wanted = list(spec.get("ipFamilies") or given)
         policy = spec.get("ipFamilyPolicy", "RequireDualStack" if len(wanted) > 1 else "SingleStack")
         for family in wanted:
             if family not in self._families:
                 where = "ipFamilies" if "ipFamilies" in spec else "clusterIP"
-                says = f"Service {document.namespace}/{document.name} wants {family}, and the lab's ipFamilies are {', '.join(self._families)}"
-                self._complain(document.at("spec", where), f"spec.{where}", says)
+                message = f"Service {document.namespace}/{document.name} wants {family}, and the lab's ipFamilies are {', '.join(self._families)}"
+                self._complain(document.at("spec", where), f"spec.{where}", message)
                 return self._families[:1]
         if policy == "RequireDualStack" and len(self._families) < 2:
-            says = f"the lab has {self._families[0]} alone: say ipFamilies: [IPv4, IPv6] in the Lab, or PreferDualStack"
-            self._complain(document.at("spec", "ipFamilyPolicy"), "spec.ipFamilyPolicy", says)
+            message = (
+                f"the lab has {self._families[0]} alone: say ipFamilies: [IPv4, IPv6] in the Lab, or PreferDualStack"
+            )
+            self._complain(document.at("spec", "ipFamilyPolicy"), "spec.ipFamilyPolicy", message)
         own = dict.fromkeys([*wanted, *self._families])
         return tuple(own)[:1] if policy == "SingleStack" else tuple(own)
 
@@ -198,10 +200,10 @@ class _Resolver:
                 pool.take(address, who)
         if service.kind not in (NODE_PORT, LOAD_BALANCER):
             return
-        for one, entry in zip(service.ports, spec.get("ports", ()), strict=True):
-            before = memory.node_ports.get(str(one), 0)
+        for port, entry in zip(service.ports, spec.get("ports", ()), strict=True):
+            before = memory.node_ports.get(str(port), 0)
             if before and not entry.get("nodePort"):
-                self._node_ports[one.protocol].take(before - pools.NODE_PORTS.start, f"{who} {one}")
+                self._node_ports[port.protocol].take(before - pools.NODE_PORTS.start, f"{who} {port}")
         if service.kind == LOAD_BALANCER and not spec.get("loadBalancerIP"):
             for text in memory.load_balancer_ips:
                 self._balancers.setdefault(ip_address(text), who)
@@ -216,8 +218,8 @@ class _Resolver:
             if pool is None or service.kind == EXTERNAL_NAME:
                 continue  # told where families are
             if address not in pool.network or address == pool.network.network_address:
-                says = f"{text} of Service {who} is outside the Service CIDR {pool.network}"
-                self._complain(mark, "spec.clusterIP", says)
+                message = f"{text} of Service {who} is outside the Service CIDR {pool.network}"
+                self._complain(mark, "spec.clusterIP", message)
             elif other := pool.take(address, who):
                 self._complain(mark, "spec.clusterIP", f"{text} is taken: Service {other} has it")
         for number, entry in enumerate(spec.get("ports", ())):
@@ -248,8 +250,8 @@ class _Resolver:
                 other = self._outside.setdefault((address, port.port, port.protocol), service)
                 if other is not service and address in (*service.external_ips, *other.external_ips):
                     mark = document.at("spec", "externalIPs")
-                    says = f"{port} at {address} is taken: Service {other} has it, and kube-proxy would serve either"
-                    self._complain(mark, "spec.externalIPs", says)
+                    message = f"{port} at {address} is taken: Service {other} has it, and kube-proxy would serve either"
+                    self._complain(mark, "spec.externalIPs", message)
 
     def _numbered(self, service: Service, document: Document) -> Service:
         """The Service with its addresses and node ports; memory first, then free ones."""
@@ -263,13 +265,13 @@ class _Resolver:
             service.kind == LOAD_BALANCER and spec.get("allocateLoadBalancerNodePorts", True)
         ):
             ports = tuple(
-                replace(one, node_port=self._node_port(one, entry, who, memory, document))
-                for one, entry in zip(ports, spec.get("ports", ()), strict=True)
+                replace(port, node_port=self._node_port(port, entry, who, memory, document))
+                for port, entry in zip(ports, spec.get("ports", ()), strict=True)
             )
         elif service.kind == LOAD_BALANCER:
             given = spec.get("ports", ())
             ports = tuple(
-                replace(one, node_port=entry.get("nodePort", 0)) for one, entry in zip(ports, given, strict=True)
+                replace(port, node_port=entry.get("nodePort", 0)) for port, entry in zip(ports, given, strict=True)
             )
         balancers = self._load_balancers(service, spec, memory) if service.kind == LOAD_BALANCER else ()
         return replace(service, cluster_ips=addresses, ports=ports, load_balancer_ips=balancers)
@@ -278,8 +280,8 @@ class _Resolver:
         self, service: Service, spec: Mapping[str, Any], memory: ServiceMemory, document: Document
     ) -> tuple[Address, ...]:
         who = str(service)
-        stated = {f"IPv{one.version}": one for one in map(ip_address, _stated(spec))}
-        kept = {f"IPv{one.version}": one for one in map(ip_address, memory.cluster_ips)}
+        stated = {f"IPv{interface.version}": interface for interface in map(ip_address, _stated(spec))}
+        kept = {f"IPv{interface.version}": interface for interface in map(ip_address, memory.cluster_ips)}
         found: list[Address] = []
         for family in service.families:
             pool = self._pools[family]
@@ -290,8 +292,8 @@ class _Resolver:
             if address is None:
                 address = pool.pick(who)
             if address is None:
-                says = f"the Service CIDR {pool.network} is full: no address for Service {who}"
-                self._complain(document.mark, "spec.clusterIP", says)
+                message = f"the Service CIDR {pool.network} is full: no address for Service {who}"
+                self._complain(document.mark, "spec.clusterIP", message)
                 continue
             found.append(address)
         return tuple(found)
@@ -317,7 +319,7 @@ class _Resolver:
             return (ip_address(spec["loadBalancerIP"]),)
         if "IPv4" not in service.families:
             return ()
-        before = [ip_address(one) for one in memory.load_balancer_ips]
+        before = [ip_address(ip) for ip in memory.load_balancer_ips]
         for address in (*before, *pools.LOAD_BALANCERS):
             if self._balancers.setdefault(address, who) == who:
                 return (address,)
@@ -329,8 +331,12 @@ class _Resolver:
         if service.kind == EXTERNAL_NAME:
             return service
         backends = self._selected(service) if service.selector else ()
-        taken = {(one.address, one.ports) for one in backends}
-        given = (one for one in of_slices(service, slices, self._known) if (one.address, one.ports) not in taken)
+        taken = {(backend.address, backend.ports) for backend in backends}
+        given = (
+            backend
+            for backend in of_slices(service, slices, self._known)
+            if (backend.address, backend.ports) not in taken
+        )
         return replace(service, backends=(*backends, *given), slice_ports=port_names(slices))
 
     def _selected(self, service: Service) -> tuple[Backend, ...]:
@@ -342,8 +348,8 @@ class _Resolver:
             for address in pod.addresses:
                 if f"IPv{address.version}" in service.families:
                     hostname = pod.hostname if named else ""
-                    one = Backend(address, numbers, pod.name, pod.node, hostname, pod.ready, serving=pod.ready)
-                    found.append(self._hinted(one, service))
+                    backend = Backend(address, numbers, pod.name, pod.node, hostname, pod.ready, serving=pod.ready)
+                    found.append(self._hinted(backend, service))
         return tuple(found)
 
     def _hinted(self, backend: Backend, service: Service) -> Backend:
@@ -362,7 +368,7 @@ class _Services:
 
     def keep(self, services: Iterable[Service]) -> tuple[Service, ...]:
         """The previous object for each unchanged Service: what was made of a Service is found by its object."""
-        now = {(one.namespace, one.name): one for one in services}
+        now = {(service.namespace, service.name): service for service in services}
         self._before = {key: known if (known := self._before.get(key)) == one else one for key, one in now.items()}
         return tuple(self._before.values())
 
@@ -379,6 +385,6 @@ def _target(entry: Mapping[str, Any]) -> int | str:
 
 def _stated(spec: Mapping[str, Any]) -> list[str]:
     """The cluster addresses that a document states."""
-    many = [str(one) for one in spec.get("clusterIPs", ()) if one and one != "None"]
+    many = [str(ip) for ip in spec.get("clusterIPs", ()) if ip and ip != "None"]
     single = spec.get("clusterIP")
     return many or ([str(single)] if single and single != "None" else [])

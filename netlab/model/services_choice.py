@@ -36,45 +36,53 @@ def distribution(spec: Mapping[str, object], annotations: Mapping[str, str]) -> 
 
 def weights(nodes: Iterable[Mapping[str, str]]) -> Mapping[str, int]:
     """How many nodes a zone has, by the labels of all nodes; none where one says no zone: Auto then gives no hints."""
-    zones = [labels.get(ZONE, "") for labels in nodes if not any(one in labels for one in _CONTROL_PLANE)]
+    zones = [labels.get(ZONE, "") for labels in nodes if not any(label in labels for label in _CONTROL_PLANE)]
     found = Counter(zones)
     return found if "" not in found and len(found) > 1 else {}
 
 
 def everywhere(service: Service, behind: Sequence[Backend], node: str, zone: str) -> list[Backend]:
     """The backends that a node chooses among with the policy Cluster, of those ``behind`` a port."""
-    ready = [one for one in behind if service.counts_ready(one)]
+    ready = [backend for backend in behind if service.counts_ready(backend)]
     if not ready:
-        return [one for one in behind if one.lasting]
+        return [backend for backend in behind if backend.lasting]
     if service.zone_weights:
         ready = _allotted(service, ready)
-    if all(one.for_nodes for one in ready) and (here := [one for one in ready if node in one.for_nodes]):
+    if all(backend.for_nodes for backend in ready) and (
+        here := [backend for backend in ready if node in backend.for_nodes]
+    ):
         return here
-    if all(one.for_zones for one in ready) and (here := [one for one in ready if zone in one.for_zones]):
+    if all(backend.for_zones for backend in ready) and (
+        here := [backend for backend in ready if zone in backend.for_zones]
+    ):
         return here
     return ready
 
 
 def near(service: Service, behind: Sequence[Backend], node: str) -> list[Backend]:
     """The backends that a node chooses among with the policy Local."""
-    own = [one for one in behind if one.node == node]
-    return [one for one in own if service.counts_ready(one)] or [one for one in own if one.lasting]
+    own = [backend for backend in behind if backend.node == node]
+    return [backend for backend in own if service.counts_ready(backend)] or [
+        backend for backend in own if backend.lasting
+    ]
 
 
 def plain(service: Service, behind: Sequence[Backend]) -> bool:
     """Whether every node chooses among the same backends, and with Local among its own of them."""
-    return not service.zone_weights and not any(one.lasting or one.for_nodes or one.for_zones for one in behind)
+    return not service.zone_weights and not any(
+        backend.lasting or backend.for_nodes or backend.for_zones for backend in behind
+    )
 
 
 def _allotted(service: Service, ready: Sequence[Backend]) -> list[Backend]:
     """Auto's hints: each endpoint is for its own zone, but for some of zones that have more than their share."""
     total, nodes = len(ready), sum(service.zone_weights.values())
     least = {zone: ceil(count / nodes * total / _OVERLOAD) for zone, count in service.zone_weights.items()}
-    if sum(least.values()) > total or any(not one.zone for one in ready):
+    if sum(least.values()) > total or any(not backend.zone for backend in ready):
         return list(ready)
-    hints = {one.address: one.zone for one in ready}
+    hints = {backend.address: backend.zone for backend in ready}
     for zone, wanted in sorted(least.items()):
         while (have := Counter(hints.values()))[zone] < wanted:
             rich = max(sorted(have), key=lambda other: have[other] - least.get(other, 0))
             hints[next(address for address, other in hints.items() if other == rich)] = zone
-    return [replace(one, for_zones=(hints[one.address],)) for one in ready]
+    return [replace(backend, for_zones=(hints[backend.address],)) for backend in ready]

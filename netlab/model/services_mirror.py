@@ -51,17 +51,17 @@ class Behind(NamedTuple):
 def behind(objects: Sequence[Document]) -> Behind:
     """Among all documents of a lab."""
     kinds = ("Service", "Endpoints", "EndpointSlice")
-    services, endpoints, slices = (tuple(one for one in objects if one.kind == kind) for kind in kinds)
+    services, endpoints, slices = (tuple(obj for obj in objects if obj.kind == kind) for kind in kinds)
     return chosen(services, endpoints, slices)
 
 
 def chosen(services: Sequence[Document], endpoints: Sequence[Document], slices: Sequence[Document]) -> Behind:
     """Which slices there are, and which Endpoints are mirrored."""
-    selectors = {_name(one): bool(one.body.get("spec", {}).get("selector")) for one in services}
-    there = {_name(one) for one in endpoints}
-    mirrored = tuple(one for one in endpoints if _is_mirrored(one, selectors))
-    written = tuple(one for one in slices if not _made_anew(one, selectors, there))
-    return Behind(written, mirrored, tuple(each for one in mirrored for each in _mirror(one)))
+    selectors = {_name(service): bool(service.body.get("spec", {}).get("selector")) for service in services}
+    there = {_name(document) for document in endpoints}
+    mirrored = tuple(document for document in endpoints if _is_mirrored(document, selectors))
+    written = tuple(document for document in slices if not _made_anew(document, selectors, there))
+    return Behind(written, mirrored, tuple(each for document in mirrored for each in _mirror(document)))
 
 
 def service_of(document: Document) -> Name:
@@ -87,13 +87,13 @@ def warnings(document: Document, services: Mapping[Name, Document]) -> list[Warn
     if service is None and not written & {_LEADER, _SKIP}:
         found.append(("endpoints-without-service", f"{what} is of no Service: none of that name is there"))
     elif service is not None and _selects(service) and not written & {*_WRITTEN_BY_CONTROLLER, _LEADER}:
-        says = f"{what} is left out: the Service has a selector, and a controller would write its Endpoints anew"
-        found.append(("endpoints-left-out", says))
+        message = f"{what} is left out: the Service has a selector, and a controller would write its Endpoints anew"
+        found.append(("endpoints-left-out", message))
     elif service is not None and _is_mirrored(document, {_name(document): _selects(service)}):
-        most = max((_size(one) for one in document.body.get("subsets", ())), default=0)
+        most = max((_size(subset) for subset in document.body.get("subsets", ())), default=0)
         if most > _MOST:
-            says = f"{what} has a subset of {most} addresses: only the first {_MOST} are mirrored"
-            found.append(("endpoints-truncated", says))
+            message = f"{what} has a subset of {most} addresses: only the first {_MOST} are mirrored"
+            found.append(("endpoints-truncated", message))
     return [Warning(code, says, document.mark, str(document)) for code, says in found]
 
 
@@ -143,15 +143,15 @@ def _mirror(document: Document) -> tuple[Document, ...]:
     """Subsets with the same ports share a slice a family."""
     found: dict[tuple[str, str], tuple[list[Any], list[Any]]] = {}
     for number, subset in enumerate(document.body.get("subsets", ())):
-        ports = [{"protocol": "TCP", "name": ""} | one for one in subset.get("ports", ())]
-        key = repr(sorted((one["name"], one["protocol"], one["port"]) for one in ports))
+        ports = [{"protocol": "TCP", "name": ""} | port for port in subset.get("ports", ())]
+        key = repr(sorted((port["name"], port["protocol"], port["port"]) for port in ports))
         for _, entry, ready in _of_subset(document, number):
             family = f"IPv{ip_address(entry['ip']).version}"
             more = {field: entry[field] for field in ("hostname", "nodeName", "targetRef") if field in entry}
-            one = {"addresses": [entry["ip"]], "conditions": {"ready": ready}} | more
+            endpoint = {"addresses": [entry["ip"]], "conditions": {"ready": ready}} | more
             ends = found.setdefault((key, family), (ports, []))[1]
-            if one not in ends:
-                ends.append(one)
+            if endpoint not in ends:
+                ends.append(endpoint)
     return tuple(_slice(document, *key, *parts) for key, parts in found.items())
 
 

@@ -21,8 +21,8 @@ def announced(cluster: Cluster) -> dict[Address, Announced]:
 
     The first of two Services with one address announces it.
     """
-    known = {one.ip for node in cluster.nodes for one in node.addresses}
-    known |= {one.ip for host in cluster.external for one in host.addresses}
+    known = {interface.ip for node in cluster.nodes for interface in node.addresses}
+    known |= {interface.ip for host in cluster.external for interface in host.addresses}
     inside = (*cluster.underlay.cidrs, *cluster.pod_cidrs, *cluster.service_cidrs)
     nodes = [node.name for node in cluster.nodes]
     found: dict[Address, Announced] = {}
@@ -38,6 +38,6 @@ def _announcer(service: Service, nodes: Sequence[str]) -> str:
 
     Load balancers that answer by ARP (MetalLB's layer 2) choose a node likewise.
     """
-    can = [one for one in service.backends if service.counts_ready(one) or one.lasting]
-    near = {one.node for one in can} if service.external_local else set()
+    can = [backend for backend in service.backends if service.counts_ready(backend) or backend.lasting]
+    near = {backend.node for backend in can} if service.external_local else set()
     return next((node for node in nodes if node in near), nodes[0])

@@ -37,7 +37,7 @@ class Target(NamedTuple):
             str(pod),
             pod.namespace,
             pod.node,
-            tuple(one.ip for one in pod.addresses),
+            tuple(address.ip for address in pod.addresses),
             pod.labels,
             tuple((port.port, port.protocol, port.name) for port in pod.ports),
             pod.hostname,
@@ -50,7 +50,7 @@ class Target(NamedTuple):
         """The number that a targetPort means here; 0 for a name that no container has."""
         if isinstance(target, int):
             return target
-        return next((one[0] for one in self.ports if one[2] == target and one[1] == protocol), 0)
+        return next((port[0] for port in self.ports if port[2] == target and port[1] == protocol), 0)
 
 
 class Known:
@@ -110,16 +110,16 @@ def of_slices(service: Service, slices: Sequence[Document], known: Known) -> tup
 
 def _number(document: Document, port: ServicePort) -> int:
     """The number that a slice gives a port of its Service, by the name; 0 where it has none."""
-    for one in document.body.get("ports", ()):
-        if one.get("name", "") == port.name and one.get("protocol", "TCP") == port.protocol and "port" in one:
-            return int(one["port"])
+    for entry in document.body.get("ports", ()):
+        if entry.get("name", "") == port.name and entry.get("protocol", "TCP") == port.protocol and "port" in entry:
+            return int(entry["port"])
     return 0
 
 
 def _backend(address: Address, numbers: tuple[int, ...], pod: str, endpoint: Mapping[str, Any]) -> Backend:
     conditions, hints = endpoint.get("conditions", {}), endpoint.get("hints", {})
     ready = conditions.get("ready", True)
-    zones, nodes = (tuple(one["name"] for one in hints.get(key, ())) for key in ("forZones", "forNodes"))
+    zones, nodes = (tuple(hint["name"] for hint in hints.get(key, ())) for key in ("forZones", "forNodes"))
     return Backend(
         address, numbers, pod, endpoint.get("nodeName", ""), endpoint.get("hostname", ""), ready,
         conditions.get("serving", ready), conditions.get("terminating", False), endpoint.get("zone", ""),
@@ -177,9 +177,9 @@ def of_slices_warnings(document: Document, service: Service | None) -> list[Warn
     name = mirror.service_of(document)[1]
     if service is not None:
         return []
-    says = (
+    message = (
         f"EndpointSlice {document.namespace}/{document.name} is of Service {name}, which is not there"
         if name
         else f"EndpointSlice {document.namespace}/{document.name} has no label {mirror.SERVICE_LABEL}: it is of no Service"
     )
-    return [Warning("endpointslice-without-service", says, document.mark, str(document))]
+    return [Warning("endpointslice-without-service", message, document.mark, str(document))]

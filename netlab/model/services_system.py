@@ -40,7 +40,7 @@ def documents(
         ports = [_port("dns", 53, "UDP"), _port("dns-tcp", 53, "TCP")]
         made.append(_service(NAMESPACE, SERVICE, str(primary[10]), _LABELS, _LABELS, ports, mark))
         made.append(_pod(nodes[-1], mark))
-    return [one for one in made if not lab.has(one.kind, one.namespace, one.name)]
+    return [document for document in made if not lab.has(document.kind, document.namespace, document.name)]
 
 
 def _port(name: str, port: int, protocol: str) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _pod(node: Node, mark: Mark) -> Document:
         "terminationGracePeriodSeconds": 0,
         "containers": [container],
     }
-    body = {"metadata": metadata, "spec": spec, "status": {"podIPs": [{"ip": one} for one in addresses]}}
+    body = {"metadata": metadata, "spec": spec, "status": {"podIPs": [{"ip": address} for address in addresses]}}
     return Document("v1", "Pod", NAMESPACE, POD, body, mark)
 
 
@@ -109,8 +109,8 @@ def dns_command(addresses: Sequence[str]) -> str:
     One worker a protocol is enough for 50,000 answers a second and keeps the Pod small; answers to repeated questions
     rotate, as CoreDNS's loadbalance does.
     """
-    listen = ", ".join(f"{one}@53" for one in [*addresses, "127.0.0.1"])
-    zones = "".join(f'  - domain: "{one}"\n    file: "{zone_file(one)}"\n' for one in ZONES)
+    listen = ", ".join(f"{address}@53" for address in [*addresses, "127.0.0.1"])
+    zones = "".join(f'  - domain: "{zone}"\n    file: "{zone_file(zone)}"\n' for zone in ZONES)
     conf = (
         "server:\n"
         f'  rundir: "{DNS_FOLDER}"\n'

@@ -107,12 +107,12 @@ class Service:
     @property
     def ready(self) -> tuple[Backend, ...]:
         """The ready backends, or all where publishNotReadyAddresses says so: what its DNS names lead to."""
-        return tuple(one for one in self.backends if self.counts_ready(one))
+        return tuple(backend for backend in self.backends if self.counts_ready(backend))
 
     @property
     def serving(self) -> tuple[Backend, ...]:
         """The backends that get traffic from somewhere (``services_choice`` has what each node chooses among)."""
-        return self.ready or tuple(one for one in self.backends if one.lasting)
+        return self.ready or tuple(backend for backend in self.backends if backend.lasting)
 
     @property
     def outside_ips(self) -> tuple[Address, ...]:

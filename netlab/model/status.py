@@ -25,7 +25,7 @@ _DELAYING = ("readinessProbe", "startupProbe")
 
 def runs(pod: Pod) -> bool:
     """Whether a container of the Pod is a real process."""
-    return any(one.runs for one in pod.containers)
+    return any(container.runs for container in pod.containers)
 
 
 def presumed(pod: Pod) -> bool:
@@ -33,9 +33,9 @@ def presumed(pod: Pod) -> bool:
 
     Without probes nothing tells better than that it should run; with one, or after init containers, it takes a while.
     """
-    if any(one.runs for one in pod.inits):
+    if any(container.runs for container in pod.inits):
         return False
-    listed = [one for where in ("containers", "initContainers") for one in pod.spec.get(where, ())]  # type: ignore[attr-defined]
+    listed = [container for where in ("containers", "initContainers") for container in pod.spec.get(where, ())]  # type: ignore[attr-defined]
     return not any(one.get(field) for one in listed for field in _DELAYING)
 
 
@@ -52,11 +52,11 @@ def unready(cluster: Cluster) -> Iterator[Warning]:
         owner = pod.owner or str(pod)
         if gates(pod) and owner not in told and pod.mark is not None:
             told.add(owner)
-            says = (
+            message = (
                 f"Pod {pod} has the readiness gate {', '.join(gates(pod))}, and nobody in this lab sets that condition: "
                 "it is never ready, so its Services leave it out"
             )
-            yield Warning("readiness-gate", says, pod.mark, f"Pod {pod}")
+            yield Warning("readiness-gate", message, pod.mark, f"Pod {pod}")
 
 
 def observed(cluster: Cluster, statuses: Statuses) -> Cluster:
@@ -67,25 +67,25 @@ def observed(cluster: Cluster, statuses: Statuses) -> Cluster:
         if runs(pod):
             said = statuses.get(str(pod)) or (presumed(pod), False)
             ready, leaving = bool(said[0]), next(iter(said[2:]), 0)
-            ended = bool(said[1]) and all(one.runs for one in pod.containers)
+            ended = bool(said[1]) and all(container.runs for container in pod.containers)
         ready = ready and not ("readinessGates" in pod.spec and gates(pod))
         if ended or leaving or not ready:
             changed[str(pod)] = replace(pod, ready=ready and not ended, ended=ended, leaving=leaving)
     if not changed:
         return cluster
     pods = tuple(changed.get(str(pod), pod) for pod in cluster.pods)
-    services = tuple(_service(one, changed) for one in cluster.services)
+    services = tuple(_service(service, changed) for service in cluster.services)
     return replace(cluster, pods=pods, services=services)
 
 
 def _service(service: Service, changed: Mapping[str, Pod]) -> Service:
     """An EndpointSlice that somebody wrote says itself who is ready."""
-    if not any(one.pod in changed and not one.given for one in service.backends):
+    if not any(backend.pod in changed and not backend.given for backend in service.backends):
         return service
     backends = tuple(
-        _backend(one, changed[one.pod]) if one.pod in changed and not one.given else one
-        for one in service.backends
-        if one.given or one.pod not in changed or not changed[one.pod].ended
+        _backend(backend, changed[backend.pod]) if backend.pod in changed and not backend.given else backend
+        for backend in service.backends
+        if backend.given or backend.pod not in changed or not changed[backend.pod].ended
     )
     return replace(service, backends=backends)
 

@@ -34,8 +34,8 @@ def underlay(
     if kind == "routed":
         named = dict.fromkeys(node.get("rack", FIRST_RACK) for node in spec.get("nodes", [{}]))
         if len(named) > RACKS_MAX:
-            says = f"rack {list(named)[RACKS_MAX]} is one of {len(named):,} racks, and {RACKS_MAX} is the most"
-            complain(None, "spec.nodes", says)
+            message = f"rack {list(named)[RACKS_MAX]} is one of {len(named):,} racks, and {RACKS_MAX} is the most"
+            complain(None, "spec.nodes", message)
         named = dict.fromkeys(list(named)[:RACKS_MAX])
         racks = tuple(_rack(lab, name, number, networks, complain) for number, name in enumerate(named, 1))
     return Underlay(

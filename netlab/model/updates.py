@@ -38,17 +38,19 @@ _MAY_NOT = {
 
 def refused(new: Sequence[Document], there: Sequence[Document], cluster: Cluster) -> Iterator[Problem]:
     """The problems of applying ``new`` to a lab that has the objects ``there`` and is this ``cluster``."""
-    known = {(one.group, one.kind, one.namespace, one.name): one for one in there}
-    made = {one.name for one in new if one.kind == "Namespace"}
-    namespaces = {*_ALWAYS, *cluster.namespaces, *(one.namespace for one in there), *made}
+    known = {(item.group, item.kind, item.namespace, item.name): item for item in there}
+    made = {item.name for item in new if item.kind == "Namespace"}
+    namespaces = {*_ALWAYS, *cluster.namespaces, *(item.namespace for item in there), *made}
     for document in new:
         if document.namespace and document.namespace not in namespaces:
-            says = f"no namespace is called {document.namespace}; apply a Namespace of that name with it"
-            yield Problem(document.at("metadata", "namespace"), "metadata.namespace", says)
+            message = f"no namespace is called {document.namespace}; apply a Namespace of that name with it"
+            yield Problem(document.at("metadata", "namespace"), "metadata.namespace", message)
         before = known.get((document.group, document.kind, document.namespace, document.name))
         found = list(_of_object(document, before, cluster)) if before is not None else []
-        for path, says in [*found, *_pod_networks(document, cluster)]:
-            yield Problem(document.at(*path), ".".join(path), f"{says}; delete {document.kind} {document.name} first")
+        for path, message in [*found, *_pod_networks(document, cluster)]:
+            yield Problem(
+                document.at(*path), ".".join(path), f"{message}; delete {document.kind} {document.name} first"
+            )
 
 
 def _of_object(document: Document, before: Document, cluster: Cluster) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -72,13 +74,13 @@ def _of_object(document: Document, before: Document, cluster: Cluster) -> Iterat
 
 def _pod_networks(document: Document, cluster: Cluster) -> Iterator[tuple[tuple[str, ...], str]]:
     """A node keeps the Pod CIDRs that it was given, by a document or from the lab's."""
-    node = next((one for one in cluster.nodes if (document.kind, one.name) == ("Node", document.name)), None)
+    node = next((parent for parent in cluster.nodes if (document.kind, parent.name) == ("Node", document.name)), None)
     spec = document.body.get("spec", {})
     field = "podCIDRs" if "podCIDRs" in spec else "podCIDR"
     if node is None or field not in spec:
         return
     stated = spec[field] if field == "podCIDRs" else [spec[field]]
-    if any(ip_network(one) not in node.pod_cidrs for one in stated):
+    if any(ip_network(text) not in node.pod_cidrs for text in stated):
         yield ("spec", field), f"may not change: the node has {', '.join(map(str, node.pod_cidrs))}"
 
 
@@ -90,7 +92,7 @@ def _kept(spec: dict[str, Any]) -> Any:
 def _cluster_address(document: Document, cluster: Cluster) -> Iterator[tuple[tuple[str, ...], str]]:
     """The cluster address stays for as long as the Service has one: it may be left out, not changed."""
     own = (document.namespace, document.name)
-    service = next((one for one in cluster.services if (one.namespace, one.name) == own), None)
+    service = next((other for other in cluster.services if (other.namespace, other.name) == own), None)
     spec = document.body.get("spec", {})
     stated = spec.get("clusterIP")
     if service is None or EXTERNAL_NAME in (service.kind, spec.get("type")):

@@ -53,7 +53,7 @@ class Template(NamedTuple):
     @property
     def given_addresses(self) -> tuple[str, ...]:
         """The addresses that a Pod document states: ``status.podIPs``, else ``status.podIP``."""
-        many = [str(one["ip"]) for one in self.status.get("podIPs", []) if "ip" in one]
+        many = [str(ip["ip"]) for ip in self.status.get("podIPs", []) if "ip" in ip]
         return tuple(many) or ((str(self.status["podIP"]),) if "podIP" in self.status else ())
 
     def at(self, *path: str | int) -> Mark:
@@ -65,11 +65,11 @@ def serving(spec: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str, int]]
     """The containers that run side by side, as (container, list that it is in, place): native sidecars are init
     containers with ``restartPolicy: Always``.
     """
-    main = [(one, "containers", place) for place, one in enumerate(spec.get("containers", []))]
+    main = [(container, "containers", place) for place, container in enumerate(spec.get("containers", []))]
     sidecars = [
-        (one, "initContainers", place)
-        for place, one in enumerate(spec.get("initContainers", []))
-        if one.get("restartPolicy") == "Always"
+        (container, "initContainers", place)
+        for place, container in enumerate(spec.get("initContainers", []))
+        if container.get("restartPolicy") == "Always"
     ]
     return main + sidecars
 
@@ -85,9 +85,9 @@ def containers(template: Template, has_program: Programs | None = None) -> tuple
 def inits(template: Template, has_program: Programs | None = None) -> tuple[Container, ...]:
     """The init containers that end before the others start, typed."""
     return tuple(
-        decided(_container(template, one, "initContainers", place), one, has_program)
-        for place, one in enumerate(template.spec.get("initContainers", []))
-        if one.get("restartPolicy") != "Always"
+        decided(_container(template, container, "initContainers", place), container, has_program)
+        for place, container in enumerate(template.spec.get("initContainers", []))
+        if container.get("restartPolicy") != "Always"
     )
 
 

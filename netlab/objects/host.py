@@ -59,7 +59,7 @@ class Netns(Obj):
         if not isinstance(have, Netns) or have.owner != self.owner:
             return None
         up = f"ip -n {self.netns} link set dev lo up" if have.lo_up != self.lo_up else ""
-        return lines((up, *(_given(self.netns, one) for one in have.lacks)))
+        return lines((up, *(_given(self.netns, feature) for feature in have.lacks)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,9 +108,9 @@ class Veth(Obj):
     def explain(self, *, exact: bool = False) -> str:
         end, peer = self.end, self.peer
 
-        def args(one: End) -> str:
-            index = f"index {one.index} " if exact and one.index else ""
-            return f"{one.name} {index}" + (f"address {one.mac} " if exact or one.pinned else "") + f"mtu {one.mtu}"
+        def args(end: End) -> str:
+            index = f"index {end.index} " if exact and end.index else ""
+            return f"{end.name} {index}" + (f"address {end.mac} " if exact or end.pinned else "") + f"mtu {end.mtu}"
 
         add = f"ip -n {end.netns} link add {args(end)} type veth peer name {args(peer)} netns {peer.netns}"
         return lines((add, end.settings(), peer.settings()))

@@ -47,7 +47,7 @@ class _InTable(Obj):
         return self._shell(self.removal())
 
     def _shell(self, statements: Iterable[str]) -> str:
-        return lines(f"ip netns exec {self.netns} nft {shlex.quote(one)}" for one in statements)
+        return lines(f"ip netns exec {self.netns} nft {shlex.quote(statement)}" for statement in statements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class NftSet(_InTable):
 
     def taking(self, elements: Iterable[str]) -> list[str]:
         """The statement that takes elements out; a map's are named by their keys."""
-        keys = sorted(one.split(" : ", 1)[0] if self.data else one for one in elements)
+        keys = sorted(element.split(" : ", 1)[0] if self.data else element for element in elements)
         keys = [key.split(" comment ", 1)[0] for key in keys]
         return [f"delete element {self.name} {{ {', '.join(keys)} }}"] if keys else []
 

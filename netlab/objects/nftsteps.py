@@ -123,7 +123,9 @@ def _in_chunks(ops: Sequence[Op]) -> list[list[Step]]:
     rules: list[Step] = []
     elements: list[list[Step]] = []
     last: list[Op] = []
-    for op in sorted((one for part in _tracked_first(ops) for one in part), key=lambda op: _RANK[type(op.obj)]):
+    for op in sorted(
+        (operation for part in _tracked_first(ops) for operation in part), key=lambda op: _RANK[type(op.obj)]
+    ):
         obj = op.obj
         assert isinstance(obj, (NftTable, NftChain, NftSet))
         if op.verb is not Verb.CREATE:
@@ -132,7 +134,7 @@ def _in_chunks(ops: Sequence[Op]) -> list[list[Step]]:
             empty.append(Step(Act.DECLARE, obj))
             listed = sorted(obj.elements)
             chunks = (listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK))
-            elements += [[Step(Act.PUT, obj, frozenset(one))] for one in chunks]
+            elements += [[Step(Act.PUT, obj, frozenset(chunk))] for chunk in chunks]
         elif not isinstance(obj, NftChain):
             empty.append(Step(Act.DECLARE, obj))
         elif not obj.base:

@@ -33,7 +33,7 @@ class Odd(NamedTuple):
 
 def mended(netns: str, dev: str, odd: tuple[Odd, ...]) -> list[str]:
     """The shell lines that set attributes back."""
-    return [one.mend(netns, dev) for one in odd]
+    return [deviation.mend(netns, dev) for deviation in odd]
 
 
 @dataclass(frozen=True, slots=True)

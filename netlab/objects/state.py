@@ -59,7 +59,7 @@ class State(Mapping[Key, Obj]):
             before = len(found)
             found |= part._objects
             if len(found) != before + len(part):
-                return cls(obj for one in parts for obj in (one.values() if isinstance(one, State) else one))
+                return cls(obj for piece in parts for obj in (piece.values() if isinstance(piece, State) else piece))
         return state
 
     def __getitem__(self, key: Key) -> Obj:
@@ -209,11 +209,11 @@ def _flushed(
     address goes (fib_disable_ip), even if another one comes at once.
     """
     changed = {
-        (one.netns, one.name)
+        (setting.netns, setting.name)
         for key, there in differs.items()
         if there is not None and there.floor is Floor.LINK
-        for one, before in zip(settings(want[key]), settings(there), strict=False)
-        if one.mac != before.mac
+        for setting, before in zip(settings(want[key]), settings(there), strict=False)
+        if setting.mac != before.mac
     }
     removed = {op.obj.key for op in removals}
     deleted = {(obj.netns, obj.dev) for key in removed if isinstance(obj := have[key], Addr) and ":" not in obj.address}
@@ -247,7 +247,7 @@ def contradicted(want: Mapping[Key, Obj], neighbours: Iterable[Neigh]) -> list[N
     for obj in want.values():
         if isinstance(obj, Addr) and (mac := macs.get((obj.netns, obj.dev))):
             owners.setdefault(obj.address.partition("/")[0], set()).add(mac)
-    return [one for one in learned if one.mac not in owners.get(one.address, {one.mac})]
+    return [entry for entry in learned if entry.mac not in owners.get(entry.address, {entry.mac})]
 
 
 def _in_lost_netns(obj: Obj, netns: set[str]) -> bool:

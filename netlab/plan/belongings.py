@@ -53,7 +53,7 @@ def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str], ses
 
 def _keyed(objects: Iterable[Obj]) -> State:
     made = tuple(objects)
-    named = {one.mac for one in made if isinstance(one, (Neigh, Fdb))}
+    named = {obj.mac for obj in made if isinstance(obj, (Neigh, Fdb))}
     return State(pinned(made, named))
 
 
@@ -79,6 +79,6 @@ def _objects(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane, sysctls: 
     for port in pod.ports:
         if port.served_by == "process":
             continue
-        says = f"port {port.port}/{port.protocol} of container {port.container}, {why.says}"
+        message = f"port {port.port}/{port.protocol} of container {port.container}, {why.says}"
         place = (pod.netns, port.protocol, port.port, pod.name, pod.namespace, pod.node, port.container)
-        yield Listener(*place, addresses, why=Why(says, port.mark or why.mark))
+        yield Listener(*place, addresses, why=Why(message, port.mark or why.mark))

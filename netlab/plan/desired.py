@@ -33,7 +33,7 @@ def desired(cluster: Cluster, host: Host | None = None, session: Session | None 
     ``session`` keeps what was made of Pods, Services and policies that have not changed.
     """
     parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host(), session or Session()))
-    named = {one.mac for part in parts if not isinstance(part, State) for one in part if isinstance(one, (Neigh, Fdb))}
+    named = {obj.mac for part in parts if not isinstance(part, State) for obj in part if isinstance(obj, (Neigh, Fdb))}
     return State.joined([part if isinstance(part, State) else tuple(belongings.pinned(part, named)) for part in parts])
 
 
@@ -43,21 +43,21 @@ def check(cluster: Cluster) -> list[Problem]:
     overhead, left = cluster.overhead, cluster.pod_mtu
     for family in cluster.families:
         if left < _SMALLEST[family]:
-            says = (
+            message = (
                 f"mtu {cluster.mtu} leaves {left} bytes for Pods after the {overhead} of {cluster.dataplane}; "
                 f"{family} needs {_SMALLEST[family]}: use at least {_SMALLEST[family] + overhead}"
             )
-            problems.append(Problem(None, "spec.mtu", says))
+            problems.append(Problem(None, "spec.mtu", message))
             break
     if cluster.plane.bridge:
         for node in cluster.nodes:
             pods = cluster.pods_of(node)
             if len(pods) > MAX_BRIDGE_PODS:
-                says = (
+                message = (
                     f"node {node.name} has {len(pods)} Pods on one bridge; a Linux bridge has 1,024 ports, "
                     f"and netlab fills {MAX_BRIDGE_PODS}: add nodes"
                 )
-                problems.append(Problem(pods[MAX_BRIDGE_PODS].mark, "spec.nodes", says))
+                problems.append(Problem(pods[MAX_BRIDGE_PODS].mark, "spec.nodes", message))
     return problems
 
 
@@ -91,13 +91,13 @@ def _objects(cluster: Cluster, plane: Dataplane, session: Session) -> Iterator[O
         yield from services.objects(cluster, session)
     yield from hostports.objects(cluster, plane)
     yield from dns.objects(cluster, session)
-    for one in cluster.external:
-        why = external.external_why(one)
-        for port in one.ports:
-            says = f"port {port.port}/{port.protocol} of {why.says}"
-            addresses = tuple(str(address.ip) for address in one.addresses)
+    for host in cluster.external:
+        why = external.external_why(host)
+        for port in host.ports:
+            message = f"port {port.port}/{port.protocol} of {why.says}"
+            addresses = tuple(str(address.ip) for address in host.addresses)
             yield Listener(
-                one.netns, port.protocol, port.port, one.name, "", "", "", addresses, why=Why(says, port.mark)
+                host.netns, port.protocol, port.port, host.name, "", "", "", addresses, why=Why(message, port.mark)
             )
     yield from processes.objects(cluster)
 
@@ -130,10 +130,10 @@ def _namespaces(cluster: Cluster, host: Host) -> Iterator[Obj]:
         why = Why(f"rack {rack.name}", under.mark)
         yield Netns(rack.netns, Owner(cluster.lab, "router", rack.name), why=why)
         yield from _sysctls(rack.netns, routing, why)
-    for one in cluster.external:
-        why = external.external_why(one)
-        yield Netns(one.netns, Owner(cluster.lab, "external", one.name), why=why)
-        yield from _sysctls(one.netns, everywhere, why)
+    for machine in cluster.external:
+        why = external.external_why(machine)
+        yield Netns(machine.netns, Owner(cluster.lab, "external", machine.name), why=why)
+        yield from _sysctls(machine.netns, everywhere, why)
     for node in cluster.nodes:
         why = node_why(node)
         yield Netns(node.netns, Owner(cluster.lab, "node", node.name), why=why)

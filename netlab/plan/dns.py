@@ -91,8 +91,8 @@ def _files(cluster: Cluster, of_zones: Mapping[str, str]) -> dict[str, str]:
     module = "mod-synthrecord:\n  - id: pods\n    type: forward\n" + f"    ttl: {TTL}\n"
     listed = f'  - domain: "{DOMAIN}"\n    file: "{zone_file(DOMAIN)}"\n' if zone_file(DOMAIN) in found else ""
     listed += "".join(
-        f'  - domain: "{pods_zone(one)}"\n    file: "{PODS_FILE}"\n    module: mod-synthrecord/pods\n'
-        for one in namespaces(cluster)
+        f'  - domain: "{pods_zone(namespace)}"\n    file: "{PODS_FILE}"\n    module: mod-synthrecord/pods\n'
+        for namespace in namespaces(cluster)
     )
     found[ZONES_FILE] = f'{module}    network: [ "0.0.0.0/0", "::/0" ]\nzone:\n{listed}'
     return found
@@ -103,7 +103,7 @@ _Records = tuple[dict[str, None], dict[str, None]]  # the names and the pointers
 
 def namespaces(cluster: Cluster) -> list[str]:
     """Those that there are."""
-    return sorted({*cluster.namespaces, *(one.namespace for one in cluster.services)})
+    return sorted({*cluster.namespaces, *(service.namespace for service in cluster.services)})
 
 
 def zones(cluster: Cluster, records: Iterable[_Records]) -> dict[str, str]:
@@ -121,7 +121,7 @@ def zones(cluster: Cluster, records: Iterable[_Records]) -> dict[str, str]:
     servers = server_addresses(cluster)
     for server in servers:
         forward[_address("ns.dns", server)] = None
-    outside = [_address(f"{host.name}.", one.ip) for host in cluster.external for one in host.addresses]
+    outside = [_address(f"{host.name}.", address.ip) for host in cluster.external for address in host.addresses]
     lines = {
         DOMAIN: list(forward),
         "in-addr.arpa": [one for one in backward if ".in-addr.arpa." in one],
@@ -129,7 +129,7 @@ def zones(cluster: Cluster, records: Iterable[_Records]) -> dict[str, str]:
         ".": outside,
     }
     hosts = {host.name for host in cluster.external}
-    if any(one.external_name in hosts for one in cluster.services):
+    if any(service.external_name in hosts for service in cluster.services):
         lines["."] += [f"$ORIGIN {DOMAIN}.", *lines.pop(DOMAIN)]
     return {zone: _file(zone, body) for zone, body in lines.items()}
 
@@ -191,7 +191,9 @@ def _srv(service: Service, name: str, place: int, port: ServicePort) -> Iterator
     if not service.headless:
         yield f"{owner} SRV 0 100 {port.port} {name}"
         return
-    targets = dict.fromkeys((_label(one), one.ports[place]) for one in service.ready if one.ports[place])
+    targets = dict.fromkeys(
+        (_label(backend), backend.ports[place]) for backend in service.ready if backend.ports[place]
+    )
     for label, number in targets:
         yield f"{owner} SRV 0 {max(1, 100 // len(targets))} {number} {label}.{name}"
 

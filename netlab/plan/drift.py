@@ -27,7 +27,7 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
     if owned is not None:
         known = (*known, dict(owned.items()))
     there = dict(have.items())
-    unknown = {key: obj for key, obj in there.items() if not any(key in one for one in known)}
+    unknown = {key: obj for key, obj in there.items() if not any(key in owners for owners in known)}
     foreign: dict[Key, Obj] = {}
     strange_links: set[tuple[str, str]] = set()
     if unknown:  # a healthy lab has none, and then there is nothing to tell apart

@@ -57,8 +57,8 @@ def field(path: str, pod: Pod, cluster: Cluster) -> str | None:
     keyed = _KEYED.fullmatch(path)
     if keyed:
         return (pod.labels if keyed[1] == "labels" else pod.annotations).get(keyed[2], "")
-    host = [str(one.ip) for one in cluster.node(pod.node).addresses]
-    own = [str(one.ip) for one in pod.addresses]
+    host = [str(address.ip) for address in cluster.node(pod.node).addresses]
+    own = [str(address.ip) for address in pod.addresses]
     fields = {
         "metadata.name": pod.name,
         "metadata.namespace": pod.namespace,

@@ -54,7 +54,7 @@ def router_address(cluster: Cluster, version: int) -> str:
     under = cluster.underlay
     if under.racks:
         return next(str(spine.ip) for _, spine in under.racks[0].uplinks if spine.version == version)
-    return next(str(one.ip) for one in under.gateways if one.version == version)
+    return next(str(gateway.ip) for gateway in under.gateways if gateway.version == version)
 
 
 def masquerade(network: Network) -> str:

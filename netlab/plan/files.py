@@ -63,5 +63,5 @@ def _aliases(pod: Pod) -> str:
     if not isinstance(aliases, list) or not aliases:
         return ""
     return "\n# Entries added by HostAliases.\n" + "".join(
-        f"{one['ip']}\t" + "\t".join(one.get("hostnames", [])) + "\n" for one in aliases
+        f"{alias['ip']}\t" + "\t".join(alias.get("hostnames", [])) + "\n" for alias in aliases
     )

@@ -42,7 +42,7 @@ def objects(cluster: Cluster, plane: Dataplane) -> Iterator[Obj]:
 
 def _towards(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane) -> str:
     """The node's link that leads to the Pod: its bridge, or the Pod's own veth where Pods are routed."""
-    return cluster.plane.bridge or next(one.name for one in plane.attach(pod, node, cluster) if isinstance(one, Veth))
+    return cluster.plane.bridge or next(obj.name for obj in plane.attach(pod, node, cluster) if isinstance(obj, Veth))
 
 
 def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iterator[Obj]:
@@ -52,7 +52,7 @@ def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iter
     own: list[str] = []  # of ports that name a hostIP
     masquerade: dict[str, None] = {}
     for pod, port in wanted:
-        address = next((str(one.ip) for one in pod.addresses if one.version == version), "")
+        address = next((str(interface.ip) for interface in pod.addresses if interface.version == version), "")
         if not address or (port.address and ip_address(port.address).version != version):
             continue
         comment = f'comment "{_comment(pod)}"'

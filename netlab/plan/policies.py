@@ -112,13 +112,13 @@ class _Shared:
         found = self._addresses.get(key)
         if found is None:
             members = self.selection.members(peer)
-            found = self._addresses[key] = frozenset(one for pod in members for one in addresses(pod, version))
+            found = self._addresses[key] = frozenset(address for pod in members for address in addresses(pod, version))
         return found
 
 
 def addresses(pod: Pod, version: int) -> list[str]:
     """A Pod's addresses of one family."""
-    return [str(one.ip) for one in pod.addresses if one.version == version]
+    return [str(address.ip) for address in pod.addresses if address.version == version]
 
 
 class _Table:
@@ -164,7 +164,7 @@ class _Table:
         """A table as it was, with the sets that now hold other addresses."""
         moved = self._shared.moved(known, self._cluster.namespaces)
         sets = [self._needed(need) for peer in moved for need in known.needs[peer]]
-        new = [one for one in sets if known.state[one.key] is not one]
+        new = [nft_set for nft_set in sets if known.state[nft_set.key] is not nft_set]
         return known.state.replace(*new) if new else known.state
 
     def _objects(self, isolated: Mapping[str, Sequence[tuple[Pod, Sequence[Policy]]]]) -> Iterator[Obj]:
@@ -209,11 +209,11 @@ class _Table:
                 for pod in pods
                 for address in addresses(pod, version)
             )
-            says = f"Pods of this node that policies isolate for {direction}"
-            yield self._set(f"{direction}-ipv{version}", _TYPES[version], elements, says, self._why, data="verdict")
+            message = f"Pods of this node that policies isolate for {direction}"
+            yield self._set(f"{direction}-ipv{version}", _TYPES[version], elements, message, self._why, data="verdict")
 
     def _pod(self, direction: str, pod: Pod, policies: Iterable[Policy]) -> NftChain:
-        rules = [f"jump {text.policy_chain(direction, one)}" for one in policies]
+        rules = [f"jump {text.policy_chain(direction, policy)}" for policy in policies]
         said = f'comment "{text.deny_comment(direction, str(pod))}"'
         if self._cluster.deny == "reject":
             rules.append(f"meta l4proto tcp counter reject with tcp reset {said}")
@@ -278,12 +278,12 @@ class _Table:
 
     def _matches(self, rule: Rule, pods: Sequence[Pod], why: Why, needs: list[Need]) -> Iterator[str]:
         # Egress to ports by name is one look-up of address and port: the peers are in it.
-        by_name = rule.ports and all(one.name for one in rule.ports)
+        by_name = rule.ports and all(port.name for port in rule.ports)
         ends = [] if by_name and rule.direction == EGRESS else self._shared.writer.ends(rule, why, needs)
         yield from self._shared.writer.numbered(rule, ends)
         for protocol, ports in by_protocol(rule):
-            named = [one for one in ports if one.name]
-            if not named or any(one.first is None and not one.name for one in ports):
+            named = [port for port in ports if port.name]
+            if not named or any(port.first is None and not port.name for port in ports):
                 continue  # none, or every port of the protocol in any case
             if rule.direction == INGRESS:
                 yield from self._named_here(protocol, named, ends, pods, why)
@@ -295,9 +295,9 @@ class _Table:
     ) -> Iterator[str]:
         """Ingress: the names are those of the selected Pods of this node."""
         numbers = [self._numbers(pod, protocol, named) for pod in pods]
-        if all(one == numbers[0] for one in numbers):
+        if all(number == numbers[0] for number in numbers):
             if numbers[0]:
-                ports = self._words.ports(protocol, [PortMatch(protocol, one, one) for one in numbers[0]])
+                ports = self._words.ports(protocol, [PortMatch(protocol, port, port) for port in numbers[0]])
                 yield from (f"{match} {ports}".lstrip() for match, _ in ends)
             return
         for match, family in ends:
@@ -312,11 +312,11 @@ class _Table:
         for peer in rule.peers:
             if isinstance(peer, PodPeer):
                 found |= {str(pod): pod for pod in selection.members(peer)}
-        blocks = [one for one in rule.peers if isinstance(one, Block)]
+        blocks = [entry for entry in rule.peers if isinstance(entry, Block)]
         for version in self._shared.versions:
             pods = dict(found)
             for pod in selection.pods:
-                inside = any(_inside(one, blocks) for one in pod.addresses if one.version == version)
+                inside = any(_inside(address, blocks) for address in pod.addresses if address.version == version)
                 if not rule.peers or inside:
                     pods[str(pod)] = pod
             if any(self._numbers(pod, protocol, named) and addresses(pod, version) for pod in pods.values()):
@@ -324,8 +324,8 @@ class _Table:
                 yield self._words.named(version, protocol, name)
 
     def _numbers(self, pod: Pod, protocol: str, named: Sequence[PortMatch]) -> list[int]:
-        found = (self._shared.selection.named_port(pod, one.name, protocol) for one in named)
-        return sorted({one for one in found if one is not None})
+        found = (self._shared.selection.named_port(pod, port.name, protocol) for port in named)
+        return sorted({port for port in found if port is not None})
 
     def _named_set(self, protocol: str, named: Sequence[PortMatch], pods: Sequence[Pod], version: int, why: Why) -> str:
         elements = frozenset(
@@ -334,9 +334,9 @@ class _Table:
             for number in self._numbers(pod, protocol, named)
             for address in addresses(pod, version)
         )
-        says = f"ports {', '.join(dict.fromkeys(one.name for one in named))} of {protocol} at their Pods"
-        name = f"ports-{names.short_hash(f'{why.says} {says}')}-ipv{version}"
-        self._sets[name] = self._set(name, f"{_TYPES[version]} . inet_service", elements, says, why)
+        message = f"ports {', '.join(dict.fromkeys(port.name for port in named))} of {protocol} at their Pods"
+        name = f"ports-{names.short_hash(f'{why.says} {message}')}-ipv{version}"
+        self._sets[name] = self._set(name, f"{_TYPES[version]} . inet_service", elements, message, why)
         return name
 
     # -- objects ------------------------------------------------------------------------------------------------------
@@ -353,4 +353,4 @@ class _Table:
 
 def _inside(address: object, blocks: Iterable[Block]) -> bool:
     ip = getattr(address, "ip", address)
-    return any(ip in one.cidr and not any(ip in each for each in one.excepts) for one in blocks)
+    return any(ip in block.cidr and not any(ip in each for each in block.excepts) for block in blocks)

@@ -65,7 +65,7 @@ class Writer:
             yield from (match for match, _ in ends)
             return
         for protocol, ports in by_protocol(rule):
-            numbered = [one for one in ports if not one.name]
+            numbered = [port for port in ports if not port.name]
             if any(one.first is None for one in numbered):
                 yield from (f"{match} {self.words.protocol(protocol)}".lstrip() for match, _ in ends)
             elif numbered:
@@ -77,8 +77,8 @@ class Writer:
             return [("", 0)]
         found = []
         word = self.words.source if rule.direction == INGRESS else self.words.target
-        pods = dict.fromkeys(self.peers.setdefault(one, one) for one in rule.peers if isinstance(one, PodPeer))
-        blocks = [one for one in rule.peers if isinstance(one, Block)]
+        pods = dict.fromkeys(self.peers.setdefault(entry, entry) for entry in rule.peers if isinstance(entry, PodPeer))
+        blocks = [entry for entry in rule.peers if isinstance(entry, Block)]
         for version in self.versions:
             for peer in pods:
                 name = f"pods-{self._name(peer)}-ipv{version}"
@@ -89,9 +89,9 @@ class Writer:
                 found.append((f"{word(version)} {parts[0]}", version))
             elif parts:
                 # Named by what is in it: ranges are never changed one by one, which overlapping ones do not survive.
-                says = "; ".join(str(one) for one in blocks if one.cidr.version == version)
-                name = f"blocks-{names.short_hash(','.join((says, *parts)))}-ipv{version}"
-                needs.append(Need(name, version, says, why, parts=tuple(parts)))
+                message = "; ".join(str(block) for block in blocks if block.cidr.version == version)
+                name = f"blocks-{names.short_hash(','.join((message, *parts)))}-ipv{version}"
+                needs.append(Need(name, version, message, why, parts=tuple(parts)))
                 found.append((f"{word(version)} @{name}", version))
         return found
 

@@ -78,7 +78,7 @@ class Words(NamedTuple):
 
     def ports(self, protocol: str, matches: Iterable[PortMatch]) -> str:
         """The ports of some matches with numbers, ranges that touch made one."""
-        spans = [(one.first, one.last or one.first) for one in matches if one.first is not None]
+        spans = [(match.first, match.last or match.first) for match in matches if match.first is not None]
         shown = [str(low) if low == high else f"{low}-{high}" for low, high in merged(spans)]
         text = shown[0] if len(shown) == 1 else f"{{ {', '.join(shown)} }}"
         first = f"{self.protocol(protocol)} " if self.tracked else ""
@@ -107,7 +107,7 @@ def ranges(blocks: Iterable[Block], version: int) -> list[str]:
         if block.cidr.version != version:
             continue
         low, end = int(block.cidr[0]), int(block.cidr[-1])
-        for first, last in merged((int(one[0]), int(one[-1])) for one in block.excepts):
+        for first, last in merged((int(cidr[0]), int(cidr[-1])) for cidr in block.excepts):
             if first > low:
                 spans.append((low, first - 1))
             low = last + 1

@@ -39,7 +39,7 @@ def _probe(
             "port": _port(asked.get("port", ""), spec),
         }
     if action == "httpGet":
-        headers = tuple((one["name"], one.get("value", "")) for one in asked.get("httpHeaders", ()))
+        headers = tuple((header["name"], header.get("value", "")) for header in asked.get("httpHeaders", ()))
         where |= {"scheme": (asked.get("scheme") or "HTTP").lower(), "path": asked.get("path") or "/"}
         where["headers"] = headers
     elif action == "grpc":
@@ -60,5 +60,5 @@ def _probe(
 
 def _port(port: int | str, spec: Mapping[str, Any]) -> str:
     """The number of a port: by name only the container's own are found."""
-    named = (one["containerPort"] for one in spec.get("ports", ()) if one.get("name") == port)
+    named = (entry["containerPort"] for entry in spec.get("ports", ()) if entry.get("name") == port)
     return str(next(named, port) if isinstance(port, str) else port)

@@ -26,7 +26,7 @@ DEFAULT_GRACE = 30  # seconds; the API's default for terminationGracePeriodSecon
 def objects(cluster: Cluster) -> Iterator[Obj]:
     """The processes of all Pods."""
     for pod in cluster.pods:
-        if any(one.runs or one.missing for one in pod.containers):
+        if any(container.runs or container.missing for container in pod.containers):
             yield from of_pod(pod, cluster)
 
 
@@ -40,16 +40,16 @@ def spec_of(pod: Pod, container: str) -> Mapping[str, Any]:
     for where in ("initContainers", "containers"):
         listed = pod.spec.get(where, [])
         assert isinstance(listed, list)
-        for one in listed:
-            if one["name"] == container:
-                return dict(one)
+        for entry in listed:
+            if entry["name"] == container:
+                return dict(entry)
     return {}
 
 
 def of_pod(pod: Pod, cluster: Cluster) -> Iterator[Process]:
     """The processes of one Pod, in the order in which they start."""
-    real = any(one.runs for one in pod.containers)
-    typed = {one.name: one for one in (*pod.containers, *(pod.inits if real else ()))}
+    real = any(entry.runs for entry in pod.containers)
+    typed = {entry.name: entry for entry in (*pod.containers, *(pod.inits if real else ()))}
     order = 0
     for where in ("initContainers", "containers"):
         listed = pod.spec.get(where, [])
@@ -90,8 +90,8 @@ def _process(
         grace(pod),
         container.missing,
         any(
-            owners.get((one["containerPort"], one.get("protocol", "TCP")), name) != name
-            for one in spec.get("ports", [])
+            owners.get((entry["containerPort"], entry.get("protocol", "TCP")), name) != name
+            for entry in spec.get("ports", [])
         ),
         () if role == "init" or container.missing else tuple(of_container(spec, pod, cluster)),
         links=tuple((name, value) for name, value in links.items() if name not in own),

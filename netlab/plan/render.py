@@ -102,23 +102,23 @@ def drifted(op: Op, anew: Obj | None = None, contents: Sequence[Op] = ()) -> str
         source = f"  wanted by {anew.why}"
         what = _changes(obj, anew) if type(obj) is type(anew) else [f"it is a {obj.kind}, should be a {anew.kind}"]
         what = what or ["it goes with an address that was there before it"]
-        says = f"changed: {_called(obj)}: {', '.join(what)} (it is to be made anew)"
+        message = f"changed: {_called(obj)}: {', '.join(what)} (it is to be made anew)"
     elif op.verb is Verb.CREATE:
-        says = f"missing: {_called(obj)}"
+        message = f"missing: {_called(obj)}"
     elif op.verb is Verb.DELETE:
-        says = f"not part of the lab: {_called(obj)}"
+        message = f"not part of the lab: {_called(obj)}"
     else:
         changes = ", ".join(_changes(op.have, obj)) if op.have else ""
-        says = f"changed: {_called(obj)}{': ' + changes if changes else ''}"
+        message = f"changed: {_called(obj)}{': ' + changes if changes else ''}"
     # Exact: what is mended by hand must leave no drift, and MAC addresses are compared.  Indexes are not, and another
     # link may have taken one.
     explained = [_INDEX.sub("", one.explain(exact=True)) for one in (op, *contents)]
-    typed_lines = [text for one in explained for text in one.splitlines()]
+    typed_lines = [text for command in explained for text in command.splitlines()]
     mend = [text for text in typed_lines if not text.startswith("#")]
     if isinstance(obj, File) or not mend:
-        return f"{says}\n{source}"
+        return f"{message}\n{source}"
     return "\n".join(
-        [says, source, *(f"  mend by: {text}" for text in mend[:1]), *(f"           {text}" for text in mend[1:])]
+        [message, source, *(f"  mend by: {text}" for text in mend[:1]), *(f"           {text}" for text in mend[1:])]
     )
 
 
@@ -156,7 +156,7 @@ def _changes(have: Obj, want: Obj) -> list[str]:
         elif name == "odd":
             found += _odd(there)
         elif name == "lacks":
-            found += [f"it lacks {one}" for one in there or ()]
+            found += [f"it lacks {feature}" for feature in there or ()]
         elif name == "stopped":
             found.append("its process is stopped")
         else:
@@ -165,7 +165,7 @@ def _changes(have: Obj, want: Obj) -> list[str]:
 
 
 def _odd(there: Any) -> list[str]:
-    return [f"{one.word} is {one.value}, should be {one.usual}" for one in there]
+    return [f"{deviation.word} is {deviation.value}, should be {deviation.usual}" for deviation in there]
 
 
 def _fields(there: Any, should: Any) -> list[str]:

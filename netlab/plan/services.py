@@ -52,7 +52,7 @@ def objects(cluster: Cluster, session: Session) -> Iterator[Obj]:
     if not cluster.services:
         return
     families = [_family(cluster, 4 if family == "IPv4" else 6, session) for family in cluster.families]
-    services = tuple(one for one in cluster.services if one.kind != EXTERNAL_NAME)
+    services = tuple(service for service in cluster.services if service.kind != EXTERNAL_NAME)
     for node in cluster.nodes:
         for family in families:
             yield from _Table(node, family).objects(family.seen(services))
@@ -156,12 +156,14 @@ class _Family:
         self.made: dict[tuple[str, int], tuple[_Port, tuple[Obj, ...], _Maps]] = {}
 
     def _seen(self, service: Service) -> _Seen:
-        own = tuple(str(one) for one in service.cluster_ips if one.version == self.version)
-        outside = tuple(one for one in service.outside_ips if one.version == self.version)
+        own = tuple(str(ip) for ip in service.cluster_ips if ip.version == self.version)
+        outside = tuple(ip for ip in service.outside_ips if ip.version == self.version)
         ports: tuple[_Port, ...] = ()
         if not service.headless or service.outside_ips:
-            backends = [one for one in service.backends if one.address.version == self.version]
-            masquerade = tuple(f"{self.ip} daddr {one} {self._not_from_pods()} jump mark-for-masquerade" for one in own)
+            backends = [backend for backend in service.backends if backend.address.version == self.version]
+            masquerade = tuple(
+                f"{self.ip} daddr {address} {self._not_from_pods()} jump mark-for-masquerade" for address in own
+            )
             ports = tuple(
                 self._port(service, port, place, backends, masquerade) for place, port in enumerate(service.ports)
             )
@@ -170,18 +172,18 @@ class _Family:
     def _port(
         self, service: Service, port: ServicePort, place: int, backends: list[Backend], masquerade: tuple[str, ...]
     ) -> _Port:
-        behind = [one for one in backends if one.ports[place]]
+        behind = [backend for backend in backends if backend.ports[place]]
         alike = plain(service, behind)
         if alike:
-            behind = [one for one in behind if service.counts_ready(one)]
-        ends = tuple(self._end(service, port, one, one.ports[place]) for one in behind)
+            behind = [backend for backend in behind if service.counts_ready(backend)]
+        ends = tuple(self._end(service, port, backend, backend.ports[place]) for backend in behind)
         listed = () if alike else tuple(behind)
         return _Port(port, port_name(service, port), ends, masquerade, self.choice(service, ends), listed)
 
     def choice(self, service: Service, ends: Sequence[_End]) -> tuple[str, ...]:
         """The rules that choose among backends."""
-        sticky = [f"{self.ip} saddr @affinity-{one.name} goto endpoint-{one.name}" for one in ends]
-        ways = ", ".join(f"{number} : goto endpoint-{one.name}" for number, one in enumerate(ends))
+        sticky = [f"{self.ip} saddr @affinity-{end.name} goto endpoint-{end.name}" for end in ends]
+        ways = ", ".join(f"{number} : goto endpoint-{end.name}" for number, end in enumerate(ends))
         return (*(sticky if service.affinity else ()), f"numgen random mod {len(ends)} vmap {{ {ways} }}")
 
     def _end(self, service: Service, port: ServicePort, backend: Backend, number: int) -> _End:
@@ -200,7 +202,7 @@ class _Family:
 
 
 def _family(cluster: Cluster, version: int, session: Session) -> _Family:
-    service_cidr = next(one for one in cluster.service_cidrs if one.version == version)
+    service_cidr = next(cidr for cidr in cluster.service_cidrs if cidr.version == version)
     family = session.of(_Family, version, _networks(cluster, version), service_cidr)
     if len(family.made) > _KEPT:
         family.made.clear()
@@ -214,7 +216,7 @@ class _Table:
         self._node, self._family = node, family
         self._version, self._ip = family.version, family.ip
         self._type = "ipv4_addr" if self._version == 4 else "ipv6_addr"
-        self._address = next(one.ip for one in node.addresses if one.version == self._version)
+        self._address = next(address.ip for address in node.addresses if address.version == self._version)
         self._zone = node.labels.get(ZONE, "")
         self._why = Why(f"kube-proxy on node {node.name}", node.mark)
         self._maps = _Maps()
@@ -246,12 +248,12 @@ class _Table:
         key, port_key = f"{self._type} . inet_proto . inet_service", "inet_proto . inet_service"
         yield self._set("service-ips", key, maps.ips, "ClusterIP, ExternalIP and LoadBalancer IP traffic", vmap=True)
         yield self._set("service-nodeports", port_key, maps.nodeports, "NodePort traffic", vmap=True)
-        says = "vmap to drop or reject packets to services with no endpoints"
-        yield self._set("no-endpoint-services", key, maps.no_ips, says, vmap=True)
-        says = "vmap to drop or reject packets to service nodeports with no endpoints"
-        yield self._set("no-endpoint-nodeports", port_key, maps.no_nodeports, says, vmap=True)
-        says = "destinations that are subject to LoadBalancerSourceRanges"
-        yield self._set("firewall-ips", key, maps.firewall, says, vmap=True)
+        message = "vmap to drop or reject packets to services with no endpoints"
+        yield self._set("no-endpoint-services", key, maps.no_ips, message, vmap=True)
+        message = "vmap to drop or reject packets to service nodeports with no endpoints"
+        yield self._set("no-endpoint-nodeports", port_key, maps.no_nodeports, message, vmap=True)
+        message = "destinations that are subject to LoadBalancerSourceRanges"
+        yield self._set("firewall-ips", key, maps.firewall, message, vmap=True)
         yield self._set("cluster-ips", self._type, maps.cluster_ips, "Active ClusterIPs")
         yield self._set("nodeport-ips", self._type, [str(self._address)], "IPs that accept NodePort traffic")
 
@@ -287,14 +289,14 @@ class _Table:
 
     # -- one Service --------------------------------------------------------------------------------------------------
 
-    def _port(self, seen: _Seen, one: _Port, maps: _Maps) -> Iterator[Obj]:
+    def _port(self, seen: _Seen, resolved: _Port, maps: _Maps) -> Iterator[Obj]:
         service, why = seen.service, seen.why
-        port, base = one.port, one.base
-        behind, local, choice = self._choices(service, one)
+        port, base = resolved.port, resolved.base
+        behind, local, choice = self._choices(service, resolved)
         faces_outside = bool(seen.outside or port.node_port)
         external_local = service.external_local and faces_outside
         verdicts = self._verdicts(service, base, behind, local, external_local=external_local)
-        self._elements(seen, one, verdicts, maps)
+        self._elements(seen, resolved, verdicts, maps)
 
         # `service-` is what has all backends: for traffic inside, and for what comes from outside by way of `external-`.
         uses_all = bool(behind) and (not service.internal_local or faces_outside)
@@ -304,23 +306,23 @@ class _Table:
             if service.affinity:
                 yield self._affinity(end, service.affinity, why)
         if uses_all:
-            first = () if service.internal_local else one.masquerade
+            first = () if service.internal_local else resolved.masquerade
             yield self._chain(f"service-{base}", *first, *choice, why=why)
         if uses_near:
-            first = one.masquerade if service.internal_local else ()
+            first = resolved.masquerade if service.internal_local else ()
             yield self._chain(f"local-{base}", *first, *self._family.choice(service, local), why=why)
         if faces_outside and behind:
             yield self._external(f"external-{base}", base, local=external_local, near=bool(local), why=why)
         if seen.outside and service.source_ranges:
             yield from self._firewall(service, base, why)
 
-    def _choices(self, service: Service, one: _Port) -> tuple[Sequence[_End], Sequence[_End], tuple[str, ...]]:
+    def _choices(self, service: Service, resolved: _Port) -> tuple[Sequence[_End], Sequence[_End], tuple[str, ...]]:
         """What this node chooses among with the policies Cluster and Local, and the rules of the first choice."""
-        if not one.listed:
-            return one.ends, [end for end in one.ends if end.node == self._node.name], one.choice
-        ends = {backend.address: end for backend, end in zip(one.listed, one.ends, strict=True)}
-        behind = [ends[each.address] for each in everywhere(service, one.listed, self._node.name, self._zone)]
-        local = [ends[each.address] for each in near(service, one.listed, self._node.name)]
+        if not resolved.listed:
+            return resolved.ends, [end for end in resolved.ends if end.node == self._node.name], resolved.choice
+        ends = {backend.address: end for backend, end in zip(resolved.listed, resolved.ends, strict=True)}
+        behind = [ends[each.address] for each in everywhere(service, resolved.listed, self._node.name, self._zone)]
+        local = [ends[each.address] for each in near(service, resolved.listed, self._node.name)]
         return behind, local, self._family.choice(service, behind)
 
     def _verdicts(
@@ -339,8 +341,8 @@ class _Table:
         )
 
     @staticmethod
-    def _elements(seen: _Seen, one: _Port, verdicts: _Verdicts, maps: _Maps) -> None:
-        service, port, base = seen.service, one.port, one.base
+    def _elements(seen: _Seen, resolved: _Port, verdicts: _Verdicts, maps: _Maps) -> None:
+        service, port, base = seen.service, resolved.port, resolved.base
         to = f"{port.protocol.lower()} . {port.port}"
         comment = f'comment "{service}{":" + port.name if port.name else ""}"'
         for address in seen.own:
@@ -372,8 +374,8 @@ class _Table:
         if not local:
             return self._chain(name, "jump mark-for-masquerade", f"goto service-{base}", why=why)
         rules = [
-            f'{self._ip} saddr {one} goto service-{base} comment "short-circuit pod traffic"'
-            for one in self._family.pods
+            f'{self._ip} saddr {pod} goto service-{base} comment "short-circuit pod traffic"'
+            for pod in self._family.pods
         ]
         rules.append('fib saddr type local jump mark-for-masquerade comment "masquerade local traffic"')
         rules.append(f'fib saddr type local goto service-{base} comment "short-circuit local traffic"')
@@ -382,9 +384,9 @@ class _Table:
         return self._chain(name, *rules, why=why)
 
     def _firewall(self, service: Service, base: str, why: Why) -> Iterator[Obj]:
-        if not any(one.version == self._version for one in service.load_balancer_ips):
+        if not any(ip.version == self._version for ip in service.load_balancer_ips):
             return
-        ranges = sorted(str(one) for one in service.source_ranges if one.version == self._version)
+        ranges = sorted(str(network) for network in service.source_ranges if network.version == self._version)
         allowed = f"{self._ip} saddr != {{ {', '.join(ranges)} }} " if ranges else ""
         yield self._chain(f"firewall-{base}", f"{allowed}drop", why=why)
 
@@ -405,10 +407,10 @@ class _Table:
 
 def _networks(cluster: Cluster, version: int) -> tuple[Network, ...]:
     """kube-proxy's clusterCIDR; and the parts of nodes that lie outside of it, which a real cluster cannot have."""
-    whole = [one for one in cluster.pod_cidrs if one.version == version]
+    whole = [network for network in cluster.pod_cidrs if network.version == version]
     parts = [cidr for node in cluster.nodes for cidr in node.pod_cidrs if cidr.version == version]
-    own = [part for part in parts if not any(part.subnet_of(one) for one in whole)]  # type: ignore[arg-type]
-    used = [one for one in whole if any(part.subnet_of(one) for part in parts)]  # type: ignore[arg-type]
+    own = [part for part in parts if not any(part.subnet_of(network) for network in whole)]  # type: ignore[arg-type]
+    used = [network for network in whole if any(part.subnet_of(network) for part in parts)]  # type: ignore[arg-type]
     return tuple(dict.fromkeys([*(used or ([] if own else whole)), *own]))
 
 
@@ -419,7 +421,7 @@ def _announced(cluster: Cluster) -> Iterator[Obj]:
     """Routes on the underlay's router (of a routed one: the spine and the node's rack) to addresses outside."""
     for address, (service, name) in announced(cluster).items():
         node = cluster.node(name)
-        via = next((str(one.ip) for one in node.addresses if one.version == address.version), "")
+        via = next((str(interface.ip) for interface in node.addresses if interface.version == address.version), "")
         if via:
             yield from _way(cluster, node, f"{address}/{address.max_prefixlen}", via, service_why(service))
 

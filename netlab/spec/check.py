@@ -131,10 +131,10 @@ class Checker:
                 continue
             key = key_node.value
             if key in seen:
-                says = f"is written twice, first in line {seen[key].start_mark.line + 1}"
+                message = f"is written twice, first in line {seen[key].start_mark.line + 1}"
                 if path is None and key == "apiVersion":
-                    says += "; where two objects meet, a line --- is missing"
-                self.problem(key_node, (path, key), says)
+                    message += "; where two objects meet, a line --- is missing"
+                self.problem(key_node, (path, key), message)
                 continue
             seen[key] = key_node
             inner = fields.get(key) if fields is not None else None
@@ -159,13 +159,13 @@ class Checker:
                 out[key] = value
         for key in schema.get("required", ()):
             if key not in there and key not in meant:
-                says = "is required" + (f", and what is there ({self._raw(seen[key], node)}) means absent"
+                message = "is required" + (f", and what is there ({self._raw(seen[key], node)}) means absent"
                                         if key in seen else "")  # fmt: skip
-                self.problem(seen.get(key, node), (path, key), says)
+                self.problem(seen.get(key, node), (path, key), message)
         rule = RULES.get(name)
         if rule is not None and len(self.problems) == before:
-            for where, says in rule(out):
-                self.problem(locate(node, where), self._extended(path, where), says)
+            for where, message in rule(out):
+                self.problem(locate(node, where), self._extended(path, where), message)
         return out
 
     @staticmethod
@@ -264,16 +264,16 @@ class Checker:
             hint = meant(closest(value, allowed))
             return self.problem(node, path, f"must be {_one_of(allowed)}, not {shown(value)}{hint}")
         if len(value) > schema.get("maxLength", math.inf):
-            says = f"{shown(value)} is too long: {len(value)} characters, at most {schema['maxLength']} are allowed"
-            return self.problem(node, path, says)
+            message = f"{shown(value)} is too long: {len(value)} characters, at most {schema['maxLength']} are allowed"
+            return self.problem(node, path, message)
         if form in FORMATS:
             try:
                 kept = FORMATS[form](value)
             except ValueError as error:
                 return self.problem(node, path, str(error))
             if kept is not value and kept != value:
-                says = f"{spelled(path)}: {shown(value)} has bits set after its prefix and is read as {kept}"
-                self.warnings.append(Warning("host-bits", says, mark_of(node, self.file)))
+                message = f"{spelled(path)}: {shown(value)} has bits set after its prefix and is read as {kept}"
+                self.warnings.append(Warning("host-bits", message, mark_of(node, self.file)))
             return kept
         return value
 

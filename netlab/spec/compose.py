@@ -176,7 +176,9 @@ def locate(root: Node, path: Sequence[str | int]) -> Node:
     here, place = root, root
     for step in path:
         if isinstance(here, MappingNode):
-            found = next((one for one in pairs(here) if one[0].value == step and isinstance(one[0], ScalarNode)), None)
+            found = next(
+                (pair for pair in pairs(here) if pair[0].value == step and isinstance(pair[0], ScalarNode)), None
+            )
             if found is None:
                 break
             key, here = found

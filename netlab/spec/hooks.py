@@ -39,12 +39,12 @@ def has_ended(document: Document) -> bool:
 
 def note(hooks: Sequence[Document]) -> Warning:
     """What becomes of all hooks of a lab, in one line."""
-    gone = [one for one in hooks if left_out(one)]
-    stay = [one for one in hooks if not left_out(one)]
+    gone = [hook for hook in hooks if left_out(hook)]
+    stay = [hook for hook in hooks if not left_out(hook)]
     parts = (
         ("left out as not there", gone),
-        ("ended, so their Pods are left out", [one for one in stay if has_ended(one)]),
-        ("still there", [one for one in stay if not has_ended(one)]),
+        ("ended, so their Pods are left out", [obj for obj in stay if has_ended(obj)]),
+        ("still there", [obj for obj in stay if not has_ended(obj)]),
     )
     listed = "; ".join(f"{says}: {_names(objects)}" for says, objects in parts if objects)
     count = "1 Helm hook" if len(hooks) == 1 else f"{len(hooks)} Helm hooks"

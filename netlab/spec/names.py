@@ -19,7 +19,7 @@ def names(texts: Iterable[Text], namespace: str) -> tuple[list[str], list[Proble
     for file, text, _ in texts:
         nodes, unread = compose(text, file)
         problems += unread
-        for node in (each for one in nodes for each in _objects(one)):
+        for node in (each for parent in nodes for each in _objects(parent)):
             version, kind = _word(node, "apiVersion"), _word(node, "kind")
             meta = _field(node, "metadata")
             name = _word(meta, "name")

@@ -103,9 +103,9 @@ def warning(found: Sequence[Old]) -> Warning:
     parts = [_words(one, number) for one, number in counts.items()]
     wanted = [f"--api-versions {one.now}/{one.kind}" for one in counts if one.now]
     release = max((one.removed for one in counts), key=lambda each: int(each.partition(".")[2]))
-    says = f"apiVersions that Kubernetes no longer serves, read as the new ones: {', '.join(parts)}"
+    message = f"apiVersions that Kubernetes no longer serves, read as the new ones: {', '.join(parts)}"
     cure = f"helm template {' '.join(wanted)}, or --kube-version {release}" if wanted else ""
-    return Warning("old-api-version", says + (f"; from a chart: {cure}" if cure else ""), found[0].mark)
+    return Warning("old-api-version", message + (f"; from a chart: {cure}" if cure else ""), found[0].mark)
 
 
 def _words(one: Old, number: int) -> str:

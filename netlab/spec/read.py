@@ -87,12 +87,12 @@ class Reader:
             self._problems.append(Problem(mark, "", f"nothing in it{more}: no document that says anything"))
         for (version, kind), marks in self._unknown.items():
             count = f", {len(marks)} objects" if len(marks) > 1 else ""
-            says = (
+            message = (
                 f"{kind} ({version}{count}) is a kind that netlab does not know: if it makes Pods, routes or filters "
                 "traffic, that is missing from the lab"
             )
-            self._warnings.append(Warning("not-modelled", says, marks[0], kind))
-        hooks = [one for one in self._objects.values() if is_hook(one)]
+            self._warnings.append(Warning("not-modelled", message, marks[0], kind))
+        hooks = [obj for obj in self._objects.values() if is_hook(obj)]
         if hooks:
             self._warnings.append(note(hooks))
         if self._old:
@@ -103,13 +103,15 @@ class Reader:
             return (order.get(mark.file, -1), mark.line, mark.column) if mark else (-1, 0, 0)
 
         for extra in self._labs[1:]:
-            says = f"a second Lab: {self._labs[0].name} in {self._labs[0].mark} is one already, and files make one lab"
-            self._problems.append(Problem(extra.mark, "", says))
+            message = (
+                f"a second Lab: {self._labs[0].name} in {self._labs[0].mark} is one already, and files make one lab"
+            )
+            self._problems.append(Problem(extra.mark, "", message))
         return Documents(
             lab=self._labs[0] if self._labs else None,
-            objects=tuple(one for one in self._objects.values() if not left_out(one)),
+            objects=tuple(obj for obj in self._objects.values() if not left_out(obj)),
             references=tuple(self._references),
-            left_out=tuple(one for one in hooks if left_out(one)),
+            left_out=tuple(hook for hook in hooks if left_out(hook)),
             problems=tuple(sorted(self._problems, key=lambda each: place(each.mark))),
             warnings=tuple(sorted(self._warnings, key=lambda each: place(each.mark))),
             skipped=MappingProxyType(dict(sorted(self._skipped.items()))),
@@ -136,21 +138,21 @@ class Reader:
             self._old.append(old)
             if kinds.ruling(old.now, kind).fate is Fate.USED:
                 node, version = oldversions.today(node, version, kind), old.now
-        fate, says, field = kinds.ruling(version, kind)
+        fate, message, field = kinds.ruling(version, kind)
         if fate is Fate.USED:
-            self._used(node, version, kind, says, checker)
+            self._used(node, version, kind, message, checker)
         elif fate is Fate.SKIPPED:
             self._skipped[kind] += 1
         elif fate is Fate.NOT_MODELLED:
             name = _name(fields)
             full = f"{kind} {name}" if name else kind
-            self._not_modelled(node, full, says, checker)
+            self._not_modelled(node, full, message, checker)
             group, namespace = version.rpartition("/")[0], name.rpartition("/")[0]
             self._references += references(group, kind, full, namespace, node, checker.file)
         elif fate is Fate.UNKNOWN:
             self._unknown.setdefault((version, kind), []).append(mark_of(node, checker.file))
         else:
-            checker.problem(fields[field][1] if field in fields else node, (None, field), says)
+            checker.problem(fields[field][1] if field in fields else node, (None, field), message)
 
     def _not_modelled(self, node: Node, full: str, says: str, checker: Checker) -> None:
         code = _CODES.get(says, "not-modelled")
@@ -218,14 +220,14 @@ class Reader:
         if kind == "Lab":
             self._labs.append(document)
             return
-        checker.warnings[warned:] = [one._replace(object=str(document)) for one in checker.warnings[warned:]]
+        checker.warnings[warned:] = [warning._replace(object=str(document)) for warning in checker.warnings[warned:]]
         if does:
             self._not_modelled(node, str(document), does, checker)
         key = document.group, kind, namespace, document.name
         first = self._objects.get(key)
         if first is not None:
-            says = f"{document} is written twice, first at {first.mark}; this one is taken"
-            self._warnings.append(Warning("duplicate", says, document.mark, str(document)))
+            message = f"{document} is written twice, first at {first.mark}; this one is taken"
+            self._warnings.append(Warning("duplicate", message, document.mark, str(document)))
         # Assigning keeps the first one's turn, as applying twice would: the numbers of other Pods do not move.
         self._objects[key] = document
 
@@ -240,8 +242,10 @@ class Reader:
             if kind == "Lab":
                 return  # its own schema requires the name
             if "generateName" in body.get("metadata", {}):
-                says = "is required: generateName makes another name each time, and a lab needs the same; write a name"
-                checker.problem(meta, ((None, "metadata"), "name"), says)
+                message = (
+                    "is required: generateName makes another name each time, and a lab needs the same; write a name"
+                )
+                checker.problem(meta, ((None, "metadata"), "name"), message)
                 return
             checker.problem(meta, ((None, "metadata"), "name"), "is required")
         elif kind != "Lab" and (meta is None or scalars.is_null(meta)):
@@ -274,17 +278,17 @@ def _unrendered(text: str, problems: Iterable[Problem]) -> list[Problem]:
     """
     lines: list[str] = []
     clean: set[int] = set()  # a line may be long, and many problems may be in it
-    for one in problems:
+    for problem in problems:
         lines = lines or text.splitlines()
-        if one.mark is None:
+        if problem.mark is None:
             continue
-        at = one.mark.line
+        at = problem.mark.line
         # A parser stumbles over the line after the braces.
-        for number in range(at - 1 if one.path else max(0, at - 2), min(at, len(lines))):
+        for number in range(at - 1 if problem.path else max(0, at - 2), min(at, len(lines))):
             if number in clean:
                 continue
             if "{{" in lines[number]:
-                says = "is a template that was not rendered ({{ }}); render it: helm template CHART | netlab up -f -"
-                return [Problem(one.mark, "", says)]
+                message = "is a template that was not rendered ({{ }}); render it: helm template CHART | netlab up -f -"
+                return [Problem(problem.mark, "", message)]
             clean.add(number)
     return []

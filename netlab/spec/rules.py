@@ -95,8 +95,8 @@ def _node(body: Body) -> Found:
     """A node's name is part of names in the kernel, so it is as long as in a Lab at most."""
     name = body.get("metadata", {}).get("name", "")
     if len(name) > _NODE_NAME_MAX:
-        says = f"is too long for a node of a lab: {len(name)} characters, at most {_NODE_NAME_MAX} are allowed"
-        yield ("metadata", "name"), says
+        message = f"is too long for a node of a lab: {len(name)} characters, at most {_NODE_NAME_MAX} are allowed"
+        yield ("metadata", "name"), message
     spec = body.get("spec", {})
     if spec.get("podCIDRs", [spec.get("podCIDR")])[0] != spec.get("podCIDR", spec.get("podCIDRs", [None])[0]):
         yield ("spec", "podCIDRs", 0), f"must be {spec['podCIDR']}, as podCIDR is"
@@ -400,7 +400,7 @@ def _endpoint_slice(body: Body) -> Found:
             except ValueError as error:
                 yield place, str(error)
     yield from _named_once(
-        [{"name": one.get("name", "")} for one in body.get("ports", ())], "ports", "ports of this slice"
+        [{"name": port.get("name", "")} for port in body.get("ports", ())], "ports", "ports of this slice"
     )
 
 

@@ -81,7 +81,7 @@ def _addresses(spec: Spec) -> Found:
         yield ("clusterIPs", many.index("None")), "None may only stand alone"
         return
     stated = many or [spec[field] for field in ("clusterIP",) if field in spec]
-    of_addresses = [f"IPv{ipaddress.ip_address(one).version}" for one in stated if one != "None"]
+    of_addresses = [f"IPv{ipaddress.ip_address(text).version}" for text in stated if text != "None"]
     if len(of_addresses) == 2 and of_addresses[0] == of_addresses[1]:
         yield ("clusterIPs", 1), f"both are {of_addresses[0]}; two are allowed for one of each family"
     for number, (family, own) in enumerate(zip(families, of_addresses, strict=False)):

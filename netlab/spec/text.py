@@ -24,8 +24,8 @@ def decode(data: bytes, file: str) -> tuple[str, Problem | None]:
         text = data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-16" if utf16 else "utf-8-sig", "replace")
-        says = f"is not UTF-8: the byte 0x{data[error.start]:02x} cannot be here"
-        return "", Problem(position(before, len(before), file), "", says)
+        message = f"is not UTF-8: the byte 0x{data[error.start]:02x} cannot be here"
+        return "", Problem(position(before, len(before), file), "", message)
     return text, unprintable(text, file)
 
 
@@ -34,8 +34,8 @@ def unprintable(text: str, file: str) -> Problem | None:
     found = _UNPRINTABLE.search(text)
     if found is None:
         return None
-    says = f"holds the control character U+{ord(found[0]):04X}, which YAML does not allow"
-    return Problem(position(text, found.start(), file), "", says)
+    message = f"holds the control character U+{ord(found[0]):04X}, which YAML does not allow"
+    return Problem(position(text, found.start(), file), "", message)
 
 
 def position(text: str, offset: int, file: str) -> Mark:

@@ -16,15 +16,15 @@ class Far:
 
     def __init__(self, node: Node, cluster: Cluster) -> None:
         self.node, self._cluster = node, cluster
-        self.versions = tuple(one.version for one in node.pod_cidrs)
-        self.addresses = tuple(str(one.ip) for one in node.addresses)
+        self.versions = tuple(cidr.version for cidr in node.pod_cidrs)
+        self.addresses = tuple(str(address.ip) for address in node.addresses)
         self.cidrs = tuple(map(str, node.pod_cidrs))
-        self.firsts = tuple(str(one.network_address) for one in node.pod_cidrs)
+        self.firsts = tuple(str(cidr.network_address) for cidr in node.pod_cidrs)
 
     @cached_property
     def blocks(self) -> tuple[tuple[str, int], ...]:
         """Calico's blocks of the node, as texts, and their IP versions."""
-        return tuple((str(one), one.version) for one in blocks(self.node, self._cluster))
+        return tuple((str(block), block.version) for block in blocks(self.node, self._cluster))
 
 
 def blocks(node: Node, cluster: Cluster) -> list[Network]:
