@@ -63,7 +63,7 @@ def load(kind: Callable[..., T], data: Any) -> T:
 
 @cache
 def _reader(kind: Any) -> _Reader:
-    """What makes a value of that type of plain data."""
+    """The function that makes a value of that type from plain data."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return lambda data: data

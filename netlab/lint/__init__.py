@@ -1,4 +1,4 @@
-"""What in a lab is legal and probably not what its author means.
+"""Warnings about parts of a lab that are legal and probably a mistake.
 
 Pure: a cluster and its documents in, warnings out, each with a stable code, the object, and the line.  One file a group
 of rules; a rule is a function of the ``Subject``.  ``up`` and ``apply`` print what is found here.

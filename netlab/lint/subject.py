@@ -1,4 +1,4 @@
-"""What the rules look at: a cluster, its documents, and what both have of labels."""
+"""The input of the rules: a cluster, its documents and the labels of both."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Subject:
 
     @cached_property
     def _by_port(self) -> dict[tuple[int, str], list[Service]]:
-        found: dict[tuple[int, str], list[Service]] = {}
+        by_port: dict[tuple[int, str], list[Service]] = {}
         for service in self.cluster.services:
             for port in service.ports:
-                found.setdefault((port.port, port.protocol), []).append(service)
-        return found
+                by_port.setdefault((port.port, port.protocol), []).append(service)
+        return by_port
 
     def services_at(self, port: int, protocol: str) -> list[Service]:
         """The Services that have this port."""
@@ -100,12 +100,12 @@ class Subject:
     def _templates(self) -> dict[str, list[tuple[Document, Labels]]]:
         """By namespace the workloads and Helm hooks that have no Pod now, with the labels that their Pods would have."""
         there = {(pod.namespace, pod.owner or f"Pod/{pod.name}") for pod in self.cluster.pods}
-        found: dict[str, list[tuple[Document, Labels]]] = {}
+        by_namespace: dict[str, list[tuple[Document, Labels]]] = {}
         for obj in (*self.documents.objects, *self.documents.left_out):
             makes = obj.kind == "Pod" or obj.kind in WORKLOADS
             if makes and (obj.namespace, f"{obj.kind}/{obj.name}") not in there:
-                found.setdefault(obj.namespace, []).append((obj, _labels(obj)))
-        return found
+                by_namespace.setdefault(obj.namespace, []).append((obj, _labels(obj)))
+        return by_namespace
 
     @cached_property
     def _labels_of_pods(self) -> dict[str, list[Labels]]:

@@ -29,7 +29,7 @@ def nodes(lab: Document | None, objects: Iterable[Document]) -> Iterator[Problem
 
 def pods(templates: Iterator[Template]) -> tuple[list[Template], list[Problem]]:
     """The Pods, and whether there are too many: then the rest is not made."""
-    found = list(islice(templates, PODS_MAX))
+    kept = list(islice(templates, PODS_MAX))
     more = next(templates, None)
     message = f"the lab has more than {PODS_MAX:,} Pods, which is the most: take fewer replicas"
-    return found, [Problem(more.mark, "", message)] if more else []
+    return kept, [Problem(more.mark, "", message)] if more else []

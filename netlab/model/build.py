@@ -200,9 +200,9 @@ class _Builder:
         families: Sequence[str],
         networks: Sequence[Network],
     ) -> tuple[Service, ...]:
-        found = self._catalogue.of("Service")
+        documents = self._catalogue.of("Service")
         slices, endpoints = self._catalogue.of("EndpointSlice"), self._catalogue.of("Endpoints")
-        if not found and not slices and not endpoints:
+        if not documents and not slices and not endpoints:
             return ()
         hosts: list[Node | External] = [*nodes, *outside]
         known = Known(
@@ -211,7 +211,7 @@ class _Builder:
             {node.name: node.labels for node in nodes},
         )
         return resolve(
-            found,
+            documents,
             slices,
             endpoints,
             known,

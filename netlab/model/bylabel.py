@@ -37,8 +37,8 @@ class ByLabel(Generic[T]):
                 self._others.setdefault(obj.namespace, []).append((number, obj))
 
     def of(self, namespace: str, labels: Mapping[str, str]) -> list[T]:
-        """Those of a namespace that may select a Pod with these labels, in their own order."""
-        found = list(self._others.get(namespace, ()))
+        """The objects of a namespace that may select a Pod with these labels, in their own order."""
+        numbered = list(self._others.get(namespace, ()))
         for key, value in labels.items():
-            found += self._labelled.get((namespace, key, value), ())
-        return [one for _, one in sorted(found, key=lambda pair: pair[0])]
+            numbered += self._labelled.get((namespace, key, value), ())
+        return [one for _, one in sorted(numbered, key=lambda pair: pair[0])]

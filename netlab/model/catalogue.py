@@ -26,12 +26,12 @@ class Catalogue:
 
     def with_added(self, documents: Sequence[Document]) -> Catalogue:
         """This one and some more documents."""
-        found = Catalogue.__new__(Catalogue)
-        found._sorted, found._added = self._sorted, (*self._added, *documents)
-        return found
+        catalogue = Catalogue.__new__(Catalogue)
+        catalogue._sorted, catalogue._added = self._sorted, (*self._added, *documents)
+        return catalogue
 
     def of(self, kind: str) -> tuple[Document, ...]:
-        """Those of a kind, in document order; the same tuple each time where none was added."""
+        """The documents of a kind, in their order; the same tuple each time where none was added."""
         own = self._sorted.by_kind.get(kind, ())
         more = tuple(document for document in self._added if document.kind == kind)
         return (*own, *more) if more else own
@@ -58,10 +58,10 @@ class Catalogue:
 
 class _Sorted:
     def __init__(self, objects: tuple[Document, ...]) -> None:
-        found: dict[str, list[Document]] = {}
+        by_kind: dict[str, list[Document]] = {}
         for obj in objects:
-            found.setdefault(obj.kind, []).append(obj)
-        self.by_kind = {kind: tuple(documents) for kind, documents in found.items()}
+            by_kind.setdefault(obj.kind, []).append(obj)
+        self.by_kind = {kind: tuple(documents) for kind, documents in by_kind.items()}
         makers = {"Pod", *WORKLOADS}
         self.running = tuple(obj for obj in objects if obj.kind in makers)
 
@@ -78,5 +78,5 @@ class _Sorted:
 
 
 def _services_by_label(services: tuple[Document, ...]) -> ByLabel[Document]:
-    """Those without a selector select nobody."""
+    """An index of Services by selector; a Service without a selector selects no Pod."""
     return ByLabel(services, lambda service: service.body.get("spec", {}).get("selector") or None)

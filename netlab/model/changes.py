@@ -57,14 +57,14 @@ def put(
     A document that is applied has the last word on the labels that it names; of those that it does not name it knows
     nothing, as with kubectl.
     """
-    found = {key: dict(value) for key, value in known.items()}
+    labels = {key: dict(value) for key, value in known.items()}
     for document in documents:
         name = f"{document.namespace}/{document.name}" if document.namespace else document.name
         for said in document.body["metadata"].get("labels", {}):
-            found.get(label_key(document.kind, name), {}).pop(said, None)
+            labels.get(label_key(document.kind, name), {}).pop(said, None)
     for key, value in label.items():
-        found.setdefault(key, {}).update(value)
-    return {key: value for key, value in found.items() if value}
+        labels.setdefault(key, {}).update(value)
+    return {key: value for key, value in labels.items() if value}
 
 
 def still_there(labels: Mapping[str, Labels], cluster: Cluster) -> dict[str, Labels]:

@@ -37,8 +37,8 @@ class _Source(NamedTuple):
 
     @property
     def template(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.spec.get("template", {})
-        return found
+        template: Mapping[str, Any] = self.spec.get("template", {})
+        return template
 
 
 class Controllers:

@@ -32,14 +32,14 @@ def suffix(*parts: str) -> str:
 
 def suffixes(owner: Sequence[str], members: Sequence[str]) -> list[str]:
     """A suffix for each member, no two the same: of 5,000 Pods two would share one of 14 million by chance."""
-    found: dict[str, None] = {}
+    words: dict[str, None] = {}
     for member in members:
         word, again = suffix(*owner, member), 0
-        while word in found:
+        while word in words:
             again += 1
             word = suffix(*owner, member, str(again))
-        found[word] = None
-    return list(found)
+        words[word] = None
+    return list(words)
 
 
 def template_hash(template: Mapping[str, Any]) -> str:

@@ -41,13 +41,13 @@ class Pool:
 
         Empty where a CIDR is full.
         """
-        found = []
+        addresses = []
         for cidr in node.pod_cidrs:
             address = next((candidate for candidate in given if candidate in cidr), None) or self._lowest(cidr, pod)
             if address is None:
                 return ()
-            found.append(ip_interface(f"{address}/{self._lengths.get(cidr.version, cidr.prefixlen)}"))
-        return tuple(found)
+            addresses.append(ip_interface(f"{address}/{self._lengths.get(cidr.version, cidr.prefixlen)}"))
+        return tuple(addresses)
 
     def _lowest(self, cidr: Network, pod: str) -> Address | None:
         last = cidr.num_addresses - (2 if cidr.version == 4 else 1)  # the last IPv4 address is the broadcast's

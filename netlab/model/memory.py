@@ -1,4 +1,4 @@
-"""What a running lab must keep when its documents change: numbers, addresses, names of what is there."""
+"""The state that a running lab keeps when its documents change: numbers, addresses and names of its objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBERS = 1 << 16  # of nodes, serials and ports: all have 16 bits
 
 
 class PodMemory(NamedTuple):
-    """What a Pod keeps: its node, its plain addresses, its serial number, its namespace's name.
+    """The state that a Pod keeps: its node, its plain addresses, its serial number, its namespace's name.
 
     ``demands`` are those with which it was placed (``placement.demands``), ``slot`` is its place in its controller.
     """
@@ -47,7 +47,7 @@ class Memory:
 
     @classmethod
     def of(cls, cluster: Cluster) -> Memory:
-        """What to remember of a cluster."""
+        """The state to keep of a cluster."""
         return cls(
             {node.name: node.number for node in cluster.nodes},
             {str(pod): _of_pod(pod) for pod in cluster.pods},

@@ -62,9 +62,9 @@ def selected(spec: Body, node: Node) -> bool:
 def _term(term: Body, node: Node) -> bool:
     """Whether a node has all that a term wants; an empty term selects no node."""
     expressions, fields = term.get("matchExpressions", ()), term.get("matchFields", ())
-    found = [_expression(expression, node.labels) for expression in expressions]
-    found += [_expression(field, {"metadata.name": node.name}) for field in fields]
-    return bool(found) and all(found)
+    results = [_expression(expression, node.labels) for expression in expressions]
+    results += [_expression(field, {"metadata.name": node.name}) for field in fields]
+    return bool(results) and all(results)
 
 
 def _expression(body: Body, labels: Mapping[str, str]) -> bool:

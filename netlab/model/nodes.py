@@ -38,12 +38,12 @@ def cidrs(
 
 def foreign_families(spec: Mapping[str, Any], keys: Sequence[str], families: Sequence[str]) -> list[tuple[str, str]]:
     """The (key, text) of networks and addresses whose family the lab does not have."""
-    found = []
+    foreign = []
     for key in keys:
         value = spec.get(key)
         texts = value if isinstance(value, list) else [value] if value else []
-        found += [(key, text) for text in texts if f"IPv{ip_interface(text).version}" not in families]
-    return found
+        foreign += [(key, text) for text in texts if f"IPv{ip_interface(text).version}" not in families]
+    return foreign
 
 
 def numbers(wanted: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
@@ -200,8 +200,8 @@ def build_nodes(
 
 
 def _taints(listed: Sequence[Mapping[str, Any]]) -> tuple[Taint, ...]:
-    found = [Taint(str(entry["key"]), str(entry.get("value", "")), str(entry["effect"])) for entry in listed]
-    return tuple(dict.fromkeys(found))
+    taints = [Taint(str(entry["key"]), str(entry.get("value", "")), str(entry["effect"])) for entry in listed]
+    return tuple(dict.fromkeys(taints))
 
 
 def _kept(texts: Sequence[str], pod_networks: Sequence[Network]) -> dict[str, Network]:
@@ -230,7 +230,7 @@ def _addresses(
     """The node's addresses: those given, else the (number + 1)-th of the underlay (the first is the router's)."""
     texts = [entry["address"]] if "address" in entry else entry.get("addresses", [])
     given = {ip_address(text).version: ip_address(text) for text in texts}
-    found = []
+    interfaces = []
     for network, gateway in zip(under.cidrs, under.gateways, strict=True):
         address = given.get(network.version)
         if address is not None and address not in network:
@@ -245,8 +245,8 @@ def _addresses(
                 complain(mark, "spec.underlay.cidr", f"the underlay {network} has no address for node {name}")
                 number = 1
             address = network[number + 1]
-        found.append(ip_interface(f"{address}/{network.prefixlen}"))
-    return tuple(found)
+        interfaces.append(ip_interface(f"{address}/{network.prefixlen}"))
+    return tuple(interfaces)
 
 
 def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]:

@@ -115,7 +115,7 @@ class _Selects(NamedTuple):
 
 
 class _Wanted(NamedTuple):
-    """What a Pod demands of the Pods beside it."""
+    """The demands of a Pod on the Pods beside it."""
 
     near: tuple[_Term, ...]
     apart: tuple[_Term, ...]
@@ -144,7 +144,7 @@ class Scheduler:
         self._static: dict[tuple[int, str], list[tuple[Node, str]]] = {}
 
     def place(self, templates: Sequence[Template], stays: Mapping[str, Stay]) -> list[Placed | None]:
-        """What becomes of each Pod; None where its ``nodeName`` is no node's."""
+        """The placement of each Pod; None where its ``nodeName`` is no node's."""
         found: list[Placed | None] = [None] * len(templates)
         queue: list[int] = []
         for number, template in enumerate(templates):
@@ -215,7 +215,7 @@ class Scheduler:
     # -- the scheduler's choice ---------------------------------------------------------------------------------------
 
     def _schedule(self, template: Template, turn: int) -> Placed:
-        """Put a Pod on the node whose turn it is, of those that fit."""
+        """Put a Pod on the next fitting node."""
         wanted = self._wanted(template)
         against = [term for term in self._apart.values() if term.selects(template)]
         fits, refusals = [], []

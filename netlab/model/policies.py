@@ -97,12 +97,14 @@ class LabelSelector:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> LabelSelector:
         """From a LabelSelector as it is written."""
-        found = [Requirement(key, "In", frozenset((value,))) for key, value in body.get("matchLabels", {}).items()]
-        found += [
+        requirements = [
+            Requirement(key, "In", frozenset((value,))) for key, value in body.get("matchLabels", {}).items()
+        ]
+        requirements += [
             Requirement(expression["key"], expression["operator"], frozenset(expression.get("values", ())))
             for expression in body.get("matchExpressions", ())
         ]
-        return cls(tuple(sorted(found, key=str)))
+        return cls(tuple(sorted(requirements, key=str)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,27 +75,27 @@ def mapped(pod: Pod) -> Iterator[HostPort]:
 def node_ports(template: Template) -> tuple[HostPort, ...]:
     """The ports of its node itself that a Pod will have: its hostPorts, with hostNetwork all that it declares."""
     host = template.spec.get("hostNetwork")
-    found = []
+    ports = []
     for container, where, place in serving(template.spec):
         for number, entry in enumerate(container.get("ports", [])):
             port = entry.get("hostPort", entry["containerPort"] if host else 0)
             if port:
                 address = "" if entry.get("hostIP") in (None, "", "0.0.0.0", "::") else entry["hostIP"]
                 mark = template.at(where, place, "ports", number, "containerPort" if host else "hostPort")
-                found.append(HostPort(port, entry["containerPort"], entry.get("protocol", "TCP"), address, mark))
-    return tuple(found)
+                ports.append(HostPort(port, entry["containerPort"], entry.get("protocol", "TCP"), address, mark))
+    return tuple(ports)
 
 
 def _probed(template: Template) -> list[Port]:
-    found = []
+    ports = []
     for container, where, place in serving(template.spec):
         for probe in _PROBES:
             for action in _ACTIONS:
                 entry = container.get(probe, {}).get(action)
                 if entry and isinstance(entry.get("port"), int):
                     mark = template.at(where, place, probe, action, "port")
-                    found.append(Port(entry["port"], "TCP", "", container["name"], False, mark))
-    return found
+                    ports.append(Port(entry["port"], "TCP", "", container["name"], False, mark))
+    return ports
 
 
 def _port_of(ports: Sequence[Port], name: str) -> Port | None:

@@ -67,16 +67,16 @@ class Selection:
 
     def members(self, peer: PodPeer) -> tuple[Pod, ...]:
         """The Pods that a peer means, in document order."""
-        found = self._members.get(peer)
-        if found is None:
+        members = self._members.get(peer)
+        if members is None:
             if peer.namespaces is None:
-                found = tuple(self._in(peer.namespace, peer.pods))
+                members = tuple(self._in(peer.namespace, peer.pods))
             else:
                 names = [name for name in self._of_namespace if peer.namespaces.matches(self.labels(name))]
                 pods = [pod for name in names for pod in self._in(name, peer.pods)]
-                found = tuple(sorted(pods, key=lambda pod: self._number[str(pod)]) if len(names) > 1 else pods)
-            self._members[peer] = found
-        return found
+                members = tuple(sorted(pods, key=lambda pod: self._number[str(pod)]) if len(names) > 1 else pods)
+            self._members[peer] = members
+        return members
 
     def _in(self, namespace: str, selector: LabelSelector) -> Iterable[Pod]:
         """Those of a namespace: the shortest list that one of the labels leads to, less whom the others exclude."""

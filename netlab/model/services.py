@@ -57,8 +57,8 @@ def resolve(
     ``known`` knows the lab's Pods and addresses, ``memory`` what a running lab keeps by ``namespace/name``.  What is
     wrong goes to ``complain``, what its author should know to ``warn``.
     """
-    found = _Resolver(known, families, cidrs, memory, complain, warn).all(documents, slices, endpoints)
-    return session.of(_Services).keep(found)
+    services = _Resolver(known, families, cidrs, memory, complain, warn).all(documents, slices, endpoints)
+    return session.of(_Services).keep(services)
 
 
 class _Resolver:
@@ -99,26 +99,26 @@ class _Resolver:
         for service, document in pairs:
             if not service.system:
                 self._reserve(service, document)
-        found = []
+        resolved = []
         for service, document in pairs:
             service = self._numbered(service, document)
-            found.append(self._filled(service, document, by_service.get((service.namespace, service.name), [])))
-            self._alone(found[-1], document)
-        return found
+            resolved.append(self._filled(service, document, by_service.get((service.namespace, service.name), [])))
+            self._alone(resolved[-1], document)
+        return resolved
 
     def _behind(
         self, services: Sequence[Document], slices: Sequence[Document], endpoints: Sequence[Document]
     ) -> dict[tuple[str, str], list[Document]]:
         """The EndpointSlices of each Service, those of its Endpoints too."""
-        found: dict[tuple[str, str], list[Document]] = {}
+        grouped: dict[tuple[str, str], list[Document]] = {}
         there = mirror.chosen(services, endpoints, slices)
         names = {(service.namespace, service.name) for service in services}
         for document in there.slices:
-            found.setdefault(mirror.service_of(document), []).append(document)
+            grouped.setdefault(mirror.service_of(document), []).append(document)
         for document in (*there.written, *there.mirrored):
             if mirror.service_of(document) in names:
                 self._warn += outside_warnings(document, self._known)
-        return found
+        return grouped
 
     # -- what the document says ---------------------------------------------------------------------------------------
 
@@ -282,7 +282,7 @@ class _Resolver:
         who = str(service)
         stated = {f"IPv{interface.version}": interface for interface in map(ip_address, _stated(spec))}
         kept = {f"IPv{interface.version}": interface for interface in map(ip_address, memory.cluster_ips)}
-        found: list[Address] = []
+        addresses: list[Address] = []
         for family in service.families:
             pool = self._pools[family]
             address: Address | None = stated.get(family)
@@ -295,8 +295,8 @@ class _Resolver:
                 message = f"the Service CIDR {pool.network} is full: no address for Service {who}"
                 self._complain(document.mark, "spec.clusterIP", message)
                 continue
-            found.append(address)
-        return tuple(found)
+            addresses.append(address)
+        return tuple(addresses)
 
     def _node_port(
         self, port: ServicePort, entry: Mapping[str, Any], who: str, memory: ServiceMemory, document: Document
@@ -341,7 +341,7 @@ class _Resolver:
 
     def _selected(self, service: Service) -> tuple[Backend, ...]:
         pods = self._known.selected(service.namespace, service.selector)
-        found = []
+        backends = []
         for pod in pods:
             numbers = tuple(pod.port(port.target, port.protocol) for port in service.ports)
             named = pod.subdomain == service.name and pod.has_hostname
@@ -349,8 +349,8 @@ class _Resolver:
                 if f"IPv{address.version}" in service.families:
                     hostname = pod.hostname if named else ""
                     backend = Backend(address, numbers, pod.name, pod.node, hostname, pod.ready, serving=pod.ready)
-                    found.append(self._hinted(backend, service))
-        return tuple(found)
+                    backends.append(self._hinted(backend, service))
+        return tuple(backends)
 
     def _hinted(self, backend: Backend, service: Service) -> Backend:
         """With the hints of the EndpointSlice controller; Auto's depend on who is ready."""

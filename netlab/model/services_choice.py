@@ -37,8 +37,8 @@ def distribution(spec: Mapping[str, object], annotations: Mapping[str, str]) -> 
 def weights(nodes: Iterable[Mapping[str, str]]) -> Mapping[str, int]:
     """How many nodes a zone has, by the labels of all nodes; none where one says no zone: Auto then gives no hints."""
     zones = [labels.get(ZONE, "") for labels in nodes if not any(label in labels for label in _CONTROL_PLANE)]
-    found = Counter(zones)
-    return found if "" not in found and len(found) > 1 else {}
+    counts = Counter(zones)
+    return counts if "" not in counts and len(counts) > 1 else {}
 
 
 def everywhere(service: Service, behind: Sequence[Backend], node: str, zone: str) -> list[Backend]:

@@ -32,7 +32,7 @@ Name = tuple[str, str]
 
 
 class Behind(NamedTuple):
-    """What documents say of the endpoints of Services.
+    """The documents that define the endpoints of Services.
 
     ``written``: the EndpointSlices that no controller would write anew.  ``mirrored``: the Endpoints that are mirrored,
     and ``mirrors`` their slices.
@@ -79,22 +79,22 @@ def addresses(document: Document) -> Iterator[tuple[str, Place]]:
 
 
 def warnings(document: Document, services: Mapping[Name, Document]) -> list[Warning]:
-    """What the author of Endpoints should know."""
+    """The warnings about an Endpoints object."""
     service, annotations = services.get(_name(document)), document.body["metadata"].get("annotations", {})
     written = {*annotations, *_labels(document)}
     what = f"Endpoints {document.namespace}/{document.name}"
-    found = []
+    messages = []
     if service is None and not written & {_LEADER, _SKIP}:
-        found.append(("endpoints-without-service", f"{what} is of no Service: none of that name is there"))
+        messages.append(("endpoints-without-service", f"{what} is of no Service: none of that name is there"))
     elif service is not None and _selects(service) and not written & {*_WRITTEN_BY_CONTROLLER, _LEADER}:
         message = f"{what} is left out: the Service has a selector, and a controller would write its Endpoints anew"
-        found.append(("endpoints-left-out", message))
+        messages.append(("endpoints-left-out", message))
     elif service is not None and _is_mirrored(document, {_name(document): _selects(service)}):
         most = max((_size(subset) for subset in document.body.get("subsets", ())), default=0)
         if most > _MOST:
             message = f"{what} has a subset of {most} addresses: only the first {_MOST} are mirrored"
-            found.append(("endpoints-truncated", message))
-    return [Warning(code, says, document.mark, str(document)) for code, says in found]
+            messages.append(("endpoints-truncated", message))
+    return [Warning(code, says, document.mark, str(document)) for code, says in messages]
 
 
 def _name(document: Document) -> Name:
@@ -102,8 +102,8 @@ def _name(document: Document) -> Name:
 
 
 def _labels(document: Document) -> Mapping[str, str]:
-    found: Mapping[str, str] = document.body["metadata"].get("labels", {})
-    return found
+    labels: Mapping[str, str] = document.body["metadata"].get("labels", {})
+    return labels
 
 
 def _selects(service: Document) -> bool:
@@ -141,7 +141,7 @@ def _of_subset(document: Document, subset: int) -> Iterator[tuple[Place, Mapping
 
 def _mirror(document: Document) -> tuple[Document, ...]:
     """Subsets with the same ports share a slice a family."""
-    found: dict[tuple[str, str], tuple[list[Any], list[Any]]] = {}
+    groups: dict[tuple[str, str], tuple[list[Any], list[Any]]] = {}
     for number, subset in enumerate(document.body.get("subsets", ())):
         ports = [{"protocol": "TCP", "name": ""} | port for port in subset.get("ports", ())]
         key = repr(sorted((port["name"], port["protocol"], port["port"]) for port in ports))
@@ -149,10 +149,10 @@ def _mirror(document: Document) -> tuple[Document, ...]:
             family = f"IPv{ip_address(entry['ip']).version}"
             more = {field: entry[field] for field in ("hostname", "nodeName", "targetRef") if field in entry}
             endpoint = {"addresses": [entry["ip"]], "conditions": {"ready": ready}} | more
-            ends = found.setdefault((key, family), (ports, []))[1]
+            ends = groups.setdefault((key, family), (ports, []))[1]
             if endpoint not in ends:
                 ends.append(endpoint)
-    return tuple(_slice(document, *key, *parts) for key, parts in found.items())
+    return tuple(_slice(document, *key, *parts) for key, parts in groups.items())
 
 
 def _slice(document: Document, key: str, family: str, ports: list[Any], ends: list[Any]) -> Document:

@@ -25,12 +25,12 @@ def announced(cluster: Cluster) -> dict[Address, Announced]:
     known |= {interface.ip for host in cluster.external for interface in host.addresses}
     inside = (*cluster.underlay.cidrs, *cluster.pod_cidrs, *cluster.service_cidrs)
     nodes = [node.name for node in cluster.nodes]
-    found: dict[Address, Announced] = {}
+    routes: dict[Address, Announced] = {}
     for service in cluster.services:
         for address in service.outside_ips:
             if address not in known and not any(address in cidr for cidr in inside):
-                found.setdefault(address, Announced(service, _announcer(service, nodes)))
-    return found
+                routes.setdefault(address, Announced(service, _announcer(service, nodes)))
+    return routes
 
 
 def _announcer(service: Service, nodes: Sequence[str]) -> str:

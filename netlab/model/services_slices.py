@@ -1,4 +1,4 @@
-"""Who can stand behind a Service: the lab's Pods, found by label, and the endpoints of EndpointSlices."""
+"""The candidates for a Service's backends: the lab's Pods, by label, and the endpoints of EndpointSlices."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Known:
                     self._pods.setdefault(address, pod.name)
 
     def addresses(self) -> Iterable[Address]:
-        """Those of nodes and hosts outside."""
+        """The addresses of nodes and external hosts."""
         return self._others
 
     def selected(self, namespace: str, selector: Mapping[str, str]) -> list[Target]:
@@ -173,7 +173,7 @@ def port_names(slices: Sequence[Document]) -> tuple[str, ...]:
 
 
 def of_slices_warnings(document: Document, service: Service | None) -> list[Warning]:
-    """What is odd about a slice: it belongs to no Service."""
+    """The warning about a slice that belongs to no Service."""
     name = mirror.service_of(document)[1]
     if service is not None:
         return []

@@ -1,4 +1,4 @@
-"""What a Service is once it is resolved: its addresses, its ports, and who stands behind them.
+"""A resolved Service: its addresses, its ports and its backends.
 
 A module of its own, below ``cluster``, because a Cluster holds them.
 """
@@ -127,7 +127,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ServiceMemory:
-    """What a Service of a running lab keeps: its cluster addresses, its load balancer's, its node ports by ``80/TCP``."""
+    """The state that a Service of a running lab keeps: its cluster addresses, its load balancer's, its node ports by ``80/TCP``."""
 
     cluster_ips: tuple[str, ...] = ()
     load_balancer_ips: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ class ServiceMemory:
 
     @classmethod
     def of(cls, service: Service) -> ServiceMemory:
-        """What to remember of a Service."""
+        """The state to keep of a Service."""
         return cls(
             tuple(map(str, service.cluster_ips)),
             tuple(map(str, service.load_balancer_ips)),

@@ -46,7 +46,7 @@ def gates(pod: Pod) -> list[str]:
 
 
 def unready(cluster: Cluster) -> Iterator[Warning]:
-    """What an author should know of Pods that cannot become ready."""
+    """The warnings about Pods that cannot become ready."""
     told = set()
     for pod in cluster.pods:
         owner = pod.owner or str(pod)

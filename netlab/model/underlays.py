@@ -82,7 +82,7 @@ def externals(
     """The hosts outside the cluster; ``inside`` are networks that their addresses must not lie in."""
     if document is None:
         return ()
-    found = []
+    racks = []
     for number, entry in enumerate(document.body.get("spec", {}).get("external", []), 1):
         mark = document.at("spec", "external", number - 1, "name")
         texts = [entry["address"]] if "address" in entry else entry.get("addresses", [])
@@ -96,10 +96,10 @@ def externals(
                 complain(mark, "spec.external", f"{entry['name']}: {text} is inside the cluster's own {clash}")
             addresses.append(ip_interface(f"{address}/{address.max_prefixlen}"))
         ports = tuple(_port(each, mark) for each in entry.get("ports", (80,)))
-        found.append(
+        racks.append(
             External(entry["name"], number, names.node_netns(lab, entry["name"]), tuple(addresses), ports, mark)
         )
-    return tuple(found)
+    return tuple(racks)
 
 
 def _port(each: int | str, mark: Mark | None) -> Port:

@@ -46,8 +46,8 @@ def refused(new: Sequence[Document], there: Sequence[Document], cluster: Cluster
             message = f"no namespace is called {document.namespace}; apply a Namespace of that name with it"
             yield Problem(document.at("metadata", "namespace"), "metadata.namespace", message)
         before = known.get((document.group, document.kind, document.namespace, document.name))
-        found = list(_of_object(document, before, cluster)) if before is not None else []
-        for path, message in [*found, *_pod_networks(document, cluster)]:
+        problems = list(_of_object(document, before, cluster)) if before is not None else []
+        for path, message in [*problems, *_pod_networks(document, cluster)]:
             yield Problem(
                 document.at(*path), ".".join(path), f"{message}; delete {document.kind} {document.name} first"
             )

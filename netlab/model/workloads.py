@@ -42,8 +42,8 @@ class Template(NamedTuple):
     @property
     def labels(self) -> Mapping[str, str]:
         """The Pod's labels, as its document or its controller gives them."""
-        found: Mapping[str, str] = self.metadata.get("labels", {})
-        return found
+        labels: Mapping[str, str] = self.metadata.get("labels", {})
+        return labels
 
     @property
     def mark(self) -> Mark:

@@ -71,7 +71,7 @@ class Obj:
 
     @property
     def name(self) -> str:
-        """What the object is called inside its namespace."""
+        """The object's name inside its namespace."""
         raise NotImplementedError
 
     @property
@@ -100,7 +100,7 @@ class Obj:
 
 
 class Verb(StrEnum):
-    """What an operation does."""
+    """The kinds of operations."""
 
     CREATE = "create"
     UPDATE = "update"

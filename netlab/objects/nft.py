@@ -129,7 +129,7 @@ class NftSet(_InTable):
 
     @property
     def word(self) -> str:
-        """What nft calls it."""
+        """The keyword of nft."""
         return "map" if self.data else "set"
 
     @property

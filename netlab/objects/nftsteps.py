@@ -17,7 +17,7 @@ from netlab.objects.nft import NftChain, NftObject, NftSet, NftTable
 
 
 class Act(Enum):
-    """What is done to an object."""
+    """The kinds of steps."""
 
     DECLARE = "declare"  # make it, empty
     FLUSH = "flush"  # empty it

@@ -29,7 +29,7 @@ class _Around(NamedTuple):
 
 
 class _Known:
-    """What belongs to the Pods of the last few labs."""
+    """A cache of the Pod objects of the last few labs."""
 
     KEPT = 3
 
@@ -38,7 +38,7 @@ class _Known:
 
 
 def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str], session: Session) -> tuple[State, ...]:
-    """What each Pod has, in the order of the Pods; ``sysctls`` are those of a Pod's namespace."""
+    """The objects of each Pod, in the order of the Pods; ``sysctls`` are those of a Pod's namespace."""
     bare = replace(cluster, pods=(), services=(), policies=(), network_policies=(), namespaces={}, mark=None)
     around = _Around(bare, server_addresses(cluster), tuple(sysctls.items()))
     labs = session.of(_Known).labs

@@ -22,7 +22,7 @@ _SMALLEST = {"IPv4": 576, "IPv6": 1280}
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the host can do, as far as the desired state depends on it."""
+    """The capabilities of the host on which the desired state depends."""
 
     br_netfilter: bool = True
 

@@ -47,7 +47,7 @@ def server_pod(cluster: Cluster) -> Pod | None:
 
 
 def server_addresses(cluster: Cluster) -> tuple[str, ...]:
-    """What Pods ask: kube-dns's cluster addresses; empty where the lab has no DNS."""
+    """The cluster addresses of kube-dns; empty where the lab has no DNS."""
     if not cluster.dns:
         return ()
     return tuple(
@@ -86,23 +86,23 @@ class _Known:
 
 
 def _files(cluster: Cluster, of_zones: Mapping[str, str]) -> dict[str, str]:
-    found = {zone_file(zone): text for zone, text in of_zones.items()}
-    found[PODS_FILE] = f"$TTL {TTL}\n{_head(1)}"
+    files = {zone_file(zone): text for zone, text in of_zones.items()}
+    files[PODS_FILE] = f"$TTL {TTL}\n{_head(1)}"
     module = "mod-synthrecord:\n  - id: pods\n    type: forward\n" + f"    ttl: {TTL}\n"
-    listed = f'  - domain: "{DOMAIN}"\n    file: "{zone_file(DOMAIN)}"\n' if zone_file(DOMAIN) in found else ""
+    listed = f'  - domain: "{DOMAIN}"\n    file: "{zone_file(DOMAIN)}"\n' if zone_file(DOMAIN) in files else ""
     listed += "".join(
         f'  - domain: "{pods_zone(namespace)}"\n    file: "{PODS_FILE}"\n    module: mod-synthrecord/pods\n'
         for namespace in namespaces(cluster)
     )
-    found[ZONES_FILE] = f'{module}    network: [ "0.0.0.0/0", "::/0" ]\nzone:\n{listed}'
-    return found
+    files[ZONES_FILE] = f'{module}    network: [ "0.0.0.0/0", "::/0" ]\nzone:\n{listed}'
+    return files
 
 
 _Records = tuple[dict[str, None], dict[str, None]]  # the names and the pointers of a Service, in order
 
 
 def namespaces(cluster: Cluster) -> list[str]:
-    """Those that there are."""
+    """The namespaces of the cluster and of its Services."""
     return sorted({*cluster.namespaces, *(service.namespace for service in cluster.services)})
 
 

@@ -1,4 +1,4 @@
-"""What is a lab's own in its namespaces, and what strangers left there."""
+"""The difference between a lab's desired objects and those in its namespaces, with objects that others left there."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _MAC_SERIAL = 1000  # in names.mac's UNDERLAY kind, beyond what the racks use
 
 
 def external_why(host: External) -> Why:
-    """Because there is this host."""
+    """The reason recorded on objects that exist for this host."""
     return Why(f"external host {host.name}", host.mark)
 
 

@@ -308,13 +308,13 @@ class _Table:
     def _named_there(self, rule: Rule, protocol: str, named: Sequence[PortMatch], why: Why) -> Iterator[str]:
         """Egress: the names are those of the peers, which must be Pods."""
         selection = self._shared.selection
-        found: dict[str, Pod] = {}
+        by_name: dict[str, Pod] = {}
         for peer in rule.peers:
             if isinstance(peer, PodPeer):
-                found |= {str(pod): pod for pod in selection.members(peer)}
+                by_name |= {str(pod): pod for pod in selection.members(peer)}
         blocks = [entry for entry in rule.peers if isinstance(entry, Block)]
         for version in self._shared.versions:
-            pods = dict(found)
+            pods = dict(by_name)
             for pod in selection.pods:
                 inside = any(_inside(address, blocks) for address in pod.addresses if address.version == version)
                 if not rule.peers or inside:
@@ -324,8 +324,8 @@ class _Table:
                 yield self._words.named(version, protocol, name)
 
     def _numbers(self, pod: Pod, protocol: str, named: Sequence[PortMatch]) -> list[int]:
-        found = (self._shared.selection.named_port(pod, port.name, protocol) for port in named)
-        return sorted({port for port in found if port is not None})
+        numbers = (self._shared.selection.named_port(pod, port.name, protocol) for port in named)
+        return sorted({port for port in numbers if port is not None})
 
     def _named_set(self, protocol: str, named: Sequence[PortMatch], pods: Sequence[Pod], version: int, why: Why) -> str:
         elements = frozenset(

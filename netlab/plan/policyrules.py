@@ -75,7 +75,7 @@ class Writer:
         """The matches for the rule's peers, each with its family; "" and 0 where everybody is meant."""
         if not rule.peers:
             return [("", 0)]
-        found = []
+        rules = []
         word = self.words.source if rule.direction == INGRESS else self.words.target
         pods = dict.fromkeys(self.peers.setdefault(entry, entry) for entry in rule.peers if isinstance(entry, PodPeer))
         blocks = [entry for entry in rule.peers if isinstance(entry, Block)]
@@ -83,28 +83,28 @@ class Writer:
             for peer in pods:
                 name = f"pods-{self._name(peer)}-ipv{version}"
                 needs.append(Need(name, version, str(peer), why, peer=peer))
-                found.append((f"{word(version)} @{name}", version))
+                rules.append((f"{word(version)} @{name}", version))
             parts = text.ranges(blocks, version)
             if len(parts) == 1:
-                found.append((f"{word(version)} {parts[0]}", version))
+                rules.append((f"{word(version)} {parts[0]}", version))
             elif parts:
                 # Named by what is in it: ranges are never changed one by one, which overlapping ones do not survive.
                 message = "; ".join(str(block) for block in blocks if block.cidr.version == version)
                 name = f"blocks-{names.short_hash(','.join((message, *parts)))}-ipv{version}"
                 needs.append(Need(name, version, message, why, parts=tuple(parts)))
-                found.append((f"{word(version)} @{name}", version))
-        return found
+                rules.append((f"{word(version)} @{name}", version))
+        return rules
 
     def _name(self, peer: PodPeer) -> str:
         """A short name that is the same wherever the peer is written."""
-        found = self._names.get(peer)
-        if found is None:
-            found = self._names[peer] = names.short_hash(str(peer))
-        return found
+        name = self._names.get(peer)
+        if name is None:
+            name = self._names[peer] = names.short_hash(str(peer))
+        return name
 
 
 def rule_why(policy: Policy, rule: Rule) -> Why:
-    """Because of this rule."""
+    """The reason recorded on objects that exist for this rule."""
     return Why(f"NetworkPolicy {policy} {rule}", rule.mark)
 
 

@@ -17,7 +17,7 @@ ACTIONS = ("exec", "httpGet", "tcpSocket", "grpc")
 
 
 def of_container(spec: Mapping[str, Any], pod: Pod, cluster: Cluster) -> Iterator[Probe]:
-    """Those of a container's spec; one without an action asks nothing."""
+    """The probes of a container's spec; a probe without an action is skipped."""
     for kind, field in _FIELDS.items():
         probe = spec.get(field)
         action = next((one for one in ACTIONS if probe and one in probe), "")

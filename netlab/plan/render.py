@@ -135,7 +135,7 @@ def _value(value: Any) -> Any:
 
 def _changes(have: Obj, want: Obj) -> list[str]:
     """``mtu is 1400, should be 1450`` for each field that differs."""
-    found = []
+    parts = []
     for name in want.__dataclass_fields__:
         if not want.__dataclass_fields__[name].compare:
             continue
@@ -144,24 +144,24 @@ def _changes(have: Obj, want: Obj) -> list[str]:
             continue
         if isinstance(want, Veth) and name in ("end", "peer"):
             told = (should.netns, should.name) == (want.netns, want.name)
-            found += [text if told else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
+            parts += [text if told else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
         elif name == "comment" and isinstance(want, NftTable):
-            found.append(f"it {there}" if str(there).startswith("differs in ") else f"comment is {_value(there)}")
+            parts.append(f"it {there}" if str(there).startswith("differs in ") else f"comment is {_value(there)}")
         elif name == "rules" and isinstance(want, NftChain):
-            found.append("its rules were changed")
+            parts.append("its rules were changed")
         elif name == "content":
-            found.append("its text differs")
+            parts.append("its text differs")
         elif name in ("options", "extra") and there and not should:
-            found.append(f"it has {there}")
+            parts.append(f"it has {there}")
         elif name == "odd":
-            found += _odd(there)
+            parts += _odd(there)
         elif name == "lacks":
-            found += [f"it lacks {feature}" for feature in there or ()]
+            parts += [f"it lacks {feature}" for feature in there or ()]
         elif name == "stopped":
-            found.append("its process is stopped")
+            parts.append("its process is stopped")
         else:
-            found.append(f"{name.rstrip('_')} is {_value(there)}, should be {_value(should)}")
-    return found
+            parts.append(f"{name.rstrip('_')} is {_value(there)}, should be {_value(should)}")
+    return parts
 
 
 def _odd(there: Any) -> list[str]:

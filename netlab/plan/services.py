@@ -43,7 +43,7 @@ _NAME_MAX = 240  # of nftables' 255, so that every prefix fits
 
 
 def service_why(service: Service) -> Why:
-    """Because there is this Service."""
+    """The reason recorded on objects that exist for this Service."""
     return Why(f"Service {service}", service.mark)
 
 

@@ -13,28 +13,28 @@ from netlab.model.services_types import Service, ServicePort
 
 def service_variables(pod: Pod, cluster: Cluster) -> dict[str, str]:
     """``WEB_SERVICE_HOST``, ``WEB_SERVICE_PORT`` and the older forms with ``WEB_PORT_80_TCP``."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     linked = pod.spec.get("enableServiceLinks", True)
     for service in cluster.services:
         own = linked and service.namespace == pod.namespace
         if service.cluster_ips and service.ports and (own or (service.namespace, service.name) == KUBERNETES):
-            found |= _of(service)
-    return found
+            variables |= _of(service)
+    return variables
 
 
 def _of(service: Service) -> dict[str, str]:
     name, address = _word(service.name), str(service.cluster_ips[0])
     first = service.ports[0]
-    found = {f"{name}_SERVICE_HOST": address, f"{name}_SERVICE_PORT": str(first.port)}
-    found |= {f"{name}_SERVICE_PORT_{_word(port.name)}": str(port.port) for port in service.ports if port.name}
-    found[f"{name}_PORT"] = _url(address, first)
+    variables = {f"{name}_SERVICE_HOST": address, f"{name}_SERVICE_PORT": str(first.port)}
+    variables |= {f"{name}_SERVICE_PORT_{_word(port.name)}": str(port.port) for port in service.ports if port.name}
+    variables[f"{name}_PORT"] = _url(address, first)
     for port in service.ports:
         stem = f"{name}_PORT_{port.port}_{port.protocol}"
-        found[stem] = _url(address, port)
-        found[f"{stem}_PROTO"] = port.protocol.lower()
-        found[f"{stem}_PORT"] = str(port.port)
-        found[f"{stem}_ADDR"] = address
-    return found
+        variables[stem] = _url(address, port)
+        variables[f"{stem}_PROTO"] = port.protocol.lower()
+        variables[f"{stem}_PORT"] = str(port.port)
+        variables[f"{stem}_ADDR"] = address
+    return variables
 
 
 def _url(address: str, port: ServicePort) -> str:

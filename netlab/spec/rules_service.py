@@ -113,7 +113,7 @@ def _ports(spec: Spec) -> Found:
 
 
 def endpoint_subset(body: Spec) -> Found:
-    """What the API server refuses of a part of Endpoints."""
+    """The errors that the API server reports for a subset of Endpoints."""
     if not body.get("addresses") and not body.get("notReadyAddresses"):
         yield ("addresses",), "is required, or notReadyAddresses: a subset without addresses is nobody's"
     ports = body.get("ports", ())

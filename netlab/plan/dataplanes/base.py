@@ -1,4 +1,4 @@
-"""What a data plane is."""
+"""The interface of a data plane."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Dataplane(Protocol):
     """Three pure functions from the cluster to objects.  The plane's traits are its row in ``netlab.planes``."""
 
     def node(self, here: Node, cluster: Cluster) -> Iterable[Obj]:
-        """What a node has before any Pod is there."""
+        """The objects of a node without Pods."""
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:
-        """What makes a Pod reachable from its own node."""
+        """The objects that connect a Pod to its own node."""
 
     def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterable[Obj]:
-        """What a node needs to reach the Pods of another."""
+        """The objects with which a node reaches the Pods of another node."""

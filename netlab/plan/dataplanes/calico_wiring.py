@@ -48,22 +48,22 @@ def attach(pod: Pod, here: Node, cluster: Cluster) -> Iterator[Obj]:
 
 
 def _sysctls(dev: str, families: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    wires: dict[str, str] = {}
     if "IPv4" in families:
-        found |= {
+        wires |= {
             f"net.ipv4.conf.{dev}.route_localnet": "1",
             f"net.ipv4.neigh.{dev}.proxy_delay": "0",
             f"net.ipv4.conf.{dev}.proxy_arp": "1",
             f"net.ipv4.conf.{dev}.forwarding": "1",
         }
     if "IPv6" in families:
-        found |= {
+        wires |= {
             f"net.ipv6.conf.{dev}.accept_dad": "0",
             f"net.ipv6.conf.{dev}.proxy_ndp": "1",
             f"net.ipv6.conf.{dev}.forwarding": "1",
             f"net.ipv6.conf.{dev}.accept_ra": "0",
         }
-    return found
+    return wires
 
 
 def aggregates(here: Node, cluster: Cluster, proto: int) -> Iterator[Obj]:

@@ -29,10 +29,10 @@ class Far:
 
 def blocks(node: Node, cluster: Cluster) -> list[Network]:
     """The node's blocks: those of its Pod CIDR that have a Pod's address, the first one in any case."""
-    found: dict[Network, None] = {}
+    networks: dict[Network, None] = {}
     for place, cidr in enumerate(node.pod_cidrs):
         length = max(_BLOCK[cidr.version], cidr.prefixlen)
-        found[ip_network((int(cidr.network_address), length))] = None
+        networks[ip_network((int(cidr.network_address), length))] = None
         for pod in cluster.pods_of(node):
-            found[ip_network(f"{pod.addresses[place].ip}/{length}", strict=False)] = None
-    return sorted(found, key=lambda one: (one.version, int(one.network_address)))
+            networks[ip_network(f"{pod.addresses[place].ip}/{length}", strict=False)] = None
+    return sorted(networks, key=lambda one: (one.version, int(one.network_address)))
