@@ -5,13 +5,13 @@ delays no process.  Bytes before the last ``KEEP`` are released by punching a ho
 follows loses nothing.  (The file's length grows on; ``du`` shows its size.)
 
 While a process runs, the sizes are checked four times a second, and every 20 ms while one grows fast.  Each check of a
-grown log adds a mark (time and length), so the time of a line is known to a quarter of a second.
+grown log adds a mark: the time of its last write, by the file system, and its length.  So the time of a line is known
+to a quarter of a second, and an agent that is late does not make the line late.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from array import array
 
 from netlab.libc import libc
@@ -35,13 +35,14 @@ class Log:
 
     def bound(self) -> int:
         """Release old bytes; return the log's growth in bytes."""
-        size = os.fstat(self.fd).st_size
+        status = os.fstat(self.fd)
+        size = status.st_size
         grew, self.seen = size - self.seen, size
         if grew < 0:  # its writer truncated it
             self.given_back = min(self.given_back, size)
             del self.marks[:]
         if grew:
-            self._mark(size)
+            self._mark(status.st_mtime, size)
         if size - self.given_back > KEEP + _SLACK:
             end = (size - KEEP) & ~4095
             if libc.fallocate(self.fd, _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE, 0, end) == 0:
@@ -51,11 +52,11 @@ class Log:
                 self.seen = self.given_back = 0
         return grew
 
-    def _mark(self, size: int) -> None:
+    def _mark(self, written: float, size: int) -> None:
         if len(self.marks) >= 2 * MARKS:
             older, newer = self.marks[:MARKS], self.marks[MARKS:]
             self.marks = array("d", (value for at in range(0, MARKS, 4) for value in older[at : at + 2])) + newer
-        self.marks.extend((time.time(), size))
+        self.marks.extend((written, size))
 
 
 class Logs:
