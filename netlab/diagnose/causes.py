@@ -77,7 +77,7 @@ class _Blame:
         rated.sort(key=lambda row: row[0])
         findings = [self._finding(op) for op in self._without_doubles([op for _, op in rated])][:_MOST]
         # Only the first finding names the command that shows all deviations.
-        return [*findings[:1], *(replace(finding, look=finding.look[1:]) for finding in findings[1:])]
+        return [*findings[:1], *(replace(finding, look=()) for finding in findings[1:])]
 
     def _without_doubles(self, ops: list[Op]) -> Iterable[Op]:
         """Merge a delete and a create into an update; omit objects on a removed link."""
@@ -102,7 +102,7 @@ class _Blame:
 
     def _finding(self, op: Op) -> Finding:
         (kind, _, first), *rest = (line.partition(": ") for line in render.drifted(op).splitlines())
-        look = [text.strip() for word, _, text in rest if word.strip() == "mend by"]
+        mend = [text.strip() for word, _, text in rest if word.strip() == "mend by"]
         lab = self._story.recording.lab
         wanted = f", wanted by {op.obj.why.says}" if op.verb is not Verb.DELETE and op.obj.why.says else ""
         interface = op.obj.name if op.obj.floor is Floor.LINK else str(getattr(op.obj, "dev", ""))
@@ -113,9 +113,10 @@ class _Blame:
             else f"{kind}, and on the path of this packet: {first}",
             self._where(op.obj),
             interface,
-            (f"netlab diff {lab}", look[0] if len(look) == 1 and len(rest) <= _SHORT else f"netlab up {lab}"),
+            (f"netlab diff {lab}",),
             mark=op.obj.why.mark if op.verb is not Verb.DELETE else None,
             root=True,
+            mend=(mend[0] if len(mend) == 1 and len(rest) <= _SHORT else f"netlab up {lab}",),
         )
 
     def _where(self, obj: Obj) -> str:

@@ -13,7 +13,8 @@ from netlab.output import trace as output
 class Finding:
     """``kind`` is a stable word for programs, ``message`` the sentence, ``netns`` and ``interface`` the place.
 
-    ``look`` are shell lines to paste; lines that begin with ``netlab`` are adapted to the reader's command. ``reason``
+    ``look`` are shell lines to paste that change nothing, ``mend`` those that repair; lines that begin with ``netlab``
+    are adapted to the reader's command. ``reason``
     and ``function`` are the kernel's; ``rule`` names an nftables rule, ``policy`` and ``service`` its origin, ``mark``
     the line in the file.  ``root``: a cause, and not only the end of the packet's path.
     """
@@ -30,6 +31,7 @@ class Finding:
     service: str = ""
     mark: Mark | None = None
     root: bool = False
+    mend: tuple[str, ...] = ()
 
     def document(self) -> output.Finding:
         """The document of the finding."""
@@ -46,4 +48,5 @@ class Finding:
             service=self.service or None,
             **place(self.mark),
             look=self.look,
+            mend=self.mend,
         )

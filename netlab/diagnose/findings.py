@@ -109,7 +109,7 @@ def _dropped(story: Story) -> Iterator[Finding]:
         finding = drops.explain(story, event)
         yield Finding(
             kind="icmp-lost", message=f"the ICMP error that would tell the sender was dropped too: {finding.message}", netns=finding.netns,
-            interface=finding.interface, look=finding.look, reason=finding.reason, function=finding.function, rule=finding.rule,
+            interface=finding.interface, look=finding.look, mend=finding.mend, reason=finding.reason, function=finding.function, rule=finding.rule,
         )  # fmt: skip
 
 

@@ -301,7 +301,7 @@ def _finding(finding: Finding, width: int, typed: Typed) -> Iterator[str]:
     text = " ".join(part for part in (finding.message, location(finding.mark)) if part) + kernel
     for number, part in enumerate(textwrap.wrap(text, width - 4, break_long_words=False, break_on_hyphens=False)):
         yield ("  - " if number == 0 else "    ") + part
-    for command in finding.look:
+    for command in (*finding.look, *finding.mend):
         yield f"      {typed(command) if command.startswith('netlab ') else command}"
 
 

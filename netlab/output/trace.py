@@ -122,7 +122,7 @@ class Divergences:
 
 @document
 class Finding:
-    """A cause: ``kind`` is a stable word, ``look`` are shell lines."""
+    """A cause: ``kind`` is a stable word, ``look`` are shell lines that change nothing, ``mend`` those that repair."""
 
     kind: str
     says: str
@@ -137,6 +137,7 @@ class Finding:
     file: str | None
     line: int | None
     look: tuple[str, ...]
+    mend: tuple[str, ...]
 
 
 @document

@@ -242,7 +242,7 @@ def test_missing_route_is_the_first_cause() -> None:
     first, second, *_ = findings(story("route-missing-default-takes-it"), drift)
     assert (first.kind, first.netns, first.root) == ("drift", "faults-node-1", True)
     assert "10.244.2.0/24" in first.message
-    assert "ip -n faults-node-1 route add 10.244.2.0/24 via 10.244.2.0 dev vxlan0 onlink" in first.look
+    assert "ip -n faults-node-1 route add 10.244.2.0/24 via 10.244.2.0 dev vxlan0 onlink" in first.mend
     assert second.kind == "wrong-turn"
 
 
