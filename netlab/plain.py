@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, dataclass_transform, get_args, get_origin, get_type_hints
+
+from netlab.values import dataclass
 
 T = TypeVar("T")
 _Reader = Callable[[Any], Any]
@@ -19,7 +21,7 @@ _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", types
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def document(kind: type[T]) -> type[T]:
     """Make a class a document: a frozen dataclass, whose field ``from_`` is the key ``from``."""
-    return dataclass(frozen=True, kw_only=True, eq=False, repr=False)(kind)
+    return dataclass(frozen=True, kw_only=True)(kind)
 
 
 def optional(default: Any) -> Any:

@@ -8,9 +8,11 @@ the row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from types import MappingProxyType
+
+from netlab.values import dataclass
 
 # kind's and kubeadm's defaults, which are what most clusters that people look at have.
 _POOL = MappingProxyType({"IPv4": "10.244.0.0/16", "IPv6": "fd00:10:244::/56"})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from netlab.diagnose.correlate import REPLY, REQUEST, TITLES
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.oracle.flow import Outcome, Verdict
 from netlab.output import trace as output
+from netlab.values import dataclass
 
 _DENIED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)
 _NOBODY, _NOBODY_UDP = (Outcome.REFUSED,), (Outcome.REFUSED, Outcome.TIMEOUT)

@@ -8,7 +8,7 @@ which backend was chosen: ``backend``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 
 from netlab.diagnose.path import Hop, Path, walk
@@ -18,6 +18,7 @@ from netlab.objects import Key, Obj, Why
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, Endpoint, Flow
 from netlab.oracle.service import ServiceWays, Ways
+from netlab.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

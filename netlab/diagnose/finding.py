@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from netlab.errors import Mark
 from netlab.oracle.report import place
 from netlab.output import trace as output
+from netlab.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

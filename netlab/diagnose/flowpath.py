@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 from netlab.diagnose.annotate import end
@@ -22,6 +22,7 @@ from netlab.model.policies import EGRESS
 from netlab.oracle.explain import Judged
 from netlab.oracle.flow import Flow
 from netlab.output import flows as output
+from netlab.values import dataclass
 
 _WIDTH = 100
 

@@ -16,12 +16,12 @@ routing rules beyond table main.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from netlab.diagnose.topology import Interface, Topology
 from netlab.objects import Vxlan
+from netlab.values import dataclass
 
 _LONGEST = 64  # interfaces; a longer path is a loop
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from ipaddress import ip_address
 
@@ -20,6 +20,7 @@ from netlab.evidence.records import IN, OTHERHOST, OUT, Recording, Source
 from netlab.model import Cluster
 from netlab.objects import Key, Obj
 from netlab.oracle.flow import Flow
+from netlab.values import dataclass
 from netlab.wire import packets
 
 # Reasons and functions of consumed packets: delivered, or freed with their closed socket.

@@ -7,11 +7,12 @@ Bytes are hexadecimal in JSON.  A source that was off has no records; ``Source.w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from netlab import plain
 from netlab.plain import optional
+from netlab.values import dataclass
 
 IN, BROADCAST, MULTICAST, OTHERHOST, OUT = "in", "broadcast", "multicast", "other", "out"  # sll_pkttype 0 to 4
 FRAMES, RULES, DROPS, COUNTERS = "frames", "rules", "drops", "counters"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from netlab.names import Owner
 from netlab.objects import Listener, Neigh, Op, Process, State
+from netlab.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

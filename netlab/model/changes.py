@@ -7,8 +7,10 @@ It is kept by name, and put on what the documents say each time they are resolve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from netlab.values import dataclass
 
 if TYPE_CHECKING:
     from netlab.model.cluster import Cluster

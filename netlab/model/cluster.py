@@ -7,7 +7,7 @@ All of it is frozen.  Addresses are ``ipaddress`` values; a node or Pod has one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from netlab.model.policies import Policy
 from netlab.model.services_types import Service
 from netlab.planes import ROWS, Masquerade, Plane, Speaks
 from netlab.spec import Document
+from netlab.values import dataclass
 
 Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from netlab import plain
 from netlab.model.cluster import Cluster, Pod
 from netlab.model.placement import demands
 from netlab.model.services_types import ServiceMemory
+from netlab.values import dataclass
 
 POD_BITS = 2  # of a node's Pod CIDR at least: room for itself, a gateway and an address
 NUMBERS = 1 << 16  # of nodes, serials and ports: all have 16 bits

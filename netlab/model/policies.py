@@ -10,7 +10,6 @@ The semantics are those of networking.k8s.io/v1.  What it leaves open is decided
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -18,6 +17,7 @@ from netlab.errors import Mark
 from netlab.memo import Memo, Session
 from netlab.near import close
 from netlab.spec import Document
+from netlab.values import dataclass
 
 INGRESS, EGRESS = "ingress", "egress"
 # How far a label is from a requirement that it does not meet; 1 where there is no such label.

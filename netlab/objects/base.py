@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum
 from typing import ClassVar, NamedTuple
 
 from netlab.errors import Mark
+from netlab.values import dataclass
 
 
 class Floor(IntEnum):

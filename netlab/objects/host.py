@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import ClassVar
 
 from netlab.names import Owner
 from netlab.objects.base import Floor, Key, Obj, lines
 from netlab.objects.probes import Probe
+from netlab.values import dataclass
 
 # What every namespace has by itself: addresses of lo, and the rules of policy routing as (priority, table).
 LOOPBACK = ("127.0.0.1/8", "::1/128")

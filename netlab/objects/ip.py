@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_interface
 from typing import ClassVar
 
 from netlab.objects.base import Floor, Obj
+from netlab.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

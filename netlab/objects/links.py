@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from netlab.objects.base import Floor, Obj, lines
 from netlab.objects.odd import Odd, mended
+from netlab.values import dataclass
 
 # What `offload: off` turns off, in ethtool's own short names: with these on, captures show 64 kB "packets" with bad
 # checksums and MTU faults do not bite (measured: 200 kB of TCP crossed a path of 1450 bytes).

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from netlab.objects.base import Floor, Obj, lines
+from netlab.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ without it, what was observed holds the deviations, and the difference of the tw
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, NamedTuple
 
 from netlab.objects.base import Floor, Obj
+from netlab.values import dataclass
 
 
 class Odd(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from netlab.values import dataclass
 
 READINESS, LIVENESS, STARTUP = "readiness", "liveness", "startup"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from netlab.errors import Problem
 from netlab.memo import Session
@@ -14,6 +13,7 @@ from netlab.plan import belongings, dns, external, files, hostports, processes, 
 from netlab.plan.dataplanes import Dataplane, dataplane
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why
+from netlab.values import dataclass
 
 MAX_BRIDGE_PODS = 1000  # the kernel's BR_MAX_PORTS is 1,024; the rest is kept free for what learners add
 # Smallest MTU that a Pod may be left with: RFC 791's datagram that every host takes, RFC 8200's link minimum.

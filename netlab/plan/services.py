@@ -23,7 +23,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,6 +35,7 @@ from netlab.model.services_outside import announced
 from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Route, Why
 from netlab.plan.underlay import BRIDGE
+from netlab.values import dataclass
 
 TABLE = "kube-proxy"
 MARK = "0x4000"

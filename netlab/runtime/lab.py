@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netlab.errors import BadInput, NetlabError
 from netlab.kernel.linux import LinuxKernel
@@ -31,6 +31,7 @@ from netlab.runtime.state.running import Run, in_force, load_running, name_of, o
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
 from netlab.runtime.teardown import remove
 from netlab.spec import Documents, Text, Warning, load_texts
+from netlab.values import dataclass
 
 Say = Callable[[str], None]
 

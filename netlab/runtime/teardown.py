@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from netlab.kernel.host import files as etc
 from netlab.kernel.host import netns as ns
@@ -18,6 +17,7 @@ from netlab.runtime.client import agentclient
 from netlab.runtime.processes import Process, inside
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
+from netlab.values import dataclass
 
 Say = Callable[[str], None]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from netlab.errors import Mark, Problem
 from netlab.spec.compose import MappingNode, Node, locate, mark_of
 from netlab.spec.references import Reference
+from netlab.values import dataclass
 
 Level = Literal["warning", "note"]
 

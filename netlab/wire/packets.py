@@ -15,9 +15,11 @@ Limits: IPv4 and TCP options are skipped.  Of IPv6 extension headers, only the l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, NamedTuple
+
+from netlab.values import dataclass
 
 ARP_TYPE, IPV4_TYPE, IPV6_TYPE, VLAN_TYPE, QINQ_TYPE = 0x0806, 0x0800, 0x86DD, 0x8100, 0x88A8
 ICMP, TCP, UDP, ICMP6, SCTP = 1, 6, 17, 58, 132

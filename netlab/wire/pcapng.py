@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from netlab import __version__
 from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
+from netlab.values import dataclass
 
 ETHERNET, RAW_IP = 1, 101  # link types: frames with an Ethernet header; packets that begin with their IP header
 _SECTION, _INTERFACE, _NAMES, _STATISTICS, _PACKET = 0x0A0D0D0A, 1, 4, 5, 6

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netlab.cli import out
+from netlab.values import dataclass
 
 if TYPE_CHECKING:
     from netlab.model import Cluster

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.objects import Neigh, Obj, Odd, Op, Verb
 from netlab.objects.links import End
+from netlab.values import dataclass
 
 T = TypeVar("T", bound=Obj)
 Request = tuple[int, int, bytes]  # message type, flags, body

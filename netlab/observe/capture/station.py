@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from netlab.kernel.capture.packetring import RETIRE, Frame, Ring
@@ -14,6 +13,7 @@ from netlab.kernel.rtnetlink.link import links
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.names import Owner
 from netlab.observe.capture.bpf import Program, only_interfaces, packed
+from netlab.values import dataclass
 from netlab.wire.pcapng import ETHERNET, RAW_IP, Interface
 
 _PASSES_ON = 8  # times a Pod's share

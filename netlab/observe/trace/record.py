@@ -12,7 +12,6 @@ import select
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,6 +33,7 @@ from netlab.observe.trace.probes import OPEN, TIMEOUT, Probe, probe
 from netlab.observe.trace.sources import Drops, Frames, Rules, seen
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
+from netlab.values import dataclass
 
 Reader = Callable[[str], object]
 

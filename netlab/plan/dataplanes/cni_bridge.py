@@ -8,7 +8,6 @@ by a Service must get its frame back by the port that it left by.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from netlab import names
 from netlab.model import Cluster, Node, Pod
@@ -18,6 +17,7 @@ from netlab.plan.dataplanes.far import Far
 from netlab.plan.external import masquerade
 from netlab.plan.underlay import addrgen, default_routes, on_link
 from netlab.plan.why import node_why, pair_why, pod_why
+from netlab.values import dataclass
 
 CNI0_INDEX, POD_INDEX = 3, 2
 FIRST_VETH_INDEX = 1000  # unique in the lab, so that the dumps of two namespaces pair without a look-up

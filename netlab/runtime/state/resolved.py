@@ -8,7 +8,7 @@ process that stays (``runtime.warm``) needs what the command before it left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 
 from netlab.model import Built, Cluster, Memory, build
@@ -20,6 +20,7 @@ from netlab.runtime.host.programs import has_program
 from netlab.runtime.session import SESSION
 from netlab.runtime.state.rundir import Applied, Assignments, RunDir
 from netlab.spec import Documents, Text, Warning, load_texts
+from netlab.values import dataclass
 
 _KEPT = 3  # as it is, as it was, and as its files alone would have it
 

@@ -19,13 +19,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from netlab import plain
 from netlab.errors import StateError
 from netlab.names import LAB_NAME_MAX, is_dns_label
+from netlab.values import dataclass
 
 RUN = Path("/run/netlab")
 _VERSION = 2
