@@ -239,7 +239,7 @@ write_entry_points() {
   site=$("$venv/bin/python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   printf '%s\n' "$here" >"$site/kubenetlab.pth"
   for name in netlab kubenetlab; do
-    entry_point "$name" 'from netlab.cli.door import main
+    entry_point "$name" 'from netlab.cli.entry import main
 sys.exit(main())'
   done
   # invoke looks for tasks.py from the working directory upwards; labs are looked up there too, so it must not change.
@@ -295,8 +295,9 @@ if [ -n "$words" ] || ! is_ready; then
   exec 9<&-
 fi
 
-# A .venv of an earlier netlab starts it by another door, or not isolated.
-if ! grep -q 'python" -I ' "$venv/bin/netlab" && [ -w "$venv/bin" ]; then write_entry_points; fi
+# A .venv of an earlier netlab starts it by another module, or not isolated.
+commands=$(cat "$venv/bin/netlab")
+case $commands in *'python" -I '*netlab.cli.entry*) ;; *) if [ -w "$venv/bin" ]; then write_entry_points; fi ;; esac
 
 PATH=$venv/bin:$PATH VIRTUAL_ENV=$venv
 export PATH VIRTUAL_ENV

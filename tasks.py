@@ -33,7 +33,7 @@ def _lab_door() -> None:
     if words is None or not Path(sys.argv[0]).name.startswith(("invoke", "inv")):
         return
     sys.path.insert(0, str(HERE))
-    from netlab.cli.door import main
+    from netlab.cli.entry import main
 
     sys.argv = ["netlab", *words]
     raise SystemExit(main())

@@ -1,5 +1,5 @@
 """``python -m netlab``."""
 
-from netlab.cli.door import main
+from netlab.cli.entry import main
 
 main()

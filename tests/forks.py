@@ -131,7 +131,7 @@ def _serve(control: socket.socket) -> None:
 
 
 def _become(asked: dict[str, object], fds: Sequence[int]) -> None:
-    from netlab.cli.door import main
+    from netlab.cli.entry import main
 
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
@@ -158,7 +158,7 @@ def _import_all() -> None:
     import pkgutil
     from importlib import import_module
 
-    import netlab.cli.door  # first of all, as it is for the console script: it sets what Ctrl-C does
+    import netlab.cli.entry  # first of all, as it is for the console script: it sets what Ctrl-C does
 
     for found in pkgutil.walk_packages(netlab.__path__, "netlab."):
         if "agent" not in found.name.split(".") and not found.name.endswith("__main__"):

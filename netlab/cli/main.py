@@ -17,7 +17,7 @@ from netlab import __version__
 from netlab.cli import out
 from netlab.errors import EXHAUSTED, Exit, HostCannot, NeedsRoot, NetlabError, StateError, exhausted
 from netlab.near import near
-from netlab.runtime import warm
+from netlab.runtime import commandserver
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit status."""
     code = run(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    warm.stay(run)
+    commandserver.stay(run)
     # Not sys.exit: joining idle threads and freeing a large heap would cost tens of milliseconds.
     os._exit(code)
 

@@ -12,7 +12,7 @@ from netlab.escape import terminal
 from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST
 from netlab.kernel.capture.packetring import Frame
 from netlab.observe.capture.files import DIRECTIONS
-from netlab.observe.capture.station import ETHERNETS
+from netlab.observe.capture.point import ETHERNETS
 from netlab.observe.capture.words import read, words
 from netlab.observe.packetid import packet_id
 from netlab.output import trace as output

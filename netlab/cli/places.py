@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netlab.cli.find import places
 from netlab.errors import BadInput, StateError
 from netlab.near import near
-from netlab.observe.capture.station import Place, Station
+from netlab.observe.capture.point import Place, Station
 from netlab.oracle.target import split
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ a State.
 """
 
 from netlab.objects.base import Floor, Key, Obj, Op, Verb, Why
+from netlab.objects.deviation import Odd, Qdisc, Rule, XfrmPolicy
 from netlab.objects.host import File, Listener, Netns, Process, Sysctl
 from netlab.objects.ip import Addr, Fdb, Neigh, Route
 from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
-from netlab.objects.odd import Odd, Qdisc, Rule, XfrmPolicy
 from netlab.objects.state import Conflict, State, contradicted, diff
 
 __all__ = [

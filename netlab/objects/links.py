@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import ClassVar
 
 from netlab.objects.base import Floor, Obj, lines
-from netlab.objects.odd import Odd, mended
+from netlab.objects.deviation import Odd, mended
 from netlab.values import dataclass
 
 # What `offload: off` turns off, in ethtool's own short names: with these on, captures show 64 kB "packets" with bad

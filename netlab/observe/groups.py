@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
-from netlab.observe.pins import Neighbours, Pin
+from netlab.observe.neighbours import Neighbours, Pin
 from netlab.oracle.flow import Flow
 
 #: One group's pins at most, where its first source does not need more: 5 us each over rtnetlink, so 0.1 s.

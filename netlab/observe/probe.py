@@ -10,7 +10,7 @@ from functools import partial
 from netlab.kernel.host import threads
 from netlab.kernel.host.limits import OpenFiles
 from netlab.model.cluster import Cluster
-from netlab.observe.pins import Neighbours, Pins
+from netlab.observe.neighbours import Neighbours, Pins
 from netlab.observe.run import Account, Run
 from netlab.oracle.flow import Flow, Verdict
 

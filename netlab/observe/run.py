@@ -23,7 +23,7 @@ from netlab.observe.answers import Target
 from netlab.observe.attempt import Attempt
 from netlab.observe.errors import CROWDED
 from netlab.observe.groups import Group, feed
-from netlab.observe.pins import Neighbours
+from netlab.observe.neighbours import Neighbours
 from netlab.observe.sctp import RawSctpAttempt, kernel_speaks_sctp, somebody_answers
 from netlab.observe.spaces import Spaces
 from netlab.observe.tcp import SctpStreamAttempt, TcpAttempt

@@ -9,7 +9,7 @@ from netlab.memo import Session
 from netlab.model import Cluster
 from netlab.names import Owner
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Why
-from netlab.plan import belongings, dns, external, files, hostports, processes, racks, underlay
+from netlab.plan import dns, external, files, hostports, podobjects, processes, racks, underlay
 from netlab.plan.dataplanes import Dataplane, dataplane
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why
@@ -34,7 +34,7 @@ def desired(cluster: Cluster, host: Host | None = None, session: Session | None 
     """
     parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host(), session or Session()))
     named = {obj.mac for part in parts if not isinstance(part, State) for obj in part if isinstance(obj, (Neigh, Fdb))}
-    return State.joined([part if isinstance(part, State) else tuple(belongings.pinned(part, named)) for part in parts])
+    return State.joined([part if isinstance(part, State) else tuple(podobjects.pinned(part, named)) for part in parts])
 
 
 def check(cluster: Cluster) -> list[Problem]:
@@ -66,7 +66,7 @@ def _parts(cluster: Cluster, plane: Dataplane, host: Host, session: Session) -> 
     wires = racks if cluster.underlay.racks else underlay
     yield (*_namespaces(cluster, host), *wires.objects(cluster), *external.objects(cluster))
     yield tuple(files.of_nodes(cluster))
-    of_pods = belongings.sections(cluster, plane, _everywhere(cluster), session)
+    of_pods = podobjects.sections(cluster, plane, _everywhere(cluster), session)
     by_node: dict[str, list[State]] = {}
     for pod, section in zip(cluster.pods, of_pods, strict=True):
         by_node.setdefault(pod.node, []).append(section)

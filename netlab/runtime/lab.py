@@ -17,7 +17,7 @@ from netlab.model.status import Statuses
 from netlab.model.updates import refused
 from netlab.objects import Obj, State
 from netlab.plan import Drift, Host, desired, drift
-from netlab.runtime import readiness, warm
+from netlab.runtime import commandserver, readiness
 from netlab.runtime.client.listeners import AgentListeners
 from netlab.runtime.converge import reach
 from netlab.runtime.host import capacity
@@ -99,7 +99,7 @@ def _apply(
     run.commit(lab)
     lab, followed, problems = readiness.settle(rundir, lab, agent, wait=wait)
     applied_now(lab, applied)
-    warm.holds(cluster.lab, len(cluster.pods) + len(cluster.network_policies) + len(cluster.services))
+    commandserver.holds(cluster.lab, len(cluster.pods) + len(cluster.network_policies) + len(cluster.services))
     return Outcome(lab, done.changed + followed, done.foreign, applied.changes, tuple(problems))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from netlab.kernel.host import files as etc
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.owners import owners
-from netlab.runtime import warm
+from netlab.runtime import commandserver
 from netlab.runtime.client import agentclient
 from netlab.runtime.processes import Process, inside
 from netlab.runtime.state import lock
@@ -48,7 +48,7 @@ def down(name: str, say: Say = lambda _: None) -> Down:
 
 def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...], tuple[int, ...]]:
     """End the agent, then take the names away, then the files, then the run state that would tell of them."""
-    warm.dismiss(name)
+    commandserver.dismiss(name)
     lingering = agentclient.kill(name, rundir.path if rundir.exists() else None)
     planned = set(rundir.assignments().netns)
     found = owners(f"{name}-")

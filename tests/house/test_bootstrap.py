@@ -184,7 +184,7 @@ def test_files_of_the_current_directory_are_never_imported(tmp_path: Path) -> No
     shutil.copy(SCRIPT, place)
     for lock in ("requirements.lock", "requirements-test.lock"):
         (place / lock).touch()  # no dependencies: pip needs no network
-    source = place / "netlab" / "cli" / "door.py"
+    source = place / "netlab" / "cli" / "entry.py"
     source.write_text("def main(): print('started')\n")
     proof = evil / "proof"
     for module in ("venv", "ensurepip", "pip", "compileall", "sysconfig", "netlab", "site", "sitecustomize", "re"):

@@ -67,7 +67,7 @@ LATE = {
     "netlab.runtime.agent.probing.probes": "the grpc probe's module, for labs that have such a probe",
     "netlab.runtime.agent.responders.endpoints": "the two forms of SCTP, for Pods that declare such a port",
     "netlab.runtime.readiness": "a status that changed nothing is settled without the lab's model",
-    "netlab.runtime.warm": "the client of a process that stays loads nothing that the process does",
+    "netlab.runtime.commandserver": "the client of a process that stays loads nothing that the process does",
     "netlab.spec.compose": "the parser in C, where libyaml is there, or else the one in Python",
 }
 

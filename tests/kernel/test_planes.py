@@ -17,7 +17,7 @@ from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.plan.dataplanes import host_gw
 from netlab.planes import ROWS
-from netlab.runtime.pinning import KernelPins
+from netlab.runtime.neighbours import KernelPins
 from netlab.runtime.state import running
 from netlab.spec import schema
 

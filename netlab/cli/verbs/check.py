@@ -46,8 +46,8 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     from netlab.oracle.junit import junit as report
     from netlab.oracle.predict import Predictor
     from netlab.oracle.resolve import expected, wanted_ports
-    from netlab.runtime.client.spare import answering
-    from netlab.runtime.pinning import KernelPins
+    from netlab.runtime.client.temporary_listeners import answering
+    from netlab.runtime.neighbours import KernelPins
     from netlab.runtime.state.running import load_cluster, open_running
 
     name = own_lab(lab, lab_option)

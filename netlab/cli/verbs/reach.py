@@ -68,7 +68,7 @@ def command(
     from netlab.oracle.flows import flows
     from netlab.oracle.matrix import draw
     from netlab.oracle.report import flow_line
-    from netlab.runtime.pinning import KernelPins
+    from netlab.runtime.neighbours import KernelPins
     from netlab.runtime.state.running import load_cluster, open_running
 
     name = own_lab(lab, lab_option)

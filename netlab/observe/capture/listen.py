@@ -21,7 +21,7 @@ from netlab.kernel.host.limits import raise_open_files
 from netlab.kernel.host.owners import owners
 from netlab.observe.capture.bpf import Program
 from netlab.observe.capture.merge import SLACK, Merge
-from netlab.observe.capture.station import Place, Station, open_station
+from netlab.observe.capture.point import Place, Station, open_station
 
 In = TypeVar("In")
 Out = TypeVar("Out")

@@ -2,7 +2,7 @@
 
 What was resolved is kept and found again by all that it was made from: the texts, what was changed beside them, the
 memory of a running lab, and what this host was asked on the way.  One command needs a lab as it is and as it was; a
-process that stays (``runtime.warm``) needs what the command before it left.
+process that stays (``runtime.commandserver``) needs what the command before it left.
 """
 
 from __future__ import annotations

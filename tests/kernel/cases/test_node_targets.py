@@ -15,7 +15,7 @@ from netlab.observe.probe import Prober
 from netlab.oracle.compare import agree
 from netlab.oracle.predict import Predictor
 from netlab.planes import ROWS
-from netlab.runtime.pinning import KernelPins
+from netlab.runtime.neighbours import KernelPins
 from netlab.runtime.state.running import load_cluster
 from tests.conftest import run_netlab
 from tests.kernel.cases.bed import Bed

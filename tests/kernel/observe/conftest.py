@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from netlab.model.cluster import Cluster, Node, Pod, Port, Underlay
-from netlab.observe.pins import Pin
+from netlab.observe.neighbours import Pin
 
 ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """

@@ -53,7 +53,7 @@ def lab(lab_name: str, tmp_path: Path) -> Iterator[Path]:
 
 
 def without(preamble: str, *words: str) -> Result:
-    code = f"{preamble}\nimport sys\nfrom netlab.cli.door import main\nmain(sys.argv[1:])\n"
+    code = f"{preamble}\nimport sys\nfrom netlab.cli.entry import main\nmain(sys.argv[1:])\n"
     done = subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120, check=False
     )
@@ -113,7 +113,7 @@ def test_a_run_netns_that_is_a_link_is_named(lab: Path, lab_name: str) -> None:
 
 def test_ctrl_c_at_any_moment_prints_no_traceback() -> None:
     """From the first line of netlab's own: what comes before it is Python's start."""
-    program = "import sys; sys.stdout.write('.'); sys.stdout.flush(); from netlab.cli.door import main; main(['labs'])"
+    program = "import sys; sys.stdout.write('.'); sys.stdout.flush(); from netlab.cli.entry import main; main(['labs'])"
     statuses = set()
     for step in range(24):
         process = subprocess.Popen(

@@ -21,7 +21,7 @@ from netlab.plan.why import pod_why
 
 
 class _Around(NamedTuple):
-    """All that a Pod's belongings follow from besides the Pod."""
+    """All that a Pod's objects follow from besides the Pod."""
 
     cluster: Cluster
     servers: tuple[str, ...]

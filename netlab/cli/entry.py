@@ -26,12 +26,12 @@ _STAYS = ("--watch", "-w")
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit status."""
-    from netlab.runtime import warm
+    from netlab.runtime import commandserver
 
     words = list(sys.argv[1:] if argv is None else argv)
     _fill_descriptors()
     if words and words[0] in _VERBS and not set(_STAYS) & set(words):
-        status = warm.ask(words)
+        status = commandserver.ask(words)
         if status is not None:
             os._exit(status)
     from netlab.cli.main import main as run

@@ -8,7 +8,7 @@ from netlab.kernel.linux import LinuxKernel
 
 
 class KernelPins:
-    """Permanent neighbours in and out of the kernel, each (netns, link, address, MAC): what ``observe.pins`` asks for.
+    """Permanent neighbours in and out of the kernel, each (netns, link, address, MAC): what ``observe.neighbours`` asks for.
 
     Use as a context manager, or call ``close``.
     """
