@@ -1,6 +1,6 @@
-"""The console command's first step: a large lab's own process may have everything in memory already.
+"""The entry point of the console command: it hands the command to a lab's command server where there is one.
 
-Only the standard library is imported here, so that the way by such a process costs what Python's start costs.
+Only the standard library is imported here, so that a command to a server costs no more than Python's start.
 """
 
 from __future__ import annotations

@@ -66,15 +66,15 @@ class Printer:
 
     def take(self, frames: Sequence[Frame]) -> None:
         """Print frames."""
-        for time, station, index, hardware, kind, _, data in frames:
+        for time, point, index, hardware, kind, _, data in frames:
             ethernet = hardware in ETHERNETS
             number = self._numbers.of(packet_id(data, ethernet))
             way = DIRECTIONS[kind]
-            if way == OTHERHOST and station.is_port(index):
+            if way == OTHERHOST and point.is_port(index):
                 way = IN  # a bridge's port hears what is for others: that is its work
             cells = (
                 f"{self._numbers.since(time) / 1000:>10.3f}",
-                terminal(station.interface(index, hardware).name).ljust(self._width),
+                terminal(point.interface(index, hardware).name).ljust(self._width),
                 out.colour(f"#{number}".ljust(6), _COLOURS[number % len(_COLOURS)]),
                 _SHORT.get(way, way).ljust(5),
                 terminal(words(read(data, ethernet))),
@@ -99,7 +99,7 @@ class Document:
 
     def take(self, frames: Sequence[Frame]) -> None:
         """Write frames; what ``netlab trace`` says of a frame has the same names here."""
-        for time, station, index, hardware, kind, length, data in frames:
+        for time, point, index, hardware, kind, length, data in frames:
             ethernet = hardware in ETHERNETS
             identity, packet = packet_id(data, ethernet), read(data, ethernet)
             document = output.Packet(
@@ -108,9 +108,9 @@ class Document:
                 kind="frame",
                 packet=self._numbers.of(identity),
                 packet_id=f"{identity:016x}",
-                place=station.place.name,
-                netns=station.place.netns,
-                interface=station.interface(index, hardware).name.removeprefix(f"{station.place.name}/"),
+                place=point.place.name,
+                netns=point.place.netns,
+                interface=point.interface(index, hardware).name.removeprefix(f"{point.place.name}/"),
                 direction=DIRECTIONS[kind],
                 length=length,
                 headers=headers(packet),

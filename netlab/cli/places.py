@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netlab.cli.find import places
 from netlab.errors import BadInput, StateError
 from netlab.near import near
-from netlab.observe.capture.point import Place, Station
+from netlab.observe.capture.point import CapturePoint, Place
 from netlab.oracle.target import split
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def _netnses(cluster: Cluster, name: str, namespace: str) -> list[str]:
         raise error if error.message.endswith("?)") else BadInput(f"{error.message}{near(name, others)}") from None
 
 
-def check_interfaces(stations: Iterable[Station]) -> None:
+def check_interfaces(points: Iterable[CapturePoint]) -> None:
     """Raise BadInput where an interface that is named is not there; one with ``*`` may come later."""
-    for station in stations:
-        there = sorted(link.name for link in station.links.values())
-        for name in station.place.interfaces:
+    for point in points:
+        there = sorted(link.name for link in point.links.values())
+        for name in point.place.interfaces:
             if name not in there and not _WILD & set(name):
                 raise BadInput(
-                    f'{station.place.name} has no interface "{name}"{near(name, there)}; it has {", ".join(there)}'
+                    f'{point.place.name} has no interface "{name}"{near(name, there)}; it has {", ".join(there)}'
                 )

@@ -152,7 +152,7 @@ class Topology:
             rows = [
                 (network, route.metric, NextHop(route.dev, route.via, route.type, route.dst))
                 for route in self._routes[netns]
-                if not route.twin and (network := ip_network(route.dst)).version == version
+                if not route.duplicate and (network := ip_network(route.dst)).version == version
             ]
             for addr in self._addrs[netns]:
                 own = ip_interface(addr.address)

@@ -170,7 +170,7 @@ class Reader:
     def _end(self, netns: str, link: RawLink) -> End:
         offload = self._offloads.get(self._handles.get(netns).socket.fileno(), link.name)
         common = (netns, link.name, link.mac, link.mtu, link.number, link.altname, link.addrgen, offload, link.up)
-        return End(*common, odd=link.odds)
+        return End(*common, deviations=link.deviations)
 
     def _rank(self, netns: str, link: RawLink) -> tuple[int, str, str]:
         return _KEY_ORDER.get(self._owners[netns].kind, 9), netns, link.name

@@ -15,7 +15,7 @@ a State.
 """
 
 from netlab.objects.base import Floor, Key, Obj, Op, Verb, Why
-from netlab.objects.deviation import Odd, Qdisc, Rule, XfrmPolicy
+from netlab.objects.deviation import Deviation, Qdisc, Rule, XfrmPolicy
 from netlab.objects.host import File, Listener, Netns, Process, Sysctl
 from netlab.objects.ip import Addr, Fdb, Neigh, Route
 from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
@@ -26,6 +26,7 @@ __all__ = [
     "Addr",
     "Bridge",
     "Conflict",
+    "Deviation",
     "Fdb",
     "File",
     "Floor",
@@ -38,7 +39,6 @@ __all__ = [
     "NftSet",
     "NftTable",
     "Obj",
-    "Odd",
     "Op",
     "Port",
     "Process",

@@ -1,8 +1,8 @@
-"""What somebody set on a namespace or a link of the lab, and netlab never sets: seen, and put back.
+"""Deviations: settings of a namespace or a link that netlab never makes.  They are detected and reverted.
 
-Most of what a kernel object can be set to is no wish of any spec: a new bridge filters no VLANs, a new link has no
-qdisc of its own, a new namespace has three rules.  A desired state does not list all that.  It holds the objects
-without it, what was observed holds the deviations, and the difference of the two says how they are taken back.
+No spec names most settings of a kernel object: a new bridge filters no VLANs, a new link has no qdisc of its own, a
+new namespace has three rules.  The desired state does not list these defaults.  The observed state lists the
+deviations from them, and the difference of the two states reverts each one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from netlab.objects.base import Floor, Obj
 from netlab.values import dataclass
 
 
-class Odd(NamedTuple):
+class Deviation(NamedTuple):
     """An attribute of a link that is not as a new link has it.
 
     ``word`` is ip(8)'s for it, ``value`` what is there, ``usual`` what a new link has; ``group`` the words before it:
@@ -32,9 +32,9 @@ class Odd(NamedTuple):
         return f"ip -n {netns} link set dev {dev} {group}{self.word} {self.usual}"
 
 
-def mended(netns: str, dev: str, odd: tuple[Odd, ...]) -> list[str]:
+def mended(netns: str, dev: str, deviations: tuple[Deviation, ...]) -> list[str]:
     """The shell lines that set attributes back."""
-    return [deviation.mend(netns, dev) for deviation in odd]
+    return [deviation.mend(netns, dev) for deviation in deviations]
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class Route(Obj):
     """A route of table main (another ``table`` is somebody's own).  ``dst`` is a CIDR (``0.0.0.0/0`` for the default), ``type`` unicast or blackhole.
 
     ``proto`` is rtnetlink's number: 3 (boot) is what CNI plugins and flannel leave, and what iproute2 does not print.
-    ``twin`` counts what somebody appended: further routes of the same destination and metric (IPv4 keeps them for
+    ``duplicate`` counts what somebody appended: further routes of the same destination and metric (IPv4 keeps them for
     other gateways, IPv6 for multipath).  netlab makes none.  Nor does it set ``extra`` (``mtu 1300``, as ip-route
     has it) or ``tos``.
     """
@@ -88,7 +88,7 @@ class Route(Obj):
     onlink: bool = False
     type: str = "unicast"
     metric: int = 0
-    twin: int = 0
+    duplicate: int = 0
     extra: str = ""
     tos: int = 0
     table: int = MAIN
@@ -98,7 +98,7 @@ class Route(Obj):
         metric = f" metric {self.metric}" if self.metric else ""
         tos = f" tos {self.tos:#x}" if self.tos else ""
         table = f" table {self.table}" if self.table != MAIN else ""
-        return self.dst + tos + metric + table + (f" #{self.twin + 1}" if self.twin else "")
+        return self.dst + tos + metric + table + (f" #{self.duplicate + 1}" if self.duplicate else "")
 
     def _words(self) -> str:
         words = [] if self.type == "unicast" else [self.type]

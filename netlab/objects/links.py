@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import ClassVar
 
 from netlab.objects.base import Floor, Obj, lines
-from netlab.objects.deviation import Odd, mended
+from netlab.objects.deviation import Deviation, mended
 from netlab.values import dataclass
 
 # What `offload: off` turns off, in ethtool's own short names: with these on, captures show 64 kB "packets" with bad
@@ -31,7 +31,7 @@ class End:
     ``mtu`` in bytes; ``index`` is chosen by netlab so that nothing needs to be looked up, and is not compared.
     ``addrgen`` is ``none`` on links of IPv4-only labs (no link-local address, no router solicitations) else ``eui64``.
     ``pinned``: something else names this MAC (a permanent neighbour), so the shell lines must set it; not compared.
-    ``odd``: what somebody set that netlab leaves as a new link has it.
+    ``deviations``: what somebody set that netlab leaves as a new link has it.
     """
 
     netns: str
@@ -44,12 +44,12 @@ class End:
     offload: bool = False
     up: bool = True
     pinned: bool = field(default=False, compare=False)
-    odd: tuple[Odd, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
-    def device(self) -> tuple[str, str, str, int, int, str, bool, bool, tuple[Odd, ...]]:
+    def device(self) -> tuple[str, str, str, int, int, str, bool, bool, tuple[Deviation, ...]]:
         """The first fields of a device that has this end alone; the inverse of ``Bridge.end``."""
         common = (self.netns, self.name, self.mac, self.mtu, self.index)
-        return (*common, self.addrgen, self.offload, self.up, self.odd)
+        return (*common, self.addrgen, self.offload, self.up, self.deviations)
 
     @property
     def tells_addrgen(self) -> bool:
@@ -86,7 +86,7 @@ class End:
                 else "",
                 _offload_line(self.netns, self.name, self.offload) if self.offload != have.offload else "",
                 f"{dev} addrgenmode {self.addrgen}" if self.addrgen != have.addrgen else "",
-                *mended(self.netns, self.name, have.odd),
+                *mended(self.netns, self.name, have.deviations),
                 f"{dev} {'up' if self.up else 'down'}" if self.up != have.up else "",
             )
         )
@@ -139,7 +139,7 @@ class Device(Obj):
     addrgen: str = "none"
     offload: bool = False
     up: bool = True
-    odd: tuple[Odd, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def name(self) -> str:
@@ -151,7 +151,7 @@ class Device(Obj):
     def end(self) -> End:
         """The settings that every link has, as those of a veth's end."""
         common = (self.netns, self.dev, self.mac, self.mtu, self.index, "", self.addrgen, self.offload, self.up)
-        return End(*common, odd=self.odd)
+        return End(*common, deviations=self.deviations)
 
     def explain(self, *, exact: bool = False) -> str:
         index = f"index {self.index} " if exact and self.index else ""
@@ -220,7 +220,7 @@ PLAIN: dict[str, type[Device]] = {device.kind: device for device in (Bridge,)}
 class Port(Obj):
     """A link's membership in a bridge.  ``hairpin``: frames may leave by the port that they came in by.
 
-    ``odd``: what somebody set that netlab leaves as a new port has it.
+    ``deviations``: what somebody set that netlab leaves as a new port has it.
     """
 
     kind: ClassVar[str] = "port"
@@ -231,7 +231,7 @@ class Port(Obj):
     hairpin: bool = False
     isolated: bool = False
     learning: bool = True
-    odd: tuple[Odd, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def name(self) -> str:
@@ -266,7 +266,7 @@ class Port(Obj):
             if getattr(self, flag) != getattr(have, flag)
         ]
         flags = f"ip -n {self.netns} link set dev {self.dev} type bridge_slave " + " ".join(words)
-        return lines((flags if words else "", *mended(self.netns, self.dev, have.odd)))
+        return lines((flags if words else "", *mended(self.netns, self.dev, have.deviations)))
 
 
 @dataclass(frozen=True, slots=True)

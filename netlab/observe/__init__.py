@@ -12,7 +12,7 @@ the kernel reports (``errors``), or silence; silence is asked a second time with
 from the responder's line (``answers``).
 
 Same-node pairs on a bridge would fill the kernel's neighbour table, which is one for all namespaces of the machine;
-``pins`` decides which permanent entries stand in while a source is probed.
+``neighbours`` decides which static entries exist while a source is probed.
 
 Limits
 ------

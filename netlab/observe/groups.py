@@ -1,4 +1,4 @@
-"""Flows in groups of sources, so that pins come and go a few thousand at a time."""
+"""Flows in groups of sources, so that static neighbours come and go a few thousand at a time."""
 
 from __future__ import annotations
 
@@ -6,46 +6,48 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
-from netlab.observe.neighbours import Neighbours, Pin
+from netlab.observe.neighbours import StaticNeighbour, StaticNeighbours
 from netlab.oracle.flow import Flow
 
-#: One group's pins at most, where its first source does not need more: 5 us each over rtnetlink, so 0.1 s.
-PINS_MAX = 20_000
+#: The most neighbours of a group, unless its first source needs more: 5 us each over rtnetlink, so 0.1 s.
+NEIGHBOURS_MAX = 20_000
 FLOWS_MAX = 50_000
 
 
 class Group:
-    """Flows that share pins; ``left`` counts those without a verdict."""
+    """Flows that share static neighbours; ``left`` counts those without a verdict."""
 
-    __slots__ = ("left", "pins")
+    __slots__ = ("entries", "left")
 
-    def __init__(self, pins: list[Pin], left: int) -> None:
-        self.pins, self.left = pins, left
+    def __init__(self, entries: list[StaticNeighbour], left: int) -> None:
+        self.entries, self.left = entries, left
 
 
-def feed(flows: Iterable[Flow], neighbours: Neighbours | None) -> Iterator[tuple[Flow, Group | None]]:
-    """The flows, each with its group, whose pins are in the kernel when its first flow is given out."""
+def feed(flows: Iterable[Flow], neighbours: StaticNeighbours | None) -> Iterator[tuple[Flow, Group | None]]:
+    """Yield each flow with its group.  The group's neighbours are in the kernel before its first flow."""
     if neighbours is None or not neighbours.wanted:
         for flow in flows:
             yield flow, None
         return
-    pins: dict[Pin, None] = {}
+    entries: dict[StaticNeighbour, None] = {}
     waiting: list[Flow] = []
     for source, same in groupby(flows, key=itemgetter(0)):
         of_source = list(same)
         more = dict.fromkeys(neighbours.between(source.addresses, {flow.address for flow in of_source}))
-        if waiting and (len(pins) + len(more) > PINS_MAX or len(waiting) + len(of_source) > FLOWS_MAX):
-            yield from _out(waiting, pins, neighbours)
-            pins, waiting = {}, []
-        pins.update(more)
+        if waiting and (len(entries) + len(more) > NEIGHBOURS_MAX or len(waiting) + len(of_source) > FLOWS_MAX):
+            yield from _out(waiting, entries, neighbours)
+            entries, waiting = {}, []
+        entries.update(more)
         waiting += of_source
-    yield from _out(waiting, pins, neighbours)
+    yield from _out(waiting, entries, neighbours)
 
 
-def _out(flows: list[Flow], pins: dict[Pin, None], neighbours: Neighbours) -> Iterator[tuple[Flow, Group | None]]:
+def _out(
+    flows: list[Flow], entries: dict[StaticNeighbour, None], neighbours: StaticNeighbours
+) -> Iterator[tuple[Flow, Group | None]]:
     if not flows:
         return
-    group = Group(list(pins), len(flows))
-    neighbours.hold(group.pins)
+    group = Group(list(entries), len(flows))
+    neighbours.hold(group.entries)
     for flow in flows:
         yield flow, group

@@ -1,4 +1,4 @@
-"""Which neighbours must be known beforehand, so that all pairs do not overflow the kernel's neighbour table.
+"""Static neighbour entries, so that probes of all pairs do not overflow the kernel's neighbour table.
 
 That table is one for all network namespaces of the machine and holds 1,024 entries that the kernel learned itself
 (gc_thresh3; only the first namespace may raise it).  33 Pods on one bridge, all pairs, are more than that, and when it
@@ -14,13 +14,13 @@ from typing import NamedTuple, Protocol
 
 from netlab.model.cluster import Cluster, Interface, Network
 
-#: Below this many ordered pairs on one machine ARP is left to itself: a small lab shows what a real one shows.
+#: Below this many ordered pairs on one machine nothing is added: a small lab resolves by ARP, as a real one does.
 PAIRS_MIN = 200
 POD_DEVICE = "eth0"
 
 
-class Pin(NamedTuple):
-    """One permanent neighbour: in this namespace, on this device, the address has this MAC."""
+class StaticNeighbour(NamedTuple):
+    """One permanent neighbour entry: in this namespace, on this device, the address has this MAC."""
 
     netns: str
     dev: str
@@ -28,20 +28,20 @@ class Pin(NamedTuple):
     mac: str
 
 
-class Pins(Protocol):
-    """Who writes the entries into the kernel.  Both must bear entries that are there, or gone, already."""
+class NeighbourWriter(Protocol):
+    """Writes the entries into the kernel.  Adding an entry that exists or removing one that is gone is no error."""
 
-    def add(self, entries: Iterable[Pin]) -> None: ...
+    def add(self, entries: Iterable[StaticNeighbour]) -> None: ...
 
-    def remove(self, entries: Iterable[Pin]) -> None: ...
+    def remove(self, entries: Iterable[StaticNeighbour]) -> None: ...
 
 
-class Neighbours:
-    """Adds and removes pins for sources, counting: two sources may need one entry."""
+class StaticNeighbours:
+    """Adds and removes entries for sources, and counts their users: two sources may need the same entry."""
 
-    def __init__(self, cluster: Cluster, writer: Pins) -> None:
+    def __init__(self, cluster: Cluster, writer: NeighbourWriter) -> None:
         self._writer = writer
-        self._held: Counter[Pin] = Counter()
+        self._held: Counter[StaticNeighbour] = Counter()
         self._at: dict[str, tuple[str, str, Interface]] = {}  # address -> netns, mac, interface
         self._near: dict[Network, frozenset[str]] = {}  # segment -> the Pods' addresses on it
         here: Counter[str] = Counter()
@@ -53,7 +53,7 @@ class Neighbours:
         pairs = sum(count * (count - 1) for count in here.values())
         self.wanted = pairs >= PAIRS_MIN
 
-    def between(self, sources: Iterable[str], targets: Set[str]) -> Iterator[Pin]:
+    def between(self, sources: Iterable[str], targets: Set[str]) -> Iterator[StaticNeighbour]:
         """Both directions of each pair of a source's and a target's address that share a segment.
 
         They do where the target is inside the source interface's network: then the source asks by ARP for the target
@@ -67,8 +67,8 @@ class Neighbours:
             for address in self._segment(interface.network) & targets:
                 if address != source:
                     its_netns, its_mac, _ = self._at[address]
-                    yield Pin(netns, POD_DEVICE, address, its_mac)
-                    yield Pin(its_netns, POD_DEVICE, source, mac)
+                    yield StaticNeighbour(netns, POD_DEVICE, address, its_mac)
+                    yield StaticNeighbour(its_netns, POD_DEVICE, source, mac)
 
     def _segment(self, network: Network) -> frozenset[str]:
         found = self._near.get(network)
@@ -77,27 +77,27 @@ class Neighbours:
             found = self._near[network] = frozenset(inside)
         return found
 
-    def hold(self, pins: Iterable[Pin]) -> None:
-        new = [pin for pin in pins if self._count(pin) == 1]
+    def hold(self, entries: Iterable[StaticNeighbour]) -> None:
+        new = [entry for entry in entries if self._count(entry) == 1]
         if new:
             self._writer.add(new)
 
-    def _count(self, pin: Pin) -> int:
-        self._held[pin] += 1
-        return self._held[pin]
+    def _count(self, entry: StaticNeighbour) -> int:
+        self._held[entry] += 1
+        return self._held[entry]
 
-    def release(self, pins: Iterable[Pin]) -> None:
+    def release(self, entries: Iterable[StaticNeighbour]) -> None:
         gone = []
-        for pin in pins:
-            self._held[pin] -= 1
-            if self._held[pin] <= 0:
-                del self._held[pin]
-                gone.append(pin)
+        for entry in entries:
+            self._held[entry] -= 1
+            if self._held[entry] <= 0:
+                del self._held[entry]
+                gone.append(entry)
         if gone:
             self._writer.remove(gone)
 
     def release_all(self) -> None:
-        """What is still held, after an error or Ctrl-C."""
+        """Remove all entries that are left, after an error or Ctrl-C."""
         left = list(self._held)
         self._held.clear()
         if left:

@@ -10,7 +10,7 @@ from functools import partial
 from netlab.kernel.host import threads
 from netlab.kernel.host.limits import OpenFiles
 from netlab.model.cluster import Cluster
-from netlab.observe.neighbours import Neighbours, Pins
+from netlab.observe.neighbours import NeighbourWriter, StaticNeighbours
 from netlab.observe.run import Account, Run
 from netlab.oracle.flow import Flow, Verdict
 
@@ -24,14 +24,18 @@ _AHEAD = 64  # batches of verdicts that may wait for a slow reader
 class Prober:
     """Answers flows by real connections from their sources' namespaces, which must be this host's, in /run/netns.
 
-    ``timeout`` are the seconds of silence in the first and the second attempt.  With a ``cluster`` and ``pins``,
-    neighbours are pinned while they are probed.  Needs CAP_SYS_ADMIN over the namespaces (setns); SCTP CAP_NET_RAW.
+    ``timeout`` are the seconds of silence in the first and the second attempt.  With a ``cluster`` and ``neighbours``,
+    a source has static neighbours while it is probed.  Needs CAP_SYS_ADMIN over the namespaces (setns); SCTP CAP_NET_RAW.
     """
 
     def __init__(
-        self, cluster: Cluster | None = None, *, pins: Pins | None = None, timeout: tuple[float, float] = TIMEOUT
+        self,
+        cluster: Cluster | None = None,
+        *,
+        neighbours: NeighbourWriter | None = None,
+        timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
-        self._cluster, self._pins, self._timeout = cluster, pins, timeout
+        self._cluster, self._neighbours, self._timeout = cluster, neighbours, timeout
 
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
         """The verdict on each flow, in the order of the flows."""
@@ -45,11 +49,11 @@ class Prober:
         """The verdicts as they come, not in order.  The flows are taken when they are needed, in another thread.
 
         Flows of one source should follow each other: a change of source costs a system call.  Closing the iterator
-        ends the run; pins are removed, whatever happens.  ``once``: flows whose silence is not asked a second time (a
+        ends the run; static neighbours are always removed.  ``once``: flows whose silence is not asked a second time (a
         flow may come several times).  ``book`` tells which silences are explained already.
         """
         given: queue.Queue[list[Verdict] | BaseException | None] = queue.Queue(_AHEAD)
-        neighbours = Neighbours(self._cluster, self._pins) if self._cluster and self._pins else None
+        neighbours = StaticNeighbours(self._cluster, self._neighbours) if self._cluster and self._neighbours else None
         with _Files() as files:
             run = Run(
                 flows, given.put, timeout=self._timeout, neighbours=neighbours, files=files.room, once=once, book=book

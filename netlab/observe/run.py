@@ -23,7 +23,7 @@ from netlab.observe.answers import Target
 from netlab.observe.attempt import Attempt
 from netlab.observe.errors import CROWDED
 from netlab.observe.groups import Group, feed
-from netlab.observe.neighbours import Neighbours
+from netlab.observe.neighbours import StaticNeighbours
 from netlab.observe.sctp import RawSctpAttempt, kernel_speaks_sctp, somebody_answers
 from netlab.observe.spaces import Spaces
 from netlab.observe.tcp import SctpStreamAttempt, TcpAttempt
@@ -70,7 +70,7 @@ class Run:
         emit: Callable[[list[Verdict]], None],
         *,
         timeout: tuple[float, float],
-        neighbours: Neighbours | None,
+        neighbours: StaticNeighbours | None,
         files: int,
         once: Container[Flow] = (),
         book: Account | None = None,
@@ -311,7 +311,7 @@ class Run:
         if group is not None:
             group.left -= 1
             if not group.left and self._neighbours:
-                self._neighbours.release(group.pins)
+                self._neighbours.release(group.entries)
 
     def _hand_over(self, now: float) -> None:
         self._handed = now

@@ -153,8 +153,8 @@ def _changes(have: Obj, want: Obj) -> list[str]:
             parts.append("its text differs")
         elif name in ("options", "extra") and there and not should:
             parts.append(f"it has {there}")
-        elif name == "odd":
-            parts += _odd(there)
+        elif name == "deviations":
+            parts += _deviations(there)
         elif name == "lacks":
             parts += [f"it lacks {feature}" for feature in there or ()]
         elif name == "stopped":
@@ -164,13 +164,13 @@ def _changes(have: Obj, want: Obj) -> list[str]:
     return parts
 
 
-def _odd(there: Any) -> list[str]:
+def _deviations(there: Any) -> list[str]:
     return [f"{deviation.word} is {deviation.value}, should be {deviation.usual}" for deviation in there]
 
 
 def _fields(there: Any, should: Any) -> list[str]:
-    return _odd(there.odd) + [
+    return _deviations(there.deviations) + [
         f"{name} is {_value(getattr(there, name))}, should be {_value(getattr(should, name))}"
         for name, spec in should.__dataclass_fields__.items()
-        if spec.compare and name != "odd" and getattr(there, name) != getattr(should, name)
+        if spec.compare and name != "deviations" and getattr(there, name) != getattr(should, name)
     ]

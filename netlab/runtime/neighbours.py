@@ -1,4 +1,4 @@
-"""Neighbours for the prober, written by the kernel's one writer."""
+"""Static neighbours for the prober, written by ``LinuxKernel``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from netlab.kernel.linux import LinuxKernel
 
 
-class KernelPins:
-    """Permanent neighbours in and out of the kernel, each (netns, link, address, MAC): what ``observe.neighbours`` asks for.
+class KernelNeighbours:
+    """Adds and removes permanent neighbours, each (netns, link, address, MAC), for ``observe.neighbours``.
 
     Use as a context manager, or call ``close``.
     """
@@ -24,7 +24,7 @@ class KernelPins:
         """Take entries out; those that are gone already are no error."""
         self._kernel.neighbours(entries, remove=True)
 
-    def __enter__(self) -> KernelPins:
+    def __enter__(self) -> KernelNeighbours:
         return self
 
     def __exit__(self, *_: object) -> None:

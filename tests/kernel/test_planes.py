@@ -17,7 +17,7 @@ from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.plan.dataplanes import host_gw
 from netlab.planes import ROWS
-from netlab.runtime.neighbours import KernelPins
+from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state import running
 from netlab.spec import schema
 
@@ -66,8 +66,8 @@ def wrong(cluster: Cluster) -> list[str]:
         )
     )
     predicted = Predictor(cluster).answer(asked)
-    with KernelPins() as pins:
-        found = list(probed(Prober(cluster, pins=pins), cluster, asked))
+    with KernelNeighbours() as neighbours:
+        found = list(probed(Prober(cluster, neighbours=neighbours), cluster, asked))
     silent = [f"{one.flow}: {one.outcome} {one.because}" for one in found if one.outcome != "open"]
     assert {"open", "denied"} <= {str(one.outcome) for one in found}, "\n".join(silent)
     return [f"{one.flow}: oracle {predicted[one.flow].outcome}, packets {one.outcome} {one.because}"

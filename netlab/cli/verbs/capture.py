@@ -110,7 +110,7 @@ def command(
     listening = Capture(chosen(cluster, places, namespace), program, lab=follow, memory=buffer, watch=watch)
     listening.open()
     try:
-        check_interfaces(listening.stations.values())
+        check_interfaces(listening.points.values())
         with _Signals(listening) as signals:
             if file:
                 _write(listening, cluster, wish)
@@ -196,9 +196,9 @@ def _limited(listening: Capture, wish: Wish) -> Iterator[list[Frame]]:
 
 def _say_begin(listening: Capture, wish: Wish) -> int:
     """The line to wait for: what happens from now on is seen.  Returns how many interfaces are listened to."""
-    stations = listening.stations.values()
-    interfaces = sum(len(list(one.wanted())) for one in stations)
-    where = f"{out.count(interfaces, 'interface')} of {out.count(len(stations), 'namespace')}"
+    points = listening.points.values()
+    interfaces = sum(len(list(one.wanted())) for one in points)
+    where = f"{out.count(interfaces, 'interface')} of {out.count(len(points), 'namespace')}"
     out.note(f"capturing at {where} of lab {wish.lab}; Ctrl-C ends it")
     sys.stderr.flush()
     return interfaces
@@ -223,7 +223,7 @@ def _rest(listening: Capture, packets: int, interfaces: int, seconds: float) -> 
 
 
 def _why(listening: Capture, lab: str) -> str:
-    return "" if listening.stations else f"; lab {lab} went down"
+    return "" if listening.points else f"; lab {lab} went down"
 
 
 # -- lines and JSON ---------------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def _why(listening: Capture, lab: str) -> str:
 def _print(listening: Capture, wish: Wish, signals: _Signals) -> None:
     from netlab.cli.packets import Document, Printer
 
-    names = [station.interface(i).name for station in listening.stations.values() for i in station.links]
+    names = [point.interface(i).name for point in listening.points.values() for i in point.links]
     layers = None
     if wish.tunnels is not None:
         from netlab.observe.layers import Layers
@@ -280,7 +280,7 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
             out.note(said)
     try:
         sink = Pcapng(opened, f"netlab capture, lab {wish.lab}", of_addresses(cluster), wish.expression)
-        sink.announce(listening.stations.values())
+        sink.announce(listening.points.values())
         interfaces = _say_begin(listening, wish)
         began = time.monotonic()
         learning = _Learning(listening, wish.lab)

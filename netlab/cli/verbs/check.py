@@ -47,7 +47,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     from netlab.oracle.predict import Predictor
     from netlab.oracle.resolve import expected, wanted_ports
     from netlab.runtime.client.temporary_listeners import answering
-    from netlab.runtime.neighbours import KernelPins
+    from netlab.runtime.neighbours import KernelNeighbours
     from netlab.runtime.state.running import load_cluster, open_running
 
     name = own_lab(lab, lab_option)
@@ -66,8 +66,8 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     questions = dict.fromkeys((*wanted, *flows(cluster)))
     predictor = Predictor(cluster)
     predicted = predictor.answer(questions)
-    with answering(rundir, cluster, extra), KernelPins() as pins:
-        observed = {one.flow: one for one in probed(Prober(cluster, pins=pins), cluster, questions)}
+    with answering(rundir, cluster, extra), KernelNeighbours() as neighbours:
+        observed = {one.flow: one for one in probed(Prober(cluster, neighbours=neighbours), cluster, questions)}
     rows = check(wanted, predicted, observed, partial(judged, predictor.denials))
     filters = warned.filters(applied)
     seconds = time.monotonic() - began

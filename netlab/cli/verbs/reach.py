@@ -68,7 +68,7 @@ def command(
     from netlab.oracle.flows import flows
     from netlab.oracle.matrix import draw
     from netlab.oracle.report import flow_line
-    from netlab.runtime.neighbours import KernelPins
+    from netlab.runtime.neighbours import KernelNeighbours
     from netlab.runtime.state.running import load_cluster, open_running
 
     name = own_lab(lab, lab_option)
@@ -80,8 +80,8 @@ def command(
     patience = TIMEOUT if timeout <= 0 else (min(TIMEOUT[0], timeout), timeout)
     began = time.monotonic()
     broken = False
-    with KernelPins() as pins:
-        prober = Prober(cluster, pins=pins, timeout=patience)
+    with KernelNeighbours() as neighbours:
+        prober = Prober(cluster, neighbours=neighbours, timeout=patience)
         if output == "json":
             # Streamed: a million flows are 180 MB.
             first = True

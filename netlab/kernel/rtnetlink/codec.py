@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
-from netlab.objects import Neigh, Obj, Odd, Op, Verb
+from netlab.objects import Deviation, Neigh, Obj, Op, Verb
 from netlab.objects.links import End
 from netlab.values import dataclass
 
@@ -83,8 +83,8 @@ class RawLink(NamedTuple):
     data: bytes
     port: dict[int, int]
     works: bool = True
-    odds: tuple[Odd, ...] = ()
-    port_odds: tuple[Odd, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+    port_deviations: tuple[Deviation, ...] = ()
     conf: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from netlab.kernel.rtnetlink.codec import RawLink, Request
 from netlab.kernel.rtnetlink.socket import attr, attr_dict, attr_u32
 from netlab.kernel.rtnetlink.values import INFO_DATA, NESTED, SETLINK, ifinfo, link_info
-from netlab.objects import Odd
+from netlab.objects import Deviation
 
 _IFF_NOARP, _IFF_MULTICAST = 0x80, 0x1000
 _IFLA_PROTO_DOWN, IFLA_XDP = 39, 43
@@ -50,29 +50,33 @@ _STATE = 1
 PORT_FIELDS = (_STATE, HAIRPIN, LEARNING, ISOLATED)
 
 
-def link_odds(flags: int, at: Mapping[int, memoryview], kind: str, info: Mapping[int, memoryview]) -> tuple[Odd, ...]:
+def link_deviations(
+    flags: int, at: Mapping[int, memoryview], kind: str, info: Mapping[int, memoryview]
+) -> tuple[Deviation, ...]:
     """Differences from a new link of that kind."""
     plain = flags & (_IFF_NOARP | _IFF_MULTICAST) == _IFF_MULTICAST and at.get(IFLA_XDP, _NO_XDP) == _NO_XDP
     if plain and kind in _SIMPLE:
         return ()
-    odds = []
+    deviations = []
     if flags & _IFF_NOARP:
-        odds.append(Odd("arp", "off", "on"))
+        deviations.append(Deviation("arp", "off", "on"))
     if not flags & _IFF_MULTICAST:
-        odds.append(Odd("multicast", "off", "on"))
+        deviations.append(Deviation("multicast", "off", "on"))
     if _IFLA_PROTO_DOWN in at and at[_IFLA_PROTO_DOWN][0]:
-        odds.append(Odd("protodown", "on", "off"))
+        deviations.append(Deviation("protodown", "on", "off"))
     if IFLA_XDP in at:
         attached = attr_dict(at[IFLA_XDP]).get(_XDP_ATTACHED)
         if attached is not None and attached[0]:
             mode = _XDP_MODES.get(attached[0], "")
-            odds.append(Odd({"skb": "xdpgeneric", "drv": "xdpdrv", "hw": "xdpoffload"}.get(mode, "xdp"), "on", "off"))
+            deviations.append(
+                Deviation({"skb": "xdpgeneric", "drv": "xdpdrv", "hw": "xdpoffload"}.get(mode, "xdp"), "on", "off")
+            )
     if kind == "bridge" and INFO_DATA in info:
-        odds += _differing(_BRIDGE, attr_dict(info[INFO_DATA]), "type bridge")
-    return tuple(odds)
+        deviations += _differing(_BRIDGE, attr_dict(info[INFO_DATA]), "type bridge")
+    return tuple(deviations)
 
 
-def port_odds(data: Mapping[int, memoryview]) -> tuple[Odd, ...]:
+def port_deviations(data: Mapping[int, memoryview]) -> tuple[Deviation, ...]:
     """Differences from a new port of a bridge, but for its state."""
     if not _PRESENT:
         _PRESENT.extend(number for number in _PORT if number in data)
@@ -84,7 +88,7 @@ def port_odds(data: Mapping[int, memoryview]) -> tuple[Odd, ...]:
     return tuple(_differing(_PORT, data, "type bridge_slave"))
 
 
-def port_state(link: RawLink, bridge: RawLink) -> tuple[Odd, ...]:
+def port_state(link: RawLink, bridge: RawLink) -> tuple[Deviation, ...]:
     """A port that could forward and does not: without carrier, or with its bridge down, no port does.
 
     The bridge goes by the port's operational state, which follows the carrier some time later.
@@ -92,41 +96,43 @@ def port_state(link: RawLink, bridge: RawLink) -> tuple[Odd, ...]:
     state = link.port.get(_STATE, _FORWARDING)
     if state == _FORWARDING or not (link.up and link.works and bridge.up) or state > 4:
         return ()
-    return (Odd("state", str(state), str(_FORWARDING), "type bridge_slave"),)
+    return (Deviation("state", str(state), str(_FORWARDING), "type bridge_slave"),)
 
 
-def _differing(table: Mapping[int, tuple[str, str, int]], data: Mapping[int, memoryview], group: str) -> list[Odd]:
-    odds = []
+def _differing(
+    table: Mapping[int, tuple[str, str, int]], data: Mapping[int, memoryview], group: str
+) -> list[Deviation]:
+    deviations = []
     for number, (word, form, usual) in table.items():
         if number in data:
             raw = data[number]
             value = raw[0] if form == "B" else struct.unpack(f"={form}", raw)[0]
             if value != usual:
                 words = _SWITCH if table is _PORT else ("0", "1")
-                odds.append(
-                    Odd(word, words[1] if value == 1 else str(value) if value else words[0], words[usual], group)
+                deviations.append(
+                    Deviation(word, words[1] if value == 1 else str(value) if value else words[0], words[usual], group)
                 )
-    return odds
+    return deviations
 
 
-def restore(index: int, odd: Odd) -> Request:
+def restore(index: int, attribute: Deviation) -> Request:
     """The request that sets one attribute back."""
-    if odd.group:
-        bridge = odd.group == "type bridge"
+    if attribute.group:
+        bridge = attribute.group == "type bridge"
         state = {_STATE: ("state", "B", _FORWARDING)}
         number, form = next(
             (number, form)
             for number, (word, form, _) in (_BRIDGE if bridge else _PORT | state).items()
-            if word == odd.word
+            if word == attribute.word
         )
-        usual = _SWITCH.index(odd.usual) if odd.usual in _SWITCH else int(odd.usual)
+        usual = _SWITCH.index(attribute.usual) if attribute.usual in _SWITCH else int(attribute.usual)
         data = attr(number, struct.pack(f"={form}", usual))
         return link_info(index, "bridge", data, port=not bridge)
-    if odd.word == "protodown":
+    if attribute.word == "protodown":
         return SETLINK, 0, ifinfo(index) + attr(_IFLA_PROTO_DOWN, b"\0")
-    if odd.word.startswith("xdp"):
-        mode = {"xdpgeneric": 2, "xdpdrv": 4, "xdpoffload": 8}.get(odd.word, 0)
+    if attribute.word.startswith("xdp"):
+        mode = {"xdpgeneric": 2, "xdpdrv": 4, "xdpoffload": 8}.get(attribute.word, 0)
         data = attr(_XDP_FD, struct.pack("=i", -1)) + (attr_u32(_XDP_FLAGS, mode) if mode else b"")
         return SETLINK, 0, ifinfo(index) + attr(IFLA_XDP | NESTED, data)
-    flag, on = (_IFF_NOARP, False) if odd.word == "arp" else (_IFF_MULTICAST, True)
+    flag, on = (_IFF_NOARP, False) if attribute.word == "arp" else (_IFF_MULTICAST, True)
     return SETLINK, 0, struct.pack("=BxHiII", 0, 0, index, flag if on else 0, flag)

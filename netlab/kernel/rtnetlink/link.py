@@ -38,7 +38,7 @@ from netlab.kernel.rtnetlink.values import (
     mac_bytes,
     u32,
 )
-from netlab.objects import Obj, Odd
+from netlab.objects import Deviation, Obj
 from netlab.objects.links import End
 
 _DELLINK, _GETLINK, _NEWLINKPROP, _DELLINKPROP = 17, 18, 108, 109
@@ -132,7 +132,7 @@ def change(index: int, end: End, have: End) -> list[Request]:
         requests.append(set_link(index, mtu=end.mtu))
     if mac or addrgen:
         requests.append(set_link(index, mac=mac, addrgen=addrgen))
-    requests += [deviation.restore(index, odd) for odd in have.odd]
+    requests += [deviation.restore(index, attribute) for attribute in have.deviations]
     if end.up != have.up:
         requests.append(set_link(index, up=end.up))
     return requests
@@ -163,7 +163,7 @@ def _decode(payload: memoryview) -> RawLink:
     at = attr_dict(payload, 16)
     kind, data, port = "", b"", {}
     info: dict[int, memoryview] = {}
-    port_odds: tuple[Odd, ...] = ()
+    port_deviations: tuple[Deviation, ...] = ()
     if IFLA_LINKINFO in at:
         info = attr_dict(at[IFLA_LINKINFO])
         kind = text(info[INFO_KIND]) if INFO_KIND in info else ""
@@ -171,7 +171,7 @@ def _decode(payload: memoryview) -> RawLink:
         if INFO_SLAVE_DATA in info and text(info[INFO_SLAVE_KIND]) == "bridge":
             slave = attr_dict(info[INFO_SLAVE_DATA])
             port = {number: slave[number][0] for number in deviation.PORT_FIELDS if number in slave}
-            port_odds = deviation.port_odds(slave)
+            port_deviations = deviation.port_deviations(slave)
     addrgen = "eui64"
     conf: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     if _IFLA_AF_SPEC in at:
@@ -200,7 +200,7 @@ def _decode(payload: memoryview) -> RawLink:
         data,
         port,
         _IFLA_OPERSTATE not in at or at[_IFLA_OPERSTATE][0] in _OPER_UP,
-        deviation.link_odds(flags, at, kind, info) if index != 1 else (),
-        port_odds,
+        deviation.link_deviations(flags, at, kind, info) if index != 1 else (),
+        port_deviations,
         conf,
     )

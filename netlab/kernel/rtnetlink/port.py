@@ -29,7 +29,11 @@ class PortCodec:
         port = op.obj
         assert isinstance(port, Port)
         index = handle.links[port.dev]
-        requests = [deviation.restore(index, odd) for odd in op.have.odd] if isinstance(op.have, Port) else []
+        requests = (
+            [deviation.restore(index, attribute) for attribute in op.have.deviations]
+            if isinstance(op.have, Port)
+            else []
+        )
         if op.verb is Verb.UPDATE or port.hairpin or port.isolated or not port.learning:
             flags = ((HAIRPIN, port.hairpin), (LEARNING, port.learning), (ISOLATED, port.isolated))
             data = b"".join(attr_u8(number, int(on)) for number, on in flags)
@@ -48,5 +52,5 @@ class PortCodec:
             bool(link.port.get(HAIRPIN, 0)),
             bool(link.port.get(ISOLATED, 0)),
             bool(link.port.get(LEARNING, 1)),
-            link.port_odds + deviation.port_state(link, bridge),
+            link.port_deviations + deviation.port_state(link, bridge),
         )

@@ -2,8 +2,8 @@
 
 Theory of operation
 -------------------
-A ``station`` is a namespace that is listened to: one ring (``kernel.capture.packetring``) that hears all of its interfaces, and
-a netlink socket that tells when links come, go or change their names.  ``listen.Capture`` reads all stations from one
+A ``point`` is a namespace that is listened to: one ring (``kernel.capture.packetring``) that hears all of its interfaces, and
+a netlink socket that tells when links come, go or change their names.  ``listen.Capture`` reads all points from one
 loop.  The kernel stamps each frame with one clock for all namespaces, and ``merge`` puts the frames of all rings in the
 order of these stamps: a frame is let through when no ring can hold an earlier one any more.  Frames with one stamp are
 one packet at two interfaces of a namespace, and stay in the order in which the namespace saw them.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from netlab.errors import BadInput, StateError
 from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
 from netlab.kernel.capture.packetring import Frame
-from netlab.observe.capture.point import ETHERNETS, Station
+from netlab.observe.capture.point import ETHERNETS, CapturePoint
 from netlab.observe.packetid import packet_id
 from netlab.wire import pcapng
 
@@ -144,20 +144,20 @@ class Pcapng:
         self._output, self._expression = output, expression
         self._numbers: dict[pcapng.Interface, int] = {}
         self._counts: list[int] = []
-        self._stations: list[Station] = []
+        self._points: list[CapturePoint] = []
         self._known = dict(names)
         self._began = time.time_ns()
         self.packets = 0
         output.write(pcapng.section(comment) + (pcapng.names(names) if names else b""))
 
-    def announce(self, stations: Iterable[Station]) -> None:
+    def announce(self, points: Iterable[CapturePoint]) -> None:
         """Write the interfaces that are there now: a reader sees them all, also those where nothing passes."""
         blocks: list[bytes] = []
-        for station in stations:
-            wanted = set(station.wanted())
-            for index, link in station.links.items():
+        for point in points:
+            wanted = set(point.wanted())
+            for index, link in point.links.items():
                 if link.name in wanted:
-                    self._number(station, index, 1, blocks)
+                    self._number(point, index, 1, blocks)
         self._output.write(b"".join(blocks))
 
     def names(self, names: Mapping[str, Sequence[str]]) -> None:
@@ -167,26 +167,26 @@ class Pcapng:
             self._known |= fresh
             self._output.write(pcapng.names(fresh))
 
-    def _number(self, station: Station, index: int, hardware: int, blocks: list[bytes]) -> int:
-        plain = station.interface(index, hardware)
+    def _number(self, point: CapturePoint, index: int, hardware: int, blocks: list[bytes]) -> int:
+        plain = point.interface(index, hardware)
         one = pcapng.Interface(plain.name, plain.description, plain.mac, plain.link_type, self._expression)
         number = self._numbers.get(one)
         if number is None:
             number = self._numbers[one] = len(self._counts)
             self._counts.append(0)
-            self._stations.append(station)
+            self._points.append(point)
             blocks.append(pcapng.interface(one))
-        station.numbers[index] = number
+        point.numbers[index] = number
         return number
 
     def take(self, frames: Sequence[Frame]) -> None:
         """Write frames.  The hottest loop of a capture: 1 us a frame."""
         blocks: list[bytes] = []
         append, options, identity, quick, counts = blocks.append, _OPTIONS, pcapng.ID_OPTION, pcapng.quick, self._counts
-        for when, station, index, hardware, kind, length, data in frames:
-            number = station.numbers.get(index)
+        for when, point, index, hardware, kind, length, data in frames:
+            number = point.numbers.get(index)
             if number is None:
-                number = self._number(station, index, hardware, blocks)
+                number = self._number(point, index, hardware, blocks)
             counts[number] += 1
             size = len(data)
             pack, head, whole = quick(size)
@@ -200,14 +200,16 @@ class Pcapng:
         """The statistics: what was lost is known for a namespace, so it stands at the first of its interfaces."""
         now = time.time_ns()
         blocks: list[bytes] = []
-        told: set[Station] = set()
-        for number, station in enumerate(self._stations):
+        told: set[CapturePoint] = set()
+        for number, point in enumerate(self._points):
             lost, comment = None, ""
-            if station not in told:
-                told.add(station)
-                lost = station.ring.lost
+            if point not in told:
+                told.add(point)
+                lost = point.ring.lost
                 if lost:
-                    comment = f"{lost} frames of {station.place.name}, at any of its interfaces, found no room and are missing"
+                    comment = (
+                        f"{lost} frames of {point.place.name}, at any of its interfaces, found no room and are missing"
+                    )
             blocks.append(
                 pcapng.statistics(
                     number, self._began, now, received=self._counts[number], dropped=lost, comment=comment

@@ -1,4 +1,4 @@
-"""The capture itself: all stations read by one loop, what comes later found, what goes let go."""
+"""The capture itself: one loop reads all capture points, adds namespaces that appear and drops those that vanish."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netlab.kernel.host.limits import raise_open_files
 from netlab.kernel.host.owners import owners
 from netlab.observe.capture.bpf import Program
 from netlab.observe.capture.merge import SLACK, Merge
-from netlab.observe.capture.point import Place, Station, open_station
+from netlab.observe.capture.point import CapturePoint, Place, open_point
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -47,8 +47,8 @@ class Capture:
     ) -> None:
         self._places = {place.netns: place for place in places}
         self._program, self._lab, self._memory, self._reader = program, lab, memory, watch
-        self.stations: dict[str, Station] = {}
-        self.gone: list[Station] = []  # those whose namespace went, for their counts
+        self.points: dict[str, CapturePoint] = {}
+        self.gone: list[CapturePoint] = []  # those whose namespace went, for their counts
         self.reader_gone = False
         self.arrived: list[Place] = []  # namespaces that came later, for the caller to take out
         self.merge = Merge()
@@ -76,20 +76,20 @@ class Capture:
         if self._reader >= 0:
             self._epoll.register(self._reader, 0)  # errors and hang-ups are told unasked
         try:
-            for station in each(self._opened, self._places.values()):
-                self._take_in(station)
+            for point in each(self._opened, self._places.values()):
+                self._take_in(point)
         except OSError as error:
             self.close()
             raise self._explained(error) from error
-        for station in self.stations.values():
-            station.ring.count_lost()
-            station.ring.lost = 0  # while the others were opened, nobody read
+        for point in self.points.values():
+            point.ring.count_lost()
+            point.ring.lost = 0  # while the others were opened, nobody read
         self.merge.since = time.time_ns()
         self._began = time.monotonic()
 
-    def _opened(self, place: Place) -> Station:
+    def _opened(self, place: Place) -> CapturePoint:
         memory = min(_RING_MAX, max(_RING_MIN, place.weight * self._share))
-        return open_station(place, self._program, memory, self._retire)
+        return open_point(place, self._program, memory, self._retire)
 
     def _explained(self, error: OSError) -> HostCannot | StateError:
         if error.errno == errno.EPERM:
@@ -105,28 +105,28 @@ class Capture:
             f"{error.filename or 'a namespace'}: {error.strerror}", hint="netlab diff shows what is missing"
         )
 
-    def _take_in(self, station: Station) -> None:
-        self.stations[station.place.netns] = station
-        self._epoll.register(station.ring, select.EPOLLIN)
-        self._epoll.register(station.news, select.EPOLLIN)
+    def _take_in(self, point: CapturePoint) -> None:
+        self.points[point.place.netns] = point
+        self._epoll.register(point.ring, select.EPOLLIN)
+        self._epoll.register(point.news, select.EPOLLIN)
 
     def _let_go(self, names: Iterable[str]) -> None:
-        leaving = [self.stations.pop(name) for name in names]
-        for station in leaving:
-            station.ring.count_lost()
-            self._epoll.unregister(station.ring)
-            self._epoll.unregister(station.news)
+        leaving = [self.points.pop(name) for name in names]
+        for point in leaving:
+            point.ring.count_lost()
+            self._epoll.unregister(point.ring)
+            self._epoll.unregister(point.news)
         self.gone += leaving
         # Closing waits for the kernel, which is busy with the namespaces that go: the others are not kept waiting.
-        for station in leaving:
+        for point in leaving:
             try:
-                self._closing.append(threads.start(station.close, "netlab-capture"))
+                self._closing.append(threads.start(point.close, "netlab-capture"))
             except HostCannot:
-                station.close()
+                point.close()
 
     def close(self) -> None:
         """Stop listening; afterwards nothing is held.  Idempotent."""
-        self._let_go(list(self.stations))
+        self._let_go(list(self.points))
         for thread in self._closing:
             thread.join()
         self._epoll.close()
@@ -155,7 +155,7 @@ class Capture:
         """
         end = self._began + seconds if seconds else 0.0
         held = 0.0  # since when frames have been held back and none was let through
-        while self.stations:
+        while self.points:
             self._wait(end)
             if end and time.monotonic() >= end and not self._stopped:
                 self._stopped = self.merge.since + int(seconds * 1e9)
@@ -182,11 +182,11 @@ class Capture:
 
     def _wait(self, end: float) -> None:
         soon = self.merge or self._being_made or self._leaving or self._stopped
-        timeout = _PATIENCE if soon or any(one.ring.filling() for one in self.stations.values()) else None
+        timeout = _PATIENCE if soon or any(one.ring.filling() for one in self.points.values()) else None
         if end:
             left = max(0.0, end - time.monotonic())
             timeout = left if timeout is None else min(timeout, left)
-        named = {one.news.fileno(): one for one in self.stations.values()} if self.stations else {}
+        named = {one.news.fileno(): one for one in self.points.values()} if self.points else {}
         for fd, event in self._epoll.poll(timeout):
             if fd == self._stop:
                 self._stopped = self._stopped or time.time_ns()
@@ -205,17 +205,17 @@ class Capture:
     def _read(self) -> int:
         """Read all rings; up to which time nothing is missing any more."""
         horizon = time.time_ns() - SLACK
-        for station in self.stations.values():
-            frames = station.read()
+        for point in self.points.values():
+            frames = point.read()
             if frames:
                 self.merge.add(frames)
-            if station.ring.filling():
-                horizon = min(horizon, station.ring.last)
+            if point.ring.filling():
+                horizon = min(horizon, point.ring.last)
         if self._leaving:
             now = time.monotonic()
             over = [
                 name for name, since in self._leaving.items()
-                if now - since > _FAREWELL or not self.stations[name].ring.filling()
+                if now - since > _FAREWELL or not self.points[name].ring.filling()
             ]  # fmt: skip
             for name in over:
                 del self._leaving[name]
@@ -228,14 +228,14 @@ class Capture:
         self._news = False
         there = set(ns.names())
         now = time.monotonic()
-        for name, station in self.stations.items():
-            if name not in self._leaving and (name not in there or not _same(name, station.inode)):
+        for name, point in self.points.items():
+            if name not in self._leaving and (name not in there or not _same(name, point.inode)):
                 self._leaving[name] = now
         if not self._lab:
             return
         self._foreign &= there
         prefix = f"{self._lab}-"
-        fresh = [one for one in there - self.stations.keys() - self._foreign if one.startswith(prefix)]
+        fresh = [one for one in there - self.points.keys() - self._foreign if one.startswith(prefix)]
         self._being_made = {name: self._being_made.get(name, now) for name in fresh}
         for name in fresh:
             owner = owners(name).get(name)
@@ -250,8 +250,8 @@ class Capture:
                 continue
             with contextlib.suppress(OSError):  # it has gone again
                 place = Place.of(name, owner)
-                (station,) = each(self._opened, [place])
-                self._take_in(station)
+                (point,) = each(self._opened, [place])
+                self._take_in(point)
                 self.arrived.append(place)
 
     # -- what was lost ------------------------------------------------------------------------------------------------
@@ -259,10 +259,10 @@ class Capture:
     def lost(self) -> dict[str, int]:
         """Frames that found no room, by place; only places that lost some."""
         found: dict[str, int] = {}
-        for station in (*self.gone, *self.stations.values()):
-            count = station.ring.lost if station in self.gone else station.ring.count_lost()
+        for point in (*self.gone, *self.points.values()):
+            count = point.ring.lost if point in self.gone else point.ring.count_lost()
             if count:
-                found[station.place.name] = found.get(station.place.name, 0) + count
+                found[point.place.name] = found.get(point.place.name, 0) + count
         return found
 
 
@@ -304,7 +304,7 @@ def each(function: Callable[[In], Out], things: Iterable[In]) -> Sequence[Out]:
         worker.join()
     if errors:
         for one in done.values():
-            if isinstance(one, Station):
+            if isinstance(one, CapturePoint):
                 one.close()
         raise errors[0]
     return [done[place] for place in sorted(done)]

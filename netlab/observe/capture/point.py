@@ -1,4 +1,4 @@
-"""A namespace that is listened to: its ring, and what its links are called."""
+"""A capture point: one namespace, its ring of frames, and the names of its links."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def name_of(owner: Owner) -> str:
     return owner.name.removeprefix("default/") if owner.kind == "pod" else owner.name
 
 
-class Station:
-    """Opened by ``open_station``; ``numbers`` is for whoever writes its frames: ifindex -> the interface's number."""
+class CapturePoint:
+    """Opened by ``open_point``; ``numbers`` is for whoever writes its frames: ifindex -> the interface's number."""
 
     def __init__(self, place: Place, program: Program, memory: int, retire: int) -> None:
         self.place, self._program = place, program
@@ -128,7 +128,7 @@ class Station:
         self.ring.close()
 
 
-def open_station(place: Place, program: Program, memory: int, retire: int = RETIRE) -> Station:
+def open_point(place: Place, program: Program, memory: int, retire: int = RETIRE) -> CapturePoint:
     """Listen to a namespace; the calling thread goes there and comes back.  Raises OSError where it has gone."""
     with ns.inside(place.netns):
-        return Station(place, program, memory, retire)
+        return CapturePoint(place, program, memory, retire)

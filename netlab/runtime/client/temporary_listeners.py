@@ -1,4 +1,4 @@
-"""Responders for ports that only an expectation names, for as long as they are asked."""
+"""Temporary listeners: the agent serves ports that only an expectation names, while they are probed."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from netlab.observe.probe import Prober
 from netlab.oracle.compare import agree
 from netlab.oracle.predict import Predictor
 from netlab.planes import ROWS
-from netlab.runtime.neighbours import KernelPins
+from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state.running import load_cluster
 from tests.conftest import run_netlab
 from tests.kernel.cases.bed import Bed
@@ -32,10 +32,13 @@ def differences(name: str) -> list[str]:
     flows = asked(cluster)
     assert len(flows) > 200
     predicted = Predictor(cluster).answer(flows)
-    with KernelPins() as pins:
-        found = {one.flow: one for one in probed(Prober(cluster, pins=pins, timeout=(0.08, 0.15)), cluster, flows)}
+    with KernelNeighbours() as neighbours:
+        found = {
+            one.flow: one
+            for one in probed(Prober(cluster, neighbours=neighbours, timeout=(0.08, 0.15)), cluster, flows)
+        }
         doubted = [flow for flow in flows if not agree(predicted[flow], found[flow])]
-        found |= {one.flow: one for one in probed(Prober(cluster, pins=pins), cluster, doubted)}
+        found |= {one.flow: one for one in probed(Prober(cluster, neighbours=neighbours), cluster, doubted)}
     return [
         f"{flow}: oracle {predicted[flow].outcome} {predicted[flow].server}, packets {found[flow].outcome} {found[flow].server}"
         for flow in doubted

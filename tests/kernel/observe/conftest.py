@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from netlab.model.cluster import Cluster, Node, Pod, Port, Underlay
-from netlab.observe.neighbours import Pin
+from netlab.observe.neighbours import StaticNeighbour
 
 ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """
@@ -166,28 +166,28 @@ class Bed:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
-class IpPins:
-    """Pins by the ``ip`` command: slow, and independent of netlab's own netlink."""
+class IpNeighbours:
+    """Static neighbours by the ``ip`` command: slow, and independent of netlab's own netlink."""
 
     def __init__(self) -> None:
-        self.now: set[Pin] = set()
+        self.now: set[StaticNeighbour] = set()
         self.most = 0
 
-    def add(self, entries: Iterable[Pin]) -> None:
+    def add(self, entries: Iterable[StaticNeighbour]) -> None:
         new = list(entries)
         self._each(new, "replace {address} lladdr {mac} dev {dev} nud permanent")
         self.now |= set(new)
         self.most = max(self.most, len(self.now))
 
-    def remove(self, entries: Iterable[Pin]) -> None:
+    def remove(self, entries: Iterable[StaticNeighbour]) -> None:
         gone = list(entries)
         self._each(gone, "del {address} dev {dev}")
         self.now -= set(gone)
 
     @staticmethod
-    def _each(pins: list[Pin], form: str) -> None:
-        for netns in {pin.netns for pin in pins}:
-            batch(["neigh " + form.format(**pin._asdict()) for pin in pins if pin.netns == netns], netns)
+    def _each(entries: list[StaticNeighbour], form: str) -> None:
+        for netns in {entry.netns for entry in entries}:
+            batch(["neigh " + form.format(**entry._asdict()) for entry in entries if entry.netns == netns], netns)
 
 
 @pytest.fixture
@@ -214,5 +214,5 @@ def shared() -> Iterator[Bed]:
 
 
 @pytest.fixture
-def ip_pins() -> IpPins:
-    return IpPins()
+def ip_neighbours() -> IpNeighbours:
+    return IpNeighbours()

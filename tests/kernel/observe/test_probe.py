@@ -214,27 +214,31 @@ def test_the_callers_namespace_and_limits_are_untouched(shared: Any) -> None:
     assert before == after
 
 
-def test_all_pairs_by_pins_without_one_learned_neighbour_too_many(make_bed: Make, ip_pins: Any) -> None:
+def test_all_pairs_by_static_neighbours_without_one_learned_neighbour_too_many(
+    make_bed: Make, ip_neighbours: Any
+) -> None:
     bed = make_bed(1, 60, v6=False).serve()
     asked = [flow for flow in flows(bed.cluster) if flow.protocol == "TCP"]
-    answers = Prober(bed.cluster, pins=ip_pins).answer(asked)
+    answers = Prober(bed.cluster, neighbours=ip_neighbours).answer(asked)
     assert Counter(v.outcome for v in answers.values()) == {Outcome.OPEN: 3600}
     assert all(v.server == f.dst.name and v.client in f.src.addresses for f, v in answers.items())
-    assert (ip_pins.most, len(ip_pins.now)) == (60 * 59, 0)
+    assert (ip_neighbours.most, len(ip_neighbours.now)) == (60 * 59, 0)
 
 
-def test_small_labs_keep_their_natural_arp(shared: Any, ip_pins: Any) -> None:
-    Prober(shared.cluster, pins=ip_pins).answer(list(flows(shared.cluster, sources=["p1-2"])))
-    assert ip_pins.most == 0
+def test_small_labs_keep_their_natural_arp(shared: Any, ip_neighbours: Any) -> None:
+    Prober(shared.cluster, neighbours=ip_neighbours).answer(list(flows(shared.cluster, sources=["p1-2"])))
+    assert ip_neighbours.most == 0
 
 
-def test_closing_the_iterator_ends_the_run_and_removes_the_pins(make_bed: Make, ip_pins: Any) -> None:
+def test_closing_the_iterator_ends_the_run_and_removes_the_neighbours(make_bed: Make, ip_neighbours: Any) -> None:
     bed = make_bed(1, 20, v6=False).serve()
-    verdicts = Prober(bed.cluster, pins=ip_pins).probe(flow for flow in flows(bed.cluster) for _ in range(20))
+    verdicts = Prober(bed.cluster, neighbours=ip_neighbours).probe(
+        flow for flow in flows(bed.cluster) for _ in range(20)
+    )
     next(verdicts)
     verdicts.close()  # type: ignore[attr-defined]
-    assert ip_pins.most == 20 * 19
-    assert not ip_pins.now
+    assert ip_neighbours.most == 20 * 19
+    assert not ip_neighbours.now
     assert "netlab-probe" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -259,13 +263,13 @@ def test_few_open_files_slow_it_down_and_break_nothing(shared: Any) -> None:
     assert Counter(v.outcome for v in got) == {Outcome.OPEN: len(asked)}
 
 
-def test_no_false_answers_under_load(make_bed: Make, ip_pins: Any) -> None:
+def test_no_false_answers_under_load(make_bed: Make, ip_neighbours: Any) -> None:
     bed = make_bed(4, 10, v6=False).serve()
     known = Endpoints(bed.cluster)
     asked = [flow for flow in flows(bed.cluster, ports=["81/TCP"]) if flow.protocol == "TCP"] * 3
     busy = subprocess.Popen([sys.executable, "-c", "while 1: pass"])  # a third process for two processors
     try:
-        got = list(Prober(bed.cluster, pins=ip_pins).probe(asked))
+        got = list(Prober(bed.cluster, neighbours=ip_neighbours).probe(asked))
     finally:
         busy.kill()
         busy.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.names import Owner
-from netlab.objects import Addr, Bridge, Netns, Odd, Op, Port, Route, Sysctl, Verb, Veth, Vxlan
+from netlab.objects import Addr, Bridge, Deviation, Netns, Op, Port, Route, Sysctl, Verb, Veth, Vxlan
 from netlab.objects.links import End
 from netlab.plan.render import drifted
 
@@ -30,10 +30,14 @@ def test_what_nobody_asked_for_shows_its_value_and_the_usual_one() -> None:
     assert "mend by: ip netns exec x-a sysctl -qw net.ipv4.conf.eth0.rp_filter=0" in said
 
 
-def test_odd_attributes_are_told_one_by_one() -> None:
+def test_deviations_are_listed_attribute_by_attribute() -> None:
     port = Port("x-a", "veth-b", "cni0")
     have = replace(
-        port, odd=(Odd("flood", "off", "on", "type bridge_slave"), Odd("state", "0", "3", "type bridge_slave"))
+        port,
+        deviations=(
+            Deviation("flood", "off", "on", "type bridge_slave"),
+            Deviation("state", "0", "3", "type bridge_slave"),
+        ),
     )
     said = drifted(Op(Verb.UPDATE, port, have))
     assert "flood is off, should be on, state is 0, should be 3" in said
