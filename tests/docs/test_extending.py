@@ -65,7 +65,6 @@ def test_every_file_block_is_applied() -> None:
 
 
 @pytest.mark.kernel
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("recipe", recipes())
 def test_a_recipe_works_as_written(recipe: str, tmp_path: Path) -> None:
     text = recipes()[recipe]

@@ -261,7 +261,6 @@ def _id(path: Path) -> str:
 
 
 @pytest.mark.kernel
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("page", PAGES, ids=_id)
 def test_page_shows_what_is_seen(page: Path, tmp_path: Path) -> None:
     todo = [step for block in blocks(page.read_text()) if block.notest is None for step in block.steps]
@@ -322,7 +321,6 @@ def test_a_page_is_read_as_written() -> None:
 
 
 @pytest.mark.kernel
-@pytest.mark.xdist_group("docs")
 def test_a_session_keeps_its_directory_and_sees_no_other_lab(tmp_path: Path) -> None:
     session = Session(tmp_path)
     try:
