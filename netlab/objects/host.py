@@ -118,8 +118,9 @@ class File(Obj):
         return f"/etc/netns/{self.netns}/{self.file}"
 
     def explain(self, *, exact: bool = False) -> str:
-        text = shlex.quote(self.content)
-        return f"mkdir -p /etc/netns/{self.netns} && printf %s {text} > {self.path}"
+        # One line, so that each line of a mend can be typed by itself.
+        text = self.content.replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n")
+        return f"mkdir -p /etc/netns/{self.netns} && printf {shlex.quote(text)} > {self.path}"
 
     def undo(self) -> str:
         return f"rm -f {self.path}"

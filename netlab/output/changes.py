@@ -66,11 +66,12 @@ class Plan:
 
 @document
 class Foreign:
-    """An object in a namespace of the lab that another program made."""
+    """An object in a namespace of the lab that another program made; ``commands`` remove it."""
 
     kind: str
     netns: str
     name: str
+    commands: tuple[str, ...]
 
 
 @document

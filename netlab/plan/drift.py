@@ -10,7 +10,7 @@ from netlab.objects.links import ends
 
 
 class Drift(NamedTuple):
-    """What must be done to make the kernel like the spec, and what is there that nobody of netlab's made."""
+    """``operations`` make the kernel like the spec; ``foreign`` is what other programs made, the top floor first."""
 
     operations: tuple[Op, ...]
     foreign: tuple[Obj, ...]
@@ -48,4 +48,5 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
             if key not in foreign and on_strange and obj.floor > Floor.LINK:
                 foreign[key] = obj
     mine = {key: obj for key, obj in there.items() if key not in foreign} if foreign else there
-    return Drift(diff(want, mine), tuple(foreign.values()))
+    # In an order in which they can be removed: what is on a link before the link.
+    return Drift(diff(want, mine), tuple(sorted(foreign.values(), key=lambda obj: -obj.key.floor)))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from netlab.objects import File, Listener, NftChain, NftTable, Op, Process, Sysctl, Verb
+from netlab.objects import Listener, NftChain, NftTable, Op, Process, Sysctl, Verb
 from netlab.objects.base import Key, Obj
 from netlab.objects.links import Veth
 from netlab.objects.nft import NftObject
@@ -115,11 +115,24 @@ def drifted(op: Op, anew: Obj | None = None, contents: Sequence[Op] = ()) -> str
     explained = [_INDEX.sub("", one.explain(exact=True)) for one in (op, *contents)]
     typed_lines = [text for command in explained for text in command.splitlines()]
     mend = [text for text in typed_lines if not text.startswith("#")]
-    if isinstance(obj, File) or not mend:
+    if not mend:
         return f"{message}\n{source}"
     return "\n".join(
         [message, source, *(f"  mend by: {text}" for text in mend[:1]), *(f"           {text}" for text in mend[1:])]
     )
+
+
+def foreign_text(obj: Obj) -> str:
+    """One foreign object: where it is, and the lines that remove it."""
+    first, *others = removal(obj) or ("",)
+    lines = [f"foreign: {obj.kind} {obj.name} in {obj.netns} (left alone)"]
+    lines += [f"  remove by: {first}"] if first else []
+    return "\n".join([*lines, *(f"             {text}" for text in others)])
+
+
+def removal(obj: Obj) -> tuple[str, ...]:
+    """The shell lines that remove a foreign object."""
+    return tuple(text for text in obj.undo().splitlines() if not text.startswith("#"))
 
 
 def _called(obj: Obj) -> str:

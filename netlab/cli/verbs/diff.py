@@ -26,14 +26,16 @@ def command(lab: str, lab_option: str, output: str) -> int:
     if output == "json":
         from netlab.output.changes import Diff, Foreign
 
-        others = tuple(Foreign(kind=each.kind, netns=each.netns, name=each.name) for each in foreign)
+        others = tuple(
+            Foreign(kind=obj.kind, netns=obj.netns, name=obj.name, commands=render.removal(obj)) for obj in foreign
+        )
         out.document(Diff(operations=render.documents(operations), foreign=others))
         return Exit.NO if operations else Exit.OK
     drifts = list(render.drifts(operations))
     for text in drifts:
         out.line(text)
-    for one in foreign:
-        out.line(f"foreign: {one.kind} {one.name} in {one.netns} (left alone)")
+    for obj in foreign:
+        out.line(render.foreign_text(obj))
     name = found.cluster.lab
     if drifts:
         out.line(

@@ -141,7 +141,7 @@ TEXTS: list[tuple[Obj, str, str]] = [
     ),
     (
         File("n", "hosts", "it's\n"),
-        "mkdir -p /etc/netns/n && printf %s 'it'\"'\"'s\n' > /etc/netns/n/hosts",
+        "mkdir -p /etc/netns/n && printf 'it'\"'\"'s\\n' > /etc/netns/n/hosts",
         "rm -f /etc/netns/n/hosts",
     ),
     (
