@@ -1,12 +1,13 @@
-"""Notes on the changes between two sightings: bridged, routed, translated, encapsulated, fragmented, filtered."""
+"""The changes between two sightings, in words and for programs: bridged, routed, translated, encapsulated, fragmented, filtered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from netlab.diagnose.correlate import FRAME, NEIGHBOUR, REPLY, RULES, Event
+from netlab.diagnose.correlate import FRAME, NEIGHBOUR, REPLY, RULES, Change, Event
 from netlab.diagnose.rulebook import RuleBook, location
+from netlab.diagnose.succession import predecessors
 from netlab.diagnose.topology import Topology
 from netlab.evidence.records import OTHERHOST, OUT
 from netlab.wire.packets import Packet
@@ -15,80 +16,88 @@ _ETHERNET = 14
 
 
 def annotate(events: Sequence[Event], topology: Topology, book: RuleBook) -> tuple[Event, ...]:
-    """Add notes to the events; drop chain traversals without a rule about this packet."""
-    last: dict[int, Event] = {}
-    annotated = []
-    for event in events:
-        if event.kind == RULES:
-            judged = event.judgement
-            assert judged is not None
-            meaning = book.meaning(event.netns, judged, event.packet.innermost)
-            if meaning is None:
-                continue
-            words = judged.verdict if judged.verdict != "drop" or not meaning.rejects else "reject"
-            verdict = "" if words == "continue" or (words == "accept" and _is_nat(judged.chain, judged.hook)) else words
-            note = " ".join(
-                part for part in (meaning.text, location(meaning.mark), f"[{verdict}]" if verdict else "") if part
-            )
-            annotated.append(replace(event, notes=(note,)))
-            continue
-        if event.kind != FRAME:
-            annotated.append(event)
-            continue
-        if event.role == NEIGHBOUR:
-            annotated.append(replace(event, notes=tuple(_neighbour(event, topology))))
-            continue
-        if event.packet.offset:  # later fragments have no headers to compare
-            annotated.append(event)
-            continue
-        before = last.get(event.number)
-        notes = tuple(_between(before, event, topology)) if before else ()
-        last[event.number] = event
-        annotated.append(replace(event, notes=notes))
-    return tuple(annotated)
+    """Add the changes to the events; drop chain traversals without a rule about this packet."""
+    kept = [judged for event in events if (judged := _judged(event, book) if event.kind == RULES else event)]
+    before = predecessors(kept, topology)
+    return tuple(
+        replace(
+            event, after=after, changes=tuple(_changes(kept[after] if after is not None else None, event, topology))
+        )
+        for event, after in zip(kept, before, strict=True)
+    )
+
+
+def _judged(event: Event, book: RuleBook) -> Event | None:
+    """A chain's traversal with its meaning; None without a rule about this packet."""
+    judged = event.judgement
+    assert judged is not None
+    meaning = book.meaning(event.netns, judged, event.packet.innermost)
+    if meaning is None:
+        return None
+    words = judged.verdict if judged.verdict != "drop" or not meaning.rejects else "reject"
+    verdict = "" if words == "continue" or (words == "accept" and _is_nat(judged.chain, judged.hook)) else words
+    parts = (meaning.text, location(meaning.mark), f"[{verdict}]" if verdict else "")
+    return replace(event, meant=" ".join(part for part in parts if part))
+
+
+def _changes(before: Event | None, event: Event, topology: Topology) -> Iterable[Change]:
+    if event.kind != FRAME or event.packet.offset:  # later fragments have no headers to compare
+        return ()
+    if event.role == NEIGHBOUR:
+        return _neighbour(event, topology)
+    return _between(before, event, topology) if before else ()
 
 
 def _is_nat(chain: str, hook: str) -> bool:
     return "nat" in chain or hook == "postrouting"
 
 
-def _between(before: Event, event: Event, topology: Topology) -> Iterable[str]:
+def _between(before: Event, event: Event, topology: Topology) -> Iterable[Change]:
     """The changes to a packet since its previous sighting."""
     previous, current = before.packet, event.packet
     here = event.netns == before.netns
     if here:
         yield from _bridging(before, event, topology)
     if previous.inner is None and current.inner is not None:
-        yield f"VXLAN by {_device(before, event, topology)}: VNI {current.vni}, {_outer(current)}"
+        by, more = _device(before, event, topology), _overhead(current)
+        yield Change("wrapped", f"VXLAN by {by}: VNI {current.vni}, {_outer(current)}", current.source, current.target,
+                     by, more, current.vni)  # fmt: skip
     elif previous.inner is not None and current.inner is None:
-        yield f"unwrapped by {event.interface}: VNI {previous.vni}, -{_overhead(previous)} bytes"
+        less = _overhead(previous)
+        yield Change("unwrapped", f"unwrapped by {event.interface}: VNI {previous.vni}, -{less} bytes", previous.source,
+                     previous.target, event.interface, -less, previous.vni)  # fmt: skip
     a, b = previous.innermost, current.innermost
     if a.hops > b.hops:
-        yield f"routed: {_ttl(b)} {a.hops} -> {b.hops}" + (f" in {event.netns}" if not here else "")
+        text = f"routed: {_ttl(b)} {a.hops} -> {b.hops}" + (f" in {event.netns}" if not here else "")
+        yield Change("routed", text, str(a.hops), str(b.hops))
     if previous.inner is not None and current.inner is not None and previous.hops > current.hops:
-        yield f"outer packet routed: {_ttl(current)} {previous.hops} -> {current.hops}"
+        text = f"outer packet routed: {_ttl(current)} {previous.hops} -> {current.hops}"
+        yield Change("routed", text, str(previous.hops), str(current.hops), outer=True)
     if a.ports == b.ports and not b.offset and not a.offset:
         yield from _translation(event, a, b)
     yield from _cutting(event, previous, current)
     if event.direction == OTHERHOST and not topology.master(event.at) and current.link:
-        yield f"its MAC {current.link.target} is not that of {event.interface}"
+        text = f"its MAC {current.link.target} is not that of {event.interface}"
+        yield Change("misaddressed", text, topology.mac.get(event.at, ""), current.link.target, event.interface)
 
 
-def _cutting(event: Event, previous: Packet, current: Packet) -> Iterable[str]:
+def _cutting(event: Event, previous: Packet, current: Packet) -> Iterable[Change]:
     """Fragmentation and reassembly of the inner and of the outer packet."""
     a, b = previous.innermost, current.innermost
     if b.fragment and not a.fragment:
-        yield f"cut into fragments: the packet was too big for {event.interface}"
+        text = f"cut into fragments: the packet was too big for {event.interface}"
+        yield Change("fragmented", text, by=event.interface)
     elif a.fragment and not b.fragment:
-        yield "put together again"
+        yield Change("reassembled", "put together again")
     fragmented = previous.inner is not None and previous.fragment
     if current.inner is not None and current.fragment and not fragmented:
-        yield f"cut into fragments: the outer packet was too big for {event.interface}"
+        text = f"cut into fragments: the outer packet was too big for {event.interface}"
+        yield Change("fragmented", text, by=event.interface, outer=True)
     elif fragmented and not current.fragment:
-        yield "put together again"
+        yield Change("reassembled", "put together again", outer=True)
 
 
-def _bridging(before: Event, event: Event, topology: Topology) -> Iterable[str]:
+def _bridging(before: Event, event: Event, topology: Topology) -> Iterable[Change]:
     came, leaves = before.interface, event.interface
     bridge = topology.master((event.netns, came))
     if (
@@ -97,11 +106,12 @@ def _bridging(before: Event, event: Event, topology: Topology) -> Iterable[str]:
         and bridge
         and bridge == topology.master((event.netns, leaves))
     ):
-        yield f"bridged by {bridge}: {came} -> {leaves}"
+        yield Change("bridged", f"bridged by {bridge}: {came} -> {leaves}", came, leaves, bridge)
     elif before.direction != OUT and event.direction != OUT and bridge == leaves:
-        yield f"accepted by {event.netns}: the frame is for the MAC of {bridge}"
+        text = f"accepted by {event.netns}: the frame is for the MAC of {bridge}"
+        yield Change("taken-up", text, came, leaves, bridge)
     elif before.direction == OUT and event.direction == OUT and topology.master((event.netns, leaves)) == came:
-        yield f"{came} sends it by port {leaves}"
+        yield Change("bridged", f"{came} sends it by port {leaves}", came, leaves, came)
 
 
 def _device(before: Event, event: Event, topology: Topology) -> str:
@@ -123,15 +133,17 @@ def _outer(packet: Packet) -> str:
     return f"{packet.source} -> {packet.target} port {packet.dport}, +{_overhead(packet)} bytes"
 
 
-def _translation(event: Event, a: Packet, b: Packet) -> Iterable[str]:
+def _translation(event: Event, a: Packet, b: Packet) -> Iterable[Change]:
     """The address translation.  Connection tracking translates a reply as the inverse of its request."""
     reply = event.role == REPLY
     before, after = end(a.source, a.sport), end(b.source, b.sport)
     to_before, to_after = end(a.target, a.dport), end(b.target, b.dport)
     if to_before != to_after:
-        yield f"{'masquerading undone, target' if reply else 'DNAT'} {to_before} -> {to_after}"
+        text = f"{'masquerading undone, target' if reply else 'DNAT'} {to_before} -> {to_after}"
+        yield Change("snat" if reply else "dnat", text, to_before, to_after, undone=reply)
     if before != after:
-        yield f"{'DNAT undone, source' if reply else 'SNAT'} {before} -> {after}"
+        text = f"{'DNAT undone, source' if reply else 'SNAT'} {before} -> {after}"
+        yield Change("dnat" if reply else "snat", text, before, after, undone=reply)
 
 
 def end(address: str, port: int) -> str:
@@ -141,11 +153,12 @@ def end(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _neighbour(event: Event, topology: Topology) -> Iterable[str]:
+def _neighbour(event: Event, topology: Topology) -> Iterable[Change]:
     arp = event.packet.innermost.arp
     if arp is None or arp.request or event.direction != OUT or not arp.mac:
         return
     holders = {netns for netns, _ in topology.owners(arp.asked)}
     own = topology.mac.get(event.at) == arp.mac
     if own and event.netns not in holders:
-        yield f"proxy ARP: {event.netns} answers for an address that it has not"
+        text = f"proxy ARP: {event.netns} answers for an address that it has not"
+        yield Change("proxied", text, target=arp.asked, by=event.interface)

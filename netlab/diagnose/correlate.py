@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import field
+from typing import NamedTuple
 
 from netlab.diagnose.identity import ERROR, NEIGHBOUR, REPLY, REQUEST, TITLES, Identity, Recogniser, identity
 from netlab.evidence.records import OUT, BaseChain, Drop, Frame, Recording, RuleSeen
@@ -63,13 +64,34 @@ class Judgement:
     oif: str = ""
 
 
+class Change(NamedTuple):
+    """What happened to a packet between two sightings: ``text`` in words, and the same for programs.
+
+    ``kind`` is bridged, taken-up (by the bridge's own namespace), routed (``source`` and ``target`` are TTLs), wrapped,
+    unwrapped, dnat, snat, fragmented, reassembled, misaddressed (a foreign MAC) or proxied; else ``source`` and
+    ``target`` are the ends, addresses or interfaces before and after.  ``by``: the device that did it.  ``undone``: a
+    reply's translation back.  ``outer``: of the tunnel's packet.
+    """
+
+    kind: str
+    text: str
+    source: str = ""
+    target: str = ""
+    by: str = ""
+    size: int = 0
+    vni: int | None = None
+    undone: bool = False
+    outer: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A sighting, a chain traversal or a drop of a packet.
 
     ``kind`` is FRAME, RULES or DROP; ``role`` is REQUEST, REPLY, ERROR or NEIGHBOUR; ``number`` is the packet's
-    number. ``time`` is in ns of CLOCK_REALTIME; RULES have the time of their frame.  ``notes``: changes since the last
-    sighting. ``data``: the bytes of a FRAME.
+    number. ``time`` is in ns of CLOCK_REALTIME; RULES have the time of their frame.  ``changes`` of a FRAME are those
+    since the last sighting, ``meant`` what RULES did, in words.  ``after`` is the index of that sighting among the
+    events.  ``data``: the bytes of a FRAME.
     """
 
     kind: str
@@ -83,7 +105,9 @@ class Event:
     length: int = 0
     judgement: Judgement | None = None
     drop: Drop | None = None
-    notes: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    meant: str = ""
+    after: int | None = None
     data: bytes = field(default=b"", compare=False, repr=False)
     order: tuple[int, str, int, int, int] = field(default=(0, "", 0, 0, 0), compare=False, repr=False)
 
@@ -91,6 +115,11 @@ class Event:
     def at(self) -> tuple[str, str]:
         """The namespace and the interface."""
         return self.netns, self.interface
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What happened since the last event of the packet, in words."""
+        return (self.meant,) if self.meant else tuple(change.text for change in self.changes)
 
 
 def correlate(recording: Recording) -> tuple[Event, ...]:
@@ -369,6 +398,7 @@ __all__ = [
     "REQUEST",
     "RULES",
     "TITLES",
+    "Change",
     "Event",
     "Judgement",
     "Step",

@@ -2,6 +2,7 @@
 
 ``events`` are in order of time; ``time_us`` counts from the first sighting of the request.  An
 event's ``packet`` number is the same on every hop: 1 is the request, each retransmission and the reply have their own.
+``after`` links its sightings.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.diagnose.compare import Comparison
-from netlab.diagnose.correlate import Event, Judgement
+from netlab.diagnose.correlate import FRAME, RULES, Change, Event, Judgement
 from netlab.diagnose.expect import Divergence
+from netlab.diagnose.fate import copies, death
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.packettext import kind
 from netlab.diagnose.path import Hop, Path
 from netlab.diagnose.story import Story
-from netlab.oracle.flow import Outcome
-from netlab.oracle.report import place
+from netlab.evidence.records import OTHERHOST, OUT
+from netlab.model.places import places
+from netlab.oracle.flow import ADDRESS, Outcome
+from netlab.oracle.report import end_kind, place
 from netlab.output import flows
 from netlab.output import trace as output
 from netlab.wire.packets import NAMES, Packet
@@ -27,10 +31,14 @@ def document(story: Story, findings: Sequence[Finding], comparison: Comparison |
     """The document of ``trace``; ``comparison``: with the prediction."""
     probe = story.recording.probe
     started = story.events[0].time if story.events else probe.sent
+    copied = copies(story)
+    named = story.concerned | {finding.netns for finding in findings} | {each.netns for each in story.events}
     return output.Trace(
         lab=story.recording.lab,
         from_=story.flow.src.name,
+        from_kind=end_kind(story.flow.src),
         to=story.flow.dst.name,
+        to_kind=end_kind(story.flow.dst),
         netns=probe.netns,
         address=probe.address,
         port=probe.port,
@@ -43,7 +51,10 @@ def document(story: Story, findings: Sequence[Finding], comparison: Comparison |
         arrived=story.arrived,
         answered=story.answered,
         attempts=story.attempts,
-        events=tuple(_event(story, event, started) for event in story.events),
+        backend=_backend(story),
+        died=_died(story, findings, copied),
+        places=places(story.cluster, named | story.recording.counters.keys()),
+        events=tuple(_event(story, event, started, copy=index in copied) for index, event in enumerate(story.events)),
         expected=output.Expected(
             question=leg(story.round_trip.request),
             answer=leg(story.round_trip.reply) if story.round_trip.reply else None,
@@ -77,7 +88,62 @@ def _left(left: Divergence | None) -> output.Divergence | None:
     return output.Divergence(after=after, expected=expected, went=went, says=str(left))
 
 
-def _event(story: Story, event: Event, started: int) -> output.Event:
+def _backend(story: Story) -> output.Backend | None:
+    """The target after translation, as the packet shows it."""
+    address = story.round_trip.backend
+    if not address or not story.request:
+        return None
+    end = story.endpoints.at(address)
+    ports = (event.packet.innermost.dport for event in story.request if event.packet.innermost.target == address)
+    name = end.name if end.kind != ADDRESS else None
+    return output.Backend(name=name, netns=end.netns or None, address=address, port=next(ports, 0))
+
+
+def _died(story: Story, findings: Sequence[Finding], copied: frozenset[int]) -> output.Death | None:
+    end = death(story, findings, copied)
+    if end is None:
+        return None
+    event = story.events[end.event]
+    seen = story.events[event.after] if event.kind != FRAME and event.after is not None else event
+    return output.Death(
+        way=event.role,
+        packet=event.number,
+        netns=event.netns,
+        interface=end.interface or None,
+        direction=_direction(story, seen),
+        hook=end.hook or None,
+        reason=event.drop.reason or None if event.drop else None,
+        function=event.drop.function if event.drop else None,
+        event=end.event,
+    )
+
+
+_LEAVING = ("output", "postrouting", "egress")  # hooks
+
+
+def _direction(story: Story, event: Event) -> str | None:
+    """In or out, as ``expected`` has it; other: a frame for another host, at an interface that is no bridge's port."""
+    if event.kind == RULES and event.judgement:
+        return "out" if event.judgement.hook in _LEAVING else "in"
+    if event.direction == OTHERHOST and not story.topology.master(event.at):
+        return "other"
+    return ("out" if event.direction == OUT else "in") if event.direction else None
+
+
+def _change(change: Change) -> output.Change:
+    return output.Change(
+        kind=change.kind,
+        from_=change.source or None,
+        to=change.target or None,
+        by=change.by or None,
+        bytes=change.size or None,
+        vni=change.vni,
+        undone=change.undone,
+        outer=change.outer,
+    )
+
+
+def _event(story: Story, event: Event, started: int, *, copy: bool) -> output.Event:
     drop = event.drop
     return output.Event(
         time_us=(event.time - started) / 1000,
@@ -86,10 +152,13 @@ def _event(story: Story, event: Event, started: int) -> output.Event:
         packet=event.number,
         netns=event.netns,
         interface=event.interface or None,
-        direction=event.direction or None,
+        direction=_direction(story, event),
         length=event.length or None,
         headers=headers(event.packet),
         notes=event.notes,
+        did=tuple(map(_change, event.changes)),
+        after=event.after,
+        copy=copy,
         rule=_rule(story, event, event.judgement) if event.judgement else None,
         drop=output.Drop(reason=drop.reason or None, function=drop.function, offset=drop.offset) if drop else None,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from shlex import quote
 
 from netlab.diagnose.story import Story
-from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, NODE, SERVICE, is_own
 from netlab.wire.packets import Packet
 
@@ -14,7 +13,7 @@ def address_owner(story: Story, address: str) -> str:
     """``Pod default/web``, ``node node-1``, ``Service default/web``, an interface, "itself", or no owner."""
     if is_own(address):
         return "itself"
-    endpoint = Endpoints(story.cluster).at(address)
+    endpoint = story.endpoints.at(address)
     if endpoint.kind == SERVICE:
         return f"Service {endpoint.name}"
     if endpoint.kind != ADDRESS:

@@ -19,6 +19,7 @@ from netlab.diagnose.topology import Topology
 from netlab.evidence.records import IN, OTHERHOST, OUT, Recording, Source
 from netlab.model import Cluster
 from netlab.objects import Key, Obj
+from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import Flow
 from netlab.values import dataclass
 from netlab.wire import packets
@@ -44,6 +45,7 @@ class Story:
     round_trip: RoundTrip
     events: tuple[Event, ...]
     topology: Topology = field(repr=False)
+    endpoints: Endpoints = field(repr=False)
     book: RuleBook = field(repr=False)
 
     # -- the packets --------------------------------------------------------------------------------------------------
@@ -313,6 +315,7 @@ def tell(recording: Recording, cluster: Cluster, want: Mapping[Key, Obj]) -> Sto
         round_trip=planned,
         events=events,
         topology=expecter.topology,
+        endpoints=expecter.endpoints,
         book=book,
     )
 

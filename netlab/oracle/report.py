@@ -8,9 +8,11 @@ from typing import Any
 
 from netlab.errors import Mark
 from netlab.objects import Why
-from netlab.oracle.flow import ADDRESS, EXTERNAL, Outcome, Verdict
+from netlab.oracle.flow import NODE, POD, SERVICE, Endpoint, Outcome, Verdict
 from netlab.output import flows as output
 from netlab.plain import dump
+
+_KINDS: dict[str, output.EndKind] = {POD: "pod", SERVICE: "service", NODE: "node"}
 
 
 def flow_fields(verdict: Verdict) -> dict[str, Any]:
@@ -19,7 +21,8 @@ def flow_fields(verdict: Verdict) -> dict[str, Any]:
     return {
         "from_": flow.src.name,
         "to": flow.dst.name,
-        "to_kind": EXTERNAL if flow.dst.kind == ADDRESS else flow.dst.kind,
+        "from_kind": end_kind(flow.src),
+        "to_kind": end_kind(flow.dst),
         "address": flow.address,
         "port": flow.port,
         "protocol": flow.protocol,
@@ -29,6 +32,11 @@ def flow_fields(verdict: Verdict) -> dict[str, Any]:
         "backends": tuple(map(_backend, verdict.may)),
         "because": tuple(map(_because, verdict.because)),
     }
+
+
+def end_kind(end: Endpoint) -> output.EndKind:
+    """The kind of an end, as documents have it: an address of nobody is outside."""
+    return _KINDS.get(end.kind, "external")
 
 
 def _backend(verdict: Verdict) -> output.Backend:
@@ -50,9 +58,9 @@ def flow_line(verdict: Verdict) -> str:
     if verdict.because or verdict.may:
         return json.dumps(dump(output.Flow(**flow_fields(verdict))), ensure_ascii=False)
     flow = verdict.flow
-    kind = EXTERNAL if flow.dst.kind == ADDRESS else flow.dst.kind
     return (
-        f'{{"from": {_quoted(flow.src.name)}, "to": {_quoted(flow.dst.name)}, "to_kind": "{kind}", '
+        f'{{"from": {_quoted(flow.src.name)}, "from_kind": "{end_kind(flow.src)}", '
+        f'"to": {_quoted(flow.dst.name)}, "to_kind": "{end_kind(flow.dst)}", '
         f'"address": "{flow.address}", "port": {flow.port}, "protocol": "{flow.protocol}", '
         f'"outcome": "{verdict.outcome.value}", "server": {_quoted(verdict.server)}, "client": {_quoted(verdict.client)}}}'
     )

@@ -36,9 +36,10 @@ class Backend:
 
 @document
 class Ends:
-    """A flow's client and target; ``to_kind`` external is also an address of nobody in the lab."""
+    """A flow's client and target; the kind external is also that of an address of nobody in the lab."""
 
     from_: str
+    from_kind: EndKind
     to: str
     to_kind: EndKind
     address: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netlab.output.flows import Hop, Leg, Outcome
+from netlab.output.flows import EndKind, Hop, Leg, Outcome
+from netlab.output.places import Place
 from netlab.plain import document, optional
 
 
@@ -68,8 +69,31 @@ class Drop:
 
 
 @document
+class Change:
+    """What happened to a packet since the sighting before.
+
+    ``kind``: bridged, taken-up, routed, wrapped, unwrapped, dnat, snat, fragmented, reassembled, misaddressed or proxied.
+    ``from`` and ``to`` are interfaces, TTLs (routed) or addresses; ``by`` is the device, ``bytes`` the growth, ``undone``
+    a reply's translation back, ``outer`` a change of the tunnel's packet.
+    """
+
+    kind: str
+    from_: str | None = optional(None)
+    to: str | None = optional(None)
+    by: str | None = optional(None)
+    bytes: int | None = optional(None)
+    vni: int | None = optional(None)
+    undone: bool = optional(False)
+    outer: bool = optional(False)
+
+
+@document
 class Event:
-    """A sighting, a traversal of rules or a drop; ``packet`` is the same number on every hop."""
+    """A sighting, a traversal of rules or a drop; ``packet`` is the same number on every hop.
+
+    ``after`` is the index of the sighting before it of the same packet; ``copy``: a bridge flooded it beside the packet.
+    ``direction``: in, out, or other (a frame for another host, which nobody takes up).
+    """
 
     time_us: float
     kind: str
@@ -81,6 +105,9 @@ class Event:
     length: int | None
     headers: tuple[Header, ...]
     notes: tuple[str, ...]
+    did: tuple[Change, ...]
+    after: int | None
+    copy: bool
     rule: Rules | None
     drop: Drop | None
 
@@ -151,6 +178,34 @@ class Source:
 
 
 @document
+class Death:
+    """The end of a lost request or reply; ``event`` is the index of its drop, its verdict, or its last sighting.
+
+    ``interface`` is where it was last seen, ``hook`` that of the rules that dropped it.
+    """
+
+    way: str
+    packet: int
+    netns: str
+    interface: str | None
+    direction: str | None
+    hook: str | None
+    reason: str | None
+    function: str | None
+    event: int
+
+
+@document
+class Backend:
+    """The Pod behind a Service that took the request; ``name`` and ``netns`` are null of an address of nobody."""
+
+    name: str | None
+    netns: str | None
+    address: str
+    port: int
+
+
+@document
 class Comparison:
     """The prediction beside the result; no prediction: the protocol is not predicted."""
 
@@ -162,11 +217,16 @@ class Comparison:
 
 @document
 class Trace:
-    """``trace``.  ``events`` are in the order of time; ``time_us`` counts from the first sighting of the request."""
+    """``trace``.  ``events`` are in the order of time; ``time_us`` counts from the first sighting of the request.
+
+    ``died``: where the lost packet ended, null if a reply came.  ``places`` are the namespaces that the document names.
+    """
 
     lab: str
     from_: str
+    from_kind: EndKind
     to: str
+    to_kind: EndKind
     netns: str
     address: str
     port: int
@@ -179,6 +239,9 @@ class Trace:
     arrived: bool
     answered: bool
     attempts: int
+    backend: Backend | None
+    died: Death | None
+    places: Mapping[str, Place]
     events: tuple[Event, ...]
     expected: Expected
     left: Divergences

@@ -79,7 +79,15 @@ def test_a_missing_unknown_or_wrong_field_fails(change: Callable[[dict[str, Any]
 
 
 def test_a_field_with_an_underscore_is_a_keyword_and_an_optional_one_is_left_out() -> None:
-    ends = {"from_": "a", "to": "b", "to_kind": "pod", "address": "10.0.0.1", "port": 80, "protocol": "TCP"}
+    ends = {
+        "from_": "a",
+        "from_kind": "pod",
+        "to": "b",
+        "to_kind": "pod",
+        "address": "10.0.0.1",
+        "port": 80,
+        "protocol": "TCP",
+    }
     data = dump(flows.Flow(**ends, outcome="open", server=None, client=None))
     assert data["from"] == "a"
     assert "backends" not in data and "because" not in data

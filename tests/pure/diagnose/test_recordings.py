@@ -326,9 +326,9 @@ def test_keys_are_stable() -> None:
     one = story("policy")
     found = dump(document(one, findings(one)))
     assert set(found) == {
-        "lab", "from", "to", "netns", "address", "port", "protocol", "size", "df", "outcome", "error", "elapsed_us",
+        "lab", "from", "from_kind", "to", "to_kind", "backend", "died", "places", "netns", "address", "port", "protocol", "size", "df", "outcome", "error", "elapsed_us",
         "arrived", "answered", "attempts", "events", "expected", "left", "findings", "sources", "counters",
     }  # fmt: skip
     assert set(found["events"][0]) == {
-        "time_us", "kind", "way", "packet", "netns", "interface", "direction", "length", "headers", "notes", "rule", "drop",
+        "time_us", "kind", "way", "packet", "netns", "interface", "direction", "length", "headers", "notes", "did", "after", "copy", "rule", "drop",
     }  # fmt: skip

@@ -178,7 +178,7 @@ def test_one_readable_line_a_disagreement(shop: Cluster) -> None:
     shown = dump(document(rows, ()))
     assert (shown["passed"], shown["failed"]) == (1, 3)
     assert json.loads(json.dumps(shown))["flows"][0] == {
-        "from": "default/client", "to": "default/server", "to_kind": "pod", "address": "10.244.2.2", "port": 80,
+        "from": "default/client", "from_kind": "pod", "to": "default/server", "to_kind": "pod", "address": "10.244.2.2", "port": 80,
         "protocol": "TCP", "outcome": "timeout", "server": None, "client": None, "expected": "allow",
         "predicted": "open", "ok": False, "line": "expect.yaml:2:3",
         "says": "expected allow, got timeout (predicted: open)"}  # fmt: skip
