@@ -50,6 +50,11 @@ class Selector(NamedTuple):
     name: str
     labels: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_address(self) -> bool:
+        """Whether it is a single address."""
+        return self.kind == "cidr" and ip_network(self.name, strict=False).num_addresses == 1
+
     @classmethod
     def parse(cls, text: str, namespace: str = "default") -> Selector:
         """Read one text; names without a namespace are meant in ``namespace``.  ValueError: a sentence on what is wrong."""
@@ -123,7 +128,7 @@ class Selector(NamedTuple):
             service = self._service(known)
             return of_service(known, service) if service else by_dns(known, self.name, self.namespace)
         if self.kind == "pod":
-            named = (known.pods.get(f"{namespace}/{name}") for namespace, name in self._readings())
+            named = (known.pods.get(f"{namespace}/{name}") for namespace, name in self.readings())
             return Meant(whole(next(filter(None, named), None)))
         if self.kind == "name":
             return bare(known, self.namespace, self.name, qualified="/" in self.text, client=client)
@@ -139,7 +144,7 @@ class Selector(NamedTuple):
                 )
             )
         owners = {f"{kind}/" for kind in WORKLOADS[self.kind]}
-        for namespace, name in self._readings():
+        for namespace, name in self.readings():
             names = {f"{kind}{name}" for kind in owners}
             pods = [n for n, pod in known.pod_of.items() if pod.namespace == namespace and pod.owner in names]
             if pods:
@@ -147,11 +152,11 @@ class Selector(NamedTuple):
         return Meant()
 
     def _service(self, known: Endpoints) -> Service | None:
-        names = (f"{namespace}/{name}" for namespace, name in self._readings())
+        names = (f"{namespace}/{name}" for namespace, name in self.readings())
         return next((known.service_of[name] for name in names if name in known.service_of), None)
 
-    def _readings(self) -> list[tuple[str, str]]:
-        """``web.shop`` is ``web`` in ``shop``, unless there is a ``web.shop`` in the namespace at hand."""
+    def readings(self) -> list[tuple[str, str]]:
+        """The namespaces and names that it can mean, the likelier first: ``web.shop`` can be ``web`` in ``shop``."""
         name, dot, namespace = self.name.rpartition(".")
         return [(self.namespace, self.name), *([(namespace, name)] if dot else [])]
 
@@ -180,7 +185,7 @@ class Selector(NamedTuple):
             return f"there is no external host {self.name!r} in this lab{near(text, hosts)}"
         if self.kind == "svc":
             return self._no_service(known)
-        if idle := next((pod for pod in known.cluster.idle if (pod.namespace, pod.name) in self._readings()), None):
+        if idle := next((pod for pod in known.cluster.idle if (pod.namespace, pod.name) in self.readings()), None):
             why = f" ({idle.message})" if idle.message else ""
             return f"Pod {idle} is {idle.phase} and has no network{why}"
         if self.kind == "pod":

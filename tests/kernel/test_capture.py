@@ -203,6 +203,14 @@ def test_places_and_patterns(shared: str, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("word", ["server", "default/server", "pod/server", "app=server"])
+def test_a_filter_takes_the_words_of_trace(shared: str, word: str) -> None:
+    running = Running(shared, "--at", "node-2:eth0", "--filter", f"dst {word} or client", "-c", "2", "-o", "json")
+    ping(shared, "-c", "1", "10.244.2.2")
+    status, document, _ = running.end(0)
+    assert (status, len(json.loads(document)["packets"])) == (0, 2)
+
+
 def test_lines_and_json_say_the_same(shared: str) -> None:
     lines, document = Running(shared, "--filter", "icmp", "-c", "24"), Running(shared, "--filter", "icmp", "-o", "json")
     ping(shared, "-c", "1", "10.244.2.2")
@@ -313,7 +321,7 @@ def test_files_are_the_sudo_users_and_never_somebody_elses_text(shared: str, lab
         (("--at", "client:eth1"), 'client has no interface "eth1" .*; it has eth0, lo'),
         (("--at", "client:"), "is no PLACE"),
         (("--filter", "tcp prot 80"), "can't parse filter expression: syntax error|syntax error"),
-        (("--filter", "host svr"), 'the filter names "svr"'),
+        (("--filter", "host srvr"), "--filter: no Pod, .* is called 'srvr' .did you mean .server"),
         (("-w", "/nowhere/f"), "/nowhere/f: No such file"),
         (("-w", "-", "-o", "json"), "both want standard output"),
     ],

@@ -41,12 +41,25 @@ def several(text: str) -> list[Kind]:
     return list(dict.fromkeys(kind for word in words for kind in (ALL if word == "all" else (find(word),))))
 
 
+def named(word: str) -> Kind | None:
+    """The kind of the API that a word means."""
+    wanted = word.lower().partition(".")[0]
+    return next((kind for kind in KINDS if wanted in kind.words), None)
+
+
 def find(word: str) -> Kind:
     """The kind of the API that a word means; raises BadInput with a guess."""
-    wanted = word.lower().partition(".")[0]
-    for kind in KINDS:
-        if wanted in kind.words:
-            return kind
-    every = (*KINDS, *KERNEL)
-    guess = near(wanted, [word for kind in every for word in (kind.plural, *kind.short)])
-    raise BadInput(f'there is no kind "{word}"{guess}; there are {", ".join(kind.plural for kind in every)}')
+    if kind := named(word):
+        return kind
+    guess = near(word.lower().partition(".")[0], words())
+    raise BadInput(f'there is no kind "{word}"{guess}; there are {", ".join(plurals())}')
+
+
+def plurals() -> list[str]:
+    """The plural of every kind."""
+    return [kind.plural for kind in (*KINDS, *KERNEL)]
+
+
+def words() -> list[str]:
+    """The plural and the short names of every kind."""
+    return [word for kind in (*KINDS, *KERNEL) for word in (kind.plural, *kind.short)]

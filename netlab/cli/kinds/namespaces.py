@@ -72,10 +72,10 @@ def _named(name: str, lab: str, namespace: str, there: Mapping[str, Owner]) -> l
     result += [netns for netns, owner in there.items() if owner.kind != "pod" and owner.name == name]
     if result:
         return result
-    from netlab.cli.find import place
+    from netlab.cli.find import places
     from netlab.runtime.state.running import load_cluster
 
-    return [place(load_cluster(lab), name, namespace).netns]  # a Pod on its node's network, or an error
+    return [place.netns for place in places(load_cluster(lab), name, namespace)]
 
 
 def _labelled(request: Request, namespace: str) -> set[str]:

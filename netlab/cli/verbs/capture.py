@@ -104,7 +104,7 @@ def command(
     cluster = load_cluster(wish.lab)
     if verbose:
         wish = wish._replace(tunnels=frozenset((cluster.plane.udp_port,)))
-    program = _program(cluster, wish.expression)
+    program = _program(cluster, wish.expression, namespace)
     watch = 1 if file in ("", "-") and _is_pipe(1) else -1
     follow = "" if places else wish.lab
     listening = Capture(chosen(cluster, places, namespace), program, lab=follow, memory=buffer, watch=watch)
@@ -140,7 +140,7 @@ def _is_pipe(fd: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
-def _program(cluster: Cluster, expression: str) -> Program:
+def _program(cluster: Cluster, expression: str, namespace: str) -> Program:
     """The kernel's filter."""
     from netlab.observe.capture.bpf import TAKE_ALL, inside_too, packed
 
@@ -148,9 +148,9 @@ def _program(cluster: Cluster, expression: str) -> Program:
         return TAKE_ALL
     from netlab.observe.capture.filters import named
     from netlab.observe.capture.libpcap import compiled
-    from netlab.observe.capture.names import to_addresses
+    from netlab.observe.capture.names import resolver
 
-    program = inside_too(compiled(named(expression, to_addresses(cluster))))
+    program = inside_too(compiled(named(expression, resolver(cluster, namespace or "default"))))
     packed(program)  # too long a one is told before anything is opened
     return program
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
-from netlab.cli.kinds import several
+from netlab.cli.kinds import named, of_kernel, several
 from netlab.cli.kinds.kind import Item, Kind
 from netlab.cli.kinds.printer import Shape, show
 from netlab.cli.kinds.request import Request
 from netlab.cli.options import lab, running_lab
+from netlab.cli.references import not_found, of_kind, references, requests
 from netlab.errors import BadInput, Exit
 
 
@@ -41,29 +44,47 @@ def command(
 ) -> int:
     """List Pods, nodes and other objects of a running lab, as kubectl does.
 
-    KIND can be several kinds, such as pods,svc, or all.  These kinds show kernel objects in all namespaces of the lab:
-    links, addresses, routes, neighbours, fdb, sysctls and nft.  For them, NAME is a Pod, a node, an external host or a
-    network namespace.  For sysctls, NAME can also be the name of a sysctl, with * and ?.
+    KIND can be several kinds, such as pods,svc, or all.  NAME can be NAMESPACE/NAME.  Without KIND, a word means what it
+    means for trace and exec: svc/web, shop/web, web, node-1 or an address.
+
+    These kinds show kernel objects in all namespaces of the lab: links, addresses, routes, neighbours, fdb, sysctls and
+    nft.  For them, NAME is a Pod, a node, an external host or a network namespace.  For sysctls, NAME can also be the
+    name of a sysctl, with * and ?.
     """
-    running = running_lab(lab_option)
-    if "/" in kind and not names:
-        kind, _, name = kind.partition("/")
-        names = (name,)
-    kinds = several(kind)
     full = output != "text"
-    request = Request(running, names, namespace, every=every, selector=selector, full=full, quiet=watching)
+    request = Request(
+        running_lab(lab_option), names, namespace, every=every, selector=selector, full=full, quiet=watching
+    )
     shape = Shape(output, header=not no_headers, labels=labels)
-    for wanted in kinds:
+    requests = _requests(kind, request)
+    for wanted, _ in requests:
         shape.check(wanted, watching=watching)
     if not watching:
-        show([(wanted, _selected(wanted, request)) for wanted in kinds], request, shape)
+        listed: dict[Kind, list[Item]] = {}
+        for wanted, part in requests:
+            listed.setdefault(wanted, []).extend(_selected(wanted, part))
+        show(list(listed.items()), replace(request, names=[name for _, part in requests for name in part.names]), shape)
         return Exit.OK
-    if len(kinds) > 1:
-        raise BadInput("--watch looks at one kind at a time")
+    if len(requests) > 1:
+        raise BadInput("--watch takes objects of one kind, in one namespace")
     from netlab.cli.kinds.watch import watch
 
-    wanted = kinds[0]
+    wanted, request = requests[0]
     return watch(wanted, lambda: _selected(wanted, request), request, shape, events=events or wanted.kernel)
+
+
+def _requests(word: str, request: Request) -> list[tuple[Kind, Request]]:
+    """A request for each kind, and for named objects for each namespace; ``word`` is kinds, KIND/NAME or an object."""
+    listing = "," in word or word == "all" or of_kernel(word) or named(word)
+    if listing and (request.every or not request.names or of_kernel(word)):
+        return [(kind, request) for kind in several(word)]
+    cluster = request.running.cluster
+    if listing:
+        pairs = [(kind, name) for kind in several(word) for name in request.names]
+        wanted = [reference for pair in pairs for reference in of_kind(cluster, *pair, request.namespace)]
+    else:
+        wanted = references(cluster, (word, *request.names), request.namespace)
+    return requests(request, wanted)
 
 
 def _selected(kind: Kind, request: Request) -> list[Item]:
@@ -83,8 +104,6 @@ def _selected(kind: Kind, request: Request) -> list[Item]:
     by_name = {item["metadata"]["name"]: item for item in items}
     missing = [name for name in request.names if name not in by_name]
     if missing and not request.quiet:
-        metadata = [item["metadata"] for item in every if item["metadata"]["name"] == missing[0]]
-        elsewhere = next((each["namespace"] for each in metadata if "namespace" in each), "")
-        hint = f"it is in namespace {elsewhere}: -n {elsewhere}" if elsewhere else ""
-        raise BadInput(f'{kind.plural} "{missing[0]}" not found', hint=hint)
+        others = [(item["metadata"].get("namespace", ""), item["metadata"]["name"]) for item in every]
+        raise not_found(kind.plural, request.where if kind.namespaced else "", missing[0], others)
     return [by_name[name] for name in request.names if name in by_name]

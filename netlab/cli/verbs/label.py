@@ -10,6 +10,7 @@ import click
 from netlab.cli import kinds, out
 from netlab.cli.kinds.kind import Kind
 from netlab.cli.options import lab, output, own_lab
+from netlab.cli.references import Reference, not_found, references
 from netlab.cli.selectors import selector as selected
 from netlab.errors import BadInput
 
@@ -20,7 +21,7 @@ Labels = dict[str, str | None]
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="KIND NAME... KEY=VALUE... KEY-...")
+@click.argument("words", nargs=-1, metavar="[KIND] NAME... KEY=VALUE... KEY-...")
 @click.option("-n", "--namespace", default="default", show_default=True, help="namespace of the Pods")
 @click.option("-A", "--all-namespaces", "every", is_flag=True, help="with --all or -l: select in all namespaces")
 @click.option("--all", "everyone", is_flag=True, help="change all objects of the kind, without NAME")
@@ -42,50 +43,46 @@ def command(
 ) -> None:
     """Set (KEY=VALUE) and remove (KEY-) labels of Pods, namespaces and nodes of a running lab.
 
+    NAME can be NAMESPACE/NAME, KIND/NAME, or deploy/NAME for all Pods of a Deployment after KIND pods.
     Selectors see the new labels immediately.  A label stays with its Pod, even if a Deployment made the Pod.  up keeps
     the labels that you set here; up --reset drops them.
     """
-    from netlab.model.changes import label_key
     from netlab.runtime.lab import change
     from netlab.runtime.state.running import load_cluster
 
     lab_name = own_lab(lab_option)
     objects, wanted = _split(words)
-    kind, names = _kind(objects)
     if not wanted and not listing:
         raise BadInput("at least one label update is required", hint="netlab label pod client tier=front")
-    there = _labels(kind, load_cluster(lab_name), namespace, every=every)
+    cluster = load_cluster(lab_name)
     if everyone or selector:
-        if names:
-            raise BadInput("say NAMEs, or --all, or -l, not several of them")
-        chosen = selected(selector) if selector else lambda _: True
-        names = [name for name, labels in there.items() if chosen(labels)]
-    elif not names:
-        raise BadInput(f"which {kind.name}? label {kind.plural} NAME KEY=VALUE, or --all")
-    elif kind.namespaced:
-        names = [name if "/" in name else f"{namespace}/{name}" for name in names]
+        chosen = _selected(cluster, objects, "" if every else namespace, selector)
+    else:
+        chosen = _named(cluster, objects, namespace)
     done: dict[str, Labels] = {}
-    said: list[str] = []
-    for name in names:
-        if name not in there:
-            raise BadInput(f'{kind.plural} "{name.rpartition("/")[2]}" not found')
-        done[label_key(kind.name, name)], sentences = _change(kind, name, there[name], wanted, overwrite=overwrite)
-        said += sentences
-    done = {key: labels for key, labels in done.items() if labels}
-    changed = change(lab_name, label=done, say=out.note).changed if done else 0
+    sentences: list[str] = []
+    there: dict[Reference, Mapping[str, str]] = {}
+    for reference in chosen:
+        labels = _labels(reference.kind, cluster)
+        if reference[1:] not in labels:
+            raise not_found(reference.kind.plural, reference.namespace, reference.name, labels)
+        there[reference] = labels[reference[1:]]
+        changed, more = _change(reference, there[reference], wanted, overwrite=overwrite)
+        done |= {_key(reference): changed} if changed else {}
+        sentences += more
+    count = change(lab_name, label=done, say=out.note).changed if done else 0
     if output == "json":
         from netlab.output.changes import Labelled
 
-        out.document(Labelled(lab=lab_name, changed=changed, labelled=done))
+        out.document(Labelled(lab=lab_name, changed=count, labelled=done))
         return
-    for sentence in said if wanted else ():
+    for sentence in sentences if wanted else ():
         out.line(sentence)
     if listing:
-        for name in names:
-            labels: Mapping[str, str | None] = there[name]
-            labels = {**labels, **done.get(label_key(kind.name, name), {})}
-            for key in sorted(key for key, value in labels.items() if value is not None):
-                out.line(f"{key}={labels[key]}")
+        for reference, before in there.items():
+            after: Labels = {**before, **done.get(_key(reference), {})}
+            for key in sorted(key for key, value in after.items() if value is not None):
+                out.line(f"{key}={after[key]}")
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], Labels]:
@@ -118,53 +115,75 @@ def _split(words: Sequence[str]) -> tuple[list[str], Labels]:
     return objects, wanted
 
 
-def _kind(objects: Sequence[str]) -> tuple[Kind, list[str]]:
-    if not objects:
+def _selected(cluster: Cluster, words: Sequence[str], namespace: str, selector: str) -> list[Reference]:
+    """The objects of a kind with these labels; ``namespace`` "" means all."""
+    if len(words) > 1:
+        raise BadInput("give NAMEs, or --all, or -l, not several of them")
+    kind = _labelled(kinds.find(words[0])) if words else None
+    if kind is None:
+        raise BadInput("which kind? label KIND --all KEY=VALUE")
+    matches = selected(selector) if selector else lambda _: True
+    return [Reference(kind, where, name) for (where, name), labels in _labels(kind, cluster).items()
+            if (not kind.namespaced or namespace in ("", where)) and matches(labels)]  # fmt: skip
+
+
+def _named(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Reference]:
+    if not words:
         raise BadInput("which object? label KIND NAME KEY=VALUE")
-    if "/" in objects[0]:
-        found = [one.partition("/") for one in objects]
-        kind, names = kinds.find(found[0][0]), [name for _, _, name in found]
-        if any(not slash or kinds.find(word) != kind for word, slash, _ in found):
-            raise BadInput("objects of one kind at a time: pod/a pod/b")
-    else:
-        kind, names = kinds.find(objects[0]), list(objects[1:])
+    if len(words) == 1 and (kind := kinds.named(words[0])):
+        raise BadInput(f"which {kind.name}? label {_labelled(kind).plural} NAME KEY=VALUE, or --all")
+    chosen = references(cluster, words, namespace, single=True)
+    for reference in chosen:
+        _labelled(reference.kind)
+    return chosen
+
+
+def _labelled(kind: Kind) -> Kind:
+    """The kind; raises BadInput where its labels select nothing."""
     if kind.name not in ("Pod", "Namespace", "Node"):
         raise BadInput(
-            f"labels of {kind.plural} bear on nothing in the network; there are pods, namespaces and nodes",
+            f"labels of {kind.plural} have no effect in the network; those of pods, namespaces and nodes have",
             hint="change the labels in the manifest, and netlab apply -f it",
         )
-    return kind, names
+    return kind
 
 
-def _labels(kind: Kind, cluster: Cluster, namespace: str, *, every: bool) -> dict[str, Mapping[str, str]]:
-    """The labels of all objects of the kind, by the name that ``model.Changes`` has for them."""
+def _labels(kind: Kind, cluster: Cluster) -> dict[tuple[str, str], Mapping[str, str]]:
+    """The labels of all objects of the kind, by namespace and name."""
     if kind.name == "Node":
-        return {node.name: node.labels for node in cluster.nodes}
+        return {("", node.name): node.labels for node in cluster.nodes}
     if kind.name == "Namespace":
-        return dict(cluster.namespaces)
-    return {str(pod): pod.labels for pod in cluster.pods if every or pod.namespace == namespace}
+        return {("", name): labels for name, labels in cluster.namespaces.items()}
+    return {(pod.namespace, pod.name): pod.labels for pod in cluster.pods}
+
+
+def _key(reference: Reference) -> str:
+    """The name that ``model.Changes`` has for an object."""
+    from netlab.model.changes import label_key
+
+    return label_key(reference.kind.name, "/".join(filter(None, reference[1:])))
 
 
 def _change(
-    kind: Kind, name: str, have: Mapping[str, str], wanted: Labels, *, overwrite: bool
+    reference: Reference, have: Mapping[str, str], wanted: Labels, *, overwrite: bool
 ) -> tuple[Labels, list[str]]:
-    """What really changes of one object, and kubectl's sentences about it."""
-    said: list[str] = []
+    """The labels of one object that change, and kubectl's sentences about them."""
+    sentences: list[str] = []
     changed: Labels = {}
     for key, value in wanted.items():
         if value is None:
             if key in have:
                 changed[key] = None
             else:
-                said.append(f'label "{key}" not found.')
+                sentences.append(f'label "{key}" not found.')
         elif have.get(key) != value:
             if key in have and not overwrite:
                 raise BadInput(f"'{key}' already has a value ({have[key]}), and --overwrite is false")
-            if kind.name == "Namespace" and key == "kubernetes.io/metadata.name":
+            if reference.kind.name == "Namespace" and key == "kubernetes.io/metadata.name":
                 raise BadInput(f"'{key}' is the namespace's own name and cannot be changed")
             changed[key] = value
-    what = f"{kind.name.lower()}/{name.rpartition('/')[2]}"
+    what = f"{reference.kind.name.lower()}/{reference.name}"
     if not changed:
-        return {}, [*said, f"{what} not labeled"]
+        return {}, [*sentences, f"{what} not labeled"]
     only_removed = all(value is None for value in changed.values())
-    return changed, [*said, f"{what} {'unlabeled' if only_removed else 'labeled'}"]
+    return changed, [*sentences, f"{what} {'unlabeled' if only_removed else 'labeled'}"]

@@ -1,22 +1,21 @@
-"""Names in filters: ``host client and port 80`` is about Pod client's addresses.  Pure.
+"""Names in filters: ``host client and port 80`` matches the addresses of Pod client.  Pure.
 
-libpcap would ask this host's resolver for a name, which knows no Pod; so names of the lab become addresses before it
-sees them, and a name that the lab does not know is an error and no question to the outside.
+libpcap would look a name up with this host's resolver, which knows no Pod.  So names of the lab are replaced by their
+addresses first.  A name that the lab does not have is an error, and is never looked up outside.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from netlab.errors import BadInput
-from netlab.near import near
 
 _TOKENS = re.compile(r"\s+|[()!]|[^\s()!]+")
 _TAKES_NAME = frozenset(("host", "src", "dst", "gateway"))
 _JOINS = frozenset(("and", "or", "&&", "||", "not", "!", "("))
-# What is no address, no network and no number: 10.244, fd00::2, 10.0.0.0/8 and 0a:04:00:01:00:01 are.
-_NAME = re.compile(r"(?![0-9a-fA-F:.]+(/\d+)?\Z)[A-Za-z0-9]([-A-Za-z0-9._/]*[A-Za-z0-9])?\Z")
+# Not an address, a network or a number, as 10.244, fd00::2, 10.0.0.0/8 and 0a:04:00:01:00:01 are.
+_NAME = re.compile(r"(?![0-9a-fA-F:.]+(/\d+)?\Z)[A-Za-z0-9]([-A-Za-z0-9._/=]*[A-Za-z0-9])?\Z")
 _WORDS = frozenset(
     [
         "host",
@@ -64,36 +63,44 @@ _WORDS = frozenset(
 )
 
 
-def named(expression: str, names: Mapping[str, Sequence[str]]) -> str:
+def named(expression: str, addresses: Callable[[str], Sequence[str]]) -> str:
     """The expression with the lab's names replaced by their addresses.
 
-    Raises BadInput where a name stands for a host that the lab does not have.
+    Raises BadInput, as ``addresses`` does, for a name that the lab does not have.
     """
-    done: list[str] = []
-    before: list[str] = []  # the words so far, without blanks
+    parts: list[str] = []
+    before: list[str] = []  # the words so far, without blanks and opening brackets
+    names: set[str] = set()
     for token in _TOKENS.findall(expression):
-        if token.isspace():
-            done.append(token)
-            continue
-        done.append(_address(token, before, names))
-        before.append(token)
-    return "".join(done)
+        text = token
+        if not token.isspace() and _is_name(token, before, names) and (found := _addresses(token, addresses)):
+            names.add(token)
+            text = found[0] if len(found) == 1 else f"({' or '.join(found)})"
+        parts.append(text)
+        if not token.isspace() and token != "(":
+            before.append(token)
+    return "".join(parts)
 
 
-def _address(token: str, before: Sequence[str], names: Mapping[str, Sequence[str]]) -> str:
-    opened = [word for word in before if word != "("]
-    last = opened[-1] if opened else ""
-    if last in _JOINS and len(opened) > 1 and opened[-2] in names:  # `host client or server`
-        wanted = token in names and token not in _WORDS
-    else:
-        wanted = last in _TAKES_NAME and token not in _WORDS and token not in _JOINS
-        if last in ("host", "src", "dst") and len(opened) > 1 and opened[-2] in ("ether", "link"):
-            wanted = False  # a MAC address follows
-    if wanted and token in names:
-        found = names[token]
-        return found[0] if len(found) == 1 else f"({' or '.join(found)})"
-    if wanted and _NAME.match(token):
-        raise BadInput(
-            f'the filter names "{token}", and no Pod, node, Service or host with an address is called that{near(token, names)}'
-        )
-    return token
+def _is_name(token: str, before: Sequence[str], names: Collection[str]) -> bool:
+    """Whether a word stands where libpcap expects a host."""
+    if token in _WORDS or token in _JOINS or not before:
+        return False
+    *_, second, last = ("", *before)
+    if last in _JOINS and second in names:  # `host client or server`
+        return True
+    if last in ("host", "src", "dst") and second in ("ether", "link"):
+        return False  # a MAC address follows
+    return last in _TAKES_NAME
+
+
+def _addresses(token: str, addresses: Callable[[str], Sequence[str]]) -> Sequence[str]:
+    """The addresses of a name; none for a word that is an address or a number."""
+    if _NAME.match(token):
+        return addresses(token)
+    if not token.isalpha():
+        return ()
+    try:
+        return addresses(token)  # "db" is a Pod's name, and a hexadecimal number
+    except BadInput:
+        return ()

@@ -1,10 +1,13 @@
-"""What the addresses of a lab are called, for readers of a capture, and the other way round for filters.  Pure."""
+"""Names of a lab's addresses, for readers of a capture, and addresses of names, for filters.  Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from netlab.errors import BadInput
 from netlab.model.cluster import Cluster
+from netlab.oracle.endpoints import Endpoints
+from netlab.oracle.selectors import Selector
 
 
 def of_addresses(cluster: Cluster) -> Mapping[str, list[str]]:
@@ -43,23 +46,15 @@ def of_addresses(cluster: Cluster) -> Mapping[str, list[str]]:
     return found
 
 
-def to_addresses(cluster: Cluster) -> Mapping[str, list[str]]:
-    """Each name that a filter may have, with its addresses: Pods, nodes, hosts outside, ``svc/NAME[.NAMESPACE]``."""
-    found: dict[str, list[str]] = {}
-    for host in cluster.external:
-        found[host.name] = [str(one.ip) for one in host.addresses]
-    for node in cluster.nodes:
-        found[node.name] = [str(one.ip) for one in node.addresses]
-    for pod in cluster.pods:
-        addresses = [str(one.ip) for one in pod.addresses]
-        found[str(pod)] = addresses
-        if pod.namespace == "default":
-            found[pod.name] = addresses
-    for service in cluster.services:
-        # A headless one's name is its Pods', as for DNS.
-        addresses = [str(one) for one in service.cluster_ips] or [str(one.address) for one in service.serving]
-        if addresses:
-            found[f"svc/{service.name}.{service.namespace}"] = addresses
-            if service.namespace == "default":
-                found[f"svc/{service.name}"] = addresses
-    return found
+def resolver(cluster: Cluster, namespace: str = "default") -> Callable[[str], list[str]]:
+    """The addresses of a word in a filter, read as ``oracle.selectors`` reads it.  The result raises BadInput."""
+    endpoints = Endpoints(cluster)
+
+    def addresses(word: str) -> list[str]:
+        try:
+            targets = Selector.parse(word, namespace).select(endpoints)
+        except ValueError as error:
+            raise BadInput(f"--filter: {error}") from None
+        return list(dict.fromkeys(address for target in targets for address in target.addresses))
+
+    return addresses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,71 @@ def test_every_verb_says_the_same_of_a_wrong_word(bed: Bed, tmp_path: Path, word
         )
     }
     assert len(said) == 1, said
+
+
+@pytest.mark.parametrize(
+    ("words", "objects"),
+    [
+        ("client", "pod/client"),
+        ("shop/inside", "pod/inside"),
+        ("shop/shop", "service/shop"),
+        ("shop.shop", "service/shop"),
+        ("svc/head.shop", "service/head"),
+        ("node-1", "node/node-1"),
+        ("pod/client svc/shop.shop node-1", "pod/client service/shop node/node-1"),
+        ("pods shop/inside client", "pod/inside pod/client"),
+        ("deploy/web.shop", "deployment.apps/web"),
+        ("outside", "service/outside"),
+    ],
+)
+def test_get_takes_the_words_of_trace(bed: Bed, words: str, objects: str) -> None:
+    assert bed.netlab("get", *words.split(), "-o", "name").stdout.split() == objects.split()
+    described = bed.netlab("describe", *words.split()).stdout
+    for name in objects.split():
+        assert re.search(rf"^ *[Nn]ame: +{name.partition('/')[2]}$", described, re.M), described
+
+
+def test_the_pods_of_a_workload_are_named_by_it(bed: Bed) -> None:
+    pods = bed.netlab("get", "pods", "-n", "shop", "-l", "app=web", "-o", "name").stdout
+    for word in ("deploy/web.shop", "svc/shop.shop", "svc/head.shop"):
+        assert bed.netlab("get", "pods", word, "-o", "name").stdout == pods, word
+    said = bed.netlab("label", "pods", "deploy/web.shop", "tier=front").stdout
+    assert said == f"{pods.strip()} labeled\n"
+    assert bed.netlab("get", "links", "deploy/web.shop", "-o", "json").json[0]["netns"].endswith(pods.strip()[4:])
+
+
+def test_label_and_delete_take_the_words_of_trace(bed: Bed, tmp_path: Path) -> None:
+    assert bed.netlab("label", "client", "shop/inside", "node-1", "seen=yes").stdout.splitlines() == [
+        "pod/client labeled",
+        "pod/inside labeled",
+        "node/node-1 labeled",
+    ]
+    assert bed.netlab("get", "shop/inside", "-o", "jsonpath={.metadata.labels.seen}").stdout.strip() == "yes"
+    assert "labels of services have no effect" in bed.netlab("label", "svc/shop.shop", "a=b", check=2).stderr
+    pod = "{{apiVersion: v1, kind: Pod, metadata: {{name: {}, namespace: shop}}, spec: {{containers: [{{name: c, image: x}}]}}}}"
+    manifest = tmp_path / "more.yaml"
+    manifest.write_text("\n---\n".join(pod.format(name) for name in ("gone", "left", "shop")))
+    bed.netlab("apply", "-f", str(manifest))
+    assert "shop/shop is a Pod and a Service" in bed.netlab("delete", "shop/shop", check=2).stderr
+    assert "several objects" in bed.netlab("delete", "shop/app=web", check=2).stderr
+    deleted = bed.netlab("delete", "shop/gone", "pod/left.shop", "po/shop.shop").stdout
+    assert deleted == 'pod "gone" deleted\npod "left" deleted\npod "shop" deleted\n'
+    assert bed.netlab("get", "shop/shop", "-o", "name").stdout == "service/shop\n"
+
+
+def test_a_name_that_nothing_has_gets_a_guess(bed: Bed) -> None:
+    guesses = {
+        "pods clint": "client",
+        "shop/insid": "shop/inside",
+        "clint": "client",
+        "pdos": "pods",
+        "svc/hed.shop": "head",
+    }
+    for words, guess in guesses.items():
+        for verb in ("get", "describe", "delete"):
+            said = bed.netlab(verb, *words.split(), check=2).stderr
+            assert f'(did you mean "{guess}"' in said, (verb, words, said)
+    for verb in ("get", "describe", "delete"):
+        said = bed.netlab(verb, "pod", "inside", check=2).stderr.splitlines()[:2]
+        assert said == ['netlab: pods "inside" not found in namespace default', "  it is in namespace shop: -n shop"]
+        assert "internet is not an object" in bed.netlab(verb, "internet", check=2).stderr

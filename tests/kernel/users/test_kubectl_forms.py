@@ -60,7 +60,7 @@ def test_delete_takes_kind_and_name_alone(shop: Any, tmp_path: Path) -> None:
     )
     assert shop("netlab delete -f gone.yaml").stdout == 'pod "one" deleted\n'
     assert "one" not in shop("netlab get pods -o name").stdout.replace("\n", " ").split("/")
-    assert "is not there" in shop("netlab delete -f gone.yaml", check=2).stderr
+    assert "not found" in shop("netlab delete -f gone.yaml", check=2).stderr
 
 
 def test_a_pod_of_the_lab_itself_is_made_anew(shop: Any) -> None:
@@ -70,9 +70,9 @@ def test_a_pod_of_the_lab_itself_is_made_anew(shop: Any) -> None:
 
 def test_delete_says_where_a_name_is_or_which_is_near(shop: Any) -> None:
     said = shop("netlab delete pod coredns", check=2).stderr
-    assert 'Pod "coredns" is not there in namespace default' in said and "-n kube-system" in said
+    assert 'pods "coredns" not found in namespace default' in said and "-n kube-system" in said
     assert (
-        'Pod "onee" is not there in namespace default (did you mean "one"?)'
+        'pods "onee" not found in namespace default (did you mean "one"?)'
         in shop("netlab delete pod onee", check=2).stderr
     )
     assert shop("netlab delete pod one one").stdout == 'pod "one" deleted\n'

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from netlab.errors import BadInput
 from netlab.model import build
-from netlab.observe.capture.names import of_addresses, to_addresses
+from netlab.observe.capture.filters import named
+from netlab.observe.capture.names import of_addresses, resolver
 from netlab.spec import Text, load_texts
 
 
@@ -48,10 +52,16 @@ def test_pods_services_nodes_and_hosts_have_names_both_ways() -> None:
     assert said[str(node.addresses[0].ip)][0] == said["10.244.1.1"][0] == said["10.244.1.0"][0] == node.name
     assert said["10.96.0.80"] == ["web.shop.svc"]
     assert (said["203.0.113.10"], said["172.18.0.1"]) == (["internet"], ["underlay"])
-    meant = to_addresses(cluster)
-    assert meant["client"] == meant["default/client"] == pods["client"]
-    assert "web" not in meant and meant["shop/web"] == pods["web"]
-    assert meant["svc/web.shop"] == ["10.96.0.80"]
-    assert meant["svc/pods.shop"] == pods["web"][:1], "a headless Service's name is its Pods'"
-    assert meant["internet"] == ["203.0.113.10"]
-    assert meant["hosted"][0] == meant["node-1"][0]
+    addresses = resolver(cluster)
+    assert addresses("client") == addresses("default/client") == addresses("pod/client") == pods["client"]
+    assert addresses("shop/web") == addresses("pod/web.shop") == pods["web"]
+    assert addresses("svc/web.shop") == addresses("web.shop") == ["10.96.0.80"]
+    assert addresses("svc/pods.shop") == pods["web"][:1], "a headless Service's name is its Pods'"
+    assert addresses("internet") == ["203.0.113.10"]
+    assert addresses("hosted")[0] == addresses("node-1")[0] == addresses("node/node-1")[0]
+    assert resolver(cluster, "shop")("web") == pods["web"]
+    wrong = {"host clent": "client", "src host clent": "client", "dst clent": "client", "host svc/webb.shop": "svc/web.shop",
+             "host client or clent": "client"}  # fmt: skip
+    for typed, near in wrong.items():
+        with pytest.raises(BadInput, match=f'--filter: .*did you mean "{near}"'):
+            named(typed, addresses)
