@@ -11,6 +11,7 @@ from netlab.diagnose.document import headers
 from netlab.escape import terminal
 from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST
 from netlab.kernel.capture.packetring import Frame
+from netlab.model.places import places
 from netlab.observe.capture.files import DIRECTIONS
 from netlab.observe.capture.point import ETHERNETS
 from netlab.observe.capture.words import read, words
@@ -18,6 +19,7 @@ from netlab.observe.packetid import packet_id
 from netlab.output import trace as output
 
 if TYPE_CHECKING:
+    from netlab.model import Cluster
     from netlab.observe.layers import Layers
 
 _COLOURS = (36, 33, 32, 35, 34, 31)  # cyan, yellow, green, magenta, blue, red: one for each of the last packets
@@ -88,9 +90,10 @@ class Printer:
 class Document:
     """One JSON document, written as it comes: ``packets`` one a line, then what they were seen at and what was lost."""
 
-    def __init__(self, lab: str, expression: str) -> None:
+    def __init__(self, cluster: Cluster, expression: str) -> None:
         self._first = True
-        self._head = f'{{"lab": {out.text_json(lab)}, "filter": {out.text_json(expression)}, "packets": ['
+        head = {"lab": cluster.lab, "filter": expression, "places": places(cluster)}
+        self._head = f'{out.text_json(head)[:-1]}, "packets": ['
         self._numbers = _Numbers()
 
     def begin(self) -> None:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from netlab.model.cluster import Cluster
+from netlab.model.places import places
 from netlab.objects import Why
 from netlab.oracle.expect import ALLOW, DENY
 from netlab.oracle.explain import Judged, briefly, path_fields
@@ -225,8 +227,15 @@ def _checked(row: Row) -> output.CheckedFlow:
     )
 
 
-def document(rows: Sequence[Row], warnings: Sequence[Notice]) -> output.Check:
-    """The document of ``check``."""
+def document(rows: Sequence[Row], warnings: Sequence[Notice], cluster: Cluster | None = None) -> output.Check:
+    """The document of ``check``; ``cluster``: the running lab."""
     passed = sum(row.ok for row in rows)
     checked = tuple(map(_checked, rows))
-    return output.Check(passed=passed, failed=len(rows) - passed, flows=checked, warnings=tuple(warnings))
+    return output.Check(
+        lab=cluster.lab if cluster else None,
+        places=places(cluster) if cluster else None,
+        passed=passed,
+        failed=len(rows) - passed,
+        flows=checked,
+        warnings=tuple(warnings),
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from netlab.plain import document
+from netlab.output.places import Place
+from netlab.plain import document, optional
 
 
 @document
@@ -44,7 +45,32 @@ class Up:
 
 
 @document
-class Operation:
+class LinkEnd:
+    """An end of a link."""
+
+    netns: str
+    dev: str
+
+
+@document
+class Target:
+    """The device of an object, and what it leads to: the other end of a veth, a destination, a next hop.
+
+    ``dst`` is that of a route, or the address of the tunnel's other end; ``table`` is one of nftables.
+    """
+
+    dev: str | None = optional(None)
+    peer: LinkEnd | None = optional(None)
+    dst: str | None = optional(None)
+    via: str | None = optional(None)
+    address: str | None = optional(None)
+    mac: str | None = optional(None)
+    master: str | None = optional(None)
+    table: str | None = optional(None)
+
+
+@document
+class Operation(Target):
     """An operation on a kernel object; ``source`` is ``file:line:column``."""
 
     verb: Literal["create", "update", "delete"]
@@ -53,7 +79,17 @@ class Operation:
     name: str
     why: str
     source: str | None
+    file: str | None
+    line: int | None
     commands: tuple[str, ...]
+
+
+@document
+class Drift(Operation):
+    """A difference: ``look`` are shell lines that show it, ``mend`` those that mend it alone by hand."""
+
+    look: tuple[str, ...]
+    mend: tuple[str, ...]
 
 
 @document
@@ -61,25 +97,33 @@ class Plan:
     """``plan``."""
 
     operations: tuple[Operation, ...]
+    places: Mapping[str, Place]
     warnings: tuple[Notice, ...]
 
 
 @document
-class Foreign:
-    """An object in a namespace of the lab that another program made; ``commands`` remove it."""
+class Foreign(Target):
+    """An object in a namespace of the lab that another program made; ``commands`` remove it.
+
+    ``text`` is what the kernel has of it, a table with its rules and handles; ``look`` shows it.
+    """
 
     kind: str
     netns: str
     name: str
     commands: tuple[str, ...]
+    look: tuple[str, ...]
+    text: tuple[str, ...]
 
 
 @document
 class Diff:
     """``diff``."""
 
-    operations: tuple[Operation, ...]
+    lab: str
+    operations: tuple[Drift, ...]
     foreign: tuple[Foreign, ...]
+    places: Mapping[str, Place]
 
 
 @document

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from netlab.output.changes import Notice
+from netlab.output.places import Place
 from netlab.plain import document, optional
 
 Outcome = Literal["open", "refused", "timeout", "denied", "unreachable", "error", "mixed"]
@@ -60,9 +62,10 @@ class Flow(Ends):
 
 @document
 class Reach:
-    """``reach``."""
+    """``reach``; ``places`` are all namespaces of the lab."""
 
     lab: str
+    places: Mapping[str, Place]
     flows: tuple[Flow, ...]
     seconds: float
     warnings: tuple[Notice, ...]
@@ -132,8 +135,10 @@ class CheckedFlow(Ends):
 
 @document
 class Check:
-    """``check``."""
+    """``check``; ``places`` are all namespaces of the lab."""
 
+    lab: str | None = optional(None)
+    places: Mapping[str, Place] | None = optional(None)
     passed: int
     failed: int
     flows: tuple[CheckedFlow, ...]
@@ -195,7 +200,8 @@ class ExplainedFlow(Flow):
 
 @document
 class Explanation:
-    """``explain``."""
+    """``explain``; ``places`` are all namespaces of the lab."""
 
     lab: str
+    places: Mapping[str, Place]
     flows: tuple[ExplainedFlow, ...]

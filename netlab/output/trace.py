@@ -283,10 +283,11 @@ class Totals:
 
 @document
 class Packets:
-    """The packets of a capture, and its filter."""
+    """The packets of a capture, and its filter; ``places`` are all namespaces of the lab."""
 
     lab: str
     filter: str
+    places: Mapping[str, Place]
     packets: tuple[Packet, ...]
 
 
@@ -297,10 +298,11 @@ class Capture(Totals, Packets):
 
 @document
 class File:
-    """The file of a capture, and its filter."""
+    """The file of a capture, and its filter; ``places`` are all namespaces of the lab."""
 
     lab: str
     filter: str
+    places: Mapping[str, Place]
     file: str
     bytes: int
 

@@ -1,4 +1,4 @@
-"""Operations as a table, a shell script, JSON, and sentences of drift."""
+"""Operations as a table, a shell script, and sentences of drift."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from netlab.objects.base import Key, Obj
 from netlab.objects.links import Veth
 from netlab.objects.nft import NftObject
 from netlab.objects.nftorder import typed
-from netlab.output.changes import Operation
 
 _INDEX = re.compile(r"(?<= )index \d+ ")
 HEADER = ("VERB", "KIND", "NETNS", "NAME", "WHY", "SOURCE")
@@ -30,22 +29,6 @@ def rows(operations: Iterable[Op]) -> list[tuple[str, ...]]:
         )
         for op in operations
     ]
-
-
-def documents(operations: Sequence[Op]) -> tuple[Operation, ...]:
-    """Operations as documents, in the order in which nft takes them."""
-    return tuple(
-        Operation(
-            verb=op.verb.value,
-            kind=op.obj.kind,
-            netns=op.obj.netns,
-            name=op.obj.name,
-            why=op.obj.why.says,
-            source=str(op.obj.why.mark) if op.obj.why.mark else None,
-            commands=tuple(text for text in op.explain().splitlines() if not text.startswith("#")),
-        )
-        for op in typed(operations)
-    )
 
 
 def script(lab: str, operations: Sequence[Op], *, exact: bool = False, up: str = "") -> str:
@@ -110,16 +93,22 @@ def drifted(op: Op, anew: Obj | None = None, contents: Sequence[Op] = ()) -> str
     else:
         changes = ", ".join(_changes(op.have, obj)) if op.have else ""
         message = f"changed: {_called(obj)}{': ' + changes if changes else ''}"
-    # Exact: what is mended by hand must leave no drift, and MAC addresses are compared.  Indexes are not, and another
-    # link may have taken one.
-    explained = [_INDEX.sub("", one.explain(exact=True)) for one in (op, *contents)]
-    typed_lines = [text for command in explained for text in command.splitlines()]
-    mend = [text for text in typed_lines if not text.startswith("#")]
+    mend = [text for each in (op, *contents) for text in mending(each)]
     if not mend:
         return f"{message}\n{source}"
     return "\n".join(
         [message, source, *(f"  mend by: {text}" for text in mend[:1]), *(f"           {text}" for text in mend[1:])]
     )
+
+
+def mending(op: Op) -> tuple[str, ...]:
+    """The shell lines that do an operation by hand.
+
+    Exact: they must leave no drift, and MAC addresses are compared.  Indexes are not, and another link may have taken
+    one.
+    """
+    lines = _INDEX.sub("", op.explain(exact=True)).splitlines()
+    return tuple(text for text in lines if not text.startswith("#"))
 
 
 def foreign_text(obj: Obj) -> str:

@@ -12,18 +12,23 @@ import pytest
 from netlab.cli.main import VERBS
 from netlab.oracle.flow import Outcome
 from netlab.output import DOCUMENTS, changes, document, flows
+from netlab.output.places import Place
 from netlab.plain import dump, schema
 
 jsonschema = pytest.importorskip("jsonschema")
 
+COMMANDS = ("ip route",)
 GOOD = changes.Diff(
+    lab="lab",
     operations=(
-        changes.Operation(
-            verb="create", kind="route", netns="lab-a", name="r", why="", source=None, commands=("ip route",)
+        changes.Drift(
+            verb="create", kind="route", netns="lab-a", name="r", why="", source=None, file=None, line=None,
+            commands=COMMANDS, look=COMMANDS, mend=COMMANDS, dst="10.0.0.0/8",
         ),
     ),
     foreign=(),
-)
+    places={"lab-a": Place(kind="pod", name="default/a", node="node-1")},
+)  # fmt: skip
 
 
 def errors(data: Any, title: str) -> list[str]:

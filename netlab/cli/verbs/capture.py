@@ -115,7 +115,7 @@ def command(
             if file:
                 _write(listening, cluster, wish)
             else:
-                _print(listening, wish, signals)
+                _print(listening, cluster, wish, signals)
     finally:
         listening.close()
     if listening.reader_gone:
@@ -229,7 +229,7 @@ def _why(listening: Capture, lab: str) -> str:
 # -- lines and JSON ---------------------------------------------------------------------------------------------------
 
 
-def _print(listening: Capture, wish: Wish, signals: _Signals) -> None:
+def _print(listening: Capture, cluster: Cluster, wish: Wish, signals: _Signals) -> None:
     from netlab.cli.packets import Document, Printer
 
     names = [point.interface(i).name for point in listening.points.values() for i in point.links]
@@ -238,7 +238,7 @@ def _print(listening: Capture, wish: Wish, signals: _Signals) -> None:
         from netlab.observe.layers import Layers
 
         layers = Layers(wish.tunnels, width=out.width() - 12)
-    sink = Document(wish.lab, wish.expression) if wish.json else Printer(names, layers)
+    sink = Document(cluster, wish.expression) if wish.json else Printer(names, layers)
     interfaces = _say_begin(listening, wish)
     began = time.monotonic()
     packets = 0
@@ -298,10 +298,12 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
         opened.close()
     seconds = time.monotonic() - began
     if wish.json:
+        from netlab.model.places import places
         from netlab.output.trace import CaptureFile
 
         rest = _rest(listening, sink.packets, interfaces, seconds)
-        out.document(CaptureFile(lab=wish.lab, filter=wish.expression, file=wish.file, bytes=opened.size, **rest))
+        head: dict[str, Any] = {"lab": wish.lab, "filter": wish.expression, "places": places(cluster)}
+        out.document(CaptureFile(**head, file=wish.file, bytes=opened.size, **rest))
     else:
         where = "" if wish.file == "-" else f" in {wish.file} ({opened.size:,} bytes)"
         out.note(f"{out.count(sink.packets, 'packet')}{where}, {seconds:.1f} s{over}")

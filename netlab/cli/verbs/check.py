@@ -75,7 +75,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     if junit:
         _write(junit, report(rows, lab=name, seconds=seconds))
     if output == "json":
-        out.document(document(rows, warned.documents(filters)))
+        out.document(document(rows, warned.documents(filters), cluster))
         return Exit.NO if failed else Exit.OK
     warned.tell_filters(filters)
     for line in failed:

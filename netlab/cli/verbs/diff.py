@@ -24,12 +24,20 @@ def command(lab: str, lab_option: str, output: str) -> int:
     found, drifted = diff(running_lab(lab, lab_option))
     operations, foreign = drifted
     if output == "json":
-        from netlab.output.changes import Diff, Foreign
+        from netlab.model.places import places
+        from netlab.output.changes import Diff
+        from netlab.plan import document
+        from netlab.runtime.foreign import texts
 
-        others = tuple(
-            Foreign(kind=obj.kind, netns=obj.netns, name=obj.name, commands=render.removal(obj)) for obj in foreign
+        named = document.namespaces([*(op.obj for op in operations), *foreign])
+        out.document(
+            Diff(
+                lab=found.cluster.lab,
+                operations=document.drifts(operations),
+                foreign=document.foreign(foreign, texts(foreign)),
+                places=places(found.cluster, named),
+            )
         )
-        out.document(Diff(operations=render.documents(operations), foreign=others))
         return Exit.NO if operations else Exit.OK
     drifts = list(render.drifts(operations))
     for text in drifts:

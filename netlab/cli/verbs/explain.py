@@ -43,6 +43,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     """
     from netlab.diagnose import flowpath
     from netlab.diagnose.expect import Expecter
+    from netlab.model.places import places
     from netlab.oracle.endpoints import Endpoints
     from netlab.oracle.explain import document, judged, tell
     from netlab.oracle.flow import Outcome
@@ -94,7 +95,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
 
     if output == "json":
         explained = tuple(document(*each, partial(path_document, each[0].flow)) for each in reasons)
-        out.document(Explanation(lab=name, flows=explained))
+        out.document(Explanation(lab=name, places=places(cluster), flows=explained))
     else:
         if note:
             out.line(note)

@@ -32,10 +32,16 @@ def command(
 
     found, todo = plan(draft(lab, files, name, namespace))
     if output == "json":
+        from netlab.model.places import places
         from netlab.output.changes import Plan
+        from netlab.plan.document import namespaces
+        from netlab.plan.document import operations as documents
 
         warnings = warned.documents(warned.of_lab(found))
-        out.document(Plan(operations=render.documents(todo.operations), warnings=warnings))
+        named = namespaces(op.obj for op in todo.operations)
+        out.document(
+            Plan(operations=documents(todo.operations), places=places(found.cluster, named), warnings=warnings)
+        )
         return
     if commands:
         words = [lab, *(word for file in files for word in ("-f", file)), *(("--name", name) if name else ())]

@@ -62,6 +62,7 @@ def command(
                                       netlab explain shows which
     """
     from netlab.cli import warned
+    from netlab.model.places import places
     from netlab.observe.evidence import probed
     from netlab.observe.probe import TIMEOUT, Prober
     from netlab.oracle.flow import Outcome
@@ -85,7 +86,7 @@ def command(
         if output == "json":
             # Streamed: a million flows are 180 MB.
             first = True
-            out.raw(f'{{"lab": {out.text_json(name)}, "flows": [')
+            out.raw(f'{{"lab": {out.text_json(name)}, "places": {out.text_json(places(cluster))}, "flows": [')
             for verdict in probed(prober, cluster, questions):
                 broken = broken or verdict.outcome is Outcome.ERROR
                 out.raw(("\n" if first else ",\n") + flow_line(verdict))

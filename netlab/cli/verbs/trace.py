@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netlab.diagnose.story import Story
     from netlab.evidence.records import Recording
     from netlab.model import Cluster
-    from netlab.objects import Obj, State
+    from netlab.objects import State
     from netlab.oracle.flow import Flow
     from netlab.runtime.state.resolved import Lab
 
@@ -182,22 +182,15 @@ def _typed(command: str) -> str:
 
 def _drift(running: Lab, name: str, story: Story) -> Any:
     """How the kernel differs from the lab, which is looked at where a packet was lost; in a large lab only there."""
-    from netlab.objects import State, Veth
     from netlab.plan import drift
-    from netlab.runtime.lab import observe
+    from netlab.runtime.lab import observe, within
     from netlab.runtime.state.rundir import RunDir
 
     rundir = RunDir(name)
     if len(rundir.assignments().netns) <= _MANY:
         return drift(running.want, observe(running, rundir).state, running.want)
-    scope = story.concerned
-
-    def inside(obj: Obj) -> bool:
-        ends = {obj.end.netns, obj.peer.netns} if isinstance(obj, Veth) else {obj.netns}
-        return ends <= scope
-
-    want = State.of({key: obj for key, obj in running.want.items() if inside(obj)})
-    return drift(want, observe(running, rundir, want, scope).state)
+    want = within(running.want, story.concerned)
+    return drift(want, observe(running, rundir, want, story.concerned).state)
 
 
 def _held(story: Story, told: tuple[Finding, ...], flow: Flow, running: Lab) -> Comparison:

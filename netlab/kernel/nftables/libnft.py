@@ -145,6 +145,20 @@ def chain_rules(family: str, table: str, chain: str) -> dict[int, str]:
     return found
 
 
+def table_text(place: str) -> str:
+    """A table (``FAMILY NAME``) in the namespace that the calling thread is in, with handles; "" if it is not there."""
+    context = open_context()
+    if context is None:
+        return ""
+    try:
+        return context.run(f"list table {place}", _HANDLE)
+    except NftFailed:
+        return ""
+    finally:
+        context.close()
+        keep_descriptors()
+
+
 def _first(said: str) -> str:
     """nft's first error, with the line that it points at."""
     texts = [line for line in said.splitlines() if line.strip()]

@@ -1,0 +1,22 @@
+"""What the kernel has of objects that other programs made in a lab's namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netlab.kernel.host import netns as ns
+from netlab.kernel.nftables import libnft
+from netlab.objects import Key, NftTable, Obj
+
+
+def texts(objects: Iterable[Obj]) -> dict[Key, tuple[str, ...]]:
+    """By object, the lines that nft prints of a table; nothing of what is gone meanwhile."""
+    found = {}
+    for obj in objects:
+        if isinstance(obj, NftTable):
+            try:
+                text = ns.call(obj.netns, lambda place=obj.place: libnft.table_text(place))  # type: ignore[misc]
+            except OSError:
+                continue
+            found[obj.key] = tuple(text.splitlines())
+    return found
