@@ -19,10 +19,10 @@ def why_none(cluster: Cluster, service: Service, place: int, version: int) -> st
     """Why no backend stands behind a Service's port (the one at ``place``) in an IP family."""
     if not service.backends:
         return _nobody(cluster, service)
-    family = [one for one in service.backends if one.address.version == version]
+    family = [backend for backend in service.backends if backend.address.version == version]
     if not family:
         return f"nobody behind it has an IPv{version} address"
-    with_port = [one for one in family if one.ports[place]]
+    with_port = [backend for backend in family if backend.ports[place]]
     if not with_port:
         return _no_port(cluster, service, place, family)
     count = f"{len(with_port)} Pod" + ("s" if len(with_port) > 1 else "")
@@ -31,12 +31,14 @@ def why_none(cluster: Cluster, service: Service, place: int, version: int) -> st
 
 def left_out(cluster: Cluster, service: Service, place: int, version: int) -> Iterable[str]:
     """Sentences on those that a Service's selector or slices name and that get nothing at this port, beside others."""
-    family = [one for one in service.backends if one.address.version == version]
-    without = [one for one in family if not one.ports[place]]
+    family = [backend for backend in service.backends if backend.address.version == version]
+    without = [backend for backend in family if not backend.ports[place]]
     if without and len(without) < len(family):
         yield f"left out: {_no_port(cluster, service, place, without)}"
-    unready = [one for one in family if one.ports[place] and not one.ready and not service.publish_not_ready]
-    if unready and any(one.ready for one in family):
+    unready = [
+        backend for backend in family if backend.ports[place] and not backend.ready and not service.publish_not_ready
+    ]
+    if unready and any(backend.ready for backend in family):
         yield f"left out, since not ready: {_names(unready)}"
 
 
@@ -69,13 +71,15 @@ def _no_port(cluster: Cluster, service: Service, place: int, without: Sequence[B
         wanted = f'named "{port.name}"' if port.name else "without a name"
         return f"its EndpointSlices have no {port.protocol} port {wanted}{near(port.name, names) or there}"
     pods = {str(pod): pod for pod in cluster.pods}
-    names = dict.fromkeys(each.name for one in without if one.pod in pods for each in pods[one.pod].ports if each.name)
+    names = dict.fromkeys(
+        each.name for backend in without if backend.pod in pods for each in pods[backend.pod].ports if each.name
+    )
     there = f"; ports there are {', '.join(names)}" if names else ""
     hint = near(str(port.target), names) or there
     return f'no container of {_names(without)} has a {port.protocol} port named "{port.target}"{hint}'
 
 
 def _names(backends: Sequence[Backend]) -> str:
-    names = list(dict.fromkeys(one.pod or str(one.address) for one in backends))
+    names = list(dict.fromkeys(backend.pod or str(backend.address) for backend in backends))
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

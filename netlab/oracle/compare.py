@@ -100,8 +100,8 @@ def _all_meet(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
     oracle = predicted.may if predicted and len(predicted.may) == len(verdict.may) else (None,) * len(verdict.may)
     pairs = list(zip(verdict.may, oracle, strict=True))
     if expect == DENY:
-        pairs = [one for one in pairs if one[0].flow.src.netns != one[0].flow.dst.netns] or pairs
-    return all(meets(expect, one, other) for one, other in pairs)
+        pairs = [pair for pair in pairs if pair[0].flow.src.netns != pair[0].flow.dst.netns] or pairs
+    return all(meets(expect, backend, other) for backend, other in pairs)
 
 
 def agree(predicted: Verdict, observed: Verdict) -> bool:
@@ -109,12 +109,12 @@ def agree(predicted: Verdict, observed: Verdict) -> bool:
     if observed.wrong_server:
         return False
     if predicted.may and len(predicted.may) == len(observed.may):
-        if {one.outcome for one in predicted.may} == {Outcome.DENIED, Outcome.TIMEOUT}:
+        if {verdict.outcome for verdict in predicted.may} == {Outcome.DENIED, Outcome.TIMEOUT}:
             # No attempt tells which backend it was for, so the deny rule's counter cannot account for all.
-            return all(one.outcome in (Outcome.DENIED, Outcome.TIMEOUT) for one in observed.may)
-        return all(agree(one, other) for one, other in zip(predicted.may, observed.may, strict=True))
+            return all(verdict.outcome in (Outcome.DENIED, Outcome.TIMEOUT) for verdict in observed.may)
+        return all(agree(verdict, other) for verdict, other in zip(predicted.may, observed.may, strict=True))
     if predicted.may:
-        return any(agree(one, observed) for one in predicted.may)
+        return any(agree(verdict, observed) for verdict in predicted.may)
     if not predicted.allows(observed.outcome):
         return predicted.own and predicted.outcome is Outcome.OPEN and _own(predicted, observed)
     return predicted.server is None or observed.server is None or predicted.server == observed.server

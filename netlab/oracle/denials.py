@@ -77,7 +77,7 @@ class Denials:
             return Party(_node_address(self._cluster, node, None if near else target, version), None, end.name, what)
         key = (end.name, version == 6)
         if key not in self._parties:
-            address = next((one for one in end.addresses if (":" in one) == (version == 6)), None)
+            address = next((address for address in end.addresses if (":" in address) == (version == 6)), None)
             if address is None:
                 return None
             self._parties[key] = self._evaluator.party(address)
@@ -105,7 +105,7 @@ class Denials:
         Where another node than the source's ends it, the way there.
         """
         if (ways := self.services.of(flow)) is not None:
-            found = [self._translated(flow, one, far=ways.far) for one in ways.flows]
+            found = [self._translated(flow, onward, far=ways.far) for onward in ways.flows]
             if not found and ways.far:  # the source's node lets it out, or not
                 found = [self._plain(flow)]
         elif (behind := self._known.behind(flow)) is not None:
@@ -118,7 +118,7 @@ class Denials:
             found = [self._translated(flow, behind, far=far, inner=inner)]
         else:
             found = [self._plain(flow)]
-        return tuple(one for one in found if one)
+        return tuple(step for step in found if step)
 
     def _plain(self, flow: Flow) -> Step | None:
         target = self._end(flow)
@@ -195,7 +195,7 @@ class Denials:
         key = (denial.pod, denial.direction)
         found = self._because.get(key)
         if found is None:
-            pod = next(one for one in self._evaluator.selection.pods if str(one) == denial.pod)
+            pod = next(pod for pod in self._evaluator.selection.pods if str(pod) == denial.pod)
             found = self._because[key] = tuple(
                 Why(
                     f"policy {policy} isolates {denial.pod} for {denial.direction}, and no rule allows this",
@@ -214,8 +214,8 @@ def _node_address(cluster: Cluster, node: Node, target: Party | None, version: i
     if remote and cluster.plane.speaks is Speaks.TUNNEL:
         return next((str(cidr[0]) for cidr in node.pod_cidrs if cidr.version == version), "")
     if remote and cluster.plane.speaks is Speaks.BRIDGE:
-        return next((str(one.ip) for one in node.gateways if one.version == version), "")
-    return next((str(one.ip) for one in node.addresses if one.version == version), "")
+        return next((str(gateway.ip) for gateway in node.gateways if gateway.version == version), "")
+    return next((str(address.ip) for address in node.addresses if address.version == version), "")
 
 
 Counts = Mapping[Denial, int]

@@ -33,16 +33,18 @@ class Endpoints:
                 for port in pod.ports:
                     self.serves.setdefault(pod.node, {}).setdefault((port.port, port.protocol), pod)
             addresses = self.nodes[pod.node].addresses
-            for one in mapped(pod):
-                key = (one.host_port, one.protocol)
-                if not one.address or one.address in addresses:
+            for mapping in mapped(pod):
+                key = (mapping.host_port, mapping.protocol)
+                if not mapping.address or mapping.address in addresses:
                     self.serves[pod.node].setdefault(key, pod)
-                self._host_ports.setdefault((pod.node, *key), []).append((one, pod))
+                self._host_ports.setdefault((pod.node, *key), []).append((mapping, pod))
         self.services: dict[str, Endpoint] = {
-            str(one): Endpoint(SERVICE, str(one), "", tuple(map(str, (*one.cluster_ips, *one.outside_ips))))
-            for one in cluster.services
+            str(service): Endpoint(
+                SERVICE, str(service), "", tuple(map(str, (*service.cluster_ips, *service.outside_ips)))
+            )
+            for service in cluster.services
         }
-        self.service_of: dict[str, Service] = {str(one): one for one in cluster.services}
+        self.service_of: dict[str, Service] = {str(service): service for service in cluster.services}
         self._by_address: dict[str, list[Endpoint]] = {}
         for end in self.all():
             for address in end.addresses:
@@ -97,7 +99,7 @@ class Endpoints:
             return None
         port, pod = found
         end = self.pods[str(pod)]
-        address = next((one for one in end.addresses if (":" in one) == (":" in flow.address)), "")
+        address = next((address for address in end.addresses if (":" in address) == (":" in flow.address)), "")
         return flow._replace(dst=end, address=address, port=port.port) if address else None
 
     def all(self) -> Iterable[Endpoint]:
@@ -105,7 +107,7 @@ class Endpoints:
         yield from self.pods.values()
         yield from self.external.values()
         yield from self.nodes.values()
-        yield from (one for one in self.services.values() if one.addresses)
+        yield from (service for service in self.services.values() if service.addresses)
 
     def everyone(self) -> list[Endpoint]:
         """Who is asked about when nobody says whom, and asks: Pods and hosts outside, but not what netlab adds."""
@@ -124,7 +126,7 @@ class Endpoints:
         for owner in owners:
             if owner.kind == NODE:
                 return owner
-        own = [one for one in owners if one.kind != SERVICE] or owners
+        own = [owner for owner in owners if owner.kind != SERVICE] or owners
         return own[0] if own else Endpoint(ADDRESS, address, "", (address,))
 
     def ports(self, end: Endpoint, *, undeclared: bool = True) -> list[tuple[int, str]]:
@@ -146,11 +148,11 @@ def _node(node: Node) -> Endpoint:
 
 def _routers(cluster: Cluster) -> Iterable[Endpoint]:
     under = cluster.underlay
-    own = [str(one.ip) for one in under.gateways] if not under.racks else []
-    spine = [str(one.ip) for rack in under.racks for _, one in rack.uplinks]
+    own = [str(gateway.ip) for gateway in under.gateways] if not under.racks else []
+    spine = [str(interface.ip) for rack in under.racks for _, interface in rack.uplinks]
     yield Endpoint(ROUTER, "the underlay's router", under.netns, (*own, *spine))
     for rack in under.racks:
-        ways = (*(one.ip for one in rack.gateways), *(one.ip for one, _ in rack.uplinks))
+        ways = (*(gateway.ip for gateway in rack.gateways), *(uplink.ip for uplink, _ in rack.uplinks))
         yield Endpoint(ROUTER, f"router {rack.name}", rack.netns, tuple(map(str, ways)))
 
 

@@ -132,14 +132,14 @@ class _Reader:
         if isinstance(node, SequenceNode):
             if not node.value:
                 self.wrong(node, path, "is an empty list, which names nothing")
-            each = [(one, f"{path}[{at}]") for at, one in enumerate(node.value)]
+            each = [(item, f"{path}[{at}]") for at, item in enumerate(node.value)]
         else:
             each = [(node, path)]
         found = []
-        for one, where in each:
-            selector = self.scalar(one, where, Selector.parse)
+        for item, where in each:
+            selector = self.scalar(item, where, Selector.parse)
             if selector is not None:
-                found.append(Written(selector, mark_of(one, self.file)))
+                found.append(Written(selector, mark_of(item, self.file)))
         return tuple(found)
 
     def word(self, node: Node, path: str, known: tuple[str, ...]) -> str:

@@ -48,19 +48,19 @@ def tell(
         why = f" on all {len(verdict.may)} backends"
     yield f"{verdict.flow}: {verdict.outcome}{why}"
     yield from (f"  {note}" for note in notes)
-    for one in found[:_SHOWN]:
-        if one.step.flow != verdict.flow:
-            yield f"  through {_arrival(one.step)}"
-        yield from _ends(one.step)
-        for side in one.sides:
+    for judged in found[:_SHOWN]:
+        if judged.step.flow != verdict.flow:
+            yield f"  through {_arrival(judged.step)}"
+        yield from _ends(judged.step)
+        for side in judged.sides:
             yield from _side(side)
-        yield from _front(verdict.flow, one)
-        yield from path(one)
+        yield from _front(verdict.flow, judged)
+        yield from path(judged)
     if not found:  # a Service that nobody stands behind
         yield from path(None)
     if len(found) > _SHOWN:
         more = found[_SHOWN:]
-        allowed = sum(one.passes for one in more)
+        allowed = sum(judged.passes for judged in more)
         yield f"  and {len(more)} more backends: {allowed} allowed, {len(more) - allowed} denied"
 
 
@@ -80,12 +80,12 @@ def _ends(step: Step) -> Iterator[str]:
         yield f"  {target.name}'s node sees it come from {seen.address}, which is {seen.name}"
 
 
-def _front(asked: Flow, one: Judged) -> Iterator[str]:
+def _front(asked: Flow, judged: Judged) -> Iterator[str]:
     """The commonest mistake about Services: a rule for the Service's port, where rules see the backend's."""
     wanted = f"{asked.port}/{asked.protocol}"
-    if asked.port == one.step.flow.port or one.step.egress[0] != one.step.ingress[0]:
+    if asked.port == judged.step.flow.port or judged.step.egress[0] != judged.step.ingress[0]:
         return
-    for side in one.sides:
+    for side in judged.sides:
         for missed in side.missed if not side.allowed else ():
             names = missed.says.rpartition(", not ")[2].split(", ")
             if "the port is" in missed.says and wanted in names:

@@ -63,19 +63,21 @@ def flows(
         client = known.client([source.end for source in chosen[0]]) if chosen else None
         for text in texts or ():
             try:
-                for one in Selector.parse(text, namespace).select(known, client):
-                    found[f"{one.end.kind} {one.end.name} {one.addresses if option == called[1] else ''}"] = one
+                for target in Selector.parse(text, namespace).select(known, client):
+                    found[f"{target.end.kind} {target.end.name} {target.addresses if option == called[1] else ''}"] = (
+                        target
+                    )
             except ValueError as error:
                 problems.append(Problem(None, option, str(error)))
         chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in everyone])
     problems += [
-        Problem(None, called[0], f"{one.end.name} is nothing in this lab that could send a packet")
-        for one in chosen[0]
-        if not one.end.netns and not (strangers and one.end.kind == ADDRESS)
+        Problem(None, called[0], f"{source.end.name} is nothing in this lab that could send a packet")
+        for source in chosen[0]
+        if not source.end.netns and not (strangers and source.end.kind == ADDRESS)
     ]
     if problems:
         raise BadInput(problems)
-    return _each(known, [one.end for one in chosen[0]], chosen[1], wishes)
+    return _each(known, [source.end for source in chosen[0]], chosen[1], wishes)
 
 
 def _each(
@@ -101,7 +103,9 @@ def named(known: Endpoints, end: Endpoint, wish: PortWish) -> list[tuple[int, st
     """The numbers of a port name at a target: its own containers decide, so replicas of two versions may differ."""
     if end.kind == SERVICE:
         ports = known.service_of[end.name].ports
-        return [(one.port, one.protocol) for one in ports if (one.name, one.protocol) == (wish.name, wish.protocol)]
+        return [
+            (port.port, port.protocol) for port in ports if (port.name, port.protocol) == (wish.name, wish.protocol)
+        ]
     pod = known.pod_of.get(end.name)
     pods = [pod] if pod else list(dict.fromkeys(map(str, known.serves.get(end.name, {}).values())))
     found = [each if not isinstance(each, str) else known.pod_of[each] for each in pods]

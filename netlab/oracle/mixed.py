@@ -16,17 +16,17 @@ from netlab.oracle.flow import Flow, Outcome, Verdict
 
 def joined(flow: Flow, backends: Sequence[Verdict]) -> Verdict:
     """The verdict on a flow to a Service, from those on all that may get it."""
-    outcomes = Counter(one.outcome for one in backends)
-    clients = {one.client for one in backends}
+    outcomes = Counter(verdict.outcome for verdict in backends)
+    clients = {verdict.client for verdict in backends}
     client = clients.pop() if len(clients) == 1 else None
-    own = any(one.own for one in backends)
-    server = next((one.server for one in backends if one.server), None)
+    own = any(verdict.own for verdict in backends)
+    server = next((verdict.server for verdict in backends if verdict.server), None)
     if len(outcomes) == 1:
         outcome = backends[0].outcome
         because = _together(backends) if outcome is not Outcome.OPEN else ()
-        unowned = all(one.unowned for one in backends)
+        unowned = all(verdict.unowned for verdict in backends)
         return Verdict(flow, outcome, server, client, because, own, tuple(backends), unowned=unowned)
-    bad = [one for one in backends if one.outcome is not Outcome.OPEN]
+    bad = [verdict for verdict in backends if verdict.outcome is not Outcome.OPEN]
     because = (Why(f"{len(bad)} of {len(backends)} backends: {summary(bad)}"), *_together(bad))
     return Verdict(flow, Outcome.MIXED, None, client, because, own, tuple(backends))
 
@@ -34,16 +34,16 @@ def joined(flow: Flow, backends: Sequence[Verdict]) -> Verdict:
 def summary(backends: Iterable[Verdict]) -> str:
     """``denied by policy default/canary (default/b)``: what is wrong with each, those of one kind together."""
     names: dict[str, list[str]] = {}
-    for one in backends:
-        policies = dict.fromkeys(why.policy for why in one.because if why.policy)
+    for verdict in backends:
+        policies = dict.fromkeys(why.policy for why in verdict.because if why.policy)
         by = f" by {'policies' if len(policies) > 1 else 'policy'} {' and '.join(policies)}"
-        says = f"{one.outcome}{by if one.outcome is Outcome.DENIED and policies else ''}"
-        names.setdefault(says, []).append(one.flow.dst.name + ("" if one.asked else ", predicted"))
+        says = f"{verdict.outcome}{by if verdict.outcome is Outcome.DENIED and policies else ''}"
+        names.setdefault(says, []).append(verdict.flow.dst.name + ("" if verdict.asked else ", predicted"))
     return ", ".join(f"{says} ({', '.join(who)})" for says, who in names.items())
 
 
 def _together(backends: Iterable[Verdict]) -> tuple[Why, ...]:
-    return tuple(dict.fromkeys(why for one in backends for why in one.because))
+    return tuple(dict.fromkeys(why for verdict in backends for why in verdict.because))
 
 
 def observed(predicted: Verdict, attempts: Sequence[Verdict]) -> Verdict:
@@ -54,34 +54,34 @@ def observed(predicted: Verdict, attempts: Sequence[Verdict]) -> Verdict:
     of.  A backend of which no attempt tells is as the oracle says.
     """
     flow = predicted.flow
-    answers = [one for one in attempts if one.outcome is not Outcome.ERROR] or list(attempts)
-    names = {one.server or one.flow.dst.name for one in predicted.may}
-    stranger = next((one for one in answers if one.server and one.server not in names), None)
+    answers = [attempt for attempt in attempts if attempt.outcome is not Outcome.ERROR] or list(attempts)
+    names = {backend.server or backend.flow.dst.name for backend in predicted.may}
+    stranger = next((answer for answer in answers if answer.server and answer.server not in names), None)
     if answers[0].outcome is Outcome.ERROR or stranger is not None:
         return stranger or answers[0]
-    named = {one.server: one for one in answers if one.server}
+    named = {answer.server: answer for answer in answers if answer.server}
     ends: dict[Outcome, Verdict] = {}
-    for one in answers:
-        if not one.server:
-            ends.setdefault(one.outcome, one)
-    others = [one for one in predicted.may if one.server not in named]
-    strange = next((end for outcome, end in ends.items() if not any(one.allows(outcome) for one in others)), None)
+    for unnamed in answers:
+        if not unnamed.server:
+            ends.setdefault(unnamed.outcome, unnamed)
+    others = [backend for backend in predicted.may if backend.server not in named]
+    strange = next((end for outcome, end in ends.items() if not any(other.allows(outcome) for other in others)), None)
     backends = []
-    for one in predicted.may:
-        answer = named.get(one.server or one.flow.dst.name)
+    for backend in predicted.may:
+        answer = named.get(backend.server or backend.flow.dst.name)
         if answer is None:
-            answer = next((end for outcome, end in ends.items() if one.allows(outcome)), None)
-        if answer is None and strange is not None and (one.outcome is Outcome.OPEN or not named):
+            answer = next((end for outcome, end in ends.items() if backend.allows(outcome)), None)
+        if answer is None and strange is not None and (backend.outcome is Outcome.OPEN or not named):
             answer = strange
-        elif answer is None and one.outcome is Outcome.DENIED:
+        elif answer is None and backend.outcome is Outcome.DENIED:
             answer = next((ends[outcome] for outcome in SILENCED if outcome in ends), None)
         if answer is None:
-            backends.append(one._replace(asked=False))
+            backends.append(backend._replace(asked=False))
             continue
-        because = one.because if answer.outcome is Outcome.DENIED is one.outcome else answer.because
-        backends.append(Verdict(one.flow, answer.outcome, answer.server, answer.client, because))
+        because = backend.because if answer.outcome is Outcome.DENIED is backend.outcome else answer.because
+        backends.append(Verdict(backend.flow, answer.outcome, answer.server, answer.client, because))
     whole = joined(flow, backends)
-    server = next((one.server for one in answers if one.server), None)
+    server = next((answer.server for answer in answers if answer.server), None)
     return whole._replace(server=server if whole.outcome is Outcome.OPEN else None)
 
 
@@ -115,13 +115,13 @@ def kept(predicted: Verdict, attempt: Verdict) -> Verdict:
 
 def unheard(predicted: Verdict, attempts: Sequence[Verdict]) -> bool:
     """Whether more attempts may tell more: a backend that should answer did not, or an end that is due did not come."""
-    named = {one.server for one in attempts}
-    outcomes = {one.outcome for one in attempts}
+    named = {attempt.server for attempt in attempts}
+    outcomes = {attempt.outcome for attempt in attempts}
     silenced = any(outcome in outcomes for outcome in SILENCED)
-    for one in predicted.may:
-        if one.server is not None and one.server not in named:
+    for backend in predicted.may:
+        if backend.server is not None and backend.server not in named:
             return True
-        heard = any(one.allows(outcome) for outcome in outcomes)
-        if one.server is None and not heard and not (one.outcome is Outcome.DENIED and silenced):
+        heard = any(backend.allows(outcome) for outcome in outcomes)
+        if backend.server is None and not heard and not (backend.outcome is Outcome.DENIED and silenced):
             return True
     return False

@@ -139,15 +139,15 @@ class Predictor:
 
     def _at_backend(self, flow: Flow, ways: Ways, step: Step) -> Verdict:
         """The verdict on what a Service makes of a flow when it chooses this backend."""
-        one = step.flow
-        apart = self._lost_on(flow, one, ways)
-        verdict = self._verdict(one, self._ending(flow, step), apart)
+        onward = step.flow
+        apart = self._lost_on(flow, onward, ways)
+        verdict = self._verdict(onward, self._ending(flow, step), apart)
         outcome, server = verdict.outcome, verdict.server
-        itself = one.src.netns == one.dst.netns
+        itself = onward.src.netns == onward.dst.netns
         client = verdict.client if not ways.masqueraded and not itself else None
         because = verdict.because if outcome is Outcome.DENIED else (ways.because,)
         because += verdict.because if outcome not in (Outcome.OPEN, Outcome.DENIED) else ()
-        return Verdict(one, outcome, server, client, because, verdict.own, unowned=verdict.unowned)
+        return Verdict(onward, outcome, server, client, because, verdict.own, unowned=verdict.unowned)
 
     def _at_target(self, flow: Flow) -> Ending:
         owner = self._known.owner(flow)
@@ -171,7 +171,14 @@ class Predictor:
         if served is not None and served.served_by == "process":
             # What its command does there is its own business: the network lets the flow through, nobody is named.
             return Ending(Outcome.OPEN, None, (Why(f"a process of Pod {pod} has {flow.port}/{flow.protocol}", mark),))
-        lacks = next((one for one in pod.containers if served and one.missing and one.name == served.container), None)
+        lacks = next(
+            (
+                container
+                for container in pod.containers
+                if served and container.missing and container.name == served.container
+            ),
+            None,
+        )
         stands_in = f", by the responder: this host has no program {lacks.command[0]}" if lacks else ""
         return Ending(Outcome.OPEN, str(pod), (Why(f"Pod {pod} serves {flow.port}/{flow.protocol}{stands_in}", mark),))
 
@@ -186,7 +193,7 @@ class Predictor:
         pod = self._known.pod_of.get(flow.src.name)
         if flow.dst.kind != ADDRESS or pod is None or self._known.owner(flow).kind != ADDRESS:
             return True
-        return not any(ip_address(flow.address) in one.network for one in pod.addresses)
+        return not any(ip_address(flow.address) in interface.network for interface in pod.addresses)
 
     def _apart(self, flow: Flow) -> Ending | None:
         """What the data plane and the underlay make of a flow; None where it arrives."""
@@ -266,7 +273,7 @@ class Predictor:
         if not self.denials.node_of(flow.src):
             led = self._knows_pods and any(address in cidr for cidr in self._parts)
             return Ending(Outcome.TIMEOUT if led else Outcome.UNREACHABLE, None, (why,))
-        holder = next((one for one in self._cluster.nodes if any(address in cidr for cidr in one.pod_cidrs)), None)
+        holder = next((node for node in self._cluster.nodes if any(address in cidr for cidr in node.pod_cidrs)), None)
         if by_node and holder is not None:
             own = self.denials.node_of(flow.src)
             if own == holder.name and self._cluster.plane.blackholes:

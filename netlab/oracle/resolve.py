@@ -50,7 +50,9 @@ def expected(expectations: Expectations, cluster: Cluster) -> Mapping[Flow, Expe
     problems: list[Problem] = []
     for at, line in enumerate(expectations.lines):
         places = {
-            one.end.name: place for place, target in enumerate(line.targets) for one in _ends((target,), known, "", [])
+            reachable.end.name: place
+            for place, target in enumerate(line.targets)
+            for reachable in _ends((target,), known, "", [])
         }
         for flow in _flows(line, f"flows[{at}]", known, problems):
             expectation = Expectation(line.expect, line, line.mark, line.why, places.get(flow.dst.name, -1))
@@ -75,11 +77,11 @@ def expected(expectations: Expectations, cluster: Cluster) -> Mapping[Flow, Expe
 def _as_behind(flow: Flow, services: ServiceWays, listed: Mapping[Flow, Expectation], rest: Expectation) -> Expectation:
     """The default for a flow; of one to a Service that no line names, what lines expect of all the Pods behind it."""
     ways = services.of(flow) if flow.dst.kind == SERVICE else None
-    behind = [one._replace(src=flow.src) for one in ways.flows] if ways else []
-    others = [listed.get(one, rest) for one in behind if one.src.netns != one.dst.netns]
-    if not others or all(one is rest for one in others):
+    behind = [onward._replace(src=flow.src) for onward in ways.flows] if ways else []
+    others = [listed.get(onward, rest) for onward in behind if onward.src.netns != onward.dst.netns]
+    if not others or all(other is rest for other in others):
         return rest
-    if len({one.expect for one in others}) > 1:
+    if len({other.expect for other in others}) > 1:
         return rest._replace(expect=Outcome.MIXED.value, why=f"the lines for the Pods behind {flow.dst.name} differ")
     return others[0]._replace(line=None, why=f"as the Pods behind {flow.dst.name}")
 
@@ -93,16 +95,16 @@ def wanted_ports(expectations: Expectations, cluster: Cluster) -> Iterator[Wante
     for line in expectations.lines:
         if line.port is None or not line.port.number or line.expect == Outcome.REFUSED:
             continue
-        for one in _ends(line.targets, known, "", [], _ends(line.sources, known, "", [])):
-            if one.end.kind == POD:
-                yield Wanted(one.end.name, line.port.number, line.port.protocol, line.port_mark or line.mark)
+        for target in _ends(line.targets, known, "", [], _ends(line.sources, known, "", [])):
+            if target.end.kind == POD:
+                yield Wanted(target.end.name, line.port.number, line.port.protocol, line.port_mark or line.mark)
 
 
-def _sharper(one: str, than: str) -> bool:
+def _sharper(expect: str, than: str) -> bool:
     """Whether an exact outcome says the same as ``than``, only more exactly."""
     if than == ALLOW:
-        return one in (Outcome.OPEN, Outcome.REFUSED)
-    return than == DENY and one in (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE, Outcome.REFUSED)
+        return expect in (Outcome.OPEN, Outcome.REFUSED)
+    return than == DENY and expect in (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE, Outcome.REFUSED)
 
 
 def _ends(
@@ -116,8 +118,8 @@ def _ends(
     found: dict[tuple[str, str, tuple[str, ...]], Reachable] = {}
     for at, (selector, mark) in enumerate(written):
         try:
-            for one in selector.select(known, client):
-                found[one.end.kind, one.end.name, one.addresses] = one
+            for target in selector.select(known, client):
+                found[target.end.kind, target.end.name, target.addresses] = target
         except ValueError as error:
             problems.append(Problem(mark, f"{path}[{at}]" if len(written) > 1 else path, str(error)))
     return list(found.values())
@@ -126,11 +128,11 @@ def _ends(
 def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> list[Flow]:
     sources = _ends(line.sources, known, f"{path}.from", problems)
     targets = _ends(line.targets, known, f"{path}.to", problems, sources)
-    for one in sources:
-        if not one.end.netns:
-            says = f"{one.end.name} is nothing in this lab that could send a packet"
+    for source in sources:
+        if not source.end.netns:
+            says = f"{source.end.name} is nothing in this lab that could send a packet"
             problems.append(Problem(line.sources[0].mark, f"{path}.from", says))
-    asked = [(one, ports) for one in targets if (ports := _ports(line.port, one, known))]
+    asked = [(target, ports) for target in targets if (ports := _ports(line.port, target, known))]
     if targets and not asked and sources:
         problems.append(Problem(line.port_mark or line.mark, f"{path}.port", _no_port(line.port, targets, known)))
     found = [

@@ -69,11 +69,11 @@ class ServiceWays:
         if not cluster.services:
             return
         for node in cluster.nodes:
-            self._primary |= {str(one.ip): node.name for one in node.addresses}
+            self._primary |= {str(interface.ip): node.name for interface in node.addresses}
         for service in cluster.services:
             if service.kind == EXTERNAL_NAME:
                 continue
-            self._cluster_ips |= {str(one): service for one in service.cluster_ips}
+            self._cluster_ips |= {str(address): service for address in service.cluster_ips}
             for place, port in enumerate(service.ports):
                 key = (port.port, port.protocol)
                 for address in service.cluster_ips:
@@ -123,7 +123,7 @@ class ServiceWays:
         pod = self._known.pod_of.get(flow.src.name)
         if pod is None or pod.host_network or not self._cluster.plane.bridge:
             return False
-        near = any(ip_address(flow.address) in one.network for one in pod.addresses)
+        near = any(ip_address(flow.address) in interface.network for interface in pod.addresses)
         return near and self._known.at(flow.address).kind != NODE
 
     def _entry(self, address: str) -> str:
@@ -135,7 +135,7 @@ class ServiceWays:
         under, asked = self._cluster.underlay, ip_address(address)
         if not (under.racks and under.learns_pod_routes):
             return ""
-        return next((node.name for node in self._cluster.nodes if any(asked in one for one in node.pod_cidrs)), "")
+        return next((node.name for node in self._cluster.nodes if any(asked in cidr for cidr in node.pod_cidrs)), "")
 
     def _nowhere(self, flow: Flow) -> Ways | None:
         """An address of Services without such a port, or nobody's."""
@@ -181,7 +181,11 @@ class ServiceWays:
         service, port = front.service, front.service.ports[front.place]
         why = Why(f"Service {service} port {port}", port.mark or service.mark)
         is_v6 = ":" in flow.address
-        listed = [one for one in service.backends if one.ports[front.place] and (one.address.version == 6) == is_v6]
+        listed = [
+            backend
+            for backend in service.backends
+            if backend.ports[front.place] and (backend.address.version == 6) == is_v6
+        ]
         own, zone = self._node_of(flow.src), self._zones.get(here, "")
         far = bool(own) and own != here
         behind = choice.everywhere(service, listed, here, zone)
@@ -199,7 +203,7 @@ class ServiceWays:
             side = "internal" if front.how == _CLUSTER else "external"
             says = f"Service {service} has no endpoint on node {here}, and its {side}TrafficPolicy is Local"
             return Ways((), Why(says, service.mark), Outcome.TIMEOUT, far=far)
-        flows = tuple(self._to(flow, one, one.ports[front.place], here, masqueraded) for one in chosen)
+        flows = tuple(self._to(flow, backend, backend.ports[front.place], here, masqueraded) for backend in chosen)
         return Ways(flows, why, Outcome.OPEN, masqueraded, far, _affinity(service), here)
 
     def _chosen(
@@ -243,11 +247,11 @@ class ServiceWays:
 
     def _let_in(self, flow: Flow, service: Service, *, is_v6: bool) -> bool:
         balanced = flow.address in map(str, service.load_balancer_ips)
-        ranges = [one for one in service.source_ranges if (one.version == 6) == is_v6]
+        ranges = [network for network in service.source_ranges if (network.version == 6) == is_v6]
         if not balanced or not service.source_ranges:
             return True
-        own = next((one for one in flow.src.addresses if (":" in one) == is_v6), None)
-        return own is not None and any(ip_address(own) in one for one in ranges)
+        own = next((address for address in flow.src.addresses if (":" in address) == is_v6), None)
+        return own is not None and any(ip_address(own) in network for network in ranges)
 
     def _node_of(self, end: Endpoint) -> str:
         """The node whose rules a source's packets meet first; "" for a host outside."""

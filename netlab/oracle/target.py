@@ -53,7 +53,7 @@ def asked(
     if wanted:
         port, protocol = _port(known, destination, wanted)
     else:
-        served = [one for one in known.ports(destination) if one[1] != "SCTP"]
+        served = [port for port in known.ports(destination) if port[1] != "SCTP"]
         port, protocol = served[0] if served else (0, ICMP)
     if protocol == "SCTP":
         raise BadInput("SCTP cannot be traced: TCP, UDP and ICMP can")
@@ -100,16 +100,16 @@ def _from_outside(known: Endpoints, destination: Endpoint, note: str) -> tuple[E
     outside = tuple(map(str, service.outside_ips))
     if outside:
         return destination._replace(addresses=(*outside, *destination.addresses)), note
-    port = next((one.node_port for one in service.ports if one.node_port), 0)
+    port = next((port.node_port for port in service.ports if port.node_port), 0)
     node = next(iter(known.nodes), "")
     return destination, f"a cluster address is no way in from outside; {node}:{port} is" if port else note
 
 
 def _address(source: Endpoint, destination: Endpoint, version: int) -> str:
-    has = {":" in one for one in source.addresses}
-    fits = [one for one in destination.addresses if (":" in one) in has]
+    has = {":" in address for address in source.addresses}
+    fits = [address for address in destination.addresses if (":" in address) in has]
     if version:
-        fits = [one for one in fits if (":" in one) == (version == 6)]
+        fits = [address for address in fits if (":" in address) == (version == 6)]
     if fits:
         return fits[0]
     family = f"IPv{version}" if version else "family"
@@ -119,8 +119,8 @@ def _address(source: Endpoint, destination: Endpoint, version: int) -> str:
 
 def _one_host(address: str) -> None:
     """A packet is followed to one host: what is for many, or for nobody, is no target."""
-    one = ip_address(address)
-    what = "a multicast address" if one.is_multicast else "no host's address" if one.is_unspecified else ""
+    parsed = ip_address(address)
+    what = "a multicast address" if parsed.is_multicast else "no host's address" if parsed.is_unspecified else ""
     what = "a broadcast address" if address == "255.255.255.255" else what
     if what:
         raise BadInput(f"{address} is {what}: name a Pod, a Service, a node, a host outside or its address")
@@ -150,6 +150,6 @@ def _answers(known: Endpoints, flow: Flow) -> tuple[int, ...]:
     for service in known.service_of.values():
         for place, port in enumerate(service.ports):
             if port.protocol == flow.protocol and flow.port in (port.port, port.node_port):
-                found |= {one.ports[place] for one in service.serving if one.ports[place]}
+                found |= {backend.ports[place] for backend in service.serving if backend.ports[place]}
     behind = known.behind(flow) if flow.dst.kind in (NODE, POD, SERVICE, ADDRESS) else None
     return tuple(sorted(found | ({behind.port} if behind else set())))

@@ -60,7 +60,9 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
         learned += seen.neighbours
         todo = drift(want, seen.state, owned)
         if not todo.operations:
-            kernel.forget(contradicted(want, learned), [one.netns for one in want.only(Netns)] if mended else ())
+            kernel.forget(
+                contradicted(want, learned), [namespace.netns for namespace in want.only(Netns)] if mended else ()
+            )
             return Converged(changed, todo.foreign)
         try:
             kernel.apply(todo.operations)
@@ -78,7 +80,9 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
     seen = kernel.observe(lab, like)
     left = drift(want, seen.state, owned)
     if not left.operations:
-        kernel.forget(contradicted(want, learned), [one.netns for one in want.only(Netns)] if mended else ())
+        kernel.forget(
+            contradicted(want, learned), [namespace.netns for namespace in want.only(Netns)] if mended else ()
+        )
         return Converged(changed, left.foreign)
     first = left.operations[0]
     raise StateError(
@@ -107,11 +111,11 @@ def _some(want: State) -> set[str]:
         kinds.setdefault(obj.netns, []).append(type(obj))
     scope: set[str] = set()
     alike: dict[tuple[type[Obj], ...], int] = {}
-    for number, one in enumerate(want.only(Netns)):
-        sort = tuple(kinds[one.netns])
+    for number, namespace in enumerate(want.only(Netns)):
+        sort = tuple(kinds[namespace.netns])
         alike[sort] = alike.get(sort, 0) + 1
-        if one.owner.kind != "pod" or alike[sort] <= _LIKE_EACH_OTHER or not number % _ONE_IN:
-            scope.add(one.netns)
+        if namespace.owner.kind != "pod" or alike[sort] <= _LIKE_EACH_OTHER or not number % _ONE_IN:
+            scope.add(namespace.netns)
     return scope
 
 
@@ -124,7 +128,9 @@ def touch(kernel: Kernel, lab: str, want: State, owned: State) -> Converged:
     """
     ops = diff(want, owned)
     keys = {op.obj.key for op in ops}
-    scope = {key.netns for key in keys} | {one.peer.netns for op in ops for one in (op.obj,) if isinstance(one, Veth)}
+    scope = {key.netns for key in keys} | {
+        veth.peer.netns for op in ops for veth in (op.obj,) if isinstance(veth, Veth)
+    }
     ours, before = _only(want, keys), _only(owned, keys)
     # Rules are compared a namespace at a time, so all of them are named; as they were until they are changed.
     other = {key: obj for key, obj in (ours | before).items() if key.floor is not Floor.NFT}

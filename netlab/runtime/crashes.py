@@ -25,33 +25,36 @@ def name(pod: Shown) -> str:
     return f"{pod['namespace']}/{pod['pod']}"
 
 
-def crashed(pod: Shown, one: Shown) -> str:
+def crashed(pod: Shown, container: Shown) -> str:
     """How a container crashed, empty where it did not."""
-    waits = one["state"].get("waiting", {})
-    if waits.get("reason") in _NEVER_RAN and not one["missing"]:  # of a missing program the lint says it
+    waits = container["state"].get("waiting", {})
+    if waits.get("reason") in _NEVER_RAN and not container["missing"]:  # of a missing program the lint says it
         return str(waits.get("message") or "its command cannot be executed")
-    end = one["state"].get("terminated") or (one["last"] or {}).get("terminated")
+    end = container["state"].get("terminated") or (container["last"] or {}).get("terminated")
     if end and end.get("reason") == "StartError":
         return str(end.get("message") or "its command cannot be executed")
-    if not end or (end["exitCode"] == 0 and (pod["restart"] != "Always" or one["role"] == "init")):
+    if not end or (end["exitCode"] == 0 and (pod["restart"] != "Always" or container["role"] == "init")):
         return ""
     if end.get("signal"):
         return f"its command was ended by signal {end['signal']}"
     return f"its command ended with exit status {end['exitCode']}"
 
 
-def gave_up(pod: Shown, one: Shown) -> bool:
+def gave_up(pod: Shown, container: Shown) -> bool:
     """Whether a container does not run now and will not for a while: what waits for it can stop waiting."""
-    if one["missing"] or one["state"].get("waiting", {}).get("reason") in _BACKOFFS:
+    if container["missing"] or container["state"].get("waiting", {}).get("reason") in _BACKOFFS:
         return True
-    end = one["state"].get("terminated")
+    end = container["state"].get("terminated")
     return end is not None and (pod["restart"] == "Never" or (pod["restart"] == "OnFailure" and end["exitCode"] == 0))
 
 
 def still(pods: Iterable[Shown]) -> Iterator[Shown]:
     """The Pods without their containers that run now."""
     for pod in pods:
-        yield {**pod, "containers": [one for one in pod["containers"] if "running" not in one["state"]]}
+        yield {
+            **pod,
+            "containers": [container for container in pod["containers"] if "running" not in container["state"]],
+        }
 
 
 def found(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
@@ -59,18 +62,20 @@ def found(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
     known = {str(pod): pod for pod in cluster.pods}
     groups: dict[tuple[str, str, str], list[Pod]] = {}
     for pod in pods:
-        for one in pod["containers"]:
-            how = crashed(pod, one)
+        for container in pod["containers"]:
+            how = crashed(pod, container)
             if how and name(pod) in known:
                 own = known[name(pod)]
                 whose = f"{own.namespace}/{own.owner}" if own.owner else str(own)
-                groups.setdefault((whose, one["name"], how), []).append(own)
+                groups.setdefault((whose, container["name"], how), []).append(own)
                 break  # one reason for each Pod
     for (_, container, how), members in groups.items():
         names = ", ".join(map(str, members[:_NAMED]))
         more = f" and {len(members) - _NAMED} more" if len(members) > _NAMED else ""
         which = f"Pod {names}" if len(members) == 1 else f"Pods {names}{more}"
-        places = [one.mark for one in (*members[0].containers, *members[0].inits) if one.name == container and one.mark]
+        places = [
+            spec.mark for spec in (*members[0].containers, *members[0].inits) if spec.name == container and spec.mark
+        ]
         mark = next(iter(places), members[0].mark) or Mark("", 0)
         says = f"container {container} of {which} crashed: {how}; {_CURE}"
         yield Warning("container-crashes", says, mark, f"Pod {members[0]}")

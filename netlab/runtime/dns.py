@@ -39,7 +39,7 @@ def sync(cluster: Cluster, *, patience: float = PATIENCE) -> list[str]:
     if pod is None:
         return []
     wanted = dns.server_files(cluster, SESSION)
-    pods = [pods_zone(one) for one in dns.namespaces(cluster)]
+    pods = [pods_zone(namespace) for namespace in dns.namespaces(cluster)]
     deadline = time.monotonic() + patience
     said = "its process does not run"
     while True:
@@ -56,7 +56,7 @@ def sync(cluster: Cluster, *, patience: float = PATIENCE) -> list[str]:
 
 
 def _places(netns: str) -> list[_Place]:
-    return [_Place(f"/proc/{one.pid}/root{DNS_FOLDER}") for one in inside([netns]) if one.comm == "knotd"]
+    return [_Place(f"/proc/{process.pid}/root{DNS_FOLDER}") for process in inside([netns]) if process.comm == "knotd"]
 
 
 def _load(place: _Place, wanted: dict[str, str], pods: list[str]) -> str:

@@ -82,7 +82,7 @@ def leave(rundir: RunDir, lab: Lab, after: Cluster) -> Lab:
         return lab
     leaving = {str(pod): (int(pod.ready), int(pod.ended), int(time.time()) + grace(pod)) for pod in gone}
     lab, _ = follow(rundir, lab, {**lab.statuses, **leaving})
-    behind = {one.pod for service in lab.cluster.services for one in service.backends}
+    behind = {backend.pod for service in lab.cluster.services for backend in service.backends}
     if not behind & leaving.keys():
         return lab
     dns.sync(lab.cluster, patience=1.0)

@@ -384,7 +384,7 @@ class AgentClient:
         """Of the Pods in which commands run."""
         reply = self.call("statuses")
         pods: dict[str, tuple[int, ...]] = {
-            f"{one['namespace']}/{one['pod']}": (one["ready"], one["ended"]) for one in reply["pods"]
+            f"{pod['namespace']}/{pod['pod']}": (pod["ready"], pod["ended"]) for pod in reply["pods"]
         }
         return Statuses(int(reply["version"]), int(reply["acknowledged"]), pods, frozenset(reply["moved"]))
 

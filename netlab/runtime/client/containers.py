@@ -27,34 +27,34 @@ def log_name(namespace: str, pod: str, container: str, *, previous: bool = False
 def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
     """The Pods of these processes, as ``run`` takes them."""
     pods: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for one in processes:
+    for process in processes:
         pod = pods.setdefault(
-            (one.netns, one.namespace, one.pod),
+            (process.netns, process.namespace, process.pod),
             {
-                "netns": f"/run/netns/{one.netns}",
-                "namespace": one.namespace,
-                "pod": one.pod,
-                "hostname": one.hostname,
-                "etc": one.etc,
-                "restart": one.restart,
-                "grace": one.grace,
+                "netns": f"/run/netns/{process.netns}",
+                "namespace": process.namespace,
+                "pod": process.pod,
+                "hostname": process.hostname,
+                "etc": process.etc,
+                "restart": process.restart,
+                "grace": process.grace,
                 "containers": [],
             },
         )
         pod["containers"].append(
             {
-                "name": one.container,
-                "role": one.role,
-                "order": one.order,
-                "argv": list(one.argv),
-                "env": [list(pair) for pair in one.env],
-                "links": [list(pair) for pair in one.links],
-                "workdir": one.workdir,
-                "missing": one.missing,
-                "late": one.late,
-                "probes": plain.dump(one.probes),
-                "log": log_name(one.namespace, one.pod, one.container),
-                "previous": log_name(one.namespace, one.pod, one.container, previous=True),
+                "name": process.container,
+                "role": process.role,
+                "order": process.order,
+                "argv": list(process.argv),
+                "env": [list(pair) for pair in process.env],
+                "links": [list(pair) for pair in process.links],
+                "workdir": process.workdir,
+                "missing": process.missing,
+                "late": process.late,
+                "probes": plain.dump(process.probes),
+                "log": log_name(process.namespace, process.pod, process.container),
+                "previous": log_name(process.namespace, process.pod, process.container, previous=True),
             }
         )
     return list(pods.values())
@@ -67,22 +67,22 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
             str(pod["netns"]).removeprefix("/run/netns/"),
             pod["namespace"],
             pod["pod"],
-            one["name"],
-            one["role"],
-            one["order"],
-            tuple(one["argv"]),
-            tuple((name, value) for name, value in one["env"]),
-            one["workdir"],
+            container["name"],
+            container["role"],
+            container["order"],
+            tuple(container["argv"]),
+            tuple((name, value) for name, value in container["env"]),
+            container["workdir"],
             pod["hostname"],
             pod["restart"],
             pod["grace"],
-            one["missing"],
-            one["late"],
-            plain.load(tuple[Probe, ...], one["probes"]),
-            stopped=one["pid"] if one.get("stopped") else 0,
+            container["missing"],
+            container["late"],
+            plain.load(tuple[Probe, ...], container["probes"]),
+            stopped=container["pid"] if container.get("stopped") else 0,
             etc=pod.get("etc", ""),
         )
-        for one in pod["containers"]
+        for container in pod["containers"]
     ]
 
 
@@ -103,6 +103,6 @@ def states(lab: str, rundir: Path, *, events: bool = False) -> dict[tuple[str, s
         return None
     try:
         with agentclient.connect(rundir, lab) as agent:
-            return {(one["namespace"], one["pod"]): one for one in agent.processes(events=events)}
+            return {(pod["namespace"], pod["pod"]): pod for pod in agent.processes(events=events)}
     except StateError:
         return None

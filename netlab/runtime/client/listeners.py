@@ -46,22 +46,24 @@ class AgentListeners:
     def listen(self, listeners: Sequence[Listener]) -> None:
         """Open the listeners."""
         endpoints: dict[tuple[str, str, str], dict[str, Any]] = {}
-        for one in listeners:
+        for listener in listeners:
             endpoint = endpoints.setdefault(
-                (one.netns, one.namespace, one.pod),
+                (listener.netns, listener.namespace, listener.pod),
                 {
-                    "netns": f"/run/netns/{one.netns}",
-                    "kind": "pod" if one.namespace else "external",
-                    "pod": one.pod,
-                    "namespace": one.namespace,
-                    "node": one.node,
-                    "addresses": list(one.addresses),
+                    "netns": f"/run/netns/{listener.netns}",
+                    "kind": "pod" if listener.namespace else "external",
+                    "pod": listener.pod,
+                    "namespace": listener.namespace,
+                    "node": listener.node,
+                    "addresses": list(listener.addresses),
                     # Both, whatever the lab has: localhost means ::1 first, in an IPv4-only Pod too.
                     "families": ["IPv4", "IPv6"] if socket.has_ipv6 else ["IPv4"],
                     "ports": [],
                 },
             )
-            endpoint["ports"].append({"port": one.port, "protocol": one.protocol, "container": one.container})
+            endpoint["ports"].append(
+                {"port": listener.port, "protocol": listener.protocol, "container": listener.container}
+            )
         self.start()
         with agentclient.connect(self._rundir, self._lab) as agent:
             for error in agent.listen(list(endpoints.values())):
@@ -71,7 +73,9 @@ class AgentListeners:
         """Close them."""
         if self.alive():
             with agentclient.connect(self._rundir, self._lab) as agent:
-                agent.unlisten((f"/run/netns/{one.netns}", one.port, one.protocol) for one in listeners)
+                agent.unlisten(
+                    (f"/run/netns/{listener.netns}", listener.port, listener.protocol) for listener in listeners
+                )
 
     def run(self, processes: Sequence[Process]) -> None:
         """Have them started; what cannot be is in ``problems``."""
@@ -84,7 +88,7 @@ class AgentListeners:
     def stop(self, processes: Sequence[Process]) -> None:
         """End them; waits for as long as their grace periods allow."""
         if self.alive():
-            patience = max(one.grace for one in processes) + 10.0
+            patience = max(process.grace for process in processes) + 10.0
             with agentclient.connect(self._rundir, self._lab, patience) as agent:
                 agent.stop(containers.to_messages(processes))
 
@@ -93,12 +97,15 @@ class AgentListeners:
         if self._empty or not self.alive():
             return ()
         with agentclient.connect(self._rundir, self._lab) as agent:
-            found = [one for pod in agent.processes() for one in containers.from_message(pod)]
-        stopped = [one for one in found if one.stopped]
+            found = [process for pod in agent.processes() for process in containers.from_message(pod)]
+        stopped = [process for process in found if process.stopped]
         if not stopped:
             return found
         numbers = agentclient.host_pids(self._rundir)
-        return [replace(one, stopped=numbers.get(one.stopped, -1)) if one.stopped else one for one in found]
+        return [
+            replace(process, stopped=numbers.get(process.stopped, -1)) if process.stopped else process
+            for process in found
+        ]
 
     def forget(self, netns: Iterable[str], etc: Iterable[str] = ()) -> None:
         """Let go of everything in these namespaces, and of the Pods in a node's network with these folders of files."""

@@ -51,9 +51,14 @@ def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> 
             late = _wait_for_probes(agent, cluster, ran)
             pods = _wait_for_siblings(agent, cluster, ran)
             crashes = list(crashed.found(pods, cluster))
-            gone = {crashed.name(pod) for pod in pods for one in pod["containers"] if crashed.crashed(pod, one)}
+            gone = {
+                crashed.name(pod) for pod in pods for container in pod["containers"] if crashed.crashed(pod, container)
+            }
             # One reason for each Pod: what crashes neither listens nor is ready.
-            notes += [*crashes, *(one for one in (*silent, *late) if one.object.partition(" ")[2] not in gone)]
+            notes += [
+                *crashes,
+                *(warning for warning in (*silent, *late) if warning.object.partition(" ")[2] not in gone),
+            ]
     except StateError as failure:  # an agent that dies now is found by the next command
         notes.append(Warning("agent", failure.message, Mark("", 0)))
     return notes
@@ -63,14 +68,14 @@ def _wait_for_siblings(
     agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]
 ) -> list[dict[str, Any]]:
     """The Pods of ``ran``.  Where one crashes, the others of its workload are waited for: they crash a moment later."""
-    wanted = {(one.namespace, one.pod) for one in ran}
+    wanted = {(process.namespace, process.pod) for process in ran}
     owners = {(pod.namespace, pod.name): f"{pod.namespace}/{pod.owner}" for pod in cluster.pods if pod.owner}
     deadline = time.monotonic() + LISTEN_PATIENCE
     while True:
-        pods = [one for one in agent.processes() if (one["namespace"], one["pod"]) in wanted]
+        pods = [pod for pod in agent.processes() if (pod["namespace"], pod["pod"]) in wanted]
         crashes = {
-            (one["namespace"], one["pod"]): any(crashed.crashed(one, each) for each in one["containers"])
-            for one in pods
+            (pod["namespace"], pod["pod"]): any(crashed.crashed(pod, each) for each in pod["containers"])
+            for pod in pods
         }
         broken = {owners[pod] for pod, crash in crashes.items() if crash and pod in owners}
         if time.monotonic() > deadline or not any(
@@ -81,8 +86,8 @@ def _wait_for_siblings(
 
 
 def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
-    pods = {(one.namespace, one.pod) for one in ran}
-    probed = {(one.namespace, one.pod, one.container) for one in ran if _delaying(one)}
+    pods = {(process.namespace, process.pod) for process in ran}
+    probed = {(process.namespace, process.pod, process.container) for process in ran if _delaying(process)}
     wanted = [
         (pod, port)
         for pod in cluster.pods
@@ -113,49 +118,59 @@ def _wait_for_ports(agent: agentclient.AgentClient, cluster: Cluster, ran: Seque
     ]
 
 
-def _delaying(one: Process) -> list[Probe]:
-    return [probe for probe in one.probes if probe.kind in (READINESS, STARTUP)]
+def _delaying(process: Process) -> list[Probe]:
+    return [probe for probe in process.probes if probe.kind in (READINESS, STARTUP)]
 
 
 def _wait_for_probes(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
     """Until the Pods that have such probes are ready, but for those that wait to be started again."""
     delays: dict[tuple[str, str], int] = {}
-    for one in ran:
-        for probe in _delaying(one):
-            pod = one.namespace, one.pod
+    for process in ran:
+        for probe in _delaying(process):
+            pod = process.namespace, process.pod
             delays[pod] = max(delays.get(pod, 0), probe.delay + probe.period * (probe.successes - 1))
     wanted = {pod for pod, delay in delays.items() if delay <= READY_PATIENCE}
     deadline = time.monotonic() + READY_PATIENCE
     while wanted:
-        known = {(one["namespace"], one["pod"]): one for one in agent.processes()}
+        known = {(pod["namespace"], pod["pod"]): pod for pod in agent.processes()}
         wanted = {pod for pod in wanted if pod in known and not _ready(known[pod]) and not _waits(known[pod])}
         if not wanted or time.monotonic() > deadline:
             break
         time.sleep(_PROBE_PAUSE)
-    late = [one for one in agent.processes(events=True) if (one["namespace"], one["pod"]) in delays and not _ready(one)]
+    late = [pod for pod in agent.processes(events=True) if (pod["namespace"], pod["pod"]) in delays and not _ready(pod)]
     marks = {(pod.namespace, pod.name): pod.mark for pod in cluster.pods}
     return [
         Warning(
             "pod-not-ready",
-            f"Pod {crashed.name(one)} is not ready: {_why(one, delays[one['namespace'], one['pod']])}",
-            marks.get((one["namespace"], one["pod"])) or Mark("", 0),
-            f"Pod {crashed.name(one)}",
+            f"Pod {crashed.name(pod)} is not ready: {_why(pod, delays[pod['namespace'], pod['pod']])}",
+            marks.get((pod["namespace"], pod["pod"])) or Mark("", 0),
+            f"Pod {crashed.name(pod)}",
         )
-        for one in late
+        for pod in late
     ]
 
 
 def _ready(pod: dict[str, Any]) -> bool:
-    return all(one["ready"] for one in pod["containers"] if one["role"] != "init" and not one["missing"])
+    return all(
+        container["ready"]
+        for container in pod["containers"]
+        if container["role"] != "init" and not container["missing"]
+    )
 
 
 def _waits(pod: dict[str, Any]) -> bool:
     """Whether a container has ended, for good or until its time comes again."""
-    return any(crashed.gave_up(pod, one) for one in pod["containers"] if one["role"] != "init" and not one["missing"])
+    return any(
+        crashed.gave_up(pod, container)
+        for container in pod["containers"]
+        if container["role"] != "init" and not container["missing"]
+    )
 
 
 def _why(pod: dict[str, Any], delay: int) -> str:
-    said = [one["message"] for one in pod.get("events", ()) if one["reason"] in ("Unhealthy", "BackOff", "Failed")]
+    said = [
+        event["message"] for event in pod.get("events", ()) if event["reason"] in ("Unhealthy", "BackOff", "Failed")
+    ]
     if said:
         return str(said[-1])
     return (
@@ -166,10 +181,10 @@ def _why(pod: dict[str, Any], delay: int) -> str:
 def _given_up(agent: agentclient.AgentClient) -> set[tuple[str, str, str]]:
     """The containers that will not listen for a while."""
     return {
-        (pod["namespace"], pod["pod"], one["name"])
+        (pod["namespace"], pod["pod"], container["name"])
         for pod in agent.processes()
-        for one in pod["containers"]
-        if crashed.gave_up(pod, one)
+        for container in pod["containers"]
+        if crashed.gave_up(pod, container)
     }
 
 

@@ -24,8 +24,8 @@ _MB = 1_000_000
 def require(want: State) -> None:
     """Raise HostCannot, with what there is and what it takes, where the lab that is to be will not fit."""
     there = set(os.listdir(RUN_NETNS)) if RUN_NETNS.is_dir() else set()
-    namespaces = [one.netns for one in want.only(Netns)]
-    new = sum(one not in there for one in namespaces)
+    namespaces = [namespace.netns for namespace in want.only(Netns)]
+    new = sum(name not in there for name in namespaces)
     if not new:
         return
     _require_namespaces(new)
@@ -76,7 +76,7 @@ def available() -> int | None:
     except (OSError, ValueError, StopIteration):
         pass
     try:
-        group = next(one[3:] for one in Path("/proc/self/cgroup").read_text().splitlines() if one.startswith("0::"))
+        group = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
     except (OSError, StopIteration):
         group = "/"
     for place in (f"/sys/fs/cgroup{group}", "/sys/fs/cgroup"):
@@ -92,7 +92,7 @@ def _given_back(path: str) -> int:
         words = [line.split() for line in Path(path).read_text().splitlines()]
     except OSError:
         return 0
-    return sum(int(one[1]) for one in words if one[0] in ("active_file", "inactive_file", "slab_reclaimable"))
+    return sum(int(pair[1]) for pair in words if pair[0] in ("active_file", "inactive_file", "slab_reclaimable"))
 
 
 def _number(path: str) -> int | None:

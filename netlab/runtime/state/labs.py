@@ -43,7 +43,7 @@ def find(lab: str) -> Found:
         if not path.exists():
             raise BadInput(f"{lab}: there is no such file or folder")
         return Found(path.resolve().stem if path.is_file() else path.resolve().name, path)
-    labs = {one.name: one for one in available()}
+    labs = {lab.name: lab for lab in available()}
     if lab in labs:
         return labs[lab]
     known = f"; there are: {', '.join(labs)}" if labs else ""

@@ -60,9 +60,9 @@ def documents_of(applied: Applied) -> Documents:
     if not applied.extra and not applied.deleted:
         return documents
     added = _parsed(applied.extra) if applied.extra else Documents()
-    objects = {identity(one): one for one in documents.objects}
-    objects |= {identity(one): one for one in added.objects}
-    kept = tuple(one for key, one in objects.items() if key not in applied.deleted)
+    objects = {identity(document): document for document in documents.objects}
+    objects |= {identity(document): document for document in added.objects}
+    kept = tuple(document for key, document in objects.items() if key not in applied.deleted)
     return replace(
         documents,
         objects=kept,
@@ -75,7 +75,7 @@ def documents_of(applied: Applied) -> Documents:
 
 @lru_cache(4)
 def _parsed(texts: tuple[tuple[str, ...], ...]) -> Documents:
-    return load_texts([Text(*one) for one in texts])
+    return load_texts([Text(*text) for text in texts])
 
 
 def identity(document: object) -> str:
@@ -118,8 +118,8 @@ def resolve(
         if entry.made_from == made_from and _still(entry.programs):
             return entry.lab
     documents = documents_of(applied)
-    nodes = frozenset(one.rpartition("/")[2] for one in applied.deleted if one.startswith("/Node//"))
-    pods = frozenset(one.removeprefix("/Pod/") for one in applied.deleted if one.startswith("/Pod/"))
+    nodes = frozenset(key.rpartition("/")[2] for key in applied.deleted if key.startswith("/Node//"))
+    pods = frozenset(key.removeprefix("/Pod/") for key in applied.deleted if key.startswith("/Pod/"))
     asked: dict[tuple[str, str], bool] = {}
 
     def has(name: str, path: str) -> bool:

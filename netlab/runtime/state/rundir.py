@@ -130,7 +130,7 @@ class RunDir:
     def owner(self) -> int | None:
         """Whose lab it is, as far as its documents say; of any version."""
         found = [data.get("owner") for name in ("documents", "documents.next") if (data := self._load(name))]
-        return next((one for one in found if isinstance(one, int)), None)
+        return next((number for number in found if isinstance(number, int)), None)
 
     def require_owner(self, hint: str = "") -> None:
         """Raise NotYours where the lab is another user's; root, without sudo, may do everything."""
@@ -252,7 +252,7 @@ def running() -> Iterator[RunDir]:
     """The labs that have run state, by name; what else lies there is no lab."""
     try:
         with os.scandir(RUN) as entries:
-            names = sorted(one.name for one in entries if one.is_dir(follow_symlinks=False))
+            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError:
         return
     for name in names:
