@@ -196,6 +196,10 @@ class _Correlation:
     def _rules(self) -> Iterable[Event]:
         chains = {(chain.netns, chain.family, chain.table, chain.chain): chain for chain in self._recording.chains}
         rules = {(rule.netns, rule.family, rule.table, rule.chain, rule.handle): rule for rule in self._recording.rules}
+        foreign = {
+            (rule.netns, rule.family, rule.table, rule.chain, rule.handle): rule.text
+            for rule in self._recording.foreign
+        }
         for group in _traversals(self._recording.rules_seen):
             first = group[0]
             if first.table.startswith(OWN_TABLE):
@@ -211,7 +215,7 @@ class _Correlation:
                         verdict=seen.verdict,
                         target=seen.target,
                         comment=meant.comment if meant else "",
-                        text=meant.text if meant else "",
+                        text=foreign.get(key, "") or (meant.text if meant else ""),
                     )
                 )
             base = chains.get((first.netns, first.family, first.table, first.chain))
@@ -230,6 +234,8 @@ class _Correlation:
             # A tunnel's outer packet, before its first sighting: it belongs to the last inner packet.
             anchor = self._last(first.netns)
             phase, role = 1, anchor.role if anchor else ""
+        if not role and packet.is_error:
+            role = ERROR  # only traced packets are here; of what an error quotes, a trace event has too little
         if not role:
             return None
         if anchor is None:
@@ -253,7 +259,7 @@ class _Correlation:
             anchor.interface if anchor else ""
         )
         if anchor is not None and not mine:
-            number = anchor.number
+            number = self._number(packet) if role == ERROR else anchor.number
         return Event(
             kind=RULES,
             time=time,

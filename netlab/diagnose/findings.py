@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from netlab.diagnose import counters, drops, reasons, turns
+from netlab.diagnose import counters, drops, foreign, reasons, turns
 from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.counters import last_seen
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.naming import address_owner, look_route, probe_arguments
+from netlab.diagnose.naming import address_owner, look_route, look_tables, probe_arguments
 from netlab.diagnose.packettext import icmp
 from netlab.diagnose.path import Hop
 from netlab.diagnose.story import Story
@@ -40,10 +40,13 @@ def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:
     else:
         for rule in _ARRIVED:
             findings += rule(story)
-    if drift is not None and (findings or not story.answered):
+    hits = foreign.foreign(story)
+    causing = [foreign.finding(story, hit) for hit in hits if foreign.caused_loss(story, hit, findings)]
+    others = [foreign.finding(story, hit) for hit in hits if not foreign.caused_loss(story, hit, findings)]
+    if drift is not None and (findings or hits or not story.answered):
         netns = findings[0].netns if findings else story.recording.probe.netns
         findings = [*causes(story, drift, netns), *findings]
-    return tuple(_once(findings))
+    return tuple(_once([*causing, *findings, *others]))
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -54,8 +57,8 @@ def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
             continue  # its cause is reported already
         if finding.kind == "icmp" and finding.netns in namespaces:
             finding = replace(finding, look=())
-        namespaces |= {finding.netns} if finding.kind != "drift" else set()
-        key = finding.kind, finding.netns, finding.message if finding.kind in ("drift", "icmp") else ""
+        namespaces |= {finding.netns} if finding.kind not in ("drift", "foreign-rule") else set()
+        key = finding.kind, finding.netns, finding.message if finding.kind in ("drift", "icmp", "foreign-rule") else ""
         if key not in seen:
             seen.add(key)
             yield finding
@@ -77,7 +80,7 @@ def _translated_wrong(story: Story) -> Iterator[Finding]:
     if event is not None:
         whose = address_owner(story, round_trip.backend)
         message = f"{event.netns} translated {probe.address} to {round_trip.backend} ({whose}), which is not behind it: {round_trip.because.says}"
-        look = (f"ip netns exec {event.netns} nft list ruleset",)
+        look = look_tables(story, event.netns)
         yield Finding("wrong-backend", message, event.netns, look=look, mark=round_trip.because.mark, root=True)
 
 
@@ -91,9 +94,14 @@ def _answered_untranslated(story: Story) -> Iterator[Finding]:
     source = back[-1].packet.innermost.source
     message = (
         f"the reply came from {source} and not from {asked}, where the request went: {translated[0]} did not undo its "
-        "translation, so the sender has no such connection (do its rules see the frames of its bridge?)"
+        "translation, so the sender has no such connection"
     )
-    look = (f"ip netns exec {translated[0]} sysctl net.bridge.bridge-nf-call-iptables",)
+    passed = [event for event in story.reply if event.netns == translated[0]]
+    look = look_tables(story, translated[0])
+    if passed and all(story.topology.master(event.at) for event in passed):  # bridged, and not routed
+        word = "ip6tables" if ":" in asked else "iptables"
+        message += " (do its rules see the frames of its bridge?)"
+        look = (f"ip netns exec {translated[0]} sysctl net.bridge.bridge-nf-call-{word}",)
     yield Finding("wrong-source", message, translated[0], look=look, root=True)
 
 
@@ -106,19 +114,21 @@ def _dropped(story: Story) -> Iterator[Finding]:
     for event in own[:1]:
         yield turns.from_whom(story, event, drops.explain(story, event))
     for event in [sighting for sighting in story.drops if sighting.role == ERROR][:1]:
-        finding = drops.explain(story, event)
-        yield Finding(
-            kind="icmp-lost", message=f"the ICMP error that would tell the sender was dropped too: {finding.message}", netns=finding.netns,
-            interface=finding.interface, look=finding.look, mend=finding.mend, reason=finding.reason, function=finding.function, rule=finding.rule,
-        )  # fmt: skip
+        yield _lost_error(drops.explain(story, event))
+
+
+def _lost_error(finding: Finding) -> Finding:
+    message = f"the sender does not get the ICMP error about it: {finding.message}"
+    return replace(finding, kind="icmp-lost", message=message)
 
 
 def _ruled(story: Story) -> Iterator[Finding]:
-    """A rule dropped the packet, by nftables' own trace."""
-    for event in story.verdicts[:1]:
-        finding = reasons.by_rule(story, event)
+    """A rule dropped the packet or an ICMP error about it, by nftables' own trace."""
+    for roles in ((REQUEST, REPLY), (ERROR,)):
+        event = next((verdict for verdict in story.verdicts if verdict.role in roles), None)
+        finding = reasons.by_rule(story, event) if event is not None else None
         if finding is not None:
-            yield finding
+            yield finding if ERROR not in roles else _lost_error(finding)
 
 
 # -- who said no ------------------------------------------------------------------------------------------------------
@@ -157,9 +167,7 @@ def _reset(story: Story) -> Iterator[Finding]:
         message = (
             f"{first.netns} sent a reset in the name of {sender}, which is not its own address: a rule rejects there"
         )
-        yield Finding(
-            "reset", message, first.netns, first.interface, (f"ip netns exec {first.netns} nft list ruleset",)
-        )
+        yield Finding("reset", message, first.netns, first.interface, look_tables(story, first.netns))
         return
     message = f"a reset came from {first.netns} ({sender}): no process listens there, or a rule rejects"
     yield Finding("reset", message, first.netns, first.interface, (f"ip netns exec {first.netns} ss -tlnp",))
@@ -262,10 +270,8 @@ def _look_at(story: Story, hop: Hop, last: Event) -> tuple[str, ...]:
         )
     if (here in story.topology.bridges and hop.direction == OUT) or story.topology.master(here):
         return (f"bridge -n {hop.netns} link", f"ip -n {hop.netns} neigh show {inner.target}")
-    return (
-        *look_route(hop.netns, inner, hop.interface if hop.direction == IN else ""),
-        f"ip netns exec {hop.netns} nft list ruleset",
-    )
+    route = look_route(hop.netns, inner, hop.interface if hop.direction == IN else "")
+    return (*route, *look_tables(story, hop.netns))
 
 
 def _never_left(story: Story) -> Iterator[Finding]:

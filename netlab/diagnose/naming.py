@@ -8,6 +8,8 @@ from netlab.diagnose.story import Story
 from netlab.oracle.flow import ADDRESS, NODE, SERVICE, is_own
 from netlab.wire.packets import Packet
 
+_TABLES = 3  # that a finding tells to list
+
 
 def address_owner(story: Story, address: str) -> str:
     """``Pod default/web``, ``node node-1``, ``Service default/web``, an interface, "itself", or no owner."""
@@ -40,9 +42,18 @@ def namespace_target(story: Story, netns: str) -> str:
 
 def look_route(netns: str, packet: Packet, interface: str) -> tuple[str, ...]:
     """The command that shows the kernel's route for a received packet."""
+    if is_own(packet.target):
+        return ()  # a loopback address has no route worth a look
     if not interface:
         return (f"ip -n {netns} route get {packet.target}",)
     return (f"ip -n {netns} route get {packet.target} from {packet.source} iif {interface}",)
+
+
+def look_tables(story: Story, netns: str) -> tuple[str, ...]:
+    """The commands that list the tables of a namespace: the foreign ones, else the lab's."""
+    foreign = (f"{rule.family} {rule.table}" for rule in story.recording.foreign if rule.netns == netns)
+    places = list(dict.fromkeys(foreign)) or story.book.tables(netns)
+    return tuple(f"ip netns exec {netns} nft -a list table {place}" for place in places[:_TABLES])
 
 
 def probe_arguments(story: Story) -> str:

@@ -5,9 +5,13 @@ Each function reads the packet's headers, other evidence, and the lab's desired 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netlab.diagnose.correlate import ERROR, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.naming import address_owner, look_route, probe_arguments
+from netlab.diagnose.foreign import described, droppers, ending_rule, of_rule, removal
+from netlab.diagnose.naming import address_owner, look_route, look_tables, probe_arguments
+from netlab.diagnose.packettext import icmp
 from netlab.diagnose.story import Story
 from netlab.wire import packets
 
@@ -22,14 +26,20 @@ def _what(event: Event) -> str:
 
 
 def netfilter(story: Story, event: Event) -> Finding:
-    """NETFILTER_DROP: the rule, if rules were traced."""
-    return judged(story, event) or Finding(
-        "rule",
-        f"a hook of netfilter dropped {_what(event)} in {event.netns}"
-        + ("" if story.source("rules").on else "; rules were not traced, so which one is not known"),
-        event.netns,
-        look=(f"ip netns exec {event.netns} nft list ruleset",),
-    )
+    """NETFILTER_DROP: the rule, if it was traced, else the foreign rules that match."""
+    traced = judged(story, event)
+    if traced is not None:
+        return traced
+    at = f" at {event.interface}" if event.interface else ""
+    message = f"a hook of netfilter dropped {_what(event)} in {event.netns}{at}"
+    rules = list(droppers(story, event))
+    if len(rules) == 1:
+        return replace(of_rule(rules[0]), kind="rule", message=f"{message}, by a foreign rule: {described(rules[0])}")
+    if rules:
+        message += ", by one of these foreign rules: " + "; ".join(described(rule) for rule in rules)
+    elif not story.source("rules").on:
+        message += "; rules were not traced, so which one is not known"
+    return Finding("rule", message, event.netns, look=look_tables(story, event.netns))
 
 
 def judged(story: Story, event: Event) -> Finding | None:
@@ -48,7 +58,8 @@ def by_rule(story: Story, event: Event) -> Finding | None:
     last = judgement.steps[-1]
     chain = f"{judgement.family} {judgement.table} {last.chain}"
     verb = "rejected" if meaning.rejects else "dropped"
-    word = f"nftables {verb} {_what(event)} in {event.netns} ({judgement.hook}): {meaning.text}"
+    quoted = f" ({icmp(event.packet.innermost)})" if event.role == ERROR else ""
+    word = f"nftables {verb} {_what(event)}{quoted} in {event.netns} ({judgement.hook}): {meaning.text}"
     came = event.packet.innermost.source
     if meaning.policy and event.role == REQUEST and story.round_trip.source and came != story.round_trip.source:
         word += f"; the rule saw it come from {came}, and not from {story.round_trip.source}"
@@ -62,9 +73,10 @@ def by_rule(story: Story, event: Event) -> Finding | None:
         namespace, _, name = meaning.service.partition("/")
         look.insert(0, f"netlab describe service {name} -n {namespace} --lab {story.recording.lab}")
     rule = f"{chain} handle {last.handle}" if last.handle else f"{chain} policy"
+    mend = (removal(ending_rule(event.netns, judgement)),) if meaning.foreign else ()
     return Finding(
         kind, word, event.netns, event.interface, tuple(look), rule=rule, policy=meaning.policy,
-        service=meaning.service, mark=meaning.mark,
+        service=meaning.service, mark=meaning.mark, mend=mend,
     )  # fmt: skip
 
 

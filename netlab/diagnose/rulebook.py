@@ -6,11 +6,12 @@ The rules of netlab's policies have comments.  kube-proxy's rules have none; the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
 from netlab.diagnose.correlate import Judgement, Step
+from netlab.diagnose.nfttext import actions
 from netlab.errors import Mark
 from netlab.model import Cluster
 from netlab.model.policies import EGRESS, INGRESS
@@ -79,6 +80,10 @@ class RuleBook:
         """Whether a table is not one of the lab's."""
         return (netns, f"{judgement.family} {judgement.table}") not in self._tables
 
+    def tables(self, netns: str) -> list[str]:
+        """The lab's tables in a namespace (``ip kube-proxy``)."""
+        return sorted(place for where, place in self._tables if where == netns)
+
     def rule_text(self, netns: str, judgement: Judgement, step: Step) -> str:
         """The rule in nft's syntax: as recorded, else as desired."""
         if step.text or not step.comment:
@@ -92,6 +97,9 @@ class RuleBook:
         meanings = [meaning for step in judgement.steps if (meaning := self._step(netns, judgement, step, packet))]
         ended = _ending(judgement)
         if not meanings:
+            changing = [step for step in judgement.steps if step.handle and any(actions(step.text))]
+            if changing and self.foreign(netns, judgement):
+                return self._changed(netns, judgement, changing)
             if ended is None or (judgement.verdict != "drop" and not ended.handle):
                 return None
             return self._plain(netns, judgement, ended)
@@ -107,6 +115,11 @@ class RuleBook:
             foreign=last.foreign,
             rejects=any(meaning.rejects for meaning in meanings),
         )
+
+    def _changed(self, netns: str, judgement: Judgement, steps: Iterable[Step]) -> Meaning:
+        """Foreign rules that changed the packet, with or without a verdict."""
+        plain = [self._plain(netns, judgement, step) for step in steps]
+        return plain[-1]._replace(text="; ".join(meaning.text for meaning in plain))
 
     def _plain(self, netns: str, judgement: Judgement, step: Step) -> Meaning:
         text = self.rule_text(netns, judgement, step)

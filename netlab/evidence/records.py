@@ -122,6 +122,24 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignRule:
+    """A rule of a table that is not the lab's, whether the packet met it or not; ``handle`` 0: a base chain's policy.
+
+    ``hook``, ``priority`` and ``devices`` (netdev tables) are its base chain's; ``hook`` is "" in another chain.
+    """
+
+    netns: str
+    family: str
+    table: str
+    chain: str
+    handle: int
+    text: str
+    hook: str = optional("")
+    priority: int = optional(0)
+    devices: tuple[str, ...] = optional(())
+
+
+@dataclass(frozen=True, slots=True)
 class BaseChain:
     """A base chain.  ``hook`` is its place in the packet's path: prerouting, input, forward, output, postrouting."""
 
@@ -158,6 +176,7 @@ class Recording:
 
     ``counters``: by namespace, the increments during the trace of /proc/net/snmp, snmp6, netstat and of the links' own
     counters (``dev:eth0 rx_dropped``).  ``mtus``: for a lost packet, by namespace and link, 0 for a link that was down.
+    ``foreign``: the rules of foreign tables in the namespaces that saw the packet.
     """
 
     lab: str
@@ -170,6 +189,7 @@ class Recording:
     drops: tuple[Drop, ...] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     mtus: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    foreign: tuple[ForeignRule, ...] = optional(())
 
 
 def to_json(recording: Recording) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def command(
     from netlab.diagnose.findings import findings
     from netlab.diagnose.report import lines
     from netlab.diagnose.story import tell
-    from netlab.objects import Vxlan
+    from netlab.objects import NftTable, Vxlan
     from netlab.observe.layers import Layers
     from netlab.observe.trace.record import Question
     from netlab.observe.trace.record import record as recorded
@@ -118,11 +118,14 @@ def command(
         without=without,
         counted=_counted(running.cluster, flow, netns),
         unlisted=_long_tables(running.want),
+        known={(table.netns, table.family, table.table) for table in running.want.only(NftTable)},
     )
     if record:
         _keep(record, recording)
     story = tell(recording, running.cluster, running.want)
-    told = findings(story, None if story.answered else _drift(running, name, story))
+    told = findings(story)
+    if told or not story.answered:
+        told = findings(story, _drift(running, name, story))
     held = _held(story, told, flow, running) if compare else None
     if pcap:
         _capture(pcap, story, running)

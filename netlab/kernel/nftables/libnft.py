@@ -13,7 +13,7 @@ import subprocess
 import threading
 from functools import cache
 
-_JSON, _HANDLE, _NUMERIC_ALL = 1 << 4, 1 << 3, 0x3E0
+_STATELESS, _HANDLE, _JSON, _NUMERIC_PRIORITY, _TERSE = (1 << bit for bit in (2, 3, 4, 8, 11))
 
 
 # libnftables waits for the kernel by select(), which ends the process where its socket's number is 1,024 or more; a lab
@@ -123,6 +123,21 @@ def open_context() -> Context | None:
     if library is None or not _let_go():
         return None
     return Context(library)
+
+
+def table(family: str, name: str) -> str:
+    """A table of the current namespace with handles and numeric priorities, without counters and elements of sets."""
+    with _one_at_a_time:
+        context = open_context()
+        if context is None:
+            argv = ["nft", "-a", "-y", "-s", "-t", "list", "table", family, name]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            return done.stdout
+        try:
+            return context.run(f"list table {family} {name}", _HANDLE | _STATELESS | _NUMERIC_PRIORITY | _TERSE)
+        finally:
+            context.close()
+            keep_descriptors()
 
 
 def chain_rules(family: str, table: str, chain: str) -> dict[int, str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from netlab.errors import KernelRefused, NeedsRoot, NetlabError, StateError
 from netlab.evidence import records
-from netlab.evidence.records import COUNTERS, BaseChain, Recording, Rule, RuleSeen, Source
+from netlab.evidence.records import COUNTERS, BaseChain, ForeignRule, Recording, Rule, RuleSeen, Source
 from netlab.kernel.capture.afpacket import PacketSocket
 from netlab.kernel.ebpf.drops import Dropped
 from netlab.kernel.host import netns as ns
@@ -27,6 +27,7 @@ from netlab.kernel.host.threads import close_all
 from netlab.kernel.nftables import libnft
 from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
 from netlab.kernel.rtnetlink.learned import PathMtu, path_mtu
+from netlab.observe.trace.foreign import TablePlace, foreign_rules
 from netlab.observe.trace.links import mtus
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
 from netlab.observe.trace.probes import OPEN, TIMEOUT, Probe, probe
@@ -75,16 +76,19 @@ def record(
     without: Sequence[str] = (),
     counted: Iterable[str] | None = None,
     unlisted: Collection[tuple[str, str]] = (),
+    known: Collection[TablePlace] | None = None,
 ) -> Recording:
     """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
     whose counters are read, instead of all; ``unlisted``: tables (family, name) that are too large for asking nft for
-    the text of a rule, which lists all of the table.
+    the text of a rule, which lists all of the table; ``known``: the lab's own tables, beside which the rules of others
+    are recorded (None: they are not).
 
     Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
     """
     trace = _Trace(lab, question, netns, tuple(tunnels), patience, without)
     trace.counted = list(netns if counted is None else counted)
     trace.unlisted = frozenset(unlisted)
+    trace.known = known
     try:
         return trace.run()
     finally:
@@ -105,6 +109,7 @@ class _Trace:
         self._without = without
         self.counted = self._netns
         self.unlisted: frozenset[tuple[str, str]] = frozenset()
+        self.known: Collection[TablePlace] | None = None
         raise_open_files()
         self._probe = self._open()
         self._learned = ns.call(question.netns, lambda: path_mtu(question.address)) if question.df else PathMtu()
@@ -289,7 +294,15 @@ class _Trace:
             self._drops.drops() if self._drops else (),
             moved,
             self._mtus(told.outcome),
+            self._foreign(),
         )
+
+    def _foreign(self) -> tuple[ForeignRule, ...]:
+        """The rules of foreign tables, where the packet was seen."""
+        if self.known is None:
+            return ()
+        passed = {frame.netns for frame in self._frames.frames()} if self._frames else set(self._netns)
+        return foreign_rules(passed | {self._question.netns}, self.known, self._rules.tables if self._rules else {})
 
     def _mtus(self, outcome: str) -> Mapping[str, Mapping[str, int]]:
         """Of a packet that was lost in all namespaces: it may have been too large for a link that never saw it."""

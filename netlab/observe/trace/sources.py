@@ -104,6 +104,7 @@ class Rules:
         self.sockets: dict[str, TraceSocket] = {}
         self._owner = True
         self._generations: dict[str, int] = {}
+        self.tables: dict[str, list[nftrace.Table]] = {}  # by namespace, before ours
         try:
             self.sockets = {name: one for name, one in ns.each(netns, partial(self._arm, mark)).items() if one}
         except BaseException:
@@ -122,6 +123,7 @@ class Rules:
             return None
         finally:
             asking.close()
+        self.tables[name] = tables
         remove_stale(tables)
         if all(one.name.startswith(TRACING) for one in tables):
             return None
