@@ -33,9 +33,8 @@ def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:
     if story.recording.probe.outcome != "open":
         for rule in _LOST:
             findings += rule(story)
-        if not findings:
-            for rule in _ELSE:
-                findings += rule(story)
+        if all(finding.kind == "icmp-lost" for finding in findings):
+            findings = [*(finding for rule in _ELSE for finding in rule(story)), *findings]
         findings += _by_design(story, findings)
     else:
         for rule in _ARRIVED:

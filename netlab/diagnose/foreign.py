@@ -168,10 +168,12 @@ def _untraced(story: Story) -> Iterator[Hit]:
         lost, left = _lost_in(story, role), _left_in(story, role)
         for rule in story.recording.foreign:
             here = [event for event in frames if event.netns == rule.netns]
+            if here and here[0] is story.request[0]:
+                here = [_as_sent(story, here[0]), *here]
             if not here or not untraced(story, rule):
                 continue
             for action in actions(rule.text):
-                changed = _changed(here, action.effect, first=here[0] is frames[0])
+                changed = _changed(here, action.effect)
                 diverted = rule.netns == left and action.effect is Effect.AWAY
                 if rule.netns != lost and not changed and not diverted:
                     continue
@@ -235,10 +237,20 @@ def _at_device(story: Story, rule: ForeignRule, event: Event) -> bool:
     return next_out or (event.direction == OUT and event.interface in rule.devices)
 
 
-def _changed(frames: list[Event], effect: Effect, *, first: bool) -> bool:
+def _as_sent(story: Story, event: Event) -> Event:
+    """The request before the rules of its sender's namespace: a sighting that no socket could have."""
+    probe, packet = story.recording.probe, event.packet
+    if packet.inner is not None or packet.innermost.arp is not None:
+        return event
+    first = packet.hops if packet.hops in _INITIAL else _INITIAL[0]
+    sent = replace(packet, target=probe.address, source=probe.local or packet.source, hops=first)
+    if packet.ports:
+        sent = replace(sent, dport=probe.port, sport=probe.local_port)
+    return replace(event, packet=sent)
+
+
+def _changed(frames: list[Event], effect: Effect) -> bool:
     """Whether a packet changed between its sightings in a namespace as this effect would change it."""
-    if effect is Effect.TTL and first and frames[0].packet.innermost.hops not in _INITIAL:
-        return True
     for before, after in pairwise(frames):
         if before.kind != FRAME or before.packet.innermost.offset or after.packet.innermost.offset:
             continue

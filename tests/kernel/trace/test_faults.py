@@ -24,6 +24,7 @@ from netlab.diagnose.identity import REPLY, REQUEST
 from netlab.diagnose.story import Story, hops, tell
 from netlab.evidence.records import COUNTERS, DROPS, Recording, to_json
 from netlab.evidence.records import RULES as RULES_SEEN
+from netlab.objects import NftTable
 from netlab.observe.trace.record import Question, record
 from netlab.runtime import lab as labs
 from netlab.runtime.state import running
@@ -160,12 +161,12 @@ FAULTS = (
     Fault("queue-full", "tc -n {n1} qdisc add dev vxlan0 root tbf rate 8bit burst 1540 limit 60; ip netns exec {client} ping -c 20 -i 0.01 -W 0.01 10.244.2.2 >/dev/null || true", "n1", "queue", "QDISC_DROP", "stopped", undo="tc -n {n1} qdisc del dev vxlan0 root"),
     Fault("loop", "ip -n {n2} addr del 10.244.2.1/24 dev cni0; ip -n {n2} route replace 10.244.2.0/24 via 10.244.1.0 dev vxlan0 onlink", "n2", "wrong-turn", "IP_INHDR", "wrong-turn", "n2", **DIRECT),
     Fault("ttl-too-small", "ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=2", "n2", "ttl", "IP_INHDR", "icmp", undo="ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=64", **DIRECT),
-    Fault("nothing-translates", "ip netns exec {n1} nft 'table ip fw {{ chain f {{ type filter hook prerouting priority -300; notrack; }}; }}'", "n1", "wrong-turn", "IP_INNOROUTES", "wrong-turn", undo="ip netns exec {n1} nft delete table ip fw"),
-    Fault("tunnel-checksum", "ip netns exec {underlay} nft 'table bridge fw {{ chain f {{ type filter hook forward priority 0; udp dport 4789 udp checksum set 0xdead; }}; }}'", "n2", "checksum", "UDP_CSUM", "checksum", undo=NO_FIREWALL % ("underlay", "bridge"), **DIRECT),
+    Fault("nothing-translates", "ip netns exec {n1} nft 'table ip fw {{ chain f {{ type filter hook prerouting priority -300; notrack; }}; }}'", "n1", "foreign-rule", "IP_INNOROUTES", "foreign-rule", undo="ip netns exec {n1} nft delete table ip fw"),
+    Fault("tunnel-checksum", "ip netns exec {underlay} nft 'table bridge fw {{ chain f {{ type filter hook forward priority 0; udp dport 4789 udp checksum set 0xdead; }}; }}'", "underlay", "foreign-rule", "UDP_CSUM", "foreign-rule", undo=NO_FIREWALL % ("underlay", "bridge"), **DIRECT),
     Fault("br-netfilter-off", "ip netns exec {n1} sysctl -qw net.bridge.bridge-nf-call-iptables=0", "n1", "wrong-source", "NO_SOCKET", "wrong-source", "n1", target="10.96.0.82"),
     Fault("hairpin-off", "bridge -n {n2} link set dev veth-server hairpin off", "n2", "no-port", "NOT_SPECIFIED", "stopped", "n2", source="server"),
-    Fault("foreign-dnat", "ip netns exec {n1} nft 'table ip fw {{ chain p {{ type nat hook prerouting priority -150; ip daddr 10.96.0.80 dnat to 10.244.2.88; }}; }}'", "n1", "wrong-backend", "", "wrong-backend", undo=NO_FIREWALL % ("n1", "ip")),
-    Fault("foreign-masquerade", "ip netns exec {n1} nft 'table ip fw {{ chain p {{ type nat hook postrouting priority 100; oifname vxlan0 masquerade; }}; }}'", "n2", "policy", "NETFILTER_DROP", "policy", undo=NO_FIREWALL % ("n1", "ip"), target=GUARDED, source="near"),
+    Fault("foreign-dnat", "ip netns exec {n1} nft 'table ip fw {{ chain p {{ type nat hook prerouting priority -150; ip daddr 10.96.0.80 dnat to 10.244.2.88; }}; }}'", "n1", "foreign-rule", "", "foreign-rule", undo=NO_FIREWALL % ("n1", "ip")),
+    Fault("foreign-masquerade", "ip netns exec {n1} nft 'table ip fw {{ chain p {{ type nat hook postrouting priority 100; oifname vxlan0 masquerade; }}; }}'", "n1", "foreign-rule", "NETFILTER_DROP", "foreign-rule", undo=NO_FIREWALL % ("n1", "ip"), target=GUARDED, source="near"),
     Fault("services-table-gone", "ip netns exec {n1} nft delete table ip kube-proxy", "n1", "wrong-turn", "IP_INNOROUTES", "wrong-turn", "n1"),
     Fault("nobody-has-the-address", "", "n2", "no-neighbour", "", "no-neighbour", target="10.244.2.77"),
 )  # fmt: skip
@@ -197,7 +198,8 @@ class Bed:
     def trace(self, fault: Fault, *without: str) -> tuple[Recording, Story]:
         lab = running.load_running(self.name)
         asked = Question(self.where[fault.source], fault.protocol, fault.target, fault.port, **fault.more)
-        found = record(self.name, asked, sorted(lab.want.netns()), patience=PATIENCE, without=without)
+        tables = {(table.netns, table.family, table.table) for table in lab.want.only(NftTable)}
+        found = record(self.name, asked, sorted(lab.want.netns()), patience=PATIENCE, without=without, known=tables)
         return found, tell(found, lab.cluster, lab.want)
 
 

@@ -81,7 +81,7 @@ FOUND = {
     "service-without-endpoints": (("service", "node-1"), ("service", "node-1")),
     "nobody-listens": (("no-listener", "server"), ("reset", "server")),
     "ttl-too-small": (("ttl", "node-2"), ("icmp", "node-2")),
-    "nothing-translates": (("wrong-turn", "node-1"), ("wrong-turn", "node-1")),
+    "nothing-translates": (("foreign-rule", "node-1"), ("foreign-rule", "node-1")),
     "ping-in-fragments": (("fragmented", "client"), ("fragmented", "client")),
     "accept-queue-full": (("queue-full", "server"), ("queue-full", "server")),
 }
@@ -206,7 +206,7 @@ def test_small_ttl_is_no_loop_where_no_place_was_seen_twice() -> None:
 
 
 def test_what_was_not_translated_is_not_blamed_on_a_route() -> None:
-    assert "nothing translated 10.96.0.80" in findings(story("nothing-translates"))[0].message
+    assert "nothing translated 10.96.0.80" in findings(story("nothing-translates"))[1].message
 
 
 def test_cut_packet_hop_by_hop() -> None:
