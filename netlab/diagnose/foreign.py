@@ -8,7 +8,7 @@ packet where the packet changed or was lost.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from netlab.diagnose.correlate import FRAME, REPLY, REQUEST, RULES, TITLES, Event, Judgement
@@ -17,6 +17,7 @@ from netlab.diagnose.nfttext import Action, Effect, actions, matches
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT, ForeignRule
 from netlab.evidence.records import RULES as RULES_SOURCE
+from netlab.values import dataclass
 from netlab.wire.packets import Packet
 
 TRACED_FROM = -399  # the priority of the trace's own chains

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 
+from netlab.values import dataclass
 from netlab.wire import packets
 from netlab.wire.packets import Packet
 
