@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -165,6 +166,13 @@ def test_the_drawing_of_the_floors_is_the_contract() -> None:
     assert re.findall(r"^netlab/(\w+) ", drawing[0], re.M) == [*(floor.strip("()") for floor in floors), "evidence"]
     beside = drawing[0].partition("beside it the modules")[2]
     assert set(re.findall(r"\w+", beside)) - {"and"} | {"evidence"} == {*modules.split(" | "), plain, values}
+
+
+def test_the_references_of_the_file_formats_are_what_their_schemas_say() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/make_reference.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_scripts_can_be_run() -> None:
