@@ -45,6 +45,7 @@ VERBS = {
     "trace": "Follow one packet and its reply over every interface.",
     "capture": "Capture packets at any number of interfaces.",
     "explain": "Explain why a flow is allowed or denied, and show its path.",
+    "graph": "Print the topology of a lab as one document.",
     "check": "Compare expectations, predictions and real packets.",
     "schema": "Print the JSON Schema of lab files, for editors.",
     "completion": "Print the completion script for a shell.",

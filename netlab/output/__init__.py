@@ -20,6 +20,7 @@ DOCUMENTS = {
     "diff": "changes.Diff",
     "down": "changes.Down[]",
     "explain": "flows.Explanation",
+    "graph": "graph.Graph",
     "get addresses": "kernel.Address[]",
     "get fdb": "kernel.FdbEntry[]",
     "get links": "kernel.Link[]",

@@ -1,0 +1,111 @@
+"""Devices, wires, bridges, tunnels and routes of a desired state."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from netlab.graph.text import place
+from netlab.objects import Addr, Fdb, Neigh, Port, Route, State, Vxlan
+from netlab.objects import Bridge as BridgeObject
+from netlab.objects.links import Device, End, Veth
+from netlab.output import graph as output
+from netlab.output.changes import LinkEnd
+
+
+def devices(want: State) -> Iterable[output.Device]:
+    """Each end of each link, with its addresses."""
+    addresses: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for addr in want.only(Addr):
+        addresses[addr.netns, addr.dev].append(addr.address)
+    masters = {(port.netns, port.dev): port.master for port in want.only(Port)}
+
+    def device(end: End, kind: str, peer: End | None = None) -> output.Device:
+        return output.Device(
+            netns=end.netns,
+            dev=end.name,
+            type=kind,
+            mac=end.mac,
+            mtu=end.mtu,
+            addresses=tuple(addresses[end.netns, end.name]),
+            altname=end.altname or None,
+            master=masters.get((end.netns, end.name)),
+            peer=_end(peer) if peer else None,
+        )
+
+    for obj in want.values():
+        if isinstance(obj, Veth):
+            yield device(obj.end, obj.kind, obj.peer)
+            yield device(obj.peer, obj.kind, obj.end)
+        elif isinstance(obj, Device):
+            yield device(obj.end(), obj.kind)
+
+
+def _end(end: End) -> LinkEnd:
+    return LinkEnd(netns=end.netns, dev=end.name)
+
+
+def wires(want: State) -> Iterable[output.Wire]:
+    """The veth pairs; the MTU of a wire is the smaller of its ends'."""
+    for veth in want.only(Veth):
+        yield output.Wire(ends=(_end(veth.end), _end(veth.peer)), mtu=min(veth.end.mtu, veth.peer.mtu))
+
+
+def bridges(want: State) -> Iterable[output.Bridge]:
+    """The bridges with their ports."""
+    ports: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for port in want.only(Port):
+        ports[port.netns, port.master].append(port.dev)
+    for bridge in want.only(BridgeObject):
+        yield output.Bridge(netns=bridge.netns, dev=bridge.dev, ports=tuple(ports[bridge.netns, bridge.dev]))
+
+
+def tunnels(want: State) -> Iterable[output.Tunnel]:
+    """The VXLAN devices with their forwarding entries."""
+    owners = _owners(want)
+    entries: dict[tuple[str, str], list[output.Remote]] = defaultdict(list)
+    for entry in want.only(Fdb):
+        remote = output.Remote(mac=entry.mac, dst=entry.dst, netns=owners.get(entry.dst))
+        entries[entry.netns, entry.dev].append(remote)
+    for tunnel in want.only(Vxlan):
+        yield output.Tunnel(
+            netns=tunnel.netns,
+            dev=tunnel.dev,
+            vni=tunnel.vni,
+            port=tunnel.port,
+            local=tunnel.local,
+            lower=tunnel.lower,
+            remotes=tuple(entries[tunnel.netns, tunnel.dev]),
+        )
+
+
+def routes(want: State) -> Iterable[output.Route]:
+    """The routes, without those that the kernel makes with an address."""
+    owners = _owners(want)
+    for route in want.only(Route):
+        yield output.Route(
+            netns=route.netns,
+            dst=route.dst,
+            type=route.type,
+            via=route.via or None,
+            to_netns=owners.get(route.via),
+            dev=route.dev or None,
+            src=route.src or None,
+            metric=route.metric,
+            why=route.why.says,
+            **place(route.why.mark),
+        )
+
+
+def neighbours(want: State) -> Iterable[output.Neighbour]:
+    """The permanent neighbour entries."""
+    for entry in want.only(Neigh):
+        yield output.Neighbour(netns=entry.netns, dev=entry.dev, address=entry.address, mac=entry.mac)
+
+
+def _owners(want: State) -> dict[str, str]:
+    """The namespace of each address that a single namespace has."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for addr in want.only(Addr):
+        owners[addr.address.partition("/")[0]].add(addr.netns)
+    return {address: next(iter(netns)) for address, netns in owners.items() if len(netns) == 1}
