@@ -18,7 +18,7 @@ from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables import commit as rules
 from netlab.kernel.protocol import AgentPort
 from netlab.kernel.rtnetlink import link, xfrm
-from netlab.kernel.rtnetlink.address import loopback
+from netlab.kernel.rtnetlink.address import loopback, restore_local
 from netlab.kernel.rtnetlink.codec import Handle, Links, NoSuchLink, Request
 from netlab.kernel.rtnetlink.codecs import NEIGHBOURS, PORTS, codec_of, link_codec_of
 from netlab.kernel.rtnetlink.rule import restore
@@ -123,7 +123,7 @@ class Writer:
                 self._write_sysctls(sysctls.pop(op.obj.netns, ()))
             else:
                 lacks = op.have.lacks if isinstance(op.have, Netns) else ()
-                own = [loopback(lack) if lack in LOOPBACK else restore(lack) for lack in lacks]
+                own = [request for lack in lacks for request in _given(lack)]
                 self._queue(op, op.obj.netns, [link.set_link(1, up=True), *own])
         for netns, todo in sysctls.items():
             with ns.inside(self._handles.get(netns).fd):
@@ -316,6 +316,13 @@ class Writer:
         lines = op.explain().splitlines()
         fitting = [line for line in lines if words and words in line]
         raise KernelRefused(fitting[0] if fitting else "\n".join(lines), said, op.obj.why.says, op.obj.why.mark)
+
+
+def _given(lack: str) -> list[Request]:
+    """What gives back a thing that every namespace has by itself (``Netns.lacks``)."""
+    if lack.startswith("local "):
+        return restore_local(lack.removeprefix("local "))
+    return [loopback(lack) if lack in LOOPBACK else restore(lack)]
 
 
 def owner_of(handles: Handles, netns: str) -> Owner | None:

@@ -18,7 +18,8 @@ class Deviation(NamedTuple):
     """An attribute of a link that is not as a new link has it.
 
     ``word`` is ip(8)'s for it, ``value`` what is there, ``usual`` what a new link has; ``group`` the words before it:
-    none, ``type bridge`` or ``type bridge_slave``.
+    none, ``type bridge`` or ``type bridge_slave``.  Group ``fdb``: the bridge has lost the link's own forwarding entry;
+    ``word`` is its MAC address.
     """
 
     word: str
@@ -26,8 +27,17 @@ class Deviation(NamedTuple):
     usual: str
     group: str = ""
 
+    @property
+    def message(self) -> str:
+        """The difference in words."""
+        if self.group == "fdb":
+            return f"its own forwarding entry {self.word} is {self.value}"
+        return f"{self.word} is {self.value}, should be {self.usual}"
+
     def mend(self, netns: str, dev: str) -> str:
         """The shell line that sets it back."""
+        if self.group == "fdb":
+            return f"bridge -n {netns} fdb add {self.word} dev {dev} {self.usual}"
         group = f"{self.group} " if self.group else ""
         return f"ip -n {netns} link set dev {dev} {group}{self.word} {self.usual}"
 

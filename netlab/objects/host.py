@@ -20,12 +20,17 @@ RULES = {
     "-6 rule pref 0 lookup local": (0, 255),
     "-6 rule pref 32766 lookup main": (32766, 254),
 }
+LOOPBACK_ROUTES = ("127.0.0.0/8", "127.0.0.1/32", "::1/128")  # lo's routes of table local
 
 
 def _given(netns: str, what: str) -> str:
     """The shell line that gives back what a namespace lacks."""
     if what in LOOPBACK:
         return f"ip -n {netns} addr add {what} dev lo"
+    if what == "local ::1/128":  # ip-route adds no route of metric 0
+        return f"ip -n {netns} addr del ::1/128 dev lo\nip -n {netns} addr add ::1/128 dev lo"
+    if what.startswith("local "):
+        return f"ip -n {netns} route add {what} dev lo table local proto kernel scope host src 127.0.0.1"
     family, _, rule = what.partition("rule ")
     return f"ip {family}-n {netns} rule add {rule}"
 
@@ -35,7 +40,7 @@ class Netns(Obj):
     """A network namespace with a name in /run/netns.  The alias of its lo says whose it is.
 
     ``lacks``: what the kernel gives every namespace and somebody took away, as ``ip``'s arguments (``LOOPBACK``,
-    ``RULES``).
+    ``RULES``, ``local`` and one of ``LOOPBACK_ROUTES``).
     """
 
     kind: ClassVar[str] = "netns"

@@ -6,7 +6,7 @@ from dataclasses import field
 from ipaddress import ip_interface
 from typing import ClassVar
 
-from netlab.objects.base import Floor, Obj
+from netlab.objects.base import Floor, Obj, lines
 from netlab.values import dataclass
 
 
@@ -17,6 +17,9 @@ class Addr(Obj):
     ``prefix_route``: the connected route that the kernel makes with it is there (somebody may have deleted it).
     ``peer``: the other end's CIDR, of a point-to-point address that somebody added; netlab makes none.
     ``secondary``: an IPv4 address of the same subnet was there before it; the kernel removes it with that one.
+    ``state``: what makes the kernel not use it: ``dadfailed`` or ``tentative`` (duplicate address detection),
+    ``deprecated``, or ``dynamic``, which ends by itself.  ``lacks``: its own routes of table local (``local``,
+    ``broadcast``) that somebody deleted.  netlab makes addresses without either.
 
     IPv4 prefixes shorter than /31 get their broadcast address, as every CNI plugin's do; IPv6 addresses are added
     ``nodad``, since duplicate address detection would keep a Pod waiting for 1.4 s (measured; 4 ms without).
@@ -30,6 +33,8 @@ class Addr(Obj):
     scope: str = "global"
     prefix_route: bool = True
     peer: str = ""
+    state: str = ""
+    lacks: tuple[str, ...] = ()
     secondary: bool = field(default=False, compare=False)
 
     @property
@@ -54,16 +59,33 @@ class Addr(Obj):
     def undo(self) -> str:
         return f"ip -n {self.netns} addr del {self._words} dev {self.dev}"
 
-    def amend(self, have: Obj) -> str | None:
-        if not isinstance(have, Addr) or have.scope != self.scope or not self.prefix_route:
+    def routes(self, have: Addr) -> list[Route] | None:
+        """The routes that mend ``have``; None where the address must be made anew (so must an IPv6 address without
+        its local route, since ip-route cannot add one of metric 0).
+        """
+        own = ip_interface(self.address)
+        if have.scope != self.scope or have.state or (have.lacks and own.version == 6):
             return None
-        here = ip_interface(self.address)
-        if here.version == 6:
-            return f"ip -6 -n {self.netns} route replace {here.network} dev {self.dev} proto kernel metric 256"
-        return f"ip -n {self.netns} route replace {here.network} dev {self.dev} proto kernel scope link src {here.ip}"
+        missing = []
+        if self.prefix_route and not have.prefix_route:
+            v6 = own.version == 6
+            src, scope, metric = ("", "global", 256) if v6 else (str(own.ip), "link", 0)
+            missing.append(Route(self.netns, str(own.network), "", self.dev, src, scope, _KERNEL, metric=metric))
+        elif self.prefix_route != have.prefix_route:
+            return None
+        for type_ in have.lacks:
+            dst, scope = (own.ip, "host") if type_ == "local" else (own.network.broadcast_address, "link")
+            route = Route(self.netns, f"{dst}/32", "", self.dev, str(own.ip), scope, _KERNEL, type=type_, table=LOCAL)
+            missing.append(route)
+        return missing
+
+    def amend(self, have: Obj) -> str | None:
+        routes = self.routes(have) if isinstance(have, Addr) else None
+        return lines(route.renewal() for route in routes) if routes is not None else None
 
 
-MAIN = 254  # the routing table of that name
+MAIN, LOCAL = 254, 255  # the routing tables of these names
+_TABLES = {MAIN: "main", 253: "default", LOCAL: "local"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +119,7 @@ class Route(Obj):
     def name(self) -> str:
         metric = f" metric {self.metric}" if self.metric else ""
         tos = f" tos {self.tos:#x}" if self.tos else ""
-        table = f" table {self.table}" if self.table != MAIN else ""
+        table = f" table {_TABLES.get(self.table, self.table)}" if self.table != MAIN else ""
         return self.dst + tos + metric + table + (f" #{self.duplicate + 1}" if self.duplicate else "")
 
     def _words(self) -> str:
@@ -115,8 +137,8 @@ class Route(Obj):
         words += [f"tos {self.tos:#x}"] if self.tos else []
         # Told of the others too where ip-route would take table local.
         words += (
-            [f"table {'main' if self.table == MAIN else self.table}"]
-            if self.table != MAIN or self.type == "local"
+            [f"table {_TABLES.get(self.table, self.table)}"]
+            if self.table != MAIN or self.type in ("local", "broadcast")
             else []
         )
         words += [f"metric {self.metric}"] if self.metric else []
@@ -133,11 +155,16 @@ class Route(Obj):
     def undo(self) -> str:
         return f"{self._ip()} del {self._words()}"
 
+    def renewal(self) -> str:
+        """The shell line that makes it, whatever route of its destination and metric is there."""
+        return f"{self._ip()} replace {self._words()}"
+
     def amend(self, have: Obj) -> str | None:
-        return f"{self._ip()} replace {self._words()}" if isinstance(have, Route) else None
+        return self.renewal() if isinstance(have, Route) else None
 
 
-PROTOCOLS = {2: "kernel", 3: "boot", 4: "static", 12: "bird"}  # the names of /etc/iproute2/rt_protos
+_KERNEL = 2
+PROTOCOLS = {_KERNEL: "kernel", 3: "boot", 4: "static", 12: "bird"}  # the names of /etc/iproute2/rt_protos
 
 
 @dataclass(frozen=True, slots=True)

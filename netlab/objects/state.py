@@ -205,7 +205,7 @@ def _lost_links(have: Mapping[Key, Obj], removed: Iterable[Obj], netns: set[str]
 def _flushed(
     want: Mapping[Key, Obj], have: Mapping[Key, Obj], differs: Mapping[Key, Obj | None], removals: Iterable[Op]
 ) -> set[Key]:
-    """What the kernel drops besides: a link's neighbours when its MAC changes, and its IPv4 routes when its last IPv4
+    """What the kernel drops besides: a link's neighbours when its MAC changes, and its IPv4 routes and neighbours when its last IPv4
     address goes (fib_disable_ip), even if another one comes at once.
     """
     changed = {
@@ -227,7 +227,7 @@ def _flushed(
     return {
         key
         for key, obj in have.items()
-        if (isinstance(obj, Neigh) and (obj.netns, obj.dev) in changed)
+        if (isinstance(obj, Neigh) and (obj.netns, obj.dev) in (changed if ":" in obj.address else changed | bare))
         or (isinstance(obj, Route) and (obj.netns, obj.dev) in bare and ":" not in obj.dst)
     }
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from netlab.objects import Listener, NftChain, NftTable, Op, Process, Sysctl, Verb
+from netlab.objects import Addr, Listener, NftChain, NftTable, Op, Process, Sysctl, Verb
 from netlab.objects.base import Key, Obj
 from netlab.objects.links import Veth
 from netlab.objects.nft import NftObject
@@ -158,7 +158,10 @@ def _changes(have: Obj, want: Obj) -> list[str]:
         elif name == "deviations":
             parts += _deviations(there)
         elif name == "lacks":
-            parts += [f"it lacks {feature}" for feature in there or ()]
+            of_table = "its route of table local, type " if isinstance(want, Addr) else ""
+            parts += [f"it lacks {of_table}{feature}" for feature in there or ()]
+        elif name == "state" and isinstance(want, Addr):
+            parts.append(f"it is {there}")
         elif name == "stopped":
             parts.append("its process is stopped")
         else:
@@ -167,7 +170,7 @@ def _changes(have: Obj, want: Obj) -> list[str]:
 
 
 def _deviations(there: Any) -> list[str]:
-    return [f"{deviation.word} is {deviation.value}, should be {deviation.usual}" for deviation in there]
+    return [deviation.message for deviation in there]
 
 
 def _fields(there: Any, should: Any) -> list[str]:

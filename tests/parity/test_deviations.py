@@ -97,7 +97,91 @@ ODD = {
         "ip -n L-client addr del ::1/128 dev lo",
         ("netns", "client", "L-client", "addr add ::1/128 dev lo"),
     ),
+    "local route of an address deleted": (
+        "ip -n L-node-1 route del local 10.244.1.1 table local dev cni0",
+        ("addr", "node-1", "cni0 10.244.1.1/24", "route replace local 10.244.1.1/32 dev cni0"),
+    ),
+    "broadcast route deleted": (
+        "ip -n L-client route del broadcast 10.244.1.255 table local dev eth0",
+        ("addr", "client", "eth0 10.244.1.2/24", "route replace broadcast 10.244.1.255/32 dev eth0"),
+    ),
+    "IPv6 local route of an address deleted": (
+        "ip -n L-server -6 route del local fd00:10:244:2::2 table local dev eth0",
+        ("addr", "server", "eth0 fd00:10:244:2::2/64", "addr del fd00:10:244:2::2/64"),
+    ),
+    "route of lo deleted": (
+        "ip -n L-client route del local 127.0.0.0/8 table local dev lo",
+        ("netns", "client", "L-client", "route add local 127.0.0.0/8 dev lo table local"),
+    ),
+    "route to 127.0.0.1 deleted": (
+        "ip -n L-client route del local 127.0.0.1 table local dev lo",
+        ("netns", "client", "L-client", "route add local 127.0.0.1/32 dev lo table local"),
+    ),
+    "IPv6 route of lo deleted": (
+        "ip -n L-client -6 route del local ::1 table local dev lo",
+        ("netns", "client", "L-client", "addr del ::1/128 dev lo"),
+    ),
+    "local route added to table local": (
+        "ip -n L-node-1 route add local 10.244.2.2 dev lo table local",
+        ("route", "node-1", "10.244.2.2/32 table local", "route del local 10.244.2.2/32"),
+    ),
+    "local route added in the kernel's name": (
+        "ip -n L-node-1 route add local 10.244.2.2 dev eth0 table local proto kernel",
+        ("route", "node-1", "10.244.2.2/32 table local", "route del local 10.244.2.2/32 proto kernel table local"),
+    ),
+    "IPv6 local route added": (
+        "ip -n L-node-1 -6 route add local fd00:10:244:2::2 dev lo table local",
+        ("route", "node-1", "fd00:10:244:2::2/128 table local", "-6 -n L-node-1 route del local"),
+    ),
+    "broadcast route added": (
+        "ip -n L-client route add broadcast 10.244.2.2 dev eth0 table local",
+        ("route", "client", "10.244.2.2/32 table local", "route del broadcast 10.244.2.2/32"),
+    ),
+    "blackhole in table local": (
+        "ip -n L-node-1 route add blackhole 10.244.2.0/24 table local",
+        ("route", "node-1", "10.244.2.0/24 table local", "route del blackhole 10.244.2.0/24"),
+    ),
+    "route in table default": (
+        "ip -n L-client route add 10.99.0.0/16 via 10.244.1.1 table default",
+        ("route", "client", "10.99.0.0/16 table default", "table default"),
+    ),
+    # -- states of addresses
+    "address that failed duplicate address detection": (
+        (
+            "ip -n L-server -6 addr del fd00:10:244:2::2/64 dev eth0;"
+            " ip -n L-node-2 -6 addr add fd00:10:244:2::2/128 dev cni0 nodad;"
+            " ip netns exec L-server sysctl -qw net.ipv6.conf.eth0.accept_dad=1 net.ipv6.conf.eth0.dad_transmits=1;"
+            " ip -n L-server -6 addr add fd00:10:244:2::2/64 dev eth0;"
+            " while ip -n L-server -6 addr show dev eth0 | grep -q 'tentative *$';"
+            " do ip -n L-server -6 addr show dev eth0 | grep dadfailed && break; sleep 0.05; done;"
+            " ip -n L-node-2 -6 addr del fd00:10:244:2::2/128 dev cni0"
+        ),
+        ("addr", "server", "eth0 fd00:10:244:2::2/64", "addr add fd00:10:244:2::2/64 nodad"),
+    ),
+    "deprecated address": (
+        "ip -n L-client -6 addr change fd00:10:244:1::2/64 dev eth0 preferred_lft 0",
+        ("addr", "client", "eth0 fd00:10:244:1::2/64", "addr add fd00:10:244:1::2/64 nodad"),
+    ),
+    "IPv4 address that ends by itself": (
+        "ip -n L-client addr change 10.244.1.2/24 dev eth0 valid_lft 600 preferred_lft 600",
+        ("addr", "client", "eth0 10.244.1.2/24", "addr add 10.244.1.2/24"),
+    ),
     # -- forwarding entries
+    "the bridge's own entries flushed": (
+        "bridge -n L-node-1 fdb flush dev cni0",
+        ("bridge", "node-1", "cni0", "bridge -n L-node-1 fdb add 0a:02:00:01:00:00 dev cni0 self permanent"),
+    ),
+    "a port's own entry deleted": (
+        ("bridge -n L-underlay fdb del $(ip -n L-underlay -br link show node-2 | awk '{print $3}') dev node-2 master"),
+        ("port", "underlay", "node-2", "dev node-2 master permanent"),
+    ),
+    "the bridge's MAC behind a port": (
+        (
+            "bridge -n L-node-1 fdb replace $(ip -n L-node-1 -br link show cni0 | awk '{print $3}')"
+            " dev veth-client master static"
+        ),
+        ("fdb", "node-1", "veth-client 0a:02:00:01:00:00", "fdb del"),
+    ),
     "static fdb entry of cni0": (
         "bridge -n L-node-1 fdb replace 0a:01:00:01:00:99 dev veth-client master static",
         ("fdb", "node-1", "veth-client 0a:01:00:01:00:99", "fdb del"),
@@ -138,6 +222,14 @@ ODD = {
         ("bridge", "node-1", "cni0", "type bridge vlan_filtering 0"),
     ),
     "STP": ("ip -n L-underlay link set br0 type bridge stp_state 1", ("bridge", "underlay", "br0", "stp_state 0")),
+    "learned entries never kept": (
+        "ip -n L-node-1 link set cni0 type bridge ageing_time 0",
+        ("bridge", "node-1", "cni0", "type bridge ageing_time 30000"),
+    ),
+    "rules for bridged frames": (
+        "ip -n L-underlay link set br0 type bridge nf_call_iptables 1 nf_call_arptables 1",
+        ("bridge", "underlay", "br0", "type bridge nf_call_arptables 0"),
+    ),
     "snooping off": (
         "ip -n L-node-1 link set cni0 type bridge mcast_snooping 0",
         ("bridge", "node-1", "cni0", "mcast_snooping 1"),

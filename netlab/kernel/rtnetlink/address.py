@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from ipaddress import ip_interface
 
 from netlab.kernel.rtnetlink import linksysctls
 from netlab.kernel.rtnetlink.codec import Codec, Handle, NamespaceDump, Payload, Request
-from netlab.kernel.rtnetlink.route import RouteCodec
+from netlab.kernel.rtnetlink.route import NEWROUTE, RTA_DST, RTA_OIF, RTA_PREFSRC, RTMSG, TYPES, RouteCodec
 from netlab.kernel.rtnetlink.socket import CREATE, EXCL, NetlinkSocket, attr, attr_dict, attr_u32
 from netlab.kernel.rtnetlink.values import FAMILIES, SCOPE_NAMES, SCOPES, address_text, family, packed
-from netlab.objects import Addr, Route, Verb
-from netlab.objects.host import LOOPBACK
+from netlab.objects import Addr, Op, Verb
+from netlab.objects.host import LOOPBACK, LOOPBACK_ROUTES
+from netlab.objects.ip import LOCAL
 
-_NEWADDR, _DELADDR = 20, 21
+_NEWADDR, _DELADDR, _GETMULTICAST = 20, 21, 58
 _IFADDRMSG = struct.Struct("=BBBBi")
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
-_IFA_F_SECONDARY, _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x01, 0x02, 0x200
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_MULTICAST, _IFA_FLAGS = 1, 2, 4, 7, 8
+_IFA_F_SECONDARY, _IFA_F_NODAD, _IFA_F_PERMANENT, _IFA_F_NOPREFIXROUTE = 0x01, 0x02, 0x80, 0x200
+_STATES = ((0x08, "dadfailed"), (0x40, "tentative"), (0x20, "deprecated"))
+# Address of lo, its route, and that as ``NamespaceDump.own_routes`` has it.
+_LOOPBACK_ROUTES = tuple(
+    (LOOPBACK[":" in route], route, (1, packed(plain), int(length), TYPES["local"]))
+    for route in LOOPBACK_ROUTES
+    for plain, _, length in [route.partition("/")]
+)
 
 
 class AddressCodec(Codec[Addr]):
@@ -25,9 +36,12 @@ class AddressCodec(Codec[Addr]):
 
     DUMP, SELECT = 22, _IFADDRMSG.pack(0, 0, 0, 0, 0)
 
+    def request(self, op: Op, handle: Handle) -> Sequence[Request]:
+        if op.verb is Verb.UPDATE and isinstance(op.obj, Addr) and isinstance(op.have, Addr):
+            return [RouteCodec().encode(route, op.verb, handle) for route in op.obj.routes(op.have) or ()]
+        return super().request(op, handle)
+
     def encode(self, obj: Addr, verb: Verb, handle: Handle) -> Request:
-        if verb is Verb.UPDATE:
-            return RouteCodec().encode(_prefix_route(obj), verb, handle)
         plain, _, length = obj.address.partition("/")
         raw = packed(plain)
         flags = _IFA_F_NODAD if len(raw) == 16 else 0
@@ -46,6 +60,16 @@ class AddressCodec(Codec[Addr]):
         if lo.up:  # without IPv6, on this host or on lo, there is no ::1 to be missed
             v6 = bool(lo.conf[1]) and not linksysctls.disabled(lo.conf[1])
             dump.lacks += [own for own in LOOPBACK if own not in dump.loopback and (v6 or ":" not in own)]
+            dump.lacks += [
+                f"local {route}"
+                for own, route, key in _LOOPBACK_ROUTES
+                if own in dump.loopback and key not in dump.own_routes
+            ]
+        if any(":" in addr.address and addr.lacks for addr in addresses):
+            ready = _joined(sock)
+            return [
+                addr if ":" not in addr.address or _group(addr, dump) in ready else _whole(addr) for addr in addresses
+            ]
         return addresses
 
     def decode(self, payload: Payload, dump: NamespaceDump) -> Addr | None:
@@ -54,25 +78,70 @@ class AddressCodec(Codec[Addr]):
             return None
         at = attr_dict(payload, 8)
         v4 = family_ == socket.AF_INET
-        raw = at[_IFA_LOCAL] if _IFA_LOCAL in at else at[_IFA_ADDRESS]
+        raw = bytes(at[_IFA_LOCAL] if _IFA_LOCAL in at else at[_IFA_ADDRESS])
+        dump.explained.add(raw)
         address = f"{address_text(raw)}/{length}"
         if index == 1 and address in LOOPBACK:
             dump.loopback.add(address)
             return None
+        if v4:
+            dump.explained.update(_broadcasts(raw, length))
+            if _IFA_BROADCAST in at:
+                dump.explained.add(bytes(at[_IFA_BROADCAST]))
         if index not in dump.names or (not v4 and scope == SCOPES["link"]):
             return None  # its link came after the links were read; or every link has such an address
         far = at.get(_IFA_ADDRESS, raw)
         dev = dump.names[index]
-        whole = length == 8 * len(raw)
+        up = dump.links[index].up
+        state = next((word for flag, word in _STATES if flags & flag), "" if flags & _IFA_F_PERMANENT else "dynamic")
+        lacks: tuple[str, ...] = ()
+        if up and not state and (index, raw, 8 * len(raw), TYPES["local"]) not in dump.own_routes:
+            lacks = ("local",)
+        if up and _IFA_BROADCAST in at:
+            broadcast = bytes(at[_IFA_BROADCAST])
+            if (index, broadcast, 32, TYPES["broadcast"]) not in dump.own_routes:
+                lacks += ("broadcast",)
         return Addr(
             dump.netns,
             dev,
             address,
             SCOPE_NAMES.get(scope, str(scope)),
-            whole or not dump.links[index].up or (dev, _network(far, length)) in dump.connected,
+            length == 8 * len(raw) or not up or (dev, _network(far, length)) in dump.connected,
             f"{address_text(far)}/{length}" if far != raw else "",
+            state,
+            lacks,
             secondary=v4 and bool(flags & _IFA_F_SECONDARY),
         )
+
+
+def _joined(sock: NetlinkSocket) -> set[tuple[int, bytes]]:
+    """The IPv6 multicast groups of each interface.
+
+    The kernel makes a new IPv6 address ready in the background: first it joins the address's group, then it adds the
+    local route.  So an address without either is new, and one without the route alone has lost it.
+    """
+    parts = sock.dump(_GETMULTICAST, _IFADDRMSG.pack(socket.AF_INET6, 0, 0, 0, 0))
+    return {(_IFADDRMSG.unpack_from(payload)[4], bytes(attr_dict(payload, 8)[_IFA_MULTICAST])) for _, payload in parts}
+
+
+def _group(addr: Addr, dump: NamespaceDump) -> tuple[int, bytes]:
+    """The solicited-node group that an address joins (RFC 4291, 2.7.1), with its interface."""
+    index = next(index for index, name in dump.names.items() if name == addr.dev)
+    return index, packed("ff02::1:ff00:0")[:13] + packed(addr.address.partition("/")[0])[13:]
+
+
+def _whole(addr: Addr) -> Addr:
+    return replace(addr, lacks=()) if addr.lacks else addr
+
+
+@lru_cache(4096)
+def _broadcasts(raw: bytes, length: int) -> tuple[bytes, ...]:
+    """The first and the last address of an IPv4 subnet: the kernel, or an older one, has routes for them."""
+    if length > 30:
+        return ()
+    mask = (1 << 32 - length) - 1
+    number = int.from_bytes(raw)
+    return (number & ~mask).to_bytes(4), (number | mask).to_bytes(4)
 
 
 def _network(raw: Payload, length: int) -> str:
@@ -81,16 +150,18 @@ def _network(raw: Payload, length: int) -> str:
     return f"{address_text((int.from_bytes(raw) >> rest << rest).to_bytes(len(raw)))}/{length}"
 
 
-def _prefix_route(addr: Addr) -> Route:
-    """The connected route that the kernel made with an address, and that somebody deleted."""
-    own = ip_interface(addr.address)
-    v6 = own.version == 6
-    src, scope, metric = ("", "global", 256) if v6 else (str(own.ip), "link", 0)
-    return Route(addr.netns, str(own.network), "", addr.dev, src, scope, proto=2, metric=metric)  # RTPROT_KERNEL
-
-
 def loopback(address: str) -> Request:
     """Give lo an address that it has by itself."""
     plain, _, length = address.partition("/")
     body = _IFADDRMSG.pack(family(plain), int(length), 0, SCOPES["host"], 1)
     return _NEWADDR, CREATE | EXCL, body + attr(_IFA_LOCAL, packed(plain)) + attr(_IFA_ADDRESS, packed(plain))
+
+
+def restore_local(route: str) -> list[Request]:
+    """Give lo one of its routes of table local."""
+    if ":" in route:  # of metric 0: only the address can bring it
+        kind, flags, body = loopback(route)
+        return [(_DELADDR, 0, body), (kind, flags, body)]
+    header = RTMSG.pack(socket.AF_INET, int(route.partition("/")[2]), 0, 0, LOCAL, 2, SCOPES["host"], TYPES["local"], 0)
+    body = attr(RTA_DST, packed(route.partition("/")[0])) + attr_u32(RTA_OIF, 1)
+    return [(NEWROUTE, CREATE | EXCL, header + body + attr(RTA_PREFSRC, packed("127.0.0.1")))]

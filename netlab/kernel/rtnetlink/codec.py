@@ -94,6 +94,9 @@ class NamespaceDump:
 
     ``objects`` are all but links; ``lacks`` the kernel's own rules and addresses that are missing; ``tables`` those
     that foreign rules lead to; ``connected`` the kernel's own routes as (link, CIDR); ``loopback`` lo's addresses.
+    ``own_routes`` are those of table local as (interface, destination, its length, type), ``explained`` the
+    destinations that addresses have there; ``cached`` messages of learned routes; ``own_entries`` the MAC addresses
+    of which a bridge knows that they are its own or a port's.
     """
 
     netns: str
@@ -106,7 +109,10 @@ class NamespaceDump:
     connected: set[tuple[str, str]] = field(default_factory=set)
     duplicates: Counter[tuple[str, int, int, int]] = field(default_factory=Counter)
     loopback: set[str] = field(default_factory=set)
-    macs: frozenset[str] = frozenset()
+    own_routes: set[tuple[int, bytes, int, int]] = field(default_factory=set)
+    explained: set[bytes] = field(default_factory=set)
+    cached: list[Payload] = field(default_factory=list)
+    own_entries: set[str] = field(default_factory=set)
 
     @property
     def alias(self) -> str:

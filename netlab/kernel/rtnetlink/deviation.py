@@ -1,7 +1,7 @@
 """Attributes of links that netlab never sets and somebody did: read, and set back.
 
 A link's message carries the attributes of the bridge, the port and the VXLAN device, and whether
-an XDP program is on it; so none of this costs a request.  Numbers are those of linux/if_link.h.
+an XDP program is on it, and forwarding entries are read in any case; so none of this costs a request.  Numbers are those of linux/if_link.h.
 
 Limits: programs that were attached by a BPF link (tcx) are in no dump.
 """
@@ -12,8 +12,17 @@ import struct
 from collections.abc import Mapping
 
 from netlab.kernel.rtnetlink.codec import RawLink, Request
-from netlab.kernel.rtnetlink.socket import attr, attr_dict, attr_u32
-from netlab.kernel.rtnetlink.values import INFO_DATA, NESTED, SETLINK, ifinfo, link_info
+from netlab.kernel.rtnetlink.neighbour import (
+    AF_BRIDGE,
+    NDA_LLADDR,
+    NDMSG,
+    NEWNEIGH,
+    NTF_MASTER,
+    NTF_SELF,
+    NUD_PERMANENT,
+)
+from netlab.kernel.rtnetlink.socket import CREATE, REPLACE, attr, attr_dict, attr_u32
+from netlab.kernel.rtnetlink.values import INFO_DATA, NESTED, SETLINK, ifinfo, link_info, mac_bytes
 from netlab.objects import Deviation
 
 _IFF_NOARP, _IFF_MULTICAST = 0x80, 0x1000
@@ -25,9 +34,16 @@ _SIMPLE = ("veth",)  # kinds of which there are many, and that have no attribute
 
 # number: word, struct format, what a new one has.
 _BRIDGE = {
+    4: ("ageing_time", "I", 30000),  # 1/100 s
     5: ("stp_state", "I", 0),
     7: ("vlan_filtering", "B", 0),
+    22: ("mcast_router", "B", 1),
     23: ("mcast_snooping", "B", 1),
+    25: ("mcast_querier", "B", 0),
+    36: ("nf_call_iptables", "B", 0),
+    37: ("nf_call_ip6tables", "B", 0),
+    38: ("nf_call_arptables", "B", 0),
+    39: ("vlan_default_pvid", "H", 1),  # it can change while no VLAN is filtered, so it is set back after that
 }
 _PORT = {
     5: ("guard", "B", 0),
@@ -99,6 +115,11 @@ def port_state(link: RawLink, bridge: RawLink) -> tuple[Deviation, ...]:
     return (Deviation("state", str(state), str(_FORWARDING), "type bridge_slave"),)
 
 
+def lost_entry(link: RawLink) -> Deviation:
+    """The bridge has no forwarding entry for a port's MAC address, or for its own: frames to it are flooded."""
+    return Deviation(link.mac, "missing", f"{'master' if link.master else 'self'} permanent", "fdb")
+
+
 def _differing(
     table: Mapping[int, tuple[str, str, int]], data: Mapping[int, memoryview], group: str
 ) -> list[Deviation]:
@@ -108,15 +129,20 @@ def _differing(
             raw = data[number]
             value = raw[0] if form == "B" else struct.unpack(f"={form}", raw)[0]
             if value != usual:
-                words = _SWITCH if table is _PORT else ("0", "1")
-                deviations.append(
-                    Deviation(word, words[1] if value == 1 else str(value) if value else words[0], words[usual], group)
+                there, should = (
+                    _SWITCH[number] if table is _PORT and number < len(_SWITCH) else str(number)
+                    for number in (value, usual)
                 )
+                deviations.append(Deviation(word, there, should, group))
     return deviations
 
 
 def restore(index: int, attribute: Deviation) -> Request:
     """The request that sets one attribute back."""
+    if attribute.group == "fdb":
+        flag = NTF_SELF if attribute.usual.startswith("self") else NTF_MASTER
+        body = NDMSG.pack(AF_BRIDGE, index, NUD_PERMANENT, flag, 0) + attr(NDA_LLADDR, mac_bytes(attribute.word))
+        return NEWNEIGH, CREATE | REPLACE, body
     if attribute.group:
         bridge = attribute.group == "type bridge"
         state = {_STATE: ("state", "B", _FORWARDING)}

@@ -24,6 +24,7 @@ def dump(sock: NetlinkSocket, netns: str) -> NamespaceDump:
     routes = ROUTES.read(sock, here)
     here.objects += ADDRESSES.read(sock, here)
     here.objects += routes
+    here.objects += ROUTES.foreign(here)
     qdiscs = QDISCS.read(sock, here)
     here.objects += NEIGHBOURS.read(sock, here)
     here.objects += FDB.read(sock, here)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import struct
 
+from netlab.kernel.rtnetlink import deviation
 from netlab.kernel.rtnetlink.codec import Codec, Handle, NamespaceDump, Payload, Request
 from netlab.kernel.rtnetlink.neighbour import (
+    AF_BRIDGE,
     DELNEIGH,
     GETNEIGH,
     NDA_DST,
     NDA_LLADDR,
     NDMSG,
     NEWNEIGH,
+    NTF_MASTER,
+    NTF_SELF,
     NUD_NOARP,
     NUD_PERMANENT,
 )
@@ -19,19 +23,20 @@ from netlab.kernel.rtnetlink.socket import APPEND, CREATE, NetlinkSocket, attr, 
 from netlab.kernel.rtnetlink.values import address_text, mac_bytes, packed, u32
 from netlab.objects import Fdb, Verb
 
-_AF_BRIDGE = 7
 _NDA_VLAN, _NDA_PORT, _NDA_VNI, _NDA_IFINDEX, _NDA_MASTER = 5, 6, 7, 8, 9
-_NTF_SELF, _NTF_MASTER = 0x02, 0x04
 
 
 class FdbCodec(Codec[Fdb]):
-    """Entries that somebody made: those of VXLAN devices, and of bridges all but the links' own MACs."""
+    """Entries that somebody made: those of VXLAN devices, and of bridges all but the links' own.
 
-    DUMP, SELECT = GETNEIGH, NDMSG.pack(_AF_BRIDGE, 0, 0, 0, 0)
+    ``read`` also notes at a bridge or a port that its own entry is missing.
+    """
+
+    DUMP, SELECT = GETNEIGH, NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
 
     def encode(self, obj: Fdb, verb: Verb, handle: Handle) -> Request:
-        place = _NTF_SELF if obj.dst or obj.own else _NTF_MASTER
-        body = NDMSG.pack(_AF_BRIDGE, handle.links[obj.dev], NUD_PERMANENT, place, 0)
+        place = NTF_SELF if obj.dst or obj.own else NTF_MASTER
+        body = NDMSG.pack(AF_BRIDGE, handle.links[obj.dev], NUD_PERMANENT, place, 0)
         body += attr(NDA_LLADDR, mac_bytes(obj.mac)) + (attr(NDA_DST, packed(obj.dst)) if obj.dst else b"")
         body += attr(_NDA_VLAN, struct.pack("=H", obj.vlan)) if obj.vlan else b""
         if obj.extra:
@@ -44,15 +49,24 @@ class FdbCodec(Codec[Fdb]):
     def read(self, sock: NetlinkSocket, dump: NamespaceDump) -> list[Fdb]:
         if not {"vxlan", "bridge"} & {link.kind for link in dump.links.values()}:
             return []
-        dump.macs = frozenset(link.mac for link in dump.links.values())
-        return super().read(sock, dump)
+        entries = super().read(sock, dump)
+        bridges = {index for index, link in dump.links.items() if link.kind == "bridge"}
+        for index, link in dump.links.items():
+            if (index in bridges or link.master in bridges) and link.mac not in dump.own_entries:
+                lost = (deviation.lost_entry(link),)
+                dump.links[index] = (
+                    link._replace(port_deviations=link.port_deviations + lost)
+                    if link.master
+                    else link._replace(deviations=link.deviations + lost)
+                )
+        return entries
 
     def decode(self, payload: Payload, dump: NamespaceDump) -> Fdb | None:
         _, index, state, flags, _ = NDMSG.unpack_from(payload)
         if not state & (NUD_PERMANENT | NUD_NOARP) or index not in dump.names:
             return None
         kind = dump.links[index].kind
-        if flags & _NTF_SELF and kind != "vxlan":
+        if flags & NTF_SELF and kind != "vxlan":
             return None  # a multicast group that the link listens to
         at = attr_dict(payload, 12)
         mac = bytes(at[NDA_LLADDR]).hex(":")
@@ -60,7 +74,10 @@ class FdbCodec(Codec[Fdb]):
         if NDA_DST in at:
             extra = _extra(at, dump.names)
             return Fdb(dump.netns, dump.names[index], mac, address_text(at[NDA_DST]), extra, word)
-        if _NDA_MASTER not in at or (word == "permanent" and mac in dump.macs):
+        if _NDA_MASTER not in at:
+            return None
+        if word == "permanent" and mac == dump.links[index].mac:
+            dump.own_entries.add(mac)
             return None
         vlan = struct.unpack("=H", at[_NDA_VLAN])[0] if _NDA_VLAN in at else 0
         return Fdb(dump.netns, dump.names[index], mac, "", "", word, vlan, kind == "bridge")

@@ -13,6 +13,8 @@ NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
 NDMSG = struct.Struct("=BxxxiHBB")
 NDA_DST, NDA_LLADDR = 1, 2
 NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
+AF_BRIDGE = 7
+NTF_SELF, NTF_MASTER = 0x02, 0x04
 
 
 class NeighbourCodec(Codec[Neigh]):

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
+from functools import lru_cache
 
 from netlab.kernel.rtnetlink.codec import Codec, Handle, NamespaceDump, Payload, Request
 from netlab.kernel.rtnetlink.socket import CREATE, EXCL, REPLACE, NetlinkSocket, attr, attr_dict, attr_u32, text
 from netlab.kernel.rtnetlink.values import FAMILIES, SCOPE_NAMES, SCOPES, address_text, family, packed, u32
 from netlab.objects import Route, Verb
-from netlab.objects.ip import MAIN
+from netlab.objects.ip import LOCAL, MAIN
 
-_NEWROUTE, _DELROUTE, GETROUTE = 24, 25, 26
+NEWROUTE, _DELROUTE, GETROUTE = 24, 25, 26
 RTMSG = struct.Struct("=BBBBBBBBI")
-RTA_DST, RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, RTA_METRICS, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
+RTA_DST, RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
 _RTA_TABLE, _RTA_ENCAP, _RTA_NH_ID = 15, 22, 30
 _EXTRA = frozenset((RTA_METRICS, _RTA_MULTIPATH, _RTA_ENCAP, _RTA_NH_ID))
 _RTNH_F_ONLINK = 4
-TYPES = {"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
+_RTM_F_CLONED = 0x200
+_DEFAULT, _COMPATIBLE = 253, 252  # RT_TABLE_DEFAULT; RT_TABLE_COMPAT stands for numbers above 255
+TYPES = {
+    "unicast": 1,
+    "local": 2,
+    "broadcast": 3,
+    "anycast": 4,
+    "multicast": 5,
+    "blackhole": 6,
+    "unreachable": 7,
+    "prohibit": 8,
+    "throw": 9,
+}
 _TYPE_NAMES = {number: name for name, number in TYPES.items()}
-_KERNEL_MADE = (2, 9)  # RTPROT_KERNEL, RTPROT_RA
+_OWN_TYPES = (2, 3)  # routes of table local that an IPv4 or IPv6 address has: local, broadcast
+_KERNEL = 2  # RTPROT_KERNEL
+_KERNEL_MADE = (_KERNEL, 9)  # and RTPROT_RA
 _V6_METRIC = 1024  # IP6_RT_PRIO_USER: the metric of an IPv6 route that names none
 # RTAX_*, as ip-route has them; a lock is an attribute of its own.
 _METRICS = {2: "mtu", 3: "window", 4: "rtt", 5: "rttvar", 6: "ssthresh", 7: "cwnd", 8: "advmss", 9: "reordering"}
@@ -29,9 +43,11 @@ _RTAX_LOCK, _RTAX_CC = 1, 16
 
 
 class RouteCodec(Codec[Route]):
-    """Routes of table main, and of the tables that foreign rules lead to."""
+    """Routes of table main and those of other tables that a rule leads to, without those that the kernel makes by
+    itself.  ``read`` notes the latter, since addresses need them, and learned path MTUs.
+    """
 
-    DUMP = GETROUTE
+    DUMP, SELECT = GETROUTE, RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
     def encode(self, obj: Route, verb: Verb, handle: Handle) -> Request:
         """In other tables and with a tos, netlab only deletes."""
@@ -45,33 +61,42 @@ class RouteCodec(Codec[Route]):
         body += attr(RTA_DST, packed(plain)) if int(length) else b""
         body += attr_u32(RTA_OIF, handle.links[obj.dev]) if obj.dev else b""
         body += attr(_RTA_GATEWAY, packed(obj.via)) if obj.via else b""
-        body += attr(_RTA_PREFSRC, packed(obj.src)) if obj.src else b""
+        body += attr(RTA_PREFSRC, packed(obj.src)) if obj.src else b""
         body += attr_u32(_RTA_PRIORITY, obj.metric) if obj.metric else b""
         body += attr_u32(_RTA_TABLE, obj.table) if obj.table > 255 else b""
         if remove:
             return _DELROUTE, 0, body
-        return _NEWROUTE, CREATE | (REPLACE if verb is Verb.UPDATE else EXCL), body
+        return NEWROUTE, CREATE | (REPLACE if verb is Verb.UPDATE else EXCL), body
 
     def read(self, sock: NetlinkSocket, dump: NamespaceDump) -> list[Route]:
-        return [route for table in (MAIN, *sorted(dump.tables)) for route in self._table(sock, dump, table)]
+        """One dump for all tables: a dump costs more than the routes of the others do."""
+        tables = {MAIN, _DEFAULT, *dump.tables}
+        routes = []
+        for _, payload in sock.dump(self.DUMP, self.SELECT, strict=False):
+            _, _, _, _, table, proto, _, kind, flags = RTMSG.unpack_from(payload)
+            if flags & _RTM_F_CLONED:
+                dump.cached.append(payload)
+            elif table == LOCAL and proto == _KERNEL:
+                if kind in _OWN_TYPES:
+                    dump.own_routes.add(_own_route(bytes(payload)))
+            elif (route := self.decode(payload, dump)) is not None and (route.table in tables or table == LOCAL):
+                routes.append(route)
+        return routes
 
-    def _table(self, sock: NetlinkSocket, dump: NamespaceDump, table: int) -> list[Route]:
-        header = RTMSG.pack(0, 0, 0, 0, table if table < 256 else 0, 0, 0, 0, 0)
-        try:
-            parts = sock.dump(self.DUMP, header + (attr_u32(_RTA_TABLE, table) if table > 255 else b""))
-        except OSError as error:
-            if error.errno != errno.ENOENT or table == MAIN:
-                raise
-            return []  # a rule leads to a table that has no route
-        routes = (self.decode(payload, dump) for _, payload in parts)
-        return [route for route in routes if route is not None and route.table == table]
+    def foreign(self, dump: NamespaceDump) -> list[Route]:
+        """Routes of table local that no address explains, once addresses are read."""
+        return [
+            Route(dump.netns, f"{address_text(raw)}/{length}", proto=_KERNEL, type=_TYPE_NAMES[kind], table=LOCAL)
+            for index, raw, length, kind in dump.own_routes
+            if raw not in dump.explained and not (index == 1 and len(raw) == 4 and raw[0] == 127)
+        ]
 
     def decode(self, payload: Payload, dump: NamespaceDump) -> Route | None:
         family_, length, _, tos, table, proto, scope, kind, flags = RTMSG.unpack_from(payload)
         if family_ not in FAMILIES or kind not in _TYPE_NAMES:
             return None
         at = attr_dict(payload, 12)
-        if table != MAIN and _RTA_TABLE in at:
+        if table == _COMPATIBLE and _RTA_TABLE in at:
             table = u32(at[_RTA_TABLE])
         v6 = family_ == socket.AF_INET6
         dst = f"{address_text(at[RTA_DST]) if RTA_DST in at else '::' if v6 else '0.0.0.0'}/{length}"
@@ -87,13 +112,21 @@ class RouteCodec(Codec[Route]):
         dump.duplicates[dst, metric, tos, table] += 1
         metric = 0 if v6 and metric == _V6_METRIC else metric
         via = address_text(at[_RTA_GATEWAY]) if _RTA_GATEWAY in at else ""
-        src = address_text(at[_RTA_PREFSRC]) if _RTA_PREFSRC in at else ""
+        src = address_text(at[RTA_PREFSRC]) if RTA_PREFSRC in at else ""
         word = SCOPE_NAMES.get(scope, str(scope))
         if v6:  # it has no scopes: the gateway decides, as it does for the scope of an IPv4 route
             word = "global" if via or type_ != "unicast" else "link"
         dev = dev if type_ == "unicast" else ""
         onlink = bool(flags & _RTNH_F_ONLINK)
         return Route(dump.netns, dst, via, dev, src, word, proto, onlink, type_, metric, duplicate, extra, tos, table)
+
+
+@lru_cache(4096)
+def _own_route(payload: bytes) -> tuple[int, bytes, int, int]:
+    """Interface, destination, its length and the type.  Cached: most namespaces have the same routes of lo."""
+    at = attr_dict(payload, 12)
+    raw = bytes(at[RTA_DST]) if RTA_DST in at else b""
+    return u32(at[RTA_OIF]) if RTA_OIF in at else 0, raw, payload[1], payload[7]
 
 
 def _extra(at: dict[int, memoryview], names: dict[int, str]) -> str:
@@ -123,7 +156,7 @@ def _extra(at: dict[int, memoryview], names: dict[int, str]) -> str:
 
 
 #: The request for the IPv6 routes that hold a learned path MTU.
-CACHED_V6 = RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0x200)  # RTM_F_CLONED
+CACHED_V6 = RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, 0, 0, 0, _RTM_F_CLONED)
 
 
 def forget(cached: bytes) -> Request:

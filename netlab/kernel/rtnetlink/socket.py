@@ -202,16 +202,22 @@ class NetlinkSocket:
                         return refused
                 offset += (size + 3) & ~3
 
-    def dump(self, kind: int, body: bytes) -> list[tuple[int, memoryview]]:
+    def dump(self, kind: int, body: bytes, *, strict: bool = True) -> list[tuple[int, memoryview]]:
         """Ask for everything of one kind: (message type, payload) of each part of the answer.
 
         A dump that the kernel marks as interrupted by a change is asked for again.  Raises OSError with the kernel's
-        errno where it refuses.
+        errno where it refuses.  Not ``strict``: the kernel selects nothing.
         """
-        for _ in range(10):
-            parts, interrupted = self._dump(kind, body)
-            if not interrupted:
-                break
+        if not strict:
+            self._socket.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 0)
+        try:
+            for _ in range(10):
+                parts, interrupted = self._dump(kind, body)
+                if not interrupted:
+                    break
+        finally:
+            if not strict:
+                self._socket.setsockopt(_SOL_NETLINK, _GET_STRICT_CHK, 1)
         return parts
 
     def _dump(self, kind: int, body: bytes) -> tuple[list[tuple[int, memoryview]], bool]:
