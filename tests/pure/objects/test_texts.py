@@ -183,7 +183,7 @@ def test_what_is_mended_in_place() -> None:
     )
     addr = Addr("n", "cni0", "10.244.1.1/24")
     assert addr.amend(replace(addr, prefix_route=False)) == (
-        "ip -n n route replace 10.244.1.0/24 dev cni0 proto kernel scope link src 10.244.1.1"
+        "ip -n n route replace 10.244.1.0/24 dev cni0 proto kernel src 10.244.1.1"
     )
 
 
