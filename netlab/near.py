@@ -8,6 +8,8 @@ from collections.abc import Iterable
 _CLOSE = 0.6
 _CLOSE_WORD = 0.7
 _CLOSE_LABEL = 0.75
+# What is called a misspelling, and not only likely: so many edits, and not more than one to so many letters.
+_EDITS, _LETTERS_AN_EDIT = 2, 3
 
 
 def near(word: str, known: Iterable[str], *, also: str = "") -> str:
@@ -42,3 +44,28 @@ def close(word: str, known: Iterable[str]) -> str:
 
     found = difflib.get_close_matches(word, list(known), 1, _CLOSE_LABEL)
     return found[0] if found else ""
+
+
+def misspelt(word: str, known: Iterable[str]) -> str:
+    """The value that was certainly meant: at most two edits away, and at most a third of the word; ``""`` for none.
+
+    An edit is a character too much, missing or wrong, or two neighbours in the wrong order.
+    """
+    limit = min(_EDITS, len(word) // _LETTERS_AN_EDIT)
+    near_by = ((_edits(word, each), each) for each in known if abs(len(each) - len(word)) <= limit)
+    edits, nearest = min(near_by, default=(limit + 1, ""))
+    return nearest if 0 < edits <= limit else ""
+
+
+def _edits(one: str, other: str) -> int:
+    """The distance of two words (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        before, last, row = row, before, [at]
+        for place, wanted in enumerate(other, 1):
+            least = min(before[place] + 1, row[-1] + 1, before[place - 1] + (letter != wanted))
+            if at > 1 and place > 1 and letter == other[place - 2] and one[at - 2] == wanted:
+                least = min(least, last[place - 2] + 1)
+            row.append(least)
+    return row[-1]

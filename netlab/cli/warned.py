@@ -18,11 +18,12 @@ _UNMODELLED = "not-modelled"
 _SHOWN = 3  # of one code and kind, before they are only counted
 
 
-def of_lab(lab: Lab) -> list[Warning]:
-    """What the author of a lab should know: what the reading found, and what the rules find in the cluster."""
-    from netlab.lint import lint, ordered
+def of_lab(lab: Lab, ignore: Sequence[str] = ()) -> list[Warning]:
+    """The warnings about a lab, of its reading and of lint, without those that ``ignore`` and annotations name."""
+    from netlab.lint import kept, lint, ordered
 
-    return ordered((*lab.warnings, *lint(lab.built, lab.documents)), lab.documents.sources)
+    warnings = kept((*lab.warnings, *lint(lab.built, lab.documents)), lab.documents, ignore)
+    return ordered(warnings, lab.documents.sources)
 
 
 def refuse_unmodelled(draft: Applied) -> None:

@@ -3,28 +3,35 @@
 Pure: a cluster and its documents in, warnings out, each with a stable code, the object, and the line.  One file a group
 of rules; a rule is a function of the ``Subject``.  ``up`` and ``apply`` print what is found here.
 
-A rule must be true in every cluster that has these objects.  What healthy charts have as well (a policy admits the
-clients of another chart) has the level ``note``.
+A rule must be true in every cluster that has these objects.  An ``error`` is where the set itself shows what was meant.
+What healthy charts have as well (a policy admits the clients of another chart) has the level ``note``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from netlab.lint import containers, names, peers, policies, ports, references, services
+from netlab.lint import closed, containers, flows, names, peers, policies, ports, references, services
+from netlab.lint.ignored import kept
 from netlab.lint.subject import Identity, Subject
 from netlab.model import Cluster
 from netlab.spec import Documents, Warning
 
-__all__ = ["lint", "ordered"]
+__all__ = ["kept", "lint", "ordered", "strict"]
 
 _RULES: tuple[Callable[[Subject], Iterator[Warning]], ...] = (
     policies.selects_nothing,
+    policies.denies_nothing,
     peers.mean_nobody,
     peers.of_services,
     ports.unknown_name,
     ports.of_services,
+    ports.undeclared,
     names.without_dns,
+    closed.to_everybody,
+    closed.to_the_api_server,
+    flows.named,
+    flows.one_sided,
     services.selects_nothing,
     services.target_port,
     references.missing,
@@ -36,6 +43,11 @@ def lint(cluster: Cluster, documents: Documents, only: Collection[Identity] | No
     """Everything that the rules find; ``only``: in these objects, given as (kind, namespace, name)."""
     subject = Subject(cluster, documents, only)
     return tuple(found for rule in _RULES for found in rule(subject))
+
+
+def strict(warnings: Iterable[Warning]) -> list[Warning]:
+    """The errors and warnings that ``test --strict`` counts: what is not modelled is ``--complete``'s to refuse."""
+    return [warning for warning in warnings if warning.level != "note" and not warning.code.startswith("not-modelled")]
 
 
 def ordered(warnings: Iterable[Warning], sources: Sequence[str]) -> list[Warning]:

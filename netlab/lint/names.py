@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.errors import Mark
+from netlab.lint.flows import targets_of
 from netlab.lint.subject import Subject
 from netlab.model import Pod
 from netlab.model.policies import EGRESS, Block, Policy
+from netlab.model.resolver import of_pod
 from netlab.spec import Level, Warning
 
 _SERVICE = ("kube-system", "kube-dns")
@@ -16,9 +18,9 @@ _NAMED = 3  # Pods that a line names before it only counts
 
 
 def without_dns(subject: Subject) -> Iterator[Warning]:
-    """Pods that are isolated for egress and may reach Pods, but not the DNS server: every name fails for them.
+    """Pods that are isolated for egress and may reach Pods, or name servers, but not the DNS server: names fail there.
 
-    A Pod whose policies allow nothing, or addresses alone, is not meant to look names up.
+    A Pod whose policies allow nothing, or addresses alone, and whose texts name nobody is not meant to look names up.
     """
     servers = _servers(subject) if any(candidate.egress is not None for candidate in subject.policies) else []
     if not servers:
@@ -35,7 +37,10 @@ def without_dns(subject: Subject) -> Iterator[Warning]:
     for pod in {str(pod): pod for pod in isolated}.values():
         policies = subject.evaluator.isolating(pod, EGRESS)
         rules = [rule for policy in policies for rule in policy.egress or ()]
-        if not any(not isinstance(peer, Block) for rule in rules for peer in rule.peers):
+        if not of_pod(pod).by_cluster:
+            continue
+        to_pods = any(not isinstance(peer, Block) for rule in rules for peer in rule.peers)
+        if not to_pods and not any(targets_of(mention, pod, subject) for mention in subject.mentions(pod)):
             continue
         missing = [protocol for protocol in ("UDP", "TCP") if not _asks(subject, pod, servers, protocol)]
         if missing:

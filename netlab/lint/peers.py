@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from netlab.errors import Mark
 from netlab.lint.subject import Subject, rules_of
-from netlab.model.policies import Block, LabelSelector, PodPeer, Policy, Rule
+from netlab.model.policies import Block, PodPeer, Policy, Rule
 from netlab.spec import Level, Warning
 
 
 def mean_nobody(subject: Subject) -> Iterator[Warning]:
     """A peer by selectors that no Pod matches.
 
-    A warning where a label was probably misspelt, or where the rule has no other peer and Pods have that label with
+    An error where a label was misspelt, a warning where it probably was, or where the rule has no other peer and Pods have that label with
     other values.  Else a note: a chart admits clients of other charts by labels that only those have.
     """
     for policy in subject.policies:
@@ -23,6 +23,15 @@ def mean_nobody(subject: Subject) -> Iterator[Warning]:
                     alone = not any(_means(other, subject) for other in rule.peers)
                     if found := _nobody(peer, subject, alone=alone):
                         yield _warning(policy, rule, *found)
+
+
+def level_of_nobody(rule: Rule, subject: Subject) -> Level | None:
+    """The level at which ``mean_nobody`` complains of all peers of a rule; None where a peer means somebody."""
+    if not rule.peers or any(_means(peer, subject) for peer in rule.peers):
+        return None
+    reasons = [_nobody(peer, subject, alone=True) for peer in rule.peers if isinstance(peer, PodPeer)]
+    levels: list[Level] = ["note" if reason is None else reason[2] for reason in reasons]
+    return min(levels, key=("error", "note", "warning").index)
 
 
 def of_services(subject: Subject) -> Iterator[Warning]:
@@ -62,8 +71,8 @@ def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, 
     if peer.namespaces is not None:
         names = [name for name, labels in spaces.items() if peer.namespaces.matches(labels)]
         if not names:
-            message = f"no namespace matches {peer.namespaces}{_space(peer.namespaces, subject)}"
-            return code, message, "warning"
+            guess = subject.guess(peer.namespaces, subject.cluster.namespaces.values())
+            return guess.code(code), f"no namespace matches {peer.namespaces}{guess.says}", guess.level("warning")
     hosts = [pod for pod in subject.cluster.pods if pod.namespace in names and peer.pods.matches(pod.labels)]
     if hosts:
         if hosts[0].ended:
@@ -73,12 +82,8 @@ def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, 
     if subject.asleep(names, peer.pods.matches) or not peer.pods.requirements:
         return None
     sets = subject.labels_in(names)
-    hint = subject.guess(peer.pods, sets)
+    guess = subject.guess(peer.pods, sets)
     known = any(requirement.key in labels for requirement in peer.pods.requirements for labels in sets)
     where = f"of namespace {names[0]}" if len(names) == 1 else "of these namespaces"
-    message = f"no Pod {where} matches {peer.pods}{hint}"
-    return code, message, "warning" if hint else subject.absence if alone and known else "note"
-
-
-def _space(selector: LabelSelector, subject: Subject) -> str:
-    return subject.guess(selector, subject.cluster.namespaces.values())
+    level = guess.level(subject.absence if alone and known else "note")
+    return guess.code(code), f"no Pod {where} matches {peer.pods}{guess.says}", level

@@ -1,50 +1,88 @@
-"""NetworkPolicies that select no Pod."""
+"""NetworkPolicies without effect: they select no Pod, or deny nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from netlab.errors import Mark
-from netlab.lint.subject import Subject
-from netlab.model.policies import Policy
+from netlab.lint.subject import Guess, Subject, opens
+from netlab.model import Pod
+from netlab.model.policies import Policy, Rule
+from netlab.near import meant, misspelt
 from netlab.spec import Level, Warning
+
+_SELECTS_NOTHING = "policy-selects-nothing"
 
 
 def selects_nothing(subject: Subject) -> Iterator[Warning]:
-    """A policy without effect; a note where its Pods are known and not there now."""
+    """A policy without Pods; a note where its Pods are known and not there now."""
     for policy in subject.policies:
-        if subject.selection.members(policy.subject):
-            continue
-        level, why = _why(policy, subject)
-        message = f"NetworkPolicy {policy} selects no Pod of namespace {policy.namespace}: {why}"
-        yield Warning("policy-selects-nothing", message, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
+        if not subject.selection.members(policy.subject):
+            level, code, why = _why(policy, subject)
+            message = f"NetworkPolicy {policy} selects no Pod of namespace {policy.namespace}: {why}"
+            yield _warning(policy, code, message, level)
 
 
-def _why(policy: Policy, subject: Subject) -> tuple[Level, str]:
+def denies_nothing(subject: Subject) -> Iterator[Warning]:
+    """A policy that lets everybody in at every declared port, and its Pods out to everywhere."""
+    for policy in subject.policies:
+        pods = subject.distinct(subject.selection.members(policy.subject))
+        if pods and _lets_out(policy.egress) and all(_lets_in(policy.ingress, pod, subject) for pod in pods):
+            ports = "" if policy.ingress is None or _lets_out(policy.ingress) else " on the ports that its Pods declare"
+            yield _warning(policy, "denies-nothing", f"NetworkPolicy {policy} denies nothing{ports}", "note")
+
+
+def _lets_out(rules: tuple[Rule, ...] | None) -> bool:
+    return rules is None or any(not rule.peers and not rule.ports for rule in rules)
+
+
+def _lets_in(rules: tuple[Rule, ...] | None, pod: Pod, subject: Subject) -> bool:
+    if _lets_out(rules):
+        return True
+    to_all = [rule for rule in rules or () if not rule.peers]
+    ports = [port for port in pod.ports if port.declared]
+    return bool(ports) and all(
+        any(opens(rule, pod, port.port, port.protocol, subject.selection) for rule in to_all) for port in ports
+    )
+
+
+def _warning(policy: Policy, code: str, says: str, level: Level) -> Warning:
+    return Warning(code, says, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
+
+
+def _why(policy: Policy, subject: Subject) -> tuple[Level, str, str]:
+    """Why nothing is selected: the level, the code and the words."""
+    code = _SELECTS_NOTHING
     pods = [pod for pod in subject.cluster.pods if pod.namespace == policy.namespace]
     own = next((pod for pod in pods if policy.pods.matches(pod.labels)), None)
     if own is not None:  # all that policies do not know
-        return "warning", f"{own.name} {'has ended' if own.ended else 'is in the network of its node (hostNetwork)'}"
+        return (
+            "warning",
+            code,
+            f"{own.name} {'has ended' if own.ended else 'is in the network of its node (hostNetwork)'}",
+        )
     if asleep := subject.asleep((policy.namespace,), policy.pods.matches):
-        return "note", f"{asleep.kind} {asleep.name} has no Pod now"
+        return "note", code, f"{asleep.kind} {asleep.name} has no Pod now"
+    guess = subject.guess(policy.pods, subject.labels_in((policy.namespace,)))
     if pods:
-        hint = subject.guess(policy.pods, subject.labels_in((policy.namespace,)))
-        return "warning" if hint else subject.absence, f"none has {policy.pods}{hint}"
-    elsewhere = _elsewhere(policy, subject)
-    return "warning" if elsewhere else subject.absence, f"there is none{elsewhere}"
+        return guess.level(subject.absence), guess.code(code), f"none has {policy.pods}{guess.says}"
+    return _no_pods(policy, guess, subject)
 
 
-def _elsewhere(policy: Policy, subject: Subject) -> str:
-    """The one namespace that the Pods are in, where the policy itself names none."""
-    namespaces = {pod.namespace for pod in subject.cluster.own_pods}
-    document = next(
-        (
-            candidate
-            for candidate in subject.cluster.policies
-            if str(policy) == f"{candidate.namespace}/{candidate.name}"
-        ),
-        None,
-    )
-    if len(namespaces) != 1 or document is None or "namespace" in document.body["metadata"]:
-        return ""
-    return f"; the policy has no metadata.namespace, and all Pods are in {namespaces.pop()}"
+def _no_pods(policy: Policy, guess: Guess, subject: Subject) -> tuple[Level, str, str]:
+    """The same of a policy whose namespace has no Pod: an error where no object but policies is in it."""
+    spaces = sorted({pod.namespace for pod in subject.cluster.own_pods})
+    if not spaces:  # a set of policies alone
+        return "note", _SELECTS_NOTHING, "there is none"
+    if subject.absence == "note" or subject.has_namespace(policy.namespace) or guess.says:
+        return guess.level(subject.absence), guess.code(_SELECTS_NOTHING), f"there is none{guess.says}"
+    written = subject.document("NetworkPolicy", policy.namespace, policy.name)
+    reason = "the policy has no metadata.namespace, and " if written and not _names_space(written.body) else ""
+    where = spaces[0] if len(spaces) == 1 else f"{', '.join(spaces[:-1])} and {spaces[-1]}"
+    near_by = meant(misspelt(policy.namespace, spaces))
+    return "error", "policy-namespace", f"there is none; {reason}all Pods are in {where}{near_by}"
+
+
+def _names_space(body: Mapping[str, Any]) -> bool:
+    return "namespace" in body["metadata"]

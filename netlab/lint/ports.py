@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netlab.errors import Mark
-from netlab.lint.subject import Subject, rules_of
+from netlab.lint.subject import Subject, opens, rules_of
 from netlab.model import Pod
 from netlab.model.policies import INGRESS, PodPeer, Policy, PortMatch, Rule
+from netlab.model.ports import states
 from netlab.model.services_types import Service, ServicePort
 from netlab.near import near
-from netlab.spec import Warning
+from netlab.spec import Level, Warning
+
+_LOOKED_AT = 20  # Pods behind a Service, which differ little
 
 
 def unknown_name(subject: Subject) -> Iterator[Warning]:
-    """A port's name that no Pod in question has."""
+    """A port's name that no Pod in question has.
+
+    A note where the rule lists names of other charts beside the right one (http, https).
+    """
     selection = subject.selection
     for policy in subject.policies:
         for rule in rules_of(policy):
-            pods = selection.members(policy.subject) if rule.direction == INGRESS else selection.pods
+            pods = selection.members(policy.subject) if rule.direction == INGRESS else _named_pods(rule, subject)
             written = {port.name for port in rule.ports}
             for port in rule.ports:
                 if not port.name or not pods or any(True for _ in selection.holders(port.name, port.protocol, pods)):
@@ -28,8 +34,35 @@ def unknown_name(subject: Subject) -> Iterator[Warning]:
                 }
                 whom = "Pod that the policy selects" if rule.direction == INGRESS else "Pod"
                 hint = near(port.name, sorted(names - written)) if not names & written else ""
+                other = any(opens(rule, pod, one.port, one.protocol, selection) for pod in pods for one in pod.ports)
                 message = f"no {whom} has a port {port}{hint}"
-                yield _warning(policy, rule, "port-name-unknown", message)
+                yield _warning(policy, rule, "port-name-unknown", message, "note" if other else "error")
+
+
+def _named_pods(rule: Rule, subject: Subject) -> Sequence[Pod]:
+    """The Pods that an egress rule may mean; none where it names networks or Pods that are not there."""
+    if not rule.peers:
+        return subject.selection.pods
+    members = [subject.selection.members(peer) for peer in rule.peers if isinstance(peer, PodPeer)]
+    complete = len(members) == len(rule.peers) and all(members)
+    return tuple({str(pod): pod for pods in members for pod in pods}.values()) if complete else ()
+
+
+def undeclared(subject: Subject) -> Iterator[Warning]:
+    """A port's number that no selected Pod declares, while they declare others: nothing in the set answers there."""
+    for policy in subject.policies:
+        pods = subject.distinct(subject.selection.members(policy.subject))
+        for rule in policy.ingress or ():
+            for port in rule.ports:
+                single = port.first is not None and port.first == port.last
+                others = [pod for pod in pods if states(pod.ports, port.protocol)]
+                if not single or not others or len(others) < len(pods):
+                    continue
+                if any((one.port, one.protocol) == (port.first, port.protocol) for pod in pods for one in pod.ports):
+                    continue
+                if _translated(port, policy, rule, pods, subject) is None:
+                    message = f"no Pod that the policy selects declares port {port}"
+                    yield _warning(policy, rule, "port-undeclared", message, "note")
 
 
 def of_services(subject: Subject) -> Iterator[Warning]:
@@ -40,19 +73,19 @@ def of_services(subject: Subject) -> Iterator[Warning]:
             for port in rule.ports:
                 if port.first is None or port.first != port.last or not pods:
                     continue
-                if found := _translated(port, rule, pods, subject):
+                if found := _translated(port, policy, rule, pods, subject):
                     service, entry, numbers = found
                     targets = ", ".join(f"{number}/{entry.protocol}" for number in numbers)
                     message = (
                         f"port {port} matches no packet: it is the port of Service {service}, and rules see the port of its "
                         f"Pods, {targets}"
                     )
-                    yield _warning(policy, rule, "port-of-service", message)
+                    yield _warning(policy, rule, "port-of-service", message, "error")
 
 
-def _warning(policy: Policy, rule: Rule, code: str, says: str) -> Warning:
+def _warning(policy: Policy, rule: Rule, code: str, says: str, level: Level) -> Warning:
     mark = rule.mark or policy.mark or Mark("", 0)
-    return Warning(code, f"NetworkPolicy {policy} {rule}: {says}", mark, f"NetworkPolicy {policy}")
+    return Warning(code, f"NetworkPolicy {policy} {rule}: {says}", mark, f"NetworkPolicy {policy}", level)
 
 
 def _targets(policy: Policy, rule: Rule, subject: Subject) -> Sequence[Pod]:
@@ -66,11 +99,12 @@ def _targets(policy: Policy, rule: Rule, subject: Subject) -> Sequence[Pod]:
 
 
 def _translated(
-    port: PortMatch, rule: Rule, pods: Sequence[Pod], subject: Subject
+    port: PortMatch, policy: Policy, rule: Rule, pods: Sequence[Pod], subject: Subject
 ) -> tuple[Service, ServicePort, list[int]] | None:
-    """The Service whose port this is, with the ports behind it, where nobody has that port and the rule opens no other
-    of them.
+    """The Service whose port this is, with the ports behind it, where nobody has that port and no rule opens another of
+    them to the same peers.
     """
+    rules = [other for pod in pods[:_LOOKED_AT] for other in _beside(policy, rule, pod, subject)]
     if any(
         (one.port, one.protocol, one.declared) == (port.first, port.protocol, True) for pod in pods for one in pod.ports
     ):
@@ -82,18 +116,20 @@ def _translated(
             if (entry.port, entry.protocol) != (port.first, port.protocol) or service.headless:
                 continue
             targets = sorted({ports[number] for _, ports in behind if ports[number]} - {port.first})
-            opened = any(_opens(rule, pod, ports[number], entry.protocol, subject) for pod, ports in behind)
+            opened = any(
+                opens(other, pod, ports[number], entry.protocol, subject.selection)
+                for pod, ports in behind[:_LOOKED_AT]
+                for other in rules
+            )
             if targets and not opened:
                 return service, entry, targets
     return None
 
 
-def _opens(rule: Rule, pod: Pod, number: int, protocol: str, subject: Subject) -> bool:
-    """Whether a rule opens a port of a Pod."""
-    return any(
-        subject.selection.named_port(pod, port.name, protocol) == number
-        if port.name
-        else port.first is None or port.first <= number <= (port.last or port.first)
-        for port in rule.ports
-        if port.protocol == protocol
-    )
+def _beside(policy: Policy, rule: Rule, pod: Pod, subject: Subject) -> Iterator[Rule]:
+    """The rules that admit at least the same peers in the same direction; the rule itself is the first."""
+    yield rule
+    policies = subject.isolating(pod, INGRESS) if rule.direction == INGRESS else (policy,)
+    for other in (each for candidate in policies for each in candidate.rules(rule.direction) or ()):
+        if other is not rule and (not other.peers or (rule.peers and set(rule.peers) <= set(other.peers))):
+            yield other

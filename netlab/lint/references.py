@@ -12,10 +12,10 @@ from netlab.spec.formats import shown
 
 
 def missing(subject: Subject) -> Iterator[Warning]:
-    """A backend that cannot answer."""
+    """A backend that cannot answer.  What the API server calls is often a Service that an operator makes."""
     own = {(other.namespace, other.name) for other in subject.cluster.services if other.system}
     for reference in subject.documents.references:
-        if (reference.namespace, reference.name) in own:
+        if reference.by_api or (reference.namespace, reference.name) in own:
             continue
         service = subject.service(reference.namespace, reference.name)
         full = f"{reference.namespace}/{shown(reference.name)[1:-1]}"

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from netlab.errors import Mark
 from netlab.lint.subject import Subject, selector_of
 from netlab.model import Pod
+from netlab.model.policies import LabelSelector
 from netlab.model.services_types import Service, ServicePort
 from netlab.near import near
-from netlab.spec import Warning
+from netlab.spec import Level, Warning
 
 
 def selects_nothing(subject: Subject) -> Iterator[Warning]:
-    """A selector that no Pod matches; a note where its Pods are known and not there now."""
+    """A selector that no Pod matches; a note where its Pods are known and not there now, where the set has no Pod at
+    all, and where it asks for a label that something sets at run time (the active one of several servers).
+    """
     for service in subject.services:
         selector, spaces = selector_of(service), (service.namespace,)
         if subject.behind(service):
             continue
-        level, why = subject.absence, f"none in namespace {service.namespace} has {selector}"
+        level, code = subject.absence, "service-selects-nothing"
+        why = f"none in namespace {service.namespace} has {selector}"
         if asleep := subject.asleep(spaces, selector.matches):
             level, why = "note", f"{asleep.kind} {asleep.name} has no Pod now"
-        elif hint := subject.guess(selector, subject.labels_in(spaces)):
-            level, why = "warning", why + hint
+        elif not subject.cluster.own_pods or _by_state(selector, subject.labels_in(spaces)):
+            level = "note"
+        else:
+            guess = subject.guess(selector, subject.labels_in(spaces))
+            level, code, why = guess.level(level), guess.code(code), why + guess.says
         message = f"Service {service} selects no Pod: {why}"
         document = subject.service(service.namespace, service.name)
         mark = document.at("spec", "selector") if document else Mark("", 0)
-        yield Warning("service-selects-nothing", message, mark, f"Service {service}", level)
+        yield Warning(code, message, mark, f"Service {service}", level)
+
+
+def _by_state(selector: LabelSelector, sets: Sequence[Mapping[str, str]]) -> bool:
+    """Whether Pods have all that a selector asks for, but for labels that no Pod has with any value."""
+    keys = {key for labels in sets for key in labels}
+    known = [requirement for requirement in selector.requirements if requirement.key in keys]
+    return bool(known) and any(all(requirement.holds(labels) for requirement in known) for labels in sets)
 
 
 def target_port(subject: Subject) -> Iterator[Warning]:
-    """A targetPort at which no Pod of the Service answers.
+    """A targetPort at which no Pod of the Service answers: a note of a number, since a container may listen on a port
+    that it does not declare.
 
     Nothing is said of a Pod that declares no port (it is served there all the same), nor of a number where a container
     of the Pod runs a command: what listens there is its own affair.
@@ -62,4 +77,5 @@ def _warning(service: Service, number: int, port: ServicePort, pods: list[Pod], 
     if document is not None:
         key = "targetPort" if "targetPort" in document.body["spec"]["ports"][number] else "port"
         mark = document.at("spec", "ports", number, key)
-    return Warning("service-target-port", message + (hint if there else ""), mark, f"Service {service}")
+    level: Level = "warning" if named else "note"
+    return Warning("service-target-port", message + (hint if there else ""), mark, f"Service {service}", level)

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
+from netlab.lint.mentions import Mention, Texts
 from netlab.model import Cluster, Pod
 from netlab.model.policies import EGRESS, INGRESS, LabelSelector, Policy, Rule
 from netlab.model.selection import Selection
 from netlab.model.services_types import Service
 from netlab.model.workloads import WORKLOADS
-from netlab.near import close, meant
-from netlab.oracle.policy import Evaluator
+from netlab.near import close, meant, misspelt
+from netlab.oracle.policy import Evaluator, Party
 from netlab.spec import Document, Documents, Level
 
 Identity = tuple[str, str, str]  # kind, namespace, name
 Labels = Mapping[str, str]
 _GUESSES = 100
+
+
+class Guess(NamedTuple):
+    """What was probably meant, as the end of a sentence; ``typo``: a value of the same key is a few letters away."""
+
+    says: str = ""
+    typo: bool = False
+
+    def level(self, otherwise: Level) -> Level:
+        """The level of a selector that matches nothing."""
+        return "error" if self.typo else "warning" if self.says else otherwise
+
+    def code(self, otherwise: str) -> str:
+        """Its code."""
+        return "selector-typo" if self.typo else otherwise
 
 
 class Subject:
@@ -25,6 +42,8 @@ class Subject:
     def __init__(self, cluster: Cluster, documents: Documents, only: Collection[Identity] | None) -> None:
         self.cluster, self.documents, self._only = cluster, documents, only
         self._guesses = 0
+        self._mentions: dict[str, list[Mention]] = {}
+        self._alike: dict[tuple[object, ...], Pod] = {}
         self.policies = [
             policy
             for policy in cluster.network_policies
@@ -115,18 +134,73 @@ class Subject:
         return {namespace: list(sets.values()) for namespace, sets in found.items()}
 
     def labels_in(self, namespaces: Iterable[str]) -> list[Labels]:
-        """The different sets of labels that Pods of these namespaces have."""
-        return [labels for name in namespaces for labels in self._labels_of_pods.get(name, ())]
+        """The different sets of labels that Pods of these namespaces have, or would have if there were any."""
+        names = list(namespaces)
+        idle = [labels for name in names for _, labels in self._templates.get(name, ())]
+        return [labels for name in names for labels in self._labels_of_pods.get(name, ())] + idle
+
+    @cached_property
+    def _texts(self) -> Texts:
+        return Texts(self.documents.settings)
+
+    def mentions(self, pod: Pod) -> list[Mention]:
+        """The servers that a Pod's texts name."""
+        known = self._mentions.get(str(pod))
+        if known is None:
+            known = self._mentions[str(pod)] = self._texts.mentions(pod, self.document_of(pod))
+        return known
+
+    def pod(self, name: str) -> Pod | None:
+        """The Pod of this full name."""
+        return self._pods.get(name)
+
+    @cached_property
+    def _services(self) -> dict[tuple[str, str], Service]:
+        return {(service.namespace, service.name): service for service in self.cluster.services}
+
+    def service_of(self, namespace: str, name: str) -> Service | None:
+        """The resolved Service of this name."""
+        return self._services.get((namespace, name))
+
+    def document_of(self, pod: Pod) -> Document | None:
+        """The document that a Pod comes from; None of those that netlab adds."""
+        kind, _, name = pod.owner.rpartition("/")
+        return self._documents.get((kind or "Pod", pod.namespace, name or pod.name))
+
+    def document(self, kind: str, namespace: str, name: str) -> Document | None:
+        """A document of the set."""
+        return self._documents.get((kind, namespace, name))
+
+    def has_namespace(self, name: str) -> bool:
+        """Whether the set has a document of this namespace."""
+        return ("Namespace", "", name) in self._documents
+
+    def distinct(self, pods: Iterable[Pod]) -> list[Pod]:
+        """One Pod of each kind: Pods of the same labels and ports are the same to every policy but by address."""
+        chosen: dict[str, Pod] = {}
+        for pod in pods:
+            key = (pod.namespace, pod.host_network, *sorted(pod.labels.items()), *pod.ports)
+            first = self._alike.setdefault(key, pod)
+            chosen[str(first)] = first
+        return list(chosen.values())
+
+    def party(self, pod: Pod) -> Party:
+        """A Pod as an end of a packet."""
+        return self.evaluator.party(str(pod.addresses[0].ip))
+
+    def isolating(self, pod: Pod, direction: str) -> tuple[Policy, ...]:
+        """The policies that isolate a Pod in a direction."""
+        return self.evaluator.isolating(pod, direction)
 
     def asleep(self, namespaces: Collection[str], matches: Callable[[Labels], bool]) -> Document | None:
         """A workload of these namespaces whose Pods would match if it had any."""
         candidates = (each for name in namespaces for each in self._templates.get(name, ()))
         return next((one for one, labels in candidates if matches(labels)), None)
 
-    def guess(self, selector: LabelSelector, sets: Iterable[Labels]) -> str:
+    def guess(self, selector: LabelSelector, sets: Iterable[Labels]) -> Guess:
         """The label that was meant; of many selectors that match nothing only the first ones, since it takes time."""
         self._guesses += 1
-        return _guess(selector, sets) if self._guesses <= _GUESSES else ""
+        return _guess(selector, sets) if self._guesses <= _GUESSES else Guess()
 
 
 def rules_of(policy: Policy) -> Iterator[Rule]:
@@ -135,22 +209,33 @@ def rules_of(policy: Policy) -> Iterator[Rule]:
         yield from policy.rules(direction) or ()
 
 
-def _guess(selector: LabelSelector, sets: Iterable[Labels]) -> str:
+def _guess(selector: LabelSelector, sets: Iterable[Labels]) -> Guess:
     """The label that was meant, where another value of one key, or another key, would make the selector match."""
-    known = list(sets)
+    known, likely = list(sets), ""
     for one in selector.requirements:
-        if one.operator != "In" or len(one.values) != 1:
+        if one.operator != "In":
             continue
         others = [requirement for requirement in selector.requirements if requirement is not one]
-        word = next(iter(one.values))
         rest = [labels for labels in known if all(requirement.holds(labels) for requirement in others)]
         values = sorted({labels[one.key] for labels in rest if one.key in labels})
-        if word not in values and (found := close(word, values)):
-            return meant(f"{one.key}={found}")
-        keys = sorted({key for labels in rest for key, value in labels.items() if value == word})
-        if one.key not in keys and (found := close(one.key, keys)):
-            return meant(f"{found}={word}")
-    return ""
+        for word in sorted(one.values):
+            if wanted := misspelt(word, values):
+                return Guess(meant(f"{one.key}={wanted}"), typo=True)
+            keys = sorted({key for labels in rest for key, value in labels.items() if value == word})
+            near, key = close(word, values), "" if one.key in keys else close(one.key, keys)
+            likely = likely or (meant(f"{one.key}={near}") if near else meant(f"{key}={word}") if key else "")
+    return Guess(likely)
+
+
+def opens(rule: Rule, pod: Pod, number: int, protocol: str, selection: Selection) -> bool:
+    """Whether a rule opens a port of a Pod, to whomever."""
+    return not rule.ports or any(
+        selection.named_port(pod, port.name, protocol) == number
+        if port.name
+        else port.first is None or port.first <= number <= (port.last or port.first)
+        for port in rule.ports
+        if port.protocol == protocol
+    )
 
 
 def selector_of(service: Service) -> LabelSelector:

@@ -10,18 +10,18 @@ from typing import Any, Literal, NamedTuple
 from netlab.errors import Mark, Problem
 from netlab.spec.compose import MappingNode, Node, locate, mark_of
 from netlab.spec.references import Reference
+from netlab.spec.settings import Settings
 from netlab.values import dataclass
 
-Level = Literal["warning", "note"]
+Level = Literal["error", "warning", "note"]
 
 
 class Warning(NamedTuple):  # noqa: A001  the word of the contract; nobody here raises the builtin
     """Something that is legal and that the reader should know of.
 
     ``code`` is stable and for machines.  ``object`` is what it is about (``Service shop/web``, ``Ingress``).  ``level``
-    is ``warning``, or ``note`` where most authors mean it so.  The codes that reading gives: ``duplicate`` (one object
-    twice), ``not-modelled-filter``, ``-route``, ``-pods`` and ``not-modelled`` (matters to the network, and netlab does
-    not do it), ``helm-hook``, ``old-api-version`` (one that Kubernetes removed), ``host-bits`` (a CIDR that was masked).
+    is ``error`` where the lab itself shows what was meant, ``warning``, or ``note`` where most authors mean it so.
+    ``netlab.lint.codes`` lists the codes.
     """
 
     code: str
@@ -80,14 +80,16 @@ class Documents:
     """Everything that was read, in the order in which it was written.
 
     ``problems`` are in the order of the files and lines; where there is one, ``objects`` lacks what it is about.
-    ``references`` are Services that objects name which are not modelled.  ``left_out`` are Helm hooks that are not there after an installation.  ``skipped`` counts, by kind, the objects that
-    cannot matter to a network.  ``sources`` are the files read.
+    ``references`` are Services that objects name which are not modelled, ``settings`` the ConfigMaps.  ``left_out`` are
+    Helm hooks that are not there after an installation.  ``skipped`` counts, by kind, the objects that cannot matter to
+    a network.  ``sources`` are the files read.
     """
 
     lab: Document | None = None
     objects: tuple[Document, ...] = ()
     left_out: tuple[Document, ...] = ()
     references: tuple[Reference, ...] = ()
+    settings: tuple[Settings, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Warning, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,6 +1,7 @@
 """From composed documents to Documents: lists flattened, kinds told apart, duplicates found.
 
-Of an object that cannot matter only apiVersion, kind and name are looked at; its nodes are never made into values.
+Of an object that cannot matter only apiVersion, kind and name are looked at, and what ``references`` and ``settings``
+read of it; its nodes are never made into values.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from netlab.spec.documents import Document, Documents, Warning
 from netlab.spec.formats import shown
 from netlab.spec.hooks import is_hook, left_out, note
 from netlab.spec.kinds import Fate
-from netlab.spec.references import Reference, references
+from netlab.spec.references import Reference, api_targets, references
 from netlab.spec.schema import schemas
+from netlab.spec.settings import Settings
 from netlab.spec.text import unprintable
 
 _Fields = dict[str, tuple[Node, Node]]
@@ -46,6 +48,7 @@ class Reader:
         self._problems: list[Problem] = []
         self._warnings: list[Warning] = []
         self._references: list[Reference] = []
+        self._settings: dict[tuple[str, str], Settings] = {}
         self._skipped: Counter[str] = Counter()
         self._unknown: dict[tuple[str, str], list[Mark]] = {}
         self._old: list[oldversions.Old] = []
@@ -111,6 +114,7 @@ class Reader:
             lab=self._labs[0] if self._labs else None,
             objects=tuple(obj for obj in self._objects.values() if not left_out(obj)),
             references=tuple(self._references),
+            settings=tuple(self._settings.values()),
             left_out=tuple(hook for hook in hooks if left_out(hook)),
             problems=tuple(sorted(self._problems, key=lambda each: place(each.mark))),
             warnings=tuple(sorted(self._warnings, key=lambda each: place(each.mark))),
@@ -143,6 +147,7 @@ class Reader:
             self._used(node, version, kind, message, checker)
         elif fate is Fate.SKIPPED:
             self._skipped[kind] += 1
+            self._skip(node, version.rpartition("/")[0], kind, fields, checker.file)
         elif fate is Fate.NOT_MODELLED:
             name = _name(fields)
             full = f"{kind} {name}" if name else kind
@@ -153,6 +158,14 @@ class Reader:
             self._unknown.setdefault((version, kind), []).append(mark_of(node, checker.file))
         else:
             checker.problem(fields[field][1] if field in fields else node, (None, field), message)
+
+    def _skip(self, node: Node, group: str, kind: str, fields: _Fields, file: str) -> None:
+        """Notes what is looked at of an object that cannot matter itself."""
+        namespace, _, name = _name(fields).rpartition("/")
+        if (group, kind) == ("", "ConfigMap"):
+            namespace = namespace or self._namespace
+            self._settings[namespace, name] = Settings(namespace, name, file, node)
+        self._references += api_targets(group, kind, f"{kind} {name}", node, file)
 
     def _not_modelled(self, node: Node, full: str, says: str, checker: Checker) -> None:
         code = _CODES.get(says, "not-modelled")

@@ -1,4 +1,5 @@
-"""The Services that objects name which netlab does not model: the backends of Ingresses and of routes.
+"""The Services that objects name which netlab does not model: the backends of Ingresses and routes, and what the API
+server calls (webhooks, aggregated APIs, conversions).
 
 What such an object does is not done here, but whether its Service is there can be said.  Read from the composed nodes:
 only these few fields are looked at, whatever else is in the object.
@@ -15,13 +16,17 @@ from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, mar
 
 
 class Reference(NamedTuple):
-    """``object`` sends traffic to a port (a number, a name, or "") of the Service ``namespace/name``."""
+    """``object`` sends traffic to a port (a number, a name, or "") of the Service ``namespace/name``.
+
+    ``by_api``: the API server is the client.
+    """
 
     object: str
     namespace: str
     name: str
     port: int | str
     mark: Mark
+    by_api: bool = False
 
 
 _Fields = dict[str, Node]
@@ -33,6 +38,18 @@ _KINDS = {
     "gateway.networking.x-k8s.io": ("*",),
     "route.openshift.io": ("Route",),
 }
+#: Where the kinds that the API server obeys name its target; each item of a list is looked at.
+_WEBHOOKS = ("webhooks", "clientConfig", "service")
+_API_SERVER = {
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): (_WEBHOOKS,),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): (_WEBHOOKS,),
+    ("apiregistration.k8s.io", "APIService"): (("spec", "service"),),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): (
+        ("spec", "conversion", "webhook", "clientConfig", "service"),
+        ("spec", "conversion", "webhookClientConfig", "service"),  # v1beta1
+    ),
+}
+_HTTPS = 443  # the API server's default of all of these
 #: Fields that hold a backend, or a list of them, in these kinds.
 _BACKENDS = frozenset(("backend", "defaultBackend", "backendRefs", "backendRef", "to", "alternateBackends"))
 
@@ -47,6 +64,30 @@ def references(group: str, kind: str, full: str, namespace: str, node: Node, fil
             name, port, where = found
             space = _text(_fields(backend).get("namespace")) or namespace or "default"
             yield Reference(full, space, name, port, mark_of(where, file))
+
+
+def api_targets(group: str, kind: str, full: str, node: Node, file: str) -> Iterator[Reference]:
+    """The Services that the API server calls because of an object, each once."""
+    seen = set()
+    for path in _API_SERVER.get((group, kind), ()):
+        for service in _reached(node, path):
+            fields = _fields(service)
+            namespace, name, port = (_text(fields.get(key)) for key in ("namespace", "name", "port"))
+            number = int(port) if port.isdigit() and port.isascii() else _HTTPS
+            if name and namespace and (namespace, name, number) not in seen:
+                seen.add((namespace, name, number))
+                yield Reference(full, namespace, name, number, mark_of(fields["name"], file), by_api=True)
+
+
+def _reached(node: Node, path: tuple[str, ...]) -> Iterator[Node]:
+    """The nodes at a path, of every item of a list on it."""
+    if isinstance(node, SequenceNode):
+        for item in node.value:
+            yield from _reached(item, path)
+    elif not path:
+        yield node
+    elif child := _fields(node).get(path[0]):
+        yield from _reached(child, path[1:])
 
 
 def _backends(node: Node | None) -> Iterator[Node]:

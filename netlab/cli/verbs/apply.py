@@ -70,7 +70,7 @@ def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str
 
 def _about(new: Collection[tuple[str, str, str]], given: Documents, lab: Lab) -> list[Warning]:
     """What the lab as a whole makes of these objects: a Service that selects nothing is well by itself."""
-    from netlab.lint import lint, ordered
+    from netlab.lint import kept, lint, ordered
 
     names = {f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in new}
     others = {*given.warnings}
@@ -78,7 +78,7 @@ def _about(new: Collection[tuple[str, str, str]], given: Documents, lab: Lab) ->
         one for one in lab.warnings if one not in others and (one.object in names or one.mark.file in given.sources)
     ]
     found = lint(lab.built, replace(lab.documents, references=given.references), new)
-    return ordered((*given.warnings, *there, *found), given.sources)
+    return ordered(kept((*given.warnings, *there, *found), given), given.sources)
 
 
 def _name(file: str) -> str:

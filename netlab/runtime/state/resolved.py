@@ -68,6 +68,7 @@ def documents_of(applied: Applied) -> Documents:
         objects=kept,
         left_out=(*documents.left_out, *added.left_out),
         references=(*documents.references, *added.references),
+        settings=(*documents.settings, *added.settings),
         warnings=(*documents.warnings, *added.warnings),
         sources=(*documents.sources, *added.sources),
     )
