@@ -20,11 +20,12 @@ def to_everybody(subject: Subject) -> Iterator[Warning]:
     """A port of a Service whose Pods are isolated, and no rule opens the port behind it to anybody.
 
     Peers that match nothing count as somebody where they are of another chart (a note), or misspelt (an error already).
+    Nor is it said again where a rule has the Service's port, or a name that no Pod has: those are errors of their own.
     """
     for service in subject.services:
         for place, port in enumerate(service.ports):
             targets = _behind(service, place, subject)
-            if targets and all(_is_closed(subject, pod, number, port.protocol) for pod, number in targets):
+            if targets and all(_is_closed(subject, pod, number, port) for pod, number in targets):
                 yield _closed(service, port, *targets[0], subject)
 
 
@@ -67,9 +68,25 @@ def _admits_nodes(subject: Subject, pod: Pod, number: int) -> bool:
     return any(not rule.peers or any(isinstance(peer, Block) for peer in rule.peers) for rule in rules)
 
 
-def _is_closed(subject: Subject, pod: Pod, number: int, protocol: str) -> bool:
-    rules = _rules(subject, pod, number, protocol) if subject.isolating(pod, INGRESS) else None
-    return rules is not None and all(level_of_nobody(rule, subject) == "warning" for rule in rules)
+def _is_closed(subject: Subject, pod: Pod, number: int, port: ServicePort) -> bool:
+    policies = subject.isolating(pod, INGRESS)
+    if not policies or any(
+        _is_wrong(subject, policy, rule, port) for policy in policies for rule in policy.ingress or ()
+    ):
+        return False
+    rules = _rules(subject, pod, number, port.protocol)
+    return all(level_of_nobody(rule, subject) == "warning" for rule in rules)
+
+
+def _is_wrong(subject: Subject, policy: Policy, rule: Rule, port: ServicePort) -> bool:
+    """Whether a rule gives the Service's port instead of the Pods', or no more than names that its Pods do not have."""
+    if port.target != port.port and any(port.port == match.first == match.last for match in rule.ports):
+        return True
+    if not rule.ports or not all(match.name for match in rule.ports):
+        return False
+    pods = subject.selection.members(policy.subject)
+    names = {(entry.name, entry.protocol) for pod in subject.distinct(pods) for entry in pod.ports}
+    return not any((match.name, match.protocol) in names for match in rule.ports)
 
 
 def _closed(service: Service, port: ServicePort, pod: Pod, number: int, subject: Subject) -> Warning:

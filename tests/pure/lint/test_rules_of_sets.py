@@ -208,6 +208,11 @@ def test_a_rule_without_peers_or_with_networks_admits_the_api_server(rule: str) 
     assert of("api-server-denied", warned(policy(f"{WEB}, ingress: [{rule}]") + "".join(CALLS))) == []
 
 
+@pytest.mark.parametrize("port", ["443", "htp"])
+def test_a_port_that_is_closed_by_an_error_is_not_warned_of_again(port: str) -> None:
+    assert of("closed-port", warned(policy(f"{WEB}, ingress: [{{ports: [{{port: {port}}}]}}]"))) == []
+
+
 def test_a_port_is_closed_only_where_no_rule_of_any_policy_opens_it() -> None:
     deny = policy("podSelector: {}, policyTypes: [Ingress]")
     assert len(of("closed-port", warned(deny))) == 3
