@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.lint.mentions import Mention
-from netlab.lint.subject import Subject, rules_of
+from netlab.lint.subject import Subject, opens, rules_of
 from netlab.model import Pod
 from netlab.model.policies import EGRESS, INGRESS, PodPeer, Policy, Rule
 from netlab.model.resolver import of_pod
@@ -114,20 +114,12 @@ def _passes(rule: Rule, pod: Pod, other: Pod, side: str, subject: Subject) -> bo
 
 
 def _ports(rule: Rule, target: Pod, subject: Subject) -> list[tuple[int, str]]:
-    """The ports that a rule opens at a Pod: the numbers and names that it gives, else those that the Pod has."""
-    own = [(port.port, port.protocol) for port in target.ports]
-    if not rule.ports:
-        return own
-    ports = []
-    for match in rule.ports:
-        number = subject.selection.named_port(target, match.name, match.protocol) if match.name else match.first
-        last = match.last or number
-        if number and last:
-            ports += [(number, match.protocol), (last, match.protocol)]
-            ports += [port for port in own if port[1] == match.protocol and number < port[0] < last]
-        elif not match.name:
-            ports += [port for port in own if port[1] == match.protocol]
-    return list(dict.fromkeys(ports))
+    """The ports that a rule opens at a Pod, of those that the Pod has; other ports are another rule's to warn of."""
+    return [
+        (port.port, port.protocol)
+        for port in target.ports
+        if opens(rule, target, port.port, port.protocol, subject.selection)
+    ]
 
 
 def _one_sided(policy: Policy, rule: Rule, side: str, others: Sequence[Pod], subject: Subject) -> Warning:
