@@ -44,12 +44,12 @@ class Latest(Generic[K, V]):
         self._function = function
         self._known: list[tuple[K, V]] = []
 
-    def __call__(self, one: K) -> V:
+    def __call__(self, key: K) -> V:
         for known, result in self._known:
-            if known is one:
+            if known is key:
                 return result
-        result = self._function(one)
-        self._known.insert(0, (one, result))
+        result = self._function(key)
+        self._known.insert(0, (key, result))
         del self._known[self._KEPT :]
         return result
 

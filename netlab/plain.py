@@ -75,7 +75,7 @@ def _reader(kind: Any) -> _Reader:
     if origin in (Union, types.UnionType):
         return _scalar(*inner)
     if origin is tuple:
-        return _list(_reader(inner[0])) if inner[-1] is Ellipsis else _row(tuple, [_reader(one) for one in inner])
+        return _list(_reader(inner[0])) if inner[-1] is Ellipsis else _row(tuple, [_reader(item) for item in inner])
     if origin is not None and issubclass(origin, Mapping):
         return _dict(_reader(inner[1]))
     if is_dataclass(kind):
@@ -105,12 +105,12 @@ def _list(each: _Reader) -> _Reader:
 
 def _row(make: Callable[[Any], Any], readers: list[_Reader]) -> _Reader:
     check = _scalar(list)
-    return lambda data: make(tuple(read(one) for read, one in zip(readers, check(data), strict=True)))
+    return lambda data: make(tuple(read(item) for read, item in zip(readers, check(data), strict=True)))
 
 
 def _dict(each: _Reader) -> _Reader:
     check = _scalar(dict)
-    return lambda data: {key: each(one) for key, one in check(data).items()}
+    return lambda data: {key: each(value) for key, value in check(data).items()}
 
 
 def _object(kind: Any, readers: Mapping[str, _Reader]) -> _Reader:

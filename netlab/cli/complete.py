@@ -23,7 +23,7 @@ def _offer(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
 def _running() -> list[str]:
     from netlab.runtime.state.rundir import running
 
-    return [one.lab for one in running()]
+    return [lab.lab for lab in running()]
 
 
 def _lab(ctx: click.Context) -> str:
@@ -44,7 +44,7 @@ def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[
         known = RunDir(lab).assignments()
     except PermissionError:  # root's alone
         return [], [], []
-    pods = [(where, name) for where, _, name in (one.partition("/") for one in known.memory.get("pods", {}))]
+    pods = [(where, name) for where, _, name in (full.partition("/") for full in known.memory.get("pods", {}))]
     return list(known.memory.get("nodes", {})), pods, list(known.netns)
 
 
@@ -57,7 +57,7 @@ def labs(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
     if "/" in incomplete or incomplete.startswith("."):
         return [CompletionItem(incomplete, type="file")]
-    return _offer((one.name for one in available()), incomplete)
+    return _offer((lab.name for lab in available()), incomplete)
 
 
 def running_labs(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -75,7 +75,7 @@ def places(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         return _offer((name for where, name in pods if where == chosen), incomplete)
     here = [name for where, name in pods if where == "default"]
     return _offer(
-        [*here, *nodes, *("/".join(one) for one in pods if one[0] != "default" or "/" in incomplete)], incomplete
+        [*here, *nodes, *("/".join(pod) for pod in pods if pod[0] != "default" or "/" in incomplete)], incomplete
     )
 
 

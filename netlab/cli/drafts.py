@@ -68,8 +68,8 @@ def beside(lab: str, files: Sequence[str]) -> list[str]:
     """The manifests in the folder of a lab's file that the lab was brought up without."""
     if not os.path.isfile(lab) or os.path.basename(lab) != "lab.yaml":
         return []
-    given = {os.path.realpath(one) for one in (lab, *files)}
+    given = {os.path.realpath(file) for file in (lab, *files)}
     folder = os.path.dirname(os.path.realpath(lab))
     names = (os.path.join(folder, name) for name in sorted(os.listdir(folder)))
-    found = [one for one in names if one.endswith(SUFFIXES) and os.path.basename(one) not in NOT_MANIFESTS]
-    return [] if folder in given else [os.path.basename(one) for one in found if one not in given]
+    found = [file for file in names if file.endswith(SUFFIXES) and os.path.basename(file) not in NOT_MANIFESTS]
+    return [] if folder in given else [os.path.basename(file) for file in found if file not in given]

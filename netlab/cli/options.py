@@ -71,12 +71,12 @@ def running_lab(name: str = "", option: str = "") -> str:
     if name and option and name != option:
         raise BadInput(f"two labs are named: {name} and --lab {option}")
     name = name or option or os.environ.get("NETLAB_LAB", "")
-    labs = [one.lab for one in running()]
+    labs = [running_lab.lab for running_lab in running()]
     if name:
         return name if name in labs else _by_source(name, labs)
     if not labs:
         raise BadInput("no lab is running", hint="netlab up overlay starts one")
-    mine = labs if len(labs) == 1 else [one.lab for one in running() if _is_mine(one)]
+    mine = labs if len(labs) == 1 else [running_lab.lab for running_lab in running() if _is_mine(running_lab)]
     if len(mine) == 1:
         return mine[0]
     raise BadInput(f"several labs are running: {', '.join(labs)}", hint="say which: --lab NAME, or NETLAB_LAB=NAME")
@@ -94,10 +94,10 @@ def _by_source(name: str, labs: Sequence[str]) -> str:
     """The lab that was brought up from a file or folder of that name; raises BadInput where there is none."""
     if "/" in name or os.path.exists(name):
         path = os.path.realpath(name)
-        for one in running():
-            applied = one.applied()
+        for running_lab in running():
+            applied = running_lab.applied()
             if applied is not None and path in (applied.source, os.path.dirname(applied.source)):
-                return one.lab
+                return running_lab.lab
         if os.path.isfile(path):
             raise BadInput(f"no running lab came from the file {name}", hint="netlab check LAB --expect FILE takes one")
     known = f"; running: {', '.join(labs)}" if labs else "; none is"

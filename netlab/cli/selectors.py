@@ -12,9 +12,9 @@ from netlab.errors import BadInput
 def written(selector: Mapping[str, Any]) -> str:
     """A label selector of a document as kubectl's tables have it."""
     labels = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for one in selector.get("matchExpressions") or ():
-        values = f" ({','.join(one['values'])})" if one.get("values") else ""
-        labels.append(f"{one['key']} {one['operator'].lower()}{values}")
+    for expression in selector.get("matchExpressions") or ():
+        values = f" ({','.join(expression['values'])})" if expression.get("values") else ""
+        labels.append(f"{expression['key']} {expression['operator'].lower()}{values}")
     return ",".join(labels) or "<none>"
 
 

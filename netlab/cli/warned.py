@@ -32,7 +32,11 @@ def refuse_unmodelled(draft: Applied) -> None:
     from netlab.runtime.state.resolved import documents_of
 
     documents = documents_of(draft)
-    found = [Problem(one.mark, "", one.says) for one in documents.warnings if one.code.startswith(_UNMODELLED)]
+    found = [
+        Problem(warning.mark, "", warning.says)
+        for warning in documents.warnings
+        if warning.code.startswith(_UNMODELLED)
+    ]
     if found or documents.problems:
         hint = "without --strict these are warnings, and the lab is without what they do" if found else ""
         raise BadInput([*documents.problems, *found], hint=hint)
@@ -42,13 +46,13 @@ def filters(applied: Applied) -> list[Warning]:
     """The objects of a lab that filter traffic and are not modelled."""
     from netlab.runtime.state.resolved import documents_of
 
-    return [one for one in documents_of(applied).warnings if one.code == f"{_UNMODELLED}-filter"]
+    return [warning for warning in documents_of(applied).warnings if warning.code == f"{_UNMODELLED}-filter"]
 
 
 def tell_filters(found: Sequence[Warning]) -> None:
     """Say in one line that verdicts are without these objects: a flow may be denied in a cluster."""
     if found:
-        names = ", ".join(f"{one.object} ({one.mark.file}:{one.mark.line})" for one in found[:_SHOWN])
+        names = ", ".join(f"{warning.object} ({warning.mark.file}:{warning.mark.line})" for warning in found[:_SHOWN])
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         what = "1 object filters traffic and is" if len(found) == 1 else f"{len(found)} objects filter traffic and are"
         out.note(f"warning: {what} not modelled, so a flow may be denied in a cluster: {names}{more}")
@@ -68,12 +72,12 @@ def tell(warnings: Iterable[Warning]) -> None:
 def folded(warnings: Iterable[Warning]) -> list[str]:
     """A line a warning, in their order; of one code and kind three, and how many more there are."""
     groups: dict[tuple[str, str, str], list[Warning]] = {}
-    for one in warnings:
-        groups.setdefault((one.code, one.object.partition(" ")[0], one.level), []).append(one)
+    for warning in warnings:
+        groups.setdefault((warning.code, warning.object.partition(" ")[0], warning.level), []).append(warning)
     lines = []
     for (_, kind, _), group in groups.items():
         shown = group if len(group) == _SHOWN + 1 else group[:_SHOWN]
-        lines += [f"{_place(one.mark)}{one.level}: {one.says}" for one in shown]
+        lines += [f"{_place(warning.mark)}{warning.level}: {warning.says}" for warning in shown]
         if more := len(group) - len(shown):
             lines.append(f"... and {more} more {_plural(kind) if kind else 'such warnings'}; -o json has them all")
     return lines

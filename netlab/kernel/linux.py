@@ -47,7 +47,7 @@ class LinuxKernel:
 
     @generations.setter
     def generations(self, known: Mapping[str, Sequence[Any]]) -> None:
-        self._handles.generations = {netns: (int(one[0]), str(one[1])) for netns, one in known.items()}
+        self._handles.generations = {netns: (int(pair[0]), str(pair[1])) for netns, pair in known.items()}
 
     def remember(self, state: State) -> None:
         """Say what our rules were made from, now that the kernel has them: where we committed, or compared, anew."""
@@ -96,7 +96,7 @@ class LinuxKernel:
 
     def forget(self, neighbours: Iterable[Neigh], paths: Iterable[str]) -> None:
         """See ``Kernel.forget``."""
-        self.neighbours(((one.netns, one.dev, one.address, one.mac) for one in neighbours), remove=True)
+        self.neighbours(((entry.netns, entry.dev, entry.address, entry.mac) for entry in neighbours), remove=True)
         self._worker.run(lambda: self._forget_paths(paths))
 
     def _forget_paths(self, names: Iterable[str]) -> None:

@@ -26,11 +26,11 @@ def leaving(
 
     ``documents`` are the identities of the objects that are there.
     """
-    named = {one.removeprefix(_POD) for one in gone if one.startswith(_POD)}
+    named = {key.removeprefix(_POD) for key in gone if key.startswith(_POD)}
     pods = [pod for pod in every(cluster) if str(pod) in named]
     finished = {str(pod) for pod in pods if isinstance(pod, Pod) and pod.ended and pod.controller.startswith("Job/")}
     away = tuple(
-        one for one in gone if not one.startswith(_POD) or one in documents or one.removeprefix(_POD) in finished
+        key for key in gone if not key.startswith(_POD) or key in documents or key.removeprefix(_POD) in finished
     )
     return away, {str(pod): pod.slot for pod in pods if str(pod) not in finished}
 

@@ -154,7 +154,7 @@ class _Builder:
         dns = self._add_system(nodes, service_networks)
         controllers = self._controllers(nodes)
         wanted = self._templates(controllers)
-        templates = [one for one in wanted if not self._changes.removed(one)]
+        templates = [template for template in wanted if not self._changes.removed(template)]
         namespaces = self._namespaces(templates)
         pods, idle = self._pods(templates, nodes, namespaces, taken, prefixes)
         return Cluster(
@@ -347,7 +347,7 @@ class _Builder:
     ) -> Iterator[tuple[Template, Node]]:
         """The Pods that have a node; the others go to ``idling``."""
         chosen = not self._spec.get("nodes") and not self._catalogue.of("Node")
-        stays = {name: Stay(one.node, one.demands) for name, one in self._memory.pods.items()}
+        stays = {name: Stay(memory.node, memory.demands) for name, memory in self._memory.pods.items()}
         found = Scheduler(nodes, namespaces, lenient=chosen).place(templates, stays)
         for template, placed in zip(templates, found, strict=True):
             if placed is None:

@@ -41,4 +41,4 @@ class ByLabel(Generic[T]):
         numbered = list(self._others.get(namespace, ()))
         for key, value in labels.items():
             numbered += self._labelled.get((namespace, key, value), ())
-        return [one for _, one in sorted(numbered, key=lambda pair: pair[0])]
+        return [item for _, item in sorted(numbered, key=lambda pair: pair[0])]

@@ -305,20 +305,20 @@ class Cluster:
         incarnation = self.incarnations.get(pod.slot, 0)
         return identity.uid(self.lab, "Pod", pod.namespace, pod.name, incarnation)
 
-    def way(self, one: str, other: str) -> tuple[bool, str]:
+    def way(self, node: str, other: str) -> tuple[bool, str]:
         """Whether packets get from one node's Pods to another's and back; if not, why they are lost without a word.
 
         Encapsulated packets have node addresses outside, so every underlay carries them.  Direct ones need a segment
         in common, or routers that know the Pods; and no underlay that drops sources which are no node's.  A router
         that does not know the target Pod does not know the asking one either: its ICMP error never arrives.
         """
-        if one == other or self.plane.udp_port:
+        if node == other or self.plane.udp_port:
             return True, ""
         if self.underlay.drop_foreign_sources:
             return False, "the underlay drops packets whose source is no node's address"
         if not self.plane.crosses_nodes and not (self.underlay.racks and self.underlay.learns_pod_routes):
             return False, f"data plane {self.dataplane} leads to no other node's Pods"
-        if self.node(one).rack != self.node(other).rack and not self.underlay.learns_pod_routes:
+        if self.node(node).rack != self.node(other).rack and not self.underlay.learns_pod_routes:
             return False, "the routers between the racks do not know the Pods' routes"
         return True, ""
 

@@ -17,8 +17,8 @@ _DEFAULTS = {
 def settled(value: Any, without: frozenset[str] = frozenset()) -> Any:
     """A part of a Pod's spec without what the API fills in by itself, and without the fields of these names."""
     if isinstance(value, list):
-        return [settled(one, without) for one in value]
+        return [settled(item, without) for item in value]
     if not isinstance(value, dict):
         return value
-    kept = {key: settled(one, without) for key, one in value.items() if key not in without and key not in _FILLED_IN}
-    return {key: one for key, one in kept.items() if one not in (None, False, {}, []) and one != _DEFAULTS.get(key)}
+    kept = {key: settled(item, without) for key, item in value.items() if key not in without and key not in _FILLED_IN}
+    return {key: item for key, item in kept.items() if item not in (None, False, {}, []) and item != _DEFAULTS.get(key)}

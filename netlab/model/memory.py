@@ -65,8 +65,8 @@ class Memory:
     def without(self, slots: Mapping[str, str]) -> Memory:
         """What is remembered when these Pods (each with its slot) end for good, and their controllers make others."""
         ended = {slot: self.incarnations.get(slot, 0) + 1 for slot in slots.values() if slot}
-        gone = tuple(one for name, one in self.pods.items() if name in slots)
-        pods = {name: one for name, one in self.pods.items() if name not in slots}
+        gone = tuple(pod for name, pod in self.pods.items() if name in slots)
+        pods = {name: pod for name, pod in self.pods.items() if name not in slots}
         return replace(self, pods=pods, incarnations={**self.incarnations, **ended}, gone=gone)
 
     def to_json(self) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def build_nodes(
     by_name = numbers(list(given), memory.nodes)
     highest = max(by_name.values())
     owns = {
-        name: {f"IPv{one.version}": one for one in _given(entry, "podCIDR", "podCIDRs")}
+        name: {f"IPv{cidr.version}": cidr for cidr in _given(entry, "podCIDR", "podCIDRs")}
         for name, (entry, _) in given.items()
     }
     kept = {name: _kept(memory.cidrs.get(name, ()), pod_networks) for name in given}

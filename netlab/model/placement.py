@@ -297,7 +297,7 @@ class Scheduler:
     def _cause(self, template: Template, refusals: Sequence[str]) -> Mark:
         for refusal in refusals:
             if refusal == PORTS:
-                taken = next((one for node in self._nodes if (one := self._taken(template, node))), None)
+                taken = next((pod for node in self._nodes if (pod := self._taken(template, node))), None)
                 return (taken[0].mark if taken else None) or template.mark
             if refusal == _SELECTOR:
                 selected = "nodeSelector" in template.spec
@@ -341,7 +341,7 @@ class Scheduler:
     def _demanded(self, template: Template) -> _Wanted:
         affinity = template.spec.get("affinity", {})
         near, apart = (
-            tuple(self._term(template, one) for one in affinity.get(kind, {}).get(REQUIRED, ()))
+            tuple(self._term(template, term) for term in affinity.get(kind, {}).get(REQUIRED, ()))
             for kind in ("podAffinity", "podAntiAffinity")
         )
         spread = tuple(

@@ -92,7 +92,7 @@ class Maker:
 
 
 def _same(some: Sequence[object], others: Sequence[object]) -> bool:
-    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
+    return len(some) == len(others) and all(item is other for item, other in zip(some, others, strict=True))
 
 
 def _commands(template: Template) -> bool:

@@ -47,7 +47,7 @@ def share(replica_set: Document, owners: Owners) -> int:
     if runs is not replica_set:
         return count
     wanted: int = deployment.body.get("spec", {}).get("replicas", 1)
-    others = sum(one.body.get("spec", {}).get("replicas", 1) for one in sets if one is not newest)
+    others = sum(replicaset.body.get("spec", {}).get("replicas", 1) for replicaset in sets if replicaset is not newest)
     return max(0, wanted - others) if runs is newest else wanted
 
 

@@ -82,8 +82,8 @@ class _Resolver:
         self, documents: Sequence[Document], slices: Sequence[Document], endpoints: Sequence[Document]
     ) -> list[Service]:
         pairs = [(self._frame(item), item) for item in documents]
-        by_service = self._behind([one for service, one in pairs if not service.system], slices, endpoints)
-        names = {(one.namespace, one.name): one for one, _ in pairs}
+        by_service = self._behind([document for service, document in pairs if not service.system], slices, endpoints)
+        names = {(service.namespace, service.name): service for service, _ in pairs}
         written = {(item.namespace, item.name): item for item in documents}
         for item in slices:
             self._warn += of_slices_warnings(item, names.get(mirror.service_of(item)))
@@ -369,7 +369,9 @@ class _Services:
     def keep(self, services: Iterable[Service]) -> tuple[Service, ...]:
         """The previous object for each unchanged Service: what was made of a Service is found by its object."""
         now = {(service.namespace, service.name): service for service in services}
-        self._before = {key: known if (known := self._before.get(key)) == one else one for key, one in now.items()}
+        self._before = {
+            key: known if (known := self._before.get(key)) == service else service for key, service in now.items()
+        }
         return tuple(self._before.values())
 
 

@@ -36,13 +36,13 @@ def presumed(pod: Pod) -> bool:
     if any(container.runs for container in pod.inits):
         return False
     listed = [container for where in ("containers", "initContainers") for container in pod.spec.get(where, ())]  # type: ignore[attr-defined]
-    return not any(one.get(field) for one in listed for field in _DELAYING)
+    return not any(container.get(field) for container in listed for field in _DELAYING)
 
 
 def gates(pod: Pod) -> list[str]:
     """The condition types of its readinessGates."""
     listed = pod.spec.get("readinessGates") or ()
-    return [str(one["conditionType"]) for one in listed]  # type: ignore[attr-defined]
+    return [str(gate["conditionType"]) for gate in listed]  # type: ignore[attr-defined]
 
 
 def unready(cluster: Cluster) -> Iterator[Warning]:

@@ -91,7 +91,7 @@ def externals(
             address = ip_address(text)
             if f"IPv{address.version}" not in families:
                 complain(mark, "spec.external", f"{entry['name']}: {text} is of a family that the lab does not have")
-            clash = next((one for one in inside if address in one), None)
+            clash = next((network for network in inside if address in network), None)
             if clash is not None:
                 complain(mark, "spec.external", f"{entry['name']}: {text} is inside the cluster's own {clash}")
             addresses.append(ip_interface(f"{address}/{address.max_prefixlen}"))

@@ -77,8 +77,8 @@ def serving(spec: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str, int]]
 def containers(template: Template, has_program: Programs | None = None) -> tuple[Container, ...]:
     """The containers that serve, typed; ``has_program`` as ``processes.decided`` takes it."""
     return tuple(
-        decided(_container(template, one, where, place), one, has_program)
-        for one, where, place in serving(template.spec)
+        decided(_container(template, container, where, place), container, has_program)
+        for container, where, place in serving(template.spec)
     )
 
 
@@ -91,6 +91,6 @@ def inits(template: Template, has_program: Programs | None = None) -> tuple[Cont
     )
 
 
-def _container(template: Template, one: Mapping[str, Any], where: str, place: int) -> Container:
-    command, args = tuple(one.get("command", ())), tuple(one.get("args", ()))
-    return Container(one["name"], one.get("image", ""), command, args, template.at(where, place))
+def _container(template: Template, container: Mapping[str, Any], where: str, place: int) -> Container:
+    command, args = tuple(container.get("command", ())), tuple(container.get("args", ()))
+    return Container(container["name"], container.get("image", ""), command, args, template.at(where, place))

@@ -118,8 +118,8 @@ class _Turns:
         """More attempts, ``each`` a backend, of those whose backends have not all been heard of."""
         for flow, predicted in self._predicted.items():
             attempts = [*self._attempts[flow], *self.held[flow]]
-            foreseen = {one.outcome for one in predicted.may}
-            strange = any(one.outcome not in foreseen and one not in self.held[flow] for one in attempts)
+            foreseen = {verdict.outcome for verdict in predicted.may}
+            strange = any(attempt.outcome not in foreseen and attempt not in self.held[flow] for attempt in attempts)
             if flow not in self._once and not strange and unheard(predicted, attempts):
                 for _ in range(each * len(predicted.may)):
                     yield flow

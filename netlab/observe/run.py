@@ -286,9 +286,9 @@ class Run:
         """End the wait where rules have counted every attempt that is silent still: each of two attempts on its own."""
         if self._book is None or now < self._look or self._again or (self._feed and len(self._open) < self._room):
             return
-        silent = [one for one in self._open.values() if not one.heard and self._book.ends(one.flow)]
+        silent = [attempt for attempt in self._open.values() if not attempt.heard and self._book.ends(attempt.flow)]
         if silent:
-            done = self._book.explained([(one.flow, 1 + one.repeats()) for one in silent])
+            done = self._book.explained([(attempt.flow, 1 + attempt.repeats()) for attempt in silent])
             for attempt in silent:
                 if self._book.ends(attempt.flow) in done:
                     self._give_up(attempt)

@@ -78,7 +78,7 @@ class Evaluator:
         self._pods = {str(address.ip): pod for pod in self.selection.pods for address in pod.addresses}
         self._nodes = {str(address.ip): node.name for node in cluster.nodes for address in node.addresses}
         self._nodes |= {str(gateway.ip): node.name for node in cluster.nodes for gateway in node.gateways}
-        self._externals = {str(one.ip): host.name for host in cluster.external for one in host.addresses}
+        self._externals = {str(interface.ip): host.name for host in cluster.external for interface in host.addresses}
         self._hosts = {str(pod): pod for pod in cluster.pods if pod.host_network}
         self._names: dict[PodPeer, frozenset[str]] = {}
         self._addresses: dict[str, Address] = {}
@@ -140,16 +140,16 @@ class Evaluator:
         return other.pod is None and self._nodes.get(other.address) == pod.node
 
     def _rule_allows(self, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> bool:
-        if rule.peers and not any(self._peer_matches(one, other) for one in rule.peers):
+        if rule.peers and not any(self._peer_matches(peer, other) for peer in rule.peers):
             return False
-        return not rule.ports or any(self._port_matches(one, target, port, protocol) for one in rule.ports)
+        return not rule.ports or any(self._port_matches(match, target, port, protocol) for match in rule.ports)
 
     def _peer_matches(self, peer: PodPeer | Block, other: Party) -> bool:
         if isinstance(peer, Block):
             address = self._addresses.get(other.address)
             if address is None:
                 address = self._addresses[other.address] = ip_address(other.address)
-            return address in peer.cidr and not any(address in one for one in peer.excepts)
+            return address in peer.cidr and not any(address in excepted for excepted in peer.excepts)
         if other.pod is None:
             return False
         names = self._names.get(peer)

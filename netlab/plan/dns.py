@@ -124,8 +124,8 @@ def zones(cluster: Cluster, records: Iterable[_Records]) -> dict[str, str]:
     outside = [_address(f"{host.name}.", address.ip) for host in cluster.external for address in host.addresses]
     lines = {
         DOMAIN: list(forward),
-        "in-addr.arpa": [one for one in backward if ".in-addr.arpa." in one],
-        "ip6.arpa": [one for one in backward if ".ip6.arpa." in one],
+        "in-addr.arpa": [record for record in backward if ".in-addr.arpa." in record],
+        "ip6.arpa": [record for record in backward if ".ip6.arpa." in record],
         ".": outside,
     }
     hosts = {host.name for host in cluster.external}
@@ -209,6 +209,6 @@ def _reverse(service: Service) -> Iterable[str]:
 
 def _pointer(address: Address, name: str) -> str:
     if isinstance(address, IPv4Address):
-        one, two, three, four = str(address).split(".")
-        return f"{four}.{three}.{two}.{one}.in-addr.arpa. PTR {name}"
+        first, second, third, fourth = str(address).split(".")
+        return f"{fourth}.{third}.{second}.{first}.in-addr.arpa. PTR {name}"
     return f"{address.reverse_pointer}. PTR {name}"

@@ -61,7 +61,7 @@ def pinned(objects: Iterable[Obj], named: set[str]) -> Iterator[Obj]:
     """The objects, veths' shell lines setting the MACs that permanent neighbours name."""
     for obj in objects:
         if isinstance(obj, Veth) and (obj.end.mac in named or obj.peer.mac in named):
-            end, peer = (replace(one, pinned=True) if one.mac in named else one for one in (obj.end, obj.peer))
+            end, peer = (replace(side, pinned=True) if side.mac in named else side for side in (obj.end, obj.peer))
             yield replace(obj, end=end, peer=peer)
         else:
             yield obj

@@ -66,7 +66,7 @@ class Writer:
             return
         for protocol, ports in by_protocol(rule):
             numbered = [port for port in ports if not port.name]
-            if any(one.first is None for one in numbered):
+            if any(port.first is None for port in numbered):
                 yield from (f"{match} {self.words.protocol(protocol)}".lstrip() for match, _ in ends)
             elif numbered:
                 yield from (f"{match} {self.words.ports(protocol, numbered)}".lstrip() for match, _ in ends)
@@ -115,6 +115,6 @@ def rule_says(policy: Policy, rule: Rule) -> str:
 
 def by_protocol(rule: Rule) -> Iterator[tuple[str, list[PortMatch]]]:
     """A rule's ports by their protocol."""
-    ordered = sorted(rule.ports, key=lambda one: one.protocol)
-    for protocol, group in groupby(ordered, key=lambda one: one.protocol):
+    ordered = sorted(rule.ports, key=lambda port: port.protocol)
+    for protocol, group in groupby(ordered, key=lambda port: port.protocol):
         yield protocol, list(group)

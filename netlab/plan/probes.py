@@ -20,7 +20,7 @@ def of_container(spec: Mapping[str, Any], pod: Pod, cluster: Cluster) -> Iterato
     """The probes of a container's spec; a probe without an action is skipped."""
     for kind, field in _FIELDS.items():
         probe = spec.get(field)
-        action = next((one for one in ACTIONS if probe and one in probe), "")
+        action = next((action for action in ACTIONS if probe and action in probe), "")
         if probe and action:
             yield _probe(kind, action, probe, spec, pod, cluster)
 

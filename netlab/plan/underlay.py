@@ -44,7 +44,7 @@ def on_link(here: Node, there: Node) -> bool:
 def next_hop(here: Node, there: Node, version: int, cluster: Cluster) -> str:
     """Where a node sends what is for another: to that node on its own segment, else to its router."""
     choice = there.addresses if on_link(here, there) else gateways(here, cluster)
-    return next(str(one.ip) for one in choice if one.version == version)
+    return next(str(address.ip) for address in choice if address.version == version)
 
 
 def segment(netns: str, members: Iterable[Node], cluster: Cluster, mac: str, why: Why) -> Iterator[Obj]:
@@ -75,7 +75,7 @@ def segment(netns: str, members: Iterable[Node], cluster: Cluster, mac: str, why
         yield Port(netns, port, BRIDGE, why=because)
         for address in node.addresses:
             yield Addr(node.netns, "eth0", str(address), why=because)
-        yield from default_routes(node.netns, (one.ip for one in gateways(node, cluster)), "eth0", because)
+        yield from default_routes(node.netns, (gateway.ip for gateway in gateways(node, cluster)), "eth0", because)
     if under.drop_foreign_sources:
         yield from _spoof_guard(netns, nodes, why)
 

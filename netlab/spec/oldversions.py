@@ -99,19 +99,19 @@ def today(node: MappingNode, version: str, kind: str) -> MappingNode:
 
 def warning(found: Sequence[Old]) -> Warning:
     """All of them, in one line: what to write, and how a chart is made to."""
-    counts = Counter(one._replace(mark=found[0].mark) for one in found)
-    parts = [_words(one, number) for one, number in counts.items()]
-    wanted = [f"--api-versions {one.now}/{one.kind}" for one in counts if one.now]
-    release = max((one.removed for one in counts), key=lambda each: int(each.partition(".")[2]))
+    counts = Counter(old._replace(mark=found[0].mark) for old in found)
+    parts = [_words(old, number) for old, number in counts.items()]
+    wanted = [f"--api-versions {old.now}/{old.kind}" for old in counts if old.now]
+    release = max((old.removed for old in counts), key=lambda each: int(each.partition(".")[2]))
     message = f"apiVersions that Kubernetes no longer serves, read as the new ones: {', '.join(parts)}"
     cure = f"helm template {' '.join(wanted)}, or --kube-version {release}" if wanted else ""
     return Warning("old-api-version", message + (f"; from a chart: {cure}" if cure else ""), found[0].mark)
 
 
-def _words(one: Old, number: int) -> str:
+def _words(old: Old, number: int) -> str:
     count = f" of {number} objects" if number > 1 else ""
-    successor = f"write {one.now}" if one.now else "it has no successor"
-    return f"{one.version} {one.kind}{count} (removed in {one.removed}; {successor})"
+    successor = f"write {old.now}" if old.now else "it has no successor"
+    return f"{old.version} {old.kind}{count} (removed in {old.removed}; {successor})"
 
 
 def _changed(node: MappingNode, field: str, change: Change) -> MappingNode:

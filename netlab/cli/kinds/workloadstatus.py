@@ -28,14 +28,14 @@ class _Pods(NamedTuple):
 
     @property
     def active(self) -> list[Item]:
-        return [one for one in self.items if one["status"]["phase"] not in ENDED]
+        return [pod for pod in self.items if pod["status"]["phase"] not in ENDED]
 
     @property
     def ready(self) -> int:
-        return sum(condition(one, "Ready") for one in self.active)
+        return sum(condition(pod, "Ready") for pod in self.active)
 
     def phase(self, name: str) -> int:
-        return sum(one["status"]["phase"] == name for one in self.items)
+        return sum(pod["status"]["phase"] == name for pod in self.items)
 
 
 class Statuses:
@@ -43,7 +43,7 @@ class Statuses:
 
     def __init__(self, cluster: Cluster, since: float, pods: Sequence[Item], sets: Sequence[Item]) -> None:
         self._since, self._sets = since, sets
-        items = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in pods}
+        items = {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in pods}
         self._of: dict[tuple[str, str], list[Item]] = {}
         for pod in every(cluster):
             item = items[pod.namespace, pod.name]
@@ -65,8 +65,8 @@ class Statuses:
 
     def _deployment(self, item: Item, pods: _Pods) -> Item:
         wanted, name = item.get("spec", {}).get("replicas", 1), item["metadata"]["name"]
-        own = [one for one in self._sets if _owned(one, item)]
-        running = [one for one in own if self.pods(one).active]
+        own = [replicas for replicas in self._sets if _owned(replicas, item)]
+        running = [replicas for replicas in own if self.pods(replicas).active]
         newest = max(running or own, key=revision, default=None)
         updated = self.pods(newest) if newest else pods
         counts = {"replicas": len(pods.active), "updatedReplicas": len(updated.active), "readyReplicas": pods.ready}
@@ -89,7 +89,7 @@ class Statuses:
     def _stateful_set(self, item: Item, pods: _Pods) -> Item:
         count = len(pods.active)
         more = _counted({"readyReplicas": pods.ready, "currentReplicas": count, "updatedReplicas": count})
-        words = {one["metadata"]["labels"].get("controller-revision-hash", "") for one in pods.items} - {""}
+        words = {pod["metadata"]["labels"].get("controller-revision-hash", "") for pod in pods.items} - {""}
         revision = {"currentRevision": max(words), "updateRevision": max(words)} if words else {}
         return {"observedGeneration": 1, "replicas": count, **more, **revision,
                 "availableReplicas": pods.ready, "collisionCount": 0}  # fmt: skip
@@ -127,7 +127,7 @@ class Statuses:
 
     def _cron_job(self, item: Item, pods: _Pods) -> Item:
         namespace = item["metadata"]["namespace"]
-        jobs = {each["name"] for one in pods.active for each in one["metadata"].get("ownerReferences", ())}
+        jobs = {each["name"] for pod in pods.active for each in pod["metadata"].get("ownerReferences", ())}
         active = [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "namespace": namespace}
                   for name in sorted(jobs)]  # fmt: skip
         last = {"lastScheduleTime": stamp(self._since)} if pods.items else {}
@@ -156,7 +156,10 @@ def _counted(counts: Mapping[str, int]) -> Item:
 
 def condition(item: Item, kind: str) -> bool:
     """Whether the status of an object has a condition."""
-    return any(one["type"] == kind and one["status"] == "True" for one in item["status"].get("conditions", ()))
+    return any(
+        condition["type"] == kind and condition["status"] == "True"
+        for condition in item["status"].get("conditions", ())
+    )
 
 
 def finished(item: Item) -> str:
@@ -164,8 +167,8 @@ def finished(item: Item) -> str:
     return next((kind for kind in ("Complete", "Failed") if condition(item, kind)), "")
 
 
-def _owned(one: Item, by: Item) -> bool:
-    metadata = one["metadata"]
+def _owned(item: Item, by: Item) -> bool:
+    metadata = item["metadata"]
     return metadata["namespace"] == by["metadata"]["namespace"] and any(
         each.get("controller") and (each["kind"], each["name"]) == (by["kind"], by["metadata"]["name"])
         for each in metadata.get("ownerReferences", ())
@@ -174,8 +177,8 @@ def _owned(one: Item, by: Item) -> bool:
 
 def _ended(pod: Item) -> str:
     """When the last container of a Pod ended: a stamp, or "" where none says."""
-    ends = [one["state"]["terminated"].get("finishedAt", "") for one in pod["status"].get("containerStatuses", ())
-            if "terminated" in one.get("state", {})]  # fmt: skip
+    ends = [status["state"]["terminated"].get("finishedAt", "") for status in pod["status"].get("containerStatuses", ())
+            if "terminated" in status.get("state", {})]  # fmt: skip
     return max(ends, default="")
 
 

@@ -50,9 +50,9 @@ def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str
         raise BadInput(given.problems)
     if given.lab is not None:
         raise BadInput(f"{given.lab.mark}: a Lab is not applied to a running one", hint="netlab up takes it")
-    before = {identity(one): one for one in documents_of(open_running(name)[1]).objects}
+    before = {identity(document): document for document in documents_of(open_running(name)[1]).objects}
     done = change(name, add=named, say=out.note)
-    new = {(one.kind, one.namespace, one.name) for one in given.objects}
+    new = {(document.kind, document.namespace, document.name) for document in given.objects}
     warnings = _about(new, given, done.lab)
     if output == "json":
         from netlab.output.changes import Applied
@@ -61,11 +61,11 @@ def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str
         out.document(Applied(lab=name, changed=done.changed, seconds=round(done.seconds, 3), warnings=documents))
         return
     warned.tell([*warnings, *done.problems])
-    for one in given.objects:
-        there = before.get(identity(one))
-        what = "created" if there is None else "unchanged" if there.body == one.body else "configured"
-        kind = one.kind.lower() + (f".{one.group}" if one.group else "")
-        out.line(f"{kind}/{one.name} {what}")
+    for document in given.objects:
+        there = before.get(identity(document))
+        what = "created" if there is None else "unchanged" if there.body == document.body else "configured"
+        kind = document.kind.lower() + (f".{document.group}" if document.group else "")
+        out.line(f"{kind}/{document.name} {what}")
 
 
 def _about(new: Collection[tuple[str, str, str]], given: Documents, lab: Lab) -> list[Warning]:
@@ -75,7 +75,9 @@ def _about(new: Collection[tuple[str, str, str]], given: Documents, lab: Lab) ->
     names = {f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in new}
     others = {*given.warnings}
     there = [
-        one for one in lab.warnings if one not in others and (one.object in names or one.mark.file in given.sources)
+        warning
+        for warning in lab.warnings
+        if warning not in others and (warning.object in names or warning.mark.file in given.sources)
     ]
     found = lint(lab.built, replace(lab.documents, references=given.references), new)
     return ordered(kept((*given.warnings, *there, *found), given), given.sources)

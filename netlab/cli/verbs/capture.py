@@ -197,7 +197,7 @@ def _limited(listening: Capture, wish: Wish) -> Iterator[list[Frame]]:
 def _say_begin(listening: Capture, wish: Wish) -> int:
     """The line to wait for: what happens from now on is seen.  Returns how many interfaces are listened to."""
     points = listening.points.values()
-    interfaces = sum(len(list(one.wanted())) for one in points)
+    interfaces = sum(len(list(point.wanted())) for point in points)
     where = f"{out.count(interfaces, 'interface')} of {out.count(len(points), 'namespace')}"
     out.note(f"capturing at {where} of lab {wish.lab}; Ctrl-C ends it")
     sys.stderr.flush()

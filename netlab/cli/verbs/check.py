@@ -59,15 +59,17 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     extra: dict[str, list[Port]] = {}
     if path is not None:
         expectations = parse(_text(path), _shown(path))
-        for one in wanted_ports(expectations, cluster):
-            extra.setdefault(one.pod, []).append(Port(one.port, one.protocol, "", "", False, one.mark))
+        for port in wanted_ports(expectations, cluster):
+            extra.setdefault(port.pod, []).append(Port(port.port, port.protocol, "", "", False, port.mark))
         cluster = _with_ports(cluster, extra)
         wanted = dict(expected(expectations, cluster))
     questions = dict.fromkeys((*wanted, *flows(cluster)))
     predictor = Predictor(cluster)
     predicted = predictor.answer(questions)
     with answering(rundir, cluster, extra), KernelNeighbours() as neighbours:
-        observed = {one.flow: one for one in probed(Prober(cluster, neighbours=neighbours), cluster, questions)}
+        observed = {
+            verdict.flow: verdict for verdict in probed(Prober(cluster, neighbours=neighbours), cluster, questions)
+        }
     rows = check(wanted, predicted, observed, partial(judged, predictor.denials))
     filters = warned.filters(applied)
     seconds = time.monotonic() - began

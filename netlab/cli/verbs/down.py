@@ -38,7 +38,7 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
     for lab in wanted:
         if not is_dns_label(lab, LAB_NAME_MAX):
             raise BadInput(f"{lab!r} is no lab's name: a DNS label of at most {LAB_NAME_MAX} characters")
-    there = [one.lab for one in running()]
+    there = [lab.lab for lab in running()]
     if every:
         marked = {owner.lab for owner in owners().values() if owner is not None}
         wanted = dict.fromkeys(sorted({*there, *marked}))
@@ -68,14 +68,16 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
 
 
 def _tell(results: Iterable[Down], there: Iterable[str]) -> None:
-    for one in results:
-        if one.was_running:
-            out.line(f"lab {one.lab} is down: {out.count(one.netns, 'namespace')} removed in {one.seconds:.2f} s")
+    for result in results:
+        if result.was_running:
+            out.line(
+                f"lab {result.lab} is down: {out.count(result.netns, 'namespace')} removed in {result.seconds:.2f} s"
+            )
         else:
-            out.line(f"lab {one.lab} is not running{near(one.lab, there)}")
-        for each in one.strangers:
+            out.line(f"lab {result.lab} is not running{near(result.lab, there)}")
+        for each in result.strangers:
             out.line(f"process {each.pid} ({each.comm}) still runs in {each.netns}; that namespace goes with it")
-        for pid in one.lingering:
+        for pid in result.lingering:
             out.line(
                 f"the agent, process {pid}, was killed and is not gone: PID 1 of this machine does not reap its children"
             )

@@ -76,7 +76,7 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
         chosen = _container(found.pod, container)
         spec = spec_of(found.pod, chosen)
         env, etc = environment(spec, found.pod, cluster), found.pod.etc
-        if any(one.name == chosen and one.runs for one in found.pod.containers):
+        if any(container.name == chosen and container.runs for container in found.pod.containers):
             workdir = str(spec.get("workingDir") or "/")  # which is there: its process made it
     elif container:
         raise BadInput(f"{name} is no Pod and has no containers")
@@ -91,7 +91,7 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
 
 def _container(pod: Pod, wanted: str) -> str:
     """Which container is meant; as kubectl, a default is told."""
-    names = [one.name for one in pod.containers]
+    names = [container.name for container in pod.containers]
     if wanted and wanted not in names:
         raise BadInput(f"Pod {pod} has no container {wanted}; it has {', '.join(names)}")
     if wanted:

@@ -89,8 +89,8 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
         path = flowpath.flow_path(expecter, flow, judgement)
         return flowpath.document(path) if path else None
 
-    def way_lines(flow: Flow, one: Judged | None) -> Iterable[str]:
-        found = flowpath.flow_path(expecter, flow, one)
+    def way_lines(flow: Flow, judgement: Judged | None) -> Iterable[str]:
+        found = flowpath.flow_path(expecter, flow, judgement)
         return flowpath.tell(found, name) if found else ()
 
     if output == "json":
@@ -99,11 +99,11 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     else:
         if note:
             out.line(note)
-        for one in reasons:
-            notes = predictor.denials.services.notes(one[0].flow)
-            for line in tell(*one, partial(way_lines, one[0].flow), notes):
+        for reason in reasons:
+            notes = predictor.denials.services.notes(reason[0].flow)
+            for line in tell(*reason, partial(way_lines, reason[0].flow), notes):
                 out.line(line)
-    ends = [one.outcome for verdict in verdicts for one in (verdict.may or (verdict,))]
+    ends = [part.outcome for verdict in verdicts for part in (verdict.may or (verdict,))]
     return Exit.NO if Outcome.DENIED in ends else Exit.OK
 
 
@@ -114,9 +114,9 @@ def _ports(there: Iterable[Flow], wish: PortWish, known: Endpoints) -> str:
     names: dict[str, None] = {}
     for flow in there:
         pod, service = known.pod_of.get(flow.dst.name), known.service_of.get(flow.dst.name)
-        for one in pod.ports if pod else service.ports if service and flow.dst.kind == "service" else ():
-            if (one.port, one.protocol) == (flow.port, flow.protocol):
-                names.setdefault(one.name, None)
+        for port in pod.ports if pod else service.ports if service and flow.dst.kind == "service" else ():
+            if (port.port, port.protocol) == (flow.port, flow.protocol):
+                names.setdefault(port.name, None)
     shown = dict.fromkeys(f"{flow.port}/{flow.protocol}" for flow in there)
     has = f"; it serves {', '.join(shown)}" if shown else ""
     return has if wish.name in names else near(wish.name, [name for name in names if name]) or has

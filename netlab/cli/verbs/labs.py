@@ -19,4 +19,4 @@ def command(output: str) -> None:
 
         out.document([AvailableLab(lab=lab.name, path=str(lab.path), title=labs.title(lab.path)) for lab in found])
         return
-    out.table([(one.name, labs.title(one.path), str(one.path)) for one in found], ("LAB", "WHAT IT SHOWS", "PATH"))
+    out.table([(lab.name, labs.title(lab.path), str(lab.path)) for lab in found], ("LAB", "WHAT IT SHOWS", "PATH"))

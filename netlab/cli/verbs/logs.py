@@ -98,7 +98,8 @@ def command(
 def _over(records: Records, pod: Pod, container: str, file: IO[bytes]) -> bool:
     """Whether the run that writes this log has ended."""
     record = (records or {}).get((pod.namespace, pod.name))
-    mine = next((one for one in record["containers"] if one["name"] == container), None) if record else None
+    statuses = record["containers"] if record else ()
+    mine = next((status for status in statuses if status["name"] == container), None)
     renamed = os.path.exists(file.name) and os.stat(file.name).st_ino != os.fstat(file.fileno()).st_ino
     return mine is None or "running" not in mine["state"] or renamed
 
@@ -106,7 +107,7 @@ def _over(records: Records, pod: Pod, container: str, file: IO[bytes]) -> bool:
 def _container(pod: Pod, wanted: str) -> str:
     """Which container is meant; as kubectl, a default is told, and one that has no log is an error."""
     every = (*pod.containers, *pod.inits)
-    names = [one.name for one in every]
+    names = [container.name for container in every]
     if wanted and wanted not in names:
         raise BadInput(f"container {wanted} is not valid for pod {pod.name}; it has {', '.join(names)}")
     if not wanted:
@@ -114,11 +115,13 @@ def _container(pod: Pod, wanted: str) -> str:
         wanted = wanted if wanted in names else names[0]
         if len(names) > 1:
             out.note(f'Defaulted container "{wanted}" out of: {", ".join(names)}')
-    one = every[names.index(wanted)]
-    if one.missing:
-        raise BadInput(f'container {wanted} of Pod {pod} does not run: this host has no program "{one.command[0]}"')
-    if not one.runs:
-        why = "it runs no command" if one in pod.containers else "no container of that Pod runs a command"
+    container = every[names.index(wanted)]
+    if container.missing:
+        raise BadInput(
+            f'container {wanted} of Pod {pod} does not run: this host has no program "{container.command[0]}"'
+        )
+    if not container.runs:
+        why = "it runs no command" if container in pod.containers else "no container of that Pod runs a command"
         raise BadInput(f"container {wanted} of Pod {pod} writes no log: {why}")
     return wanted
 

@@ -107,7 +107,7 @@ def command(
     question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers, crafted)
     for file in (pcap, record):
         _writable(file)
-    tunnels = {one.port for one in running.want.only(Vxlan)}
+    tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
     netns = RunDir(name).assignments().netns
     recording = recorded(
         name,
@@ -162,11 +162,11 @@ def _counted(cluster: Cluster, flow: Flow, netns: Sequence[str]) -> Sequence[str
     """Where counters are worth reading, at 0.5 ms a namespace: in a large lab not in Pods that have no part in it."""
     if len(netns) <= _MANY:
         return netns
-    service = next((one for one in cluster.services if str(one) == flow.dst.name), None)
-    named = {flow.dst.name, *(one.pod for one in service.backends)} if service else {flow.dst.name}
+    service = next((service for service in cluster.services if str(service) == flow.dst.name), None)
+    named = {flow.dst.name, *(backend.pod for backend in service.backends)} if service else {flow.dst.name}
     near = {flow.src.netns, *(pod.netns for pod in cluster.pods if str(pod) in named)}
     far = {pod.netns for pod in cluster.pods if not pod.host_network} - near
-    return [one for one in netns if one not in far]
+    return [name for name in netns if name not in far]
 
 
 def _long_tables(want: State) -> set[tuple[str, str]]:
@@ -175,7 +175,7 @@ def _long_tables(want: State) -> set[tuple[str, str]]:
 
     from netlab.objects import NftChain
 
-    chains = Counter((one.netns, one.family, one.table) for one in want.only(NftChain))
+    chains = Counter((chain.netns, chain.family, chain.table) for chain in want.only(NftChain))
     return {(family, table) for (_, family, table), count in chains.items() if count > _CHAINS}
 
 

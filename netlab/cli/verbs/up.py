@@ -82,15 +82,15 @@ def _tell(done: labs.Outcome) -> None:
     if cluster.policies:
         count = out.count(len(cluster.policies), "NetworkPolicy", "NetworkPolicies")
         out.line(f"{count} enforced by nftables (table inet netlab-policy on the nodes)")
-    own = [one for one in cluster.services if not one.system]
+    own = [service for service in cluster.services if not service.system]
     if own:
         names = ", and their names by DNS" if cluster.dns else ""
         out.line(f"{out.count(len(own), 'Service')} served by nftables (table ip kube-proxy on the nodes){names}")
     skipped = sum(done.lab.documents.skipped.values())
     if skipped:
         out.line(f"{out.count(skipped, 'object')} skipped: their kinds do not affect the network")
-    for one in done.foreign:
-        out.line(f"left alone, not netlab's: {one.kind} {one.name} in {one.netns}")
+    for obj in done.foreign:
+        out.line(f"left alone, not netlab's: {obj.kind} {obj.name} in {obj.netns}")
     if not cluster.own_pods:
         return
     out.line()
@@ -125,7 +125,10 @@ def _hints(done: labs.Outcome) -> None:
             f"  {say} exec{more}{flag} {source.name} -- wget -qO- http://{host}{'' if tcp.port == 80 else f':{tcp.port}'}"
         )
     out.line(f"  {say} exec{more}{flag} {source.name} -- ping -c 3 {address}")
-    service = next((one for one in cluster.services if one.cluster_ips and one.serving and not one.system), None)
+    service = next(
+        (service for service in cluster.services if service.cluster_ips and service.serving and not service.system),
+        None,
+    )
     web = next((port.port for port in service.ports if port.protocol == "TCP"), 0) if service else 0
     if service is not None and web and cluster.dns:
         name = service.name if service.namespace == source.namespace else f"{service.name}.{service.namespace}"

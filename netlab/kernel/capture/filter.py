@@ -68,7 +68,7 @@ class Filter:
         self.ends()
         found = []
         for at, (op, k, *names) in enumerate(self._code):
-            end = next((one for one in self._ends if one >= at), 0)
+            end = next((end for end in self._ends if end >= at), 0)
             labels = {**self._labels, YES: end, NO: end + 1}
             ways = [labels[name] - at - 1 if name else 0 for name in names]
             if any(not 0 <= way <= _JUMP_MAX for way in ways):

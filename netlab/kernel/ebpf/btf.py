@@ -55,7 +55,7 @@ class Btf:
         """An enumeration's names by value.  Raises KeyError where there is none."""
         at = self._at[self._ids[enum, _ENUM]]
         count = self._words[at + 1] & 0xFFFF
-        return {self._words[at + 4 + 2 * one]: self._name(self._words[at + 3 + 2 * one]) for one in range(count)}
+        return {self._words[at + 4 + 2 * index]: self._name(self._words[at + 3 + 2 * index]) for index in range(count)}
 
     def arguments(self, typedef: str) -> list[str]:
         """What a pointer to a function takes: each argument's type by name, "" where it has none.
@@ -68,8 +68,8 @@ class Btf:
             raise KeyError(typedef)
         at = self._at[proto]
         found = []
-        for one in range(self._words[at + 1] & 0xFFFF):
-            plain, kind = self._plain(self._words[at + 4 + 2 * one])
+        for index in range(self._words[at + 1] & 0xFFFF):
+            plain, kind = self._plain(self._words[at + 4 + 2 * index])
             if kind == _PTR:
                 plain, _ = self._plain(self._words[self._at[plain] + 2])
             found.append(self._name(self._words[self._at[plain]]) if plain else "")
@@ -92,8 +92,8 @@ class Btf:
     def _members(self, number: int) -> Iterator[tuple[str, int, int]]:
         at = self._at[number]
         info = self._words[at + 1]
-        for one in range(info & 0xFFFF):
-            name, kind, offset = self._words[at + 3 + 3 * one : at + 6 + 3 * one]
+        for index in range(info & 0xFFFF):
+            name, kind, offset = self._words[at + 3 + 3 * index : at + 6 + 3 * index]
             yield self._name(name), kind, offset & 0xFFFFFF if info >> 31 else offset
 
     def _field(self, number: int, path: str) -> int:

@@ -80,8 +80,8 @@ def layout() -> Layout:
         fields = ("dev", "sk", "head", "len", "protocol", "mac_header", "network_header", "transport_header")
         skb = {name: btf.offset("sk_buff", name) for name in (*fields, "_skb_refdst")}
         places = [
-            btf.offset(*one)
-            for one in (
+            btf.offset(*path)
+            for path in (
                 ("net_device", "nd_net.net"),
                 ("net_device", "ifindex"),
                 ("net_device", "name"),

@@ -40,15 +40,16 @@ def new_map(kind: int, key: int, value: int, entries: int, flags: int = 0) -> in
 
 def put(fd: int, key: bytes, value: bytes) -> None:
     """Write an entry."""
-    one, other = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
-    _bpf(_MAP_UPDATE, struct.pack("=IIQQQ", fd, 0, ctypes.addressof(one), ctypes.addressof(other), 0))
+    key_buffer = ctypes.create_string_buffer(key, len(key))
+    value_buffer = ctypes.create_string_buffer(value, len(value))
+    _bpf(_MAP_UPDATE, struct.pack("=IIQQQ", fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
 
 
 def get(fd: int, key: bytes, size: int) -> bytes:
     """Read an entry."""
-    one, other = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
-    _bpf(_MAP_LOOKUP, struct.pack("=IIQQQ", fd, 0, ctypes.addressof(one), ctypes.addressof(other), 0))
-    return other.raw
+    key_buffer, value_buffer = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(size)
+    _bpf(_MAP_LOOKUP, struct.pack("=IIQQQ", fd, 0, ctypes.addressof(key_buffer), ctypes.addressof(value_buffer), 0))
+    return value_buffer.raw
 
 
 def freeze(fd: int) -> None:

@@ -65,14 +65,14 @@ def stale(ops: Iterable[Op], moved: Collection[str] = ()) -> Stale:
         obj, before = op.obj, op.obj if op.verb is Verb.DELETE else op.have
         if isinstance(before, NftChain):
             kept = set() if op.verb is Verb.DELETE or not isinstance(obj, NftChain) else set(_targets(obj))
-            servers.update(one for one in _targets(before) if one not in kept)
+            servers.update(address for address in _targets(before) if address not in kept)
         elif moved and isinstance(obj, NftSet):
             had = before.elements if isinstance(before, NftSet) else frozenset()
             has = frozenset() if op.verb is Verb.DELETE else obj.elements
-            addresses.update(one for one in (each.split(" ", 1)[0] for each in had ^ has) if one in moved)
+            addresses.update(address for address in (each.split(" ", 1)[0] for each in had ^ has) if address in moved)
         if isinstance(before, NftSet) and before.data == "verdict" and isinstance(obj, NftSet):
             gone = before.elements if op.verb is Verb.DELETE else before.elements - obj.elements
-            services.update((found[1], int(found[2])) for one in gone if (found := _REFUSED.match(one)))
+            services.update((found[1], int(found[2])) for element in gone if (found := _REFUSED.match(element)))
     return Stale(frozenset(servers), frozenset(services), frozenset(addresses))
 
 

@@ -80,7 +80,7 @@ def digests(objects: Iterable[Obj]) -> dict[str, str]:
     for obj in objects:
         if isinstance(obj, (NftTable, NftChain, NftSet)):
             sums[obj.netns] = sums.get(obj.netns, 0) + _digest(obj)
-    return {netns: _spelled(one) for netns, one in sums.items()}
+    return {netns: _spelled(value) for netns, value in sums.items()}
 
 
 def digest_after(before: str, ops: Iterable[Op]) -> str:
@@ -122,7 +122,7 @@ def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], 
     Not ``touched``: our tables are as ``like`` has them.  The calling thread is inside the namespace, and is in a
     scratch one afterwards where ``touched`` made a comparison necessary.
     """
-    names = [one for one in there if not one[1].startswith(TRACING)]
+    names = [table for table in there if not table[1].startswith(TRACING)]
     ours = [obj for obj in like if isinstance(obj, (NftTable, NftChain, NftSet))]
     known = {(obj.family, obj.table) for obj in ours}
     found: list[Obj] = [NftTable(netns, family, table) for family, table in names if (family, table) not in known]
@@ -186,7 +186,7 @@ def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
     for entry in listed:
         for kind, value in entry.items():
             if kind in ("set", "map"):
-                elements = sorted(json.dumps(_still(one), sort_keys=True) for one in value.get("elem", []))
+                elements = sorted(json.dumps(_still(element), sort_keys=True) for element in value.get("elem", []))
                 if "timeout" in value.get("flags", []):  # what packets put in; nft 1.0.6 does not list "dynamic"
                     elements = []
                 found[kind, value["name"]] = [_still({**value, "elem": None}), elements]
@@ -199,7 +199,7 @@ def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
 
 def _still(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _still(one) for key, one in value.items() if key not in _RESTLESS}
+        return {key: _still(item) for key, item in value.items() if key not in _RESTLESS}
     if isinstance(value, list):
-        return [_still(one) for one in value]
+        return [_still(item) for item in value]
     return value

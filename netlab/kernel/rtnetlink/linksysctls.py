@@ -89,7 +89,7 @@ def sysctls(
                 if have == ((*should, link.mtu) if family else should) or not have:
                     continue
                 if known is None:
-                    known = {end for one in lab if one.floor is Floor.LINK for end in ends(one)}
+                    known = {end for obj in lab if obj.floor is Floor.LINK for end in ends(obj)}
                 if index != 1 and (netns, link.name) not in known:
                     continue
                 name = link.name.replace(".", "/")
@@ -104,12 +104,12 @@ def sysctls(
 
 def _wishes(there: Iterable[Obj]) -> dict[str, str]:
     found = {}
-    for one in there:
-        if isinstance(one, Sysctl):
-            if one.path == "net.ipv4.ip_forward":
-                found["net.ipv4.conf.all.forwarding"] = one.value
-            elif ".conf." in one.path:
-                found[one.path] = one.value
+    for sysctl in there:
+        if isinstance(sysctl, Sysctl):
+            if sysctl.path == "net.ipv4.ip_forward":
+                found["net.ipv4.conf.all.forwarding"] = sysctl.value
+            elif ".conf." in sysctl.path:
+                found[sysctl.path] = sysctl.value
     return found
 
 

@@ -153,7 +153,7 @@ class NetlinkSocket:
                 refused += self._acks(self._sequence + first, self._sequence + place)
                 chunk, size, first = [], 0, place + 1
         base, self._sequence = self._sequence, (self._sequence + len(messages)) & 0x7FFFFFFF
-        return [one._replace(place=one.place - base) for one in refused]
+        return [refusal._replace(place=refusal.place - base) for refusal in refused]
 
     def transaction(
         self, subsystem: int, messages: Sequence[tuple[int, int, bytes]], *, check: bool = False
@@ -180,7 +180,7 @@ class NetlinkSocket:
         self._socket.send(whole)
         refused = self._acks(self._sequence, last)
         base, self._sequence = self._sequence + 1, (last + 2) & 0x7FFFFFFF
-        return [one._replace(place=max(0, one.place - base)) for one in refused]
+        return [refusal._replace(place=max(0, refusal.place - base)) for refusal in refused]
 
     def _make_room(self, size: int) -> None:
         """A transaction is one datagram, whatever its size; who may change the rules may lift the limit too."""

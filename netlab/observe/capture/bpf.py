@@ -42,7 +42,8 @@ def inside_too(program: Program) -> Program:
     size = len(program)
     # a filter that does not hold goes on behind itself, instead of ending
     plain = [
-        (_JA, 0, 0, size - place - 1) if one[0] == _RET and one[3] == 0 else one for place, one in enumerate(program)
+        (_JA, 0, 0, size - place - 1) if instruction[0] == _RET and instruction[3] == 0 else instruction
+        for place, instruction in enumerate(program)
     ]
     to4, to6 = (_JA, 0, 0, len(over6) + 2), (_JA, 0, 0, size + 1)
     return (*plain, *over4, to4, *over6, to6, (_RET, 0, 0, 0), *_moved(program, _OUTER4), *_moved(program, _OUTER6))
@@ -62,7 +63,7 @@ def packed(program: Program) -> bytes:
     """As the kernel takes it: an array of struct sock_filter.  Raises BadInput where it is too long."""
     if len(program) > _MOST:
         raise BadInput(f"the filter is too long: {len(program)} instructions, and the kernel takes {_MOST}")
-    return b"".join(struct.pack("=HBBI", *one) for one in program)
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
 def _tests(
@@ -92,7 +93,9 @@ def _tests(
 def _moved(program: Program, by: int) -> list[Instruction]:
     """The program for a frame that begins ``by`` bytes later."""
     return [
-        (code, yes, no, k + by) if code & 7 in _LOADS and code & 0xE0 in _READS_FRAME and k < _ANCILLARY else one
-        for one in program
-        for code, yes, no, k in (one,)
+        (code, yes, no, k + by)
+        if code & 7 in _LOADS and code & 0xE0 in _READS_FRAME and k < _ANCILLARY
+        else instruction
+        for instruction in program
+        for code, yes, no, k in (instruction,)
     ]

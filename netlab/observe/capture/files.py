@@ -18,7 +18,7 @@ from netlab.observe.packetid import packet_id
 from netlab.wire import pcapng
 
 DIRECTIONS = (IN, BROADCAST, MULTICAST, OTHERHOST, OUT, IN, IN, IN)  # by sll_pkttype; 5 to 7 are the kernel's own
-_OPTIONS = tuple(pcapng.FLAGS_OPTION[one] for one in DIRECTIONS)
+_OPTIONS = tuple(pcapng.FLAGS_OPTION[direction] for direction in DIRECTIONS)
 _LOW = 0xFFFFFFFF
 _MAGIC = (b"\n\r\r\n", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d")
 
@@ -169,13 +169,13 @@ class Pcapng:
 
     def _number(self, point: CapturePoint, index: int, hardware: int, blocks: list[bytes]) -> int:
         plain = point.interface(index, hardware)
-        one = pcapng.Interface(plain.name, plain.description, plain.mac, plain.link_type, self._expression)
-        number = self._numbers.get(one)
+        interface = pcapng.Interface(plain.name, plain.description, plain.mac, plain.link_type, self._expression)
+        number = self._numbers.get(interface)
         if number is None:
-            number = self._numbers[one] = len(self._counts)
+            number = self._numbers[interface] = len(self._counts)
             self._counts.append(0)
             self._points.append(point)
-            blocks.append(pcapng.interface(one))
+            blocks.append(pcapng.interface(interface))
         point.numbers[index] = number
         return number
 

@@ -67,7 +67,7 @@ def compiled(expression: str) -> Program:
             raise BadInput(f"the filter {expression!r}: {said}", hint="man pcap-filter has the language")
         try:
             code = (program.instructions[place] for place in range(program.length))
-            return tuple((one.code, one.jt, one.jf, one.k) for one in code)
+            return tuple((instruction.code, instruction.jt, instruction.jf, instruction.k) for instruction in code)
         finally:
             library.pcap_freecode(ctypes.byref(program))
     finally:

@@ -182,11 +182,11 @@ class Capture:
 
     def _wait(self, end: float) -> None:
         soon = self.merge or self._being_made or self._leaving or self._stopped
-        timeout = _PATIENCE if soon or any(one.ring.filling() for one in self.points.values()) else None
+        timeout = _PATIENCE if soon or any(point.ring.filling() for point in self.points.values()) else None
         if end:
             left = max(0.0, end - time.monotonic())
             timeout = left if timeout is None else min(timeout, left)
-        named = {one.news.fileno(): one for one in self.points.values()} if self.points else {}
+        named = {point.news.fileno(): point for point in self.points.values()} if self.points else {}
         for fd, event in self._epoll.poll(timeout):
             if fd == self._stop:
                 self._stopped = self._stopped or time.time_ns()
@@ -235,7 +235,7 @@ class Capture:
             return
         self._foreign &= there
         prefix = f"{self._lab}-"
-        fresh = [one for one in there - self.points.keys() - self._foreign if one.startswith(prefix)]
+        fresh = [netns for netns in there - self.points.keys() - self._foreign if netns.startswith(prefix)]
         self._being_made = {name: self._being_made.get(name, now) for name in fresh}
         for name in fresh:
             owner = owners(name).get(name)
@@ -303,8 +303,8 @@ def each(function: Callable[[In], Out], things: Iterable[In]) -> Sequence[Out]:
     for worker in workers:
         worker.join()
     if errors:
-        for one in done.values():
-            if isinstance(one, CapturePoint):
-                one.close()
+        for result in done.values():
+            if isinstance(result, CapturePoint):
+                result.close()
         raise errors[0]
     return [done[place] for place in sorted(done)]

@@ -89,17 +89,17 @@ class CapturePoint:
         self.links |= fresh
         for index in changed:
             self.numbers.pop(index, None)
-        self._named = {key: one for key, one in self._named.items() if key[0] not in changed}
+        self._named = {key: interface for key, interface in self._named.items() if key[0] not in changed}
         if self.place.interfaces and (changed or added):
             current = [index for index, link in fresh.items() if self._means(link.name)]
             self.ring.attach(packed(only_interfaces(self._program, current)))
 
     def interface(self, index: int, hardware: int = 1) -> Interface:
         """What a file says of an interface."""
-        one = self._named.get((index, hardware))
-        if one is None:
-            one = self._named[index, hardware] = self._interface(index, hardware)
-        return one
+        interface = self._named.get((index, hardware))
+        if interface is None:
+            interface = self._named[index, hardware] = self._interface(index, hardware)
+        return interface
 
     def _interface(self, index: int, hardware: int) -> Interface:
         if index not in self.links:

@@ -75,6 +75,6 @@ def _dns(payload: bytes) -> str:
     found = _RESULTS.get(dns.rcode, f"code {dns.rcode}") if dns.rcode else ""
     if not found:
         records = [dns.an[place] for place in range(dns.ancount)]
-        values = [str(one.rdata) for one in records if one.type in (1, 28)]
+        values = [str(record.rdata) for record in records if record.type in (1, 28)]
         found = ", ".join(values) or (f"{dns.ancount} records" if records else "nothing")
     return f"DNS {kind} {name} is {found}" if dns.ancount else f"DNS {kind} {name}: {found}"

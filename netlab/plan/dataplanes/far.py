@@ -35,4 +35,4 @@ def blocks(node: Node, cluster: Cluster) -> list[Network]:
         networks[ip_network((int(cidr.network_address), length))] = None
         for pod in cluster.pods_of(node):
             networks[ip_network(f"{pod.addresses[place].ip}/{length}", strict=False)] = None
-    return sorted(networks, key=lambda one: (one.version, int(one.network_address)))
+    return sorted(networks, key=lambda network: (network.version, int(network.network_address)))

@@ -143,7 +143,7 @@ class _Rule:
         ones = b"\xff" * len(bits)
         if operator not in ("|", "^"):
             raise NotKnown(operator)
-        keep = bytes(one & ~bit for one, bit in zip(ones, bits, strict=True)) if operator == "|" else ones
+        keep = bytes(byte & ~bit for byte, bit in zip(ones, bits, strict=True)) if operator == "|" else ones
         self._parts += (to.meta(to.META_MARK), to.mask(keep, bits), to.set_mark())
 
     def _choose(self) -> None:
@@ -204,7 +204,7 @@ class _Rule:
         elif len(found) > 1:
             raise NotKnown("a value of several parts")
         elif self._peek() == "{":
-            keys = tuple(" ".join(one) for one in self._list())
+            keys = tuple(" ".join(element) for element in self._list())
             if not found[0].note:
                 raise NotKnown(f"a set of {found[0].kind}")
             self._look_into(sets.anonymous(found[0].kind, keys, found[0].note), inverted=inverted)
@@ -227,9 +227,9 @@ class _Rule:
 
     def _load(self, found: list[fields.Field]) -> None:
         place = 0
-        for one in found:
-            self._parts.append(one.load(to.register(place)))
-            place += _WIDTHS.get(one.kind, 4)
+        for field in found:
+            self._parts.append(field.load(to.register(place)))
+            place += _WIDTHS.get(field.kind, 4)
 
     def _needs_ip(self, layer: str) -> None:
         if layer in self._layers:

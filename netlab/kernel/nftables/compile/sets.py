@@ -77,7 +77,7 @@ class Frame(NamedTuple):
 def frame(kind: str, data: str, flags: str, extra: str) -> Frame:
     """The frame of an NftSet of those fields."""
     types = tuple(kind.split(" . "))
-    if flags not in _FLAGS or data not in ("", "verdict") or any(one not in TYPES for one in types):
+    if flags not in _FLAGS or data not in ("", "verdict") or any(type_ not in TYPES for type_ in types):
         raise NotKnown(flags or kind)
     bits = _FLAGS[flags] | (MAP if data else 0)
     timeout, size = b"", b""
@@ -104,9 +104,9 @@ def named(obj: NftSet) -> bytes:
 
 def _attributes(bits: int, types: Sequence[str], size: bytes, timeout: bytes = b"") -> bytes:
     key = width = 0
-    for one in types:
-        key = key << 6 | TYPES[one].number
-        width += (TYPES[one].size + 3) & ~3 if len(types) > 1 else TYPES[one].size
+    for type_ in types:
+        key = key << 6 | TYPES[type_].number
+        width += (TYPES[type_].size + 3) & ~3 if len(types) > 1 else TYPES[type_].size
     leads = be32(6, _VERDICT) + be32(7, _VERDICT_SIZE) if bits & MAP else b""
     return b"".join((be32(3, bits), be32(4, key), be32(5, width), leads, nest(9, size), timeout))
 
@@ -122,8 +122,8 @@ class Anonymous(NamedTuple):
 @lru_cache(1 << 12)
 def anonymous(kind: str, keys: tuple[str, ...], key_of: bytes) -> Anonymous:
     """``{ 80, 443, 8000-8080 }``."""
-    intervals = any("-" in one or "/" in one for one in keys)
-    listed = _intervals(keys, kind, merged=True) if intervals else (_element(key(one, (kind,))) for one in keys)
+    intervals = any("-" in text or "/" in text for text in keys)
+    listed = _intervals(keys, kind, merged=True) if intervals else (_element(key(text, (kind,))) for text in keys)
     elements = tuple(listed)
     notes = note(_KEY_ORDER, _u32(TYPES[kind].order))
     notes += note(_MERGED, _u32(1)) if intervals else b""
@@ -160,7 +160,7 @@ def key(text: str, types: Sequence[str]) -> bytes:
     if len(types) == 1:
         return _part(text, types[0])
     return b"".join(
-        _part(one, kind).ljust((TYPES[kind].size + 3) & ~3, b"\0") for one, kind in zip(parts, types, strict=True)
+        _part(part, kind).ljust((TYPES[kind].size + 3) & ~3, b"\0") for part, kind in zip(parts, types, strict=True)
     )
 
 
@@ -219,7 +219,7 @@ def _intervals(texts: Iterable[str], kind: str, *, merged: bool = False) -> Iter
     one of two that touch.
     """
     size = TYPES[kind].size
-    spans = sorted(_span(one, kind) for one in texts)
+    spans = sorted(_span(text, kind) for text in texts)
     ended = be32(3, _END)
     if spans and spans[0][0]:
         yield _element(bytes(size), ended)
@@ -243,7 +243,7 @@ def _span(text: str, kind: str) -> tuple[int, int]:
             raise NotKnown(text) from None
         return int(whole[0]), int(whole[-1])
     low, _, high = text.partition("-")
-    first, last = (int.from_bytes(_part(one, kind), "big") for one in (low, high or low))
+    first, last = (int.from_bytes(_part(text, kind), "big") for text in (low, high or low))
     if last < first:
         raise NotKnown(text)
     return first, last
@@ -253,11 +253,11 @@ def portions(listed: Iterable[bytes]) -> Iterator[bytes]:
     """Elements as lists that fit into a message each."""
     part: list[bytes] = []
     size = 0
-    for one in listed:
-        if size + len(one) > _MOST:
+    for element in listed:
+        if size + len(element) > _MOST:
             yield nest(3, *part)
             part, size = [], 0
-        part.append(one)
-        size += len(one)
+        part.append(element)
+        size += len(element)
     if part:
         yield nest(3, *part)
