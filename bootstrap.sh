@@ -58,7 +58,7 @@ fi
 
 # What is missing, as words: a program's name or libnftables (find_python adds python3 and venv).
 missing_programs() {
-  for program in ip bridge nft ping tcpdump ethtool busybox curl dig flock knotd ${tests:+git shellcheck tshark iperf3}; do
+  for program in ip bridge nft ping tcpdump ethtool busybox curl dig flock knotd sysctl ${tests:+git shellcheck tshark iperf3}; do
     have "$program" || printf '%s ' "$program"
   done
   # Alpine's ip and ping are busybox's: no netns, no VXLAN, no -M do.
@@ -89,6 +89,8 @@ package() {
     */ping) echo iputils ;;
     */flock) if [ "$1" = apk ]; then echo flock; else echo util-linux; fi ;;
     */knotd) echo knot ;;
+    apt-get/sysctl | apk/sysctl) echo procps ;;
+    */sysctl) echo procps-ng ;;
     apt-get/dig) echo bind9-dnsutils ;;
     dnf/dig) echo bind-utils ;;
     apk/dig) echo bind-tools ;;

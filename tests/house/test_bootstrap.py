@@ -240,7 +240,6 @@ _EVERYWHERE = frozenset(
         "sort",
         "stat",
         "sudo",
-        "sysctl",
         "tail",
         "tee",
         "test",
