@@ -47,6 +47,7 @@ VERBS = {
     "explain": "Explain why a flow is allowed or denied, and show its path.",
     "graph": "Print the topology of a lab as one document.",
     "check": "Compare expectations, predictions and real packets.",
+    "test": "Test the NetworkPolicies of manifests by real packets, without a lab file.",
     "schema": "Print the JSON Schema of lab files, for editors.",
     "completion": "Print the completion script for a shell.",
 }

@@ -46,6 +46,11 @@ from netlab.spec import Documents, Warning
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
+#: Annotation of a Lab whose nodes are netlab's own choice and nobody's statement: a Pod that none of them fits is placed all
+#: the same.
+CHOSEN_NODES = "netlab/chosen-nodes"
+
+
 class Built(NamedTuple):
     """A cluster and what its author should know of."""
 
@@ -62,6 +67,7 @@ def build(
     has_program: Programs | None = None,
     changes: Changes | None = None,
     session: Session | None = None,
+    respond: bool = False,
 ) -> Built:
     """The cluster that the documents describe.
 
@@ -69,8 +75,11 @@ def build(
     from above (its data plane's limits); ``has_program`` tells which commands this host can run: without it none runs,
     and the responder serves every port.  ``changes`` is what was changed beside the documents.  Raises BadInput with
     every problem, those of the reading included.  ``session`` keeps what is unchanged from build to build.
+    ``respond``: no command of a container runs, whatever the lab says.
     """
-    builder = _Builder(documents, name, memory or Memory(), has_program, changes or Changes(), session or Session())
+    builder = _Builder(
+        documents, name, memory or Memory(), has_program, changes or Changes(), session or Session(), respond=respond
+    )
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
     if documents.lab is not None or not documents.problems:
@@ -89,6 +98,8 @@ class _Builder:
         has_program: Programs | None,
         changes: Changes,
         session: Session,
+        *,
+        respond: bool,
     ) -> None:
         self._session = session
         self._changes = changes
@@ -97,9 +108,14 @@ class _Builder:
         self._lab = documents.lab
         self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
         self._name = name or (documents.lab.name if documents.lab else "")
-        self._programs = has_program  # for what netlab itself adds, whatever the lab says of its containers
+        self._programs = (
+            None if respond else has_program
+        )  # for what netlab itself adds, whatever the Lab says of its containers
         self._catalogue = Catalogue(documents.objects, session=session)
-        self._has_program = has_program if self._spec.get("containers", "run") == "run" else None
+        self._containers = "respond" if respond else self._spec.get("containers", "run")
+        self._has_program = has_program if self._containers == "run" else None
+        annotations = self._lab.body["metadata"].get("annotations", {}) if self._lab else {}
+        self._chosen_nodes = CHOSEN_NODES in annotations
         self._displaced: set[str] = set()  # Pods whose remembered address another Pod's document states now
         self.problems: list[Problem] = []
         self.warnings: list[Warning] = []
@@ -172,7 +188,7 @@ class _Builder:
             self._services(nodes, pods, outside, families, service_networks),
             self._catalogue.of("NetworkPolicy"),
             self._at(),
-            self._spec.get("containers", "run"),
+            self._containers,
             outside,
             policies.resolve_all(self._catalogue.of("NetworkPolicy"), self._session),
             self._spec.get("policy", {}).get("deny", "drop"),
@@ -346,7 +362,8 @@ class _Builder:
         idling: Idling,
     ) -> Iterator[tuple[Template, Node]]:
         """The Pods that have a node; the others go to ``idling``."""
-        chosen = not self._spec.get("nodes") and not self._catalogue.of("Node")
+        chosen = not self._spec.get("nodes") or self._chosen_nodes
+        chosen = chosen and not self._catalogue.of("Node")
         stays = {name: Stay(memory.node, memory.demands) for name, memory in self._memory.pods.items()}
         found = Scheduler(nodes, namespaces, lenient=chosen).place(templates, stays)
         for template, placed in zip(templates, found, strict=True):

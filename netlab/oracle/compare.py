@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netlab.model.cluster import Cluster
 from netlab.model.places import places
@@ -50,18 +50,59 @@ def check(
     predicted: Mapping[Flow, Verdict],
     observed: Mapping[Flow, Verdict],
     judge: Callable[[Flow], Iterable[Judged]] = lambda _: (),
+    *,
+    evidence: bool = False,
 ) -> list[Row]:
     """A row for each flow that anybody speaks of: first the expected ones, then what else was observed.
 
-    ``judge`` has the reasons of the policies about a flow that failed.
+    ``judge`` has the reasons of the policies about a flow that failed.  ``evidence``: what is as expected must also be so
+    for a reason (``without_evidence``).
     """
     asked = list(dict.fromkeys((*expected, *observed))) or list(predicted)
     rows = []
     for flow in asked:
         row = Row(flow, expected.get(flow), predicted.get(flow), observed.get(flow))
-        row = row._replace(says=_disagreement(row))
+        row = row._replace(says=_disagreement(row) or (without_evidence(row) if evidence else ""))
         rows.append(row if row.ok else row._replace(paths=_telling(row, judge)))
     return rows
+
+
+def without_evidence(row: Row) -> str:
+    """What a flow that is as expected lacks to be so for the right reason; empty where it lacks nothing.
+
+    An allowed flow needs the Pod that answered.  A denied one needs the policy, or a loss on the way that the cluster
+    explains: not a port that nobody serves, an address that nobody has, or a Service that nobody stands behind.
+    """
+    verdict, expect = row.verdict, row.expectation.expect if row.expectation else ""
+    if verdict is None or expect not in (ALLOW, DENY, Outcome.DENIED):
+        return ""
+    if verdict.may:
+        own = (
+            [one for one in verdict.may if one.flow.src.netns != one.flow.dst.netns] if expect != ALLOW else verdict.may
+        )
+        oracle = {one.flow: one for one in row.predicted.may} if row.predicted else {}
+        each = (_lacks(expect, one, oracle.get(one.flow), packets=row.observed is not None) for one in own)
+        return next(filter(None, each), "")
+    return _lacks(expect, verdict, row.predicted, packets=row.observed is not None)
+
+
+def _lacks(expect: str, verdict: Verdict, predicted: Verdict | None, *, packets: bool) -> str:
+    if expect == ALLOW:
+        if verdict.outcome is not Outcome.OPEN:
+            return f"expected {expect}, and nobody serves {verdict.flow.port}/{verdict.flow.protocol} there: got {verdict.outcome}"
+        return (
+            f"expected {expect}, and nobody said who answered"
+            if packets and verdict.asked and not verdict.server
+            else ""
+        )
+    if verdict.outcome is Outcome.DENIED and any(why.policy for why in verdict.because):
+        return ""
+    reasons = predicted.because if predicted and predicted.outcome is verdict.outcome else ()
+    lost = verdict.outcome in (Outcome.TIMEOUT, Outcome.UNREACHABLE) and predicted is not None and not predicted.unowned
+    if lost and reasons:
+        return ""
+    why = f": {reasons[0].says}" if reasons else ""
+    return f"expected {expect}, and no policy denies it: got {verdict.outcome}{why}"
 
 
 def _telling(row: Row, judge: Callable[[Flow], Iterable[Judged]]) -> tuple[Judged, ...]:
@@ -211,26 +252,26 @@ def failure(row: Row, same: Sequence[Row] = ()) -> str:
     return "\n".join((text, *briefly(row.flow, row.paths)))
 
 
-def _checked(row: Row) -> output.CheckedFlow:
-    """A row as a document; ``outcome`` is null where no packet was sent."""
+def checked_fields(row: Row) -> dict[str, Any]:
+    """The fields of a row's document; ``outcome`` is null where no packet was sent."""
     shown = flow_fields(row.observed or Verdict(row.flow, Outcome.ERROR))
     if row.observed is None:
         shown |= {"outcome": None, "server": None, "client": None}
-    return output.CheckedFlow(
+    return {
         **shown,
-        expected=row.expectation.expect if row.expectation else None,
-        predicted=row.predicted.outcome.value if row.predicted else None,
-        ok=row.ok,
-        says=row.says,
-        line=str(row.expectation.mark) if row.expectation else None,
-        ways=tuple(output.JudgedPath(**path_fields(path)) for path in row.paths),
-    )
+        "expected": row.expectation.expect if row.expectation else None,
+        "predicted": row.predicted.outcome.value if row.predicted else None,
+        "ok": row.ok,
+        "says": row.says,
+        "line": str(row.expectation.mark) if row.expectation else None,
+        "ways": tuple(output.JudgedPath(**path_fields(path)) for path in row.paths),
+    }
 
 
 def document(rows: Sequence[Row], warnings: Sequence[Notice], cluster: Cluster | None = None) -> output.Check:
     """The document of ``check``; ``cluster``: the running lab."""
     passed = sum(row.ok for row in rows)
-    checked = tuple(map(_checked, rows))
+    checked = tuple(output.CheckedFlow(**checked_fields(row)) for row in rows)
     return output.Check(
         lab=cluster.lab if cluster else None,
         places=places(cluster) if cluster else None,

@@ -6,15 +6,17 @@ the selectors mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from netlab.errors import BadInput, Mark, Problem
+from netlab.names import is_dns_label
 from netlab.near import near
 from netlab.oracle.flow import Outcome
 from netlab.oracle.flows import parse_port
 from netlab.oracle.reachable import PortWish
-from netlab.oracle.selectors import Selector
+from netlab.oracle.selectors import Selector, is_label_key, is_label_value
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, compose, mark_of, pairs
 from netlab.spec.scalars import is_null
 
@@ -23,7 +25,8 @@ T = TypeVar("T")
 ALLOW, DENY = "allow", "deny"
 #: ``error`` is no answer of the network, so nobody can expect it.
 EXPECTABLE = (ALLOW, DENY, *(outcome.value for outcome in Outcome if outcome is not Outcome.ERROR))
-_TOP = ("default", "flows")
+_TOP = ("default", "flows", "pods", "namespaces")
+_POD, _NAMESPACE = ("name", "namespace", "labels", "ports"), ("name", "labels")
 _LINE = ("from", "to", "port", "expect", "why")
 
 
@@ -46,12 +49,26 @@ class Line(NamedTuple):
     port_mark: Mark | None = None
 
 
+class StandIn(NamedTuple):
+    """A Pod that ``netlab test`` adds to the manifests, so that lines can name it."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    ports: tuple[PortWish, ...] = ()
+
+
 class Expectations(NamedTuple):
-    """A whole file.  ``default`` is allow, deny, or "" where flows that are not listed do not matter."""
+    """A whole file.  ``default`` is allow, deny, or "" where flows that are not listed do not matter.
+
+    ``pods`` and ``namespaces`` (their labels by name) are not in the manifests.
+    """
 
     default: str
     lines: tuple[Line, ...]
     mark: Mark
+    pods: tuple[StandIn, ...] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 def parse(text: str, file: str = "expect.yaml") -> Expectations:
@@ -110,7 +127,53 @@ class _Reader:
                 lines = [self.line(each, f"flows[{at}]") for at, each in enumerate(node.value) if not is_null(each)]
             else:
                 self.wrong(node, "flows", "must be a list of {from, to, port, expect, why}")
-        return Expectations(default, tuple(lines), mark_of(root, self.file))
+        pods = tuple(self.pod(fields, path) for fields, path in self.items(fields, "pods", _POD))
+        namespaces = {
+            self.scalar(entry["name"], f"{path}.name", _dns_label) or "": self.labels(entry, path)
+            for entry, path in self.items(fields, "namespaces", _NAMESPACE)
+        }
+        return Expectations(default, tuple(lines), mark_of(root, self.file), pods, namespaces)
+
+    def items(
+        self, fields: Mapping[str, Node], name: str, known: tuple[str, ...]
+    ) -> Iterator[tuple[dict[str, Node], str]]:
+        """The fields of each item of a list, which must have a name, and the item's path."""
+        node = fields.get(name)
+        if node is not None and not isinstance(node, SequenceNode):
+            self.wrong(node, name, f"must be a list of {{{', '.join(known)}}}")
+        for at, item in enumerate(node.value if isinstance(node, SequenceNode) else ()):
+            path = f"{name}[{at}]"
+            entry = self.fields(item, path, known)
+            if "name" in entry:
+                yield entry, path
+            elif isinstance(item, MappingNode):
+                self.wrong(item, path, "lacks name")
+
+    def pod(self, fields: dict[str, Node], path: str) -> StandIn:
+        name = self.scalar(fields["name"], f"{path}.name", _dns_label) or ""
+        namespace = self.scalar(fields["namespace"], f"{path}.namespace", _dns_label) if "namespace" in fields else ""
+        node = fields.get("ports")
+        ports: list[PortWish | None] = []
+        if isinstance(node, SequenceNode):
+            ports = [self.scalar(each, f"{path}.ports[{at}]", parse_port) for at, each in enumerate(node.value)]
+        elif node is not None:
+            self.wrong(node, f"{path}.ports", "must be a list of ports")
+        numbers = tuple(port for port in ports if port is not None)
+        return StandIn(namespace or "", name, self.labels(fields, path), numbers)
+
+    def labels(self, fields: Mapping[str, Node], path: str) -> dict[str, str]:
+        """``labels`` as a mapping of texts."""
+        node = fields.get("labels")
+        if node is None:
+            return {}
+        if not isinstance(node, MappingNode):
+            self.wrong(node, f"{path}.labels", "must be a mapping of label keys to values")
+            return {}
+        found = {
+            self.scalar(key, f"{path}.labels", _label_key): self.scalar(value, f"{path}.labels", _label_value)
+            for key, value in pairs(node)
+        }
+        return {key: value or "" for key, value in found.items() if key}
 
     def line(self, node: Node, path: str) -> Line:
         before = len(self.problems)
@@ -163,3 +226,21 @@ class _Reader:
         except ValueError as error:
             self.wrong(node, path, str(error))
             return None
+
+
+def _dns_label(text: str) -> str:
+    if not is_dns_label(text):
+        raise ValueError(f"{text!r} is no name: a DNS label of at most 63 characters")
+    return text
+
+
+def _label_key(text: str) -> str:
+    if not is_label_key(text):
+        raise ValueError(f"{text!r} is no label's key")
+    return text
+
+
+def _label_value(text: str) -> str:
+    if not is_label_value(text):
+        raise ValueError(f"{text!r} is no label's value")
+    return text

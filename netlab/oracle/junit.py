@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 from xml.sax.saxutils import quoteattr
 
 from netlab.oracle.compare import Row, failure
 from netlab.oracle.flow import Outcome
 
 
+class Suite(NamedTuple):
+    """A suite as text, and its counts."""
+
+    text: str
+    tests: int
+    failures: int
+    errors: int
+    seconds: float
+
+
 def junit(rows: Iterable[Row], *, lab: str, seconds: float = 0.0) -> str:
     """A JUnit report, one test case a flow, whose file and line are the expectation's."""
+    return report([suite(rows, name=lab, seconds=seconds)])
+
+
+def suite(
+    rows: Iterable[Row], *, name: str, seconds: float = 0.0, called: Callable[[Row], str] = lambda row: str(row.flow)
+) -> Suite:
+    """The suite of a lab or set; ``called`` names its cases."""
     cases, failed, errors = [], 0, 0
     for row in rows:
-        attributes = f"classname={_attr(f'netlab.{lab}')} name={_attr(str(row.flow))}"
+        attributes = f"classname={_attr(f'netlab.{name}')} name={_attr(called(row))}"
         if row.expectation:
             attributes += f" file={_attr(row.expectation.mark.file)} line={_attr(str(row.expectation.mark.line))}"
         if row.ok:
@@ -26,10 +44,18 @@ def junit(rows: Iterable[Row], *, lab: str, seconds: float = 0.0) -> str:
         cases.append(f"    <testcase {attributes}>\n      {told}\n    </testcase>")
     counts = f'tests="{len(cases)}" failures="{failed}" errors="{errors}" time="{seconds:.3f}"'
     body = "\n".join(cases)
-    return (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {counts}>\n  <testsuite name={_attr(lab)} {counts}>\n'
-        f"{body}{chr(10) if body else ''}  </testsuite>\n</testsuites>\n"
+    text = f"  <testsuite name={_attr(name)} {counts}>\n{body}{chr(10) if body else ''}  </testsuite>\n"
+    return Suite(text, len(cases), failed, errors, seconds)
+
+
+def report(suites: Sequence[Suite]) -> str:
+    """The report of these suites."""
+    tests, failures, errors = (sum(counts) for counts in zip(*(each[1:4] for each in suites), strict=True))
+    counts = (
+        f'tests="{tests}" failures="{failures}" errors="{errors}" time="{sum(each.seconds for each in suites):.3f}"'
     )
+    body = "".join(each.text for each in suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {counts}>\n{body}</testsuites>\n'
 
 
 def _clean(text: str) -> str:

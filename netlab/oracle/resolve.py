@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from netlab.errors import BadInput, Mark, Problem
@@ -38,12 +38,16 @@ class Wanted(NamedTuple):
     mark: Mark
 
 
-def expected(expectations: Expectations, cluster: Cluster) -> Mapping[Flow, Expectation]:
+def expected(
+    expectations: Expectations, cluster: Cluster, scope: Iterable[Flow] | None = None
+) -> Mapping[Flow, Expectation]:
     """What is expected of each flow that the file speaks of, in its order; the default's flows come last.
 
     A flow from a Pod to itself stays inside it, where no policy can judge it: ``deny`` speaks of such flows only where
     a line names nothing else.  Where two lines speak of one flow they must agree; of ``deny`` and ``timeout`` the
-    exact one counts.  Raises BadInput for selectors that match nothing, ports that nobody has, and contradictions.
+    exact one counts.  ``scope``: the flows that the default speaks of, unless all.  What a line expects of a Service, the
+    default expects of the Pods behind it, and the other way round.  Raises BadInput for selectors that match nothing,
+    ports that nobody has, lines without a flow, and contradictions.
     """
     known = Endpoints(cluster)
     found: dict[Flow, Expectation] = {}
@@ -68,17 +72,30 @@ def expected(expectations: Expectations, cluster: Cluster) -> Mapping[Flow, Expe
     if expectations.default:
         rest = Expectation(expectations.default, None, expectations.mark, f"default: {expectations.default}")
         services = ServiceWays(cluster, known)
-        for flow in flows(cluster):
+        for flow, expectation in list(found.items()):
+            ways = services.of(flow) if flow.dst.kind == SERVICE else None
+            for behind in ways.flows if ways else ():
+                why = f"as {flow.dst.name}, the Service before it"
+                found.setdefault(behind._replace(src=flow.src), expectation._replace(line=None, why=why))
+        for flow in flows(cluster) if scope is None else scope:
             if flow not in found and (expectations.default == ALLOW or flow.src.netns != flow.dst.netns):
-                found[flow] = _as_behind(flow, services, found, rest)
+                implied = _as_behind(flow, services, found, rest)
+                found |= {flow: implied} if implied else {}
     return found
 
 
-def _as_behind(flow: Flow, services: ServiceWays, listed: Mapping[Flow, Expectation], rest: Expectation) -> Expectation:
-    """The default for a flow; of one to a Service that no line names, what lines expect of all the Pods behind it."""
+def _as_behind(
+    flow: Flow, services: ServiceWays, listed: Mapping[Flow, Expectation], rest: Expectation
+) -> Expectation | None:
+    """The default for a flow; of one to a Service that no line names, what lines expect of all the Pods behind it.
+
+    None where a Pod would be denied its own Service, behind which nobody else stands.
+    """
     ways = services.of(flow) if flow.dst.kind == SERVICE else None
     behind = [onward._replace(src=flow.src) for onward in ways.flows] if ways else []
     others = [listed.get(onward, rest) for onward in behind if onward.src.netns != onward.dst.netns]
+    if behind and not others and rest.expect != ALLOW:
+        return None
     if not others or all(other is rest for other in others):
         return rest
     if len({other.expect for other in others}) > 1:
@@ -143,6 +160,9 @@ def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> 
         if any((":" in mine) == (":" in address) for mine in source.addresses)
         for port, protocol in ports
     ]
+    if asked and sources and not found and not problems:
+        says = "names no flow: no source has an address of the IP family of a target"
+        problems.append(Problem(line.mark, path, says))
     if line.expect != ALLOW and line.expect != Outcome.OPEN:
         found = [flow for flow in found if flow.src.netns != flow.dst.netns] or found
     return found

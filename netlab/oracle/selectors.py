@@ -98,7 +98,7 @@ class Selector(NamedTuple):
             value = value.removeprefix("=")
             if key.endswith("!") or not equals:
                 raise ValueError(f"{text!r}: only key=value[,key=value] can be said here, not {part.strip()!r}")
-            if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
+            if not is_label_key(key) or not is_label_value(value):
                 raise ValueError(f"{text!r}: {part.strip()!r} is no label (letters, digits, - _ . in key and value)")
             labels.append((key, value))
         return cls(text, "labels", where, "", tuple(labels))
@@ -236,6 +236,16 @@ class Selector(NamedTuple):
         services = {(each.namespace, each.name) for each in known.cluster.services}
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
         return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
+
+
+def is_label_key(text: str) -> bool:
+    """Whether a text can be a label's key."""
+    return _LABEL_KEY.match(text) is not None
+
+
+def is_label_value(text: str) -> bool:
+    """Whether a text can be a label's value."""
+    return len(text) <= 63 and _LABEL_VALUE.match(text) is not None
 
 
 def _short(owner: str, namespace: str) -> str:

@@ -33,6 +33,7 @@ DOCUMENTS = {
     "ls": "changes.RunningLab[]",
     "plan": "changes.Plan",
     "reach": "flows.Reach",
+    "test": "flows.Test",
     "trace": "trace.Trace",
     "up": "changes.Up",
 }

@@ -146,6 +146,59 @@ class Check:
 
 
 @document
+class TestedFlow(CheckedFlow):
+    """A checked flow of ``test``: the workloads that its ends are Pods of, and whether an end is a stand-in.
+
+    ``set`` is there where several sets are tested.
+    """
+
+    set: str | None = optional(None)
+    from_workload: str
+    to_workload: str
+    stand_in: bool = optional(False)
+
+
+@document
+class ChangedFlow:
+    """A flow between workloads that opens or closes between two states of the manifests."""
+
+    from_: str
+    to: str
+    port: int
+    protocol: str
+    change: Literal["opens", "closes"]
+    because: str | None
+
+
+@document
+class TestedSet:
+    """A set of manifests in ``test``: its result and exit status."""
+
+    name: str
+    status: int
+    passed: int
+    failed: int
+    seconds: float
+    predicted_only: bool
+    problems: tuple[str, ...] = optional(())
+    changes: tuple[ChangedFlow, ...] | None = optional(None)
+
+
+@document
+class Test:
+    """``test``; ``sets`` is there where several were given, ``changes`` with ``--against``."""
+
+    passed: int
+    failed: int
+    flows: tuple[TestedFlow, ...]
+    warnings: tuple[Notice, ...]
+    predicted_only: bool
+    seconds: float
+    sets: tuple[TestedSet, ...] = optional(())
+    changes: tuple[ChangedFlow, ...] | None = optional(None)
+
+
+@document
 class Hop:
     """An interface on the path of a packet."""
 

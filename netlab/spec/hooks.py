@@ -32,6 +32,11 @@ def left_out(document: Document) -> bool:
     return not installed or "hook-succeeded" in _words(document, "helm.sh/hook-delete-policy")
 
 
+def no_hook(document: Document) -> None:
+    """Take the mark of a hook away from an object that was just read."""
+    document.body["metadata"].get("annotations", {}).pop("helm.sh/hook", None)
+
+
 def has_ended(document: Document) -> bool:
     """Whether its Pods have ended: Helm waits for a hook that is a Job or a Pod."""
     return is_hook(document) and document.kind in ("Job", "Pod")

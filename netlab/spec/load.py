@@ -72,9 +72,9 @@ def read_texts(
     return tuple(texts), tuple(problems)
 
 
-def load_texts(texts: Iterable[Text], problems: Iterable[Problem] = ()) -> Documents:
-    """The documents of texts that were read before; ``problems`` are those of the reading."""
-    reader = Reader()
+def load_texts(texts: Iterable[Text], problems: Iterable[Problem] = (), *, hooks: bool = False) -> Documents:
+    """The documents of texts that were read before; ``problems`` are those of the reading, ``hooks`` as ``Reader``'s."""
+    reader = Reader(hooks=hooks)
     wrong = {problem.mark.file: problem for problem in problems if problem.mark}
     for file, text, namespace in texts:
         reader.add_source(file)

@@ -26,7 +26,7 @@ from netlab.spec.compose import (
 from netlab.spec.customkinds import FILTERS, MAKES_PODS, ROUTES
 from netlab.spec.documents import Document, Documents, Warning
 from netlab.spec.formats import shown
-from netlab.spec.hooks import is_hook, left_out, note
+from netlab.spec.hooks import is_hook, left_out, no_hook, note
 from netlab.spec.kinds import Fate
 from netlab.spec.references import Reference, api_targets, references
 from netlab.spec.schema import schemas
@@ -40,9 +40,13 @@ _CODES = {FILTERS: "not-modelled-filter", ROUTES: "not-modelled-route", MAKES_PO
 
 
 class Reader:
-    """Takes files one after the other, then gives the Documents of them all."""
+    """Takes files one after the other, then gives the Documents of them all.
 
-    def __init__(self) -> None:
+    ``hooks``: Helm hooks are taken as any other object.
+    """
+
+    def __init__(self, *, hooks: bool = False) -> None:
+        self._hooks = hooks
         self._labs: list[Document] = []
         self._objects: dict[tuple[str, str, str, str], Document] = {}
         self._problems: list[Problem] = []
@@ -230,6 +234,8 @@ class Reader:
         meta = body["metadata"]
         namespace = "" if kind in kinds.CLUSTER_SCOPED else meta.get("namespace") or self._namespace
         document = Document(version, kind, namespace, meta["name"], body, mark_of(node, checker.file), node)
+        if self._hooks:
+            no_hook(document)
         if kind == "Lab":
             self._labs.append(document)
             return

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 
 from netlab.cli import out
+from netlab.cli.files import shown, text_of, write
 from netlab.cli.options import lab_argument, output, own_lab
-from netlab.errors import BadInput, Exit
+from netlab.errors import Exit
 from netlab.model import Cluster, Port
 from netlab.model.ports import states
 
@@ -58,7 +59,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     wanted = {}
     extra: dict[str, list[Port]] = {}
     if path is not None:
-        expectations = parse(_text(path), _shown(path))
+        expectations = parse(text_of(path), shown(path))
         for port in wanted_ports(expectations, cluster):
             extra.setdefault(port.pod, []).append(Port(port.port, port.protocol, "", "", False, port.mark))
         cluster = _with_ports(cluster, extra)
@@ -75,7 +76,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     seconds = time.monotonic() - began
     failed = failures(rows)
     if junit:
-        _write(junit, report(rows, lab=name, seconds=seconds))
+        write("--junit", junit, report(rows, lab=name, seconds=seconds))
     if output == "json":
         out.document(document(rows, warned.documents(filters), cluster))
         return Exit.NO if failed else Exit.OK
@@ -85,11 +86,11 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     verdict = f"{len(failed)} failed, " if failed else ""
     good = f"lab {name}: {verdict}{len(rows) - len(failed)} of {len(rows)} flows "
     if path is not None:
-        out.line(f"{good}as they should be ({_shown(path)}, predictions and packets, {seconds:.2f} s)")
+        out.line(f"{good}as they should be ({shown(path)}, predictions and packets, {seconds:.2f} s)")
     else:
         out.line(f"{good}as predicted; nothing was expected: there is no expect.yaml of this lab ({seconds:.2f} s)")
         if (near := _folder(applied.source) / EXPECT).is_file():
-            out.line(f"{_shown(near)} is of the lab in that folder; --expect {_shown(near)} takes it all the same")
+            out.line(f"{shown(near)} is of the lab in that folder; --expect {shown(near)} takes it all the same")
     return Exit.NO if failed else Exit.OK
 
 
@@ -117,23 +118,3 @@ def _beside(source: str) -> Path | None:
     path = _folder(source) / EXPECT
     whole = os.path.isdir(source) or Path(source).name == "lab.yaml"
     return path if whole and path.is_file() else None
-
-
-def _shown(path: Path) -> str:
-    shown = os.path.relpath(path)
-    return str(path) if shown.startswith("..") else shown
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"--junit {path}: cannot be written: {error.strerror}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise BadInput(f"{path}: cannot be read: {reason}") from error

@@ -12,8 +12,12 @@ from netlab.runtime.state.rundir import RunDir
 
 
 @contextmanager
-def answering(rundir: RunDir, cluster: Cluster, extra: Mapping[str, Sequence[Port]]) -> Iterator[None]:
-    """The lab's agent answers on the extra ports of Pods (by ``namespace/name``) inside the block."""
+def answering(
+    rundir: RunDir, cluster: Cluster, extra: Mapping[str, Sequence[Port]], *, stay: bool = False
+) -> Iterator[None]:
+    """The lab's agent answers on the extra ports of Pods (by ``namespace/name``) inside the block; ``stay``: also after
+    it.
+    """
     listeners = [
         Listener(
             pod.netns,
@@ -36,4 +40,5 @@ def answering(rundir: RunDir, cluster: Cluster, extra: Mapping[str, Sequence[Por
     try:
         yield
     finally:
-        agent.unlisten(listeners)
+        if not stay:
+            agent.unlisten(listeners)

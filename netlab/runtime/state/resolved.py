@@ -56,15 +56,16 @@ _entries: list[_Entry] = []
 
 def documents_of(applied: Applied) -> Documents:
     """The documents of a lab: its files', then what was applied (the last writer wins), less what was deleted."""
-    documents = _parsed(applied.spec)
+    documents = _parsed(applied.spec, applied.hooks)
     if not applied.extra and not applied.deleted:
         return documents
-    added = _parsed(applied.extra) if applied.extra else Documents()
+    added = _parsed(applied.extra, applied.hooks) if applied.extra else Documents()
     objects = {identity(document): document for document in documents.objects}
     objects |= {identity(document): document for document in added.objects}
     kept = tuple(document for key, document in objects.items() if key not in applied.deleted)
     return replace(
         documents,
+        lab=documents.lab or added.lab,
         objects=kept,
         left_out=(*documents.left_out, *added.left_out),
         references=(*documents.references, *added.references),
@@ -75,8 +76,8 @@ def documents_of(applied: Applied) -> Documents:
 
 
 @lru_cache(4)
-def _parsed(texts: tuple[tuple[str, ...], ...]) -> Documents:
-    return load_texts([Text(*text) for text in texts])
+def _parsed(texts: tuple[tuple[str, ...], ...], hooks: bool) -> Documents:
+    return load_texts([Text(*text) for text in texts], hooks=hooks)
 
 
 def identity(document: object) -> str:
@@ -134,6 +135,7 @@ def resolve(
         has_program=has,
         changes=Changes(applied.labels, nodes, pods, absent),
         session=SESSION,
+        respond=applied.respond,
     )
     cluster = observed(built.cluster, statuses)
     warnings = (*built.warnings, *unready(cluster))
@@ -165,7 +167,8 @@ def _keep(entry: _Entry) -> None:
 
 
 def _made_from(applied: Applied, memory: Memory, statuses: Statuses) -> tuple[object, ...]:
-    return applied.name, applied.spec, applied.extra, applied.deleted, applied.labels, memory, dict(statuses)
+    texts = applied.spec, applied.extra, applied.hooks, applied.respond
+    return applied.name, *texts, applied.deleted, applied.labels, memory, dict(statuses)
 
 
 def _still(programs: Mapping[tuple[str, str], bool]) -> bool:

@@ -40,6 +40,7 @@ class Applied:
     ``source`` is the path that it was brought up from, ``name`` what ``--name`` said ("" for the spec's own name),
     ``spec`` the texts of its files, ``extra`` those that ``apply`` added, each a ``spec.Text``; ``deleted`` the objects
     that ``delete`` took away, each ``group/kind/namespace/name``; ``labels`` what ``label`` changed (``model.Changes``).
+    ``respond``: no command runs, whatever the Lab says; ``hooks``: Helm hooks count as any other object.
     """
 
     source: str
@@ -50,6 +51,8 @@ class Applied:
     since: float = 0.0
     owner: int = 0
     labels: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    respond: bool = False
+    hooks: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for texts that are none: state may have been written by hand."""

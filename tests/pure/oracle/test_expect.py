@@ -101,7 +101,7 @@ def test_what_matches_nothing_is_an_error_with_what_is_near(line: str, says: str
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("- a", "expect.yaml:1:1: must be a mapping with default, flows, not a list"),
+        ("- a", "expect.yaml:1:1: must be a mapping with default, flows, pods, namespaces, not a list"),
         ("flows: x", "expect.yaml:1:8: flows: must be a list of {from, to, port, expect, why}"),
         ("flows: [x]", "expect.yaml:1:9: flows[0]: must be a mapping with from, to, port, expect, why, not 'x'"),
         ("default: drop", "expect.yaml:1:10: default: 'drop' is none of deny, allow"),

@@ -1,0 +1,286 @@
+"""``netlab test``: manifests in, verdicts out."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab.cli import out
+from netlab.cli.files import shown, text_of, write
+from netlab.cli.options import namespace_option, output
+from netlab.errors import BadInput, Exit, HostCannot, NeedsRoot
+from netlab.names import LAB_NAME_MAX, is_dns_label
+
+if TYPE_CHECKING:
+    from netlab.testing.prepared import Options, Source
+    from netlab.testing.report import Report
+    from netlab.testrun.sets import Done, Measure
+
+EXPECT = "expect.yaml"
+#: The statuses of several sets, the one that counts most first.
+_WORST = (Exit.REFUSED, Exit.HOST_CANNOT, Exit.BAD_INPUT, Exit.NO, Exit.OK)
+
+
+@click.command()
+@click.argument("sets", nargs=-1, metavar="[SET]...")
+@click.option(
+    "-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="manifests; all -f together are one set"
+)
+@click.option("--expect", "expect_file", default="", metavar="FILE", help="expectations (the grammar of expect.yaml)")
+@namespace_option
+@click.option("--stand-ins/--no-stand-ins", default=True, help="Pods for those that policies name and the set lacks")
+@click.option("--hooks", is_flag=True, help="keep Helm hooks, whatever their delete policy")
+@click.option("--predict", is_flag=True, help="predict only: no packet, no privilege, any operating system")
+@click.option("--strict", is_flag=True, help="warnings make the test fail, as errors do")
+@click.option("--complete", is_flag=True, help="refuse objects that matter and are not modelled (exit status 2)")
+@click.option("--ignore", multiple=True, metavar="CODE[:OBJECT]", help="leave out findings of this code; repeatable")
+@click.option("--matrix", is_flag=True, help="print the whole matrix instead of a line a target")
+@click.option("-q", "--quiet", is_flag=True, help="print headers and failures only")
+@click.option("--write", "write_file", default="", metavar="FILE", help="record what is as expectations")
+@click.option(
+    "--against",
+    default="",
+    metavar="OLD",
+    help="show the flows that open and close since OLD: manifests or --write's file",
+)
+@click.option("--keep", default="", metavar="NAME", help="leave the lab as tested, under this name")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 256), default=None, metavar="N", help="sets at a time (default: processors)"
+)
+@click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")
+@click.option("--markdown", default="", metavar="FILE", help="also write a summary in Markdown")
+@click.option("--sarif", default="", metavar="FILE", help="also write a SARIF log")
+@output
+def command(
+    sets: tuple[str, ...],
+    files: tuple[str, ...],
+    expect_file: str,
+    namespace: str,
+    stand_ins: bool,
+    hooks: bool,
+    predict: bool,
+    strict: bool,
+    complete: bool,
+    ignore: tuple[str, ...],
+    matrix: bool,
+    quiet: bool,
+    write_file: str,
+    against: str,
+    keep: str,
+    jobs: int | None,
+    junit: str,
+    markdown: str,
+    sarif: str,
+    output: str,
+) -> int:
+    r"""Test the NetworkPolicies of manifests by real packets, without a lab file.
+
+    netlab test brings a lab of its own up, sends packets between all Pods, and takes the lab down.  Each SET is tested by
+    itself: a file of manifests, or a folder of a lab with its expect.yaml.  No command of a manifest is ever run.
+
+    \b
+      helm template . | netlab test -f -
+      netlab test -f rendered/ --expect flows.yaml
+      netlab test labs/*
+
+    Without expectations, packets are compared with the prediction, and each port is printed with its clients.  Pods marked
+    (stand-in) are added for selectors of policies that match no Pod, and as strangers that no policy names.
+
+    \b
+    Exit status
+      0  everything as expected
+      1  an expectation failed, lint found an error (with --strict a warning),
+         or a packet contradicts the prediction
+      2  bad input, nothing was tested, or an expectation names no flow
+      3  this host cannot: no privilege (sudo, or --predict), no kernel feature
+    """
+    from netlab.testing import formats
+    from netlab.testing.prepared import Options
+    from netlab.testing.report import View
+    from netlab.testrun.sets import Task, perform, performed, predicted
+
+    began = time.monotonic()
+    sources = _sources(sets, files, expect_file)
+    _refuse(sources, keep, write_file, against)
+    options = Options(namespace, stand_ins, hooks, keep or "test")
+    older = _older(against)
+    measure, orphaned = (predicted, lambda _: None) if predict else _by_packets()
+    tasks = []
+    for source in sources:
+        again = _arguments(source, files, expect_file, options)
+        view = View(out.command(), again, quiet, matrix)
+        tasks.append(
+            Task(source, options, view, measure, strict, ignore, complete, bool(keep), bool(write_file), older)
+        )
+    with _terminated():
+        single = len(tasks) == 1
+        results = (
+            [perform(tasks[0])]
+            if single
+            else _told(performed(tasks, jobs or os.cpu_count() or 1, orphaned), len(tasks), output)
+        )
+    if single and output != "json":
+        _print(results[0])
+    reports = [result.report for result in results]
+    seconds = time.monotonic() - began
+    if output == "json":
+        out.document(formats.document(reports, several=not single, predicted=predict, seconds=seconds))
+    elif not single:
+        out.line(_summary(reports, seconds))
+    if write_file:
+        write("--write", write_file, results[0].written)
+    _reports(reports, junit, markdown, sarif)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in formats.github(reports):
+            (out.note if output == "json" else out.line)(line)
+    statuses = {report.status for report in reports}
+    return next(status for status in _WORST if status in statuses)
+
+
+# -- what is tested ---------------------------------------------------------------------------------------------------
+
+
+def _sources(sets: Sequence[str], files: Sequence[str], expect_file: str) -> list[Source]:
+    """The sets as they were read.  Raises BadInput for what cannot be read."""
+    from netlab.spec import load_texts, read_texts
+    from netlab.testing.prepared import Source
+
+    if not sets and not files:
+        raise BadInput(
+            "say what to test: -f FILE, -f - for standard input, or a set", hint="helm template . | netlab test -f -"
+        )
+    if sets and files:
+        raise BadInput("-f makes one set, and SET is a set of its own: give one or the other")
+    if expect_file and len(sets) > 1:
+        raise BadInput("--expect is of one set", hint="an expect.yaml beside the manifests of a folder is its own")
+    found = []
+    for name, paths in [("", list(files))] if files else [(name, [name]) for name in sets]:
+        texts, problems = read_texts(paths)
+        if problems:
+            raise BadInput(load_texts(texts, problems).problems)
+        expect = Path(expect_file) if expect_file else _beside(name) if name else None
+        called = name.rstrip("/") if name else ""
+        found.append(Source(called, texts, text_of(expect) if expect else "", shown(expect) if expect else ""))
+    return found
+
+
+def _beside(name: str) -> Path | None:
+    """The expectations of a set that is a folder, or a folder's lab.yaml."""
+    folder = Path(name) if os.path.isdir(name) else Path(name).parent
+    path = folder / EXPECT
+    return path if (os.path.isdir(name) or Path(name).name == "lab.yaml") and path.is_file() else None
+
+
+def _older(against: str) -> Source | None:
+    """What ``--against`` names: manifests, or a file of expectations."""
+    from netlab.spec import read_texts
+    from netlab.testing.prepared import Source
+
+    if not against:
+        return None
+    if os.path.isdir(against):
+        return Source(against, read_texts([against])[0])
+    text = text_of(Path(against))
+    heads = [line.partition(":")[0] for line in text.splitlines()]
+    if "flows" in heads and "kind" not in heads:
+        return Source(against, (), text, against)
+    return Source(against, read_texts([against])[0])
+
+
+def _refuse(sources: Sequence[Source], keep: str, write_file: str, against: str) -> None:
+    for option, value in (("--keep", keep), ("--write", write_file), ("--against", against)):
+        if value and len(sources) > 1:
+            raise BadInput(f"{option} is of one set, and {len(sources)} are given")
+    if keep and not is_dns_label(keep, LAB_NAME_MAX):
+        raise BadInput(f"--keep {keep}: a lab's name is a DNS label of at most {LAB_NAME_MAX} characters")
+
+
+def _arguments(source: Source, files: Sequence[str], expect_file: str, options: Options) -> str:
+    """The words of the command line that test this set again."""
+    words = [word for file in files for word in ("-f", file)] if files else [source.name]
+    words += ["--expect", expect_file] if expect_file else []
+    words += ["-n", options.namespace] if options.namespace else []
+    words += [] if options.stand_ins else ["--no-stand-ins"]
+    words += ["--hooks"] if options.hooks else []
+    return shlex.join(words)
+
+
+def _by_packets() -> tuple[Measure, Callable[[int], None]]:
+    """How a set is measured on a lab; what killed tests left is removed first.  Raises HostCannot where none can be."""
+    if sys.platform != "linux":
+        raise HostCannot("netlab sends packets on Linux alone", hint="netlab test --predict predicts on every system")
+    if os.geteuid() != 0:
+        raise NeedsRoot("packets need root; --predict does not")
+    from netlab.libc import die_with_parent
+    from netlab.testrun.labs import remove_left
+    from netlab.testrun.run import measured
+
+    remove_left(out.note)
+    return measured, die_with_parent
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """SIGTERM ends a test as Ctrl-C does: the lab goes down."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# -- what is printed --------------------------------------------------------------------------------------------------
+
+
+def _told(results: Iterator[Done], count: int, output: str) -> list[Done]:
+    """The results; each is printed when it comes."""
+    found: list[Done] = []
+    terminal = sys.stderr.isatty()
+    for result in results:
+        found.append(result)
+        if output != "json":
+            _print(result)
+        if terminal:
+            sys.stderr.write(f"\r{len(found)} of {count} sets\x1b[K" + ("\r\x1b[K" if len(found) == count else ""))
+            sys.stderr.flush()
+    return found
+
+
+def _print(result: Done) -> None:
+    for line in result.report.lines:
+        out.line(line)
+
+
+def _summary(reports: Sequence[Report], seconds: float) -> str:
+    words = {Exit.OK: "ok", Exit.NO: "failed", Exit.BAD_INPUT: "not tested", Exit.HOST_CANNOT: "not tested"}
+    counts: dict[str, int] = {}
+    for report in reports:
+        word = words.get(report.status, "with errors")
+        counts[word] = counts.get(word, 0) + 1
+    listed = ", ".join(f"{number} {word}" for word, number in counts.items())
+    return f"{out.count(len(reports), 'set')} in {seconds:.1f} s: {listed}"
+
+
+def _reports(reports: Sequence[Report], junit: str, markdown: str, sarif: str) -> None:
+    from netlab.oracle.junit import report as junit_report
+    from netlab.testing import formats
+
+    if junit:
+        write("--junit", junit, junit_report([report.suite for report in reports]))
+    if markdown:
+        write("--markdown", markdown, "\n".join(report.markdown for report in reports if report.markdown))
+    if sarif:
+        write("--sarif", sarif, formats.sarif(reports))

@@ -1,0 +1,78 @@
+"""The ports that policies and expectations name, and that Pods do not declare.
+
+In ``netlab test`` somebody answers there too, so that what a policy opens can be seen; elsewhere a Pod that declares
+ports refuses all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from netlab.model import Cluster, Pod, Port
+from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy
+from netlab.model.selection import Selection
+from netlab.oracle.expect import Expectations
+from netlab.oracle.resolve import wanted_ports
+from netlab.testing.standins import role
+
+
+def undeclared(cluster: Cluster, expectations: Expectations | None) -> dict[str, list[Port]]:
+    """By Pod (``namespace/name``), what is to be served besides its own ports."""
+    found: dict[str, dict[tuple[int, str], Port]] = {}
+    pods = {str(pod): pod for pod in cluster.pods}
+    wanted = [*_of_policies(cluster)]
+    if expectations is not None:
+        wanted += [
+            (pods[each.pod], Port(each.port, each.protocol, "", "", False, each.mark))
+            for each in wanted_ports(expectations, cluster)
+        ]
+    for pod, port in wanted:
+        known = {(each.port, each.protocol) for each in pod.ports}
+        if not pod.host_network and not pod.system and (port.port, port.protocol) not in known:
+            found.setdefault(str(pod), {}).setdefault((port.port, port.protocol), port)
+    return {name: list(ports.values()) for name, ports in found.items()}
+
+
+def with_ports(cluster: Cluster, extra: Mapping[str, list[Port]]) -> Cluster:
+    """The cluster whose Pods have these ports too."""
+    return replace(
+        cluster,
+        pods=tuple(
+            replace(pod, ports=(*pod.ports, *extra[str(pod)])) if extra.get(str(pod)) else pod for pod in cluster.pods
+        ),
+    )
+
+
+def _of_policies(cluster: Cluster) -> Iterator[tuple[Pod, Port]]:
+    """Of rules for single ports, the Pods whose ports they open: the policy's own, or the peers by their labels."""
+    selection = Selection(cluster)
+    for policy in cluster.network_policies:
+        for direction in (INGRESS, EGRESS):
+            for rule in policy.rules(direction) or ():
+                numbers = [match for match in rule.ports if match.first is not None and match.first == match.last]
+                if not numbers:
+                    continue
+                pods: Iterable[Pod] = selection.members(policy.subject)
+                if direction == EGRESS:
+                    peers = [peer for peer in rule.peers if isinstance(peer, PodPeer) and peer.pods.requirements]
+                    pods = (pod for peer in peers for pod in selection.members(peer) if not role(pod))
+                for pod in pods:
+                    for match in numbers:
+                        yield pod, Port(match.first or 0, match.protocol, "", "", False, rule.mark)
+
+
+def of_internet(policies: Iterable[Policy], expectations: Expectations | None) -> list[str]:
+    """The ports that egress rules open towards addresses and that expectations name, as a Lab document writes them."""
+    found: dict[str, None] = {}
+    for line in expectations.lines if expectations else ():
+        if line.port and line.port.number and any(written.selector.kind == "external" for written in line.targets):
+            found[str(line.port)] = None
+    for policy in policies:
+        for rule in policy.rules(EGRESS) or ():
+            if rule.peers and not any(isinstance(peer, Block) for peer in rule.peers):
+                continue
+            for match in rule.ports:
+                if match.first is not None and match.first == match.last:
+                    found[f"{match.first}/{match.protocol}"] = None
+    return list(found)

@@ -1,0 +1,74 @@
+"""One set on a lab of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from netlab.observe.evidence import probed
+from netlab.observe.probe import Prober
+from netlab.oracle.flow import Flow, Verdict
+from netlab.runtime import lab as labs
+from netlab.runtime.client.temporary_listeners import answering
+from netlab.runtime.neighbours import KernelNeighbours
+from netlab.runtime.state.resolved import documents_of, resolve
+from netlab.runtime.state.rundir import Applied, RunDir
+from netlab.runtime.teardown import down
+from netlab.spec import Documents, Text
+from netlab.testing.prepared import Made, Options, Prepared, Source, prepare
+from netlab.testrun.labs import SOURCE, own_name, replace_kept
+from netlab.testrun.sets import Measured
+
+
+class Kept:
+    """Makes clusters as ``up`` does, which then finds them made."""
+
+    def read(self, texts: tuple[Text, ...], *, hooks: bool) -> Documents:
+        """The documents of texts."""
+        return documents_of(Applied("", spec=tuple(map(tuple, texts)), hooks=hooks))
+
+    def build(self, texts: tuple[Text, ...], extra: tuple[Text, ...], options: Options) -> Made:
+        """The cluster of texts and of those that netlab adds."""
+        lab = resolve(draft(texts, extra, options))
+        return Made(lab.cluster, lab.documents, lab.warnings)
+
+
+def draft(texts: tuple[Text, ...], extra: tuple[Text, ...], options: Options) -> Applied:
+    """A test's lab as ``up`` takes it."""
+    return Applied(
+        SOURCE,
+        options.lab,
+        tuple(map(tuple, texts)),
+        tuple(map(tuple, extra)),
+        respond=True,
+        hooks=options.hooks,
+    )
+
+
+def measured(source: Source, options: Options, keep: bool) -> Measured:
+    """Bring the set's lab up, send the packets, take it down (unless ``keep``)."""
+    if keep:
+        replace_kept(options.lab)
+    else:
+        options = replace(options, lab=own_name())
+    prepared = prepare(source, options, Kept())
+    if not prepared.flows:
+        return Measured(prepared, {})
+    try:
+        observed = _observed(prepared, keep=keep)
+    except BaseException:
+        down(options.lab)
+        raise
+    if not keep:
+        down(options.lab)
+    return Measured(prepared, observed)
+
+
+def _observed(prepared: Prepared, *, keep: bool) -> Mapping[Flow, Verdict]:
+    labs.up(draft(prepared.texts, prepared.extra, prepared.options))
+    cluster = prepared.cluster
+    rundir = RunDir(prepared.options.lab)
+    with answering(rundir, cluster, prepared.unserved, stay=keep), KernelNeighbours() as neighbours:
+        return {
+            verdict.flow: verdict for verdict in probed(Prober(cluster, neighbours=neighbours), cluster, prepared.flows)
+        }

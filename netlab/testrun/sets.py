@@ -1,0 +1,175 @@
+"""Several sets side by side, each in a worker process that has one lab at a time.
+
+A worker that is interrupted, or whose parent is gone, takes its lab down and ends.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import NamedTuple
+
+from netlab.errors import BadInput, Exit, NetlabError, Problem
+from netlab.lint import kept
+from netlab.oracle import junit
+from netlab.oracle.flow import Flow, Verdict
+from netlab.output import flows as output
+from netlab.testing import against
+from netlab.testing.prepared import Options, Prepared, Source, prepare
+from netlab.testing.record import record
+from netlab.testing.report import Report, View, report
+from netlab.testing.result import judge
+
+_PATIENCE = 20.0  # seconds for workers to take their labs down
+
+
+class Measured(NamedTuple):
+    """What was prepared, and what packets found; None where none was sent."""
+
+    prepared: Prepared
+    observed: Mapping[Flow, Verdict] | None
+
+
+Measure = Callable[[Source, Options, bool], Measured]
+
+
+def predicted(source: Source, options: Options, _keep: bool) -> Measured:
+    """A set without packets."""
+    return Measured(prepare(source, options), None)
+
+
+class Task(NamedTuple):
+    """A set and what is to be done with it: ``measure`` is ``predicted`` or ``run.measured``; ``older`` is what
+    ``--against`` names.
+    """
+
+    source: Source
+    options: Options
+    view: View
+    measure: Measure = predicted
+    strict: bool = False
+    ignore: tuple[str, ...] = ()
+    complete: bool = False
+    keep: bool = False
+    write: bool = False
+    older: Source | None = None
+
+
+class Done(NamedTuple):
+    """A set's report, and the expectations that were recorded."""
+
+    report: Report
+    written: str = ""
+
+
+def perform(task: Task) -> Done:
+    """Test one set here.  Raises NetlabError where it cannot be tested."""
+    began = time.monotonic()
+    prepared, observed = task.measure(task.source, task.options, task.keep)
+    findings = kept(prepared.findings, prepared.documents, task.ignore)
+    unmodelled = [each for each in findings if each.code.startswith("not-modelled")]
+    if task.complete and unmodelled:
+        raise BadInput(
+            [Problem(each.mark, "", each.says) for each in unmodelled], hint="without --complete these are one line"
+        )
+    result = judge(prepared, observed, time.monotonic() - began, strict=task.strict, findings=tuple(findings))
+    changes = None
+    if task.older is not None and task.older.expect_file:
+        changes = against.recorded(task.older.expect, task.older.expect_file, prepared, result.verdicts)
+    elif task.older is not None:
+        changes = against.manifests(task.older, task.options, prepared, result.verdicts)
+    written = record(prepared, result.verdicts) if task.write else ""
+    return Done(report(result, task.view, changes), written)
+
+
+def failed(task: Task, error: NetlabError) -> Done:
+    """The report of a set that could not be tested."""
+    problems = tuple(error.message.splitlines())
+    name = task.source.name
+    word = "bad input" if error.status is Exit.BAD_INPUT else "not tested"
+    summary = output.TestedSet(
+        name=name,
+        status=int(error.status),
+        passed=0,
+        failed=0,
+        seconds=0.0,
+        predicted_only=task.measure is predicted,
+        problems=problems,
+    )
+    lines = (f"{name}: {word}", *(f"  {problem}" for problem in problems))
+    suite = junit.Suite("", 0, 0, 0, 0.0)
+    return Done(Report(name, Exit(error.status), lines, (), (), summary, suite, (), ""))
+
+
+def performed(tasks: Sequence[Task], jobs: int, orphaned: Callable[[int], None] = lambda _: None) -> Iterator[Done]:
+    """All sets, in their order, ``jobs`` at a time; one that cannot be tested does not stop the others.
+
+    ``orphaned`` has a worker get a signal when its parent is gone.
+    """
+    if jobs <= 1 or len(tasks) <= 1:
+        yield from map(_safely, tasks)
+        return
+    with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_begin, initargs=(orphaned,)) as pool:
+        try:
+            yield from pool.map(_in_worker, tasks)
+        except BaseException as error:
+            _end(pool)
+            if isinstance(error, BrokenProcessPool):
+                raise KeyboardInterrupt from None
+            raise
+
+
+def _safely(task: Task) -> Done:
+    try:
+        return perform(task)
+    except NetlabError as error:
+        return failed(task, error)
+
+
+# -- workers ----------------------------------------------------------------------------------------------------------
+
+
+class _Worker:
+    busy = False
+    stopped = False
+
+
+def _begin(orphaned: Callable[[int], None]) -> None:
+    """A worker's own signals: an idle one ends at once, a busy one takes its lab down first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    orphaned(signal.SIGTERM)
+
+
+def _interrupted(_number: int, _frame: object) -> None:
+    if not _Worker.busy:
+        os._exit(130)
+    if not _Worker.stopped:
+        _Worker.stopped = True
+        raise KeyboardInterrupt
+
+
+def _in_worker(task: Task) -> Done:
+    _Worker.busy = True
+    try:
+        return _safely(task)
+    except KeyboardInterrupt:
+        os._exit(130)
+    finally:
+        _Worker.busy = False
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        if worker.pid is not None and worker.is_alive():
+            os.kill(worker.pid, signal.SIGTERM)
+    pool.shutdown(wait=False, cancel_futures=True)
+    until = time.monotonic() + _PATIENCE
+    for worker in workers:
+        worker.join(max(0.1, until - time.monotonic()))

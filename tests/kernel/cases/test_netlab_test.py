@@ -1,0 +1,396 @@
+"""``netlab test``: manifests in, verdicts out, on a lab of its own that leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, command
+
+pytestmark = pytest.mark.kernel
+
+INPUTS = Path(__file__).parent / "inputs"
+BOUTIQUE = INPUTS / "online-boutique.yaml"
+#: The 26 flows of Online Boutique, by target.
+FLOWS = {
+    "frontend:8080": "adservice cartservice checkoutservice currencyservice emailservice loadgenerator paymentservice "
+    "productcatalogservice recommendationservice redis-cart shippingservice",
+    "adservice:9555": "frontend",
+    "checkoutservice:5050": "frontend",
+    "recommendationservice:8080": "frontend",
+    "cartservice:7070": "checkoutservice frontend",
+    "currencyservice:7000": "checkoutservice frontend",
+    "shippingservice:50051": "checkoutservice frontend",
+    "emailservice:8080": "checkoutservice",
+    "paymentservice:50051": "checkoutservice",
+    "productcatalogservice:3550": "checkoutservice frontend recommendationservice",
+    "redis-cart:6379": "cartservice",
+}
+
+POD = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec: {{containers: [{{name: main, image: x, ports: [{{containerPort: {port}}}]}}]}}
+---
+"""
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: {name}}}
+spec:
+  podSelector: {{matchLabels: {{app: {name}}}}}
+  ingress: [{{from: [{{podSelector: {{matchLabels: {{app: {peer}}}}}}}], ports: [{{port: {port}}}]}}]
+---
+"""
+
+
+def deployment(name: str, port: int = 80, replicas: int = 1) -> str:
+    return POD.format(name=name, port=port, replicas=replicas)
+
+
+def policy(name: str, peer: str, port: int = 80) -> str:
+    return POLICY.format(name=name, peer=peer, port=port)
+
+
+SHOP = deployment("web", 8080) + deployment("db", 5432, 2) + policy("db", "web", 5432)
+
+
+def left() -> list[str]:
+    """The labs of tests that are there now."""
+    names = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
+    return [name for name in names if re.match(r"test-\d+-\d+-", name)]
+
+
+@pytest.fixture
+def tested(netlab: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Run ``netlab test`` on a text of manifests."""
+
+    def run(text: str, *words: str | Path, **more: Any) -> Any:
+        file = tmp_path / "shop.yaml"
+        file.write_text(text)
+        return netlab("test", "-f", file, *words, **more)
+
+    return run
+
+
+def test_online_boutique_gives_exactly_its_flows(netlab: Callable[..., Any]) -> None:
+    """26 of the 121 flows between its workloads are open; a stranger reaches the frontend alone."""
+    result = netlab("test", "-f", "-", "-o", "json", input=BOUTIQUE.read_text()).json
+    pods = [flow for flow in result["flows"] if flow["to_kind"] == "pod"]
+    own = [flow for flow in pods if not flow.get("stand_in") and flow["from"].startswith("default/")
+           and flow["to"].startswith("default/")]  # fmt: skip
+    is_open: dict[str, set[str]] = {}
+    for flow in own:
+        if flow["outcome"] == "open":
+            is_open.setdefault(f"{flow['to_workload']}:{flow['port']}", set()).add(flow["from_workload"])
+        else:
+            assert flow["outcome"] == "denied" and flow["because"][0]["policy"]
+    assert len(own) == 121
+    assert is_open == {target: set(sources.split()) for target, sources in FLOWS.items()}
+    strangers = [flow for flow in pods if flow["from"] == "stranger/stranger" and flow["outcome"] == "open"]
+    assert {flow["to_workload"] for flow in strangers} == {"frontend"}
+    assert all(flow["server"] == flow["to"] for flow in own if flow["outcome"] == "open")
+    assert not result["predicted_only"] and not result["failed"]
+
+
+def test_a_line_a_target_says_who_reaches_it(netlab: Callable[..., Any]) -> None:
+    lines = netlab("test", "-f", BOUTIQUE).stdout.splitlines()
+    shown = dict(line.strip().split(" <- ") for line in lines if " <- " in line)
+    assert shown["redis-cart:6379"] == "cartservice"
+    assert shown["frontend:8080"].startswith("everyone, strangers")
+    assert lines[0].endswith("ok") and "12 workloads, 13 policies" in lines[0]
+    assert not left()
+
+
+def test_nothing_of_a_set_runs_on_the_host(tested: Callable[..., Any], tmp_path: Path) -> None:
+    """Commands, probes, host paths, privileged containers, sysctls, and names that a terminal would obey."""
+    marker = tmp_path / "touched"
+    before = Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    hostile = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: bad, labels: {{app: bad}}, annotations: {{title: "\\e]0;owned\\a\\e[31m"}}}}
+spec:
+  hostPID: true
+  hostIPC: true
+  securityContext: {{sysctls: [{{name: net.ipv4.ip_forward, value: "0"}}, {{name: kernel.msgmax, value: "1"}}]}}
+  initContainers:
+  - {{name: init, image: x, command: [sh, -c, "touch {marker}"], securityContext: {{privileged: true}}}}
+  containers:
+  - name: main
+    image: x
+    command: [sh, -c, "touch {marker}; rm -rf /tmp/*"]
+    args: ["$(reboot)"]
+    env: [{{name: A, value: "\\e[2J`touch {marker}`"}}]
+    ports: [{{containerPort: 80}}]
+    securityContext: {{privileged: true}}
+    lifecycle: {{postStart: {{exec: {{command: [touch, "{marker}"]}}}}}}
+    livenessProbe: {{exec: {{command: [touch, "{marker}"]}}}}
+    volumeMounts: [{{name: root, mountPath: /host}}]
+  volumes: [{{name: root, hostPath: {{path: /}}}}]
+---
+""" + deployment("web")
+    result = tested(hostile)
+    assert not marker.exists()
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == before
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "bad:80 <- " in result.stdout
+    name = tested(hostile.replace("name: bad", 'name: "\\e[31mbad"'), check=2)
+    assert "\x1b" not in name.stdout + name.stderr
+
+
+def test_expectations_that_hold_are_green(tested: Callable[..., Any], tmp_path: Path) -> None:
+    expect = tmp_path / "flows.yaml"
+    expect.write_text("default: deny\nflows:\n- {from: deploy/web, to: deploy/db, expect: allow}\n"
+                      "- {from: [deploy/db, external/internet], to: deploy/web, expect: allow}\n")  # fmt: skip
+    result = tested(SHOP, "--expect", expect, "-o", "json").json
+    expected = [flow for flow in result["flows"] if flow["expected"]]
+    assert {flow["expected"] for flow in expected} == {"allow", "deny"}
+    assert result["failed"] == 0 and result["passed"] == len(result["flows"])
+
+
+def test_a_failure_names_both_sides_the_nearest_rule_and_what_to_type(
+    netlab: Callable[..., Any], tested: Callable[..., Any], tmp_path: Path, lab_name: str
+) -> None:
+    expect = tmp_path / "flows.yaml"
+    expect.write_text("flows:\n- {from: deploy/api, to: deploy/db, expect: allow, why: the API reads it}\n")
+    shop = SHOP + deployment("api", 8080)
+    result = tested(shop, "--expect", expect, check=1)
+    assert result.stdout.splitlines()[0].endswith("FAIL")
+    assert "FAIL api -> deploy/db (2):5432 (2 flows): expected allow, got denied" in result.stdout
+    assert re.search(
+        r"ingress of deploy/db \(2\): nearest is default/db ingress\[0\] \(.*shop.yaml:\d+\)", result.stdout
+    ) or re.search(r"ingress of deploy/db \(2\): default/db ingress\[0\] \(.*shop.yaml:\d+\)", result.stdout)
+    assert "peer api has app=api, not app=web" in result.stdout
+    assert 'flows.yaml:2:3 "the API reads it"' in result.stdout
+    typed = re.search(r"look at it: netlab (test .*) --keep look; netlab trace --lab look (.*)", result.stdout)
+    assert typed
+    try:
+        tested(shop, "--expect", expect, "--keep", lab_name, check=1)
+        trace = netlab("trace", "--lab", lab_name, *typed[2].split(), check=1)
+        assert "NetworkPolicy default/db isolates" in " ".join(trace.stdout.split())
+        assert netlab("get", "pods", "--lab", lab_name, "-n", "default", "-o", "name").stdout.count("pod/stranger") == 1
+        tested(shop, "--keep", lab_name)  # replaces what was kept
+    finally:
+        netlab("down", lab_name)
+
+
+def test_keep_does_not_take_another_lab(
+    netlab: Callable[..., Any], tested: Callable[..., Any], lab_name: str, kit: Any
+) -> None:
+    kit.up(kit.spec(lab_name))
+    try:
+        refused = tested(SHOP, "--keep", lab_name, check=2)
+        assert "no test kept it" in refused.stderr
+        assert lab_name in [each["lab"] for each in netlab("ls", "-o", "json").json]
+    finally:
+        kit.down(lab_name)
+
+
+def test_what_is_recorded_holds_and_a_change_that_opens_fails(tested: Callable[..., Any], tmp_path: Path) -> None:
+    written = tmp_path / "written.yaml"
+    shop = SHOP + policy("web", "client", 8080)
+    tested(shop, "--write", written)
+    tested(shop, "--expect", written)
+    wider = shop.replace("app: client", "app: db")
+    assert wider != shop
+    failed = tested(wider, "--expect", written, check=1)
+    assert "deploy/db (2) -> web:8080" in failed.stdout and "expected deny, got open" in failed.stdout
+    stranger = SHOP + policy("web", "client", 8080).replace("from: [{podSelector: {matchLabels: {app: client}}}], ", "")
+    failed = tested(stranger, "--expect", written, check=1)
+    assert "stranger (stand-in)" in failed.stdout
+
+
+def test_against_shows_the_flows_that_open_and_close(tested: Callable[..., Any], tmp_path: Path) -> None:
+    old, markdown = tmp_path / "old.yaml", tmp_path / "summary.md"
+    old.write_text(SHOP)
+    result = tested(
+        SHOP.replace(policy("db", "web", 5432), policy("db", "api", 5432)),
+        "--against",
+        old,
+        "--markdown",
+        markdown,
+        "-q",
+    )
+    assert re.search(r"closes web -> deploy/db:5432 +denied by default/db", result.stdout)
+    assert "| closes | `web -> deploy/db:5432` | denied by default/db |" in markdown.read_text()
+    opened = tested(SHOP.partition("apiVersion: networking")[0], "--against", old, "-o", "json").json["changes"]
+    assert {change["change"] for change in opened} == {"opens"}
+    assert {change["from"] for change in opened} >= {"internet", "stranger/stranger (stand-in)"}
+
+
+def test_green_needs_evidence(tested: Callable[..., Any], tmp_path: Path) -> None:
+    """A Service without endpoints refuses, and an address that nobody has is silent: neither is denied by a policy."""
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: gone}\nspec: {selector: {app: gone}, ports: [{port: 80}]}\n---\n"
+    expect = tmp_path / "flows.yaml"
+    expect.write_text("flows:\n- {from: deploy/web, to: svc/gone, expect: deny}\n")
+    assert "expected deny, got refused" in tested(SHOP + service, "--expect", expect, check=1).stdout
+    expect.write_text("flows:\n- {from: deploy/web, to: 198.51.100.7, port: 80, expect: deny}\n")
+    assert "no policy denies it" in tested(SHOP + service, "--expect", expect, check=1).stdout
+    expect.write_text("flows:\n- {from: external/internet, to: deploy/db, expect: deny}\n")
+    flows = tested(SHOP, "--expect", expect, "-o", "json").json["flows"]
+    denied = [flow for flow in flows if flow["expected"]]
+    assert len(denied) == 2 and all(flow["because"][0]["policy"] == "default/db" for flow in denied)
+
+
+def test_backends_that_differ_are_the_failure(tested: Callable[..., Any], tmp_path: Path) -> None:
+    pods = "".join(
+        f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{svc: db, app: {name}}}}}\n"
+        "spec: {containers: [{name: main, image: x, ports: [{containerPort: 5432}]}]}\n---\n"
+        for name in ("one", "two", "three")
+    )
+    service = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {selector: {svc: db}, ports: [{port: 5432}]}\n---\n"
+    )
+    expect = tmp_path / "flows.yaml"
+    for wanted in ("allow", "deny"):
+        expect.write_text(f"flows:\n- {{from: deploy/client, to: svc/db, expect: {wanted}}}\n")
+        text = pods + service + deployment("client") + policy("one", "nobody", 5432) + policy("two", "nobody", 5432)
+        result = tested(text, "--expect", expect, check=1)
+        number = "denied on 2 of 3" if wanted == "allow" else "open on 1 of 3"
+        assert f"expected {wanted}, got {number} backends" in result.stdout
+        assert (
+            "one" in result.stdout and "default/one" in result.stdout if wanted == "allow" else "three" in result.stdout
+        )
+
+
+def test_stand_ins_are_marked_and_may_be_left_out(tested: Callable[..., Any]) -> None:
+    text = deployment("web", 8080) + policy("web", "gateway", 8080) + policy("worker", "web", 9000)
+    shown = tested(text).stdout
+    assert "web:8080 <- gateway (stand-in)" in shown and "worker (stand-in):9000 <- web" in shown
+    assert "(stand-in)" not in tested(text, "--no-stand-ins").stdout
+    assert "web:8080 <- nobody" in tested(text, "--no-stand-ins").stdout
+
+
+def test_a_closed_port_of_a_service_is_marked(tested: Callable[..., Any]) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 8080}]}\n---\n"
+    closed = (
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: all}\nspec: {podSelector: {}}\n---\n"
+    )
+    shown = tested(deployment("web", 8080) + deployment("other", 9000) + service + closed).stdout
+    assert "web:8080 <- nobody (!)" in shown
+    assert re.search(r"other:9000 <- nobody$", shown, re.M)
+
+
+def test_the_api_server_is_reached_by_service_and_address(tested: Callable[..., Any], tmp_path: Path) -> None:
+    """Rules see its own port 6443, not the 443 of the Service ``kubernetes``."""
+    egress = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: %d}]}]}
+---
+"""
+    expect = tmp_path / "flows.yaml"
+    expect.write_text("flows:\n- {from: deploy/web, to: svc/kubernetes, port: 443, expect: allow}\n")
+    tested(deployment("web") + egress % 6443, "--expect", expect)
+    tested(deployment("web") + egress % 443, "--expect", expect, check=1)
+
+
+def test_objects_without_a_namespace_go_where_the_others_are(tested: Callable[..., Any]) -> None:
+    text = deployment("web", 8080).replace("metadata: {name: web}", "metadata: {name: web, namespace: shop}")
+    shown = tested(text + policy("web", "web", 8080))
+    assert "1 object without a namespace taken into shop" in shown.stdout
+    assert "web:8080 <- " in shown.stdout
+    assert "without a namespace" not in tested(text + policy("web", "web", 8080), "-n", "other").stdout
+
+
+def test_exit_statuses(tested: Callable[..., Any], netlab: Callable[..., Any], tmp_path: Path) -> None:
+    assert "nothing was tested" in tested("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", check=2).stdout
+    tested("kind: [", check=2)
+    expect = tmp_path / "flows.yaml"
+    expect.write_text("flows:\n- {from: deploy/wbe, to: deploy/db, expect: allow}\n")
+    assert 'did you mean "deploy/web"' in tested(SHOP, "--expect", expect, check=2).stderr
+    netlab("test", check=2)
+    assert "nothing" not in tested(SHOP).stdout
+
+
+def test_several_sets_each_have_their_result(netlab: Callable[..., Any], tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(SHOP)
+    bad.write_text("kind: [")
+    junit = tmp_path / "junit.xml"
+    result = netlab("test", good, bad, good, "--jobs", "2", "-o", "json", "--junit", junit, check=2).json
+    assert [(each["name"], each["status"]) for each in result["sets"]] == [
+        (str(good), 0),
+        (str(bad), 2),
+        (str(good), 0),
+    ]
+    assert {flow["set"] for flow in result["flows"]} == {str(good)}
+    text = netlab("test", good, bad, "--jobs", "2", check=2).stdout
+    assert f"{bad}: bad input" in text and "2 sets in" in text
+    assert not left()
+
+
+def test_a_lab_folder_is_tested_with_its_expectations(netlab: Callable[..., Any]) -> None:
+    result = netlab("test", ROOT / "labs/default-deny", "-o", "json").json
+    assert any(flow["expected"] for flow in result["flows"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_nothing_is_left_however_it_ends(
+    number: signal.Signals, jobs: str, netlab: Callable[..., Any], tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{each}.yaml" for each in range(4)]
+    for file in files:
+        file.write_text(SHOP)
+    words = [*command(), "test", *map(str, files * 20), "--jobs", jobs, "-q"]
+    process = subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    until = time.monotonic() + 60
+    while not left() and time.monotonic() < until:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.wait(60)
+    if number is not signal.SIGKILL:
+        assert process.returncode == 130 and not left()
+    else:
+        until = time.monotonic() + 30
+        while jobs == "2" and left() and time.monotonic() < until:
+            time.sleep(0.05)  # workers take their labs down by themselves
+        netlab("test", files[0], "-q")
+        assert not left()
+
+
+def test_files_for_ci_systems(tested: Callable[..., Any], tmp_path: Path) -> None:
+    expect = tmp_path / "flows.yaml"
+    expect.write_text(
+        "flows:\n- {from: deploy/db, to: deploy/db, expect: deny}\n- {from: external/internet, to: deploy/db, expect: allow}\n"
+    )
+    sarif, markdown, junit = (tmp_path / name for name in ("a.sarif", "a.md", "a.xml"))
+    result = tested(SHOP, "--expect", expect, "--sarif", sarif, "--markdown", markdown, "--junit", junit, check=1,
+                    env={"GITHUB_ACTIONS": "true"})  # fmt: skip
+    log = json.loads(sarif.read_text())
+    assert log["version"] == "2.1.0" and log["runs"][0]["results"][0]["locations"]
+    assert re.search(r"^::error file=.*flows.yaml,line=3,title=.*::FAIL internet -> deploy/db", result.stdout, re.M)
+    assert "FAIL internet" in markdown.read_text() and "| target | clients |" in markdown.read_text()
+    assert 'failures="2"' in junit.read_text()
+
+
+def test_without_privilege_it_says_what_to_do(kit: Any) -> None:
+    for words, status in (("test -f -", 3), ("test --predict -f -", 0)):
+        script = kit.as_nobody(f"{sys.executable} -m netlab {words}")
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-ec", script], input=SHOP, capture_output=True, text=True, check=False, cwd=ROOT
+        )
+        assert done.returncode == status, done.stderr
+        assert ("--predict" in done.stderr) if status else ("predicted, no packet sent" in done.stdout)
