@@ -36,7 +36,11 @@ class Result:
     @property
     def errors(self) -> tuple[Warning, ...]:
         """The findings that make a test fail."""
-        return tuple(strict(self.findings) if self.is_strict else (finding for finding in self.findings if finding.level == "error"))
+        return tuple(
+            strict(self.findings)
+            if self.is_strict
+            else (finding for finding in self.findings if finding.level == "error")
+        )
 
     @property
     def verdicts(self) -> Mapping[Flow, Verdict]:
@@ -62,7 +66,7 @@ def judge(
     observed: Mapping[Flow, Verdict] | None,
     seconds: float,
     *,
-    strict: bool = False,
+    is_strict: bool = False,
     findings: tuple[Warning, ...] | None = None,
 ) -> Result:
     """Lay expectations, predictions and packets side by side."""
@@ -70,4 +74,4 @@ def judge(
     predicted = predictor.answer(prepared.flows)
     rows = check(prepared.wanted, predicted, observed or {}, partial(judged, predictor.denials), evidence=True)
     found = prepared.findings if findings is None else findings
-    return Result(prepared, tuple(rows), predicted, observed, found, seconds, strict)
+    return Result(prepared, tuple(rows), predicted, observed, found, seconds, is_strict)

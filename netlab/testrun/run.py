@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from netlab.model import Cluster
 from netlab.observe.evidence import probed
 from netlab.observe.probe import Prober
-from netlab.oracle.flow import Flow, Verdict
+from netlab.oracle.flow import Flow, Outcome, Verdict
+from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
 from netlab.runtime.client.temporary_listeners import answering
 from netlab.runtime.neighbours import KernelNeighbours
@@ -18,6 +20,9 @@ from netlab.spec import Documents, Text
 from netlab.testing.prepared import Made, Options, Prepared, Source, prepare
 from netlab.testrun.labs import SOURCE, own_name, replace_kept
 from netlab.testrun.sets import Measured
+
+
+_PATIENT = (1.0, 5.0)  # seconds of silence, where a reply was due and did not come
 
 
 class Kept:
@@ -69,6 +74,18 @@ def _observed(prepared: Prepared, *, keep: bool) -> Mapping[Flow, Verdict]:
     cluster = prepared.cluster
     rundir = RunDir(prepared.options.lab)
     with answering(rundir, cluster, prepared.unserved, stay=keep), KernelNeighbours() as neighbours:
-        return {
-            verdict.flow: verdict for verdict in probed(Prober(cluster, neighbours=neighbours), cluster, prepared.flows)
-        }
+        found = _probed(cluster, prepared.flows, Prober(cluster, neighbours=neighbours))
+        if late := _silent(cluster, found):
+            found |= _probed(cluster, late, Prober(cluster, neighbours=neighbours, timeout=_PATIENT))
+        return found
+
+
+def _probed(cluster: Cluster, flows: Iterable[Flow], prober: Prober) -> dict[Flow, Verdict]:
+    return {verdict.flow: verdict for verdict in probed(prober, cluster, flows)}
+
+
+def _silent(cluster: Cluster, found: Mapping[Flow, Verdict]) -> list[Flow]:
+    """The flows without a reply that should have one: on a busy machine the responder may only be late."""
+    silent = [flow for flow, verdict in found.items() if verdict.outcome in (Outcome.TIMEOUT, Outcome.MIXED)]
+    predicted = Predictor(cluster).answer(silent)
+    return [flow for flow in silent if predicted[flow].outcome is Outcome.OPEN]

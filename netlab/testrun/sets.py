@@ -77,7 +77,7 @@ def perform(task: Task) -> Done:
         raise BadInput(
             [Problem(each.mark, "", each.says) for each in unmodelled], hint="without --complete these are one line"
         )
-    result = judge(prepared, observed, time.monotonic() - began, strict=task.strict, findings=tuple(findings))
+    result = judge(prepared, observed, time.monotonic() - began, is_strict=task.strict, findings=tuple(findings))
     changes = None
     if task.older is not None and task.older.expect_file:
         changes = against.recorded(task.older.expect, task.older.expect_file, prepared, result.verdicts)

@@ -308,7 +308,8 @@ def test_objects_without_a_namespace_go_where_the_others_are(tested: Callable[..
     shown = tested(text + policy("web", "web", 8080))
     assert "1 object without a namespace taken into shop" in shown.stdout
     assert "web:8080 <- " in shown.stdout
-    assert "without a namespace" not in tested(text + policy("web", "web", 8080), "-n", "other").stdout
+    elsewhere = tested(text + policy("web", "web", 8080), "-n", "other", check=1)  # and lint says what that means
+    assert "without a namespace taken" not in elsewhere.stdout and "error policy-namespace" in elsewhere.stdout
 
 
 def test_exit_statuses(tested: Callable[..., Any], netlab: Callable[..., Any], tmp_path: Path) -> None:
