@@ -21,7 +21,6 @@ from netlab.testing.prepared import Made, Options, Prepared, Source, prepare
 from netlab.testrun.labs import SOURCE, own_name, replace_kept
 from netlab.testrun.sets import Measured
 
-
 _PATIENT = (1.0, 5.0)  # seconds of silence, where a reply was due and did not come
 
 
