@@ -84,8 +84,7 @@ def _is_wrong(subject: Subject, policy: Policy, rule: Rule, port: ServicePort) -
         return True
     if not rule.ports or not all(match.name for match in rule.ports):
         return False
-    pods = subject.selection.members(policy.subject)
-    names = {(entry.name, entry.protocol) for pod in subject.distinct(pods) for entry in pod.ports}
+    names = {(entry.name, entry.protocol) for pod in subject.members(policy.subject) for entry in pod.ports}
     return not any((match.name, match.protocol) in names for match in rule.ports)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from netlab.errors import Mark
@@ -89,14 +90,14 @@ def _sides(pod: Pod, target: Target, subject: Subject) -> list[str]:
 def one_sided(subject: Subject) -> Iterator[Warning]:
     """A rule that opens flows which the other side denies, all of them: it has no effect."""
     for policy in subject.policies:
-        own = subject.distinct(subject.selection.members(policy.subject))
+        own = subject.members(policy.subject)
         for rule in rules_of(policy):
             peers = [peer for peer in rule.peers if isinstance(peer, PodPeer)]
-            others = subject.distinct(pod for peer in peers for pod in subject.selection.members(peer))
+            others = list({id(pod): pod for peer in peers for pod in subject.members(peer)}.values())
             if not own or not others or len(peers) < len(rule.peers):
                 continue
             side = INGRESS if rule.direction == EGRESS else EGRESS
-            asked = [(pod, other) for pod in own for other in others if pod is not other][:_PAIRS]
+            asked = list(islice(((pod, other) for pod in own for other in others if pod is not other), _PAIRS))
             if asked and not any(_passes(rule, pod, other, side, subject) for pod, other in asked):
                 yield _one_sided(policy, rule, side, others, subject)
 

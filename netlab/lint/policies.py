@@ -27,7 +27,7 @@ def selects_nothing(subject: Subject) -> Iterator[Warning]:
 def denies_nothing(subject: Subject) -> Iterator[Warning]:
     """A policy that lets everybody in at every declared port, and its Pods out to everywhere."""
     for policy in subject.policies:
-        pods = subject.distinct(subject.selection.members(policy.subject))
+        pods = subject.members(policy.subject)
         if pods and _lets_out(policy.egress) and all(_lets_in(policy.ingress, pod, subject) for pod in pods):
             ports = "" if policy.ingress is None or _lets_out(policy.ingress) else " on the ports that its Pods declare"
             yield _warning(policy, "denies-nothing", f"NetworkPolicy {policy} denies nothing{ports}", "note")

@@ -24,8 +24,10 @@ def unknown_name(subject: Subject) -> Iterator[Warning]:
     selection = subject.selection
     for policy in subject.policies:
         for rule in rules_of(policy):
-            pods = selection.members(policy.subject) if rule.direction == INGRESS else _named_pods(rule, subject)
             written = {port.name for port in rule.ports}
+            if not any(written):
+                continue
+            pods = selection.members(policy.subject) if rule.direction == INGRESS else _named_pods(rule, subject)
             for port in rule.ports:
                 if not port.name or not pods or any(True for _ in selection.holders(port.name, port.protocol, pods)):
                     continue
@@ -51,7 +53,7 @@ def _named_pods(rule: Rule, subject: Subject) -> Sequence[Pod]:
 def undeclared(subject: Subject) -> Iterator[Warning]:
     """A port's number that no selected Pod declares, while they declare others: nothing in the set answers there."""
     for policy in subject.policies:
-        pods = subject.distinct(subject.selection.members(policy.subject))
+        pods = subject.members(policy.subject)
         for rule in policy.ingress or ():
             for port in rule.ports:
                 single = port.first is not None and port.first == port.last

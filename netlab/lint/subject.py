@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from netlab.lint.mentions import Mention, Texts
 from netlab.model import Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, LabelSelector, Policy, Rule
+from netlab.model.policies import EGRESS, INGRESS, LabelSelector, PodPeer, Policy, Rule
 from netlab.model.selection import Selection
 from netlab.model.services_types import Service
 from netlab.model.workloads import WORKLOADS
@@ -44,6 +44,8 @@ class Subject:
         self._guesses = 0
         self._mentions: dict[str, list[Mention]] = {}
         self._alike: dict[tuple[object, ...], Pod] = {}
+        self._firsts: dict[int, Pod] = {}
+        self._members: dict[PodPeer, list[Pod]] = {}
         self.policies = [
             policy
             for policy in cluster.network_policies
@@ -177,12 +179,21 @@ class Subject:
 
     def distinct(self, pods: Iterable[Pod]) -> list[Pod]:
         """One Pod of each kind: Pods of the same labels and ports are the same to every policy but by address."""
-        chosen: dict[str, Pod] = {}
-        for pod in pods:
+        return list({id(first): first for first in map(self._first, pods)}.values())
+
+    def members(self, peer: PodPeer) -> list[Pod]:
+        """The different Pods that a peer means."""
+        known = self._members.get(peer)
+        if known is None:
+            known = self._members[peer] = self.distinct(self.selection.members(peer))
+        return known
+
+    def _first(self, pod: Pod) -> Pod:
+        known = self._firsts.get(id(pod))
+        if known is None:
             key = (pod.namespace, pod.host_network, *sorted(pod.labels.items()), *pod.ports)
-            first = self._alike.setdefault(key, pod)
-            chosen[str(first)] = first
-        return list(chosen.values())
+            known = self._firsts[id(pod)] = self._alike.setdefault(key, pod)
+        return known
 
     def party(self, pod: Pod) -> Party:
         """A Pod as an end of a packet."""
