@@ -131,7 +131,7 @@ class Evaluator:
             return True
         target = other if direction == EGRESS else own
         return any(
-            self._rule_allows(rule, other, target, port, protocol)
+            self.rule_allows(rule, other, target, port, protocol)
             for policy in policies
             for rule in policy.rules(direction) or ()
         )
@@ -139,7 +139,8 @@ class Evaluator:
     def _own_node(self, pod: Pod, other: Party) -> bool:
         return other.pod is None and self._nodes.get(other.address) == pod.node
 
-    def _rule_allows(self, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> bool:
+    def rule_allows(self, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> bool:
+        """Whether a rule alone allows a packet; ``target`` is the one of both ends that has the port."""
         if rule.peers and not any(self._peer_matches(peer, other) for peer in rule.peers):
             return False
         return not rule.ports or any(self._port_matches(match, target, port, protocol) for match in rule.ports)
@@ -190,7 +191,7 @@ class Evaluator:
             if not rules:
                 missed.append(Missed(policy, None, f"has no {direction} rule: it allows nothing"))
             for rule in rules:
-                if self._rule_allows(rule, other, target, port, protocol):
+                if self.rule_allows(rule, other, target, port, protocol):
                     return Side(direction, own, True, policies, (policy, rule), tuple(missed))
                 missed.append(self._missed(policy, rule, other, target, port, protocol))
         missed.sort(key=lambda each: each.distance)

@@ -134,6 +134,30 @@ class CheckedFlow(Ends):
 
 
 @document
+class RuleCoverage:
+    """A rule of a NetworkPolicy, and whether an expectation would notice its removal or inversion.
+
+    ``rule`` is its index, null for the policy's isolation itself, which has no inversion.
+    """
+
+    policy: str
+    direction: Literal["ingress", "egress"]
+    rule: int | None
+    removal: bool
+    inversion: bool | None
+    file: str | None
+    line: int | None
+
+
+@document
+class Coverage:
+    """How many rules are held by expectations, and each rule."""
+
+    held: int
+    rules: tuple[RuleCoverage, ...]
+
+
+@document
 class Check:
     """``check``; ``places`` are all namespaces of the lab."""
 
@@ -143,6 +167,7 @@ class Check:
     failed: int
     flows: tuple[CheckedFlow, ...]
     warnings: tuple[Notice, ...]
+    coverage: Coverage | None = optional(None)
 
 
 @document

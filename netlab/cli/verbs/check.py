@@ -30,8 +30,9 @@ EXPECT = "expect.yaml"
     help="file with expectations (default: expect.yaml of the lab)",
 )
 @click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")
+@click.option("--coverage", "covers", is_flag=True, help="list the rules that no expectation holds (by the prediction)")
 @output
-def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str) -> int:
+def command(lab: str, lab_option: str, expect_file: str, junit: str, covers: bool, output: str) -> int:
     """Compare expectations, predictions and real packets.
 
     The predicted result of each flow is computed from the manifests.  check prints one line for each flow that differs,
@@ -40,6 +41,7 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
     from netlab.cli import warned
     from netlab.observe.evidence import probed
     from netlab.observe.probe import Prober
+    from netlab.oracle import coverage
     from netlab.oracle.compare import check, document, failures
     from netlab.oracle.expect import parse
     from netlab.oracle.explain import judged
@@ -73,15 +75,19 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, output: str
         }
     rows = check(wanted, predicted, observed, partial(judged, predictor.denials))
     filters = warned.filters(applied)
+    held = coverage.coverage(cluster, wanted) if covers else None
     seconds = time.monotonic() - began
     failed = failures(rows)
     if junit:
         write("--junit", junit, report(rows, lab=name, seconds=seconds))
     if output == "json":
-        out.document(document(rows, warned.documents(filters), cluster))
+        shown = document(rows, warned.documents(filters), cluster)
+        out.document(replace(shown, coverage=coverage.document(held)) if held is not None else shown)
         return Exit.NO if failed else Exit.OK
     warned.tell_filters(filters)
     for line in failed:
+        out.line(line)
+    for line in coverage.lines(held) if held is not None else ():
         out.line(line)
     verdict = f"{len(failed)} failed, " if failed else ""
     good = f"lab {name}: {verdict}{len(rows) - len(failed)} of {len(rows)} flows "
