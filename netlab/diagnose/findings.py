@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 
 from netlab.diagnose import counters, drops, foreign, reasons, turns
 from netlab.diagnose.annotate import end
@@ -102,6 +103,21 @@ def _answered_untranslated(story: Story) -> Iterator[Finding]:
         message += " (do its rules see the frames of its bridge?)"
         look = (f"ip netns exec {translated[0]} sysctl net.bridge.bridge-nf-call-{word}",)
     yield Finding("wrong-source", message, translated[0], look=look, root=True)
+
+
+def _own_source(story: Story) -> Iterator[Finding]:
+    """The request left with a link-local source, which no router forwards: the sender has no usable address."""
+    home = story.recording.probe.netns
+    first = next((event.packet.innermost for event in story.request if event.netns == home), None)
+    if first is None or not first.source or not ip_address(first.source).is_link_local:
+        return
+    if ip_address(first.target).is_link_local or ip_address(first.target).is_multicast:
+        return
+    own = story.topology.source_for(home, first.target)
+    family = "-6 " if first.version == 6 else ""
+    message = f"the request left {home} with the link-local source {first.source}, which no router forwards"
+    message += f", and not with {own}: is that address there, and neither tentative nor dadfailed?" if own else ""
+    yield Finding("wrong-source", message, home, look=(f"ip -n {home} {family}addr",), root=True)
 
 
 # -- what was dropped -------------------------------------------------------------------------------------------------
@@ -331,6 +347,7 @@ def _cut(story: Story) -> Iterator[Finding]:
 
 
 _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
+    _own_source,
     _translated_wrong,
     turns.turned,
     _answered_untranslated,

@@ -144,7 +144,8 @@ def _holds(key: str, value: str, packet: Packet, iif: str, oif: str) -> bool | N
         six = family == "icmpv6"
         if packet.protocol != (packets.ICMP6 if six else packets.ICMP):
             return False
-        return _any(value, lambda each: (_TYPES6 if six else _TYPES).get(each, _number(each)) == packet.type)
+        types = _TYPES6 if six else _TYPES
+        return _any(value, lambda each: (types[each] if each in types else _number(each)) == packet.type)
     if word in ("ttl", "hoplimit"):
         return _any(value, lambda each: _between(packet.hops, each))
     return None

@@ -197,12 +197,16 @@ def no_port(story: Story, event: Event) -> Finding:
 def not_forwarding_port(story: Story, event: Event) -> Finding:
     """The port is down or blocked, or its bridge is down."""
     bridge = story.topology.master(event.at)
-    message = f"port {event.interface} of {event.netns} is not forwarding" + (
-        f": is bridge {bridge} up?" if bridge else ": is its bridge up?"
-    )
-    names = [bridge] if bridge else []
-    look = tuple(f"ip -n {event.netns} link show {dev}" for dev in (*names, event.interface))
-    return Finding("port-state", message, event.netns, bridge or event.interface, look)
+    links = story.recording.mtus.get(event.netns, {})
+    down = next((dev for dev in (bridge, event.interface) if dev and links.get(dev) == 0), "")
+    message = f"port {event.interface} of {event.netns} is not forwarding"
+    if down:
+        message += f": {down} is down"
+    elif bridge and bridge in links:
+        message += f": {bridge} is up, so the spanning tree or the port's own state blocks it"
+    names = dict.fromkeys(dev for dev in (bridge, event.interface) if dev)
+    look = (*(f"ip -n {event.netns} -d link show {dev}" for dev in names), f"bridge -n {event.netns} link")
+    return Finding("port-state", message, event.netns, down or bridge or event.interface, look)
 
 
 def vni(story: Story, event: Event) -> Finding:
@@ -307,11 +311,16 @@ def _neigh_of(story: Story, address: str) -> tuple[str, ...]:
 
 
 def queue(story: Story, event: Event) -> Finding:
-    """A queueing discipline dropped the packet."""
+    """A queueing discipline dropped the packet, or the device takes none."""
     dev, netns = event.interface, event.netns
-    message = f"{dev} of {netns} did not take {_what(event)}: its queue is full or limited, or the link has no carrier"
-    look = (f"tc -n {netns} -s qdisc show dev {dev}", f"ip -n {netns} link show {dev}")
-    return Finding("queue", message, netns, look=look)
+    peer = story.topology.peers.get(event.at)
+    ends = [each for each in (event.at, peer) if each and story.recording.mtus.get(each[0], {}).get(each[1]) == 0]
+    message = f"{dev} of {netns} did not take {_what(event)}: "
+    if ends:
+        message += f"{ends[0][1]} of {ends[0][0]} is down"
+        return Finding("link-down", message, netns, look=tuple(f"ip -n {n} link show {each}" for n, each in ends))
+    message += "its queueing discipline dropped it"
+    return Finding("queue", message, netns, look=(f"tc -n {netns} -s qdisc show dev {dev}",))
 
 
 def tc(story: Story, event: Event) -> Finding:
@@ -321,6 +330,12 @@ def tc(story: Story, event: Event) -> Finding:
         f"tc -n {event.netns} filter show dev {event.interface} {direction}" for direction in ("ingress", "egress")
     )
     return Finding("tc-filter", message, event.netns, look=look)
+
+
+def xdp(story: Story, event: Event) -> Finding:
+    """An XDP program dropped the packet."""
+    message = f"an XDP program at {event.interface} of {event.netns} dropped {_what(event)}"
+    return Finding("xdp", message, event.netns, look=(f"ip -n {event.netns} -d link show {event.interface}",))
 
 
 def buffer(story: Story, event: Event) -> Finding:

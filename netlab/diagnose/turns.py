@@ -68,6 +68,9 @@ def _turner(story: Story, left: Divergence, role: str) -> tuple[str, str, tuple[
         netns = story.recording.probe.netns
         return netns, "", look_route(netns, target, "")
     topology, frames = story.topology, _frames(story, role)
+    if after.direction == OUT and topology.peers.get(after.at) == expected.at and went.netns == expected.netns:
+        message = f"the other end of {after.interface} is called {went.interface} there"
+        return went.netns, message, (f"ip -n {went.netns} link show {went.interface}",)
     bridge = _bridge(story, after, expected)
     if not bridge:
         iif = after.interface if after.direction == IN else ""
@@ -82,6 +85,9 @@ def _turner(story: Story, left: Divergence, role: str) -> tuple[str, str, tuple[
         return sender, message, (f"ip -n {sender} route get {target.target}", f"ip -n {sender} neigh")
     look = (f"bridge -n {after.netns} link", f"bridge -n {after.netns} fdb show br {bridge}")
     if expected.interface == bridge:
+        others = [event for event in frames if event.netns == after.netns and event.direction == OUT]
+        if any(topology.master(event.at) == bridge for event in others):  # only a port's frames are flooded
+            return after.netns, f"{bridge} floods the frame, and does not take its own MAC {mac} as its own", look[1:]
         return after.netns, f"{after.interface} is not handled as a port of {bridge}", look[:1]
     return after.netns, f"{bridge} does not send MAC {mac} to port {expected.interface}", look
 
