@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from netlab.diagnose import lookup
 from netlab.diagnose.compare import Comparison
 from netlab.diagnose.correlate import FRAME, RULES, Change, Event, Judgement
 from netlab.diagnose.expect import Divergence
@@ -31,7 +32,7 @@ def document(story: Story, findings: Sequence[Finding], comparison: Comparison |
     """The document of ``trace``; ``comparison``: with the prediction."""
     probe = story.recording.probe
     started = story.events[0].time if story.events else probe.sent
-    copied = copies(story)
+    copied, lost = copies(story), lookup.unresolved(story)
     named = story.concerned | {finding.netns for finding in findings} | {each.netns for each in story.events}
     return output.Trace(
         lab=story.recording.lab,
@@ -45,12 +46,13 @@ def document(story: Story, findings: Sequence[Finding], comparison: Comparison |
         protocol=probe.protocol,
         size=probe.size,
         df=probe.df,
-        outcome=Outcome(probe.outcome).value,
-        error=probe.error or None,
+        outcome=Outcome.ERROR.value if lost else Outcome(probe.outcome).value,
+        error=lookup.failure(lost) if lost else probe.error or None,
         elapsed_us=(probe.ended - probe.sent) / 1000,
         arrived=story.arrived,
         answered=story.answered,
         attempts=story.attempts,
+        lookup=lookup.document(name) if (name := lookup.of(story)) else None,
         backend=_backend(story),
         died=_died(story, findings, copied),
         places=places(story.cluster, named | story.recording.counters.keys()),

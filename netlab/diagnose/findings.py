@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose import counters, drops, foreign, reasons, turns
+from netlab.diagnose import counters, drops, foreign, lookup, reasons, turns
 from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
@@ -46,7 +46,7 @@ def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:
     if drift is not None and (findings or hits or not story.answered):
         netns = findings[0].netns if findings else story.recording.probe.netns
         findings = [*causes(story, drift, netns), *findings]
-    return tuple(_once([*causing, *findings, *others]))
+    return (*lookup.findings(story), *_once([*causing, *findings, *others]))
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:

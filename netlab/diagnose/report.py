@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from netlab.diagnose import lookup
 from netlab.diagnose.correlate import DROP, FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, TITLES, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import address_owner
@@ -37,8 +38,10 @@ def lines(
 
     ``decode``: the layers of a frame as lines, printed whenever the packet has changed.
     """
-    yield from hops(story, width=width, decode=decode)
-    yield ""
+    yield from lookup.lines(story, width)
+    if not (lookup.unresolved(story) and story.answered):  # then the query has nothing to tell
+        yield from hops(story, width=width, decode=decode)
+        yield ""
     yield from verdict(story, findings, width=width, typed=typed)
 
 
@@ -239,6 +242,8 @@ def _worth_showing(story: Story) -> Iterator[Event]:
 
 def headline(story: Story) -> str:
     """One line: source, target and result."""
+    if unresolved := lookup.unresolved(story):
+        return lookup.headline(story, unresolved)
     probe = story.recording.probe
     took = (probe.ended - probe.sent) / 1e6
     asked = f"{story.flow.src.name} -> {_target(story)}"

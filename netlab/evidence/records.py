@@ -171,12 +171,52 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """A question to a name server: ``type`` A or AAAA.
+
+    ``outcome``: found, nodata (the name has no such record), nxdomain, servfail, refused (by the server), closed (no
+    process listens), unreachable, silent or garbled.  ``elapsed`` in nanoseconds.
+    """
+
+    name: str
+    type: str
+    server: str
+    outcome: str
+    addresses: tuple[str, ...] = optional(())
+    aliases: tuple[str, ...] = optional(())
+    elapsed: int = optional(0)
+
+
+IN_VIEW = "/etc/resolv.conf"  # ``Lookup.file`` of a Pod whose containers have files of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """How a sender resolved the target's name: by a line of its ``hosts`` file, or by ``queries``.
+
+    ``file`` is the resolv.conf that it reads, ``text`` its text, with ``servers`` and ``searches``; ``addresses`` are
+    the result.
+    """
+
+    name: str
+    netns: str
+    file: str
+    servers: tuple[str, ...] = optional(())
+    searches: tuple[str, ...] = optional(())
+    addresses: tuple[str, ...] = optional(())
+    hosts: bool = optional(False)
+    queries: tuple[Query, ...] = optional(())
+    text: str = optional("")
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """All evidence about a packet.
 
     ``counters``: by namespace, the increments during the trace of /proc/net/snmp, snmp6, netstat and of the links' own
     counters (``dev:eth0 rx_dropped``).  ``mtus``: for a lost packet, by namespace and link, 0 for a link that was down.
-    ``foreign``: the rules of foreign tables in the namespaces that saw the packet.
+    ``foreign``: the rules of foreign tables in the namespaces that saw the packet.  ``lookups``: that of the target's
+    name, if it was typed; without an address the recorded packet is its query.
     """
 
     lab: str
@@ -190,6 +230,7 @@ class Recording:
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     mtus: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     foreign: tuple[ForeignRule, ...] = optional(())
+    lookups: tuple[Lookup, ...] = optional(())
 
 
 def to_json(recording: Recording) -> dict[str, Any]:

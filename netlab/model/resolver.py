@@ -9,6 +9,7 @@ from netlab.model.cluster import Pod
 from netlab.model.services_system import DOMAIN
 
 _SEARCHES_MAX = 32  # the API's limit of search paths
+SERVERS_MAX = 3  # glibc's MAXNS
 _CLUSTER = ("ClusterFirst", "ClusterFirstWithHostNet")
 
 
@@ -25,6 +26,35 @@ class Resolver(NamedTuple):
         ndots = self.options.get("ndots", "")
         enough = name.count(".") >= (int(ndots) if ndots.isascii() and ndots.isdigit() else 1)
         return [name, *searched] if enough else [*searched, name]
+
+
+class ResolvConf(NamedTuple):
+    """A file resolv.conf: its name servers, its search list and its options."""
+
+    servers: Sequence[str]
+    resolver: Resolver
+
+    @classmethod
+    def parse(cls, text: str) -> ResolvConf:
+        """Read the text as the C library does: the last search list counts, and of the servers the first three."""
+        servers: list[str] = []
+        searches: list[str] = []
+        options: dict[str, str] = {}
+        for line in text.splitlines():
+            word, *values = line.split()[:_SEARCHES_MAX] if line[:1] not in "#;" else [""]
+            if word == "nameserver" and values:
+                servers.append(values[0])
+            elif word in ("search", "domain"):
+                searches = values
+            elif word == "options":
+                options |= {name: value for name, _, value in (each.partition(":") for each in values)}
+        return cls(servers[:SERVERS_MAX], Resolver(bool(servers), searches, options))
+
+
+def in_hosts(text: str, name: str) -> list[str]:
+    """The addresses that a hosts file gives a name."""
+    lines = (line.partition("#")[0].split() for line in text.splitlines())
+    return [words[0] for words in lines if name.lower() in (word.lower() for word in words[1:])]
 
 
 def of_namespace(namespace: str) -> Resolver:

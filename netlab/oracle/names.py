@@ -54,6 +54,13 @@ def bare(known: Endpoints, namespace: str, name: str, *, qualified: bool, client
     return Meant() if qualified else by_dns(known, name, namespace, client=client)
 
 
+def is_for_dns(known: Endpoints, namespace: str, name: str) -> bool:
+    """Whether a bare name is one that only DNS, or a hosts file, can know: it has a dot and no object is called so."""
+    full = f"{namespace}/{name}"
+    objects = (known.pods.get(full), known.service_of.get(full), known.nodes.get(name), known.external.get(name))
+    return "." in name and not any(objects)
+
+
 def by_dns(known: Endpoints, text: str, namespace: str, depth: int = 0, client: Pod | None = None) -> Meant:
     """The ends of a DNS name, by the search list of the client, or of a Pod of the namespace where none is known."""
     resolver = of_pod(client) if client else of_namespace(namespace)

@@ -13,6 +13,7 @@ from netlab.model.cluster import Cluster, Pod
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, SERVICE, Endpoint, Flow
 from netlab.oracle.flows import named, parse_port
+from netlab.oracle.names import is_for_dns
 from netlab.oracle.reachable import PortWish
 from netlab.oracle.selectors import Selector
 
@@ -59,6 +60,29 @@ def asked(
         raise BadInput("SCTP cannot be traced: TCP, UDP and ICMP can")
     flow = Flow.to(source, destination, address, port, protocol)
     return Asked(flow, _answers(known, flow), note)
+
+
+class Name(NamedTuple):
+    """A DNS name that a Pod is to look up, and the port after it."""
+
+    pod: Pod
+    name: str
+    port: str
+
+
+def looked_up(cluster: Cluster, client: str, target: str, namespace: str) -> Name | None:
+    """The name that the client must look up before it can send; None of a target that needs no DNS."""
+    known = Endpoints(cluster)
+    place, port = split(target)
+    try:
+        selector = Selector.parse(place, namespace)
+        source, _ = _end(known, client, namespace)
+    except (ValueError, BadInput):
+        return None  # ``asked`` says what is wrong
+    pod = known.client([source])
+    if pod is None or selector.kind != "name" or "/" in place or not is_for_dns(known, namespace, selector.name):
+        return None
+    return Name(pod, place, port)
 
 
 def split(target: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from netlab.output.flows import EndKind, Hop, Leg, Outcome
 from netlab.output.places import Place
@@ -196,6 +197,37 @@ class Death:
 
 
 @document
+class Query:
+    """A question to a name server.
+
+    ``outcome``: found, nodata, nxdomain, servfail, refused (by the server), closed (no process listens), unreachable,
+    silent or garbled.
+    """
+
+    name: str
+    type: str
+    server: str
+    outcome: str
+    addresses: tuple[str, ...]
+    aliases: tuple[str, ...]
+    elapsed_us: float
+
+
+@document
+class Lookup:
+    """How the sender resolved the target's name; ``server`` answered, null if none did or the hosts file has it."""
+
+    name: str
+    by: Literal["hosts", "dns"]
+    file: str
+    servers: tuple[str, ...]
+    searches: tuple[str, ...]
+    addresses: tuple[str, ...]
+    server: str | None
+    queries: tuple[Query, ...]
+
+
+@document
 class Backend:
     """The Pod behind a Service that took the request; ``name`` and ``netns`` are null of an address of nobody."""
 
@@ -220,6 +252,8 @@ class Trace:
     """``trace``.  ``events`` are in the order of time; ``time_us`` counts from the first sighting of the request.
 
     ``died``: where the lost packet ended, null if a reply came.  ``places`` are the namespaces that the document names.
+    ``lookup``: of a target that was given as a DNS name; without an address the outcome is error, and the packet is
+    the query to the name server.
     """
 
     lab: str
@@ -239,6 +273,7 @@ class Trace:
     arrived: bool
     answered: bool
     attempts: int
+    lookup: Lookup | None = optional(None)
     backend: Backend | None
     died: Death | None
     places: Mapping[str, Place]

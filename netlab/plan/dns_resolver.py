@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netlab.model import Cluster, Pod
-from netlab.model.resolver import of_pod
+from netlab.model.resolver import SERVERS_MAX, of_pod
 from netlab.plan.dns import server_addresses
 
-_SERVERS_MAX = 3  # glibc's MAXNS
 # No server is named where none serves: glibc then asks 127.0.0.1, which refuses, and names fail at once instead of
 # after the 10 s that an unreachable server takes.
 NODE = "# this lab has no DNS server\n"
@@ -26,7 +25,7 @@ def pod_resolv(pod: Pod, cluster: Cluster) -> str:
     config = pod.spec.get("dnsConfig", {})
     assert isinstance(config, Mapping)
     own = server_addresses(cluster) if resolver.by_cluster else ()
-    servers = list(dict.fromkeys([*own, *map(str, config.get("nameservers", ()))]))[:_SERVERS_MAX]
+    servers = list(dict.fromkeys([*own, *map(str, config.get("nameservers", ()))]))[:SERVERS_MAX]
     lines = [f"search {' '.join(resolver.searches)}"] if resolver.searches else []
     lines += [f"nameserver {address}" for address in servers]
     shown = " ".join(f"{name}:{value}" if value else name for name, value in resolver.options.items())

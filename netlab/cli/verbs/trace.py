@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlab.diagnose.compare import Comparison
     from netlab.diagnose.finding import Finding
     from netlab.diagnose.story import Story
-    from netlab.evidence.records import Recording
+    from netlab.evidence.records import Lookup, Recording
     from netlab.model import Cluster
     from netlab.objects import State
     from netlab.oracle.flow import Flow
@@ -73,7 +73,8 @@ def command(
     \b
     CLIENT  the sender: a Pod, a node or an external host
     TARGET  the name of a Pod, Service, node or external host, a DNS name,
-            svc|node|external/NAME, deploy|sts|ds|job/NAME, or an address
+            svc|node|external/NAME, deploy|sts|ds|job/NAME, or an address;
+            a Pod looks a DNS name (web.shop) up by its own resolv.conf
     PORT    a number or a name; without it the first port that the target
             serves, or an ICMP echo
 
@@ -84,10 +85,13 @@ def command(
 
     The exit status is 0 if a reply came and 1 if not.  With --compare it is 4 if another result was predicted.
     """
+    from dataclasses import replace
+
     from netlab.diagnose.findings import findings
+    from netlab.diagnose.lookup import WRONG
     from netlab.diagnose.report import lines
     from netlab.diagnose.story import tell
-    from netlab.objects import NftTable, Vxlan
+    from netlab.objects import Netns, NftTable, Vxlan
     from netlab.observe.layers import Layers
     from netlab.observe.trace.record import Question
     from netlab.observe.trace.record import record as recorded
@@ -102,13 +106,19 @@ def command(
         raise BadInput("trace needs a TARGET, or a packet: --packet EXPRESSION")
     name = own_lab(lab_option)
     running = load_running(name)
-    meant = asked(running.cluster, client, target, namespace, icmp=icmp, version=version or 0)
+    lookup, target = (
+        (None, target) if packet else _looked_up(running.cluster, client, target, namespace, version, timeout)
+    )
+    meant = asked(running.cluster, client, target, namespace, icmp=icmp and _found(lookup), version=version or 0)
     flow = meant.flow
     question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers, crafted)
+    if lookup and not lookup.addresses:
+        question = replace(question, name=lookup.queries[-1].name, size=0)
     for file in (pcap, record):
         _writable(file)
     tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
-    netns = RunDir(name).assignments().netns
+    there = {space.netns for space in running.want.only(Netns)}  # not those of Pods in their node's network
+    netns = tuple(each for each in RunDir(name).assignments().netns if each in there)
     recording = recorded(
         name,
         question,
@@ -120,6 +130,8 @@ def command(
         unlisted=_long_tables(running.want),
         known={(table.netns, table.family, table.table) for table in running.want.only(NftTable)},
     )
+    if lookup:
+        recording = replace(recording, lookups=(lookup,))
     if record:
         _keep(record, recording)
     story = tell(recording, running.cluster, running.want)
@@ -144,7 +156,30 @@ def command(
             out.line(line)
     if held is not None and not held.agrees:
         return Exit.REFUSED
-    return Exit.OK if recording.probe.outcome == "open" else Exit.NO
+    wrong = any(finding.kind == WRONG for finding in told)
+    return Exit.OK if recording.probe.outcome == "open" and _found(lookup) and not wrong else Exit.NO
+
+
+def _looked_up(
+    cluster: Cluster, client: str, target: str, namespace: str, version: int | None, timeout: float
+) -> tuple[Lookup | None, str]:
+    """The lookup of a DNS name in the client, and what to send to: its address, else the name server."""
+    from netlab.oracle.target import looked_up
+
+    wanted = looked_up(cluster, client, target, namespace)
+    if wanted is None:
+        return None, target
+    from netlab.observe.lookup import lookup
+
+    found = lookup(cluster, wanted.pod, wanted.name, version=version or 0, patience=max(1.0, timeout))
+    address = found.addresses[0] if found.addresses else found.queries[-1].server
+    port = wanted.port if found.addresses else "53/UDP"
+    address = f"[{address}]" if ":" in address else address
+    return found, f"{address}:{port}" if port else address
+
+
+def _found(lookup: Lookup | None) -> bool:
+    return lookup is None or bool(lookup.addresses)
 
 
 def _crafted(expression: str, target: str) -> tuple[Any, str, bool]:

@@ -20,6 +20,7 @@ import termios
 from netlab.observe.attempt import want_errors
 from netlab.observe.errors import MSG_ERRQUEUE, outcome_of
 from netlab.oracle.flow import Outcome
+from netlab.wire import dns
 
 _REPAIR, _REPAIR_QUEUE, _QUEUE_SEQ = 19, 20, 21  # linux/tcp.h
 _SEND_QUEUE, _REPAIR_OFF = 2, -1  # without a window probe
@@ -29,7 +30,7 @@ _ECHO = {False: (8, 0), True: (128, 129)}
 _ICMP6_FILTER = 1
 PING_SIZE = 56  # bytes of payload, as ping's
 _UDP_TEXT = b"netlab trace\n"
-_DNS = 53
+_NAME = "netlab.invalid"
 _WAITING = (0, errno.EINPROGRESS, errno.EAGAIN)
 
 OPEN, REFUSED, UNREACHABLE, TIMEOUT = "open", "refused", "unreachable", "timeout"
@@ -40,8 +41,8 @@ class Probe:
 
     protocol = ""
 
-    def __init__(self, address: str, port: int, size: int, *, df: bool) -> None:
-        self.address, self.port, self.size, self.df = address, port, size, df
+    def __init__(self, address: str, port: int, size: int, *, df: bool, name: str = "") -> None:
+        self.address, self.port, self.size, self.df, self.name = address, port, size, df, name
         self.v6 = ":" in address
         self.number = random.randrange(1 << 28, 15 << 28)
         self.done = False
@@ -205,9 +206,10 @@ class UdpProbe(Probe):
         self.sock = self._make(socket.SOCK_DGRAM)
         self.sock.bind(("", 0))
         self.local_port = self.sock.getsockname()[1]
-        if self.port == _DNS:
+        if self.port == dns.PORT:
             self.number = self.number & 0xFFFF0000 | 0x0100  # the question's number, and "recursion desired"
-            self._data = struct.pack("!IHHHH", self.number, 1, 0, 0, 0) + b"\6netlab\7invalid\0" + b"\0\1\0\1"
+            kind = dns.AAAA if self.v6 else dns.A
+            self._data = dns.question(self.number >> 16, self.name if dns.is_name(self.name) else _NAME, kind)
         else:
             self._data = struct.pack("!I", self.number) + _UDP_TEXT
         if self.size:
@@ -286,7 +288,7 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def probe(protocol: str, address: str, port: int, size: int = 0, *, df: bool = False) -> Probe:
-    """A probe in the namespace that the calling thread is in."""
+def probe(protocol: str, address: str, port: int, size: int = 0, *, df: bool = False, name: str = _NAME) -> Probe:
+    """A probe in the namespace that the calling thread is in; ``name``: the question to a name server."""
     kinds: dict[str, type[Probe]] = {"TCP": TcpProbe, "UDP": UdpProbe, "ICMP": IcmpProbe}
-    return kinds[protocol](address, port, size, df=df)
+    return kinds[protocol](address, port, size, df=df, name=name)

@@ -53,7 +53,8 @@ _LOOK = 0.1
 class Question:
     """What to send: from a namespace to an address; ``answers``: the ports that a UDP answer may come from.
 
-    ``packet``: a packet of scapy's to send as it is, instead of one of the kernel's.
+    ``packet``: a packet of scapy's to send as it is, instead of one of the kernel's.  ``name``: what a name server is
+    asked for.
     """
 
     netns: str
@@ -64,6 +65,7 @@ class Question:
     df: bool = False
     answers: tuple[int, ...] = ()
     packet: Any = None
+    name: str = "netlab.invalid"
 
 
 def record(
@@ -139,7 +141,8 @@ class _Trace:
 
                 return ns.call(asked.netns, lambda: CraftedProbe(asked.packet))
             return ns.call(
-                asked.netns, lambda: probe(asked.protocol, asked.address, asked.port, asked.size, df=asked.df)
+                asked.netns,
+                lambda: probe(asked.protocol, asked.address, asked.port, asked.size, df=asked.df, name=asked.name),
             )
         except FileNotFoundError:
             raise StateError(f"the namespace {asked.netns} is gone", hint="netlab diff shows what is missing") from None
