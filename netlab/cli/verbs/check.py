@@ -81,8 +81,8 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, covers: boo
     if junit:
         write("--junit", junit, report(rows, lab=name, seconds=seconds))
     if output == "json":
-        shown = document(rows, warned.documents(filters), cluster)
-        out.document(replace(shown, coverage=coverage.document(held)) if held is not None else shown)
+        checked = document(rows, warned.documents(filters), cluster)
+        out.document(replace(checked, coverage=coverage.document(held)) if held is not None else checked)
         return Exit.NO if failed else Exit.OK
     warned.tell_filters(filters)
     for line in failed:
