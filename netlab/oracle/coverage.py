@@ -1,8 +1,9 @@
 """Which rules of policies the expectations hold: those whose removal or inversion would fail an expectation.
 
 Pure: it judges by the prediction, without packets.  Three changes are tried, each alone: a rule is taken away; a rule
-matches what it did not match, and nothing else; a policy no longer isolates its Pods in a direction.  An expectation
-notices a change where the change lets a flow pass that must be denied, or denies a flow that must pass.
+matches what it did not match, and nothing else; a policy allows everything in a direction in which it isolates its Pods
+(where no other policy isolates them, as if it were taken away).  An expectation notices a change where the change lets a
+flow pass that must be denied, or denies a flow that must pass.
 
 Limits
 ------
@@ -12,7 +13,7 @@ Only policies change here, so a flow that something else stops notices nothing. 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from netlab.errors import Mark
@@ -32,7 +33,7 @@ _STOPS = frozenset((DENY, Outcome.DENIED.value, Outcome.TIMEOUT.value, Outcome.U
 class Held(NamedTuple):
     """A rule, or with ``rule`` None the isolation by a policy in a direction, and which changes of it are noticed.
 
-    Isolation has no inversion: ``inversion`` is None.
+    Of isolation, ``removal`` is that the policy allows everything; ``inversion`` is None.
     """
 
     policy: Policy
@@ -74,7 +75,10 @@ class _Path(NamedTuple):
 
 
 def coverage(cluster: Cluster, expected: Mapping[Flow, Expectation]) -> tuple[Held, ...]:
-    """Every rule and every isolation of a cluster's policies, in document order."""
+    """Every rule and every isolation of a cluster's policies, in document order.
+
+    A policy with a rule that allows everything isolates from nothing, so only its rules count.
+    """
     denials = Denials(cluster)
     evaluator = denials.evaluator
     paths: dict[tuple[str, str], list[_Path]] = defaultdict(list)
@@ -88,8 +92,8 @@ def coverage(cluster: Cluster, expected: Mapping[Flow, Expectation]) -> tuple[He
         _held(policy, direction, rule, paths, evaluator)
         for policy in cluster.network_policies
         for direction in (INGRESS, EGRESS)
-        if policy.rules(direction) is not None
-        for rule in (None, *(policy.rules(direction) or ()))
+        if (rules := policy.rules(direction)) is not None
+        for rule in (*(() if any(not rule.peers and not rule.ports for rule in rules) else (None,)), *rules)
     )
 
 
@@ -117,12 +121,10 @@ def _held(
 ) -> Held:
     own = [path for pod in evaluator.selection.members(policy.subject) for path in paths.get((str(pod), direction), ())]
     if rule is None:
-        return Held(
-            policy, direction, None, any(_notices(path, _without(path, policy, evaluator)) for path in own), None
-        )
+        return Held(policy, direction, None, any(_notices(path, passes=True) for path in own), None)
     removal = inversion = False
     for path in own:
-        rest = _rules(path, evaluator, less=rule)
+        rest = _any_other_allows(path.side, evaluator, rule)
         removal = removal or _notices(path, rest)
         inversion = inversion or _notices(path, rest or not _allows(rule, path.side, evaluator))
     return Held(policy, direction, rule, removal, inversion)
@@ -132,23 +134,12 @@ def _notices(path: _Path, passes: bool) -> bool:
     return passes is not path.passes and path.passes is path.must_pass
 
 
-def _without(path: _Path, policy: Policy, evaluator: Evaluator) -> bool:
-    """Whether a path passes where a policy does not isolate its Pod."""
-    assert path.side.own.pod is not None
-    others = [each for each in evaluator.isolating(path.side.own.pod, path.side.direction) if each is not policy]
-    return not others or _any_allows(others, path.side, evaluator)
-
-
-def _rules(path: _Path, evaluator: Evaluator, less: Rule) -> bool:
+def _any_other_allows(side: _Side, evaluator: Evaluator, less: Rule) -> bool:
     """Whether a rule other than ``less`` lets a path pass."""
-    assert path.side.own.pod is not None
-    return _any_allows(evaluator.isolating(path.side.own.pod, path.side.direction), path.side, evaluator, less)
-
-
-def _any_allows(policies: Iterable[Policy], side: _Side, evaluator: Evaluator, less: Rule | None = None) -> bool:
+    assert side.own.pod is not None
     return any(
         _allows(rule, side, evaluator)
-        for policy in policies
+        for policy in evaluator.isolating(side.own.pod, side.direction)
         for rule in policy.rules(side.direction) or ()
         if rule is not less
     )
@@ -173,7 +164,7 @@ def lines(held: tuple[Held, ...]) -> Iterator[str]:
 
 def _says(each: Held) -> str:
     if each.rule is None:
-        return f"isolates for {each.direction}: no expectation would notice its removal"
+        return f"isolates for {each.direction}: no expectation would notice if it allowed everything"
     changes = [word for word, noticed in (("removal", each.removal), ("inversion", each.inversion)) if not noticed]
     return f"{each.rule}: no expectation would notice its {' or '.join(changes)}"
 

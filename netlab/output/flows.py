@@ -137,7 +137,7 @@ class CheckedFlow(Ends):
 class RuleCoverage:
     """A rule of a NetworkPolicy, and whether an expectation would notice its removal or inversion.
 
-    ``rule`` is its index, null for the policy's isolation itself, which has no inversion.
+    ``rule`` is its index, null for the policy's isolation: its removal is a policy that allows everything.
     """
 
     policy: str
@@ -207,11 +207,12 @@ class TestedSet:
     predicted_only: bool
     problems: tuple[str, ...] = optional(())
     changes: tuple[ChangedFlow, ...] | None = optional(None)
+    coverage: Coverage | None = optional(None)
 
 
 @document
 class Test:
-    """``test``; ``sets`` is there where several were given, ``changes`` with ``--against``."""
+    """``test``; ``sets`` is there where several were given, ``changes`` with ``--against``, ``coverage`` with that."""
 
     passed: int
     failed: int
@@ -221,6 +222,7 @@ class Test:
     seconds: float
     sets: tuple[TestedSet, ...] = optional(())
     changes: tuple[ChangedFlow, ...] | None = optional(None)
+    coverage: Coverage | None = optional(None)
 
 
 @document

@@ -26,6 +26,7 @@ def document(reports: Sequence[Report], *, several: bool, predicted: bool, secon
         seconds=round(seconds, 3),
         sets=tuple(report.summary for report in reports) if several else (),
         changes=None if several or not reports else reports[0].summary.changes,
+        coverage=None if several or not reports else reports[0].summary.coverage,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from netlab.errors import Exit
-from netlab.oracle import junit
+from netlab.oracle import coverage, junit
 from netlab.oracle.compare import checked_fields
 from netlab.oracle.matrix import draw
 from netlab.output import flows as output
@@ -31,6 +31,7 @@ class View(NamedTuple):
     arguments: str = ""
     quiet: bool = False
     matrix: bool = False
+    coverage: bool = False
 
 
 class Failure(NamedTuple):
@@ -63,7 +64,9 @@ def report(result: Result, view: View, changes: Sequence[compared.Change] | None
     name, workloads = result.prepared.name, result.workloads
     passed = len(result.rows) - len(result.failed)
     documents = None if changes is None else tuple(map(compared.document, changes))
-    lines = [header(result), *_lines(result, view, groups, changes)]
+    held = coverage.coverage(result.prepared.cluster, result.prepared.wanted) if view.coverage else None
+    covered = [f"  {line}" for line in coverage.lines(held)] if held is not None else []
+    lines = [header(result), *_lines(result, view, groups, changes), *covered]
     return Report(
         name,
         result.status,
@@ -78,6 +81,7 @@ def report(result: Result, view: View, changes: Sequence[compared.Change] | None
             seconds=round(result.seconds, 3),
             predicted_only=result.observed is None,
             changes=documents,
+            coverage=coverage.document(held) if held is not None else None,
         ),
         junit.suite(
             [row for row in result.rows if row.expectation or not row.ok],

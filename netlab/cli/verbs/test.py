@@ -44,6 +44,7 @@ _WORST = (Exit.REFUSED, Exit.HOST_CANNOT, Exit.BAD_INPUT, Exit.NO, Exit.OK)
 @click.option("--complete", is_flag=True, help="refuse objects that matter and are not modelled (exit status 2)")
 @click.option("--ignore", multiple=True, metavar="CODE[:OBJECT]", help="leave out findings of this code; repeatable")
 @click.option("--matrix", is_flag=True, help="print the whole matrix instead of a line a target")
+@click.option("--coverage", is_flag=True, help="list the rules that no expectation holds (by the prediction)")
 @click.option("-q", "--quiet", is_flag=True, help="print headers and failures only")
 @click.option("--write", "write_file", default="", metavar="FILE", help="record what is as expectations")
 @click.option(
@@ -72,6 +73,7 @@ def command(
     complete: bool,
     ignore: tuple[str, ...],
     matrix: bool,
+    coverage: bool,
     quiet: bool,
     write_file: str,
     against: str,
@@ -117,7 +119,7 @@ def command(
     tasks = []
     for source in sources:
         again = _arguments(source, files, expect_file, options)
-        view = View(out.command(), again, quiet, matrix)
+        view = View(out.command(), again, quiet, matrix, coverage)
         tasks.append(
             Task(source, options, view, measure, strict, ignore, complete, bool(keep), bool(write_file), older)
         )

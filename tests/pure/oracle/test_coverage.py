@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from netlab.model import build
-from netlab.model.policies import INGRESS, Policy
+from netlab.model.policies import INGRESS, Policy, Rule
 from netlab.oracle.compare import meets
 from netlab.oracle.coverage import Held, coverage, document, lines
 from netlab.oracle.expect import parse
@@ -115,6 +115,14 @@ def test_a_rule_that_another_rule_repeats_is_not_held() -> None:
     assert held(WEB, lab=twice)["db ingress[1]"] == (False, False), "each of the two is enough"
 
 
+def test_isolation_by_two_policies_is_held_by_a_denied_flow() -> None:
+    deny = (
+        "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {}}\n"
+    )
+    found = held(OTHER, lab=LAB + deny)
+    assert found["deny ingress"] == found["db ingress"] == (True, None)
+
+
 def test_an_expectation_that_fails_already_holds_nothing() -> None:
     assert held(OTHER.replace("deny", "allow")) == NOTHING
 
@@ -123,7 +131,7 @@ def test_the_lines_and_the_document_name_the_place_of_each_rule() -> None:
     found = judged(f"{WEB}, {OTHER}")
     assert list(lines(found)) == [
         "lab.yaml:35:5: NetworkPolicy default/db ingress[1]: no expectation would notice its removal",
-        "lab.yaml:39:18: NetworkPolicy default/web-out isolates for egress: no expectation would notice its removal",
+        "lab.yaml:39:18: NetworkPolicy default/web-out isolates for egress: no expectation would notice if it allowed everything",
         "coverage: the expectations hold 3 of 5 rules of policies",
     ]
     shown = document(found)
@@ -151,5 +159,6 @@ def test_a_removal_that_is_noticed_is_what_check_would_notice(flows: str, defaul
 
 def _less(policy: Policy, held: Held) -> Policy:
     rules = policy.rules(held.direction) or ()
-    left = None if held.rule is None else tuple(rule for rule in rules if rule is not held.rule)
+    everything = Rule(held.direction, len(rules))
+    left = (*rules, everything) if held.rule is None else tuple(rule for rule in rules if rule is not held.rule)
     return replace(policy, ingress=left) if held.direction == INGRESS else replace(policy, egress=left)
