@@ -14,7 +14,7 @@ from netlab.diagnose.correlate import Judgement, Step
 from netlab.diagnose.nfttext import actions
 from netlab.errors import Mark
 from netlab.model import Cluster
-from netlab.model.policies import EGRESS, INGRESS
+from netlab.model.policies import ALLOW, DENY, EGRESS, INGRESS, PASS
 from netlab.model.selection import Selection
 from netlab.model.services_types import Service
 from netlab.objects import Key, NftChain, NftTable, Obj
@@ -24,6 +24,7 @@ from netlab.plan.services import TABLE as KUBE_PROXY
 from netlab.planes import nft_tables
 from netlab.wire.packets import Packet
 
+_DOES = {ALLOW: "allows it", DENY: "denies it", PASS: "passes it on, past the rest of its tier"}
 _NOBODY = "has no endpoint"
 _BY_SERVICE = ("service-", "external-", "local-", "firewall-")
 
@@ -54,6 +55,11 @@ class RuleBook:
     def _comments(self) -> dict[str, tuple[str, Mark | None, str]]:
         """By comment: the text, its line, the policy's name."""
         comments: dict[str, tuple[str, Mark | None, str]] = {}
+        for tier_policy in self._cluster.tiers:
+            for rule in (*tier_policy.ingress, *tier_policy.egress):
+                name = f' "{rule.name}"' if rule.name else ""
+                text = f"{tier_policy} {rule}{name} {_DOES[rule.action]}"
+                comments[policytext.rule_comment(tier_policy, rule)] = text, rule.mark, str(tier_policy)
         for policy in self._cluster.network_policies:
             for direction in (INGRESS, EGRESS):
                 for rule in policy.rules(direction) or ():
@@ -138,7 +144,7 @@ class RuleBook:
         if not step.handle:
             return None
         comment = step.comment
-        if comment.startswith("netpol:"):
+        if policytext.is_ours(comment):
             message, mark, policy = self._comments.get(comment, (comment, None, comment.removeprefix("netpol:")))
             text = self.rule_text(netns, judgement, step)
             return Meaning(message, mark, policy, rejects="reject" in text or self._rejects(comment))
@@ -163,7 +169,10 @@ class RuleBook:
         return None
 
     def _rejects(self, comment: str) -> bool:
-        return comment.startswith("netpol:deny ") and self._cluster.deny == "reject"
+        """Whether a rule of a policy notifies the sender."""
+        meaning = self._comments.get(comment)
+        denies = comment.startswith("netpol:deny ") or (meaning is not None and meaning[0].endswith(_DOES[DENY]))
+        return denies and self._cluster.deny == "reject"
 
     def _leaving(self, netns: str, judgement: Judgement, step: Step) -> Meaning | None:
         """Masquerading of packets that leave the Pods' network, in a data plane's own table."""

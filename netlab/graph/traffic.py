@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from netlab.graph.text import place, texts
 from netlab.model import Cluster
-from netlab.model.policies import EGRESS, INGRESS, Block, Peer
+from netlab.model.policies import EGRESS, INGRESS, Block, Peer, PodPeer
 from netlab.model.selection import Selection
 from netlab.output import graph as output
 
@@ -82,4 +82,5 @@ def policies(cluster: Cluster) -> Iterable[output.Policy]:
 def _peer(peer: Peer, selection: Selection) -> output.Peer:
     if isinstance(peer, Block):
         return output.Peer(text=str(peer), pods=(), cidr=str(peer.cidr), excepts=texts(peer.excepts))
-    return output.Peer(text=str(peer), pods=texts(selection.members(peer)), cidr=None, excepts=())
+    members = selection.members(peer) if isinstance(peer, PodPeer) else ()
+    return output.Peer(text=str(peer), pods=texts(members), cidr=None, excepts=())

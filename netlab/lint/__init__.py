@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from netlab.lint import closed, containers, flows, names, peers, policies, ports, references, services
+from netlab.lint import closed, containers, flows, names, peers, policies, ports, references, services, tiers
 from netlab.lint.ignored import kept
 from netlab.lint.subject import Identity, Subject
 from netlab.model import Cluster
@@ -32,6 +32,10 @@ _RULES: tuple[Callable[[Subject], Iterator[Warning]], ...] = (
     closed.to_the_api_server,
     flows.named,
     flows.one_sided,
+    tiers.mean_nobody,
+    tiers.unknown_port,
+    tiers.domain_names,
+    tiers.equal_priority,
     services.selects_nothing,
     services.target_port,
     references.missing,

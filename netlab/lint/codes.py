@@ -29,6 +29,8 @@ RULES = {
     "closed-port": Code("warning", "a port that a Service serves is closed to everybody"),
     "egress-without-dns": Code("warning note", "Pods that need names are isolated for egress without a way to DNS"),
     "api-server-denied": Code("warning", "the API server may not reach a Service that it must call"),
+    "tier-order": Code("warning", "two policies of a tier have one priority and judge the same Pods"),
+    "domain-names": Code("warning", "a peer of a tier has domain names, which netlab does not model"),
     "backend-missing": Code("warning", "an Ingress or a route leads to a Service or a port that is not there"),
     "program-missing": Code("warning", "this host has not the program that a container runs"),
     "ignore-unknown": Code("warning", "an annotation netlab/ignore has a word that is no code"),

@@ -31,7 +31,7 @@ class Target(NamedTuple):
 
 def named(subject: Subject) -> Iterator[Warning]:
     """A server that a Pod's env, args or ConfigMaps name, and that the Pod may not reach."""
-    if not subject.cluster.network_policies:
+    if not subject.cluster.filters:
         return
     seen = set()
     for pod in subject.distinct(subject.cluster.own_pods):
@@ -81,9 +81,13 @@ def _sides(pod: Pod, target: Target, subject: Subject) -> list[str]:
     own, other, flow = subject.party(pod), subject.party(target.pod), target[1:]
     sides = []
     if own.pod and own.pod is not other.pod and not evaluator.passes(EGRESS, own, other, *flow):
-        sides.append(f"egress of {_policies(subject.isolating(pod, EGRESS))} has no rule for it")
+        tier = evaluator.denied_in_tier(EGRESS, own, other, *flow)
+        policies = _policies(evaluator.isolating(pod, EGRESS))
+        sides.append(f"{tier.policy} {tier.rule} denies it" if tier else f"egress of {policies} has no rule for it")
     if other.pod and own.pod is not other.pod and not evaluator.passes(INGRESS, other, own, *flow):
-        sides.append(f"ingress of {_policies(subject.isolating(target.pod, INGRESS))} does not admit it")
+        tier = evaluator.denied_in_tier(INGRESS, other, own, *flow)
+        policies = _policies(evaluator.isolating(target.pod, INGRESS))
+        sides.append(f"{tier.policy} {tier.rule} denies it" if tier else f"ingress of {policies} does not admit it")
     return sides
 
 

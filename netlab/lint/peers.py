@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netlab.errors import Mark
 from netlab.lint.subject import Subject, rules_of
-from netlab.model.policies import Block, PodPeer, Policy, Rule
+from netlab.model.policies import Block, Peer, PodPeer, Policy, Rule
 from netlab.spec import Level, Warning
 
 
@@ -21,7 +21,7 @@ def mean_nobody(subject: Subject) -> Iterator[Warning]:
             for peer in rule.peers:
                 if isinstance(peer, PodPeer) and not subject.selection.members(peer):
                     alone = not any(_means(other, subject) for other in rule.peers)
-                    if found := _nobody(peer, subject, alone=alone):
+                    if found := nobody(peer, subject, alone=alone):
                         yield _warning(policy, rule, *found)
 
 
@@ -29,7 +29,7 @@ def level_of_nobody(rule: Rule, subject: Subject) -> Level | None:
     """The level at which ``mean_nobody`` complains of all peers of a rule; None where a peer means somebody."""
     if not rule.peers or any(_means(peer, subject) for peer in rule.peers):
         return None
-    reasons = [_nobody(peer, subject, alone=True) for peer in rule.peers if isinstance(peer, PodPeer)]
+    reasons = [nobody(peer, subject, alone=True) for peer in rule.peers if isinstance(peer, PodPeer)]
     levels: list[Level] = ["note" if reason is None else reason[2] for reason in reasons]
     return min(levels, key=("error", "note", "warning").index)
 
@@ -60,11 +60,11 @@ def _warning(policy: Policy, rule: Rule, code: str, says: str, level: Level) -> 
     return Warning(code, f"NetworkPolicy {policy} {rule}: {says}", mark, f"NetworkPolicy {policy}", level)
 
 
-def _means(peer: PodPeer | Block, subject: Subject) -> bool:
-    return isinstance(peer, Block) or bool(subject.selection.members(peer))
+def _means(peer: Peer, subject: Subject) -> bool:
+    return not isinstance(peer, PodPeer) or bool(subject.selection.members(peer))
 
 
-def _nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, Level] | None:
+def nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, Level] | None:
     """The code, what is wrong, and how bad that is; None where nothing is."""
     code, spaces = "peer-matches-nobody", subject.cluster.namespaces
     names = [peer.namespace]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from netlab.lint.mentions import Mention, Texts
 from netlab.model import Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, LabelSelector, PodPeer, Policy, Rule
+from netlab.model.policies import ALLOW, EGRESS, INGRESS, LabelSelector, PodPeer, Policy, Rule
 from netlab.model.selection import Selection
 from netlab.model.services_types import Service
 from netlab.model.workloads import WORKLOADS
@@ -200,8 +200,10 @@ class Subject:
         return self.evaluator.party(str(pod.addresses[0].ip))
 
     def isolating(self, pod: Pod, direction: str) -> tuple[Policy, ...]:
-        """The policies that isolate a Pod in a direction."""
-        return self.evaluator.isolating(pod, direction)
+        """The policies that isolate a Pod in a direction; none where a rule of the Admin tier may allow past them."""
+        judges = self.evaluator.judges(pod, direction)
+        opened = any(rule.action == ALLOW for policy in judges.admin for rule in policy.rules(direction))
+        return () if opened else judges.policies
 
     def asleep(self, namespaces: Collection[str], matches: Callable[[Labels], bool]) -> Document | None:
         """A workload of these namespaces whose Pods would match if it had any."""

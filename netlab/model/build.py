@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.memo import Session
-from netlab.model import bounds, policies
+from netlab.model import bounds, policies, tiers
 from netlab.model.catalogue import Catalogue
 from netlab.model.changes import Changes
 from netlab.model.cluster import Cluster, External, Idle, Interface, Network, Node, Pod, Underlay
@@ -197,6 +197,7 @@ class _Builder:
             idle,
             tuple(controllers.made),
             self._memory.now({template.slot for template in wanted}),
+            tiers.resolve_all(tuple(item for kind in tiers.KINDS for item in self._catalogue.of(kind)), self._session),
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------

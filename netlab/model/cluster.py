@@ -16,6 +16,7 @@ from netlab.errors import Mark
 from netlab.model import identity
 from netlab.model.policies import Policy
 from netlab.model.services_types import Service
+from netlab.model.tiers import TierPolicy
 from netlab.planes import ROWS, Masquerade, Plane, Speaks
 from netlab.spec import Document
 from netlab.values import dataclass
@@ -245,7 +246,8 @@ class Cluster:
     """Everything that a lab is.  ``mtu`` is the underlay's, in bytes; Pods get it less the data plane's overhead.
 
     ``containers`` is what the lab says of them: ``run`` (commands are real processes) or ``respond``.
-    ``network_policies`` are ``policies`` resolved; ``deny`` (drop or reject) is what happens to a packet that they deny,
+    ``network_policies`` are ``policies`` resolved, ``tiers`` the policies of the Admin and the Baseline tier in the order
+    in which they are asked; ``deny`` (drop or reject) is what happens to a packet that they deny,
     ``established`` (keep or drop) what happens to connections that were up when a policy starts to deny them.
     ``idle`` are Pods that have no network, ``made`` the objects that controllers make, and ``incarnations`` tell by slot
     how many Pods were there before.
@@ -274,12 +276,18 @@ class Cluster:
     idle: tuple[Idle, ...] = ()
     made: tuple[Made, ...] = ()
     incarnations: Mapping[str, int] = field(default_factory=dict)
+    tiers: tuple[TierPolicy, ...] = ()
     _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def own_pods(self) -> tuple[Pod, ...]:
         """The Pods that the lab's author has: all but the DNS server's."""
         return tuple(pod for pod in self.pods if not pod.system)
+
+    @property
+    def filters(self) -> bool:
+        """Whether any policy may deny a flow."""
+        return bool(self.network_policies or self.tiers)
 
     @property
     def plane(self) -> Plane:

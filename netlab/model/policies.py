@@ -20,6 +20,9 @@ from netlab.spec import Document
 from netlab.values import dataclass
 
 INGRESS, EGRESS = "ingress", "egress"
+PROTOCOLS = ("TCP", "UDP", "SCTP")
+#: What a rule does with what it matches.  A NetworkPolicy's allow; ``Pass`` leaves the decision to the next tier.
+ALLOW, DENY, PASS = "Allow", "Deny", "Pass"
 # How far a label is from a requirement that it does not meet; 1 where there is no such label.
 MISSPELT, _OTHER_VALUE = 0.5, 0.9
 NAME_LABEL = "kubernetes.io/metadata.name"  # every namespace has it, and its value is the name
@@ -134,12 +137,35 @@ class Block:
         return f"{self.cidr}" + (f" except {', '.join(map(str, self.excepts))}" if self.excepts else "")
 
 
-Peer = PodPeer | Block
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The addresses of nodes, by the nodes' labels.  NetworkPolicies have no such peer."""
+
+    selector: LabelSelector
+
+    def __str__(self) -> str:
+        return f"nodes {self.selector}" if self.selector.requirements else "all nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainNames:
+    """Names in the DNS.  No rule knows their addresses, so they match nothing.  NetworkPolicies have no such peer."""
+
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(self.names)
+
+
+Peer = PodPeer | Block | Nodes | DomainNames
 
 
 @dataclass(frozen=True, slots=True)
 class PortMatch:
-    """Ports of the destination.  ``first`` None and no ``name``: every port of the protocol; ``last`` is inclusive."""
+    """Ports of the destination.  ``first`` None and no ``name``: every port of the protocol; ``last`` is inclusive.
+
+    ``protocol`` "": the port of that name of any protocol.
+    """
 
     protocol: str = "TCP"
     first: int | None = None
@@ -148,19 +174,24 @@ class PortMatch:
 
     def __str__(self) -> str:
         if self.name or self.first is None:
-            return f"{self.name or 'every port'}/{self.protocol}"
+            return f"{self.name or 'every port'}/{self.protocol}".removesuffix("/")
         return f"{self.first}{f'-{self.last}' if self.last != self.first else ''}/{self.protocol}"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One item of ingress or egress.  No ``peers``: from or to everywhere.  No ``ports``: every protocol and port."""
+    """One item of ingress or egress.  No ``peers``: from or to everywhere.  No ``ports``: every protocol and port.
+
+    A tier's rules have an ``action`` and may have a ``name``.
+    """
 
     direction: str
     index: int
     peers: tuple[Peer, ...] = ()
     ports: tuple[PortMatch, ...] = ()
     mark: Mark | None = None
+    action: str = ALLOW
+    name: str = ""
 
     def __str__(self) -> str:
         return f"{self.direction}[{self.index}]"

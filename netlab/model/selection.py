@@ -6,11 +6,13 @@ Each selector is compiled once and asked once, over an index from labels to Pods
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from netlab.memo import Latest, Session
 from netlab.model.bylabel import ByLabel
-from netlab.model.cluster import Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, PodPeer, Policy
+from netlab.model.cluster import Cluster, Node, Pod
+from netlab.model.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, Nodes, PodPeer, Policy
+from netlab.model.tiers import ADMIN, BASELINE, NO_JUDGES, Judges, TierPolicy
 
 
 class _Index:
@@ -50,7 +52,7 @@ class Selection:
         self._index = (session or Session()).of(Latest[tuple[Policy, ...], _Index], _Index)
         self._cluster = cluster
         self.pods = tuple(pod for pod in cluster.pods if not pod.host_network and not pod.ended)
-        self.policies = cluster.network_policies
+        self.policies, self.tiers = cluster.network_policies, cluster.tiers
         self._number = {str(pod): number for number, pod in enumerate(self.pods)}
         self._of_namespace: dict[str, list[Pod]] = {}
         self._labelled: dict[tuple[str, str, str], list[Pod]] = {}
@@ -99,6 +101,29 @@ class Selection:
         if pod.host_network or pod.ended:
             return ()
         return self._index(self.policies).selecting(pod)[direction]
+
+    def judges(self, pod: Pod, direction: str) -> Judges:
+        """Everything that judges a Pod in a direction: the tiers' policies, and the NetworkPolicies that isolate it."""
+        policies = self.selecting(pod, direction)
+        if not self.tiers:
+            return Judges(policies=policies) if policies else NO_JUDGES
+        admin, baseline = (self._of_tiers.get((str(pod), direction, tier), ()) for tier in (ADMIN, BASELINE))
+        return Judges(admin, policies, baseline) if admin or policies or baseline else NO_JUDGES
+
+    @cached_property
+    def _of_tiers(self) -> dict[tuple[str, str, str], tuple[TierPolicy, ...]]:
+        """The policies of a tier that have rules in a direction, by Pod, direction and tier."""
+        found: dict[tuple[str, str, str], tuple[TierPolicy, ...]] = {}
+        for policy in self.tiers:
+            for direction in (INGRESS, EGRESS):
+                for pod in self.members(policy.subject) if policy.rules(direction) else ():
+                    key = str(pod), direction, policy.tier
+                    found[key] = (*found.get(key, ()), policy)
+        return found
+
+    def nodes(self, peer: Nodes) -> tuple[Node, ...]:
+        """The nodes that a peer means."""
+        return tuple(node for node in self._cluster.nodes if peer.selector.matches(node.labels))
 
     def named_port(self, pod: Pod, name: str, protocol: str) -> int | None:
         """The number that a Pod's containers give a port's name in a protocol."""

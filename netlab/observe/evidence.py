@@ -7,29 +7,26 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from netlab.kernel.nftables import counters
 from netlab.model import Cluster
-from netlab.model.policies import EGRESS, INGRESS
 from netlab.observe.probe import Prober
 from netlab.oracle.denials import Denial, Denials, Evidence, connected
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.mixed import kept, observed, unheard
 from netlab.oracle.predict import Predictor
-from netlab.plan.policytext import TABLE, deny_comment
+from netlab.plan.policytext import TABLE, deny_comment, tier_comment
 
 
 class Witness:
-    """Reads the deny counters of a running lab's Pods."""
+    """Reads the counters of the rules of a running lab that deny."""
 
     def __init__(self, cluster: Cluster, denials: Denials) -> None:
         self._netns = {node.name: node.netns for node in cluster.nodes}
         self._places: dict[str, list[tuple[str, Denial]]] = {}
-        for pod in denials.evaluator.selection.pods:
-            for direction in (EGRESS, INGRESS):
-                if denials.evaluator.isolating(pod, direction):
-                    place = Denial(pod.node, str(pod), direction)
-                    self._places.setdefault(pod.node, []).append((deny_comment(direction, str(pod)), place))
+        for place in denials.places():
+            comment = tier_comment(place.rule) if place.rule else deny_comment(place.direction, place.pod)
+            self._places.setdefault(place.node, []).append((comment, place))
 
     def read(self, nodes: Collection[str] | None = None) -> Mapping[Denial, int]:
-        """Packets that ended at each Pod's deny rules, by direction; of all nodes, or of some."""
+        """Packets that ended at each of these rules; of all nodes, or of some."""
         places = {node: each for node, each in self._places.items() if nodes is None or node in nodes}
         found = counters.of_namespaces(TABLE, (self._netns[node] for node in places))
         return {
@@ -46,11 +43,11 @@ def probed(prober: Prober, cluster: Cluster, flows: Iterable[Flow]) -> Iterator[
     """The prober's verdicts as they come; those that a policy may explain, and those of Services that choose, at the
     end: ``denied`` where the counters say so, ``mixed`` where backends differ.
     """
-    if not cluster.network_policies and not cluster.services:
+    if not cluster.filters and not cluster.services:
         yield from prober.probe(flows)
         return
     predictor = Predictor(cluster)
-    witness = Witness(cluster, predictor.denials) if cluster.network_policies else None
+    witness = Witness(cluster, predictor.denials) if cluster.filters else None
     before = witness.read() if witness else {}
     evidence = Evidence(predictor.denials, before, predictor.endings)
     book = Book(witness, before, predictor.endings) if witness else None

@@ -146,7 +146,7 @@ def _any_other_allows(side: _Side, evaluator: Evaluator, less: Rule) -> bool:
 
 
 def _allows(rule: Rule, side: _Side, evaluator: Evaluator) -> bool:
-    return evaluator.rule_allows(rule, side.other, side.target, side.port, side.protocol)
+    return evaluator.rule_matches(rule, side.other, side.target, side.port, side.protocol)
 
 
 # -- for people and for machines --------------------------------------------------------------------------------------

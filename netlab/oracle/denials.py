@@ -13,11 +13,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from netlab.model.cluster import Cluster, Node, Pod
-from netlab.model.policies import EGRESS, INGRESS
+from netlab.model.policies import DENY, EGRESS, INGRESS
 from netlab.objects import Why
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict, is_own
-from netlab.oracle.policy import HOST_NETWORK, IS_NODE, Evaluator, Party, Side
+from netlab.oracle.policy import HOST_NETWORK, IS_NODE, Evaluator, Party, Side, TierRule
 from netlab.oracle.service import ServiceWays
 from netlab.planes import Speaks
 
@@ -26,11 +26,19 @@ SILENCED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)
 
 
 class Denial(NamedTuple):
-    """Where a flow ends: at the ``direction`` of ``pod`` (namespace/name) on ``node``."""
+    """Where a flow ends, as the counter of a rule on ``node`` shows it: at the deny rule of ``pod`` (namespace/name) in a
+    ``direction``, or, of no Pod, at the rule of a tier (``anp/deny-all ingress[0]``), which all of its subjects share.
+    """
 
     node: str
     pod: str
     direction: str
+    rule: str = ""
+
+    @property
+    def place(self) -> str:
+        """The rule in words."""
+        return self.rule or f"the deny rule of {self.pod}"
 
 
 class Step(NamedTuple):
@@ -52,12 +60,13 @@ class Denials:
 
     def __init__(self, cluster: Cluster, known: Endpoints | None = None, services: ServiceWays | None = None) -> None:
         self._cluster = cluster
-        self._any = bool(cluster.network_policies)
+        self._any = cluster.filters
         self._evaluator = Evaluator(cluster)
         self._nodes = {node.name: node for node in cluster.nodes}
         self._hosts = {str(pod): pod.node for pod in cluster.pods if pod.host_network}
         self._parties: dict[tuple[str, bool], Party] = {}
-        self._because: dict[tuple[str, str], tuple[Why, ...]] = {}
+        self._because: dict[Denial, tuple[Why, ...]] = {}
+        self._tier_rules: dict[str, TierRule] = {}
         self._known = known or Endpoints(cluster)
         self.services = services or ServiceWays(cluster, self._known)
 
@@ -168,13 +177,36 @@ class Denials:
         protocol, hairpin = step.flow.protocol, step.hairpin
         source, to, port = step.egress
         if source.pod is not None and not self._evaluator.passes(EGRESS, source, to, port, protocol, hairpin=hairpin):
-            return Denial(source.pod.node, str(source.pod), EGRESS)
+            return self._denial(source.pod, EGRESS, source, to, port, step)
         source, to, port = step.ingress
         if to.pod is None or self._own(step.flow.src, to.pod):
             return None
         if not self._evaluator.passes(INGRESS, to, source, port, protocol, hairpin=hairpin):
-            return Denial(to.pod.node, str(to.pod), INGRESS)
+            return self._denial(to.pod, INGRESS, to, source, port, step)
         return None
+
+    def _denial(self, pod: Pod, direction: str, own: Party, other: Party, port: int, step: Step) -> Denial:
+        """Where a packet ends that does not pass."""
+        found = self._evaluator.denied_in_tier(direction, own, other, port, step.flow.protocol, hairpin=step.hairpin)
+        if found is None:
+            return Denial(pod.node, str(pod), direction)
+        rule = f"{found.policy.short} {found.rule}"
+        self._tier_rules[rule] = found
+        return Denial(pod.node, "", direction, rule)
+
+    def places(self) -> Iterator[Denial]:
+        """Every place where a flow of this cluster may end."""
+        found: dict[Denial, None] = {}
+        for pod in self._evaluator.selection.pods:
+            for direction in (EGRESS, INGRESS):
+                judges = self._evaluator.judges(pod, direction)
+                if judges.policies:
+                    found[Denial(pod.node, str(pod), direction)] = None
+                for policy in (*judges.admin, *judges.baseline):
+                    for rule in policy.rules(direction):
+                        if rule.action == DENY:
+                            found[Denial(pod.node, "", direction, f"{policy.short} {rule}")] = None
+        yield from found
 
     def _own(self, source: Endpoint, pod: Pod) -> bool:
         """Whether the source is the Pod's own node, or acts from its namespace."""
@@ -191,21 +223,21 @@ class Denials:
         )
 
     def because(self, denial: Denial) -> tuple[Why, ...]:
-        """The policies that isolate the Pod, none of whose rules allowed."""
-        key = (denial.pod, denial.direction)
-        found = self._because.get(key)
+        """The rule that denies, or the NetworkPolicies that isolate the Pod, none of whose rules allowed."""
+        found = self._because.get(denial)
         if found is None:
-            pod = next(pod for pod in self._evaluator.selection.pods if str(pod) == denial.pod)
-            found = self._because[key] = tuple(
-                Why(
-                    f"policy {policy} isolates {denial.pod} for {denial.direction}, and no rule allows this",
-                    policy.mark,
-                    str(policy),
-                    denial.direction,
-                )
-                for policy in self._evaluator.isolating(pod, denial.direction)
-            )
+            found = self._because[denial] = tuple(self._reasons(denial))
         return found
+
+    def _reasons(self, denial: Denial) -> Iterator[Why]:
+        if denial.rule:
+            policy, rule = self._tier_rules[denial.rule]
+            yield Why(f"{policy} {rule} denies this", rule.mark, str(policy), str(rule))
+            return
+        pod = next(pod for pod in self._evaluator.selection.pods if str(pod) == denial.pod)
+        for isolating in self._evaluator.isolating(pod, denial.direction):
+            says = f"policy {isolating} isolates {denial.pod} for {denial.direction}, and no rule allows this"
+            yield Why(says, isolating.mark, str(isolating), denial.direction)
 
 
 def _node_address(cluster: Cluster, node: Node, target: Party | None, version: int) -> str:
@@ -270,10 +302,10 @@ class Evidence:
                 because = dict.fromkeys(why for end in sorted(ends) for why in self._denials.because(end))
                 yield verdict._replace(outcome=Outcome.DENIED, because=tuple(because))
             else:
-                where = " and ".join(sorted({end.pod for end in ends}))
+                where = " and ".join(sorted({end.place for end in ends}))
                 needed = sum(alone[end] for end in ends) + together[ends]
                 counted = sum(moved[end] for end in ends)
-                says = f"no rule counted it: {counted} packets at the deny rule of {where}, of {needed}"
+                says = f"no rule counted it: {counted} packets at {where}, of {needed}"
                 yield verdict._replace(because=(*verdict.because, Why(says)))
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from netlab.errors import Mark
+from netlab.model.policies import ALLOW, DENY, PASS, Rule
+from netlab.model.tiers import LAST, TierPolicy
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.flow import Flow, Outcome, Verdict
-from netlab.oracle.policy import IS_NODE, Missed, Side
+from netlab.oracle.policy import IS_NODE, Missed, Side, TierRule
 from netlab.oracle.report import flow_fields, place
 from netlab.output import flows as output
 
@@ -93,24 +95,47 @@ def _front(asked: Flow, judged: Judged) -> Iterator[str]:
 
 
 def _side(side: Side) -> Iterator[str]:
-    if side.exempt:
-        yield f"  {side.direction}: passes, {side.exempt}"
-        return
     count = len(side.policies)
     isolated = f"{count} {'policy isolates' if count == 1 else 'policies isolate'} {side.party.name}"
-    if side.rule:
+    if side.tier:
+        yield f"  {side.direction}: {_decision(side.tier)}" + (f"; {isolated}, not asked" if count else "")
+    elif side.exempt:
+        yield f"  {side.direction}: passes, {side.exempt}"
+    elif side.rule:
         policy, rule = side.rule
         yield f"  {side.direction}: allowed by {policy} {rule}{_at(rule.mark)}; {isolated}"
     else:
         yield f"  {side.direction}: denied; {isolated}, and no rule allows this"
-    for missed in side.missed:
+    if side.passed:
+        yield f"    {_named(side.passed)} passes it on, past the rest of the Admin tier"
+    for missed in (*side.unmatched, *side.missed):
         yield f"    {_missed(missed)}"
+
+
+_DECISIONS = {ALLOW: "allowed by {}", DENY: "denied by {}", PASS: "passes, {} leaves it to no other tier"}
+
+
+def _decision(decided: TierRule) -> str:
+    """``denied by AdminNetworkPolicy deny-all ingress[0] (lab.yaml:16), priority 10 of the Admin tier``."""
+    tier, priority = decided.policy.tier, decided.policy.priority
+    order = f"priority {priority} of the {tier} tier" if priority < LAST else f"the {tier} tier"
+    return f"{_DECISIONS[decided.rule.action].format(_named(decided))}, {order}"
+
+
+def _named(decided: TierRule) -> str:
+    return f"{decided.policy} {_rule(decided.rule)}{_at(decided.rule.mark)}"
+
+
+def _rule(rule: Rule) -> str:
+    """``ingress[0]``, with the name that a tier's rule may have."""
+    return f'{rule} "{rule.name}"' if rule.name else str(rule)
 
 
 def _missed(missed: Missed) -> str:
     if missed.rule is None:
         return f"{missed.policy}{_at(missed.policy.mark)} {missed.says}"
-    return f"{missed.policy} {missed.rule}{_at(missed.rule.mark)} does not match: {missed.says}"
+    action = f", {missed.rule.action}," if isinstance(missed.policy, TierPolicy) else ""
+    return f"{missed.policy} {_rule(missed.rule)}{_at(missed.rule.mark)}{action} does not match: {missed.says}"
 
 
 def briefly(asked: Flow, paths: Iterable[Judged]) -> list[str]:
@@ -119,7 +144,7 @@ def briefly(asked: Flow, paths: Iterable[Judged]) -> list[str]:
     for path in paths:
         denying = [side for side in path.sides if not side.allowed]
         for side in denying or path.sides:
-            if side.allowed:
+            if side.allowed or side.tier:
                 lines[next(iter(_side(side)))] = None
                 continue
             nearest = "nearest is " if len(side.missed) > 1 and side.missed[0].rule else ""
@@ -172,6 +197,8 @@ def _side_document(side: Side) -> output.Side:
         exempt=side.exempt or None,
         policies=tuple(map(str, side.policies)),
         allowed_by=allowed_by,
+        tier=_tier_document(side.tier),
+        passed_by=_tier_document(side.passed),
         missed=tuple(
             output.Missed(
                 policy=str(missed.policy),
@@ -179,8 +206,23 @@ def _side_document(side: Side) -> output.Side:
                 says=missed.says,
                 **place((missed.rule or missed.policy).mark),
             )
-            for missed in side.missed
+            for missed in (*side.missed, *side.unmatched)
         ),
+    )
+
+
+def _tier_document(decided: TierRule | None) -> output.TierRule | None:
+    if decided is None:
+        return None
+    policy, rule = decided
+    return output.TierRule(
+        policy=str(policy),
+        tier=policy.tier,
+        priority=policy.priority if policy.priority < LAST else None,
+        rule=str(rule),
+        name=rule.name or None,
+        action=rule.action,
+        **place(rule.mark),
     )
 
 

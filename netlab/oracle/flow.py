@@ -13,7 +13,6 @@ from netlab.objects import Why
 
 POD, NODE, SERVICE, EXTERNAL, ADDRESS = "pod", "node", "service", "external", "address"
 ROUTER = "router"  # who has an address, never what is asked: a flow to a router is one to its address
-PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
 class Outcome(StrEnum):

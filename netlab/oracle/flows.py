@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
+from netlab.model.policies import PROTOCOLS
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, PROTOCOLS, SERVICE, Endpoint, Flow
+from netlab.oracle.flow import ADDRESS, SERVICE, Endpoint, Flow
 from netlab.oracle.reachable import PortWish, Reachable
 from netlab.oracle.selectors import Selector
 

@@ -1,13 +1,16 @@
-"""The oracle for NetworkPolicy: may this packet pass, and because of which rule?
+"""The oracle for policies: may this packet pass, and because of which rule?
 
-A connection needs the source's egress and the destination's ingress.  A Pod that no policy isolates in a direction may
-do everything in it; one that is isolated may do what the union of its policies' rules allows.  Ports are those of the
-destination Pod, after any Service's translation.
+A connection needs the source's egress and the destination's ingress.  In each direction the Admin tier is asked first:
+its first rule that matches allows, denies or passes on.  Then NetworkPolicies: a Pod that one of them isolates may do
+what the union of their rules allows, and nothing else.  Of a Pod that none isolates the Baseline tier's first rule that
+matches decides, and where none does, everything may pass.  Ports are those of the destination Pod, after any Service's
+translation.
 
-What networking.k8s.io/v1 leaves open, and what holds here: Pods of the host's network are not selected, their traffic
+What the APIs leave open, and what holds here: Pods of the host's network are not selected, their traffic
 is the node's; a node reaches its own Pods always, a Pod its own node only if its egress allows; a Pod reaches itself
 always, but by its Service only if both its directions allow it (the packets leave the Pod, and come back as from
-itself); ipBlocks match Pods' addresses as any other; ICMP passes by rules without ports alone.
+itself); ipBlocks match Pods' addresses as any other; ICMP passes by rules without ports alone; a Pod isolated for one
+direction alone has the Baseline tier for the other.
 """
 
 from __future__ import annotations
@@ -17,8 +20,25 @@ from math import inf
 from typing import NamedTuple
 
 from netlab.model import Address, Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, MISSPELT, Block, PodPeer, Policy, PortMatch, Rule
+from netlab.model.policies import (
+    ALLOW,
+    DENY,
+    EGRESS,
+    INGRESS,
+    MISSPELT,
+    PASS,
+    PROTOCOLS,
+    Block,
+    DomainNames,
+    Nodes,
+    Peer,
+    PodPeer,
+    Policy,
+    PortMatch,
+    Rule,
+)
 from netlab.model.selection import Selection
+from netlab.model.tiers import NO_JUDGES, Judges, TierPolicy
 
 #: What an end is that is no Pod of the cluster's network.
 IS_NODE = "is a node"
@@ -42,22 +62,31 @@ class Party(NamedTuple):
 
 
 class Missed(NamedTuple):
-    """A rule that did not allow, and why; ``rule`` None: the policy has none in this direction.
+    """A rule that does not match, and why; ``rule`` None: the policy has none in this direction.
 
-    ``distance``: how much would have to change before it allowed, so that the nearest rule is known.
+    ``distance``: how much would have to change before it matched, so that the nearest rule is known.
     """
 
-    policy: Policy
+    policy: Policy | TierPolicy
     rule: Rule | None
     says: str
     distance: float = inf
 
 
+class TierRule(NamedTuple):
+    """The first rule of a tier that matches."""
+
+    policy: TierPolicy
+    rule: Rule
+
+
 class Side(NamedTuple):
     """One direction's judgement: of the source's egress, or the destination's ingress.
 
-    ``policies`` are those that isolate the Pod; ``rule`` the first that allows.  ``missed``: where none allows, the
-    nearest comes first.  ``exempt`` says why no policy was asked.
+    ``policies`` are the NetworkPolicies that isolate the Pod; ``rule`` the first that allows.  ``missed``: where none
+    allows, the nearest comes first.  ``exempt`` says why no policy decided.  ``tier`` is the rule of a tier that
+    decided, ``passed`` the one that left it to the NetworkPolicies; ``unmatched`` are the rules of tiers that were asked
+    and do not match, in their order.
     """
 
     direction: str
@@ -67,6 +96,9 @@ class Side(NamedTuple):
     rule: tuple[Policy, Rule] | None = None
     missed: tuple[Missed, ...] = ()
     exempt: str = ""
+    tier: TierRule | None = None
+    passed: TierRule | None = None
+    unmatched: tuple[Missed, ...] = ()
 
 
 class Evaluator:
@@ -82,7 +114,8 @@ class Evaluator:
         self._hosts = {str(pod): pod for pod in cluster.pods if pod.host_network}
         self._names: dict[PodPeer, frozenset[str]] = {}
         self._addresses: dict[str, Address] = {}
-        self._isolating: dict[tuple[str, str], tuple[Policy, ...]] = {}
+        self._judges: dict[tuple[str, str], Judges] = {}
+        self._node_peers: dict[Nodes, frozenset[str]] = {}
 
     def party(self, address: str) -> Party:
         """Whose an address is."""
@@ -96,11 +129,15 @@ class Evaluator:
         return Party(address, None, address, NOBODY)
 
     def isolating(self, pod: Pod, direction: str) -> tuple[Policy, ...]:
-        """The policies that isolate a Pod in a direction."""
+        """The NetworkPolicies that isolate a Pod in a direction."""
+        return self.judges(pod, direction).policies
+
+    def judges(self, pod: Pod, direction: str) -> Judges:
+        """Everything that judges a Pod in a direction."""
         key = (str(pod), direction)
-        found = self._isolating.get(key)
+        found = self._judges.get(key)
         if found is None:
-            found = self._isolating[key] = tuple(self.selection.selecting(pod, direction))
+            found = self._judges[key] = self.selection.judges(pod, direction)
         return found
 
     # -- the verdict --------------------------------------------------------------------------------------------------
@@ -120,32 +157,73 @@ class Evaluator:
 
         ``hairpin``: it came to the address of a Service, so one from a Pod to itself goes by the node.
         """
+        return self._ruled(direction, own, other, port, protocol, hairpin=hairpin)[0]
+
+    def denied_in_tier(
+        self, direction: str, own: Party, other: Party, port: int, protocol: str, *, hairpin: bool = False
+    ) -> TierRule | None:
+        """The rule of a tier that denies what does not pass; None where NetworkPolicies deny it."""
+        return self._ruled(direction, own, other, port, protocol, hairpin=hairpin)[1]
+
+    def _ruled(
+        self, direction: str, own: Party, other: Party, port: int, protocol: str, *, hairpin: bool
+    ) -> tuple[bool, TierRule | None]:
+        """Whether a packet passes, and the rule of a tier that decided."""
         assert own.pod is not None
         if own.pod is other.pod:
             if not hairpin:
-                return True
+                return True, None
         elif direction == INGRESS and self._own_node(own.pod, other):
-            return True
-        policies = self.isolating(own.pod, direction)
-        if not policies:
-            return True
+            return True, None
+        judges = self.judges(own.pod, direction)
+        if judges is NO_JUDGES:
+            return True, None
         target = other if direction == EGRESS else own
-        return any(
-            self.rule_allows(rule, other, target, port, protocol)
-            for policy in policies
-            for rule in policy.rules(direction) or ()
-        )
+        found = self._first(judges.admin, direction, other, target, port, protocol)
+        if found is not None and found.rule.action != PASS:
+            return found.rule.action == ALLOW, found
+        if judges.policies:
+            allowed = any(
+                self.rule_matches(rule, other, target, port, protocol)
+                for policy in judges.policies
+                for rule in policy.rules(direction) or ()
+            )
+            return allowed, None
+        found = self._first(judges.baseline, direction, other, target, port, protocol)
+        return found is None or found.rule.action != DENY, found
+
+    def _first(
+        self,
+        policies: tuple[TierPolicy, ...],
+        direction: str,
+        other: Party,
+        target: Party,
+        port: int,
+        protocol: str,
+        unmatched: list[Missed] | None = None,
+    ) -> TierRule | None:
+        """The first rule of a tier that matches; the others before it go to ``unmatched``."""
+        for policy in policies:
+            for rule in policy.rules(direction):
+                if self.rule_matches(rule, other, target, port, protocol):
+                    return TierRule(policy, rule)
+                if unmatched is not None:
+                    unmatched.append(self._missed(policy, rule, other, target, port, protocol))
+        return None
 
     def _own_node(self, pod: Pod, other: Party) -> bool:
         return other.pod is None and self._nodes.get(other.address) == pod.node
 
-    def rule_allows(self, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> bool:
-        """Whether a rule alone allows a packet; ``target`` is the one of both ends that has the port."""
+    def rule_matches(self, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> bool:
         if rule.peers and not any(self._peer_matches(peer, other) for peer in rule.peers):
             return False
         return not rule.ports or any(self._port_matches(match, target, port, protocol) for match in rule.ports)
 
-    def _peer_matches(self, peer: PodPeer | Block, other: Party) -> bool:
+    def _peer_matches(self, peer: Peer, other: Party) -> bool:
+        if isinstance(peer, DomainNames):
+            return False
+        if isinstance(peer, Nodes):
+            return other.address in self._addresses_of(peer)
         if isinstance(peer, Block):
             address = self._addresses.get(other.address)
             if address is None:
@@ -158,8 +236,16 @@ class Evaluator:
             names = self._names[peer] = frozenset(map(str, self.selection.members(peer)))
         return str(other.pod) in names
 
+    def _addresses_of(self, peer: Nodes) -> frozenset[str]:
+        found = self._node_peers.get(peer)
+        if found is None:
+            nodes = self.selection.nodes(peer)
+            found = frozenset(str(address.ip) for node in nodes for address in node.addresses)
+            self._node_peers[peer] = found
+        return found
+
     def _port_matches(self, match: PortMatch, target: Party, port: int, protocol: str) -> bool:
-        if match.protocol != protocol:
+        if match.protocol not in (protocol, ""):
             return False
         if match.name:
             return target.pod is not None and self.selection.named_port(target.pod, match.name, protocol) == port
@@ -180,18 +266,42 @@ class Evaluator:
             return Side(direction, own, True, exempt="a Pod always reaches itself")
         if direction == INGRESS and self._own_node(pod, other):
             return Side(direction, own, True, exempt=f"a node always reaches its own Pods, and {pod} is on {pod.node}")
-        policies = self.isolating(pod, direction)
-        if not policies:
-            exempt = f"no policy isolates {pod} for {direction}{self._misspelt(pod, direction)}"
-            return Side(direction, own, True, exempt=exempt)
+        judges, unmatched = self.judges(pod, direction), list[Missed]()
         target = other if direction == EGRESS else own
+        first = self._first(judges.admin, direction, other, target, port, protocol, unmatched)
+        passed = first if first is not None and first.rule.action == PASS else None
+        if first is not None and passed is None:
+            allowed = first.rule.action == ALLOW
+            return Side(direction, own, allowed, judges.policies, tier=first, unmatched=tuple(unmatched))
+        if judges.policies:
+            side = self._isolated(direction, own, judges.policies, other, target, port, protocol)
+            return side._replace(passed=passed, unmatched=tuple(unmatched))
+        last = self._first(judges.baseline, direction, other, target, port, protocol, unmatched)
+        if last is not None:
+            allowed = last.rule.action != DENY
+            return Side(direction, own, allowed, tier=last, passed=passed, unmatched=tuple(unmatched))
+        unasked = "" if judges is NO_JUDGES else "no rule of a tier decides, and "
+        exempt = f"{unasked}no policy isolates {pod} for {direction}{self._misspelt(pod, direction)}"
+        return Side(direction, own, True, exempt=exempt, passed=passed, unmatched=tuple(unmatched))
+
+    def _isolated(
+        self,
+        direction: str,
+        own: Party,
+        policies: tuple[Policy, ...],
+        other: Party,
+        target: Party,
+        port: int,
+        protocol: str,
+    ) -> Side:
+        """What the NetworkPolicies that isolate a Pod make of a packet."""
         missed = []
         for policy in policies:
             rules = policy.rules(direction) or ()
             if not rules:
                 missed.append(Missed(policy, None, f"has no {direction} rule: it allows nothing"))
             for rule in rules:
-                if self.rule_allows(rule, other, target, port, protocol):
+                if self.rule_matches(rule, other, target, port, protocol):
                     return Side(direction, own, True, policies, (policy, rule), tuple(missed))
                 missed.append(self._missed(policy, rule, other, target, port, protocol))
         missed.sort(key=lambda each: each.distance)
@@ -200,7 +310,8 @@ class Evaluator:
     def _meant(self, own: Party) -> str:
         """Of a Pod of its node's network, the policies whose selector means it, to no effect."""
         host = self._hosts.get(own.name)
-        policies = [each for each in self.selection.policies if host and self.selection.means(each.subject, host)]
+        every: tuple[Policy | TierPolicy, ...] = (*self.selection.tiers, *self.selection.policies)
+        policies = [each for each in every if host and self.selection.means(each.subject, host)]
         return f"; {' and '.join(map(str, policies[:_PEERS]))} would select it by its labels" if policies else ""
 
     def _misspelt(self, pod: Pod, direction: str) -> str:
@@ -210,9 +321,18 @@ class Evaluator:
                 continue
             if policy.pods.distance(pod.labels) == MISSPELT and not self.selection.members(policy.subject):
                 return f"; {policy} selects no Pod by {policy.pods}, and {pod} {policy.pods.why_not(pod.labels)}"
+        for tier_policy in self.selection.tiers:
+            subject = tier_policy.subject
+            if not tier_policy.rules(direction) or self.selection.members(subject):
+                continue
+            says, distance = self._peer_misses(subject, Party("", pod, str(pod)))
+            if distance == MISSPELT:
+                return f"; {tier_policy} selects no Pod: {says.removeprefix('peer ')}"
         return ""
 
-    def _missed(self, policy: Policy, rule: Rule, other: Party, target: Party, port: int, protocol: str) -> Missed:
+    def _missed(
+        self, policy: Policy | TierPolicy, rule: Rule, other: Party, target: Party, port: int, protocol: str
+    ) -> Missed:
         """Why a rule does not allow: the nearest peers' reasons where none matches, and the ports' where none does."""
         reasons, distance = [], 0.0
         if rule.peers and not any(self._peer_matches(peer, other) for peer in rule.peers):
@@ -230,8 +350,12 @@ class Evaluator:
             )
         return Missed(policy, rule, ", and ".join(reasons), distance)
 
-    def _peer_misses(self, peer: PodPeer | Block, other: Party) -> tuple[str, float]:
+    def _peer_misses(self, peer: Peer, other: Party) -> tuple[str, float]:
         """Why a peer is not the other end, and how far it is from it."""
+        if isinstance(peer, DomainNames):
+            return f"domain names match nothing here ({peer})", _OTHER_KIND
+        if isinstance(peer, Nodes):
+            return self._node_misses(peer, other)
         if isinstance(peer, Block):
             address = ip_address(other.address)
             if address in peer.cidr:
@@ -252,8 +376,19 @@ class Evaluator:
         own = f"peer {pod} {peer.pods.why_not(pod.labels)}" if peer.pods.distance(pod.labels) else ""
         return " and ".join(filter(None, (space, own))), distance + peer.pods.distance(pod.labels)
 
+    def _node_misses(self, peer: Nodes, other: Party) -> tuple[str, float]:
+        node = next((node for node in self._cluster.nodes if node.name == self._nodes.get(other.address)), None)
+        if node is None:
+            return f"{other.address} is not an address of {peer}", _OTHER_KIND if other.pod else 1
+        distance = peer.selector.distance(node.labels)
+        if not distance:
+            return f"{other.address} is not an address of node {node.name} in the underlay", 1
+        return f"node {node.name} {peer.selector.why_not(node.labels)}", distance
+
     def _shown(self, match: PortMatch, target: Party) -> str:
         if not match.name:
             return str(match)
-        number = self.selection.named_port(target.pod, match.name, match.protocol) if target.pod else None
+        protocols = (match.protocol,) if match.protocol else PROTOCOLS
+        named = [self.selection.named_port(target.pod, match.name, each) for each in protocols if target.pod]
+        number = next(filter(None, named), None)
         return f"{match} ({number} at {target.name})" if number else f"{match} (which {target.name} does not have)"

@@ -64,11 +64,7 @@ class Predictor:
         """Where policies end a flow, if it comes as far as that: of a Service, on the way to each backend."""
         if self._services.of(flow) is None:
             return (self._direct(flow),)
-        return (
-            tuple(self._ending(flow, step) for step in self.denials.steps(flow))
-            if self._cluster.network_policies
-            else ()
-        )
+        return tuple(self._ending(flow, step) for step in self.denials.steps(flow)) if self._cluster.filters else ()
 
     def chooses(self, flow: Flow) -> Ways | None:
         """What a Service makes of a flow, where it chooses among several backends."""

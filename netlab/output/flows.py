@@ -93,13 +93,32 @@ class Missed:
 
 
 @document
+class TierRule:
+    """A rule of the Admin or Baseline tier that matches a flow; without a priority: a BaselineAdminNetworkPolicy's."""
+
+    policy: str
+    tier: str
+    priority: int | None
+    rule: str
+    name: str | None
+    action: str
+    file: str | None
+    line: int | None
+
+
+@document
 class Side:
-    """The judgement of the policies in one direction."""
+    """The judgement of the policies in one direction.
+
+    ``tier`` is the rule of a tier that decided, ``passed_by`` the one that left it to the NetworkPolicies.
+    """
 
     allowed: bool
     exempt: str | None
     policies: tuple[str, ...]
     allowed_by: AllowedBy | None
+    tier: TierRule | None = optional(None)
+    passed_by: TierRule | None = optional(None)
     missed: tuple[Missed, ...]
 
 

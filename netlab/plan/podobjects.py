@@ -39,7 +39,7 @@ class _Known:
 
 def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str], session: Session) -> tuple[State, ...]:
     """The objects of each Pod, in the order of the Pods; ``sysctls`` are those of a Pod's namespace."""
-    bare = replace(cluster, pods=(), services=(), policies=(), network_policies=(), namespaces={}, mark=None)
+    bare = replace(cluster, pods=(), services=(), policies=(), network_policies=(), tiers=(), namespaces={}, mark=None)
     around = _Around(bare, server_addresses(cluster), tuple(sysctls.items()))
     labs = session.of(_Known).labs
     memo = next((memo for known, memo in labs if known == around), None)

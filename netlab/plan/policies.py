@@ -1,4 +1,4 @@
-"""NetworkPolicies as nftables: ``table inet netlab-policy`` on each node that has a Pod which a policy isolates (with
+"""Policies as nftables: ``table inet netlab-policy`` on each node that has a Pod which a policy judges (with
 ``established: drop``, on each).
 
 Theory of operation.  The forward hook sees what enters, leaves or crosses the node's Pods, after Services are
@@ -6,6 +6,10 @@ translated and before sources are (policies are about Pods, not about ClusterIPs
 there: first the egress of Pods of this node, then the ingress; a packet that the first accepts meets the second.  Each
 finds the Pod's chain by one look-up in a verdict map, so a packet visits the rules of policies that select its Pod, and
 no others, however many there are.  A Pod's chain jumps to its policies, whose rules accept, and drops the rest.
+
+Before them it jumps to the Admin tier, and where no NetworkPolicy isolates the Pod after it to the Baseline tier.  A
+tier is one chain with all rules of the policies that judge the Pod, in their order, since a rule that passes a packet on
+must leave the whole tier, and ``return`` leaves a chain; Pods that the same policies judge share it.
 
 Dispatch is by address and never by interface: between Pods of one bridge, br_netfilter shows rules the bridge as both.
 
@@ -24,15 +28,17 @@ from typing import NamedTuple
 from netlab import names
 from netlab.memo import Session
 from netlab.model import Cluster, Node, Pod
-from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule
+from netlab.model.policies import EGRESS, INGRESS, Block, Nodes, PodPeer, Policy, PortMatch, Rule
 from netlab.model.selection import Selection
+from netlab.model.tiers import NO_JUDGES, Judges, TierPolicy
 from netlab.objects import NftChain, NftSet, NftTable, Obj, State, Why
 from netlab.plan import policytext as text
-from netlab.plan.policyrules import Need, Writer, Written, by_protocol, rule_says, rule_why
+from netlab.plan.policyrules import Need, Writer, Written, by_protocol, rule_why
 from netlab.plan.policytext import FAMILY, TABLE, Words
 
 # Neighbour discovery (RFC 4861: 133-137) and multicast listeners (RFC 2710, 3810), which switches snoop.
 _DISCOVERY = "icmpv6 type { 130-137, 143 } accept"
+_REFUSALS = ("meta l4proto tcp counter reject with tcp reset", "counter reject with icmpx admin-prohibited")
 _MOST = 100_000  # a few times what one lab has
 _TYPES = {4: "ipv4_addr", 6: "ipv6_addr"}
 # Of two base chains of one hook the lower number comes first: kube-proxy's at filter refuses what no Service has, which
@@ -52,9 +58,9 @@ def tables(cluster: Cluster, session: Session) -> Iterator[State]:
     selection = Selection(cluster, session)
     versions = tuple(4 if family == "IPv4" else 6 for family in cluster.families)
     tracked = cluster.established == "drop"
-    if session.of(_Kept, versions, tracked).is_much():
+    if session.of(_Kept, versions, tracked, cluster.deny).is_much():
         session.forget(_Kept)
-    shared = _Shared(selection, session.of(_Kept, versions, tracked))
+    shared = _Shared(selection, session.of(_Kept, versions, tracked, cluster.deny))
     for node in cluster.nodes:
         yield _Table(node, cluster, shared).state()
 
@@ -63,17 +69,17 @@ class _Known(NamedTuple):
     """A node's table with what it was made from; ``needs`` are its sets of peers' Pods, which were ``pods``."""
 
     made_from: tuple[object, ...]
-    needs: Mapping[PodPeer, Sequence[Need]]
+    needs: Mapping[PodPeer | Nodes, Sequence[Need]]
     pods: tuple[Pod, ...]
     namespaces: Mapping[str, Mapping[str, str]]
     state: State
 
 
 class _Kept:
-    """What was made for labs of some families and one way to name a packet's ends, kept from one to the next."""
+    """What was made for labs of some families, one way to name a packet's ends and one to deny, kept from one to the next."""
 
-    def __init__(self, versions: tuple[int, ...], tracked: bool) -> None:
-        self.writer = Writer(versions, tracked=tracked)
+    def __init__(self, versions: tuple[int, ...], tracked: bool, deny: str) -> None:
+        self.writer = Writer(versions, tracked=tracked, deny=deny)
         self.chains: dict[tuple[str, int, int], tuple[Written, NftChain]] = {}
         self.sets: dict[tuple[str, str], NftSet] = {}
         self.tables: dict[str, _Known] = {}
@@ -89,10 +95,11 @@ class _Shared:
     def __init__(self, selection: Selection, kept: _Kept) -> None:
         self.selection, self.kept, self.writer, self.versions = selection, kept, kept.writer, kept.writer.versions
         self.written = kept.writer.by_id(selection.policies)
-        self._addresses: dict[tuple[PodPeer, int], frozenset[str]] = {}
+        self.tiers = dict(zip(map(id, selection.tiers), kept.writer.tiers(selection.tiers), strict=True))
+        self._addresses: dict[tuple[PodPeer | Nodes, int], frozenset[str]] = {}
         self._moved: dict[int, frozenset[PodPeer]] = {}
 
-    def moved(self, known: _Known, namespaces: Mapping[str, Mapping[str, str]]) -> Collection[PodPeer]:
+    def moved(self, known: _Known, namespaces: Mapping[str, Mapping[str, str]]) -> Collection[PodPeer | Nodes]:
         """The peers whose Pods may be others than when a table was made."""
         if known.namespaces != namespaces:
             return known.needs.keys()
@@ -106,18 +113,18 @@ class _Shared:
             self._moved[id(known.pods)] = found
         return known.needs.keys() & found
 
-    def addresses(self, peer: PodPeer, version: int) -> frozenset[str]:
-        """The addresses of the Pods of a peer."""
+    def addresses(self, peer: PodPeer | Nodes, version: int) -> frozenset[str]:
+        """The addresses of the Pods or nodes of a peer."""
         key = peer, version
         found = self._addresses.get(key)
         if found is None:
-            members = self.selection.members(peer)
+            members = self.selection.nodes(peer) if isinstance(peer, Nodes) else self.selection.members(peer)
             found = self._addresses[key] = frozenset(address for pod in members for address in addresses(pod, version))
         return found
 
 
-def addresses(pod: Pod, version: int) -> list[str]:
-    """A Pod's addresses of one family."""
+def addresses(pod: Pod | Node, version: int) -> list[str]:
+    """The addresses of one family of a Pod, or of a node in the underlay."""
     return [str(address.ip) for address in pod.addresses if address.version == version]
 
 
@@ -128,8 +135,8 @@ class _Table:
         self._node, self._cluster, self._shared = node, cluster, shared
         self._words = shared.writer.words
         self._sets: dict[str, NftSet] = {}
-        self._needs: dict[PodPeer, list[Need]] = {}
-        self._by_name = False
+        self._needs: dict[PodPeer | Nodes, list[Need]] = {}
+        self._unsettled = False
         self._why = Why(f"NetworkPolicies of Pods on node {node.name}", node.mark)
 
     def state(self) -> State:
@@ -137,26 +144,26 @@ class _Table:
 
         As last time where it is made from the same, but for the sets of peers whose Pods are others.
         """
-        isolated = {
+        judged = {
             direction: tuple(
                 (pod, found)
                 for pod in self._cluster.pods_of(self._node)
-                if (found := self._shared.selection.selecting(pod, direction))
+                if (found := self._shared.selection.judges(pod, direction)) is not NO_JUDGES
             )
             for direction in (EGRESS, INGRESS)
         }
-        if not any(isolated.values()) and not self._words.tracked:
+        if not any(judged.values()) and not self._words.tracked:
             return State()
         tables = self._shared.kept.tables
-        made_from = self._node, self._cluster.deny, isolated
+        made_from = self._node, self._cluster.deny, bool(self._cluster.tiers), judged
         known = tables.pop(self._node.netns, None)
         pods, namespaces = self._shared.selection.pods, self._cluster.namespaces
         if known is not None and known.made_from == made_from:
             known = known._replace(state=self._renewed(known), pods=pods, namespaces=namespaces)
         else:
-            state = State(self._objects(isolated))
+            state = State(self._objects(judged))
             known = _Known(made_from, self._needs, pods, namespaces, state)
-        if not self._by_name:  # what ports' names mean is any Pod's to say
+        if not self._unsettled:  # what ports' names mean is any Pod's to say, and what nodes are any node's
             tables[self._node.netns] = known
         return known.state
 
@@ -167,21 +174,24 @@ class _Table:
         new = [nft_set for nft_set in sets if known.state[nft_set.key] is not nft_set]
         return known.state.replace(*new) if new else known.state
 
-    def _objects(self, isolated: Mapping[str, Sequence[tuple[Pod, Sequence[Policy]]]]) -> Iterator[Obj]:
+    def _objects(self, judged: Mapping[str, Sequence[tuple[Pod, Judges]]]) -> Iterator[Obj]:
         yield NftTable(self._node.netns, FAMILY, TABLE, why=self._why)
         if self._words.tracked:
             yield self._chain(
                 "track", [_TRACKED], self._why, base="type filter hook forward priority filter; policy accept;"
             )
-        for direction, subjects in isolated.items():
+        for direction, subjects in judged.items():
             if subjects:
                 yield from self._maps(direction, [pod for pod, _ in subjects])
                 yield from self._policies(direction, subjects)
-                for pod, policies in subjects:
-                    yield self._pod(direction, pod, policies)
+                yield from self._tiers(direction, subjects)
+                for pod, judges in subjects:
+                    yield self._pod(direction, pod, judges)
         for name, direction, base in _HOOKS:
-            if isolated[direction]:
+            if judged[direction]:
                 yield self._chain(name, self._dispatch(direction), self._why, base=base)
+        if self._cluster.deny == "reject" and self._cluster.tiers:
+            yield self._chain(text.REFUSE, _REFUSALS, Why("spec.policy.deny: reject", self._cluster.mark))
         yield from self._sets.values()
 
     # -- dispatch -----------------------------------------------------------------------------------------------------
@@ -209,40 +219,74 @@ class _Table:
                 for pod in pods
                 for address in addresses(pod, version)
             )
-            message = f"Pods of this node that policies isolate for {direction}"
+            message = f"Pods of this node that policies judge for {direction}"
             yield self._set(f"{direction}-ipv{version}", _TYPES[version], elements, message, self._why, data="verdict")
 
-    def _pod(self, direction: str, pod: Pod, policies: Iterable[Policy]) -> NftChain:
-        rules = [f"jump {text.policy_chain(direction, policy)}" for policy in policies]
+    def _pod(self, direction: str, pod: Pod, judges: Judges) -> NftChain:
+        """What judges a Pod, in its order; a packet that comes to the end of the chain passes."""
+        rules = [f"jump {text.tier_chain(direction, judges.admin)}"] if judges.admin else []
+        rules += [f"jump {text.policy_chain(direction, policy)}" for policy in judges.policies]
         said = f'comment "{text.deny_comment(direction, str(pod))}"'
-        if self._cluster.deny == "reject":
-            rules.append(f"meta l4proto tcp counter reject with tcp reset {said}")
-            rules.append(f"counter reject with icmpx admin-prohibited {said}")
-        else:
+        if judges.policies and self._cluster.deny == "reject":
+            rules += [f"{match} {said}" for match in _REFUSALS]
+        elif judges.policies:
             rules.append(f"counter drop {said}")
-        return self._chain(
-            text.pod_chain(direction, str(pod)), rules, Why(f"Pod {pod} is isolated for {direction}", pod.mark)
-        )
+        elif judges.baseline:
+            rules.append(f"jump {text.tier_chain(direction, judges.baseline)}")
+        state = "isolated" if judges.policies else "judged"
+        why = Why(f"Pod {pod} is {state} for {direction}", pod.mark)
+        return self._chain(text.pod_chain(direction, str(pod)), rules, why)
+
+    # -- tiers --------------------------------------------------------------------------------------------------------
+
+    def _tiers(self, direction: str, subjects: Sequence[tuple[Pod, Judges]]) -> Iterator[NftChain]:
+        """A chain for each list of policies of a tier that judges Pods of this node: all their rules, in their order."""
+        by_id: dict[int, tuple[TierPolicy, list[Pod]]] = {}
+        lists: dict[tuple[int, ...], int] = {}
+        for pod, judges in subjects:
+            for policies in (judges.admin, () if judges.policies else judges.baseline):
+                if policies:
+                    key = tuple(map(id, policies))
+                    lists[key] = lists.get(key, 0) + 1
+                for policy in policies:
+                    by_id.setdefault(id(policy), (policy, []))[1].append(pod)
+        written = {
+            number: self._settled(policy, direction, self._shared.tiers[number][direction], pods)
+            for number, (policy, pods) in by_id.items()
+        }
+        for numbers, count in lists.items():
+            policies = tuple(by_id[number][0] for number in numbers)
+            rules = [rule for number in numbers for rule in written[number].rules]
+            named = ", ".join(map(str, policies))
+            why = Why(f"{named}: {policies[0].tier} tier of {count} of this node's Pods", policies[0].mark)
+            yield self._chain(text.tier_chain(direction, policies), rules, why)
 
     # -- policies -----------------------------------------------------------------------------------------------------
 
-    def _policies(self, direction: str, subjects: Sequence[tuple[Pod, Sequence[Policy]]]) -> Iterator[NftChain]:
+    def _policies(self, direction: str, subjects: Sequence[tuple[Pod, Judges]]) -> Iterator[NftChain]:
         """A chain a policy, shared by all the Pods of this node that it selects."""
         by_id: dict[int, tuple[Policy, list[Pod]]] = {}
-        for pod, policies in subjects:
-            for policy in policies:
+        for pod, judges in subjects:
+            for policy in judges.policies:
                 by_id.setdefault(id(policy), (policy, []))[1].append(pod)
         for policy, pods in by_id.values():
-            written = self._shared.written[id(policy)][direction]
-            if written is None:
-                self._by_name = True
-                written = self._named(policy, direction, pods)
-            for need in written.needs:
-                if need.name not in self._sets:
-                    self._sets[need.name] = self._needed(need)
-                    if need.peer is not None:
-                        self._needs.setdefault(need.peer, []).append(need)
+            written = self._settled(policy, direction, self._shared.written[id(policy)][direction], pods)
             yield self._policy(direction, policy, written, len(pods))
+
+    def _settled(
+        self, policy: Policy | TierPolicy, direction: str, written: Written | None, pods: Sequence[Pod]
+    ) -> Written:
+        """A policy's rules on this node, where it is about these Pods, with the sets that they need."""
+        if written is None:
+            self._unsettled = True
+            written = self._named(policy, direction, pods)
+        for need in written.needs:
+            if need.name not in self._sets:
+                self._sets[need.name] = self._needed(need)
+                self._unsettled |= isinstance(need.peer, Nodes)
+                if need.peer is not None:
+                    self._needs.setdefault(need.peer, []).append(need)
+        return written
 
     def _policy(self, direction: str, policy: Policy, written: Written, count: int) -> NftChain:
         """The chain of a policy's rules; the same object as last time where it says the same."""
@@ -268,11 +312,11 @@ class _Table:
 
     # -- ports by name ------------------------------------------------------------------------------------------------
 
-    def _named(self, policy: Policy, direction: str, pods: Sequence[Pod]) -> Written:
+    def _named(self, policy: Policy | TierPolicy, direction: str, pods: Sequence[Pod]) -> Written:
         """The rules of a policy that names ports."""
         rules, needs = list[str](), list[Need]()
         for rule in policy.rules(direction) or ():
-            why, said = rule_why(policy, rule), rule_says(policy, rule)
+            why, said = rule_why(policy, rule), self._shared.writer.says(policy, rule)
             rules += [f"{match} {said}".lstrip() for match in self._matches(rule, pods, why, needs)]
         return Written(tuple(rules), tuple(needs))
 

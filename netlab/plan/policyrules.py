@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from netlab import names
 from netlab.memo import Latest, Memo
-from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy, PortMatch, Rule
+from netlab.model.policies import (
+    ALLOW,
+    DENY,
+    EGRESS,
+    INGRESS,
+    PROTOCOLS,
+    Block,
+    Nodes,
+    PodPeer,
+    Policy,
+    PortMatch,
+    Rule,
+)
+from netlab.model.tiers import TierPolicy
 from netlab.objects import Why
 from netlab.plan import policytext as text
 from netlab.plan.policytext import Words
 
 
 class Need(NamedTuple):
-    """A set that rules look into: of a peer's Pods (``peer``), or of ranges of addresses (``parts``)."""
+    """A set that rules look into: of a peer's Pods or nodes (``peer``), or of ranges of addresses (``parts``)."""
 
     name: str
     version: int
     says: str
     why: Why
-    peer: PodPeer | None = None
+    peer: PodPeer | Nodes | None = None
     parts: tuple[str, ...] = ()
 
 
@@ -35,26 +48,27 @@ class Written(NamedTuple):
 class Writer:
     """Puts policies into words, for labs of some families and one way to name a packet's ends."""
 
-    def __init__(self, versions: tuple[int, ...], *, tracked: bool) -> None:
-        self.versions, self.words = versions, Words(tracked=tracked)
+    def __init__(self, versions: tuple[int, ...], *, tracked: bool, deny: str) -> None:
+        self.versions, self.words, self._deny = versions, Words(tracked=tracked), deny
         self._all_written = Memo(self._written).all
         self.by_id = Latest(self._by_id)
-        self._names: dict[PodPeer, str] = {}
+        self.tiers = Memo(self._written).all
+        self._names: dict[PodPeer | Nodes, str] = {}
         self.peers: dict[PodPeer, PodPeer] = {}  # each kept once, however many rules name it
 
     def _by_id(self, policies: tuple[Policy, ...]) -> Mapping[int, Mapping[str, Written | None]]:
         return dict(zip(map(id, policies), self._all_written(policies), strict=True))
 
-    def _written(self, policy: Policy) -> dict[str, Written | None]:
+    def _written(self, policy: Policy | TierPolicy) -> dict[str, Written | None]:
         """By direction; None where ports have names, which mean what the Pods of a node make of them."""
         return {direction: self._direction(policy, direction) for direction in (INGRESS, EGRESS)}
 
-    def _direction(self, policy: Policy, direction: str) -> Written | None:
+    def _direction(self, policy: Policy | TierPolicy, direction: str) -> Written | None:
         rules, needs = list[str](), list[Need]()
         for rule in policy.rules(direction) or ():
             if any(port.name for port in rule.ports):
                 return None
-            why, said = rule_why(policy, rule), rule_says(policy, rule)
+            why, said = rule_why(policy, rule), self.says(policy, rule)
             matches = self.numbered(rule, self.ends(rule, why, needs))
             rules += [f"{match} {said}".lstrip() for match in matches]
         return Written(tuple(rules), tuple(needs))
@@ -78,10 +92,11 @@ class Writer:
         rules = []
         word = self.words.source if rule.direction == INGRESS else self.words.target
         pods = dict.fromkeys(self.peers.setdefault(entry, entry) for entry in rule.peers if isinstance(entry, PodPeer))
+        nodes = dict.fromkeys(entry for entry in rule.peers if isinstance(entry, Nodes))
         blocks = [entry for entry in rule.peers if isinstance(entry, Block)]
         for version in self.versions:
-            for peer in pods:
-                name = f"pods-{self._name(peer)}-ipv{version}"
+            for peer in chain[PodPeer | Nodes](pods, nodes):
+                name = f"{'pods' if isinstance(peer, PodPeer) else 'nodes'}-{self._name(peer)}-ipv{version}"
                 needs.append(Need(name, version, str(peer), why, peer=peer))
                 rules.append((f"{word(version)} @{name}", version))
             parts = text.ranges(blocks, version)
@@ -95,7 +110,16 @@ class Writer:
                 rules.append((f"{word(version)} @{name}", version))
         return rules
 
-    def _name(self, peer: PodPeer) -> str:
+    def says(self, policy: Policy | TierPolicy, rule: Rule) -> str:
+        """How each line of a rule ends: what is done with the packet, and whose rule it is.
+
+        A Pass leaves the chain of its tier, and the Pod's chain goes on.
+        """
+        denies = "drop" if self._deny == "drop" else f"goto {text.REFUSE}"
+        verdict = {ALLOW: "accept", DENY: denies}.get(rule.action, "return")
+        return f'counter {verdict} comment "{text.rule_comment(policy, rule)}"'
+
+    def _name(self, peer: PodPeer | Nodes) -> str:
         """A short name that is the same wherever the peer is written."""
         name = self._names.get(peer)
         if name is None:
@@ -103,18 +127,18 @@ class Writer:
         return name
 
 
-def rule_why(policy: Policy, rule: Rule) -> Why:
+def rule_why(policy: Policy | TierPolicy, rule: Rule) -> Why:
     """The reason recorded on objects that exist for this rule."""
-    return Why(f"NetworkPolicy {policy} {rule}", rule.mark)
-
-
-def rule_says(policy: Policy, rule: Rule) -> str:
-    """How each line of a rule ends."""
-    return f'counter accept comment "{text.rule_comment(policy, rule)}"'
+    kind = "NetworkPolicy " if isinstance(policy, Policy) else ""
+    return Why(f"{kind}{policy} {rule}", rule.mark)
 
 
 def by_protocol(rule: Rule) -> Iterator[tuple[str, list[PortMatch]]]:
-    """A rule's ports by their protocol."""
-    ordered = sorted(rule.ports, key=lambda port: port.protocol)
-    for protocol, group in groupby(ordered, key=lambda port: port.protocol):
-        yield protocol, list(group)
+    """A rule's ports by their protocol; a name without a protocol is one of each."""
+    ordered = sorted(
+        (protocol, number, port)
+        for number, port in enumerate(rule.ports)
+        for protocol in ((port.protocol,) if port.protocol else PROTOCOLS)
+    )
+    for protocol, group in groupby(ordered, key=lambda entry: entry[0]):
+        yield protocol, [port for _, _, port in group]

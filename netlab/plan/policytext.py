@@ -2,20 +2,23 @@
 
 Names lead back to the policy: chains ``to-<namespace>/<pod>`` and ``from-<namespace>/<pod>`` (Calico's tw and fw: to and
 from a workload) hold what judges a Pod, ``pi-`` and ``po-<namespace>/<policy>`` (policy inbound, outbound) a policy's
-rules, and each rule has the policy and the rule's number in its comment.
+rules, and each rule has the policy and the rule's number in its comment.  ``admin-in-``, ``admin-out-``, ``baseline-in-``
+and ``baseline-out-`` with the names of policies are the rules of a tier, in the order in which they are asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address, summarize_address_range
 from typing import NamedTuple
 
 from netlab import names
 from netlab.model.policies import INGRESS, Block, Policy, PortMatch, Rule
+from netlab.model.tiers import KINDS, TierPolicy
 
 TABLE = "netlab-policy"
 FAMILY = "inet"
+REFUSE = "refuse"  # where a tier denies and senders are notified
 _CHAIN_MAX = 120  # nft takes 255 characters for all of a rule's names; namespace and name have up to 317
 _COMMENT_MAX = 127  # nft's own limit is 128 bytes, with the terminating zero
 
@@ -34,8 +37,31 @@ def policy_chain(direction: str, policy: Policy) -> str:
     return _short(f"{'pi' if direction == INGRESS else 'po'}-{policy}", _CHAIN_MAX)
 
 
-def rule_comment(policy: Policy, rule: Rule) -> str:
-    """``netpol:default/allow-only-client ingress[0]``."""
+def tier_chain(direction: str, policies: Sequence[TierPolicy]) -> str:
+    """The chain of the rules of some policies of one tier: ``admin-in-anp/deny-all``.
+
+    Pods that the same policies judge share it.
+    """
+    way = "in" if direction == INGRESS else "out"
+    named = "/".join(policy.short for policy in policies)
+    return _short(f"{policies[0].tier.lower()}-{way}-{named}", _CHAIN_MAX)
+
+
+def is_ours(comment: str) -> bool:
+    """Whether a rule's comment is that of a policy."""
+    return comment.startswith(("netpol:", *(f"{short}/" for short in KINDS.values())))
+
+
+def tier_comment(rule: str) -> str:
+    """``anp/deny-all ingress[0]``: a tier's rule, by the policy's short name and its number."""
+    policy, _, number = rule.partition(" ")
+    return _short(policy, _COMMENT_MAX - 1 - len(number)) + f" {number}"
+
+
+def rule_comment(policy: Policy | TierPolicy, rule: Rule) -> str:
+    """``netpol:default/allow-only-client ingress[0]``; of a tier ``anp/deny-all ingress[0]``."""
+    if isinstance(policy, TierPolicy):
+        return tier_comment(f"{policy.short} {rule}")
     return "netpol:" + _short(str(policy), _COMMENT_MAX - 8 - len(str(rule))) + f" {rule}"
 
 

@@ -100,7 +100,8 @@ def _apply(
     run.commit(lab)
     lab, followed, problems = readiness.settle(rundir, lab, agent, wait=wait)
     applied_now(lab, applied)
-    commandserver.holds(cluster.lab, len(cluster.pods) + len(cluster.network_policies) + len(cluster.services))
+    many = (cluster.pods, cluster.network_policies, cluster.tiers, cluster.services)
+    commandserver.holds(cluster.lab, sum(map(len, many)))
     return Outcome(lab, done.changed + followed, done.foreign, applied.changes, tuple(problems))
 
 

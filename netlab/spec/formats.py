@@ -224,6 +224,16 @@ def search_domain(text: str) -> str:
     return dns_subdomain(name)
 
 
+_DOMAIN = re.compile(r"(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?")
+
+
+def domain_pattern(text: str) -> str:
+    """A domain name of a policy's peer; "*." before it means all names below it."""
+    if not _DOMAIN.fullmatch(text):
+        raise ValueError(f'{shown(text)} is no domain name of two labels or more, with "*." before it at most')
+    return text
+
+
 def env_name(text: str) -> str:
     """The name of an environment variable: printable ASCII without "="."""
     if _ENV_NAME.match(text):
@@ -281,6 +291,7 @@ FORMATS: dict[str, Callable[[str], str]] = {
     "service-ip": service_ip,
     "external-name": external_name,
     "search-domain": search_domain,
+    "domain-pattern": domain_pattern,
     "env-name": env_name,
     "header-name": header_name,
     "line": line,
@@ -306,6 +317,7 @@ PATTERNS = {
     "host-cidr": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",
     "service-ip": "^[0-9a-fA-F:.]*$",
     "external-name": rf"^({_LABEL}(\.{_LABEL})*\.?)?$",
+    "domain-pattern": f"^{_DOMAIN.pattern}$",
     "env-name": "^[ -<>-~]+$",
     "header-name": "^[-A-Za-z0-9]+$",
     "word": r"^\S*$",

@@ -26,10 +26,7 @@ class Fate(Enum):
 
 
 class Ruling(NamedTuple):
-    """A fate and its reason: for NOT_MODELLED what the object would do, for WRONG what to write.
-
-    USED with a reason: the object is read and checked, and what it would do is not done yet.
-    """
+    """A fate and its reason: for NOT_MODELLED what the object would do, for WRONG what to write."""
 
     fate: Fate
     says: str = ""
@@ -41,7 +38,7 @@ CLUSTER_SCOPED = frozenset(
     ("Lab", "Namespace", "Node", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy")
 )
 
-#: Kinds of the published groups, and the tiers that are read and not enforced yet, with what they would do.
+#: Kinds of the published groups, with what they would do.
 _NOT_MODELLED: dict[tuple[str, str], str] = {
     ("networking.k8s.io", "ServiceCIDR"): "it adds addresses for Services; write serviceCIDRs into the Lab",
     ("networking.k8s.io", "ClusterCIDR"): "it adds addresses for Pods; write podCIDRs into the Lab",
@@ -59,7 +56,7 @@ def ruling(written: str, kind: str) -> Ruling:
     if (group, kind) in CHECKED:
         right = CHECKED[group, kind]
         if version == right:
-            return Ruling(Fate.USED, effect(group, kind) or "")
+            return Ruling(Fate.USED)
         return Ruling(Fate.WRONG, f'{kind} is read as "{api_version(group, right)}", not "{written}"', "apiVersion")
     does = effect(group, kind)
     if reason := _NOT_MODELLED.get((group, kind)) or does:

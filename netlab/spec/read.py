@@ -148,7 +148,7 @@ class Reader:
                 node, version = oldversions.today(node, version, kind), old.now
         fate, message, field = kinds.ruling(version, kind)
         if fate is Fate.USED:
-            self._used(node, version, kind, message, checker)
+            self._used(node, version, kind, checker)
         elif fate is Fate.SKIPPED:
             self._skipped[kind] += 1
             self._skip(node, version.rpartition("/")[0], kind, fields, checker.file)
@@ -223,7 +223,7 @@ class Reader:
                 self._object(item, checker, inherited, in_list=True)
         return True
 
-    def _used(self, node: MappingNode, version: str, kind: str, does: str, checker: Checker) -> None:
+    def _used(self, node: MappingNode, version: str, kind: str, checker: Checker) -> None:
         before, warned = len(checker.problems), len(checker.warnings)
         body: Any = checker.check(node, kind)
         body["apiVersion"] = version
@@ -240,8 +240,6 @@ class Reader:
             self._labs.append(document)
             return
         checker.warnings[warned:] = [warning._replace(object=str(document)) for warning in checker.warnings[warned:]]
-        if does:
-            self._not_modelled(node, str(document), does, checker)
         key = document.group, kind, namespace, document.name
         first = self._objects.get(key)
         if first is not None:

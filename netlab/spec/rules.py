@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 from netlab import names
+from netlab.spec import rules_tiers
 from netlab.spec.formats import dns_label, dns_subdomain, host_ip, service_ip, shown
+from netlab.spec.rules_common import Body, Found, exactly_one
 from netlab.spec.rules_service import endpoint_subset, service_spec
 
-Found = Iterator[tuple[tuple[str | int, ...], str]]
-Body = dict[str, Any]
-
 _NODE_NAME_MAX = 63
-
-
-def _exactly_one(body: Body, fields: Iterable[str], what: str) -> Found:
-    given = [each for each in fields if each in body]
-    if not given:
-        yield (), f"{what} must have one of {', '.join(fields)}"
-    for extra in given[1:]:
-        yield (extra,), f"{what} may have only one of {', '.join(given)}"
 
 
 def _named_once(items: list[Body], field: str, what: str) -> Found:
@@ -113,12 +103,6 @@ def _node_address(body: Body) -> Found:
             yield ("address",), str(error)
 
 
-def _baseline(body: Body) -> Found:
-    name = body.get("metadata", {}).get("name")
-    if name not in (None, "default"):
-        yield ("metadata", "name"), f'must be "default", not {shown(name)}: a cluster has one baseline policy'
-
-
 # -- selectors and policies -------------------------------------------------------------------------------------------
 
 
@@ -176,45 +160,6 @@ def _ip_block(body: Body) -> Found:
         inside = inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]
         if not inside or inner == outer:
             yield ("except", index), f"{each} must lie inside the cidr {outer}, and be smaller"
-
-
-def _subject(body: Body) -> Found:
-    yield from _exactly_one(body, ("namespaces", "pods"), "a subject")
-
-
-def _ingress_peer(body: Body) -> Found:
-    yield from _exactly_one(body, ("namespaces", "pods"), "a peer")
-
-
-def _egress_peer(body: Body) -> Found:
-    yield from _exactly_one(body, ("namespaces", "pods", "nodes", "networks", "domainNames"), "a peer")
-
-
-def _admin_port(body: Body) -> Found:
-    yield from _exactly_one(body, ("portNumber", "namedPort", "portRange"), "a port")
-
-
-def _cluster_protocol(body: Body) -> Found:
-    yield from _exactly_one(body, ("tcp", "udp", "sctp", "destinationNamedPort"), "a protocol")
-
-
-def _cluster_port(body: Body) -> Found:
-    yield from _exactly_one(body, ("number", "range"), "a destinationPort")
-
-
-def _range(body: Body) -> Found:
-    if body["end"] < body["start"]:
-        yield ("end",), f"must be {body['start']} or above, as start is, not {body['end']}"
-
-
-def _egress_rule(body: Body) -> Found:
-    """The policy API allows domain names in rules that allow only: an address behind a name may be anybody's."""
-    for index, peer in enumerate(body["to"]):
-        if "domainNames" in peer and body["action"] not in ("Accept", "Allow"):
-            yield (
-                ("to", index, "domainNames"),
-                f"may stand in a rule that allows only, not in one of action {body['action']}",
-            )
 
 
 # -- Pods and what makes them -----------------------------------------------------------------------------------------
@@ -275,11 +220,11 @@ _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "
 
 
 def _env_source(body: Body) -> Found:
-    yield from _exactly_one(body, _SOURCES, "a source")
+    yield from exactly_one(body, _SOURCES, "a source")
 
 
 def _probe(body: Body) -> Found:
-    yield from _exactly_one(body, ("exec", "httpGet", "tcpSocket", "grpc"), "a probe")
+    yield from exactly_one(body, ("exec", "httpGet", "tcpSocket", "grpc"), "a probe")
     if "exec" in body and not body["exec"].get("command"):
         yield ("exec", "command"), "must have at least one item"
 
@@ -435,16 +380,5 @@ RULES: dict[str, Callable[[Body], Found]] = {
     "NetworkPolicyPort": _policy_port,
     "NetworkPolicyPeer": _policy_peer,
     "IPBlock": _ip_block,
-    "BaselineAdminNetworkPolicy": _baseline,
-    "TierSubject": _subject,
-    "TierIngressPeer": _ingress_peer,
-    "TierEgressPeer": _egress_peer,
-    "AdminPort": _admin_port,
-    "AdminPortRange": _range,
-    "AdminEgressRule": _egress_rule,
-    "BaselineEgressRule": _egress_rule,
-    "ClusterEgressRule": _egress_rule,
-    "ClusterProtocol": _cluster_protocol,
-    "ClusterPort": _cluster_port,
-    "ClusterPortRange": _range,
+    **rules_tiers.RULES,
 }

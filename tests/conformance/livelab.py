@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
-from typing import Any
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 from corpora import Case, Question, State
 
@@ -39,32 +40,59 @@ HASTE, PATIENCE = (0.04, 0.08), (0.3, 1.0)
 PASSED = (Outcome.OPEN, Outcome.REFUSED, Outcome.UNREACHABLE)
 
 
-def networks(pods: Iterable[dict[str, Any]]) -> list[str]:
-    """The networks of the nodes: each /24 (or /64) that a Pod's address is in is one node's."""
-    found = {ip_network(f"{text}/{24 if '.' in text else 64}", strict=False) for pod in pods for text in pod["ips"]}
-    return [str(one) for one in sorted(found, key=lambda one: (one.version, int(one[0])))]
+class Ground(NamedTuple):
+    """The nodes that a case needs: a Pod CIDR each, all of one family, and the addresses and labels that it gives some."""
+
+    cidrs: tuple[str, ...]
+    given: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+
+    @classmethod
+    def of(cls, states: Iterable[State]) -> Ground:
+        """The nodes of a case: each /24 (or /64) that a Pod's address is in is one node's."""
+        states = list(states)
+        texts = [text for state in states for pod in state.pods if not pod.get("hostNetwork") for text in pod["ips"]]
+        found = {ip_network(f"{text}/{24 if '.' in text else 64}", strict=False) for text in texts}
+        nodes = {node["ips"][0]: tuple(node["labels"].items()) for state in states for node in state.nodes}
+        cidrs = sorted(found, key=lambda one: (one.version, int(one[0])))
+        return cls(tuple(map(str, cidrs)), tuple(nodes.items())[: len(cidrs)])
+
+    def node_at(self, address: str) -> str:
+        """The node of a Pod's address, or the one that has the address itself."""
+        for number, (own, _) in enumerate(self.given, 1):
+            if own == address:
+                return f"node-{number}"
+        return next(f"node-{n}" for n, cidr in enumerate(self.cidrs, 1) if ip_address(address) in ip_network(cidr))
 
 
-def lab_spec(name: str, plane: str, cidrs: Sequence[str]) -> dict[str, Any]:
-    """The Lab for nodes with these Pod CIDRs, all of one family."""
+def lab_spec(name: str, plane: str, ground: Ground) -> dict[str, Any]:
+    """The Lab for these nodes."""
+    cidrs = ground.cidrs
     first = ip_network(cidrs[0])
     # What is outside of the cluster's own range is masqueraded: all nodes must be inside.
     whole = first.supernet(new_prefix=16 if first.version == 4 else 56)
     while not all(ip_network(cidr)[0] in whole for cidr in cidrs):
         whole = whole.supernet()
-    nodes = [{"name": f"node-{number}", "podCIDR": cidr} for number, cidr in enumerate(cidrs, 1)]
+    nodes: list[dict[str, Any]] = [{"name": f"node-{number}", "podCIDR": cidr} for number, cidr in enumerate(cidrs, 1)]
     spec = {"dataplane": plane, "ipFamilies": [f"IPv{first.version}"], "podCIDR": str(whole), "nodes": nodes}
+    if ground.given:
+        under = ip_network(f"{ground.given[0][0]}/{24 if first.version == 4 else 64}", strict=False)
+        taken = {address for address, _ in ground.given}
+        free = (str(under[number]) for number in range(100, 200) if str(under[number]) not in taken)
+        for node, given in zip_longest(nodes, ground.given):
+            address, labels = given or (next(free), ())
+            node |= {"address": address, "labels": dict(labels)}
+        spec["underlay"] = {"cidr": str(under)}
     return {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": name}, "spec": spec}
 
 
-def manifests(state: State, cidrs: Sequence[str]) -> list[dict[str, Any]]:
+def manifests(state: State, ground: Ground) -> list[dict[str, Any]]:
     """Namespaces and Pods of a state."""
     found: list[dict[str, Any]] = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": one["name"], "labels": one.get("labels", {})}}
         for one in state.namespaces
     ]
     for pod in state.pods:
-        node = next(n for n, cidr in enumerate(cidrs, 1) if ip_address(pod["ips"][0]) in ip_network(cidr))
+        host = bool(pod.get("hostNetwork"))
         ports = [
             {
                 "containerPort": one["port"],
@@ -73,23 +101,27 @@ def manifests(state: State, cidrs: Sequence[str]) -> list[dict[str, Any]]:
             }
             for one in pod.get("ports", ())
         ]
-        if not any(one["protocol"] == "SCTP" for one in ports):
+        if not host and not any(one["protocol"] == "SCTP" for one in ports):
             # In a kernel without SCTP a Pod that asks by SCTP silences its own refusals; a responder does refuse.
             ports.append({"containerPort": 9, "protocol": "SCTP"})
         found.append({
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": pod["name"], "namespace": pod["namespace"], "labels": pod.get("labels") or {}},
-            "spec": {"nodeName": f"node-{node}", "containers": [{"name": "c", "image": "x", "ports": ports}]},
-            "status": {"podIPs": [{"ip": one} for one in pod["ips"]]},
+            "spec": {
+                "nodeName": ground.node_at(pod["ips"][0]),
+                "hostNetwork": host,
+                "containers": [{"name": "c", "image": "x", "ports": ports}],
+            },
+            "status": {} if host else {"podIPs": [{"ip": one} for one in pod["ips"]]},
         })  # fmt: skip
     return found
 
 
 def spec(name: str, plane: str, case: Case, state: State) -> str:
     """Everything of a state as one text."""
-    cidrs = networks(pod for one in case.states for pod in one.pods)
-    return _text([lab_spec(name, plane, cidrs), *manifests(state, cidrs), *state.policies])
+    ground = Ground.of(case.states)
+    return _text([lab_spec(name, plane, ground), *manifests(state, ground), *state.policies])
 
 
 def _text(objects: Iterable[dict[str, Any]]) -> str:
@@ -97,11 +129,11 @@ def _text(objects: Iterable[dict[str, Any]]) -> str:
 
 
 class Bed:
-    """A running lab on one data plane with nodes of these Pod CIDRs."""
+    """A running lab on one data plane with these nodes."""
 
-    def __init__(self, name: str, plane: str, cidrs: Sequence[str]) -> None:
-        self.name, self.plane, self.cidrs = name, plane, tuple(cidrs)
-        self._lab = _text([lab_spec(name, plane, cidrs)])
+    def __init__(self, name: str, plane: str, ground: Ground) -> None:
+        self.name, self.plane, self.ground, self.cidrs = name, plane, ground, ground.cidrs
+        self._lab = _text([lab_spec(name, plane, ground)])
         labs.up(Applied(f"/conformance/{name}", name, (("lab.json", self._lab),)), wait=False)
         self._applied = Applied(f"/conformance/{name}", name, (("lab.json", self._lab),))
         self._kernel = LinuxKernel(AgentListeners(name, RunDir(name).path))
@@ -120,7 +152,7 @@ class Bed:
     def show(self, state: State) -> float:
         """Make the lab this state, live; seconds."""
         began = time.perf_counter()
-        text = _text([lab_spec(self.name, self.plane, self.cidrs), *manifests(state, self.cidrs)])
+        text = _text([lab_spec(self.name, self.plane, self.ground), *manifests(state, self.ground)])
         if self._documents[0] != text:
             self._documents = text, load_texts([Text("lab.json", text)])
         policies = load_texts([Text("policies.json", _text(state.policies))]) if state.policies else Documents()
@@ -189,10 +221,15 @@ class Bed:
 
         Not by having no route: such errors are limited to a few a second and peer (net.ipv4.route.error_cost).
         """
-        new = [one for one in dict.fromkeys(addresses) if one not in self._known]
+        own = {str(address.ip) for node in self.cluster.nodes for address in node.addresses}
+        new = [one for one in dict.fromkeys(addresses) if one not in self._known and one not in own]
         self._known |= set(new)
         if new:
-            self._router(f"route add local {one} dev lo table local" for one in new)
+            # An IPv6 source must be an address; of IPv4 ones there are hundreds, which a local route serves as well.
+            self._router(
+                f"addr add {one}/128 dev lo nodad" if ":" in one else f"route add local {one} dev lo table local"
+                for one in new
+            )
 
     def _router(self, lines: Iterable[str]) -> None:
         argv = ["ip", "-n", self.cluster.underlay.netns, "-batch", "-"]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import scenarios
+import tiercases
 import validation
-from corpora import Case, files, load
-from livelab import Bed, networks
+from corpora import CORPORA, Case, files, load, takes_all
+from livelab import Bed, Ground
 
 from netlab.oracle.policy import Evaluator
 
 #: A bridged data plane, where br_netfilter decides, and a routed one.
 PLANES = ("vxlan", "calico-bgp")
+ALL = (*CORPORA, *tiercases.CORPORA)
+DRAWN = 40  # cases of a corpus that is drawn
 
 
 class Result(NamedTuple):
@@ -37,21 +41,20 @@ class Result(NamedTuple):
 
 def run(corpus: str, plane: str, name: str) -> Result:
     """Every case that is taken; ``name`` begins the names of its labs."""
-    beds: dict[tuple[str, ...], Bed] = {}
+    beds: dict[Ground, Bed] = {}
     cases = states = answers = skipped = 0
     failed: list[tuple[str, str]] = []
     argued: list[tuple[str, str]] = []
     began, apply = time.monotonic(), 0.0
     try:
-        for path in files(corpus):
-            case = load(path)
+        for case in cases_of(corpus):
             if case is None:
                 skipped += 1
                 continue
             if case.argued:
                 argued.append((case.name, case.argued))
                 continue
-            key = tuple(networks(pod for state in case.states for pod in state.pods))
+            key = Ground.of(case.states)
             if key not in beds:
                 beds[key] = Bed(f"{name}{len(beds)}", plane, key)
             cases += 1
@@ -64,6 +67,14 @@ def run(corpus: str, plane: str, name: str) -> Result:
             bed.close()
     seconds = time.monotonic() - began
     return Result(corpus, plane, cases, states, answers, tuple(failed), tuple(argued), skipped, seconds, apply)
+
+
+def cases_of(corpus: str) -> Iterator[Case | None]:
+    """The cases that are taken of a corpus; None for a file that is none."""
+    if corpus in tiercases.CORPORA:
+        yield from tiercases.cases(corpus, DRAWN if takes_all() else DRAWN // 10)
+    else:
+        yield from map(load, files(corpus))
 
 
 def run_scenarios(plane: str, name: str) -> Result:
@@ -87,9 +98,7 @@ def run_validation() -> Result:
     began = time.monotonic()
     for path in files("validation", whole=True):
         case = validation.load(path)
-        if case is None:
-            skipped += 1
-        elif path.stem in validation.DEVIATIONS:
+        if path.stem in validation.DEVIATIONS:
             argued.append((path.stem, validation.DEVIATIONS[path.stem]))
         else:
             cases += 1

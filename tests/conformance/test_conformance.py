@@ -20,7 +20,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("plane", runner.PLANES)
-@pytest.mark.parametrize("corpus", corpora.CORPORA)
+@pytest.mark.parametrize("corpus", runner.ALL)
 def test_packets_are_as_the_corpus_says(corpus: str, plane: str, lab_name: str) -> None:
     result = runner.run(corpus, plane, lab_name)
     assert not result.failed, "\n".join(f"{name}: {says}" for name, says in result.failed)

@@ -7,14 +7,23 @@ the file of its kind; a new kind is a file, and its name in the tables here.
 
 from __future__ import annotations
 
-from netlab.cli.kinds import endpoints, event, kernel, node, pod, policy, service, workload
+from netlab.cli.kinds import endpoints, event, kernel, node, pod, policy, service, tier, workload
 from netlab.cli.kinds.kind import Kind
 from netlab.errors import BadInput
 from netlab.near import near
 
 KINDS = (
     *(pod.POD, node.NODE, node.NAMESPACE, service.SERVICE, endpoints.ENDPOINTS, endpoints.ENDPOINT_SLICE),
-    *(policy.POLICY, workload.DEPLOYMENT, workload.STATEFUL_SET, workload.DAEMON_SET, workload.REPLICA_SET),
+    *(
+        policy.POLICY,
+        tier.ADMIN,
+        tier.BASELINE,
+        tier.CLUSTER,
+        workload.DEPLOYMENT,
+        workload.STATEFUL_SET,
+        workload.DAEMON_SET,
+        workload.REPLICA_SET,
+    ),
     *(workload.REPLICATION_CONTROLLER, workload.JOB, workload.CRON_JOB, event.EVENT),
 )
 KERNEL = (kernel.LINKS, kernel.ADDRESSES, kernel.ROUTES, kernel.NEIGHBOURS, kernel.FDB, kernel.SYSCTLS, kernel.NFT)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from netlab.model import Cluster, Pod
     from netlab.model.policies import LabelSelector, Policy, PortMatch, Rule
     from netlab.model.selection import Selection
+    from netlab.model.tiers import TierPolicy
 
 _WIDTH = 14
+_DONE = {"Allow": "allowed", "Deny": "denied", "Pass": "passed on"}
 _SHOWN = 4  # Pods that a line names before it only counts
 _ISOLATED = "<none> (Selected pods are isolated for {} connectivity)"
 
@@ -35,14 +37,14 @@ def _describe(request: Request, items: Sequence[Item]) -> Iterator[Iterable[str]
 
     cluster, since, _ = request.running
     policies = {(policy.namespace, policy.name): policy for policy in cluster.network_policies}
-    selection, packets = Selection(cluster), allowed(cluster) if items else {}
+    selection, packets = Selection(cluster), packets_by_rule(cluster) if items else {}
     for item in items:
         policy = policies[item["metadata"]["namespace"], item["metadata"]["name"]]
         yield description(policy, item, selection, packets, since)
 
 
-def allowed(cluster: Cluster) -> dict[str, int]:
-    """Packets that rules have allowed, by the rule's comment, of all nodes."""
+def packets_by_rule(cluster: Cluster) -> dict[str, int]:
+    """Packets that rules have matched, by the rule's comment, of all nodes."""
     from netlab.kernel.nftables import counters
     from netlab.plan.policytext import TABLE
 
@@ -56,7 +58,7 @@ def allowed(cluster: Cluster) -> dict[str, int]:
 def description(
     policy: Policy, body: Mapping[str, Any], selection: Selection, packets: Mapping[str, int], since: float
 ) -> list[str]:
-    """The lines.  ``body`` is the object as it was written, ``packets`` what ``allowed`` returns."""
+    """The lines.  ``body`` is the object as it was written, ``packets`` what ``packets_by_rule`` returns."""
     metadata = body.get("metadata", {})
     lines = [
         field("Name", policy.name, _WIDTH),
@@ -77,7 +79,7 @@ def description(
         lines.append(f"  Allowing {direction} traffic:")
         lines += [f"    {line}" for line in _rules(rules, direction, peers)]
     lines.append(f"  Policy Types: {', '.join(types)}")
-    return [*lines, *_here(policy, selection, packets)]
+    return [*lines, *effect(policy, selection, packets)]
 
 
 def _selector(selector: LabelSelector, everything: str = "<none>") -> str:
@@ -118,9 +120,9 @@ def _peer(peer: Any) -> Iterator[str]:
         yield f"PodSelector: {_selector(peer.pods)}"
 
 
-def _here(policy: Policy, selection: Selection, packets: Mapping[str, int]) -> Iterator[str]:
+def effect(policy: Policy | TierPolicy, selection: Selection, packets: Mapping[str, int]) -> Iterator[str]:
     """What it comes to in this lab."""
-    from netlab.model.policies import PodPeer
+    from netlab.model.policies import Nodes, PodPeer
     from netlab.plan.policytext import rule_comment
 
     yield f"{'Selects:':<{_WIDTH}}{_pods(selection.members(policy.subject)) or 'no Pod of this lab'}"
@@ -130,10 +132,12 @@ def _here(policy: Policy, selection: Selection, packets: Mapping[str, int]) -> I
     for rule in rules:
         count = packets.get(rule_comment(policy, rule), 0)
         where = f"  {rule.mark}" if rule.mark else ""
-        yield f"  {rule}  {count} {'packet' if count == 1 else 'packets'} allowed{where}"
+        yield f"  {rule}  {count} {'packet' if count == 1 else 'packets'} {_DONE[rule.action]}{where}"
         for peer in rule.peers:
             if isinstance(peer, PodPeer):
                 yield f"    {peer}: {_pods(selection.members(peer)) or 'nobody'}"
+            elif isinstance(peer, Nodes):
+                yield f"    {peer}: {', '.join(node.name for node in selection.nodes(peer)) or 'no node'}"
     if policy.mark:
         yield f"{'Source:':<{_WIDTH}}{policy.mark}"
 

@@ -23,7 +23,7 @@ Key = tuple[str, str]  # an object's namespace and name
 @click.option("-n", "--namespace", default="default", show_default=True, help="namespace of the objects")
 @lab
 def command(kind: str, names: tuple[str, ...], namespace: str, lab_option: str) -> int:
-    """Show the details of a Pod, node, Service, Endpoints or NetworkPolicy, as kubectl does.
+    """Show the details of a Pod, node, Service, Endpoints or policy, as kubectl does.
 
     The output includes the effect of the object in this lab.  Other kinds are printed as in their manifest.
     Without KIND, a word means what it means for trace and exec: svc/web, shop/web, web, node-1 or an address.

@@ -82,6 +82,9 @@ def _tell(done: labs.Outcome) -> None:
     if cluster.policies:
         count = out.count(len(cluster.policies), "NetworkPolicy", "NetworkPolicies")
         out.line(f"{count} enforced by nftables (table inet netlab-policy on the nodes)")
+    if cluster.tiers:
+        count = out.count(len(cluster.tiers), "policy", "policies")
+        out.line(f"{count} of the Admin and Baseline tiers enforced there, before and after NetworkPolicies")
     own = [service for service in cluster.services if not service.system]
     if own:
         names = ", and their names by DNS" if cluster.dns else ""

@@ -45,7 +45,7 @@ def require(cluster: Cluster) -> Host:
 
 def require_for(cluster: Cluster, can: Host) -> None:
     """Raise HostCannot where a lab's policies and Services would be there and not hold: between Pods of one bridge."""
-    there = [*(["NetworkPolicies"] if cluster.network_policies else []), *(["Services"] if cluster.services else [])]
+    there = [*(["policies"] if cluster.filters else []), *(["Services"] if cluster.services else [])]
     if there and cluster.plane.bridge and not can.br_netfilter:
         raise HostCannot(
             f"the lab has {' and '.join(there)}, and its data plane {cluster.dataplane} bridges the Pods of a node: without "

@@ -29,11 +29,11 @@ HELD = {
     "a crash looks like a refusal, without the cure": "test_every_pod_that_crashes_is_named_with_one_reason_and_the_cure",
     "warnings of what is right": "test_a_chart_without_namespaces_lands_where_it_is_installed "
     "test_the_namespaces_of_every_cluster_are_there_without_a_service test_no_name_is_guessed_that_the_same_rule_has",
-    "an AdminNetworkPolicy is dropped in silence": "test_a_tier_that_is_not_enforced_is_warned_of_by_every_verb_that_judges",
+    "an AdminNetworkPolicy is dropped in silence": "test_a_policy_that_is_not_modelled_is_warned_of_by_every_verb_that_judges",
     "a list of targets is taken for replicas": "test_a_list_of_targets_is_several_expectations",
     "faults of policies without a warning": "test_five_faults_of_a_policy_set_are_five_warnings_and_packets_agree",
     "no namespace for objects that name none": "test_a_chart_without_namespaces_lands_where_it_is_installed",
-    "no strict mode": "test_a_tier_that_is_not_enforced_is_warned_of_by_every_verb_that_judges",
+    "no strict mode": "test_a_policy_that_is_not_modelled_is_warned_of_by_every_verb_that_judges",
     "a headless Service is an error in expectations": "test_a_headless_service_is_expected_as_the_pods_behind_it",
     "what Helm leaves behind depends on the delete policy": "test_a_hook_policy_is_enforced_only_where_helm_leaves_it",
     "reach with nothing to probe says nothing": "test_reach_says_that_nothing_can_be_probed",

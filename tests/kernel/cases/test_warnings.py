@@ -53,28 +53,26 @@ def test_five_faults_of_a_policy_set_are_five_warnings_and_packets_agree(bed: Be
     assert bed.netlab("exec", "-n", "shop", carts[0].removeprefix("shop-"), "--", *names, check=None).status != 0
 
 
-def test_a_tier_that_is_not_enforced_is_warned_of_by_every_verb_that_judges(bed: Bed) -> None:
+def test_a_policy_that_is_not_modelled_is_warned_of_by_every_verb_that_judges(bed: Bed) -> None:
     refused = run_netlab("up", INPUTS / "anp-silent" / "lab.yaml", "--name", bed.name, "--strict", check=2)
-    assert "AdminNetworkPolicy deny-all" in refused.stderr and "GlobalNetworkPolicy deny-all" in refused.stderr
+    assert "GlobalNetworkPolicy deny-all" in refused.stderr and "AdminNetworkPolicy deny-all" not in refused.stderr
     assert bed.name not in run_netlab("ls").stdout
     done = bed.up("anp-silent", "-o", "json").json
     assert [(one["code"], one["object"], one["line"]) for one in done["warnings"]] == [
-        ("not-modelled-filter", "AdminNetworkPolicy deny-all", 16),
         ("not-modelled-filter", "GlobalNetworkPolicy deny-all", 24),
     ]
-    assert bed.curl("b", f"http://{bed.pod('a')['status']['podIP']}:8080") == "open", "so the warning is needed"
+    assert bed.curl("b", f"http://{bed.pod('a')['status']['podIP']}:8080") == "timeout", "the tier is enforced"
     for verb in ("reach", "check"):
         said = run_netlab(verb, bed.name).stderr
-        assert "2 objects filter traffic and are not modelled" in said and "lab.yaml:16" in said
-        assert len(run_netlab(verb, bed.name, "-o", "json").json["warnings"]) == 2
+        assert "GlobalNetworkPolicy deny-all" in said and "lab.yaml:24" in said
+        assert len(run_netlab(verb, bed.name, "-o", "json").json["warnings"]) == 1
 
 
 def test_apply_warns_of_what_it_adds_and_of_nothing_else(bed: Bed, tmp_path: Path) -> None:
     bed.up("anp-silent")
     path = tmp_path / "more.yaml"
     path.write_text(
-        "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: BaselineAdminNetworkPolicy\nmetadata: {name: default}\n"
-        "spec: {subject: {namespaces: {}}}\n---\n"
+        "apiVersion: crd.projectcalico.org/v1\nkind: NetworkPolicy\nmetadata: {name: other}\nspec: {}\n---\n"
         "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: front}\n"
         "spec: {defaultBackend: {service: {name: nobody, port: {number: 80}}}}\n---\n"
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: typo}\n"
@@ -82,7 +80,7 @@ def test_apply_warns_of_what_it_adds_and_of_nothing_else(bed: Bed, tmp_path: Pat
     )
     found = bed.netlab("apply", "-f", str(path), "-o", "json").json["warnings"]
     assert [(one["code"], one["object"]) for one in found] == [
-        ("not-modelled-filter", "BaselineAdminNetworkPolicy default"),
+        ("not-modelled-filter", "NetworkPolicy other"),
         ("not-modelled-route", "Ingress front"),
         ("backend-missing", "Ingress front"),
         ("policy-selects-nothing", "NetworkPolicy default/typo"),

@@ -252,9 +252,9 @@ def test_helm_hooks_are_what_an_installation_leaves_in_one_line() -> None:
 @pytest.mark.parametrize(
     ("group", "kind", "code"),
     [
-        ("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", "not-modelled-filter"),
-        ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy", "not-modelled-filter"),
-        ("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", "not-modelled-filter"),
+        ("policy.networking.k8s.io/v1alpha1", "AdminNetworkPolicy", ""),
+        ("policy.networking.k8s.io/v1alpha1", "BaselineAdminNetworkPolicy", ""),
+        ("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", ""),
         ("policy.networking.x-k8s.io/v1", "Anything", "not-modelled-filter"),
         ("projectcalico.org/v3", "GlobalNetworkPolicy", "not-modelled-filter"),
         ("crd.projectcalico.org/v1", "IPPool", "not-modelled"),

@@ -31,7 +31,7 @@ needs_sets = pytest.mark.skipif(
 def test_manifests_like_those_of_charts_are_taken(name: str, kinds: list[str], skipped: dict[str, int]) -> None:
     found = load([HERE / "manifests" / name])
     assert [str(each) for each in found.problems] == []
-    assert {each.code for each in found.warnings} <= {"not-modelled-filter"}  # the tiers are not enforced yet
+    assert not found.warnings
     assert [each.kind for each in found.objects] == kinds
     assert found.skipped == skipped
 
