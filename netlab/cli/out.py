@@ -94,6 +94,8 @@ def command() -> str:
 
     bootstrap.sh says how it was called itself (NETLAB_TYPED); sudo drops PATH, so a plain user needs the script's way.
     """
+    if not hasattr(os, "geteuid"):  # Windows, where netlab only predicts
+        return "netlab"
     typed = os.environ.get("NETLAB_TYPED", "")
     if typed and (os.geteuid() == 0 or typed.startswith("sudo ")):
         return typed

@@ -18,7 +18,7 @@ SERVICE_CIDRS = {"IPv4": "10.96.0.0/16", "IPv6": "fd00:10:96::/112"}
 _NODE_MASK = {"IPv4": 24, "IPv6": 64}  # kube-controller-manager's --node-cidr-mask-size
 
 # The labels that the kubelet gives every node, besides its hostname; labs are the same on every machine.
-_KUBELETS = {
+KUBELETS = {
     f"{prefix}kubernetes.io/{key}": value
     for key, value in (("arch", "amd64"), ("os", "linux"))
     for prefix in ("beta.", "")
@@ -184,7 +184,7 @@ def build_nodes(
                     "Node",
                     name,
                     {
-                        **_KUBELETS,
+                        **KUBELETS,
                         "kubernetes.io/hostname": name,
                         **entry.get("labels", {}),
                         **labels.get(name, {}),

@@ -7,6 +7,7 @@ the selectors mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
@@ -71,9 +72,12 @@ class Expectations(NamedTuple):
     namespaces: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
-def parse(text: str, file: str = "expect.yaml") -> Expectations:
-    """Read a file's text.  Raises BadInput with every problem in it, each with its line and column."""
-    reader = _Reader(file)
+def parse(text: str, file: str = "expect.yaml", namespace: str = "default") -> Expectations:
+    """Read a file's text; names without a namespace are meant in ``namespace``.
+
+    Raises BadInput with every problem in it, each with its line and column.
+    """
+    reader = _Reader(file, namespace)
     nodes, problems = compose(text, file)
     if problems:
         raise BadInput(problems)
@@ -91,8 +95,8 @@ def parse(text: str, file: str = "expect.yaml") -> Expectations:
 class _Reader:
     """Walks the nodes of one file and keeps what is wrong."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, namespace: str) -> None:
+        self.file, self.namespace = file, namespace
         self.problems: list[Problem] = []
 
     def wrong(self, node: Node, path: str, says: str) -> None:
@@ -200,7 +204,7 @@ class _Reader:
             each = [(node, path)]
         found = []
         for item, where in each:
-            selector = self.scalar(item, where, Selector.parse)
+            selector = self.scalar(item, where, partial(Selector.parse, namespace=self.namespace))
             if selector is not None:
                 found.append(Written(selector, mark_of(item, self.file)))
         return tuple(found)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from html import escape  # xml.sax.saxutils imports urllib
 from typing import NamedTuple
-from xml.sax.saxutils import quoteattr
 
+from netlab.errors import Mark
 from netlab.oracle.compare import Row, failure
 from netlab.oracle.flow import Outcome
 
@@ -26,9 +27,14 @@ def junit(rows: Iterable[Row], *, lab: str, seconds: float = 0.0) -> str:
 
 
 def suite(
-    rows: Iterable[Row], *, name: str, seconds: float = 0.0, called: Callable[[Row], str] = lambda row: str(row.flow)
+    rows: Iterable[Row],
+    *,
+    name: str,
+    seconds: float = 0.0,
+    findings: Iterable[tuple[str, str, Mark]] = (),
+    called: Callable[[Row], str] = lambda row: str(row.flow),
 ) -> Suite:
-    """The suite of a lab or set; ``called`` names its cases."""
+    """The suite of a lab or set; ``called`` names its cases.  ``findings`` (code, sentence, place) are failed cases too."""
     cases, failed, errors = [], 0, 0
     for row in rows:
         attributes = f"classname={_attr(f'netlab.{name}')} name={_attr(called(row))}"
@@ -42,6 +48,11 @@ def suite(
         errors, failed = errors + broken, failed + (not broken)
         told = f"<{tag} message={_attr(row.says)}>{_text(failure(row))}</{tag}>"
         cases.append(f"    <testcase {attributes}>\n      {told}\n    </testcase>")
+    for code, says, mark in findings:
+        failed += 1
+        attributes = f"classname={_attr(f'netlab.{name}')} name={_attr(f'{code} {mark}')} file={_attr(mark.file)}"
+        failure_text = f"<failure message={_attr(says)}>{_text(f'{mark}: {says}')}</failure>"
+        cases.append(f'    <testcase {attributes} line="{mark.line}">\n      {failure_text}\n    </testcase>')
     counts = f'tests="{len(cases)}" failures="{failed}" errors="{errors}" time="{seconds:.3f}"'
     body = "\n".join(cases)
     text = f"  <testsuite name={_attr(name)} {counts}>\n{body}{chr(10) if body else ''}  </testsuite>\n"
@@ -64,7 +75,7 @@ def _clean(text: str) -> str:
 
 
 def _attr(text: str) -> str:
-    return quoteattr(_clean(text), {"\n": "&#10;", "\t": "&#9;"})
+    return f'"{escape(_clean(text))}"'.replace("\n", "&#10;").replace("\t", "&#9;")
 
 
 def _text(text: str) -> str:

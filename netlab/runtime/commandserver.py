@@ -42,7 +42,11 @@ _CHECK = 5.0  # seconds between two looks whether its socket and netlab's files 
 _RUN = Path("/run/netlab")  # as in rundir, whose imports a client is spared
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SPACES = ("mnt", "net", "pid", "user")  # a command from elsewhere would see another host
-_FORWARDED = {signal.SIGINT: b"I", signal.SIGTERM: b"T", signal.SIGHUP: b"H"}
+_FORWARDED = {
+    getattr(signal, name): letter
+    for name, letter in (("SIGINT", b"I"), ("SIGTERM", b"T"), ("SIGHUP", b"H"))
+    if hasattr(signal, name)  # Windows, where netlab only predicts, has no SIGHUP
+}
 _HERE, _STARTED, _COLD = b"?", b"+", b"-"
 
 Run = Callable[[Sequence[str]], int]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from netlab.oracle.flow import SERVICE, Flow, Outcome, Verdict
 from netlab.testing.prepared import Prepared
+from netlab.testing.standins import role
 from netlab.testing.workloads import OTHERS, OUTSIDE, OWN, SERVER, STRANGERS, Workload, Workloads
 
 NOBODY = "nobody"
@@ -34,6 +35,7 @@ class Access:
         self._undeclared = {
             (self._workloads.of(prepared.questions.known.pods[name]), port.port, port.protocol)
             for name, extra in prepared.unserved.items()
+            if not role(prepared.questions.known.pod_of[name])
             for port in extra
         }
         self.pairs: dict[Target, dict[Workload, list[bool]]] = {}

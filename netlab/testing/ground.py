@@ -13,6 +13,7 @@ from typing import Any
 
 from netlab.model.build import CHOSEN_NODES
 from netlab.model.nodefit import REQUIRED
+from netlab.model.nodes import KUBELETS
 from netlab.model.workloads import WORKLOADS
 from netlab.planes import OF_MANIFESTS
 from netlab.spec import Document, Text
@@ -29,7 +30,6 @@ _HOSTNAME, _ZONE, _REGION = (
     "topology.kubernetes.io/zone",
     "topology.kubernetes.io/region",
 )
-_KUBELETS = ("kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os", "beta.kubernetes.io/arch")
 _PORTS = ("80", "443")
 
 
@@ -91,8 +91,9 @@ def _nodes(documents: Iterable[Document]) -> list[dict[str, Any]]:
         for key, value in _selected(spec):
             if key == _HOSTNAME:
                 names[value] = None
-            elif key not in (*_ROLES, *_KUBELETS):
-                wanted.setdefault(key, {})[value] = None
+            elif key not in _ROLES:
+                # What the kubelet says comes first: a node with another system is one of several.
+                wanted.setdefault(key, {KUBELETS[key]: None} if key in KUBELETS else {})[value] = None
         if _keeps_apart(spec):
             apart = max(apart, int(document.body.get("spec", {}).get("replicas", 1)))
     names.pop(CONTROL_PLANE, None)

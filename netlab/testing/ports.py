@@ -14,7 +14,7 @@ from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy
 from netlab.model.selection import Selection
 from netlab.oracle.expect import Expectations
 from netlab.oracle.resolve import wanted_ports
-from netlab.testing.standins import role
+from netlab.testing.standins import STRANGER, role
 
 
 def undeclared(cluster: Cluster, expectations: Expectations | None) -> dict[str, list[Port]]:
@@ -29,7 +29,8 @@ def undeclared(cluster: Cluster, expectations: Expectations | None) -> dict[str,
         ]
     for pod, port in wanted:
         known = {(each.port, each.protocol) for each in pod.ports}
-        if not pod.host_network and not pod.system and (port.port, port.protocol) not in known:
+        added = pod.host_network or pod.system or role(pod) == STRANGER
+        if not added and (port.port, port.protocol) not in known:
             found.setdefault(str(pod), {}).setdefault((port.port, port.protocol), port)
     return {name: list(ports.values()) for name, ports in found.items()}
 

@@ -86,6 +86,20 @@ class Prepared:
     wanted: Mapping[Flow, Expectation] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def running(
+        cls,
+        cluster: Cluster,
+        documents: Documents,
+        wanted: Mapping[Flow, Expectation],
+        flows: tuple[Flow, ...],
+        unserved: Mapping[str, list[Port]],
+    ) -> Prepared:
+        """A lab that runs, as ``check`` has it: nothing is added to it."""
+        source, options = Source(cluster.lab, ()), Options(stand_ins=False, lab=cluster.lab)
+        questions = Questions(cluster, cluster)
+        return cls(source, options, (), (), documents, cluster, cluster, unserved, (), flows, questions, None, wanted)
+
     @property
     def name(self) -> str:
         """What the set is called: as it was given, else after the namespace of its Pods, else after its first file."""
@@ -123,9 +137,12 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
         extra = (ground.text(documents.objects, ports.of_internet(known, expectations)),)
     without = make.build(texts, extra, options)
     findings = tuple(ordered((*without.warnings, *lint(without.cluster, without.documents)), without.documents.sources))
+    home = options.namespace or ("default" if own_lab else _home(without.cluster))
+    if home != "default" and source.expect_file:
+        expectations = parse(source.expect, source.expect_file, home)
     more = standins.text(
         without.cluster,
-        _named(expectations, _home(without.cluster)),
+        _named(expectations, home),
         expectations.namespaces if expectations else None,
         automatic=options.stand_ins and not own_lab,
     )
@@ -159,7 +176,7 @@ def _read(texts: tuple[Text, ...], options: Options, make: Maker) -> tuple[tuple
     namespace = options.namespace or "default"
     texts = tuple(text._replace(namespace=namespace) for text in texts)
     documents = make.read(texts, hooks=options.hooks)
-    if options.namespace:
+    if options.namespace or documents.lab is not None:
         return texts, documents, []
     named: dict[str, None] = {}
     without = 0

@@ -58,8 +58,16 @@ class Report(NamedTuple):
     markdown: str
 
 
-def report(result: Result, view: View, changes: Sequence[compared.Change] | None = None) -> Report:
-    """Everything that is shown of a result; ``changes``: the flows that differ from an older state."""
+def report(
+    result: Result,
+    view: View,
+    changes: Sequence[compared.Change] | None = None,
+    suite: junit.Suite | None = None,
+) -> Report:
+    """Everything that is shown of a result; ``changes``: the flows that differ from an older state.
+
+    ``suite``: the JUnit suite, where its cases have other names than workloads.
+    """
     groups = causes(result)
     name, workloads = result.prepared.name, result.workloads
     passed = len(result.rows) - len(result.failed)
@@ -83,10 +91,12 @@ def report(result: Result, view: View, changes: Sequence[compared.Change] | None
             changes=documents,
             coverage=coverage.document(held) if held is not None else None,
         ),
-        junit.suite(
-            [row for row in result.rows if row.expectation or not row.ok],
+        suite
+        or junit.suite(
+            [row for row in result.rows if row.expectation or not row.ok or not result.prepared.wanted],
             name=name,
             seconds=result.seconds,
+            findings=[(each.code, each.says, each.mark) for each in result.errors],
             called=lambda row: (
                 f"{workloads.of(row.flow.src).name} -> {workloads.shown(str(row.flow).partition(' -> ')[2])}"
             ),

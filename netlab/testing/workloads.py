@@ -15,7 +15,7 @@ from netlab.model import Cluster, Pod
 from netlab.oracle.flow import EXTERNAL, POD, SERVICE, Endpoint
 from netlab.oracle.selectors import WORKLOADS
 from netlab.testing import ground
-from netlab.testing.standins import API_SERVER, PEER, STRANGER, role
+from netlab.testing.standins import API_SERVER, PEER, STRANGER, SUBJECT, role
 
 _SHORT = {kind: short for short, kinds in WORKLOADS.items() for kind in kinds}
 OWN, STRANGERS, OUTSIDE, SERVER, OTHERS = "own", "strangers", "outside", "server", "others"
@@ -39,7 +39,7 @@ class Workloads:
 
     def __init__(self, cluster: Cluster) -> None:
         own = [pod for pod in cluster.own_pods if not role(pod)]
-        spaces = {pod.namespace for pod in own}
+        spaces = {pod.namespace for pod in own or cluster.own_pods if role(pod) in ("", SUBJECT)}
         self.home = next(iter(spaces)) if len(spaces) == 1 else ""
         counts = Counter((pod.namespace, pod.owner) for pod in cluster.pods if pod.owner)
         clashes = Counter(

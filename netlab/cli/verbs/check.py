@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from netlab.cli import out
-from netlab.cli.files import shown, text_of, write
+from netlab.cli import cireports, out
+from netlab.cli.files import shown, text_of
 from netlab.cli.options import lab_argument, output, own_lab
 from netlab.errors import Exit
 from netlab.model import Cluster, Port
@@ -29,10 +29,12 @@ EXPECT = "expect.yaml"
     metavar="FILE",
     help="file with expectations (default: expect.yaml of the lab)",
 )
-@click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")
+@cireports.options
 @click.option("--coverage", "covers", is_flag=True, help="list the rules that no expectation holds (by the prediction)")
 @output
-def command(lab: str, lab_option: str, expect_file: str, junit: str, covers: bool, output: str) -> int:
+def command(
+    lab: str, lab_option: str, expect_file: str, junit: str, markdown: str, sarif: str, covers: bool, output: str
+) -> int:
     """Compare expectations, predictions and real packets.
 
     The predicted result of each flow is computed from the manifests.  check prints one line for each flow that differs,
@@ -46,12 +48,16 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, covers: boo
     from netlab.oracle.expect import parse
     from netlab.oracle.explain import judged
     from netlab.oracle.flows import flows
-    from netlab.oracle.junit import junit as report
+    from netlab.oracle.junit import suite as junit_suite
     from netlab.oracle.predict import Predictor
     from netlab.oracle.resolve import expected, wanted_ports
     from netlab.runtime.client.temporary_listeners import answering
     from netlab.runtime.neighbours import KernelNeighbours
+    from netlab.runtime.state.resolved import documents_of
     from netlab.runtime.state.running import load_cluster, open_running
+    from netlab.testing.prepared import Prepared
+    from netlab.testing.report import View, report
+    from netlab.testing.result import Result
 
     name = own_lab(lab, lab_option)
     rundir, applied = open_running(name)
@@ -78,8 +84,11 @@ def command(lab: str, lab_option: str, expect_file: str, junit: str, covers: boo
     held = coverage.coverage(cluster, wanted) if covers else None
     seconds = time.monotonic() - began
     failed = failures(rows)
-    if junit:
-        write("--junit", junit, report(rows, lab=name, seconds=seconds))
+    if cireports.wanted(junit, markdown, sarif):
+        prepared = Prepared.running(cluster, documents_of(applied), wanted, tuple(questions), extra)
+        result = Result(prepared, tuple(rows), predicted, observed, tuple(filters), seconds)
+        reports = [report(result, View(), suite=junit_suite(rows, name=name, seconds=seconds))]
+        cireports.tell(reports, junit=junit, markdown=markdown, sarif=sarif, beside_json=output == "json")
     if output == "json":
         checked = document(rows, warned.documents(filters), cluster)
         out.document(replace(checked, coverage=coverage.document(held)) if held is not None else checked)

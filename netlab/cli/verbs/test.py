@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab.cli import out
+from netlab.cli import cireports, out
 from netlab.cli.files import shown, text_of, write
 from netlab.cli.options import namespace_option, output
 from netlab.errors import BadInput, Exit, HostCannot, NeedsRoot
@@ -57,9 +57,7 @@ _WORST = (Exit.REFUSED, Exit.HOST_CANNOT, Exit.BAD_INPUT, Exit.NO, Exit.OK)
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 256), default=None, metavar="N", help="sets at a time (default: processors)"
 )
-@click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")
-@click.option("--markdown", default="", metavar="FILE", help="also write a summary in Markdown")
-@click.option("--sarif", default="", metavar="FILE", help="also write a SARIF log")
+@cireports.options
 @output
 def command(
     sets: tuple[str, ...],
@@ -140,10 +138,7 @@ def command(
         out.line(_summary(reports, seconds))
     if write_file:
         write("--write", write_file, results[0].written)
-    _reports(reports, junit, markdown, sarif)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in formats.github(reports):
-            (out.note if output == "json" else out.line)(line)
+    cireports.tell(reports, junit=junit, markdown=markdown, sarif=sarif, beside_json=output == "json")
     statuses = {report.status for report in reports}
     return next(status for status in _WORST if status in statuses)
 
@@ -274,15 +269,3 @@ def _summary(reports: Sequence[Report], seconds: float) -> str:
         counts[word] = counts.get(word, 0) + 1
     listed = ", ".join(f"{number} {word}" for word, number in counts.items())
     return f"{out.count(len(reports), 'set')} in {seconds:.1f} s: {listed}"
-
-
-def _reports(reports: Sequence[Report], junit: str, markdown: str, sarif: str) -> None:
-    from netlab.oracle.junit import report as junit_report
-    from netlab.testing import formats
-
-    if junit:
-        write("--junit", junit, junit_report([report.suite for report in reports]))
-    if markdown:
-        write("--markdown", markdown, "\n".join(report.markdown for report in reports if report.markdown))
-    if sarif:
-        write("--sarif", sarif, formats.sarif(reports))

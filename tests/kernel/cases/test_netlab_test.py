@@ -387,6 +387,38 @@ def test_files_for_ci_systems(tested: Callable[..., Any], tmp_path: Path) -> Non
     assert 'failures="2"' in junit.read_text()
 
 
+def test_check_writes_the_same_files(netlab: Callable[..., Any], tmp_path: Path, lab_name: str) -> None:
+    expect, markdown, sarif = (tmp_path / name for name in ("flows.yaml", "a.md", "a.sarif"))
+    expect.write_text("flows:\n- {from: client, to: server, expect: deny}\n")
+    netlab("up", "labs/overlay", "--name", lab_name)
+    try:
+        words = ("check", lab_name, "--expect", expect, "--markdown", markdown, "--sarif", sarif)
+        result = netlab(*words, check=1, env={"GITHUB_ACTIONS": "true"})
+    finally:
+        netlab("down", lab_name)
+    assert "FAIL client -> server:80: expected deny, got open" in markdown.read_text().replace("\\", "")
+    assert json.loads(sarif.read_text())["runs"][0]["results"][0]["level"] == "error"
+    assert re.search(r"^::error file=.*flows.yaml,line=2,", result.stdout, re.M)
+
+
+def test_stand_ins_that_the_expectations_name(tested: Callable[..., Any], tmp_path: Path) -> None:
+    expect = tmp_path / "flows.yaml"
+    expect.write_text("""
+namespaces: [{name: monitoring, labels: {team: ops}}]
+pods:
+- {name: prober, namespace: monitoring, labels: {app: prober}, ports: [9115, 53/UDP]}
+flows:
+- {from: monitoring/prober, to: deploy/web, expect: allow}
+- {from: monitoring/prober, to: deploy/db, expect: deny}
+- {from: deploy/web, to: monitoring/prober, port: 53/UDP, expect: allow}
+""")
+    shown = tested(SHOP, "--expect", expect).stdout
+    assert "monitoring/prober (stand-in):9115, monitoring/prober (stand-in):53/UDP" in shown
+    expect.write_text("pods: [{name: Bad_Name}, {namespace: x}]\nnamespaces: {a: b}\nflows: []\n")
+    errors = tested(SHOP, "--expect", expect, check=2).stderr
+    assert "'Bad_Name' is no name" in errors and "lacks name" in errors and "namespaces: must be a list" in errors
+
+
 def test_without_privilege_it_says_what_to_do(kit: Any) -> None:
     for words, status in (("test -f -", 3), ("test --predict -f -", 0)):
         script = kit.as_nobody(f"{sys.executable} -m netlab {words}")
