@@ -2,6 +2,7 @@
 
 ``lab.json`` and ``policy.json`` are written by hand (but the data planes, which are the rows of ``netlab.planes``),
 ``kubernetes.json`` is generated from the published API,
+``expect.json`` is for editors and docs/expect.md alone.
 ``constraints.json`` adds what the published API does not say, ``pointers.json`` of which fields the zero value is not
 the same as absence.  The subset: type (one or a list), $ref, properties,
 additionalProperties, propertyNames, items, required, enum, format, minimum, maximum, minItems, maxItems, maxLength,
@@ -121,6 +122,17 @@ def json_schema() -> Schema:
                 (name, _for_editors(known.defs[name], known.omitted.get(name, ()))) for name in sorted(known.defs)
             )
         },
+    }
+
+
+def expect_schema() -> Schema:
+    """The JSON Schema of an expectations file (``expect.yaml``), for editors."""
+    definitions = _data("expect")["$defs"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The expectations of a lab: expect.yaml",
+        "$ref": "#/$defs/Expectations",
+        "$defs": {name: _nullable(_for_editors(each)) for name, each in definitions.items()},
     }
 
 

@@ -252,7 +252,12 @@ class Session:
 
 # -- the tests --------------------------------------------------------------------------------------------------------
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "lint.md", *sorted((ROOT / "labs").glob("*/README.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "docs" / "ci.md",
+    ROOT / "docs" / "lint.md",
+    *sorted((ROOT / "labs").glob("*/README.md")),
+]
 NOT_RUN = [(p, block) for p in PAGES if p.is_file() for block in blocks(p.read_text()) if block.notest is not None]
 
 
