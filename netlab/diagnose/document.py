@@ -22,7 +22,7 @@ from netlab.diagnose.story import Story
 from netlab.evidence.records import OTHERHOST, OUT
 from netlab.model.places import places
 from netlab.oracle.flow import ADDRESS, Outcome
-from netlab.oracle.report import end_kind, place
+from netlab.oracle.report import end_kind, lookup_document, place
 from netlab.output import flows
 from netlab.output import trace as output
 from netlab.wire.packets import NAMES, Packet
@@ -52,7 +52,7 @@ def document(story: Story, findings: Sequence[Finding], comparison: Comparison |
         arrived=story.arrived,
         answered=story.answered,
         attempts=story.attempts,
-        lookup=lookup.document(name) if (name := lookup.of(story)) else None,
+        lookup=lookup_document(name) if (name := lookup.of(story)) else None,
         backend=_backend(story),
         died=_died(story, findings, copied),
         places=places(story.cluster, named | story.recording.counters.keys()),

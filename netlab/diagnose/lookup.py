@@ -7,7 +7,7 @@ was meant.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import address_owner, namespace_target
@@ -18,7 +18,6 @@ from netlab.near import near
 from netlab.objects import File, Key
 from netlab.objects.base import Floor
 from netlab.oracle.names import by_dns
-from netlab.output import trace as output
 
 WRONG = "wrong-answer"  # kind of a finding
 _DEAD = ("silent", "closed", "unreachable")
@@ -182,32 +181,3 @@ def _server(story: Story, address: str) -> str:
 def _look(story: Story, lookup: Lookup) -> tuple[str, ...]:
     sender = namespace_target(story, lookup.netns)
     return (f"netlab exec {sender} -- nslookup {lookup.name}",)
-
-
-# -- JSON -------------------------------------------------------------------------------------------------------------
-
-
-def document(lookup: Lookup) -> output.Lookup:
-    """The document of a lookup."""
-    queries: Sequence[Query] = lookup.queries
-    return output.Lookup(
-        name=lookup.name,
-        by="hosts" if lookup.hosts else "dns",
-        file=lookup.file,
-        servers=lookup.servers,
-        searches=lookup.searches,
-        addresses=lookup.addresses,
-        server=queries[-1].server if queries and lookup.addresses else None,
-        queries=tuple(
-            output.Query(
-                name=query.name,
-                type=query.type,
-                server=query.server,
-                outcome=query.outcome,
-                addresses=query.addresses,
-                aliases=query.aliases,
-                elapsed_us=query.elapsed / 1000,
-            )
-            for query in queries
-        ),
-    )

@@ -14,24 +14,47 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
-from netlab.errors import NeedsRoot, StateError
+from netlab.errors import NeedsRoot, NetlabError, StateError
 from netlab.evidence.records import IN_VIEW, Lookup, Query
 from netlab.kernel.host import netns as ns
+from netlab.kernel.host import threads
 from netlab.model import Cluster, Pod
 from netlab.model.resolver import ResolvConf, in_hosts
+from netlab.oracle.lookups import Asked, Key
 from netlab.runtime.agent import POD_COMM
 from netlab.runtime.processes import inside
 from netlab.wire import dns
 
+_SIDE_BY_SIDE = 32
 _LOCAL = "127.0.0.1"  # whom the C library asks if the file names no server
 _TIMEOUT = 5.0  # seconds, resolv.conf's own
 _CODES = {dns.OK: "nodata", dns.SERVER_FAILED: "servfail", dns.NO_NAME: "nxdomain", dns.REFUSED: "refused"}
 _ERRORS = {errno.ECONNREFUSED: "closed"}
 
 
-def lookup(cluster: Cluster, pod: Pod, name: str, *, version: int = 0, patience: float = 1.0) -> Lookup:
+def lookups(cluster: Cluster, wanted: Iterable[Asked]) -> dict[Key, Lookup]:
+    """The lookups of expectations, side by side; a silent server is asked a second time."""
+    found: dict[Key, Lookup] = {}
+    failed: list[Exception] = []
+
+    def look(asked: Asked) -> None:
+        try:
+            found[asked.key] = lookup(cluster, asked.pod, asked.name, attempts=2)
+        except (NetlabError, OSError) as error:
+            failed.append(error)
+
+    threads.side_by_side([partial(look, asked) for asked in wanted], _SIDE_BY_SIDE)
+    if failed:
+        raise failed[0]
+    return found
+
+
+def lookup(
+    cluster: Cluster, pod: Pod, name: str, *, version: int = 0, patience: float = 1.0, attempts: int = 1
+) -> Lookup:
     """Look a name up in a Pod; ``patience`` are the seconds for which a server may be silent, at most resolv.conf's.
 
     Raises StateError where the Pod's namespace is gone.
@@ -55,7 +78,7 @@ def lookup(cluster: Cluster, pod: Pod, name: str, *, version: int = 0, patience:
     wait = min(patience, float(given) if given.isdigit() and int(given) else _TIMEOUT)
     kinds = ["AAAA" if each == 6 else "A" for each in versions]
     try:
-        queries = ns.call(found.netns, partial(_search, conf, name, kinds, wait))
+        queries = ns.call(found.netns, partial(_search, conf, name, kinds, [wait] * attempts))
     except FileNotFoundError:
         raise StateError(f"the namespace {found.netns} is gone", hint="netlab diff shows what is missing") from None
     except PermissionError as error:
@@ -83,13 +106,13 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _search(conf: ResolvConf, name: str, kinds: Sequence[str], wait: float) -> list[Query]:
+def _search(conf: ResolvConf, name: str, kinds: Sequence[str], waits: Sequence[float]) -> list[Query]:
     """All queries, the last of which has the addresses if any has."""
     asked: list[Query] = []
     bare = name.rstrip(".")
     for candidate in [bare] if name.endswith(".") else conf.resolver.candidates(bare):
         for kind in kinds:
-            queries = list(_ask(conf.servers or (_LOCAL,), candidate, kind, wait))
+            queries = list(_ask(conf.servers or (_LOCAL,), candidate, kind, waits))
             asked += queries
             last = queries[-1].outcome
             if last == "found" or last not in ("nodata", "nxdomain", "servfail", "garbled"):
@@ -99,9 +122,9 @@ def _search(conf: ResolvConf, name: str, kinds: Sequence[str], wait: float) -> l
     return asked
 
 
-def _ask(servers: Iterable[str], name: str, kind: str, wait: float) -> Iterable[Query]:
-    """One query to a server after the other, until one has a result."""
-    for server in servers:
+def _ask(servers: Iterable[str], name: str, kind: str, waits: Sequence[float]) -> Iterable[Query]:
+    """One query to a server after the other, until one has a result; for as often as there are times to wait."""
+    for wait, server in product(waits, servers):
         query = _query(server, name, kind, wait)
         yield query
         if query.outcome in ("found", "nodata", "nxdomain"):

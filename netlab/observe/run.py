@@ -26,7 +26,7 @@ from netlab.observe.groups import Group, feed
 from netlab.observe.neighbours import StaticNeighbours
 from netlab.observe.sctp import RawSctpAttempt, kernel_speaks_sctp, somebody_answers
 from netlab.observe.spaces import Spaces
-from netlab.observe.tcp import SctpStreamAttempt, TcpAttempt
+from netlab.observe.tcp import SctpStreamAttempt, SizedAttempt, TcpAttempt
 from netlab.observe.udp import UdpAttempt
 from netlab.oracle.denials import SILENCED, Denial
 from netlab.oracle.flow import Flow, Outcome, Verdict
@@ -191,7 +191,7 @@ class Run:
             if waiting is None:
                 return False
             flow, number, group = waiting
-            key = flow[2:]
+            key = flow[2:5]
             target = self._targets.get(key)
             if target is None:
                 target = self._targets[key] = Target(flow.address, flow.port)
@@ -220,6 +220,8 @@ class Run:
             self._finish(Verdict(flow, Outcome.ERROR, None, None, (because,)), group)
             return True
         kind = self._kinds.get(flow.protocol) or self._sctp()
+        if flow.size and kind is TcpAttempt:
+            kind = SizedAttempt
         attempt = kind(self, flow, target, number, group)
         target.flying += 1
         try:

@@ -8,16 +8,19 @@ one-to-one sockets behave nearly the same, and this asks them too.
 from __future__ import annotations
 
 import errno
+import fcntl
 import select
 import socket
 import struct
 import sys
+import termios
 
-from netlab.observe.answers import READ_MAX, STRANGER, read
+from netlab.observe.answers import READ_MAX, STRANGER, Answer, read
 from netlab.observe.attempt import Attempt, want_errors
 from netlab.observe.errors import queued_error
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: netlab\r\nUser-Agent: netlab-reach\r\nConnection: close\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: netlab\r\nUser-Agent: netlab-check\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 # On close the kernel sends RST and forgets: no TIME_WAIT on either side, no port kept back for a minute.
 _RESET = struct.pack("ii", 1, 0)
 _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -49,7 +52,7 @@ class TcpAttempt(Attempt):
         if code not in _WAITING:
             raise OSError(code, "connect")
         try:
-            sock.send(REQUEST, _SEND)
+            self._send()
         except OSError as error:
             if error.errno in self.unfinished:
                 self.run.watch(self, _IN | _OUT)
@@ -61,6 +64,9 @@ class TcpAttempt(Attempt):
         else:
             self.heard = True
             self.run.watch(self, _IN)
+
+    def _send(self) -> None:
+        self.sock.send(REQUEST, _SEND)
 
     def ready(self, mask: int) -> None:
         if mask & _ERR and not self.heard:
@@ -81,7 +87,7 @@ class TcpAttempt(Attempt):
         self.heard = True
         self.run.again(self)
         try:
-            self.sock.send(REQUEST, _SEND)
+            self._send()
         except OSError:  # established and then reset: somebody listened
             self.opened(STRANGER)
             return
@@ -115,6 +121,62 @@ class TcpAttempt(Attempt):
             self.opened(STRANGER)
             return True
         return False
+
+
+class SizedAttempt(TcpAttempt):
+    """A connection on which so many bytes must arrive: it is open once they are acknowledged.
+
+    A responder that got nothing answers a silent client, too: an answer before the acknowledgement is kept.
+    """
+
+    __slots__ = ("answer", "left")
+
+    def start(self) -> None:
+        size = self.flow.size
+        self.answer: Answer | None = None
+        self.left = POST % size + b"\0" * size
+        super().start()
+        self._go_on()
+
+    def _send(self) -> None:
+        self.left = self.left[self.sock.send(self.left, _SEND) :]
+
+    def _go_on(self) -> None:
+        """Wait for room in the send buffer while bytes are left."""
+        if self.heard and not self.done:
+            self.run.rewatch(self, _IN | _OUT if self.left else _IN)
+
+    def _ask(self) -> None:
+        super()._ask()
+        self._go_on()
+
+    def ready(self, mask: int) -> None:
+        if self.heard and mask & _OUT and self.left:
+            try:
+                self._send()
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.opened(STRANGER)
+                return
+            self._go_on()
+        super().ready(mask & ~_OUT if self.heard else mask)
+
+    def _arrived(self) -> bool:
+        return not self.left and not struct.unpack("=i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]
+
+    def opened(self, answer: Answer) -> None:
+        if self._arrived():
+            super().opened(answer)
+        elif self.answer is None:
+            self.answer = answer
+            self.run.rewatch(self, select.EPOLLET)  # once more, and not for as long as the other side has hung up
+
+    def silent(self) -> bool:
+        if not self.heard or not self._arrived():
+            return False
+        super().opened(self.answer or STRANGER)
+        return True
 
 
 class SctpStreamAttempt(TcpAttempt):

@@ -15,7 +15,7 @@ _ASK = b"netlab\n"
 
 
 class UdpAttempt(Attempt):
-    """One socket, two datagrams."""
+    """One socket, two datagrams of the flow's size."""
 
     __slots__ = ()
 
@@ -29,7 +29,7 @@ class UdpAttempt(Attempt):
 
     def _ask(self) -> None:
         try:
-            self.sock.send(_ASK)
+            self.sock.send(_ASK.ljust(self.flow.size, b"."))
         except OSError as error:
             # EPERM: a rule in the source's own output hook dropped it, which is silence; where the rule also rejects,
             # the ICMP error is in the queue

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from netlab.evidence.records import Lookup
 from netlab.model.cluster import Cluster
 from netlab.model.places import places
 from netlab.objects import Why
 from netlab.oracle.expect import ALLOW, DENY
 from netlab.oracle.explain import Judged, briefly, path_fields
 from netlab.oracle.flow import Flow, Outcome, Verdict
-from netlab.oracle.report import flow_fields
+from netlab.oracle.report import flow_fields, lookup_document
 from netlab.oracle.resolve import Expectation
 from netlab.output import flows as output
 from netlab.output.changes import Notice
@@ -34,6 +35,7 @@ class Row(NamedTuple):
     observed: Verdict | None
     says: str = ""
     paths: tuple[Judged, ...] = ()
+    lookup: Lookup | None = None
 
     @property
     def ok(self) -> bool:
@@ -265,6 +267,7 @@ def checked_fields(row: Row) -> dict[str, Any]:
         "says": row.says,
         "line": str(row.expectation.mark) if row.expectation else None,
         "ways": tuple(output.JudgedPath(**path_fields(path)) for path in row.paths),
+        "lookup": lookup_document(row.lookup) if row.lookup else None,
     }
 
 

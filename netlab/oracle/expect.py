@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from netlab.errors import BadInput, Mark, Problem
-from netlab.names import is_dns_label
+from netlab.names import is_dns_label, is_dns_subdomain
 from netlab.near import near
 from netlab.oracle.flow import Outcome
 from netlab.oracle.flows import parse_port
@@ -28,7 +28,8 @@ ALLOW, DENY = "allow", "deny"
 EXPECTABLE = (ALLOW, DENY, *(outcome.value for outcome in Outcome if outcome is not Outcome.ERROR))
 _TOP = ("default", "flows", "pods", "namespaces")
 _POD, _NAMESPACE = ("name", "namespace", "labels", "ports"), ("name", "labels")
-_LINE = ("from", "to", "port", "expect", "why")
+_LINE = ("from", "to", "port", "size", "resolves", "expect", "why")
+SIZE_MAX = 65000  # bytes, what a datagram can have
 
 
 class Written(NamedTuple):
@@ -39,7 +40,11 @@ class Written(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One item of ``flows``.  ``port`` None: each that the target serves."""
+    """One item of ``flows``.  ``port`` None: each that the target serves.
+
+    ``size``: the bytes that must arrive, 0 where that does not matter.  ``resolves``: the DNS name that the sources look
+    up; such a line has no ``to``.
+    """
 
     sources: tuple[Written, ...]
     targets: tuple[Written, ...]
@@ -48,6 +53,8 @@ class Line(NamedTuple):
     why: str
     mark: Mark
     port_mark: Mark | None = None
+    size: int = 0
+    resolves: str = ""
 
 
 class StandIn(NamedTuple):
@@ -130,7 +137,7 @@ class _Reader:
             if isinstance(node, SequenceNode):
                 lines = [self.line(each, f"flows[{at}]") for at, each in enumerate(node.value) if not is_null(each)]
             else:
-                self.wrong(node, "flows", "must be a list of {from, to, port, expect, why}")
+                self.wrong(node, "flows", "must be a list of {from, to, port, size, resolves, expect, why}")
         pods = tuple(self.pod(fields, path) for fields, path in self.items(fields, "pods", _POD))
         namespaces = {
             self.scalar(entry["name"], f"{path}.name", _dns_label) or "": self.labels(entry, path)
@@ -182,7 +189,8 @@ class _Reader:
     def line(self, node: Node, path: str) -> Line:
         before = len(self.problems)
         fields = self.fields(node, path, _LINE)
-        missing = [name for name in ("from", "to", "expect") if name not in fields]
+        needed = ("from", "expect") if "resolves" in fields else ("from", "to", "expect")
+        missing = [name for name in needed if name not in fields]
         if missing and len(self.problems) == before:
             self.wrong(node, path, f"lacks {' and '.join(missing)}")
         expect = self.word(fields["expect"], f"{path}.expect", EXPECTABLE) if "expect" in fields else ALLOW
@@ -191,7 +199,14 @@ class _Reader:
         sources = self.selectors(fields.get("from"), f"{path}.from")
         targets = self.selectors(fields.get("to"), f"{path}.to")
         port_mark = mark_of(fields["port"], self.file) if "port" in fields else None
-        return Line(sources, targets, port, expect, why, mark_of(node, self.file), port_mark)
+        size = (self.scalar(fields["size"], f"{path}.size", _size) or 0) if "size" in fields else 0
+        if size and port and port.protocol == "SCTP":
+            self.wrong(fields["size"], f"{path}.size", "is of TCP and UDP alone")
+        resolves = (self.scalar(fields["resolves"], f"{path}.resolves", _name) or "") if "resolves" in fields else ""
+        for name in ("to", "port", "size"):
+            if resolves and name in fields:
+                self.wrong(fields[name], f"{path}.{name}", "a line with resolves sends nothing but the query")
+        return Line(sources, targets, port, expect, why, mark_of(node, self.file), port_mark, size, resolves)
 
     def selectors(self, node: Node | None, path: str) -> tuple[Written, ...]:
         if node is None:
@@ -247,4 +262,16 @@ def _label_key(text: str) -> str:
 def _label_value(text: str) -> str:
     if not is_label_value(text):
         raise ValueError(f"{text!r} is no label's value")
+    return text
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(SIZE_MAX)) and 1 <= int(text) <= SIZE_MAX):
+        raise ValueError(f"{text!r} is no size: a number of bytes from 1 to {SIZE_MAX:,}")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not is_dns_subdomain(text.removesuffix(".")):
+        raise ValueError(f"{text!r} is no DNS name, such as web.shop or web.shop.svc.cluster.local")
     return text

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from netlab.objects import Why
 
 POD, NODE, SERVICE, EXTERNAL, ADDRESS = "pod", "node", "service", "external", "address"
+NAME = "name"  # a DNS name that is looked up, of no flow that is probed
 ROUTER = "router"  # who has an address, never what is asked: a flow to a router is one to its address
 
 
@@ -56,13 +57,17 @@ LOCALHOST = Endpoint(ADDRESS, "localhost", "", ("127.0.0.1", "::1"))
 
 
 class Flow(NamedTuple):
-    """One question: does ``src`` reach ``dst`` at this address (one of dst's), port and protocol (TCP, UDP, SCTP)?"""
+    """One question: does ``src`` reach ``dst`` at this address (one of dst's), port and protocol (TCP, UDP, SCTP)?
+
+    ``size``: the bytes that must arrive; 0 for what a request needs.
+    """
 
     src: Endpoint
     dst: Endpoint
     address: str
     port: int
     protocol: str = "TCP"
+    size: int = 0
 
     @classmethod
     def to(cls, src: Endpoint, dst: Endpoint, address: str, port: int, protocol: str) -> Flow:
@@ -72,7 +77,8 @@ class Flow(NamedTuple):
     def __str__(self) -> str:
         at = f"[{self.address}]" if ":" in self.address else self.address
         target = self.dst.name if self.dst.kind != ADDRESS else ""
-        return f"{self.src.name} -> {target + ' ' if target else ''}{at}:{self.port}/{self.protocol}"
+        size = f" ({self.size} bytes)" if self.size else ""
+        return f"{self.src.name} -> {target + ' ' if target else ''}{at}:{self.port}/{self.protocol}{size}"
 
 
 class Verdict(NamedTuple):

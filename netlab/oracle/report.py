@@ -7,12 +7,14 @@ from functools import cache
 from typing import Any
 
 from netlab.errors import Mark
+from netlab.evidence.records import Lookup
 from netlab.objects import Why
-from netlab.oracle.flow import NODE, POD, SERVICE, Endpoint, Outcome, Verdict
+from netlab.oracle.flow import NAME, NODE, POD, SERVICE, Endpoint, Outcome, Verdict
 from netlab.output import flows as output
+from netlab.output import lookups
 from netlab.plain import dump
 
-_KINDS: dict[str, output.EndKind] = {POD: "pod", SERVICE: "service", NODE: "node"}
+_KINDS: dict[str, output.EndKind] = {POD: "pod", SERVICE: "service", NODE: "node", NAME: "name"}
 
 
 def flow_fields(verdict: Verdict) -> dict[str, Any]:
@@ -26,6 +28,7 @@ def flow_fields(verdict: Verdict) -> dict[str, Any]:
         "address": flow.address,
         "port": flow.port,
         "protocol": flow.protocol,
+        "size": flow.size,
         "outcome": verdict.outcome.value,
         "server": verdict.server,
         "client": verdict.client,
@@ -79,3 +82,29 @@ def _because(why: Why) -> output.Because:
 def place(mark: Mark | None) -> dict[str, Any]:
     """The fields ``file`` and ``line`` of a document."""
     return {"file": mark.file if mark else None, "line": mark.line if mark else None}
+
+
+def lookup_document(lookup: Lookup) -> lookups.Lookup:
+    """The document of a lookup."""
+    queries = lookup.queries
+    return lookups.Lookup(
+        name=lookup.name,
+        by="hosts" if lookup.hosts else "dns",
+        file=lookup.file,
+        servers=lookup.servers,
+        searches=lookup.searches,
+        addresses=lookup.addresses,
+        server=queries[-1].server if queries and lookup.addresses else None,
+        queries=tuple(
+            lookups.Query(
+                name=query.name,
+                type=query.type,
+                server=query.server,
+                outcome=query.outcome,
+                addresses=query.addresses,
+                aliases=query.aliases,
+                elapsed_us=query.elapsed / 1000,
+            )
+            for query in queries
+        ),
+    )

@@ -73,6 +73,8 @@ def expected(
         rest = Expectation(expectations.default, None, expectations.mark, f"default: {expectations.default}")
         services = ServiceWays(cluster, known)
         for flow, expectation in list(found.items()):
+            found.setdefault(flow._replace(size=0), expectation)
+        for flow, expectation in list(found.items()):
             ways = services.of(flow) if flow.dst.kind == SERVICE else None
             for behind in ways.flows if ways else ():
                 why = f"as {flow.dst.name}, the Service before it"
@@ -153,7 +155,7 @@ def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> 
     if targets and not asked and sources:
         problems.append(Problem(line.port_mark or line.mark, f"{path}.port", _no_port(line.port, targets, known)))
     found = [
-        Flow(source.end, target.end, address, port, protocol)
+        Flow(source.end, target.end, address, port, protocol, line.size if protocol != "SCTP" else 0)
         for source in sources
         for target, ports in asked
         for address in target.addresses

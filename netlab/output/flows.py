@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Literal
 
 from netlab.output.changes import Notice
+from netlab.output.lookups import Lookup
 from netlab.output.places import Place
 from netlab.plain import document, optional
 
 Outcome = Literal["open", "refused", "timeout", "denied", "unreachable", "error", "mixed"]
-EndKind = Literal["pod", "service", "node", "external"]
+EndKind = Literal["pod", "service", "node", "external", "name"]
 
 
 @document
@@ -38,7 +39,10 @@ class Backend:
 
 @document
 class Ends:
-    """A flow's client and target; the kind external is also that of an address of nobody in the lab."""
+    """A flow's client and target; the kind external is also that of an address of nobody in the lab.
+
+    ``size``: the bytes that had to arrive, of a flow for which an expectation gives them.
+    """
 
     from_: str
     from_kind: EndKind
@@ -47,6 +51,7 @@ class Ends:
     address: str
     port: int
     protocol: Literal["TCP", "UDP", "SCTP"]
+    size: int = optional(0)
 
 
 @document
@@ -137,7 +142,11 @@ class JudgedPath:
 
 @document
 class CheckedFlow(Ends):
-    """A flow as expected, predicted and observed; the outcome is null where no packet was sent."""
+    """A flow as expected, predicted and observed; the outcome is null where no packet was sent.
+
+    ``lookup``: of a line with ``resolves``, or of a target that is a DNS name; then ``to`` is the name (``to_kind``
+    name), and ``address`` that of the name server.
+    """
 
     outcome: Outcome | None
     server: str | None
@@ -150,6 +159,7 @@ class CheckedFlow(Ends):
     says: str
     line: str | None
     ways: tuple[JudgedPath, ...] = optional(())
+    lookup: Lookup | None = optional(None)
 
 
 @document

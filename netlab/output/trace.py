@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from netlab.output.flows import EndKind, Hop, Leg, Outcome
+from netlab.output.lookups import Lookup
 from netlab.output.places import Place
 from netlab.plain import document, optional
 
@@ -194,37 +194,6 @@ class Death:
     reason: str | None
     function: str | None
     event: int
-
-
-@document
-class Query:
-    """A question to a name server.
-
-    ``outcome``: found, nodata, nxdomain, servfail, refused (by the server), closed (no process listens), unreachable,
-    silent or garbled.
-    """
-
-    name: str
-    type: str
-    server: str
-    outcome: str
-    addresses: tuple[str, ...]
-    aliases: tuple[str, ...]
-    elapsed_us: float
-
-
-@document
-class Lookup:
-    """How the sender resolved the target's name; ``server`` answered, null if none did or the hosts file has it."""
-
-    name: str
-    by: Literal["hosts", "dns"]
-    file: str
-    servers: tuple[str, ...]
-    searches: tuple[str, ...]
-    addresses: tuple[str, ...]
-    server: str | None
-    queries: tuple[Query, ...]
 
 
 @document

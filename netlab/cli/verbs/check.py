@@ -42,8 +42,9 @@ def command(
     """
     from netlab.cli import warned
     from netlab.observe.evidence import probed
+    from netlab.observe.lookup import lookups as resolved
     from netlab.observe.probe import Prober
-    from netlab.oracle import coverage
+    from netlab.oracle import coverage, lookups
     from netlab.oracle.compare import check, document, failures
     from netlab.oracle.expect import parse
     from netlab.oracle.explain import judged
@@ -65,6 +66,7 @@ def command(
     path = Path(expect_file) if expect_file else _beside(applied.source)
     began = time.monotonic()
     wanted = {}
+    names: tuple[lookups.Asked, ...] = ()
     extra: dict[str, list[Port]] = {}
     if path is not None:
         expectations = parse(text_of(path), shown(path))
@@ -72,6 +74,7 @@ def command(
             extra.setdefault(port.pod, []).append(Port(port.port, port.protocol, "", "", False, port.mark))
         cluster = _with_ports(cluster, extra)
         wanted = dict(expected(expectations, cluster))
+        names = lookups.asked(expectations, cluster)
     questions = dict.fromkeys((*wanted, *flows(cluster)))
     predictor = Predictor(cluster)
     predicted = predictor.answer(questions)
@@ -80,6 +83,7 @@ def command(
             verdict.flow: verdict for verdict in probed(Prober(cluster, neighbours=neighbours), cluster, questions)
         }
     rows = check(wanted, predicted, observed, partial(judged, predictor.denials))
+    rows += lookups.rows(names, resolved(cluster, names), cluster) if names else []
     filters = warned.filters(applied)
     held = coverage.coverage(cluster, wanted) if covers else None
     seconds = time.monotonic() - began

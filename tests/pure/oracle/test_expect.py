@@ -22,7 +22,7 @@ FORM = [
     ("from: a, expect: allow", "2:3: flows[0]: lacks to"),
     ("expect: deny", "2:3: flows[0]: lacks from and to"),
     ("form: a, to: b, expect: allow", "2:4: flows[0]: unknown field 'form' (did you mean \"from\"?)"),
-    ("from: a, to: b, expect: allow, x: 1", "unknown field 'x'; known are from, to, port, expect, why"),
+    ("from: a, to: b, expect: allow, x: 1", "unknown field 'x'; known are from, to, port, size, resolves, expect, why"),
     ("from: a, from: c, to: b, expect: allow", "2:13: flows[0]: the field 'from' is given twice"),
     ("from: a, to: b, expect: alow", ("2:28: flows[0].expect: 'alow' is none of allow, deny, open, refused, timeout, "
      'denied, unreachable, mixed (did you mean "allow"?)')),
@@ -102,8 +102,11 @@ def test_what_matches_nothing_is_an_error_with_what_is_near(line: str, says: str
     ("text", "says"),
     [
         ("- a", "expect.yaml:1:1: must be a mapping with default, flows, pods, namespaces, not a list"),
-        ("flows: x", "expect.yaml:1:8: flows: must be a list of {from, to, port, expect, why}"),
-        ("flows: [x]", "expect.yaml:1:9: flows[0]: must be a mapping with from, to, port, expect, why, not 'x'"),
+        ("flows: x", "expect.yaml:1:8: flows: must be a list of {from, to, port, size, resolves, expect, why}"),
+        (
+            "flows: [x]",
+            "expect.yaml:1:9: flows[0]: must be a mapping with from, to, port, size, resolves, expect, why, not 'x'",
+        ),
         ("default: drop", "expect.yaml:1:10: default: 'drop' is none of deny, allow"),
         ("defualt: deny", "expect.yaml:1:1: unknown field 'defualt' (did you mean \"default\"?)"),
         ("flows: []\n---\nflows: []", "expect.yaml:3:1: is a second document"),
