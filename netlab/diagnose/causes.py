@@ -17,7 +17,7 @@ from netlab.diagnose.needs import Needs
 from netlab.diagnose.story import Story
 from netlab.objects import Key, NftChain, NftSet, NftTable, Obj, Op, Port, Rule, Verb
 from netlab.objects.base import Floor
-from netlab.objects.links import Bridge, Device, Veth
+from netlab.objects.links import Bridge, Device, Veth, ends
 from netlab.plan import render
 from netlab.plan.drift import Drift
 
@@ -62,12 +62,19 @@ class _Blame:
         made = {op.obj.key: op.obj for op in ops if op.verb is Verb.CREATE}
         gone = {interface for change in ops for interface in _lost(change)}
         bridges = {(change.obj.netns, change.obj.name) for change in ops if isinstance(change.obj, Bridge)}
+        wanted = {
+            end
+            for change in ops
+            if change.verb is not Verb.DELETE and isinstance(change.obj, (Veth, Device))
+            for end in ends(change.obj)
+        }
         tables = {(change.obj.netns, change.obj.place) for change in ops if isinstance(change.obj, NftTable)}
         for op in ops:
             hangs = op.obj.floor is not Floor.LINK and (op.obj.netns, getattr(op.obj, "dev", "")) in gone
             inside = isinstance(op.obj, (NftChain, NftSet)) and (op.obj.netns, op.obj.place) in tables
             blocked = isinstance(op.obj, Port) and (op.obj.netns, op.obj.master) in bridges and _only_blocked(op)
-            if op.obj.key not in seen and not hangs and not inside and not blocked:
+            stands = op.verb is Verb.DELETE and op.obj.floor is Floor.LINK and not wanted.isdisjoint(ends(op.obj))
+            if op.obj.key not in seen and not (hangs or inside or blocked or stands):
                 key = op.obj.key
                 seen.add(key)
                 yield Op(Verb.UPDATE, made[key], removed[key]) if key in removed and key in made else op
@@ -81,6 +88,7 @@ class _Blame:
     def _finding(self, op: Op) -> Finding:
         kind, _, first = render.drifted(op).splitlines()[0].partition(": ")
         mend = render.mending(op)
+        whole = op.verb is Verb.DELETE or not isinstance(op.obj, NftTable)  # a table alone lacks its chains
         lab = self._story.recording.lab
         wanted = f", wanted by {op.obj.why.says}" if op.verb is not Verb.DELETE and op.obj.why.says else ""
         interface = op.obj.name if op.obj.floor is Floor.LINK else str(getattr(op.obj, "dev", ""))
@@ -94,7 +102,7 @@ class _Blame:
             (f"netlab diff {lab}",),
             mark=op.obj.why.mark if op.verb is not Verb.DELETE else None,
             root=True,
-            mend=mend if 0 < len(mend) <= _SHORT else (f"netlab up {lab}",),
+            mend=mend if 0 < len(mend) <= _SHORT and whole else (f"netlab up {lab}",),
         )
 
     def _where(self, obj: Obj) -> str:

@@ -137,9 +137,9 @@ def _traced(story: Story) -> Iterator[Hit]:
         judged = event.judgement
         if event.kind != RULES or judged is None or event.role not in (REQUEST, REPLY):
             continue
-        if not story.book.foreign(event.netns, judged):
-            continue
         for step in judged.steps:
+            if not story.book.foreign_rule(event.netns, judged, step):
+                continue
             text = story.book.rule_text(event.netns, judged, step)
             rule = ForeignRule(
                 event.netns, judged.family, judged.table, step.chain, step.handle, text, judged.hook, judged.priority

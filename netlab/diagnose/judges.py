@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -62,7 +63,14 @@ def _link(needs: Needs, op: Op, obj: Obj, _: tuple[Op, ...]) -> int:
 
 
 def _port(needs: Needs, op: Op, obj: Port, _: tuple[Op, ...]) -> int:
-    return _YES if (obj.netns, obj.dev) in needs.hops else _NO
+    if (obj.netns, obj.dev) not in needs.hops:
+        return _NO
+    if isinstance(op.have, Port) and op.have.deviations:
+        lost = {each.word for each in op.have.deviations if each.group == "fdb"}
+        others = tuple(each for each in op.have.deviations if each.group != "fdb")
+        if lost and replace(op.have, deviations=others) == obj:
+            return _YES if lost & needs.macs else _NO  # its own MAC, which hardly any packet is for
+    return _YES
 
 
 def _foreign_link(needs: Needs, op: Op, obj: Link, _: tuple[Op, ...]) -> int:

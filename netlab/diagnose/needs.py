@@ -46,7 +46,14 @@ class Needs:
 
     @cached_property
     def addresses(self) -> frozenset[str]:
-        """The addresses of the packets, and the one that the sender should have used."""
+        """The addresses of the packets, with those of planned tunnels, and the one that the sender should have used."""
+        tunnels = {
+            end for netns in self.ends for packet in self._tunnels(netns) for end in (packet.source, packet.target)
+        }
+        return self._inner | tunnels
+
+    @cached_property
+    def _inner(self) -> frozenset[str]:
         probe = self.story.recording.probe
         own = self.topology.source_for(probe.netns, probe.address)
         return self.story.addresses | ({own} if own else set())
@@ -63,7 +70,7 @@ class Needs:
         frames = (*self.story.request, *self.story.reply)
         seen = {layer.link.target for event in frames for layer in event.packet.layers if layer.link}
         for netns, dev in self.left_by:
-            for address in self.addresses:
+            for address in self._inner:
                 hop = self.topology.route(netns, address)
                 if hop is not None and hop.dev == dev:
                     seen.add(self.topology.neighbour(netns, dev, hop.via))
@@ -119,17 +126,16 @@ class Needs:
                     came = event.interface if event.direction != OUT else "lo"
                     lookups[event.netns].append(Lookup(packet, came))
         for netns in self.ends - {probe.netns}:
-            lookups[netns] += list(self._planned_tunnels(netns))
+            lookups[netns] += [Lookup(packet, "lo") for packet in self._tunnels(netns)]
         return lookups
 
-    def _planned_tunnels(self, netns: str) -> Iterator[Lookup]:
+    def _tunnels(self, netns: str) -> Iterator[Packet]:
         """The tunnel's packets that a namespace sends."""
         for tunnel in self.topology.tunnels_in(netns):
             for mac in self.macs:
                 for vtep in self.topology.vteps(netns, tunnel.dev, mac):
                     version = ip_address(vtep).version
-                    packet = Packet(version=version, source=tunnel.local, target=vtep, protocol=17, dport=tunnel.port)
-                    yield Lookup(packet, "lo")
+                    yield Packet(version=version, source=tunnel.local, target=vtep, protocol=17, dport=tunnel.port)
 
     def other_routes(self, operations: tuple[Op, ...]) -> dict[tuple[str, int], list[Route]]:
         """The foreign routes beside table main, by namespace and table."""

@@ -6,6 +6,7 @@ Each function reads the packet's headers, other evidence, and the lab's desired 
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 from netlab.diagnose.correlate import ERROR, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.finding import Finding
@@ -102,6 +103,9 @@ def not_forwarded(story: Story, event: Event) -> Finding:
     """The packet is not for this namespace, which does not forward it."""
     packet, netns = event.packet, event.netns
     target = packet.target
+    if packet.source and ip_address(packet.source).is_link_local:
+        message = f"{netns} does not forward {_what(event)}: its source {packet.source} is valid on that link alone"
+        return Finding("link-local", message, netns, look=(f"ip -n {netns} -6 addr show dev {event.interface}",))
     if story.topology.forwards(netns, packet.version):
         path = "net.ipv4.ip_forward" if packet.version == 4 else "net.ipv6.conf.all.forwarding"
         route = story.topology.route(netns, target)

@@ -22,7 +22,7 @@ from netlab.oracle.absent import why_none
 from netlab.plan import policytext
 from netlab.plan.services import TABLE as KUBE_PROXY
 from netlab.planes import nft_tables
-from netlab.wire.packets import Packet
+from netlab.wire.packets import NAMES, Packet
 
 _DOES = {ALLOW: "allows it", DENY: "denies it", PASS: "passes it on, past the rest of its tier"}
 _NOBODY = "has no endpoint"
@@ -86,6 +86,19 @@ class RuleBook:
         """Whether a table is not one of the lab's."""
         return (netns, f"{judgement.family} {judgement.table}") not in self._tables
 
+    def foreign_rule(self, netns: str, judgement: Judgement, step: Step) -> bool:
+        """Whether a rule is not the lab's: its table is foreign, or it was put into a chain of the lab.
+
+        nft prints rules in its own form, so the second is known by an effect that no rule of that chain has.
+        """
+        if self.foreign(netns, judgement):
+            return True
+        if not step.handle:
+            return False
+        chain = self._chains.get((netns, f"{judgement.family} {judgement.table}", step.chain))
+        effects = {action.effect for action in actions(step.text)}
+        return bool(effects - {action.effect for rule in (chain.rules if chain else ()) for action in actions(rule)})
+
     def tables(self, netns: str) -> list[str]:
         """The lab's tables in a namespace (``ip kube-proxy``)."""
         return sorted(place for where, place in self._tables if where == netns)
@@ -103,8 +116,12 @@ class RuleBook:
         meanings = [meaning for step in judgement.steps if (meaning := self._step(netns, judgement, step, packet))]
         ended = _ending(judgement)
         if not meanings:
-            changing = [step for step in judgement.steps if step.handle and any(actions(step.text))]
-            if changing and self.foreign(netns, judgement):
+            changing = [
+                step
+                for step in judgement.steps
+                if self.foreign_rule(netns, judgement, step) and any(actions(step.text))
+            ]
+            if changing:
                 return self._changed(netns, judgement, changing)
             if ended is None or (judgement.verdict != "drop" and not ended.handle):
                 return None
@@ -130,18 +147,19 @@ class RuleBook:
     def _plain(self, netns: str, judgement: Judgement, step: Step) -> Meaning:
         text = self.rule_text(netns, judgement, step)
         where = f"table {judgement.family} {judgement.table} chain {step.chain}"
-        foreign = self.foreign(netns, judgement)
+        foreign = self.foreign_rule(netns, judgement, step)
         which = f"rule handle {step.handle}" if step.handle else "its policy"
         quoted = text or (f'"{step.comment}"' if step.comment else "")
         message = f"{where}, {which}" + (f": {quoted}" if quoted else "")
         if foreign:
-            message += " (not one of this lab's tables)"
+            what = "tables" if self.foreign(netns, judgement) else "rules"
+            message += f" (not one of this lab's {what})"
         return Meaning(message, foreign=foreign, rejects="reject" in f"{text} {step.comment}".split())
 
     # -- one rule -----------------------------------------------------------------------------------------------------
 
     def _step(self, netns: str, judgement: Judgement, step: Step, packet: Packet) -> Meaning | None:
-        if not step.handle:
+        if not step.handle or self.foreign_rule(netns, judgement, step):
             return None
         comment = step.comment
         if policytext.is_ours(comment):
@@ -201,6 +219,9 @@ class RuleBook:
         if step.chain == "masquerading" and step.verdict == "accept":
             return Meaning("masqueraded: the answer must come back by this node")
         if step.chain == "cluster-ips-check" and step.verdict == "drop":
+            served = self._served(packet)
+            if served:
+                return Meaning(f"these rules do not have {served}", rejects=step.comment.startswith("Reject"))
             if step.comment.startswith("Reject"):
                 return self._no_endpoints(packet, f"has no port {packet.dport}")._replace(rejects=True)
             return Meaning(f"no Service has the address {packet.target}")
@@ -219,6 +240,15 @@ class RuleBook:
             return None, ""
         wanted = f"{parts[0]}/{parts[1]}"
         return next((service for service in self._cluster.services if str(service) == wanted), None), parts[3]
+
+    def _served(self, packet: Packet) -> str:
+        """The Service port that a packet is for, if the lab has it."""
+        protocol = NAMES.get(packet.protocol, "")
+        for service in self._cluster.services:
+            for port in service.ports if packet.target in map(str, service.cluster_ips) else ():
+                if (port.port, port.protocol) == (packet.dport, protocol):
+                    return f"Service {service} port {port}"
+        return ""
 
     def _no_endpoints(self, packet: Packet, fault: str) -> Meaning:
         version = 6 if ":" in packet.target else 4

@@ -68,8 +68,8 @@ def _turner(story: Story, left: Divergence, role: str) -> tuple[str, str, tuple[
         netns = story.recording.probe.netns
         return netns, "", look_route(netns, target, "")
     topology, frames = story.topology, _frames(story, role)
-    if after.direction == OUT and topology.peers.get(after.at) == expected.at and went.netns == expected.netns:
-        message = f"the other end of {after.interface} is called {went.interface} there"
+    if _replugged(story, after, expected, went):
+        message = f"the other end of {after.interface} is {went.interface} of {went.netns}"
         return went.netns, message, (f"ip -n {went.netns} link show {went.interface}",)
     bridge = _bridge(story, after, expected)
     if not bridge:
@@ -90,6 +90,14 @@ def _turner(story: Story, left: Divergence, role: str) -> tuple[str, str, tuple[
             return after.netns, f"{bridge} floods the frame, and does not take its own MAC {mac} as its own", look[1:]
         return after.netns, f"{after.interface} is not handled as a port of {bridge}", look[:1]
     return after.netns, f"{bridge} does not send MAC {mac} to port {expected.interface}", look
+
+
+def _replugged(story: Story, after: Hop, expected: Hop, went: Hop) -> bool:
+    """Whether a cable of the lab ends elsewhere: the frame came out of an interface that no cable from there has."""
+    peers = story.topology.peers
+    if after.direction != OUT or went.direction == OUT or peers.get(after.at) != expected.at:
+        return False
+    return peers.get(went.at, ("", ""))[0] != after.netns
 
 
 def rescued(story: Story) -> Iterator[Finding]:

@@ -33,6 +33,8 @@ def foreign_rules(
         ]
 
     wanted = [name for name in netns if name not in tables or foreign(name, tables[name])]
+    if not wanted:
+        return ()
     return tuple(rule for rules in ns.each(wanted, look).values() for rule in rules)
 
 

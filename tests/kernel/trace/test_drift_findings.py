@@ -148,8 +148,22 @@ def test_a_renamed_interface_is_called_by_its_name(bed: Bed) -> None:
         assert recording.probe.outcome == "open"
         found = told(bed, story)
         assert "name is lan0, should be eth0" in found[0].message, shown(found)
-        assert any("the other end of veth-server is called lan0 there" in each.message for each in found), shown(found)
+        assert any(
+            f"the other end of veth-server is lan0 of {bed.where['server']}" in each.message for each in found
+        ), shown(found)
         assert not any("does not send MAC" in each.message for each in found), shown(found)
+    finally:
+        bed.up()
+        bed.forget()
+
+
+def test_a_cable_that_ends_elsewhere_is_not_blamed_on_the_bridge(bed: Bed) -> None:
+    lines = "ip -n {server} link set eth0 down\nip -n {server} link set eth0 netns {spare} name eth9\n"
+    try:
+        bed.sh(lines + "ip -n {spare} link set eth9 up")
+        found = told(bed, bed.trace(drifted("", "server", "", ""))[1])
+        assert f"netns is {bed.where['spare']}" in found[0].message, shown(found)
+        assert "does not send MAC" not in shown(found)
     finally:
         bed.up()
         bed.forget()

@@ -11,7 +11,12 @@ import pytest
 
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.findings import findings
+from netlab.diagnose.nfttext import actions
 from netlab.evidence.records import DROPS, RULES
+from netlab.kernel.host import netns as ns
+from netlab.kernel.nftables import listing
+from netlab.objects import NftChain
+from netlab.runtime.state.running import load_running
 from tests.kernel.trace.test_faults import SERVER, WEB, Bed, Fault, bed, shown
 
 __all__ = ["bed"]
@@ -159,3 +164,53 @@ def test_the_rule_that_dropped_an_icmp_error_is_named(bed: Bed) -> None:
             assert len(lost) == 1
     finally:
         bed.sh("ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=64\n" + small.undo)
+
+
+OWN = (
+    ("filter-forward", "tcp dport 80 drop", "rule", SERVER),
+    ("nat-prerouting", "ip daddr 10.244.2.2 dnat to 10.244.2.66", "foreign-rule", SERVER),
+)
+
+
+@pytest.mark.parametrize(("chain", "rule", "kind", "target"), OWN)
+def test_a_rule_put_into_a_chain_of_the_lab_is_named(bed: Bed, chain: str, rule: str, kind: str, target: str) -> None:
+    try:
+        bed.sh(f"ip netns exec {{n1}} nft insert rule ip kube-proxy {chain} {rule}")
+        found = findings(bed.trace(Fault("", "", "n1", "", "", "", target=target))[1])
+        assert (found[0].kind, found[0].netns) == (kind, bed.where["n1"]), shown(found)
+        assert rule in found[0].message
+        assert "externalTrafficPolicy" not in shown(found)
+        assert (
+            found[0]
+            .mend[0]
+            .startswith(f"ip netns exec {bed.where['n1']} nft delete rule ip kube-proxy {chain} handle ")
+        )
+        subprocess.run(["sh", "-c", found[0].mend[0]], check=True)
+        assert findings(bed.trace(Fault("", "", "n1", "", "", "", target=target))[1]) == ()
+    finally:
+        bed.up()
+        bed.forget()
+
+
+def test_a_service_that_the_rules_lost_is_not_called_portless(bed: Bed) -> None:
+    try:
+        bed.sh("ip netns exec {n1} nft flush map ip kube-proxy service-ips")
+        found = findings(bed.trace(Fault("", "", "n1", "", "", "", target=WEB))[1])
+        assert "these rules do not have Service default/web port" in shown(found)
+        assert "has no port 80" not in shown(found)
+    finally:
+        bed.up()
+
+
+def test_the_labs_own_rules_have_the_effects_of_their_text_in_nfts_listing(bed: Bed) -> None:
+    """Else a rule of the lab would count as foreign: nft prints rules in its own form."""
+    chains = {(chain.netns, chain.place, chain.chain): chain for chain in load_running(bed.name).want.only(NftChain)}
+    seen = 0
+    for netns, place in {(netns, place) for netns, place, _ in chains}:
+        family, table = place.split()
+        rows = ns.each([netns], lambda _, family=family, table=table: listing.rules(family, table))[netns]
+        for row in rows:
+            wanted = {action.effect for rule in chains[netns, place, row.chain].rules for action in actions(rule)}
+            assert {action.effect for action in actions(row.text)} <= wanted, row
+            seen += 1
+    assert seen
