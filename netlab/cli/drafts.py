@@ -23,7 +23,7 @@ def draft(lab: str, files: Sequence[str], name: str, namespace: str = "") -> App
     name none; "": as the running lab of that source has it, else ``default``.
     """
     if not lab and not files:
-        raise BadInput("say which lab: its name, a path, or -f FILE", hint="netlab labs lists those that there are")
+        raise BadInput("no lab is named: give its name, a path, or -f FILE", hint="netlab labs lists them")
     sources: list[str | Path] = []
     if lab:
         try:

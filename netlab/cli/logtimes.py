@@ -31,7 +31,7 @@ def cutoff(since: str, since_time: str) -> float:
             raise ValueError
         whole = float(calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S")))
     except ValueError:
-        raise BadInput(f"--since-time {since_time}: a time like 2026-01-31T12:00:00Z is meant") from None
+        raise BadInput(f"--since-time {since_time}: not a time such as 2026-01-31T12:00:00Z") from None
     zone = 0.0
     if found[3] != "Z":
         hours, minutes = map(int, found[3][1:].split(":"))
@@ -42,7 +42,7 @@ def cutoff(since: str, since_time: str) -> float:
 def _duration(text: str) -> float:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise BadInput(f"--since {text}: a duration like 5s, 2m or 1h30m is meant")
+        raise BadInput(f"--since {text}: not a duration such as 5s, 2m or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 

@@ -45,7 +45,7 @@ class Handles:
         except FileExistsError:
             socket.close()
             raise StateError(
-                f"/run/netns/{netns} is in the way: it is not this lab's",
+                f"/run/netns/{netns} exists and does not belong to this lab",
                 hint=f"look at it with: ip -n {netns} link; take another lab name with --name",
             ) from None
         handle = self._open[netns] = Handle(netns, fd, socket, Links(lo=1))

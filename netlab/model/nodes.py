@@ -167,7 +167,7 @@ def build_nodes(
                 if network not in too_small:
                     message = f"{network} is too small for {len(given)} nodes: node {name} gets no part"
                     if joins:
-                        message = f"{network} has no part left for node {name}, and running nodes keep theirs: down, then up, deals it anew"
+                        message = f"{network} has no part left for node {name}: running nodes keep theirs; down, then up, assigns all parts again"
                     complain(document.at("spec", "podCIDR") if document else mark, "spec.podCIDR", message)
                 too_small.add(network)
                 part = network

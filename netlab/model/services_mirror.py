@@ -87,7 +87,7 @@ def warnings(document: Document, services: Mapping[Name, Document]) -> list[Warn
     if service is None and not written & {_LEADER, _SKIP}:
         messages.append(("endpoints-without-service", f"{what} is of no Service: none of that name is there"))
     elif service is not None and _selects(service) and not written & {*_WRITTEN_BY_CONTROLLER, _LEADER}:
-        message = f"{what} is left out: the Service has a selector, and a controller would write its Endpoints anew"
+        message = f"{what} is left out: the Service has a selector, and a controller would overwrite its Endpoints"
         messages.append(("endpoints-left-out", message))
     elif service is not None and _is_mirrored(document, {_name(document): _selects(service)}):
         most = max((_size(subset) for subset in document.body.get("subsets", ())), default=0)

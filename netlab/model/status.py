@@ -53,7 +53,7 @@ def unready(cluster: Cluster) -> Iterator[Warning]:
         if gates(pod) and owner not in told and pod.mark is not None:
             told.add(owner)
             message = (
-                f"Pod {pod} has the readiness gate {', '.join(gates(pod))}, and nobody in this lab sets that condition: "
+                f"Pod {pod} has the readiness gate {', '.join(gates(pod))}, and no controller in this lab sets its condition: "
                 "it is never ready, so its Services leave it out"
             )
             yield Warning("readiness-gate", message, pod.mark, f"Pod {pod}")

@@ -21,7 +21,7 @@ def why_none(cluster: Cluster, service: Service, place: int, version: int) -> st
         return _nobody(cluster, service)
     family = [backend for backend in service.backends if backend.address.version == version]
     if not family:
-        return f"nobody behind it has an IPv{version} address"
+        return f"no Pod behind it has an IPv{version} address"
     with_port = [backend for backend in family if backend.ports[place]]
     if not with_port:
         return _no_port(cluster, service, place, family)

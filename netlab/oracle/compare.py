@@ -91,9 +91,9 @@ def without_evidence(row: Row) -> str:
 def _lacks(expect: str, verdict: Verdict, predicted: Verdict | None, *, packets: bool) -> str:
     if expect == ALLOW:
         if verdict.outcome is not Outcome.OPEN:
-            return f"expected {expect}, and nobody serves {verdict.flow.port}/{verdict.flow.protocol} there: got {verdict.outcome}"
+            return f"expected {expect}, but no process serves {verdict.flow.port}/{verdict.flow.protocol} there: got {verdict.outcome}"
         return (
-            f"expected {expect}, and nobody said who answered"
+            f"expected {expect}, but the reply names no server"
             if packets and verdict.asked and not verdict.server
             else ""
         )
@@ -179,7 +179,7 @@ def _disagreement(row: Row) -> str:
     expectation, predicted, observed = row.expectation, row.predicted, row.observed
     verdict = row.verdict
     if verdict is None:
-        return "" if expectation is None else f"expected {expectation.expect}, and nobody was asked"
+        return "" if expectation is None else f"expected {expectation.expect}, but it was not probed"
     failed = expectation is not None and not meets(expectation.expect, verdict, predicted)
     differs = observed is not None and predicted is not None and not agree(predicted, observed)
     if not failed and not differs and verdict.outcome is not Outcome.ERROR:

@@ -227,7 +227,7 @@ class _Reader:
     def word(self, node: Node, path: str, known: tuple[str, ...]) -> str:
         def one_of(text: str) -> str:
             if text not in known:
-                raise ValueError(f"{text!r} is none of {', '.join(known)}{near(text.lower(), known)}")
+                raise ValueError(f"{text!r} is not one of {', '.join(known)}{near(text.lower(), known)}")
             return text
 
         return self.scalar(node, path, one_of) or known[0]

@@ -72,7 +72,7 @@ def flows(
                 problems.append(Problem(None, option, str(error)))
         chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in everyone])
     problems += [
-        Problem(None, called[0], f"{source.end.name} is nothing in this lab that could send a packet")
+        Problem(None, called[0], f"{source.end.name} cannot send a packet: it has no network namespace in this lab")
         for source in chosen[0]
         if not source.end.netns and not (strangers and source.end.kind == ADDRESS)
     ]

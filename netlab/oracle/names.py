@@ -95,8 +95,8 @@ def of_service(known: Endpoints, service: Service, depth: int = 0) -> Meant:
 def leads_nowhere(service: Service) -> str:
     """Why a Service is no target: it has no address, and its name leads to nobody."""
     if service.external_name:
-        return f"Service {service} is a name for {service.external_name}, which nobody in this lab has"
-    return f"Service {service} is headless, and nobody is behind it: there is no address that its name leads to"
+        return f"Service {service} is a name for {service.external_name}, which does not exist in this lab"
+    return f"Service {service} is headless and has no ready endpoint, so its name has no address"
 
 
 def _behind(known: Endpoints, service: Service) -> Iterator[Reachable]:

@@ -155,7 +155,9 @@ class Predictor:
             return Ending(Outcome.OPEN, owner.name, (Why(says, mark),))
         listener = self._listener(owner, flow)
         if listener is None:
-            return Ending(Outcome.REFUSED, None, (Why(f"nobody in {owner.name} serves {flow.port}/{flow.protocol}"),))
+            return Ending(
+                Outcome.REFUSED, None, (Why(f"no process in {owner.name} serves {flow.port}/{flow.protocol}"),)
+            )
         pod, number = listener
         if flow.address == "::1" and self._known.host_port(flow):
             return _lost(

@@ -149,7 +149,7 @@ def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> 
     targets = _ends(line.targets, known, f"{path}.to", problems, sources)
     for source in sources:
         if not source.end.netns:
-            says = f"{source.end.name} is nothing in this lab that could send a packet"
+            says = f"{source.end.name} cannot send a packet: it has no network namespace in this lab"
             problems.append(Problem(line.sources[0].mark, f"{path}.from", says))
     asked = [(target, ports) for target in targets if (ports := _ports(line.port, target, known))]
     if targets and not asked and sources:
@@ -181,7 +181,7 @@ def _ports(port: PortWish | None, target: Reachable, known: Endpoints) -> list[t
 def _no_port(port: PortWish | None, targets: list[Reachable], known: Endpoints) -> str:
     who = " and ".join(target.end.name for target in targets[:3])
     if port is None:
-        return f"{who} serves no port; say which to ask"
+        return f"{who} serves no port; name one"
     names = {each.name for target in targets if target.end.name in known.pod_of
              for each in known.pod_of[target.end.name].ports if each.name}  # fmt: skip
     return f"{who} has no port named {port.name!r} ({port.protocol}){near(port.name, sorted(names))}"

@@ -42,7 +42,7 @@ def asked(
     place, wanted = split(target)
     source, _ = _end(known, client, namespace)
     if not source.netns:
-        raise BadInput(f"{client} has no network namespace of its own that could send a packet")
+        raise BadInput(f"{client} cannot send a packet: it has no network namespace")
     destination, note = _end(known, place, namespace, known.client([source]))
     if source.kind == EXTERNAL and destination.kind == SERVICE:
         destination, note = _from_outside(known, destination, note)
@@ -126,7 +126,7 @@ def _from_outside(known: Endpoints, destination: Endpoint, note: str) -> tuple[E
         return destination._replace(addresses=(*outside, *destination.addresses)), note
     port = next((port.node_port for port in service.ports if port.node_port), 0)
     node = next(iter(known.nodes), "")
-    return destination, f"a cluster address is no way in from outside; {node}:{port} is" if port else note
+    return destination, f"hosts outside do not reach a cluster address; use {node}:{port}" if port else note
 
 
 def _address(source: Endpoint, destination: Endpoint, version: int) -> str:

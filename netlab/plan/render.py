@@ -85,7 +85,7 @@ def drifted(op: Op, anew: Obj | None = None, contents: Sequence[Op] = ()) -> str
         source = f"  wanted by {anew.why}"
         what = _changes(obj, anew) if type(obj) is type(anew) else [f"it is a {obj.kind}, should be a {anew.kind}"]
         what = what or ["it goes with an address that was there before it"]
-        message = f"changed: {_called(obj)}: {', '.join(what)} (it is to be made anew)"
+        message = f"changed: {_called(obj)}: {', '.join(what)} (up creates it again)"
     elif op.verb is Verb.CREATE:
         message = f"missing: {_called(obj)}"
     elif op.verb is Verb.DELETE:

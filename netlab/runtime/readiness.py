@@ -133,7 +133,7 @@ def step(name: str) -> None:
     with lock.locked(name):
         rundir = RunDir(name)
         if not rundir.exists() or rundir.pending() is not None:
-            raise StateError(f"lab {name} is half-way to something else", hint=f"netlab up {name}")
+            raise StateError(f"lab {name} has an unfinished change", hint=f"netlab up {name}")
         with agentclient.connect(rundir.path, name) as agent:
             seen = agent.statuses()
             if seen.acknowledged == seen.version:

@@ -115,7 +115,7 @@ def _ports(spec: Spec) -> Found:
 def endpoint_subset(body: Spec) -> Found:
     """The errors that the API server reports for a subset of Endpoints."""
     if not body.get("addresses") and not body.get("notReadyAddresses"):
-        yield ("addresses",), "is required, or notReadyAddresses: a subset without addresses is nobody's"
+        yield ("addresses",), "is required, or notReadyAddresses: a subset needs an address"
     ports = body.get("ports", ())
     for index, port in enumerate(ports):
         if len(ports) > 1 and not port.get("name"):

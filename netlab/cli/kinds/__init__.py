@@ -46,7 +46,7 @@ def several(text: str) -> list[Kind]:
         if kind := of_kernel(word):
             if words == [word]:
                 return [kind]
-            raise BadInput(f"{kind.plural} are the kernel's, and are asked for by themselves: get {kind.plural}")
+            raise BadInput(f"{kind.plural} are kernel objects, which get lists alone: get {kind.plural}")
     return list(dict.fromkeys(kind for word in words for kind in (ALL if word == "all" else (find(word),))))
 
 

@@ -127,7 +127,7 @@ def _served(runs: bool, ports: Sequence[Port]) -> str:
     if runs:
         return "its command, a process of this host"
     if not ports:
-        return "nobody: it has no ports, and nothing of it runs"
+        return "no process: it has no ports and runs no command"
     return f"netlab's responder, on {', '.join(_port(port.port, port.protocol) for port in ports)}"
 
 

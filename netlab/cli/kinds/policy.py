@@ -135,7 +135,7 @@ def effect(policy: Policy | TierPolicy, selection: Selection, packets: Mapping[s
         yield f"  {rule}  {count} {'packet' if count == 1 else 'packets'} {_DONE[rule.action]}{where}"
         for peer in rule.peers:
             if isinstance(peer, PodPeer):
-                yield f"    {peer}: {_pods(selection.members(peer)) or 'nobody'}"
+                yield f"    {peer}: {_pods(selection.members(peer)) or 'no Pod'}"
             elif isinstance(peer, Nodes):
                 yield f"    {peer}: {', '.join(node.name for node in selection.nodes(peer)) or 'no node'}"
     if policy.mark:

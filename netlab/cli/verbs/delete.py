@@ -44,7 +44,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
 
     name = own_lab(lab_option)
     if bool(files) == bool(what):
-        raise BadInput("say which objects: -f FILE, or KIND NAME...")
+        raise BadInput("no objects: use -f FILE, or KIND NAME...")
     resolved = documents_of(open_running(name)[1])
     there = {
         identity(document): document.kind + f".{document.group}" * bool(document.group) for document in resolved.objects

@@ -34,7 +34,7 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
 
     wanted = dict.fromkeys((*labs, *lab_options))
     if every == bool(wanted):
-        raise BadInput("say which lab, or --all", hint="netlab ls shows the running labs")
+        raise BadInput("name a lab, or use --all", hint="netlab ls shows the running labs")
     for lab in wanted:
         if not is_dns_label(lab, LAB_NAME_MAX):
             raise BadInput(f"{lab!r} is no lab's name: a DNS label of at most {LAB_NAME_MAX} characters")

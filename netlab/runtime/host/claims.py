@@ -43,6 +43,6 @@ def _claim_names(rundir: RunDir, want: State, *, new: bool) -> None:
         path = files.ETC_NETNS / name
         if path.exists():
             raise StateError(
-                f"{path} is in the way: this lab did not make it",
+                f"{path} exists and does not belong to this lab",
                 hint=f"look at it, remove it (rm -r {path}), or take another lab name: --name NAME",
             )

@@ -277,5 +277,5 @@ def test_clients_that_are_kept_are_no_drift_where_somebody_changed_a_rule(lab: L
     assert ": its rules were changed\n" in run_netlab("diff", lab.name, check=1).stdout
     lab.sh("node-1", "nft", "add", "element", "ip", "kube-proxy", "nodeport-ips", "{ 192.0.2.9 }")
     said = run_netlab("diff", lab.name, check=1).stdout
-    assert "changed: nft ip kube-proxy in" in said and ": it differs in nodeport-ips (it is to be made anew)" in said
+    assert "changed: nft ip kube-proxy in" in said and ": it differs in nodeport-ips (up creates it again)" in said
     assert "missing" not in said and "1 object differs" in said

@@ -24,9 +24,9 @@ FORM = [
     ("form: a, to: b, expect: allow", "2:4: flows[0]: unknown field 'form' (did you mean \"from\"?)"),
     ("from: a, to: b, expect: allow, x: 1", "unknown field 'x'; known are from, to, port, size, resolves, expect, why"),
     ("from: a, from: c, to: b, expect: allow", "2:13: flows[0]: the field 'from' is given twice"),
-    ("from: a, to: b, expect: alow", ("2:28: flows[0].expect: 'alow' is none of allow, deny, open, refused, timeout, "
+    ("from: a, to: b, expect: alow", ("2:28: flows[0].expect: 'alow' is not one of allow, deny, open, refused, timeout, "
      'denied, unreachable, mixed (did you mean "allow"?)')),
-    ("from: a, to: b, expect: error", "'error' is none of allow, deny"),
+    ("from: a, to: b, expect: error", "'error' is not one of allow, deny"),
     ("from: a, to: b, expect: [allow]", "flows[0].expect: must be a text, not a list"),
     ("from: a, to: b, port: 0, expect: allow", "flows[0].port: '0' is no port: ports are 1 to 65535"),
     ("from: a, to: b, port: 65536, expect: allow", "'65536' is no port"),
@@ -54,7 +54,7 @@ MATCH = [
     ("from: client, to: db-0, expect: allow", ("2:22: flows[0].to: no Pod, Service, node or external host is called 'db-0'"
      ' (did you mean "shop/db-0"?)')),
     ("from: client, to: shpo/db-0, expect: allow", "there is no namespace 'shpo' (did you mean \"shop\"?)"),
-    ("from: client, to: shop/web, expect: allow", 'Service shop/web is headless, and nobody is behind it: there is no address that its name leads to (did you mean "deploy/web.shop"?)'),
+    ("from: client, to: shop/web, expect: allow", 'Service shop/web is headless and has no ready endpoint, so its name has no address (did you mean "deploy/web.shop"?)'),
     ("from: node/nod-1, to: server, expect: allow", "there is no node 'nod-1' (did you mean \"node/node-1\" or \"node/node-2\"?)"),
     ("from: external/internet, to: server, expect: allow", "there is no external host 'internet' in this lab"),
     ("from: client, to: deploy/wbe.shop, expect: allow", 'deploy/wbe.shop has no Pods (did you mean "deploy/web.shop"?)'),
@@ -64,12 +64,12 @@ MATCH = [
     ("from: shop/app=wbe, to: server, expect: allow", 'did you mean "app=web"'),
     ("from: 'shop/app=web,app=db', to: server, expect: allow", "each label exists in shop, but no Pod has all of them"),
     ("from: client, to: svc/wbe.shop, expect: allow", "there is no Service 'wbe.shop' (did you mean \"svc/web.shop\"?)"),
-    ("from: client, to: svc/web.shop, expect: allow", "Service shop/web is headless, and nobody is behind it"),
+    ("from: client, to: svc/web.shop, expect: allow", "Service shop/web is headless and has no ready endpoint"),
     ("from: client, to: 192.0.2.0/24, expect: deny", "192.0.2.0/24 holds no address of this lab"),
-    ("from: 192.0.2.1, to: server, expect: deny", "192.0.2.1 is nothing in this lab that could send a packet"),
+    ("from: 192.0.2.1, to: server, expect: deny", "192.0.2.1 cannot send a packet: it has no network namespace in this lab"),
     ("from: client, to: shop/db-0, port: sq, expect: allow", ("2:39: flows[0].port: shop/db-0 has no port named 'sq' (TCP)"
      ' (did you mean "sql"?)')),
-    ("from: client, to: client, expect: allow", "default/client serves no port; say which to ask"),
+    ("from: client, to: client, expect: allow", "default/client serves no port; name one"),
     ("from: [client, nobody], to: server, expect: allow", "2:19: flows[0].from[1]: no Pod, Service, node or external host is called 'nobody'"),
 ]  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_what_matches_nothing_is_an_error_with_what_is_near(line: str, says: str
             "flows: [x]",
             "expect.yaml:1:9: flows[0]: must be a mapping with from, to, port, size, resolves, expect, why, not 'x'",
         ),
-        ("default: drop", "expect.yaml:1:10: default: 'drop' is none of deny, allow"),
+        ("default: drop", "expect.yaml:1:10: default: 'drop' is not one of deny, allow"),
         ("defualt: deny", "expect.yaml:1:1: unknown field 'defualt' (did you mean \"default\"?)"),
         ("flows: []\n---\nflows: []", "expect.yaml:3:1: is a second document"),
         ("flows: [", "expect.yaml:"),

@@ -14,7 +14,7 @@ VXLAN = Vxlan("x-a", "vxlan0", "0a:03:00:01:00:00", local="172.18.0.2")
 
 def test_what_must_be_made_anew_says_what_is_wrong_with_it() -> None:
     said = drifted(Op(Verb.DELETE, replace(VXLAN, options="ttl 1")), VXLAN)
-    assert "changed: vxlan vxlan0 in x-a: it has ttl 1 (it is to be made anew)" in said
+    assert "changed: vxlan vxlan0 in x-a: it has ttl 1 (up creates it again)" in said
     assert "mend by: ip -n x-a link del dev vxlan0" in said
 
 

@@ -177,7 +177,11 @@ def test_tables_and_json_say_the_same() -> None:
         ),
         ("client", "node/node1", "TARGET: there is no node 'node1' (did you mean \"node/node-1\""),
         ("client", "svc/servr", "TARGET: there is no Service 'servr' (did you mean \"svc/server\"?)"),
-        ("svc/server", "client", "CLIENT: default/server is nothing in this lab that could send a packet"),
+        (
+            "svc/server",
+            "client",
+            "CLIENT: default/server cannot send a packet: it has no network namespace in this lab",
+        ),
     ],
 )
 def test_unknown_names_are_called_what_the_user_typed(source: str, target: str, says: str) -> None:
@@ -223,7 +227,7 @@ def test_describe_reads_as_kubectls() -> None:
         "  ingress[0]  3 packets allowed  lab.yaml:51:5",
         "    Pods app=client of namespace default: default/client",
     ]
-    assert "    Pods app in (web,x) of namespaces team=shop: nobody" in found["only-client"]
+    assert "    Pods app in (web,x) of namespaces team=shop: no Pod" in found["only-client"]
     shop = found["all"]
     assert "PodSelector:     <none> (Allowing the specific traffic to all pods in this namespace)" in shop
     assert (
