@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from netlab.diagnose import answerer
 from netlab.diagnose.correlate import REPLY, REQUEST, TITLES
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -69,6 +70,12 @@ def compare(story: Story, findings: Sequence[Finding], predicted: Verdict | None
     if predicted is not None and not agree:
         because = f" ({predicted.because[0].says})" if predicted.because else ""
         differences.append(f"the prediction is {predicted.outcome}{because}, the result is {observed}")
+    # a denial that did not happen is a difference of the outcome already
+    differences += [
+        finding.message
+        for finding in findings
+        if finding.kind in answerer.KINDS and (agree or finding.kind != answerer.POLICY)
+    ]
     for role, left in ((REQUEST, story.request_left), (REPLY, story.reply_left)):
         # the end of a denied flow is no difference, but a divergence is
         if left is not None and (left.went is not None or not agree):

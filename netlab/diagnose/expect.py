@@ -1,8 +1,8 @@
 """The model's path for a flow and its reply, and the place where a packet diverged from it.
 
 ``Expecter`` combines the cluster's knowledge of a flow (``oracle.service``: which node translates a Service's address,
-whether the source is masqueraded) with the desired state's knowledge of the path (``path``).  Only the packet can tell
-which backend was chosen: ``backend``.
+whether the source is masqueraded) with the desired state's knowledge of the path (``path``).  The packet is not asked:
+only which of a Service's own backends was chosen (``backend``) is unknown without it.
 """
 
 from __future__ import annotations
@@ -94,11 +94,19 @@ class Expecter:
         ends = (*self.endpoints.nodes.values(), *self.endpoints.pods.values(), *self.endpoints.external.values())
         return next((endpoint for endpoint in ends if endpoint.netns == netns), Endpoint(ADDRESS, netns, netns))
 
-    def round_trip(self, flow: Flow, *, source: str = "", backend: str = "", seen_as: str = "") -> RoundTrip:
-        """The expected paths of a flow; evidence from the packet itself may be given."""
+    def choices(self, flow: Flow) -> tuple[tuple[str, int], ...]:
+        """The addresses and ports to which the lab's rules may translate a flow's target; none: it is not translated."""
+        return self._choices(flow, self._services.of(flow))[0]
+
+    def round_trip(self, flow: Flow, *, source: str = "", backend: str = "") -> RoundTrip:
+        """The expected paths of a flow.
+
+        ``backend``: which of the possible targets was chosen; any other address is ignored.  ``source``: the address of
+        a crafted packet, or the chosen of a node's own.
+        """
         service_ways = self._services.of(flow)
         choices, ways_why = self._choices(flow, service_ways)
-        chosen = backend or (choices[0][0] if choices else "")
+        chosen = next((address for address, _ in choices if address == backend), choices[0][0] if choices else "")
         start = flow.src.netns
         translate = {(netns, flow.address): chosen for netns in self._translators(flow)} if chosen else {}
         request = walk(self.topology, start, flow.address, translate)
@@ -116,10 +124,11 @@ class Expecter:
         )
         if not request.arrives or not source:
             return expected
-        seen_as = seen_as or self._seen_as(flow, service_ways, request, source)
-        back = {(netns, seen_as): source for netns in self._masqueraders(request, seen_as, source)}
-        reply = walk(self.topology, request.netns, seen_as, back)
-        return replace(expected, reply=reply, seen_as=seen_as)
+        sources = self._sources(flow, service_ways, request, source)
+        before = [source, *(address for _, address in sources)]
+        back = dict(zip(sources, before, strict=False))
+        reply = walk(self.topology, request.netns, before[-1], back)
+        return replace(expected, reply=reply, seen_as=before[-1])
 
     # -- Services -----------------------------------------------------------------------------------------------------
 
@@ -153,8 +162,11 @@ class Expecter:
 
     # -- the source ---------------------------------------------------------------------------------------------------
 
+    def source(self, flow: Flow, local: str) -> str:
+        """The sender's source address: ``local``, its socket's, if the lab gives it that address."""
+        return local if local and self.topology.local(flow.src.netns, local) else self._source(flow)
+
     def _source(self, flow: Flow) -> str:
-        """The sender's source address."""
         is_v6 = ":" in flow.address
         if flow.src.netns in self._nodes:
             return self.topology.source_for(flow.src.netns, flow.address)
@@ -162,28 +174,30 @@ class Expecter:
             return flow.address
         return next((address for address in flow.src.addresses if (":" in address) == is_v6), "")
 
-    def _seen_as(self, flow: Flow, service_ways: Ways | None, request: Path, source: str) -> str:
-        """The source address that the target sees."""
-        if service_ways is not None and (service_ways.masqueraded or request.target == source):
-            for netns in request.translated:
-                dev = request.left_by.get(netns)
-                if dev:
-                    return self.topology.own(netns, dev, request.target) or source
-            return source
-        inside = self._cluster.pod_cidrs
-        leaves = self._cluster.masquerades and flow.src.kind not in (NODE, EXTERNAL)
-        if leaves and _within(source, inside) and not _within(request.target, inside):
-            for netns, dev in request.left_by.items():
-                if netns in self._nodes:
-                    return self.topology.own(netns, dev, request.target) or source
-        return source
+    def _sources(
+        self, flow: Flow, service_ways: Ways | None, request: Path, source: str
+    ) -> tuple[tuple[str, str], ...]:
+        """The namespaces that masquerade the request, in order, each with the source address that it sets."""
+        first = self._leaving(flow, request, source)
+        masqueraded = service_ways is not None and service_ways.masqueraded
+        if not masqueraded and request.target != source:
+            return first
+        for netns in request.translated:
+            dev = request.left_by.get(netns)
+            if dev:
+                own = self.topology.own(netns, dev, request.target)
+                return (*first, (netns, own)) if own else first
+        return first
 
-    def _masqueraders(self, request: Path, seen_as: str, source: str) -> list[str]:
-        """The namespaces on the path that translate the reply's target back to the sender's address."""
-        if seen_as == source:
-            return []
-        passed = list(dict.fromkeys(hop.netns for hop in request.hops))
-        return [netns for netns in passed if netns in self._nodes and self.topology.local(netns, seen_as)]
+    def _leaving(self, flow: Flow, request: Path, source: str) -> tuple[tuple[str, str], ...]:
+        """The sender's node, if the request leaves the Pods' network there: the node masquerades it."""
+        inside = self._cluster.pod_cidrs
+        if not self._cluster.masquerades or flow.src.kind in (NODE, EXTERNAL) or not _within(source, inside):
+            return ()
+        netns, dev = next(((node, dev) for node, dev in request.left_by.items() if node in self._nodes), ("", ""))
+        target = request.target if netns in request.translated else flow.address
+        own = self.topology.own(netns, dev, target) if netns and not _within(target, inside) else ""
+        return ((netns, own),) if own else ()
 
 
 def _within(address: str, networks: Sequence[object]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose import counters, drops, foreign, lookup, reasons, turns
+from netlab.diagnose import answerer, counters, drops, foreign, lookup, reasons, turns
 from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
@@ -32,14 +32,19 @@ def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:
     """The findings, best explanation first; none if request and reply went as expected."""
     findings: list[Finding] = []
     if story.recording.probe.outcome != "open":
+        stolen = [*answerer.translated(story), *answerer.seen_as(story)]
+        findings += stolen
         for rule in _LOST:
-            findings += rule(story)
+            if not stolen or rule not in _BY_TRANSLATION:
+                findings += rule(story)
         if all(finding.kind == "icmp-lost" for finding in findings):
             findings = [*(finding for rule in _ELSE for finding in rule(story)), *findings]
         findings += _by_design(story, findings)
     else:
+        findings += answerer.answered(story)
         for rule in _ARRIVED:
-            findings += rule(story)
+            if not any(finding.kind in _STOLEN for finding in findings) or rule is not _detour:
+                findings += rule(story)
     hits = foreign.foreign(story)
     causing = [foreign.finding(story, hit) for hit in hits if foreign.caused_loss(story, hit, findings)]
     others = [foreign.finding(story, hit) for hit in hits if not foreign.caused_loss(story, hit, findings)]
@@ -65,23 +70,6 @@ def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 # -- translations ------------------------------------------------------------------------------------------------------
-
-
-def _translated_wrong(story: Story) -> Iterator[Finding]:
-    """A Service's address was translated to an address that is no backend: foreign rules."""
-    round_trip, probe = story.round_trip, story.recording.probe
-    if round_trip.because is None or not round_trip.backends or not round_trip.backend:
-        return
-    if round_trip.backend in (address for address, _ in round_trip.backends):
-        return
-    event = next(
-        (sighting for sighting in story.request if sighting.packet.innermost.target == round_trip.backend), None
-    )
-    if event is not None:
-        whose = address_owner(story, round_trip.backend)
-        message = f"{event.netns} translated {probe.address} to {round_trip.backend} ({whose}), which is not behind it: {round_trip.because.says}"
-        look = look_tables(story, event.netns)
-        yield Finding("wrong-backend", message, event.netns, look=look, mark=round_trip.because.mark, root=True)
 
 
 def _answered_untranslated(story: Story) -> Iterator[Finding]:
@@ -319,7 +307,13 @@ def _never_left(story: Story) -> Iterator[Finding]:
 
 def _detour(story: Story) -> Iterator[Finding]:
     for left, role in ((story.request_left, REQUEST), (story.reply_left, REPLY)):
-        if left is not None and left.went is not None and left.expected is not None:
+        if left is None or left.expected is None:
+            continue
+        if left.went is None:
+            if not story.frames.why:  # else the missing sighting proves nothing
+                message = f"it was answered, but the {TITLES[role]} did not take the expected path: {left}"
+                yield Finding("detour", message, left.netns)
+        else:
             finding = turns.wrong_turn(story, left, role)
             yield Finding(
                 "detour",
@@ -348,7 +342,6 @@ def _cut(story: Story) -> Iterator[Finding]:
 
 _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
     _own_source,
-    _translated_wrong,
     turns.turned,
     _answered_untranslated,
     _two_answers,
@@ -359,6 +352,9 @@ _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
     _reset,
     counters.overflowed,
 )
+# What a foreign translation of the request explains.
+_BY_TRANSLATION = (turns.turned, _answered_untranslated)
+_STOLEN = frozenset((answerer.HOST, answerer.BACKEND, answerer.SOURCE))
 # The fallback, if none of these has a finding: less direct evidence.
 _ELSE: tuple[Callable[[Story], Iterator[Finding]], ...] = (_never_left, counters.counted, _silent, _stopped)
 _ARRIVED: tuple[Callable[[Story], Iterator[Finding]], ...] = (_detour, turns.rescued, _two_answers, _cut)

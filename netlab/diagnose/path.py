@@ -48,7 +48,7 @@ class Path:
     """The hops in order.  ``arrives``: the last namespace has the address; else ``reason`` tells why the path ends.
 
     ``netns`` is the last namespace, ``target`` the address by then; ``translated`` the namespaces that changed the
-    target. ``left_by``: by namespace, the egress interface; ``besides``: optional hops.
+    target. ``left_by``: by namespace, the first egress interface; ``besides``: optional hops; ``outer``: the tunnels' addresses.
     """
 
     hops: tuple[Hop, ...]
@@ -59,6 +59,7 @@ class Path:
     translated: tuple[str, ...]
     left_by: Mapping[str, str]
     besides: frozenset[Hop] = frozenset()
+    outer: tuple[str, ...] = ()
 
 
 Translations = Mapping[tuple[str, str], str]  # (namespace, address) -> translated address
@@ -82,6 +83,7 @@ class _Walk:
         self._translated: list[str] = []
         self._left_by: dict[str, str] = {}
         self._besides: set[Hop] = set()
+        self._outers: dict[str, None] = {}
         self._tunnel: Vxlan | None = None  # of the encapsulated packet
         self._outer = ""
         self._inner_mac = ""
@@ -101,6 +103,7 @@ class _Walk:
                 translated=tuple(self._translated),
                 left_by=self._left_by,
                 besides=frozenset(self._besides),
+                outer=tuple(self._outers),
             )
 
     def _see(self, netns: str, interface: str, direction: str) -> None:
@@ -132,7 +135,7 @@ class _Walk:
         if hop is None or (hop.type != "unicast" and not hop.dev):
             raise _End(f"{netns} has no route to {target}" + (f" ({hop.type} {hop.dst})" if hop else ""))
         if self._tunnel is None:
-            self._left_by[netns] = hop.dev
+            self._left_by.setdefault(netns, hop.dev)
         return self._transmit(netns, hop.dev, topology.neighbour(netns, hop.dev, hop.via), hop.via)
 
     def _transmit(self, netns: str, dev: str, mac: str, via: str) -> Interface:
@@ -195,7 +198,7 @@ class _Walk:
             return ""
         self._target = target
         self._translated.append(netns)
-        self._left_by[netns] = bridge
+        self._left_by.setdefault(netns, bridge)
         # Without a cached neighbour header, the frame takes the bridge's own output path.
         self._besides.add(Hop(netns, bridge, "out"))
         return topology.neighbour(netns, bridge, hop.via)
@@ -210,6 +213,7 @@ class _Walk:
         if len(ends) > 1:  # flooded: the path is to the node that has the MAC
             ends = [vtep for vtep in ends if self._has(vtep, mac)] or ends
         self._tunnel, self._outer, self._inner_mac = tunnel, ends[0], mac
+        self._outers |= dict.fromkeys(end for end in (tunnel.local, ends[0]) if end)
         return self._layer3(None)
 
     def _has(self, vtep: str, mac: str) -> bool:

@@ -278,6 +278,15 @@ def _target(story: Story) -> str:
     return at if name == probe.address and owner.startswith("nobody") else f"{owner} {at}"
 
 
+def _as_expected(story: Story) -> str:
+    """The last line of a trace without findings: only what the evidence shows."""
+    if not story.frames.on:
+        return "the path and the host that replied are not known: that takes the source frames"
+    if story.request_left is not None or story.reply_left is not None or not story.reply:
+        return "the frames are not complete, so the path is known only in part"
+    return "request and reply took the expected path"
+
+
 def _learned(probe: Probe) -> str:
     """The sender's cached path MTU, which decides whether a packet with DF leaves at all."""
     if not probe.learned:
@@ -291,13 +300,15 @@ def verdict(story: Story, findings: Sequence[Finding], *, width: int = WIDTH, ty
     for finding in findings:
         yield from _finding(finding, width, typed)
     if not findings and story.recording.probe.outcome == "open":
-        yield "request and reply took the expected path"
+        yield _as_expected(story)
         if story.recording.probe.df:
             yield _learned(story.recording.probe)
     elif not findings:
         yield "the evidence does not show why"
     if story.attempts > 1:
-        yield f"it was sent {story.attempts} times; the first is shown"
+        number = story.tries.index(story.request[0].number) + 1 if story.request[0].number in story.tries else 1
+        which = "the first" if number == 1 else f"number {number}, which was answered,"
+        yield f"it was sent {story.attempts} times; {which} is shown"
     yield from sources(story, width)
 
 

@@ -52,8 +52,13 @@ class Story:
 
     @cached_property
     def request(self) -> tuple[Event, ...]:
-        """The sightings of the first request."""
-        return self._first(REQUEST)
+        """The sightings of the first request; if a reply came, of the repetition that it answers."""
+        first = self._first(REQUEST)
+        if self.recording.probe.outcome != "open" or not self.reply:
+            return first
+        sent = {number: self.sightings(number) for number in self.tries}
+        before = [frames for frames in sent.values() if frames[0].time <= self.reply[0].time]
+        return tuple(before[-1]) if before else first
 
     @cached_property
     def reply(self) -> tuple[Event, ...]:
@@ -89,19 +94,18 @@ class Story:
         """The frames with a packet's number."""
         return [event for event in self.events if event.kind == FRAME and event.number == number]
 
+    @cached_property
+    def tries(self) -> tuple[int, ...]:
+        """The numbers of the request and of its repetitions, in the order of their sending."""
+        frames = [event for event in self.events if event.kind == FRAME and event.role == REQUEST]
+        first = self._first(REQUEST)
+        like = [event for event in frames if _alike(event, first[0].packet.innermost)] if first else []
+        return tuple(dict.fromkeys(event.number for event in like))
+
     @property
     def attempts(self) -> int:
-        """How often the first request was sent."""
-        first = self.request
-        if not first:
-            return 0
-        like = first[0].packet.innermost
-        same = {
-            event.number
-            for event in self.events
-            if event.kind == FRAME and event.role == REQUEST and _alike(event, like)
-        }
-        return len(same)
+        """How often the request was sent."""
+        return len(self.tries)
 
     @cached_property
     def errors(self) -> tuple[Event, ...]:
@@ -278,6 +282,7 @@ class Story:
             self.round_trip.source,
             self.round_trip.seen_as,
         }
+        addresses |= {address for path in self.round_trip.paths for address in path.outer}
         for event in self.events:
             if event.role in (REQUEST, REPLY):
                 addresses |= {end for layer in event.packet.layers for end in (layer.source, layer.target)}
@@ -291,22 +296,10 @@ def tell(recording: Recording, cluster: Cluster, want: Mapping[Key, Obj]) -> Sto
     events = annotate(correlate(recording), expecter.topology, book)
     probe = recording.probe
     flow = expecter.flow(probe.netns, probe.address, probe.port, probe.protocol)
-    frames = [event for event in events if event.kind == FRAME and event.role == REQUEST]
-    frames = [event for event in frames if event.number == frames[0].number]
-    source, backend, seen_as = "", "", ""
-    if frames:
-        first, last = frames[0].packet.innermost, frames[-1].packet.innermost
-        source = (
-            _proper(probe.local, probe.address) or first.source
-        )  # a node's own may be masqueraded before it is seen
-        if last.target != probe.address and _proper(last.target, probe.address):
-            backend = last.target
-        if last.source != source and frames[-1].direction != OUT:
-            seen_as = last.source
-    source = source or _proper(probe.local, probe.address)
-    planned = expecter.round_trip(flow, source=source, backend=backend)
-    if seen_as and planned.request.arrives and frames[-1].netns == planned.request.netns:
-        planned = expecter.round_trip(flow, source=source, backend=backend, seen_as=seen_as)
+    source = expecter.source(flow, _proper(probe.local, probe.address))
+    if probe.crafted:
+        source = _proper(probe.local, probe.address)
+    planned = expecter.round_trip(flow, source=source, backend=_backend(expecter, flow, events))
     return Story(
         recording=recording,
         cluster=cluster,
@@ -318,6 +311,21 @@ def tell(recording: Recording, cluster: Cluster, want: Mapping[Key, Obj]) -> Sto
         endpoints=expecter.endpoints,
         book=book,
     )
+
+
+def _backend(expecter: Expecter, flow: Flow, events: Iterable[Event]) -> str:
+    """Which of its possible targets a request got: by its own address, else by the namespace that replied.
+
+    A node that translates to itself delivers the request before it could be seen with its new target.
+    """
+    choices = [address for address, _ in expecter.choices(flow)]
+    frames = [event for event in events if event.kind == FRAME]
+    targets = {event.packet.innermost.target for event in frames if event.role == REQUEST}
+    if seen := next((address for address in choices if address in targets), ""):
+        return seen
+    home = next((event.netns for event in frames if event.role == REPLY), "")
+    owned = (address for address in choices if home in (netns for netns, _ in expecter.topology.owners(address)))
+    return next(owned, "")
 
 
 def hops(sightings: Iterable[Event], topology: Topology) -> list[Hop]:

@@ -38,6 +38,7 @@ class Probe:
     ``outcome`` is open, refused, unreachable or timeout; ``error`` the errno's name, or "".
     ``sent`` is the time of the send call, ``ended`` the time of the result or timeout.
     ``learned`` is the path MTU that the sender had cached (0: none), for ``expires`` seconds more.
+    ``crafted``: it was written in scapy's notation, so its source need not be the sender's.
     """
 
     netns: str
@@ -55,6 +56,7 @@ class Probe:
     ended: int = optional(0)
     learned: int = optional(0)
     expires: int = optional(0)
+    crafted: bool = optional(False)
 
 
 @dataclass(frozen=True, slots=True)

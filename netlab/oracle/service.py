@@ -223,7 +223,7 @@ class ServiceWays:
         # A Pod of another node comes with its own address, unless its node masquerades what leaves the Pods' network.
         if pod is not None and not from_node and (own or not self._cluster.masquerades):
             return behind, False
-        return near, pod is not None
+        return near, False
 
     def _to(self, flow: Flow, backend: Backend, number: int, here: str, masqueraded: bool) -> Flow:
         """The flow as the backend's node gets it.

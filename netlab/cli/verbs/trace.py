@@ -83,10 +83,12 @@ def command(
             sends any packet that scapy can write, with spoofed sources,
             fragments, options or wrong checksums; it takes no TARGET
 
-    The exit status is 0 if a reply came and 1 if not.  With --compare it is 4 if another result was predicted.
+    The exit status is 0 if the right host replied.  It is 1 if not, or if policies deny a flow that passed.  With
+    --compare it is 4 if another result was predicted.
     """
     from dataclasses import replace
 
+    from netlab.diagnose.answerer import KINDS
     from netlab.diagnose.findings import findings
     from netlab.diagnose.lookup import WRONG
     from netlab.diagnose.report import lines
@@ -156,7 +158,7 @@ def command(
             out.line(line)
     if held is not None and not held.agrees:
         return Exit.REFUSED
-    wrong = any(finding.kind == WRONG for finding in told)
+    wrong = any(finding.kind in (WRONG, *KINDS) for finding in told)
     return Exit.OK if recording.probe.outcome == "open" and _found(lookup) and not wrong else Exit.NO
 
 

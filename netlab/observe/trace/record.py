@@ -284,6 +284,7 @@ class _Trace:
             sent,
             ended,
             *self._learned,
+            asked.packet is not None,
         )
         rules_seen, rules, chains = self._judged()
         return Recording(
