@@ -102,7 +102,9 @@ def seen_as(story: Story) -> Iterator[Finding]:
     seen = last.packet.innermost.source
     event = next(event for event in story.request if event.packet.innermost.source == seen)
     own = "" if expected == story.round_trip.source else f" ({address_owner(story, expected)})"
-    message = f"{target} saw the request come from {seen} ({address_owner(story, seen)}), and should see {expected}{own}"
+    message = (
+        f"{target} saw the request come from {seen} ({address_owner(story, seen)}), and should see {expected}{own}"
+    )
     message += f": it left {event.netns} with that source"
     yield Finding(SOURCE, message, event.netns, look=look_tables(story, event.netns), root=True)
 

@@ -41,12 +41,24 @@ _BUDGET = 20_000  # attempts of a first turn; beyond it a Service is asked once 
 
 def probed(prober: Prober, cluster: Cluster, flows: Iterable[Flow]) -> Iterator[Verdict]:
     """The prober's verdicts as they come; those that a policy may explain, and those of Services that choose, at the
-    end: ``denied`` where the counters say so, ``mixed`` where backends differ.
+    end: ``denied`` where the counters say so, ``mixed`` where backends differ.  ``nameless`` is set where it is due.
     """
+    predictor = Predictor(cluster)
+    return (_with_name(predictor, verdict) for verdict in _probed(prober, cluster, predictor, flows))
+
+
+def _with_name(predictor: Predictor, verdict: Verdict) -> Verdict:
+    """A server without a name is another one, where the lab's gives its name."""
+    if verdict.outcome is not Outcome.OPEN or verdict.server or verdict.may or verdict.flow.protocol == "SCTP":
+        return verdict
+    predicted = next(predictor.predict((verdict.flow,)))
+    return verdict._replace(nameless=predicted.outcome is Outcome.OPEN and predicted.server is not None)
+
+
+def _probed(prober: Prober, cluster: Cluster, predictor: Predictor, flows: Iterable[Flow]) -> Iterator[Verdict]:
     if not cluster.filters and not cluster.services:
         yield from prober.probe(flows)
         return
-    predictor = Predictor(cluster)
     witness = Witness(cluster, predictor.denials) if cluster.filters else None
     before = witness.read() if witness else {}
     evidence = Evidence(predictor.denials, before, predictor.endings)

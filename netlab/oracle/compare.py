@@ -160,6 +160,8 @@ def agree(predicted: Verdict, observed: Verdict) -> bool:
         return any(agree(verdict, observed) for verdict in predicted.may)
     if not predicted.allows(observed.outcome):
         return predicted.own and predicted.outcome is Outcome.OPEN and _own(predicted, observed)
+    if predicted.client and observed.client and predicted.client != observed.client:
+        return False
     return predicted.server is None or observed.server is None or predicted.server == observed.server
 
 
@@ -187,6 +189,8 @@ def _disagreement(row: Row) -> str:
     got = _got(
         verdict if verdict.because or predicted is None else verdict._replace(because=_reason(predicted, verdict))
     )
+    if differs and predicted is not None and verdict.client and predicted.client not in (None, verdict.client):
+        got += f", seen as {verdict.client} and not as {predicted.client}"
     got = f"got {got}" if observed else f"predicted {got}"
     says = f"expected {expectation.expect}, {got}" if expectation else got
     if predicted is not None and (observed is None or differs):
@@ -207,7 +211,7 @@ def _reason(predicted: Verdict, verdict: Verdict) -> tuple[Why, ...]:
 def _got(verdict: Verdict) -> str:
     said = str(verdict.outcome)
     if verdict.wrong_server:
-        said += f" from the wrong server, {verdict.server}"
+        said += f" from the wrong server, {verdict.server or 'which gives no name'}"
     policies = dict.fromkeys(why.policy for why in verdict.because if why.policy)
     if verdict.outcome is Outcome.DENIED and len(policies) > 1:
         said += f": policies {' and '.join(policies)} isolate it, and no rule of theirs allows this"

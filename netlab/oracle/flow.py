@@ -87,7 +87,7 @@ class Verdict(NamedTuple):
     ``own``: a process of the target's own has the port, so that it may also refuse, which no cluster tells.
     ``may``: of a Service with several backends, the verdict on each, whose flow is the one that arrives there.
     ``asked`` is false of a backend that no packet met: its verdict is the prediction.  ``unowned``: the lab has no host
-    with the address.
+    with the address.  ``nameless``: the server gave no name, and the lab's server of that port does.
     """
 
     flow: Flow
@@ -99,6 +99,7 @@ class Verdict(NamedTuple):
     may: tuple[Verdict, ...] = ()
     asked: bool = True
     unowned: bool = False
+    nameless: bool = False
 
     def allows(self, outcome: Outcome) -> bool:
         """Whether an observed outcome confirms this prediction.
@@ -111,7 +112,9 @@ class Verdict(NamedTuple):
 
     @property
     def wrong_server(self) -> bool:
-        """Whether somebody answered who is not the Pod, node or host that was asked."""
+        """Whether another server answered than the Pod, node or host that was asked."""
+        if self.nameless:
+            return True
         kind, name = self.flow.dst[:2]
         # At a loopback address of a node, whoever has the port or hostPort answers.
         asked = kind in (POD, NODE, EXTERNAL) and not is_own(self.flow.address)

@@ -320,9 +320,18 @@ class Predictor:
         if flow.src.kind == NODE or (pod := self._known.pod_of.get(flow.src.name)) is None or pod.host_network:
             return None
         is_v6 = ":" in flow.address
-        # What leaves the cluster is masqueraded by the Pod's node.
-        seen = self._known.nodes[pod.node] if flow.dst.kind == EXTERNAL else flow.src
+        seen = self._known.nodes[pod.node] if self._leaves(flow, pod.node) else flow.src
         return next((address for address in seen.addresses if (":" in address) == is_v6), None)
+
+
+    def _leaves(self, flow: Flow, node: str) -> bool:
+        """Whether a Pod's flow leaves the Pods' network at its own node, which masquerades it."""
+        if not self._cluster.masquerades or (flow.dst.kind == POD and not self._known.node_of(flow.dst)):
+            return False
+        if self.denials.node_of(self._known.owner(flow)) == node:
+            return False
+        address = ip_address(flow.address)
+        return not any(address in cidr for cidr in self._cluster.pod_cidrs)
 
 
 def _lost(why: str, mark: Mark | None, *, late: bool = False) -> Ending:

@@ -98,7 +98,6 @@ def command(
     from netlab.observe.trace.record import Question
     from netlab.observe.trace.record import record as recorded
     from netlab.oracle.target import asked
-    from netlab.runtime.state.rundir import RunDir
     from netlab.runtime.state.running import load_running
 
     crafted = None
