@@ -323,7 +323,6 @@ class Predictor:
         seen = self._known.nodes[pod.node] if self._leaves(flow, pod.node) else flow.src
         return next((address for address in seen.addresses if (":" in address) == is_v6), None)
 
-
     def _leaves(self, flow: Flow, node: str) -> bool:
         """Whether a Pod's flow leaves the Pods' network at its own node, which masquerades it."""
         if not self._cluster.masquerades or (flow.dst.kind == POD and not self._known.node_of(flow.dst)):

@@ -118,8 +118,7 @@ def command(
     for file in (pcap, record):
         _writable(file)
     tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
-    there = {space.netns for space in running.want.only(Netns)}  # not those of Pods in their node's network
-    netns = tuple(each for each in RunDir(name).assignments().netns if each in there)
+    netns = sorted(space.netns for space in running.want.only(Netns))
     recording = recorded(
         name,
         question,
