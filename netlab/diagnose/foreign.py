@@ -100,7 +100,7 @@ def caused_loss(story: Story, hit: Hit, findings: Iterable[Finding]) -> bool:
     if effect in (Effect.TARGET, Effect.AWAY, Effect.DROP):
         return True
     if effect is Effect.SOURCE:
-        return not story.answered
+        return not story.answered or "wrong-source" in kinds
     if effect is Effect.TTL:
         return bool(kinds & {"ttl", "loop"}) or any("time exceeded" in each.message for each in findings)
     if effect is Effect.TRACKING:
