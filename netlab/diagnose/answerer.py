@@ -114,7 +114,7 @@ def seen_as(story: Story) -> Iterator[Finding]:
 
 def _not_denied(story: Story) -> Iterator[Finding]:
     """Policies deny the request, and it was answered."""
-    if not story.cluster.network_policies:
+    if not story.cluster.filters:
         return
     predictor, flow = Predictor(story.cluster), story.flow
     endings = predictor.endings(flow)
