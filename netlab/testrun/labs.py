@@ -28,10 +28,10 @@ def replace_kept(name: str) -> None:
     down(name)
 
 
-def own_name() -> str:
-    """The name of this process's lab: its number and the time at which it started."""
+def own_name(number: int = 0) -> str:
+    """The name of a lab of this process: the process's number and the time at which it started, and the lab's number."""
     pid = os.getpid()
-    return f"{_PREFIX}{pid}-{_start(pid)}"
+    return f"{_PREFIX}{pid}-{_start(pid)}" + (f"-{number}" if number else "")
 
 
 def remove_left(say: Callable[[str], None] = lambda _: None) -> None:
@@ -45,8 +45,9 @@ def remove_left(say: Callable[[str], None] = lambda _: None) -> None:
 
 
 def _is_left(name: str) -> bool:
-    pid, _, start = name.removeprefix(_PREFIX).partition("-")
-    if not name.startswith(_PREFIX) or not pid.isdigit() or not start.isdigit():
+    pid, _, rest = name.removeprefix(_PREFIX).partition("-")
+    start, _, number = rest.partition("-")
+    if not name.startswith(_PREFIX) or not pid.isdigit() or not start.isdigit() or not (number or "0").isdigit():
         return False
     return _start(int(pid)) != int(start)
 

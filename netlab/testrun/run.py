@@ -70,6 +70,11 @@ def measured(source: Source, options: Options, keep: bool) -> Measured:
 
 def _observed(prepared: Prepared, *, keep: bool) -> Mapping[Flow, Verdict]:
     labs.up(draft(prepared.texts, prepared.extra, prepared.options))
+    return asked(prepared, keep=keep)
+
+
+def asked(prepared: Prepared, *, keep: bool = False) -> Mapping[Flow, Verdict]:
+    """What packets find in a lab that runs; ``keep``: the ports that nobody declares are served afterwards too."""
     cluster = prepared.cluster
     rundir = RunDir(prepared.options.lab)
     with answering(rundir, cluster, prepared.unserved, stay=keep), KernelNeighbours() as neighbours:

@@ -62,6 +62,7 @@ LATE = {
     "netlab.observe.trace.crafted": "scapy, 300 ms",
     "netlab.observe.trace.expression": "scapy, 300 ms",
     "netlab.observe.trace.record": "scapy, 300 ms, by way of crafted",
+    "netlab.plugin": "every run of pytest loads it, and few tests ask for a lab",
     "netlab.plan.desired": "the rules of policies and Services, 20 ms, for labs that have some",
     "netlab.runtime.agent.probing.dial": "ssl, 15 ms, for https probes",
     "netlab.runtime.agent.probing.probes": "the grpc probe's module, for labs that have such a probe",

@@ -1,0 +1,97 @@
+"""The pytest plugin in a project of its own: what passes, what fails, and how a failure reads."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_netlab
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "docs" / "ci" / "pytest"
+pytestmark = pytest.mark.kernel
+
+WRONG = """
+import pytest
+
+@pytest.fixture
+def lab(netlab_lab):
+    return netlab_lab("manifests/")
+
+def test_allowed(lab):
+    lab.assert_allowed("deploy/report.shop", "shop/app=db", "sql")
+
+def test_denied(lab):
+    lab.assert_denied("deploy/web.shop", "svc/db.shop", 5432)
+
+def test_matrix(lab):
+    lab.assert_matrix({"shop/app=db:sql": ["deploy/report.shop"], "deploy/web.shop:http": "*"})
+
+def test_nobody(lab):
+    lab.assert_allowed("deploy/wbe.shop", "svc/db.shop", 5432)
+
+def test_expectations(lab):
+    lab.assert_expectations("{default: deny, flows: [{from: deploy/web.shop, to: shop/app=db, expect: deny}]}")
+
+def test_trace(lab):
+    denied = lab.trace("deploy/report.shop", "shop/db-0:5432")
+    assert not denied.answered and "shop/db" in denied.text
+    assert lab.trace("deploy/web.shop", "shop/db-0:5432").answered
+"""
+
+
+def project(tmp_path: Path, tests: str = "") -> Path:
+    folder = tmp_path / "project"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+    if tests:
+        (folder / "test_policies.py").write_text(tests)
+    return folder
+
+
+def run(folder: Path, *options: str) -> tuple[int, str]:
+    line = [sys.executable, "-m", "pytest", "-p", "netlab.plugin", "-p", "no:cacheprovider", "-q", *options]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {key: value for key, value in env.items() if not key.startswith("PYTEST_")}
+    done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_the_example_passes_with_packets_and_leaves_no_lab(options: tuple[str, ...], tmp_path: Path) -> None:
+    status, text = run(project(tmp_path), *options)
+    assert status == 0 and "4 passed" in text, text
+    assert "test-" not in run_netlab("ls").stdout
+
+
+def test_a_failure_names_the_flow_the_rules_and_both_matrices(tmp_path: Path) -> None:
+    status, text = run(project(tmp_path, WRONG))
+    assert status == 1 and "5 failed, 1 passed" in text, text
+    assert "FAIL report -> db:5432: expected allow, got denied" in text
+    assert "(manifests/shop.yaml:61) does not match: peer report has app=report, not app=web" in text
+    assert "FAIL deploy/web (2) -> svc/db:5432: expected deny, got open" in text
+    assert re.search(r"E +- shop/app=db:sql <- report\n", text), text
+    assert re.search(r"E +\+ shop/app=db:sql <- deploy/web \(2\)\n", text), text
+    assert 'deploy/wbe.shop has no Pods (did you mean "deploy/web.shop"' in text
+    assert "resolve.py" not in text, "what is wrong is the test's own line"
+    assert "http <-" not in text, "what is right is not told"
+    assert "by packets in lab test-" in text
+
+
+def test_a_prediction_needs_no_lab_and_says_so(tmp_path: Path) -> None:
+    status, text = run(project(tmp_path, WRONG), "--netlab-predict")
+    assert status == 1 and "6 failed" in text, text
+    assert "by the prediction, no packet sent:" in text
+    assert "a trace follows a real packet" in text
+
+
+def test_the_same_manifests_are_one_lab(tmp_path: Path) -> None:
+    same = "def test_same(netlab_lab):\n    assert netlab_lab('manifests') is netlab_lab('manifests/')\n"
+    more = "def test_other(netlab_lab):\n    assert netlab_lab('manifests') is not netlab_lab('manifests', stand_ins=True)\n"
+    status, text = run(project(tmp_path, same + more), "--netlab-predict")
+    assert status == 0 and "2 passed" in text, text
