@@ -74,7 +74,7 @@ def test_a_failure_names_the_flow_the_rules_and_both_matrices(tmp_path: Path) ->
     assert status == 1 and "5 failed, 1 passed" in text, text
     assert "FAIL report -> db:5432: expected allow, got denied" in text
     assert "(manifests/shop.yaml:61) does not match: peer report has app=report, not app=web" in text
-    assert "FAIL deploy/web (2) -> svc/db:5432: expected deny, got open" in text
+    assert "FAIL deploy/web (2) -> svc/db:5432 (2 flows): expected deny, got open" in text
     assert re.search(r"E +- shop/app=db:sql <- report\n", text), text
     assert re.search(r"E +\+ shop/app=db:sql <- deploy/web \(2\)\n", text), text
     assert 'deploy/wbe.shop has no Pods (did you mean "deploy/web.shop"' in text
