@@ -198,6 +198,18 @@ spec:
     ports: [{{port: http}}, {{port: 8000, endPort: 8100}}, {{port: 53, protocol: UDP}}]
   egress: [{{to: [{{ipBlock: {{cidr: 0.0.0.0/0}}}}]}}]
   policyTypes: [Ingress, Egress]
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {{name: tier}}
+spec:
+  tier: Admin
+  priority: 1
+  subject: {{namespaces: {{}}}}
+  ingress:
+  - {{action: Pass, from: [{{namespaces: {{}}}}], protocols: [{{destinationNamedPort: http}}, {{sctp: {{}}}}]}}
+  - {{action: Deny, from: [{{namespaces: {{}}}}]}}
+  egress: [{{action: Accept, to: [{{nodes: {{}}}}, {{networks: [192.0.2.0/24, "::/0"]}}]}}]
 """
 
 
