@@ -151,7 +151,7 @@ class Book:
         self, witness: Witness, before: Mapping[Denial, int], endings: Callable[[Flow], Iterable[Denial | None]]
     ) -> None:
         self._witness, self._before, self._endings = witness, before, endings
-        self._known: dict[Flow, frozenset[Denial]] = {}
+        self._endings_of: dict[Flow, frozenset[Denial]] = {}
         self._ended: Counter[frozenset[Denial]] = Counter()
         #: Packets beyond one an attempt: TCP sends its SYN again after a second, which a busy machine is late to end.
         self.repeated: Counter[frozenset[Denial]] = Counter()
@@ -160,9 +160,9 @@ class Book:
 
     def ends(self, flow: Flow) -> frozenset[Denial]:
         """The rules at one of which the flow ends; none where no policy denies it."""
-        found = self._known.get(flow)
+        found = self._endings_of.get(flow)
         if found is None:
-            found = self._known[flow] = frozenset(end for end in self._endings(flow) if end)
+            found = self._endings_of[flow] = frozenset(end for end in self._endings(flow) if end)
         return found
 
     def ended(self, flow: Flow, packets: int) -> None:

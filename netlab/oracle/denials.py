@@ -58,7 +58,9 @@ class Step(NamedTuple):
 class Denials:
     """What the policies of a cluster deny, as if everything else worked."""
 
-    def __init__(self, cluster: Cluster, known: Endpoints | None = None, services: ServiceWays | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, endpoints: Endpoints | None = None, services: ServiceWays | None = None
+    ) -> None:
         self._cluster = cluster
         self._any = cluster.filters
         self._evaluator = Evaluator(cluster)
@@ -67,8 +69,8 @@ class Denials:
         self._parties: dict[tuple[str, bool], Party] = {}
         self._because: dict[Denial, tuple[Why, ...]] = {}
         self._tier_rules: dict[str, TierRule] = {}
-        self._known = known or Endpoints(cluster)
-        self.services = services or ServiceWays(cluster, self._known)
+        self._endpoints = endpoints or Endpoints(cluster)
+        self.services = services or ServiceWays(cluster, self._endpoints)
 
     @property
     def evaluator(self) -> Evaluator:
@@ -117,13 +119,13 @@ class Denials:
             found = [self._translated(flow, onward, far=ways.far) for onward in ways.flows]
             if not found and ways.far:  # the source's node lets it out, or not
                 found = [self._plain(flow)]
-        elif (behind := self._known.behind(flow)) is not None:
-            own, owner = self.node_of(flow.src), self._known.owner(flow)
-            far = bool(own) and own != self._known.node_of(owner)
+        elif (behind := self._endpoints.behind(flow)) is not None:
+            own, owner = self.node_of(flow.src), self._endpoints.owner(flow)
+            far = bool(own) and own != self._endpoints.node_of(owner)
             # What goes to a node's address in the Pods' networks does not leave them.
             inner = flow.address not in owner.addresses
             if far and (flow.src.kind == NODE or (self._cluster.masquerades and not inner)):
-                behind = behind._replace(src=self._known.nodes[own])
+                behind = behind._replace(src=self._endpoints.nodes[own])
             found = [self._translated(flow, behind, far=far, inner=inner)]
         else:
             found = [self._plain(flow)]
@@ -155,7 +157,7 @@ class Denials:
         """The node that a source is on; "" for hosts outside."""
         if end.kind == NODE:
             return end.name
-        pod = self._known.pod_of.get(end.name)
+        pod = self._endpoints.pod_of.get(end.name)
         return pod.node if pod else ""
 
     # -- denials ------------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def flows(
     ``strangers``: an address that nobody in the lab has may be a source, which only the oracle can judge.
     Raises BadInput at once for a selector that matches nothing and a port that is none, by what they are ``called``.
     """
-    known = Endpoints(cluster)
+    endpoints = Endpoints(cluster)
     problems: list[Problem] = []
     wishes: list[PortWish] = []
     for text in ports:
@@ -57,14 +57,14 @@ def flows(
             problems.append(Problem(None, "--port", str(error)))
     chosen: list[list[Reachable]] = []
     for option, texts, everyone in (
-        (called[0], sources, known.everyone()),
-        (called[1], targets, known.everything()),
+        (called[0], sources, endpoints.everyone()),
+        (called[1], targets, endpoints.everything()),
     ):
         found: dict[str, Reachable] = {}
-        client = known.client([source.end for source in chosen[0]]) if chosen else None
+        client = endpoints.client([source.end for source in chosen[0]]) if chosen else None
         for text in texts or ():
             try:
-                for target in Selector.parse(text, namespace).select(known, client):
+                for target in Selector.parse(text, namespace).select(endpoints, client):
                     found[f"{target.end.kind} {target.end.name} {target.addresses if option == called[1] else ''}"] = (
                         target
                     )
@@ -78,18 +78,18 @@ def flows(
     ]
     if problems:
         raise BadInput(problems)
-    return _each(known, [source.end for source in chosen[0]], chosen[1], wishes)
+    return _each(endpoints, [source.end for source in chosen[0]], chosen[1], wishes)
 
 
 def _each(
-    known: Endpoints, sources: list[Endpoint], targets: list[Reachable], wishes: list[PortWish]
+    endpoints: Endpoints, sources: list[Endpoint], targets: list[Reachable], wishes: list[PortWish]
 ) -> Iterator[Flow]:
     asked: list[tuple[Endpoint, str, bool, int, str]] = []
     for target in targets:
         end, addresses = target.end, target.addresses
-        ports = target.ports(None) if target.behind else known.ports(end, undeclared=False)
+        ports = target.ports(None) if target.behind else endpoints.ports(end, undeclared=False)
         ports += [(wish.number, wish.protocol) for wish in wishes if wish.number]
-        ports += [pair for wish in wishes if wish.name for pair in named(known, end, wish)]
+        ports += [pair for wish in wishes if wish.name for pair in named(endpoints, end, wish)]
         for address in addresses:
             for port, protocol in dict.fromkeys(ports):
                 asked.append((end, address, ":" in address, port, protocol))
@@ -100,16 +100,16 @@ def _each(
                 yield Flow.to(source, end, address, port, protocol)
 
 
-def named(known: Endpoints, end: Endpoint, wish: PortWish) -> list[tuple[int, str]]:
+def named(endpoints: Endpoints, end: Endpoint, wish: PortWish) -> list[tuple[int, str]]:
     """The numbers of a port name at a target: its own containers decide, so replicas of two versions may differ."""
     if end.kind == SERVICE:
-        ports = known.service_of[end.name].ports
+        ports = endpoints.service_of[end.name].ports
         return [
             (port.port, port.protocol) for port in ports if (port.name, port.protocol) == (wish.name, wish.protocol)
         ]
-    pod = known.pod_of.get(end.name)
-    pods = [pod] if pod else list(dict.fromkeys(map(str, known.serves.get(end.name, {}).values())))
-    found = [each if not isinstance(each, str) else known.pod_of[each] for each in pods]
+    pod = endpoints.pod_of.get(end.name)
+    pods = [pod] if pod else list(dict.fromkeys(map(str, endpoints.serves.get(end.name, {}).values())))
+    found = [each if not isinstance(each, str) else endpoints.pod_of[each] for each in pods]
     return [
         (port.port, port.protocol)
         for each in found

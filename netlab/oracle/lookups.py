@@ -52,16 +52,16 @@ class Asked(NamedTuple):
 
 def asked(expectations: Expectations, cluster: Cluster) -> tuple[Asked, ...]:
     """The lookups of lines with ``resolves``, and of lines whose target is a DNS name.  Raises BadInput."""
-    known = Endpoints(cluster)
+    endpoints = Endpoints(cluster)
     found: dict[Key, Asked] = {}
     problems: list[Problem] = []
     for at, line in enumerate(expectations.lines):
-        names = [line.resolves] if line.resolves else _dns_names(line, known)
+        names = [line.resolves] if line.resolves else _dns_names(line, endpoints)
         if not names:
             continue
         counts = line.resolves or line.expect in (ALLOW, Outcome.OPEN)
         expectation = Expectation(line.expect, line, line.mark, line.why) if counts else None
-        for pod in _pods(line, f"flows[{at}]", known, problems):
+        for pod in _pods(line, f"flows[{at}]", endpoints, problems):
             for name in names:
                 each = Asked(pod, name, expectation)
                 before = found.get(each.key)
@@ -72,27 +72,29 @@ def asked(expectations: Expectations, cluster: Cluster) -> tuple[Asked, ...]:
     return tuple(found.values())
 
 
-def _dns_names(line: Line, known: Endpoints) -> list[str]:
+def _dns_names(line: Line, endpoints: Endpoints) -> list[str]:
     selectors = (written.selector for written in line.targets)
     return [
         selector.name
         for selector in selectors
-        if selector.kind == "name" and "/" not in selector.text and is_for_dns(known, selector.namespace, selector.name)
+        if selector.kind == "name"
+        and "/" not in selector.text
+        and is_for_dns(endpoints, selector.namespace, selector.name)
     ]
 
 
-def _pods(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> list[Pod]:
+def _pods(line: Line, path: str, endpoints: Endpoints, problems: list[Problem]) -> list[Pod]:
     """The source Pods; of a line with ``resolves`` all sources must be Pods."""
     pods = []
     for selector, mark in line.sources:
         try:
-            ends = [source.end for source in selector.select(known)]
+            ends = [source.end for source in selector.select(endpoints)]
         except ValueError as error:
             if line.resolves:  # else the line's flows have the problem
                 problems.append(Problem(mark, f"{path}.from", str(error)))
             continue
         for end in ends:
-            if pod := known.pod_of.get(end.name) if end.kind == "pod" else None:
+            if pod := endpoints.pod_of.get(end.name) if end.kind == "pod" else None:
                 pods.append(pod)
             elif line.resolves:
                 problems.append(Problem(mark, f"{path}.from", f"{end.name} is no Pod: only Pods look names up"))
@@ -101,35 +103,35 @@ def _pods(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> l
 
 def rows(asked: Sequence[Asked], found: Mapping[Key, Lookup], cluster: Cluster) -> list[Row]:
     """A row of ``check`` for each lookup."""
-    known, predictor = Endpoints(cluster), Predictor(cluster)
-    return [_row(each, found[each.key], known, predictor) for each in asked]
+    endpoints, predictor = Endpoints(cluster), Predictor(cluster)
+    return [_row(each, found[each.key], endpoints, predictor) for each in asked]
 
 
-def _row(asked: Asked, lookup: Lookup, known: Endpoints, predictor: Predictor) -> Row:
-    meant = _meant(asked, known)
+def _row(asked: Asked, lookup: Lookup, endpoints: Endpoints, predictor: Predictor) -> Row:
+    meant = _meant(asked, endpoints)
     server = lookup.queries[-1].server if lookup.queries else ""
-    flow = Flow(known.pods[str(asked.pod)], Endpoint(NAME, asked.name), server, _DNS, "UDP")
+    flow = Flow(endpoints.pods[str(asked.pod)], Endpoint(NAME, asked.name), server, _DNS, "UDP")
     outcome, why = _RESULTS[lookup.queries[-1].outcome if lookup.queries else "found"]
     if lookup.addresses and meant and not meant & set(lookup.addresses):
         why = f"it is {lookup.addresses[0]}, but in this lab it is {min(meant)}"
     observed = Verdict(flow, outcome, because=(Why(why),) if why else ())
-    predicted = _predicted(asked, flow, meant, known, predictor)
+    predicted = _predicted(asked, flow, meant, endpoints, predictor)
     says = _disagreement(asked.expectation, observed, predicted, why)
     return Row(flow, asked.expectation, predicted, observed, says, lookup=lookup)
 
 
-def _meant(asked: Asked, known: Endpoints) -> set[str]:
-    ends = by_dns(known, asked.name, asked.pod.namespace, client=asked.pod).ends
+def _meant(asked: Asked, endpoints: Endpoints) -> set[str]:
+    ends = by_dns(endpoints, asked.name, asked.pod.namespace, client=asked.pod).ends
     return {address for end in ends for address in end.addresses}
 
 
-def _predicted(asked: Asked, flow: Flow, meant: set[str], known: Endpoints, predictor: Predictor) -> Verdict | None:
+def _predicted(asked: Asked, flow: Flow, meant: set[str], endpoints: Endpoints, predictor: Predictor) -> Verdict | None:
     """The prediction: that for the query, then whether the name exists; None for servers that the lab does not run."""
     config = asked.pod.spec.get("dnsConfig", {})
     if isinstance(config, Mapping) and config.get("nameservers"):
         return None
-    service = known.services.get(f"{NAMESPACE}/{SERVICE}")
-    if not of_pod(asked.pod).by_cluster or service is None or not known.cluster.dns:
+    service = endpoints.services.get(f"{NAMESPACE}/{SERVICE}")
+    if not of_pod(asked.pod).by_cluster or service is None or not endpoints.cluster.dns:
         return Verdict(flow, Outcome.REFUSED, because=(Why("the Pod asks no name server"),))
     families = {":" in address for address in flow.src.addresses}
     server = next((address for address in service.addresses if (":" in address) in families), "")

@@ -33,17 +33,17 @@ def whole(*ends: Endpoint | None) -> tuple[Reachable, ...]:
     return tuple(Reachable(end, end.addresses) for end in ends if end is not None and end.addresses)
 
 
-def bare(known: Endpoints, namespace: str, name: str, *, qualified: bool, client: Pod | None = None) -> Meant:
+def bare(endpoints: Endpoints, namespace: str, name: str, *, qualified: bool, client: Pod | None = None) -> Meant:
     """The ends of a name without a kind.  ``qualified``: a namespace was written before it, which nodes do not have."""
     full = f"{namespace}/{name}"
-    service = known.service_of.get(full)
+    service = endpoints.service_of.get(full)
     candidates = [
-        ("a Pod", Meant(whole(known.pods.get(full))), name),
-        ("a Service", of_service(known, service) if service else Meant(), f"svc/{name}"),
+        ("a Pod", Meant(whole(endpoints.pods.get(full))), name),
+        ("a Service", of_service(endpoints, service) if service else Meant(), f"svc/{name}"),
     ]
     if not qualified:
-        candidates.append(("a node", Meant(whole(known.nodes.get(name))), f"node/{name}"))
-        candidates.append(("an external host", Meant(whole(known.external.get(name))), f"external/{name}"))
+        candidates.append(("a node", Meant(whole(endpoints.nodes.get(name))), f"node/{name}"))
+        candidates.append(("an external host", Meant(whole(endpoints.external.get(name))), f"external/{name}"))
     candidates = [candidate for candidate in candidates if candidate[1].ends]
     if candidates:
         others = " and ".join(f"{kind} ({word})" for kind, _, word in candidates[1:])
@@ -51,44 +51,49 @@ def bare(known: Endpoints, namespace: str, name: str, *, qualified: bool, client
         return first._replace(note=f"{name} is {kind} here; it is also the name of {others}") if others else first
     if not qualified and name == LOCALHOST.name:
         return Meant(whole(LOCALHOST))
-    return Meant() if qualified else by_dns(known, name, namespace, client=client)
+    return Meant() if qualified else by_dns(endpoints, name, namespace, client=client)
 
 
-def is_for_dns(known: Endpoints, namespace: str, name: str) -> bool:
+def is_for_dns(endpoints: Endpoints, namespace: str, name: str) -> bool:
     """Whether a bare name is one that only DNS, or a hosts file, can know: it has a dot and no object is called so."""
     full = f"{namespace}/{name}"
-    objects = (known.pods.get(full), known.service_of.get(full), known.nodes.get(name), known.external.get(name))
+    objects = (
+        endpoints.pods.get(full),
+        endpoints.service_of.get(full),
+        endpoints.nodes.get(name),
+        endpoints.external.get(name),
+    )
     return "." in name and not any(objects)
 
 
-def by_dns(known: Endpoints, text: str, namespace: str, depth: int = 0, client: Pod | None = None) -> Meant:
+def by_dns(endpoints: Endpoints, text: str, namespace: str, depth: int = 0, client: Pod | None = None) -> Meant:
     """The ends of a DNS name, by the search list of the client, or of a Pod of the namespace where none is known."""
     resolver = of_pod(client) if client else of_namespace(namespace)
     for name in resolver.candidates(text.removesuffix(".")):
-        if name.endswith(_ZONE) and (meant := _in_zone(known, name.removesuffix(_ZONE).split("."), depth)).ends:
+        if name.endswith(_ZONE) and (meant := _in_zone(endpoints, name.removesuffix(_ZONE).split("."), depth)).ends:
             return meant
     return Meant()
 
 
-def _in_zone(known: Endpoints, labels: list[str], depth: int) -> Meant:
+def _in_zone(endpoints: Endpoints, labels: list[str], depth: int) -> Meant:
     """The ends of ``SERVICE.NAMESPACE`` or ``HOSTNAME.SERVICE.NAMESPACE`` in the cluster's zone."""
-    if len(labels) not in (2, 3) or (service := known.service_of.get(f"{labels[-1]}/{labels[-2]}")) is None:
+    if len(labels) not in (2, 3) or (service := endpoints.service_of.get(f"{labels[-1]}/{labels[-2]}")) is None:
         return Meant()
     if len(labels) == 2:
-        return of_service(known, service, depth)
+        return of_service(endpoints, service, depth)
     members = (backend.pod for backend in service.ready if backend.hostname == labels[0])
-    return Meant(whole(next((known.pods[pod] for pod in members if pod in known.pods), None)))
+    return Meant(whole(next((endpoints.pods[pod] for pod in members if pod in endpoints.pods), None)))
 
 
-def of_service(known: Endpoints, service: Service, depth: int = 0) -> Meant:
+def of_service(endpoints: Endpoints, service: Service, depth: int = 0) -> Meant:
     """The Service itself where it has an address, the Pods of a headless one, or whomever it is a name for."""
-    if end := whole(known.services.get(str(service))):
+    if end := whole(endpoints.services.get(str(service))):
         return Meant(end)
     if not service.external_name:
-        return Meant(tuple(_behind(known, service)), f"{service} is headless: its name leads to its Pods")
-    onward = whole(known.external.get(service.external_name))
+        return Meant(tuple(_behind(endpoints, service)), f"{service} is headless: its name leads to its Pods")
+    onward = whole(endpoints.external.get(service.external_name))
     if not onward and depth < _CHAIN:
-        onward = by_dns(known, service.external_name, service.namespace, depth + 1).ends
+        onward = by_dns(endpoints, service.external_name, service.namespace, depth + 1).ends
     return Meant(onward, f"{service} is a name for {service.external_name}")
 
 
@@ -99,8 +104,8 @@ def leads_nowhere(service: Service) -> str:
     return f"Service {service} is headless and has no ready endpoint, so its name has no address"
 
 
-def _behind(known: Endpoints, service: Service) -> Iterator[Reachable]:
+def _behind(endpoints: Endpoints, service: Service) -> Iterator[Reachable]:
     """The Pods behind a headless Service, as its DNS name leads to them, at their target ports."""
     for backend in service.ready:
-        if pod := known.pods.get(backend.pod):
+        if pod := endpoints.pods.get(backend.pod):
             yield Reachable(pod, (str(backend.address),), tuple(zip(service.ports, backend.ports, strict=True)))

@@ -37,11 +37,11 @@ class Predictor:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._ways: dict[tuple[str, str], Ending | None] = {}
-        self._known = Endpoints(cluster)
+        self._endpoints = Endpoints(cluster)
         self._knows_pods = bool(cluster.underlay.racks) and cluster.underlay.learns_pod_routes  # the routers do
         self._parts = [cidr for node in cluster.nodes for cidr in node.pod_cidrs]
-        self._services = ServiceWays(cluster, self._known)
-        self.denials = Denials(cluster, self._known, self._services)
+        self._services = ServiceWays(cluster, self._endpoints)
+        self.denials = Denials(cluster, self._endpoints, self._services)
         self._open: dict[tuple[str, str, int, str], Ending] = {}
 
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
@@ -87,7 +87,7 @@ class Predictor:
         dropped = self._services.answers_dropped(flow)
         says = "the underlay drops the reply: its source is not the address of a node"
         back = _lost(says, self._cluster.underlay.mark, late=True) if dropped else None
-        if ways.far and arrives.src.kind == POD and not self._known.node_of(arrives.src):
+        if ways.far and arrives.src.kind == POD and not self._endpoints.node_of(arrives.src):
             itself = arrives.src.netns == arrives.dst.netns  # what comes back to its source is masqueraded
             if not itself and self.denials.node_of(arrives.dst) != ways.here:
                 says = f"the reply bypasses node {ways.here}, and comes from an address that the Pod did not ask"
@@ -95,12 +95,12 @@ class Predictor:
         return self._first_leg(flow, ways) or self._apart(self._from_translator(arrives, ways)) or back
 
     def _first_leg(self, flow: Flow, ways: Ways) -> Ending | None:
-        return self._apart(flow) if ways.far and self._known.owner(flow).kind == NODE else None
+        return self._apart(flow) if ways.far and self._endpoints.owner(flow).kind == NODE else None
 
     def _from_translator(self, flow: Flow, ways: Ways) -> Flow:
         """A translated flow as it goes on from the node that translates, which must have a way to the backend."""
         by_own = self.denials.node_of(flow.src) == ways.here and not ways.far
-        return flow if by_own else flow._replace(src=self._known.nodes[ways.here])
+        return flow if by_own else flow._replace(src=self._endpoints.nodes[ways.here])
 
     def _verdict(self, flow: Flow, denial: Denial | None, apart: Ending | None) -> Verdict:
         """``denial``: where policies end it; ``apart``: what the data plane and the underlay make of it."""
@@ -112,7 +112,7 @@ class Predictor:
         if denial is not None:
             outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
         client = self._client(flow) if outcome is Outcome.OPEN else None
-        unowned = self._known.owner(flow).kind == ADDRESS
+        unowned = self._endpoints.owner(flow).kind == ADDRESS
         own = outcome is Outcome.OPEN and server is None
         return Verdict(flow, outcome, server, client, because, own, unowned=unowned)
 
@@ -146,11 +146,11 @@ class Predictor:
         return Verdict(onward, outcome, server, client, because, verdict.own, unowned=verdict.unowned)
 
     def _at_target(self, flow: Flow) -> Ending:
-        owner = self._known.owner(flow)
+        owner = self._endpoints.owner(flow)
         if owner.kind == ADDRESS:
             return Ending(Outcome.TIMEOUT, None, ())  # ``_at_nobody`` knows: it depends on the source
-        if owner.kind == EXTERNAL and (flow.port, flow.protocol) in self._known.ports(owner):
-            mark = self._known.host_of[owner.name].mark
+        if owner.kind == EXTERNAL and (flow.port, flow.protocol) in self._endpoints.ports(owner):
+            mark = self._endpoints.host_of[owner.name].mark
             says = f"external host {owner.name} serves {flow.port}/{flow.protocol}"
             return Ending(Outcome.OPEN, owner.name, (Why(says, mark),))
         listener = self._listener(owner, flow)
@@ -159,7 +159,7 @@ class Predictor:
                 Outcome.REFUSED, None, (Why(f"no process in {owner.name} serves {flow.port}/{flow.protocol}"),)
             )
         pod, number = listener
-        if flow.address == "::1" and self._known.host_port(flow):
+        if flow.address == "::1" and self._endpoints.host_port(flow):
             return _lost(
                 "the kernel sends nothing from ::1 to a Pod: a hostPort does not work at the IPv6 loopback address",
                 pod.mark,
@@ -188,22 +188,22 @@ class Predictor:
         """
         if denial.direction == INGRESS:
             return lost is None or lost.late
-        pod = self._known.pod_of.get(flow.src.name)
-        if flow.dst.kind != ADDRESS or pod is None or self._known.owner(flow).kind != ADDRESS:
+        pod = self._endpoints.pod_of.get(flow.src.name)
+        if flow.dst.kind != ADDRESS or pod is None or self._endpoints.owner(flow).kind != ADDRESS:
             return True
         return not any(ip_address(flow.address) in interface.network for interface in pod.addresses)
 
     def _apart(self, flow: Flow) -> Ending | None:
         """What the data plane and the underlay make of a flow; None where it arrives."""
-        under, owner = self._cluster.underlay, self._known.owner(flow)
+        under, owner = self._cluster.underlay, self._endpoints.owner(flow)
         own, target = self.denials.node_of(flow.src), self.denials.node_of(owner)  # the nodes of both ends
-        by_node = bool(own) and own == self._known.node_of(flow.src)  # a hostNetwork Pod's packets are its node's
-        at_node = bool(target) and target == self._known.node_of(owner)
+        by_node = bool(own) and own == self._endpoints.node_of(flow.src)  # a hostNetwork Pod's packets are its node's
+        at_node = bool(target) and target == self._endpoints.node_of(owner)
         # A node's address in the Pods' networks is reached as a Pod of that node is.
         inner = at_node and flow.address not in owner.addresses and not is_own(flow.address)
         silent = flow.protocol == "TCP" or by_node  # to a Pod, ICMP comes from another address
         taken = own == target or (not own and self._knows_pods)
-        if inner and self._known.is_anycast(flow.address) and silent and taken:
+        if inner and self._endpoints.is_anycast(flow.address) and silent and taken:
             says = (
                 "the node's bridge has this as its subnet's anycast address, and the kernel takes no connections there"
             )
@@ -299,13 +299,13 @@ class Predictor:
         """The Pod that serves a port in the owner's namespace, and its own port; of hostNetwork Pods that is whoever has
         the port.  A hostPort is translated before anybody could listen.
         """
-        if (mapped := self._known.host_port(flow)) is not None:
+        if (mapped := self._endpoints.host_port(flow)) is not None:
             return mapped[1], mapped[0].port
         wanted = (flow.port, flow.protocol)
-        if node := self._known.node_of(owner):
-            pod = self._known.serves.get(node, {}).get(wanted)
+        if node := self._endpoints.node_of(owner):
+            pod = self._endpoints.serves.get(node, {}).get(wanted)
             return (pod, flow.port) if pod and pod.host_network else None
-        pod = self._known.pod_of.get(owner.name) if owner.kind == POD else None
+        pod = self._endpoints.pod_of.get(owner.name) if owner.kind == POD else None
         return (pod, flow.port) if pod and any((each.port, each.protocol) == wanted for each in pod.ports) else None
 
     def _client(self, flow: Flow) -> str | None:
@@ -313,21 +313,21 @@ class Predictor:
 
         A node has several (its underlay's and its bridge's) and the route decides, which is the kernel's to know.
         """
-        if self._known.behind(flow) is not None:
+        if self._endpoints.behind(flow) is not None:
             return None  # a data plane may masquerade what goes to a node, and portmap what a Pod sends to itself
         if flow.src.netns == flow.dst.netns:
             return flow.address  # the kernel gives a flow to oneself the address that it goes to
-        if flow.src.kind == NODE or (pod := self._known.pod_of.get(flow.src.name)) is None or pod.host_network:
+        if flow.src.kind == NODE or (pod := self._endpoints.pod_of.get(flow.src.name)) is None or pod.host_network:
             return None
         is_v6 = ":" in flow.address
-        seen = self._known.nodes[pod.node] if self._leaves(flow, pod.node) else flow.src
+        seen = self._endpoints.nodes[pod.node] if self._leaves(flow, pod.node) else flow.src
         return next((address for address in seen.addresses if (":" in address) == is_v6), None)
 
     def _leaves(self, flow: Flow, node: str) -> bool:
         """Whether a Pod's flow leaves the Pods' network at its own node, which masquerades it."""
-        if not self._cluster.masquerades or (flow.dst.kind == POD and not self._known.node_of(flow.dst)):
+        if not self._cluster.masquerades or (flow.dst.kind == POD and not self._endpoints.node_of(flow.dst)):
             return False
-        if self.denials.node_of(self._known.owner(flow)) == node:
+        if self.denials.node_of(self._endpoints.owner(flow)) == node:
             return False
         address = ip_address(flow.address)
         return not any(address in cidr for cidr in self._cluster.pod_cidrs)

@@ -49,16 +49,16 @@ def expected(
     default expects of the Pods behind it, and the other way round.  Raises BadInput for selectors that match nothing,
     ports that nobody has, lines without a flow, and contradictions.
     """
-    known = Endpoints(cluster)
+    endpoints = Endpoints(cluster)
     found: dict[Flow, Expectation] = {}
     problems: list[Problem] = []
     for at, line in enumerate(expectations.lines):
         places = {
             reachable.end.name: place
             for place, target in enumerate(line.targets)
-            for reachable in _ends((target,), known, "", [])
+            for reachable in _ends((target,), endpoints, "", [])
         }
-        for flow in _flows(line, f"flows[{at}]", known, problems):
+        for flow in _flows(line, f"flows[{at}]", endpoints, problems):
             expectation = Expectation(line.expect, line, line.mark, line.why, places.get(flow.dst.name, -1))
             before = found.get(flow)
             if before is None or _sharper(line.expect, before.expect):
@@ -71,7 +71,7 @@ def expected(
         raise BadInput(problems)
     if expectations.default:
         rest = Expectation(expectations.default, None, expectations.mark, f"default: {expectations.default}")
-        services = ServiceWays(cluster, known)
+        services = ServiceWays(cluster, endpoints)
         for flow, expectation in list(found.items()):
             found.setdefault(flow._replace(size=0), expectation)
         for flow, expectation in list(found.items()):
@@ -110,11 +110,11 @@ def wanted_ports(expectations: Expectations, cluster: Cluster) -> Iterator[Wante
 
     Not those of a line that expects ``refused``: that is what a port is without a responder.
     """
-    known = Endpoints(cluster)
+    endpoints = Endpoints(cluster)
     for line in expectations.lines:
         if line.port is None or not line.port.number or line.expect == Outcome.REFUSED:
             continue
-        for target in _ends(line.targets, known, "", [], _ends(line.sources, known, "", [])):
+        for target in _ends(line.targets, endpoints, "", [], _ends(line.sources, endpoints, "", [])):
             if target.end.kind == POD:
                 yield Wanted(target.end.name, line.port.number, line.port.protocol, line.port_mark or line.mark)
 
@@ -128,32 +128,32 @@ def _sharper(expect: str, than: str) -> bool:
 
 def _ends(
     written: tuple[Written, ...],
-    known: Endpoints,
+    endpoints: Endpoints,
     path: str,
     problems: list[Problem],
     sources: Sequence[Reachable] = (),
 ) -> list[Reachable]:
-    client = known.client([source.end for source in sources])
+    client = endpoints.client([source.end for source in sources])
     found: dict[tuple[str, str, tuple[str, ...]], Reachable] = {}
     for at, (selector, mark) in enumerate(written):
         try:
-            for target in selector.select(known, client):
+            for target in selector.select(endpoints, client):
                 found[target.end.kind, target.end.name, target.addresses] = target
         except ValueError as error:
             problems.append(Problem(mark, f"{path}[{at}]" if len(written) > 1 else path, str(error)))
     return list(found.values())
 
 
-def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> list[Flow]:
-    sources = _ends(line.sources, known, f"{path}.from", problems)
-    targets = _ends(line.targets, known, f"{path}.to", problems, sources)
+def _flows(line: Line, path: str, endpoints: Endpoints, problems: list[Problem]) -> list[Flow]:
+    sources = _ends(line.sources, endpoints, f"{path}.from", problems)
+    targets = _ends(line.targets, endpoints, f"{path}.to", problems, sources)
     for source in sources:
         if not source.end.netns:
             says = f"{source.end.name} cannot send a packet: it has no network namespace in this lab"
             problems.append(Problem(line.sources[0].mark, f"{path}.from", says))
-    asked = [(target, ports) for target in targets if (ports := _ports(line.port, target, known))]
+    asked = [(target, ports) for target in targets if (ports := _ports(line.port, target, endpoints))]
     if targets and not asked and sources:
-        problems.append(Problem(line.port_mark or line.mark, f"{path}.port", _no_port(line.port, targets, known)))
+        problems.append(Problem(line.port_mark or line.mark, f"{path}.port", _no_port(line.port, targets, endpoints)))
     found = [
         Flow(source.end, target.end, address, port, protocol, line.size if protocol != "SCTP" else 0)
         for source in sources
@@ -170,18 +170,18 @@ def _flows(line: Line, path: str, known: Endpoints, problems: list[Problem]) -> 
     return found
 
 
-def _ports(port: PortWish | None, target: Reachable, known: Endpoints) -> list[tuple[int, str]]:
+def _ports(port: PortWish | None, target: Reachable, endpoints: Endpoints) -> list[tuple[int, str]]:
     if target.behind:
         return target.ports(port)
     if port is None:
-        return known.ports(target.end)
-    return [(port.number, port.protocol)] if port.number else named(known, target.end, port)
+        return endpoints.ports(target.end)
+    return [(port.number, port.protocol)] if port.number else named(endpoints, target.end, port)
 
 
-def _no_port(port: PortWish | None, targets: list[Reachable], known: Endpoints) -> str:
+def _no_port(port: PortWish | None, targets: list[Reachable], endpoints: Endpoints) -> str:
     who = " and ".join(target.end.name for target in targets[:3])
     if port is None:
         return f"{who} serves no port; name one"
-    names = {each.name for target in targets if target.end.name in known.pod_of
-             for each in known.pod_of[target.end.name].ports if each.name}  # fmt: skip
+    names = {each.name for target in targets if target.end.name in endpoints.pod_of
+             for each in endpoints.pod_of[target.end.name].ports if each.name}  # fmt: skip
     return f"{who} has no port named {port.name!r} ({port.protocol}){near(port.name, sorted(names))}"

@@ -103,42 +103,42 @@ class Selector(NamedTuple):
             labels.append((key, value))
         return cls(text, "labels", where, "", tuple(labels))
 
-    def select(self, known: Endpoints, client: Pod | None = None) -> list[Reachable]:
+    def select(self, endpoints: Endpoints, client: Pod | None = None) -> list[Reachable]:
         """The ends that it means, in document order.  ``client``: the Pod that looks a DNS name up.
 
         Raises ValueError where there are none, with the names that are near.
         """
-        return list(self.meant(known, client).ends)
+        return list(self.meant(endpoints, client).ends)
 
-    def meant(self, known: Endpoints, client: Pod | None = None) -> Meant:
+    def meant(self, endpoints: Endpoints, client: Pod | None = None) -> Meant:
         """The same with a note on what was chosen.  ValueError as ``select`` has it."""
-        found = self._find(known, client)
+        found = self._find(endpoints, client)
         if not found.ends:
-            raise ValueError(self._nothing(known))
+            raise ValueError(self._nothing(endpoints))
         return found
 
-    def _find(self, known: Endpoints, client: Pod | None) -> Meant:
+    def _find(self, endpoints: Endpoints, client: Pod | None) -> Meant:
         if self.kind == "cidr":
-            return Meant(tuple(self._addresses(known)))
+            return Meant(tuple(self._addresses(endpoints)))
         if self.kind == "node":
-            return Meant(whole(known.nodes.get(self.name)))
+            return Meant(whole(endpoints.nodes.get(self.name)))
         if self.kind == "external":
-            return Meant(whole(known.external.get(self.name)))
+            return Meant(whole(endpoints.external.get(self.name)))
         if self.kind == "svc":
-            service = self._service(known)
-            return of_service(known, service) if service else by_dns(known, self.name, self.namespace)
+            service = self._service(endpoints)
+            return of_service(endpoints, service) if service else by_dns(endpoints, self.name, self.namespace)
         if self.kind == "pod":
-            named = (known.pods.get(f"{namespace}/{name}") for namespace, name in self.readings())
+            named = (endpoints.pods.get(f"{namespace}/{name}") for namespace, name in self.readings())
             return Meant(whole(next(filter(None, named), None)))
         if self.kind == "name":
-            return bare(known, self.namespace, self.name, qualified="/" in self.text, client=client)
+            return bare(endpoints, self.namespace, self.name, qualified="/" in self.text, client=client)
         if self.kind == "labels":
             wanted = set(self.labels)
             return Meant(
                 whole(
                     *(
-                        known.pods[name]
-                        for name, pod in known.pod_of.items()
+                        endpoints.pods[name]
+                        for name, pod in endpoints.pod_of.items()
                         if pod.namespace == self.namespace and wanted <= set(pod.labels.items())
                     )
                 )
@@ -146,94 +146,94 @@ class Selector(NamedTuple):
         owners = {f"{kind}/" for kind in WORKLOADS[self.kind]}
         for namespace, name in self.readings():
             names = {f"{kind}{name}" for kind in owners}
-            pods = [n for n, pod in known.pod_of.items() if pod.namespace == namespace and pod.owner in names]
+            pods = [n for n, pod in endpoints.pod_of.items() if pod.namespace == namespace and pod.owner in names]
             if pods:
-                return Meant(whole(*(known.pods[pod] for pod in pods)))
+                return Meant(whole(*(endpoints.pods[pod] for pod in pods)))
         return Meant()
 
-    def _service(self, known: Endpoints) -> Service | None:
+    def _service(self, endpoints: Endpoints) -> Service | None:
         names = (f"{namespace}/{name}" for namespace, name in self.readings())
-        return next((known.service_of[name] for name in names if name in known.service_of), None)
+        return next((endpoints.service_of[name] for name in names if name in endpoints.service_of), None)
 
     def readings(self) -> list[tuple[str, str]]:
         """The namespaces and names that it can mean, the likelier first: ``web.shop`` can be ``web`` in ``shop``."""
         name, dot, namespace = self.name.rpartition(".")
         return [(self.namespace, self.name), *([(namespace, name)] if dot else [])]
 
-    def _addresses(self, known: Endpoints) -> Iterator[Reachable]:
+    def _addresses(self, endpoints: Endpoints) -> Iterator[Reachable]:
         network = ip_network(self.name, strict=False)
         whole = network.num_addresses == 1
         hit = False
-        for end in known.all():
+        for end in endpoints.all():
             inside = tuple(address for address in end.addresses if ip_address(address) in network)
-            if inside and (not whole or known.at(inside[0]) == end):
+            if inside and (not whole or endpoints.at(inside[0]) == end):
                 hit = True
                 yield Reachable(end, inside)
         if whole and not hit:
             address = str(network.network_address)
             yield Reachable(Endpoint(ADDRESS, address, "", (address,)), (address,))
 
-    def _nothing(self, known: Endpoints) -> str:
+    def _nothing(self, endpoints: Endpoints) -> str:
         """Why there is nothing: the sentence names what was looked for and what is near."""
-        text, namespaces = self.text, known.cluster.namespaces
+        text, namespaces = self.text, endpoints.cluster.namespaces
         if self.kind == "cidr":
             return f"{text} holds no address of this lab"
         if self.kind == "node":
-            return f"there is no node {self.name!r}{near(text, [f'node/{name}' for name in known.nodes])}"
+            return f"there is no node {self.name!r}{near(text, [f'node/{name}' for name in endpoints.nodes])}"
         if self.kind == "external":
-            hosts = [f"external/{name}" for name in known.external]
+            hosts = [f"external/{name}" for name in endpoints.external]
             return f"there is no external host {self.name!r} in this lab{near(text, hosts)}"
         if self.kind == "svc":
-            return self._no_service(known)
-        if idle := next((pod for pod in known.cluster.idle if (pod.namespace, pod.name) in self.readings()), None):
+            return self._no_service(endpoints)
+        if idle := next((pod for pod in endpoints.cluster.idle if (pod.namespace, pod.name) in self.readings()), None):
             why = f" ({idle.message})" if idle.message else ""
             return f"Pod {idle} is {idle.phase} and has no network{why}"
         if self.kind == "pod":
-            own = [f"pod/{pod.name}" for pod in known.pod_of.values() if pod.namespace == self.namespace]
+            own = [f"pod/{pod.name}" for pod in endpoints.pod_of.values() if pod.namespace == self.namespace]
             where = f"in the namespace {self.namespace!r}"
             return f"there is no Pod {self.name!r} {where}{near(f'pod/{self.name}', own)}"
         if self.kind in WORKLOADS:
-            owners = {_short(pod.owner, pod.namespace): None for pod in known.pod_of.values() if pod.owner}
+            owners = {_short(pod.owner, pod.namespace): None for pod in endpoints.pod_of.values() if pod.owner}
             where = self.name if "." in self.name or self.namespace == "default" else f"{self.name}.{self.namespace}"
             return f"{text} has no Pods{near(f'{self.kind}/{where}', owners)}"
         if self.namespace not in namespaces and not any(
-            pod.namespace == self.namespace for pod in known.pod_of.values()
+            pod.namespace == self.namespace for pod in endpoints.pod_of.values()
         ):
             return f"{text} matches no Pod: there is no namespace {self.namespace!r}{near(self.namespace, namespaces)}"
         if self.kind == "labels":
-            seen = {f"{k}={v}" for pod in known.pod_of.values() if pod.namespace == self.namespace
+            seen = {f"{k}={v}" for pod in endpoints.pod_of.values() if pod.namespace == self.namespace
                     for k, v in pod.labels.items()}  # fmt: skip
             if len(self.labels) > 1 and all(f"{k}={v}" in seen for k, v in self.labels):
                 return f"{text} matches no Pod: each label exists in {self.namespace}, but no Pod has all of them"
             wrong = next((f"{k}={v}" for k, v in self.labels if f"{k}={v}" not in seen), "")
             elsewhere = sorted({
-                f"{pod.namespace}/{wrong}" for pod in known.pod_of.values() if wrong.partition("=")[::2] in pod.labels.items()
+                f"{pod.namespace}/{wrong}" for pod in endpoints.pod_of.values() if wrong.partition("=")[::2] in pod.labels.items()
             })  # fmt: skip
             also = elsewhere[0] if elsewhere else ""
             return f"{text} matches no Pod in the namespace {self.namespace!r}{near(wrong, sorted(seen), also=also)}"
-        if (service := known.service_of.get(f"{self.namespace}/{self.name}")) is not None:
-            return f"{leads_nowhere(service)}{self._near_workload(known)}"
-        return f"no Pod, Service, node or external host is called {self.text!r}{self._near_name(known)}"
+        if (service := endpoints.service_of.get(f"{self.namespace}/{self.name}")) is not None:
+            return f"{leads_nowhere(service)}{self._near_workload(endpoints)}"
+        return f"no Pod, Service, node or external host is called {self.text!r}{self._near_name(endpoints)}"
 
-    def _near_name(self, known: Endpoints) -> str:
-        if self.name in (*known.nodes, *known.external):  # with a namespace before it, which these do not have
+    def _near_name(self, endpoints: Endpoints) -> str:
+        if self.name in (*endpoints.nodes, *endpoints.external):  # with a namespace before it, which these do not have
             return near("", (), also=self.name)
-        if workload := self._near_workload(known):
+        if workload := self._near_workload(endpoints):
             return workload
-        names = [*known.pods, *known.services]
+        names = [*endpoints.pods, *endpoints.services]
         names += [name.removeprefix(f"{self.namespace}/") for name in names if name.startswith(f"{self.namespace}/")]
-        return near(self.text, [*names, *known.nodes, *known.external])
+        return near(self.text, [*names, *endpoints.nodes, *endpoints.external])
 
-    def _near_workload(self, known: Endpoints) -> str:
-        for pod in known.pod_of.values():
+    def _near_workload(self, endpoints: Endpoints) -> str:
+        for pod in endpoints.pod_of.values():
             if pod.namespace == self.namespace and pod.owner.partition("/")[2] == self.name:
                 return near("", (), also=_short(pod.owner, pod.namespace))
         return ""
 
-    def _no_service(self, known: Endpoints) -> str:
-        if (service := self._service(known)) is not None:
+    def _no_service(self, endpoints: Endpoints) -> str:
+        if (service := self._service(endpoints)) is not None:
             return leads_nowhere(service)
-        services = {(each.namespace, each.name) for each in known.cluster.services}
+        services = {(each.namespace, each.name) for each in endpoints.cluster.services}
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
         return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
 

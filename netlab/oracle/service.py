@@ -58,8 +58,8 @@ class _Front(NamedTuple):
 class ServiceWays:
     """An index of all Services by address, port and protocol."""
 
-    def __init__(self, cluster: Cluster, known: Endpoints) -> None:
-        self._cluster, self._known = cluster, known
+    def __init__(self, cluster: Cluster, endpoints: Endpoints) -> None:
+        self._cluster, self._endpoints = cluster, endpoints
         self._fronts: dict[tuple[str, int, str], _Front] = {}
         self._node_ports: dict[tuple[int, str], _Front] = {}
         self._cluster_ips: dict[str, Service] = {}
@@ -91,7 +91,7 @@ class ServiceWays:
         if front is None:
             return self._nowhere(flow)
         # Of two chains of one priority the kernel asks the later one first, and portmap comes after kube-proxy.
-        if here and self._known.host_port(flow) and self._known.node_of(self._known.owner(flow)) == here:
+        if here and self._endpoints.host_port(flow) and self._endpoints.node_of(self._endpoints.owner(flow)) == here:
             return None
         if not here:
             return self._unknown_outside(flow)
@@ -120,11 +120,11 @@ class ServiceWays:
 
     def _on_link(self, flow: Flow) -> bool:
         """Whether a Pod looks for the address on its own segment, so that no node's rules meet the packet."""
-        pod = self._known.pod_of.get(flow.src.name)
+        pod = self._endpoints.pod_of.get(flow.src.name)
         if pod is None or pod.host_network or not self._cluster.plane.bridge:
             return False
         near = any(ip_address(flow.address) in interface.network for interface in pod.addresses)
-        return near and self._known.at(flow.address).kind != NODE
+        return near and self._endpoints.at(flow.address).kind != NODE
 
     def _entry(self, address: str) -> str:
         """The node that gets what a host outside sends to an address; "" where it goes to none."""
@@ -157,7 +157,7 @@ class ServiceWays:
         """Router and node hand it to each other until its time is over, and the router says so."""
         service, node = self._announced[flow.address]
         under, plane = self._cluster.underlay, self._cluster.plane
-        by_node = bool(self._known.node_of(flow.src))
+        by_node = bool(self._endpoints.node_of(flow.src))
         if here == node:
             # It comes back to the node that it left: IPv4 drops it as forged, IPv6 passes a node's own on.
             lost = not (by_node and ":" in flow.address)
@@ -196,7 +196,7 @@ class ServiceWays:
             missing = absent.why_none(self._cluster, service, front.place, 6 if is_v6 else 4)
             none = Why(f"Service {service} has no endpoint for port {port}", service.mark)
             # A node that forwards refuses with its own address, and with the one that was asked if that is its own.
-            dropped = self.answers_dropped(flow) and self._known.at(flow.address).kind == NODE
+            dropped = self.answers_dropped(flow) and self._endpoints.at(flow.address).kind == NODE
             return Ways((), none, Outcome.TIMEOUT if dropped else Outcome.REFUSED, far=far, detail=missing)
         chosen, masqueraded = self._chosen(flow, front, here, behind, choice.near(service, listed, here))
         if not chosen:
@@ -212,7 +212,7 @@ class ServiceWays:
         """The backends that the translating node may choose, and whether it masquerades."""
         service = front.service
         own = self._node_of(flow.src) == here
-        pod = self._known.pod_of.get(flow.src.name)
+        pod = self._endpoints.pod_of.get(flow.src.name)
         from_node = flow.src.kind == NODE or (pod is not None and pod.host_network)
         if front.how == _CLUSTER:
             return (near if service.internal_local else behind), from_node
@@ -231,13 +231,13 @@ class ServiceWays:
         Policies on the translating node still see the real source (postrouting comes after them), on another node the
         masquerading one's.  What came to another node's port was masqueraded before, as all that leaves the cluster.
         """
-        end = self._known.pods.get(backend.pod) or self._known.at(str(backend.address))
+        end = self._endpoints.pods.get(backend.pod) or self._endpoints.at(str(backend.address))
         source = flow.src
         own = self._node_of(flow.src)
-        if masqueraded and self._node_of(end) != here and here in self._known.nodes:
-            source = self._known.nodes[here]
+        if masqueraded and self._node_of(end) != here and here in self._endpoints.nodes:
+            source = self._endpoints.nodes[here]
         elif own and own != here and (self._cluster.masquerades or flow.src.kind == NODE):
-            source = self._known.nodes[own]
+            source = self._endpoints.nodes[own]
         return flow._replace(src=source, dst=end, address=str(backend.address), port=number)
 
     def answers_dropped(self, flow: Flow) -> bool:
@@ -257,7 +257,7 @@ class ServiceWays:
         """The node whose rules a source's packets meet first; "" for a host outside."""
         if end.kind == NODE:
             return end.name
-        pod = self._known.pod_of.get(end.name) if end.kind != EXTERNAL else None
+        pod = self._endpoints.pod_of.get(end.name) if end.kind != EXTERNAL else None
         return pod.node if pod else ""
 
 

@@ -38,28 +38,28 @@ def asked(
 
     Without a port: the first that the target serves, ICMP where it serves none.  Raises BadInput.
     """
-    known = Endpoints(cluster)
+    endpoints = Endpoints(cluster)
     place, wanted = split(target)
-    source, _ = _end(known, client, namespace)
+    source, _ = _end(endpoints, client, namespace)
     if not source.netns:
         raise BadInput(f"{client} cannot send a packet: it has no network namespace")
-    destination, note = _end(known, place, namespace, known.client([source]))
+    destination, note = _end(endpoints, place, namespace, endpoints.client([source]))
     if source.kind == EXTERNAL and destination.kind == SERVICE:
-        destination, note = _from_outside(known, destination, note)
+        destination, note = _from_outside(endpoints, destination, note)
     address = _address(source, destination, version)
     _one_host(address)
-    source, destination = _whole(known, source), _whole(known, destination)
+    source, destination = _whole(endpoints, source), _whole(endpoints, destination)
     if icmp or wanted.upper().lstrip("/") == ICMP:
         return Asked(Flow.to(source, destination, address, 0, ICMP), (), note)
     if wanted:
-        port, protocol = _port(known, destination, wanted)
+        port, protocol = _port(endpoints, destination, wanted)
     else:
-        served = [port for port in known.ports(destination) if port[1] != "SCTP"]
+        served = [port for port in endpoints.ports(destination) if port[1] != "SCTP"]
         port, protocol = served[0] if served else (0, ICMP)
     if protocol == "SCTP":
         raise BadInput("SCTP cannot be traced: TCP, UDP and ICMP can")
     flow = Flow.to(source, destination, address, port, protocol)
-    return Asked(flow, _answers(known, flow), note)
+    return Asked(flow, _answers(endpoints, flow), note)
 
 
 class Name(NamedTuple):
@@ -72,15 +72,15 @@ class Name(NamedTuple):
 
 def looked_up(cluster: Cluster, client: str, target: str, namespace: str) -> Name | None:
     """The name that the client must look up before it can send; None of a target that needs no DNS."""
-    known = Endpoints(cluster)
+    endpoints = Endpoints(cluster)
     place, port = split(target)
     try:
         selector = Selector.parse(place, namespace)
-        source, _ = _end(known, client, namespace)
+        source, _ = _end(endpoints, client, namespace)
     except (ValueError, BadInput):
         return None  # ``asked`` says what is wrong
-    pod = known.client([source])
-    if pod is None or selector.kind != "name" or "/" in place or not is_for_dns(known, namespace, selector.name):
+    pod = endpoints.client([source])
+    if pod is None or selector.kind != "name" or "/" in place or not is_for_dns(endpoints, namespace, selector.name):
         return None
     return Name(pod, place, port)
 
@@ -96,11 +96,11 @@ def split(target: str) -> tuple[str, str]:
     return place, port
 
 
-def _end(known: Endpoints, text: str, namespace: str, client: Pod | None = None) -> tuple[Endpoint, str]:
+def _end(endpoints: Endpoints, text: str, namespace: str, client: Pod | None = None) -> tuple[Endpoint, str]:
     """The single end that a word means, and a note on what was chosen.  Raises BadInput."""
     try:
         selector = Selector.parse(text, namespace)
-        found, note = selector.meant(known, client)
+        found, note = selector.meant(endpoints, client)
     except ValueError as error:
         raise BadInput(str(error)) from None
     if len(found) > 1 and selector.kind in ("cidr", "labels"):
@@ -112,20 +112,20 @@ def _end(known: Endpoints, text: str, namespace: str, client: Pod | None = None)
     return end._replace(addresses=found[0].addresses) if selector.kind == "cidr" else end, note
 
 
-def _whole(known: Endpoints, end: Endpoint) -> Endpoint:
+def _whole(endpoints: Endpoints, end: Endpoint) -> Endpoint:
     """An end with all its addresses in their own order."""
-    kinds = {POD: known.pods, NODE: known.nodes, SERVICE: known.services, EXTERNAL: known.external}
+    kinds = {POD: endpoints.pods, NODE: endpoints.nodes, SERVICE: endpoints.services, EXTERNAL: endpoints.external}
     return kinds.get(end.kind, {}).get(end.name, end)
 
 
-def _from_outside(known: Endpoints, destination: Endpoint, note: str) -> tuple[Endpoint, str]:
+def _from_outside(endpoints: Endpoints, destination: Endpoint, note: str) -> tuple[Endpoint, str]:
     """A Service as hosts outside see it: its load balancer's or external addresses come first."""
-    service = known.service_of[destination.name]
+    service = endpoints.service_of[destination.name]
     outside = tuple(map(str, service.outside_ips))
     if outside:
         return destination._replace(addresses=(*outside, *destination.addresses)), note
     port = next((port.node_port for port in service.ports if port.node_port), 0)
-    node = next(iter(known.nodes), "")
+    node = next(iter(endpoints.nodes), "")
     return destination, f"hosts outside do not reach a cluster address; use {node}:{port}" if port else note
 
 
@@ -150,30 +150,30 @@ def _one_host(address: str) -> None:
         raise BadInput(f"{address} is {what}: name a Pod, a Service, a node, a host outside or its address")
 
 
-def _port(known: Endpoints, destination: Endpoint, text: str) -> tuple[int, str]:
+def _port(endpoints: Endpoints, destination: Endpoint, text: str) -> tuple[int, str]:
     try:
         wish: PortWish = parse_port(text)
     except ValueError as error:
         raise BadInput(str(error)) from None
     if wish.number:
         if "/" not in text:  # 53 alone: what is served there, TCP if nothing is
-            served = [protocol for port, protocol in known.ports(destination) if port == wish.number]
+            served = [protocol for port, protocol in endpoints.ports(destination) if port == wish.number]
             return wish.number, served[0] if served and "TCP" not in served else wish.protocol
         return wish.number, wish.protocol
-    found = named(known, destination, wish)
+    found = named(endpoints, destination, wish)
     if not found and "/" not in text:
-        found = named(known, destination, wish._replace(protocol="UDP"))
+        found = named(endpoints, destination, wish._replace(protocol="UDP"))
     if not found:
         raise BadInput(f"{destination.name} has no port named {wish.name!r}")
     return found[0]
 
 
-def _answers(known: Endpoints, flow: Flow) -> tuple[int, ...]:
+def _answers(endpoints: Endpoints, flow: Flow) -> tuple[int, ...]:
     """The ports that an answer may come from: those behind a Service, a node port or a host port too."""
     found = {flow.port}
-    for service in known.service_of.values():
+    for service in endpoints.service_of.values():
         for place, port in enumerate(service.ports):
             if port.protocol == flow.protocol and flow.port in (port.port, port.node_port):
                 found |= {backend.ports[place] for backend in service.serving if backend.ports[place]}
-    behind = known.behind(flow) if flow.dst.kind in (NODE, POD, SERVICE, ADDRESS) else None
+    behind = endpoints.behind(flow) if flow.dst.kind in (NODE, POD, SERVICE, ADDRESS) else None
     return tuple(sorted(found | ({behind.port} if behind else set())))

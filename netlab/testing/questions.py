@@ -68,11 +68,11 @@ class Questions:
         return pod.namespace == space or pod.namespace not in self.home
 
     @staticmethod
-    def _between(source: Endpoint, target: Endpoint, known: Endpoints) -> Iterator[Flow]:
+    def _between(source: Endpoint, target: Endpoint, endpoints: Endpoints) -> Iterator[Flow]:
         families = {":" in address for address in source.addresses}
         if source.netns == target.netns:
             return
         for address in target.addresses:
             if (":" in address) in families:
-                for port, protocol in known.ports(target):
+                for port, protocol in endpoints.ports(target):
                     yield Flow.to(source, target, address, port, protocol)

@@ -70,14 +70,14 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
             strangers=True,
         )
     )
-    known = Endpoints(cluster)
-    sender = known.client([each.end for each in Selector.parse(client, namespace).select(known)])
-    note = Selector.parse(place, namespace).meant(known, sender).note
+    endpoints = Endpoints(cluster)
+    sender = endpoints.client([each.end for each in Selector.parse(client, namespace).select(endpoints)])
+    note = Selector.parse(place, namespace).meant(endpoints, sender).note
     if port:
         wish = parse_port(port)
-        everything, asked = asked, [flow for flow in asked if _meant(flow, wish, known)]
+        everything, asked = asked, [flow for flow in asked if _meant(flow, wish, endpoints)]
         if not asked:
-            raise BadInput(f"{place} has no port {wish}{_ports(everything, wish, known)}")
+            raise BadInput(f"{place} has no port {wish}{_ports(everything, wish, endpoints)}")
     if not asked:
         raise BadInput(_nothing(cluster, client, place, namespace))
     predictor = Predictor(cluster)
@@ -107,13 +107,13 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     return Exit.NO if Outcome.DENIED in ends else Exit.OK
 
 
-def _ports(there: Iterable[Flow], wish: PortWish, known: Endpoints) -> str:
+def _ports(there: Iterable[Flow], wish: PortWish, endpoints: Endpoints) -> str:
     """The ports that the target has, by name and number, for whoever asked for one that it has not."""
     from netlab.near import near
 
     names: dict[str, None] = {}
     for flow in there:
-        pod, service = known.pod_of.get(flow.dst.name), known.service_of.get(flow.dst.name)
+        pod, service = endpoints.pod_of.get(flow.dst.name), endpoints.service_of.get(flow.dst.name)
         for port in pod.ports if pod else service.ports if service and flow.dst.kind == "service" else ():
             if (port.port, port.protocol) == (flow.port, flow.protocol):
                 names.setdefault(port.name, None)
@@ -132,10 +132,10 @@ def _nothing(cluster: Cluster, client: str, place: str, namespace: str) -> str:
     return f"{place} serves no port: name one, as in {place}:80"
 
 
-def _meant(flow: Flow, wish: PortWish, known: Endpoints) -> bool:
+def _meant(flow: Flow, wish: PortWish, endpoints: Endpoints) -> bool:
     """Whether a flow is to the port that was asked for, by number or by its name at the target."""
     from netlab.oracle.flows import named
 
     if wish.number:
         return (flow.port, flow.protocol) == (wish.number, wish.protocol)
-    return (flow.port, flow.protocol) in named(known, flow.dst, wish)
+    return (flow.port, flow.protocol) in named(endpoints, flow.dst, wish)
