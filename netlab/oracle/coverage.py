@@ -1,13 +1,13 @@
 """Which rules of policies the expectations hold: those whose removal or inversion would fail an expectation.
 
-Pure: it judges by the prediction, without packets.  Three changes are tried, each alone: a rule is taken away; a rule
-matches what it did not match, and nothing else; a policy allows everything in a direction in which it isolates its Pods
-(where no other policy isolates them, as if it were taken away).  An expectation notices a change where the change lets a
-flow pass that must be denied, or denies a flow that must pass.
+Pure: it judges by the prediction, without packets.  Three changes are tried, each alone: a rule is taken away; a rule is
+inverted (that of a NetworkPolicy matches what it did not match, and nothing else; that of a tier allows what it denied,
+and denies what it allowed or passed on); a NetworkPolicy allows everything in a direction in which it isolates its Pods.
+An expectation notices a change where the change lets a flow pass that must be denied, or denies a flow that must pass.
 
 Limits
 ------
-Only policies change here, so a flow that something else stops notices nothing.  The policy API's tiers are not tried.
+Only policies change here, so a flow that something else stops notices nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.cluster import Cluster
-from netlab.model.policies import EGRESS, INGRESS, Policy, Rule
+from netlab.model.policies import ALLOW as ALLOWS
+from netlab.model.policies import DENY as DENIES
+from netlab.model.policies import EGRESS, INGRESS, PASS, Policy, Rule
+from netlab.model.tiers import TierPolicy
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.expect import ALLOW, DENY
 from netlab.oracle.flow import Flow, Outcome
@@ -36,7 +39,7 @@ class Held(NamedTuple):
     Of isolation, ``removal`` is that the policy allows everything; ``inversion`` is None.
     """
 
-    policy: Policy
+    policy: Policy | TierPolicy
     direction: str
     rule: Rule | None
     removal: bool
@@ -46,6 +49,11 @@ class Held(NamedTuple):
     def whole(self) -> bool:
         """Whether no change of it stays unnoticed."""
         return self.removal and self.inversion is not False
+
+    @property
+    def name(self) -> str:
+        """The policy with its kind."""
+        return f"NetworkPolicy {self.policy}" if isinstance(self.policy, Policy) else str(self.policy)
 
     @property
     def mark(self) -> Mark | None:
@@ -74,8 +82,16 @@ class _Path(NamedTuple):
     must_pass: bool
 
 
+class _Change(NamedTuple):
+    """What is changed: a rule is taken away or (``inverts``) inverted, or a policy allows everything."""
+
+    rule: Rule | None
+    inverts: bool = False
+    opened: Policy | None = None
+
+
 def coverage(cluster: Cluster, expected: Mapping[Flow, Expectation]) -> tuple[Held, ...]:
-    """Every rule and every isolation of a cluster's policies, in document order.
+    """Every rule and every isolation of a cluster's policies, in document order, the tiers' last.
 
     A policy with a rule that allows everything isolates from nothing, so only its rules count.
     """
@@ -88,13 +104,21 @@ def coverage(cluster: Cluster, expected: Mapping[Flow, Expectation]) -> tuple[He
                 for path in _paths(step, expectation.expect in _PASSES, evaluator):
                     assert path.side.own.pod is not None
                     paths[str(path.side.own.pod), path.side.direction].append(path)
+    policies: tuple[Policy | TierPolicy, ...] = (*cluster.network_policies, *cluster.tiers)
     return tuple(
         _held(policy, direction, rule, paths, evaluator)
-        for policy in cluster.network_policies
+        for policy in policies
         for direction in (INGRESS, EGRESS)
-        if (rules := policy.rules(direction)) is not None
-        for rule in (*(() if any(not rule.peers and not rule.ports for rule in rules) else (None,)), *rules)
+        for rule in _rules(policy, direction)
     )
+
+
+def _rules(policy: Policy | TierPolicy, direction: str) -> Iterator[Rule | None]:
+    """The rules of a direction, and None for the isolation."""
+    rules = policy.rules(direction)
+    if isinstance(policy, Policy) and rules is not None and all(rule.peers or rule.ports for rule in rules):
+        yield None
+    yield from rules or ()
 
 
 def _paths(step: Step, must_pass: bool, evaluator: Evaluator) -> Iterator[_Path]:
@@ -108,44 +132,65 @@ def _paths(step: Step, must_pass: bool, evaluator: Evaluator) -> Iterator[_Path]
     )
     judged = [evaluator.side(*side, hairpin=step.hairpin) for side in sides]
     for number, side in enumerate(sides):
-        if judged[1 - number].allowed and judged[number].policies:
+        judges = judged[number].policies or judged[number].tier or judged[number].unmatched or judged[number].passed
+        if judged[1 - number].allowed and judges:
             yield _Path(side, judged[number].allowed, must_pass)
 
 
 def _held(
-    policy: Policy,
+    policy: Policy | TierPolicy,
     direction: str,
     rule: Rule | None,
     paths: Mapping[tuple[str, str], list[_Path]],
     evaluator: Evaluator,
 ) -> Held:
     own = [path for pod in evaluator.selection.members(policy.subject) for path in paths.get((str(pod), direction), ())]
+
+    def noticed(change: _Change) -> bool:
+        return any(
+            path.passes is path.must_pass and _passes(path.side, evaluator, change) is not path.passes for path in own
+        )
+
     if rule is None:
-        return Held(policy, direction, None, any(_notices(path, passes=True) for path in own), None)
-    removal = inversion = False
-    for path in own:
-        rest = _any_other_allows(path.side, evaluator, rule)
-        removal = removal or _notices(path, rest)
-        inversion = inversion or _notices(path, rest or not _allows(rule, path.side, evaluator))
-    return Held(policy, direction, rule, removal, inversion)
+        assert isinstance(policy, Policy)
+        return Held(policy, direction, None, noticed(_Change(None, opened=policy)), None)
+    return Held(policy, direction, rule, noticed(_Change(rule)), noticed(_Change(rule, inverts=True)))
 
 
-def _notices(path: _Path, passes: bool) -> bool:
-    return passes is not path.passes and path.passes is path.must_pass
-
-
-def _any_other_allows(side: _Side, evaluator: Evaluator, less: Rule) -> bool:
-    """Whether a rule other than ``less`` lets a path pass."""
+def _passes(side: _Side, evaluator: Evaluator, change: _Change) -> bool:
+    """Whether a path passes with a change; the order of the judges is that of ``policy``."""
     assert side.own.pod is not None
-    return any(
-        _allows(rule, side, evaluator)
-        for policy in evaluator.isolating(side.own.pod, side.direction)
-        for rule in policy.rules(side.direction) or ()
-        if rule is not less
-    )
+    judges = evaluator.judges(side.own.pod, side.direction)
+    first = _first(judges.admin, side, evaluator, change)
+    if first not in (None, PASS):
+        return first == ALLOWS
+    if judges.policies:
+        return any(policy is change.opened or _opens(policy, side, evaluator, change) for policy in judges.policies)
+    return _first(judges.baseline, side, evaluator, change) != DENIES
 
 
-def _allows(rule: Rule, side: _Side, evaluator: Evaluator) -> bool:
+def _first(policies: tuple[TierPolicy, ...], side: _Side, evaluator: Evaluator, change: _Change) -> str | None:
+    """The action of the first rule of a tier that matches."""
+    for policy in policies:
+        for rule in policy.rules(side.direction):
+            is_changed = rule is change.rule
+            if (change.inverts or not is_changed) and _matches(rule, side, evaluator):
+                return (ALLOWS if rule.action == DENIES else DENIES) if is_changed else rule.action
+    return None
+
+
+def _opens(policy: Policy, side: _Side, evaluator: Evaluator, change: _Change) -> bool:
+    """Whether a rule of a NetworkPolicy lets a path pass."""
+    for rule in policy.rules(side.direction) or ():
+        if rule is not change.rule:
+            if _matches(rule, side, evaluator):
+                return True
+        elif change.inverts and not _matches(rule, side, evaluator):
+            return True
+    return False
+
+
+def _matches(rule: Rule, side: _Side, evaluator: Evaluator) -> bool:
     return evaluator.rule_matches(rule, side.other, side.target, side.port, side.protocol)
 
 
@@ -157,7 +202,7 @@ def lines(held: tuple[Held, ...]) -> Iterator[str]:
     for each in held:
         if not each.whole:
             place = f"{each.mark}: " if each.mark else ""
-            yield f"{place}NetworkPolicy {each.policy} {_says(each)}"
+            yield f"{place}{each.name} {_says(each)}"
     whole = sum(each.whole for each in held)
     yield f"coverage: the expectations hold {whole} of {len(held)} rules of policies"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from netlab.model import build
-from netlab.model.policies import INGRESS, Policy, Rule
+from netlab.model import Cluster, build
+from netlab.model.policies import INGRESS, Rule
 from netlab.oracle.compare import meets
 from netlab.oracle.coverage import Held, coverage, document, lines
 from netlab.oracle.expect import parse
@@ -139,25 +140,63 @@ def test_the_lines_and_the_document_name_the_place_of_each_rule() -> None:
     assert (shown.rules[2].rule, shown.rules[2].line, shown.rules[2].removal) == (1, 35, False)
 
 
+TIERS = """
+---
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: admin}
+spec:
+  priority: 1
+  subject: {pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: db}}}}
+  ingress:
+  - {action: Deny, from: [{pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: other}}}}]}
+  - {action: Pass, from: [{namespaces: {}}]}
+---
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: BaselineAdminNetworkPolicy
+metadata: {name: default}
+spec:
+  subject: {pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: other}}}}
+  egress:
+  - {action: Deny, to: [{pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}}]}
+"""
+
+
+def test_rules_of_tiers_are_tried_by_their_order_and_action() -> None:
+    found = held(f"{WEB}, {OTHER}, {{from: other, to: web, expect: deny}}", lab=LAB + TIERS)
+    assert found["admin ingress[0]"] == (False, True), "without it, the NetworkPolicy denies the same flow"
+    assert found["admin ingress[1]"] == (False, True), "no match leaves it to the NetworkPolicies as Pass does"
+    assert found["default egress[0]"] == (True, True), "nothing else denies it"
+    assert found["db ingress"] == (False, None), "the Admin tier denies the flow first"
+    assert found["db ingress[0]"] == (True, True)
+
+
 @pytest.mark.parametrize("default", ["", "deny", "allow"])
+@pytest.mark.parametrize("lab", [LAB, LAB + TIERS], ids=["v1", "tiers"])
 @pytest.mark.parametrize("flows", [WEB, OTHER, f"{WEB}, {OTHER}", "{from: other, to: svc/db, expect: deny}"])
-def test_a_removal_that_is_noticed_is_what_check_would_notice(flows: str, default: str) -> None:
+def test_a_removal_that_is_noticed_is_what_check_would_notice(flows: str, lab: str, default: str) -> None:
     """Each removal is made, and all predictions anew: the long way to the same answer."""
-    cluster = build(load_text(LAB, "lab.yaml")).cluster
+    cluster = build(load_text(lab, "lab.yaml")).cluster
     wanted = expected(parse(f"flows: [{flows}]\n" + (f"default: {default}\n" if default else "")), cluster)
 
-    def met(policies: tuple[Policy, ...]) -> list[bool]:
-        answers = Predictor(replace(cluster, network_policies=policies)).answer(wanted)
+    def met(cluster: Cluster) -> list[bool]:
+        answers = Predictor(cluster).answer(wanted)
         return [meets(wanted[flow].expect, verdict, verdict) for flow, verdict in answers.items()]
 
-    before = met(cluster.network_policies)
+    before = met(cluster)
     for each in coverage(cluster, wanted):
-        changed = tuple(_less(policy, each) if policy is each.policy else policy for policy in cluster.network_policies)
+        changed = replace(
+            cluster,
+            network_policies=tuple(_less(policy, each) for policy in cluster.network_policies),
+            tiers=tuple(_less(policy, each) for policy in cluster.tiers),
+        )
         failed = any(was and not now for was, now in zip(before, met(changed), strict=True))
         assert failed is each.removal, each
 
 
-def _less(policy: Policy, held: Held) -> Policy:
+def _less(policy: Any, held: Held) -> Any:
+    if policy is not held.policy:
+        return policy
     rules = policy.rules(held.direction) or ()
     everything = Rule(held.direction, len(rules))
     left = (*rules, everything) if held.rule is None else tuple(rule for rule in rules if rule is not held.rule)
