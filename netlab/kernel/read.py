@@ -11,6 +11,7 @@ from netlab.kernel.handles import Handles
 from netlab.kernel.host import files
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
+from netlab.kernel.host.hardening import Hardening
 from netlab.kernel.host.owners import owner_behind
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.host.sockdiag import Listening
@@ -40,6 +41,7 @@ class Reader:
         self._dumps: dict[str, NamespaceDump] = {}
         self._owners: dict[str, Owner] = {}
         self._peers: dict[tuple[int, int], list[tuple[str, RawLink]]] = {}
+        self._hardening = Hardening(sysctls)
         self._xfrm = xfrm.present()
 
     def observe(self, lab: str, like: State, scope: Collection[str] | None = None) -> Observed:
@@ -87,11 +89,13 @@ class Reader:
         objects: list[Obj] = []
         self._sysctls.enter()
         listening: Listening | None = None
+        paths: set[str] = set()
         for obj in wanted:
             if isinstance(obj, Sysctl):
+                paths.add(obj.path)
                 value = self._sysctls.read(obj.path)
-                if value is not None:
-                    objects.append(Sysctl(netns, obj.path, value, obj.link))
+                if value is not None:  # an object that is as it should be need not be made: it has its key already
+                    objects.append(obj if value == obj.value else Sysctl(netns, obj.path, value, obj.link))
             elif isinstance(obj, Listener) and self._listeners:
                 if obj.protocol == "SCTP":
                     if _kernel_sctp(obj.port) or _raw_sctp():
@@ -102,6 +106,9 @@ class Reader:
                     objects.append(obj)
         if listening:
             listening.close()
+        v6 = any(path.startswith("net.ipv6.") for path in paths)  # else it is no part of the lab
+        router = self._owners[netns].kind not in ("pod", "external")
+        objects += self._hardening.deviations(netns, paths, router=router, v6=v6)
         if self._xfrm and self._owners[netns].kind != "pod":
             objects += xfrm.policies(netns)
         return objects + self._tables(netns, wanted)

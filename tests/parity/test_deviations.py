@@ -335,6 +335,35 @@ ODD = {
         "ip netns exec L-node-1 sysctl -qw net.ipv6.conf.cni0.forwarding=0",
         ("sysctl", "node-1", "net.ipv6.conf.cni0.forwarding", "forwarding=1"),
     ),
+    # -- hardening
+    "TTL of a node": (
+        "ip netns exec L-node-2 sysctl -qw net.ipv4.ip_default_ttl=2",
+        ("sysctl", "node-2", "net.ipv4.ip_default_ttl", "net.ipv4.ip_default_ttl=64"),
+    ),
+    "hop limit of one link": (
+        "ip netns exec L-server sysctl -qw net.ipv6.conf.eth0.hop_limit=1",
+        ("sysctl", "server", "net.ipv6.conf.eth0.hop_limit", "net.ipv6.conf.eth0.hop_limit=64"),
+    ),
+    "ARP answered for own addresses of the link alone": (
+        "ip netns exec L-node-1 sysctl -qw net.ipv4.conf.all.arp_ignore=8",
+        ("sysctl", "node-1", "net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_ignore=0"),
+    ),
+    "ARP restricted": (
+        "ip netns exec L-underlay sysctl -qw net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.arp_filter=1",
+        ("sysctl", "underlay", "net.ipv4.conf.all.arp_filter", "net.ipv4.conf.all.arp_filter=0"),
+    ),
+    "proxy ARP on all links": (
+        "ip netns exec L-node-2 sysctl -qw net.ipv4.conf.all.proxy_arp=1",
+        ("sysctl", "node-2", "net.ipv4.conf.all.proxy_arp", "net.ipv4.conf.all.proxy_arp=0"),
+    ),
+    "echo requests ignored": (
+        "ip netns exec L-server sysctl -qw net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1",
+        ("sysctl", "server", "net.ipv6.icmp.echo_ignore_all", "net.ipv6.icmp.echo_ignore_all=0"),
+    ),
+    "no source ports": (
+        "ip netns exec L-client sysctl -qw net.ipv4.ip_local_port_range='40000 40000'",
+        ("sysctl", "client", "net.ipv4.ip_local_port_range", "'net.ipv4.ip_local_port_range=32768 60999'"),
+    ),
     # -- qdiscs, programs, IPsec
     "bandwidth limit (F31)": (
         "tc -n L-node-1 qdisc add dev veth-client root tbf rate 1mbit burst 10kb latency 25ms",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from ipaddress import ip_interface
 
@@ -18,10 +18,11 @@ from netlab.objects import Addr, Op, Verb
 from netlab.objects.host import LOOPBACK, LOOPBACK_ROUTES
 from netlab.objects.ip import LOCAL
 
-_NEWADDR, _DELADDR, _GETMULTICAST = 20, 21, 58
+_NEWADDR, _DELADDR = 20, 21
 _IFADDRMSG = struct.Struct("=BBBBi")
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_MULTICAST, _IFA_FLAGS = 1, 2, 4, 7, 8
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 4, 6, 8
 _IFA_F_SECONDARY, _IFA_F_NODAD, _IFA_F_PERMANENT, _IFA_F_NOPREFIXROUTE = 0x01, 0x02, 0x80, 0x200
+_NEW = 1000  # 1/100 s
 _STATES = ((0x08, "dadfailed"), (0x40, "tentative"), (0x20, "deprecated"))
 # Address of lo, its route, and that as ``NamespaceDump.own_routes`` has it.
 _LOOPBACK_ROUTES = tuple(
@@ -65,11 +66,6 @@ class AddressCodec(Codec[Addr]):
                 for own, route, key in _LOOPBACK_ROUTES
                 if own in dump.loopback and key not in dump.own_routes
             ]
-        if any(":" in addr.address and addr.lacks for addr in addresses):
-            ready = _joined(sock)
-            return [
-                addr if ":" not in addr.address or _group(addr, dump) in ready else _whole(addr) for addr in addresses
-            ]
         return addresses
 
     def decode(self, payload: Payload, dump: NamespaceDump) -> Addr | None:
@@ -81,6 +77,11 @@ class AddressCodec(Codec[Addr]):
         raw = bytes(at[_IFA_LOCAL] if _IFA_LOCAL in at else at[_IFA_ADDRESS])
         dump.explained.add(raw)
         address = f"{address_text(raw)}/{length}"
+        own = (index, raw, 8 * len(raw), TYPES["local"]) in dump.own_routes
+        up = index in dump.links and dump.links[index].up
+        state = next((word for flag, word in _STATES if flags & flag), "" if flags & _IFA_F_PERMANENT else "dynamic")
+        if not (own or v4 or state) and up and _IFA_CACHEINFO in at and _is_new(at):
+            dump.unsettled = True
         if index == 1 and address in LOOPBACK:
             dump.loopback.add(address)
             return None
@@ -92,10 +93,8 @@ class AddressCodec(Codec[Addr]):
             return None  # its link came after the links were read; or every link has such an address
         far = at.get(_IFA_ADDRESS, raw)
         dev = dump.names[index]
-        up = dump.links[index].up
-        state = next((word for flag, word in _STATES if flags & flag), "" if flags & _IFA_F_PERMANENT else "dynamic")
         lacks: tuple[str, ...] = ()
-        if up and not state and (index, raw, 8 * len(raw), TYPES["local"]) not in dump.own_routes:
+        if up and not state and not own:
             lacks = ("local",)
         if up and _IFA_BROADCAST in at:
             broadcast = bytes(at[_IFA_BROADCAST])
@@ -106,7 +105,7 @@ class AddressCodec(Codec[Addr]):
             dev,
             address,
             SCOPE_NAMES.get(scope, str(scope)),
-            length == 8 * len(raw) or not up or (dev, _network(far, length)) in dump.connected,
+            length == 8 * len(raw) or not up or (index, _network(far, length), length) in dump.connected,
             f"{address_text(far)}/{length}" if far != raw else "",
             state,
             lacks,
@@ -114,24 +113,14 @@ class AddressCodec(Codec[Addr]):
         )
 
 
-def _joined(sock: NetlinkSocket) -> set[tuple[int, bytes]]:
-    """The IPv6 multicast groups of each interface.
+def _is_new(at: dict[int, memoryview]) -> bool:
+    """Whether an address is so young that the kernel may still be about to add its local route.
 
-    The kernel makes a new IPv6 address ready in the background: first it joins the address's group, then it adds the
-    local route.  So an address without either is new, and one without the route alone has lost it.
+    It does so in the background, for IPv6.
     """
-    parts = sock.dump(_GETMULTICAST, _IFADDRMSG.pack(socket.AF_INET6, 0, 0, 0, 0))
-    return {(_IFADDRMSG.unpack_from(payload)[4], bytes(attr_dict(payload, 8)[_IFA_MULTICAST])) for _, payload in parts}
-
-
-def _group(addr: Addr, dump: NamespaceDump) -> tuple[int, bytes]:
-    """The solicited-node group that an address joins (RFC 4291, 2.7.1), with its interface."""
-    index = next(index for index, name in dump.names.items() if name == addr.dev)
-    return index, packed("ff02::1:ff00:0")[:13] + packed(addr.address.partition("/")[0])[13:]
-
-
-def _whole(addr: Addr) -> Addr:
-    return replace(addr, lacks=()) if addr.lacks else addr
+    (created,) = struct.unpack_from("=I", at[_IFA_CACHEINFO], 8)  # 1/100 s after the start of the machine
+    age: int = (int(time.monotonic() * 100) - created) % (1 << 32)
+    return age < _NEW
 
 
 @lru_cache(4096)
@@ -144,10 +133,10 @@ def _broadcasts(raw: bytes, length: int) -> tuple[bytes, ...]:
     return (number & ~mask).to_bytes(4), (number | mask).to_bytes(4)
 
 
-def _network(raw: Payload, length: int) -> str:
-    """The CIDR that an address is in."""
+def _network(raw: Payload, length: int) -> bytes:
+    """The first address of the subnet that an address is in."""
     rest = 8 * len(raw) - length
-    return f"{address_text((int.from_bytes(raw) >> rest << rest).to_bytes(len(raw)))}/{length}"
+    return (int.from_bytes(raw) >> rest << rest).to_bytes(len(raw))
 
 
 def loopback(address: str) -> Request:

@@ -93,10 +93,10 @@ class NamespaceDump:
     """The contents of one namespace, and what its codecs need of each other while they decode.
 
     ``objects`` are all but links; ``lacks`` the kernel's own rules and addresses that are missing; ``tables`` those
-    that foreign rules lead to; ``connected`` the kernel's own routes as (link, CIDR); ``loopback`` lo's addresses.
+    that foreign rules lead to; ``connected`` the kernel's own routes as (interface, destination, its length); ``loopback`` lo's addresses.
     ``own_routes`` are those of table local as (interface, destination, its length, type), ``explained`` the
     destinations that addresses have there; ``cached`` messages of learned routes; ``own_entries`` the MAC addresses
-    of which a bridge knows that they are its own or a port's.
+    of which a bridge knows that they are its own or a port's.  ``unsettled``: a new IPv6 address has no route yet.
     """
 
     netns: str
@@ -106,12 +106,13 @@ class NamespaceDump:
     learned: list[Neigh] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
     tables: frozenset[int] = frozenset()
-    connected: set[tuple[str, str]] = field(default_factory=set)
+    connected: set[tuple[int, bytes, int]] = field(default_factory=set)
     duplicates: Counter[tuple[str, int, int, int]] = field(default_factory=Counter)
     loopback: set[str] = field(default_factory=set)
     own_routes: set[tuple[int, bytes, int, int]] = field(default_factory=set)
     explained: set[bytes] = field(default_factory=set)
     cached: list[Payload] = field(default_factory=list)
+    unsettled: bool = False
     own_entries: set[str] = field(default_factory=set)
 
     @property

@@ -5,6 +5,8 @@ Pairing the two ends of a veth needs the dumps of all namespaces of a lab, so it
 
 from __future__ import annotations
 
+import time
+
 from netlab.kernel.rtnetlink.codec import NamespaceDump
 from netlab.kernel.rtnetlink.codecs import ADDRESSES, FDB, NEIGHBOURS, QDISCS, ROUTES, RULES
 from netlab.kernel.rtnetlink.link import links
@@ -16,8 +18,20 @@ FALLBACKS = frozenset(
 )
 
 
+_PAUSE, _PAUSES = 0.01, 500  # seconds: how long a new address is waited for
+
+
 def dump(sock: NetlinkSocket, netns: str) -> NamespaceDump:
-    """The contents of the socket's namespace."""
+    """The contents of the socket's namespace, once the kernel has done its part for new IPv6 addresses."""
+    for _ in range(_PAUSES):
+        here = _dump(sock, netns)
+        if not here.unsettled:
+            break
+        time.sleep(_PAUSE)
+    return here
+
+
+def _dump(sock: NetlinkSocket, netns: str) -> NamespaceDump:
     found = links(sock)
     here = NamespaceDump(netns, found, {index: link.name for index, link in found.items()})
     rules = RULES.read(sock, here)  # first: they lead to tables of routes, which tell whether addresses are whole

@@ -3,7 +3,7 @@
 A link's message carries all of them, in both families (IFLA_INET_CONF, IFLA_INET6_CONF), so reading them costs no
 request.  Numbers are those of linux/ip.h and ipv6.h.
 
-Limits: of ``conf/all`` only what the lab itself sets is looked at.
+``conf/all`` is in no message: ``kernel.host.hardening`` reads some of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from netlab.objects.links import ends
 _V4 = {0: "forwarding", 2: "proxy_arp", 3: "accept_redirects", 5: "send_redirects", 7: "rp_filter", 12: "arp_filter"}
 _V4 |= {17: "arp_announce", 18: "arp_ignore", 22: "accept_local", 23: "src_valid_mark"}
 _V4 |= {24: "proxy_arp_pvlan", 25: "route_localnet", 28: "ignore_routes_with_linkdown"}
-_V6 = {0: "forwarding", 3: "accept_ra", 22: "proxy_ndp", 26: "disable_ipv6"}
+_V6 = {0: "forwarding", 1: "hop_limit", 3: "accept_ra", 22: "proxy_ndp", 26: "disable_ipv6"}
 _V6_MTU = 2
 _DISABLE_IPV6 = list(_V6.values()).index("disable_ipv6")
 _Values = tuple[int, ...]

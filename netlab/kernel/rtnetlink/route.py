@@ -79,6 +79,9 @@ class RouteCodec(Codec[Route]):
             elif table == LOCAL and proto == _KERNEL:
                 if kind in _OWN_TYPES:
                     dump.own_routes.add(_own_route(bytes(payload)))
+            elif table == MAIN and proto in _KERNEL_MADE:
+                if (own := _connected(payload)) is not None:
+                    dump.connected.add(own)
             elif (route := self.decode(payload, dump)) is not None and (route.table in tables or table == LOCAL):
                 routes.append(route)
         return routes
@@ -102,10 +105,6 @@ class RouteCodec(Codec[Route]):
         dst = f"{address_text(at[RTA_DST]) if RTA_DST in at else '::' if v6 else '0.0.0.0'}/{length}"
         dev = dump.names.get(u32(at[RTA_OIF]), "") if RTA_OIF in at else ""
         extra = _extra(at, dump.names) if _EXTRA & at.keys() else ""
-        if proto in _KERNEL_MADE and table == MAIN:
-            if not extra:  # else it differs from the route that the kernel makes
-                dump.connected.add((dev, dst))
-            return None
         type_ = _TYPE_NAMES[kind]
         metric = u32(at[_RTA_PRIORITY]) if _RTA_PRIORITY in at else 0
         duplicate = dump.duplicates[dst, metric, tos, table]
@@ -127,6 +126,14 @@ def _own_route(payload: bytes) -> tuple[int, bytes, int, int]:
     at = attr_dict(payload, 12)
     raw = bytes(at[RTA_DST]) if RTA_DST in at else b""
     return u32(at[RTA_OIF]) if RTA_OIF in at else 0, raw, payload[1], payload[7]
+
+
+def _connected(payload: Payload) -> tuple[int, bytes, int] | None:
+    """Interface, destination and its length; None where it differs from the route that the kernel makes."""
+    at = attr_dict(payload, 12)
+    if RTA_OIF not in at or (_EXTRA & at.keys() and _extra(at, {})):
+        return None
+    return u32(at[RTA_OIF]), bytes(at[RTA_DST]) if RTA_DST in at else b"", payload[1]
 
 
 def _extra(at: dict[int, memoryview], names: dict[int, str]) -> str:
