@@ -19,7 +19,7 @@ from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
 from netlab.kernel.rtnetlink.route import CACHED_V6, GETROUTE, forget
 from netlab.kernel.write import Writer
-from netlab.objects import File, Neigh, Netns, NftTable, Op, State
+from netlab.objects import File, Netns, NftTable, Op, State
 
 
 class LinuxKernel:
@@ -94,9 +94,8 @@ class LinuxKernel:
         writer = Writer(self._handles, self._sysctls, self._offloads, self._agent)
         self._worker.run(lambda: writer.apply(todo))
 
-    def forget(self, neighbours: Iterable[Neigh], paths: Iterable[str]) -> None:
+    def forget(self, paths: Iterable[str]) -> None:
         """See ``Kernel.forget``."""
-        self.neighbours(((entry.netns, entry.dev, entry.address, entry.mac) for entry in neighbours), remove=True)
         self._worker.run(lambda: self._forget_paths(paths))
 
     def _forget_paths(self, names: Iterable[str]) -> None:

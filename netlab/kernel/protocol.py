@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Protocol
 
 from netlab.names import Owner
-from netlab.objects import Listener, Neigh, Op, Process, State
+from netlab.objects import Listener, Obj, Op, Process, State
 from netlab.values import dataclass
 
 
@@ -17,12 +17,12 @@ class Observed:
 
     ``state`` holds what lies in the lab's own namespaces, foreign things included (``plan.drift`` tells them apart);
     ``strangers`` are names in /run/netns that begin like the lab's and are not its, with their owner where it is
-    another lab.  ``neighbours`` are those that the lab's kernels learned; they are no part of a state.
+    another lab.  ``learned`` are neighbours, forwarding entries, path MTUs and tracked flows; they are no part of a state.
     """
 
     state: State
     strangers: dict[str, Owner | None] = field(default_factory=dict)
-    neighbours: tuple[Neigh, ...] = ()
+    learned: tuple[Obj, ...] = ()
 
 
 class AgentPort(Protocol):
@@ -63,8 +63,8 @@ class Kernel(Protocol):
     def apply(self, ops: Iterable[Op]) -> None:
         """Do the operations in order.  Raises KernelRefused at the first that the kernel refuses."""
 
-    def forget(self, neighbours: Iterable[Neigh], paths: Iterable[str]) -> None:
-        """Have the kernel forget learned neighbours, and in the namespaces ``paths`` every path MTU that it learned."""
+    def forget(self, paths: Iterable[str]) -> None:
+        """Have the kernel forget every path MTU that it learned in the namespaces."""
 
     def close(self) -> None:
         """Let go of sockets and descriptors."""

@@ -15,6 +15,7 @@ from netlab.kernel.host.hardening import Hardening
 from netlab.kernel.host.owners import owner_behind
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.host.sockdiag import Listening
+from netlab.kernel.nftables import conntrack
 from netlab.kernel.nftables import drift as nft
 from netlab.kernel.protocol import Observed
 from netlab.kernel.rtnetlink import linksysctls, xfrm
@@ -30,6 +31,7 @@ from netlab.objects.links import End
 _KEY_ORDER = {"node": 0, "external": 1, "pod": 2, "router": 3, "underlay": 4}
 _PAIRED = {kind for kind, codec in LINK_KINDS.items() if codec.PAIRED}
 _GETNSID = 90
+_TRACKED = "net.netfilter.nf_conntrack_count"  # a dump walks the entries of all namespaces: 1 ms and more
 _SCTP_LISTENING = "10"  # linux/net/sctp/constants.h: SCTP_SS_LISTENING
 
 
@@ -81,7 +83,7 @@ class Reader:
         objects += linksysctls.sysctls(self._dumps, wanted, like.values())
         # Not State(objects): the kernel may hold two of what a State tells apart by one key (a neighbour on another
         # VLAN, say), and that must not end as a conflict.
-        learned = tuple(neigh for here in self._dumps.values() for neigh in here.learned)
+        learned = tuple(obj for here in self._dumps.values() for obj in here.learned)
         return Observed(State.of({obj.key: obj for obj in objects}), strangers, learned)
 
     def _visit(self, netns: str, wanted: list[Obj] | tuple[Obj, ...]) -> list[Obj]:
@@ -109,6 +111,8 @@ class Reader:
         v6 = any(path.startswith("net.ipv6.") for path in paths)  # else it is no part of the lab
         router = self._owners[netns].kind not in ("pod", "external")
         objects += self._hardening.deviations(netns, paths, router=router, v6=v6)
+        if self._owners[netns].kind == "node" and self._sysctls.read(_TRACKED) not in (None, "0"):
+            self._dumps[netns].learned += conntrack.translated(netns)
         if self._xfrm and self._owners[netns].kind != "pod":
             objects += xfrm.policies(netns)
         return objects + self._tables(netns, wanted)

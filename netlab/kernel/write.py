@@ -16,15 +16,18 @@ from netlab.kernel.host.ethtool import Offloads
 from netlab.kernel.host.owners import owner_behind
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables import commit as rules
+from netlab.kernel.nftables import conntrack
 from netlab.kernel.protocol import AgentPort
 from netlab.kernel.rtnetlink import link, xfrm
 from netlab.kernel.rtnetlink.address import loopback, restore_local
 from netlab.kernel.rtnetlink.codec import Handle, Links, NoSuchLink, Request
 from netlab.kernel.rtnetlink.codecs import NEIGHBOURS, PORTS, codec_of, link_codec_of
+from netlab.kernel.rtnetlink.route import forget
 from netlab.kernel.rtnetlink.rule import restore
 from netlab.names import Owner
 from netlab.objects import (
     Addr,
+    Conntrack,
     File,
     Floor,
     Key,
@@ -32,6 +35,7 @@ from netlab.objects import (
     Neigh,
     Netns,
     Op,
+    PathMtu,
     Port,
     Process,
     Sysctl,
@@ -219,9 +223,20 @@ class Writer:
         with ns.inside(self._handles.get(obj.netns).fd):
             if isinstance(obj, XfrmPolicy):
                 xfrm.remove(obj)
+            elif isinstance(obj, Conntrack):
+                conntrack.forget(obj.raw)
+            elif isinstance(obj, PathMtu):
+                self._forget_path(op, obj)
             else:
                 self._flush()
                 self._write_sysctls([op])
+
+    def _forget_path(self, op: Op, obj: PathMtu) -> None:
+        if ":" in obj.address:
+            self._queue(op, obj.netns, [forget(obj.raw)])
+        else:  # no request removes a single path of IPv4
+            self._sysctls.enter()
+            self._sysctls.write("net.ipv4.route.flush", "1")
 
     # -- removal ------------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ class Why(NamedTuple):
 
 
 OBSERVED = Why("observed in the kernel")
+LEARNED = Why("learned from packets")  # no desired state has it; wrong where it contradicts one
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,24 +232,6 @@ def _flushed(
     }
 
 
-def contradicted(want: Mapping[Key, Obj], neighbours: Iterable[Neigh]) -> list[Neigh]:
-    """The learned neighbours whose addresses belong to other MACs."""
-    learned = list(neighbours)
-    if not learned:
-        return []
-    macs = {
-        (netns, end.name): end.mac
-        for obj in want.values()
-        if obj.floor is Floor.LINK
-        for (netns, _), end in zip(ends(obj), settings(obj), strict=False)
-    }
-    owners: dict[str, set[str]] = {}
-    for obj in want.values():
-        if isinstance(obj, Addr) and (mac := macs.get((obj.netns, obj.dev))):
-            owners.setdefault(obj.address.partition("/")[0], set()).add(mac)
-    return [entry for entry in learned if entry.mac not in owners.get(entry.address, {entry.mac})]
-
-
 def _in_lost_netns(obj: Obj, netns: set[str]) -> bool:
     """Whether the object goes with its namespace; files and listeners are outside of it."""
     return obj.netns in netns and obj.key.floor < Floor.FILE

@@ -30,6 +30,8 @@ LOOK = {
     "neigh": "ip -n {netns} neigh show {address} dev {dev}",
     "fdb": "bridge -n {netns} fdb show dev {dev}",
     "rule": "ip {six}-n {netns} rule",
+    "path-mtu": "ip {six}-n {netns} route get {address}",
+    "conntrack": "ip netns exec {netns} conntrack -L -p {protocol} -d {address}",
     "xfrm": "ip -n {netns} xfrm policy",
     "qdisc": "tc -n {netns} qdisc show dev {dev}",
     "nft": _TABLES + "table {place}",
@@ -52,7 +54,12 @@ class _Fields(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         if name == "six":
-            return "-6 " if getattr(self._obj, "v6", False) or ":" in getattr(self._obj, "dst", "") else ""
+            return (
+                "-6 "
+                if getattr(self._obj, "v6", False)
+                or ":" in getattr(self._obj, "dst", getattr(self._obj, "address", ""))
+                else ""
+            )
         return getattr(self._obj, name)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from netlab.objects import Floor, Key, Link, NftTable, Obj, Op, State, Sysctl, diff
+from netlab.objects import Conntrack, Floor, Key, Link, NftTable, Obj, Op, State, Sysctl, diff
 from netlab.objects.links import ends
 
 
@@ -16,12 +16,13 @@ class Drift(NamedTuple):
     foreign: tuple[Obj, ...]
 
 
-def drift(want: State, have: State, owned: State | None = None) -> Drift:
+def drift(want: State, have: State, owned: State | None = None, wrong: Iterable[Obj] = ()) -> Drift:
     """Compare what should be with what is.
 
     ``owned`` is what was applied before: links that are in neither state's wish are strangers', and so is whatever
     hangs on them.  Addresses, routes, neighbours and forwarding entries on the lab's own links are never foreign: they
-    change what the lab does, so they are drift.
+    change what the lab does, so they are drift.  ``wrong``: what was learned and contradicts the lab; a flow that a
+    foreign table translates is that table's.
     """
     known: tuple[Mapping[Key, Obj], ...] = (dict(want.items()),)
     if owned is not None:
@@ -48,5 +49,9 @@ def drift(want: State, have: State, owned: State | None = None) -> Drift:
             if key not in foreign and on_strange and obj.floor > Floor.LINK:
                 foreign[key] = obj
     mine = {key: obj for key, obj in there.items() if key not in foreign} if foreign else there
+    tables = {obj.netns for obj in foreign.values() if isinstance(obj, NftTable)}
+    learned = {obj.key: obj for obj in wrong if not isinstance(obj, Conntrack) or obj.netns not in tables}
+    if learned:  # a permanent entry that should be there replaces what was learned in its place
+        mine = {**{key: obj for key, obj in learned.items() if key not in want}, **mine}
     # In an order in which they can be removed: what is on a link before the link.
     return Drift(diff(want, mine), tuple(sorted(foreign.values(), key=lambda obj: -obj.key.floor)))

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from netlab.objects import Addr, Listener, NftChain, NftTable, Op, Process, Sysctl, Verb
-from netlab.objects.base import Key, Obj
+from netlab.objects import Addr, Listener, Neigh, NftChain, NftTable, Op, Process, Sysctl, Verb
+from netlab.objects.base import LEARNED, Key, Obj
 from netlab.objects.links import Veth
 from netlab.objects.nft import NftObject
 from netlab.objects.nftorder import typed
@@ -88,6 +88,9 @@ def drifted(op: Op, anew: Obj | None = None, contents: Sequence[Op] = ()) -> str
         message = f"changed: {_called(obj)}: {', '.join(what)} (up creates it again)"
     elif op.verb is Verb.CREATE:
         message = f"missing: {_called(obj)}"
+    elif obj.why is LEARNED:
+        source = "  it contradicts the lab"
+        message = f"learned: {_called(obj)}{_seen(obj)}"
     elif op.verb is Verb.DELETE:
         message = f"not part of the lab: {_called(obj)}"
     else:
@@ -122,6 +125,11 @@ def foreign_text(obj: Obj) -> str:
 def removal(obj: Obj) -> tuple[str, ...]:
     """The shell lines that remove a foreign object."""
     return tuple(text for text in obj.undo().splitlines() if not text.startswith("#"))
+
+
+def _seen(obj: Obj) -> str:
+    """What was learned, where the object's name does not say so."""
+    return f": {obj.mac}" if isinstance(obj, Neigh) else ""
 
 
 def _called(obj: Obj) -> str:

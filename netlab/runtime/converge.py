@@ -9,7 +9,7 @@ from typing import NamedTuple
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.protocol import AgentPort, Kernel
-from netlab.objects import Floor, Key, Neigh, Netns, Obj, State, Sysctl, Veth, contradicted, diff
+from netlab.objects import Floor, Key, Netns, Obj, State, Sysctl, Veth, contradicted, diff
 from netlab.plan.drift import drift
 from netlab.runtime.state.rundir import RunDir
 
@@ -45,24 +45,21 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
     Of a lab that was not there at all everything but its Pods is looked at afterwards, and of Pods that are alike some:
     the kernel has said yes to each single request, and reading a thousand namespaces takes half a second.
 
-    The kernel also forgets what it learned from a lab that was otherwise: neighbours of other MACs than the lab's, and,
-    where something below the rules changed, path MTUs.
+    What the kernel learned and contradicts the lab is removed, but not in the last pass: somebody who keeps teaching it
+    is no reason to fail.  Where something below the rules changed, it also forgets all path MTUs.
 
     Raises KernelRefused where the kernel refuses the same thing twice, StateError where after several passes something still differs.
     """
     changed = 0
     refusal = ""
     like = want if owned is None else _as_applied(want, owned)
-    learned: list[Neigh] = []
     mended = False
-    for _ in range(PASSES):
+    for number in range(PASSES):
         seen = kernel.observe(lab, like)
-        learned += seen.neighbours
-        todo = drift(want, seen.state, owned)
+        wrong = contradicted(want, seen.learned) if number < PASSES - 1 else ()
+        todo = drift(want, seen.state, owned, wrong)
         if not todo.operations:
-            kernel.forget(
-                contradicted(want, learned), [namespace.netns for namespace in want.only(Netns)] if mended else ()
-            )
+            _forget(kernel, want, mended=mended)
             return Converged(changed, todo.foreign)
         try:
             kernel.apply(todo.operations)
@@ -80,9 +77,7 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
     seen = kernel.observe(lab, like)
     left = drift(want, seen.state, owned)
     if not left.operations:
-        kernel.forget(
-            contradicted(want, learned), [namespace.netns for namespace in want.only(Netns)] if mended else ()
-        )
+        _forget(kernel, want, mended=mended)
         return Converged(changed, left.foreign)
     first = left.operations[0]
     raise StateError(
@@ -90,6 +85,11 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
         f"{first.obj.kind} {first.obj.name} in {first.obj.netns} ({first.obj.why})",
         hint=f"netlab diff {lab}",
     )
+
+
+def _forget(kernel: Kernel, want: State, *, mended: bool) -> None:
+    if mended:
+        kernel.forget([namespace.netns for namespace in want.only(Netns)])
 
 
 def _stands(kernel: Kernel, lab: str, want: State) -> bool:

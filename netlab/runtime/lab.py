@@ -15,7 +15,7 @@ from netlab.model.anew import leaving
 from netlab.model.changes import Labels, put, still_there
 from netlab.model.status import Statuses
 from netlab.model.updates import refused
-from netlab.objects import Obj, State, Veth
+from netlab.objects import Obj, State, Veth, contradicted
 from netlab.plan import Drift, Host, desired, drift
 from netlab.plan.document import namespaces
 from netlab.runtime import commandserver, readiness
@@ -189,13 +189,15 @@ def diff(name: str, netns: Collection[str] | None = None) -> tuple[Lab, Drift]:
     """
     lab = load_running(name)
     if netns is None:
-        return lab, drift(lab.want, observe(lab, RunDir(name)).state, lab.want)
+        seen = observe(lab, RunDir(name))
+        return lab, drift(lab.want, seen.state, lab.want, contradicted(lab.want, seen.learned))
     wanted = frozenset(netns)
     # A veth is observed whole only if both its namespaces are.
     pairs = [{veth.end.netns, veth.peer.netns} for veth in lab.want.only(Veth)]
     scope = wanted.union(*(pair for pair in pairs if pair & wanted))
     want = within(lab.want, scope)
-    differing = drift(want, observe(lab, RunDir(name), want, scope).state, lab.want)
+    seen = observe(lab, RunDir(name), want, scope)
+    differing = drift(want, seen.state, lab.want, contradicted(lab.want, seen.learned))
     return lab, Drift(
         tuple(op for op in differing.operations if namespaces([op.obj]) & wanted),
         tuple(obj for obj in differing.foreign if namespaces([obj]) & wanted),

@@ -15,7 +15,6 @@ from netlab.objects import (
     Floor,
     Key,
     Listener,
-    Neigh,
     Netns,
     Obj,
     Op,
@@ -60,7 +59,7 @@ class FakeKernel:
                     self._remove(op.have)
                 self.objects[op.obj.key] = op.obj
 
-    def forget(self, neighbours: Iterable[Neigh], paths: Iterable[str]) -> None:
+    def forget(self, paths: Iterable[str]) -> None:
         """Nothing is learned here."""
 
     def close(self) -> None:

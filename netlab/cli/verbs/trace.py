@@ -220,15 +220,18 @@ def _typed(command: str) -> str:
 
 def _drift(running: Lab, name: str, story: Story) -> Any:
     """How the kernel differs from the lab, which is looked at where a packet was lost; in a large lab only there."""
+    from netlab.objects import contradicted
     from netlab.plan import drift
     from netlab.runtime.lab import observe, within
     from netlab.runtime.state.rundir import RunDir
 
     rundir = RunDir(name)
     if len(rundir.assignments().netns) <= _MANY:
-        return drift(running.want, observe(running, rundir).state, running.want)
+        seen = observe(running, rundir)
+        return drift(running.want, seen.state, running.want, contradicted(running.want, seen.learned))
     want = within(running.want, story.concerned)
-    return drift(want, observe(running, rundir, want, story.concerned).state)
+    seen = observe(running, rundir, want, story.concerned)
+    return drift(want, seen.state, wrong=contradicted(running.want, seen.learned))
 
 
 def _held(story: Story, told: tuple[Finding, ...], flow: Flow, running: Lab) -> Comparison:

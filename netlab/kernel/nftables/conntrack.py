@@ -19,16 +19,19 @@ import contextlib
 import re
 import socket
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket, attr_dict
-from netlab.objects import NftChain, NftSet, Op, Verb
+from netlab.objects import Conntrack, NftChain, NftSet, Op, Verb
+from netlab.objects.base import LEARNED
+from netlab.objects.learned import dnat_targets
 
 _CTNETLINK = 1
 _GET, _DELETE = 1, 2
 _ORIGINAL, _REPLY, _ID = 1, 2, 12
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
+_STATUS, _STATUS_MASK, _DST_NAT = 3, 26, 0x20  # CTA_STATUS, CTA_STATUS_MASK, IPS_DST_NAT
 _NESTED = 0x8000
 _ACK = 4
 _UDP = 17
@@ -36,7 +39,6 @@ _PROTOCOLS = {"tcp": 6, "udp": _UDP}
 _INFO, _INFO_TCP, _STATE = 4, 1, 1  # CTA_PROTOINFO, _TCP, _TCP_STATE
 _SYN_SENT = 1
 _ADDRESSES = {1: socket.AF_INET, 2: socket.AF_INET, 3: socket.AF_INET6, 4: socket.AF_INET6}  # CTA_IP_V4_SRC and so on
-_DNAT = re.compile(r"\b(tcp|udp) (?:dport \d+ )?dnat to (\S+)")
 _REFUSED = re.compile(r"(\S+) \. udp \. (\d+) ")
 
 
@@ -77,11 +79,52 @@ def stale(ops: Iterable[Op], moved: Collection[str] = ()) -> Stale:
 
 
 def _targets(chain: NftChain) -> Iterable[tuple[int, str, int]]:
-    for rule in chain.rules:
-        found = _DNAT.search(rule)
-        if found:
-            address, _, port = found[2].rpartition(":")
-            yield _PROTOCOLS[found[1]], address.strip("[]"), int(port)
+    for protocol, server in dnat_targets(chain):
+        address, _, port = server.rpartition(":")
+        yield _PROTOCOLS[protocol], address.strip("[]"), int(port)
+
+
+def translated(netns: str) -> Iterator[Conntrack]:
+    """The entries of the calling thread's namespace by which the next packet is led to a server: those of UDP, and of
+    TCP those that had no answer (a connection that stands keeps its server, and one that ended is tracked anew).
+    """
+    sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
+    # An older kernel has no filter by status; what is not translated is left out below as well.
+    status = struct.pack("!I", _DST_NAT)
+    body = _attr(_STATUS, status) + _attr(_STATUS_MASK, status)
+    try:
+        for _, payload in sock.dump(_CTNETLINK << 8 | _GET, struct.pack("=BBH", 0, 0, 0) + body):
+            if (entry := _translated(netns, payload)) is not None:
+                yield entry
+    except OSError:
+        return
+    finally:
+        sock.close()
+
+
+def _translated(netns: str, payload: Raw) -> Conntrack | None:
+    attrs = attr_dict(payload, 4)
+    original, reply = attrs.get(_ORIGINAL), attrs.get(_REPLY)
+    if original is None or reply is None:
+        return None
+    client, to, server = _end(original, source=True), _end(original, source=False), _end(reply, source=True)
+    if client is None or to is None or server is None or server == to:
+        return None
+    if server[0] != _UDP and not _unanswered(attrs.get(_INFO, b"")):
+        return None
+    protocol = next(name for name, number in _PROTOCOLS.items() if number == server[0])
+    shown = f"[{server[1]}]:{server[2]}" if ":" in server[1] else f"{server[1]}:{server[2]}"
+    return Conntrack(netns, protocol, *client[1:], *to[1:], shown, bytes(original), why=LEARNED)
+
+
+def forget(original: bytes) -> None:
+    """Remove an entry of the calling thread's namespace, which may have ended meanwhile."""
+    family = socket.AF_INET6 if 3 in attr_dict(attr_dict(original, 0).get(_TUPLE_IP, b""), 0) else socket.AF_INET
+    sock = NetlinkSocket(NETLINK_NETFILTER)
+    with contextlib.suppress(OSError):
+        header = struct.pack("=BBH", family, 0, 0)
+        sock.ask(_CTNETLINK << 8 | _DELETE, header + _attr(_ORIGINAL | _NESTED, original), _ACK)
+    sock.close()
 
 
 def remove(wanted: Stale) -> int:

@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
-from netlab.objects import Deviation, Neigh, Obj, Op, Verb
+from netlab.objects import Deviation, Obj, Op, Verb
 from netlab.objects.links import End
 from netlab.values import dataclass
 
@@ -95,7 +95,7 @@ class NamespaceDump:
     ``objects`` are all but links; ``lacks`` the kernel's own rules and addresses that are missing; ``tables`` those
     that foreign rules lead to; ``connected`` the kernel's own routes as (interface, destination, its length); ``loopback`` lo's addresses.
     ``own_routes`` are those of table local as (interface, destination, its length, type), ``explained`` the
-    destinations that addresses have there; ``cached`` messages of learned routes; ``own_entries`` the MAC addresses
+    destinations that addresses have there; ``own_entries`` the MAC addresses
     of which a bridge knows that they are its own or a port's.  ``unsettled``: a new IPv6 address has no route yet.
     """
 
@@ -103,7 +103,7 @@ class NamespaceDump:
     links: dict[int, RawLink]
     names: dict[int, str]
     objects: list[Obj] = field(default_factory=list)
-    learned: list[Neigh] = field(default_factory=list)
+    learned: list[Obj] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
     tables: frozenset[int] = frozenset()
     connected: set[tuple[int, bytes, int]] = field(default_factory=set)
@@ -111,7 +111,6 @@ class NamespaceDump:
     loopback: set[str] = field(default_factory=set)
     own_routes: set[tuple[int, bytes, int, int]] = field(default_factory=set)
     explained: set[bytes] = field(default_factory=set)
-    cached: list[Payload] = field(default_factory=list)
     unsettled: bool = False
     own_entries: set[str] = field(default_factory=set)
 

@@ -22,6 +22,7 @@ from netlab.kernel.rtnetlink.neighbour import (
 from netlab.kernel.rtnetlink.socket import APPEND, CREATE, NetlinkSocket, attr, attr_dict, attr_u32
 from netlab.kernel.rtnetlink.values import address_text, mac_bytes, packed, u32
 from netlab.objects import Fdb, Verb
+from netlab.objects.base import LEARNED
 
 _NDA_VLAN, _NDA_PORT, _NDA_VNI, _NDA_IFINDEX, _NDA_MASTER = 5, 6, 7, 8, 9
 
@@ -29,7 +30,8 @@ _NDA_VLAN, _NDA_PORT, _NDA_VNI, _NDA_IFINDEX, _NDA_MASTER = 5, 6, 7, 8, 9
 class FdbCodec(Codec[Fdb]):
     """Entries that somebody made: those of VXLAN devices, and of bridges all but the links' own.
 
-    ``read`` also notes at a bridge or a port that its own entry is missing.
+    ``read`` also notes at a bridge or a port that its own entry is missing; what bridges learned is in
+    ``dump.learned``.
     """
 
     DUMP, SELECT = GETNEIGH, NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
@@ -63,7 +65,11 @@ class FdbCodec(Codec[Fdb]):
 
     def decode(self, payload: Payload, dump: NamespaceDump) -> Fdb | None:
         _, index, state, flags, _ = NDMSG.unpack_from(payload)
-        if not state & (NUD_PERMANENT | NUD_NOARP) or index not in dump.names:
+        if index not in dump.names:
+            return None
+        if not state & (NUD_PERMANENT | NUD_NOARP):
+            if not flags & NTF_SELF:
+                dump.learned.append(_learned(payload, dump.netns, dump.names[index]))
             return None
         kind = dump.links[index].kind
         if flags & NTF_SELF and kind != "vxlan":
@@ -81,6 +87,12 @@ class FdbCodec(Codec[Fdb]):
             return None
         vlan = struct.unpack("=H", at[_NDA_VLAN])[0] if _NDA_VLAN in at else 0
         return Fdb(dump.netns, dump.names[index], mac, "", "", word, vlan, kind == "bridge")
+
+
+def _learned(payload: Payload, netns: str, dev: str) -> Fdb:
+    at = attr_dict(payload, 12)
+    vlan = struct.unpack("=H", at[_NDA_VLAN])[0] if _NDA_VLAN in at else 0
+    return Fdb(netns, dev, bytes(at[NDA_LLADDR]).hex(":"), state="dynamic", vlan=vlan, why=LEARNED)
 
 
 def _extra(at: dict[int, memoryview], names: dict[int, str]) -> str:

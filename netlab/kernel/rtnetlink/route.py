@@ -9,7 +9,8 @@ from functools import lru_cache
 from netlab.kernel.rtnetlink.codec import Codec, Handle, NamespaceDump, Payload, Request
 from netlab.kernel.rtnetlink.socket import CREATE, EXCL, REPLACE, NetlinkSocket, attr, attr_dict, attr_u32, text
 from netlab.kernel.rtnetlink.values import FAMILIES, SCOPE_NAMES, SCOPES, address_text, family, packed, u32
-from netlab.objects import Route, Verb
+from netlab.objects import PathMtu, Route, Verb
+from netlab.objects.base import LEARNED
 from netlab.objects.ip import LOCAL, MAIN
 
 NEWROUTE, _DELROUTE, GETROUTE = 24, 25, 26
@@ -39,7 +40,7 @@ _V6_METRIC = 1024  # IP6_RT_PRIO_USER: the metric of an IPv6 route that names no
 # RTAX_*, as ip-route has them; a lock is an attribute of its own.
 _METRICS = {2: "mtu", 3: "window", 4: "rtt", 5: "rttvar", 6: "ssthresh", 7: "cwnd", 8: "advmss", 9: "reordering"}
 _METRICS |= {10: "hoplimit", 11: "initcwnd", 12: "features", 13: "rto_min", 14: "initrwnd", 15: "quickack"}
-_RTAX_LOCK, _RTAX_CC = 1, 16
+_RTAX_LOCK, _RTAX_MTU, _RTAX_CC = 1, 2, 16
 
 
 class RouteCodec(Codec[Route]):
@@ -75,7 +76,8 @@ class RouteCodec(Codec[Route]):
         for _, payload in sock.dump(self.DUMP, self.SELECT, strict=False):
             _, _, _, _, table, proto, _, kind, flags = RTMSG.unpack_from(payload)
             if flags & _RTM_F_CLONED:
-                dump.cached.append(payload)
+                if (path := _path_mtu(payload, dump.netns)) is not None:
+                    dump.learned.append(path)
             elif table == LOCAL and proto == _KERNEL:
                 if kind in _OWN_TYPES:
                     dump.own_routes.add(_own_route(bytes(payload)))
@@ -126,6 +128,15 @@ def _own_route(payload: bytes) -> tuple[int, bytes, int, int]:
     at = attr_dict(payload, 12)
     raw = bytes(at[RTA_DST]) if RTA_DST in at else b""
     return u32(at[RTA_OIF]) if RTA_OIF in at else 0, raw, payload[1], payload[7]
+
+
+def _path_mtu(payload: Payload, netns: str) -> PathMtu | None:
+    """The MTU that a learned route holds; None of one that holds another gateway alone."""
+    at = attr_dict(payload, 12)
+    mtu = attr_dict(at[RTA_METRICS]).get(_RTAX_MTU) if RTA_METRICS in at else None
+    if mtu is None or RTA_DST not in at:
+        return None
+    return PathMtu(netns, address_text(at[RTA_DST]), u32(mtu), bytes(payload), why=LEARNED)
 
 
 def _connected(payload: Payload) -> tuple[int, bytes, int] | None:
