@@ -17,6 +17,7 @@ from netlab.diagnose.needs import Needs
 from netlab.diagnose.nfttext import Effect
 from netlab.objects import (
     Addr,
+    Conntrack,
     Fdb,
     File,
     Link,
@@ -28,6 +29,7 @@ from netlab.objects import (
     NftTable,
     Obj,
     Op,
+    PathMtu,
     Port,
     Process,
     Qdisc,
@@ -266,6 +268,18 @@ def _process(needs: Needs, op: Op, obj: Process, _: tuple[Op, ...]) -> int:
     return _MAYBE if obj.netns == story.round_trip.request.netns and story.arrived_at_target else _NO
 
 
+# -- what was learned -------------------------------------------------------------------------------------------------
+
+
+def _path_mtu(needs: Needs, op: Op, obj: PathMtu, _: tuple[Op, ...]) -> int:
+    return _MAYBE if obj.netns in needs.namespaces and obj.address in needs.addresses else _NO
+
+
+def _conntrack(needs: Needs, op: Op, obj: Conntrack, _: tuple[Op, ...]) -> int:
+    near = obj.netns in needs.namespaces and {obj.address, obj.source} <= set(needs.addresses)
+    return _MAYBE if near and obj.protocol.upper() == needs.story.recording.probe.protocol else _NO
+
+
 def _file(needs: Needs, op: Op, obj: File, _: tuple[Op, ...]) -> int:
     return _NO  # no packet on the path of another depends on it
 
@@ -281,6 +295,8 @@ JUDGES: tuple[tuple[Any, Judge], ...] = (
     (Route, _route),
     (Rule, _rule),
     (XfrmPolicy, _xfrm),
+    (PathMtu, _path_mtu),
+    (Conntrack, _conntrack),
     (Sysctl, _sysctl),
     ((NftTable, NftChain, NftSet), _nft),
     (Netns, _netns),
