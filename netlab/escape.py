@@ -16,7 +16,7 @@ _PLAIN = re.compile(rb"[A-Za-z0-9_.*-]")
 def terminal(text: str) -> str:
     r"""Text for people: control characters are shown as ``\x1b`` or ``\u202e``; tabs and newlines stay."""
     return _CONTROL.sub(
-        lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\u0100" else f"\\u{ord(found[0]):04x}", text
+        lambda match: f"\\x{ord(match[0]):02x}" if match[0] < "\u0100" else f"\\u{ord(match[0]):04x}", text
     )
 
 

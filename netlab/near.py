@@ -34,16 +34,16 @@ def closest(word: str, known: Iterable[str]) -> str:
     import difflib
 
     by_case = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(word.lower(), by_case, 1, _CLOSE_WORD)
-    return by_case[found[0]] if found else ""
+    matches = difflib.get_close_matches(word.lower(), by_case, 1, _CLOSE_WORD)
+    return by_case[matches[0]] if matches else ""
 
 
 def close(word: str, known: Iterable[str]) -> str:
     """The label that was misspelt: nearer than ``near`` asks for, since it is said of text that may be right."""
     import difflib
 
-    found = difflib.get_close_matches(word, list(known), 1, _CLOSE_LABEL)
-    return found[0] if found else ""
+    matches = difflib.get_close_matches(word, list(known), 1, _CLOSE_LABEL)
+    return matches[0] if matches else ""
 
 
 def misspelt(word: str, known: Iterable[str]) -> str:

@@ -130,8 +130,8 @@ def _object(kind: Any, readers: Mapping[str, _Reader]) -> _Reader:
 def schema(kind: Any, title: str) -> dict[str, Any]:
     """The JSON Schema of what ``dump`` makes of a type's values.  A key that is not named in it is an error."""
     named: dict[str, Any] = {}
-    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **_schema(kind, named)}
-    return found | ({"$defs": named} if named else {})
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **_schema(kind, named)}
+    return schema | ({"$defs": named} if named else {})
 
 
 def _schema(kind: Any, named: dict[str, Any]) -> dict[str, Any]:

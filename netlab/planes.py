@@ -73,8 +73,8 @@ class Plane:
 
         Where each family has a device of its own, Pods get the smaller MTU of the two.
         """
-        found = [self.overhead[version] for version in versions]
-        return max(found) if self.device_per_family else found[0]
+        overheads = [self.overhead[version] for version in versions]
+        return max(overheads) if self.device_per_family else overheads[0]
 
 
 _ROWS = (

@@ -71,5 +71,5 @@ def beside(lab: str, files: Sequence[str]) -> list[str]:
     given = {os.path.realpath(file) for file in (lab, *files)}
     folder = os.path.dirname(os.path.realpath(lab))
     names = (os.path.join(folder, name) for name in sorted(os.listdir(folder)))
-    found = [file for file in names if file.endswith(SUFFIXES) and os.path.basename(file) not in NOT_MANIFESTS]
-    return [] if folder in given else [os.path.basename(file) for file in found if file not in given]
+    manifests = [file for file in names if file.endswith(SUFFIXES) and os.path.basename(file) not in NOT_MANIFESTS]
+    return [] if folder in given else [os.path.basename(file) for file in manifests if file not in given]

@@ -43,10 +43,10 @@ def places(cluster: Cluster, name: str, namespace: str) -> list[Place]:
         raise BadInput(str(error)) from None
     if not namespace and "/" not in name:
         _refuse_two(endpoints, selector)
-    found = [place for end in ends for place in _of(endpoints, end)]
-    if not found:
+    targets = [place for end in ends for place in _of(endpoints, end)]
+    if not targets:
         raise BadInput(f"{name} has no network namespace: no Pod behind it serves, and no host of the lab has it")
-    return found
+    return targets
 
 
 def _refuse_two(endpoints: Endpoints, selector: Selector) -> None:

@@ -25,18 +25,18 @@ def cutoff(since: str, since_time: str) -> float:
         return time.time() - _duration(since)
     if not since_time:
         return 0.0
-    found = _STAMP.match(since_time)
+    match = _STAMP.match(since_time)
     try:
-        if not found:
+        if not match:
             raise ValueError
-        whole = float(calendar.timegm(time.strptime(found[1], "%Y-%m-%dT%H:%M:%S")))
+        whole = float(calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S")))
     except ValueError:
         raise BadInput(f"--since-time {since_time}: not a time such as 2026-01-31T12:00:00Z") from None
     zone = 0.0
-    if found[3] != "Z":
-        hours, minutes = map(int, found[3][1:].split(":"))
-        zone = (hours * 3600 + minutes * 60) * (-1 if found[3][0] == "-" else 1)
-    return whole + float(found[2] or 0) - zone
+    if match[3] != "Z":
+        hours, minutes = map(int, match[3][1:].split(":"))
+        zone = (hours * 3600 + minutes * 60) * (-1 if match[3][0] == "-" else 1)
+    return whole + float(match[2] or 0) - zone
 
 
 def _duration(text: str) -> float:
@@ -48,8 +48,8 @@ def _duration(text: str) -> float:
 
 def place(marks: Marks, moment: float) -> int:
     """The log's length at a moment: what comes after it was written later."""
-    found = bisect.bisect_right([when for when, _ in marks], moment)
-    return marks[found - 1][1] if found else 0
+    index = bisect.bisect_right([when for when, _ in marks], moment)
+    return marks[index - 1][1] if index else 0
 
 
 class Stamped:
@@ -86,8 +86,8 @@ class Stamped:
     def _turn(self, end: int) -> None:
         if not self._marks or self._marks[-1][1] < end:
             self._marks = self._ask()
-        found = bisect.bisect_left([length for _, length in self._marks], end)
-        when, self._until = self._marks[found] if found < len(self._marks) else (time.time(), end)
+        index = bisect.bisect_left([length for _, length in self._marks], end)
+        when, self._until = self._marks[index] if index < len(self._marks) else (time.time(), end)
         self._word = _stamp(when).encode() + b" "
 
 

@@ -32,14 +32,14 @@ def refuse_unmodelled(draft: Applied) -> None:
     from netlab.runtime.state.resolved import documents_of
 
     documents = documents_of(draft)
-    found = [
+    problems = [
         Problem(warning.mark, "", warning.says)
         for warning in documents.warnings
         if warning.code.startswith(_UNMODELLED)
     ]
-    if found or documents.problems:
-        hint = "without --strict these are warnings, and the lab is without what they do" if found else ""
-        raise BadInput([*documents.problems, *found], hint=hint)
+    if problems or documents.problems:
+        hint = "without --strict these are warnings, and the lab is without what they do" if problems else ""
+        raise BadInput([*documents.problems, *problems], hint=hint)
 
 
 def filters(applied: Applied) -> list[Warning]:
@@ -49,12 +49,18 @@ def filters(applied: Applied) -> list[Warning]:
     return [warning for warning in documents_of(applied).warnings if warning.code == f"{_UNMODELLED}-filter"]
 
 
-def tell_filters(found: Sequence[Warning]) -> None:
+def tell_filters(warnings: Sequence[Warning]) -> None:
     """Say in one line that verdicts are without these objects: a flow may be denied in a cluster."""
-    if found:
-        names = ", ".join(f"{warning.object} ({warning.mark.file}:{warning.mark.line})" for warning in found[:_SHOWN])
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        what = "1 object filters traffic and is" if len(found) == 1 else f"{len(found)} objects filter traffic and are"
+    if warnings:
+        names = ", ".join(
+            f"{warning.object} ({warning.mark.file}:{warning.mark.line})" for warning in warnings[:_SHOWN]
+        )
+        more = f" and {len(warnings) - _SHOWN} more" if len(warnings) > _SHOWN else ""
+        what = (
+            "1 object filters traffic and is"
+            if len(warnings) == 1
+            else f"{len(warnings)} objects filter traffic and are"
+        )
         out.note(f"warning: {what} not modelled, so a flow may be denied in a cluster: {names}{more}")
 
 

@@ -130,8 +130,8 @@ class Reader:
                 handle = self._handles.get(netns)
             except OSError:
                 continue
-            found = owner_behind(handle.socket)
-            if found is None or found.lab != lab:
+            owner = owner_behind(handle.socket)
+            if owner is None or owner.lab != lab:
                 self._handles.forget(netns)
                 continue
             with ns.inside(handle.fd):

@@ -366,8 +366,8 @@ class _Builder:
         chosen = not self._spec.get("nodes") or self._chosen_nodes
         chosen = chosen and not self._catalogue.of("Node")
         stays = {name: Stay(memory.node, memory.demands) for name, memory in self._memory.pods.items()}
-        found = Scheduler(nodes, namespaces, lenient=chosen).place(templates, stays)
-        for template, placed in zip(templates, found, strict=True):
+        placements = Scheduler(nodes, namespaces, lenient=chosen).place(templates, stays)
+        for template, placed in zip(templates, placements, strict=True):
             if placed is None:
                 there = [node.name for node in nodes]
                 guess = near(template.node, there) or f" (there are: {', '.join(there[:8])})"

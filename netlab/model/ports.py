@@ -110,16 +110,16 @@ def served(
     policies: Sequence[Document],
 ) -> tuple[Port, ...]:
     """All ports that a Pod answers on, the declared ones (``own``) first."""
-    found = {(port.port, port.protocol): port for port in own}
+    ports = {(port.port, port.protocol): port for port in own}
     stated = {port.protocol for port in own}
     first = serving(template.spec)[0][0]["name"] if serving(template.spec) else ""
 
     def add(number: Any, protocol: str, by: Document, *path: str | int) -> None:
-        if isinstance(number, int) and protocol not in stated and (number, protocol) not in found:
-            found[number, protocol] = Port(number, protocol, "", first, False, by.at(*path))
+        if isinstance(number, int) and protocol not in stated and (number, protocol) not in ports:
+            ports[number, protocol] = Port(number, protocol, "", first, False, by.at(*path))
 
     for port in _probed(template) if "TCP" not in stated else ():
-        found.setdefault((port.port, port.protocol), port)
+        ports.setdefault((port.port, port.protocol), port)
     for service in services:
         spec = service.body.get("spec", {})
         selector = spec.get("selector")
@@ -138,4 +138,4 @@ def served(
                 if "endPort" not in entry:
                     path = ("spec", "ingress", place, "ports", number)
                     add(entry.get("port"), entry.get("protocol", "TCP"), policy, *path)
-    return tuple(found.values())
+    return tuple(ports.values())

@@ -129,8 +129,8 @@ class Selection:
         """The number that a Pod's containers give a port's name in a protocol."""
         key = (str(pod), name, protocol)
         if key not in self._ports:
-            found = (port.port for port in pod.ports if port.name == name and port.protocol == protocol)
-            self._ports[key] = next(found, None)
+            numbers = (port.port for port in pod.ports if port.name == name and port.protocol == protocol)
+            self._ports[key] = next(numbers, None)
         return self._ports[key]
 
     def holders(self, name: str, protocol: str, pods: Iterable[Pod]) -> Iterator[tuple[Pod, int]]:

@@ -64,8 +64,8 @@ def _parse(target: Target, data: bytes, at: int) -> Answer | None:
     except (ValueError, KeyError, TypeError):
         # a line that is cut off may go on; what ends and is still no responder's is a stranger's
         return None if not at and b"\n" not in body else STRANGER
-    found = body.find(_CLIENT)
-    target.head, target.server = (body[: found + len(_CLIENT)], server) if found > 0 else (b"", None)
+    index = body.find(_CLIENT)
+    target.head, target.server = (body[: index + len(_CLIENT)], server) if index > 0 else (b"", None)
     return Answer(server, client)
 
 

@@ -28,9 +28,9 @@ class Witness:
     def read(self, nodes: Collection[str] | None = None) -> Mapping[Denial, int]:
         """Packets that ended at each of these rules; of all nodes, or of some."""
         places = {node: each for node, each in self._places.items() if nodes is None or node in nodes}
-        found = counters.of_namespaces(TABLE, (self._netns[node] for node in places))
+        counts = counters.of_namespaces(TABLE, (self._netns[node] for node in places))
         return {
-            place: found[self._netns[node]].get(comment, 0) for node, each in places.items() for comment, place in each
+            place: counts[self._netns[node]].get(comment, 0) for node, each in places.items() for comment, place in each
         }
 
 

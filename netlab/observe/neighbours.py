@@ -71,11 +71,11 @@ class StaticNeighbours:
                     yield StaticNeighbour(its_netns, POD_DEVICE, source, mac)
 
     def _segment(self, network: Network) -> frozenset[str]:
-        found = self._near.get(network)
-        if found is None:
+        addresses = self._near.get(network)
+        if addresses is None:
             inside = (address for address, (_, _, interface) in self._at.items() if interface.ip in network)
-            found = self._near[network] = frozenset(inside)
-        return found
+            addresses = self._near[network] = frozenset(inside)
+        return addresses
 
     def hold(self, entries: Iterable[StaticNeighbour]) -> None:
         new = [entry for entry in entries if self._count(entry) == 1]

@@ -40,8 +40,8 @@ class Prober:
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
         """The verdict on each flow, in the order of the flows."""
         asked = list(flows)
-        found = {verdict.flow: verdict for verdict in self.probe(asked)}
-        return {flow: found[flow] for flow in asked}
+        verdicts = {verdict.flow: verdict for verdict in self.probe(asked)}
+        return {flow: verdicts[flow] for flow in asked}
 
     def probe(
         self, flows: Iterable[Flow], *, once: Container[Flow] = (), book: Account | None = None

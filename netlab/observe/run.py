@@ -206,9 +206,9 @@ class Run:
         if self._again:
             return self._again.popleft()
         if self._feed is not None:
-            found = next(self._feed, None)
-            if found is not None:
-                return found[0], 2 if found[0] in self._once else 1, found[1]
+            item = next(self._feed, None)
+            if item is not None:
+                return item[0], 2 if item[0] in self._once else 1, item[1]
             self._feed = None
         return None
 

@@ -55,10 +55,10 @@ def _nobody(cluster: Cluster, service: Service) -> str:
 
 def nearest_pod(selector: LabelSelector, pods: Iterable[Pod]) -> str:
     """``; nearest is Pod ns/web, which has app=web, not app=wbe``; empty where none has a label of it, nor nearly."""
-    found = [(selector.distance(pod.labels), number, pod) for number, pod in enumerate(pods)]
-    if not found:
+    ranked = [(selector.distance(pod.labels), number, pod) for number, pod in enumerate(pods)]
+    if not ranked:
         return ""
-    distance, _, pod = min(found)
+    distance, _, pod = min(ranked)
     near_enough = distance <= MISSPELT or any(each.holds(pod.labels) for each in selector.requirements)
     return f"; nearest is Pod {pod}, which {selector.why_not(pod.labels)}" if near_enough else ""
 

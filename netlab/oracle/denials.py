@@ -97,10 +97,10 @@ class Denials:
     def _target(self, address: str) -> Party:
         """Whose an address is."""
         key = (address, ":" in address)
-        found = self._parties.get(key)
-        if found is None:
-            found = self._parties[key] = self._evaluator.party(address)
-        return found
+        party = self._parties.get(key)
+        if party is None:
+            party = self._parties[key] = self._evaluator.party(address)
+        return party
 
     def _end(self, flow: Flow) -> Party:
         """Whom a flow comes to: a Pod of its node's network by its own name, which its address does not tell."""
@@ -116,9 +116,9 @@ class Denials:
         Where another node than the source's ends it, the way there.
         """
         if (ways := self.services.of(flow)) is not None:
-            found = [self._translated(flow, onward, far=ways.far) for onward in ways.flows]
-            if not found and ways.far:  # the source's node lets it out, or not
-                found = [self._plain(flow)]
+            steps = [self._translated(flow, onward, far=ways.far) for onward in ways.flows]
+            if not steps and ways.far:  # the source's node lets it out, or not
+                steps = [self._plain(flow)]
         elif (behind := self._endpoints.behind(flow)) is not None:
             own, owner = self.node_of(flow.src), self._endpoints.owner(flow)
             far = bool(own) and own != self._endpoints.node_of(owner)
@@ -126,10 +126,10 @@ class Denials:
             inner = flow.address not in owner.addresses
             if far and (flow.src.kind == NODE or (self._cluster.masquerades and not inner)):
                 behind = behind._replace(src=self._endpoints.nodes[own])
-            found = [self._translated(flow, behind, far=far, inner=inner)]
+            steps = [self._translated(flow, behind, far=far, inner=inner)]
         else:
-            found = [self._plain(flow)]
-        return tuple(step for step in found if step)
+            steps = [self._plain(flow)]
+        return tuple(step for step in steps if step)
 
     def _plain(self, flow: Flow) -> Step | None:
         target = self._end(flow)
@@ -198,17 +198,17 @@ class Denials:
 
     def places(self) -> Iterator[Denial]:
         """Every place where a flow of this cluster may end."""
-        found: dict[Denial, None] = {}
+        denials: dict[Denial, None] = {}
         for pod in self._evaluator.selection.pods:
             for direction in (EGRESS, INGRESS):
                 judges = self._evaluator.judges(pod, direction)
                 if judges.policies:
-                    found[Denial(pod.node, str(pod), direction)] = None
+                    denials[Denial(pod.node, str(pod), direction)] = None
                 for policy in (*judges.admin, *judges.baseline):
                     for rule in policy.rules(direction):
                         if rule.action == DENY:
-                            found[Denial(pod.node, "", direction, f"{policy.short} {rule}")] = None
-        yield from found
+                            denials[Denial(pod.node, "", direction, f"{policy.short} {rule}")] = None
+        yield from denials
 
     def _own(self, source: Endpoint, pod: Pod) -> bool:
         """Whether the source is the Pod's own node, or acts from its namespace."""
@@ -226,10 +226,10 @@ class Denials:
 
     def because(self, denial: Denial) -> tuple[Why, ...]:
         """The rule that denies, or the NetworkPolicies that isolate the Pod, none of whose rules allowed."""
-        found = self._because.get(denial)
-        if found is None:
-            found = self._because[denial] = tuple(self._reasons(denial))
-        return found
+        because = self._because.get(denial)
+        if because is None:
+            because = self._because[denial] = tuple(self._reasons(denial))
+        return because
 
     def _reasons(self, denial: Denial) -> Iterator[Why]:
         if denial.rule:

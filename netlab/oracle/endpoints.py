@@ -64,8 +64,8 @@ class Endpoints:
 
     def owner(self, flow: Flow) -> Endpoint:
         """Who has the address that a flow goes to: the target itself, unless it was asked by its bare address."""
-        found = flow.dst if flow.dst.kind in (POD, NODE, EXTERNAL) else self.at(flow.address)
-        return found if found.kind != SERVICE else Endpoint(ADDRESS, flow.address, "", (flow.address,))
+        end = flow.dst if flow.dst.kind in (POD, NODE, EXTERNAL) else self.at(flow.address)
+        return end if end.kind != SERVICE else Endpoint(ADDRESS, flow.address, "", (flow.address,))
 
     def node_of(self, end: Endpoint) -> str:
         """The node in whose network namespace an end is; "" for those that have their own, or none in the lab."""
@@ -82,11 +82,11 @@ class Endpoints:
         """
         if not self._host_ports:
             return None
-        found = self._host_ports.get((self.node_of(self.owner(flow)), flow.port, flow.protocol))
-        if not found or self.is_anycast(flow.address):
+        mappings = self._host_ports.get((self.node_of(self.owner(flow)), flow.port, flow.protocol))
+        if not mappings or self.is_anycast(flow.address):
             return None
-        here = [pair for pair in found if pair[0].address == flow.address]
-        return next(iter(here or [pair for pair in found if not pair[0].address]), None)
+        here = [pair for pair in mappings if pair[0].address == flow.address]
+        return next(iter(here or [pair for pair in mappings if not pair[0].address]), None)
 
     def is_anycast(self, address: str) -> bool:
         """Whether a node's bridge has it as its subnet's anycast address: that of its IPv6 tunnel or network."""
@@ -94,10 +94,10 @@ class Endpoints:
 
     def behind(self, flow: Flow) -> Flow | None:
         """A flow to a node's hostPort as it goes on from there: to the Pod's own address and port."""
-        found = self.host_port(flow)
-        if found is None:
+        mapping = self.host_port(flow)
+        if mapping is None:
             return None
-        port, pod = found
+        port, pod = mapping
         end = self.pods[str(pod)]
         address = next((address for address in end.addresses if (":" in address) == (":" in flow.address)), "")
         return flow._replace(dst=end, address=address, port=port.port) if address else None
@@ -138,8 +138,8 @@ class Endpoints:
         if end.kind == EXTERNAL:
             return [(port.port, port.protocol) for port in self.host_of[end.name].ports]
         pod = self.pod_of.get(end.name) if end.kind == POD else None
-        found = pod.ports if pod else ()
-        return list(dict.fromkeys((port.port, port.protocol) for port in found if undeclared or port.declared))
+        ports = pod.ports if pod else ()
+        return list(dict.fromkeys((port.port, port.protocol) for port in ports if undeclared or port.declared))
 
 
 def _node(node: Node) -> Endpoint:

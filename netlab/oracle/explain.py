@@ -44,13 +44,13 @@ def tell(
     notes: Iterable[str] = (),
 ) -> Iterator[str]:
     """Lines: the verdict and ``notes``, then of each way that it may take each direction's policies, and its ``path``."""
-    found = list(ways)
+    listed = list(ways)
     why = f": {verdict.because[0].says}" if verdict.because and verdict.outcome is not Outcome.DENIED else ""
     if verdict.outcome is Outcome.DENIED and verdict.may:
         why = f" on all {len(verdict.may)} backends"
     yield f"{verdict.flow}: {verdict.outcome}{why}"
     yield from (f"  {note}" for note in notes)
-    for judged in found[:_SHOWN]:
+    for judged in listed[:_SHOWN]:
         if judged.step.flow != verdict.flow:
             yield f"  through {_arrival(judged.step)}"
         yield from _ends(judged.step)
@@ -58,10 +58,10 @@ def tell(
             yield from _side(side)
         yield from _front(verdict.flow, judged)
         yield from path(judged)
-    if not found:  # a Service that nobody stands behind
+    if not listed:  # a Service that nobody stands behind
         yield from path(None)
-    if len(found) > _SHOWN:
-        more = found[_SHOWN:]
+    if len(listed) > _SHOWN:
+        more = listed[_SHOWN:]
         allowed = sum(judged.passes for judged in more)
         yield f"  and {len(more)} more backends: {allowed} allowed, {len(more) - allowed} denied"
 
@@ -239,11 +239,11 @@ def tables(denials: Denials, flows: Iterable[Flow]) -> dict[str, list[Verdict]]:
 
     A flow to a Service is mixed where its backends differ.
     """
-    found: dict[str, list[Verdict]] = {name: [] for name in TABLES}
+    verdicts: dict[str, list[Verdict]] = {name: [] for name in TABLES}
     for flow in flows:
         ways = [{side.direction: side.allowed for side in way.sides} for way in judged(denials, flow)]
         for name in TABLES:
             each = [all(way.values()) if name == "both" else way[name] for way in ways]
             outcome = Outcome.OPEN if all(each) else Outcome.MIXED if any(each) else Outcome.DENIED
-            found[name].append(Verdict(flow, outcome))
-    return found
+            verdicts[name].append(Verdict(flow, outcome))
+    return verdicts

@@ -60,17 +60,17 @@ def flows(
         (called[0], sources, endpoints.everyone()),
         (called[1], targets, endpoints.everything()),
     ):
-        found: dict[str, Reachable] = {}
+        named_ends: dict[str, Reachable] = {}
         client = endpoints.client([source.end for source in chosen[0]]) if chosen else None
         for text in texts or ():
             try:
                 for target in Selector.parse(text, namespace).select(endpoints, client):
-                    found[f"{target.end.kind} {target.end.name} {target.addresses if option == called[1] else ''}"] = (
-                        target
-                    )
+                    named_ends[
+                        f"{target.end.kind} {target.end.name} {target.addresses if option == called[1] else ''}"
+                    ] = target
             except ValueError as error:
                 problems.append(Problem(None, option, str(error)))
-        chosen.append(list(found.values()) if texts else [Reachable(end, end.addresses) for end in everyone])
+        chosen.append(list(named_ends.values()) if texts else [Reachable(end, end.addresses) for end in everyone])
     problems += [
         Problem(None, called[0], f"{source.end.name} cannot send a packet: it has no network namespace in this lab")
         for source in chosen[0]

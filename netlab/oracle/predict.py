@@ -72,15 +72,15 @@ class Predictor:
         return ways if ways is not None and len(ways.flows) > 1 else None
 
     def _direct(self, flow: Flow) -> Denial | None:
-        found = self.denials.denial(flow)
-        return found if found and self._judged(flow, found, self._apart(flow)) else None
+        denial = self.denials.denial(flow)
+        return denial if denial and self._judged(flow, denial, self._apart(flow)) else None
 
     def _ending(self, flow: Flow, step: Step) -> Denial | None:
         """Where policies end what a Service translated; from outside it is the translating node that finds the way."""
-        found = self.denials.ending(step)
+        ending = self.denials.ending(step)
         ways = self._services.of(flow)
         lost = self._lost_on(flow, step.flow, ways) if ways and ways.flows else self._apart(step.flow)
-        return found if found and self._judged(step.flow, found, lost) else None
+        return ending if ending and self._judged(step.flow, ending, lost) else None
 
     def _lost_on(self, flow: Flow, arrives: Flow, ways: Ways) -> Ending | None:
         """What the ways of a translated flow make of it: to the node that translates, from there on, and back."""
@@ -105,10 +105,10 @@ class Predictor:
     def _verdict(self, flow: Flow, denial: Denial | None, apart: Ending | None) -> Verdict:
         """``denial``: where policies end it; ``apart``: what the data plane and the underlay make of it."""
         key = (flow.dst.name, flow.address, flow.port, flow.protocol)
-        found = self._open.get(key)
-        if found is None:
-            found = self._open[key] = self._at_target(flow)
-        outcome, server, because, _ = apart or found
+        listener = self._open.get(key)
+        if listener is None:
+            listener = self._open[key] = self._at_target(flow)
+        outcome, server, because, _ = apart or listener
         if denial is not None:
             outcome, server, because = Outcome.DENIED, None, self.denials.because(denial)
         client = self._client(flow) if outcome is Outcome.OPEN else None
@@ -125,12 +125,12 @@ class Predictor:
             if (lost := self._first_leg(flow, ways)) is not None:
                 return Verdict(flow, lost.outcome, because=lost.because)
             return Verdict(flow, ways.outcome, None, None, (ways.whole,))
-        found = [self._at_backend(flow, ways, step) for step in self.denials.steps(flow)]
-        if not found:
+        verdicts = [self._at_backend(flow, ways, step) for step in self.denials.steps(flow)]
+        if not verdicts:
             return Verdict(flow, Outcome.ERROR, because=(Why(f"{flow.src.name} has no address of that family"),))
-        if len(found) == 1:
-            return found[0]._replace(flow=flow)
-        whole = joined(flow, found)
+        if len(verdicts) == 1:
+            return verdicts[0]._replace(flow=flow)
+        whole = joined(flow, verdicts)
         return whole._replace(because=whole.because or (ways.because,), server=None)
 
     def _at_backend(self, flow: Flow, ways: Ways, step: Step) -> Verdict:

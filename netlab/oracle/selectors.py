@@ -112,10 +112,10 @@ class Selector(NamedTuple):
 
     def meant(self, endpoints: Endpoints, client: Pod | None = None) -> Meant:
         """The same with a note on what was chosen.  ValueError as ``select`` has it."""
-        found = self._find(endpoints, client)
-        if not found.ends:
+        meant = self._find(endpoints, client)
+        if not meant.ends:
             raise ValueError(self._nothing(endpoints))
-        return found
+        return meant
 
     def _find(self, endpoints: Endpoints, client: Pod | None) -> Meant:
         if self.kind == "cidr":

@@ -100,16 +100,16 @@ def _end(endpoints: Endpoints, text: str, namespace: str, client: Pod | None = N
     """The single end that a word means, and a note on what was chosen.  Raises BadInput."""
     try:
         selector = Selector.parse(text, namespace)
-        found, note = selector.meant(endpoints, client)
+        ends, note = selector.meant(endpoints, client)
     except ValueError as error:
         raise BadInput(str(error)) from None
-    if len(found) > 1 and selector.kind in ("cidr", "labels"):
-        raise BadInput(f"{text} means {len(found)} ends: name one, for example {found[0].end.name}")
-    end = found[0].end
-    if found[0].behind and len(found) > 1:
+    if len(ends) > 1 and selector.kind in ("cidr", "labels"):
+        raise BadInput(f"{text} means {len(ends)} ends: name one, for example {ends[0].end.name}")
+    end = ends[0].end
+    if ends[0].behind and len(ends) > 1:
         note += f", and this packet goes to the first, {end.name}"
     # an address is asked as it is, and not the first one of whoever has it
-    return end._replace(addresses=found[0].addresses) if selector.kind == "cidr" else end, note
+    return end._replace(addresses=ends[0].addresses) if selector.kind == "cidr" else end, note
 
 
 def _whole(endpoints: Endpoints, end: Endpoint) -> Endpoint:
@@ -160,20 +160,20 @@ def _port(endpoints: Endpoints, destination: Endpoint, text: str) -> tuple[int, 
             served = [protocol for port, protocol in endpoints.ports(destination) if port == wish.number]
             return wish.number, served[0] if served and "TCP" not in served else wish.protocol
         return wish.number, wish.protocol
-    found = named(endpoints, destination, wish)
-    if not found and "/" not in text:
-        found = named(endpoints, destination, wish._replace(protocol="UDP"))
-    if not found:
+    ports = named(endpoints, destination, wish)
+    if not ports and "/" not in text:
+        ports = named(endpoints, destination, wish._replace(protocol="UDP"))
+    if not ports:
         raise BadInput(f"{destination.name} has no port named {wish.name!r}")
-    return found[0]
+    return ports[0]
 
 
 def _answers(endpoints: Endpoints, flow: Flow) -> tuple[int, ...]:
     """The ports that an answer may come from: those behind a Service, a node port or a host port too."""
-    found = {flow.port}
+    ports = {flow.port}
     for service in endpoints.service_of.values():
         for place, port in enumerate(service.ports):
             if port.protocol == flow.protocol and flow.port in (port.port, port.node_port):
-                found |= {backend.ports[place] for backend in service.serving if backend.ports[place]}
+                ports |= {backend.ports[place] for backend in service.serving if backend.ports[place]}
     behind = endpoints.behind(flow) if flow.dst.kind in (NODE, POD, SERVICE, ADDRESS) else None
-    return tuple(sorted(found | ({behind.port} if behind else set())))
+    return tuple(sorted(ports | ({behind.port} if behind else set())))

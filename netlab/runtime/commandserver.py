@@ -125,12 +125,12 @@ def _says(sock: socket.socket, word: bytes, heard: list[int]) -> bool:
 def _connect(words: Sequence[str]) -> socket.socket | None:
     """To the process of the lab that the words name, else to the only one: any of them runs any command right."""
     try:
-        found = [lab for lab in os.listdir(_RUN) if os.path.exists(f"{_RUN}/{lab}/{SOCKET}")]
+        labs = [lab for lab in os.listdir(_RUN) if os.path.exists(f"{_RUN}/{lab}/{SOCKET}")]
     except OSError:
         return None
     said = {*words, *(word.partition("=")[2] for word in words), os.environ.get("NETLAB_LAB", "")}
-    named = [lab for lab in found if lab in said]
-    meant = named or ([found[0]] if len(found) == 1 else [])
+    named = [lab for lab in labs if lab in said]
+    meant = named or ([labs[0]] if len(labs) == 1 else [])
     for lab in meant:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

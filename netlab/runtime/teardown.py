@@ -51,15 +51,15 @@ def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...], tuple[i
     commandserver.dismiss(name)
     lingering = agentclient.kill(name, rundir.path if rundir.exists() else None)
     planned = set(rundir.assignments().netns)
-    found = owners(f"{name}-")
-    ours = [netns for netns, owner in found.items() if owner is not None and owner.lab == name]
+    owned = owners(f"{name}-")
+    ours = [netns for netns, owner in owned.items() if owner is not None and owner.lab == name]
     # A name without a namespace behind it is what a killed `up` left between making the file and the mount.
-    ours += [netns for netns, owner in found.items() if owner is None and netns in planned and ns.is_blank(netns)]
+    ours += [netns for netns, owner in owned.items() if owner is None and netns in planned and ns.is_blank(netns)]
     strangers = inside(ours)
     for netns in ours:
         ns.remove_name(netns)
     for netns in planned | set(ours):
-        if netns not in found or netns in ours:
+        if netns not in owned or netns in ours:
             etc.remove_all(netns)
     etc.tidy()
     rundir.remove()

@@ -109,8 +109,8 @@ def port(text: str) -> str:
 
 def port_protocol(text: str) -> str:
     """``53/UDP``; TCP where no protocol is given."""
-    found = _PORT_PROTOCOL.match(text)
-    if not found or not 1 <= int(found[1]) <= 65535:
+    match = _PORT_PROTOCOL.match(text)
+    if not match or not 1 <= int(match[1]) <= 65535:
         raise ValueError(f"{shown(text)} is not a port: write 443 or 53/UDP, from 1 to 65535, TCP, UDP or SCTP")
     return text
 

@@ -14,7 +14,7 @@ from netlab.spec.scalars import is_null
 
 def names(texts: Iterable[Text], namespace: str) -> tuple[list[str], list[Problem]]:
     """``group/kind/namespace/name`` of each object of a kind that a lab has, and what cannot be read even so."""
-    found: list[str] = []
+    identities: list[str] = []
     problems: list[Problem] = []
     for file, text, _ in texts:
         nodes, unread = compose(text, file)
@@ -31,8 +31,8 @@ def names(texts: Iterable[Text], namespace: str) -> tuple[list[str], list[Proble
                 continue
             group = version.rpartition("/")[0]
             where = "" if kind in kinds.CLUSTER_SCOPED else _word(meta, "namespace") or namespace
-            found.append(f"{group}/{kind}/{where}/{name}")
-    return found, problems
+            identities.append(f"{group}/{kind}/{where}/{name}")
+    return identities, problems
 
 
 def _objects(node: Node) -> Iterator[Node]:

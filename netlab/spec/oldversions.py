@@ -97,15 +97,15 @@ def today(node: MappingNode, version: str, kind: str) -> MappingNode:
     return node
 
 
-def warning(found: Sequence[Old]) -> Warning:
+def warning(olds: Sequence[Old]) -> Warning:
     """All of them, in one line: what to write, and how a chart is made to."""
-    counts = Counter(old._replace(mark=found[0].mark) for old in found)
+    counts = Counter(old._replace(mark=olds[0].mark) for old in olds)
     parts = [_words(old, number) for old, number in counts.items()]
     wanted = [f"--api-versions {old.now}/{old.kind}" for old in counts if old.now]
     release = max((old.removed for old in counts), key=lambda each: int(each.partition(".")[2]))
     message = f"apiVersions that Kubernetes no longer serves, read as the new ones: {', '.join(parts)}"
     cure = f"helm template {' '.join(wanted)}, or --kube-version {release}" if wanted else ""
-    return Warning("old-api-version", message + (f"; from a chart: {cure}" if cure else ""), found[0].mark)
+    return Warning("old-api-version", message + (f"; from a chart: {cure}" if cure else ""), olds[0].mark)
 
 
 def _words(old: Old, number: int) -> str:
@@ -155,8 +155,8 @@ def _endpoint(endpoint: Node) -> Node:
 
 def _value(node: Node | None, field: str) -> Node | None:
     """The value of a field, None where there is no such field or no mapping."""
-    found = pairs(node) if isinstance(node, MappingNode) else []
-    return next((value for key, value in found if _named(key, field)), None)
+    fields = pairs(node) if isinstance(node, MappingNode) else []
+    return next((value for key, value in fields if _named(key, field)), None)
 
 
 def _named(key: Node, field: str) -> bool:

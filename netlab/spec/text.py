@@ -31,14 +31,14 @@ def decode(data: bytes, file: str) -> tuple[str, Problem | None]:
 
 def unprintable(text: str, file: str) -> Problem | None:
     """The first character that YAML does not allow, as a problem."""
-    found = _UNPRINTABLE.search(text)
-    if found is None:
+    match = _UNPRINTABLE.search(text)
+    if match is None:
         return None
-    message = f"holds the control character U+{ord(found[0]):04X}, which YAML does not allow"
-    return Problem(position(text, found.start(), file), "", message)
+    message = f"holds the control character U+{ord(match[0]):04X}, which YAML does not allow"
+    return Problem(position(text, match.start(), file), "", message)
 
 
 def position(text: str, offset: int, file: str) -> Mark:
     """The line and column of an offset; lines end where YAML 1.1 says they do."""
-    breaks = [found.end() for found in _BREAK.finditer(text, 0, offset)]
+    breaks = [match.end() for match in _BREAK.finditer(text, 0, offset)]
     return Mark(file, len(breaks) + 1, offset - (breaks[-1] if breaks else 0) + 1)

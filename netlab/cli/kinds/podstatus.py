@@ -144,14 +144,14 @@ def _phase(main: Sequence[Status], inits: Sequence[Status], sidecars: set[str], 
 
 def printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
     """(READY, STATUS, restarts, when the last one was: a stamp or "") of a Pod as the API would return it."""
-    found = item["status"]
-    main, inits = found["containerStatuses"], found.get("initContainerStatuses", [])
+    status = item["status"]
+    main, inits = status["containerStatuses"], status.get("initContainerStatuses", [])
     listed = {spec["name"]: spec for spec in item["spec"].get("initContainers", [])}
     sidecars = [container for container in inits if listed.get(container["name"], {}).get("restartPolicy") == "Always"]
     total = len(item["spec"].get("containers", main)) + len(sidecars)
     ready = sum(container["ready"] for container in (*main, *sidecars))
     ends = {"Succeeded": "Completed", "Failed": "Error"}
-    says = str(found.get("reason") or (found["phase"] if main else ends.get(found["phase"], found["phase"])))
+    says = str(status.get("reason") or (status["phase"] if main else ends.get(status["phase"], status["phase"])))
     initializing = False
     for place, container in enumerate(inits):
         if _done(container, container in sidecars) or (container in sidecars and "terminated" in container["state"]):
@@ -177,9 +177,9 @@ def printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
             elif container["ready"] and "running" in container["state"]:
                 has_running = True
         if says == "Completed" and has_running:
-            conditions = {condition["type"]: condition["status"] for condition in found["conditions"]}
+            conditions = {condition["type"]: condition["status"] for condition in status["conditions"]}
             says = "Running" if conditions.get("Ready") == "True" else "NotReady"
-    if item.get("metadata", {}).get("deletionTimestamp") and found["phase"] not in ("Succeeded", "Failed"):
+    if item.get("metadata", {}).get("deletionTimestamp") and status["phase"] not in ("Succeeded", "Failed"):
         says = "Terminating"
     lasts = [container.get("lastState", {}).get("terminated", {}).get("finishedAt", "") for container in counted]
     return f"{ready}/{total}", says, sum(container["restartCount"] for container in counted), max(lasts, default="")

@@ -79,8 +79,8 @@ def _about(new: Collection[tuple[str, str, str]], given: Documents, lab: Lab) ->
         for warning in lab.warnings
         if warning not in others and (warning.object in names or warning.mark.file in given.sources)
     ]
-    found = lint(lab.built, replace(lab.documents, references=given.references), new)
-    return ordered(kept((*given.warnings, *there, *found), given), given.sources)
+    warnings = lint(lab.built, replace(lab.documents, references=given.references), new)
+    return ordered(kept((*given.warnings, *there, *warnings), given), given.sources)
 
 
 def _name(file: str) -> str:

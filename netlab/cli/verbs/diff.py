@@ -21,7 +21,7 @@ def command(lab: str, lab_option: str, output: str) -> int:
     """
     from netlab.runtime.lab import diff
 
-    found, drifted = diff(running_lab(lab, lab_option))
+    lab_diff, drifted = diff(running_lab(lab, lab_option))
     operations, foreign = drifted
     if output == "json":
         from netlab.model.places import places
@@ -32,10 +32,10 @@ def command(lab: str, lab_option: str, output: str) -> int:
         named = document.namespaces([*(op.obj for op in operations), *foreign])
         out.document(
             Diff(
-                lab=found.cluster.lab,
+                lab=lab_diff.cluster.lab,
                 operations=document.drifts(operations),
                 foreign=document.foreign(foreign, texts(foreign)),
-                places=places(found.cluster, named),
+                places=places(lab_diff.cluster, named),
             )
         )
         return Exit.NO if operations else Exit.OK
@@ -44,7 +44,7 @@ def command(lab: str, lab_option: str, output: str) -> int:
         out.line(text)
     for obj in foreign:
         out.line(render.foreign_text(obj))
-    name = found.cluster.lab
+    name = lab_diff.cluster.lab
     if drifts:
         out.line(
             f"lab {name}: {out.count(len(drifts), 'object')} differ{'s' if len(drifts) == 1 else ''}; "

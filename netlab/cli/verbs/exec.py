@@ -69,20 +69,20 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
 
     lab = own_lab(lab_name)
     cluster = load_cluster(lab)
-    found = place(cluster, name, namespace)
+    entered = place(cluster, name, namespace)
     env: dict[str, str] = {}
     workdir, etc = "/", ""
-    if found.pod is not None:
-        chosen = _container(found.pod, container)
-        spec = spec_of(found.pod, chosen)
-        env, etc = environment(spec, found.pod, cluster), found.pod.etc
-        if any(container.name == chosen and container.runs for container in found.pod.containers):
+    if entered.pod is not None:
+        chosen = _container(entered.pod, container)
+        spec = spec_of(entered.pod, chosen)
+        env, etc = environment(spec, entered.pod, cluster), entered.pod.etc
+        if any(container.name == chosen and container.runs for container in entered.pod.containers):
             workdir = str(spec.get("workingDir") or "/")  # which is there: its process made it
     elif container:
         raise BadInput(f"{name} is no Pod and has no containers")
-    target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{found.netns}", found.hostname, env, etc)
+    target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{entered.netns}", entered.hostname, env, etc)
     if not os.path.exists(target.netns):
-        raise StateError(f"the namespace {found.netns} is not there", hint=f"netlab up {lab} makes it again")
+        raise StateError(f"the namespace {entered.netns} is not there", hint=f"netlab up {lab} makes it again")
     if tty and not sys.stdin.isatty():
         out.note("standard input is no terminal; going on without one")
         tty = False

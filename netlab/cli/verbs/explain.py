@@ -90,8 +90,8 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
         return flowpath.document(path) if path else None
 
     def way_lines(flow: Flow, judgement: Judged | None) -> Iterable[str]:
-        found = flowpath.flow_path(expecter, flow, judgement)
-        return flowpath.tell(found, name) if found else ()
+        path = flowpath.flow_path(expecter, flow, judgement)
+        return flowpath.tell(path, name) if path else ()
 
     if output == "json":
         explained = tuple(document(*each, partial(path_document, each[0].flow)) for each in reasons)

@@ -13,10 +13,10 @@ from netlab.runtime.state import labs
 @output
 def command(output: str) -> None:
     """List the available labs: those in ./labs and those that netlab ships."""
-    found = labs.available()
+    listed = labs.available()
     if output == "json":
         from netlab.output.changes import AvailableLab
 
-        out.document([AvailableLab(lab=lab.name, path=str(lab.path), title=labs.title(lab.path)) for lab in found])
+        out.document([AvailableLab(lab=lab.name, path=str(lab.path), title=labs.title(lab.path)) for lab in listed])
         return
-    out.table([(lab.name, labs.title(lab.path), str(lab.path)) for lab in found], ("LAB", "WHAT IT SHOWS", "PATH"))
+    out.table([(lab.name, labs.title(lab.path), str(lab.path)) for lab in listed], ("LAB", "WHAT IT SHOWS", "PATH"))

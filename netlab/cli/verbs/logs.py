@@ -62,10 +62,10 @@ def command(
     moment = cutoff(since, since_time)
     running = running_lab(lab_option)
     cluster = load_cluster(running)
-    found = place(cluster, name, namespace)
-    if found.pod is None:
+    target = place(cluster, name, namespace)
+    if target.pod is None:
         raise BadInput(f"{name} is no Pod and writes no log", hint="netlab logs POD")
-    pod = found.pod
+    pod = target.pod
     chosen = _container(pod, container or container_word)
     rundir = RunDir(running).path
     log = log_name(pod.namespace, pod.name, chosen, previous=previous)

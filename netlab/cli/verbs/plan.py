@@ -30,27 +30,27 @@ def command(
     from netlab.plan import render
     from netlab.runtime.lab import plan
 
-    found, todo = plan(draft(lab, files, name, namespace))
+    lab_plan, todo = plan(draft(lab, files, name, namespace))
     if output == "json":
         from netlab.model.places import places
         from netlab.output.changes import Plan
         from netlab.plan.document import namespaces
         from netlab.plan.document import operations as documents
 
-        warnings = warned.documents(warned.of_lab(found))
+        warnings = warned.documents(warned.of_lab(lab_plan))
         named = namespaces(op.obj for op in todo.operations)
         out.document(
-            Plan(operations=documents(todo.operations), places=places(found.cluster, named), warnings=warnings)
+            Plan(operations=documents(todo.operations), places=places(lab_plan.cluster, named), warnings=warnings)
         )
         return
     if commands:
         words = [lab, *(word for file in files for word in ("-f", file)), *(("--name", name) if name else ())]
         up = " ".join(shlex.quote(word) for word in words if word)
-        out.line(render.script(found.cluster.lab, todo.operations, exact=exact, up=up))
+        out.line(render.script(lab_plan.cluster.lab, todo.operations, exact=exact, up=up))
         return
-    warned.tell(warned.of_lab(found))
+    warned.tell(warned.of_lab(lab_plan))
     if not todo.operations:
-        out.line(f"lab {found.cluster.lab}: nothing to do")
+        out.line(f"lab {lab_plan.cluster.lab}: nothing to do")
         return
     out.table(render.rows(typed(todo.operations)), render.HEADER)
     out.line()

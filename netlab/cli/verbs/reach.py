@@ -98,8 +98,8 @@ def command(
             return Exit.REFUSED if broken else Exit.OK
         warned.tell_filters(filters)
         asked = list(questions)
-        found = {verdict.flow: verdict for verdict in probed(prober, cluster, asked)}
-        verdicts = [found[flow] for flow in asked]
+        observed = {verdict.flow: verdict for verdict in probed(prober, cluster, asked)}
+        verdicts = [observed[flow] for flow in asked]
     seconds = time.monotonic() - began
     where = {str(pod): pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
     out.line(draw(verdicts, nodes=where).rstrip())

@@ -73,10 +73,10 @@ class PacketSocket:
     def lost(self) -> int:
         """How many frames did not fit the buffer since this was last asked."""
         try:
-            found = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+            statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         except OSError:
             return 0
-        return int(struct.unpack_from("=II", found)[1])
+        return int(struct.unpack_from("=II", statistics)[1])
 
     def close(self) -> None:
         """Close the socket: this waits for the kernel (RCU, up to 15 ms), so many are closed by many threads."""

@@ -66,15 +66,15 @@ class Filter:
     def done(self) -> bytes:
         """The program.  Raises ValueError where a jump is too far for classic BPF."""
         self.ends()
-        found = []
+        program = []
         for at, (op, k, *names) in enumerate(self._code):
             end = next((end for end in self._ends if end >= at), 0)
             labels = {**self._labels, YES: end, NO: end + 1}
             ways = [labels[name] - at - 1 if name else 0 for name in names]
             if any(not 0 <= way <= _JUMP_MAX for way in ways):
                 raise ValueError(f"instruction {at} jumps {ways}")
-            found.append(struct.pack("=HBBI", op, *ways, k))
-        return b"".join(found)
+            program.append(struct.pack("=HBBI", op, *ways, k))
+        return b"".join(program)
 
 
 def attach(sock: socket.socket, program: bytes) -> None:

@@ -77,9 +77,9 @@ class Ring:
 
         At most once around the ring, so that one that fills as fast as it is read does not starve the others.
         """
-        found: list[Frame] = []
+        frames: list[Frame] = []
         memory, unpack, owner = self._memory, _FRAME.unpack_from, self._owner
-        append = found.append
+        append = frames.append
         for _ in range(self._blocks):
             start = self._next * self._block
             status, count, at = _BLOCK_HEAD.unpack_from(memory, start + 8)
@@ -115,9 +115,9 @@ class Ring:
                     length += 4
                 append((seconds * 1_000_000_000 + nanoseconds, owner, index, hardware, kind, length, data))
                 at += following
-            if found:
-                self.last = max(self.last, found[-1][0])
-        return found
+            if frames:
+                self.last = max(self.last, frames[-1][0])
+        return frames
 
     def filling(self) -> bool:
         """Whether the kernel holds frames that it has not handed over yet."""

@@ -67,13 +67,13 @@ class Btf:
         if kind != _FUNC_PROTO:
             raise KeyError(typedef)
         at = self._at[proto]
-        found = []
+        types = []
         for index in range(self._words[at + 1] & 0xFFFF):
             plain, kind = self._plain(self._words[at + 4 + 2 * index])
             if kind == _PTR:
                 plain, _ = self._plain(self._words[self._at[plain] + 2])
-            found.append(self._name(self._words[self._at[plain]]) if plain else "")
-        return found
+            types.append(self._name(self._words[self._at[plain]]) if plain else "")
+        return types
 
     def _name(self, offset: int) -> str:
         begin = self._strings + offset

@@ -214,8 +214,8 @@ def _cut(data: bytes, protocol: int, length: int) -> bytes:
 def _place(symbol: bytes, location: int) -> tuple[str, int]:
     """``ip_forward+0x12/0x40 [module]`` as a function and an offset."""
     text = symbol.split(b"\0")[0].decode(errors="replace")
-    found = re.match(r"([^+\s]+)\+0x([0-9a-f]+)", text)
-    return (found[1], int(found[2], 16)) if found else (text or hex(location), 0)
+    match = re.match(r"([^+\s]+)\+0x([0-9a-f]+)", text)
+    return (match[1], int(match[2], 16)) if match else (text or hex(location), 0)
 
 
 def _sieve(code: bpf.Code, sought: Sought) -> None:

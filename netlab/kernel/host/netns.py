@@ -182,10 +182,10 @@ def _nsfs_device() -> int:
 def is_blank(name: str) -> bool:
     """Whether a name is an empty plain file, with no namespace mounted on it."""
     try:
-        found = os.stat(RUN_NETNS / name)
+        status = os.stat(RUN_NETNS / name)
     except OSError:
         return False
-    return found.st_size == 0 and found.st_dev != _nsfs_device()
+    return status.st_size == 0 and status.st_dev != _nsfs_device()
 
 
 def names() -> list[str]:

@@ -23,13 +23,15 @@ def read() -> Snapshot:
 
 def moved(before: Snapshot, after: Snapshot) -> dict[str, int]:
     """By how much each counter grew: ``Ip:InAddrErrors``, ``Ip6:InNoRoutes``, ``dev:eth0 rx_dropped``."""
-    found: dict[str, int] = {}
+    counters: dict[str, int] = {}
     for read_one, old, new in zip((_pairs, _pairs, _lines, _links), before, after, strict=True):
         if old == new:
             continue
         was = read_one(old)
-        found |= {name: value - was.get(name, 0) for name, value in read_one(new).items() if value != was.get(name, 0)}
-    return found
+        counters |= {
+            name: value - was.get(name, 0) for name, value in read_one(new).items() if value != was.get(name, 0)
+        }
+    return counters
 
 
 def _text(name: str) -> str:
@@ -43,28 +45,28 @@ def _text(name: str) -> str:
 def _pairs(text: str) -> dict[str, int]:
     """A line of names, then one of values, each with the group in front."""
     lines = text.splitlines()
-    found: dict[str, int] = {}
+    counters: dict[str, int] = {}
     for names, values in zip(lines[::2], lines[1::2], strict=False):
         group, *words = names.split()
-        found |= {group + name: int(value) for name, value in zip(words, values.split()[1:], strict=False)}
-    return found
+        counters |= {group + name: int(value) for name, value in zip(words, values.split()[1:], strict=False)}
+    return counters
 
 
 def _lines(text: str) -> dict[str, int]:
     """A name and a value a line; the name begins with its group."""
-    found = {}
+    counters = {}
     for line in text.splitlines():
         name, value = line.split()
         parts = re.match(r"([A-Z][a-zA-Z]*6)(.+)", name)
-        found[f"{parts[1]}:{parts[2]}" if parts else name] = int(value)
-    return found
+        counters[f"{parts[1]}:{parts[2]}" if parts else name] = int(value)
+    return counters
 
 
 def _links(text: str) -> dict[str, int]:
-    found = {}
+    counters = {}
     for line in text.splitlines()[2:]:
         link, _, values = line.rpartition(":")
         for name, value in zip(_LINK, values.split(), strict=False):
             if name not in _UNINTERESTING:
-                found[f"dev:{link.strip()} {name}"] = int(value)
-    return found
+                counters[f"dev:{link.strip()} {name}"] = int(value)
+    return counters

@@ -33,11 +33,11 @@ class Refused(Exception):
 
 def by_namespace(ops: Iterable[Op], gone: Collection[str] = ()) -> dict[str, list[Op]]:
     """The operations on rules, less those in namespaces that go as a whole."""
-    found: dict[str, list[Op]] = {}
+    grouped: dict[str, list[Op]] = {}
     for op in ops:
         if op.obj.netns not in gone:
-            found.setdefault(op.obj.netns, []).append(op)
-    return found
+            grouped.setdefault(op.obj.netns, []).append(op)
+    return grouped
 
 
 def rehearse(handles: Handles, changes: Changes) -> None:

@@ -26,7 +26,7 @@ def read(table: str) -> dict[str, int]:
         struct.pack("=BBH", _INET, 0, 0) + struct.pack("=HH", 4 + len(name), _TABLE) + name + b"\0" * (-len(name) % 4)
     )
     sock = NetlinkSocket(NETLINK_NETFILTER)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     try:
         for _, payload in sock.dump(_GETRULE, body):
             rule = attr_dict(payload, 4)
@@ -34,12 +34,12 @@ def read(table: str) -> dict[str, int]:
                 continue
             says = comment(bytes(rule[_USERDATA]))
             if says:
-                found[says] = found.get(says, 0) + _packets(rule[_EXPRESSIONS])
+                counts[says] = counts.get(says, 0) + _packets(rule[_EXPRESSIONS])
     except FileNotFoundError:  # no such table
         return {}
     finally:
         sock.close()
-    return found
+    return counts
 
 
 def of_namespaces(table: str, netns: Iterable[str]) -> Mapping[str, Mapping[str, int]]:

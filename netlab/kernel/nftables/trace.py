@@ -119,30 +119,30 @@ def events(data: bytes) -> Iterator[Event]:
 
 
 def _event(payload: memoryview) -> Event:
-    found = attr_dict(payload, 4)
+    attributes = attr_dict(payload, 4)
 
     def number(kind: int) -> int:
-        return int.from_bytes(found[kind], "big") if kind in found else 0
+        return int.from_bytes(attributes[kind], "big") if kind in attributes else 0
 
     def maybe(kind: int) -> int | None:
-        return int.from_bytes(found[kind], "big") if kind in found else None
+        return int.from_bytes(attributes[kind], "big") if kind in attributes else None
 
     def data(kind: int) -> bytes:
-        return bytes(found.get(kind, b""))
+        return bytes(attributes.get(kind, b""))
 
     kind = _KINDS.get(number(4), "")
     code, target = 0, ""
-    if 5 in found:
-        verdict = attr_dict(found[5])
+    if 5 in attributes:
+        verdict = attr_dict(attributes[5])
         code = int.from_bytes(verdict[1], "big", signed=True) if 1 in verdict else 0
         target = text(verdict[2]) if 2 in verdict else ""
-    if kind == "policy" and 16 in found:
+    if kind == "policy" and 16 in attributes:
         code = number(16)
     said = _VERDICTS.get(code) or _VERDICTS.get(code & 0xFF, str(code))  # a queue's number is in the upper half
     return Event(
         FAMILIES.get(payload[0], str(payload[0])),
-        text(found[1]) if 1 in found else "",
-        text(found[2]) if 2 in found else "",
+        text(attributes[1]) if 1 in attributes else "",
+        text(attributes[2]) if 2 in attributes else "",
         number(3),
         kind,
         said,

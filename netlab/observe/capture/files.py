@@ -121,8 +121,8 @@ def open_file(
 
 def _what_is_there(path: str) -> str:
     try:
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             return ""
         with open(path, "rb") as file:
             begin = file.read(4)
@@ -130,8 +130,8 @@ def _what_is_there(path: str) -> str:
         raise BadInput(f"{path}: {error.strerror}") from None
     if begin and begin not in _MAGIC:
         raise BadInput(f"{path} is there and is no capture", hint="give another name, or remove it first")
-    when = time.strftime("%H:%M", time.localtime(found.st_mtime))
-    return f"{path} of {when} ({found.st_size:,} bytes) is overwritten" if begin else ""
+    when = time.strftime("%H:%M", time.localtime(status.st_mtime))
+    return f"{path} of {when} ({status.st_size:,} bytes) is overwritten" if begin else ""
 
 
 class Pcapng:

@@ -73,9 +73,9 @@ def named(expression: str, addresses: Callable[[str], Sequence[str]]) -> str:
     names: set[str] = set()
     for token in _TOKENS.findall(expression):
         text = token
-        if not token.isspace() and _is_name(token, before, names) and (found := _addresses(token, addresses)):
+        if not token.isspace() and _is_name(token, before, names) and (meant := _addresses(token, addresses)):
             names.add(token)
-            text = found[0] if len(found) == 1 else f"({' or '.join(found)})"
+            text = meant[0] if len(meant) == 1 else f"({' or '.join(meant)})"
         parts.append(text)
         if not token.isspace() and token != "(":
             before.append(token)

@@ -258,12 +258,12 @@ class Capture:
 
     def lost(self) -> dict[str, int]:
         """Frames that found no room, by place; only places that lost some."""
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for point in (*self.gone, *self.points.values()):
             count = point.ring.lost if point in self.gone else point.ring.count_lost()
             if count:
-                found[point.place.name] = found.get(point.place.name, 0) + count
-        return found
+                counts[point.place.name] = counts.get(point.place.name, 0) + count
+        return counts
 
 
 def _same(name: str, inode: int) -> bool:

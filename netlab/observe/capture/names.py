@@ -12,10 +12,10 @@ from netlab.oracle.selectors import Selector
 
 def of_addresses(cluster: Cluster) -> Mapping[str, list[str]]:
     """Each address with its names, the most telling first: Pods, Services, nodes, hosts outside."""
-    found: dict[str, list[str]] = {}
+    names_of: dict[str, list[str]] = {}
 
     def call(address: object, *names: str) -> None:
-        known = found.setdefault(str(address), [])
+        known = names_of.setdefault(str(address), [])
         known += [name for name in names if name not in known]
 
     for node in cluster.nodes:
@@ -43,7 +43,7 @@ def of_addresses(cluster: Cluster) -> Mapping[str, list[str]]:
     for rack in cluster.underlay.racks:
         for gateway in rack.gateways:
             call(gateway.ip, rack.name)
-    return found
+    return names_of
 
 
 def resolver(cluster: Cluster, namespace: str = "default") -> Callable[[str], list[str]]:

@@ -72,9 +72,9 @@ def _dns(payload: bytes) -> str:
     kind, name = dnstypes.get(asked.qtype, asked.qtype), asked.qname.decode(errors="replace")
     if not dns.qr:
         return f"DNS {kind}? {name}"
-    found = _RESULTS.get(dns.rcode, f"code {dns.rcode}") if dns.rcode else ""
-    if not found:
+    result = _RESULTS.get(dns.rcode, f"code {dns.rcode}") if dns.rcode else ""
+    if not result:
         records = [dns.an[place] for place in range(dns.ancount)]
         values = [str(record.rdata) for record in records if record.type in (1, 28)]
-        found = ", ".join(values) or (f"{dns.ancount} records" if records else "nothing")
-    return f"DNS {kind} {name} is {found}" if dns.ancount else f"DNS {kind} {name}: {found}"
+        result = ", ".join(values) or (f"{dns.ancount} records" if records else "nothing")
+    return f"DNS {kind} {name} is {result}" if dns.ancount else f"DNS {kind} {name}: {result}"

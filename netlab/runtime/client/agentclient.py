@@ -169,7 +169,7 @@ def resume(agent: Process) -> None:
 def host_pids(rundir: Path) -> dict[int, int]:
     """The processes that the agent started, by the number that it knows each by: this host's number."""
     agent = recorded(rundir)
-    found = {}
+    pids = {}
     if agent is not None:
         with contextlib.suppress(OSError):
             for word in Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text(encoding="ascii").split():
@@ -177,8 +177,8 @@ def host_pids(rundir: Path) -> dict[int, int]:
                     status = Path(f"/proc/{word}/status").read_text(encoding="utf-8", errors="replace").splitlines()
                     numbers = next(line for line in status if line.startswith("NSpid:")).split()[1:]
                     here = _level(agent.pid)
-                    found[int(numbers[here])] = int(word)
-    return found
+                    pids[int(numbers[here])] = int(word)
+    return pids
 
 
 def _level(pid: int) -> int:

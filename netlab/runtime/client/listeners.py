@@ -97,14 +97,14 @@ class AgentListeners:
         if self._empty or not self.alive():
             return ()
         with agentclient.connect(self._rundir, self._lab) as agent:
-            found = [process for pod in agent.processes() for process in containers.from_message(pod)]
-        stopped = [process for process in found if process.stopped]
+            processes = [process for pod in agent.processes() for process in containers.from_message(pod)]
+        stopped = [process for process in processes if process.stopped]
         if not stopped:
-            return found
+            return processes
         numbers = agentclient.host_pids(self._rundir)
         return [
             replace(process, stopped=numbers.get(process.stopped, -1)) if process.stopped else process
-            for process in found
+            for process in processes
         ]
 
     def forget(self, netns: Iterable[str], etc: Iterable[str] = ()) -> None:

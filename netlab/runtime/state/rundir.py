@@ -132,8 +132,8 @@ class RunDir:
 
     def owner(self) -> int | None:
         """Whose lab it is, as far as its documents say; of any version."""
-        found = [data.get("owner") for name in ("documents", "documents.next") if (data := self._load(name))]
-        return next((number for number in found if isinstance(number, int)), None)
+        owners = [data.get("owner") for name in ("documents", "documents.next") if (data := self._load(name))]
+        return next((number for number in owners if isinstance(number, int)), None)
 
     def require_owner(self, hint: str = "") -> None:
         """Raise NotYours where the lab is another user's; root, without sudo, may do everything."""
@@ -188,10 +188,10 @@ class RunDir:
     def statuses(self) -> dict[str, tuple[int, ...]]:
         """(ready, ended), as ``model.status`` has it, by Pod: what the lab follows (see ``runtime.readiness``)."""
         try:
-            found = {name: tuple(map(int, said)) for name, said in (self._load("statuses") or {}).items()}
+            statuses = {name: tuple(map(int, said)) for name, said in (self._load("statuses") or {}).items()}
         except (TypeError, ValueError, OverflowError):
             return {}
-        return found if all(len(said) >= 2 for said in found.values()) else {}
+        return statuses if all(len(said) >= 2 for said in statuses.values()) else {}
 
     def begin_statuses(self, statuses: Mapping[str, tuple[int, ...]]) -> bool:
         """Say what is going to be followed; whether somebody who said so before did not come to the end."""

@@ -29,10 +29,10 @@ def _base(text: str) -> bytes:
     """What makes a chain a base chain, of nft's words for it."""
     if not text:
         return b""
-    found = re.fullmatch(r"type (\w+) hook (\w+) priority ([a-z]+|-?\d+)(?: ([+-]) (\d+))?;( policy accept;)?", text)
-    if found is None or found[2] not in _HOOKS:
+    match = re.fullmatch(r"type (\w+) hook (\w+) priority ([a-z]+|-?\d+)(?: ([+-]) (\d+))?;( policy accept;)?", text)
+    if match is None or match[2] not in _HOOKS:
         raise NotKnown(text)
-    kind, hook, base, sign, more, policy = found.groups()
+    kind, hook, base, sign, more, policy = match.groups()
     if base.isalpha() and base not in _PRIORITIES:
         raise NotKnown(text)
     priority = _PRIORITIES[base] if base.isalpha() else int(base)
@@ -65,13 +65,13 @@ class Compiler:
         """The messages of a transaction, each (type, flags, body), and the step of each.  Raises NotKnown."""
         self._numbered = 0
         self._numbers.clear()
-        found: list[Message] = []
+        messages: list[Message] = []
         whose: list[Step] = []
         for step in steps:
             for kind, flags, body in self._step(step):
-                found.append((SUBSYSTEM << 8 | kind, flags, body))
+                messages.append((SUBSYSTEM << 8 | kind, flags, body))
                 whose.append(step)
-        return found, whose
+        return messages, whose
 
     def _step(self, step: Step) -> Iterator[Message]:
         obj = step.obj

@@ -74,13 +74,13 @@ class _Rule:
     def _list(self) -> list[list[str]]:
         """``{ a, b c }`` as the words of each."""
         self._expect("{")
-        found: list[list[str]] = [[]]
+        statements: list[list[str]] = [[]]
         while (word := self._next()) != "}":
             if word == ",":
-                found.append([])
+                statements.append([])
             else:
-                found[-1].append(word)
-        return found
+                statements[-1].append(word)
+        return statements
 
     # -- statements ---------------------------------------------------------------------------------------------------
 
@@ -182,34 +182,34 @@ class _Rule:
                 raise NotKnown("meta l4proto twice")
             self._needs_protocol(self._next())
             return
-        found = [self._field()]
+        parts = [self._field()]
         while self._peek() == ".":
             self._at += 1
-            found.append(self._field())
-        self._load(found)
+            parts.append(self._field())
+        self._load(parts)
         if self._peek() == "vmap":
             self._at += 1
             self._parts.append(to.lookup(self._set_name(), verdicts=True))
             return
-        if found[0].kind == "ct_state":
+        if parts[0].kind == "ct_state":
             self._state()
             return
-        if found[0].kind == "mark" and self._peek() == "&":
+        if parts[0].kind == "mark" and self._peek() == "&":
             self._masked()
             return
         if inverted := self._peek() == "!=":
             self._at += 1
         if self._peek().startswith("@"):
             self._parts.append(to.lookup(self._set_name(), inverted=inverted))
-        elif len(found) > 1:
+        elif len(parts) > 1:
             raise NotKnown("a value of several parts")
         elif self._peek() == "{":
             keys = tuple(" ".join(element) for element in self._list())
-            if not found[0].note:
-                raise NotKnown(f"a set of {found[0].kind}")
-            self._look_into(sets.anonymous(found[0].kind, keys, found[0].note), inverted=inverted)
+            if not parts[0].note:
+                raise NotKnown(f"a set of {parts[0].kind}")
+            self._look_into(sets.anonymous(parts[0].kind, keys, parts[0].note), inverted=inverted)
         else:
-            self._value(found[0], self._next(), inverted=inverted)
+            self._value(parts[0], self._next(), inverted=inverted)
 
     def _set_name(self) -> str:
         word = self._next()
@@ -218,16 +218,16 @@ class _Rule:
         return word[1:]
 
     def _field(self) -> fields.Field:
-        found = fields.field(self._next)
-        if found.ip:
-            self._needs_ip(found.ip)
-        if found.protocol:
-            self._needs_protocol(found.protocol)
-        return found
+        field = fields.field(self._next)
+        if field.ip:
+            self._needs_ip(field.ip)
+        if field.protocol:
+            self._needs_protocol(field.protocol)
+        return field
 
-    def _load(self, found: list[fields.Field]) -> None:
+    def _load(self, parts: list[fields.Field]) -> None:
         place = 0
-        for field in found:
+        for field in parts:
             self._parts.append(field.load(to.register(place)))
             place += _WIDTHS.get(field.kind, 4)
 

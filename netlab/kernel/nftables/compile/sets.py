@@ -97,9 +97,9 @@ def frame(kind: str, data: str, flags: str, extra: str) -> Frame:
 
 def named(obj: NftSet) -> bytes:
     """The attributes of a set with a name, but for that."""
-    found = frame(obj.type, obj.data, obj.flags, obj.extra)
+    spec = frame(obj.type, obj.data, obj.flags, obj.extra)
     said = note(_COMMENT, obj.comment.encode() + b"\0") if obj.comment else b""
-    return found.attributes + attr(13, found.notes + said)
+    return spec.attributes + attr(13, spec.notes + said)
 
 
 def _attributes(bits: int, types: Sequence[str], size: bytes, timeout: bytes = b"") -> bytes:
@@ -182,17 +182,17 @@ def _element(key: bytes, *more: bytes) -> bytes:
 
 def elements(obj: NftSet, texts: Iterable[str], *, keys_only: bool = False) -> Iterator[bytes]:
     """Elements of a set with a name; ``keys_only``: as they are named to be taken out."""
-    found = frame(obj.type, obj.data, obj.flags, obj.extra)
-    if found.flags & EVAL:
+    spec = frame(obj.type, obj.data, obj.flags, obj.extra)
+    if spec.flags & EVAL:
         raise NotKnown("elements of a set that packets fill")
-    if found.flags & INTERVAL:
-        if found.flags & MAP or len(found.types) > 1:
+    if spec.flags & INTERVAL:
+        if spec.flags & MAP or len(spec.types) > 1:
             raise NotKnown("intervals in maps")
-        yield from _intervals(texts, found.types[0], merged=obj.extra == "auto-merge;")
+        yield from _intervals(texts, spec.types[0], merged=obj.extra == "auto-merge;")
         return
     for text in sorted(texts):
         shown, leads, said = text, b"", b""
-        if found.flags & MAP:
+        if spec.flags & MAP:
             shown, _, way = text.partition(" : ")
             words = way.split(" ")
             if not way or len(words) > 2:
@@ -201,7 +201,7 @@ def elements(obj: NftSet, texts: Iterable[str], *, keys_only: bool = False) -> I
         shown, _, quoted = shown.partition(" comment ")
         if quoted and not keys_only:
             said = attr(6, comment(quoted))
-        yield _element(key(shown, found.types), leads, said)
+        yield _element(key(shown, spec.types), leads, said)
 
 
 def _verdict(words: Sequence[str]) -> bytes:
