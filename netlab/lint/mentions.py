@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from netlab.errors import Mark
 from netlab.model import Pod
 from netlab.spec import Document
+from netlab.spec.formats import shown
 from netlab.spec.settings import Settings
 
 _LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -21,12 +22,12 @@ _PORT = r"(?P<port>[0-9]{1,5})(?![-\w]|\.[0-9])"
 _EDGE = r"(?<![-\w./:%])"  # nothing before it that would make it a part of a longer word
 _NO_USER = r"(?![^\s/,]{0,200}@)"  # what stands before an @ is a user and a password
 #: A URL may have a user and a password before the host; several hosts may follow each other, as in mongodb://a,b/db.
-_URL = re.compile(
+_URL = (
     rf"(?<![-\w+.])(?P<scheme>[a-z][-a-z0-9+.]{{0,30}})://(?:[^\s/@,]{{0,200}}@)?{_NO_USER}"
     rf"(?P<host>{_HOST})(?![-\w]|\.\w)(?::{_PORT}|(?!:[0-9]))"
 )
-_PAIR = re.compile(rf"{_EDGE}{_NO_USER}(?P<host>{_HOST}):{_PORT}")
-_SVC = re.compile(rf"{_EDGE}(?P<host>{_LABEL}(?:\.{_LABEL}){{1,3}}\.svc(?:\.cluster\.local)?)\.?(?![-\w.])")
+_PAIR = rf"{_EDGE}{_NO_USER}(?P<host>{_HOST}):{_PORT}"
+_SVC = rf"{_EDGE}(?P<host>{_LABEL}(?:\.{_LABEL}){{1,3}}\.svc(?:\.cluster\.local)?)\.?(?![-\w.])"
 #: The ports of schemes that say which they are.
 _SCHEMES = {
     "http": 80, "https": 443, "ws": 80, "wss": 443, "redis": 6379, "rediss": 6379, "postgres": 5432,
@@ -34,7 +35,7 @@ _SCHEMES = {
     "ldaps": 636, "memcached": 11211, "mqtt": 1883, "etcd": 2379,
 }  # fmt: skip
 _TEXT_MAX = 262_144  # characters of a text that are looked at; a dashboard or a script is longer than any address
-_VARIABLE = re.compile(r"\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
+_VARIABLE = r"\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)"
 _POD_SPEC = {"Pod": ("spec",), "CronJob": ("spec", "jobTemplate", "spec", "template", "spec")}
 _TEMPLATE = ("spec", "template", "spec")
 
@@ -62,7 +63,7 @@ def servers(text: str) -> Iterator[Server]:
     seen: set[Server] = set()
     text = text[:_TEXT_MAX]
     for pattern in (_URL, _PAIR, _SVC) if ":" in text or ".svc" in text else ():
-        for match in pattern.finditer(text):
+        for match in re.finditer(pattern, text):
             parts = match.groupdict()
             port = int(parts.get("port") or _SCHEMES.get(parts.get("scheme") or "", 0))
             server = Server(parts["host"], port)
@@ -111,7 +112,7 @@ class Texts:
         for name in maps:
             if settings := self._settings.get((pod.namespace, name)):
                 for key, text, mark in settings.entries():
-                    yield f"ConfigMap {name} {key}", text, mark
+                    yield f"ConfigMap {shown(name)[1:-1]} {shown(key)[1:-1]}", text, mark
 
     def _variables(self, namespace: str, container: Mapping[str, Any]) -> Mapping[str, str]:
         """The environment of a container as far as the set has it: its values, and single keys of ConfigMaps."""
@@ -128,7 +129,7 @@ class Texts:
 
 def _expanded(text: str, variables: Mapping[str, str]) -> str:
     """A text with ``$(NAME)`` as the kubelet writes it out, once: names inside names are not followed."""
-    return _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), text) if "$(" in text else text
+    return re.sub(_VARIABLE, lambda match: variables.get(match[1], match[0]), text) if "$(" in text else text
 
 
 def _list(value: object) -> Sequence[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netlab.errors import Mark
 from netlab.lint.flows import targets_of
-from netlab.lint.subject import Subject
+from netlab.lint.subject import Subject, workload
 from netlab.model import Pod
 from netlab.model.policies import EGRESS, Block, Policy
 from netlab.model.resolver import of_pod
@@ -14,7 +14,7 @@ from netlab.spec import Level, Warning
 
 _SERVICE = ("kube-system", "kube-dns")
 _PORT = 53
-_NAMED = 3  # Pods that a line names before it only counts
+_NAMED = 3  # workloads that a line names before it only counts
 
 
 def without_dns(subject: Subject) -> Iterator[Warning]:
@@ -51,11 +51,12 @@ def without_dns(subject: Subject) -> Iterator[Warning]:
                 " and ".join(missing),
             )
     for key, pods in seen.items():
-        yield _warning(*chosen[key], [str(pod) for pod in pods])
+        yield _warning(*chosen[key], list(dict.fromkeys(map(workload, pods))))
 
 
-def _warning(policy: Policy, missing: str, pods: list[str]) -> Warning:
-    who = ", ".join(pods[:_NAMED]) + (f" and {len(pods) - _NAMED} more" if len(pods) > _NAMED else "")
+def _warning(policy: Policy, missing: str, workloads: list[str]) -> Warning:
+    more = f" and {len(workloads) - _NAMED} more" if len(workloads) > _NAMED else ""
+    who = ", ".join(workloads[:_NAMED]) + more
     effect = "names fail there" if "UDP" in missing else "long answers fail there"
     message = (
         f"NetworkPolicy {policy} isolates {who} for egress without a way to DNS (port {_PORT}/{missing}): {effect}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.errors import Mark
-from netlab.lint.subject import Subject, rules_of
+from netlab.lint.subject import Subject, rules_of, workload
 from netlab.model.policies import Block, Peer, PodPeer, Policy, Rule
 from netlab.spec import Level, Warning
 
@@ -77,7 +77,7 @@ def nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, L
     if hosts:
         if hosts[0].ended:
             return None
-        message = f"{peer.pods} matches {hosts[0].name}, which is in the network of its node (hostNetwork): rules do not select it"
+        message = f"{peer.pods} matches {workload(hosts[0])}, which is in the network of its node (hostNetwork): rules do not select it"
         return "peer-host-network", message, "warning" if alone else "note"
     if subject.asleep(names, peer.pods.matches) or not peer.pods.requirements:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netlab.errors import Mark
-from netlab.lint.subject import Guess, Subject, opens
+from netlab.lint.subject import Guess, Subject, opens, workload
 from netlab.model import Pod
 from netlab.model.policies import Policy, Rule
 from netlab.near import meant, misspelt
@@ -60,7 +60,7 @@ def _why(policy: Policy, subject: Subject) -> tuple[Level, str, str]:
         return (
             "warning",
             code,
-            f"{own.name} {'has ended' if own.ended else 'is in the network of its node (hostNetwork)'}",
+            f"{workload(own)} {'has ended' if own.ended else 'is in the network of its node (hostNetwork)'}",
         )
     if asleep := subject.asleep((policy.namespace,), policy.pods.matches):
         return "note", code, f"{asleep.kind} {asleep.name} has no Pod now"

@@ -216,6 +216,11 @@ class Subject:
         return _guess(selector, sets) if self._guesses <= _GUESSES else Guess()
 
 
+def workload(pod: Pod) -> str:
+    """A Pod's workload, or itself: ``namespace/name`` without hashes."""
+    return f"{pod.namespace}/{pod.owner.partition('/')[2] or pod.name}"
+
+
 def rules_of(policy: Policy) -> Iterator[Rule]:
     """The rules of both directions."""
     for direction in (INGRESS, EGRESS):

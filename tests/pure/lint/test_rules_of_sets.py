@@ -286,3 +286,9 @@ def test_the_target_port_that_another_rule_opens_to_the_same_peers_is_right() ->
     elsewhere = "from: [{podSelector: {matchLabels: {app: db}}}]"
     more = policy(f"{WEB}, ingress: [{{{elsewhere}, ports: [{{port: http}}]}}]", "q")
     assert len(of("port-of-service", warned(wrong + more))) == 1
+
+
+def test_a_workload_stands_for_its_pods_so_no_message_has_a_hash() -> None:
+    quiet = "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}], ports: [{port: 1}]}]"
+    (found,) = of("egress-without-dns", warned(policy(quiet)))
+    assert "isolates shop/web for egress" in found.says
