@@ -9,7 +9,6 @@ from netlab.diagnose.correlate import REPLY, REQUEST, TITLES
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
 from netlab.oracle.flow import Outcome, Verdict
-from netlab.output import trace as output
 from netlab.values import dataclass
 
 _DENIED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)
@@ -42,15 +41,6 @@ class Comparison:
             yield f"as predicted: {self.observed}{own}"
         for difference in self.differences:
             yield f"not as predicted: {difference}"
-
-    def document(self) -> output.Comparison:
-        """The document of the comparison."""
-        return output.Comparison(
-            predicted=self.predicted.outcome.value if self.predicted else None,
-            observed=Outcome(self.observed).value,
-            agrees=self.agrees,
-            differences=self.differences,
-        )
 
 
 def compare(story: Story, findings: Sequence[Finding], predicted: Verdict | None) -> Comparison:

@@ -63,13 +63,13 @@ def document(story: Story, findings: Sequence[Finding], comparison: Comparison |
             backends=tuple(output.Target(address=address, port=port) for address, port in story.round_trip.backends),
         ),
         left=output.Divergences(question=_left(story.request_left), answer=_left(story.reply_left)),
-        findings=tuple(finding.document() for finding in findings),
+        findings=tuple(map(_finding, findings)),
         sources=tuple(
             output.Source(name=source.name, on=source.on, lost=source.lost, why=source.why or None)
             for source in story.recording.sources
         ),
         counters=story.recording.counters,
-        comparison=comparison.document() if comparison else None,
+        comparison=comparison_document(comparison) if comparison else None,
     )
 
 
@@ -77,6 +77,34 @@ def leg(path: Path) -> flows.Leg:
     """The path of a request or of a reply."""
     hops = tuple(_hop(hop) for hop in path.hops)
     return flows.Leg(hops=hops, arrives=path.arrives, ends_in=path.netns, says=path.reason or None)
+
+
+def _finding(finding: Finding) -> output.Finding:
+    return output.Finding(
+        kind=finding.kind,
+        says=finding.message,
+        netns=finding.netns,
+        interface=finding.interface or None,
+        root=finding.root,
+        reason=finding.reason or None,
+        function=finding.function or None,
+        rule=finding.rule or None,
+        policy=finding.policy or None,
+        service=finding.service or None,
+        **place(finding.mark),
+        look=finding.look,
+        mend=finding.mend,
+    )
+
+
+def comparison_document(comparison: Comparison) -> output.Comparison:
+    """The document of a comparison with the prediction."""
+    return output.Comparison(
+        predicted=comparison.predicted.outcome.value if comparison.predicted else None,
+        observed=Outcome(comparison.observed).value,
+        agrees=comparison.agrees,
+        differences=comparison.differences,
+    )
 
 
 def _hop(hop: Hop) -> flows.Hop:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from netlab.errors import Mark
-from netlab.oracle.report import place
-from netlab.output import trace as output
 from netlab.values import dataclass
 
 
@@ -31,21 +29,3 @@ class Finding:
     mark: Mark | None = None
     root: bool = False
     mend: tuple[str, ...] = ()
-
-    def document(self) -> output.Finding:
-        """The document of the finding."""
-        return output.Finding(
-            kind=self.kind,
-            says=self.message,
-            netns=self.netns,
-            interface=self.interface or None,
-            root=self.root,
-            reason=self.reason or None,
-            function=self.function or None,
-            rule=self.rule or None,
-            policy=self.policy or None,
-            service=self.service or None,
-            **place(self.mark),
-            look=self.look,
-            mend=self.mend,
-        )

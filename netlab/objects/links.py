@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import field
 from typing import ClassVar
 
@@ -304,3 +305,11 @@ def settings(link: Obj | None) -> tuple[End, ...]:
     if isinstance(link, Veth):
         return link.end, link.peer
     return (link.end(),) if isinstance(link, Device) else ()
+
+
+def namespaces(objects: Iterable[Obj]) -> set[str]:
+    """The namespaces that the objects are in, both of a veth's."""
+    found = set()
+    for obj in objects:
+        found |= {netns for netns, _ in ends(obj)} if obj.floor is Floor.LINK else {obj.netns}
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from netlab.objects import Op, Verb
 from netlab.objects.base import Floor, Key, Obj
-from netlab.objects.links import Veth, ends
+from netlab.objects.links import Veth
 from netlab.objects.nftorder import typed
 from netlab.output.changes import Drift, Foreign, LinkEnd, Operation
 from netlab.plan import render
@@ -126,11 +126,3 @@ def _target(obj: Obj) -> dict[str, Any]:
         "table": fields.pop("place"),
         **fields,
     }
-
-
-def namespaces(objects: Iterable[Obj]) -> set[str]:
-    """The namespaces that the objects are in, both of a veth's."""
-    found = set()
-    for obj in objects:
-        found |= {netns for netns, _ in ends(obj)} if obj.floor is Floor.LINK else {obj.netns}
-    return found

@@ -16,8 +16,8 @@ from netlab.model.changes import Labels, put, still_there
 from netlab.model.status import Statuses
 from netlab.model.updates import refused
 from netlab.objects import Obj, State, Veth, contradicted
+from netlab.objects.links import namespaces
 from netlab.plan import Drift, Host, desired, drift
-from netlab.plan.document import namespaces
 from netlab.runtime import commandserver, readiness
 from netlab.runtime.client.listeners import AgentListeners
 from netlab.runtime.converge import reach

@@ -25,11 +25,12 @@ def command(lab: str, lab_option: str, output: str) -> int:
     operations, foreign = drifted
     if output == "json":
         from netlab.model.places import places
+        from netlab.objects.links import namespaces
         from netlab.output.changes import Diff
         from netlab.plan import document
         from netlab.runtime.foreign import texts
 
-        named = document.namespaces([*(op.obj for op in operations), *foreign])
+        named = namespaces([*(op.obj for op in operations), *foreign])
         out.document(
             Diff(
                 lab=lab_diff.cluster.lab,

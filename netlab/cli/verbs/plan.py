@@ -33,8 +33,8 @@ def command(
     lab_plan, todo = plan(draft(lab, files, name, namespace))
     if output == "json":
         from netlab.model.places import places
+        from netlab.objects.links import namespaces
         from netlab.output.changes import Plan
-        from netlab.plan.document import namespaces
         from netlab.plan.document import operations as documents
 
         warnings = warned.documents(warned.of_lab(lab_plan))

@@ -88,15 +88,8 @@ def command(
     """
     from dataclasses import replace
 
-    from netlab.diagnose.answerer import KINDS
-    from netlab.diagnose.findings import findings
-    from netlab.diagnose.lookup import WRONG
-    from netlab.diagnose.report import lines
-    from netlab.diagnose.story import tell
     from netlab.objects import Netns, NftTable, Vxlan
-    from netlab.observe.layers import Layers
-    from netlab.observe.trace.record import Question
-    from netlab.observe.trace.record import record as recorded
+    from netlab.observe.trace.record import Question, recorded
     from netlab.oracle.target import asked
     from netlab.runtime.state.running import load_running
 
@@ -119,7 +112,7 @@ def command(
         _writable(file)
     tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
     netns = sorted(space.netns for space in running.want.only(Netns))
-    recording = recorded(
+    with recorded(
         name,
         question,
         netns,
@@ -129,13 +122,21 @@ def command(
         counted=_counted(running.cluster, flow, netns),
         unlisted=_long_tables(running.want),
         known={(table.netns, table.family, table.table) for table in running.want.only(NftTable)},
-    )
-    if lookup:
-        recording = replace(recording, lookups=(lookup,))
-    if record:
-        _keep(record, recording)
-    story = tell(recording, running.cluster, running.want)
-    told = findings(story)
+    ) as recording:
+        # Imported here: the kernel takes as long to let the sources go.
+        from netlab.diagnose.answerer import KINDS
+        from netlab.diagnose.findings import findings
+        from netlab.diagnose.lookup import WRONG
+        from netlab.diagnose.report import lines
+        from netlab.diagnose.story import tell
+        from netlab.observe.layers import Layers
+
+        if lookup:
+            recording = replace(recording, lookups=(lookup,))
+        if record:
+            _keep(record, recording)
+        story = tell(recording, running.cluster, running.want)
+        told = findings(story)
     if told or not story.answered:
         told = findings(story, _drift(running, name, story))
     held = _held(story, told, flow, running) if compare else None

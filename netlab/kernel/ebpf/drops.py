@@ -8,6 +8,8 @@ namespaces asked for: by the packet's device, by its socket, by the device of it
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import socket
@@ -15,6 +17,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from netlab.kernel.ebpf import program as bpf
@@ -67,8 +70,36 @@ class Layout(NamedTuple):
     reasons: Mapping[int, str]
 
 
-def layout() -> Layout:
-    """Read this kernel's BTF.  Raises Unavailable."""
+def layout(cache: Path | None = None) -> Layout:
+    """This kernel's layout, of its BTF; ``cache``: a file that keeps it, since the walk over all types takes 40 ms.
+
+    Raises Unavailable.
+    """
+    kernel = os.uname()
+    key = [kernel.release, kernel.version, kernel.machine]
+    if cache is not None and (kept := _kept(cache, key)):
+        return kept
+    found = _read_layout()
+    if cache is not None:
+        with contextlib.suppress(OSError):  # not ours to write, or no lab any more
+            temporary = cache.with_name(f"{cache.name}.{os.getpid()}")
+            temporary.touch(0o600)
+            temporary.write_text(json.dumps([key, [*found[:-1], list(found.reasons.items())]]))
+            temporary.rename(cache)
+    return found
+
+
+def _kept(cache: Path, key: list[str]) -> Layout | None:
+    """The layout in the file; None where it is of another kernel, or damaged."""
+    try:
+        kernel, fields = json.loads(cache.read_text())
+        kept = Layout(*fields)
+        return kept._replace(reasons=dict(kept.reasons)) if kernel == key else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _read_layout() -> Layout:
     try:
         with open(VMLINUX, "rb", buffering=0) as stream:
             btf = Btf(stream.readall(), _TYPES)
@@ -114,15 +145,16 @@ class Sought(NamedTuple):
 class DropSource:
     """The drops in some namespaces: ``inodes`` are those of their nsfs files, with the namespaces' names.
 
-    ``sought``: leave out other packets, in the kernel, so that a flood of them fills no buffer.  Raises Unavailable.
+    ``sought``: leave out other packets, in the kernel, so that a flood of them fills no buffer.  ``cache``: as
+    ``layout`` has it.  Raises Unavailable.
     """
 
-    def __init__(self, inodes: Mapping[int, str], sought: Sought | None = None) -> None:
+    def __init__(self, inodes: Mapping[int, str], sought: Sought | None = None, cache: Path | None = None) -> None:
         self._netns = dict(inodes)
         self._sought = sought
         self._fds: list[int] = []
         self._ring: bpf.Ring | None = None
-        self._layout = layout()
+        self._layout = layout(cache)
         try:
             self._open()
         except OSError as error:

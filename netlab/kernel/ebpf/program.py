@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import platform
 import struct
 from collections.abc import Iterator
 
@@ -26,9 +25,10 @@ LOOKUP, KTIME, PROBE_READ, RESERVE, SUBMIT, DISCARD, SNPRINTF = 1, 5, 113, 131, 
 
 
 def _bpf(command: int, attributes: bytes) -> int:
-    number = _SYSCALL.get(platform.machine())
+    machine = os.uname().machine
+    number = _SYSCALL.get(machine)
     if number is None:
-        raise OSError(38, f"no bpf system call is known for {platform.machine()}")
+        raise OSError(38, f"no bpf system call is known for {machine}")
     given = ctypes.create_string_buffer(attributes, max(len(attributes), 120))
     return check(libc.syscall(number, command, given, len(given)), "bpf")
 

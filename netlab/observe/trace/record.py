@@ -11,17 +11,17 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from netlab.errors import KernelRefused, NeedsRoot, NetlabError, StateError
+from netlab.errors import HostCannot, KernelRefused, NeedsRoot, NetlabError, StateError
 from netlab.evidence import records
 from netlab.evidence.records import COUNTERS, BaseChain, ForeignRule, Recording, Rule, RuleSeen, Source
 from netlab.kernel.capture.afpacket import PacketSocket
 from netlab.kernel.ebpf.drops import Dropped
 from netlab.kernel.host import netns as ns
-from netlab.kernel.host import snmp
+from netlab.kernel.host import snmp, threads
 from netlab.kernel.host.limits import raise_open_files
 from netlab.kernel.host.threads import close_all
 from netlab.kernel.nftables import libnft
@@ -68,7 +68,14 @@ class Question:
     name: str = "netlab.invalid"
 
 
-def record(
+def record(lab: str, question: Question, netns: Sequence[str], **options: Any) -> Recording:
+    """As ``recorded``; returns when nothing of the trace is left."""
+    with recorded(lab, question, netns, **options) as recording:
+        return recording
+
+
+@contextlib.contextmanager
+def recorded(
     lab: str,
     question: Question,
     netns: Sequence[str],
@@ -79,11 +86,13 @@ def record(
     counted: Iterable[str] | None = None,
     unlisted: Collection[tuple[str, str]] = (),
     known: Collection[TablePlace] | None = None,
-) -> Recording:
+) -> Iterator[Recording]:
     """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
     whose counters are read, instead of all; ``unlisted``: tables (family, name) that are too large for asking nft for
     the text of a rule, which lists all of the table; ``known``: the lab's own tables, beside which the rules of others
     are recorded (None: they are not).
+
+    The sources are closed beside the block, since the kernel takes its time (30 ms of RCU); after it nothing is left.
 
     Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
     """
@@ -92,9 +101,20 @@ def record(
     trace.unlisted = frozenset(unlisted)
     trace.known = known
     try:
-        return trace.run()
-    finally:
+        recording = trace.run()
+    except BaseException:
         trace.close()
+        raise
+    try:
+        closing = threads.start(trace.close, "netlab-close")
+    except HostCannot:
+        trace.close()
+        yield recording
+        return
+    try:
+        yield recording
+    finally:
+        closing.join()
 
 
 class _Trace:
@@ -161,7 +181,7 @@ class _Trace:
                 self._frames = Frames(self._netns, self._mark)
                 self._watch(self._frames.sockets, self._frames.read)
             if records.DROPS not in self._without:
-                self._drops = Drops(self._netns, self._mark)
+                self._drops = Drops(self._netns, self._mark, RunDir(self._lab).path / "btf.json")
                 if self._drops.raw:
                     self._epoll.register(self._drops.raw.fileno(), select.EPOLLIN)
                     self._readers[self._drops.raw.fileno()] = self._dropped

@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 
 from netlab.evidence.records import (
     BROADCAST,
@@ -210,7 +211,7 @@ def remove_stale(tables: Iterable[nftrace.Table]) -> None:
 class Drops:
     """The kernel's drop events; off where this process may not have them."""
 
-    def __init__(self, netns: Iterable[str], mark: Mark) -> None:
+    def __init__(self, netns: Iterable[str], mark: Mark, cache: Path | None = None) -> None:
         self._why = ""
         self.raw: DropSource | None = None
         self.found: list[Dropped] = []
@@ -220,7 +221,7 @@ class Drops:
                 inodes[os.stat(ns.RUN_NETNS / name).st_ino] = name
         try:
             ports = (mark.port,) if mark.protocol == "UDP" else ()
-            self.raw = DropSource(inodes, Sought((mark.number, mark.after), ports))
+            self.raw = DropSource(inodes, Sought((mark.number, mark.after), ports), cache)
         except Unavailable as error:
             self._why = str(error)
 

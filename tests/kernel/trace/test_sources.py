@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -150,7 +151,7 @@ def test_drops_on_other_kernels(nowhere: ns.Worker, monkeypatch: pytest.MonkeyPa
     assert told[0].network[32:] == b" is ours"
 
     real = drops.layout()
-    monkeypatch.setattr(drops, "layout", lambda: real._replace(reason=None, reasons={}))
+    monkeypatch.setattr(drops, "layout", lambda _: real._replace(reason=None, reasons={}))
     assert [(one.reason, one.function) for one in nowhere.run(refused_datagram)] == [("", "__udp4_lib_rcv")]
 
     # text that may change is no format to the verifier: it refuses the program as it would one with an unknown helper
@@ -225,3 +226,23 @@ def test_the_next_diff_lists_no_rules(ruled: Lab, monkeypatch: pytest.MonkeyPatc
     ruled.trace("client", "web-1")
     monkeypatch.setattr(nft, "_listing", lambda *_: pytest.fail("the rules were listed"))
     assert not labs.diff(ruled.name)[1].operations
+
+
+def test_the_kernels_layout_is_kept_and_one_of_another_kernel_or_a_damaged_one_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "btf.json"
+    try:
+        real = drops.layout(file)
+    except drops.Unavailable as error:
+        pytest.skip(f"no drop events here: {error}")
+    assert file.stat().st_mode & 0o777 == 0o600 and list(tmp_path.iterdir()) == [file]
+    read: list[int] = []
+    monkeypatch.setattr(drops, "_read_layout", lambda: read.append(1) or real)
+    assert drops.layout(file) == real and not read
+    kept = file.read_text()
+    for text in (kept.replace(os.uname().release, "1.2.3"), kept[:-9], "[]", "{}", ""):
+        file.write_text(text)
+        read.clear()
+        assert drops.layout(file) == real and read, text[:40]
+    assert drops.layout(tmp_path / "gone" / "btf.json") == real

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netlab.diagnose.compare import Comparison, compare
+from netlab.diagnose.document import comparison_document
 from netlab.diagnose.findings import findings
 from netlab.oracle.flow import Outcome
 from netlab.oracle.predict import Predictor
@@ -25,7 +26,12 @@ def held(name: str, *, predicted: bool = True) -> Comparison:
 def test_what_is_as_the_lab_means_it_agrees(name: str, observed: str) -> None:
     found = held(name)
     assert list(found.lines()) == [f"as predicted: {observed}"]
-    assert dump(found.document()) == {"predicted": observed, "observed": observed, "agrees": True, "differences": []}
+    assert dump(comparison_document(found)) == {
+        "predicted": observed,
+        "observed": observed,
+        "agrees": True,
+        "differences": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,7 @@ def test_a_command_that_does_not_listen_is_no_difference() -> None:
 
 def test_an_echo_is_predicted_by_nobody() -> None:
     found = held("well-ping", predicted=False)
-    assert found.agrees and found.document().predicted is None
+    assert found.agrees and comparison_document(found).predicted is None
     assert list(found.lines()) == ["not predicted: only TCP and UDP are; the result is open"]
     lost = held("pod-mtu-too-big", predicted=False)
     assert not lost.agrees, "where it left its way is a difference all the same"
