@@ -8,7 +8,7 @@ from typing import Any
 from netlab.errors import Mark
 from netlab.lint.subject import Guess, Subject, opens, workload
 from netlab.model import Pod
-from netlab.model.policies import Policy, Rule
+from netlab.model.policies import EGRESS, INGRESS, Policy, Rule
 from netlab.near import meant, misspelt
 from netlab.spec import Level, Warning
 
@@ -25,9 +25,14 @@ def selects_nothing(subject: Subject) -> Iterator[Warning]:
 
 
 def denies_nothing(subject: Subject) -> Iterator[Warning]:
-    """A policy that lets everybody in at every declared port, and its Pods out to everywhere."""
+    """A policy that lets everybody in at every declared port, and its Pods out to everywhere.
+
+    Of Pods that the Baseline tier would judge otherwise that is an effect.
+    """
     for policy in subject.policies:
         pods = subject.members(policy.subject)
+        if any(subject.evaluator.judges(pod, direction).baseline for pod in pods for direction in (INGRESS, EGRESS)):
+            continue
         if pods and _lets_out(policy.egress) and all(_lets_in(policy.ingress, pod, subject) for pod in pods):
             ports = "" if policy.ingress is None or _lets_out(policy.ingress) else " on the ports that its Pods declare"
             yield _warning(policy, "denies-nothing", f"NetworkPolicy {policy} denies nothing{ports}", "note")

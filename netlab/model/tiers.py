@@ -58,6 +58,10 @@ class TierPolicy:
         """``anp/deny-all``: the name that kubectl takes."""
         return f"{KINDS[self.kind]}/{self.name}"
 
+    def action(self, rule: Rule) -> str:
+        """A rule's action in the words of the policy's kind."""
+        return "Accept" if rule.action == ALLOW and self.kind == "ClusterNetworkPolicy" else rule.action
+
     def rules(self, direction: str) -> tuple[Rule, ...]:
         """The rules of a direction."""
         return self.ingress if direction == INGRESS else self.egress

@@ -134,7 +134,7 @@ def _rule(rule: Rule) -> str:
 def _missed(missed: Missed) -> str:
     if missed.rule is None:
         return f"{missed.policy}{_at(missed.policy.mark)} {missed.says}"
-    action = f", {missed.rule.action}," if isinstance(missed.policy, TierPolicy) else ""
+    action = f", {missed.policy.action(missed.rule)}," if isinstance(missed.policy, TierPolicy) else ""
     return f"{missed.policy} {_rule(missed.rule)}{_at(missed.rule.mark)}{action} does not match: {missed.says}"
 
 
@@ -221,7 +221,7 @@ def _tier_document(decided: TierRule | None) -> output.TierRule | None:
         priority=policy.priority if policy.priority < LAST else None,
         rule=str(rule),
         name=rule.name or None,
-        action=rule.action,
+        action=policy.action(rule),
         **place(rule.mark),
     )
 

@@ -334,3 +334,11 @@ def test_policies_of_one_priority_that_judge_other_pods_are_not_warned_of() -> N
     objects = [admin("a", 5, labelled("db"), ingress=[DENY]), admin("b", 5, labelled("web"), ingress=[ALLOW])]
     found = load_texts([Text("lab.yaml", LAB), *(Text(f"p{n}.json", json.dumps(one)) for n, one in enumerate(objects))])
     assert "tier-order" not in {one.code for one in lint(build(found).cluster, found)}
+
+
+def test_a_policy_that_opens_what_the_baseline_tier_closes_is_not_without_effect() -> None:
+    opened = network_policy(ingress=[{}])
+    for objects, told in (([opened], True), ([opened, baseline(ingress=[DENY])], False)):
+        texts = [Text(f"p{n}.json", json.dumps(one)) for n, one in enumerate(objects)]
+        found = load_texts([Text("lab.yaml", LAB), *texts])
+        assert ("denies-nothing" in {one.code for one in lint(build(found).cluster, found)}) == told
