@@ -1,4 +1,4 @@
-"""What TAB offers: labs, verbs' kinds, Pods and nodes.
+"""Shell completion: labs, kinds, Pods and nodes.
 
 A TAB must be answered before it is noticed (a shell starts netlab anew for each), so nothing here resolves a cluster:
 names come from folders and from what the run state keeps of running labs.  Nothing is raised and nothing is written;
@@ -27,14 +27,14 @@ def _running() -> list[str]:
 
 
 def _lab(ctx: click.Context) -> str:
-    """The running lab that is meant; "" where it is not clear."""
+    """The lab of the command line; "" if it is ambiguous."""
     labs = _running()
     named = ctx.params.get("lab_option") or os.environ.get("NETLAB_LAB", "")
     return named if named in labs else labs[0] if len(labs) == 1 and not named else ""
 
 
 def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[str]]:
-    """Of the lab that is meant: nodes, Pods as (namespace, name), namespaces in the kernel."""
+    """The nodes, the Pods as (namespace, name) and the network namespaces of the command line's lab."""
     from netlab.runtime.state.rundir import RunDir
 
     lab = _lab(ctx)
@@ -80,7 +80,7 @@ def places(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 
 def captured(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Where packets can be captured: Pods, nodes, and the segment between the nodes."""
+    """Capture points: Pods, nodes, and the segment between the nodes."""
     return [*places(ctx, incomplete), *_offer(["underlay"] if _lab(ctx) else [], incomplete)]
 
 

@@ -17,7 +17,7 @@ from netlab.spec.load import NOT_MANIFESTS, SUFFIXES
 
 
 def draft(lab: str, files: Sequence[str], name: str, namespace: str = "") -> Applied:
-    """What ``up`` and ``plan`` work from.  Raises BadInput with every problem of the reading.
+    """The documents of ``up`` and ``plan``.  Raises BadInput with every problem of the reading.
 
     Without a Lab document its name is that of the folder or file, made a DNS label.  ``namespace``: of the objects that
     name none; "": as the running lab of that source has it, else ``default``.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """Where a command runs: the namespace, its hostname, the Pod if it is one."""
+    """A place where a command runs: a network namespace, its hostname, and its Pod if it has one."""
 
     netns: str
     hostname: str

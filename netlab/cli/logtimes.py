@@ -74,11 +74,11 @@ class Stamped:
         sys.stdout.buffer.write(b"\n".join(out) + b"\n")
 
     def jump(self, begin: int) -> None:
-        """What comes next begins there."""
+        """Set the offset of the next data."""
         self._rest, self._end = b"", begin
 
     def last(self) -> None:
-        """What has no line's end yet."""
+        """Return the last line, which has no end yet."""
         if self._rest:
             self._turn(self._end + len(self._rest))
             sys.stdout.buffer.write(self._word + self._rest + b"\n")

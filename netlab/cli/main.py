@@ -90,7 +90,7 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, with a guess for a verb that there is not."""
+        """As in click; the error for an unknown verb has a guess."""
         if args and args[0] == "help":  # as with git and kubectl: `help up` is `up --help`
             args = [*args[1:2], "--help"]
             if len(args) == 1:
@@ -182,5 +182,5 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _as_root(says: str, argv: Sequence[str]) -> NeedsRoot:
-    """What a user may not do, and the same line as one types it who may."""
+    """The error for an action that needs root, with the same command line by sudo."""
     return NeedsRoot(says, hint="" if os.geteuid() == 0 else f"{out.command()} {shlex.join(argv)}")

@@ -64,7 +64,7 @@ def spec_options(function: F) -> F:
 
 
 def running_lab(name: str = "", option: str = "") -> str:
-    """The running lab that is meant: the one named (by word or by ``--lab``), else $NETLAB_LAB, else the only one.
+    """The running lab of a command: the named lab (as an argument or by ``--lab``), else $NETLAB_LAB, else the only one.
 
     Of several the only one that is the caller's.  A file or folder means the lab that was brought up from it.
     """
@@ -105,7 +105,7 @@ def _by_source(name: str, labs: Sequence[str]) -> str:
 
 
 def own_lab(name: str = "", option: str = "") -> str:
-    """The running lab that is meant, for a verb that acts in it.  Raises StateError where it is another user's."""
+    """The running lab of a command that acts in it.  Raises StateError if the lab belongs to another user."""
     lab = running_lab(name, option)
     RunDir(lab).require_owner()
     return lab

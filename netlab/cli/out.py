@@ -44,7 +44,7 @@ _PROBLEMS = 100  # lines that a reader may still look at
 
 
 def error(failure: NetlabError) -> None:
-    """A failure on standard error: each problem on a line of its own, and what to do."""
+    """Print an error to standard error: a line for each problem, then the hint."""
     if isinstance(failure, BadInput) and len(failure.problems) > 1:
         for problem in failure.problems[:_PROBLEMS]:
             note(str(problem))
@@ -90,7 +90,7 @@ def colour(text: str, code: int) -> str:
 
 
 def command() -> str:
-    """How the reader should type netlab so that it works as pasted.
+    """The beginning of a netlab command line that works when it is pasted.
 
     bootstrap.sh says how it was called itself (NETLAB_TYPED); sudo drops PATH, so a plain user needs the script's way.
     """

@@ -1,4 +1,4 @@
-"""Where to capture: ``--at PLACE[:INTERFACE]`` as namespaces and interfaces."""
+"""Capture points: ``--at PLACE[:INTERFACE]`` as namespaces and interfaces."""
 
 from __future__ import annotations
 

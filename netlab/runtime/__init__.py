@@ -1,4 +1,4 @@
-"""What runs while a lab is up: the agent that answers for its Pods, and the way into a Pod.
+"""The runtime of a lab: its agent, which serves the ports of Pods, and commands inside Pods.
 
 Theory of operation
 -------------------

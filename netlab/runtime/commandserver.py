@@ -64,7 +64,7 @@ def holds(lab: str, size: int) -> None:
 
 
 def ask(words: Sequence[str]) -> int | None:
-    """Have a warm process run a command line; its exit status, or None where there is none to ask.
+    """Run a command line in a command server.  Returns its exit status, or None if there is no server.
 
     Interrupts are passed on.  As long as nothing has begun, None says that the caller must do the work itself.
     """
@@ -155,7 +155,7 @@ def _umask() -> int:
 
 
 def _world() -> dict[str, Any]:
-    """What must be the same on both sides for a command to mean the same."""
+    """The properties that client and server must share, so that a command has the same effect."""
     spaces = [os.stat(f"/proc/self/ns/{name}").st_ino for name in _SPACES]
     return {"python": sys.executable, "package": str(_PACKAGE), "spaces": spaces}
 
@@ -186,7 +186,7 @@ def stay(run: Run) -> None:
 
 
 def _record(lab: str) -> None:
-    """What went wrong, beside the lab's other logs."""
+    """Write an error to the server's log file."""
     import traceback
 
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
@@ -323,7 +323,7 @@ def _answer(conn: socket.socket, lab: str, keeper: int, stamp: int, run: Run) ->
         return
 
     def ready() -> None:
-        """Whoever typed this hears of its end when the next command is sure to find this process, not the former."""
+        """Report the end of the command once the next command will find this process, not the previous one."""
         if _holds == lab:  # any keeper runs any command, but only that of the same lab is replaced
             _relieve(keeper)
         with contextlib.suppress(OSError):
@@ -345,7 +345,7 @@ def _relieve(keeper: int) -> None:
 
 
 def _receive(conn: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-    """What is asked, and the three descriptors; None where the asker is somebody else or says nothing sensible."""
+    """The request and its three descriptors; None for another user or an invalid request."""
     conn.settimeout(_PATIENCE)
     try:
         conn.sendall(_HERE)

@@ -93,7 +93,7 @@ def _forget(kernel: Kernel, want: State, *, mended: bool) -> None:
 
 
 def _stands(kernel: Kernel, lab: str, want: State) -> bool:
-    """Whether what is looked at of a lab that was just made is as it should be."""
+    """Whether the verified sample of a new lab is as desired."""
     scope = _some(want)
     keys = {
         key
@@ -120,7 +120,7 @@ def _some(want: State) -> set[str]:
 
 
 def touch(kernel: Kernel, lab: str, want: State, owned: State) -> Converged:
-    """As ``converge``, but only what differs between two states that are known is looked at and changed.
+    """As ``converge``, but only observe and change the objects that differ between two known states.
 
     For a small change of a large lab: observing all of 1,000 namespaces takes most of a second, the change needs two.
     What somebody else did elsewhere stays as it is until the next ``up``; where that is in the way, everything is

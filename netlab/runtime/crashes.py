@@ -1,4 +1,4 @@
-"""Which containers crash: what ``up`` says of commands that end and are started again, or cannot be executed.
+"""Containers that crash: the warnings of ``up`` about commands that end and restart, or cannot be executed.
 
 A container has crashed once its command ended and should not have: with restartPolicy Always whatever the status, else
 with another status than 0.  The Pods of one workload crash for one reason, so they share a line.
@@ -26,7 +26,7 @@ def name(pod: Shown) -> str:
 
 
 def crashed(pod: Shown, container: Shown) -> str:
-    """How a container crashed, empty where it did not."""
+    """The way a container crashed; empty if it did not."""
     waits = container["state"].get("waiting", {})
     if waits.get("reason") in _NEVER_RAN and not container["missing"]:  # of a missing program the lint says it
         return str(waits.get("message") or "its command cannot be executed")

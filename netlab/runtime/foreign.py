@@ -1,4 +1,4 @@
-"""What the kernel has of objects that other programs made in a lab's namespaces."""
+"""Objects of other programs in a lab's namespaces."""
 
 from __future__ import annotations
 

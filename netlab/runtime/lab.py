@@ -1,4 +1,4 @@
-"""What can be done with a lab: up, down, what differs, and changes to a running one."""
+"""The operations on a lab: up, down, plan, diff, and changes of a running lab."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def _identities(text: tuple[str, ...]) -> set[str]:
 
 
 def plan(draft: Applied) -> tuple[Lab, Drift]:
-    """What ``up`` would do."""
+    """The changes that ``up`` would make."""
     lab = resolve(draft)
     name = lab.cluster.lab
     rundir = RunDir(name)
@@ -183,7 +183,7 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
 
 
 def diff(name: str, netns: Collection[str] | None = None) -> tuple[Lab, Drift]:
-    """How the kernel differs from what was last applied; ``netns``: in these namespaces alone, which takes less time.
+    """The differences between the kernel and the applied lab; ``netns``: only in these namespaces, which takes less time.
 
     A veth belongs to the namespaces of both its ends.
     """
@@ -214,7 +214,7 @@ def within(state: State, scope: Collection[str]) -> State:
 
 
 def observe(lab: Lab, rundir: RunDir, like: State | None = None, scope: Collection[str] | None = None) -> Observed:
-    """What the kernel has of a lab; ``like`` (else what it should be) says which sysctls and files to look at.
+    """The observed state of a lab; ``like`` (by default the desired state) selects the sysctls and files to read.
 
     ``scope``: in these namespaces only (``Kernel.observe``).
     """

@@ -17,11 +17,11 @@ class KernelNeighbours:
         self._kernel = LinuxKernel()
 
     def add(self, entries: Iterable[tuple[str, str, str, str]]) -> None:
-        """Put entries in; those that are there already are replaced."""
+        """Add entries; existing entries are replaced."""
         self._kernel.neighbours(entries)
 
     def remove(self, entries: Iterable[tuple[str, str, str, str]]) -> None:
-        """Take entries out; those that are gone already are no error."""
+        """Remove entries; a missing entry is no error."""
         self._kernel.neighbours(entries, remove=True)
 
     def __enter__(self) -> KernelNeighbours:
@@ -31,5 +31,5 @@ class KernelNeighbours:
         self.close()
 
     def close(self) -> None:
-        """Let go of the kernel."""
+        """Close the handles of the kernel."""
         self._kernel.close()

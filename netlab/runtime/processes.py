@@ -1,4 +1,4 @@
-"""Who has a process in a lab's namespaces."""
+"""Processes in a lab's namespaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from Pods becoming ready, being so no more, or ending: Services, names, policies.
+"""The effects of Pods that become ready, become unready, or end: on Services, DNS names and policies.
 
 The statuses in force are part of a lab's run state, beside its documents: every command resolves the lab with them, so
 what ``diff`` expects is what the kernel was given.  They change in two places.  ``up`` and ``apply`` take over what the
@@ -129,7 +129,7 @@ def settle(rundir: RunDir, lab: Lab, agent: AgentListeners, *, wait: bool) -> tu
 
 
 def step(name: str) -> None:
-    """What the agent asks for."""
+    """Do one step that the agent requests."""
     with lock.locked(name):
         rundir = RunDir(name)
         if not rundir.exists() or rundir.pending() is not None:

@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """What ``down`` removed, whose processes still hold a namespace, and agents that were killed and are not yet gone."""
+    """The results of ``down``: removed namespaces, processes that still hold one, and agents that have not ended yet."""
 
     lab: str
     was_running: bool

@@ -1,4 +1,4 @@
-"""What a kind is: its names, where its objects come from, its columns, and its description."""
+"""A kind of objects: its names, the source of its objects, its columns, and its description."""
 
 from __future__ import annotations
 

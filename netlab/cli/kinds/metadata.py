@@ -1,4 +1,4 @@
-"""What an API server adds to the objects of a manifest: namespace, labels, creation time, uid, owner references."""
+"""The metadata that an API server adds to the objects of a manifest: namespace, labels, creation time, uid, owner references."""
 
 from __future__ import annotations
 

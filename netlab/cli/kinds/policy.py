@@ -121,7 +121,7 @@ def _peer(peer: Any) -> Iterator[str]:
 
 
 def effect(policy: Policy | TierPolicy, selection: Selection, packets: Mapping[str, int]) -> Iterator[str]:
-    """What it comes to in this lab."""
+    """The effect of the policy in this lab."""
     from netlab.model.policies import Nodes, PodPeer
     from netlab.plan.policytext import rule_comment
 

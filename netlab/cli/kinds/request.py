@@ -48,7 +48,7 @@ class Request:
 
     @property
     def running(self) -> Running:
-        """The lab, resolved anew only where its documents were replaced, since ``--watch`` reads it often."""
+        """The lab.  It is resolved again only if its documents were replaced, because ``--watch`` reads it often."""
         from netlab.runtime.state.rundir import RunDir
         from netlab.runtime.state.running import load_cluster_since
 
@@ -62,7 +62,7 @@ class Request:
         return self._running[stamp]
 
     def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:
-        """What the agent knows of the Pods; None, with a note, where it does not run."""
+        """The agent's records of the Pods; None, with a note, if the agent does not run."""
         from netlab.runtime.client.containers import states
         from netlab.runtime.state.rundir import RunDir
 

@@ -18,7 +18,7 @@ def seconds(stamp: str) -> float:
 
 
 def ago(stamp: str) -> str:
-    """How long ago a time was."""
+    """The time since a moment, as kubectl prints ages."""
     return duration(time.time() - seconds(stamp))
 
 

@@ -52,7 +52,7 @@ class Statuses:
                     self._of.setdefault((pod.namespace, owner), []).append(item)
 
     def pods(self, item: Item) -> _Pods:
-        """Its Pods."""
+        """The Pods of a workload."""
         metadata = item["metadata"]
         return _Pods(self._of.get((metadata["namespace"], f"{item['kind']}/{metadata['name']}"), ()))
 
@@ -150,7 +150,7 @@ _STATUS: dict[str, Callable[[Statuses, Item, _Pods], Item]] = {
 
 
 def _counted(counts: Mapping[str, int]) -> Item:
-    """As the API writes counts: what is 0 is left out."""
+    """Counts as the API writes them: without those that are 0."""
     return {name: count for name, count in counts.items() if count}
 
 
@@ -163,7 +163,7 @@ def condition(item: Item, kind: str) -> bool:
 
 
 def finished(item: Item) -> str:
-    """How a Job ended: Complete or Failed; "" while it runs."""
+    """The end of a Job: Complete or Failed; "" while it runs."""
     return next((kind for kind in ("Complete", "Failed") if condition(item, kind)), "")
 
 
@@ -183,7 +183,7 @@ def _ended(pod: Item) -> str:
 
 
 def _unavailable(spec: Mapping[str, Any], count: int) -> int:
-    """How many Pods may be missing in a rollout: 25 % unless said, rounded down."""
+    """The number of Pods that may be unavailable in a rollout: by default 25 %, rounded down."""
     strategy = spec.get("strategy") or {}
     if strategy.get("type") == "Recreate":
         return 0

@@ -30,7 +30,7 @@ _LEARN = 1.0  # seconds after a new namespace came, until the lab's documents te
 
 
 class Wish(NamedTuple):
-    """What the command line asks for, but where: "" and 0 are "no such wish"."""
+    """The options of the command line, except the places; "" and 0 stand for an option that is not given."""
 
     lab: str
     expression: str
@@ -180,7 +180,7 @@ class _Signals:
 
 
 def _limited(listening: Capture, wish: Wish) -> Iterator[list[Frame]]:
-    """The frames, no more than were asked for."""
+    """The frames, at most as many as ``--count`` allows."""
     left = wish.most
     for batch in listening.batches(wish.seconds):
         for place in listening.arrived:
@@ -212,7 +212,7 @@ def _say_lost(listening: Capture) -> None:
 
 
 def _rest(listening: Capture, packets: int, interfaces: int, seconds: float) -> dict[str, Any]:
-    """What every JSON document ends with."""
+    """The last fields of every JSON document."""
     return {
         "count": packets,
         "interfaces": interfaces,
@@ -311,7 +311,7 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
 
 
 def _owner() -> tuple[int, int] | None:
-    """The user behind sudo, to whom a new file belongs."""
+    """The user and group behind sudo, who own a new file."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() == 0 and uid.isdigit():
         return int(uid), int(gid) if gid.isdigit() else -1

@@ -108,7 +108,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
 
 
 def _ports(there: Iterable[Flow], wish: PortWish, endpoints: Endpoints) -> str:
-    """The ports that the target has, by name and number, for whoever asked for one that it has not."""
+    """The ports of the target by name and number, for the error about an unknown port."""
     from netlab.near import near
 
     names: dict[str, None] = {}
@@ -133,7 +133,7 @@ def _nothing(cluster: Cluster, client: str, place: str, namespace: str) -> str:
 
 
 def _meant(flow: Flow, wish: PortWish, endpoints: Endpoints) -> bool:
-    """Whether a flow is to the port that was asked for, by number or by its name at the target."""
+    """Whether a flow goes to the requested port, by its number or by its name at the target."""
     from netlab.oracle.flows import named
 
     if wish.number:

@@ -86,7 +86,7 @@ def command(
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], Labels]:
-    """What stands before the first label, and the labels; kubectl's own complaints where they are mixed up."""
+    """Split the words into objects and labels; errors for a wrong order are those of kubectl."""
     from netlab.spec.formats import label_key, label_value
 
     objects: list[str] = []

@@ -1,4 +1,4 @@
-"""``netlab reach``: who reaches whom, by real packets."""
+"""``netlab reach``: which Pods can connect to which ports, by real packets."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def _typed(command: str) -> str:
 
 
 def _drift(running: Lab, name: str, story: Story) -> Any:
-    """How the kernel differs from the lab, which is looked at where a packet was lost; in a large lab only there."""
+    """The differences between the kernel and the lab; in a large lab only near the place where a packet was lost."""
     from netlab.objects import contradicted
     from netlab.plan import drift
     from netlab.runtime.lab import observe, within

@@ -97,13 +97,13 @@ def prctl(option: int, argument: int = 0, address: int = 0) -> int:
 
 
 def set_comm(name: str) -> None:
-    """What ``ps -o comm`` shows: 15 bytes."""
+    """Set the name that ``ps -o comm`` shows: 15 bytes."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
 
 
 def set_title(words: list[str]) -> None:
-    """What ``ps`` shows: written over the arguments that the process was started with, as far as they reach."""
+    """Set the title that ``ps`` shows.  It replaces the arguments of the process, as far as they reach."""
     with open("/proc/self/stat", "rb") as stat:
         start, end = map(int, stat.read().rpartition(b")")[2].split()[45:47])  # arg_start, arg_end: fields 48, 49
     raw = b"\0".join(word.encode() for word in words)[: end - start - 1]

@@ -152,7 +152,7 @@ def recorded(rundir: Path) -> Process | None:
 
 
 def _is_stopped(agent: Process) -> bool:
-    """Whether somebody stopped the agent (SIGSTOP)."""
+    """Whether the agent is stopped (SIGSTOP)."""
     try:
         return Path(f"/proc/{agent.pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"T", b"t")
     except (OSError, IndexError):
@@ -160,7 +160,7 @@ def _is_stopped(agent: Process) -> bool:
 
 
 def resume(agent: Process) -> None:
-    """Have an agent that somebody stopped go on."""
+    """Continue an agent that was stopped (SIGCONT)."""
     if _is_stopped(agent):
         with contextlib.suppress(ProcessLookupError):
             os.kill(agent.pid, signal.SIGCONT)
@@ -182,7 +182,7 @@ def host_pids(rundir: Path) -> dict[int, int]:
 
 
 def _level(pid: int) -> int:
-    """Which of a child's numbers (NSpid, outermost first) is the one in the PID namespace of this process."""
+    """The index of this process's PID namespace in a child's numbers (NSpid, outermost first)."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
     return len(next(line for line in status if line.startswith("NSpid:")).split()) - 2
 

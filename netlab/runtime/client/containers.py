@@ -98,7 +98,7 @@ def times(lab: str, rundir: Path, log: str) -> list[tuple[float, int]]:
 
 
 def states(lab: str, rundir: Path, *, events: bool = False) -> dict[tuple[str, str], dict[str, Any]] | None:
-    """What the lab's agent knows of the Pods in which commands run, by namespace and name; None where none runs."""
+    """The agent's records of Pods with running commands, by namespace and name; None if no agent runs."""
     if agentclient.recorded(rundir) is None:
         return None
     try:

@@ -78,7 +78,7 @@ class AgentListeners:
                 )
 
     def run(self, processes: Sequence[Process]) -> None:
-        """Have them started; what cannot be is in ``problems``."""
+        """Start processes; ``problems`` gets a message for each failure."""
         self.start()
         self._empty = False
         self.ran += processes
@@ -93,7 +93,7 @@ class AgentListeners:
                 agent.stop(containers.to_messages(processes))
 
     def processes(self) -> Sequence[Process]:
-        """What the agent runs or would run again."""
+        """The processes that the agent runs, or restarts."""
         if self._empty or not self.alive():
             return ()
         with agentclient.connect(self._rundir, self._lab) as agent:
@@ -108,7 +108,7 @@ class AgentListeners:
         ]
 
     def forget(self, netns: Iterable[str], etc: Iterable[str] = ()) -> None:
-        """Let go of everything in these namespaces, and of the Pods in a node's network with these folders of files."""
+        """Drop all listeners and processes in these namespaces, and of hostNetwork Pods with these folders."""
         if self.alive():
             with agentclient.connect(self._rundir, self._lab) as agent:
                 agent.drop((f"/run/netns/{name}" for name in netns), etc)

@@ -189,7 +189,7 @@ def _given_up(agent: agentclient.AgentClient) -> set[tuple[str, str, str]]:
 
 
 def _silent(wanted: Sequence[tuple[Pod, Port]], netns: str) -> list[tuple[Pod, Port]]:
-    """In a namespace: the ports of its Pod that nobody listens on, at any of its addresses or at localhost alone."""
+    """The ports of a Pod without a listening process, at any of its addresses or at localhost alone."""
     with contextlib.closing(Listening()) as listening:
         return [
             (pod, port)

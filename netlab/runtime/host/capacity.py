@@ -68,7 +68,7 @@ def _require_namespaces(new: int) -> None:
 
 
 def available() -> int | None:
-    """Bytes of memory that can still be had, also by the limit of the control group; None where nobody says."""
+    """Available memory in bytes, also by the limit of the control group; None if it is unknown."""
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

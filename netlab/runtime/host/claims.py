@@ -1,4 +1,4 @@
-"""What a lab takes of this host: names in /run/netns and /etc/netns, processes, memory."""
+"""The resources of this host that a lab takes: names in /run/netns and /etc/netns, processes, memory."""
 
 from __future__ import annotations
 

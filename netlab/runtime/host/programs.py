@@ -1,4 +1,4 @@
-"""Which programs this host has, as a container in the throw-away view finds them.
+"""The programs of this host, as a container with its temporary file view finds them.
 
 Nothing is executed here: a spec names the folders (PATH), and documents are resolved with all of netlab's rights.
 """

@@ -1,4 +1,4 @@
-"""What this host must be able to do, tried and not guessed, before anything is built."""
+"""The requirements of this host, tested by real attempts before anything is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where labs are found: a path, ./labs, the labs that netlab ships."""
+"""Finding labs: a path, ./labs, the labs that netlab ships."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Found(NamedTuple):
 
 
 def folders() -> list[Path]:
-    """Where labs lie, the first that has a name wins: ./labs, then the wheel's or the checkout's."""
+    """The folders with labs, in the order of search: ./labs, then those of the wheel or the checkout."""
     package = Path(netlab.__file__).resolve().parent
     shipped = package / "_labs"
     return [Path("labs"), shipped if shipped.is_dir() else package.parent / "labs"]

@@ -18,7 +18,7 @@ PATIENCE = 30.0  # seconds
 
 @contextlib.contextmanager
 def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: float = PATIENCE) -> Iterator[Path]:
-    """Hold the lab's lock; yields its path.  ``say`` is told once for whom it waits.
+    """Hold the lab's lock; yields its path.  ``say`` gets one message if it must wait.
 
     Raises StateError after ``patience`` seconds.  ``down`` removes the file under the lock; so a taker looks again
     whether the file that it locked is still the one that is there.

@@ -27,7 +27,7 @@ _KEPT = 3  # as it is, as it was, and as its files alone would have it
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A lab that is resolved: its cluster, what it should be, and what its author should know of.
+    """A resolved lab: its cluster, its desired state, and warnings for its author.
 
     ``built`` is the cluster as its documents say, before the ``statuses`` of its Pods; ``can`` what the host can do.
     """
@@ -81,12 +81,12 @@ def _parsed(texts: tuple[tuple[str, ...], ...], hooks: bool) -> Documents:
 
 
 def identity(document: object) -> str:
-    """What makes an object the same one: group/kind/namespace/name."""
+    """The identity of an object: group/kind/namespace/name."""
     return "/".join(str(getattr(document, part)) for part in ("group", "kind", "namespace", "name"))
 
 
 def memory_of(rundir: RunDir) -> Memory:
-    """What a running lab remembers; nothing where that cannot be understood."""
+    """The memory of a running lab; empty if its file cannot be read."""
     try:
         return Memory.from_json(rundir.assignments().memory)
     except ValueError:

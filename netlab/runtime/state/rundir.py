@@ -1,4 +1,4 @@
-"""What is kept of a running lab, below /run/netlab/<lab>/.
+"""The run state of a lab, below /run/netlab/<lab>/.
 
 ``documents`` holds the texts that were applied, as they were read, so that ``diff`` can name their lines and ``down``
 needs no spec file; ``assignments`` what a changed spec must not move (numbers, addresses) and the names of all
@@ -61,7 +61,7 @@ class Applied:
 
     @property
     def changes(self) -> int:
-        """How many things ``apply``, ``delete`` and ``label`` changed."""
+        """The number of objects that ``apply``, ``delete`` and ``label`` changed."""
         return len(self.extra) + len(self.deleted) + len(self.labels)
 
     def to_json(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class RunDir:
         return applied
 
     def owner(self) -> int | None:
-        """Whose lab it is, as far as its documents say; of any version."""
+        """The user id of the lab's owner by its documents, of any version; None if unknown."""
         owners = [data.get("owner") for name in ("documents", "documents.next") if (data := self._load(name))]
         return next((number for number in owners if isinstance(number, int)), None)
 
@@ -160,7 +160,7 @@ class RunDir:
         self.keep(replace(assignments, generations=self.assignments().generations))
 
     def assignments(self) -> Assignments:
-        """What must not move; empty where nothing is known."""
+        """The assignments that must not change; empty if there are none."""
         try:
             return plain.load(Assignments, self._load("assignments") or {})
         except ValueError:
@@ -194,18 +194,18 @@ class RunDir:
         return statuses if all(len(said) >= 2 for said in statuses.values()) else {}
 
     def begin_statuses(self, statuses: Mapping[str, tuple[int, ...]]) -> bool:
-        """Say what is going to be followed; whether somebody who said so before did not come to the end."""
+        """Record the statuses that are about to be applied.  Returns whether an earlier change did not end."""
         unsettled = self.unsettled()
         if unsettled or statuses != self.statuses():
             self._save("statuses.next", dict(statuses))
         return unsettled
 
     def unsettled(self) -> bool:
-        """Whether somebody began to follow statuses and did not come to the end."""
+        """Whether a change of statuses began and did not end."""
         return (self.path / "statuses.next").exists()
 
     def commit_statuses(self) -> None:
-        """What was begun is followed now."""
+        """Record that the begun change of statuses is applied."""
         with contextlib.suppress(FileNotFoundError):
             os.replace(self.path / "statuses.next", self.path / "statuses")
 

@@ -88,7 +88,7 @@ def open_run(name: str, hint: str = "") -> Run:
 
 
 def in_force(rundir: RunDir) -> Statuses:
-    """The statuses that the lab follows; none without an agent, since then nothing runs, and all begins anew."""
+    """The statuses that the lab has applied; empty without an agent, because then all processes start again."""
     return rundir.statuses() if agentclient.serving(rundir.path) else {}
 
 

@@ -238,7 +238,7 @@ class Supervisor:
             self._prepare(*self.queue.popleft())
 
     def _started(self, container: Container) -> None:
-        """It runs or failed: in both cases the next container can start."""
+        """A container runs or failed: in both cases the next container can start."""
         container.pending = False
         self.starting -= 1
         self._turn()

@@ -76,12 +76,12 @@ class GrpcAttempt(Attempt):
             connection.received = self.take
 
     def ask(self) -> None:
-        """Have the helper write the request."""
+        """Pass the request to the helper process."""
         service, timeout = str(self.spec.get("service", "")), float(self.spec["timeout"])
         self.helper.send(self.number, authority=self.endpoint, service=service, timeout=timeout, agent=AGENT)
 
     def take(self, data: bytes) -> None:
-        """Have the helper read what the server sent; ``b""`` is the end."""
+        """Pass data of the server to the helper process; ``b""`` is the end."""
         if data:
             self.helper.send(self.number, received=b64encode(data).decode())
             return
