@@ -52,7 +52,7 @@ class Handles:
         return handle
 
     def forget_gone(self) -> None:
-        """Let go of namespaces whose name is gone, or is another namespace's now."""
+        """Close the handles of namespaces whose name is gone, or now names another namespace."""
         for netns, handle in list(self._open.items()):
             if not ns.is_named(handle.fd, netns):
                 self.forget(netns)

@@ -13,7 +13,7 @@ from netlab.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was found of a lab.
+    """The observed state of a lab.
 
     ``state`` holds what lies in the lab's own namespaces, foreign things included (``plan.drift`` tells them apart);
     ``strangers`` are names in /run/netns that begin like the lab's and are not its, with their owner where it is
@@ -35,16 +35,16 @@ class AgentPort(Protocol):
         """Close them."""
 
     def run(self, processes: Sequence[Process]) -> None:
-        """Have the processes started, those that run with another spec restarted; does not wait for them."""
+        """Start processes, and restart those that run with another spec; does not wait for them."""
 
     def stop(self, processes: Sequence[Process]) -> None:
         """End them with SIGTERM, after their grace period with SIGKILL; returns when they are gone."""
 
     def processes(self) -> Sequence[Process]:
-        """What the agent runs or would run again; nothing where no agent does."""
+        """The processes that the agent runs, or restarts; none without an agent."""
 
     def forget(self, netns: Iterable[str], etc: Iterable[str] = ()) -> None:
-        """Let go of everything in these namespaces, and of the Pods in a node's network with these folders of files."""
+        """Drop all listeners and processes in these namespaces, and of hostNetwork Pods with these folders."""
 
 
 class Kernel(Protocol):
@@ -53,7 +53,7 @@ class Kernel(Protocol):
     def observe(
         self, lab: str, like: State | None = None, scope: Collection[str] | None = None, *, rules: bool = False
     ) -> Observed:
-        """What there is of a lab.
+        """Observe a lab.
 
         ``like`` says which sysctls, files and listeners to look at: those have no list that could be asked for.
         ``scope``: only these namespaces; veths with an end elsewhere are then told as links of unknown peers.
@@ -67,4 +67,4 @@ class Kernel(Protocol):
         """Have the kernel forget every path MTU that it learned in the namespaces."""
 
     def close(self) -> None:
-        """Let go of sockets and descriptors."""
+        """Close sockets and descriptors."""

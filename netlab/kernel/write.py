@@ -97,7 +97,7 @@ class Writer:
     # -- namespaces and what is written from inside them ----------------------------------------------------------------
 
     def _check_names(self, ops: Iterable[Op]) -> None:
-        """Refuse before anything is built where a name is somebody else's."""
+        """Refuse names of other owners before anything is built."""
         removed = {op.obj.netns for op in ops if op.verb is Verb.DELETE and isinstance(op.obj, Netns)}
         there = set(ns.names())
         for op in ops:
@@ -334,7 +334,7 @@ class Writer:
 
 
 def _given(lack: str) -> list[Request]:
-    """What gives back a thing that every namespace has by itself (``Netns.lacks``)."""
+    """The request that restores a default object of a namespace (``Netns.lacks``)."""
     if lack.startswith("local "):
         return restore_local(lack.removeprefix("local "))
     return [loopback(lack) if lack in LOOPBACK else restore(lack)]

@@ -1,4 +1,4 @@
-"""What becomes of Pods that are deleted: their controllers make others.
+"""Deleted Pods: their controllers create others.
 
 A Pod of a controller is made anew at once: with another name, but for a StatefulSet's and the lab's own DNS server.  A
 Pod of a Job that has ended is not: its work is done.  A Pod that is a document of its own has no controller, or its

@@ -1,4 +1,4 @@
-"""How large a lab may be.  What is larger is refused before anything is made of it."""
+"""The maximum size of a lab.  A larger lab is refused before anything is computed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PODS_MAX = 0xFFFF - 1  # their MAC addresses number them in two bytes
 
 
 def nodes(lab: Document | None, objects: Iterable[Document]) -> Iterator[Problem]:
-    """Too many nodes, told at the first that is too much; ``objects`` are the Node documents."""
+    """The problem of too many nodes, at the first node above the limit; ``objects`` are the Node documents."""
     listed = lab.body.get("spec", {}).get("nodes", []) if lab else []
     known = {str(entry["name"]) for entry in listed}
     others = [obj for obj in objects if obj.name not in known]

@@ -52,7 +52,7 @@ CHOSEN_NODES = "netlab/chosen-nodes"
 
 
 class Built(NamedTuple):
-    """A cluster and what its author should know of."""
+    """A cluster, and warnings for its author."""
 
     cluster: Cluster
     warnings: tuple[Warning, ...]
@@ -383,7 +383,7 @@ class _Builder:
         idling.tell()
 
     def _reserve(self, pool: Pool, template: Template, node: Node, known: PodMemory | None) -> None:
-        """Take the addresses that are given or remembered out of the pool, before anybody gets a free one."""
+        """Take given and remembered addresses out of the pool, before free addresses are assigned."""
         if template.spec.get("hostNetwork"):
             return
         given = template.given_addresses

@@ -1,4 +1,4 @@
-"""What was changed on a running lab beside its documents: labels by hand, nodes that were taken away.
+"""Changes of a running lab beside its documents: labels set by hand, removed nodes.
 
 A label on one Pod of a Deployment belongs to that Pod: no document has it, so it cannot be kept as a changed document.
 It is kept by name, and put on what the documents say each time they are resolved.

@@ -1,4 +1,4 @@
-"""What controllers make of documents: the Pods of workloads, the ReplicaSets of Deployments, the Jobs of CronJobs.
+"""Objects that controllers create: the Pods of workloads, the ReplicaSets of Deployments, the Jobs of CronJobs.
 
 Names, labels, hostnames and owners are those that the controllers of kube-controller-manager give; letters and numbers
 that they draw at random or from the clock are hashes (``identity``).  A changed template makes other Pods, with other
@@ -292,7 +292,7 @@ def _complete(job: Document) -> bool:
 
 
 def _surge(spec: Mapping[str, Any], count: int) -> int:
-    """How many Pods a rollout may add: 25 % unless said, rounded up."""
+    """The number of Pods that a rollout may add: by default 25 %, rounded up."""
     strategy = spec.get("strategy", {})
     if strategy.get("type") == "Recreate":
         return 0

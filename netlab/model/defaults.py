@@ -1,4 +1,4 @@
-"""What the API server fills in: two texts of a Pod's spec that differ in nothing else mean the same."""
+"""Defaults of the API server: two Pod specs that differ only in defaults are equal."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def job_number(*parts: str) -> int:
 
 
 def generated(base: str, word: str) -> str:
-    """What ``generateName: BASE-`` gives: the base cut to 58 characters, and the suffix."""
+    """The name from ``generateName: BASE-``: the base cut to 58 characters, and the suffix."""
     return f"{base}-"[:_BASE_MAX] + word
 
 

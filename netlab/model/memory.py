@@ -63,7 +63,7 @@ class Memory:
         return {**self.incarnations, **{slot: self.incarnations.get(slot, 0) + 1 for slot in sorted(lost)}}
 
     def without(self, slots: Mapping[str, str]) -> Memory:
-        """What is remembered when these Pods (each with its slot) end for good, and their controllers make others."""
+        """The memory after these Pods (each with its slot) end, and their controllers create others."""
         ended = {slot: self.incarnations.get(slot, 0) + 1 for slot in slots.values() if slot}
         gone = tuple(pod for name, pod in self.pods.items() if name in slots)
         pods = {name: pod for name, pod in self.pods.items() if name not in slots}

@@ -1,4 +1,4 @@
-"""Which node a Pod runs on: what kube-scheduler filters by, and round robin over the nodes that are left.
+"""The node of each Pod: the filters of kube-scheduler, then round robin over the remaining nodes.
 
 Obeyed: nodeName, nodeSelector, required node affinity, taints and ``unschedulable``, ports of the node itself (hostPort,
 hostNetwork), required Pod affinity and anti-affinity, topology spread with DoNotSchedule.  Not: CPU and memory, volumes,
@@ -56,7 +56,7 @@ class Placed(NamedTuple):
 
 
 class Stay(NamedTuple):
-    """Where a Pod of a running lab is, and the ``demands`` with which it came there."""
+    """The node of a running Pod, and the ``demands`` with which it was placed."""
 
     node: str
     demands: str

@@ -1,4 +1,4 @@
-"""The ports that somebody answers on.
+"""The ports that Pods and external hosts serve.
 
 A container answers on each port that it declares.  In a Pod that declares no port of a protocol at all, it also answers
 on each that a Service, a probe or a policy names: real charts leave out containerPort (68 of 718 containers declare none
@@ -59,7 +59,7 @@ class HostPort(NamedTuple):
 
 
 def mapped(pod: Pod) -> Iterator[HostPort]:
-    """The hostPorts of a Pod that has a network of its own."""
+    """The hostPorts of a Pod that is not on the host network."""
     if pod.host_network:
         return
     marks = {(port.container, port.port, port.protocol): port.mark for port in pod.ports}

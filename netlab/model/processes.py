@@ -1,4 +1,4 @@
-"""Which containers really run: those with a ``command``, unless the lab says ``containers: respond``.
+"""The containers that run: those with a ``command``, unless the lab has ``containers: respond``.
 
 ``args`` alone go to an image's entrypoint, and netlab has no images; so such a container is served by the responder.
 A command whose program this host lacks is not run either: its container shows CreateContainerError.

@@ -188,7 +188,7 @@ class _Resolver:
     # -- numbers ------------------------------------------------------------------------------------------------------
 
     def _keep(self, service: Service, document: Document) -> None:
-        """Take what a running Service has been given out of the pools, as far as its document leaves that open."""
+        """Take the assigned numbers of a running Service out of the pools, unless its document states them."""
         spec, who = document.body.get("spec", {}), str(service)
         memory = self._memory.get(who)
         if memory is None or service.kind == EXTERNAL_NAME:
@@ -209,7 +209,7 @@ class _Resolver:
                 self._balancers.setdefault(ip_address(text), who)
 
     def _reserve(self, service: Service, document: Document) -> None:
-        """Take what a document states out of the pools; two that state one address or port are an error."""
+        """Take stated addresses and ports out of the pools; the same one stated twice is an error."""
         spec, who = document.body.get("spec", {}), str(service)
         for text in _stated(spec):
             address = ip_address(text)
@@ -244,7 +244,7 @@ class _Resolver:
                 self._complain(mark, "spec.loadBalancerIP", f"{text} is taken: Service {other} has it")
 
     def _alone(self, service: Service, document: Document) -> None:
-        """Two Services with one port of an address outside: kube-proxy serves either, nobody can say which."""
+        """Refuse two Services with the same port of an outside address: kube-proxy would serve either of them."""
         for address in service.outside_ips:
             for port in service.ports:
                 other = self._outside.setdefault((address, port.port, port.protocol), service)

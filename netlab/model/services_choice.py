@@ -1,4 +1,4 @@
-"""Which backends a node's kube-proxy may choose among.
+"""The backends among which a node's kube-proxy chooses.
 
 Ready ones; where there is none, those that terminate and still serve (KEP-1669).  Of the ready ones, where each has a
 hint and one is for this node or zone, those alone (``trafficDistribution``, ``topology-mode``, hints of slices).  With a
@@ -24,7 +24,7 @@ _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes
 
 
 def distribution(spec: Mapping[str, object], annotations: Mapping[str, str]) -> str:
-    """What a Service says of where its traffic should stay; the annotation comes before the field."""
+    """The traffic distribution of a Service; its annotation comes before its field."""
     mode = annotations.get("service.kubernetes.io/topology-mode") or annotations.get(
         "service.kubernetes.io/topology-aware-hints", ""
     )

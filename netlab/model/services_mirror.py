@@ -56,7 +56,7 @@ def behind(objects: Sequence[Document]) -> Behind:
 
 
 def chosen(services: Sequence[Document], endpoints: Sequence[Document], slices: Sequence[Document]) -> Behind:
-    """Which slices there are, and which Endpoints are mirrored."""
+    """The EndpointSlices, and the Endpoints that are mirrored to slices."""
     selectors = {_name(service): bool(service.body.get("spec", {}).get("selector")) for service in services}
     there = {_name(document) for document in endpoints}
     mirrored = tuple(document for document in endpoints if _is_mirrored(document, selectors))

@@ -1,4 +1,4 @@
-"""Which node takes what is sent to an address that a Service has outside of the cluster."""
+"""The node that receives packets to an outside address of a Service."""
 
 from __future__ import annotations
 

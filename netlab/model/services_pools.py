@@ -28,7 +28,7 @@ def static_band(size: int, divisor: int, largest: int) -> int:
 
 
 class Numbers:
-    """The numbers 0 to size - 1, some of them taken; ``owner`` tells by whom."""
+    """The numbers 0 to size - 1; ``owner`` has the owner of each taken number."""
 
     def __init__(self, size: int, band: int) -> None:
         self._size, self._band = size, band
@@ -40,7 +40,7 @@ class Numbers:
         return "" if other == who else other
 
     def pick(self, who: str) -> int | None:
-        """A free number for somebody, found from a hash of the name; None where all are taken."""
+        """A free number for a name, by a hash of it; None if all are taken."""
         for number in self._candidates(who):
             if number not in self.owner:
                 self.owner[number] = who

@@ -1,4 +1,4 @@
-"""What a lab with Services has besides: the Services kubernetes and kube-dns, and the Pod that answers names.
+"""System objects of a lab with Services: the Services kubernetes and kube-dns, and the DNS server's Pod.
 
 On a real cluster they are always there.  Here they come with the first Service (``dns: auto``), so that a lab about
 bridges shows bridges.  Nothing listens behind ``kubernetes``: there is no API server, so it refuses, as one without

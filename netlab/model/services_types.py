@@ -117,7 +117,7 @@ class Service:
 
     @property
     def outside_ips(self) -> tuple[Address, ...]:
-        """The addresses at which it is meant to be reached from outside the cluster."""
+        """The addresses of the Service for clients outside the cluster."""
         return (*self.external_ips, *self.load_balancer_ips)
 
     @property

@@ -1,4 +1,4 @@
-"""What Pods' processes make of a cluster: who is ready for traffic, and who has ended.
+"""The effect of Pods' processes on a cluster: Pods that are ready for traffic, and Pods that have ended.
 
 Documents say what should run; whether it does only the lab's agent knows.  ``build`` makes the cluster in which all runs
 well, and ``observed`` puts the statuses over it: a Pod that is not ready is no ready backend of a Service, one that has
@@ -79,7 +79,7 @@ def observed(cluster: Cluster, statuses: Statuses) -> Cluster:
 
 
 def _service(service: Service, changed: Mapping[str, Pod]) -> Service:
-    """An EndpointSlice that somebody wrote says itself who is ready."""
+    """A Service with manual EndpointSlices: the slices say which endpoints are ready."""
     if not any(backend.pod in changed and not backend.given for backend in service.backends):
         return service
     backends = tuple(

@@ -1,4 +1,4 @@
-"""What the API server refuses of a change to an object that is there: fields that never change, Pods that stay as they are.
+"""Updates that the API server refuses: changes of immutable fields, and most changes of Pods.
 
 ``up`` makes a lab equal to its files whatever they were; it is ``apply`` that speaks as kubectl does.
 """

@@ -47,7 +47,7 @@ class Template(NamedTuple):
 
     @property
     def mark(self) -> Mark:
-        """Where the Pod (or its workload) starts."""
+        """The position of the Pod (or its workload) in its file."""
         return self.document.at("metadata", "name")
 
     @property

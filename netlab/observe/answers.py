@@ -1,4 +1,4 @@
-"""Who answered: reading the responder's line, which is JSON, mostly without parsing it.
+"""The server's name and the client's address in the responder's line (JSON), mostly without parsing it.
 
 The line of one responder differs from client to client only after ``"client": "``.  So the first is parsed, and its
 beginning is what the others are compared with; whatever differs is parsed again.
@@ -15,7 +15,7 @@ READ_MAX = 65536
 
 
 class Target:
-    """One address, port and protocol that is asked.  ``flying`` counts the attempts under way."""
+    """A probed address, port and protocol.  ``flying`` counts the attempts under way."""
 
     __slots__ = ("address", "family", "flying", "head", "server", "sockaddr", "v6")
 
@@ -30,7 +30,7 @@ class Target:
 
 
 class Answer(NamedTuple):
-    """Who answered and whom it saw; both None where it was not a responder."""
+    """The server's name and the client's address that it saw; both None if it was not a responder."""
 
     server: str | None
     client: str | None
@@ -40,7 +40,7 @@ STRANGER = Answer(None, None)
 
 
 def read(target: Target, data: bytes) -> Answer | None:
-    """What the bytes received so far say; None where more must come."""
+    """The content of the bytes received so far; None if more must come."""
     at = 0 if data[:1] == b"{" else data.find(b"\r\n\r\n") + 4
     head = target.head
     if head and data.startswith(head, at) and data.endswith(b"}\n"):

@@ -53,11 +53,11 @@ class Attempt:
         raise NotImplementedError
 
     def silent(self) -> bool:
-        """Time is up.  True: it goes on, or has ended with an answer; False: nobody was there."""
+        """Handle the deadline.  True: the attempt continues, or ended with a reply; False: there was no reply."""
         return False
 
     def repeats(self) -> int:
-        """How many more packets than one the kernel has sent of itself, unanswered."""
+        """The number of retransmissions of the kernel without a reply."""
         return 0
 
     def failed(self, code: int) -> None:
@@ -74,7 +74,7 @@ class Attempt:
 
 
 def want_errors(sock: socket.SocketType, *, v6: bool) -> None:
-    """Have the kernel keep ICMP errors, also those that it takes for passing ones (net and host unreachable)."""
+    """Make the kernel keep ICMP errors, also those that it treats as temporary (net and host unreachable)."""
     if v6:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
     else:

@@ -1,4 +1,4 @@
-"""What the kernel's errors say about a flow."""
+"""The meaning of the kernel's errors for a flow."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class _Turns:
                     yield flow
 
     def verdicts(self) -> Iterator[Verdict]:
-        """What all attempts say."""
+        """The verdicts by all attempts."""
         for flow, predicted in self._predicted.items():
             attempts = self._attempts[flow]
             yield kept(predicted, attempts[0]) if flow in self._once else observed(predicted, attempts)

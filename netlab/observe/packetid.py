@@ -1,4 +1,4 @@
-"""Which packet a frame carries, as a number that is the same on every hop.
+"""The identity of the packet in a frame, as a number that is the same on every hop.
 
 What routers and translators change is left out: Ethernet, TTL, addresses, ports, checksums, and everything that a tunnel
 puts around.  What is left tells packets apart: IP's identification, the length, TCP's sequence numbers and flags, the

@@ -46,7 +46,7 @@ LOOK, LOOK_MAX = 0.003, 0.1  # seconds between two looks at the account; longer 
 
 
 class Account(Protocol):
-    """Which silences are explained before their time is over."""
+    """The missing replies that are explained before their deadline."""
 
     def ends(self, flow: Flow) -> frozenset[Denial]:
         """The rules at one of which a flow ends; none where nothing denies it."""
@@ -275,7 +275,7 @@ class Run:
                 self._give_up(attempt)
 
     def _give_up(self, attempt: Attempt) -> None:
-        """An attempt that nobody answered: it is made again, or that is the verdict."""
+        """Handle an attempt without a reply: repeat it, or take that as the verdict."""
         if self._book:
             self._book.ended(attempt.flow, 1 + attempt.repeats())
         self._drop(attempt)

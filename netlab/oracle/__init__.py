@@ -1,4 +1,4 @@
-"""What should happen to a flow, and because of which policy or Service; and how an answer is judged and drawn.
+"""The predicted result of a flow with the policy or Service that decides; comparison and drawing of results.
 
 Theory of operation
 -------------------

@@ -83,7 +83,7 @@ class _Path(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """What is changed: a rule is taken away or (``inverts``) inverted, or a policy allows everything."""
+    """A mutation: a rule is removed or (``inverts``) inverted, or a policy allows everything."""
 
     rule: Rule | None
     inverts: bool = False

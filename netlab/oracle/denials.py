@@ -1,4 +1,4 @@
-"""Which flows a policy denies, by which rule's counter that shows, and when a denial is believed.
+"""Flows that a policy denies, the rule whose counter shows it, and the evidence that a denial needs.
 
 Silence proves nothing: a dead server, a lost route and a policy look the same.  So a flow is ``denied`` only where all
 of this holds (``confirm``): the oracle says that without policies an answer would have come, that a policy denies it,
@@ -56,7 +56,7 @@ class Step(NamedTuple):
 
 
 class Denials:
-    """What the policies of a cluster deny, as if everything else worked."""
+    """The flows that the policies of a cluster deny, if everything else works."""
 
     def __init__(
         self, cluster: Cluster, endpoints: Endpoints | None = None, services: ServiceWays | None = None
@@ -95,7 +95,7 @@ class Denials:
         return self._parties[key]
 
     def _target(self, address: str) -> Party:
-        """Whose an address is."""
+        """The owner of an address."""
         key = (address, ":" in address)
         party = self._parties.get(key)
         if party is None:
@@ -163,7 +163,7 @@ class Denials:
     # -- denials ------------------------------------------------------------------------------------------------------
 
     def denial(self, flow: Flow) -> Denial | None:
-        """Where policies end a flow that no Service translates; None where they let it pass."""
+        """The denial of a flow that no Service translates; None if policies let it pass."""
         if not self._any:
             return None
         if flow.dst.kind != POD or flow.dst.name in self._hosts:
@@ -173,7 +173,7 @@ class Denials:
         return self.ending(step) if step else None
 
     def ending(self, step: Step) -> Denial | None:
-        """Where policies end a packet on its way."""
+        """The denial of a packet on its path."""
         if step.flow.src.netns == step.flow.dst.netns and not step.hairpin:
             return None
         protocol, hairpin = step.flow.protocol, step.hairpin
@@ -188,7 +188,7 @@ class Denials:
         return None
 
     def _denial(self, pod: Pod, direction: str, own: Party, other: Party, port: int, step: Step) -> Denial:
-        """Where a packet ends that does not pass."""
+        """The denial of a packet that does not pass."""
         found = self._evaluator.denied_in_tier(direction, own, other, port, step.flow.protocol, hairpin=step.hairpin)
         if found is None:
             return Denial(pod.node, str(pod), direction)

@@ -63,7 +63,7 @@ class Endpoints:
         return self.pod_of.get(ends[0].name) if len(ends) == 1 and ends[0].kind == POD else None
 
     def owner(self, flow: Flow) -> Endpoint:
-        """Who has the address that a flow goes to: the target itself, unless it was asked by its bare address."""
+        """The owner of a flow's address: the target itself, unless the target is a bare address."""
         end = flow.dst if flow.dst.kind in (POD, NODE, EXTERNAL) else self.at(flow.address)
         return end if end.kind != SERVICE else Endpoint(ADDRESS, flow.address, "", (flow.address,))
 
@@ -110,11 +110,11 @@ class Endpoints:
         yield from (service for service in self.services.values() if service.addresses)
 
     def everyone(self) -> list[Endpoint]:
-        """Who is asked about when nobody says whom, and asks: Pods and hosts outside, but not what netlab adds."""
+        """The default sources and targets: Pods and hosts outside, without the Pods that netlab adds."""
         return [*(self.pods[name] for name, pod in self.pod_of.items() if not pod.system), *self.external.values()]
 
     def everything(self) -> list[Endpoint]:
-        """What is asked when nobody says what: everyone, and the Services that the lab's author has."""
+        """The default targets: ``everyone``, and the Services of the lab's author."""
         own = [end for name, end in self.services.items() if end.addresses and not self.service_of[name].system]
         return [*self.everyone(), *own]
 

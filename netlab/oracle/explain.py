@@ -73,7 +73,7 @@ def _arrival(step: Step) -> str:
 
 
 def _ends(step: Step) -> Iterator[str]:
-    """What a rule sees that one would not think of: a node's address, and what is judged before a translation."""
+    """Surprising views of a rule: the address of a node, and a packet before its translation."""
     source, to, port = step.egress
     seen, target, _ = step.ingress
     if source.pod is not None and to.address != target.address:
@@ -139,7 +139,7 @@ def _missed(missed: Missed) -> str:
 
 
 def briefly(asked: Flow, paths: Iterable[Judged]) -> list[str]:
-    """What a report of a failure needs: of each denying side the rule that comes nearest, else what lets it pass."""
+    """For the report of a failure: the nearest rule of each denying side, else the rule that lets the flow pass."""
     lines: dict[str, None] = {}
     for path in paths:
         denying = [side for side in path.sides if not side.allowed]

@@ -17,7 +17,7 @@ ROUTER = "router"  # who has an address, never what is asked: a flow to a router
 
 
 class Outcome(StrEnum):
-    """What became of a flow.
+    """The result of a flow.
 
     OPEN: somebody answered.  REFUSED: a TCP reset, an SCTP ABORT or ICMP port (SCTP: also protocol) unreachable.
     TIMEOUT: silence.  DENIED: silence or refusal with positive evidence that a policy did it.  UNREACHABLE: any other
@@ -48,7 +48,7 @@ class Endpoint(NamedTuple):
 
 
 def is_own(address: str) -> bool:
-    """Whether it is a loopback address: that of whoever asks."""
+    """Whether it is a loopback address, which is the client's own."""
     return address == "::1" or address.startswith("127.")
 
 
@@ -71,7 +71,7 @@ class Flow(NamedTuple):
 
     @classmethod
     def to(cls, src: Endpoint, dst: Endpoint, address: str, port: int, protocol: str) -> Flow:
-        """A flow to whoever has the address: of a loopback address, which is nobody else's, the source itself."""
+        """A flow to the owner of an address; a loopback address belongs to the source itself."""
         return cls(src, src if dst.kind == ADDRESS and is_own(address) else dst, address, port, protocol)
 
     def __str__(self) -> str:
@@ -112,7 +112,7 @@ class Verdict(NamedTuple):
 
     @property
     def wrong_server(self) -> bool:
-        """Whether another server answered than the Pod, node or host that was asked."""
+        """Whether the reply came from another server than the target."""
         if self.nameless:
             return True
         kind, name = self.flow.dst[:2]
@@ -130,7 +130,7 @@ def served_by(flow: Flow, server: str, name: str) -> bool:
 
 
 class Answerer(Protocol):
-    """Whoever answers flows: the oracle, or packets."""
+    """A source of verdicts on flows: the prediction, or packets."""
 
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
         """The verdict on each flow, in the order of the flows."""

@@ -56,7 +56,7 @@ def draw(verdicts: Iterable[Verdict], *, width: int = 100, nodes: Mapping[str, s
 
 
 def _heads(columns: list[Column], rows: list[str]) -> list[str]:
-    """What a column is called: no more of name, address, port and protocol than tells it from the others."""
+    """The heads of columns: as much of name, address, port and protocol as makes each head unique."""
     ports = len({(port, protocol) for _, _, port, protocol in columns}) > 1
     several = Counter((name, port, protocol) for name, _, port, protocol in columns)
     short = _shortener([*rows, *(column[0] for column in columns)])
@@ -97,7 +97,7 @@ def _grid(
 
 
 def _key(heads: list[str], width: int) -> list[str]:
-    """What the numbered columns are, in as many columns as fit, read downwards."""
+    """The legend of numbered columns, in as many text columns as fit, read downwards."""
     digits = len(str(len(heads)))
     items = [f"{number:>{digits}} {head}" for number, head in enumerate(heads, 1)]
     size = max(map(len, items)) + 3
@@ -146,7 +146,7 @@ def _target(flow: Flow) -> str:
 
 
 def _blocks(answers: list[Verdict], nodes: Mapping[str, str], width: int) -> list[str]:
-    """How many of the flows between two nodes are open; ``.`` where all are."""
+    """The number of open flows between two nodes; ``.`` if all are open."""
     total: Counter[tuple[str, str]] = Counter()
     good: Counter[tuple[str, str]] = Counter()
     for verdict in answers:

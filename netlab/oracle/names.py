@@ -22,7 +22,7 @@ _CHAIN = 8  # ExternalNames that lead to ExternalNames; a resolver ends somewher
 
 
 class Meant(NamedTuple):
-    """The ends that a word means, and what a reader should know of that; no ends: the word means nobody."""
+    """The ends that a word means, and a note for the reader; without ends the word matches nothing."""
 
     ends: tuple[Reachable, ...] = ()
     note: str = ""
@@ -98,7 +98,7 @@ def of_service(endpoints: Endpoints, service: Service, depth: int = 0) -> Meant:
 
 
 def leads_nowhere(service: Service) -> str:
-    """Why a Service is no target: it has no address, and its name leads to nobody."""
+    """The reason why a Service is no target: it has no address, and its name has none."""
     if service.external_name:
         return f"Service {service} is a name for {service.external_name}, which does not exist in this lab"
     return f"Service {service} is headless and has no ready endpoint, so its name has no address"

@@ -23,7 +23,7 @@ from netlab.oracle.service import ServiceWays, Ways
 
 
 class Ending(NamedTuple):
-    """What becomes of a flow, and why; ``late``: its packets arrive, and it is the reply that is lost."""
+    """The result of a flow with its reasons; ``late``: the packets arrive, and the reply is lost."""
 
     outcome: Outcome
     server: str | None
@@ -61,13 +61,13 @@ class Predictor:
             )
 
     def endings(self, flow: Flow) -> tuple[Denial | None, ...]:
-        """Where policies end a flow, if it comes as far as that: of a Service, on the way to each backend."""
+        """The denials of a flow that reaches the policies; for a Service on the path to each backend."""
         if self._services.of(flow) is None:
             return (self._direct(flow),)
         return tuple(self._ending(flow, step) for step in self.denials.steps(flow)) if self._cluster.filters else ()
 
     def chooses(self, flow: Flow) -> Ways | None:
-        """What a Service makes of a flow, where it chooses among several backends."""
+        """The translated flows of a Service that chooses among several backends."""
         ways = self._services.of(flow)
         return ways if ways is not None and len(ways.flows) > 1 else None
 
@@ -83,7 +83,7 @@ class Predictor:
         return ending if ending and self._judged(step.flow, ending, lost) else None
 
     def _lost_on(self, flow: Flow, arrives: Flow, ways: Ways) -> Ending | None:
-        """What the ways of a translated flow make of it: to the node that translates, from there on, and back."""
+        """The loss of a translated flow on its paths: to the node that translates, from there on, and back."""
         dropped = self._services.answers_dropped(flow)
         says = "the underlay drops the reply: its source is not the address of a node"
         back = _lost(says, self._cluster.underlay.mark, late=True) if dropped else None
@@ -194,7 +194,7 @@ class Predictor:
         return not any(ip_address(flow.address) in interface.network for interface in pod.addresses)
 
     def _apart(self, flow: Flow) -> Ending | None:
-        """What the data plane and the underlay make of a flow; None where it arrives."""
+        """The loss of a flow in the data plane or the underlay; None if it arrives."""
         under, owner = self._cluster.underlay, self._endpoints.owner(flow)
         own, target = self.denials.node_of(flow.src), self.denials.node_of(owner)  # the nodes of both ends
         by_node = bool(own) and own == self._endpoints.node_of(flow.src)  # a hostNetwork Pod's packets are its node's
@@ -257,7 +257,7 @@ class Predictor:
         return None
 
     def _at_nobody(self, flow: Flow, *, by_node: bool) -> Ending:
-        """What becomes of a flow to an address that nobody has.
+        """The result of a flow to an address that no host has.
 
         On a segment of the lab ARP gets no answer, and gives up (3 s) after the prober has.  What is outside goes to the
         underlay's router, which has no way to it and says so.

@@ -1,4 +1,4 @@
-"""The targets of flows: an end with the addresses that are asked, and the ports that a word means."""
+"""The targets of flows: an end with the probed addresses, and the ports that a word means."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netlab.oracle.flow import Endpoint
 
 
 class Reachable(NamedTuple):
-    """A target and the addresses of it that are asked; all of them, unless an address or CIDR selected it.
+    """A target and its probed addresses: all of them, unless an address or CIDR selected it.
 
     ``behind``: it was selected as a Pod behind a headless Service, whose ports lead to these of its own.
     """

@@ -38,7 +38,7 @@ def flow_fields(verdict: Verdict) -> dict[str, Any]:
 
 
 def end_kind(end: Endpoint) -> output.EndKind:
-    """The kind of an end, as documents have it: an address of nobody is outside."""
+    """The kind of an end in documents: an address that no host has counts as external."""
     return _KINDS.get(end.kind, "external")
 
 

@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
 def expected(
     expectations: Expectations, cluster: Cluster, scope: Iterable[Flow] | None = None
 ) -> Mapping[Flow, Expectation]:
-    """What is expected of each flow that the file speaks of, in its order; the default's flows come last.
+    """The expectation of each flow of the file, in its order; the flows of its default come last.
 
     A flow from a Pod to itself stays inside it, where no policy can judge it: ``deny`` speaks of such flows only where
     a line names nothing else.  Where two lines speak of one flow they must agree; of ``deny`` and ``timeout`` the

@@ -111,7 +111,7 @@ class Selector(NamedTuple):
         return list(self.meant(endpoints, client).ends)
 
     def meant(self, endpoints: Endpoints, client: Pod | None = None) -> Meant:
-        """The same with a note on what was chosen.  ValueError as ``select`` has it."""
+        """As ``select``, with a note on the choice.  Raises ValueError as ``select`` does."""
         meant = self._find(endpoints, client)
         if not meant.ends:
             raise ValueError(self._nothing(endpoints))

@@ -1,4 +1,4 @@
-"""What Services make of a flow: who may answer it, or why nobody does.
+"""The translation of flows by Services: the possible backends, or the reason why there is none.
 
 The same decisions as kube-proxy's rules (``plan.services``), made from the cluster: which node translates, which
 backends it may choose, what the backend's node sees as the source.
@@ -25,7 +25,7 @@ _CLUSTER, _OUTSIDE, _NODE_PORT = "cluster", "outside", "nodePort"
 
 
 class Ways(NamedTuple):
-    """What becomes of a flow to a Service: the flows to the backends that may get it (``flows``), or its end.
+    """The paths of a flow to a Service: the flows to its possible backends (``flows``), or its end.
 
     ``here`` is the node that translates.  ``masqueraded``: the backends see its address and not the source's.  ``far``:
     it is another node than the source's, which lets the packet out to the address that was asked.  ``sticky``: why a
@@ -84,7 +84,7 @@ class ServiceWays:
                     self._node_ports[port.node_port, port.protocol] = _Front(service, place, _NODE_PORT)
 
     def of(self, flow: Flow) -> Ways | None:
-        """What Services make of a flow; None where it is not for one."""
+        """The paths of a flow to a Service; None if it goes to none."""
         if not self._primary:
             return None
         front, here = self._front(flow)
@@ -110,7 +110,7 @@ class ServiceWays:
         return front, here
 
     def notes(self, flow: Flow) -> Iterable[str]:
-        """What a reader should know of a Service that answers: who is left out, and that a client keeps its backend."""
+        """Notes on a Service with backends: endpoints that are left out, and session affinity."""
         ways, (front, _) = self.of(flow), self._front(flow)
         if ways is None or front is None or not ways.flows:
             return
@@ -138,7 +138,7 @@ class ServiceWays:
         return next((node.name for node in self._cluster.nodes if any(asked in cidr for cidr in node.pod_cidrs)), "")
 
     def _nowhere(self, flow: Flow) -> Ways | None:
-        """An address of Services without such a port, or nobody's."""
+        """A flow to an address of Services without that port, or to an unused Service address."""
         here = self._node_of(flow.src)
         if flow.address in self._announced:
             return self._looping(flow, here)

@@ -34,7 +34,7 @@ class Asked(NamedTuple):
 def asked(
     cluster: Cluster, client: str, target: str, namespace: str = "default", *, icmp: bool = False, version: int = 0
 ) -> Asked:
-    """The flow that is meant.  ``version``: 4 or 6, 0 for the first that both ends have.
+    """The flow of a command line.  ``version``: 4 or 6, 0 for the first family that both ends have.
 
     Without a port: the first that the target serves, ICMP where it serves none.  Raises BadInput.
     """
@@ -142,7 +142,7 @@ def _address(source: Endpoint, destination: Endpoint, version: int) -> str:
 
 
 def _one_host(address: str) -> None:
-    """A packet is followed to one host: what is for many, or for nobody, is no target."""
+    """Refuse addresses of many hosts or of none: a packet is followed to one host."""
     parsed = ip_address(address)
     what = "a multicast address" if parsed.is_multicast else "no host's address" if parsed.is_unspecified else ""
     what = "a broadcast address" if address == "255.255.255.255" else what

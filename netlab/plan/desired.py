@@ -38,7 +38,7 @@ def desired(cluster: Cluster, host: Host | None = None, session: Session | None 
 
 
 def check(cluster: Cluster) -> list[Problem]:
-    """What the data plane cannot do with this cluster.  Problems without a mark are about the lab's own ``path``."""
+    """The problems of the data plane with this cluster.  Problems without a mark are about the lab's own ``path``."""
     problems = []
     overhead, left = cluster.overhead, cluster.pod_mtu
     for family in cluster.families:

@@ -1,4 +1,4 @@
-"""What a Pod finds in /etc: hosts, resolv.conf and hostname, in the kubelet's own form.
+"""The files of a Pod in /etc: hosts, resolv.conf and hostname, in the kubelet's form.
 
 They stand below /etc/netns/<netns>/, from where ``ip netns exec`` and netlab's own ``exec`` bind them over /etc.
 """

@@ -86,7 +86,7 @@ def endpoint_name(service: Service, port: ServicePort, address: Address, number:
 
 
 class _Verdicts(NamedTuple):
-    """What is done with a Service's port on a node: chains that traffic goes to ("": none), and what meets it else."""
+    """The chains of a Service's port on a node ("": none), and the verdict on other traffic."""
 
     internal: str
     internal_else: str

@@ -42,7 +42,7 @@ def on_link(here: Node, there: Node) -> bool:
 
 
 def next_hop(here: Node, there: Node, version: int, cluster: Cluster) -> str:
-    """Where a node sends what is for another: to that node on its own segment, else to its router."""
+    """The next hop from a node to another: that node on its own segment, else its router."""
     choice = there.addresses if on_link(here, there) else gateways(here, cluster)
     return next(str(address.ip) for address in choice if address.version == version)
 
@@ -81,7 +81,7 @@ def segment(netns: str, members: Iterable[Node], cluster: Cluster, mac: str, why
 
 
 def _spoof_guard(netns: str, nodes: list[Node], why: Why) -> Iterator[Obj]:
-    """What clouds do: a port takes only packets whose source is its node's own address (link-local ones pass)."""
+    """A spoof guard as in clouds: a port accepts only packets from its node's own address (and link-local ones)."""
     rules = []
     for node in nodes:
         port = names.port_name(node.name)

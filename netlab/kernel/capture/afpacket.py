@@ -55,7 +55,7 @@ class PacketSocket:
         return self._socket.fileno()
 
     def read(self, most: int = 4096) -> Iterator[Seen]:
-        """What has arrived, at most so many frames: under load there is no end to it."""
+        """The frames that have arrived, up to a limit, because under load they never end."""
         sock = self._socket
         for _ in range(most):
             try:
@@ -71,7 +71,7 @@ class PacketSocket:
             yield Seen(stamp, address[0], address[2], data, len(data))
 
     def lost(self) -> int:
-        """How many frames did not fit the buffer since this was last asked."""
+        """The number of frames that did not fit the buffer since the last call."""
         try:
             statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         except OSError:

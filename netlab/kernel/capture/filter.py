@@ -54,12 +54,12 @@ class Filter:
         self._labels[name] = len(self._code)
 
     def fresh(self) -> str:
-        """A label that nobody has."""
+        """A new label."""
         self._fresh += 1
         return f".{self._fresh}"
 
     def ends(self) -> None:
-        """What is here ends: nothing before runs on into what comes."""
+        """Mark an end: no instruction before it continues after it."""
         self._ends.append(len(self._code))
         self._code += [(RETURN, _WHOLE, "", ""), (RETURN, 0, "", "")]
 
@@ -78,7 +78,7 @@ class Filter:
 
 
 def attach(sock: socket.socket, program: bytes) -> None:
-    """Have a socket take only what the program lets through."""
+    """Attach the program to a socket as its filter."""
     kept = ctypes.create_string_buffer(program, len(program))
     value = struct.pack("@HP", len(program) // 8, ctypes.addressof(kept))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, value)

@@ -69,7 +69,7 @@ class Ring:
         return self._socket.fileno()
 
     def attach(self, program: bytes) -> None:
-        """Take what this filter lets through, from now on."""
+        """Replace the filter of the ring."""
         attach(self._socket, program)
 
     def read(self) -> list[Frame]:
@@ -125,7 +125,7 @@ class Ring:
         return bool(count or status & _TO_USER)
 
     def count_lost(self) -> int:
-        """How many frames found no room since the ring was made."""
+        """The number of frames that did not fit since the ring was created."""
         try:
             told = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12)
         except OSError:
@@ -134,6 +134,6 @@ class Ring:
         return self.lost
 
     def close(self) -> None:
-        """Let go; waits for the kernel (RCU, some ms), so many are closed by many threads."""
+        """Close the ring.  The kernel takes some ms (RCU), so many rings are closed by many threads."""
         self._memory.close()
         self._socket.close()

@@ -45,7 +45,7 @@ class Btf:
             at += 3 + fixed[kind] + each[kind] * (info & 0xFFFF)
 
     def offset(self, struct_name: str, path: str) -> int:
-        """Where a field lies in a structure, in bytes; ``path`` may lead through structures in it.
+        """The offset of a field in a structure, in bytes; ``path`` can lead through inner structures.
 
         Raises KeyError where there is none.
         """
@@ -58,7 +58,7 @@ class Btf:
         return {self._words[at + 4 + 2 * index]: self._name(self._words[at + 3 + 2 * index]) for index in range(count)}
 
     def arguments(self, typedef: str) -> list[str]:
-        """What a pointer to a function takes: each argument's type by name, "" where it has none.
+        """The arguments of a function pointer: each argument's type by name, "" if it has none.
 
         Raises KeyError where there is no such typedef.
         """

@@ -56,7 +56,7 @@ class Unavailable(Exception):
 
 
 class Layout(NamedTuple):
-    """Where things lie in this kernel."""
+    """The offsets of fields in this kernel."""
 
     skb: Mapping[str, int]
     dev_net: int
@@ -133,7 +133,7 @@ def _read_layout() -> Layout:
 
 
 class Sought(NamedTuple):
-    """What a packet must hold somewhere to be told of: one of some 32-bit numbers, or of some ports.
+    """The content that a reported packet must have: one of some 32-bit numbers, or of some ports.
 
     A sieve, not a proof: bytes that happen to be the same pass too.  ARP and ICMPv6 always do.
     """
@@ -198,7 +198,7 @@ class DropSource:
         return self._ring.fd
 
     def read(self) -> Iterator[Dropped]:
-        """What was dropped since this was last asked."""
+        """The drops since the last call."""
         assert self._ring is not None
         for data in self._ring.read():
             yield self._dropped(data)
@@ -222,11 +222,11 @@ class DropSource:
         )
 
     def lost(self) -> int:
-        """How many drops did not fit the ring."""
+        """The number of drops that did not fit the ring."""
         return int(struct.unpack("=Q", bpf.get(self._lost, bytes(4), 8))[0])
 
     def close(self) -> None:
-        """Detach and let go."""
+        """Detach the program and close its maps."""
         while self._fds:
             os.close(self._fds.pop())
         if self._ring is not None:

@@ -53,7 +53,7 @@ def get(fd: int, key: bytes, size: int) -> bytes:
 
 
 def freeze(fd: int) -> None:
-    """Nobody may write to a map any more: the kernel then takes text in it for constant."""
+    """Make a map read-only: the kernel then treats its text as constant."""
     _bpf(_MAP_FREEZE, struct.pack("=I", fd))
 
 
@@ -201,7 +201,7 @@ class Ring:
             struct.pack_into("=Q", self._read, 0, at)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the program."""
         self._read.close()
         self._written.close()
         os.close(self.fd)

@@ -1,4 +1,4 @@
-"""What this kernel can do, found out by trying in a throwaway namespace, never by its version."""
+"""The features of this kernel, tested in a scratch namespace, never derived from its version."""
 
 from __future__ import annotations
 

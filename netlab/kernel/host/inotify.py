@@ -1,4 +1,4 @@
-"""What comes and goes in a folder: inotify(7), which Python's library does not have."""
+"""New and removed entries of a folder, by inotify(7), which Python's library does not have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Watch:
         return int(self._fd)
 
     def clear(self) -> None:
-        """Forget what was told: whoever is told looks at the folder itself."""
+        """Drain the event queue; callers re-list the directory."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._fd, 65536):
                 pass

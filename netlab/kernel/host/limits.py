@@ -1,4 +1,4 @@
-"""How many files this process may have open: a lab is two descriptors a namespace, and many systems begin at 1,024."""
+"""The limit of open files: a lab needs two descriptors per namespace, and many systems start at 1,024."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MOST = 1 << 20  # fs.nr_open's own default
 
 
 def raise_open_files() -> int:
-    """As many as this process may have, also beyond its hard limit where it may lift that (CAP_SYS_RESOURCE).
+    """Raise the limit as far as allowed, with CAP_SYS_RESOURCE also beyond the hard limit.
 
     The table of open files grows only with what is open: a high limit costs nothing.
     """

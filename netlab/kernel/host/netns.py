@@ -145,7 +145,7 @@ class Namer:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
-        """Let go of the file behind the names."""
+        """Close the file behind the names."""
         if self._blank >= 0:
             os.close(self._blank)
             self._blank = -1
@@ -197,7 +197,7 @@ def names() -> list[str]:
 
 
 def remove_name(name: str) -> None:
-    """Take a name away, mounted or not; the kernel frees the namespace when its last user is gone.  Idempotent."""
+    """Remove a name, mounted or not; the kernel frees the namespace when its last user is gone.  Idempotent."""
     path = str(RUN_NETNS / name)
     while True:  # a name can be mounted over twice; EINVAL ends it
         if libc.umount2(path.encode(), _MNT_DETACH) < 0:
@@ -231,7 +231,7 @@ def inside(space: str | int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[None]:
-    """The calling thread inside a new namespace that nobody else knows, and back where it was afterwards."""
+    """Move the calling thread into a new namespace without a name, and back afterwards."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         unshare_net()

@@ -1,4 +1,4 @@
-"""Whose a namespace is: the mark on its lo, asked for alone."""
+"""The owner of a namespace: the mark on its lo, read by one request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _owner(name: str) -> Owner | None:
 
 
 def owner_behind(sock: NetlinkSocket) -> Owner | None:
-    """Whose the namespace of a socket is."""
+    """The owner of a socket's namespace."""
     answer = sock.ask(_GETLINK, _LO)
     alias = attr_dict(answer[1], 16).get(_IFLA_IFALIAS) if answer else None
     return Owner.of(text(alias)) if alias is not None else None

@@ -80,7 +80,7 @@ def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fres
 
 
 class _Change:
-    """What is to change in one namespace, in parts; any thread may run it.
+    """The changes of one namespace, in parts; any thread may run it.
 
     ``failure``: why it ended early.
     """
@@ -107,7 +107,7 @@ class _Change:
             self.failure = error
 
     def _blamed(self, step: Step | None) -> Op:
-        """The operation that a refused step was of; the first where nobody says which."""
+        """The operation of a refused step; the first if the kernel does not name the step."""
         of = (op for op in self._ops if step is not None and op.obj.key == step.obj.key)
         return next(of, self._ops[0])
 
@@ -148,7 +148,7 @@ def _raise_first(changes: Iterable[_Change]) -> None:
 
 
 def _bent(ops: Iterable[Op]) -> list[str]:
-    """The tables that were changed by hand and are to be made anew: what is in them, no operation tells."""
+    """The tables that were modified by hand and must be created again: no operation lists their content."""
     return [op.obj.place for op in ops if op.verb is Verb.UPDATE and isinstance(op.obj, NftTable)]
 
 

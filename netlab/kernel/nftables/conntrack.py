@@ -1,4 +1,4 @@
-"""Connection tracking entries that outlive whom they were about.
+"""Connection tracking entries that outlive their Pods and Services.
 
 A flow is translated by its first packet; later ones follow its entry for as long as they come.  TCP ends by itself when
 its server is gone; a UDP client that keeps its port would send into nothing for as long as it sends.  So, as kube-proxy

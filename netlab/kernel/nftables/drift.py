@@ -31,7 +31,7 @@ _RESTLESS = frozenset(("handle", "packets", "bytes", "expires", "index"))
 
 
 def look() -> tuple[int, list[tuple[str, str]]]:
-    """How often the rules of the calling thread's namespace were changed, and its tables as (family, name).
+    """The generation of the rules in the calling thread's namespace, and its tables as (family, name).
 
     Raises OSError where the kernel has no nf_tables.
     """
@@ -55,7 +55,7 @@ def tables() -> list[tuple[str, str]]:
 
 
 def generation() -> int:
-    """How often the rules of the calling thread's namespace were changed; -1 where the kernel does not tell."""
+    """The generation of the rules in the calling thread's namespace; -1 if the kernel has none."""
     sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
     try:
         return _generation(sock)

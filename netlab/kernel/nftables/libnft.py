@@ -24,7 +24,7 @@ _kept: list[int] = []
 
 
 def keep_descriptors() -> None:
-    """Take low descriptor numbers for later, before many others are opened."""
+    """Reserve low descriptor numbers before many files are opened."""
     while len(_kept) < _KEPT:
         _kept.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
 

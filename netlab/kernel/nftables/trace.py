@@ -1,4 +1,4 @@
-"""nftables' trace events, read from netlink: which rule judged a packet, and how.
+"""nftables' trace events, read from netlink: the rules that a packet met, and their verdicts.
 
 ``nft monitor trace`` prints text only, and a process of its own for every namespace.  The events carry no time, and
 their id is not a packet's: it changes inside a node and collides between nodes.  Headers come with the first event
@@ -191,7 +191,7 @@ class RulesSocket:
         return comment(bytes(values[7])) if 7 in values else ""
 
     def hook(self, family: str, table: str, chain: str) -> Hook | None:
-        """Where a base chain stands; None where it is none, or gone."""
+        """The hook of a base chain; None if it is none, or gone."""
         if family not in _NUMBERS:
             return None
         body = struct.pack("=BBH", _NUMBERS[family], 0, 0) + attr_str(1, table) + attr_str(3, chain)

@@ -60,7 +60,7 @@ def only_interfaces(program: Program, indexes: Iterable[int]) -> Program:
 
 
 def packed(program: Program) -> bytes:
-    """As the kernel takes it: an array of struct sock_filter.  Raises BadInput where it is too long."""
+    """The program as an array of struct sock_filter.  Raises BadInput if it is too long."""
     if len(program) > _MOST:
         raise BadInput(f"the filter is too long: {len(program)} instructions, and the kernel takes {_MOST}")
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)

@@ -79,7 +79,7 @@ class Output:
 
 
 def _whole(blocks: bytes, size: int) -> int:
-    """How many of the first ``size`` bytes are whole blocks."""
+    """The length of the whole blocks in the first ``size`` bytes."""
     at = 0
     while at + 8 <= size:
         (length,) = struct.unpack_from("<I", blocks, at + 4)

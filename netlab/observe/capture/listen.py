@@ -274,7 +274,7 @@ def _same(name: str, inode: int) -> bool:
 
 
 def each(function: Callable[[In], Out], things: Iterable[In]) -> Sequence[Out]:
-    """Call a function for each thing in threads of its own, which may go to any namespace; raises the first error."""
+    """Call a function for each item in separate threads, which may enter any namespace; raises the first error."""
     todo: SimpleQueue[tuple[int, In]] = SimpleQueue()
     for pair in enumerate(things):
         todo.put(pair)

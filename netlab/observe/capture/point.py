@@ -34,12 +34,12 @@ class Place:
 
     @classmethod
     def of(cls, netns: str, owner: Owner, interfaces: tuple[str, ...] = ()) -> Place:
-        """The place that a namespace is.  Nodes and routers pass on what many Pods send."""
+        """The place of a namespace.  Nodes and routers have more weight, because they forward packets of many Pods."""
         return cls(netns, name_of(owner), interfaces, 1 if owner.kind == "pod" else _PASSES_ON)
 
 
 def name_of(owner: Owner) -> str:
-    """What a namespace is called: as it is typed, so a Pod of default has no namespace before its name."""
+    """The name of a namespace as users type it: a Pod of default has no namespace before its name."""
     return owner.name.removeprefix("default/") if owner.kind == "pod" else owner.name
 
 
@@ -95,7 +95,7 @@ class CapturePoint:
             self.ring.attach(packed(only_interfaces(self._program, current)))
 
     def interface(self, index: int, hardware: int = 1) -> Interface:
-        """What a file says of an interface."""
+        """The description of an interface in a file."""
         interface = self._named.get((index, hardware))
         if interface is None:
             interface = self._named[index, hardware] = self._interface(index, hardware)

@@ -35,7 +35,7 @@ def read(data: bytes, ethernet: bool = True) -> Packet:
 
 
 def words(packet: Packet) -> str:
-    """What it is; the outside of a tunnel first, what is inside in brackets."""
+    """A packet as text: the outer headers of a tunnel first, the inner packet in brackets."""
     if packet.inner is not None:
         return f"{packettext.outer(packet)} [{words(packet.inner)}]"
     said = packettext.shown(packet)
@@ -46,7 +46,7 @@ def words(packet: Packet) -> str:
 
 
 def _behind(packet: Packet) -> str:
-    """What the payload says, where that is worth a word."""
+    """A summary of the payload of DNS and HTTP."""
     if not packet.payload or packet.offset:
         return ""
     if packet.protocol == packets.TCP:

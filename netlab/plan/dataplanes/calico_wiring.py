@@ -1,4 +1,4 @@
-"""Calico's wiring of a Pod: no bridge, a host route a Pod, and a gateway that nobody has.
+"""Calico's wiring of a Pod: no bridge, a host route per Pod, and a gateway that no interface has.
 
 The Pod's default gateway is 169.254.1.1, which no interface holds: the node answers the Pod's ARP for it by proxy ARP,
 on a veth whose MAC is ee:ee:ee:ee:ee:ee on every node.  (Proxy ARP answers only if the node has a route to the address

@@ -63,7 +63,7 @@ class Weave:
         yield from default_routes(pod.netns, tuple(gateway.ip for gateway in here.gateways), "eth0", why)
 
     def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterator[Obj]:
-        """One forwarding entry: what is for nobody known goes to that node too."""
+        """A forwarding entry: frames to unknown MACs go to that node too."""
         yield Fdb(here.netns, DEVICE, _EVERYBODY, there.addresses[0], why=pair_why(here, there.node))
 
 

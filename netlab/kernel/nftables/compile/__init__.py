@@ -1,4 +1,4 @@
-"""What nft's words are to the kernel: the messages that libnftables would send, for what netlab writes in bulk.
+"""Rules in nft's language as netlink messages, as libnftables would send them, for the rules that netlab writes in bulk.
 
 The library reads every chain and set of the namespace before it understands a statement, and asks the kernel to find a
 free name among all sets for each set without one: with 10,000 Services a change of one takes 0.2 s that way and loading

@@ -56,20 +56,20 @@ def payload(base: int, offset: int, size: int, to: int = 1) -> bytes:
 
 @lru_cache(64)
 def meta(key: int, to: int = 1) -> bytes:
-    """What the kernel knows of the packet."""
+    """Load metadata of the packet."""
     return _expression("meta", be32(1, to), be32(2, key))
 
 
 @lru_cache(64)
 def ct(key: int, direction: int | None, to: int = 1) -> bytes:
-    """What is known of the packet's connection, in a direction where it has one there."""
+    """Load a field of the packet's connection, in a direction if the field has one."""
     way = b"" if direction is None else struct.pack("=HHB3x", 5, 3, direction)
     return _expression("ct", be32(1, to), be32(2, key), way)
 
 
 @lru_cache(64)
 def fib(result: int, flags: int, to: int = 1) -> bytes:
-    """What the routing table says of an address."""
+    """Look an address up in the routing table."""
     return _expression("fib", be32(1, to), be32(2, result), be32(3, flags))
 
 

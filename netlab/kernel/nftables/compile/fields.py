@@ -102,7 +102,7 @@ _WORDS = {
 
 
 def value(kind: str, text: str) -> bytes:
-    """What a field of the type is compared with.  Raises NotKnown."""
+    """The bytes of a value, for a comparison with a field of the type.  Raises NotKnown."""
     if kind in _WORDS:
         if text not in _WORDS[kind]:
             raise NotKnown(text)

@@ -26,7 +26,7 @@ _ACCEPT = 1
 
 @lru_cache(64)
 def _base(text: str) -> bytes:
-    """What makes a chain a base chain, of nft's words for it."""
+    """The attributes of a base chain, from nft's words."""
     if not text:
         return b""
     match = re.fullmatch(r"type (\w+) hook (\w+) priority ([a-z]+|-?\d+)(?: ([+-]) (\d+))?;( policy accept;)?", text)
