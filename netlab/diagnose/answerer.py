@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.diagnose import listeners
 from netlab.diagnose.annotate import end
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
@@ -18,7 +19,9 @@ from netlab.oracle.predict import Predictor
 from netlab.plan import policytext
 
 HOST, BACKEND, SOURCE, POLICY = "wrong-host", "wrong-backend", "wrong-source", "not-enforced"
-KINDS = frozenset((HOST, BACKEND, SOURCE, POLICY))  # of an answered request: the answer is not what the lab means
+KINDS = frozenset(
+    (HOST, BACKEND, SOURCE, POLICY, listeners.STOPPED)
+)  # of an answered request: the answer is not what the lab means
 
 
 def answered(story: Story) -> Iterator[Finding]:
@@ -28,6 +31,7 @@ def answered(story: Story) -> Iterator[Finding]:
     if not stolen:
         yield from seen_as(story)
         yield from _not_denied(story)
+        yield from listeners.unaccepted(story)
 
 
 # -- who --------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from netlab.diagnose.story import Story
 from netlab.oracle.flow import Outcome, Verdict
 from netlab.values import dataclass
 
+_CHANGED = ("detour", "foreign-rule")  # the packet is not the predicted one, or not on its path
 _DENIED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)
 _NOBODY, _NOBODY_UDP = (Outcome.REFUSED,), (Outcome.REFUSED, Outcome.TIMEOUT)
 
@@ -60,11 +61,13 @@ def compare(story: Story, findings: Sequence[Finding], predicted: Verdict | None
     if predicted is not None and not agree:
         because = f" ({predicted.because[0].says})" if predicted.because else ""
         differences.append(f"the prediction is {predicted.outcome}{because}, the result is {observed}")
+    if predicted is None and not agree and story.round_trip.reply is not None and story.round_trip.reply.arrives:
+        differences.append(f"the lab's paths lead to {story.flow.dst.name} and back, the result is {observed}")
     # a denial that did not happen is a difference of the outcome already
     differences += [
         finding.message
         for finding in findings
-        if finding.kind in answerer.KINDS and (agree or finding.kind != answerer.POLICY)
+        if (finding.kind in answerer.KINDS and (agree or finding.kind != answerer.POLICY)) or finding.kind in _CHANGED
     ]
     for role, left in ((REQUEST, story.request_left), (REPLY, story.reply_left)):
         # the end of a denied flow is no difference, but a divergence is

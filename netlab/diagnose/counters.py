@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netlab.diagnose import listeners
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -46,6 +47,8 @@ def counted(story: Story) -> Iterator[Finding]:
         for netns in namespaces:
             count = story.counters(netns).get(name, 0)
             if count and netns in story.concerned:
+                if name.endswith("OutNoRoutes") and last is not None and last.at in story.topology.tunnels:
+                    words = f"it had no route for the VXLAN packet of {last.interface}"
                 message = f"{netns} counted {name} +{count}: {words}"
                 yield Finding(kind, message, netns, look=(f"ip netns exec {netns} nstat -az {name.replace(':', '')}",))
                 return
@@ -57,7 +60,7 @@ def overflowed(story: Story) -> Iterator[Finding]:
     """A full accept queue frees the request without a reason: only its counter shows the loss."""
     netns = story.round_trip.request.netns
     count = story.counters(netns).get("TcpExt:ListenOverflows", 0)
-    if count and story.arrived_at_target:
+    if count and story.arrived_at_target and not any(listeners.busy(story)):
         port = story.request[-1].packet.innermost.dport
         message = f"{netns} counted TcpExt:ListenOverflows +{count}: the process that listens on port {port} does not accept, and its queue is full"
         yield Finding("queue-full", message, netns, look=(f"ip netns exec {netns} ss -tln",))
@@ -72,6 +75,8 @@ def _link_counters(story: Story, last: Event) -> Iterator[Finding]:
             count = story.counters(netns).get(f"dev:{dev} {direction}", 0)
             if count:
                 message = f"{dev} of {netns} counted {direction} +{count}"
+                if direction == "tx_carrier" and (netns, dev) in story.topology.tunnels:
+                    message += ": it had no route for its VXLAN packet"
                 yield Finding("link-dropped", message, netns, dev, (f"ip -n {netns} -s link show {dev}",))
                 return
 

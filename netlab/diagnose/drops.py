@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from netlab.diagnose import reasonless, reasons
+from netlab.diagnose import lifetimes, reasonless, reasons
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -57,7 +57,7 @@ _TABLE = (
     _Row(("IP_INADDRERRORS",), (), reasons.not_forwarded),
     _Row(("IP_RPFILTER",), (), reasons.reverse_path),
     _Row(("IP_INVALID_SOURCE", "IP_INVALID_DEST", "IP_LOCAL", "IP_MARTIAN"), (), reasons.martian),
-    _Row(("IP_INHDR",), ("ip_forward", "ip6_forward"), reasons.ttl),
+    _Row(("IP_INHDR",), ("ip_forward", "ip6_forward"), lifetimes.exceeded),
     _Row(("NO_TX_TARGET",), ("vxlan_",), reasons.no_forwarding_entry),
     _Row(("NO_TX_TARGET", "BRIDGE_NO_EGRESS_PORT"), (), reasons.no_port),
     _Row(("BRIDGE_",), (), reasons.not_forwarding_port),

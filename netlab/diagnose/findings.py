@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose import answerer, counters, drops, foreign, lookup, reasons, turns
+from netlab.diagnose import answerer, counters, drops, foreign, lifetimes, listeners, lookup, reasons, turns
 from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
@@ -141,16 +141,39 @@ def _told(story: Story) -> Iterator[Finding]:
     """An ICMP error: its sender and its content."""
     for event in story.errors:
         packet = event.packet.innermost
+        if packet.about is not None and _time_exceeded(packet) and not story.drops:
+            back = {sighting.packet.innermost.ends for sighting in story.reply}
+            frames = story.reply if packet.about.innermost.ends in back else story.request
+            if frames:
+                yield lifetimes.over(story, frames[0].number, packet.about, event.netns, "")
         sender = f"{event.netns} ({packet.source}, {address_owner(story, packet.source)})"
         message = f"ICMP from {sender}: {icmp(packet)}"
         about = packet.about
         look: tuple[str, ...] = ()
+        if about is not None and about.protocol == packets.UDP and event.netns in _homes(story, about.target):
+            message += _other_sockets(story, event.netns, about)
         if about is not None and about.protocol == packets.UDP and about.dport in story.topology.tunnel_ports():
             message += f", about the VXLAN packet to port {about.dport}"
             look = (f"ip -n {event.netns} -d link show type vxlan", f"ip netns exec {event.netns} ss -uln")
         elif about is not None:
             look = (f"ip -n {event.netns} route get {about.target}",)
         yield Finding("icmp", message, event.netns, event.interface, look)
+
+
+def _homes(story: Story, address: str) -> set[str]:
+    return {netns for netns, _ in story.topology.owners(address)}
+
+
+def _other_sockets(story: Story, netns: str, packet: packets.Packet) -> str:
+    """What listens in a namespace that refuses a datagram, unless the kernel's drop tells it already."""
+    if story.drops or netns not in story.recording.sockets:
+        return ""
+    other = listeners.others(story, netns, packet, "")
+    return f", since no {'socket takes' if other.startswith(':') else 'process listens on'} port {packet.dport}{other}"
+
+
+def _time_exceeded(packet: packets.Packet) -> bool:
+    return packet.type == (3 if packet.version == 6 else 11)
 
 
 def _reset(story: Story) -> Iterator[Finding]:
@@ -172,8 +195,20 @@ def _reset(story: Story) -> Iterator[Finding]:
         )
         yield Finding("reset", message, first.netns, first.interface, look_tables(story, first.netns))
         return
-    message = f"a reset came from {first.netns} ({sender}): no process listens there, or a rule rejects"
+    message = f"a reset came from {first.netns} ({sender}): {_why_reset(story, first.netns)}"
     yield Finding("reset", message, first.netns, first.interface, (f"ip netns exec {first.netns} ss -tlnp",))
+
+
+def _why_reset(story: Story, netns: str) -> str:
+    """Why a namespace resets what came to its own address, by its sockets if they were recorded."""
+    came = next((event for event in reversed(story.request) if event.netns == netns and event.direction != OUT), None)
+    if came is None or netns not in story.recording.sockets:
+        return "no process listens there, or a rule rejects"
+    packet = came.packet.innermost
+    if listeners.taker(story, netns, packet, came.interface) is not None:
+        return "a process listens there, so a rule rejects"
+    other = listeners.others(story, netns, packet, came.interface)
+    return f"no {'socket takes' if other.startswith(':') else 'process listens on'} that port{other}"
 
 
 # -- neighbours -------------------------------------------------------------------------------------------------------
@@ -285,6 +320,14 @@ def _never_left(story: Story) -> Iterator[Finding]:
     netns = probe.netns
     error = f" ({probe.error})" if probe.error else ""
     message = f"the packet never left {netns}{error}"
+    if story.recording.port_range:
+        message += f": {netns} has no free port for it in net.ipv4.ip_local_port_range ({story.recording.port_range})"
+        look = (
+            f"ip netns exec {netns} ss -{'u' if probe.protocol == 'UDP' else 't'}anp",
+            f"ip netns exec {netns} sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports",
+        )
+        yield Finding("no-source-port", message, netns, look=look, root=True)
+        return
     if probe.error in ("ENETUNREACH", "EHOSTUNREACH"):
         message += f": it has no route to {probe.address}"
     elif probe.error == "EMSGSIZE":
@@ -350,6 +393,7 @@ _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
     _unanswered,
     _told,
     _reset,
+    listeners.busy,
     counters.overflowed,
 )
 # What a foreign translation of the request explains.

@@ -6,7 +6,7 @@ cause, and returns None if several are possible.
 
 from __future__ import annotations
 
-from netlab.diagnose import reasons
+from netlab.diagnose import lifetimes, reasons
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -26,7 +26,7 @@ def received(story: Story, event: Event) -> Finding | None:
 def forwarded(story: Story, event: Event) -> Finding | None:
     """A drop on forwarding: TTL exceeded, too big, or forwarding is off."""
     if event.packet.hops <= 1:
-        return reasons.ttl(story, event)
+        return lifetimes.exceeded(story, event)
     moved = story.counters(event.netns)
     if any(moved.get(name) for name in ("Ip:FragFails", "Ip6:FragFails", "Ip6:InTooBigErrors")):
         return reasons.too_big(story, event)

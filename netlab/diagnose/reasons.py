@@ -8,13 +8,18 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
+from netlab.diagnose import listeners
 from netlab.diagnose.correlate import ERROR, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.foreign import described, droppers, ending_rule, of_rule, removal
 from netlab.diagnose.naming import address_owner, look_route, look_tables, probe_arguments
 from netlab.diagnose.packettext import icmp
 from netlab.diagnose.story import Story
+from netlab.oracle.denials import Denials
+from netlab.oracle.explain import judged as judged_paths
 from netlab.wire import packets
+
+_TUNNELLING = ("vxlan", "udp_tunnel", "ip_tunnel")  # the functions that route a tunnel's own packet
 
 
 def _what(event: Event) -> str:
@@ -73,6 +78,8 @@ def by_rule(story: Story, event: Event) -> Finding | None:
         kind = "service"
         namespace, _, name = meaning.service.partition("/")
         look.insert(0, f"netlab describe service {name} -n {namespace} --lab {story.recording.lab}")
+    if meaning.policy and event.role == REQUEST:
+        word += nearest(story)
     rule = f"{chain} handle {last.handle}" if last.handle else f"{chain} policy"
     mend = (removal(ending_rule(event.netns, judgement)),) if meaning.foreign else ()
     return Finding(
@@ -81,14 +88,52 @@ def by_rule(story: Story, event: Event) -> Finding | None:
     )  # fmt: skip
 
 
+def nearest(story: Story) -> str:
+    """The rule of the denying policies that comes nearest to the flow, as the rest of a sentence."""
+    paths = judged_paths(Denials(story.cluster, story.endpoints), story.flow)
+    chosen = [path for path in paths if path.step.flow.address == story.round_trip.backend] or paths
+    for path in chosen:
+        for side in path.sides:
+            if not side.allowed:
+                missed = next((missed for missed in side.missed if missed.rule is not None), None)
+                many = len(side.missed) > 1
+                if missed is None:
+                    return ""
+                which = (
+                    f"the nearest rule, {missed.policy} {missed.rule}," if many else f"{missed.policy} {missed.rule}"
+                )
+                return f"; {which} does not match: {missed.says}"
+    return ""
+
+
 # -- routes -----------------------------------------------------------------------------------------------------------
 
 
 def no_route(story: Story, event: Event) -> Finding:
-    """The namespace has no route."""
+    """The namespace has no route: to the packet's target, or of a tunnel's device to the tunnel's other end."""
+    if event.drop is not None and event.drop.function.startswith(_TUNNELLING):
+        return _no_route_outside(story, event)
     target = event.packet.target
     message = f"{event.netns} has no route to {target} ({address_owner(story, target)})"
     return Finding("no-route", message, event.netns, look=look_route(event.netns, event.packet, event.interface))
+
+
+def _no_route_outside(story: Story, event: Event) -> Finding:
+    netns, dev = event.netns, event.interface
+    tunnel = story.topology.tunnels.get((netns, dev))
+    local = tunnel.local if tunnel is not None else ""
+    ends = story.topology.vteps(netns, dev, _target_mac(story, event))
+    target = ends[0] if len(ends) == 1 else ""
+    if not target:
+        message = f"{netns} has no route for the VXLAN packet of {dev}, whose target is that of its forwarding entry"
+        return Finding("no-route", message, netns, dev, (f"bridge -n {netns} fdb show dev {dev}",))
+    whose = f"{target} ({address_owner(story, target)})"
+    message = f"{netns} has no route for the VXLAN packet of {dev} to {whose}"
+    look = [f"ip -n {netns} route get {target}"]
+    if local:
+        message += f", or has lost its own address {local}"
+        look.append(f"ip -n {netns} addr show to {local}")
+    return Finding("no-route", message, netns, dev, tuple(look))
 
 
 def refusing_route(story: Story, event: Event) -> Finding:
@@ -135,24 +180,6 @@ def reverse_path(story: Story, event: Event) -> Finding:
         f"ip netns exec {event.netns} sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.{event.interface}.rp_filter",
     )
     return Finding("reverse-path", message, event.netns, look=look)
-
-
-def ttl(story: Story, event: Event) -> Finding:
-    """The TTL was exceeded: a loop if an interface was passed twice, else it started too small."""
-    seen = story.sightings(event.number)
-    interfaces = [(*sighting.at, sighting.direction) for sighting in seen if not sighting.packet.innermost.offset]
-    look = look_route(event.netns, event.packet, event.interface)
-    message = f"its time to live was over in {event.netns}"
-    if len(set(interfaces)) < len(interfaces):
-        names = list(dict.fromkeys(netns for netns, _, _ in interfaces))
-        between = f" between {' and '.join(names[-2:])}" if len(names) > 1 else ""
-        return Finding("loop", f"{message}: it went round in circles{between}", event.netns, look=look)
-    if seen:
-        first = seen[0]
-        message += f": it left {first.netns} with {first.packet.innermost.hops}, which is too little for its path"
-        word = "ipv4.ip_default_ttl" if first.packet.innermost.version == 4 else "ipv6.conf.all.hop_limit"
-        look = (f"ip netns exec {first.netns} sysctl net.{word}", *look)
-    return Finding("ttl", message, event.netns, look=look)
 
 
 def martian(story: Story, event: Event) -> Finding:
@@ -299,7 +326,9 @@ def no_socket(story: Story, event: Event) -> Finding:
         return Finding("wrong-host", message, netns, look=(f"ip -n {netns} addr", *_neigh_of(story, packet.target)))
     port = f"port {packet.dport}/{packets.NAMES.get(packet.protocol, packet.protocol)}"
     flag = "t" if packet.protocol == packets.TCP else "u"
-    message = f"no process listens on {port} of {packet.target} in {netns}"
+    other = listeners.others(story, netns, packet, event.interface)
+    verb = "no socket takes" if other.startswith(":") else "no process listens on"
+    message = f"{verb} {port} of {packet.target} in {netns}{other}"
     return Finding(
         "no-listener", message, netns, look=(f"ip netns exec {netns} ss -{flag}lnp", *_neigh_of(story, packet.target))
     )

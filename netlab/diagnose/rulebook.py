@@ -255,6 +255,8 @@ class RuleBook:
         for service in self._cluster.services:
             addresses = {str(address) for address in (*service.cluster_ips, *service.outside_ips)}
             for index, port in enumerate(service.ports):
+                if port.protocol != NAMES.get(packet.protocol, ""):
+                    continue
                 at_node = bool(port.node_port) and port.node_port == packet.dport
                 if (packet.target in addresses and port.port == packet.dport) or at_node:
                     why = f": {why_none(self._cluster, service, index, version)}" if fault == _NOBODY else ""

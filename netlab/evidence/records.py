@@ -212,13 +212,34 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Socket:
+    """A listening socket: ``device`` is the interface that it is bound to, or "".
+
+    ``waiting`` and ``room``: of TCP the connections that were not accepted yet and how many may wait, of UDP the bytes
+    that were not read.  ``pid`` and ``process`` are known only on the probe's ports; ``stopped`` by SIGSTOP.
+    """
+
+    address: str
+    port: int
+    device: str = optional("")
+    v6only: bool = optional(False)
+    waiting: int = optional(0)
+    room: int = optional(0)
+    pid: int = optional(0)
+    process: str = optional("")
+    stopped: bool = optional(False)
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """All evidence about a packet.
 
     ``counters``: by namespace, the increments during the trace of /proc/net/snmp, snmp6, netstat and of the links' own
     counters (``dev:eth0 rx_dropped``).  ``mtus``: for a lost packet, by namespace and link, 0 for a link that was down.
     ``foreign``: the rules of foreign tables in the namespaces that saw the packet.  ``lookups``: that of the target's
-    name, if it was typed; without an address the recorded packet is its query.
+    name, if it was typed; without an address the recorded packet is its query.  ``sockets``: by namespace the listening
+    sockets of the probe's protocol; of an answered TCP packet only those whose connections wait to be accepted.
+    ``port_range``: the range of the sender's own ports, if it had no free port.
     """
 
     lab: str
@@ -233,6 +254,8 @@ class Recording:
     mtus: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     foreign: tuple[ForeignRule, ...] = optional(())
     lookups: tuple[Lookup, ...] = optional(())
+    sockets: Mapping[str, tuple[Socket, ...]] = field(default_factory=dict)
+    port_range: str = ""
 
 
 def to_json(recording: Recording) -> dict[str, Any]:

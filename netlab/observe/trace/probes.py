@@ -46,6 +46,7 @@ class Probe:
         self.v6 = ":" in address
         self.number = random.randrange(1 << 28, 15 << 28)
         self.done = False
+        self.portless = False  # the kernel had no free port for it
         self.outcome, self.error = TIMEOUT, ""
         self.local, self.local_port = "", 0
         self.sock: socket.socket
@@ -87,6 +88,18 @@ class Probe:
             if self.v6 and kind != socket.SOCK_STREAM:
                 sock.setsockopt(level, _DONTFRAG6, 1)
         return sock
+
+    def _bind(self) -> int:
+        """Take a port of the kernel's choice; the errno if there is none."""
+        try:
+            self.sock.bind(("", 0))
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+                raise
+            self.portless = True
+            return error.errno or 0
+        self.local_port = self.sock.getsockname()[1]
+        return 0
 
     def _named(self) -> None:
         with contextlib.suppress(OSError):
@@ -156,8 +169,7 @@ class TcpProbe(Probe):
         sock.setsockopt(socket.IPPROTO_TCP, _REPAIR_QUEUE, _SEND_QUEUE)
         sock.setsockopt(socket.IPPROTO_TCP, _QUEUE_SEQ, struct.pack("=I", self.number))
         sock.setsockopt(socket.IPPROTO_TCP, _REPAIR, _REPAIR_OFF)
-        sock.bind(("", 0))
-        self.local_port = sock.getsockname()[1]
+        self._bind()  # without a free port, connect may still share one
         self._connected = False
         self._left = b"\0" * self.size
 
@@ -204,8 +216,7 @@ class UdpProbe(Probe):
 
     def _open(self) -> None:
         self.sock = self._make(socket.SOCK_DGRAM)
-        self.sock.bind(("", 0))
-        self.local_port = self.sock.getsockname()[1]
+        self._failed(self._bind())
         if self.port == dns.PORT:
             self.number = self.number & 0xFFFF0000 | 0x0100  # the question's number, and "recursion desired"
             kind = dns.AAAA if self.v6 else dns.A
@@ -217,7 +228,7 @@ class UdpProbe(Probe):
         self.size = len(self._data)
 
     def send(self) -> None:
-        if not self._connect():
+        if self.done or not self._connect():
             return
         try:
             self.sock.send(self._data)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from typing import Any
 
+from netlab.diagnose.identity import REPLY, Recogniser
 from netlab.errors import HostCannot, KernelRefused, NeedsRoot, NetlabError, StateError
 from netlab.evidence import records
 from netlab.evidence.records import COUNTERS, BaseChain, ForeignRule, Recording, Rule, RuleSeen, Source
@@ -23,10 +24,12 @@ from netlab.kernel.ebpf.drops import Dropped
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host import snmp, threads
 from netlab.kernel.host.limits import raise_open_files
+from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.host.threads import close_all
 from netlab.kernel.nftables import libnft
 from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
 from netlab.kernel.rtnetlink.learned import PathMtu, path_mtu
+from netlab.observe.trace import sockets
 from netlab.observe.trace.foreign import TablePlace, foreign_rules
 from netlab.observe.trace.links import mtus
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
@@ -35,6 +38,7 @@ from netlab.observe.trace.sources import Drops, Frames, Rules, seen
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
 from netlab.values import dataclass
+from netlab.wire import packets
 
 Reader = Callable[[str], object]
 
@@ -319,7 +323,26 @@ class _Trace:
             moved,
             self._mtus(told.outcome),
             self._foreign(),
+            sockets=self._listening(told),
+            port_range=ns.call(asked.netns, _port_range) if packet.portless and told.outcome != OPEN else "",
         )
+
+    def _listening(self, told: records.Probe) -> Mapping[str, tuple[records.Socket, ...]]:
+        """The sockets where the packet was seen; of an answered TCP packet those that have not accepted it."""
+        frames = self._frames.frames() if self._frames else ()
+        if not frames or told.protocol not in ("TCP", "UDP") or not self._netns:
+            return {}
+        if told.outcome != OPEN:
+            seen = {frame.netns for frame in frames}
+            return sockets.sockets(seen, told.protocol, {told.port, *self._question.answers})
+        if told.protocol != "TCP" or self._question.packet is not None:
+            return {}
+        recogniser = Recogniser(told)
+        for frame in frames:
+            packet = packets.frame(frame.data)
+            if recogniser.role(packet) == REPLY:
+                return sockets.unaccepted(frame.netns, packet.innermost.sport)
+        return {}
 
     def _foreign(self) -> tuple[ForeignRule, ...]:
         """The rules of foreign tables, where the packet was seen."""
@@ -365,6 +388,13 @@ class _Trace:
 
         ns.each([name for name in events if events[name]], look)
         return tuple(found), tuple(rules), tuple(chains)
+
+
+def _port_range() -> str:
+    """The ports that the kernel may choose for a socket of the current thread's namespace."""
+    with contextlib.closing(Sysctls()) as reader:
+        reader.enter()
+        return " to ".join((reader.read("net.ipv4.ip_local_port_range") or "").split())
 
 
 def _rules(
