@@ -47,11 +47,22 @@ class Labs:
     def __call__(
         self, manifests: str | Path | Sequence[str | Path], *, namespace: str = "", stand_ins: bool = False
     ) -> Lab:
-        """The lab of a path (a file or a folder, from the root of the tests), of several paths, or of YAML text."""
+        """The lab of a path (a file or a folder), of several paths, or of YAML text.
+
+        A path is looked for beside the file that calls, then in the root of the tests.
+        """
+        from netlab.errors import NetlabError
+
+        folders = (Path(sys._getframe(1).f_globals.get("__file__", "")).parent, self._root)
+        try:
+            return self._lab(_source(manifests, folders), namespace, stand_ins=stand_ins)
+        except NetlabError as error:
+            pytest.fail("\n".join(filter(None, (error.message, error.hint))), pytrace=False)
+
+    def _lab(self, source: Source, namespace: str, *, stand_ins: bool) -> Lab:
         from netlab.testing.prepared import Options
         from netlab.testrun.session import Lab
 
-        source = _source(manifests, self._root)
         key = (source, namespace, stand_ins)
         if key not in self._labs:
             if not self._labs and not self._predict:
@@ -78,24 +89,25 @@ def _ready() -> None:
     remove_left()
 
 
-def _source(manifests: str | Path | Sequence[str | Path], root: Path) -> Source:
+def _source(manifests: str | Path | Sequence[str | Path], folders: Sequence[Path]) -> Source:
     from netlab.errors import BadInput
     from netlab.spec import Text, load_texts, read_texts
     from netlab.testing.prepared import Source
 
-    if isinstance(manifests, str) and "\n" in manifests:
+    if isinstance(manifests, str) and ("\n" in manifests or manifests.lstrip().startswith("{")):
         return Source("", (Text("<inline>", textwrap.dedent(manifests)),))
     paths = [manifests] if isinstance(manifests, (str, Path)) else list(manifests)
-    texts, problems = read_texts([_shown(root / path) for path in paths])
+    texts, problems = read_texts([_found(path, folders) for path in paths])
     if problems:
         raise BadInput(load_texts(texts, problems).problems)
     return Source("", texts)
 
 
-def _shown(path: Path) -> str:
-    """A path as messages name it: from where pytest was started, if it is below."""
-    near = os.path.relpath(path)
-    return str(path) if near.startswith("..") else near
+def _found(path: str | Path, folders: Sequence[Path]) -> str:
+    """A path in the first folder that has it, as messages name it: from where pytest was started, if it is below."""
+    full = next((folder / path for folder in folders if (folder / path).exists()), folders[-1] / path)
+    near = os.path.relpath(full)
+    return str(full) if near.startswith("..") else near
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,11 +55,17 @@ def project(tmp_path: Path, tests: str = "") -> Path:
     return folder
 
 
-def run(folder: Path, *options: str) -> tuple[int, str]:
-    line = [sys.executable, "-m", "pytest", "-p", "netlab.plugin", "-p", "no:cacheprovider", "-q", *options]
+def line(*options: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-p", "netlab.plugin", "-p", "no:cacheprovider", "-q", *options]
+
+
+def environment() -> dict[str, str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    env = {key: value for key, value in env.items() if not key.startswith("PYTEST_")}
-    done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return {key: value for key, value in env.items() if not key.startswith("PYTEST_")}
+
+
+def run(folder: Path, *options: str) -> tuple[int, str]:
+    done = subprocess.run(line(*options), cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -95,3 +102,55 @@ def test_the_same_manifests_are_one_lab(tmp_path: Path) -> None:
     more = "def test_other(netlab_lab):\n    assert netlab_lab('manifests') is not netlab_lab('manifests', stand_ins=True)\n"
     status, text = run(project(tmp_path, same + more), "--netlab-predict")
     assert status == 0 and "2 passed" in text, text
+
+
+def test_what_is_wrong_with_the_manifests_is_the_failure(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    (folder / "deep").mkdir()
+    (folder / "deep" / "bad.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {contaners: []}\n")
+    tests = "def test_bad(netlab_lab):\n    netlab_lab('bad.yaml')\ndef test_none(netlab_lab):\n    netlab_lab('none.yaml')\n"
+    (folder / "deep" / "test_deep.py").write_text(tests)
+    status, text = run(folder, "--netlab-predict", "deep")
+    assert status == 1 and "2 failed" in text, text
+    assert "deep/bad.yaml:4:8: spec.contaners: unknown field" in text and "none.yaml: cannot be read" in text
+    assert "Traceback" not in text and "plugin/__init__.py" not in text
+
+
+def test_a_folder_of_a_lab_and_a_text_of_a_line_are_labs(tmp_path: Path) -> None:
+    pod = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}}"
+    tests = f"""
+def test_lab(netlab_lab):
+    lab = netlab_lab({str(ROOT / "labs" / "policy")!r})
+    lab.assert_allowed("client", "server", 80)
+    lab.assert_denied("intruder", "server", 80)
+
+def test_line(netlab_lab):
+    netlab_lab("{pod}").assert_allowed("external/internet", "a", 80)
+"""
+    status, text = run(project(tmp_path, tests))
+    assert status == 0 and "2 passed" in text, text
+
+
+STAYS = """
+import time
+def test_stays(netlab_lab):
+    lab = netlab_lab("manifests/")
+    print("LAB", lab.name, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_lab_of_a_stopped_run_is_removed(number: signal.Signals, tmp_path: Path) -> None:
+    """By Ctrl-C at once, by the next run where the process was killed."""
+    folder = project(tmp_path, STAYS)
+    with subprocess.Popen(line("-s"), cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        name = next(each.split("LAB ")[1].strip() for each in process.stdout if "LAB " in each)
+        process.send_signal(number)
+        process.wait()
+    if number == signal.SIGKILL:
+        assert name in run_netlab("ls").stdout
+        status, text = run(project(tmp_path / "next"))
+        assert status == 0, text
+    assert name not in run_netlab("ls").stdout
