@@ -12,6 +12,7 @@ from dataclasses import replace
 from netlab.model import Cluster, Pod, Port
 from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy
 from netlab.model.selection import Selection
+from netlab.model.tiers import TierPolicy
 from netlab.oracle.expect import Expectations
 from netlab.oracle.resolve import wanted_ports
 from netlab.testing.standins import STRANGER, role
@@ -48,7 +49,8 @@ def with_ports(cluster: Cluster, extra: Mapping[str, list[Port]]) -> Cluster:
 def _of_policies(cluster: Cluster) -> Iterator[tuple[Pod, Port]]:
     """Of rules for single ports, the Pods whose ports they open: the policy's own, or the peers by their labels."""
     selection = Selection(cluster)
-    for policy in cluster.network_policies:
+    policies: tuple[Policy | TierPolicy, ...] = (*cluster.network_policies, *cluster.tiers)
+    for policy in policies:
         for direction in (INGRESS, EGRESS):
             for rule in policy.rules(direction) or ():
                 numbers = [match for match in rule.ports if match.first is not None and match.first == match.last]
@@ -63,7 +65,7 @@ def _of_policies(cluster: Cluster) -> Iterator[tuple[Pod, Port]]:
                         yield pod, Port(match.first or 0, match.protocol, "", "", False, rule.mark)
 
 
-def of_internet(policies: Iterable[Policy], expectations: Expectations | None) -> list[str]:
+def of_internet(policies: Iterable[Policy | TierPolicy], expectations: Expectations | None) -> list[str]:
     """The ports that egress rules open towards addresses and that expectations name, as a Lab document writes them."""
     found: dict[str, None] = {}
     for line in expectations.lines if expectations else ():

@@ -13,12 +13,12 @@ from typing import NamedTuple, Protocol
 from netlab.errors import BadInput
 from netlab.lint import lint, ordered
 from netlab.memo import Session
-from netlab.model import Cluster, Port, build, policies
+from netlab.model import Cluster, Port, build, policies, tiers
 from netlab.model.policies import PortMatch
 from netlab.oracle.expect import Expectations, parse
 from netlab.oracle.flow import Flow
 from netlab.oracle.resolve import Expectation, expected
-from netlab.spec import Documents, Text, Warning, load_texts
+from netlab.spec import Document, Documents, Text, Warning, load_texts
 from netlab.testing import ground, ports, standins
 from netlab.testing.questions import Questions
 from netlab.values import dataclass
@@ -131,8 +131,9 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
     extra: tuple[Text, ...] = ()
     own_lab = documents.lab is not None
     if not own_lab:
-        known = policies.resolve_all(
-            tuple(each for each in documents.objects if each.kind == "NetworkPolicy"), Session()
+        known: tuple[policies.Policy | tiers.TierPolicy, ...] = (
+            *policies.resolve_all(_of(documents, "NetworkPolicy"), Session()),
+            *tiers.resolve_all(_of(documents, *tiers.KINDS), Session()),
         )
         extra = (ground.text(documents.objects, ports.of_internet(known, expectations)),)
     without = make.build(texts, extra, options)
@@ -169,6 +170,10 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
         wanted,
         tuple(notes),
     )
+
+
+def _of(documents: Documents, *kinds: str) -> tuple[Document, ...]:
+    return tuple(document for document in documents.objects if document.kind in kinds)
 
 
 def _read(texts: tuple[Text, ...], options: Options, make: Maker) -> tuple[tuple[Text, ...], Documents, list[str]]:

@@ -115,9 +115,10 @@ def header(result: Result) -> str:
     own = [pod for pod in prepared.cluster.own_pods if not role(pod)]
     workloads = len({(pod.namespace, pod.owner or pod.name) for pod in own})
     stand_ins = sum(bool(role(pod)) for pod in prepared.cluster.own_pods)
+    policies = len(prepared.cluster.network_policies) + len(prepared.cluster.tiers)
     many = f" ({len(own)} Pods)" if len(own) > workloads else ""
     how = "predicted, no packet sent" if result.observed is None else f"by packets in {result.seconds:.1f} s"
-    parts = f"{_count(workloads, 'workload')}{many}, {_count(len(prepared.cluster.policies), 'policy', 'policies')}"
+    parts = f"{_count(workloads, 'workload')}{many}, {_count(policies, 'policy', 'policies')}"
     more = f" + {_count(stand_ins, 'stand-in')}" if stand_ins else ""
     flows = f"{_count(len(prepared.flows), 'flow')}{more}"
     return f"{prepared.name}: {parts}; {flows} {how}   {verdict(result)}"

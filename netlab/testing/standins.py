@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netlab.model import Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, PodPeer, Policy, PortMatch, Rule
+from netlab.model.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, PodPeer, Policy, PortMatch
 from netlab.model.selection import Selection
+from netlab.model.tiers import TierPolicy
 from netlab.spec import Text
 from netlab.testing.ground import CONTROL_PLANE
 
@@ -97,8 +98,10 @@ class _Maker:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._policies: tuple[Policy | TierPolicy, ...] = (*cluster.network_policies, *cluster.tiers)
         self._selection = Selection(cluster)
         self._spaces: dict[str, Mapping[str, str]] = dict(cluster.namespaces)
+        self._homes = dict.fromkeys(pod.namespace for pod in cluster.own_pods)
         self._new_spaces: dict[str, Mapping[str, str]] = {}
         self._pods: dict[tuple[str, str], Wanted] = {}
         self._names = {(pod.namespace, pod.name) for pod in cluster.pods}
@@ -110,46 +113,41 @@ class _Maker:
 
     def subjects(self) -> None:
         """A Pod for each policy that selects none."""
-        for policy in self._cluster.network_policies:
-            if self._somebody(policy.subject):
-                continue
+        for policy in self._policies:
             ports = [port for rule in policy.rules(INGRESS) or () for port in rule.ports]
-            if (labels := satisfying(policy.pods)) is not None:
-                self._stand(policy.namespace, labels, SUBJECT, ports, policy.name)
+            self._meant(policy.subject, policy, SUBJECT, ports)
 
     def peers(self) -> None:
         """A Pod for each peer that means nobody."""
-        for policy in self._cluster.network_policies:
+        for policy in self._policies:
             for direction in (INGRESS, EGRESS):
                 for rule in policy.rules(direction) or ():
                     for peer in rule.peers:
                         if isinstance(peer, PodPeer):
-                            self._peer(policy, rule, peer)
+                            self._meant(peer, policy, PEER, rule.ports if direction == EGRESS else ())
 
     def strangers(self) -> None:
         """Pods whom no policy names."""
-        own = dict.fromkeys(pod.namespace for pod in self._cluster.own_pods)
-        own = own or dict.fromkeys(policy.namespace for policy in self._cluster.network_policies)
+        own = self._homes or dict.fromkeys(policy.namespace for policy in self._cluster.network_policies)
         for namespace in own:
             self.add(Wanted(namespace, self._free(namespace, STRANGER), {}, STRANGER))
         if own:
             self.add(Wanted(self._free_space(), STRANGER, {}, STRANGER))
 
-    def _peer(self, policy: Policy, rule: Rule, peer: PodPeer) -> None:
-        if self._somebody(peer):
-            return
+    def _meant(self, peer: PodPeer, policy: Policy | TierPolicy, role: str, ports: Iterable[PortMatch]) -> None:
+        """A Pod that a selector of a policy means, unless there is one."""
         labels = satisfying(peer.pods)
-        if labels is None:
+        if labels is None or self._somebody(peer):
             return
-        namespace = policy.namespace
+        own = policy.namespace if isinstance(policy, Policy) else ""
+        namespace = own
         if peer.namespaces is not None:
-            spaces = [name for name, own in self._spaces.items() if peer.namespaces.matches(own)]
-            preferred = [name for name in spaces if name == policy.namespace] or spaces
-            found = preferred[0] if preferred else self._space(peer.namespaces)
-            if not found:
-                return
-            namespace = found
-        self._stand(namespace, labels, PEER, rule.ports if rule.direction == EGRESS else (), "")
+            spaces = [name for name, there in self._spaces.items() if peer.namespaces.matches(there)]
+            preferred = [name for name in spaces if name == own] or [name for name in spaces if name in self._homes]
+            namespace = next(iter([*preferred, *spaces]), "") or self._space(peer.namespaces)
+        if namespace:
+            name = _called(labels, policy.name if role == SUBJECT else role)
+            self.add(Wanted(namespace, self._free(namespace, name), labels, role, tuple(dict.fromkeys(ports))))
 
     def _somebody(self, peer: PodPeer) -> bool:
         """Whether a Pod of the manifests or a stand-in is meant, or one of its node's network, which no policy selects."""
@@ -176,12 +174,6 @@ class _Maker:
         self.namespace(wanted.namespace, {})
         self._names.add((wanted.namespace, wanted.name))
         self._pods[wanted.namespace, wanted.name] = wanted
-
-    def _stand(
-        self, namespace: str, labels: Mapping[str, str], role: str, ports: Iterable[PortMatch], otherwise: str
-    ) -> None:
-        name = _called(labels, otherwise or "peer")
-        self.add(Wanted(namespace, self._free(namespace, name), labels, role, tuple(dict.fromkeys(ports))))
 
     def _space(self, selector: LabelSelector) -> str:
         """A new namespace that a selector means; "" where there can be none."""
@@ -231,11 +223,11 @@ class _Maker:
         seen: set[tuple[int, str]] = set()
         names: set[str] = set()
         for match in wanted.ports or (PortMatch("TCP", _DEFAULT_PORT, _DEFAULT_PORT),):
-            number = match.first or self._number(match)
-            if (number, match.protocol) in seen:
+            number, protocol = match.first or self._number(match), match.protocol or "TCP"
+            if (number, protocol) in seen:
                 continue
-            seen.add((number, match.protocol))
-            port: dict[str, Any] = {"containerPort": number, "protocol": match.protocol}
+            seen.add((number, protocol))
+            port: dict[str, Any] = {"containerPort": number, "protocol": protocol}
             if match.name and match.name not in names:
                 names.add(match.name)
                 port["name"] = match.name

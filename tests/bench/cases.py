@@ -19,6 +19,7 @@ from many import many
 from names import names
 from policy import policy
 from rows import Row, ratios
+from testing import testing
 from tracing import tracing
 
 HERE = Path(__file__).parent
@@ -333,4 +334,5 @@ CASES: dict[str, Callable[[Run], Iterator[Row]]] = {
     "policy": policy,
     "services": many,
     "capture": capturing,
+    "test": testing,
 }
