@@ -67,7 +67,7 @@ def build(
     has_program: Programs | None = None,
     changes: Changes | None = None,
     session: Session | None = None,
-    respond: bool = False,
+    respond: str = "",
 ) -> Built:
     """The cluster that the documents describe.
 
@@ -75,7 +75,7 @@ def build(
     from above (its data plane's limits); ``has_program`` tells which commands this host can run: without it none runs,
     and the responder serves every port.  ``changes`` is what was changed beside the documents.  Raises BadInput with
     every problem, those of the reading included.  ``session`` keeps what is unchanged from build to build.
-    ``respond``: no command of a container runs, whatever the lab says.
+    ``respond``: whose containers run no command, whatever the Lab says: ``manifests``, or ``all``, netlab's DNS server included.
     """
     builder = _Builder(
         documents, name, memory or Memory(), has_program, changes or Changes(), session or Session(), respond=respond
@@ -99,7 +99,7 @@ class _Builder:
         changes: Changes,
         session: Session,
         *,
-        respond: bool,
+        respond: str,
     ) -> None:
         self._session = session
         self._changes = changes
@@ -108,9 +108,8 @@ class _Builder:
         self._lab = documents.lab
         self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
         self._name = name or (documents.lab.name if documents.lab else "")
-        self._programs = (
-            None if respond else has_program
-        )  # for what netlab itself adds, whatever the Lab says of its containers
+        # For what netlab itself adds, whatever the Lab says of its containers.
+        self._programs = None if respond == "all" else has_program
         self._catalogue = Catalogue(documents.objects, session=session)
         self._containers = "respond" if respond else self._spec.get("containers", "run")
         self._has_program = has_program if self._containers == "run" else None

@@ -61,8 +61,8 @@ class Access:
         for target in self.pairs:
             if target.workload.group != OWN:
                 outside.setdefault(self._clients(target), []).append(str(target))
-        inside += [(", ".join(targets), clients) for clients, targets in outside.items()]
         width = min(_MARGIN, max((len(target) for target, _ in inside), default=0))
+        inside += [(", ".join(targets), clients) for clients, targets in outside.items()]
         return [f"{target:>{width}}{_ARROW}{clients}" for target, clients in inside]
 
     def closed(self, target: Target) -> bool:

@@ -7,7 +7,7 @@ stand-in hides a misspelt label; and once with them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import NamedTuple, Protocol
 
 from netlab.errors import BadInput
@@ -17,6 +17,7 @@ from netlab.model import Cluster, Port, build, policies, tiers
 from netlab.model.policies import PortMatch
 from netlab.oracle.expect import Expectations, parse
 from netlab.oracle.flow import Flow
+from netlab.oracle.lookups import Asked, asked
 from netlab.oracle.resolve import Expectation, expected
 from netlab.spec import Document, Documents, Text, Warning, load_texts
 from netlab.testing import ground, ports, standins
@@ -27,13 +28,14 @@ from netlab.values import dataclass
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a user says of a test: the release's ``namespace``, whether there are ``stand_ins``, whether Helm ``hooks``
-    count as other objects, and the lab's name.
+    count as other objects, and the lab's name.  ``dns``: the DNS server runs, since expectations look names up.
     """
 
     namespace: str = ""
     stand_ins: bool = True
     hooks: bool = False
     lab: str = "test"
+    dns: bool = False
 
 
 class Source(NamedTuple):
@@ -84,6 +86,7 @@ class Prepared:
     questions: Questions
     expectations: Expectations | None = None
     wanted: Mapping[Flow, Expectation] = field(default_factory=dict)
+    lookups: tuple[Asked, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -117,7 +120,7 @@ class Pure:
 
     def build(self, texts: tuple[Text, ...], extra: tuple[Text, ...], options: Options) -> Made:
         documents = load_texts((*texts, *extra), hooks=options.hooks)
-        built = build(documents, name=options.lab, respond=True)
+        built = build(documents, name=options.lab, respond="manifests" if options.dns else "all")
         return Made(built.cluster, documents, built.warnings)
 
 
@@ -149,9 +152,11 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
     )
     if more.text:
         extra = (*extra, more)
-    cluster = make.build(texts, extra, options).cluster if more.text else without.cluster
+    if expectations and _looks_up(expectations, without.cluster):
+        options = replace(options, dns=True)
+    cluster = make.build(texts, extra, options).cluster if more.text or options.dns else without.cluster
     unserved = ports.undeclared(cluster, expectations)
-    questions = Questions(ports.with_ports(cluster, unserved), cluster)
+    questions = Questions(ports.with_ports(cluster, unserved), cluster, system=not options.dns)
     wanted = expected(expectations, questions.cluster, questions.scope()) if expectations else {}
     flows = tuple(dict.fromkeys((*wanted, *questions.all())))
     return Prepared(
@@ -168,8 +173,17 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
         questions,
         expectations,
         wanted,
+        asked(expectations, questions.cluster) if expectations and options.dns else (),
         tuple(notes),
     )
+
+
+def _looks_up(expectations: Expectations, cluster: Cluster) -> bool:
+    """Whether a line looks a name up, or names its target by one."""
+    try:
+        return any(line.resolves for line in expectations.lines) or bool(asked(expectations, cluster))
+    except BadInput:
+        return False  # what is wrong is told with the stand-ins in place
 
 
 def _of(documents: Documents, *kinds: str) -> tuple[Document, ...]:

@@ -15,10 +15,14 @@ from netlab.testing.standins import API_SERVER, STRANGER, role
 
 
 class Questions:
-    """The flows of a cluster.  ``cluster`` has the ports that only policies and expectations name; ``declared`` has not."""
+    """The flows of a cluster.  ``cluster`` has the ports that only policies and expectations name; ``declared`` has not.
 
-    def __init__(self, cluster: Cluster, declared: Cluster) -> None:
+    ``system``: what netlab adds is asked too, by way of its responder; a server of its own does not say who it is.
+    """
+
+    def __init__(self, cluster: Cluster, declared: Cluster, *, system: bool = True) -> None:
         self.cluster = cluster
+        self._system = [pod for pod in cluster.pods if pod.system] if system else []
         self.known = Endpoints(cluster)
         self._declared = Endpoints(declared)
         self._own = [pod for pod in cluster.own_pods if not role(pod)]
@@ -37,7 +41,7 @@ class Questions:
                 if self._tells(source, target):
                     yield from self._between(source, target, self.known)
         answering = [end for end in others if end not in subjects]
-        system = [self.known.pods[str(pod)] for pod in self.cluster.pods if pod.system]
+        system = self._ends(self._system)
         for source in (*own, *subjects):
             for target in (*answering, *hosts, *system):
                 yield from self._between(source, target, self.known)

@@ -68,10 +68,11 @@ def judge(
     *,
     is_strict: bool = False,
     findings: tuple[Warning, ...] | None = None,
+    looked: tuple[Row, ...] = (),
 ) -> Result:
-    """Lay expectations, predictions and packets side by side."""
+    """Lay expectations, predictions and packets side by side; ``looked`` are the rows of lookups."""
     predictor = Predictor(prepared.cluster)
     predicted = predictor.answer(prepared.flows)
     rows = check(prepared.wanted, predicted, observed or {}, partial(judged, predictor.denials), evidence=True)
     found = prepared.findings if findings is None else findings
-    return Result(prepared, tuple(rows), predicted, observed, found, seconds, is_strict)
+    return Result(prepared, (*rows, *looked), predicted, observed, found, seconds, is_strict)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from netlab.model import Cluster
 from netlab.observe.evidence import probed
+from netlab.observe.lookup import lookups as looked_up
 from netlab.observe.probe import Prober
+from netlab.oracle import lookups
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
@@ -21,6 +25,7 @@ from netlab.testing.prepared import Made, Options, Prepared, Source, prepare
 from netlab.testrun.labs import SOURCE, own_name, replace_kept
 from netlab.testrun.sets import Measured
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _PATIENT = (1.0, 5.0)  # seconds of silence, where a reply was due and did not come
 
 
@@ -44,7 +49,7 @@ def draft(texts: tuple[Text, ...], extra: tuple[Text, ...], options: Options) ->
         options.lab,
         tuple(map(tuple, texts)),
         tuple(map(tuple, extra)),
-        respond=True,
+        respond="manifests" if options.dns else "all",
         hooks=options.hooks,
     )
 
@@ -59,16 +64,27 @@ def measured(source: Source, options: Options, keep: bool) -> Measured:
     if not prepared.flows:
         return Measured(prepared, {})
     try:
-        observed = _observed(prepared, keep=keep)
+        result = _observed(prepared, keep=keep)
     except BaseException:
-        down(options.lab)
+        _down(options.lab)
         raise
     if not keep:
-        down(options.lab)
-    return Measured(prepared, observed)
+        _down(options.lab)
+    return result
 
 
-def _observed(prepared: Prepared, *, keep: bool) -> Mapping[Flow, Verdict]:
+def _down(name: str) -> None:
+    """Take a test's lab down; Ctrl-C does not stop half-way."""
+    in_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTS} if in_main else {}
+    try:
+        down(name)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _observed(prepared: Prepared, *, keep: bool) -> Measured:
     labs.up(draft(prepared.texts, prepared.extra, prepared.options))
     return asked(prepared, keep=keep)
 
@@ -81,7 +97,9 @@ def asked(prepared: Prepared, *, keep: bool = False) -> Mapping[Flow, Verdict]:
         found = _probed(cluster, prepared.flows, Prober(cluster, neighbours=neighbours))
         if late := _silent(cluster, found):
             found |= _probed(cluster, late, Prober(cluster, neighbours=neighbours, timeout=_PATIENT))
-        return found
+    names = prepared.lookups
+    looked = lookups.rows(names, looked_up(cluster, names), cluster) if names else []
+    return Measured(prepared, found, tuple(looked))
 
 
 def _probed(cluster: Cluster, flows: Iterable[Flow], prober: Prober) -> dict[Flow, Verdict]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from netlab.errors import BadInput, Exit, NetlabError, Problem
 from netlab.lint import kept
 from netlab.oracle import junit
+from netlab.oracle.compare import Row
 from netlab.oracle.flow import Flow, Verdict
 from netlab.output import flows as output
 from netlab.testing import against
@@ -29,10 +30,11 @@ _PATIENCE = 20.0  # seconds for workers to take their labs down
 
 
 class Measured(NamedTuple):
-    """What was prepared, and what packets found; None where none was sent."""
+    """What was prepared, and what packets found; None where none was sent.  ``looked``: the rows of lookups."""
 
     prepared: Prepared
     observed: Mapping[Flow, Verdict] | None
+    looked: tuple[Row, ...] = ()
 
 
 Measure = Callable[[Source, Options, bool], Measured]
@@ -70,14 +72,16 @@ class Done(NamedTuple):
 def perform(task: Task) -> Done:
     """Test one set here.  Raises NetlabError where it cannot be tested."""
     began = time.monotonic()
-    prepared, observed = task.measure(task.source, task.options, task.keep)
+    prepared, observed, looked = task.measure(task.source, task.options, task.keep)
     findings = kept(prepared.findings, prepared.documents, task.ignore)
     unmodelled = [each for each in findings if each.code.startswith("not-modelled")]
     if task.complete and unmodelled:
         raise BadInput(
             [Problem(each.mark, "", each.says) for each in unmodelled], hint="without --complete these are one line"
         )
-    result = judge(prepared, observed, time.monotonic() - began, is_strict=task.strict, findings=tuple(findings))
+    result = judge(
+        prepared, observed, time.monotonic() - began, is_strict=task.strict, findings=tuple(findings), looked=looked
+    )
     changes = None
     if task.older is not None and task.older.expect_file:
         changes = against.recorded(task.older.expect, task.older.expect_file, prepared, result.verdicts)

@@ -256,6 +256,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "ci.md",
     ROOT / "docs" / "lint.md",
+    ROOT / "docs" / "test.md",
     *sorted((ROOT / "labs").glob("*/README.md")),
 ]
 NOT_RUN = [(p, block) for p in PAGES if p.is_file() for block in blocks(p.read_text()) if block.notest is not None]

@@ -40,7 +40,8 @@ class Applied:
     ``source`` is the path that it was brought up from, ``name`` what ``--name`` said ("" for the spec's own name),
     ``spec`` the texts of its files, ``extra`` those that ``apply`` added, each a ``spec.Text``; ``deleted`` the objects
     that ``delete`` took away, each ``group/kind/namespace/name``; ``labels`` what ``label`` changed (``model.Changes``).
-    ``respond``: no command runs, whatever the Lab says; ``hooks``: Helm hooks count as any other object.
+    ``respond``: whose commands do not run, whatever the Lab says (``model.build``); ``hooks``: Helm hooks count as any
+    other object.
     """
 
     source: str
@@ -51,7 +52,7 @@ class Applied:
     since: float = 0.0
     owner: int = 0
     labels: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
-    respond: bool = False
+    respond: str = ""
     hooks: bool = False
 
     def __post_init__(self) -> None:

@@ -419,6 +419,41 @@ flows:
     assert "'Bad_Name' is no name" in errors and "lacks name" in errors and "namespaces: must be a list" in errors
 
 
+def test_names_are_looked_up(tested: Callable[..., Any], tmp_path: Path) -> None:
+    service = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {selector: {app: db}, ports: [{port: 5432}]}\n---\n"
+    )
+    expect = tmp_path / "flows.yaml"
+    expect.write_text(
+        "flows:\n- {from: deploy/web, resolves: db.default, expect: allow}\n- {from: deploy/web, to: svc/db, size: 1400, expect: allow}\n"
+    )
+    tested(SHOP + service, "--expect", expect)
+    expect.write_text("flows:\n- {from: deploy/web, resolves: bd.default, expect: allow}\n")
+    failed = tested(SHOP + service, "--expect", expect, check=1).stdout
+    assert "web -> bd.default" in failed and "the name does not exist" in failed
+
+
+def test_policies_of_tiers_have_stand_ins_too(tested: Callable[..., Any], tmp_path: Path) -> None:
+    tier = """
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: ops}
+spec:
+  priority: 10
+  subject: {pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}}
+  ingress:
+  - {action: Allow, from: [{pods: {namespaceSelector: {matchLabels: {team: ops}}, podSelector: {matchLabels: {app: probe}}}}]}
+  - {action: Deny, from: [{namespaces: {}}]}
+---
+"""
+    expect = tmp_path / "flows.yaml"
+    expect.write_text("flows:\n- {from: deploy/db, to: deploy/web, expect: deny}\n")
+    shown = tested(SHOP + tier, "--expect", expect)
+    assert "2 policies" in shown.stdout and re.search(r"web:8080 <- .*probe \(stand-in\), .*internet", shown.stdout)
+    flows = tested(SHOP + tier, "--expect", expect, "-o", "json").json["flows"]
+    assert {flow["because"][0]["policy"] for flow in flows if flow["expected"]} == {"AdminNetworkPolicy ops"}
+
+
 def test_without_privilege_it_says_what_to_do(kit: Any) -> None:
     for words, status in (("test -f -", 3), ("test --predict -f -", 0)):
         script = kit.as_nobody(f"{sys.executable} -m netlab {words}")
