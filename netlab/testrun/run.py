@@ -89,7 +89,7 @@ def _observed(prepared: Prepared, *, keep: bool) -> Measured:
     return asked(prepared, keep=keep)
 
 
-def asked(prepared: Prepared, *, keep: bool = False) -> Mapping[Flow, Verdict]:
+def asked(prepared: Prepared, *, keep: bool = False) -> Measured:
     """What packets find in a lab that runs; ``keep``: the ports that nobody declares are served afterwards too."""
     cluster = prepared.cluster
     rundir = RunDir(prepared.options.lab)

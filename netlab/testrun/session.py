@@ -146,7 +146,7 @@ class Lab:
             flows=tuple(flows),
             expectations=expectations,
         )
-        return judge(question, None if self.predict else asked(question), 0.0, findings=())
+        return judge(question, None if self.predict else asked(question).observed, 0.0, findings=())
 
     def _row(self, written: str, clients: Sequence[str]) -> Result:
         """The flows of all Pods of the set to one target: allowed of its clients, denied of all others."""
