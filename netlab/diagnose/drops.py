@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from netlab.diagnose import lifetimes, reasonless, reasons
+from netlab.diagnose import lifetimes, reasonless, reasons, sizes
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -65,17 +65,17 @@ _TABLE = (
     _Row(("OTHERHOST",), (), reasons.other_host),
     _Row(("NEIGH_",), (), reasons.neighbour),
     _Row(("NO_SOCKET",), (), reasons.no_socket),
-    _Row(("PKT_TOO_BIG",), ("ip_forward", "ip6_forward"), reasons.too_big),
-    _Row(("PKT_TOO_BIG",), (), reasons.outer_too_big),
+    _Row(("PKT_TOO_BIG",), ("ip_forward", "ip6_forward"), sizes.too_big),
+    _Row(("PKT_TOO_BIG",), (), sizes.outer_too_big),
     _Row(("QDISC", "CPU_BACKLOG", "FULL_RING"), (), reasons.queue),
     _Row(("TC_",), (), reasons.tc),
     _Row(("XDP",), (), reasons.xdp),
     _Row(("SOCKET_RCVBUFF", "SOCKET_BACKLOG", "PROTO_MEM"), (), reasons.buffer),
     _Row(("TCP_CSUM", "UDP_CSUM", "IP_CSUM", "ICMP_CSUM", "SKB_CSUM"), (), reasons.checksum),
     _Row(("DEV_READY",), (), reasons.down),
-    _Row(_UNSAID[:1], ("ip_fragment", "ip6_fragment", "ip_do_fragment"), reasons.outer_too_big),
-    _Row(_UNSAID[:1], ("__dev_forward_skb", "____dev_forward_skb", "veth_"), reasons.peer_too_small),
-    _Row(_UNSAID[:1], ("br_dev_queue_push_xmit",), reasons.port_too_small),
+    _Row(_UNSAID[:1], ("ip_fragment", "ip6_fragment", "ip_do_fragment"), sizes.outer_too_big),
+    _Row(_UNSAID[:1], ("__dev_forward_skb", "____dev_forward_skb", "veth_"), sizes.peer_too_small),
+    _Row(_UNSAID[:1], ("br_dev_queue_push_xmit",), sizes.port_too_small),
     _Row(_UNSAID[:1], ("br_handle_frame_finish",), reasonless.kept_in),
     _Row(_UNSAID[:1], ("br_handle_frame", "br_forward", "br_flood"), reasons.not_forwarding_port),
     _Row(_UNSAID[:1], ("vxlan_xmit",), reasons.no_forwarding_entry),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose import answerer, counters, drops, foreign, lifetimes, listeners, lookup, reasons, turns
+from netlab.diagnose import answerer, counters, drops, foreign, lifetimes, listeners, lookup, reasons, sizes, turns
 from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
@@ -371,7 +371,7 @@ def _cut(story: Story) -> Iterator[Finding]:
     for event in (*story.request, *story.reply):
         if event.packet.fragment and event.direction == OUT:
             what = "the VXLAN packet" if event.packet.inner is not None else "the packet"
-            link = f"{event.interface} of {event.netns}{reasons.of_mtu(story, event.netns, event.interface)}"
+            link = f"{event.interface} of {event.netns}{sizes.of_mtu(story, event.netns, event.interface)}"
             message = f"{what} was cut into fragments at {link}, which is too small for it"
             yield Finding(
                 "fragmented",

@@ -6,7 +6,7 @@ cause, and returns None if several are possible.
 
 from __future__ import annotations
 
-from netlab.diagnose import lifetimes, reasons
+from netlab.diagnose import lifetimes, reasons, sizes
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -29,7 +29,7 @@ def forwarded(story: Story, event: Event) -> Finding | None:
         return lifetimes.exceeded(story, event)
     moved = story.counters(event.netns)
     if any(moved.get(name) for name in ("Ip:FragFails", "Ip6:FragFails", "Ip6:InTooBigErrors")):
-        return reasons.too_big(story, event)
+        return sizes.too_big(story, event)
     return reasons.not_forwarded(story, event) if moved.get("Ip6:InAddrErrors") else None
 
 

@@ -22,7 +22,7 @@ from netlab.wire import packets
 _TUNNELLING = ("vxlan", "udp_tunnel", "ip_tunnel")  # the functions that route a tunnel's own packet
 
 
-def _what(event: Event) -> str:
+def packet_word(event: Event) -> str:
     """``the request``, ``the reply``, ``the ICMP error``; with a note for a tunnel's outer packet."""
     word = TITLES.get(event.role, "packet")
     return f"the {word}" + (" (inside VXLAN)" if event.packet.inner is not None else "")
@@ -37,7 +37,7 @@ def netfilter(story: Story, event: Event) -> Finding:
     if traced is not None:
         return traced
     at = f" at {event.interface}" if event.interface else ""
-    message = f"a hook of netfilter dropped {_what(event)} in {event.netns}{at}"
+    message = f"a hook of netfilter dropped {packet_word(event)} in {event.netns}{at}"
     rules = list(droppers(story, event))
     if len(rules) == 1:
         return replace(of_rule(rules[0]), kind="rule", message=f"{message}, by a foreign rule: {described(rules[0])}")
@@ -65,7 +65,7 @@ def by_rule(story: Story, event: Event) -> Finding | None:
     chain = f"{judgement.family} {judgement.table} {last.chain}"
     verb = "rejected" if meaning.rejects else "dropped"
     quoted = f" ({icmp(event.packet.innermost)})" if event.role == ERROR else ""
-    word = f"nftables {verb} {_what(event)}{quoted} in {event.netns} ({judgement.hook}): {meaning.text}"
+    word = f"nftables {verb} {packet_word(event)}{quoted} in {event.netns} ({judgement.hook}): {meaning.text}"
     came = event.packet.innermost.source
     if meaning.policy and event.role == REQUEST and story.round_trip.source and came != story.round_trip.source:
         word += f"; the rule saw it come from {came}, and not from {story.round_trip.source}"
@@ -149,22 +149,24 @@ def not_forwarded(story: Story, event: Event) -> Finding:
     packet, netns = event.packet, event.netns
     target = packet.target
     if packet.source and ip_address(packet.source).is_link_local:
-        message = f"{netns} does not forward {_what(event)}: its source {packet.source} is valid on that link alone"
+        message = (
+            f"{netns} does not forward {packet_word(event)}: its source {packet.source} is valid on that link alone"
+        )
         return Finding("link-local", message, netns, look=(f"ip -n {netns} -6 addr show dev {event.interface}",))
     if story.topology.forwards(netns, packet.version):
         path = "net.ipv4.ip_forward" if packet.version == 4 else "net.ipv6.conf.all.forwarding"
         route = story.topology.route(netns, target)
         if route is None:
-            message = f"{netns} did not forward {_what(event)} to {target}: it is no router for it"
+            message = f"{netns} did not forward {packet_word(event)} to {target}: it is no router for it"
         else:
-            message = f"{netns} did not forward {_what(event)}: forwarding is off there, or on {event.interface}"
+            message = f"{netns} did not forward {packet_word(event)}: forwarding is off there, or on {event.interface}"
         return Finding(
             "forwarding-off",
             message,
             netns,
             look=(f"ip netns exec {netns} sysctl {path}", *look_route(netns, packet, event.interface)),
         )
-    message = f"{_what(event)} came to {netns}, which neither has the address {target} nor forwards"
+    message = f"{packet_word(event)} came to {netns}, which neither has the address {target} nor forwards"
     return Finding("wrong-turn", message, netns, look=(f"ip -n {netns} addr",))
 
 
@@ -172,7 +174,7 @@ def reverse_path(story: Story, event: Event) -> Finding:
     """The reverse path filter dropped the packet."""
     source = event.packet.source
     message = (
-        f"the reverse path filter of {event.netns} dropped {_what(event)}: the route to {source} does not use "
+        f"the reverse path filter of {event.netns} dropped {packet_word(event)}: the route to {source} does not use "
         f"{event.interface}, on which the packet came"
     )
     look = (
@@ -219,7 +221,7 @@ def _owner_of(story: Story, mac: str) -> str:
 
 def no_port(story: Story, event: Event) -> Finding:
     """The bridge has no port for the frame."""
-    message = f"bridge {event.interface} of {event.netns} has no port to send {_what(event)} to"
+    message = f"bridge {event.interface} of {event.netns} has no port to send {packet_word(event)} to"
     return Finding(
         "no-port", message, event.netns, look=(f"bridge -n {event.netns} -d link", f"bridge -n {event.netns} fdb")
     )
@@ -255,19 +257,17 @@ def other_host(story: Story, event: Event) -> Finding:
     mine = story.topology.mac.get(interface, "")
     if story.topology.master(interface):
         message = (
-            f"{event.interface} of {event.netns} treated {_what(event)} as its own, which it is not: "
+            f"{event.interface} of {event.netns} treated {packet_word(event)} as its own, which it is not: "
             f"is it still a port of {story.topology.master(interface)}?"
         )
         return Finding("port-detached", message, event.netns, look=(f"bridge -n {event.netns} link",))
     if interface not in {hop.at for path in story.round_trip.paths for hop in path.hops}:
-        message = (
-            f"a copy of {_what(event)} ended at {event.interface} of {event.netns}: its MAC {mac} is that of {owner}"
-        )
+        message = f"a copy of {packet_word(event)} ended at {event.interface} of {event.netns}: its MAC {mac} is that of {owner}"
         return Finding("wrong-mac", message, event.netns, look=_flooding(story, event))
     if mac == mine:
-        message = f"{event.interface} of {event.netns} did not take {_what(event)} for MAC {mac}, which it should have: does it?"
+        message = f"{event.interface} of {event.netns} did not take {packet_word(event)} for MAC {mac}, which it should have: does it?"
         return Finding("wrong-mac", message, event.netns, look=(f"ip -n {event.netns} link show {event.interface}",))
-    message = f"{_what(event)} came to {event.interface} of {event.netns} for MAC {mac or '?'}, " + (
+    message = f"{packet_word(event)} came to {event.interface} of {event.netns} for MAC {mac or '?'}, " + (
         f"which is that of {owner}; {event.interface} should have {mine}" if mine and owner != "nobody in this lab" else
         f"which nobody in this lab has; {event.interface} has {mine}" if mine else f"which is that of {owner}"
     )  # fmt: skip
@@ -348,7 +348,7 @@ def queue(story: Story, event: Event) -> Finding:
     dev, netns = event.interface, event.netns
     peer = story.topology.peers.get(event.at)
     ends = [each for each in (event.at, peer) if each and story.recording.mtus.get(each[0], {}).get(each[1]) == 0]
-    message = f"{dev} of {netns} did not take {_what(event)}: "
+    message = f"{dev} of {netns} did not take {packet_word(event)}: "
     if ends:
         message += f"{ends[0][1]} of {ends[0][0]} is down"
         return Finding("link-down", message, netns, look=tuple(f"ip -n {n} link show {each}" for n, each in ends))
@@ -358,7 +358,7 @@ def queue(story: Story, event: Event) -> Finding:
 
 def tc(story: Story, event: Event) -> Finding:
     """A traffic control filter dropped the packet."""
-    message = f"a traffic control filter at {event.interface} of {event.netns} dropped {_what(event)}"
+    message = f"a traffic control filter at {event.interface} of {event.netns} dropped {packet_word(event)}"
     look = tuple(
         f"tc -n {event.netns} filter show dev {event.interface} {direction}" for direction in ("ingress", "egress")
     )
@@ -367,95 +367,25 @@ def tc(story: Story, event: Event) -> Finding:
 
 def xdp(story: Story, event: Event) -> Finding:
     """An XDP program dropped the packet."""
-    message = f"an XDP program at {event.interface} of {event.netns} dropped {_what(event)}"
+    message = f"an XDP program at {event.interface} of {event.netns} dropped {packet_word(event)}"
     return Finding("xdp", message, event.netns, look=(f"ip -n {event.netns} -d link show {event.interface}",))
 
 
 def buffer(story: Story, event: Event) -> Finding:
     """The socket's buffer is full."""
-    message = f"the socket in {event.netns} had no room for {_what(event)}: its process does not read"
+    message = f"the socket in {event.netns} had no room for {packet_word(event)}: its process does not read"
     return Finding("socket-full", message, event.netns, look=(f"ip netns exec {event.netns} ss -anm",))
 
 
 def checksum(story: Story, event: Event) -> Finding:
     """The checksum is wrong."""
-    message = f"{event.netns} found a wrong checksum in {_what(event)}"
+    message = f"{event.netns} found a wrong checksum in {packet_word(event)}"
     return Finding(
         "checksum", message, event.netns, look=(f"ip netns exec {event.netns} ethtool -k {event.interface}",)
     )
 
 
-# -- sizes ------------------------------------------------------------------------------------------------------------
-
-
-def too_big(story: Story, event: Event) -> Finding:
-    """The packet is too big to be forwarded."""
-    error = next((sighting for sighting in story.errors if sighting.packet.innermost.mtu), None)
-    size = event.packet.length
-    route = story.topology.route(event.netns, event.packet.target)
-    link = f", {route.dev}{of_mtu(story, event.netns, route.dev)}," if route else ""
-    message = f"{size} bytes do not fit the next link{link} in {event.netns}, and the packet may not be cut (DF)"
-    if error is not None:
-        message += f"; {error.netns} tells the sender MTU {error.packet.innermost.mtu}"
-    elif not any(sighting.role == ERROR for sighting in story.events):
-        message += "; no ICMP error tells the sender (a black hole for path MTU discovery)"
-    dev = route.dev if route else event.interface
-    return Finding(
-        "mtu",
-        message,
-        event.netns,
-        dev,
-        (f"ip -n {event.netns} link show {dev}", f"ip -n {event.netns} route get {event.packet.target}"),
-    )
-
-
-def outer_too_big(story: Story, event: Event) -> Finding:
-    """The packet is too big to be sent, and must not be fragmented."""
-    message = (
-        f"{event.packet.length} bytes do not fit {event.interface} of {event.netns}"
-        f"{of_mtu(story, event.netns, event.interface)}, and the packet may not be cut (DF)"
-    )
-    if event.packet.inner is not None or event.packet.dport in story.topology.tunnel_ports():
-        message = (
-            f"the VXLAN packet of {event.packet.length} bytes does not fit {event.interface} of {event.netns}"
-            f"{of_mtu(story, event.netns, event.interface)}: the overlay's MTU is too big for the underlay"
-        )
-    look = (f"ip -n {event.netns} link show {event.interface}", f"ip -n {event.netns} -d link show type vxlan")
-    return Finding("mtu", message, event.netns, look=look)
-
-
-def peer_too_small(story: Story, event: Event) -> Finding:
-    """The other end of the cable has a smaller MTU."""
-    peer = story.topology.peers.get(event.at)
-    far_end = f"{peer[1]} in {peer[0]}" if peer else "its other end"
-    why = _too_small(story, event, *peer) if peer else "larger than that end's MTU, or it is down"
-    message = f"{event.interface} of {event.netns} could not hand {_what(event)} ({event.packet.length} bytes) to {far_end}: {why}"
-    look = tuple(f"ip -n {netns} link show {dev}" for netns, dev in (event.at, *([peer] if peer else [])))
-    return Finding("mtu", message, peer[0] if peer else event.netns, peer[1] if peer else event.interface, look)
-
-
-def of_mtu(story: Story, netns: str, interface: str) -> str:
-    """The recorded MTU of a link, as a part of a sentence; "" if unknown."""
-    mtu = story.recording.mtus.get(netns, {}).get(interface)
-    return f" (MTU {mtu})" if mtu else ""
-
-
-def _too_small(story: Story, event: Event, netns: str, interface: str) -> str:
-    """Why a link cannot take a frame, by the link's recorded MTU."""
-    mtu = story.recording.mtus.get(netns, {}).get(interface)
-    if mtu is None:
-        return "larger than its MTU, or it is down"
-    if not mtu:
-        return "that link is down"
-    return f"larger than its MTU, {mtu}" if mtu < event.packet.length else f"its MTU is {mtu}, and it is up"
-
-
-def port_too_small(story: Story, event: Event) -> Finding:
-    """The bridge port has a smaller MTU."""
-    what = f"{_what(event)} ({event.packet.length} bytes)"
-    why = _too_small(story, event, event.netns, event.interface)
-    message = f"{what} was not sent out of port {event.interface} of {event.netns}: {why}"
-    return Finding("mtu", message, event.netns, look=(f"ip -n {event.netns} link show {event.interface}",))
+# -- others ------------------------------------------------------------------------------------------------------------
 
 
 def down(story: Story, event: Event) -> Finding:
@@ -468,6 +398,6 @@ def plain(story: Story, event: Event) -> Finding:
     """The fallback: the kernel's own reason and function."""
     drop = event.drop
     reason = drop.reason if drop and drop.reason not in ("", "NOT_SPECIFIED") else "it gives no reason"
-    message = f"the kernel dropped {_what(event)} in {event.netns}: {reason}, in {drop.function if drop else '?'}"
+    message = f"the kernel dropped {packet_word(event)} in {event.netns}: {reason}, in {drop.function if drop else '?'}"
     dev = f" show {event.interface}" if event.interface else ""
     return Finding("dropped", message, event.netns, look=(f"ip -n {event.netns} -s link{dev}",))

@@ -80,7 +80,7 @@ FOUND = {
     "policy": (("policy", "node-2"), ("policy", "node-2")),
     "service-without-endpoints": (("service", "node-1"), ("service", "node-1")),
     "nobody-listens": (("no-listener", "server"), ("reset", "server")),
-    "ttl-too-small": (("ttl", "node-2"), ("icmp", "node-2")),
+    "ttl-too-small": (("ttl", "node-2"), ("ttl", "node-2")),
     "nothing-translates": (("foreign-rule", "node-1"), ("foreign-rule", "node-1")),
     "ping-in-fragments": (("fragmented", "client"), ("fragmented", "client")),
     "accept-queue-full": (("queue-full", "server"), ("queue-full", "server")),
