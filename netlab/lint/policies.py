@@ -13,6 +13,7 @@ from netlab.near import meant, misspelt
 from netlab.spec import Level, Warning
 
 _SELECTS_NOTHING = "policy-selects-nothing"
+_NAMED = 3  # namespaces that a line names before it only counts
 
 
 def selects_nothing(subject: Subject) -> Iterator[Warning]:
@@ -80,11 +81,11 @@ def _no_pods(policy: Policy, guess: Guess, subject: Subject) -> tuple[Level, str
     spaces = sorted({pod.namespace for pod in subject.cluster.own_pods})
     if not spaces:  # a set of policies alone
         return "note", _SELECTS_NOTHING, "there is none"
-    if subject.absence == "note" or subject.has_namespace(policy.namespace) or guess.says:
+    if subject.absence == "note" or guess.says:
         return guess.level(subject.absence), guess.code(_SELECTS_NOTHING), f"there is none{guess.says}"
     written = subject.document("NetworkPolicy", policy.namespace, policy.name)
     reason = "the policy has no metadata.namespace, and " if written and not _names_space(written.body) else ""
-    where = spaces[0] if len(spaces) == 1 else f"{', '.join(spaces[:-1])} and {spaces[-1]}"
+    where = ", ".join(spaces[:_NAMED]) + (f" and {len(spaces) - _NAMED} more" if len(spaces) > _NAMED else "")
     near_by = meant(misspelt(policy.namespace, spaces))
     return "error", "policy-namespace", f"there is none; {reason}all Pods are in {where}{near_by}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -173,10 +173,6 @@ class Subject:
         """A document of the set."""
         return self._documents.get((kind, namespace, name))
 
-    def has_namespace(self, name: str) -> bool:
-        """Whether the set has a document of this namespace."""
-        return ("Namespace", "", name) in self._documents
-
     def distinct(self, pods: Iterable[Pod]) -> list[Pod]:
         """One Pod of each kind: Pods of the same labels and ports are the same to every policy but by address."""
         return list({id(first): first for first in map(self._first, pods)}.values())
@@ -242,7 +238,17 @@ def _guess(selector: LabelSelector, sets: Iterable[Labels]) -> Guess:
             keys = sorted({key for labels in rest for key, value in labels.items() if value == word})
             near, key = close(word, values), "" if one.key in keys else close(one.key, keys)
             likely = likely or (meant(f"{one.key}={near}") if near else meant(f"{key}={word}") if key else "")
-    return Guess(likely)
+    return _typo(selector, known) or Guess(likely)
+
+
+def _typo(selector: LabelSelector, known: Sequence[Labels]) -> Guess | None:
+    """A value that no Pod has and that is nearly one of its key, whatever the other labels are."""
+    for requirement in selector.requirements:
+        values = {labels[requirement.key] for labels in known if requirement.key in labels}
+        for word in sorted(requirement.values - values) if requirement.operator == "In" else ():
+            if wanted := misspelt(word, sorted(values)):
+                return Guess(meant(f"{requirement.key}={wanted}"), typo=True)
+    return None
 
 
 def opens(rule: Rule, pod: Pod, number: int, protocol: str, selection: Selection) -> bool:

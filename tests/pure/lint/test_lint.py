@@ -146,6 +146,7 @@ CERTAIN = [
     (policy("podSelector: {matchExpressions: [{key: name, operator: In, values: [crats]}]}"), "selector-typo",
      'mean "name=carts"?'),
     (from_pods("name: cart"), "selector-typo", 'mean "name=carts"?'),
+    (from_pods("name: cart, tier: back"), "selector-typo", 'mean "name=carts"?'),  # two labels are wrong
     (policy(f"podSelector: {{}}, ingress: [{{from: [{{namespaceSelector: {{matchLabels: {{{NAME}: shpo}}}}}}]}}]"),
      "selector-typo", f'mean "{NAME}=shop"?'),
     (service("selector: {name: cart}, ports: [{port: 80}]"), "selector-typo", 'mean "name=carts"?'),
@@ -154,6 +155,8 @@ CERTAIN = [
     (policy(f"{CARTS}, ingress: [{{ports: [{{port: web}}]}}]"), "port-name-unknown", "has a port web/TCP"),
     (policy(f"{CARTS}, ingress: [{{ports: [{{port: htp}}]}}]"), "port-name-unknown", 'mean "http"?'),
     (policy("podSelector: {}", ""), "policy-namespace", "no metadata.namespace, and all Pods are in shop"),
+    (policy("podSelector: {}", "front") + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: front}\n",
+     "policy-namespace", "all Pods are in shop"),
     (policy("podSelector: {}", "shopp"), "policy-namespace", 'all Pods are in shop (did you mean "shop"?)'),
 ]  # fmt: skip
 
@@ -198,7 +201,7 @@ def test_a_certain_mistake_is_an_error_with_its_line(more: str, code: str, says:
     assert found.code == code
     assert says in found.says
     assert found.mark.file == "more.yaml" and found.mark.line > 1
-    assert found.object.split(" ")[1] in ("shop/p", "default/p", "shopp/p", "shop/s", "shop/i", "front/r")
+    assert found.object.split(" ")[1] in ("shop/p", "default/p", "shopp/p", "front/p", "shop/s", "shop/i", "front/r")
 
 
 @pytest.mark.parametrize("more", RIGHT)
