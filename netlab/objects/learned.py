@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from netlab.objects.base import Floor, Key, Obj
 from netlab.objects.ip import Addr, Fdb, Neigh
-from netlab.objects.links import Port, Veth, ends, settings
+from netlab.objects.links import Port, Veth, settings
 from netlab.objects.nft import NftChain
 from netlab.values import dataclass
 
@@ -92,17 +92,16 @@ def contradicted(want: Mapping[Key, Obj], learned: Iterable[Obj]) -> list[Obj]:
 
 
 def _neighbours(want: Mapping[Key, Obj], learned: Iterable[Obj]) -> Iterator[Obj]:
-    """Those of addresses that belong to other MACs."""
-    macs = {
-        (netns, end.name): end.mac
-        for obj in want.values()
-        if obj.floor is Floor.LINK
-        for (netns, _), end in zip(ends(obj), settings(obj), strict=False)
-    }
+    """Those of addresses whose namespace has no link of that MAC (a link answers for all addresses of its namespace)."""
+    macs: dict[str, set[str]] = {}
+    for obj in want.values():
+        if obj.floor is Floor.LINK:
+            for end in settings(obj):
+                macs.setdefault(end.netns, set()).add(end.mac)
     owners: dict[str, set[str]] = {}
     for obj in want.values():
-        if isinstance(obj, Addr) and (mac := macs.get((obj.netns, obj.dev))):
-            owners.setdefault(obj.address.partition("/")[0], set()).add(mac)
+        if isinstance(obj, Addr):
+            owners.setdefault(obj.address.partition("/")[0], set()).update(macs.get(obj.netns, ()))
     for entry in learned:
         if isinstance(entry, Neigh) and entry.mac not in owners.get(entry.address, {entry.mac}):
             yield entry
