@@ -285,6 +285,11 @@ class Cluster:
         return tuple(pod for pod in self.pods if not pod.system)
 
     @property
+    def all_policies(self) -> tuple[Policy | TierPolicy, ...]:
+        """The policies of the tiers, then the NetworkPolicies."""
+        return (*self.tiers, *self.network_policies)
+
+    @property
     def filters(self) -> bool:
         """Whether any policy may deny a flow."""
         return bool(self.network_policies or self.tiers)

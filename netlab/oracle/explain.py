@@ -146,6 +146,10 @@ def briefly(asked: Flow, paths: Iterable[Judged]) -> list[str]:
         for side in denying or path.sides:
             if side.allowed or side.tier:
                 lines[next(iter(_side(side)))] = None
+                opening = [missed for missed in side.unmatched if missed.rule and missed.rule.action == ALLOW]
+                if opening and not side.allowed:
+                    closest = min(opening, key=lambda missed: missed.distance)
+                    lines[f"  {side.direction} of {side.party.name}: nearest is {_missed(closest)}"] = None
                 continue
             nearest = "nearest is " if len(side.missed) > 1 and side.missed[0].rule else ""
             lines[f"  {side.direction} of {side.party.name}: {nearest}{_missed(side.missed[0])}"] = None

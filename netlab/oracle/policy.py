@@ -310,7 +310,7 @@ class Evaluator:
     def _meant(self, own: Party) -> str:
         """Of a Pod of its node's network, the policies whose selector means it, to no effect."""
         host = self._hosts.get(own.name)
-        every: tuple[Policy | TierPolicy, ...] = (*self.selection.tiers, *self.selection.policies)
+        every = self._cluster.all_policies
         policies = [each for each in every if host and self.selection.means(each.subject, host)]
         return f"; {' and '.join(map(str, policies[:_PEERS]))} would select it by its labels" if policies else ""
 

@@ -137,7 +137,8 @@ def _cause(row: Row, workloads: Workloads) -> tuple[object, ...]:
 
 def _passing(path: Judged, workloads: Workloads) -> tuple[object, ...]:
     ingress, flow = path.sides[1], path.step.flow
-    rule = (str(ingress.rule[0]), ingress.rule[1].index) if ingress.rule else ingress.exempt != ""
+    decided = ingress.tier or ingress.rule
+    rule = (str(decided[0]), decided[1].index) if decided else ingress.exempt != ""
     return workloads.of(flow.dst).name, flow.port, flow.protocol, rule
 
 
@@ -145,4 +146,5 @@ def _denying(paths: Iterable[Judged], workloads: Workloads) -> Iterable[tuple[ob
     for path in paths:
         for side in path.sides:
             if not side.allowed:
-                yield side.direction, workloads.shown(side.party.name), tuple(map(str, side.policies))
+                tier = (f"{side.tier.policy} {side.tier.rule}",) if side.tier else ()
+                yield side.direction, workloads.shown(side.party.name), tier or tuple(map(str, side.policies))

@@ -213,3 +213,32 @@ def test_describe_counts_what_each_rule_decided(kit: Any, netlab: Any, lab: str)
     assert "Kind:         AdminNetworkPolicy" in told and "Selects:      default/server" in told
     counted = next(line.split() for line in told.splitlines() if line.startswith("  ingress[0] "))
     assert counted[2:4] == ["packets", "denied"] and int(counted[1]) >= 2
+
+
+def test_netlab_test_has_stand_ins_for_tiers_and_names_the_tier_that_denies(netlab: Any, tmp_path: Any) -> None:
+    watchers = {
+        "pods": {
+            "namespaceSelector": {"matchLabels": {"team": "watch"}},
+            "podSelector": {"matchLabels": {"app": "prom"}},
+        }
+    }
+    let = {"action": "Allow", "from": [watchers], "ports": [{"portNumber": {"port": 80}}]}
+    deny = {"name": "rest", "action": "Deny", "from": [EVERYBODY]}
+    web = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"app": "web"}},
+           "spec": {"containers": [{"name": "c", "image": "x", "ports": [{"containerPort": 80}]}]}}  # fmt: skip
+    manifests, expect = tmp_path / "set.yaml", tmp_path / "expect.yaml"
+    manifests.write_text("\n---\n".join(map(json.dumps, [web, admin("guard", 5, EVERYBODY, ingress=[let, deny])])))
+    expect.write_text(
+        "flows:\n- {from: watch/prom, to: web, port: 80, expect: allow}\n- {from: stranger, to: web, port: 80, expect: allow}\n"
+    )
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "watch", "labels": {"team": "watch"}}}
+    manifests.write_text(f"{manifests.read_text()}\n---\n{json.dumps(space)}")
+    said = netlab("test", "-f", manifests, "--expect", expect, check=1).stdout
+    assert "1 workload, 1 policy" in said
+    assert (
+        said.count("FAIL stranger (stand-in) -> web:80: expected allow, got denied") == 1 and "FAIL watch" not in said
+    )
+    assert 'denied by AdminNetworkPolicy guard ingress[1] "rest"' in said
+    assert "nearest is AdminNetworkPolicy guard ingress[0]" in said
+    expect.write_text("flows: [{from: watch/prom, to: web, port: 80, expect: allow}]\n")
+    netlab("test", "-f", manifests, "--expect", expect)
