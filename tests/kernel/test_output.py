@@ -98,6 +98,7 @@ def test_the_output_of_each_verb_is_as_its_schema_states(
         kit.sh(f"ip -n {lab}-client route del default")
         drift = valid("diff", "diff", check=1)
         assert drift["operations"] and drift["foreign"]
+        valid("test", "test", str(folder), check=None)
         valid("delete", "delete", "pod", "more")
     finally:
         valid("down", "down", lab)
