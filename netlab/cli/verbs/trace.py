@@ -12,6 +12,7 @@ from netlab.errors import BadInput, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from threading import Event
 
     from netlab.diagnose.compare import Comparison
     from netlab.diagnose.finding import Finding
@@ -87,6 +88,8 @@ def command(
     --compare it is 4 if another result was predicted.
     """
     from dataclasses import replace
+    from functools import partial
+    from threading import Event
 
     from netlab.objects import Netns, NftTable, Vxlan
     from netlab.observe.trace.record import Question, recorded
@@ -112,6 +115,7 @@ def command(
         _writable(file)
     tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
     netns = sorted(space.netns for space in running.want.only(Netns))
+    over = Event()
     with recorded(
         name,
         question,
@@ -122,7 +126,9 @@ def command(
         counted=_counted(running.cluster, flow, netns),
         unlisted=_long_tables(running.want),
         known={(table.netns, table.family, table.table) for table in running.want.only(NftTable)},
+        meanwhile=partial(_preload, over),
     ) as recording:
+        over.set()
         # Imported here: the kernel takes as long to let the sources go.
         from netlab.diagnose.answerer import KINDS
         from netlab.diagnose.findings import findings
@@ -159,6 +165,14 @@ def command(
         return Exit.REFUSED
     wrong = any(finding.kind in (WRONG, *KINDS) for finding in told)
     return Exit.OK if recording.probe.outcome == "open" and _found(lookup) and not wrong else Exit.NO
+
+
+def _preload(over: Event) -> None:
+    """Import what the report needs while the packet is under way; what only a lost packet needs, if it takes long."""
+    from netlab.diagnose import answerer, findings, lookup, report, story  # noqa: F401
+
+    if not over.is_set():
+        import netlab.runtime.lab  # noqa: F401
 
 
 def _looked_up(

@@ -90,6 +90,7 @@ def recorded(
     counted: Iterable[str] | None = None,
     unlisted: Collection[tuple[str, str]] = (),
     known: Collection[TablePlace] | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Iterator[Recording]:
     """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
     whose counters are read, instead of all; ``unlisted``: tables (family, name) that are too large for asking nft for
@@ -97,6 +98,7 @@ def recorded(
     are recorded (None: they are not).
 
     The sources are closed beside the block, since the kernel takes its time (30 ms of RCU); after it nothing is left.
+    ``meanwhile`` is called once, in a thread of its own, when nothing is left to do but wait for the packet's fate.
 
     Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
     """
@@ -104,6 +106,7 @@ def recorded(
     trace.counted = list(netns if counted is None else counted)
     trace.unlisted = frozenset(unlisted)
     trace.known = known
+    trace.meanwhile = meanwhile
     try:
         recording = trace.run()
     except BaseException:
@@ -136,6 +139,7 @@ class _Trace:
         self.counted = self._netns
         self.unlisted: frozenset[tuple[str, str]] = frozenset()
         self.known: Collection[TablePlace] | None = None
+        self.meanwhile: Callable[[], object] | None = None
         raise_open_files()
         self._probe = self._open()
         self._learned = ns.call(question.netns, lambda: path_mtu(question.address)) if question.df else PathMtu()
@@ -228,14 +232,24 @@ class _Trace:
                     self._readers[number]()
             packet.poll()
             self._check(now)
+            if self._ends or now > begun + _STEP:
+                self._wait()
         ended = time.time_ns()
         self._quiet()
         self._look = 0
         self._check(now)
         return sent, ended
 
+    def _wait(self) -> None:
+        """From here on there is time for something else."""
+        work, self.meanwhile = self.meanwhile, None
+        if work is not None:
+            with contextlib.suppress(HostCannot):
+                threads.start(work, "netlab-meanwhile")
+
     def _quiet(self) -> None:
         """Wait until nothing has arrived for a moment."""
+        self._wait()
         last = time.monotonic()
         end = last + _QUIET_MAX
         while (now := time.monotonic()) < end and now - last < _QUIET:
