@@ -125,6 +125,7 @@ def run(argv: Sequence[str]) -> int:
     # A large lab is 100,000 small objects that all live to the end: looking for cycles among them again and again took
     # a sixth of a command (1.4 s against 1.15).  Verbs that run for long still get their garbage collected.
     gc.set_threshold(5_000_000, 20, 20)
+    gc.enable()
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # the entry point's, for as long as imports take
             signal.signal(signal.SIGINT, signal.default_int_handler)
