@@ -11,7 +11,8 @@ from netlab.model.cluster import Cluster
 from netlab.model.places import places
 from netlab.objects import Why
 from netlab.oracle.expect import ALLOW, DENY
-from netlab.oracle.explain import Judged, briefly, path_fields
+from netlab.oracle.explain import Judged, briefly
+from netlab.oracle.explained import path_fields
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.report import flow_fields, lookup_document
 from netlab.oracle.resolve import Expectation

@@ -23,7 +23,8 @@ from netlab.errors import BadInput, Problem
 from netlab.lint import lint, ordered
 from netlab.model import Cluster, build
 from netlab.objects import State, diff
-from netlab.oracle.explain import document, judged, tell
+from netlab.oracle.explain import judged, tell
+from netlab.oracle.explained import document
 from netlab.oracle.flows import flows
 from netlab.oracle.matrix import draw
 from netlab.oracle.predict import Predictor

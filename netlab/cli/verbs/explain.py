@@ -45,7 +45,8 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     from netlab.diagnose.expect import Expecter
     from netlab.model.places import places
     from netlab.oracle.endpoints import Endpoints
-    from netlab.oracle.explain import document, judged, tell
+    from netlab.oracle.explain import judged, tell
+    from netlab.oracle.explained import document
     from netlab.oracle.flow import Outcome
     from netlab.oracle.flows import flows, parse_port
     from netlab.oracle.predict import Predictor

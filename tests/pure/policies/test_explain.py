@@ -10,7 +10,8 @@ from netlab.cli.kinds import policy as described
 from netlab.errors import BadInput
 from netlab.model import Cluster, build
 from netlab.model.selection import Selection
-from netlab.oracle.explain import document, judged, tables, tell
+from netlab.oracle.explain import judged, tables, tell
+from netlab.oracle.explained import document
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.plain import dump

@@ -11,7 +11,8 @@ import pytest
 
 from netlab.lint import lint
 from netlab.model import Cluster, build
-from netlab.oracle.explain import document, judged, tell
+from netlab.oracle.explain import judged, tell
+from netlab.oracle.explained import document
 from netlab.oracle.flow import Flow, Outcome
 from netlab.oracle.flows import flows
 from netlab.oracle.policy import Evaluator
