@@ -13,6 +13,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from netlab.digest import sha1
+
 LAB_NAME_MAX = 32
 IFNAME_MAX = 15
 _FILE_NAME_MAX = 249  # NAME_MAX is 255; a clash adds a hash of 6
@@ -35,9 +37,7 @@ def is_dns_subdomain(text: str, limit: int = 253) -> bool:
 
 def short_hash(text: str, digits: int = 8) -> str:
     """The first ``digits`` hex digits of the text's SHA-1: for names that must be short, never for security."""
-    import hashlib  # 6 ms that `down` and `ls` need not pay
-
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:digits]
+    return sha1(text).hex()[:digits]
 
 
 # -- namespaces -------------------------------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ grows each time that the Pod ends for good on a running one, so a Pod that is ma
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from netlab.digest import sha256
 
 # The letters and digits of Kubernetes' own random suffixes (apimachinery util/rand): no vowels, so no words.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -18,7 +19,7 @@ _HASH_BITS = 32  # of a template, as in ComputeHash of kubernetes/pkg/controller
 
 
 def _number(text: str, bits: int) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[: bits // 8], "big")
+    return int.from_bytes(sha256(text)[: bits // 8], "big")
 
 
 def suffix(*parts: str) -> str:

@@ -8,10 +8,10 @@ when the upper one is full.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from ipaddress import ip_network
 
+from netlab.digest import sha256
 from netlab.model.services_types import Address, Network
 
 NODE_PORTS = range(30000, 32768)
@@ -50,7 +50,7 @@ class Numbers:
     def _candidates(self, who: str) -> Iterator[int]:
         if not self._size:
             return
-        start = int.from_bytes(hashlib.sha256(who.encode()).digest()[:8], "big")
+        start = int.from_bytes(sha256(who)[:8], "big")
         upper = self._size - self._band
         for step in range(upper):
             yield self._band + (start + step) % upper

@@ -21,13 +21,13 @@ Limits: node ports answer at a node's primary address alone (kube-proxy's ``--no
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from functools import lru_cache
 from typing import NamedTuple
 
 from netlab import names
+from netlab.digest import sha256
 from netlab.memo import Memo, Session
 from netlab.model import Address, Cluster, Network, Node
 from netlab.model.services_choice import ZONE, everywhere, near, plain
@@ -66,7 +66,7 @@ def objects(cluster: Cluster, session: Session) -> Iterator[Obj]:
 @lru_cache(1 << 16)
 def base_name(text: str) -> str:
     """``ULMVA6XW-ns1/svc1/tcp/p80``: 8 characters of a hash, then the text itself, as far as there is room."""
-    digest = base64.b32encode(hashlib.sha256(text.encode()).digest())[:8].decode()
+    digest = base64.b32encode(sha256(text))[:8].decode()
     name = f"{digest}-{text}"
     return name if len(name) <= _NAME_MAX else name[: _NAME_MAX - 3] + "..."
 

@@ -55,7 +55,6 @@ LATE = {
     "netlab.kernel.nftables.drift": "the rehearsal in a spare namespace, needed after a hand change alone",
     "netlab.kernel.rtnetlink.inspect": "pyroute2, 220 ms",
     "netlab.model.identity": "uuid, 4 ms",
-    "netlab.names": "hashlib, 2 ms",
     "netlab.near": "difflib, 3 ms, needed by messages alone",
     "netlab.observe.capture.words": "scapy, 300 ms",
     "netlab.observe.layers": "scapy, 300 ms",

@@ -7,13 +7,13 @@ into a scratch namespace and both are listed as JSON by the same nft: texts of t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from netlab.digest import blake2b
 from netlab.kernel.nftables import libnft
 from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket, attr_dict, text
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Op, Verb
@@ -111,7 +111,7 @@ def _digest(obj: NftTable | NftChain | NftSet) -> int:
         if len(_digested) > _DIGESTS_KEPT:
             _digested.clear()
         says = "\n".join((*obj.statements(), *obj.contents()))
-        number = int.from_bytes(hashlib.blake2b(says.encode(), digest_size=8).digest(), "big")
+        number = int.from_bytes(blake2b(says, 8), "big")
         _digested[id(obj)] = known = obj, number
     return known[1]
 

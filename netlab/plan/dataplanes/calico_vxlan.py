@@ -6,9 +6,9 @@ name (Felix' calc/vxlan_resolver.go).  Felix' routes are ``proto 80``.  Each fam
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
+from netlab.digest import sha1
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Fdb, Neigh, Obj, Route
 from netlab.plan.dataplanes import calico_wiring, tunnels
@@ -23,7 +23,7 @@ _DEVICE = {4: ("vxlan.calico", 4), 6: ("vxlan-v6.calico", 5)}  # name, index
 
 def vtep_mac(node: str, version: int = 4) -> str:
     """66 and the first five bytes of the SHA-1 of the node's name (IPv6: with ``-v6`` behind it)."""
-    digest = hashlib.sha1((node if version == 4 else f"{node}-v6").encode(), usedforsecurity=False).digest()
+    digest = sha1(node if version == 4 else f"{node}-v6")
     return (b"\x66" + digest[:5]).hex(":")
 
 
