@@ -157,7 +157,9 @@ def test_the_drawing_of_the_floors_is_the_contract() -> None:
     """README and development.md show one drawing, in the order of import-linter's layers."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     # `digest` and `plain` are below the other modules: names are hashed, evidence is written; `values` makes classes.
-    *floors, modules, digest, plain, values = next(contract["layers"] for contract in contracts if contract["id"] == "floors")
+    *floors, modules, digest, plain, values = next(
+        contract["layers"] for contract in contracts if contract["id"] == "floors"
+    )
     drawing, other = (
         re.findall(r"^```\n(YAML -> .*?)^```", (ROOT / page).read_text(), re.M | re.S)
         for page in ("README.md", "docs/development.md")
