@@ -261,7 +261,8 @@ def other_host(story: Story, event: Event) -> Finding:
             f"is it still a port of {story.topology.master(interface)}?"
         )
         return Finding("port-detached", message, event.netns, look=(f"bridge -n {event.netns} link",))
-    if interface not in {hop.at for path in story.round_trip.paths for hop in path.hops}:
+    sent_there = {left.went.at for left in (story.request_left, story.reply_left) if left is not None and left.went}
+    if interface not in {hop.at for path in story.round_trip.paths for hop in path.hops} | sent_there:
         message = f"a copy of {packet_word(event)} ended at {event.interface} of {event.netns}: its MAC {mac} is that of {owner}"
         return Finding("wrong-mac", message, event.netns, look=_flooding(story, event))
     if mac == mine:
