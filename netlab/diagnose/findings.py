@@ -268,7 +268,9 @@ def _stopped(story: Story) -> Iterator[Finding]:
         message = f"the {word} was last seen at {last.interface} of {last.netns}; {left.expected} was expected next"
         look = _look_at(story, hop, last)
         if story.source(DROPS).on and not story.drops and left.expected.direction == OUT:
-            message += "; the kernel did not drop it, so it may wait there, in a queue or for its next hop's MAC address"
+            message += (
+                "; the kernel did not drop it, so it may wait there, in a queue or for its next hop's MAC address"
+            )
             queue = f"tc -n {left.expected.netns} -s qdisc show dev {left.expected.interface}"
             look = (f"ip -n {hop.netns} neigh", queue, *look)
         yield Finding("stopped", message, hop.netns, hop.interface, look)

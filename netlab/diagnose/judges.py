@@ -272,12 +272,19 @@ def _process(needs: Needs, op: Op, obj: Process, _: tuple[Op, ...]) -> int:
 
 
 def _path_mtu(needs: Needs, op: Op, obj: PathMtu, _: tuple[Op, ...]) -> int:
-    return _MAYBE if obj.netns in needs.namespaces and obj.address in needs.addresses else _NO
+    """It matters to the sender of packets that are larger."""
+    if obj.netns not in needs.ends or obj.address not in needs.addresses:
+        return _NO
+    probe = needs.story.recording.probe
+    sizes = (event.packet.length for event in needs.story.events if event.netns == obj.netns)
+    return _YES if probe.error == "EMSGSIZE" or max(probe.size, *sizes, 0) > obj.mtu else _NO
 
 
 def _conntrack(needs: Needs, op: Op, obj: Conntrack, _: tuple[Op, ...]) -> int:
-    near = obj.netns in needs.namespaces and {obj.address, obj.source} <= set(needs.addresses)
-    return _MAYBE if near and obj.protocol.upper() == needs.story.recording.probe.protocol else _NO
+    """An entry is of one flow: another source port has an entry of its own."""
+    probe = needs.story.recording.probe
+    same = (obj.address, obj.port, obj.source_port) == (probe.address, probe.port, probe.local_port)
+    return _YES if obj.netns in needs.namespaces and same else _NO
 
 
 def _file(needs: Needs, op: Op, obj: File, _: tuple[Op, ...]) -> int:

@@ -161,7 +161,7 @@ FAULTS = (
     Fault("accept-queue-full", "", "server", "queue-full", "", "queue-full", target=SERVER, port=8081, hold=FULL),
     Fault("queue-full", "tc -n {n1} qdisc add dev vxlan0 root tbf rate 8bit burst 1540 limit 60; ip netns exec {client} ping -c 20 -i 0.01 -W 0.01 10.244.2.2 >/dev/null || true", "n1", "queue", "QDISC_DROP", "stopped", "n1", undo="tc -n {n1} qdisc del dev vxlan0 root"),
     Fault("loop", "ip -n {n2} addr del 10.244.2.1/24 dev cni0; ip -n {n2} route replace 10.244.2.0/24 via 10.244.1.0 dev vxlan0 onlink", "n2", "wrong-turn", "IP_INHDR", "wrong-turn", "n2", **DIRECT),
-    Fault("ttl-too-small", "ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=2", "n2", "ttl", "IP_INHDR", "ttl", undo="ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=64", **DIRECT),
+    Fault("ttl-too-small", "ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=2", "n2", "ttl", "IP_INHDR", "ttl", "client", undo="ip netns exec {client} sysctl -qw net.ipv4.ip_default_ttl=64", **DIRECT),
     Fault("nothing-translates", "ip netns exec {n1} nft 'table ip fw {{ chain f {{ type filter hook prerouting priority -300; notrack; }}; }}'", "n1", "foreign-rule", "IP_INNOROUTES", "foreign-rule", undo="ip netns exec {n1} nft delete table ip fw"),
     Fault("tunnel-checksum", "ip netns exec {underlay} nft 'table bridge fw {{ chain f {{ type filter hook forward priority 0; udp dport 4789 udp checksum set 0xdead; }}; }}'", "underlay", "foreign-rule", "UDP_CSUM", "foreign-rule", undo=NO_FIREWALL % ("underlay", "bridge"), **DIRECT),
     Fault("br-netfilter-off", "ip netns exec {n1} sysctl -qw net.bridge.bridge-nf-call-iptables=0", "n1", "wrong-source", "NO_SOCKET", "wrong-source", "n1", target="10.96.0.82"),

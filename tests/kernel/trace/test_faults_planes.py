@@ -30,7 +30,7 @@ PLANES: dict[str, tuple[dict[str, Any], tuple[Fault, ...]]] = {
         (
             Fault("proxy-arp-off", f"ip -n {{client}} neigh del 169.254.1.1 dev eth0; ip netns exec {{n1}} sysctl -qw net.ipv4.conf.{CLIENT_VETH}.proxy_arp=0", "client", "no-neighbour", "", "no-neighbour", "client", target=FOUR),
             Fault("pod-route-missing", "ip -n {n2} route del 10.244.2.2/32", "n2", "no-route", "NOT_SPECIFIED", "stopped", "n2", target=FOUR),
-            Fault("pod-link-down", "ip -n {server} link set eth0 down", "n2", "queue", "QDISC_DROP", "stopped", "n2", target=FOUR),
+            Fault("pod-link-down", "ip -n {server} link set eth0 down", "n2", "link-down", "QDISC_DROP", "stopped", "n2", target=FOUR),
             Fault("forwarding-off-ipv6", SIX_FORWARDING, "n2", "forwarding-off", "IP_INADDRERRORS", "not-forwarded", "n2", target=SIX),
             Fault("route-missing-ipv6", "ip -6 -n {n1} route del fd00:10:244:2::/122", "n1", "wrong-turn", "IP_INNOROUTES", "wrong-turn", "n1", target=SIX),
             Fault("address-missing-ipv6", "ip -6 -n {server} addr flush dev eth0 scope global", "server", "wrong-turn", "IP_INADDRERRORS", "not-forwarded", "server", target=SIX),
@@ -44,7 +44,7 @@ PLANES: dict[str, tuple[dict[str, Any], tuple[Fault, ...]]] = {
             Fault("next-hop-is-the-router", "ip -n {n1} route replace 10.244.2.0/24 via 172.18.0.1 dev eth0", "n1", "wrong-turn", "IP_INNOROUTES", "wrong-turn", "n1", target=FOUR),
             Fault("blackhole", REFUSES % "blackhole", "n1", "no-route", "NOT_SPECIFIED", "stopped", "n1", target=FOUR),
             Fault("prohibited", REFUSES % "prohibit", "n1", "no-route", "NOT_SPECIFIED", "icmp", "n1", target=FOUR),
-            Fault("rule-of-routing", "ip -n {n1} rule add pref 10 to 10.244.2.0/24 blackhole", "n1", "no-route", "NOT_SPECIFIED", "stopped", undo="ip -n {n1} rule del pref 10", target=FOUR),
+            Fault("rule-of-routing", "ip -n {n1} rule add pref 10 to 10.244.2.0/24 blackhole", "n1", "no-route", "NOT_SPECIFIED", "stopped", "n1", undo="ip -n {n1} rule del pref 10", target=FOUR),
         ),
     ),
     "spoof-guard": (
