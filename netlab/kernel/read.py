@@ -31,7 +31,6 @@ from netlab.objects.links import End
 _KEY_ORDER = {"node": 0, "external": 1, "pod": 2, "router": 3, "underlay": 4}
 _PAIRED = {kind for kind, codec in LINK_KINDS.items() if codec.PAIRED}
 _GETNSID = 90
-_TRACKED = "net.netfilter.nf_conntrack_count"  # a dump walks the entries of all namespaces: 1 ms and more
 _SCTP_LISTENING = "10"  # linux/net/sctp/constants.h: SCTP_SS_LISTENING
 
 
@@ -111,8 +110,6 @@ class Reader:
         v6 = any(path.startswith("net.ipv6.") for path in paths)  # else it is no part of the lab
         router = self._owners[netns].kind not in ("pod", "external")
         objects += self._hardening.deviations(netns, paths, router=router, v6=v6)
-        if self._owners[netns].kind == "node" and self._sysctls.read(_TRACKED) not in (None, "0"):
-            self._dumps[netns].learned += conntrack.translated(netns)
         if self._xfrm and self._owners[netns].kind != "pod":
             objects += xfrm.policies(netns)
         return objects + self._tables(netns, wanted)
@@ -139,7 +136,11 @@ class Reader:
         return Observed(State.of({obj.key: obj for obj in objects}))
 
     def _tables(self, netns: str, wanted: list[Obj] | tuple[Obj, ...]) -> list[Obj]:
-        """The tables; the thread may be in a scratch place afterwards."""
+        """The tables; the thread may be in a scratch place afterwards.
+
+        A translation that no rule of the lab made needs somebody else's rule, now or then.  So tracked flows are read only
+        where the rules were changed: a dump walks the table of the whole host, which takes 50 ms and more.
+        """
         objects: list[Obj] = []
         with contextlib.suppress(OSError):  # a kernel without nf_tables has no tables
             count, there = nft.look()
@@ -148,6 +149,8 @@ class Reader:
             if not same:
                 self._handles.outdated.add(netns)
             touched = bool(there) and not (same and known == count)
+            if count != max(known, nft.UNTOUCHED) and netns in self._dumps and self._owners[netns].kind == "node":
+                self._dumps[netns].learned += conntrack.translated(netns)
             objects += nft.observed(netns, wanted, there, touched=touched)
         return objects
 

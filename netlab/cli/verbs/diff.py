@@ -16,8 +16,8 @@ from netlab.plan import render
 def command(lab: str, lab_option: str, output: str) -> int:
     """Show how the kernel differs from the applied lab, object by object, with lines of the spec.
 
-    The exit status is 1 if something differs.  diff also lists objects that other programs made in the lab's namespaces;
-    they are not drift.
+    The exit status is 1 if something differs.  What the kernel learned counts where it contradicts the lab.  diff also
+    lists objects that other programs made in the lab's namespaces, with the commands that remove them; they are no drift.
     """
     from netlab.runtime.lab import diff
 

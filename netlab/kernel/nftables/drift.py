@@ -24,7 +24,7 @@ _SUBSYS_NFTABLES = 10
 _GETTABLE, _GETGEN = 1, 16
 _TABLE_NAME, _GEN_ID = 1, 1
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-_UNTOUCHED = 1  # the generation of a new namespace, which has no tables
+UNTOUCHED = 1  # the generation of a new namespace, which has no tables
 _HEADER = struct.pack("=BBH", 0, 0, 0)
 # What differs from one listing to the next without anybody changing a rule.
 _RESTLESS = frozenset(("handle", "packets", "bytes", "expires", "index"))
@@ -38,7 +38,7 @@ def look() -> tuple[int, list[tuple[str, str]]]:
     sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
     try:
         count = _generation(sock)
-        if count == _UNTOUCHED:
+        if count == UNTOUCHED:
             return count, []
         found = []
         for _, payload in sock.dump(_SUBSYS_NFTABLES << 8 | _GETTABLE, _HEADER):
