@@ -48,7 +48,7 @@ def counted(story: Story) -> Iterator[Finding]:
             count = story.counters(netns).get(name, 0)
             if count and netns in story.concerned:
                 if name.endswith("OutNoRoutes") and last is not None and last.at in story.topology.tunnels:
-                    words = f"it had no route for the VXLAN packet of {last.interface}"
+                    words = f"it could not route the VXLAN packet of {last.interface}"
                 message = f"{netns} counted {name} +{count}: {words}"
                 yield Finding(kind, message, netns, look=(f"ip netns exec {netns} nstat -az {name.replace(':', '')}",))
                 return
@@ -76,7 +76,7 @@ def _link_counters(story: Story, last: Event) -> Iterator[Finding]:
             if count:
                 message = f"{dev} of {netns} counted {direction} +{count}"
                 if direction == "tx_carrier" and (netns, dev) in story.topology.tunnels:
-                    message += ": it had no route for its VXLAN packet"
+                    message += ": it could not route its VXLAN packet"
                 yield Finding("link-dropped", message, netns, dev, (f"ip -n {netns} -s link show {dev}",))
                 return
 

@@ -44,6 +44,9 @@ class RoundTrip:
         return [self.request, *([self.reply] if self.reply else [])]
 
 
+_PASSED = {"in": "come in at", "out": "left by", "other": "come in for another host at"}
+
+
 @dataclass(frozen=True, slots=True)
 class Divergence:
     """The first divergence from a path: after ``after``, ``expected`` was next, but the packet ``went`` elsewhere.
@@ -72,6 +75,8 @@ class Divergence:
             return f"{after}it should have ended, but it went on to {self.went}"
         if self.went is None:
             return f"{after}{self.expected} was expected next, but it was not seen there"
+        if self.went.at == self.expected.at:
+            return f"{after}it should have {_PASSED[self.expected.direction]} {self.expected}, but it {_PASSED[self.went.direction]} it"
         verb = "left by" if self.went.direction == "out" else "came in at"
         return f"{after}{self.expected} was expected next, but it {verb} {self.went}"
 

@@ -152,8 +152,10 @@ def _told(story: Story) -> Iterator[Finding]:
         look: tuple[str, ...] = ()
         if about is not None and about.protocol == packets.UDP and event.netns in _homes(story, about.target):
             message += _other_sockets(story, event.netns, about)
-        if about is not None and about.protocol == packets.UDP and about.dport in story.topology.tunnel_ports():
+        tunnel = about is not None and about.protocol == packets.UDP and about.dport in story.topology.tunnel_ports()
+        if about is not None and tunnel:
             message += f", about the VXLAN packet to port {about.dport}"
+        if about is not None and tunnel and not _time_exceeded(packet):
             look = (f"ip -n {event.netns} -d link show type vxlan", f"ip netns exec {event.netns} ss -uln")
         elif about is not None:
             look = (f"ip -n {event.netns} route get {about.target}",)
@@ -370,6 +372,17 @@ def _detour(story: Story) -> Iterator[Finding]:
             )
 
 
+def _resent(story: Story) -> Iterator[Finding]:
+    """Data of an answered connection was too big for a link, and was sent again in smaller parts."""
+    for event in story.errors:
+        mtu = event.packet.innermost.mtu
+        if mtu and story.recording.probe.outcome == "open":
+            message = f"{event.netns} told the sender MTU {mtu}, since a packet was too big for its next link"
+            message += "; the kernel sent the data again in smaller packets"
+            yield Finding("mtu", message, event.netns, look=(f"ip -n {event.netns} link",))
+            return
+
+
 def _cut(story: Story) -> Iterator[Finding]:
     for event in (*story.request, *story.reply):
         if event.packet.fragment and event.direction == OUT:
@@ -404,4 +417,4 @@ _BY_TRANSLATION = (turns.turned, _answered_untranslated)
 _STOLEN = frozenset((answerer.HOST, answerer.BACKEND, answerer.SOURCE))
 # The fallback, if none of these has a finding: less direct evidence.
 _ELSE: tuple[Callable[[Story], Iterator[Finding]], ...] = (_never_left, counters.counted, _silent, _stopped)
-_ARRIVED: tuple[Callable[[Story], Iterator[Finding]], ...] = (_detour, turns.rescued, _two_answers, _cut)
+_ARRIVED: tuple[Callable[[Story], Iterator[Finding]], ...] = (_detour, _resent, turns.rescued, _two_answers, _cut)

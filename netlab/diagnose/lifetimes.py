@@ -56,7 +56,8 @@ def over(story: Story, number: int, packet: Packet, netns: str, interface: str) 
         look = (f"ip -n {first.netns} -d link show {first.tunnel}", *look)
         return Finding("ttl", message, first.netns, first.tunnel, look, root=True)
     message += f": it left {first.netns} with {first.hops}, which is too little for its path"
-    look = (f"ip netns exec {first.netns} sysctl {_sysctl(packet.version, first.interface)}", *look)
+    own = f"ip netns exec {first.netns} sysctl {_sysctl(packet.version, first.interface)}"
+    look = (own, *look_route(first.netns, packet, ""), *look)
     return Finding("ttl", message, netns, look=look)
 
 

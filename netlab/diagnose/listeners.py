@@ -89,7 +89,7 @@ def busy(story: Story) -> Iterator[Finding]:
     if last is None or last.role != REQUEST:
         return
     each = taker(story, netns, last.packet.innermost, last.interface)
-    if each is None:
+    if each is None or (story.drops and not each.stopped):
         return
     tcp = last.packet.innermost.protocol == packets.TCP
     port = f"port {each.port}/{'TCP' if tcp else 'UDP'}"

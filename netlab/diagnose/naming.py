@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from netlab.diagnose.story import Story
-from netlab.oracle.flow import ADDRESS, NODE, SERVICE, is_own
+from netlab.oracle.flow import ADDRESS, NODE, ROUTER, SERVICE, is_own
 from netlab.wire.packets import Packet
 
 _TABLES = 3  # that a finding tells to list
@@ -18,6 +18,8 @@ def address_owner(story: Story, address: str) -> str:
     endpoint = story.endpoints.at(address)
     if endpoint.kind == SERVICE:
         return f"Service {endpoint.name}"
+    if endpoint.kind == ROUTER:
+        return endpoint.name
     if endpoint.kind != ADDRESS:
         return f"{'node' if endpoint.kind == NODE else 'Pod' if endpoint.kind == 'pod' else 'external host'} {endpoint.name}"
     owners = story.topology.owners(address)

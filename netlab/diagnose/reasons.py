@@ -125,13 +125,12 @@ def _no_route_outside(story: Story, event: Event) -> Finding:
     ends = story.topology.vteps(netns, dev, _target_mac(story, event))
     target = ends[0] if len(ends) == 1 else ""
     if not target:
-        message = f"{netns} has no route for the VXLAN packet of {dev}, whose target is that of its forwarding entry"
+        message = f"{netns} cannot route the VXLAN packet of {dev} to the target of its forwarding entry"
         return Finding("no-route", message, netns, dev, (f"bridge -n {netns} fdb show dev {dev}",))
     whose = f"{target} ({address_owner(story, target)})"
-    message = f"{netns} has no route for the VXLAN packet of {dev} to {whose}"
+    message = f"{netns} cannot route the VXLAN packet of {dev} from {local or 'its own address'} to {whose}"
     look = [f"ip -n {netns} route get {target}"]
     if local:
-        message += f", or has lost its own address {local}"
         look.append(f"ip -n {netns} addr show to {local}")
     return Finding("no-route", message, netns, dev, tuple(look))
 
@@ -330,6 +329,8 @@ def no_socket(story: Story, event: Event) -> Finding:
     other = listeners.others(story, netns, packet, event.interface)
     verb = "no socket takes" if other.startswith(":") else "no process listens on"
     message = f"{verb} {port} of {packet.target} in {netns}{other}"
+    if story.topology.owners(packet.target) and not story.topology.local(netns, packet.target):
+        message += f"; the lab gives this address to {address_owner(story, packet.target)}"
     return Finding(
         "no-listener", message, netns, look=(f"ip netns exec {netns} ss -{flag}lnp", *_neigh_of(story, packet.target))
     )

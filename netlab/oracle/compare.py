@@ -190,6 +190,8 @@ def _disagreement(row: Row) -> str:
     got = _got(
         verdict if verdict.because or predicted is None else verdict._replace(because=_reason(predicted, verdict))
     )
+    if differs and predicted is not None and verdict.server and predicted.server not in (None, verdict.server):
+        got += "" if verdict.wrong_server else f" from {verdict.server} and not from {predicted.server}"
     if differs and predicted is not None and verdict.client and predicted.client not in (None, verdict.client):
         got += f", seen as {verdict.client} and not as {predicted.client}"
     got = f"got {got}" if observed else f"predicted {got}"

@@ -75,7 +75,8 @@ def _ends(step: Step) -> Iterator[str]:
     source, to, port = step.egress
     seen, target, _ = step.ingress
     if source.pod is not None and to.address != target.address:
-        yield f"  {source.name}'s node sees a packet to {to.address}:{port}, and another node translates it"
+        asked = f"[{to.address}]:{port}" if ":" in to.address else f"{to.address}:{port}"
+        yield f"  {source.name}'s node sees a packet to {asked}, and another node translates it"
     if target.pod is not None and seen.what == IS_NODE and seen.name != target.pod.node:
         yield f"  {target.name}'s node sees it come from {seen.address}, which is {seen.name}"
 

@@ -87,6 +87,8 @@ FAULTS = (
           make="ip netns exec @client sysctl -qw net.ipv4.ip_local_port_range='40000 40001'", undo="ip netns exec @client sysctl -qw net.ipv4.ip_local_port_range='32768 60999'",
           hold=tuple(holding("client", f"('', {port})", **UDP) for port in (40000, 40001))),
     Fault("the-nearest-rule-by-label", ("client", "guarded"), "policy", "node-2", ("default/only-near ingress[0]", "has app=client, not app=near"), plain="policy"),
+    Fault("data-too-big-for-a-link-is-sent-again", ("client", "server", "--size", "4000"), "mtu", "node-2", ("MTU 1300",), ("took the expected path",),
+          make="ip -n @node-2 link set cni0 mtu 1300", code=0),
     Fault("a-service-without-pods", ("client", "svc/empty:8080"), "service", "node-1", ("no Pod of namespace default has app=servr", "nearest is Pod default/server")),
 )  # fmt: skip
 
