@@ -21,6 +21,7 @@ from netlab.near import near
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
+    from netlab.oracle.flow import Endpoint
     from netlab.oracle.selectors import Selector
 
 _ARTICLE = {"Pod": "a Pod", "Service": "a Service", "Node": "a node"}
@@ -86,7 +87,9 @@ def _of_word(cluster: Cluster, word: str, namespace: str, *, single: bool) -> li
     from netlab.oracle.selectors import Selector
 
     prefix, slash, name = word.partition("/")
-    kind = kinds.named(prefix) if slash else None
+    kind = kinds.named(prefix)
+    if kind and not slash:
+        raise BadInput(f'"{word}" is a kind: write it first, or {word}/NAME')
     if kind and name:
         return [_with_kind(cluster, kind, name, namespace)]
     try:
@@ -107,7 +110,7 @@ def _of_word(cluster: Cluster, word: str, namespace: str, *, single: bool) -> li
         return named[:1]
     if single and selector.kind in ("labels", "cidr") and not selector.is_address:
         raise BadInput(f'"{word}" can mean several objects; name each', hint="netlab get pods -l KEY=VALUE lists them")
-    return [_of_end(word, *end) for end in _ends(cluster, selector)]
+    return [_of_end(word, end) for end in _ends(cluster, selector)]
 
 
 def _typed(reference: Reference) -> str:
@@ -145,12 +148,12 @@ def _named(cluster: Cluster, selector: Selector) -> list[Reference]:
     return named
 
 
-def _ends(cluster: Cluster, selector: Selector) -> list[tuple[str, str]]:
-    """The kinds and names of the ends of flows; raises BadInput, also with kinds that are near to a bare word."""
+def _ends(cluster: Cluster, selector: Selector) -> list[Endpoint]:
+    """The ends of flows; raises BadInput, also with kinds that are near to a bare word."""
     from netlab.oracle.endpoints import Endpoints
 
     try:
-        return [(reachable.end.kind, reachable.end.name) for reachable in selector.select(Endpoints(cluster))]
+        return [reachable.end for reachable in selector.select(Endpoints(cluster))]
     except ValueError as error:
         if selector.kind != "name" or "/" in selector.text:
             raise BadInput(str(error)) from None
@@ -161,14 +164,15 @@ def _ends(cluster: Cluster, selector: Selector) -> list[tuple[str, str]]:
         raise BadInput(message) from None
 
 
-def _of_end(word: str, kind: str, name: str) -> Reference:
+def _of_end(word: str, end: Endpoint) -> Reference:
     from netlab.oracle import flow
 
-    if kind == flow.NODE:
-        return Reference(NODE, "", name)
-    if kind in (flow.POD, flow.SERVICE):
-        return Reference(POD if kind == flow.POD else SERVICE, *name.split("/"))
-    raise BadInput(f"{word} is not an object: no Pod, Service or node has it", hint=f"netlab get links {word}")
+    if end.kind == flow.NODE:
+        return Reference(NODE, "", end.name)
+    if end.kind in (flow.POD, flow.SERVICE):
+        return Reference(POD if end.kind == flow.POD else SERVICE, *end.name.split("/"))
+    hint = f"netlab get links {word}" if end.netns else ""
+    raise BadInput(f"{word} is not an object: no Pod, Service or node has it", hint=hint)
 
 
 def not_found(plural: str, namespace: str, name: str, others: Iterable[tuple[str, str]]) -> BadInput:
