@@ -89,6 +89,8 @@ def test_a_dns_name_is_the_address_that_the_client_gets(bed: Bed, client: str, w
     assert (inside.status == 0) == (traced.status == 0), (inside.stdout, traced.stderr)
     if inside.status == 0:
         assert traced.json["address"] == inside.stdout.split()[0]
+    elif traced.stdout:
+        assert not traced.json["lookup"]["addresses"]
     else:
         assert f"is called '{word}'" in traced.stderr
 
