@@ -156,6 +156,7 @@ _OF_VERB: dict[tuple[str, str], Offer] = {
     ("down", "labs"): running_labs,
     ("down", "lab_options"): running_labs,
     ("diff", "lab"): running_labs,
+    ("graph", "lab"): running_labs,
     ("reach", "lab"): running_labs,
     ("check", "lab"): running_labs,
     ("exec", "name"): places,
