@@ -13,6 +13,7 @@ from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import address_owner, namespace_target
 from netlab.diagnose.story import Story
 from netlab.evidence.records import IN_VIEW, Lookup, Query
+from netlab.model import Pod
 from netlab.model.services_system import DOMAIN
 from netlab.near import near
 from netlab.objects import File, Key
@@ -24,6 +25,7 @@ _DEAD = ("silent", "closed", "unreachable")
 _WORDS = {
     "found": "", "nodata": "no such record", "nxdomain": "NXDOMAIN", "servfail": "SERVFAIL", "refused": "REFUSED",
     "closed": "no process listens", "unreachable": "unreachable", "silent": "no reply", "garbled": "no DNS message",
+    "invalid": "no name of DNS, so it is not sent",
 }  # fmt: skip
 
 
@@ -52,7 +54,7 @@ def lines(story: Story, width: int) -> Iterator[str]:
     if lookup is None:
         return
     search = f"; search {' '.join(lookup.searches)}" if lookup.searches else ""
-    head = f"lookup of {lookup.name} in {story.flow.src.name}, by {'its hosts file' if lookup.hosts else lookup.file}{search}"
+    head = f"lookup of {lookup.name} in {_sender(story, lookup)}, by {'its hosts file' if lookup.hosts else lookup.file}{search}"
     yield from textwrap.wrap(head, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     if lookup.hosts:
         yield f"  {lookup.name}: {', '.join(lookup.addresses)}"
@@ -70,7 +72,7 @@ def _result(query: Query) -> str:
 def headline(story: Story, lookup: Lookup) -> str:
     """The result of a trace whose target's name was not resolved."""
     shown = "" if story.answered else "; the query to the name server is shown"
-    return f"{story.flow.src.name} -> {lookup.name}: the name was not resolved ({failure(lookup)}){shown}"
+    return f"{_sender(story, lookup)} -> {lookup.name}: the name was not resolved ({failure(lookup)}){shown}"
 
 
 # -- findings ---------------------------------------------------------------------------------------------------------
@@ -98,9 +100,23 @@ def findings(story: Story) -> Iterator[Finding]:
         yield Finding("nameserver", message, lookup.netns, look=_look(story, lookup))
 
 
+def _folder(lookup: Lookup) -> str:
+    """The folder below /etc/netns of the sender's files; that of a Pod in its node's network is its own."""
+    return lookup.netns if lookup.file == IN_VIEW else lookup.file.split("/")[-2]
+
+
+def _pod(story: Story, lookup: Lookup) -> Pod | None:
+    folder = _folder(lookup)
+    return next((pod for pod in story.cluster.pods if pod.etc == folder), None)
+
+
+def _sender(story: Story, lookup: Lookup) -> str:
+    return str(_pod(story, lookup) or story.flow.src.name)
+
+
 def _meant(story: Story, lookup: Lookup) -> set[str]:
     """The addresses that the lab's objects give the name."""
-    pod = story.endpoints.pod_of.get(story.flow.src.name)
+    pod = _pod(story, lookup)
     namespace = pod.namespace if pod else "default"
     ends = by_dns(story.endpoints, lookup.name, namespace, client=pod).ends
     return {address for end in ends for address in end.addresses}
@@ -112,7 +128,9 @@ def _file(story: Story, lookup: Lookup) -> Iterator[Finding]:
     if wanted is None or wanted.content == lookup.text:
         return
     theirs, ours = _changed(lookup.text, wanted.content)
-    message = f"{lookup.file} of {story.flow.src.name} is not that of the lab: it has {theirs}, and should have {ours}"
+    message = (
+        f"{lookup.file} of {_sender(story, lookup)} is not that of the lab: it has {theirs}, and should have {ours}"
+    )
     mend = tuple(wanted.explain().splitlines()) if lookup.file == wanted.path else ()
     look = (f"netlab exec {namespace_target(story, lookup.netns)} -- cat /etc/resolv.conf",)
     yield Finding("resolv-conf", message, lookup.netns, look=look, mark=wanted.why.mark, root=True, mend=mend)
@@ -120,8 +138,7 @@ def _file(story: Story, lookup: Lookup) -> Iterator[Finding]:
 
 def _wanted(story: Story, lookup: Lookup, name: str) -> File | None:
     """A file of the sender's /etc as the lab has it."""
-    pod = story.endpoints.pod_of.get(story.flow.src.name)
-    wanted = story.want.get(Key(Floor.FILE, pod.etc if pod else lookup.netns, name))
+    wanted = story.want.get(Key(Floor.FILE, _folder(lookup), name))
     return wanted if isinstance(wanted, File) else None
 
 
@@ -144,6 +161,9 @@ def _failed(story: Story, lookup: Lookup, meant: set[str]) -> Finding:
             servers = ", ".join(_server(story, server) for server in asked)
             message = f"{servers}: {_WORDS[last]}, so {lookup.name} was not resolved"
         return Finding("nameserver", message, lookup.netns, look=look, root=True)
+    if last == "invalid":
+        message = f"{lookup.name} is no name of DNS: a label has 1 to 63 characters, a name at most 253"
+        return Finding("no-name", message, lookup.netns)
     if last not in ("nxdomain", "nodata"):
         message = f"{_server(story, lookup.queries[-1].server)} replied {_WORDS[last]} and no address of {lookup.name}"
         return Finding("nameserver", message, lookup.netns, look=look, root=True)
@@ -158,7 +178,11 @@ def _failed(story: Story, lookup: Lookup, meant: set[str]) -> Finding:
         message += f"; in this lab it is {address} ({address_owner(story, address)})"
     else:
         services = [f"{service.name}.{service.namespace}" for service in story.cluster.services]
-        message += near(lookup.name, [*services, *(f"{name}.svc.{DOMAIN}" for name in services)])
+        message += (
+            f"; {lookup.name}.svc.{DOMAIN} is a Service, and the search list does not lead there"
+            if lookup.name in services
+            else near(lookup.name, [*services, *(f"{name}.svc.{DOMAIN}" for name in services)])
+        )
     return Finding("no-name", message, lookup.netns, look=look, root=bool(meant))
 
 

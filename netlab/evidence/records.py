@@ -177,7 +177,7 @@ class Query:
     """A question to a name server: ``type`` A or AAAA.
 
     ``outcome``: found, nodata (the name has no such record), nxdomain, servfail, refused (by the server), closed (no
-    process listens), unreachable, silent or garbled.  ``elapsed`` in nanoseconds.
+    process listens), unreachable, silent, garbled, or invalid (no name of DNS, so it was not sent).  ``elapsed`` in nanoseconds.
     """
 
     name: str

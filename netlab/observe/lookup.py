@@ -115,7 +115,7 @@ def _search(conf: ResolvConf, name: str, kinds: Sequence[str], waits: Sequence[f
             queries = list(_ask(conf.servers or (_LOCAL,), candidate, kind, waits))
             asked += queries
             last = queries[-1].outcome
-            if last == "found" or last not in ("nodata", "nxdomain", "servfail", "garbled"):
+            if last not in ("nodata", "nxdomain", "servfail", "garbled", "invalid"):
                 return asked
             if last != "nodata":
                 break  # no other record of that name either
@@ -127,13 +127,13 @@ def _ask(servers: Iterable[str], name: str, kind: str, waits: Sequence[float]) -
     for wait, server in product(waits, servers):
         query = _query(server, name, kind, wait)
         yield query
-        if query.outcome in ("found", "nodata", "nxdomain"):
+        if query.outcome in ("found", "nodata", "nxdomain", "invalid"):
             return
 
 
 def _query(server: str, name: str, kind: str, wait: float) -> Query:
     if not dns.is_name(name):
-        return Query(name, kind, server, "nxdomain")
+        return Query(name, kind, server, "invalid")
     number = int.from_bytes(os.urandom(2), "big")
     data = dns.question(number, name, dns.TYPES[kind])
     began = time.monotonic_ns()

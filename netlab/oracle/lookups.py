@@ -28,6 +28,7 @@ _RESULTS = {
     "servfail": (Outcome.REFUSED, "the name server replied SERVFAIL"),
     "refused": (Outcome.REFUSED, "the name server replied REFUSED"),
     "garbled": (Outcome.REFUSED, "what the name server sent is no DNS message"),
+    "invalid": (Outcome.REFUSED, "it is no name of DNS"),
     "closed": (Outcome.REFUSED, "no process listens at the name server's address"),
     "unreachable": (Outcome.UNREACHABLE, "the name server is unreachable"),
     "silent": (Outcome.TIMEOUT, "no reply of the name server"),

@@ -12,7 +12,7 @@ class Query:
     """A question to a name server.
 
     ``outcome``: found, nodata, nxdomain, servfail, refused (by the server), closed (no process listens), unreachable,
-    silent or garbled.
+    silent, garbled, or invalid (no name of DNS, so it was not sent).
     """
 
     name: str

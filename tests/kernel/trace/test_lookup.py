@@ -54,6 +54,18 @@ def test_a_name_that_does_not_exist_was_asked_for_with_each_search_domain(shop: 
     assert [each["outcome"] for each in shown["lookup"]["queries"]] == ["nxdomain"] * 4
 
 
+def test_a_pod_in_its_nodes_network_has_files_of_its_own(lab: Lab) -> None:
+    there = pod("there", "node-1")
+    there["spec"] |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+    lab.up(there, pod("web-1", "node-2", app="web"), service("web", WEB), dataplane="vxlan")
+    said = lab.netlab("trace", "there", "web.default:8080").stdout
+    assert f"in default/there, by /etc/netns/{lab.name}-there/resolv.conf" in " ".join(said.split()), said
+    lost = lab.netlab("trace", "there", "web.nowhere", *PATIENT, "-o", "json", check=1).stdout
+    assert [each["kind"] for each in json.loads(lost)["findings"]] == ["no-name"]
+    long = lab.netlab("trace", "there", f"{'a' * 64}.default", *PATIENT, "-o", "json", check=1).stdout
+    assert {each["outcome"] for each in json.loads(long)["lookup"]["queries"]} == {"invalid"}
+
+
 def test_a_wrong_name_server_is_the_finding_with_the_line_that_mends_it(shop: Lab, kit: Any) -> None:
     file = etc(shop, "resolv.conf")
     file.write_text(file.read_text().replace("nameserver 10.96.0.10", "nameserver 10.96.0.99"))
