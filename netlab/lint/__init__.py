@@ -1,7 +1,7 @@
 """Warnings about parts of a lab that are legal and probably a mistake.
 
 Pure: a cluster and its documents in, warnings out, each with a stable code, the object, and the line.  One file a group
-of rules; a rule is a function of the ``Subject``.  ``up`` and ``apply`` print what is found here.
+of rules; a rule is a function of the ``Subject``.  ``up`` and ``apply`` print the warnings.
 
 A rule must be true in every cluster that has these objects.  An ``error`` is where the set itself shows what was meant.
 What healthy charts have as well (a policy admits the clients of another chart) has the level ``note``.
@@ -46,7 +46,7 @@ _RULES: tuple[Callable[[Subject], Iterator[Warning]], ...] = (
 def lint(cluster: Cluster, documents: Documents, only: Collection[Identity] | None = None) -> tuple[Warning, ...]:
     """Everything that the rules find; ``only``: in these objects, given as (kind, namespace, name)."""
     subject = Subject(cluster, documents, only)
-    return tuple(found for rule in _RULES for found in rule(subject))
+    return tuple(warning for rule in _RULES for warning in rule(subject))
 
 
 def strict(warnings: Iterable[Warning]) -> list[Warning]:

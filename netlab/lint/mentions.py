@@ -81,11 +81,11 @@ class Texts:
 
     def mentions(self, pod: Pod, document: Document | None) -> list[Mention]:
         """What a Pod's env, args and ConfigMaps name, each server once; the document has its lines."""
-        found: dict[Server, Mention] = {}
+        mentions: dict[Server, Mention] = {}
         for key, text, mark in self._texts(pod, document):
             for server in servers(text):
-                found.setdefault(server, Mention(server, key, mark))
-        return list(found.values())
+                mentions.setdefault(server, Mention(server, key, mark))
+        return list(mentions.values())
 
     def _texts(self, pod: Pod, document: Document | None) -> Iterator[tuple[str, str, Mark | None]]:
         path = _POD_SPEC.get(document.kind, _TEMPLATE) if document else ()

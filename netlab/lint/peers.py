@@ -21,8 +21,8 @@ def mean_nobody(subject: Subject) -> Iterator[Warning]:
             for peer in rule.peers:
                 if isinstance(peer, PodPeer) and not subject.selection.members(peer):
                     alone = not any(_means(other, subject) for other in rule.peers)
-                    if found := nobody(peer, subject, alone=alone):
-                        yield _warning(policy, rule, *found)
+                    if reason := nobody(peer, subject, alone=alone):
+                        yield _warning(policy, rule, *reason)
 
 
 def level_of_nobody(rule: Rule, subject: Subject) -> Level | None:

@@ -36,7 +36,9 @@ def unknown_name(subject: Subject) -> Iterator[Warning]:
                 }
                 whom = "Pod that the policy selects" if rule.direction == INGRESS else "Pod"
                 hint = near(port.name, sorted(names - written)) if not names & written else ""
-                other = any(opens(rule, pod, one.port, one.protocol, selection) for pod in pods for one in pod.ports)
+                other = any(
+                    opens(rule, pod, entry.port, entry.protocol, selection) for pod in pods for entry in pod.ports
+                )
                 message = f"no {whom} has a port {port}{hint}"
                 yield _warning(policy, rule, "port-name-unknown", message, "note" if other else "error")
 
@@ -60,7 +62,9 @@ def undeclared(subject: Subject) -> Iterator[Warning]:
                 others = [pod for pod in pods if states(pod.ports, port.protocol)]
                 if not single or not others or len(others) < len(pods):
                     continue
-                if any((one.port, one.protocol) == (port.first, port.protocol) for pod in pods for one in pod.ports):
+                if any(
+                    (entry.port, entry.protocol) == (port.first, port.protocol) for pod in pods for entry in pod.ports
+                ):
                     continue
                 if _translated(port, policy, rule, pods, subject) is None:
                     message = f"no Pod that the policy selects declares port {port}"
@@ -75,8 +79,8 @@ def of_services(subject: Subject) -> Iterator[Warning]:
             for port in rule.ports:
                 if port.first is None or port.first != port.last or not pods:
                     continue
-                if found := _translated(port, policy, rule, pods, subject):
-                    service, entry, numbers = found
+                if translation := _translated(port, policy, rule, pods, subject):
+                    service, entry, numbers = translation
                     targets = ", ".join(f"{number}/{entry.protocol}" for number in numbers)
                     message = (
                         f"port {port} matches no packet: it is the port of Service {service}, and rules see the port of its "
@@ -108,7 +112,9 @@ def _translated(
     """
     rules = [other for pod in pods[:_LOOKED_AT] for other in _beside(policy, rule, pod, subject)]
     if any(
-        (one.port, one.protocol, one.declared) == (port.first, port.protocol, True) for pod in pods for one in pod.ports
+        (declared.port, declared.protocol, declared.declared) == (port.first, port.protocol, True)
+        for pod in pods
+        for declared in pod.ports
     ):
         return None
     names = {str(pod): pod for pod in pods}

@@ -130,10 +130,10 @@ class Subject:
 
     @cached_property
     def _labels_of_pods(self) -> dict[str, list[Labels]]:
-        found: dict[str, dict[tuple[tuple[str, str], ...], Labels]] = {}
+        by_namespace: dict[str, dict[tuple[tuple[str, str], ...], Labels]] = {}
         for pod in self.cluster.pods:
-            found.setdefault(pod.namespace, {})[tuple(sorted(pod.labels.items()))] = pod.labels
-        return {namespace: list(sets.values()) for namespace, sets in found.items()}
+            by_namespace.setdefault(pod.namespace, {})[tuple(sorted(pod.labels.items()))] = pod.labels
+        return {namespace: list(sets.values()) for namespace, sets in by_namespace.items()}
 
     def labels_in(self, namespaces: Iterable[str]) -> list[Labels]:
         """The different sets of labels that Pods of these namespaces have, or would have if there were any."""
@@ -204,7 +204,7 @@ class Subject:
     def asleep(self, namespaces: Collection[str], matches: Callable[[Labels], bool]) -> Document | None:
         """A workload of these namespaces whose Pods would match if it had any."""
         candidates = (each for name in namespaces for each in self._templates.get(name, ()))
-        return next((one for one, labels in candidates if matches(labels)), None)
+        return next((document for document, labels in candidates if matches(labels)), None)
 
     def guess(self, selector: LabelSelector, sets: Iterable[Labels]) -> Guess:
         """The label that was meant; of many selectors that match nothing only the first ones, since it takes time."""
@@ -226,18 +226,18 @@ def rules_of(policy: Policy) -> Iterator[Rule]:
 def _guess(selector: LabelSelector, sets: Iterable[Labels]) -> Guess:
     """The label that was meant, where another value of one key, or another key, would make the selector match."""
     known, likely = list(sets), ""
-    for one in selector.requirements:
-        if one.operator != "In":
+    for requirement in selector.requirements:
+        if requirement.operator != "In":
             continue
-        others = [requirement for requirement in selector.requirements if requirement is not one]
-        rest = [labels for labels in known if all(requirement.holds(labels) for requirement in others)]
-        values = sorted({labels[one.key] for labels in rest if one.key in labels})
-        for word in sorted(one.values):
+        others = [other for other in selector.requirements if other is not requirement]
+        rest = [labels for labels in known if all(other.holds(labels) for other in others)]
+        values = sorted({labels[requirement.key] for labels in rest if requirement.key in labels})
+        for word in sorted(requirement.values):
             if wanted := misspelt(word, values):
-                return Guess(meant(f"{one.key}={wanted}"), typo=True)
+                return Guess(meant(f"{requirement.key}={wanted}"), typo=True)
             keys = sorted({key for labels in rest for key, value in labels.items() if value == word})
-            near, key = close(word, values), "" if one.key in keys else close(one.key, keys)
-            likely = likely or (meant(f"{one.key}={near}") if near else meant(f"{key}={word}") if key else "")
+            near, key = close(word, values), "" if requirement.key in keys else close(requirement.key, keys)
+            likely = likely or (meant(f"{requirement.key}={near}") if near else meant(f"{key}={word}") if key else "")
     return _typo(selector, known) or Guess(likely)
 
 
@@ -273,5 +273,5 @@ def _labels(document: Document) -> Labels:
         body = body["spec"]["jobTemplate"]
     if document.kind != "Pod":
         body = body.get("spec", {}).get("template", {})
-    found: Labels = body.get("metadata", {}).get("labels", {})
-    return found
+    labels: Labels = body.get("metadata", {}).get("labels", {})
+    return labels

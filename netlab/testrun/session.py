@@ -124,7 +124,7 @@ class Lab:
         runs = [_netlab(words), _netlab([*words, "-o", "json"])]
         return Trace(runs[0], json.loads(runs[1]))
 
-    # -- how it is found out ------------------------------------------------------------------------------------------
+    # -- how flows are asked ------------------------------------------------------------------------------------------
 
     def judge(self, expectations: Expectations) -> Result:
         """Ask the flows that the expectations name.  Raises BadInput for what they name and the lab has not."""
@@ -172,10 +172,10 @@ class Lab:
         names = {row.flow: workloads.of(row.flow.src).name for row in result.rows}
         must = [names[row.flow] for row in result.rows if row.expectation and row.expectation.expect == ALLOW]
         wrong = {names[row.flow] for row in result.failed}
-        found = [name for name in dict.fromkeys(names.values()) if (name in must) != (name in wrong)]
+        clients_now = [name for name in dict.fromkeys(names.values()) if (name in must) != (name in wrong)]
         lines = [
             f"{word} {written} <- {joined(clients, _NAMES) or 'nobody'}"
-            for word, clients in (("-", must), ("+", found))
+            for word, clients in (("-", must), ("+", clients_now))
         ]
         reasons = ["\n".join(line for line in cause.lines() if "expected by" not in line) for cause in causes(result)]
         return [*lines, *reasons]
