@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from netlab.errors import BadInput, Exit, NetlabError
 from netlab.model import Cluster
+from netlab.oracle import lookups
 from netlab.oracle.expect import ALLOW, DENY, Expectations, parse
 from netlab.oracle.flow import Flow
 from netlab.oracle.resolve import Expectation, expected
@@ -56,7 +57,7 @@ class Lab:
 
     def __init__(self, source: Source, options: Options, number: int, *, predict: bool = False) -> None:
         self.predict = predict
-        self._options = replace(options, lab=own_name(number))
+        self._options = replace(options, lab=own_name(number), dns=not predict)  # a name may be asked later
         self._prepared = prepare(source, self._options, None if predict else Kept())
 
     @property
@@ -94,6 +95,10 @@ class Lab:
             result = self.judge(parse(text, file))
         except BadInput as error:
             raise BadInput(error.problems) from None  # the test's own line is what is wrong
+        if not result.rows:
+            raise BadInput(
+                f"nothing was asked{', since a prediction looks no name up' if self.predict else ''}: {text}"
+            )
         blocks = ["\n".join(line for line in cause.lines() if "expected by" not in line) for cause in causes(result)]
         if blocks:
             raise AssertionError("\n".join([self._how(), *blocks]))
@@ -145,8 +150,12 @@ class Lab:
             wanted=flows,
             flows=tuple(flows),
             expectations=expectations,
+            lookups=lookups.asked(expectations, cluster),
         )
-        return judge(question, None if self.predict else asked(question).observed, 0.0, findings=())
+        if self.predict:
+            return judge(question, None, 0.0, findings=())
+        measured = asked(question)
+        return judge(question, measured.observed, 0.0, findings=(), looked=measured.looked)
 
     def _row(self, written: str, clients: Sequence[str]) -> Result:
         """The flows of all Pods of the set to one target: allowed of its clients, denied of all others."""

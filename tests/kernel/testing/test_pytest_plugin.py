@@ -47,6 +47,17 @@ def test_trace(lab):
 """
 
 
+WORKERS = """
+import os
+import pathlib
+
+def pytest_configure():
+    folder = pathlib.Path(__file__).parent / "workers"
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+"""
+
+
 def project(tmp_path: Path, tests: str = "") -> Path:
     folder = tmp_path / "project"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
@@ -71,9 +82,13 @@ def run(folder: Path, *options: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_the_example_passes_with_packets_and_leaves_no_lab(options: tuple[str, ...], tmp_path: Path) -> None:
-    status, text = run(project(tmp_path), *options)
+    folder = project(tmp_path)
+    (folder / "conftest.py").write_text(WORKERS)
+    status, text = run(folder, *options)
     assert status == 0 and "4 passed" in text, text
-    assert "test-" not in run_netlab("ls").stdout
+    workers = [path.name for path in (folder / "workers").iterdir()]
+    left = run_netlab("ls").stdout
+    assert workers and not [pid for pid in workers if f"test-{pid}-" in left]
 
 
 def test_a_failure_names_the_flow_the_rules_and_both_matrices(tmp_path: Path) -> None:
@@ -116,6 +131,24 @@ def test_what_is_wrong_with_the_manifests_is_the_failure(tmp_path: Path) -> None
     assert "Traceback" not in text and "plugin/__init__.py" not in text
 
 
+def test_names_are_looked_up_and_nothing_asked_is_no_success(tmp_path: Path) -> None:
+    tests = """
+def test_resolves(netlab_lab):
+    lab = netlab_lab("manifests/")
+    lab.assert_expectations("flows: [{from: deploy/web.shop, resolves: db.shop, expect: allow}]")
+
+def test_wrong(netlab_lab):
+    lab = netlab_lab("manifests/")
+    lab.assert_expectations("flows: [{from: deploy/web.shop, resolves: dbb.shop, expect: allow}]")
+
+def test_nothing(netlab_lab):
+    netlab_lab("manifests/").assert_expectations("flows: []")
+"""
+    status, text = run(project(tmp_path, tests))
+    assert status == 1 and "2 failed, 1 passed" in text, text
+    assert "nothing was asked: flows: []" in text and "dbb.shop" in text
+
+
 def test_a_folder_of_a_lab_and_a_text_of_a_line_are_labs(tmp_path: Path) -> None:
     pod = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}}"
     tests = f"""
@@ -150,7 +183,6 @@ def test_a_lab_of_a_stopped_run_is_removed(number: signal.Signals, tmp_path: Pat
         process.send_signal(number)
         process.wait()
     if number == signal.SIGKILL:
-        assert name in run_netlab("ls").stdout
         status, text = run(project(tmp_path / "next"))
         assert status == 0, text
     assert name not in run_netlab("ls").stdout
