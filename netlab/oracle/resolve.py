@@ -91,12 +91,12 @@ def _as_behind(
 ) -> Expectation | None:
     """The default for a flow; of one to a Service that no line names, what lines expect of all the Pods behind it.
 
-    None where a Pod would be denied its own Service, behind which nobody else stands.
+    None where nobody stands behind the Service, or the client alone: there is nothing that a policy could deny.
     """
     ways = services.of(flow) if flow.dst.kind == SERVICE else None
     behind = [onward._replace(src=flow.src) for onward in ways.flows] if ways else []
     others = [listed.get(onward, rest) for onward in behind if onward.src.netns != onward.dst.netns]
-    if behind and not others and rest.expect != ALLOW:
+    if ways and not others and rest.expect != ALLOW:
         return None
     if not others or all(other is rest for other in others):
         return rest

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from netlab.oracle.flow import SERVICE, Flow, Outcome, Verdict
+from netlab.testing.ground import INTERNET
 from netlab.testing.prepared import Prepared
 from netlab.testing.standins import role
 from netlab.testing.workloads import OTHERS, OUTSIDE, OWN, SERVER, STRANGERS, Workload, Workloads
@@ -83,7 +84,8 @@ class Access:
             # What strangers may, everybody may: named are those who may more.
             for group in (OTHERS, SERVER):
                 names += [_part(source, allowed) for source, allowed in by_group.get(group, []) if any(allowed)]
-        names += [source.name for source, allowed in by_group.get(OUTSIDE, []) if any(allowed)]
+        outside = [source.name for source, allowed in by_group.get(OUTSIDE, []) if any(allowed)]
+        names += outside[:1] if INTERNET in outside else outside  # what the internet may, every address may
         if not names:
             serves = (target.workload, target.port, target.protocol) in self._served
             return f"{NOBODY} (!)" if serves else NOBODY

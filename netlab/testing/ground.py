@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from netlab.model.build import CHOSEN_NODES
 from netlab.model.nodefit import REQUIRED
@@ -22,6 +22,7 @@ FILE = "(default lab)"
 CONTROL_PLANE = "control-plane"
 INTERNET, METADATA = "internet", "metadata"
 ADDRESSES = {INTERNET: ("203.0.113.10", "2001:db8::10"), METADATA: ("169.254.169.254",)}
+BLOCK = "block-"  # how the names of hosts begin that stand for an ipBlock
 LEAST, MOST = 2, 5  # nodes besides the API server's
 
 _ROLES = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
@@ -33,8 +34,16 @@ _HOSTNAME, _ZONE, _REGION = (
 _PORTS = ("80", "443")
 
 
-def text(objects: Iterable[Document], ports: Iterable[str] = ()) -> Text:
-    """The Lab document for these objects; the host ``internet`` serves ``ports`` (``5432``, ``53/UDP``) besides 80 and 443."""
+class Host(NamedTuple):
+    """A host outside that stands for an ipBlock, and the ports that it serves (``5432``, ``53/UDP``)."""
+
+    name: str
+    address: str
+    ports: tuple[str, ...]
+
+
+def text(objects: Iterable[Document], ports: Iterable[str] = (), hosts: Iterable[Host] = ()) -> Text:
+    """The Lab document for these objects; the host ``internet`` serves ``ports`` besides 80 and 443."""
     documents = tuple(objects)
     dual = any(_dual(document) for document in documents if document.kind == "Service")
     families = ("IPv4", "IPv6") if dual else ("IPv4",)
@@ -51,6 +60,7 @@ def text(objects: Iterable[Document], ports: Iterable[str] = ()) -> Text:
             for (name, addresses), served in (
                 ((INTERNET, ADDRESSES[INTERNET]), dict.fromkeys((*_PORTS, *ports))),
                 ((METADATA, ADDRESSES[METADATA]), {"80": None}),
+                *(((host.name, (host.address,)), dict.fromkeys(host.ports)) for host in hosts),
             )
         ],
     }

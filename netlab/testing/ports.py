@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from itertools import islice
 
 from netlab.model import Cluster, Pod, Port
 from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy
@@ -15,7 +17,26 @@ from netlab.model.selection import Selection
 from netlab.model.tiers import TierPolicy
 from netlab.oracle.expect import Expectations
 from netlab.oracle.resolve import wanted_ports
+from netlab.testing.ground import ADDRESSES, BLOCK, Host
 from netlab.testing.standins import STRANGER, role
+
+_BLOCKS = 8  # hosts that stand for ipBlocks
+_TRIED = 300  # addresses of a block
+#: What the default lab uses itself: Pods, Services, nodes, the links of routers, loopback and what no host can have.
+_INSIDE = tuple(
+    map(
+        ip_network,
+        (
+            "10.244.0.0/16",
+            "10.96.0.0/16",
+            "172.18.0.0/16",
+            "172.31.255.0/24",
+            "127.0.0.0/8",
+            "224.0.0.0/3",
+            "0.0.0.0/8",
+        ),
+    )
+)
 
 
 def undeclared(cluster: Cluster, expectations: Expectations | None) -> dict[str, list[Port]]:
@@ -63,6 +84,38 @@ def _of_policies(cluster: Cluster) -> Iterator[tuple[Pod, Port]]:
                 for pod in pods:
                     for match in numbers:
                         yield pod, Port(match.first or 0, match.protocol, "", "", False, rule.mark)
+
+
+def of_blocks(policies: Iterable[Policy | TierPolicy]) -> list[Host]:
+    """Hosts for ipBlocks in which the default lab has no address."""
+    served: dict[Block, dict[str, None]] = {}
+    for policy in policies:
+        for direction in (INGRESS, EGRESS):
+            for rule in policy.rules(direction) or ():
+                ports = [f"{port.first}/{port.protocol or 'TCP'}" for port in rule.ports if port.first is not None]
+                for peer in rule.peers:
+                    if isinstance(peer, Block) and peer.cidr.version == 4 and not _has_address(peer):
+                        served.setdefault(peer, {}).update(dict.fromkeys(ports if direction == EGRESS else ()))
+    hosts: dict[str, Host] = {}
+    for block, named in served.items():
+        address = _address(block)
+        if address and len(hosts) < _BLOCKS:
+            hosts.setdefault(address, Host(BLOCK + address.replace(".", "-"), address, tuple(named) or ("80/TCP",)))
+    return list(hosts.values())
+
+
+def _has_address(block: Block) -> bool:
+    """Whether a host outside is in the block, or it reaches into the lab's own networks."""
+    known = [ip_address(address) for addresses in ADDRESSES.values() for address in addresses]
+    if any(address in block.cidr and not any(address in each for each in block.excepts) for address in known):
+        return True
+    return any(network.overlaps(block.cidr) for network in _INSIDE)
+
+
+def _address(block: Block) -> str:
+    """The first address of a block that is not excepted; "" where the first few all are."""
+    found = (address for address in islice(block.cidr, 1 if block.cidr.num_addresses > 2 else 0, _TRIED))
+    return next((str(each) for each in found if not any(each in other for other in block.excepts)), "")
 
 
 def of_internet(policies: Iterable[Policy | TierPolicy], expectations: Expectations | None) -> list[str]:

@@ -104,11 +104,20 @@ class Prepared:
         return cls(source, options, (), (), documents, cluster, cluster, unserved, (), flows, questions, None, wanted)
 
     @property
+    def home(self) -> str:
+        """The namespace of names without one, in expectations."""
+        if self.options.namespace or self.documents.lab is not None:
+            return self.options.namespace or "default"
+        return _home(self.without)
+
+    @property
     def name(self) -> str:
         """What the set is called: as it was given, else after the namespace of its Pods, else after its first file."""
         home = _home(self.without)
         file = self.texts[0].file if self.texts else ""
         short = file.rpartition("/")[2].rpartition(".")[0]
+        if self.documents.lab is not None and not self.source.name:
+            return self.documents.lab.name
         return self.source.name or (home if home != "default" else short or file.strip("<>"))
 
 
@@ -138,7 +147,8 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
             *policies.resolve_all(_of(documents, "NetworkPolicy"), Session()),
             *tiers.resolve_all(_of(documents, *tiers.KINDS), Session()),
         )
-        extra = (ground.text(documents.objects, ports.of_internet(known, expectations)),)
+        blocks = ports.of_blocks(known) if options.stand_ins else []
+        extra = (ground.text(documents.objects, ports.of_internet(known, expectations), blocks),)
     without = make.build(texts, extra, options)
     findings = tuple(ordered((*without.warnings, *lint(without.cluster, without.documents)), without.documents.sources))
     home = options.namespace or ("default" if own_lab else _home(without.cluster))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from netlab.model import Cluster, Pod
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import EXTERNAL, POD, SERVICE, Endpoint, Flow
+from netlab.testing.ground import INTERNET, METADATA
 from netlab.testing.standins import API_SERVER, STRANGER, role
 
 
@@ -49,7 +50,7 @@ class Questions:
     def scope(self) -> Iterator[Flow]:
         """The flows that a ``default`` speaks of: of workloads and the internet, to what workloads and Services serve."""
         own = self._ends(self._own)
-        hosts = [end for name, end in self.known.external.items() if name == "internet"]
+        hosts = [end for name, end in self.known.external.items() if name == INTERNET]
         for source in (*own, *hosts):
             for target in (*own, *self._services()):
                 yield from self._between(source, target, self._declared)
@@ -64,7 +65,7 @@ class Questions:
     def _tells(self, source: Endpoint, target: Endpoint) -> bool:
         """Whether it is no stranger of another namespace that has Pods of its own."""
         pod = self.known.pod_of.get(source.name) if source.kind == POD else None
-        if source.kind == EXTERNAL and (target.kind == SERVICE or source.name == "metadata"):
+        if source.kind == EXTERNAL and source.name != INTERNET and (target.kind == SERVICE or source.name == METADATA):
             return False
         if pod is None or role(pod) != STRANGER:
             return not (pod is not None and role(pod) == API_SERVER and target.kind == SERVICE)

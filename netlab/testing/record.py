@@ -8,13 +8,16 @@ the policies then say.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from netlab.oracle.expect import ALLOW, DENY
+from netlab.oracle.compare import check
+from netlab.oracle.expect import ALLOW, DENY, parse
 from netlab.oracle.flow import EXTERNAL, POD, SERVICE, Endpoint, Flow, Outcome, Verdict
+from netlab.oracle.resolve import expected
 from netlab.testing import ground
 from netlab.testing.prepared import Prepared
+from netlab.testing.result import Result
 from netlab.testing.standins import API_SERVER, STRANGER, role
 from netlab.testing.workloads import Workloads
 
@@ -23,33 +26,55 @@ _HEAD = "# written by netlab test --write: what is; change it into what must be\
 _Answers = dict[str, list[bool]]
 
 
-def record(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> str:
+def record(result: Result) -> str:
     """The file's text."""
+    prepared, verdicts = result.prepared, result.verdicts
+    lines = list(_lines(prepared, verdicts))
+    text = _text(prepared, lines)
+    wanted = expected(parse(text, _HEAD, prepared.home), prepared.cluster, prepared.questions.scope())
+    asked = {flow: expectation for flow, expectation in wanted.items() if flow in verdicts}
+    rows = check(asked, result.predicted, result.observed or {}, evidence=True)
+    # What is not as the default or the Pods behind a Service would have it is recorded flow by flow.
+    more = [_exactly(row.flow, verdicts[row.flow]) for row in rows if not row.ok and row.flow.dst.kind == SERVICE]
+    return _text(prepared, [*lines, *more]) if more else text
+
+
+def _text(prepared: Prepared, flows: Iterable[dict[str, Any]]) -> str:
     body: dict[str, Any] = {"namespaces": [*_namespaces(prepared)], "pods": [*_pods(prepared)]}
     lines = [_HEAD, "default: deny\n"]
     for name, items in body.items():
         if items:
             lines += [f"{name}:\n", *(f"- {_inline(item)}\n" for item in items)]
-    flows = [f"- {_inline(line)}\n" for line in _lines(prepared, verdicts)]
-    return "".join([*lines, "flows:\n" if flows else "flows: []\n", *flows])
+    written = [f"- {_inline(line)}\n" for line in flows]
+    return "".join([*lines, "flows:\n" if written else "flows: []\n", *written])
+
+
+def _exactly(flow: Flow, verdict: Verdict) -> dict[str, Any]:
+    """A line for one flow, by its address and outcome."""
+    source = f"external/{flow.src.name}" if flow.src.kind == EXTERNAL else flow.src.name
+    outcome = {Outcome.OPEN: ALLOW, Outcome.DENIED: DENY}.get(verdict.outcome, verdict.outcome.value)
+    return {"from": source, "to": flow.address, "port": f"{flow.port}/{flow.protocol}", "expect": outcome}
 
 
 def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dict[str, Any]]:
-    """A line a target, port and answer."""
+    """A line a target, port and answer; where replicas or addresses differ, a line for each address."""
     found: dict[tuple[str, str, bool], _Answers] = {}
-    single: dict[tuple[str, str, bool], dict[str, bool]] = {}
-    workloads, known = Workloads(prepared.cluster), prepared.questions.known
+    single: dict[tuple[str, str, str, bool], dict[str, bool]] = {}
+    workloads = Workloads(prepared.cluster)
     for flow, verdict in verdicts.items():
         if flow.dst.kind == SERVICE or flow.src.netns == flow.dst.netns:
             continue
+        if any(end.name.startswith(ground.BLOCK) for end in (flow.src, flow.dst)):
+            continue  # a host that is there for as long as a policy has that ipBlock
         implied = _implied(flow.src, prepared) and _served(flow, prepared)
-        port = f"{flow.port}/{flow.protocol}"
-        is_open = verdict.outcome is Outcome.OPEN
-        key = workloads.of(flow.dst).word, port, implied
-        found.setdefault(key, {}).setdefault(workloads.of(flow.src).word, []).append(is_open)
-        name = flow.dst.name if flow.dst.name in known.pod_of else key[0]
-        source = flow.src.name if flow.src.name in known.pod_of else workloads.of(flow.src).word
-        single.setdefault((name, port, implied), {})[source] = is_open
+        word, port, is_open = (
+            workloads.of(flow.dst).word,
+            f"{flow.port}/{flow.protocol}",
+            verdict.outcome is Outcome.OPEN,
+        )
+        found.setdefault((word, port, implied), {}).setdefault(workloads.of(flow.src).word, []).append(is_open)
+        source = f"external/{flow.src.name}" if flow.src.kind == EXTERNAL else flow.src.name
+        single.setdefault((word, flow.address, port, implied), {})[source] = is_open
     mixed = {
         (key, source) for key, sources in found.items() for source, answers in sources.items() if len(set(answers)) > 1
     }
@@ -62,8 +87,7 @@ def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dic
             ]
             if names:
                 yield _line(names, target, port, answer)
-    for (target, port, implied), by_pod in single.items():
-        word = workloads.of(known.pods[target]).word if target in known.pods else target
+    for (word, address, port, implied), by_pod in single.items():
         for answer in (True,) if implied else (True, False):
             names = [
                 source
@@ -71,7 +95,7 @@ def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dic
                 if is_open is answer and ((word, port, implied), _word(source, workloads, prepared)) in mixed
             ]
             if names:
-                yield _line(names, target, port, answer)
+                yield _line(names, address, port, answer)
 
 
 def _word(source: str, workloads: Workloads, prepared: Prepared) -> str:

@@ -67,7 +67,7 @@ class Workloads:
         if what == API_SERVER:
             return Workload(API_SERVER, "", SERVER, str(pod))
         if pod.system:
-            return Workload("kube-dns", "", OTHERS, "svc/kube-dns.kube-system")
+            return Workload("kube-dns", "", OTHERS, str(pod))
         if what == STRANGER:
             return Workload(f"{prefix}{pod.name} (stand-in)", pod.namespace, STRANGERS, str(pod))
         if what:
@@ -95,6 +95,8 @@ class Workloads:
             return Workload(shown, space, OWN, f"svc/{name}{suffix}")
         if end.kind == EXTERNAL:
             name = ground.ADDRESSES[ground.METADATA][0] if end.name == ground.METADATA else end.name
+            if end.name.startswith(ground.BLOCK):
+                name = f"{end.addresses[0]} (stand-in)"
             return Workload(name, "", OUTSIDE, f"external/{end.name}")
         return Workload(end.name, "", OUTSIDE, end.name)
 

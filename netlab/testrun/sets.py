@@ -87,7 +87,7 @@ def perform(task: Task) -> Done:
         changes = against.recorded(task.older.expect, task.older.expect_file, prepared, result.verdicts)
     elif task.older is not None:
         changes = against.manifests(task.older, task.options, prepared, result.verdicts)
-    written = record(prepared, result.verdicts) if task.write else ""
+    written = record(result) if task.write else ""
     return Done(report(result, task.view, changes), written)
 
 
