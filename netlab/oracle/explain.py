@@ -13,6 +13,7 @@ from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.policy import IS_NODE, Missed, Side, TierRule
 
 _BRIEF = 6  # lines of reasons below a failure
+_NEAREST = 10  # rules of tiers that do not match and are written out for people: the nearest
 _SHOWN = 5  # backends of a Service whose reasons are written out for people
 
 
@@ -107,8 +108,11 @@ def _side(side: Side) -> Iterator[str]:
         yield f"  {side.direction}: denied; {isolated}, and no rule allows this"
     if side.passed:
         yield f"    {_named(side.passed)} passes it on, past the rest of the Admin tier"
-    for missed in (*side.unmatched, *side.missed):
-        yield f"    {_missed(missed)}"
+    nearest = sorted(side.unmatched, key=lambda missed: missed.distance)[:_NEAREST]
+    yield from (f"    {_missed(missed)}" for missed in side.unmatched if missed in nearest)
+    if len(side.unmatched) > _NEAREST:
+        yield f"    and {len(side.unmatched) - _NEAREST} more rules of tiers do not match"
+    yield from (f"    {_missed(missed)}" for missed in side.missed)
 
 
 _DECISIONS = {ALLOW: "allowed by {}", DENY: "denied by {}", PASS: "passes, {} leaves it to no other tier"}

@@ -5,10 +5,13 @@ own counters.  The order of the tiers and what rules match is the conformance su
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from typing import Any
 
 import pytest
 
+from netlab.kernel.host import netns as ns
 from netlab.observe.evidence import probed
 from netlab.observe.probe import Prober
 from netlab.oracle.compare import agree
@@ -242,3 +245,46 @@ def test_netlab_test_has_stand_ins_for_tiers_and_names_the_tier_that_denies(netl
     assert "nearest is AdminNetworkPolicy guard ingress[0]" in said
     expect.write_text("flows: [{from: watch/prom, to: web, port: 80, expect: allow}]\n")
     netlab("test", "-f", manifests, "--expect", expect)
+
+
+def test_changes_of_a_tier_cut_nothing_and_open_nothing_under_load(kit: Any, lab: str) -> None:
+    """New connections all the time, while policies that judge the same Pod come, change and go."""
+    kit.up(kit.spec(lab, PODS))
+    bed = Bed(lab)
+    bed.apply(CLOSED, OPENED)
+    address = str(running.load_cluster(lab).pods[1].addresses[0].ip)
+    stop, made, wrong = threading.Event(), [0], []
+
+    def load(source: str, passes: bool, timeout: float) -> None:
+        worker = ns.Worker()
+
+        def connect() -> None:
+            fd = ns.open_named(f"{lab}-{source}")
+            with ns.inside(fd):
+                while not stop.is_set():
+                    try:
+                        socket.create_connection((address, 80), timeout).close()  # a lost SYN is sent again after 1 s
+                        made[0] += passes
+                        passed = True
+                    except OSError:
+                        passed = False
+                    if passed != passes:
+                        wrong.append(source)
+
+        worker.run(connect)
+        worker.close()
+
+    threads = [threading.Thread(target=load, args=args) for args in (("client", True, 0.9), ("far", False, 0.02))]
+    for thread in threads:
+        thread.start()
+    nobody = {"action": "Deny", "from": [labelled("nobody")]}
+    for priority in range(6):
+        bed.apply(
+            admin("before", priority, EVERYBODY, ingress=[nobody, {"action": "Pass", "from": [labelled("other")]}])
+        )
+        bed.apply(admin("before", priority, labelled("server"), ingress=[nobody]))
+        bed.delete("AdminNetworkPolicy", "before")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert made[0] > 100 and not wrong

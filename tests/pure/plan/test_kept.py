@@ -34,6 +34,17 @@ def policy(name: str, app: str, peer: str, port: object, **more: Any) -> str:
     return manifest("NetworkPolicy", name, spec, "networking.k8s.io")
 
 
+def tier(name: str, tier: str, subject: Mapping[str, Any], **rules: Any) -> str:
+    spec = {
+        "tier": tier,
+        "priority": 5,
+        "subject": {"pods": {"namespaceSelector": {}, "podSelector": subject}},
+        **rules,
+    }
+    version = "policy.networking.k8s.io/v1alpha2"
+    return json.dumps({"apiVersion": version, "kind": "ClusterNetworkPolicy", "metadata": {"name": name}, "spec": spec})
+
+
 def lab(plane: str, deny: str) -> str:
     nodes = [{"name": "node-1"}, {"name": "node-2"}]
     spec = {"dataplane": plane, "nodes": nodes, "ipFamilies": ["IPv4", "IPv6"], "policy": {"deny": deny}}
@@ -71,10 +82,15 @@ def lab(plane: str, deny: str) -> str:
     )
 
 
+TEAM = {"action": "Pass", "from": [{"namespaces": {"matchLabels": {"team": "x"}}}]}
+APP_B = {"pods": {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "b"}}}}
 EXTRA = st.sampled_from(
     (
         policy("three", "c", "a", "http"),
         policy("one", "a", "a", 443),
+        tier("all", "Admin", {}, ingress=[TEAM, {"action": "Deny", "from": [APP_B], "protocols": [{"destinationNamedPort": "http"}]}]),
+        tier("all", "Admin", {"matchLabels": {"app": "a"}}, ingress=[{"action": "Deny", "from": [APP_B]}]),
+        tier("floor", "Baseline", {}, egress=[{"action": "Deny", "to": [{"nodes": {}}, {"networks": ["::/0"]}, APP_B]}]),
         manifest("Pod", "d-0", {"containers": [{"name": "c", "image": "x", "hostPort": 1}]}, app="a"),
         manifest("Pod", "d-1", {"nodeName": "node-2", "hostNetwork": True, "containers": [{"name": "c", "image": "x"}]}, app="b"),
         manifest("Service", "b", {"selector": {"app": "b"}, "ports": [{"port": 81, "targetPort": 80}]}),

@@ -343,3 +343,13 @@ def test_a_policy_that_opens_what_the_baseline_tier_closes_is_not_without_effect
         texts = [Text(f"p{n}.json", json.dumps(one)) for n, one in enumerate(objects)]
         found = load_texts([Text("lab.yaml", LAB), *texts])
         assert ("denies-nothing" in {one.code for one in lint(build(found).cluster, found)}) == told
+
+
+def test_of_many_rules_of_tiers_the_nearest_are_shown() -> None:
+    many = [rule("Deny", labelled(f"other-{number}"), ports=[{"portNumber": {"port": 9}}]) for number in range(40)]
+    said = explained(
+        made(admin("a", 5, ingress=[*many[:30], rule("Deny", labelled("clients")), *many[30:]])), "client", "shop/web"
+    )
+    lines = [line for line in said if " does not match: " in line]
+    assert len(lines) == 10 and any("ingress[30]" in line for line in lines)
+    assert "    and 31 more rules of tiers do not match" in said
