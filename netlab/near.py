@@ -57,15 +57,15 @@ def misspelt(word: str, known: Iterable[str]) -> str:
     return nearest if 0 < edits <= limit else ""
 
 
-def _edits(one: str, other: str) -> int:
+def _edits(word: str, other: str) -> int:
     """The distance of two words (optimal string alignment)."""
     before: list[int] = []
     row = list(range(len(other) + 1))
-    for at, letter in enumerate(one, 1):
+    for at, letter in enumerate(word, 1):
         before, last, row = row, before, [at]
         for place, wanted in enumerate(other, 1):
             least = min(before[place] + 1, row[-1] + 1, before[place - 1] + (letter != wanted))
-            if at > 1 and place > 1 and letter == other[place - 2] and one[at - 2] == wanted:
+            if at > 1 and place > 1 and letter == other[place - 2] and word[at - 2] == wanted:
                 least = min(least, last[place - 2] + 1)
             row.append(least)
     return row[-1]

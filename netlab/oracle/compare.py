@@ -81,10 +81,12 @@ def without_evidence(row: Row) -> str:
         return ""
     if verdict.may:
         own = (
-            [one for one in verdict.may if one.flow.src.netns != one.flow.dst.netns] if expect != ALLOW else verdict.may
+            [backend for backend in verdict.may if backend.flow.src.netns != backend.flow.dst.netns]
+            if expect != ALLOW
+            else verdict.may
         )
-        oracle = {one.flow: one for one in row.predicted.may} if row.predicted else {}
-        each = (_lacks(expect, one, oracle.get(one.flow), packets=row.observed is not None) for one in own)
+        oracle = {backend.flow: backend for backend in row.predicted.may} if row.predicted else {}
+        each = (_lacks(expect, backend, oracle.get(backend.flow), packets=row.observed is not None) for backend in own)
         return next(filter(None, each), "")
     return _lacks(expect, verdict, row.predicted, packets=row.observed is not None)
 

@@ -46,8 +46,8 @@ class Cause:
             return self._workloads.shown(row.says)
         expect = row.expectation.expect
         if verdict.may and expect in (ALLOW, DENY):
-            bad = [one for one in verdict.may if (one.outcome is Outcome.OPEN) != (expect == ALLOW)]
-            outcomes = " and ".join(dict.fromkeys(str(one.outcome) for one in bad))
+            bad = [backend for backend in verdict.may if (backend.outcome is Outcome.OPEN) != (expect == ALLOW)]
+            outcomes = " and ".join(dict.fromkeys(str(backend.outcome) for backend in bad))
             number = "all" if len(bad) == len(verdict.may) else f"{len(bad)} of"
             if bad:
                 return f"expected {expect}, got {outcomes} on {number} {len(verdict.may)} backends"

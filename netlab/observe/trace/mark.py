@@ -249,7 +249,10 @@ def _inner(mark: Mark) -> list[str]:
     elif mark.protocol == "UDP":
         found = [_at(transport + _UDP_HEADER, mark.number), _at(transport + 2, mark.port, 16)]
     icmp = _at(protocol, _ICMP6 if mark.v6 else _ICMP, 8)
-    return [*(f"{_at(protocol, number, 8)} {one}" for one in found), *(f"{icmp} {x}" for x in _errors(mark, transport))]
+    return [
+        *(f"{_at(protocol, number, 8)} {value}" for value in found),
+        *(f"{icmp} {x}" for x in _errors(mark, transport)),
+    ]
 
 
 # -- Python -----------------------------------------------------------------------------------------------------------

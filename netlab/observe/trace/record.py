@@ -264,11 +264,11 @@ class _Trace:
 
     def _dropped(self) -> None:
         assert self._drops is not None
-        for one in self._drops.read():
-            if self._probe.persists or not concerns(self._mark, one.network):
+        for dropped in self._drops.read():
+            if self._probe.persists or not concerns(self._mark, dropped.network):
                 continue
-            way = (one.time - self._sent) / 1e9  # what came by a slow way may be answered by one
-            wait = max(_AFTER_COPY if self._copy(one) else _AFTER_DROP, 2 * way)
+            way = (dropped.time - self._sent) / 1e9  # what came by a slow way may be answered by one
+            wait = max(_AFTER_COPY if self._copy(dropped) else _AFTER_DROP, 2 * way)
             ends = time.monotonic() + wait
             self._ends = min(self._ends, ends) if self._ends else ends
 
@@ -278,8 +278,8 @@ class _Trace:
         if self._rules.read(netns) and not (self._drops and self._drops.raw) and not self._probe.persists:
             self._ends = self._ends or time.monotonic() + _AFTER_DROP
 
-    def _copy(self, one: Dropped) -> bool:
-        return one.reason in _COPIES or not one.reason
+    def _copy(self, dropped: Dropped) -> bool:
+        return dropped.reason in _COPIES or not dropped.reason
 
     def _check(self, now: float) -> None:
         """Our sockets keep namespaces alive whose names are gone: nobody can want that."""
@@ -296,7 +296,7 @@ class _Trace:
     def close(self) -> None:
         """Leave nothing behind."""
         self._epoll.close()
-        sources = [one for one in (self._rules, self._frames, self._drops) if one is not None]
+        sources = [source for source in (self._rules, self._frames, self._drops) if source is not None]
         close_all([self._probe.close, *(closer for source in sources for closer in source.closers())])
         moved = self._rules.generations() if self._rules else {}
         if moved:
@@ -391,7 +391,7 @@ class _Trace:
 
         def look(netns: str) -> None:
             names = dict(socket.if_nameindex())
-            mine = [seen(netns, order, one, names) for order, one in enumerate(events[netns])]
+            mine = [seen(netns, order, event, names) for order, event in enumerate(events[netns])]
             found.extend(mine)
             asking = RulesSocket()
             try:
@@ -415,7 +415,7 @@ def _rules(
     asking: RulesSocket, netns: str, events: Iterable[RuleSeen], unlisted: Collection[tuple[str, str]]
 ) -> Iterable[Rule]:
     """The rules of the events; those without a comment with their text."""
-    wanted = dict.fromkeys((one.family, one.table, one.chain, one.handle) for one in events if one.handle)
+    wanted = dict.fromkeys((event.family, event.table, event.chain, event.handle) for event in events if event.handle)
     texts: dict[tuple[str, str, str], dict[int, str]] = {}
     for family, table, chain, handle in wanted:
         comment = asking.comment(family, table, chain, handle)
@@ -431,7 +431,7 @@ def _rules(
 
 
 def _chains(asking: RulesSocket, netns: str, events: Iterable[RuleSeen]) -> Iterable[BaseChain]:
-    for family, table, chain in dict.fromkeys((one.family, one.table, one.chain) for one in events):
+    for family, table, chain in dict.fromkeys((event.family, event.table, event.chain) for event in events):
         hook = asking.hook(family, table, chain)
         if hook is not None:
             yield BaseChain(netns, family, table, chain, hook.hook, hook.priority)

@@ -66,15 +66,15 @@ class Frames:
     def read(self, netns: str) -> None:
         """Take what has arrived in a namespace."""
         order = self._order[netns]
-        for one in self.sockets[netns].read():
-            direction = _DIRECTIONS[one.kind] if one.kind < len(_DIRECTIONS) else str(one.kind)
-            self._found.append(Frame(one.time, order, netns, one.interface, direction, one.data, one.length))
+        for frame in self.sockets[netns].read():
+            direction = _DIRECTIONS[frame.kind] if frame.kind < len(_DIRECTIONS) else str(frame.kind)
+            self._found.append(Frame(frame.time, order, netns, frame.interface, direction, frame.data, frame.length))
             order += 1
         self._order[netns] = order
 
     def frames(self) -> tuple[Frame, ...]:
         """All of them, in true order: by time, and those of one namespace as they arrived."""
-        return tuple(sorted(self._found, key=lambda one: (one.time, one.order)))
+        return tuple(sorted(self._found, key=lambda frame: (frame.time, frame.order)))
 
     def count(self) -> int:
         """How many there are so far."""
@@ -82,14 +82,14 @@ class Frames:
 
     def source(self) -> Source:
         """What this source has to say of itself."""
-        lost = sum(one.lost() for one in self.sockets.values())
+        lost = sum(socket.lost() for socket in self.sockets.values())
         some = self._blind[0] + f" and {len(self._blind) - 1} more" * (len(self._blind) > 1) if self._blind else ""
         left = f"not in {some}" if some and self.sockets else ""
         why = "; ".join(part for part in (left, self._why) if part)
         return Source(FRAMES, bool(self.sockets), lost, why)
 
     def closers(self) -> list[Callable[[], object]]:
-        return [one.close for one in self.sockets.values()]
+        return [socket.close for socket in self.sockets.values()]
 
 
 class Rules:
@@ -107,7 +107,9 @@ class Rules:
         self._generations: dict[str, int] = {}
         self.tables: dict[str, list[nftrace.Table]] = {}  # by namespace, before ours
         try:
-            self.sockets = {name: one for name, one in ns.each(netns, partial(self._arm, mark)).items() if one}
+            self.sockets = {
+                name: context for name, context in ns.each(netns, partial(self._arm, mark)).items() if context
+            }
         except BaseException:
             close_all(self.closers())
             raise
@@ -126,7 +128,7 @@ class Rules:
             asking.close()
         self.tables[name] = tables
         remove_stale(tables)
-        if all(one.name.startswith(TRACING) for one in tables):
+        if all(table.name.startswith(TRACING) for table in tables):
             return None
         try:
             sock = TraceSocket()
@@ -159,10 +161,10 @@ class Rules:
     def read(self, netns: str) -> bool:
         """Take what has arrived from a namespace; whether a rule dropped a packet."""
         sock = self.sockets[netns]
-        new = [one for one in sock.read() if not one.table.startswith(TRACING)]
+        new = [event for event in sock.read() if not event.table.startswith(TRACING)]
         self._events.setdefault(netns, []).extend(new)
         self.lost, sock.lost = self.lost + sock.lost, 0
-        return any(one.verdict == "drop" for one in new)
+        return any(event.verdict == "drop" for event in new)
 
     def events(self) -> Mapping[str, list[Event]]:
         """By namespace, in the order of their coming."""
@@ -173,15 +175,19 @@ class Rules:
         changes = 1 if self._owner else 2  # what goes with its owner is not counted
         after = ns.each(self._generations, lambda _: nft.generation())
         both = {name: (before, after[name]) for name, before in self._generations.items() if name in after}
-        return {name: one for name, one in both.items() if one[0] > 0 and one[1] - one[0] == changes}
+        return {
+            name: generations
+            for name, generations in both.items()
+            if generations[0] > 0 and generations[1] - generations[0] == changes
+        }
 
     def source(self) -> Source:
         """What this source has to say of itself."""
         return Source(RULES, bool(self.sockets) or not self._why, self.lost, self._why)
 
     def closers(self) -> list[Callable[[], object]]:
-        found: list[Callable[[], object]] = [one.close for one in self.sockets.values()]
-        found += [one.close for one in self._contexts.values()]
+        found: list[Callable[[], object]] = [socket.close for socket in self.sockets.values()]
+        found += [context.close for context in self._contexts.values()]
         found += [partial(_delete, name, self._table) for name in self._unowned]
         self._contexts, self._unowned = {}, []
         return found
@@ -197,15 +203,15 @@ def _delete(name: str, table: str) -> None:
 
 def remove_stale(tables: Iterable[nftrace.Table]) -> None:
     """In a namespace: delete the tables of traces whose process is gone, where the kernel has not done it by itself."""
-    for one in tables:
-        process = one.name.removeprefix(TRACING)
+    for table in tables:
+        process = table.name.removeprefix(TRACING)
         if (
-            one.name.startswith(TRACING)
-            and not one.owned
+            table.name.startswith(TRACING)
+            and not table.owned
             and not (process.isdigit() and os.path.exists(f"/proc/{process}"))
         ):
             with contextlib.suppress(libnft.NftFailed):
-                libnft.run(f"delete table {one.family} {one.name}")
+                libnft.run(f"delete table {table.family} {table.name}")
 
 
 class Drops:
@@ -233,7 +239,7 @@ class Drops:
 
     def drops(self) -> tuple[Drop, ...]:
         """All of them, by time."""
-        return tuple(Drop(*one) for one in sorted(self.found, key=lambda one: one.time))
+        return tuple(Drop(*drop) for drop in sorted(self.found, key=lambda drop: drop.time))
 
     def source(self) -> Source:
         """What this source has to say of itself."""
