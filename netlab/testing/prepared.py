@@ -106,9 +106,13 @@ class Prepared:
     @property
     def home(self) -> str:
         """The namespace of names without one, in expectations."""
-        if self.options.namespace or self.documents.lab is not None:
-            return self.options.namespace or "default"
-        return _home(self.without)
+        return self.options.namespace or ("default" if self._own_lab else _home(self.without))
+
+    @property
+    def _own_lab(self) -> str:
+        """The name of the Lab that the set has; "" where netlab wrote one."""
+        lab = self.documents.lab
+        return lab.name if lab is not None and lab.mark.file != ground.FILE else ""
 
     @property
     def name(self) -> str:
@@ -116,9 +120,7 @@ class Prepared:
         home = _home(self.without)
         file = self.texts[0].file if self.texts else ""
         short = file.rpartition("/")[2].rpartition(".")[0]
-        if self.documents.lab is not None and not self.source.name:
-            return self.documents.lab.name
-        return self.source.name or (home if home != "default" else short or file.strip("<>"))
+        return self.source.name or self._own_lab or (home if home != "default" else short or file.strip("<>"))
 
 
 class Pure:
