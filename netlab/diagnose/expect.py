@@ -232,4 +232,19 @@ def divergence(
     return None
 
 
-__all__ = ["Divergence", "Expecter", "RoundTrip", "divergence"]
+def detour(expected: Sequence[Hop], seen: Sequence[Hop], router: str) -> Divergence:
+    """The divergence of a packet that was routed by a namespace off its path, and returned to the path."""
+    at = 0
+    after: Hop | None = None
+    went: Hop | None = None
+    for hop in seen:
+        if at < len(expected) and hop == expected[at]:
+            at, after, went = at + 1, hop, None
+        else:
+            went = went or hop
+        if hop.netns == router:
+            break
+    return Divergence(after, expected[at] if at < len(expected) else None, went)
+
+
+__all__ = ["Divergence", "Expecter", "RoundTrip", "detour", "divergence"]

@@ -22,7 +22,7 @@ from netlab.diagnose.naming import address_owner, look_route, look_tables, probe
 from netlab.diagnose.packettext import icmp
 from netlab.diagnose.path import Hop
 from netlab.diagnose.story import Story
-from netlab.evidence.records import DROPS, IN, OUT
+from netlab.evidence.records import DROPS, IN, OUT, RULES
 from netlab.oracle.flow import ADDRESS
 from netlab.plan.drift import Drift
 from netlab.wire import packets
@@ -192,10 +192,11 @@ def _reset(story: Story) -> Iterator[Finding]:
         return
     sender = end(packet.source, packet.sport)
     if story.topology.owners(packet.source) and not story.topology.local(first.netns, packet.source):
-        message = (
-            f"{first.netns} sent a reset in the name of {sender}, which is not its own address: a rule rejects there"
-        )
-        yield Finding("reset", message, first.netns, first.interface, look_tables(story, first.netns))
+        message = f"{first.netns} sent a reset in the name of {sender}, which is not its own address: "
+        rejected = any(event.netns == first.netns for event in story.verdicts) or not story.source(RULES).on
+        message += "a rule rejects there" if rejected else "it takes that address for its own, or a hook rejects"
+        look = look_tables(story, first.netns) if rejected else (f"ip -n {first.netns} route get {packet.source}",)
+        yield Finding("reset", message, first.netns, first.interface, look)
         return
     message = f"a reset came from {first.netns} ({sender}): {_why_reset(story, first.netns)}"
     yield Finding("reset", message, first.netns, first.interface, (f"ip netns exec {first.netns} ss -tlnp",))

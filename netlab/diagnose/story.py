@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from netlab.diagnose.annotate import annotate
 from netlab.diagnose.correlate import DROP, ERROR, FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, Event, correlate
-from netlab.diagnose.expect import Divergence, Expecter, RoundTrip, divergence
+from netlab.diagnose.expect import Divergence, Expecter, RoundTrip, detour, divergence
 from netlab.diagnose.path import Hop, Path
 from netlab.diagnose.rulebook import Meaning, RuleBook
 from netlab.diagnose.topology import Topology
@@ -238,7 +238,7 @@ class Story:
     @cached_property
     def request_left(self) -> Divergence | None:
         """The request's divergence from its path."""
-        return _left(self.round_trip.request, hops(self.request, self.topology), self.frames.lost)
+        return _left(self.round_trip.request, self.request, self.topology, self.frames.lost)
 
     @cached_property
     def reply_left(self) -> Divergence | None:
@@ -247,7 +247,7 @@ class Story:
         # A reply from another namespace (a rule's reset, the wrong Pod) has another path.
         if path is None or not self.reply or self.reply[0].netns != self.round_trip.request.netns:
             return None
-        return _left(path, hops(self.reply, self.topology), self.frames.lost)
+        return _left(path, self.reply, self.topology, self.frames.lost)
 
     # -- sources ------------------------------------------------------------------------------------------------------
 
@@ -346,8 +346,29 @@ def hops(sightings: Iterable[Event], topology: Topology) -> list[Hop]:
     return passed
 
 
-def _left(path: Path, seen: list[Hop], lost: int) -> Divergence | None:
-    return divergence(path.hops, seen, besides=path.besides, lost=lost > 0)
+def _left(path: Path, frames: tuple[Event, ...], topology: Topology, lost: int) -> Divergence | None:
+    seen = hops(frames, topology)
+    left = divergence(path.hops, seen, besides=path.besides, lost=lost > 0)
+    router = _strange_router(path, frames) if left is None else ""
+    return detour(path.hops, seen, router) if router else left
+
+
+def _strange_router(path: Path, frames: Iterable[Event]) -> str:
+    """A namespace off the path that forwarded the packet: there it came in and went out with a lower TTL; else "".
+
+    A bridge's flooded copy may pass such a namespace too, but nothing routes it.
+    """
+    passed = {hop.netns for hop in (*path.hops, *path.besides)}
+    came: dict[str, tuple[int, ...]] = {}
+    for event in frames:
+        limits = tuple(layer.hops for layer in event.packet.layers)
+        if event.netns in passed or event.packet.innermost.offset:
+            continue
+        if event.direction != OUT:
+            came[event.netns] = limits
+        elif event.netns in came and any(a == b + 1 for a, b in zip(came[event.netns], limits, strict=False)):
+            return event.netns
+    return ""
 
 
 def _resets(packet: packets.Packet) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from netlab.diagnose.findings import findings
 from netlab.diagnose.story import Story
 from netlab.evidence.records import DROPS
 from netlab.runtime import lab as labs
+from tests.kernel.trace.conftest import Lab, pod
 from tests.kernel.trace.test_faults import SERVER, Bed, Fault, bed, shown
 
 __all__ = ["bed"]
@@ -183,3 +185,28 @@ def test_a_frame_that_is_flooded_came_by_a_port(bed: Bed) -> None:
         )
         bed.up()
         bed.forget()
+
+
+@pytest.mark.parametrize(
+    ("plane", "line", "target"),
+    [
+        ("host-gw", "ip -n {} route replace 10.244.2.0/24 via 172.18.0.4", "-4"),
+        ("host-gw", "ip -6 -n {} route replace fd00:10:244:2::/64 via fd00:172:18::4", "-6"),
+        ("vxlan", "ip -n {} route add 172.18.0.3/32 via 172.18.0.4", "-4"),
+        ("vxlan", "ip -n {} route replace 10.244.2.0/24 via 10.244.3.0 dev vxlan0 onlink", "-4"),
+    ],
+    ids=["routed", "routed-6", "tunnel", "in-the-tunnel"],
+)
+def test_a_detour_by_a_router_off_the_path_is_found_though_all_expected_hops_were_seen(
+    lab: Lab, plane: str, line: str, target: str
+) -> None:
+    nodes = [{"name": f"node-{number}"} for number in (1, 2, 3)]
+    lab.up(pod("client", "node-1"), pod("server", "node-2"), nodes=nodes, dataplane=plane, ipFamilies=["IPv4", "IPv6"])
+    assert json.loads(lab.netlab("trace", "client", "server", target, "-o", "json").stdout)["findings"] == []
+    subprocess.run(line.format(f"{lab.name}-node-1").split(), check=True)
+    document = json.loads(lab.netlab("trace", "client", "server", target, "-o", "json").stdout)
+    assert document["outcome"] == "open"
+    assert [(each["kind"], each["netns"]) for each in document["findings"]] == [
+        ("drift", f"{lab.name}-node-1"),
+        ("detour", f"{lab.name}-node-1"),
+    ]
