@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netlab.diagnose import answerer
+from netlab.diagnose import answerer, lookup
 from netlab.diagnose.correlate import REPLY, REQUEST, TITLES
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
@@ -21,12 +21,14 @@ class Comparison:
     """``predicted`` is None without a prediction; ``differences`` are sentences.
 
     ``own``: the network delivered the packet, but a container's own command does not reply, which is not predictable.
+    ``nameless``: the target's name does not exist, in the lab either.
     """
 
     predicted: Verdict | None
     observed: str
     differences: tuple[str, ...]
     own: bool = False
+    nameless: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -35,7 +37,9 @@ class Comparison:
 
     def lines(self) -> Iterator[str]:
         """Lines of text for the reader."""
-        if self.predicted is None and self.agrees:
+        if self.nameless and self.agrees:
+            yield "as predicted: no object of this lab has the name"
+        elif self.predicted is None and self.agrees:
             yield f"not predicted: only TCP and UDP are; the result is {self.observed}"
         elif self.agrees:
             own = ", by the container itself: its command has that port, and does not answer" if self.own else ""
@@ -73,7 +77,12 @@ def compare(story: Story, findings: Sequence[Finding], predicted: Verdict | None
         # the end of a denied flow is no difference, but a divergence is
         if left is not None and (left.went is not None or not agree):
             differences.append(f"the {TITLES[role]} left its expected path: {left}")
-    return Comparison(predicted, str(observed), tuple(differences), own)
+    lost = lookup.unresolved(story)
+    if lost is not None and observed is Outcome.OPEN:  # the query's reply says that there is no such name
+        observed = Outcome.ERROR
+        if wanted := lookup.meant(story, lost):
+            differences.append(f"{lost.name} was not resolved, and in this lab it is {min(wanted)}")
+    return Comparison(predicted, str(observed), tuple(differences), own, lost is not None and observed is Outcome.ERROR)
 
 
 def _agree(predicted: Outcome, observed: Outcome) -> bool:

@@ -83,15 +83,15 @@ def findings(story: Story) -> Iterator[Finding]:
     lookup = of(story)
     if lookup is None:
         return
-    meant = _meant(story, lookup)
-    wrong = bool(lookup.addresses and meant) and not meant & set(lookup.addresses)
+    wanted = meant(story, lookup)
+    wrong = bool(lookup.addresses and wanted) and not wanted & set(lookup.addresses)
     if not lookup.addresses or wrong:
         yield from _file(story, lookup)
     if not lookup.addresses:
-        yield _failed(story, lookup, meant)
+        yield _failed(story, lookup, wanted)
         return
     if wrong:
-        yield _wrong(story, lookup, meant)
+        yield _wrong(story, lookup, wanted)
     if dead := list(dict.fromkeys(query.server for query in lookup.queries if query.outcome in _DEAD)):
         message = (
             f"{_server(story, dead[0])}, which {lookup.file} names first, did not reply; "
@@ -114,7 +114,7 @@ def _sender(story: Story, lookup: Lookup) -> str:
     return str(_pod(story, lookup) or story.flow.src.name)
 
 
-def _meant(story: Story, lookup: Lookup) -> set[str]:
+def meant(story: Story, lookup: Lookup) -> set[str]:
     """The addresses that the lab's objects give the name."""
     pod = _pod(story, lookup)
     namespace = pod.namespace if pod else "default"
@@ -150,7 +150,7 @@ def _changed(text: str, wanted: str) -> tuple[str, str]:
     return ", ".join(theirs) or "fewer lines", ", ".join(ours) or "no more"
 
 
-def _failed(story: Story, lookup: Lookup, meant: set[str]) -> Finding:
+def _failed(story: Story, lookup: Lookup, wanted: set[str]) -> Finding:
     last = lookup.queries[-1].outcome if lookup.queries else "nxdomain"
     look = _look(story, lookup)
     if last in _DEAD:
@@ -173,8 +173,8 @@ def _failed(story: Story, lookup: Lookup, meant: set[str]) -> Finding:
     )
     server = f" for {_server(story, lookup.queries[-1].server)}" if lookup.queries else ""
     message = f"{lookup.name} was not resolved: {tried}{server}"
-    if meant:
-        address = min(meant)
+    if wanted:
+        address = min(wanted)
         message += f"; in this lab it is {address} ({address_owner(story, address)})"
     else:
         services = [f"{service.name}.{service.namespace}" for service in story.cluster.services]
@@ -183,12 +183,12 @@ def _failed(story: Story, lookup: Lookup, meant: set[str]) -> Finding:
             if lookup.name in services
             else near(lookup.name, [*services, *(f"{name}.svc.{DOMAIN}" for name in services)])
         )
-    return Finding("no-name", message, lookup.netns, look=look, root=bool(meant))
+    return Finding("no-name", message, lookup.netns, look=look, root=bool(wanted))
 
 
-def _wrong(story: Story, lookup: Lookup, meant: set[str]) -> Finding:
+def _wrong(story: Story, lookup: Lookup, wanted: set[str]) -> Finding:
     by = "its hosts file" if lookup.hosts else _server(story, lookup.queries[-1].server)
-    got, should = lookup.addresses[0], min(meant)
+    got, should = lookup.addresses[0], min(wanted)
     message = (
         f"{lookup.name} is {got} ({address_owner(story, got)}) by {by}, "
         f"but in this lab it is {should} ({address_owner(story, should)})"

@@ -52,6 +52,12 @@ def test_a_name_that_does_not_exist_was_asked_for_with_each_search_domain(shop: 
     (finding,) = shown["findings"]
     assert finding["kind"] == "no-name" and "web.default" in finding["says"]
     assert [each["outcome"] for each in shown["lookup"]["queries"]] == ["nxdomain"] * 4
+    said = shop.netlab("trace", "client", "wbe.default", "--compare", check=1).stdout
+    assert "as predicted: no object of this lab has the name" in said
+    file = etc(shop, "resolv.conf")
+    file.write_text(file.read_text().replace("svc.cluster.local ", ""))
+    said = shop.netlab("trace", "client", "web.default", "--compare", check=4).stdout
+    assert "not as predicted: web.default was not resolved" in said
 
 
 def test_a_pod_in_its_nodes_network_has_files_of_its_own(lab: Lab) -> None:
