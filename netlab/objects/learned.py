@@ -124,9 +124,16 @@ def _entries(want: Mapping[Key, Obj], learned: Iterable[Obj]) -> Iterator[Obj]:
 
 
 def _paths(want: Mapping[Key, Obj], learned: Iterable[Obj]) -> Iterator[Obj]:
-    """Those that are smaller than each link of the lab."""
-    least = min((end.mtu for obj in want.values() if obj.floor is Floor.LINK for end in settings(obj)), default=0)
-    yield from (path for path in learned if isinstance(path, PathMtu) and path.mtu < least)
+    """Those that are smaller than each link of the lab.
+
+    Of IPv6 by more than what a tunnel takes: a node with IPv6 tunnels learns a path that is encapsulated twice.
+    """
+    mtus = [end.mtu for obj in want.values() if obj.floor is Floor.LINK for end in settings(obj)]
+    least = min(mtus, default=0)
+    least6 = 2 * least - max(mtus, default=0)
+    for path in learned:
+        if isinstance(path, PathMtu) and path.mtu < (least6 if ":" in path.address else least):
+            yield path
 
 
 def _flows(want: Mapping[Key, Obj], learned: Iterable[Obj]) -> Iterator[Obj]:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from netlab.kernel.linux import LinuxKernel
-from netlab.objects import Op, State, contradicted
+from netlab.objects import Netns, Op, State, contradicted
 from netlab.plan import drift
 from netlab.plan.render import drifts
+from netlab.planes import ROWS
 from netlab.runtime.converge import converge
 
 pytestmark = pytest.mark.kernel
@@ -155,3 +156,23 @@ def test_a_flow_that_a_foreign_table_translates_is_that_table_s(kit: Any, bed: A
     assert [op.obj.kind for op in found(bed)] == ["conntrack"]
     converge(kernel, lab, want, want)
     assert not found(bed)
+
+
+@pytest.mark.parametrize("plane", ROWS)
+def test_traffic_is_no_drift_on_any_plane(kit: Any, lab: str, plane: str) -> None:
+    nodes = ["node-1"] if plane == "bridge" else ["node-1", "node-2"]
+    pods = [("client", "node-1"), ("near", "node-1"), ("server", nodes[-1])]
+    outside = [{"name": "internet", "addresses": ["203.0.113.10", "2001:db8::10"]}]
+    text = kit.spec(lab, pods, nodes, dataplane=plane, ipFamilies=["IPv4", "IPv6"], external=outside)
+    want = kit.want(text)
+    names = [namespace.netns for namespace in want.only(Netns) if namespace.owner.kind != "underlay"]
+    targets = [str(address.ip) for pod in kit.cluster(text).pods for address in pod.addresses]
+    targets += [str(address.ip) for node in kit.cluster(text).nodes for address in node.addresses]
+    with LinuxKernel() as kernel:
+        converge(kernel, lab, want)
+        for name in names:
+            kit.sh(
+                "\n".join(f"ip netns exec {name} ping -q -c 1 -W 1 -s 1600 {target} &" for target in targets) + "\nwait"
+            )
+        assert [(op.obj.netns, op.obj.name) for op in found((lab, want, kernel))] == []
+        assert not converge(kernel, lab, want, want).changed
