@@ -57,8 +57,7 @@ class RuleBook:
         comments: dict[str, tuple[str, Mark | None, str]] = {}
         for tier_policy in self._cluster.tiers:
             for rule in (*tier_policy.ingress, *tier_policy.egress):
-                name = f' "{rule.name}"' if rule.name else ""
-                text = f"{tier_policy} {rule}{name} {_DOES[rule.action]}"
+                text = f"{tier_policy} {rule.title} {_DOES[rule.action]}"
                 comments[policytext.rule_comment(tier_policy, rule)] = text, rule.mark, str(tier_policy)
         for policy in self._cluster.network_policies:
             for direction in (INGRESS, EGRESS):

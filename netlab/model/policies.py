@@ -196,6 +196,11 @@ class Rule:
     def __str__(self) -> str:
         return f"{self.direction}[{self.index}]"
 
+    @property
+    def title(self) -> str:
+        """``ingress[0] "let-clients"``: with the name that a tier's rule may have, on one line."""
+        return f'{self} "{" ".join(self.name.split())}"' if self.name else str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from netlab.errors import Mark
-from netlab.model.policies import ALLOW, DENY, PASS, Rule
+from netlab.model.policies import ALLOW, DENY, PASS
 from netlab.model.tiers import LAST, TierPolicy
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.flow import Flow, Outcome, Verdict
@@ -126,19 +126,14 @@ def _decision(decided: TierRule) -> str:
 
 
 def _named(decided: TierRule) -> str:
-    return f"{decided.policy} {_rule(decided.rule)}{_at(decided.rule.mark)}"
-
-
-def _rule(rule: Rule) -> str:
-    """``ingress[0]``, with the name that a tier's rule may have."""
-    return f'{rule} "{rule.name}"' if rule.name else str(rule)
+    return f"{decided.policy} {decided.rule.title}{_at(decided.rule.mark)}"
 
 
 def _missed(missed: Missed) -> str:
     if missed.rule is None:
         return f"{missed.policy}{_at(missed.policy.mark)} {missed.says}"
     action = f", {missed.policy.action(missed.rule)}," if isinstance(missed.policy, TierPolicy) else ""
-    return f"{missed.policy} {_rule(missed.rule)}{_at(missed.rule.mark)}{action} does not match: {missed.says}"
+    return f"{missed.policy} {missed.rule.title}{_at(missed.rule.mark)}{action} does not match: {missed.says}"
 
 
 def briefly(asked: Flow, paths: Iterable[Judged]) -> list[str]:

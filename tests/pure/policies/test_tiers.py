@@ -353,3 +353,11 @@ def test_of_many_rules_of_tiers_the_nearest_are_shown() -> None:
     lines = [line for line in said if " does not match: " in line]
     assert len(lines) == 10 and any("ingress[30]" in line for line in lines)
     assert "    and 31 more rules of tiers do not match" in said
+
+
+def test_the_name_of_a_rule_stays_on_its_line() -> None:
+    said = explained(made(admin("a", 5, ingress=[rule("Deny", EVERYBODY, name="one\n  two")])), "client", "shop/web")
+    assert (
+        '  ingress: denied by AdminNetworkPolicy a ingress[0] "one two" (p0.json:1), priority 5 of the Admin tier'
+        in said
+    )
