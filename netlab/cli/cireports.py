@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from netlab.cli import out
-from netlab.cli.files import write
+from netlab.cli import files, out
 
 if TYPE_CHECKING:
     from netlab.testing.report import Report
@@ -22,6 +21,12 @@ def options(function: F) -> F:
     function = click.option("--sarif", default="", metavar="FILE", help="also write a SARIF log")(function)
     function = click.option("--markdown", default="", metavar="FILE", help="also write a summary in Markdown")(function)
     return click.option("--junit", default="", metavar="FILE", help="also write a JUnit report")(function)
+
+
+def require_writable(junit: str, markdown: str, sarif: str) -> None:
+    """Raise BadInput for a file that cannot be written."""
+    for option, path in (("--junit", junit), ("--markdown", markdown), ("--sarif", sarif)):
+        files.require_writable(option, path)
 
 
 def _on_github() -> bool:
@@ -39,11 +44,11 @@ def tell(reports: Sequence[Report], *, junit: str, markdown: str, sarif: str, be
     from netlab.testing import formats
 
     if junit:
-        write("--junit", junit, junit_report([report.suite for report in reports]))
+        files.write("--junit", junit, junit_report([report.suite for report in reports]))
     if markdown:
-        write("--markdown", markdown, "\n".join(report.markdown for report in reports if report.markdown))
+        files.write("--markdown", markdown, "\n".join(report.markdown for report in reports if report.markdown))
     if sarif:
-        write("--sarif", sarif, formats.sarif(reports))
+        files.write("--sarif", sarif, formats.sarif(reports))
     if _on_github():
         for line in formats.github(reports):
             (out.note if beside_json else out.line)(line)

@@ -14,6 +14,17 @@ def shown(path: Path) -> str:
     return str(path) if near.startswith("..") else near
 
 
+def require_writable(option: str, path: str) -> None:
+    """Raise BadInput where a file that an option names cannot be written: before the work, and not after it."""
+    folder = os.path.dirname(path) or "."
+    if path and not os.path.isdir(folder):
+        raise BadInput(f"{option} {path}: cannot be written: there is no folder {folder}")
+    if path and os.path.isdir(path):
+        raise BadInput(f"{option} {path}: cannot be written: it is a folder")
+    if path and not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise BadInput(f"{option} {path}: cannot be written: Permission denied")
+
+
 def write(option: str, path: str, text: str) -> None:
     """Write a file that an option names.  Raises BadInput where that cannot be."""
     try:

@@ -11,7 +11,7 @@ from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, SERVICE, Endpoint, Flow
 from netlab.oracle.reachable import PortWish, Reachable
-from netlab.oracle.selectors import Selector
+from netlab.oracle.selectors import Selector, sends_nothing
 
 
 def parse_port(text: str) -> PortWish:
@@ -72,7 +72,7 @@ def flows(
                 problems.append(Problem(None, option, str(error)))
         chosen.append(list(named_ends.values()) if texts else [Reachable(end, end.addresses) for end in everyone])
     problems += [
-        Problem(None, called[0], f"{source.end.name} cannot send a packet: it has no network namespace in this lab")
+        Problem(None, called[0], sends_nothing(endpoints, source.end))
         for source in chosen[0]
         if not source.end.netns and not (strangers and source.end.kind == ADDRESS)
     ]

@@ -13,6 +13,7 @@ from netlab.oracle.expect import ALLOW, DENY, Expectations, Line, Written
 from netlab.oracle.flow import POD, SERVICE, Flow, Outcome
 from netlab.oracle.flows import flows, named
 from netlab.oracle.reachable import PortWish, Reachable
+from netlab.oracle.selectors import sends_nothing
 from netlab.oracle.service import ServiceWays
 
 
@@ -149,7 +150,7 @@ def _flows(line: Line, path: str, endpoints: Endpoints, problems: list[Problem])
     targets = _ends(line.targets, endpoints, f"{path}.to", problems, sources)
     for source in sources:
         if not source.end.netns:
-            says = f"{source.end.name} cannot send a packet: it has no network namespace in this lab"
+            says = sends_nothing(endpoints, source.end)
             problems.append(Problem(line.sources[0].mark, f"{path}.from", says))
     asked = [(target, ports) for target in targets if (ports := _ports(line.port, target, endpoints))]
     if targets and not asked and sources:

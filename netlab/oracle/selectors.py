@@ -17,7 +17,7 @@ from netlab.model.cluster import Pod
 from netlab.model.services_types import Service
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import ADDRESS, Endpoint
+from netlab.oracle.flow import ADDRESS, SERVICE, Endpoint
 from netlab.oracle.names import Meant, bare, by_dns, leads_nowhere, of_service, whole
 from netlab.oracle.reachable import Reachable
 
@@ -236,6 +236,17 @@ class Selector(NamedTuple):
         services = {(each.namespace, each.name) for each in endpoints.cluster.services}
         names = [name if namespace == "default" else f"{name}.{namespace}" for namespace, name in sorted(services)]
         return f"there is no Service {self.name!r}{near(f'svc/{self.name}', [f'svc/{name}' for name in names])}"
+
+
+def sends_nothing(endpoints: Endpoints, end: Endpoint) -> str:
+    """Why an end is no source of packets, and for a Service the Pods behind it, as they are written here."""
+    service = endpoints.service_of.get(end.name) if end.kind == SERVICE else None
+    if service is None:
+        return f"{end.name} cannot send a packet: it has no network namespace in this lab"
+    pods = [endpoints.pod_of[backend.pod] for backend in service.backends if backend.pod in endpoints.pod_of]
+    words = dict.fromkeys(_short(pod.owner, pod.namespace) if pod.owner else str(pod) for pod in pods)
+    instead = f"; {' and '.join(words)} {'sends' if len(words) == 1 else 'send'}" if words else ""
+    return f"{end.name} is a Service, which sends no packet{instead}"
 
 
 def is_label_key(text: str) -> bool:

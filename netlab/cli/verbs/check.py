@@ -60,6 +60,7 @@ def command(
     from netlab.testing.report import View, report
     from netlab.testing.result import Result
 
+    cireports.require_writable(junit, markdown, sarif)
     name = own_lab(lab, lab_option)
     rundir, applied = open_running(name)
     cluster = load_cluster(name)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import cireports, out
-from netlab.cli.files import shown, text_of, write
+from netlab.cli.files import require_writable, shown, text_of, write
 from netlab.cli.options import namespace_option, output
 from netlab.errors import BadInput, Exit, HostCannot, NeedsRoot
 from netlab.names import LAB_NAME_MAX, is_dns_label
@@ -23,7 +23,7 @@ from netlab.names import LAB_NAME_MAX, is_dns_label
 if TYPE_CHECKING:
     from netlab.testing.prepared import Options, Source
     from netlab.testing.report import Report
-    from netlab.testrun.sets import Done, Measure
+    from netlab.testrun.sets import Done, Measure, Task
 
 EXPECT = "expect.yaml"
 #: The statuses of several sets, the one that counts most first.
@@ -106,10 +106,13 @@ def command(
     from netlab.testing import formats
     from netlab.testing.prepared import Options
     from netlab.testing.report import View
-    from netlab.testrun.sets import Task, perform, performed, predicted
+    from netlab.testrun.sets import Task, performed, predicted
 
     began = time.monotonic()
-    sources = _sources(sets, files, expect_file)
+    cireports.require_writable(junit, markdown, sarif)
+    require_writable("--write", write_file)
+    with _as_tests():
+        sources = _sources(sets, files, expect_file)
     _refuse(sources, keep, write_file, against)
     options = Options(namespace, stand_ins, hooks, keep or "test")
     older = _older(against)
@@ -124,7 +127,7 @@ def command(
     with _terminated():
         single = len(tasks) == 1
         results = (
-            [perform(tasks[0])]
+            [_single(tasks[0])]
             if single
             else _told(performed(tasks, jobs or os.cpu_count() or 1, orphaned), len(tasks), output)
         )
@@ -226,6 +229,17 @@ def _by_packets() -> tuple[Measure, Callable[[int], None]]:
 
 
 @contextmanager
+def _as_tests() -> Iterator[None]:
+    """Lines to type that readers of manifests give are those of ``test``, not of ``up``."""
+    before, after = "netlab up -f -", "netlab test -f -"
+    try:
+        yield
+    except BadInput as error:
+        problems = [problem._replace(says=problem.says.replace(before, after)) for problem in error.problems]
+        raise BadInput(problems, hint=error.hint.replace(before, after)) from error
+
+
+@contextmanager
 def _terminated() -> Iterator[None]:
     """SIGTERM ends a test as Ctrl-C does: the lab goes down."""
 
@@ -240,6 +254,13 @@ def _terminated() -> Iterator[None]:
 
 
 # -- what is printed --------------------------------------------------------------------------------------------------
+
+
+def _single(task: Task) -> Done:
+    from netlab.testrun.sets import perform
+
+    with _as_tests():
+        return perform(task)
 
 
 def _told(results: Iterator[Done], count: int, output: str) -> list[Done]:

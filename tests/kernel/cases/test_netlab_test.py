@@ -419,6 +419,25 @@ flows:
     assert "'Bad_Name' is no name" in errors and "lacks name" in errors and "namespaces: must be a list" in errors
 
 
+def test_what_cannot_be_is_refused_before_the_run(
+    tested: Callable[..., Any], netlab: Callable[..., Any], tmp_path: Path
+) -> None:
+    for option in ("--junit", "--markdown", "--sarif", "--write"):
+        refused = tested(SHOP, option, tmp_path / "missing" / "file", check=2)
+        assert "there is no folder" in refused.stderr and not refused.stdout
+    service = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n---\n"
+    )
+    expect = tmp_path / "flows.yaml"
+    expect.write_text("flows:\n- {from: svc/web, to: deploy/db, expect: allow}\n")
+    refused = tested(SHOP + service, "--expect", expect, check=2)
+    assert "default/web is a Service, which sends no packet; deploy/web sends" in refused.stderr
+    (tmp_path / "Chart.yaml").write_text("name: shop\n")
+    assert f"helm template {tmp_path} | netlab test -f -" in netlab("test", "-f", tmp_path, check=2).stderr
+    template = tested("metadata: {name: {{ .Release.Name }}}\n", check=2)
+    assert "helm template CHART | netlab test -f -" in template.stderr
+
+
 def test_names_are_looked_up(tested: Callable[..., Any], tmp_path: Path) -> None:
     service = (
         "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {selector: {app: db}, ports: [{port: 5432}]}\n---\n"

@@ -181,7 +181,7 @@ def test_tables_and_json_say_the_same() -> None:
         (
             "svc/server",
             "client",
-            "CLIENT: default/server cannot send a packet: it has no network namespace in this lab",
+            "CLIENT: default/server is a Service, which sends no packet",
         ),
     ],
 )
