@@ -62,9 +62,13 @@ class _Copies:
         return len(passed & _interfaces(path))
 
     def _below(self, index: int) -> set[int]:
-        found = {index}
-        for child in self._children.get(index, ()):
-            found |= self._below(child)
+        """An event and all that follow it; not recursive, since a packet that loops has a thousand sightings."""
+        found: set[int] = set()
+        todo = [index]
+        while todo:
+            event = todo.pop()
+            found.add(event)
+            todo += self._children.get(event, ())
         return found
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netlab.diagnose.document import document
+from netlab.diagnose.fate import copies
 from netlab.diagnose.findings import findings
 from netlab.diagnose.story import tell
 from netlab.evidence.records import from_json
@@ -107,3 +109,11 @@ def test_a_denied_packet_died_where_it_was_last_seen() -> None:
     assert (died["netns"], died["interface"]) == (shown["findings"][0]["netns"], "vxlan0")
     judged = [event for event in shown["events"] if event["kind"] == "rules" and event["rule"]["verdict"] == "drop"]
     assert [(event["interface"], event["direction"]) for event in judged] == [("vxlan0", "in")]
+
+
+def test_a_packet_that_loops_thousands_of_times_has_its_copies_told() -> None:
+    story = tell(from_json(json.loads((FOLDER / "well-service.json").read_text())), CLUSTER, WANT)
+    first = next(event for event in story.events if event.kind == "frame" and event.direction == "out")
+    chain = [replace(first, after=index - 1 if index else None) for index in range(3000)]
+    stray = replace(first, after=0, interface="elsewhere")
+    assert copies(replace(story, events=(*chain, stray))) == {3000}
