@@ -126,10 +126,9 @@ def test_the_sentence_names_the_cause(running: Lab, fault: Fault) -> None:
             stack.callback(sh, lab, fault.undo)
         if fault.make:
             sh(lab, fault.make)
-        whole, plain = (
-            traced(lab, *fault.words, code=fault.code),
-            traced(lab, *fault.words, "--without", "drops", code=fault.code),
-        )
+        whole = traced(lab, *fault.words, code=fault.code)
+        forget(lab)
+        plain = traced(lab, *fault.words, "--without", "drops", code=fault.code)
         drops = any(source["name"] == "drops" and source["on"] for source in whole["sources"])
         for document, kind in (
             (whole, fault.kind if drops else fault.plain or fault.kind),
@@ -144,11 +143,14 @@ def test_the_sentence_names_the_cause(running: Lab, fault: Fault) -> None:
             for part in fault.never:
                 assert part.replace("@", f"{lab.name}-") not in everything, (part, everything)
     run_netlab("up", str(lab.path))
+    forget(lab)
+
+
+def forget(lab: Lab) -> None:
+    """What a packet left behind: the path MTU that an ICMP error told, neighbours that are being asked."""
     for where in ("client", "near", "server", "node-1", "node-2"):
-        sh(
-            lab,
-            f"ip -n @{where} route flush cache; ip -n @{where} -6 route flush cache; ip -n @{where} neigh flush nud failed nud incomplete",
-        )
+        sh(lab, f"ip -n @{where} route flush cache; ip -n @{where} -6 route flush cache")
+        sh(lab, f"ip -n @{where} neigh flush nud failed nud incomplete")
 
 
 def traced(lab: Lab, *words: str, code: int) -> Any:
