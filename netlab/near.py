@@ -12,11 +12,11 @@ _CLOSE_LABEL = 0.75
 _EDITS, _LETTERS_AN_EDIT = 2, 3
 
 
-def near(word: str, known: Iterable[str], *, also: str = "") -> str:
+def near(word: str, words: Iterable[str], *, also: str = "") -> str:
     """`` (did you mean "X" or "Y"?)``, or ``""`` where nothing is near.  ``also`` is a suggestion that comes first."""
     import difflib  # here: only a mistake needs it
 
-    names = list(dict.fromkeys(known))
+    names = list(dict.fromkeys(words))
     close = difflib.get_close_matches(word, names, n=2, cutoff=_CLOSE)
     # A short name in the wrong namespace is far by letters; what ends or starts alike is what was meant.
     close += [name for name in names if word and (name.endswith(f"/{word}") or name.startswith(f"{word}-"))][:2]
@@ -29,30 +29,30 @@ def meant(*guesses: str) -> str:
     return f" (did you mean {' or '.join(best)}?)" if best else ""
 
 
-def closest(word: str, known: Iterable[str]) -> str:
+def closest(word: str, words: Iterable[str]) -> str:
     """The word of a fixed vocabulary that was probably meant, whatever its case; ``""`` where none is near."""
     import difflib
 
-    by_case = {each.lower(): each for each in known}
+    by_case = {each.lower(): each for each in words}
     matches = difflib.get_close_matches(word.lower(), by_case, 1, _CLOSE_WORD)
     return by_case[matches[0]] if matches else ""
 
 
-def close(word: str, known: Iterable[str]) -> str:
+def close(word: str, words: Iterable[str]) -> str:
     """The label that was misspelt: nearer than ``near`` asks for, since it is said of text that may be right."""
     import difflib
 
-    matches = difflib.get_close_matches(word, list(known), 1, _CLOSE_LABEL)
+    matches = difflib.get_close_matches(word, list(words), 1, _CLOSE_LABEL)
     return matches[0] if matches else ""
 
 
-def misspelt(word: str, known: Iterable[str]) -> str:
+def misspelt(word: str, words: Iterable[str]) -> str:
     """The value that was certainly meant: at most two edits away, and at most a third of the word; ``""`` for none.
 
     An edit is a character too much, missing or wrong, or two neighbours in the wrong order.
     """
     limit = min(_EDITS, len(word) // _LETTERS_AN_EDIT)
-    near_by = ((_edits(word, each), each) for each in known if abs(len(each) - len(word)) <= limit)
+    near_by = ((_edits(word, each), each) for each in words if abs(len(each) - len(word)) <= limit)
     edits, nearest = min(near_by, default=(limit + 1, ""))
     return nearest if 0 < edits <= limit else ""
 

@@ -41,11 +41,11 @@ def _memory(ctx: click.Context) -> tuple[list[str], list[tuple[str, str]], list[
     if not lab:
         return [], [], []
     try:
-        known = RunDir(lab).assignments()
+        assignments = RunDir(lab).assignments()
     except PermissionError:  # root's alone
         return [], [], []
-    pods = [(where, name) for where, _, name in (full.partition("/") for full in known.memory.get("pods", {}))]
-    return list(known.memory.get("nodes", {})), pods, list(known.netns)
+    pods = [(where, name) for where, _, name in (full.partition("/") for full in assignments.memory.get("pods", {}))]
+    return list(assignments.memory.get("nodes", {})), pods, list(assignments.netns)
 
 
 # -- what a word can be -----------------------------------------------------------------------------------------------

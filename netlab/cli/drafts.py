@@ -29,14 +29,14 @@ def draft(lab: str, files: Sequence[str], name: str, namespace: str = "") -> App
         try:
             sources.append(find(lab).path)
         except BadInput:
-            known = RunDir(lab).applied() if is_dns_label(lab, LAB_NAME_MAX) else None
-            if known is None:
+            applied = RunDir(lab).applied() if is_dns_label(lab, LAB_NAME_MAX) else None
+            if applied is None:
                 raise
             # A running lab by its own name (--name): what it came from, or what is kept of it where that has gone.
-            if not os.path.exists(known.source):
-                return known
-            sources.append(known.source)
-            name = name or known.name
+            if not os.path.exists(applied.source):
+                return applied
+            sources.append(applied.source)
+            name = name or applied.name
     sources += files
     texts, problems = read_texts(sources)
     if problems:

@@ -100,8 +100,8 @@ def _by_source(name: str, labs: Sequence[str]) -> str:
                 return running_lab.lab
         if os.path.isfile(path):
             raise BadInput(f"no running lab came from the file {name}", hint="netlab check LAB --expect FILE takes one")
-    known = f"; running: {', '.join(labs)}" if labs else "; none is"
-    raise BadInput(f'no lab called "{name}" is running{near(name, labs)}{known}', hint="netlab up NAME starts one")
+    listing = f"; running: {', '.join(labs)}" if labs else "; none is"
+    raise BadInput(f'no lab called "{name}" is running{near(name, labs)}{listing}', hint="netlab up NAME starts one")
 
 
 def own_lab(name: str = "", option: str = "") -> str:

@@ -37,7 +37,7 @@ def leaving(
 
 def replacements(before: Cluster, after: Cluster) -> Iterator[Pod | Idle]:
     """The Pods that are there now and were not before, those of the same name but another incarnation included."""
-    known = {(str(pod), before.incarnations.get(pod.slot, 0)) for pod in every(before)}
+    earlier = {(str(pod), before.incarnations.get(pod.slot, 0)) for pod in every(before)}
     for pod in every(after):
-        if (str(pod), after.incarnations.get(pod.slot, 0)) not in known:
+        if (str(pod), after.incarnations.get(pod.slot, 0)) not in earlier:
             yield pod

@@ -18,8 +18,8 @@ PODS_MAX = 0xFFFF - 1  # their MAC addresses number them in two bytes
 def nodes(lab: Document | None, objects: Iterable[Document]) -> Iterator[Problem]:
     """The problem of too many nodes, at the first node above the limit; ``objects`` are the Node documents."""
     listed = lab.body.get("spec", {}).get("nodes", []) if lab else []
-    known = {str(entry["name"]) for entry in listed}
-    others = [obj for obj in objects if obj.name not in known]
+    names = {str(entry["name"]) for entry in listed}
+    others = [obj for obj in objects if obj.name not in names]
     count = len(listed) + len(others)
     if count > NODES_MAX:
         own = lab if lab and len(listed) > NODES_MAX else None

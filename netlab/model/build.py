@@ -334,22 +334,24 @@ class _Builder:
         pool.spare(address for memory in self._memory.gone for address in memory.addresses)
         placed: list[tuple[Template, Node, PodMemory | None]] = []
         for template, node in self._place(running, nodes, namespaces, idling):
-            known = self._memory.pods.get(template.full)
-            own = known and (template.spec.get("hostNetwork") or pool.holds(node, known.addresses))
-            if known and (known.node != node.name or not own or not (known.serial or template.spec.get("hostNetwork"))):
-                known = None
-            if known and known.netns in reserved:  # a new node has that name now
-                known = known._replace(netns="")
-            placed.append((template, node, known))
+            memory = self._memory.pods.get(template.full)
+            own = memory and (template.spec.get("hostNetwork") or pool.holds(node, memory.addresses))
+            if memory and (
+                memory.node != node.name or not own or not (memory.serial or template.spec.get("hostNetwork"))
+            ):
+                memory = None
+            if memory and memory.netns in reserved:  # a new node has that name now
+                memory = memory._replace(netns="")
+            placed.append((template, node, memory))
         # What a document states comes before what was given to others by chance.
-        for template, node, known in sorted(placed, key=lambda entry: not entry[0].given_addresses):
-            self._reserve(pool, template, node, known)
-        serials = {known.serial for _, _, known in placed if known}
+        for template, node, memory in sorted(placed, key=lambda entry: not entry[0].given_addresses):
+            self._reserve(pool, template, node, memory)
+        serials = {memory.serial for _, _, memory in placed if memory}
         free_serials = (number for number in range(1, len(placed) + len(serials) + 1) if number not in serials)
-        taken = reserved | {known.netns for _, _, known in placed if known}
+        taken = reserved | {memory.netns for _, _, memory in placed if memory}
         pods = []
-        for template, node, known in placed:
-            pod = self._pod(template, node, known, pool, taken, free_serials)
+        for template, node, memory in placed:
+            pod = self._pod(template, node, memory, pool, taken, free_serials)
             taken.add(pod.etc)
             pods.append(pod)
         return tuple(pods), tuple(idling.found)
@@ -381,7 +383,7 @@ class _Builder:
                 yield template, placed.node
         idling.tell()
 
-    def _reserve(self, pool: Pool, template: Template, node: Node, known: PodMemory | None) -> None:
+    def _reserve(self, pool: Pool, template: Template, node: Node, memory: PodMemory | None) -> None:
         """Take given and remembered addresses out of the pool, before free addresses are assigned."""
         if template.spec.get("hostNetwork"):
             return
@@ -404,9 +406,9 @@ class _Builder:
                 if other:
                     message = f"{text} is taken: Pod {other} has it"
                     self._complain(mark, "status.podIP", message)
-        if known and not given:
+        if memory and not given:
             full = f"{template.namespace}/{template.name}"
-            others = [pool.take(ip_address(text), full) for text in known.addresses]
+            others = [pool.take(ip_address(text), full) for text in memory.addresses]
             if any(others):
                 self._displaced.add(full)
 
@@ -414,7 +416,7 @@ class _Builder:
         self,
         template: Template,
         node: Node,
-        known: PodMemory | None,
+        memory: PodMemory | None,
         pool: Pool,
         taken: set[str],
         free_serials: Iterable[int],
@@ -423,17 +425,17 @@ class _Builder:
         full = f"{template.namespace}/{template.name}"
         addresses: tuple[Interface, ...] = node.addresses
         if not host:
-            kept = known.addresses if known and full not in self._displaced else ()
+            kept = memory.addresses if memory and full not in self._displaced else ()
             given = template.given_addresses or kept
             addresses = pool.addresses(node, full, tuple(map(ip_address, given)))
             if not addresses:
                 message = f"node {node.name}'s Pod CIDR {', '.join(map(str, node.pod_cidrs))} is full: no address for Pod {full}"
                 self._complain(template.mark, "metadata.name", message)
                 addresses = node.gateways
-        serial = 0 if host else known.serial if known else next(iter(free_serials))
+        serial = 0 if host else memory.serial if memory else next(iter(free_serials))
         netns = (
-            known.netns
-            if known and known.netns and not host
+            memory.netns
+            if memory and memory.netns and not host
             else names.pod_netns(self._name, template.namespace, template.name, taken)
         )
         labels = self._changes.labelled("Pod", full, template.labels)

@@ -80,15 +80,15 @@ class Maker:
             len(services),
         )
         key = f"{given.netns} {namespace}/{template.name}"
-        known = self._before.get(key)
-        if known is None or known.rest != rest or not _same(known.documents, documents):
+        previous = self._before.get(key)
+        if previous is None or previous.rest != rest or not _same(previous.documents, documents):
             warnings: list[Warning] = []
             pod = _pod(template, node, given, (programs, for_inits), services, policies, warnings)
-            known = _Made(documents, rest, pod, tuple(warnings))
+            previous = _Made(documents, rest, pod, tuple(warnings))
         if not _commands(template):
-            self._now[key] = known
-        self._warn += known.warnings
-        return known.pod
+            self._now[key] = previous
+        self._warn += previous.warnings
+        return previous.pod
 
 
 def _same(some: Sequence[object], others: Sequence[object]) -> bool:

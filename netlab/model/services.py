@@ -370,7 +370,7 @@ class _Services:
         """The previous object for each unchanged Service: what was made of a Service is found by its object."""
         now = {(service.namespace, service.name): service for service in services}
         self._before = {
-            key: known if (known := self._before.get(key)) == service else service for key, service in now.items()
+            key: previous if (previous := self._before.get(key)) == service else service for key, service in now.items()
         }
         return tuple(self._before.values())
 

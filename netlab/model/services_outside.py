@@ -21,14 +21,14 @@ def announced(cluster: Cluster) -> dict[Address, Announced]:
 
     The first of two Services with one address announces it.
     """
-    known = {interface.ip for node in cluster.nodes for interface in node.addresses}
-    known |= {interface.ip for host in cluster.external for interface in host.addresses}
+    addresses = {interface.ip for node in cluster.nodes for interface in node.addresses}
+    addresses |= {interface.ip for host in cluster.external for interface in host.addresses}
     inside = (*cluster.underlay.cidrs, *cluster.pod_cidrs, *cluster.service_cidrs)
     nodes = [node.name for node in cluster.nodes]
     routes: dict[Address, Announced] = {}
     for service in cluster.services:
         for address in service.outside_ips:
-            if address not in known and not any(address in cidr for cidr in inside):
+            if address not in addresses and not any(address in cidr for cidr in inside):
                 routes.setdefault(address, Announced(service, _announcer(service, nodes)))
     return routes
 

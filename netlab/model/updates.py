@@ -38,14 +38,14 @@ _MAY_NOT = {
 
 def refused(new: Sequence[Document], there: Sequence[Document], cluster: Cluster) -> Iterator[Problem]:
     """The problems of applying ``new`` to a lab that has the objects ``there`` and is this ``cluster``."""
-    known = {(item.group, item.kind, item.namespace, item.name): item for item in there}
+    objects = {(item.group, item.kind, item.namespace, item.name): item for item in there}
     made = {item.name for item in new if item.kind == "Namespace"}
     namespaces = {*_ALWAYS, *cluster.namespaces, *(item.namespace for item in there), *made}
     for document in new:
         if document.namespace and document.namespace not in namespaces:
             message = f"no namespace is called {document.namespace}; apply a Namespace of that name with it"
             yield Problem(document.at("metadata", "namespace"), "metadata.namespace", message)
-        before = known.get((document.group, document.kind, document.namespace, document.name))
+        before = objects.get((document.group, document.kind, document.namespace, document.name))
         problems = list(_of_object(document, before, cluster)) if before is not None else []
         for path, message in [*problems, *_pod_networks(document, cluster)]:
             yield Problem(

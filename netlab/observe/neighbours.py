@@ -60,10 +60,10 @@ class StaticNeighbours:
         itself and not for a gateway.
         """
         for source in sources:
-            known = self._at.get(source)
-            if known is None:
+            owner = self._at.get(source)
+            if owner is None:
                 continue
-            netns, mac, interface = known
+            netns, mac, interface = owner
             for address in self._segment(interface.network) & targets:
                 if address != source:
                     its_netns, its_mac, _ = self._at[address]

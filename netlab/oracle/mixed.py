@@ -93,14 +93,14 @@ def kept(predicted: Verdict, attempt: Verdict) -> Verdict:
     """
     if attempt.outcome is Outcome.ERROR:
         return attempt
-    known = {verdict.server or verdict.flow.dst.name for verdict in predicted.may}
+    names = {verdict.server or verdict.flow.dst.name for verdict in predicted.may}
     if attempt.server:
         met = [verdict for verdict in predicted.may if attempt.server in (verdict.server, verdict.flow.dst.name)]
     else:
         met = [verdict for verdict in predicted.may if verdict.allows(attempt.outcome)]
     if not met:  # a stranger, or an end that no backend should come to
         return attempt
-    says = f"one of {len(known)} backends was asked"
+    says = f"one of {len(names)} backends was asked"
     name = f", {met[0].flow.dst.name}" if len(met) == 1 else ", which gave no name"
     backends = [verdict._replace(asked=False) for verdict in predicted.may]
     if len(met) == 1:

@@ -19,11 +19,11 @@ _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
-def expand(text: str, known: Mapping[str, str]) -> str:
+def expand(text: str, variables: Mapping[str, str]) -> str:
     """``$(VAR)`` replaced by its value, left as it stands where there is no such variable; ``$$`` is a plain ``$``."""
 
     def value(found: re.Match[str]) -> str:
-        return "$" if found[1] is None else known.get(found[1], found[0])
+        return "$" if found[1] is None else variables.get(found[1], found[0])
 
     return _REFERENCE.sub(value, text)
 
@@ -33,14 +33,14 @@ def environment(container: Mapping[str, Any], pod: Pod, cluster: Cluster, *, lin
 
     ``links``: with the variables of Services, which come first.
     """
-    known = {"PATH": PATH, "HOSTNAME": pod.uts_name, "HOME": "/root"}
+    variables = {"PATH": PATH, "HOSTNAME": pod.uts_name, "HOME": "/root"}
     if links:
-        known |= service_variables(pod, cluster)
+        variables |= service_variables(pod, cluster)
     for entry in container.get("env", []):
         value = entry.get("value", "") if "valueFrom" not in entry else _from(entry["valueFrom"], pod, cluster)
         if value is not None:
-            known[entry["name"]] = expand(value, known) if "valueFrom" not in entry else value
-    return known
+            variables[entry["name"]] = expand(value, variables) if "valueFrom" not in entry else value
+    return variables
 
 
 def _from(source: Mapping[str, Any], pod: Pod, cluster: Cluster) -> str | None:

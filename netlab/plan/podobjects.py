@@ -42,7 +42,7 @@ def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str], ses
     bare = replace(cluster, pods=(), services=(), policies=(), network_policies=(), tiers=(), namespaces={}, mark=None)
     around = _Around(bare, server_addresses(cluster), tuple(sysctls.items()))
     labs = session.of(_Known).labs
-    memo = next((memo for known, memo in labs if known == around), None)
+    memo = next((memo for key, memo in labs if key == around), None)
     if memo is None:
         nodes = {node.name: node for node in cluster.nodes}
         memo = Memo(lambda pod: _keyed(_objects(pod, nodes[pod.node], cluster, plane, sysctls)))

@@ -67,12 +67,12 @@ def of_pod(pod: Pod, cluster: Cluster) -> Iterator[Process]:
 def _process(
     pod: Pod, cluster: Cluster, container: Container, spec: Mapping[str, Any], role: str, order: int
 ) -> Process:
-    known = environment(spec, pod, cluster)
+    variables = environment(spec, pod, cluster)
     # Kept apart, so that a Service that comes or goes restarts nobody.
     links = {} if pod.system else service_variables(pod, cluster)
     own = environment(spec, pod, cluster, links=False)
-    own |= {name: value for name, value in known.items() if name in own}
-    argv = tuple(expand(word, known) for word in (*container.command, *container.args))
+    own |= {name: value for name, value in variables.items() if name in own}
+    argv = tuple(expand(word, variables) for word in (*container.command, *container.args))
     why, name = pod_why(pod), container.name
     owners = {(port.port, port.protocol): port.container for port in pod.ports}
     return Process(

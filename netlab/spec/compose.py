@@ -146,7 +146,7 @@ def pairs(node: MappingNode) -> list[tuple[Node, Node]]:
         own: list[tuple[Node, Node]] = node.value
         return own
     out = [(key, value) for key, value in node.value if not _merges(key)]
-    known = {key.value for key, _ in out if isinstance(key, ScalarNode)}
+    keys = {key.value for key, _ in out if isinstance(key, ScalarNode)}
     for key, value in node.value:
         if not _merges(key):
             continue
@@ -158,8 +158,8 @@ def pairs(node: MappingNode) -> list[tuple[Node, Node]]:
             for inner, inner_value in pairs(source):
                 if not isinstance(inner, ScalarNode):
                     out.append((inner, inner_value))
-                elif inner.value not in known:
-                    known.add(inner.value)
+                elif inner.value not in keys:
+                    keys.add(inner.value)
                     out.append((inner, inner_value))
     return out
 

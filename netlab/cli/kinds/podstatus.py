@@ -22,17 +22,17 @@ Record = Mapping[str, Any]  # a Pod as the agent shows it; empty where it has no
 
 def status(pod: Pod, record: Record | None, since: float) -> Status:
     """phase, conditions, containerStatuses, initContainerStatuses.  ``record`` is None where the agent is dead."""
-    known = {shown["name"]: shown for shown in record["containers"]} if record else {}
+    records = {shown["name"]: shown for shown in record["containers"]} if record else {}
     mains = {spec["name"] for spec in _listed(pod, "containers")}
     made = [
-        _container(pod, container, known.get(container.name), since, alive=record is not None)
+        _container(pod, container, records.get(container.name), since, alive=record is not None)
         for container in pod.containers
     ]
     main = [container for container in made if container["name"] in mains]
     inits = [container for container in made if container["name"] not in mains]
     if any(container.runs for container in pod.containers):
         inits += [
-            _container(pod, container, known.get(container.name), since, alive=record is not None)
+            _container(pod, container, records.get(container.name), since, alive=record is not None)
             for container in pod.inits
         ]
     order = [spec["name"] for spec in _listed(pod, "initContainers")]
@@ -66,7 +66,9 @@ def _listed(pod: Pod, where: str) -> Sequence[Mapping[str, Any]]:
     return listed
 
 
-def _container(pod: Pod, container: Container, known: Mapping[str, Any] | None, since: float, *, alive: bool) -> Status:
+def _container(
+    pod: Pod, container: Container, record: Mapping[str, Any] | None, since: float, *, alive: bool
+) -> Status:
     base = {
         "name": container.name,
         "image": container.image,
@@ -78,17 +80,17 @@ def _container(pod: Pod, container: Container, known: Mapping[str, Any] | None, 
     if not alive:
         return base
     if container.runs or container.missing or container in pod.inits:
-        if known is None:
+        if record is None:
             return base | {"state": {"waiting": {"reason": "ContainerCreating"}}}
-        state, last = _state(known["state"]), _state(known["last"])
+        state, last = _state(record["state"]), _state(record["last"])
         running = "running" in state
         still = bool(pod.leaving) and pod.ready  # the agent takes what it ends for not ready
         done = container in pod.inits and state.get("terminated", {}).get("exitCode") == 0
         more = {"lastState": last} if last else {}
         return base | {
-            "ready": done if container in pod.inits else bool(known.get("ready", running)) or (running and still),
-            "restartCount": known["restarts"],
-            "started": bool(known.get("started", running)),
+            "ready": done if container in pod.inits else bool(record.get("ready", running)) or (running and still),
+            "restartCount": record["restarts"],
+            "started": bool(record.get("started", running)),
             "state": state,
             **more,
         }

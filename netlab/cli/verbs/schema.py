@@ -26,6 +26,6 @@ def command(words: tuple[str, ...]) -> None:
     if title in files:
         return out.document(files[title]())
     if title not in DOCUMENTS:
-        known = ", ".join(("expect", *DOCUMENTS))
-        raise BadInput(f'there is no schema of "{title}"{near(title, DOCUMENTS)}', hint=f"there are {known}")
+        names = ", ".join(("expect", *DOCUMENTS))
+        raise BadInput(f'there is no schema of "{title}"{near(title, DOCUMENTS)}', hint=f"there are {names}")
     return out.document(schema(document(title), f"netlab {title} -o json"))

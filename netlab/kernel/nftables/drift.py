@@ -124,8 +124,8 @@ def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], 
     """
     names = [table for table in there if not table[1].startswith(TRACING)]
     ours = [obj for obj in like if isinstance(obj, (NftTable, NftChain, NftSet))]
-    known = {(obj.family, obj.table) for obj in ours}
-    found: list[Obj] = [NftTable(netns, family, table) for family, table in names if (family, table) not in known]
+    tables = {(obj.family, obj.table) for obj in ours}
+    found: list[Obj] = [NftTable(netns, family, table) for family, table in names if (family, table) not in tables]
     present = [obj for obj in ours if (obj.family, obj.table) in names]
     if not touched or not present:
         return [*found, *present]

@@ -191,16 +191,16 @@ def serving(rundir: Path, timeout: float = 5.0) -> bool:
     """Whether the agent of the pid file serves; one that was killed is on its way out for as long as its Pods' processes
     are, and is waited for.  One that somebody stopped counts: it can go on.
     """
-    known = recorded(rundir)
+    agent = recorded(rundir)
     deadline = time.monotonic() + timeout
-    while known is not None and time.monotonic() < deadline:
-        if _is_stopped(known):
+    while agent is not None and time.monotonic() < deadline:
+        if _is_stopped(agent):
             return True
         try:
             connect(rundir, "").close()
         except StateError:
             time.sleep(0.02)
-            known = recorded(rundir)
+            agent = recorded(rundir)
         else:
             return True
     return False

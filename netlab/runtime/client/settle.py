@@ -132,8 +132,8 @@ def _wait_for_probes(agent: agentclient.AgentClient, cluster: Cluster, ran: Sequ
     wanted = {pod for pod, delay in delays.items() if delay <= READY_PATIENCE}
     deadline = time.monotonic() + READY_PATIENCE
     while wanted:
-        known = {(pod["namespace"], pod["pod"]): pod for pod in agent.processes()}
-        wanted = {pod for pod in wanted if pod in known and not _ready(known[pod]) and not _waits(known[pod])}
+        pods = {(pod["namespace"], pod["pod"]): pod for pod in agent.processes()}
+        wanted = {pod for pod in wanted if pod in pods and not _ready(pods[pod]) and not _waits(pods[pod])}
         if not wanted or time.monotonic() > deadline:
             break
         time.sleep(_PROBE_PAUSE)

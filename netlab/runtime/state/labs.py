@@ -46,8 +46,8 @@ def find(lab: str) -> Found:
     labs = {lab.name: lab for lab in available()}
     if lab in labs:
         return labs[lab]
-    known = f"; there are: {', '.join(labs)}" if labs else ""
-    raise BadInput(f'there is no lab called "{lab}"{near(lab, labs)}{known}', hint="netlab labs lists them")
+    listing = f"; there are: {', '.join(labs)}" if labs else ""
+    raise BadInput(f'there is no lab called "{lab}"{near(lab, labs)}{listing}', hint="netlab labs lists them")
 
 
 def title(path: Path) -> str:

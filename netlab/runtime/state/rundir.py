@@ -173,12 +173,12 @@ class RunDir:
         For those who hold the lab's lock: without this, the next ``diff`` would have to list all rules.
         """
         before = self.assignments()
-        known = dict(before.generations)
+        generations = dict(before.generations)
         for netns, (was, now) in moved.items():
-            if netns in known and known[netns][0] == was:
-                known[netns] = (now, known[netns][1])
-        if known != before.generations:
-            self._save("assignments", plain.dump(replace(before, generations=known)))
+            if netns in generations and generations[netns][0] == was:
+                generations[netns] = (now, generations[netns][1])
+        if generations != before.generations:
+            self._save("assignments", plain.dump(replace(before, generations=generations)))
 
     def keep(self, assignments: Assignments) -> None:
         """Write the assignments, where they changed."""
