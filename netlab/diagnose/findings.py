@@ -46,12 +46,20 @@ def findings(story: Story, drift: Drift | None = None) -> tuple[Finding, ...]:
             if not any(finding.kind in _STOLEN for finding in findings) or rule is not _detour:
                 findings += rule(story)
     hits = foreign.foreign(story)
-    causing = [foreign.finding(story, hit) for hit in hits if foreign.caused_loss(story, hit, findings)]
-    others = [foreign.finding(story, hit) for hit in hits if not foreign.caused_loss(story, hit, findings)]
+    causing = [hit for hit in hits if foreign.caused_loss(story, hit, findings)]
+    first, possible, others = (
+        [foreign.finding(story, hit) for hit in chosen]
+        for chosen in (
+            [hit for hit in causing if hit.certain],
+            [hit for hit in causing if not hit.certain],
+            [hit for hit in hits if hit not in causing],
+        )
+    )
+    drifted: list[Finding] = []
     if drift is not None and (findings or hits or not story.answered):
         netns = findings[0].netns if findings else story.recording.probe.netns
-        findings = [*causes(story, drift, netns), *findings]
-    return (*lookup.findings(story), *_once([*causing, *findings, *others]))
+        drifted = causes(story, drift, netns)
+    return (*lookup.findings(story), *_once([*first, *drifted, *possible, *findings, *others]))
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:

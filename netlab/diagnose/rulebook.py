@@ -118,10 +118,11 @@ class RuleBook:
             changing = [
                 step
                 for step in judgement.steps
-                if self.foreign_rule(netns, judgement, step) and any(actions(step.text))
+                if step.handle and self.foreign_rule(netns, judgement, step) and any(actions(step.text))
             ]
             if changing:
-                return self._changed(netns, judgement, changing)
+                ending = [ended] if ended and judgement.verdict == "drop" and ended not in changing else []
+                return self._changed(netns, judgement, [*changing, *ending])
             if ended is None or (judgement.verdict != "drop" and not ended.handle):
                 return None
             return self._plain(netns, judgement, ended)

@@ -16,6 +16,7 @@ from netlab.evidence.records import DROPS, RULES
 from netlab.kernel.host import netns as ns
 from netlab.kernel.nftables import listing
 from netlab.objects import NftChain
+from netlab.runtime import lab as labs
 from netlab.runtime.state.running import load_running
 from tests.kernel.trace.test_faults import SERVER, WEB, Bed, Fault, bed, shown
 
@@ -214,3 +215,29 @@ def test_the_labs_own_rules_have_the_effects_of_their_text_in_nfts_listing(bed: 
             assert {action.effect for action in actions(row.text)} <= wanted, row
             seen += 1
     assert seen
+
+
+def test_a_policy_is_named_once_and_a_rule_that_may_match_comes_after_drift(bed: Bed) -> None:
+    try:
+        bed.sh(
+            "ip netns exec {n2} nft 'table inet odd {{ chain c {{ type filter hook input priority 0; policy drop; tcp dport 22 accept; }}; }}'"
+        )
+        found = findings(bed.trace(Fault("", "", "n2", "", "", "", target=SERVER))[1])
+        assert found[0].message.count("its policy") == 1, shown(found)
+        assert found[0].mend == (f"ip netns exec {bed.where['n2']} nft 'chain inet odd c {{ policy accept; }}'",)
+    finally:
+        bed.sh("ip netns exec {n2} nft delete table inet odd")
+        bed.forget()
+    try:
+        bed.sh(
+            "ip netns exec {n1} nft 'table inet odd {{ chain c {{ type filter hook forward priority 0; ct state invalid drop; }}; }}'"
+        )
+        bed.sh("ip -n {n1} route replace blackhole 10.244.2.0/24")
+        _, story = bed.trace(Fault("", "", "n1", "", "", "", target=SERVER), RULES, DROPS)
+        found = findings(story, labs.diff(bed.name)[1])
+        assert [each.kind for each in found[:2]] == ["drift", "foreign-rule"], shown(found)
+        assert "may match" in found[1].message
+    finally:
+        bed.sh("ip netns exec {n1} nft delete table inet odd")
+        bed.up()
+        bed.forget()
