@@ -8,6 +8,7 @@ from typing import NamedTuple
 from netlab.errors import Exit
 from netlab.oracle import coverage, junit
 from netlab.oracle.compare import checked_fields
+from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.matrix import draw
 from netlab.output import flows as output
 from netlab.output.changes import Notice
@@ -157,12 +158,16 @@ def _lines(result: Result, view: View, groups: Sequence[Cause], changes: Sequenc
 
 
 def _matrix(result: Result) -> str:
+    """The matrix of workloads; a cell is mixed where replicas or addresses differ."""
     workloads = result.workloads
-    shown = {}
+    shown: dict[Flow, Verdict] = {}
     for flow, verdict in result.verdicts.items():
-        source, target = (end._replace(name=workloads.of(end).name) for end in (flow.src, flow.dst))
-        renamed = flow._replace(src=source, dst=target, address=target.name)
-        shown[renamed] = verdict._replace(flow=renamed, server=None)
+        source, target = (
+            end._replace(name=workloads.of(end).name, netns="", addresses=()) for end in (flow.src, flow.dst)
+        )
+        cell = flow._replace(src=source, dst=target, address=target.name, size=0)
+        outcome = verdict.outcome if cell not in shown or shown[cell].outcome is verdict.outcome else Outcome.MIXED
+        shown[cell] = verdict._replace(flow=cell, server=None, outcome=outcome)
     return draw(shown.values())
 
 

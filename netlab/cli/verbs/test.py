@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -229,6 +230,21 @@ def _by_packets() -> tuple[Measure, Callable[[int], None]]:
 
 
 @contextmanager
+def _progress() -> Iterator[None]:
+    """On a terminal, say after a second that the test is under way."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    timer = threading.Timer(1.0, lambda: print("testing ...", end="\r", file=sys.stderr, flush=True))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        sys.stderr.write("\x1b[K")
+
+
+@contextmanager
 def _as_tests() -> Iterator[None]:
     """Lines to type that readers of manifests give are those of ``test``, not of ``up``."""
     before, after = "netlab up -f -", "netlab test -f -"
@@ -259,7 +275,7 @@ def _terminated() -> Iterator[None]:
 def _single(task: Task) -> Done:
     from netlab.testrun.sets import perform
 
-    with _as_tests():
+    with _as_tests(), _progress():
         return perform(task)
 
 

@@ -438,6 +438,14 @@ def test_what_cannot_be_is_refused_before_the_run(
     assert "helm template CHART | netlab test -f -" in template.stderr
 
 
+def test_the_matrix_shows_replicas_that_differ(tested: Callable[..., Any]) -> None:
+    block = "from: [{ipBlock: {cidr: 10.244.2.0/24}}]"
+    own = SHOP.replace("from: [{podSelector: {matchLabels: {app: web}}}]", block) + deployment("far", 80, 3)
+    shown = tested(own, "--matrix", "--no-stand-ins").stdout
+    assert re.search(r"^  deploy/far \(3\) .*M", shown, re.M) and "M mixed" in shown
+    assert "deploy/far (3) (" in tested(own, "--no-stand-ins").stdout
+
+
 def test_names_are_looked_up(tested: Callable[..., Any], tmp_path: Path) -> None:
     service = (
         "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {selector: {app: db}, ports: [{port: 5432}]}\n---\n"
