@@ -22,7 +22,7 @@ DEVIATIONS = {
     ),
     **dict.fromkeys(
         ("npguard-anp_bad_path_test_3", "npguard-banp_bad_path_test_1"),
-        "two policies of one name, as above: the later object counts",
+        "two policies of one name: an API server keeps the later one, and so does netlab, with a warning",
     ),
 }
 LAB = {
