@@ -28,7 +28,7 @@ HELD = {
     "a Helm hook is said to be there and is not": "test_a_hook_policy_is_enforced_only_where_helm_leaves_it",
     "a crash looks like a refusal, without the cure": "test_every_pod_that_crashes_is_named_with_one_reason_and_the_cure",
     "warnings of what is right": "test_a_chart_without_namespaces_lands_where_it_is_installed "
-    "test_the_namespaces_of_every_cluster_are_there_without_a_service test_no_name_is_guessed_that_the_same_rule_has",
+    "test_the_namespaces_of_every_cluster_are_there_without_a_service test_a_name_of_other_charts_beside_the_right_name_is_a_note_without_a_guess",
     "an AdminNetworkPolicy is dropped in silence": "test_a_policy_that_is_not_modelled_is_warned_of_by_every_verb_that_judges",
     "a list of targets is taken for replicas": "test_a_list_of_targets_is_several_expectations",
     "faults of policies without a warning": "test_five_faults_of_a_policy_set_are_five_warnings_and_packets_agree",
