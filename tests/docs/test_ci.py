@@ -66,6 +66,7 @@ def action(tmp_path: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.xdist_group("netlab-test")
 @pytest.mark.kernel
 def test_the_action_is_green_for_the_example_and_red_for_a_renamed_label(tmp_path: Path) -> None:
     (tmp_path / "good").mkdir()

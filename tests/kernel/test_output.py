@@ -56,6 +56,7 @@ metadata: {name: not-modelled}
 MORE = "apiVersion: v1\nkind: Pod\nmetadata: {name: more}\nspec: {containers: [{name: a, image: x}]}\n"
 
 
+@pytest.mark.xdist_group("netlab-test")
 def test_the_output_of_each_verb_is_as_its_schema_states(
     lab: str, tmp_path: Path, kit: Any, netlab: Callable[..., Any]
 ) -> None:

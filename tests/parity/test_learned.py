@@ -109,7 +109,7 @@ def test_what_contradicts_the_lab_is_named_and_forgotten(kit: Any, bed: Any, wha
         assert "contradicts the lab" in "\n".join(drifts(told))
         if by_hand and (kind != "conntrack" or shutil.which("conntrack")):
             for op in told:
-                kit.sh(op.explain())
+                kit.sh(op.explain(), check=False)  # traffic may have taught the kernel better meanwhile
         else:
             assert converge(kernel, lab, want, want).changed
         assert not found(bed)

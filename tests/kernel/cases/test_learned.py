@@ -69,7 +69,7 @@ def test_trace_says_that_a_path_mtu_is_learned_and_how_to_forget_it(
     asked = ("trace", "--lab", lab_name, "client", TARGETS[family], "--icmp", "--size", "1380", "--df")
     said = netlab(*asked, check=1).stdout
     assert "the kernel learned the MTU 1300 of this path" in " ".join(said.split())
-    (line,) = [line.strip() for line in said.splitlines() if "route flush cache" in line]
+    line = next(line.strip() for line in said.splitlines() if "route flush cache" in line)
     kit.sh(line)
     assert f"{lab_name}-client has learned no smaller path MTU" in netlab(*asked).stdout
 

@@ -17,7 +17,8 @@ import pytest
 
 from tests.conftest import ROOT, command
 
-pytestmark = pytest.mark.kernel
+# In one worker: tests look for labs of `netlab test` that were left, and others' are there meanwhile.
+pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("netlab-test")]
 
 INPUTS = Path(__file__).parent / "inputs"
 BOUTIQUE = INPUTS / "online-boutique.yaml"
@@ -363,7 +364,8 @@ def test_nothing_is_left_however_it_ends(
     process.send_signal(number)
     process.wait(60)
     if number is not signal.SIGKILL:
-        assert process.returncode == 130 and not left()
+        # A signal that comes while modules are imported ends the process by itself; a shell calls both 130 or 143.
+        assert process.returncode in (130, -number) and not left()
     else:
         until = time.monotonic() + 30
         while jobs == "2" and left() and time.monotonic() < until:

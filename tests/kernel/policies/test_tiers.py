@@ -218,6 +218,7 @@ def test_describe_counts_what_each_rule_decided(kit: Any, netlab: Any, lab: str)
     assert counted[2:4] == ["packets", "denied"] and int(counted[1]) >= 2
 
 
+@pytest.mark.xdist_group("netlab-test")
 def test_netlab_test_has_stand_ins_for_tiers_and_names_the_tier_that_denies(netlab: Any, tmp_path: Any) -> None:
     watchers = {
         "pods": {

@@ -16,7 +16,8 @@ from tests.conftest import run_netlab
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "docs" / "ci" / "pytest"
-pytestmark = pytest.mark.kernel
+# In one worker: tests look for labs of `netlab test` that were left, and others' are there meanwhile.
+pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("netlab-test")]
 
 WRONG = """
 import pytest
