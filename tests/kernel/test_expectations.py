@@ -144,3 +144,39 @@ def test_a_policy_that_denies_dns_is_predicted(running: Running) -> None:
     row = running.check("flows: [{from: client, resolves: web, expect: deny}]", failed=0)["web:53/UDP"]
     assert (row["outcome"], row["predicted"]) == ("timeout", "denied")
     running.check("flows: [{from: client, resolves: web, expect: allow}]", failed=1)
+
+
+REPLICAS = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: many}
+spec:
+  replicas: 5
+  selector: {matchLabels: {app: many}}
+  template:
+    metadata: {labels: {app: many}}
+    spec: {containers: [{name: a, image: x, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec: {containers: [{name: a, image: x}]}
+"""
+
+
+def test_failures_of_replicas_are_one_block_of_check(
+    netlab: Callable[..., Any], lab_name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    manifests, expect = tmp_path / "many.yaml", tmp_path / "flows.yaml"
+    manifests.write_text(REPLICAS)
+    expect.write_text("flows:\n- {from: client, to: deploy/many, expect: deny, why: nobody may}\n")
+    request.addfinalizer(lambda: netlab("down", lab_name, check=None))
+    netlab("up", "-f", manifests, "--name", lab_name)
+    shown = netlab("check", lab_name, "--expect", expect, check=1).stdout.splitlines()
+    assert shown[0] == "FAIL client -> deploy/many (5):8080 (5 flows): expected deny, got open"
+    assert sum(line.startswith("FAIL") for line in shown) == 1
+    assert "5 failed" in shown[-1]
+    quiet = netlab("check", lab_name, "--expect", expect, "-q", check=1).stdout.splitlines()
+    assert quiet == shown[:-1]
+    assert "many" in netlab("check", lab_name, "--matrix").stdout
+    assert netlab("check", lab_name, "-q").stdout == ""

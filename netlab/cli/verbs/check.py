@@ -18,6 +18,7 @@ from netlab.model import Cluster, Port
 from netlab.model.ports import states
 
 EXPECT = "expect.yaml"
+_SINGLE = 3  # failures of one cause that have lines of their own; more are a block
 
 
 @click.command()
@@ -31,14 +32,26 @@ EXPECT = "expect.yaml"
 )
 @cireports.options
 @click.option("--coverage", "covers", is_flag=True, help="list the rules that no expectation holds (by the prediction)")
+@click.option("--matrix", is_flag=True, help="also print the whole matrix of the flows")
+@click.option("-q", "--quiet", is_flag=True, help="print failures only")
 @output
 def command(
-    lab: str, lab_option: str, expect_file: str, junit: str, markdown: str, sarif: str, covers: bool, output: str
+    lab: str,
+    lab_option: str,
+    expect_file: str,
+    junit: str,
+    markdown: str,
+    sarif: str,
+    covers: bool,
+    matrix: bool,
+    quiet: bool,
+    output: str,
 ) -> int:
     """Compare expectations, predictions and real packets.
 
-    The predicted result of each flow is computed from the manifests.  check prints one line for each flow that differs,
-    with the nearest rules of the policies, and then ends with exit status 1.
+    The predicted result of each flow is computed from the manifests.  check prints each flow that differs, with the
+    nearest rules of the policies, and then ends with exit status 1.  Flows that fail for one reason, as those of
+    replicas do, are one block.
     """
     from netlab.cli import warned
     from netlab.observe.evidence import probed
@@ -50,12 +63,14 @@ def command(
     from netlab.oracle.explain import judged
     from netlab.oracle.flows import flows
     from netlab.oracle.junit import suite as junit_suite
+    from netlab.oracle.matrix import draw
     from netlab.oracle.predict import Predictor
     from netlab.oracle.resolve import expected, wanted_ports
     from netlab.runtime.client.temporary_listeners import answering
     from netlab.runtime.neighbours import KernelNeighbours
     from netlab.runtime.state.resolved import documents_of
     from netlab.runtime.state.running import load_cluster, open_running
+    from netlab.testing.failures import causes
     from netlab.testing.prepared import Prepared
     from netlab.testing.report import View, report
     from netlab.testing.result import Result
@@ -88,21 +103,29 @@ def command(
     filters = warned.filters(applied)
     held = coverage.coverage(cluster, wanted) if covers else None
     seconds = time.monotonic() - began
-    failed = failures(rows)
+    failed = [row for row in rows if not row.ok]
+    prepared = Prepared.running(cluster, documents_of(applied), wanted, tuple(questions), extra)
+    result = Result(prepared, tuple(rows), predicted, observed, tuple(filters), seconds)
     if cireports.wanted(junit, markdown, sarif):
-        prepared = Prepared.running(cluster, documents_of(applied), wanted, tuple(questions), extra)
-        result = Result(prepared, tuple(rows), predicted, observed, tuple(filters), seconds)
         reports = [report(result, View(), suite=junit_suite(rows, name=name, seconds=seconds))]
         cireports.tell(reports, junit=junit, markdown=markdown, sarif=sarif, beside_json=output == "json")
     if output == "json":
         checked = document(rows, warned.documents(filters), cluster)
         out.document(replace(checked, coverage=coverage.document(held)) if held is not None else checked)
         return Exit.NO if failed else Exit.OK
-    warned.tell_filters(filters)
-    for line in failed:
-        out.line(line)
+    if not quiet:
+        warned.tell_filters(filters)
+    each = {id(row): line for row, line in zip(failed, failures(rows), strict=True)}
+    for cause in causes(result) if failed else ():
+        for line in cause.lines() if len(cause.rows) > _SINGLE else [each[id(row)] for row in cause.rows]:
+            out.line(line)
     for line in coverage.lines(held) if held is not None else ():
         out.line(line)
+    if matrix:
+        where = {str(pod): pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
+        out.line(draw(observed.values(), nodes=where).rstrip())
+    if quiet:
+        return Exit.NO if failed else Exit.OK
     verdict = f"{len(failed)} failed, " if failed else ""
     good = f"lab {name}: {verdict}{len(rows) - len(failed)} of {len(rows)} flows "
     if path is not None:
