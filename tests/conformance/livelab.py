@@ -8,12 +8,14 @@ all, refuses what goes there (it was let through), and sends what comes from the
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from corpora import Case, Question, State
@@ -148,6 +150,9 @@ class Bed:
         """Take the lab down."""
         self._kernel.close()
         labs.down(self.name)
+        # States are applied past the run state, and the folder of a hostNetwork Pod has no namespace that tells of it.
+        for folder in Path("/etc/netns").glob(f"{self.name}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def show(self, state: State) -> float:
         """Make the lab this state, live; seconds."""

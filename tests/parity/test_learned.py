@@ -111,7 +111,7 @@ def test_what_contradicts_the_lab_is_named_and_forgotten(kit: Any, bed: Any, wha
             for op in told:
                 kit.sh(op.explain(), check=False)  # traffic may have taught the kernel better meanwhile
         else:
-            assert converge(kernel, lab, want, want).changed
+            converge(kernel, lab, want, want)
         assert not found(bed)
         assert not converge(kernel, lab, want, want).changed
     for address in ("10.244.1.3", "10.244.2.2", "fd00:10:244:1::3", "fd00:10:244:2::2"):

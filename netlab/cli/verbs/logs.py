@@ -139,6 +139,18 @@ def _data(fd: int, place: int) -> int:
         os.lseek(fd, here, os.SEEK_SET)
 
 
+def _next_line(file: IO[bytes]) -> None:
+    """Go behind what is left of a line.
+
+    What was read as data may be a hole by now, of many GiB where the container writes fast: it is jumped, not read.
+    """
+    while (piece := file.readline(1 << 16)) and not piece.endswith(b"\n"):
+        try:
+            file.seek(_data(file.fileno(), file.tell()))
+        except OSError:  # nothing more but a hole
+            file.seek(0, os.SEEK_END)
+
+
 def _start(file: IO[bytes], tail: int) -> int:
     """Go to where the output begins: after what was given back, or the last ``tail`` lines; where it ends now."""
     end = _end(file)
@@ -148,7 +160,7 @@ def _start(file: IO[bytes], tail: int) -> int:
         first = end
     file.seek(first)
     if first:
-        file.readline()  # what is left of a line
+        _next_line(file)
     if tail < 0:
         return end
     begin, lines, place = file.tell(), 0, end
@@ -189,7 +201,7 @@ def _copy(file: IO[bytes], end: int, stamped: Stamped | None = None) -> None:
             break
         file.seek(data)
         if data > place:  # meanwhile given back: go on with the next whole line
-            file.readline()
+            _next_line(file)
             if stamped is not None:
                 stamped.jump(file.tell())
         block = file.read(max(0, min(1 << 16, end - file.tell())))

@@ -72,10 +72,30 @@ def policy(name: str, peer: str, port: int = 80) -> str:
 SHOP = deployment("web", 8080) + deployment("db", 5432, 2) + policy("db", "web", 5432)
 
 
-def left() -> list[str]:
-    """The labs of tests that are there now."""
+def labs() -> dict[str, int]:
+    """The namespaces of the labs of tests that are there now, and the processes whose labs they are."""
     names = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
-    return [name for name in names if re.match(r"test-\d+-\d+-", name)]
+    found = {name: re.match(r"test-(\d+)-\d+-", name) for name in names}
+    return {name: int(match[1]) for name, match in found.items() if match}
+
+
+def left() -> list[str]:
+    """Those whose process has ended: other tests run beside this one."""
+    return [name for name, pid in labs().items() if not parent(pid)]
+
+
+def parent(pid: int) -> int:
+    """The parent of a process; 0: it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if status[0] == "Z" else int(status[1])
+
+
+def family(pid: int) -> set[int]:
+    """A process, its parent, and that one's."""
+    return {pid, parent(pid), parent(parent(pid) or pid)}
 
 
 @pytest.fixture
@@ -180,7 +200,7 @@ def test_a_failure_names_both_sides_the_nearest_rule_and_what_to_type(
     ) or re.search(r"ingress of deploy/db \(2\): default/db ingress\[0\] \(.*shop.yaml:\d+\)", result.stdout)
     assert "peer api has app=api, not app=web" in result.stdout
     assert 'flows.yaml:2:3 "the API reads it"' in result.stdout
-    typed = re.search(r"look at it: netlab (test .*) --keep look; netlab trace --lab look (.*)", result.stdout)
+    typed = re.search(r"look at it: .*netlab (test .*) --keep look; .*netlab trace --lab look (.*)", result.stdout)
     assert typed
     try:
         tested(shop, "--expect", expect, "--keep", lab_name, check=1)
@@ -358,7 +378,7 @@ def test_nothing_is_left_however_it_ends(
         words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     until = time.monotonic() + 60
-    while not left() and time.monotonic() < until:
+    while not any(process.pid in family(pid) for pid in labs().values()) and time.monotonic() < until:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)

@@ -60,4 +60,4 @@ def test_run_state_is_roots_alone(their_lab: Any, kit: Any) -> None:
     open_ = [path for path in Path(f"/run/netlab/{name}").rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
     assert [path.name for path in open_] == ["agent.pid"]
     assert kit.sh("setpriv --reuid 65534 --clear-groups grep -r hunter2 /run/netlab 2>/dev/null", check=False) == ""
-    assert "hunter2" in kit.sh("grep -r hunter2 /run/netlab")
+    assert "hunter2" in kit.sh("grep -rs hunter2 /run/netlab", check=False)  # labs beside it come and go

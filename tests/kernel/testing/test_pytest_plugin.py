@@ -178,11 +178,13 @@ def test_stays(netlab_lab):
 def test_a_lab_of_a_stopped_run_is_removed(number: signal.Signals, tmp_path: Path) -> None:
     """By Ctrl-C at once, by the next run where the process was killed."""
     folder = project(tmp_path, STAYS)
-    with subprocess.Popen(line("-s"), cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+    # A shell's background job ignores SIGINT, and so would what this test starts.
+    words = ["env", "--default-signal=INT", *line("-s")]
+    with subprocess.Popen(words, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         name = next(each.split("LAB ")[1].strip() for each in process.stdout if "LAB " in each)
         process.send_signal(number)
-        process.wait()
+        process.wait(60)
     if number == signal.SIGKILL:
         status, text = run(project(tmp_path / "next"))
         assert status == 0, text
