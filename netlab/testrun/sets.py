@@ -118,7 +118,7 @@ def performed(tasks: Sequence[Task], jobs: int, orphaned: Callable[[int], None] 
     if jobs <= 1 or len(tasks) <= 1:
         yield from map(_safely, tasks)
         return
-    with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_begin, initargs=(orphaned,)) as pool:
+    with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_begin, initargs=(orphaned, os.getpid())) as pool:
         try:
             yield from pool.map(_in_worker, tasks)
         except BaseException as error:
@@ -143,11 +143,14 @@ class _Worker:
     stopped = False
 
 
-def _begin(orphaned: Callable[[int], None]) -> None:
+def _begin(orphaned: Callable[[int], None], parent: int) -> None:
     """A worker's own signals: an idle one ends at once, a busy one takes its lab down first."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
     orphaned(signal.SIGTERM)
+    # A parent that ended before its end could be a signal: the queue of tasks never closes.
+    if multiprocessing.get_start_method() == "fork" and os.getppid() != parent:
+        os._exit(130)
 
 
 def _interrupted(_number: int, _frame: object) -> None:
