@@ -104,8 +104,11 @@ def command(
     held = coverage.coverage(cluster, wanted) if covers else None
     seconds = time.monotonic() - began
     failed = [row for row in rows if not row.ok]
-    prepared = Prepared.running(cluster, documents_of(applied), wanted, tuple(questions), extra)
-    result = Result(prepared, tuple(rows), predicted, observed, tuple(filters), seconds)
+    groups = []
+    if failed or cireports.wanted(junit, markdown, sarif):  # the documents are read for these alone
+        prepared = Prepared.running(cluster, documents_of(applied), wanted, tuple(questions), extra)
+        result = Result(prepared, tuple(rows), predicted, observed, tuple(filters), seconds)
+        groups = causes(result)
     if cireports.wanted(junit, markdown, sarif):
         reports = [report(result, View(), suite=junit_suite(rows, name=name, seconds=seconds))]
         cireports.tell(reports, junit=junit, markdown=markdown, sarif=sarif, beside_json=output == "json")
@@ -116,7 +119,7 @@ def command(
     if not quiet:
         warned.tell_filters(filters)
     each = {id(row): line for row, line in zip(failed, failures(rows), strict=True)}
-    for cause in causes(result) if failed else ():
+    for cause in groups:
         for line in cause.lines() if len(cause.rows) > _SINGLE else [each[id(row)] for row in cause.rows]:
             out.line(line)
     for line in coverage.lines(held) if held is not None else ():
