@@ -5,6 +5,7 @@ from __future__ import annotations
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.host import netns as ns
 from netlab.kernel.nftables import libnft
+from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.rtnetlink.codec import Handle, Links
 from netlab.kernel.rtnetlink.link import set_link
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
@@ -13,11 +14,12 @@ from netlab.kernel.rtnetlink.socket import NetlinkSocket
 class Handles:
     """The open namespaces.  Everything here runs in the worker's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, digests: Digests | None = None) -> None:
         libnft.keep_descriptors()
         self._open: dict[str, Handle] = {}
         self._namer = ns.Namer()
-        # After our own commit of nftables rules: how often the namespace's were changed, by anybody, and what was ours.
+        self.digests = digests or Digests()
+        # After our own commit of nftables rules: the namespace's generation, and the digest of our objects.
         self.generations: dict[str, tuple[int, str]] = {}
         # Namespaces whose rules were not made from what is wanted now, as far as the digest tells.
         self.outdated: set[str] = set()

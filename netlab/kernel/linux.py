@@ -14,7 +14,7 @@ from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
 from netlab.kernel.host.limits import OpenFiles
 from netlab.kernel.host.procfs import Sysctls
-from netlab.kernel.nftables import drift as nft
+from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
 from netlab.kernel.rtnetlink.route import CACHED_V6, GETROUTE, forget
@@ -25,13 +25,13 @@ from netlab.objects import File, Netns, NftTable, Op, State
 class LinuxKernel:
     """One lab's view of the kernel.
 
-    ``agent`` opens listeners; without one, listeners are neither made nor observed.  Use as a context manager, or
-    call ``close``.
+    ``agent`` opens listeners; without one, listeners are neither made nor observed.  ``digests`` are kept from one
+    kernel to the next by a process that stays.  Use as a context manager, or call ``close``.
     """
 
-    def __init__(self, agent: AgentPort | None = None) -> None:
+    def __init__(self, agent: AgentPort | None = None, digests: Digests | None = None) -> None:
         self._worker = ns.Worker()
-        self._handles = Handles()
+        self._handles = Handles(digests)
         self._sysctls = Sysctls()
         self._offloads = Offloads()
         self._agent = agent
@@ -54,7 +54,7 @@ class LinuxKernel:
         known = self._handles.generations
         anew = self._handles.outdated
         ruled = {table.netns for table in state.only(NftTable)}
-        rules = nft.digests(obj for obj in state.values() if obj.netns in anew)
+        rules = self._handles.digests.by_netns(obj for obj in state.values() if obj.netns in anew)
         self._handles.generations = {
             netns: (count, rules.get(netns, digest)) for netns, (count, digest) in known.items() if netns in ruled
         }

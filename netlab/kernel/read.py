@@ -145,7 +145,7 @@ class Reader:
         with contextlib.suppress(OSError):  # a kernel without nf_tables has no tables
             count, there = nft.look()
             known, digest = self._handles.generations.get(netns, (-1, ""))
-            same = not digest or digest == nft.digests(wanted).get(netns)
+            same = not digest or digest == self._handles.digests.by_netns(wanted).get(netns)
             if not same:
                 self._handles.outdated.add(netns)
             touched = bool(there) and not (same and known == count)

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.linux import LinuxKernel
+from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.protocol import AgentPort, Kernel
 from netlab.objects import Floor, Key, Netns, Obj, State, Sysctl, Veth, contradicted, diff
 from netlab.plan.drift import drift
+from netlab.runtime.session import SESSION
 from netlab.runtime.state.rundir import RunDir
 
 # Of Pods that are made of the same things a few are looked at again, and one in so many of all.
@@ -30,7 +32,7 @@ def reach(rundir: RunDir, agent: AgentPort, want: State, owned: State, *, narrow
 
     ``narrow``: only where the two states differ (``touch``).
     """
-    with LinuxKernel(agent) as kernel:
+    with LinuxKernel(agent, SESSION.of(Digests)) as kernel:
         assignments = rundir.assignments()
         kernel.generations = assignments.generations
         done = (touch if narrow else converge)(kernel, rundir.lab, want, owned)

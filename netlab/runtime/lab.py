@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from netlab.errors import BadInput, NetlabError
 from netlab.kernel.linux import LinuxKernel
+from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.protocol import Observed
 from netlab.model import Memory
 from netlab.model.anew import leaving
@@ -218,6 +219,6 @@ def observe(lab: Lab, rundir: RunDir, like: State | None = None, scope: Collecti
 
     ``scope``: in these namespaces only (``Kernel.observe``).
     """
-    with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path)) as kernel:
+    with LinuxKernel(AgentListeners(lab.cluster.lab, rundir.path), SESSION.of(Digests)) as kernel:
         kernel.generations = rundir.assignments().generations
         return kernel.observe(lab.cluster.lab, like or lab.want, scope)

@@ -76,7 +76,7 @@ def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fres
             ):
                 conntrack.forget_all()
             _, before = handles.generations.get(netns, (0, ""))
-            handles.generations[netns] = (nft.generation(), nft.digest_after(before, changes[netns]))
+            handles.generations[netns] = (nft.generation(), handles.digests.after(before, changes[netns]))
 
 
 class _Change:

@@ -74,46 +74,47 @@ def _generation(sock: NetlinkSocket) -> int:
     return int.from_bytes(raw, "big") if raw is not None else -1
 
 
-def digests(objects: Iterable[Obj]) -> dict[str, str]:
-    """By namespace, a digest of the nftables objects in it: the sum of theirs, so that one more is one more to make."""
-    sums: dict[str, int] = {}
-    for obj in objects:
-        if isinstance(obj, (NftTable, NftChain, NftSet)):
-            sums[obj.netns] = sums.get(obj.netns, 0) + _digest(obj)
-    return {netns: _spelled(value) for netns, value in sums.items()}
+class Digests:
+    """Digests of nftables objects.  The number of each object is kept, since a change of a lab leaves most objects."""
 
+    _MOST = 500_000
 
-def digest_after(before: str, ops: Iterable[Op]) -> str:
-    """The digest of a namespace's objects once these operations have changed those of the digest ``before``.
+    def __init__(self) -> None:
+        self._numbers: dict[int, tuple[Obj, int]] = {}  # by id(obj); the object is kept so that its id is not reused
 
-    What is asked for next may be another state than the one that was made, so the digest says which one is there.
-    Where ``before`` or an operation's ``have`` was not what was there, the sum fits no state, and the rules are listed.
-    """
-    number = int(before or "0", 16)
-    for op in ops:
-        for obj, sign in ((op.obj, 1 if op.verb is not Verb.DELETE else 0), (op.have, -1)):
+    def by_netns(self, objects: Iterable[Obj]) -> dict[str, str]:
+        """The digest of each namespace's objects: the sum of their numbers, so a change of one object costs one number."""
+        sums: dict[str, int] = {}
+        for obj in objects:
             if isinstance(obj, (NftTable, NftChain, NftSet)):
-                number += sign * _digest(obj)
-    return _spelled(number)
+                sums[obj.netns] = sums.get(obj.netns, 0) + self._number(obj)
+        return {netns: _spelled(number) for netns, number in sums.items()}
+
+    def after(self, before: str, ops: Iterable[Op]) -> str:
+        """The digest of a namespace's objects after these operations; ``before`` is the digest that it had.
+
+        The digest tells which state was made last.  Where ``before`` or an operation's ``have`` was wrong, the sum
+        fits no state, and the rules are listed.
+        """
+        number = int(before or "0", 16)
+        for op in ops:
+            for obj, sign in ((op.obj, 1 if op.verb is not Verb.DELETE else 0), (op.have, -1)):
+                if isinstance(obj, (NftTable, NftChain, NftSet)):
+                    number += sign * self._number(obj)
+        return _spelled(number)
+
+    def _number(self, obj: NftTable | NftChain | NftSet) -> int:
+        kept = self._numbers.get(id(obj))
+        if kept is None or kept[0] is not obj:
+            if len(self._numbers) > self._MOST:
+                self._numbers.clear()
+            text = "\n".join((*obj.statements(), *obj.contents()))
+            self._numbers[id(obj)] = kept = obj, int.from_bytes(blake2b(text, 8), "big")
+        return kept[1]
 
 
 def _spelled(number: int) -> str:
     return f"{number % (1 << 64):016x}"
-
-
-_digested: dict[int, tuple[Obj, int]] = {}  # the object is kept, so that its number cannot become another's
-_DIGESTS_KEPT = 500_000
-
-
-def _digest(obj: NftTable | NftChain | NftSet) -> int:
-    known = _digested.get(id(obj))
-    if known is None or known[0] is not obj:
-        if len(_digested) > _DIGESTS_KEPT:
-            _digested.clear()
-        says = "\n".join((*obj.statements(), *obj.contents()))
-        number = int.from_bytes(blake2b(says, 8), "big")
-        _digested[id(obj)] = known = obj, number
-    return known[1]
 
 
 def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], *, touched: bool) -> list[Obj]:

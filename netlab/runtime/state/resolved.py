@@ -22,7 +22,7 @@ from netlab.runtime.state.rundir import Applied, Assignments, RunDir
 from netlab.spec import Documents, Text, Warning, load_texts
 from netlab.values import dataclass
 
-_KEPT = 3  # as it is, as it was, and as its files alone would have it
+_MOST = 3  # as it is, as it was, and as its files alone would have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,24 @@ class _Entry:
     states: dict[Host, State] = field(default_factory=dict)
 
 
-_entries: list[_Entry] = []
+class _Kept:
+    """The labs that were resolved last, and the documents of the texts that were read last."""
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
+        self.parsed = lru_cache(4)(_parsed)
+
+    def add(self, entry: _Entry) -> None:
+        self.entries = [entry, *self.entries[: _MOST - 1]]
 
 
 def documents_of(applied: Applied) -> Documents:
     """The documents of a lab: its files', then what was applied (the last writer wins), less what was deleted."""
-    documents = _parsed(applied.spec, applied.hooks)
+    parsed = SESSION.of(_Kept).parsed
+    documents = parsed(applied.spec, applied.hooks)
     if not applied.extra and not applied.deleted:
         return documents
-    added = _parsed(applied.extra, applied.hooks) if applied.extra else Documents()
+    added = parsed(applied.extra, applied.hooks) if applied.extra else Documents()
     objects = {identity(document): document for document in documents.objects}
     objects |= {identity(document): document for document in added.objects}
     kept = tuple(document for key, document in objects.items() if key not in applied.deleted)
@@ -75,7 +84,6 @@ def documents_of(applied: Applied) -> Documents:
     )
 
 
-@lru_cache(4)
 def _parsed(texts: tuple[tuple[str, ...], ...], hooks: bool) -> Documents:
     return load_texts([Text(*text) for text in texts], hooks=hooks)
 
@@ -116,7 +124,8 @@ def resolve(
     """
     memory, statuses = memory or Memory(), statuses or {}
     made_from = *_made_from(applied, memory, statuses), absent
-    for entry in _entries:
+    kept = SESSION.of(_Kept)
+    for entry in kept.entries:
         if entry.made_from == made_from and _still(entry.programs):
             return entry.lab
     documents = documents_of(applied)
@@ -140,13 +149,13 @@ def resolve(
     cluster = observed(built.cluster, statuses)
     warnings = (*built.warnings, *unready(cluster))
     lab = Lab(cluster, State(), warnings, documents, built.cluster, statuses, Host())
-    _keep(_Entry(made_from, lab, asked))
+    kept.add(_Entry(made_from, lab, asked))
     return lab
 
 
 def with_state(lab: Lab, can: Host) -> Lab:
     """The lab with what it should be on a host that can do this."""
-    entry = next((entry for entry in _entries if entry.lab.cluster is lab.cluster), None)
+    entry = next((entry for entry in SESSION.of(_Kept).entries if entry.lab.cluster is lab.cluster), None)
     states = entry.states if entry else {}
     if can not in states:
         states[can] = desired(lab.cluster, can, SESSION)
@@ -155,15 +164,11 @@ def with_state(lab: Lab, can: Host) -> Lab:
 
 def applied_now(lab: Lab, applied: Applied) -> None:
     """The lab runs: resolved again with the memory and the statuses that it now has, it is what it is."""
-    entry = next((entry for entry in _entries if entry.lab.built is lab.built), None)
+    kept = SESSION.of(_Kept)
+    entry = next((entry for entry in kept.entries if entry.lab.built is lab.built), None)
     if entry is not None:
         made_from = *_made_from(applied, Memory.of(lab.cluster), lab.statuses), entry.made_from[-1]
-        _keep(_Entry(made_from, lab, entry.programs, {lab.can: lab.want}))
-
-
-def _keep(entry: _Entry) -> None:
-    _entries.insert(0, entry)
-    del _entries[_KEPT:]
+        kept.add(_Entry(made_from, lab, entry.programs, {lab.can: lab.want}))
 
 
 def _made_from(applied: Applied, memory: Memory, statuses: Statuses) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ from typing import Any
 from netlab import plain
 from netlab.errors import StateError
 from netlab.names import LAB_NAME_MAX, is_dns_label
+from netlab.runtime.session import SESSION
 from netlab.values import dataclass
 
 RUN = Path("/run/netlab")
@@ -221,18 +222,13 @@ class RunDir:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _load(self, name: str) -> dict[str, Any] | None:
-        path = self.path / name
         try:
-            there = os.stat(path)
-            which = there.st_ino, there.st_mtime_ns, there.st_size
-            known = _read.get(path)
-            if known is None or known[0] != which:
-                known = _read[path] = which, json.loads(path.read_bytes())
+            data = SESSION.of(_Files).read(self.path / name)
         except PermissionError:  # it is there, and not for this user: not the same as nothing
             raise
         except (OSError, ValueError, RecursionError):
             return None
-        return known[1] if isinstance(known[1], dict) else None
+        return data if isinstance(data, dict) else None
 
     def _save(self, name: str, data: Mapping[str, Any]) -> None:
         temporary = self.path / f".{name}"
@@ -241,8 +237,19 @@ class RunDir:
         os.replace(temporary, self.path / name)
 
 
-# What was read, by file, with what tells whether it is still that: one command asks several times for megabytes.
-_read: dict[Path, tuple[tuple[int, int, int], Any]] = {}
+class _Files:
+    """Files as they were read last: one command asks several times for megabytes.  A file that changed is read anew."""
+
+    def __init__(self) -> None:
+        self._contents: dict[Path, tuple[tuple[int, int, int], Any]] = {}
+
+    def read(self, path: Path) -> Any:
+        status = os.stat(path)
+        version = status.st_ino, status.st_mtime_ns, status.st_size
+        kept = self._contents.get(path)
+        if kept is None or kept[0] != version:
+            kept = self._contents[path] = version, json.loads(path.read_bytes())
+        return kept[1]
 
 
 def _private(path: str, flags: int) -> int:

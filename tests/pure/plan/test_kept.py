@@ -104,8 +104,6 @@ CHANGE = st.tuples(
 
 
 def forget() -> None:
-    resolved._entries.clear()
-    resolved._parsed.cache_clear()
     SESSION._kept.clear()
 
 
