@@ -29,7 +29,7 @@ import pytest
 from netlab.errors import HostCannot
 from netlab.kernel.rtnetlink.dump import FALLBACKS
 from netlab.runtime.host.requirements import has_br_netfilter
-from tests import forks
+from tests import forks, kernel_features
 
 ROOT = Path(__file__).resolve().parent.parent
 NETNS = Path("/run/netns")
@@ -211,7 +211,11 @@ def _without_br_netfilter(says: str) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Iterator[None]:
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    for feature in needs(item):
+        item.user_properties.append(("needs", feature))  # into JUnit's file
+        if why := kernel_features.lacks(feature):
+            pytest.skip(why)
     with _skipping():
         yield
 
@@ -220,6 +224,11 @@ def pytest_runtest_setup() -> Iterator[None]:
 def pytest_runtest_call() -> Iterator[None]:
     with _skipping():
         yield
+
+
+def needs(item: pytest.Item) -> list[str]:
+    """The features of the kernel that a test is marked to need."""
+    return [feature for mark in item.iter_markers("needs") for feature in mark.args]
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -281,10 +280,3 @@ def test_no_false_answers_under_load(make_bed: Make, ip_neighbours: Any) -> None
     ]
     assert wrong == []
     assert known
-
-
-def test_sctp_by_the_kernel_is_asked_like_tcp() -> None:
-    try:
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
-    except OSError as error:
-        pytest.skip(f"this kernel has no SCTP of its own ({error.strerror}): the raw prober is tested instead")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from typing import Any
 
 import pytest
@@ -102,3 +104,19 @@ def test_a_wrong_target_port_refuses_what_comes_from_outside_on_either_node(lab:
     observed = Prober(cluster).answer(cells)
     assert {one.outcome for one in Predictor(cluster).answer(cells).values()} == {Outcome.REFUSED}
     assert {one.outcome for one in observed.values()} == {Outcome.REFUSED}
+
+
+@pytest.mark.needs("sctp")
+def test_a_program_with_a_socket_of_the_kernel_reaches_an_sctp_service(lab: Lab) -> None:
+    lab.up({}, *PODS[:2], *SERVICES[:2], **LAB)
+    assert lab.netlab("diff", "-o", "json").json["operations"] == []
+    program = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)\n"
+        "s.settimeout(30)\n"
+        "print(s.connect_ex((sys.argv[1], int(sys.argv[2]))))\n"
+    )
+    pod_address = lab.netlab("get", "pod", "a", "-o", "jsonpath={.status.podIP}").stdout
+    targets = [(pod_address, LISTENS), (lab.address("right"), 700), (pod_address, NOBODY)]
+    errors = [lab.sh("b", sys.executable, "-I", "-c", program, to, str(port)).strip() for to, port in targets]
+    assert errors == ["0", "0", str(errno.ECONNREFUSED)]
