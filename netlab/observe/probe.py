@@ -6,6 +6,7 @@ import os
 import queue
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import partial
+from threading import Thread
 
 from netlab.kernel.host import threads
 from netlab.kernel.host.limits import OpenFiles
@@ -58,20 +59,22 @@ class Prober:
             run = Run(
                 flows, given.put, timeout=self._timeout, neighbours=neighbours, files=files.room, once=once, book=book
             )
-            thread = threads.start(partial(_work, run, given), "netlab-probe")
+            thread: Thread | None = None
             try:
+                thread = threads.start(partial(_work, run, given), "netlab-probe")
                 while (batch := given.get()) is not None:
                     if isinstance(batch, BaseException):
                         raise batch
                     yield from batch
             finally:
                 run.stopped = True
-                while thread.is_alive():  # it may be waiting to hand over what nobody wants any more
+                while (
+                    thread is not None and thread.is_alive()
+                ):  # it may be waiting to hand over what nobody wants any more
                     try:
                         given.get(timeout=0.02)
                     except queue.Empty:
                         continue
-                thread.join()
 
 
 def _work(run: Run, given: queue.Queue[list[Verdict] | BaseException | None]) -> None:

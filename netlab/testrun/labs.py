@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from netlab.errors import BadInput
 from netlab.kernel.host.owners import owners
+from netlab.runtime.client.agentclient import start_time
 from netlab.runtime.state.rundir import RunDir, running
 from netlab.runtime.teardown import down
 
@@ -31,7 +31,7 @@ def replace_kept(name: str) -> None:
 def own_name(number: int = 0) -> str:
     """The name of a lab of this process: the process's number and the time at which it started, and the lab's number."""
     pid = os.getpid()
-    return f"{_PREFIX}{pid}-{_start(pid)}" + (f"-{number}" if number else "")
+    return f"{_PREFIX}{pid}-{start_time(pid)}" + (f"-{number}" if number else "")
 
 
 def remove_left(say: Callable[[str], None] = lambda _: None) -> None:
@@ -49,13 +49,4 @@ def _is_left(name: str) -> bool:
     start, _, number = rest.partition("-")
     if not name.startswith(_PREFIX) or not pid.isdigit() or not start.isdigit() or not (number or "0").isdigit():
         return False
-    return _start(int(pid)) != int(start)
-
-
-def _start(pid: int) -> int:
-    """When a process started, in clock ticks since boot; 0 where there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0
-    return int(stat.rpartition(")")[2].split()[19])
+    return start_time(int(pid)) != int(start)

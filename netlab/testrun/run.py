@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -25,7 +24,7 @@ from netlab.testing.prepared import Made, Options, Prepared, Source, prepare
 from netlab.testrun.labs import SOURCE, own_name, replace_kept
 from netlab.testrun.sets import Measured
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENT = (1.0, 5.0)  # seconds of silence, where a reply was due and did not come
 
 
@@ -65,23 +64,21 @@ def measured(source: Source, options: Options, keep: bool) -> Measured:
         return Measured(prepared, {})
     try:
         result = _observed(prepared, keep=keep)
-    except BaseException:
+        if not keep:
+            _down(options.lab)
+    except BaseException:  # an interrupt before or within `_down`, too
         _down(options.lab)
         raise
-    if not keep:
-        _down(options.lab)
     return result
 
 
 def _down(name: str) -> None:
-    """Take a test's lab down; Ctrl-C does not stop half-way."""
-    in_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTS} if in_main else {}
+    """Take a test's lab down; an interrupt waits until it is down, and is not lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     try:
         down(name)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _observed(prepared: Prepared, *, keep: bool) -> Measured:

@@ -162,13 +162,15 @@ def _interrupted(_number: int, _frame: object) -> None:
 
 
 def _in_worker(task: Task) -> Done:
-    _Worker.busy = True
     try:
-        return _safely(task)
+        _Worker.busy = True
+        done = _safely(task)
+        _Worker.busy = False
     except KeyboardInterrupt:
         os._exit(130)
-    finally:
-        _Worker.busy = False
+    if _Worker.stopped:  # Python ignores an interrupt that comes in a finalizer or in a hook of fork
+        os._exit(130)
+    return done
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netlab.kernel.host import netns as ns
+from netlab.kernel.host import threads
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.libc import libc
 from netlab.runtime import lab as labs
+from netlab.runtime.client import agentclient
 
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
 
@@ -108,6 +113,39 @@ def test_up_that_is_killed_anywhere_can_be_finished_or_removed(kit: Any, lab: st
         assert not kit.remains(lab), f"{where}, then down"
 
 
+def test_an_agent_that_is_still_being_started_when_up_is_killed_goes_with_down(
+    kit: Any, lab: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = kit.spec(lab)
+    forked, gate, execve = tmp_path / "forked", tmp_path / "gate", os.execve
+
+    def late(*arguments: Any) -> None:
+        forked.with_suffix(".new").write_text(os.readlink("/proc/self"))
+        forked.with_suffix(".new").rename(forked)
+        while not gate.exists():
+            time.sleep(0.01)
+        execve(*arguments)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(os, "execve", late)
+        kit.up(text)
+        os._exit(0)
+    while not forked.exists():
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    down = threading.Thread(target=kit.down, args=(lab,))
+    down.start()
+    down.join(1)
+    gate.touch()
+    down.join()
+    agent = int(forked.read_text())
+    while agentclient.start_time(agent) and agent not in agentclient.find(lab):
+        time.sleep(0.01)
+    assert not kit.remains(lab)
+
+
 @pytest.mark.parametrize("part", range(2))
 def test_down_that_is_killed_anywhere_can_be_finished(kit: Any, lab: str, part: int) -> None:
     text = kit.spec(lab)
@@ -148,3 +186,24 @@ def test_a_change_that_is_killed_anywhere_can_be_finished(kit: Any, lab: str, pa
         assert_healthy(kit, lab, f"killed before call {last} of {calls}")
         kit.down(lab)
         assert not kit.remains(lab)
+
+
+def test_a_worker_whose_start_was_interrupted_serves_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C came when its thread had started and was not known yet: the next thread got no end."""
+    start = threads.start
+
+    def interrupted(work: Callable[[], object], name: str) -> threading.Thread:
+        start(work, name)
+        raise KeyboardInterrupt
+
+    worker = ns.Worker()
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            worker.run(os.getpid)
+    before = threading.active_count()
+    assert worker.run(os.getpid) == os.getpid()
+    closing = threading.Thread(target=worker.close, daemon=True)
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive() and threading.active_count() <= before

@@ -257,16 +257,19 @@ def _as_tests() -> Iterator[None]:
 
 @contextmanager
 def _terminated() -> Iterator[None]:
-    """SIGTERM ends a test as Ctrl-C does: the lab goes down."""
+    """SIGTERM and a closed terminal end a test as Ctrl-C does: the lab goes down."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = (signal.SIGTERM, signal.SIGHUP) if sys.platform == "linux" else (signal.SIGTERM,)
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # -- what is printed --------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar, cast
@@ -52,14 +53,18 @@ class Worker:
         self._todo: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def _work(self) -> None:
-        while (todo := self._todo.get()) is not None:
+    @staticmethod
+    def _work(queue: SimpleQueue[Callable[[], None] | None]) -> None:
+        while (todo := queue.get()) is not None:
             todo()
 
     def run(self, function: Callable[[], T]) -> T:
         """Call the function in the worker's thread; its namespace is what it was before, whatever happens."""
         if self._thread is None:
-            self._thread = threads.start(self._work, "netlab-netns")
+            # Ctrl-C can come when a thread has started and nobody knows it yet: it ends, and takes no more calls.
+            self._todo.put(None)
+            self._todo = SimpleQueue()
+            self._thread = threads.start(partial(self._work, self._todo), "netlab-netns")
         answer: SimpleQueue[tuple[bool, T | BaseException]] = SimpleQueue()
 
         def call() -> None:
@@ -88,10 +93,9 @@ class Worker:
 
     def close(self) -> None:
         """End the thread."""
+        self._todo.put(None)
         if self._thread is not None:
-            self._todo.put(None)
-            if self._thread.is_alive():  # not so where Ctrl-C came while it was being started
-                self._thread.join()
+            self._thread.join()
             self._thread = None
 
 

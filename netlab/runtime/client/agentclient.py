@@ -68,24 +68,29 @@ def spawn(rundir: Path, lab: str, home_netns: str | None = None) -> Process:
     its output is in ``rundir``/agent.log.
     """
     read, write = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
-        try:
-            _become_agent(rundir, lab, home_netns, write)
-        except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
-            reason = failure.errno if isinstance(failure, OSError) else None
-            os.write(write, f"!{reason or 0} {failure}".encode())
-        finally:
-            os._exit(1)
-    os.close(write)
-    with open(read, encoding="utf-8", errors="replace") as report:
-        said = report.read()
-    os.waitpid(child, 0)
-    if not said or said.startswith("!"):
-        number, _, why = said[1:].partition(" ")
+    # Python runs hooks around fork, and swallows what a signal's handler raises in them: an interrupt would be lost.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        child = os.fork()
+        if child == 0:
+            try:
+                _become_agent(rundir, lab, home_netns, write)
+            except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
+                reason = failure.errno if isinstance(failure, OSError) else None
+                os.write(write, f"!{reason or 0} {failure}".encode())
+            finally:
+                os._exit(1)
+        os.close(write)
+        with open(read, encoding="utf-8", errors="replace") as stream:
+            report = stream.read()
+        os.waitpid(child, 0)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if not report or report.startswith("!"):
+        number, _, why = report[1:].partition(" ")
         message = f"the agent of lab {lab} cannot be started: {why or 'its process died'}"
         raise HostCannot(message) if number and int(number) in EXHAUSTED else StateError(message)
-    pid, start = map(int, said.split())
+    pid, start = map(int, report.split())
     return Process(pid, start)
 
 
@@ -116,12 +121,14 @@ def _become_agent(rundir: Path, lab: str, home_netns: str | None, report: int) -
     linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
     linux.mount("none", "/", flags=linux.MS_REC | linux.MS_SLAVE)
     os.chdir("/")
+    read, write = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        high = [os.dup2(fd, 100 + n) for n, fd in enumerate((null, log, log, sock.fileno(), root, mounts))]
+        ends = null, log, log, sock.fileno(), root, mounts, write
+        high = [os.dup2(fd, 100 + number) for number, fd in enumerate(ends)]
         for number, fd in enumerate(high):
-            os.dup2(fd, number)
-        os.closerange(6, os.sysconf("SC_OPEN_MAX"))
+            os.dup2(fd, number, inheritable=fd != high[-1])
+        os.closerange(len(ends), os.sysconf("SC_OPEN_MAX"))
         argv = [sys.executable, *_FLAGS, _MAIN, COMM, lab, str(rundir)]
         os.execve(sys.executable, argv, {"PATH": os.defpath, "LC_ALL": "C"})
     start = start_time(pid)
@@ -129,6 +136,10 @@ def _become_agent(rundir: Path, lab: str, home_netns: str | None, report: int) -
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644, dir_fd=directory), "w") as file:
         file.write(f"{pid} {start}\n")
     os.rename(temporary, PID_FILE, src_dir_fd=directory, dst_dir_fd=directory)
+    os.close(write)
+    # This process holds a copy of the lab's lock, whatever becomes of its parent, until exec ends the pipe: from then on
+    # `down` finds the agent by its command line.
+    os.read(read, 1)
     os.write(report, f"{pid} {start}".encode())
     os._exit(0)
 

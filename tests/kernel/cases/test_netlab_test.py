@@ -72,16 +72,16 @@ def policy(name: str, peer: str, port: int = 80) -> str:
 SHOP = deployment("web", 8080) + deployment("db", 5432, 2) + policy("db", "web", 5432)
 
 
-def labs() -> dict[str, int]:
+def labs(folder: str = "/run/netns") -> dict[str, int]:
     """The namespaces of the labs of tests that are there now, and the processes whose labs they are."""
-    names = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
-    found = {name: re.match(r"test-(\d+)-\d+-", name) for name in names}
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    found = {name: re.match(r"test-(\d+)-\d+", name) for name in names}
     return {name: int(match[1]) for name, match in found.items() if match}
 
 
 def left() -> list[str]:
-    """Those whose process has ended: other tests run beside this one."""
-    return [name for name, pid in labs().items() if not parent(pid)]
+    """Namespaces and run state of labs whose process has ended: other tests run beside this one."""
+    return [name for folder in ("/run/netns", "/run/netlab") for name, pid in labs(folder).items() if not parent(pid)]
 
 
 def parent(pid: int) -> int:
@@ -96,6 +96,18 @@ def parent(pid: int) -> int:
 def family(pid: int) -> set[int]:
     """A process, its parent, and that one's."""
     return {pid, parent(pid), parent(parent(pid) or pid)}
+
+
+def workers(file: Path) -> list[str]:
+    """The processes of ``netlab test`` of that file."""
+    return [pid for pid in os.listdir("/proc") if pid.isdigit() and parent(int(pid)) and str(file) in words(pid)]
+
+
+def words(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 @pytest.fixture
@@ -388,8 +400,9 @@ def test_nothing_is_left_however_it_ends(
         assert process.returncode in (130, -number) and not left()
     else:
         until = time.monotonic() + 30
-        while jobs == "2" and left() and time.monotonic() < until:
-            time.sleep(0.05)  # workers take their labs down by themselves
+        while workers(files[0]) and time.monotonic() < until:
+            time.sleep(0.05)  # they take their labs down by themselves
+        assert not workers(files[0])
         netlab("test", files[0], "-q")
         assert not left()
 
