@@ -65,14 +65,14 @@ def measured(source: Source, options: Options, keep: bool) -> Measured:
     try:
         result = _observed(prepared, keep=keep)
         if not keep:
-            _down(options.lab)
+            take_down(options.lab)
     except BaseException:  # an interrupt before or within `_down`, too
-        _down(options.lab)
+        take_down(options.lab)
         raise
     return result
 
 
-def _down(name: str) -> None:
+def take_down(name: str) -> None:
     """Take a test's lab down; an interrupt waits until it is down, and is not lost."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     try:

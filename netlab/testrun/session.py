@@ -21,7 +21,6 @@ from netlab.oracle.expect import ALLOW, DENY, Expectations, parse
 from netlab.oracle.flow import Flow
 from netlab.oracle.resolve import Expectation, expected
 from netlab.runtime import lab as labs
-from netlab.runtime.teardown import down
 from netlab.testing import ports
 from netlab.testing.failures import causes
 from netlab.testing.prepared import Options, Source, prepare
@@ -30,7 +29,7 @@ from netlab.testing.result import Result, judge
 from netlab.testing.standins import role
 from netlab.testing.workloads import joined
 from netlab.testrun.labs import own_name
-from netlab.testrun.run import Kept, asked, draft
+from netlab.testrun.run import Kept, asked, draft, take_down
 
 EVERYBODY = "*"
 _NAMES = 20  # clients that a line of a matrix names
@@ -67,14 +66,18 @@ class Lab:
 
     def __enter__(self) -> Lab:
         if not self.predict:
-            labs.up(draft(self._prepared.texts, self._prepared.extra, self._options))
+            try:
+                labs.up(draft(self._prepared.texts, self._prepared.extra, self._options))
+            except BaseException:  # an interrupt leaves half a lab
+                take_down(self.name)
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self.predict:
-            down(self.name)
+            take_down(self.name)
 
     # -- assertions ---------------------------------------------------------------------------------------------------
 
