@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.host import netns as ns
+from netlab.kernel.host.owners import owner_behind
 from netlab.kernel.nftables import libnft
 from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.rtnetlink.codec import Handle, Links
 from netlab.kernel.rtnetlink.link import set_link
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
+from netlab.names import Owner
 
 
 class Handles:
@@ -32,6 +34,14 @@ class Handles:
             with ns.inside(fd):
                 handle = self._open[netns] = Handle(netns, fd, NetlinkSocket())
         return handle
+
+    def owner(self, netns: str) -> Owner | None:
+        """The owner of a named namespace; None for a stranger's, and for a name without a namespace."""
+        try:
+            handle = self.get(netns)
+        except OSError:
+            return None
+        return owner_behind(handle.socket)
 
     def create(self, netns: str, mark: str) -> Handle:
         """A new namespace: marked, lo up, then named.  The calling thread is inside it afterwards.

@@ -17,7 +17,7 @@ from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
-from netlab.kernel.rtnetlink.route import CACHED_V6, GETROUTE, forget
+from netlab.kernel.rtnetlink.route import flush_learned
 from netlab.kernel.write import Writer
 from netlab.objects import File, Netns, NftTable, Op, State
 
@@ -100,12 +100,8 @@ class LinuxKernel:
 
     def _forget_paths(self, names: Iterable[str]) -> None:
         for netns in names:
-            handle = self._handles.get(netns)
-            with ns.inside(handle.fd):
-                self._sysctls.enter()
-                self._sysctls.write("net.ipv4.route.flush", "1")
-            cached = [forget(bytes(payload)) for _, payload in handle.socket.dump(GETROUTE, CACHED_V6)]
-            handle.socket.batch(cached)  # what has gone meanwhile is refused, which is as well
+            with ns.inside(self._handles.get(netns).fd):
+                flush_learned(self._sysctls)
 
     def neighbours(self, changes: Iterable[tuple[str, str, str, str]], *, remove: bool = False) -> None:
         """Add or remove permanent neighbours, each (netns, link, address, MAC); see ``observe.probe`` for why."""

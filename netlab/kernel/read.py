@@ -12,7 +12,6 @@ from netlab.kernel.host import files
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
 from netlab.kernel.host.hardening import Hardening
-from netlab.kernel.host.owners import owner_behind
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.host.sockdiag import Listening
 from netlab.kernel.nftables import conntrack
@@ -123,15 +122,11 @@ class Reader:
         self._handles.forget_gone()
         objects: list[Obj] = []
         for netns in scope:
-            try:
-                handle = self._handles.get(netns)
-            except OSError:
-                continue
-            owner = owner_behind(handle.socket)
+            owner = self._handles.owner(netns)
             if owner is None or owner.lab != lab:
                 self._handles.forget(netns)
                 continue
-            with ns.inside(handle.fd):
+            with ns.inside(self._handles.get(netns).fd):
                 objects += self._tables(netns, wanted.get(netns, ()))
         return Observed(State.of({obj.key: obj for obj in objects}))
 

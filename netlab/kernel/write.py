@@ -6,14 +6,13 @@ import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.handles import Handles
 from netlab.kernel.host import files
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
-from netlab.kernel.host.owners import owner_behind
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables import commit as rules
 from netlab.kernel.nftables import conntrack
@@ -22,9 +21,8 @@ from netlab.kernel.rtnetlink import link, xfrm
 from netlab.kernel.rtnetlink.address import loopback, restore_local
 from netlab.kernel.rtnetlink.codec import Handle, Links, NoSuchLink, Request
 from netlab.kernel.rtnetlink.codecs import NEIGHBOURS, PORTS, codec_of, link_codec_of
-from netlab.kernel.rtnetlink.route import forget
+from netlab.kernel.rtnetlink.route import flush_learned
 from netlab.kernel.rtnetlink.rule import restore
-from netlab.names import Owner
 from netlab.objects import (
     Addr,
     Conntrack,
@@ -34,6 +32,7 @@ from netlab.objects import (
     Listener,
     Neigh,
     Netns,
+    Obj,
     Op,
     PathMtu,
     Port,
@@ -43,9 +42,11 @@ from netlab.objects import (
     XfrmPolicy,
 )
 from netlab.objects.host import LOOPBACK
-from netlab.objects.links import End, settings
+from netlab.objects.links import End, ends, settings
 
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO)
+# Objects of other subsystems, which have a socket of their own: each is removed from inside its namespace.
+_REMOVERS: dict[type[Obj], Callable[[Any], None]] = {XfrmPolicy: xfrm.remove_policy, Conntrack: conntrack.forget_entry}
 
 
 class Writer:
@@ -102,7 +103,7 @@ class Writer:
         there = set(ns.names())
         for op in ops:
             if op.verb is Verb.CREATE and isinstance(op.obj, Netns) and op.obj.netns in there - removed:
-                owner = owner_of(self._handles, op.obj.netns)
+                owner = self._handles.owner(op.obj.netns)
                 self._handles.forget(op.obj.netns)
                 whose = f"lab {owner.lab}'s {owner.kind} {owner.name}" if owner else "not netlab's"
                 raise StateError(
@@ -178,20 +179,19 @@ class Writer:
         for op in ops:
             if isinstance(op.obj, Port) and op.verb is Verb.CREATE:
                 self._masters[op.obj.netns, op.obj.dev] = op.obj
-        touched = [op for op in ops if op.obj.key.floor is Floor.LINK]
-        for op in touched:
+        touched = [(op, settings(op.obj), settings(op.have)) for op in ops if op.obj.key.floor is Floor.LINK]
+        for op, wanted, _ in touched:
             if op.verb is Verb.CREATE:
-                self._add_link(op)
+                self._add_link(op, *wanted)
         self._flush()
-        for op in touched:
-            before = {(end.netns, end.name): end for end in settings(op.have)} if op.have else {}
-            for end in settings(op.obj):
+        for op, wanted, present in touched:
+            before = {(end.netns, end.name): end for end in present}
+            for end in wanted:
                 self._settle(op, end, before[end.netns, end.name] if op.verb is Verb.UPDATE else None)
         self._flush()
 
-    def _add_link(self, op: Op) -> None:
+    def _add_link(self, op: Op, end: End, *others: End) -> None:
         obj = op.obj
-        end, *others = settings(obj)
         peers = [self._handles.get(other.netns) for other in others]
         port = self._masters.get((obj.netns, obj.name))
         master = self._handles.get(obj.netns).links.get(port.master, 0) if port else 0
@@ -221,22 +221,13 @@ class Writer:
             self._ask(op, PORTS.settings if obj.key in self._enslaved else codec.request)
             return
         with ns.inside(self._handles.get(obj.netns).fd):
-            if isinstance(obj, XfrmPolicy):
-                xfrm.remove(obj)
-            elif isinstance(obj, Conntrack):
-                conntrack.forget(obj.raw)
+            if remover := _REMOVERS.get(type(obj)):
+                remover(obj)
             elif isinstance(obj, PathMtu):
-                self._forget_path(op, obj)
+                flush_learned(self._sysctls)
             else:
                 self._flush()
                 self._write_sysctls([op])
-
-    def _forget_path(self, op: Op, obj: PathMtu) -> None:
-        if ":" in obj.address:
-            self._queue(op, obj.netns, [forget(obj.raw)])
-        else:  # no request removes a single path of IPv4
-            self._sysctls.enter()
-            self._sysctls.write("net.ipv4.route.flush", "1")
 
     # -- removal ------------------------------------------------------------------------------------------------------
 
@@ -251,16 +242,17 @@ class Writer:
         folders = {op.obj.netns for op in ops if isinstance(op.obj, File)}.difference(gone)
         if self._agent and (gone or folders):
             self._agent.forget(gone, folders)
-        going = {(end.netns, end.name) for op in ops if op.obj.floor is Floor.LINK for end in settings(op.obj)}
-        going |= {(netns, "") for netns in gone}
+        going = {end for op in ops if op.obj.floor is Floor.LINK for end in ends(op.obj)} | {
+            (netns, "") for netns in gone
+        }
         for op in ops:
             obj = op.obj
             if isinstance(obj, File):
                 files.remove(obj.path)
             elif obj.floor is Floor.LINK:
                 self._queue(op, obj.netns, [link.delete(self._index(op, obj.netns, obj.name))])
-                for end in settings(obj):
-                    self._handles.get(end.netns).links.pop(end.name, None)
+                for netns, name in ends(obj):
+                    self._handles.get(netns).links.pop(name, None)
             elif obj.floor is Floor.NFT:
                 pass  # goes in the namespace's one transaction, with what takes its place
             elif isinstance(obj, Sysctl):
@@ -338,12 +330,3 @@ def _given(lack: str) -> list[Request]:
     if lack.startswith("local "):
         return restore_local(lack.removeprefix("local "))
     return [loopback(lack) if lack in LOOPBACK else restore(lack)]
-
-
-def owner_of(handles: Handles, netns: str) -> Owner | None:
-    """Whose a named namespace is; None for a stranger's, and for a name that no namespace is behind."""
-    try:
-        handle = handles.get(netns)
-    except OSError:
-        return None
-    return owner_behind(handle.socket)

@@ -22,14 +22,13 @@ _DNAT = re.compile(r"\b(tcp|udp) (?:dport \d+ )?dnat to (\S+)")
 
 @dataclass(frozen=True, slots=True)
 class PathMtu(Obj):
-    """The MTU of a path that an ICMP error told of; kept for ten minutes.  ``raw`` is the kernel's message."""
+    """The MTU of a path that an ICMP error told of; kept for ten minutes."""
 
     kind: ClassVar[str] = "path-mtu"
     floor: ClassVar[Floor] = Floor.ROUTE
 
     address: str
     mtu: int
-    raw: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def name(self) -> str:

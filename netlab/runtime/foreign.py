@@ -15,7 +15,7 @@ def texts(objects: Iterable[Obj]) -> dict[Key, tuple[str, ...]]:
     for obj in objects:
         if isinstance(obj, NftTable):
             try:
-                text = ns.call(obj.netns, lambda place=obj.place: libnft.table_text(place))  # type: ignore[misc]
+                text = ns.call(obj.netns, lambda place=obj.place: libnft.listed(f"list table {place}"))  # type: ignore[misc]
             except OSError:
                 continue
             found[obj.key] = tuple(text.splitlines())

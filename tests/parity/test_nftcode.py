@@ -91,7 +91,7 @@ _VERSION = tuple(int(number) for number in nft_version().split(".")[:2])
 
 def _listed() -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for entry in json.loads(libnft.run("list ruleset", json=True))["nftables"]:
+    for entry in json.loads(libnft.run("list ruleset", libnft.JSON))["nftables"]:
         for kind, value in entry.items():
             if kind != "metainfo":
                 found.setdefault(kind, []).append({key: one for key, one in value.items() if key != "handle"})

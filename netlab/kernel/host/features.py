@@ -33,15 +33,12 @@ def _try(features: tuple[str, ...]) -> Tried:
         ns.unshare_net()
     except OSError as error:
         return Tried(error.errno, {}, False)
-    socket = NetlinkSocket()
-    try:
+    with NetlinkSocket() as socket:
         missing = {}
         for number, feature in enumerate(features):
             refused = socket.batch([_link(feature, f"try{number}")])
             if refused:
                 missing[feature] = refused[0].errno
-    finally:
-        socket.close()
     return Tried(None, missing, os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"))
 
 

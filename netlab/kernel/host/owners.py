@@ -25,12 +25,10 @@ def _owner(name: str) -> Owner | None:
         fd = ns.open_named(name)
     except OSError:
         return None
-    with ns.inside(fd):
-        sock = NetlinkSocket()
     try:
-        return owner_behind(sock)
+        with ns.inside(fd), NetlinkSocket() as sock:
+            return owner_behind(sock)
     finally:
-        sock.close()
         os.close(fd)
 
 

@@ -68,8 +68,7 @@ def commit(handles: Handles, changes: Changes, moved: Collection[str] = (), fres
         _raise_first(todo)
     for netns in changes:
         with ns.inside(handles.get(netns).fd):
-            if gone := conntrack.stale(changes[netns], () if netns in fresh else moved):
-                conntrack.remove(gone)
+            conntrack.forget_stale(changes[netns], () if netns in fresh else moved)
             if (
                 any(op.verb is Verb.DELETE and isinstance(op.obj, NftTable) for op in changes[netns])
                 and not nft.tables()

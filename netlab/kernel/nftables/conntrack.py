@@ -54,11 +54,8 @@ class Stale(NamedTuple):
     services: frozenset[tuple[str, int]] = frozenset()
     addresses: frozenset[str] = frozenset()
 
-    def __bool__(self) -> bool:
-        return bool(self.servers or self.services or self.addresses)
 
-
-def stale(ops: Iterable[Op], moved: Collection[str] = ()) -> Stale:
+def _stale(ops: Iterable[Op], moved: Collection[str]) -> Stale:
     """What operations on one namespace's rules make stale; ``moved`` are the addresses of Pods that come or go."""
     addresses: set[str] = set()
     servers: set[tuple[int, str, int]] = set()
@@ -88,18 +85,13 @@ def translated(netns: str) -> Iterator[Conntrack]:
     """The entries of the calling thread's namespace by which the next packet is led to a server: those of UDP, and of
     TCP those that had no answer (a connection that stands keeps its server, and one that ended is tracked anew).
     """
-    sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
     # An older kernel has no filter by status; what is not translated is left out below as well.
     status = struct.pack("!I", _DST_NAT)
     body = _attr(_STATUS, status) + _attr(_STATUS_MASK, status)
-    try:
+    with NetlinkSocket(NETLINK_NETFILTER, plain=True) as sock, contextlib.suppress(OSError):
         for _, payload in sock.dump(_CTNETLINK << 8 | _GET, struct.pack("=BBH", 0, 0, 0) + body):
             if (entry := _translated(netns, payload)) is not None:
                 yield entry
-    except OSError:
-        return
-    finally:
-        sock.close()
 
 
 def _translated(netns: str, payload: Raw) -> Conntrack | None:
@@ -117,57 +109,50 @@ def _translated(netns: str, payload: Raw) -> Conntrack | None:
     return Conntrack(netns, protocol, *client[1:], *to[1:], shown, bytes(original), why=LEARNED)
 
 
-def forget(original: bytes) -> None:
+def forget_entry(entry: Conntrack) -> None:
     """Remove an entry of the calling thread's namespace, which may have ended meanwhile."""
-    family = socket.AF_INET6 if 3 in attr_dict(attr_dict(original, 0).get(_TUPLE_IP, b""), 0) else socket.AF_INET
-    sock = NetlinkSocket(NETLINK_NETFILTER)
-    with contextlib.suppress(OSError):
+    family = socket.AF_INET6 if 3 in attr_dict(attr_dict(entry.raw, 0).get(_TUPLE_IP, b""), 0) else socket.AF_INET
+    with NetlinkSocket(NETLINK_NETFILTER) as sock, contextlib.suppress(OSError):
         header = struct.pack("=BBH", family, 0, 0)
-        sock.ask(_CTNETLINK << 8 | _DELETE, header + _attr(_ORIGINAL | _NESTED, original), _ACK)
-    sock.close()
+        sock.ask(_CTNETLINK << 8 | _DELETE, header + _attr(_ORIGINAL | _NESTED, entry.raw), _ACK)
 
 
-def remove(wanted: Stale) -> int:
-    """Remove the entries of the calling thread's namespace that are stale; how many there were.
+def forget_stale(ops: Iterable[Op], moved: Collection[str]) -> None:
+    """Remove the entries of the calling thread's namespace that these operations make stale (see ``_stale``).
 
-    An entry leads to a server that is gone where its answers would come from there although its packets go elsewhere;
-    it was never translated where both are the Service's own address (UDP alone).  The kernel that has no ctnetlink has nothing to
-    remove by.
+    An entry leads to a server that is gone if its replies would come from there although its packets go elsewhere.
+    It was never translated if both are the Service's own address (UDP alone).  A kernel without ctnetlink has no entries.
     """
-    removed = 0
-    sock = NetlinkSocket(NETLINK_NETFILTER)
-    try:
+    wanted = _stale(ops, moved)
+    if not any(wanted):
+        return
+    with NetlinkSocket(NETLINK_NETFILTER) as sock:
         for family in (socket.AF_INET, socket.AF_INET6):
             header = struct.pack("=BBH", family, 0, 0)
             with contextlib.suppress(OSError):
                 for _, payload in list(sock.dump(_CTNETLINK << 8 | _GET, header)):
-                    removed += _one(sock, header, payload, wanted)
-    finally:
-        sock.close()
-    return removed
+                    _remove_stale(sock, header, payload, wanted)
 
 
 def forget_all() -> None:
-    """Let go of every entry of the namespace that the calling thread is in: nobody tracks there any more, and a later
-    connection from the same port would be taken for the one that was there when the tracking ended.
+    """Remove every entry of the namespace that the calling thread is in.
+
+    For a namespace that tracks no more: a later connection from the same port would be taken for the old one.
     """
-    sock = NetlinkSocket(NETLINK_NETFILTER)
-    with contextlib.suppress(OSError):  # a kernel without ctnetlink has no entries to speak of
+    with NetlinkSocket(NETLINK_NETFILTER) as sock, contextlib.suppress(OSError):  # a kernel may be without ctnetlink
         sock.ask(_CTNETLINK << 8 | _DELETE, struct.pack("=BBH", 0, 0, 0), _ACK)
-    sock.close()
 
 
-def _one(sock: NetlinkSocket, header: bytes, payload: bytes | memoryview, wanted: Stale) -> int:
+def _remove_stale(sock: NetlinkSocket, header: bytes, payload: Raw, wanted: Stale) -> None:
     attrs = attr_dict(payload, 4)
     original, reply = attrs.get(_ORIGINAL), attrs.get(_REPLY)
     if original is None or reply is None:
-        return 0
+        return
     if not (_moved(original, reply, wanted) or _leads_nowhere(original, reply, attrs.get(_INFO, b""), wanted)):
-        return 0
+        return
     body = _attr(_ORIGINAL | _NESTED, bytes(original)) + (_attr(_ID, bytes(attrs[_ID])) if _ID in attrs else b"")
     with contextlib.suppress(OSError):  # it may have ended meanwhile
         sock.ask(_CTNETLINK << 8 | _DELETE, header + body, _ACK)
-    return 1
 
 
 def _leads_nowhere(original: Raw, reply: Raw, info: Raw, wanted: Stale) -> bool:
@@ -188,11 +173,10 @@ def _unanswered(info: Raw) -> bool:
 def _moved(original: Raw, reply: Raw, wanted: Stale) -> bool:
     if not wanted.addresses:
         return False
-    for raw in (original, reply):
-        for kind, found in attr_dict(attr_dict(raw, 0).get(_TUPLE_IP, b""), 0).items():
-            if kind in _ADDRESSES and socket.inet_ntop(_ADDRESSES[kind], bytes(found)) in wanted.addresses:
-                return True
-    return False
+    parts = (part for raw in (original, reply) for part in attr_dict(attr_dict(raw, 0).get(_TUPLE_IP, b""), 0).items())
+    return any(
+        kind in _ADDRESSES and socket.inet_ntop(_ADDRESSES[kind], bytes(raw)) in wanted.addresses for kind, raw in parts
+    )
 
 
 def _end(raw: Raw, *, source: bool) -> tuple[int, str, int] | None:

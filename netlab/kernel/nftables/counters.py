@@ -6,6 +6,7 @@ Read by a dump of the rules of one table over netlink: a listing of a large rule
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterable, Mapping
 
@@ -25,20 +26,14 @@ def read(table: str) -> dict[str, int]:
     body = (
         struct.pack("=BBH", _INET, 0, 0) + struct.pack("=HH", 4 + len(name), _TABLE) + name + b"\0" * (-len(name) % 4)
     )
-    sock = NetlinkSocket(NETLINK_NETFILTER)
     counts: dict[str, int] = {}
-    try:
+    with NetlinkSocket(NETLINK_NETFILTER) as sock, contextlib.suppress(FileNotFoundError):  # no such table
         for _, payload in sock.dump(_GETRULE, body):
             rule = attr_dict(payload, 4)
             if _USERDATA not in rule or text(rule[_TABLE]) != table:
                 continue
-            says = comment(bytes(rule[_USERDATA]))
-            if says:
-                counts[says] = counts.get(says, 0) + _packets(rule[_EXPRESSIONS])
-    except FileNotFoundError:  # no such table
-        return {}
-    finally:
-        sock.close()
+            if words := comment(bytes(rule[_USERDATA])):
+                counts[words] = counts.get(words, 0) + _packets(rule[_EXPRESSIONS])
     return counts
 
 

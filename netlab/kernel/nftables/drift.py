@@ -35,8 +35,7 @@ def look() -> tuple[int, list[tuple[str, str]]]:
 
     Raises OSError where the kernel has no nf_tables.
     """
-    sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
-    try:
+    with NetlinkSocket(NETLINK_NETFILTER, plain=True) as sock:
         count = _generation(sock)
         if count == UNTOUCHED:
             return count, []
@@ -45,8 +44,6 @@ def look() -> tuple[int, list[tuple[str, str]]]:
             family = _FAMILIES.get(payload[0], str(payload[0]))
             found.append((family, text(attr_dict(payload, 4)[_TABLE_NAME])))
         return count, found
-    finally:
-        sock.close()
 
 
 def tables() -> list[tuple[str, str]]:
@@ -56,11 +53,8 @@ def tables() -> list[tuple[str, str]]:
 
 def generation() -> int:
     """The generation of the rules in the calling thread's namespace; -1 if the kernel has none."""
-    sock = NetlinkSocket(NETLINK_NETFILTER, plain=True)
-    try:
+    with NetlinkSocket(NETLINK_NETFILTER, plain=True) as sock:
         return _generation(sock)
-    finally:
-        sock.close()
 
 
 def _generation(sock: NetlinkSocket) -> int:
@@ -181,7 +175,7 @@ def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
     """A table of the current namespace, by (chain|set|map, name), without what is restless."""
     found: dict[tuple[str, str], Any] = {}
     try:
-        listed = json.loads(libnft.run(f"list table {family} {table}", json=True))["nftables"]
+        listed = json.loads(libnft.run(f"list table {family} {table}", libnft.JSON))["nftables"]
     except ValueError:  # what nft 1.0.6 prints of a table that a program holds for itself (flags owner) is no JSON
         return found
     for entry in listed:

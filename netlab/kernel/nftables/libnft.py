@@ -13,7 +13,10 @@ import subprocess
 import threading
 from functools import cache
 
-_STATELESS, _HANDLE, _JSON, _NUMERIC_PRIORITY, _TERSE = (1 << bit for bit in (2, 3, 4, 8, 11))
+_STATELESS, HANDLE, _JSON, _NUMERIC_PRIORITY, _TERSE = (1 << bit for bit in (2, 3, 4, 8, 11))
+JSON = _JSON | HANDLE
+TERSE = HANDLE | _STATELESS | _NUMERIC_PRIORITY | _TERSE  # without counters and elements of sets
+_OPTIONS = {_STATELESS: "-s", HANDLE: "-a", _JSON: "-j", _NUMERIC_PRIORITY: "-y", _TERSE: "-t"}
 
 
 # libnftables waits for the kernel by select(), which ends the process where its socket's number is 1,024 or more; a lab
@@ -67,29 +70,33 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def run(text: str, *, json: bool = False, check: bool = False) -> str:
+def run(text: str, flags: int = 0, *, check: bool = False) -> str:
     """Run nft text in the namespace that the calling thread is in; returns what it prints.
 
-    ``json``: print JSON with handles (for reading; nft 1.0.6 does not load its own JSON again).  ``check``: do all but
-    the commit.  Raises NftFailed.
+    ``JSON`` is for reading: nft 1.0.6 does not load its own JSON again.  ``check``: do all but the commit.  Raises NftFailed.
     """
     with _one_at_a_time:
-        return _run(text, json=json, check=check)
+        context = open_context()
+        if context is None:
+            options = [option for flag, option in _OPTIONS.items() if flags & flag]
+            argv = ["nft", *options, *(["-c"] if check else []), "-f", "-"]
+            done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise NftFailed(_first(done.stderr))
+            return done.stdout
+        try:
+            return context.run(text, flags, check=check)
+        finally:
+            context.close()
+            keep_descriptors()
 
 
-def _run(text: str, *, json: bool, check: bool) -> str:
-    context = open_context()
-    if context is None:
-        argv = ["nft", *(["-j", "-a"] if json else []), *(["-c"] if check else []), "-f", "-"]
-        done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise NftFailed(_first(done.stderr))
-        return done.stdout
+def listed(text: str, flags: int = HANDLE) -> str:
+    """What nft prints of a list command in the current namespace; "" where it refuses."""
     try:
-        return context.run(text, _JSON | _HANDLE if json else 0, check=check)
-    finally:
-        context.close()
-        keep_descriptors()
+        return run(text, flags)
+    except NftFailed:
+        return ""
 
 
 class Context:
@@ -123,55 +130,6 @@ def open_context() -> Context | None:
     if library is None or not _let_go():
         return None
     return Context(library)
-
-
-def table(family: str, name: str) -> str:
-    """A table of the current namespace with handles and numeric priorities, without counters and elements of sets."""
-    with _one_at_a_time:
-        context = open_context()
-        if context is None:
-            argv = ["nft", "-a", "-y", "-s", "-t", "list", "table", family, name]
-            done = subprocess.run(argv, capture_output=True, text=True, check=False)
-            return done.stdout
-        try:
-            return context.run(f"list table {family} {name}", _HANDLE | _STATELESS | _NUMERIC_PRIORITY | _TERSE)
-        finally:
-            context.close()
-            keep_descriptors()
-
-
-def chain_rules(family: str, table: str, chain: str) -> dict[int, str]:
-    """The rules of a chain in the namespace that the calling thread is in, as nft prints them, by handle."""
-    context = open_context()
-    if context is None:
-        return {}
-    try:
-        said = context.run(f"list chain {family} {table} {chain}", _HANDLE)
-    except NftFailed:
-        return {}
-    finally:
-        context.close()
-        keep_descriptors()
-    found = {}
-    for line in said.splitlines():
-        text, marked, handle = line.rpartition(" # handle ")
-        if marked and handle.isdigit() and not text.endswith("{"):
-            found[int(handle)] = text.strip()
-    return found
-
-
-def table_text(place: str) -> str:
-    """A table (``FAMILY NAME``) in the namespace that the calling thread is in, with handles; "" if it is not there."""
-    context = open_context()
-    if context is None:
-        return ""
-    try:
-        return context.run(f"list table {place}", _HANDLE)
-    except NftFailed:
-        return ""
-    finally:
-        context.close()
-        keep_descriptors()
 
 
 def _first(said: str) -> str:

@@ -31,10 +31,13 @@ class Row(NamedTuple):
 
 def rules(family: str, table: str) -> list[Row]:
     """The rules of a table in the namespace that the calling thread is in; none if nft cannot list it."""
-    try:
-        return list(parse(libnft.table(family, table)))
-    except libnft.NftFailed:
-        return []
+    return list(parse(libnft.listed(f"list table {family} {table}", libnft.TERSE)))
+
+
+def chain_rules(family: str, table: str, chain: str) -> dict[int, str]:
+    """The rules of a chain in the namespace that the calling thread is in, by handle."""
+    text = libnft.listed(f"list chain {family} {table} {chain}")
+    return {row.handle: row.text for row in parse(text) if row.handle}
 
 
 def parse(text: str) -> Iterator[Row]:

@@ -277,7 +277,7 @@ def _nft(place: Place) -> list[Row]:
                 return []
         except OSError:  # a kernel without nf_tables has no tables
             return []
-        return _nft_rows(json.loads(libnft.run("list ruleset", json=True))["nftables"])
+        return _nft_rows(json.loads(libnft.run("list ruleset", libnft.JSON))["nftables"])
 
 
 def _nft_rows(listed: Iterable[Mapping[str, Any]]) -> list[Row]:

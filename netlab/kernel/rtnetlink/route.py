@@ -6,6 +6,7 @@ import socket
 import struct
 from functools import lru_cache
 
+from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.rtnetlink.codec import Codec, Handle, NamespaceDump, Payload, Request
 from netlab.kernel.rtnetlink.socket import CREATE, EXCL, REPLACE, NetlinkSocket, attr, attr_dict, attr_u32, text
 from netlab.kernel.rtnetlink.values import FAMILIES, SCOPE_NAMES, SCOPES, address_text, family, packed, u32
@@ -20,6 +21,7 @@ _RTA_TABLE, _RTA_ENCAP, _RTA_NH_ID = 15, 22, 30
 _EXTRA = frozenset((RTA_METRICS, _RTA_MULTIPATH, _RTA_ENCAP, _RTA_NH_ID))
 _RTNH_F_ONLINK = 4
 _RTM_F_CLONED = 0x200
+_CACHED_V6 = RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, 0, 0, 0, _RTM_F_CLONED)  # IPv6 routes with a learned path MTU
 _DEFAULT, _COMPATIBLE = 253, 252  # RT_TABLE_DEFAULT; RT_TABLE_COMPAT stands for numbers above 255
 TYPES = {
     "unicast": 1,
@@ -136,7 +138,7 @@ def _path_mtu(payload: Payload, netns: str) -> PathMtu | None:
     mtu = attr_dict(at[RTA_METRICS]).get(_RTAX_MTU) if RTA_METRICS in at else None
     if mtu is None or RTA_DST not in at:
         return None
-    return PathMtu(netns, address_text(at[RTA_DST]), u32(mtu), bytes(payload), why=LEARNED)
+    return PathMtu(netns, address_text(at[RTA_DST]), u32(mtu), why=LEARNED)
 
 
 def _connected(payload: Payload) -> tuple[int, bytes, int] | None:
@@ -173,12 +175,16 @@ def _extra(at: dict[int, memoryview], names: dict[int, str]) -> str:
     return " ".join(words)
 
 
-#: The request for the IPv6 routes that hold a learned path MTU.
-CACHED_V6 = RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, 0, 0, 0, _RTM_F_CLONED)
+def flush_learned(sysctls: Sysctls) -> None:
+    """Remove all learned path MTUs of the namespace that the calling thread is in."""
+    sysctls.enter()
+    sysctls.write("net.ipv4.route.flush", "1")  # no request removes a single path of IPv4
+    with NetlinkSocket() as sock:
+        sock.batch([_removal(payload) for _, payload in sock.dump(GETROUTE, _CACHED_V6)])  # some are gone by then
 
 
-def forget(cached: bytes) -> Request:
-    """Remove such a route, given as it was dumped."""
+def _removal(cached: Payload) -> Request:
+    """The request that removes a learned route."""
     family_, dst_len, src_len, tos, table, _, _, _, flags = RTMSG.unpack_from(cached)
     at = attr_dict(cached, 12)
     body = RTMSG.pack(family_, dst_len, src_len, tos, table, 0, 0, 0, flags)

@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
 
@@ -109,6 +109,12 @@ class NetlinkSocket:
             for option in (_CAP_ACK, _EXT_ACK, _GET_STRICT_CHK):
                 self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._socket.close()

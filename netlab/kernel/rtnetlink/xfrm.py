@@ -29,14 +29,11 @@ def present() -> bool:
 
 def policies(netns: str) -> list[XfrmPolicy]:
     """The IPsec policies of the namespace that the calling thread is in."""
-    sock = NetlinkSocket(_NETLINK_XFRM)
-    try:
+    with NetlinkSocket(_NETLINK_XFRM) as sock:
         answer = sock.ask(_GETSPDINFO, b"\0\0\0\0")
         if answer is None or not any(struct.unpack_from("=III", answer[1], 8)):  # flags, XFRMA_SPD_INFO: in, out, fwd
             return []
         return [_policy(netns, payload) for _, payload in sock.dump(_GETPOLICY, bytes(64)) if payload[_DIR] < 3]
-    finally:
-        sock.close()
 
 
 def _policy(netns: str, payload: memoryview) -> XfrmPolicy:
@@ -50,10 +47,7 @@ def _policy(netns: str, payload: memoryview) -> XfrmPolicy:
     return XfrmPolicy(netns, _DIRECTIONS[payload[_DIR]], index, words, raw)
 
 
-def remove(policy: XfrmPolicy) -> None:
+def remove_policy(policy: XfrmPolicy) -> None:
     """Take a policy away, in the namespace that the calling thread is in.  A missing policy is no error."""
-    sock = NetlinkSocket(_NETLINK_XFRM)
-    try:
+    with NetlinkSocket(_NETLINK_XFRM) as sock:
         sock.batch([(_DELPOLICY, 0, policy.raw)])
-    finally:
-        sock.close()

@@ -26,7 +26,7 @@ from netlab.kernel.host import snmp, threads
 from netlab.kernel.host.limits import raise_open_files
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.host.threads import close_all
-from netlab.kernel.nftables import libnft
+from netlab.kernel.nftables import listing
 from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
 from netlab.kernel.rtnetlink.learned import PathMtu, path_mtu
 from netlab.observe.trace import sockets
@@ -425,7 +425,7 @@ def _rules(
         if not comment and (family, table) not in unlisted:
             place = (family, table, chain)
             if place not in texts:
-                texts[place] = libnft.chain_rules(*place)
+                texts[place] = listing.chain_rules(*place)
             text = texts[place].get(handle, "")
         yield Rule(netns, family, table, chain, handle, comment, text)
 
