@@ -115,7 +115,7 @@ def dns_command(addresses: Sequence[str]) -> str:
         "server:\n"
         f'  rundir: "{DNS_FOLDER}"\n'
         f"  listen: [ {listen} ]\n"
-        '  version: ""\n'
+        f'  version: ""\n  identity: "{NAMESPACE}/{POD}"\n'
         "  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n"
         "  answer-rotation: on\n"
         f'database:\n  storage: "{DNS_FOLDER}"\n  journal-db-max-size: 16M\n  timer-db-max-size: 1M\n'

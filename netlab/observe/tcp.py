@@ -18,6 +18,7 @@ import termios
 from netlab.observe.answers import READ_MAX, STRANGER, Answer, read
 from netlab.observe.attempt import Attempt, want_errors
 from netlab.observe.errors import queued_error
+from netlab.wire import dns
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: netlab\r\nUser-Agent: netlab-reach\r\nConnection: close\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: netlab\r\nUser-Agent: netlab-check\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
@@ -66,7 +67,7 @@ class TcpAttempt(Attempt):
             self.run.watch(self, _IN)
 
     def _send(self) -> None:
-        self.sock.send(REQUEST, _SEND)
+        self.sock.send(dns.IDENTITY_TCP if self.flow.port == dns.PORT and not self.protocol else REQUEST, _SEND)
 
     def ready(self, mask: int) -> None:
         if mask & _ERR and not self.heard:
@@ -104,7 +105,8 @@ class TcpAttempt(Attempt):
             self.opened(STRANGER)
             return
         self.data = data = self.data + got if self.data else got
-        answer = read(self.target, data) if data else STRANGER
+        name = dns.identity(data[2:]) if self.flow.port == dns.PORT else None
+        answer = Answer(name, None) if name else read(self.target, data) if data else STRANGER
         if answer is None and not got:
             answer = STRANGER
         if answer is not None:

@@ -6,9 +6,10 @@ import errno
 import select
 import socket
 
-from netlab.observe.answers import STRANGER, read
+from netlab.observe.answers import STRANGER, Answer, read
 from netlab.observe.attempt import Attempt, want_errors
 from netlab.observe.errors import queued_error
+from netlab.wire import dns
 
 _KIND = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _ASK = b"netlab\n"
@@ -29,7 +30,8 @@ class UdpAttempt(Attempt):
 
     def _ask(self) -> None:
         try:
-            self.sock.send(_ASK.ljust(self.flow.size, b"."))
+            ask = dns.IDENTITY if self.flow.port == dns.PORT else _ASK
+            self.sock.send(ask.ljust(self.flow.size, b"."))
         except OSError as error:
             # EPERM: a rule in the source's own output hook dropped it, which is silence; where the rule also rejects,
             # the ICMP error is in the queue
@@ -47,7 +49,8 @@ class UdpAttempt(Attempt):
         except OSError as error:
             self.failed(error.errno or errno.EIO)
             return
-        self.opened(read(self.target, data) or STRANGER)
+        name = dns.identity(data) if self.flow.port == dns.PORT else None
+        self.opened(Answer(name, None) if name else read(self.target, data) or STRANGER)
 
     def silent(self) -> bool:
         if self.number > 1:

@@ -20,6 +20,7 @@ from netlab.oracle.predict import Predictor
 from netlab.oracle.resolve import Expectation
 
 _DNS = 53
+_SERVICE = f"{NAMESPACE}/{SERVICE}"
 #: Of the last query -> the outcome of the lookup, and why there is no address.
 _RESULTS = {
     "found": (Outcome.OPEN, ""),
@@ -108,6 +109,23 @@ def rows(asked: Sequence[Asked], found: Mapping[Key, Lookup], cluster: Cluster) 
     return [_row(each, found[each.key], endpoints, predictor) for each in asked]
 
 
+def predictions(asked: Sequence[Asked], cluster: Cluster) -> list[Row]:
+    """A row for each lookup, by the prediction alone."""
+    endpoints, predictor = Endpoints(cluster), Predictor(cluster)
+    return [_foreseen(each, endpoints, predictor) for each in asked]
+
+
+def _foreseen(asked: Asked, endpoints: Endpoints, predictor: Predictor) -> Row:
+    client = endpoints.pods[str(asked.pod)]
+    flow = Flow(client, Endpoint(NAME, asked.name), _server(client, endpoints), _DNS, "UDP")
+    verdict = _predicted(asked, flow, _meant(asked, endpoints), endpoints, predictor)
+    if verdict is None:
+        says = "no prediction: the Pod asks name servers that the lab does not run"
+    else:
+        says = _disagreement(asked.expectation, verdict, None, verdict.because[0].says if verdict.because else "")
+    return Row(flow, asked.expectation, verdict, None, says)
+
+
 def _row(asked: Asked, lookup: Lookup, endpoints: Endpoints, predictor: Predictor) -> Row:
     meant = _meant(asked, endpoints)
     server = lookup.queries[-1].server if lookup.queries else ""
@@ -131,17 +149,25 @@ def _predicted(asked: Asked, flow: Flow, meant: set[str], endpoints: Endpoints, 
     config = asked.pod.spec.get("dnsConfig", {})
     if isinstance(config, Mapping) and config.get("nameservers"):
         return None
-    service = endpoints.services.get(f"{NAMESPACE}/{SERVICE}")
+    service = endpoints.services.get(_SERVICE)
     if not of_pod(asked.pod).by_cluster or service is None or not endpoints.cluster.dns:
         return Verdict(flow, Outcome.REFUSED, because=(Why("the Pod asks no name server"),))
-    families = {":" in address for address in flow.src.addresses}
-    server = next((address for address in service.addresses if (":" in address) in families), "")
+    server = _server(flow.src, endpoints)
     if not server:
         return None
     query = next(iter(predictor.predict([Flow(flow.src, service, server, _DNS, "UDP")])))
     if query.outcome is not Outcome.OPEN:
         return Verdict(flow, query.outcome, because=query.because)
-    return Verdict(flow, Outcome.OPEN if meant else Outcome.REFUSED)
+    if not meant:
+        return Verdict(flow, Outcome.REFUSED, because=(Why(_RESULTS["nxdomain"][1]),))
+    return Verdict(flow, Outcome.OPEN)
+
+
+def _server(client: Endpoint, endpoints: Endpoints) -> str:
+    """The address of kube-dns that a Pod asks; "" where there is none of its families."""
+    families = {":" in address for address in client.addresses}
+    service = endpoints.services.get(_SERVICE)
+    return next((address for address in service.addresses if (":" in address) in families), "") if service else ""
 
 
 def _disagreement(expectation: Expectation | None, observed: Verdict, predicted: Verdict | None, why: str) -> str:

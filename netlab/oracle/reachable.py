@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from netlab.model.services_types import ServicePort
@@ -39,3 +40,9 @@ class PortWish(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number or self.name}/{self.protocol}"
+
+
+def other_protocol(wish: PortWish, known: Mapping[str, str]) -> str:
+    """The hint where a target has a port of this name, of another protocol; ``known``: its protocols by name."""
+    protocol = known.get(wish.name, wish.protocol)
+    return f"; it is {protocol}: write {wish.name}/{protocol}" if protocol != wish.protocol else ""

@@ -12,7 +12,7 @@ from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.expect import ALLOW, DENY, Expectations, Line, Written
 from netlab.oracle.flow import POD, SERVICE, Flow, Outcome
 from netlab.oracle.flows import flows, named
-from netlab.oracle.reachable import PortWish, Reachable
+from netlab.oracle.reachable import PortWish, Reachable, other_protocol
 from netlab.oracle.selectors import sends_nothing
 from netlab.oracle.service import ServiceWays
 
@@ -28,6 +28,10 @@ class Expectation(NamedTuple):
     mark: Mark
     why: str = ""
     place: int = -1
+
+
+#: What a line expects of a Service and so of the Pods behind it; other outcomes are those of the Service's address.
+_OF_BACKENDS = (ALLOW, DENY, Outcome.OPEN, Outcome.DENIED)
 
 
 class Wanted(NamedTuple):
@@ -76,7 +80,7 @@ def expected(
         for flow, expectation in list(found.items()):
             found.setdefault(flow._replace(size=0), expectation)
         for flow, expectation in list(found.items()):
-            ways = services.of(flow) if flow.dst.kind == SERVICE else None
+            ways = services.of(flow) if flow.dst.kind == SERVICE and expectation.expect in _OF_BACKENDS else None
             for behind in ways.flows if ways else ():
                 why = f"as {flow.dst.name}, the Service before it"
                 found.setdefault(behind._replace(src=flow.src), expectation._replace(line=None, why=why))
@@ -183,6 +187,7 @@ def _no_port(port: PortWish | None, targets: list[Reachable], endpoints: Endpoin
     who = " and ".join(target.end.name for target in targets[:3])
     if port is None:
         return f"{who} serves no port; name one"
-    names = {each.name for target in targets if target.end.name in endpoints.pod_of
+    names = {each.name: each.protocol for target in targets if target.end.name in endpoints.pod_of
              for each in endpoints.pod_of[target.end.name].ports if each.name}  # fmt: skip
-    return f"{who} has no port named {port.name!r} ({port.protocol}){near(port.name, sorted(names))}"
+    hint = other_protocol(port, names) or near(port.name, sorted(names))
+    return f"{who} has no port named {port.name!r} ({port.protocol}){hint}"

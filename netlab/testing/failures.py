@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from netlab.oracle.compare import Row
 from netlab.oracle.expect import ALLOW, DENY
 from netlab.oracle.explain import Judged, briefly
-from netlab.oracle.flow import Outcome
+from netlab.oracle.flow import NAME, Outcome
 from netlab.testing.result import Result
 from netlab.testing.workloads import Workloads, joined
 
@@ -94,7 +94,10 @@ class Cause:
         flow = self.first.flow
         port = f":{flow.port}" + (f"/{flow.protocol}" if flow.protocol != "TCP" else "")
         source, place = self._workloads.of(flow.src).word, self._workloads.of(flow.dst).word
-        return f"{netlab} test {arguments} --keep {KEPT}; {netlab} trace --lab {KEPT} {source} {place}{port}"
+        look = f"trace --lab {KEPT} {source} {place}{port}"
+        if flow.dst.kind == NAME:
+            look = f"exec --lab {KEPT} {source} -- nslookup {flow.dst.name}"
+        return f"{netlab} test {arguments} --keep {KEPT}; {netlab} {look}"
 
 
 def causes(result: Result) -> list[Cause]:
@@ -118,6 +121,8 @@ def _pair(row: Row, workloads: Workloads) -> object:
 def target(row: Row, workloads: Workloads) -> str:
     """A row's target as people name it."""
     flow = row.flow
+    if flow.dst.kind == NAME:
+        return f"the address of {flow.dst.name}"
     port = f":{flow.port}" + (f"/{flow.protocol}" if flow.protocol != "TCP" else "")
     return workloads.of(flow.dst).name + port
 

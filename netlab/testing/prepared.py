@@ -27,12 +27,12 @@ from netlab.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a user says of a test: the release's ``namespace``, whether there are ``stand_ins``, whether Helm ``hooks``
-    count as other objects, and the lab's name.  ``dns``: the DNS server runs, since expectations look names up.
+    """What a user says of a test: the release's ``namespace``, whether there are ``stand_ins`` (None: unless the set has
+    a Lab), whether Helm ``hooks`` count as other objects, and the lab's name.  ``dns``: the DNS server runs, since expectations look names up.
     """
 
     namespace: str = ""
-    stand_ins: bool = True
+    stand_ins: bool | None = None
     hooks: bool = False
     lab: str = "test"
     dns: bool = False
@@ -149,7 +149,7 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
             *policies.resolve_all(_of(documents, "NetworkPolicy"), Session()),
             *tiers.resolve_all(_of(documents, *tiers.KINDS), Session()),
         )
-        blocks = ports.of_blocks(known) if options.stand_ins else []
+        blocks = ports.of_blocks(known) if options.stand_ins is not False else []
         extra = (ground.text(documents.objects, ports.of_internet(known, expectations), blocks),)
     without = make.build(texts, extra, options)
     findings = tuple(ordered((*without.warnings, *lint(without.cluster, without.documents)), without.documents.sources))
@@ -160,15 +160,17 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
         without.cluster,
         _named(expectations, home),
         expectations.namespaces if expectations else None,
-        automatic=options.stand_ins and not own_lab,
+        automatic=not own_lab if options.stand_ins is None else options.stand_ins,
     )
+    if own_lab and options.stand_ins is None and (without.cluster.network_policies or without.cluster.tiers):
+        notes.append("no stand-ins: the set has a Lab, and its Pods are the lab's alone (--stand-ins adds them)")
     if more.text:
         extra = (*extra, more)
     if expectations and _looks_up(expectations, without.cluster):
         options = replace(options, dns=True)
     cluster = make.build(texts, extra, options).cluster if more.text or options.dns else without.cluster
     unserved = ports.undeclared(cluster, expectations)
-    questions = Questions(ports.with_ports(cluster, unserved), cluster, system=not options.dns)
+    questions = Questions(ports.with_ports(cluster, unserved), cluster)
     wanted = expected(expectations, questions.cluster, questions.scope()) if expectations else {}
     flows = tuple(dict.fromkeys((*wanted, *questions.all())))
     return Prepared(

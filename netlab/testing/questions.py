@@ -16,14 +16,11 @@ from netlab.testing.standins import API_SERVER, STRANGER, role
 
 
 class Questions:
-    """The flows of a cluster.  ``cluster`` has the ports that only policies and expectations name; ``declared`` has not.
+    """The flows of a cluster.  ``cluster`` has the ports that only policies and expectations name; ``declared`` has not."""
 
-    ``system``: what netlab adds is asked too, by way of its responder; a server of its own does not say who it is.
-    """
-
-    def __init__(self, cluster: Cluster, declared: Cluster, *, system: bool = True) -> None:
+    def __init__(self, cluster: Cluster, declared: Cluster) -> None:
         self.cluster = cluster
-        self._system = [pod for pod in cluster.pods if pod.system] if system else []
+        self._system = [pod for pod in cluster.pods if pod.system]
         self.known = Endpoints(cluster)
         self._declared = Endpoints(declared)
         self._own = [pod for pod in cluster.own_pods if not role(pod)]

@@ -57,7 +57,7 @@ def _exactly(flow: Flow, verdict: Verdict) -> dict[str, Any]:
 
 
 def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dict[str, Any]]:
-    """A line a target, port and answer; where replicas or addresses differ, a line for each address."""
+    """A line a target, port and answer; where replicas or addresses differ, a line for each."""
     found: dict[tuple[str, str, bool], _Answers] = {}
     single: dict[tuple[str, str, str, bool], dict[str, bool]] = {}
     workloads = Workloads(prepared.cluster)
@@ -74,7 +74,7 @@ def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dic
         )
         found.setdefault((word, port, implied), {}).setdefault(workloads.of(flow.src).word, []).append(is_open)
         source = f"external/{flow.src.name}" if flow.src.kind == EXTERNAL else flow.src.name
-        single.setdefault((word, flow.address, port, implied), {})[source] = is_open
+        single.setdefault((word, _single(flow, prepared), port, implied), {})[source] = is_open
     mixed = {
         (key, source) for key, sources in found.items() for source, answers in sources.items() if len(set(answers)) > 1
     }
@@ -96,6 +96,13 @@ def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dic
             ]
             if names:
                 yield _line(names, address, port, answer)
+
+
+def _single(flow: Flow, prepared: Prepared) -> str:
+    """How a line names this target alone: a Pod by a name that stays as it is, all others by their address."""
+    pod = prepared.questions.known.pod_of.get(flow.dst.name)
+    stays = pod is not None and pod.controller.startswith("StatefulSet/") and len(flow.dst.addresses) == 1
+    return flow.dst.name if stays else flow.address
 
 
 def _word(source: str, workloads: Workloads, prepared: Prepared) -> str:

@@ -57,6 +57,7 @@ def measured(source: Source, options: Options, keep: bool) -> Measured:
     """Bring the set's lab up, send the packets, take it down (unless ``keep``)."""
     if keep:
         replace_kept(options.lab)
+        options = replace(options, dns=True)  # whoever looks at the lab looks names up
     else:
         options = replace(options, lab=own_name())
     prepared = prepare(source, options, Kept())

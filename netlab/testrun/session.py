@@ -99,9 +99,7 @@ class Lab:
         except BadInput as error:
             raise BadInput(error.problems) from None  # the test's own line is what is wrong
         if not result.rows:
-            raise BadInput(
-                f"nothing was asked{', since a prediction looks no name up' if self.predict else ''}: {text}"
-            )
+            raise BadInput(f"nothing was asked: {text}")
         blocks = ["\n".join(line for line in cause.lines() if "expected by" not in line) for cause in causes(result)]
         if blocks:
             raise AssertionError("\n".join([self._how(), *blocks]))
@@ -156,7 +154,8 @@ class Lab:
             lookups=lookups.asked(expectations, cluster),
         )
         if self.predict:
-            return judge(question, None, 0.0, findings=())
+            foreseen = tuple(lookups.predictions(question.lookups, question.cluster))
+            return judge(question, None, 0.0, findings=(), looked=foreseen)
         measured = asked(question)
         return judge(question, measured.observed, 0.0, findings=(), looked=measured.looked)
 

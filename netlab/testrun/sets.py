@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from netlab.errors import BadInput, Exit, NetlabError, Problem
 from netlab.lint import kept
-from netlab.oracle import junit
+from netlab.oracle import junit, lookups
 from netlab.oracle.compare import Row
 from netlab.oracle.flow import Flow, Verdict
 from netlab.output import flows as output
@@ -42,7 +42,8 @@ Measure = Callable[[Source, Options, bool], Measured]
 
 def predicted(source: Source, options: Options, _keep: bool) -> Measured:
     """A set without packets."""
-    return Measured(prepare(source, options), None)
+    prepared = prepare(source, options)
+    return Measured(prepared, None, tuple(lookups.predictions(prepared.lookups, prepared.cluster)))
 
 
 class Task(NamedTuple):

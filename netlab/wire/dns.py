@@ -1,4 +1,4 @@
-"""DNS messages: the question for a name's addresses, and what a reply says."""
+"""DNS messages: the question for a name's addresses or for a server's own name, and what a reply says."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 PORT = 53
-A, AAAA = 1, 28
+A, TXT, AAAA = 1, 16, 28
 TYPES = {"A": A, "AAAA": AAAA}
 OK, SERVER_FAILED, NO_NAME, REFUSED = 0, 2, 3, 5
 _ALIAS = 5
 _RECURSION = 0x0100
+_INTERNET, _CHAOS = 1, 3  # classes
 _LABEL, _NAME = 63, 253  # the longest
 _POINTERS = 32
 
@@ -31,11 +32,23 @@ def is_name(text: str) -> bool:
     return text.isascii() and len(text) <= _NAME and all(0 < len(label) <= _LABEL for label in labels)
 
 
-def question(number: int, name: str, kind: int) -> bytes:
+def question(number: int, name: str, kind: int, space: int = _INTERNET) -> bytes:
     """A query for the records of a name, which begins with its 16-bit number."""
     labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
     asked = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
-    return struct.pack("!6H", number, _RECURSION, 1, 0, 0, 0) + asked + struct.pack("!2H", kind, 1)
+    return struct.pack("!6H", number, _RECURSION, 1, 0, 0, 0) + asked + struct.pack("!2H", kind, space)
+
+
+#: The query for a server's own name (RFC 4892), as a datagram and as TCP carries it.
+IDENTITY = question(0x6E6C, "id.server", TXT, _CHAOS)
+IDENTITY_TCP = struct.pack("!H", len(IDENTITY)) + IDENTITY
+
+
+def identity(data: bytes) -> str | None:
+    """The name of the server that replied to IDENTITY; None if the bytes are no such reply."""
+    start = len(IDENTITY) + 12  # the name (a pointer), type, class, TTL, length
+    text = data[start + 1 : start + 1 + data[start]] if len(data) > start else b""
+    return text.decode("ascii", "replace") if data[:2] == IDENTITY[:2] and text else None
 
 
 def reply(data: bytes) -> Reply | None:

@@ -56,6 +56,8 @@ flows:
 - {from: client, resolves: web, expect: allow}
 - {from: client, resolves: nosuch.default, expect: deny}
 - {from: client, to: web.default, port: 80, expect: allow}
+- {from: client, to: svc/kube-dns.kube-system, expect: allow}
+- {from: client, to: server, port: 53/UDP, expect: allow}
 """
 
 
@@ -109,6 +111,9 @@ def test_names_are_looked_up_in_the_pod(running: Running) -> None:
     assert rows["web:53/UDP"]["lookup"]["queries"][-1]["name"] == "web.default.svc.cluster.local"
     assert rows["nosuch.default:53/UDP"]["outcome"] == "refused"
     assert rows["web.default:53/UDP"]["outcome"] == "open" and rows["default/web:80/TCP"]["ok"]
+    for flow in ("kube-system/kube-dns:53/UDP", "kube-system/kube-dns:53/TCP"):
+        assert rows[flow]["server"] == "kube-system/coredns", "the DNS server itself replies"
+    assert rows["default/server:53/UDP"]["server"] == "default/server", "a responder of port 53 gives its name, too"
     running.check("flows: [{from: client, resolves: nosuch.default, expect: allow}]", failed=1)
     running.check("flows: [{from: client, resolves: web, expect: deny}]", failed=1)
 

@@ -31,6 +31,13 @@ def test_what_is_no_reply_is_none(data: bytes) -> None:
     assert dns.reply(data) is None
 
 
+def test_a_server_replies_its_own_name() -> None:
+    head = dns.IDENTITY[:2] + struct.pack("!HHHHH", 0x8500, 1, 1, 0, 0)
+    record = b"\xc0\x0c" + struct.pack("!HHIHB", dns.TXT, 3, 0, 20, 19) + b"kube-system/coredns"
+    assert dns.identity(head + dns.IDENTITY[12:] + record) == "kube-system/coredns"
+    assert dns.identity(head + dns.IDENTITY[12:]) is None and dns.identity(b'{"pod": "web"}\n') is None
+
+
 def test_a_name_that_leads_to_itself_is_no_reply() -> None:
     loop = b"\xc0" + bytes([12 + len("www.shop") + 2 + 4])
     assert dns.reply(answered(loop + ADDRESS[2:])) is None

@@ -111,16 +111,19 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
 def _ports(there: Iterable[Flow], wish: PortWish, endpoints: Endpoints) -> str:
     """The ports of the target by name and number, for the error about an unknown port."""
     from netlab.near import near
+    from netlab.oracle.reachable import other_protocol
 
-    names: dict[str, None] = {}
+    names: dict[str, str] = {}
     for flow in there:
         pod, service = endpoints.pod_of.get(flow.dst.name), endpoints.service_of.get(flow.dst.name)
         for port in pod.ports if pod else service.ports if service and flow.dst.kind == "service" else ():
             if (port.port, port.protocol) == (flow.port, flow.protocol):
-                names.setdefault(port.name, None)
+                names.setdefault(port.name, port.protocol)
     shown = dict.fromkeys(f"{flow.port}/{flow.protocol}" for flow in there)
     has = f"; it serves {', '.join(shown)}" if shown else ""
-    return has if wish.name in names else near(wish.name, [name for name in names if name]) or has
+    if wish.name in names:
+        return other_protocol(wish, names) or has
+    return near(wish.name, [name for name in names if name]) or has
 
 
 def _nothing(cluster: Cluster, client: str, place: str, namespace: str) -> str:

@@ -38,7 +38,11 @@ _WORST = (Exit.REFUSED, Exit.HOST_CANNOT, Exit.BAD_INPUT, Exit.NO, Exit.OK)
 )
 @click.option("--expect", "expect_file", default="", metavar="FILE", help="expectations (the grammar of expect.yaml)")
 @namespace_option
-@click.option("--stand-ins/--no-stand-ins", default=True, help="Pods for those that policies name and the set lacks")
+@click.option(
+    "--stand-ins/--no-stand-ins",
+    default=None,
+    help="Pods for those that policies name and the set lacks (default: unless the set has a Lab)",
+)
 @click.option("--hooks", is_flag=True, help="keep Helm hooks, whatever their delete policy")
 @click.option("--predict", is_flag=True, help="predict only: no packet, no privilege, any operating system")
 @click.option("--strict", is_flag=True, help="warnings make the test fail, as errors do")
@@ -65,7 +69,7 @@ def command(
     files: tuple[str, ...],
     expect_file: str,
     namespace: str,
-    stand_ins: bool,
+    stand_ins: bool | None,
     hooks: bool,
     predict: bool,
     strict: bool,
@@ -115,6 +119,8 @@ def command(
     with _as_tests():
         sources = _sources(sets, files, expect_file)
     _refuse(sources, keep, write_file, against)
+    if keep and predict:
+        raise BadInput("--keep leaves a lab, and --predict makes none: give one or the other")
     options = Options(namespace, stand_ins, hooks, keep or "test")
     older = _older(against)
     measure, orphaned = (predicted, lambda _: None) if predict else _by_packets()
@@ -210,7 +216,8 @@ def _arguments(source: Source, files: Sequence[str], expect_file: str, options: 
     words = [word for file in files for word in ("-f", file)] if files else [source.name]
     words += ["--expect", expect_file] if expect_file else []
     words += ["-n", options.namespace] if options.namespace else []
-    words += [] if options.stand_ins else ["--no-stand-ins"]
+    if options.stand_ins is not None:
+        words.append("--stand-ins" if options.stand_ins else "--no-stand-ins")
     words += ["--hooks"] if options.hooks else []
     return shlex.join(words)
 

@@ -220,6 +220,7 @@ def test_a_failure_names_both_sides_the_nearest_rule_and_what_to_type(
         assert "NetworkPolicy default/db isolates" in " ".join(trace.stdout.split())
         assert netlab("get", "pods", "--lab", lab_name, "-n", "default", "-o", "name").stdout.count("pod/stranger") == 1
         tested(shop, "--keep", lab_name)  # replaces what was kept
+        netlab("exec", "--lab", lab_name, "deploy/web", "--", "nslookup", "kube-dns.kube-system")  # names are looked up
     finally:
         netlab("down", lab_name)
 
@@ -488,11 +489,16 @@ def test_names_are_looked_up(tested: Callable[..., Any], tmp_path: Path) -> None
     expect = tmp_path / "flows.yaml"
     expect.write_text(
         "flows:\n- {from: deploy/web, resolves: db.default, expect: allow}\n- {from: deploy/web, to: svc/db, size: 1400, expect: allow}\n"
+        "- {from: deploy/web, to: svc/kube-dns.kube-system, expect: allow}\n"
     )
-    tested(SHOP + service, "--expect", expect)
+    assert "kube-dns:53/UDP" in tested(SHOP + service, "--expect", expect).stdout
     expect.write_text("flows:\n- {from: deploy/web, resolves: bd.default, expect: allow}\n")
     failed = tested(SHOP + service, "--expect", expect, check=1).stdout
-    assert "web -> bd.default" in failed and "the name does not exist" in failed
+    assert "web -> the address of bd.default" in failed and "the name does not exist" in failed
+    predicted = tested(SHOP + service, "--expect", expect, "--predict", check=1).stdout
+    assert [line for line in failed.splitlines() if "bd.default" in line] == [
+        line for line in predicted.splitlines() if "bd.default" in line
+    ]
 
 
 def test_policies_of_tiers_have_stand_ins_too(tested: Callable[..., Any], tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ SETS: dict[str, list[dict[str, Any]]] = {
         deployment("web", 3), deployment("client"),
         policy("web", ingress=[{"from": [{"ipBlock": {"cidr": "10.244.2.0/24"}}]}]),
     ],
+    "a Service with a backend that admits nobody": [
+        deployment("web"), deployment("client"), service("both", "web"), policy("web", policyTypes=["Ingress"]),
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "open", "labels": {"tier": "both"}},
+         "spec": {"containers": [{"name": "main", "image": "x", "ports": [{"containerPort": 80}]}]}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shut", "labels": {"tier": "both", "app": "web"}},
+         "spec": {"containers": [{"name": "main", "image": "x", "ports": [{"containerPort": 80}]}]}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "mixed"},
+         "spec": {"selector": {"tier": "both"}, "ports": [{"port": 80}]}},
+    ],
     "stand-ins and namespaces": [
         deployment("web"), policy("worker", ingress=[{"ports": [{"port": 9000}]}]),
         policy("web", ingress=[{"from": [{"namespaceSelector": {"matchLabels": {"team": "yes"}}}]}],
