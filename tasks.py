@@ -93,6 +93,33 @@ def test(
     _python(*argv)
 
 
+@task(
+    name="distro-test",
+    help={
+        "suite": "bookworm, trixie, testing, sid, jammy, noble, with commas (default: all but sid)",
+        "k": "only the tests whose names match this expression",
+        "part": "also a fixed part of the long tables, as .ci/run does",
+        "path": "a test file or folder",
+        "workers": "how many processes",
+        "fresh": "make the roots anew, not from the cache",
+    },
+)
+def distro_test(
+    _: Context,
+    suite: str = "",
+    k: str = "",
+    part: bool = False,
+    path: str = "",
+    workers: str = "",
+    fresh: bool = False,
+) -> None:
+    """README's two commands and the test suite in pristine roots of distributions, by mmdebstrap: needs root."""
+    given = {"--suite": suite, "-k": k, "--path": path, "--workers": workers}
+    words = [word for flag, value in given.items() if value for word in (flag, value)]
+    words += [flag for flag, wanted in {"--part": part, "--fresh": fresh}.items() if wanted]
+    _python("tests/distros", *words)
+
+
 @task(help={"fix": "mend what can be mended, and format"})
 def lint(_: Context, fix: bool = False) -> None:
     """ruff, mypy, import-linter and the rules of the house."""
@@ -154,4 +181,4 @@ def clean(_: Context) -> None:
 
 _lab_door()
 
-namespace = Collection(lab, test, lint, bench, conformance, fuzz, lock, clean)
+namespace = Collection(lab, test, distro_test, lint, bench, conformance, fuzz, lock, clean)

@@ -1,0 +1,39 @@
+#!/bin/bash
+# inside.sh [WORD...]: README's two commands in a pristine root, as a user with sudo; the words go to `invoke test`.
+#
+# Packages come by the host's network.  What makes namespaces runs in a network namespace of its own, without a way out.
+set -eu
+
+useradd --create-home --shell /bin/bash learner
+echo 'learner ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/learner
+mv /netlab /home/learner/netlab
+chown -R learner: /home/learner/netlab
+
+step() { printf '\n-- %s\n' "$*"; }
+learner() { su learner -c "cd ~/netlab && $1"; }
+alone() { # the same in a network of its own
+  unshare -n -m bash -c 'umount -l /sys; mount -t sysfs sys /sys; mount -t cgroup2 cgroup /sys/fs/cgroup
+    mount -t tracefs tracing /sys/kernel/tracing 2>/dev/null || :
+    if command -v ip >/dev/null; then ip link set lo up; fi
+    exec su learner -c "cd ~/netlab && $1"' alone "$1"
+}
+
+step 'versions'
+. /etc/os-release
+echo "$PRETTY_NAME, $(python3 -V), kernel $(uname -r)"
+
+step 'sudo ./bootstrap.sh netlab --version'
+learner 'sudo ./bootstrap.sh netlab --version'
+echo "$(nft -V | head -n 1); $(ip -V); $(ping -V | head -n 1)"
+
+step 'sudo ./bootstrap.sh invoke lab up overlay'
+alone 'set -e; sudo ./bootstrap.sh invoke lab up overlay; sudo ./bootstrap.sh netlab check overlay
+  sudo ./bootstrap.sh netlab diff overlay; sudo ./bootstrap.sh netlab down overlay; test -z "$(find . ! -user learner)"'
+echo up >/out/readme
+
+step 'sudo ./bootstrap.sh invoke test: packages'
+learner 'sudo ./bootstrap.sh invoke test --help' >/dev/null
+
+words=$(printf ' %q' "$@")
+step "sudo ./bootstrap.sh invoke test$words"
+alone "sudo PYTEST_ADDOPTS='--junitxml=/out/junit.xml -q -p no:cacheprovider' ./bootstrap.sh invoke test$words"
