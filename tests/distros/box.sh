@@ -14,6 +14,8 @@ mount -t tmpfs -o mode=755,size=6g root "$root"
 tar -xf "$archive" -C "$root" --exclude='./dev/*'
 
 cp "$settings/resolv.conf" "$root/etc/resolv.conf"
+echo '127.0.0.1 localhost pristine' >"$root/etc/hosts"
+hostname pristine
 cp "$settings/pip.conf" "$root/etc/pip.conf"
 cp "$settings/apt.conf" "$root/etc/apt/apt.conf.d/zz-host"
 cp "$settings/certificates.crt" "$root/etc/ssl/certs/ca-certificates.crt"

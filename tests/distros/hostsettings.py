@@ -26,10 +26,10 @@ def pip_settings(listed: str) -> dict[str, str]:
 
 
 def folders(settings: dict[str, str]) -> list[str]:
-    """The folders of this host that pip's settings name."""
+    """The folders of this host that pip's settings name; an index in a folder has its files beside ``simple``."""
     words = [word for name in ("find-links", "index-url", "extra-index-url") for word in settings.get(name, "").split()]
     paths = [urlsplit(word).path for word in words if urlsplit(word).scheme in ("", "file")]
-    return sorted({path for path in paths if Path(path).is_dir()})
+    return sorted({str(path.parent if path.name == "simple" else path) for path in map(Path, paths) if path.is_dir()})
 
 
 def write(folder: Path, apt: list[str]) -> list[str]:
