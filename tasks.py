@@ -62,7 +62,7 @@ def lab(_: Context) -> None:
         "quick": "no tests that make namespaces",
         "all": "also every case of the long tables (conformance): half an hour and more",
         "part": "also a fixed part of the long tables, as .ci/run does",
-        "path": "a test file or folder",
+        "path": "test files or folders",
         "workers": "how many processes (default: two a core, since most tests wait most of the time)",
     }
 )
@@ -84,7 +84,7 @@ def test(
     # Hundreds of commands are run; where PYTHONDONTWRITEBYTECODE is set, each would compile netlab anew (0.4 s).
     compile_dir(HERE / "netlab", quiet=1)
     workers = workers or str(2 * len(os.sched_getaffinity(0)))
-    argv = ["-m", "pytest", path, "-n", workers, "--dist", "loadgroup"]
+    argv = ["-m", "pytest", *path.split(), "-n", workers, "--dist", "loadgroup"]
     argv += ["-k", k] if k else []
     kinds = [*(["not kernel"] if quick else []), *([] if all or part or path != "tests" else ["not long"])]
     argv += ["-m", " and ".join(kinds)] if kinds else []
@@ -99,7 +99,7 @@ def test(
         "suite": "bookworm, trixie, testing, sid, jammy, noble, with commas (default: all but sid)",
         "k": "only the tests whose names match this expression",
         "part": "also a fixed part of the long tables, as .ci/run does",
-        "path": "a test file or folder",
+        "path": "test files or folders",
         "workers": "how many processes",
         "fresh": "make the roots anew, not from the cache",
     },
