@@ -19,6 +19,7 @@ from netlab.kernel.rtnetlink.deviation import IFLA_XDP
 from netlab.kernel.rtnetlink.link import links
 from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr, attr_u32
 from netlab.kernel.rtnetlink.values import NESTED, SETLINK, ifinfo
+from netlab.libc import syscall
 from netlab.objects import State, Verb
 from netlab.plan import drift
 from netlab.runtime.converge import converge
@@ -474,19 +475,13 @@ def test_traffic_makes_no_drift(kit: Any, bed: Any) -> None:
     assert not told.foreign
 
 
-_NR_BPF = {"x86_64": 321, "aarch64": 280}
-
-
 def _drop_everything(netns: str, dev: str) -> None:
     """Attach an XDP program of two instructions: r0 = XDP_DROP; exit."""
-    number = _NR_BPF.get(os.uname().machine)
-    if number is None:
-        pytest.skip("the number of bpf(2) on this machine is not known here")
     code = ctypes.create_string_buffer(struct.pack("=BBhiBBhi", 0xB7, 0, 0, 1, 0x95, 0, 0, 0))
     licence = ctypes.create_string_buffer(b"GPL")
     request = struct.pack("=IIQQIIQII", 6, 2, ctypes.addressof(code), ctypes.addressof(licence), 0, 0, 0, 0, 0)
     buffer = ctypes.create_string_buffer(request + bytes(80))
-    program = ctypes.CDLL(None, use_errno=True).syscall(number, 5, buffer, len(request))
+    program = syscall("bpf", 5, buffer, len(request))
     if program < 0:
         pytest.skip(f"this host loads no BPF programs: {os.strerror(ctypes.get_errno())}")
     worker = ns.Worker()

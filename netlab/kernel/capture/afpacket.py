@@ -16,7 +16,7 @@ from typing import NamedTuple
 from netlab.kernel.capture import filter as cbpf
 
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6  # linux/if_packet.h
-_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
+_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 64, 33  # SO_TIMESTAMPNS_NEW: 64 bits on every architecture
 _FRAME_MAX = 1 << 17  # with offloads a frame can have 64 KiB, and a jumbo one more
 _TIME = struct.Struct("@qq")
 _PAUSE, _BLIND = 0.0003, 0.01  # seconds

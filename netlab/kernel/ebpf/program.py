@@ -6,14 +6,14 @@ Numbers: linux/bpf.h.
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import struct
 from collections.abc import Iterator
 
-from netlab.libc import check, libc
+from netlab.libc import check, syscall
 
-_SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361}
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _PROG_LOAD, _RAW_TRACEPOINT_OPEN, _MAP_FREEZE = 0, 1, 2, 5, 17, 22
 HASH, ARRAY, RINGBUF = 1, 2, 27
 READ_ONLY = 1 << 7  # BPF_F_RDONLY_PROG
@@ -25,12 +25,10 @@ LOOKUP, KTIME, PROBE_READ, RESERVE, SUBMIT, DISCARD, SNPRINTF = 1, 5, 113, 131, 
 
 
 def _bpf(command: int, attributes: bytes) -> int:
-    machine = os.uname().machine
-    number = _SYSCALL.get(machine)
-    if number is None:
-        raise OSError(38, f"no bpf system call is known for {machine}")
+    if ctypes.sizeof(ctypes.c_void_p) != 8:  # the programs read the kernel's pointers as 64 bits
+        raise OSError(errno.ENOSYS, "BPF programs of netlab need a 64-bit process")
     given = ctypes.create_string_buffer(attributes, max(len(attributes), 120))
-    return check(libc.syscall(number, command, given, len(given)), "bpf")
+    return check(syscall("bpf", command, given, len(given)), "bpf")
 
 
 def new_map(kind: int, key: int, value: int, entries: int, flags: int = 0) -> int:

@@ -12,9 +12,8 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
-from netlab.libc import libc
+from netlab.libc import syscall
 
-_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # the same numbers on every architecture
 _FSCONFIG_CMD_CREATE = 6
 _RENEW_AFTER = 40  # namespaces: a look-up compares the entries of all that were visited, a new instance costs 100 us
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -103,11 +102,11 @@ _SWAP = str.maketrans({".": "/", "/": "."})
 
 
 def _private_proc() -> int:
-    fs = libc.syscall(_FSOPEN, b"proc", 1)
+    fs = syscall("fsopen", b"proc", 1)
     if fs >= 0:
         with contextlib.closing(_Fd(fs)):
-            if libc.syscall(_FSCONFIG, fs, _FSCONFIG_CMD_CREATE, None, None, 0) == 0:
-                mount = libc.syscall(_FSMOUNT, fs, 1, 0)
+            if syscall("fsconfig", fs, _FSCONFIG_CMD_CREATE, None, None, 0) == 0:
+                mount = syscall("fsmount", fs, 1, 0)
                 if mount >= 0:
                     return int(mount)
     return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -10,7 +10,7 @@ import os
 import re
 import struct
 
-from netlab.libc import check, libc
+from netlab.libc import check, libc, syscall
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -38,9 +38,7 @@ _RESERVED_PIDS = 300  # linux/pid.h: a namespace does not give the numbers below
 LIMITS_PIDS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 14)
 
 
-# pivot_root has no wrapper in glibc; its number is 155 on x86_64, and the generic table's 41 on newer architectures
-_PIVOT_ROOT = {"x86_64": 155, "i686": 217, "armv7l": 218, "ppc64le": 203, "s390x": 217}.get(os.uname().machine, 41)
-_MOUNT_SETATTR, _AT_RECURSIVE = 442, 0x8000
+_AT_RECURSIVE = 0x8000
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -71,7 +69,7 @@ def freeze_mounts(target: str, flags: int) -> None:
     mount_setattr(2), Linux 5.12 or newer.  Other flags stay, so it works on mounts whose flags a user namespace locks.
     """
     attributes = ctypes.create_string_buffer(struct.pack("=4Q", flags & 0xF, 0, 0, 0))  # the values are the same
-    result = libc.syscall(_MOUNT_SETATTR, -100, os.fsencode(target), _AT_RECURSIVE, attributes, 32)
+    result = syscall("mount_setattr", -100, os.fsencode(target), _AT_RECURSIVE, attributes, 32)
     check(result, "mount_setattr", target)
 
 
@@ -82,7 +80,7 @@ def umount(target: str, flags: int = MNT_DETACH) -> None:
 
 def pivot_root(new: str, old: str) -> None:
     """Make ``new`` the root of this mount namespace and put the old root on ``old``."""
-    check(libc.syscall(_PIVOT_ROOT, os.fsencode(new), os.fsencode(old)), "pivot_root", new)
+    check(syscall("pivot_root", os.fsencode(new), os.fsencode(old)), "pivot_root", new)
 
 
 def sethostname(name: str) -> None:

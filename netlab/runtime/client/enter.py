@@ -30,14 +30,18 @@ from types import FrameType
 from typing import NamedTuple
 
 from netlab.errors import HostCannot, StateError
+from netlab.libc import ARCHITECTURE
 from netlab.runtime.agent.linux import LIMITS_PIDS, PIDS_MAX
 from netlab.runtime.client import agentclient
 from netlab.runtime.client.sandbox import NOT_EXECUTABLE, PATH, Entry, become, execute
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_TIOCSPTLCK = 0x40045431  # asm-generic/ioctls.h: unlock a pty
-_TIOCGPTPEER = 0x5441  # the same: open the other end of this pty, whatever /dev/pts shows
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh"})
+
+
+def pty_requests(architecture: str) -> tuple[int, int]:
+    """TIOCSPTLCK (unlock a pty), TIOCGPTPEER (open its other end, whatever /dev/pts shows): asm/ioctls.h."""
+    return (0x80045431, 0x20005441) if architecture == "ppc64le" else (0x40045431, 0x5441)
 
 
 class EnterTarget(NamedTuple):
@@ -138,8 +142,9 @@ def _command(
         Entry(pidfd).arrive(target.hostname)
         if tty:
             master = os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
-            fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
-            peer = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+            unlock, open_peer = pty_requests(ARCHITECTURE)
+            fcntl.ioctl(master, unlock, struct.pack("i", 0))
+            peer = fcntl.ioctl(master, open_peer, os.O_RDWR | os.O_NOCTTY)
             for fd in (0, 1, 2):
                 os.dup2(peer, fd)
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)

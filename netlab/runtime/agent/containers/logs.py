@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from array import array
 
-from netlab.libc import libc
+from netlab.libc import fallocate
 from netlab.runtime.agent.loop import Loop
 
 KEEP = 10 << 20  # bytes of a container's log; the kubelet's containerLogMaxSize is 10Mi as well
@@ -45,7 +45,7 @@ class Log:
             self._mark(status.st_mtime, size)
         if size - self.given_back > KEEP + _SLACK:
             end = (size - KEEP) & ~4095
-            if libc.fallocate(self.fd, _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE, 0, end) == 0:
+            if fallocate(self.fd, _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE, 0, end) == 0:
                 self.given_back = end
             else:  # a file system without holes: truncate
                 os.ftruncate(self.fd, 0)
