@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -165,6 +166,11 @@ def _base36(number: int) -> str:
 RUN = os.environ.setdefault("NETLAB_TESTS_RUN", _base36(os.getpid()))
 BEFORE = pytest.StashKey[Before]()
 COMPLAINTS = pytest.StashKey[list[str]]()
+
+
+# A shell starts what runs in its background deaf to Ctrl-C, and so would be each command that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _is_worker(config: pytest.Config) -> bool:

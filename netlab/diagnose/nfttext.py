@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from netlab.values import dataclass
@@ -69,14 +70,15 @@ class Action:
         return f"{self.before} {packet}{self.after}"
 
 
-def actions(text: str) -> Iterator[Action]:
+@lru_cache(4096)  # a packet meets the same rules at each hop, and each traversal is read several times
+def actions(text: str) -> tuple[Action, ...]:
     """The effects of a rule, without verdicts that let the packet pass."""
     statement = _COMMENT.sub("", text).replace('target "', "target ")
-    seen: set[Effect] = set()
+    seen: dict[Effect, Action] = {}
     for pattern, effect, before, after in _RULES:
         if pattern.search(statement) and effect not in seen and not (effect is Effect.CONTENT and seen):
-            seen.add(effect)
-            yield Action(effect, before, after)
+            seen[effect] = Action(effect, before, after)
+    return tuple(seen.values())
 
 
 # -- matches ----------------------------------------------------------------------------------------------------------

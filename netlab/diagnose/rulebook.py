@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from netlab.diagnose.correlate import Judgement, Step
-from netlab.diagnose.nfttext import actions
+from netlab.diagnose.nfttext import Effect, actions
 from netlab.errors import Mark
 from netlab.model import Cluster
 from netlab.model.policies import ALLOW, DENY, EGRESS, INGRESS, PASS
@@ -50,6 +50,7 @@ class RuleBook:
         self._cluster = cluster
         self._chains = {(obj.netns, obj.place, obj.chain): obj for obj in want.values() if isinstance(obj, NftChain)}
         self._tables = {(obj.netns, obj.place) for obj in want.values() if isinstance(obj, NftTable)}
+        self._known: dict[tuple[str, str, str], set[Effect]] = {}
 
     @cached_property
     def _comments(self) -> dict[str, tuple[str, Mark | None, str]]:
@@ -94,9 +95,17 @@ class RuleBook:
             return True
         if not step.handle:
             return False
-        chain = self._chains.get((netns, f"{judgement.family} {judgement.table}", step.chain))
         effects = {action.effect for action in actions(step.text)}
-        return bool(effects - {action.effect for rule in (chain.rules if chain else ()) for action in actions(rule)})
+        where = netns, f"{judgement.family} {judgement.table}", step.chain
+        return bool(effects and effects - self._effects(where))
+
+    def _effects(self, where: tuple[str, str, str]) -> set[Effect]:
+        """The effects of all rules of a chain of the lab: asked for at each rule that a packet meets there."""
+        if where not in self._known:
+            chain = self._chains.get(where)
+            rules = chain.rules if chain else ()
+            self._known[where] = {action.effect for rule in rules for action in actions(rule)}
+        return self._known[where]
 
     def tables(self, netns: str) -> list[str]:
         """The lab's tables in a namespace (``ip kube-proxy``)."""
