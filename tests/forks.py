@@ -2,7 +2,8 @@
 
 A fork begins where the console script would: with the descriptors, folder, environment and umask of the test, in a
 process of its own that ends as any command does.  Only the imports are there already.  Run as a program, this file is
-that process; a worker of pytest begins it when it first needs it, and it ends with its worker.
+that process, and it ends with its parent: a worker of pytest, which begins it when it first needs it and asks it by an
+inherited socket (``forks.py FD``), or the shell of a page, whose ``netlab`` asks it by a path (``forks.py PATH``).
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ def _stdin(given: bytes) -> int:
 # -- the process that forks -------------------------------------------------------------------------------------------
 
 
-def _serve(control: socket.socket) -> None:
-    """Fork for each message, tell who asked the process and then its status, until nobody can ask any more."""
+def _serve(control: socket.socket, *, listens: bool) -> None:
+    """Fork for each message, send its sender the process and then its status, until nobody can ask any more."""
     poll = select.poll()
     poll.register(control, select.POLLIN)
     running: dict[int, tuple[int, socket.socket]] = {}
@@ -115,10 +116,17 @@ def _serve(control: socket.socket) -> None:
                 with contextlib.suppress(OSError), asker:
                     asker.send(status.to_bytes(4, "little", signed=True))
                 continue
-            asked, fds, _, _ = socket.recv_fds(control, _SIZE, 4)
-            if not asked:
-                return
-            asker = socket.socket(fileno=fds.pop())
+            if listens:
+                asker = control.accept()[0]
+                asked, fds, _, _ = socket.recv_fds(asker, _SIZE, 3)
+                if not asked:
+                    asker.close()
+                    continue
+            else:
+                asked, fds, _, _ = socket.recv_fds(control, _SIZE, 4)
+                if not asked:
+                    return
+                asker = socket.socket(fileno=fds.pop())
             pid = os.fork()
             if pid == 0:
                 _become(json.loads(asked), fds)
@@ -168,4 +176,14 @@ def _import_all() -> None:
 if __name__ == "__main__":
     _import_all()
     gc.freeze()
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    where = sys.argv[1]
+    if where.isdigit():
+        _serve(socket.socket(fileno=int(where)), listens=False)
+    else:
+        from netlab.runtime.agent.linux import PR_SET_PDEATHSIG, prctl
+
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        door.bind(where)
+        door.listen(64)
+        _serve(door, listens=True)

@@ -20,8 +20,10 @@ A block that is run looks like this in Markdown:
 
 The commands of a page run in order in one bash session, as root, in a scratch copy of the checkout's root, so relative
 paths work and nothing that a page writes stays.  ``sudo`` and ``./bootstrap.sh`` are stand-ins there that just run the
-command: the environment is made already (tests/house/test_bootstrap.py tests the real one).  The session has a /run of
-its own, so a page sees its labs alone, as its reader would, and what it leaves running is taken down at its end.
+command: the environment is made already (tests/house/test_bootstrap.py tests the real one).  ``netlab`` runs in a fork of
+a process that has imported it (tests/forks.py); ``sleep`` with seconds waits until the page's tcpdump or capture listens.
+The session has a /run of its own, so a page sees its labs alone, as its reader would, and what it leaves running is taken
+down at its end.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 TIMEOUT = 120.0  # seconds that one command of a page may take
 MARK = "\x01netlab-docs\x01"
 
@@ -155,7 +158,7 @@ def first_difference(expected: Sequence[str], seen: Sequence[str]) -> str | None
 class Session:
     """A bash in a scratch copy of the checkout, with a /run of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, forks: bool = True) -> None:
         self.folder = folder
         for name in ("labs", "docs"):
             if (ROOT / name).is_dir():
@@ -163,12 +166,12 @@ class Session:
         (folder / "tasks.py").symlink_to(ROOT / "tasks.py")
         (folder / "bootstrap.sh").write_text('#!/bin/sh\nexec "$@"\n')
         (folder / "bootstrap.sh").chmod(0o755)
-        programs = folder / ".bin"
+        programs, door = folder / ".bin", folder / ".forks"
         programs.mkdir()
         for name in ("netlab", "kubenetlab"):
-            if not (Path(sys.executable).parent / name).exists():  # an environment that bootstrap.sh did not make
-                (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m netlab "$@"\n')
-                (programs / name).chmod(0o755)
+            line = f'-I -S "{HERE}/forked.py" "{door}"' if forks else "-m netlab"
+            (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {line} "$@"\n')
+            (programs / name).chmod(0o755)
         path = f"{programs}:{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         home = folder / ".home"
         home.mkdir()
@@ -202,6 +205,11 @@ class Session:
             "-o lowerdir=/etc,upperdir=/run/.etc/upper,workdir=/run/.etc/work overlay /etc && rm -rf /etc/netns"
         )
         self.type('sudo() { env "$@"; }')
+        listening = f'"{sys.executable}" -I -S "{HERE}/listening.py"'
+        self.type(f'sleep() {{ case $1 in [1-9]) {listening} ;; *) command sleep "$@" ;; esac; }}')
+        if forks:
+            self.type(f'"{sys.executable}" -I "{ROOT}/tests/forks.py" "{door}" >/dev/null 2>&1 &')
+            self.type(f'until [ -S "{door}" ]; do kill -0 $! || break; command sleep 0.02; done')
 
     def type(self, command: str) -> tuple[int, list[str]]:
         """Type a command, wait for its end; its exit status (124: it did not end) and its lines."""
