@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from netlab.errors import HostCannot
 from netlab.kernel.rtnetlink.dump import FALLBACKS
@@ -167,6 +168,10 @@ RUN = os.environ.setdefault("NETLAB_TESTS_RUN", _base36(os.getpid()))
 BEFORE = pytest.StashKey[Before]()
 COMPLAINTS = pytest.StashKey[list[str]]()
 
+
+# No test fails by time or by luck: the same examples in each run.  `--hypothesis-profile=default` draws others.
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 # A shell starts what runs in its background deaf to Ctrl-C, and so would be each command that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
