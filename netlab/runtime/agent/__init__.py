@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-``python -m netlab.runtime.agent netlab-agent LAB RUNDIR`` is started by ``agentclient.spawn`` as PID 1 of a new PID
+``python -m netlab.runtime.agent netlab-agent LAB RUNDIR`` is started by ``client.spawn`` as PID 1 of a new PID
 namespace, with a mount namespace of its own and its network namespace set to the lab's.  One thread, one epoll
 (``loop``).  All its input comes over ``RUNDIR/agent.sock``: newline JSON, ``"v": 2`` in each message (``control``).
 

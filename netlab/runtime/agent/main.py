@@ -1,4 +1,4 @@
-"""The agent's start, inside the new namespaces that ``agentclient.spawn`` made."""
+"""The agent's start, inside the new namespaces that ``client.spawn`` made."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any
 from netlab.objects import Listener, Process
 from netlab.runtime.agent.linux import LIMITS_PIDS
 from netlab.runtime.client import agentclient, containers
+from netlab.runtime.client.spawn import spawn
 
 
 class AgentListeners:
@@ -31,7 +32,7 @@ class AgentListeners:
             agentclient.resume(running)
         if agentclient.serving(self._rundir):
             return False
-        agentclient.spawn(self._rundir, self._lab)
+        spawn(self._rundir, self._lab)
         self._empty = True
         if not LIMITS_PIDS:
             self.problems.append(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from netlab.runtime.client import agentclient
+from netlab.runtime.client.spawn import spawn
 
 _TRY = "from netlab.runtime.agent import linux as l; l.unshare(l.CLONE_NEWNS | l.CLONE_NEWNET | l.CLONE_NEWPID)"
 ROOT = Path(__file__).resolve().parents[3]
@@ -83,7 +84,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         (etc / "hosts").write_text("127.0.0.1 localhost\n10.244.9.1 client\n")
         (etc / "resolv.conf").write_text("search default.svc.cluster.local\n")
         (etc / "hostname").write_text("client\n")
-        agentclient.spawn(tmp_path, name)
+        spawn(tmp_path, name)
         yield made
     finally:
         agentclient.kill(name, tmp_path)

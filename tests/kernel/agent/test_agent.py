@@ -17,6 +17,7 @@ from netlab.errors import StateError
 from netlab.runtime.agent import linux
 from netlab.runtime.agent.responders import sctp
 from netlab.runtime.client import agentclient
+from netlab.runtime.client.spawn import spawn
 
 if TYPE_CHECKING:
     from conftest import Lab
@@ -271,7 +272,7 @@ def test_it_is_found_without_run_state_and_leaves_no_pipe_open(lab: Lab, tmp_pat
     other = f"{lab.name}-b"
     rundir = tmp_path / "b"
     rundir.mkdir()
-    program = "import sys; from pathlib import Path; from netlab.runtime.client import agentclient as a;"
+    program = "import sys; from pathlib import Path; from netlab.runtime.client import spawn as a;"
     program += "print(a.spawn(Path(sys.argv[1]), sys.argv[2]).pid)"
     line = [sys.executable, "-c", program, str(rundir), other]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -319,7 +320,7 @@ def test_kill_9_leaves_nothing(lab: Lab) -> None:
     while any(left()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not any(left())
-    agentclient.spawn(lab.rundir, lab.name)
+    spawn(lab.rundir, lab.name)
     with lab.connect() as agent:
         assert agent.hello()["sandboxes"] == 0
     assert lab.exec("true").returncode == 0
@@ -357,9 +358,10 @@ def test_in_a_user_namespace(tmp_path: Path) -> None:
 import os, subprocess, sys
 from pathlib import Path
 from netlab.runtime.client import agentclient
+from netlab.runtime.client.spawn import spawn
 from netlab.runtime.client.enter import EnterTarget, run
 subprocess.run("mount -t tmpfs none /run && mkdir /run/lab && ip netns add pod", shell=True, check=True)
-agentclient.spawn(Path("/run/lab"), "rootless")
+spawn(Path("/run/lab"), "rootless")
 try:
     with agentclient.connect(Path("/run/lab"), "rootless") as agent:
         box = agent.sandbox("/run/netns/pod"); print(box.notes, file=sys.stderr)
