@@ -102,6 +102,7 @@ def test(
         "path": "test files or folders",
         "workers": "how many processes",
         "fresh": "make the roots anew, not from the cache",
+        "vagrant": "the Vagrantfile's provisioners make the checkout ready; the root is kept as provisioned.tar",
     },
 )
 def distro_test(
@@ -112,11 +113,12 @@ def distro_test(
     path: str = "",
     workers: str = "",
     fresh: bool = False,
+    vagrant: bool = False,
 ) -> None:
     """README's two commands and the test suite in pristine roots of distributions, by mmdebstrap: needs root."""
     given = {"--suite": suite, "-k": k, "--path": path, "--workers": workers}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
-    words += [flag for flag, wanted in {"--part": part, "--fresh": fresh}.items() if wanted]
+    words += [flag for flag, wanted in {"--part": part, "--fresh": fresh, "--vagrant": vagrant}.items() if wanted]
     _python("tests/distros", *words)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import hostsettings
+import provision
 import report
 import suites
 
@@ -29,7 +30,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def run(suite: suites.Suite, words: list[str], fresh: bool) -> report.Outcome:
+def run(suite: suites.Suite, words: list[str], fresh: bool, vagrant: bool) -> report.Outcome:
     out = ROOT / "build" / "distros" / suite.name
     try:
         archive = suites.archive(suite, fresh)
@@ -39,6 +40,9 @@ def run(suite: suites.Suite, words: list[str], fresh: bool) -> report.Outcome:
     for name in ("junit.xml", "readme"):
         (out / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="netlab-distro-") as folder:
+        if vagrant:
+            for at, (name, text) in enumerate(provision.scripts(ROOT / "Vagrantfile").items()):
+                (Path(folder) / f"provision-{at}-{name}.sh").write_text(text)
         binds = hostsettings.write(Path(folder), suites.apt_settings())
         argv = [*OWN, "bash", str(HERE / "box.sh"), str(archive), str(ROOT), str(out), folder, " ".join(binds), *words]
         status = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode
@@ -56,6 +60,7 @@ def main() -> int:
     parser.add_argument("--path", default="")
     parser.add_argument("--part", action="store_true")
     parser.add_argument("--workers", default="")
+    parser.add_argument("--vagrant", action="store_true", help="the Vagrantfile's provisioners make the checkout ready")
     parser.add_argument("--fresh", action="store_true", help="make the roots anew")
     options = parser.parse_args()
     chosen = suites.chosen(options.suite)
@@ -71,7 +76,7 @@ def main() -> int:
     outcomes = []
     for suite in chosen:
         say(f"\n== {suite.title} ({suite.name})")
-        outcomes.append(run(suite, words, options.fresh))
+        outcomes.append(run(suite, words, options.fresh, options.vagrant))
         say("\n".join(["", *report.lines(outcomes[-1])]))
     if len(outcomes) > 1:
         say("\n".join(["", "== all", *(report.lines(outcome)[0] for outcome in outcomes)]))

@@ -28,6 +28,10 @@ mount --bind "$out" "$root/out"
 
 git clone -q --no-local "file://$checkout" "$root/netlab"
 cp "$(dirname "$0")/inside.sh" "$root/inside.sh"
+mkdir "$root/provision"
+for script in "$settings"/provision-*.sh; do
+  if [ -e "$script" ]; then cp "$script" "$root/provision/"; fi
+done
 
 cd "$root"
 mkdir -p old

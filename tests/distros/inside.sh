@@ -4,23 +4,32 @@
 # Packages come by the host's network.  What makes namespaces runs in a network namespace of its own, without a way out.
 set -eu
 
-useradd --create-home --shell /bin/bash learner
-echo 'learner ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/learner
-mv /netlab /home/learner/netlab
-chown -R learner: /home/learner/netlab
+user=learner
+if [ -n "$(ls /provision)" ]; then user=vagrant; fi
+useradd --create-home --shell /bin/bash $user
+echo "$user ALL=(ALL:ALL) NOPASSWD: ALL" >/etc/sudoers.d/$user
+mv /netlab /home/$user/netlab
+chown -R $user: /home/$user/netlab
 
 step() { printf '\n-- %s\n' "$*"; }
-learner() { su learner -c "cd ~/netlab && $1"; }
+learner() { su $user -c "cd ~/netlab && $1"; }
 alone() { # the same in a network of its own
   unshare -n -m bash -c 'umount -l /sys; mount -t sysfs sys /sys; mount -t cgroup2 cgroup /sys/fs/cgroup
     mount -t tracefs tracing /sys/kernel/tracing 2>/dev/null || :
     if command -v ip >/dev/null; then ip link set lo up; fi
-    exec su learner -c "cd ~/netlab && $1"' alone "$1"
+    exec su "$0" -c "cd ~/netlab && $1"' $user "$1"
 }
 
 step 'versions'
 . /etc/os-release
 echo "$PRETTY_NAME, $(python3 -V), kernel $(uname -r)"
+
+for script in /provision/*.sh; do
+  if [ ! -e "$script" ]; then continue; fi
+  step "the Vagrantfile's ${script##*/}"
+  sh "$script"
+  tar --one-file-system -C / -cf /out/provisioned.tar .
+done
 
 step 'sudo ./bootstrap.sh netlab --version'
 learner 'sudo ./bootstrap.sh netlab --version'
@@ -28,7 +37,7 @@ echo "$(nft -V | head -n 1); $(ip -V); $(ping -V | head -n 1)"
 
 step 'sudo ./bootstrap.sh invoke lab up overlay'
 alone 'set -e; sudo ./bootstrap.sh invoke lab up overlay; sudo ./bootstrap.sh netlab check overlay
-  sudo ./bootstrap.sh netlab diff overlay; sudo ./bootstrap.sh netlab down overlay; test -z "$(find . ! -user learner)"'
+  sudo ./bootstrap.sh netlab diff overlay; sudo ./bootstrap.sh netlab down overlay; test -z "$(find . ! -user "$(id -un)")"'
 echo up >/out/readme
 
 step 'sudo ./bootstrap.sh invoke test: packages'
