@@ -4,6 +4,7 @@
 #   sudo ./bootstrap.sh invoke lab up overlay
 #   sudo ./bootstrap.sh invoke test              also installs what only the tests need
 #   sudo ./bootstrap.sh                          a shell in which netlab, invoke and their completion are ready
+#   ./bootstrap.sh --dry-run [COMMAND...]        says what it would install and run, and changes nothing
 #
 # Run again it does nothing but run COMMAND: its own checks start no Python, no pip and no package manager.
 # It installs by apt, dnf, apk, pacman and pip alone (locked, with hashes), loads no kernel module, and changes nothing
@@ -15,6 +16,8 @@ venv=$here/.venv
 # Debian keeps ip, nft and tcpdump where a plain user's PATH does not look.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
+dry=''
+if [ "${1-}" = --dry-run ]; then dry=yes && shift; fi
 case "${1-} ${2-}" in
   'invoke test' | 'test '*) lock=$here/requirements-test.lock tests=yes ;;
   *) lock=$here/requirements.lock tests='' ;;
@@ -89,7 +92,7 @@ package() {
     */ping) echo iputils ;;
     */flock) if [ "$1" = apk ]; then echo flock; else echo util-linux; fi ;;
     */knotd) echo knot ;;
-    apt-get/sysctl | apk/sysctl) echo procps ;;
+    apt-get/sysctl) echo procps ;;
     */sysctl) echo procps-ng ;;
     apt-get/dig) echo bind9-dnsutils ;;
     dnf/dig) echo bind-utils ;;
@@ -128,6 +131,13 @@ install() {
   done
   packages=${packages# }
   line=$(install_line "$tool" "$packages")
+  if [ -n "$dry" ]; then
+    echo "would install: $packages"
+    echo "  $line"
+    [ "$tool" = apt-get ] ||
+      echo "  not tested: netlab's tests run on Debian and Ubuntu; a test of names alone holds this line for $tool"
+    return
+  fi
   root || cannot "this host lacks $*: type: sudo $line"
   for name in $packages; do say "installing $name"; done
   log=$(mktemp)
@@ -288,6 +298,10 @@ if [ -n "$words" ] || ! is_ready; then
   is_ready || { ready=''; find_python; }
   # shellcheck disable=SC2086  # words, all ours
   if [ -n "$words" ]; then install $words; fi
+  if [ -n "$dry" ]; then
+    [ -n "$ready" ] || echo "would make: $venv, from ${lock##*/}"
+    ready=yes
+  fi
   if [ -z "$ready" ]; then
     is_new_enough "$python" || python_is_old
     [ -w "$here" ] || cannot "$(id -un) may not write to $here: type: sudo ./bootstrap.sh $*"
@@ -295,6 +309,12 @@ if [ -n "$words" ] || ! is_ready; then
     give_back all
   fi
   exec 9<&-
+fi
+
+if [ -n "$dry" ]; then
+  if [ $# = 0 ]; then set -- 'a shell'; fi
+  echo "would run: $*"
+  exit 0
 fi
 
 # A .venv of an earlier netlab starts it by another module, or not isolated.

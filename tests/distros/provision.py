@@ -6,7 +6,9 @@ import re
 import textwrap
 from pathlib import Path
 
-_PROVISIONER = re.compile(r'config\.vm\.provision "(\w+)", type: "shell", inline: <<~SHELL\n(.*?)^ *SHELL$', re.M | re.S)
+_PROVISIONER = re.compile(
+    r'config\.vm\.provision "(\w+)", type: "shell", inline: <<~SHELL\n(.*?)^ *SHELL$', re.M | re.S
+)
 
 
 def scripts(vagrantfile: Path) -> dict[str, str]:

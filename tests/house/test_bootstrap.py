@@ -288,3 +288,63 @@ def test_pages_use_only_programs_that_bootstrap_installs_for_every_user() -> Non
         "netlab",
         "invoke",
     }
+
+
+# All that bootstrap.sh may have to install, by the names of each distribution's index.
+_PACKAGES = {
+    "apt-get": "iproute2 nftables iputils-ping tcpdump ethtool busybox curl bind9-dnsutils knot procps git shellcheck "
+    "tshark iperf3 containernetworking-plugins",
+    "dnf": "iproute nftables iputils tcpdump ethtool busybox curl bind-utils knot procps-ng git ShellCheck wireshark-cli "
+    "iperf3",
+    "apk": "iproute2 nftables iputils-ping tcpdump ethtool busybox curl bind-tools knot procps-ng git shellcheck tshark "
+    "iperf3",
+    "pacman": "iproute2 nftables iputils tcpdump ethtool busybox curl bind knot procps-ng git shellcheck wireshark-cli "
+    "iperf3",
+}
+
+
+@pytest.mark.parametrize("manager", _PACKAGES)
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(checkout: Path, tmp_path: Path, manager: str) -> None:
+    env = tools(tmp_path, uid=1000)
+    log = tmp_path / "log"
+    fake = tmp_path / "bin" / manager
+    fake.write_text(f"#!/bin/sh\necho $* >>{log}\n")
+    fake.chmod(0o755)
+    done = run(checkout, env, "--dry-run", "invoke", "test")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, line, *rest = done.stdout.splitlines()
+    packages = first.removeprefix("would install: ").split()
+    expected = _PACKAGES[manager].split()
+    if Path("/usr/lib/cni/bridge").exists():  # asked for by its path, and this host has it
+        expected = [name for name in expected if name != "containernetworking-plugins"]
+    assert packages == expected
+    assert line.strip().startswith(manager) and line.endswith(" ".join(packages))
+    assert ("not tested" in done.stdout) == (manager != "apt-get")
+    assert rest[-2:] == [f"would make: {checkout}/.venv, from requirements-test.lock", "would run: invoke test"]
+    assert not log.exists() and not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("manager", _PACKAGES)
+def test_the_package_manager_is_given_the_line_of_the_dry_run(checkout: Path, tmp_path: Path, manager: str) -> None:
+    present = [name for name in LAB_TOOLS if name not in ("nft", "tcpdump")]
+    env = tools(tmp_path, *present, "curl", "dig", "sysctl", uid=0)
+    log = tmp_path / "log"
+    for name in (manager, "tail"):
+        fake = tmp_path / "bin" / name
+        # nothing is installed, so the run ends where the environment is to be made
+        fake.write_text(f"#!/bin/sh\necho {name} $* >>{log}\nif [ {name} = {manager} ]; then exit 7; fi\n")
+        fake.chmod(0o755)
+    planned = run(checkout, env, "--dry-run", "true").stdout.splitlines()[1].strip()
+    assert planned.endswith("nftables tcpdump")
+    done = run(checkout, env, "true")
+    assert done.returncode == 3, done.stderr
+    assert f"type: sudo {planned}" in done.stderr
+    asked = log.read_text()
+    wanted = {"apt-get": "install -y --no-install-recommends nftables tcpdump", "apk": "update"}
+    assert wanted.get(manager, planned.partition(" ")[2]) in asked
+
+
+def test_a_dry_run_on_a_ready_host_installs_nothing() -> None:
+    ready()
+    done = subprocess.run([SCRIPT, "--dry-run", "true"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "would run: true\n", "")

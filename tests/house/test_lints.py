@@ -44,7 +44,7 @@ def test_imports_point_down_the_floors() -> None:
     assert not complaint, complaint
 
 
-@pytest.mark.parametrize("script", ["bootstrap.sh", ".ci/run"])
+@pytest.mark.parametrize("script", ["bootstrap.sh", ".ci/run", "tests/distros/box.sh", "tests/distros/inside.sh"])
 def test_shellcheck(script: str) -> None:
     if not shutil.which("shellcheck"):
         pytest.skip("shellcheck is not installed (./bootstrap.sh invoke test installs it)")
@@ -53,10 +53,10 @@ def test_shellcheck(script: str) -> None:
 
 
 def test_vagrantfile() -> None:
-    if shutil.which("ruby"):
-        complaint = says("ruby", "-c", "Vagrantfile")
-    elif shutil.which("vagrant"):
+    if shutil.which("vagrant"):
         complaint = says("vagrant", "validate", "--ignore-provider")
+    elif shutil.which("ruby"):
+        complaint = says("ruby", "-c", "Vagrantfile")
     else:
         pytest.skip("neither ruby nor vagrant is here to check the Vagrantfile's syntax")
     assert not complaint, complaint
