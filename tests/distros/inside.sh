@@ -14,6 +14,7 @@ chown -R $user: /home/$user/netlab
 step() { printf '\n-- %s\n' "$*"; }
 learner() { su $user -c "cd ~/netlab && $1"; }
 alone() { # the same in a network of its own
+  # shellcheck disable=SC2016  # for the new shell to expand
   unshare -n -m bash -c 'umount -l /sys; mount -t sysfs sys /sys; mount -t cgroup2 cgroup /sys/fs/cgroup
     mount -t tracefs tracing /sys/kernel/tracing 2>/dev/null || :
     if command -v ip >/dev/null; then ip link set lo up; fi
@@ -21,6 +22,7 @@ alone() { # the same in a network of its own
 }
 
 step 'versions'
+# shellcheck disable=SC1091  # the root's own
 . /etc/os-release
 echo "$PRETTY_NAME, $(python3 -V), kernel $(uname -r)"
 
@@ -36,6 +38,7 @@ learner 'sudo ./bootstrap.sh netlab --version'
 echo "$(nft -V | head -n 1); $(ip -V); $(ping -V | head -n 1)"
 
 step 'sudo ./bootstrap.sh invoke lab up overlay'
+# shellcheck disable=SC2016  # for the user's shell to expand
 alone 'set -e; sudo ./bootstrap.sh invoke lab up overlay; sudo ./bootstrap.sh netlab check overlay
   sudo ./bootstrap.sh netlab diff overlay; sudo ./bootstrap.sh netlab down overlay; test -z "$(find . ! -user "$(id -un)")"'
 echo up >/out/readme

@@ -32,7 +32,7 @@ SUITES = (
     Suite("noble", "Ubuntu 24.04", "ubuntu", "main,universe"),
 )
 USUAL = ("bookworm", "trixie", "testing", "jammy", "noble")
-KEYRINGS = {"ubuntu": "/usr/share/keyrings/ubuntu-archive-keyring.gpg"}
+KEYRINGS = Path("/usr/share/keyrings")
 
 
 class NotRun(Exception):
@@ -71,6 +71,17 @@ def cache() -> Path:
     return Path(base) / "netlab" / "roots"
 
 
+def keyring(family: str) -> Path:
+    """The keys that a family's archive is signed with: from this host, or from the cache's folder."""
+    name = f"{family}-archive-keyring.gpg"
+    places = [folder / name for folder in (KEYRINGS, cache())]
+    for place in places:
+        if place.exists():
+            return place
+    package = "debian-archive-keyring" if family == "debian" else "ubuntu-keyring (Debian 13 and newer have it)"
+    raise NotRun(f"no keys for the archive: install {package}, or put {name} into {cache()}")
+
+
 def apt_settings() -> list[str]:
     """How apt of this host gets packages (proxies, checks of dates), as lines of an apt.conf."""
     done = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=False)
@@ -88,9 +99,7 @@ def archive(suite: Suite, fresh: bool) -> Path:
     argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--components={suite.components}"]
     argv += [f"--include={','.join((*INCLUDED, *suite.more))}"]
     argv += [f"--aptopt={line}" for line in apt_settings()]
-    keyring = KEYRINGS.get(suite.family)
-    if keyring and Path(keyring).exists():
-        argv.append(f"--keyring={keyring}")
+    argv.append(f"--keyring={keyring(suite.family)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new.tar")
     try:

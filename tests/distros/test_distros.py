@@ -89,3 +89,14 @@ def test_the_provisioners_are_read_from_the_vagrantfile() -> None:
     assert list(found) == ["kernel", "netlab"]
     assert all(text.startswith("set -eu\n") for text in found.values())
     assert "./bootstrap.sh netlab" in found["netlab"]
+
+
+def test_an_archive_without_keys_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites, "KEYRINGS", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(suites.NotRun, match="install ubuntu-keyring"):
+        suites.keyring("ubuntu")
+    (tmp_path / "netlab" / "roots").mkdir(parents=True)
+    held = tmp_path / "netlab" / "roots" / "ubuntu-archive-keyring.gpg"
+    held.touch()
+    assert suites.keyring("ubuntu") == held
