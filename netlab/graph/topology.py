@@ -36,6 +36,7 @@ def graph(cluster: Cluster, want: State) -> output.Graph:
         neighbours=tuple(wiring.neighbours(want)),
         services=tuple(traffic.services(cluster)),
         policies=tuple(traffic.policies(cluster)),
+        tiers=tuple(traffic.tiers(cluster)),
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from netlab.graph.text import place, texts
 from netlab.model import Cluster
-from netlab.model.policies import EGRESS, INGRESS, Block, Peer, PodPeer
+from netlab.model.policies import EGRESS, INGRESS, Block, Peer, PodPeer, Policy
 from netlab.model.selection import Selection
+from netlab.model.tiers import LAST, TierPolicy
 from netlab.output import graph as output
 
 
@@ -56,17 +57,6 @@ def policies(cluster: Cluster) -> Iterable[output.Policy]:
     """The NetworkPolicies with their rules."""
     selection = Selection(cluster)
     for policy in cluster.network_policies:
-        rules = tuple(
-            output.Rule(
-                rule=str(rule),
-                direction=rule.direction,
-                peers=tuple(_peer(peer, selection) for peer in rule.peers),
-                ports=texts(rule.ports),
-                **place(rule.mark),
-            )
-            for direction in (INGRESS, EGRESS)
-            for rule in policy.rules(direction) or ()
-        )
         yield output.Policy(
             namespace=policy.namespace,
             name=policy.name,
@@ -74,9 +64,41 @@ def policies(cluster: Cluster) -> Iterable[output.Policy]:
             pods=texts(selection.members(policy.subject)),
             ingress=policy.ingress is not None,
             egress=policy.egress is not None,
-            rules=rules,
+            rules=_rules(policy, selection),
             **place(policy.mark),
         )
+
+
+def tiers(cluster: Cluster) -> Iterable[output.TierPolicy]:
+    """The policies of tiers, in the order in which they are asked."""
+    selection = Selection(cluster)
+    for policy in cluster.tiers:
+        yield output.TierPolicy(
+            kind=policy.kind,
+            name=policy.name,
+            tier=policy.tier,
+            priority=policy.priority if policy.priority < LAST else None,
+            subject=str(policy.subject),
+            pods=texts(selection.members(policy.subject)),
+            rules=_rules(policy, selection),
+            **place(policy.mark),
+        )
+
+
+def _rules(policy: Policy | TierPolicy, selection: Selection) -> tuple[output.Rule, ...]:
+    return tuple(
+        output.Rule(
+            rule=str(rule),
+            direction=rule.direction,
+            peers=tuple(_peer(peer, selection) for peer in rule.peers),
+            ports=texts(rule.ports),
+            action=policy.action(rule) if isinstance(policy, TierPolicy) else None,
+            title=rule.name or None,
+            **place(rule.mark),
+        )
+        for direction in (INGRESS, EGRESS)
+        for rule in policy.rules(direction) or ()
+    )
 
 
 def _peer(peer: Peer, selection: Selection) -> output.Peer:

@@ -238,7 +238,10 @@ class Peer:
 
 @document
 class Rule:
-    """A rule of a policy; without ``peers`` from or to everywhere, without ``ports`` every port."""
+    """A rule of a policy; without ``peers`` from or to everywhere, without ``ports`` every port.
+
+    ``action`` and ``title``: of a tier's rule, its action and its name, if it has a name.
+    """
 
     rule: str
     direction: str
@@ -246,6 +249,8 @@ class Rule:
     ports: tuple[str, ...]
     file: str | None
     line: int | None
+    action: str | None = optional(None)
+    title: str | None = optional(None)
 
 
 @document
@@ -258,6 +263,21 @@ class Policy:
     pods: tuple[str, ...]
     ingress: bool
     egress: bool
+    rules: tuple[Rule, ...]
+    file: str | None
+    line: int | None
+
+
+@document
+class TierPolicy:
+    """A policy of the Admin or the Baseline tier and the Pods that it judges; ``priority`` is null if it has none."""
+
+    kind: str
+    name: str
+    tier: str
+    priority: int | None
+    subject: str
+    pods: tuple[str, ...]
     rules: tuple[Rule, ...]
     file: str | None
     line: int | None
@@ -288,3 +308,4 @@ class Graph:
     neighbours: tuple[Neighbour, ...]
     services: tuple[Service, ...]
     policies: tuple[Policy, ...]
+    tiers: tuple[TierPolicy, ...] = optional(())
