@@ -269,12 +269,15 @@ class Evidence:
         self._denials, self._before = denials, before
         self._where = where or (lambda flow: (denials.denial(flow),))
         self._waiting: list[tuple[Verdict, frozenset[Denial]]] = []
+        self._ends: dict[Flow, frozenset[Denial]] = {}  # a Service's flow is asked many times
 
     def held(self, verdict: Verdict) -> bool:
         """Whether the verdict must wait for the counters: it had no answer, and a policy would explain that."""
         if verdict.outcome not in SILENCED:
             return False
-        ends = frozenset(end for end in self._where(verdict.flow) if end)
+        ends = self._ends.get(verdict.flow)
+        if ends is None:
+            ends = self._ends[verdict.flow] = frozenset(end for end in self._where(verdict.flow) if end)
         if ends:
             self._waiting.append((verdict, ends))
         return bool(ends)

@@ -65,6 +65,7 @@ class ServiceWays:
         self._cluster_ips: dict[str, Service] = {}
         self._primary: dict[str, str] = {}
         self._announced = {str(address): by for address, by in announced(cluster).items()}
+        self._last: tuple[Flow | None, Ways | None] = None, None
         self._zones = {node.name: node.labels.get(choice.ZONE, "") for node in cluster.nodes}
         if not cluster.services:
             return
@@ -84,9 +85,14 @@ class ServiceWays:
                     self._node_ports[port.node_port, port.protocol] = _Front(service, place, _NODE_PORT)
 
     def of(self, flow: Flow) -> Ways | None:
-        """The paths of a flow to a Service; None if it goes to none."""
+        """The paths of a flow to a Service; None if it goes to none.  Whoever looks at each path asks for one flow often."""
         if not self._primary:
             return None
+        if self._last[0] is not flow:
+            self._last = flow, self._of(flow)
+        return self._last[1]
+
+    def _of(self, flow: Flow) -> Ways | None:
         front, here = self._front(flow)
         if front is None:
             return self._nowhere(flow)

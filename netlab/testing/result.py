@@ -44,8 +44,10 @@ class Result:
 
     @property
     def verdicts(self) -> Mapping[Flow, Verdict]:
-        """What packets found, or what is predicted."""
-        return self.predicted if self.observed is None else self.observed
+        """What packets found, or what is predicted; in one order, whichever packets came first."""
+        if self.observed is None:
+            return self.predicted
+        return {flow: self.observed[flow] for flow in self.predicted if flow in self.observed}
 
     @property
     def status(self) -> Exit:

@@ -106,6 +106,10 @@ def _probed(cluster: Cluster, flows: Iterable[Flow], prober: Prober) -> dict[Flo
 
 def _silent(cluster: Cluster, found: Mapping[Flow, Verdict]) -> list[Flow]:
     """The flows without a reply that should have one: on a busy machine the responder may only be late."""
-    silent = [flow for flow, verdict in found.items() if verdict.outcome in (Outcome.TIMEOUT, Outcome.MIXED)]
+    silent = [
+        flow
+        for flow, verdict in found.items()
+        if verdict.outcome in (Outcome.TIMEOUT, Outcome.MIXED) or verdict.nameless
+    ]
     predicted = Predictor(cluster).answer(silent)
     return [flow for flow in silent if predicted[flow].outcome is Outcome.OPEN]

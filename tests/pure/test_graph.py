@@ -91,7 +91,11 @@ def test_tiers_are_listed_in_their_order() -> None:
     shown = drawn("policy-tiers")["tiers"]
     assert [each["tier"] for each in shown] == sorted(each["tier"] for each in shown) and len(shown) > 1
     for each in shown:
-        assert each["pods"] and each["line"] and {rule["action"] for rule in each["rules"]} <= {"Accept", "Allow", "Deny", "Pass"}
+        assert (
+            each["pods"]
+            and each["line"]
+            and {rule["action"] for rule in each["rules"]} <= {"Accept", "Allow", "Deny", "Pass"}
+        )
     assert "tiers" not in drawn("policy") and "action" not in drawn("policy")["policies"][0]["rules"][0]
 
 

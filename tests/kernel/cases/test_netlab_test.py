@@ -461,6 +461,7 @@ def test_what_cannot_be_is_refused_before_the_run(
     for option in ("--junit", "--markdown", "--sarif", "--write"):
         refused = tested(SHOP, option, tmp_path / "missing" / "file", check=2)
         assert "there is no folder" in refused.stderr and not refused.stdout
+    assert "--predict makes none" in tested(SHOP, "--predict", "--keep", "look", check=2).stderr
     service = (
         "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n---\n"
     )

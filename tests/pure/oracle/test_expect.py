@@ -69,6 +69,8 @@ MATCH = [
     ("from: 192.0.2.1, to: server, expect: deny", "192.0.2.1 cannot send a packet: it has no network namespace in this lab"),
     ("from: client, to: shop/db-0, port: sq, expect: allow", ("2:39: flows[0].port: shop/db-0 has no port named 'sq' (TCP)"
      ' (did you mean "sql"?)')),
+    ("from: client, to: shop/db-0, port: sql/UDP, expect: allow",
+     "shop/db-0 has no port named 'sql' (UDP); it is TCP: write sql/TCP"),
     ("from: client, to: client, expect: allow", "default/client serves no port; name one"),
     ("from: [client, nobody], to: server, expect: allow", "2:19: flows[0].from[1]: no Pod, Service, node or external host is called 'nobody'"),
 ]  # fmt: skip
