@@ -19,8 +19,9 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 dry=''
 if [ "${1-}" = --dry-run ]; then dry=yes && shift; fi
 case "${1-} ${2-}" in
-  'invoke test' | 'test '*) lock=$here/requirements-test.lock tests=yes ;;
-  *) lock=$here/requirements.lock tests='' ;;
+  'invoke test' | 'test '*) lock=$here/requirements-test.lock tests=yes vm='' ;;
+  'invoke vm-test') lock=$here/requirements-test.lock tests=yes vm=yes ;;
+  *) lock=$here/requirements.lock tests='' vm='' ;;
 esac
 # `./bootstrap.sh test` is the same as `./bootstrap.sh invoke test`.
 if [ "${1-}" = test ]; then set -- invoke "$@"; fi
@@ -76,6 +77,13 @@ missing_programs() {
   printf 'libnftables '
 }
 
+# What only `invoke vm-test` needs: it says itself what it cannot do without.
+missing_for_machines() {
+  [ -n "$vm" ] || return 0
+  for program in qemu-system-x86_64 depmod unshare; do have "$program" || printf '%s ' "$program"; done
+  if have apt-get && [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then printf 'debian-archive-keyring '; fi
+}
+
 manager() {
   for manager in apt-get dnf apk pacman; do
     if have $manager; then echo $manager; return; fi
@@ -98,6 +106,10 @@ package() {
     dnf/dig) echo bind-utils ;;
     apk/dig) echo bind-tools ;;
     pacman/dig) echo bind ;;
+    apt-get/qemu-system-x86_64 | pacman/qemu-system-x86_64) echo qemu-system-x86 ;;
+    dnf/qemu-system-x86_64) echo qemu-system-x86-core ;;
+    */depmod) echo kmod ;;
+    */unshare) echo util-linux ;;
     dnf/tshark) echo wireshark-cli ;;
     pacman/tshark) echo wireshark-cli ;;
     dnf/shellcheck) echo ShellCheck ;;
@@ -310,6 +322,9 @@ if [ -n "$words" ] || ! is_ready; then
   fi
   exec 9<&-
 fi
+machines=$(missing_for_machines)
+# shellcheck disable=SC2086  # words, all ours
+if [ -n "$machines" ]; then (install $machines) || say "going on without $machines"; fi
 
 if [ -n "$dry" ]; then
   if [ $# = 0 ]; then set -- 'a shell'; fi

@@ -160,6 +160,41 @@ def fuzz(_: Context, seconds: int = 60, seed: int = -1) -> None:
     _python("tests/fuzz", "--seconds", str(seconds), *(("--seed", str(seed)) if seed >= 0 else ()))
 
 
+@task(
+    iterable=["kernel"],
+    help={
+        "kernel": "6.1, 6.12 or 7.x; may be repeated (default: all three; 6.1 for --part and --shell)",
+        "k": "only the tests whose names match this expression",
+        "part": "a fixed part on one kernel: 5 minutes on two idle cores",
+        "shell": "a root shell in that kernel instead of the tests",
+        "junit": "write a file for JUnit's readers",
+        "table": "write the tables of docs/kernels.md",
+        "if_possible": "exit status 0 instead of 3 where this host cannot boot such a kernel; the reason is printed",
+        "machines": "how many machines at a time (default: one a core, at most two)",
+        "limit": "seconds that a machine may test (default 1200)",
+    },
+)
+def vm_test(
+    _: Context,
+    kernel: list[str],
+    k: str = "",
+    part: bool = False,
+    shell: bool = False,
+    junit: str = "",
+    table: bool = False,
+    if_possible: bool = False,
+    machines: int = 0,
+    limit: int = 0,
+) -> None:
+    """The tests for which the kernel matters, on kernels of Debian in virtual machines: docs/kernels.md."""
+    flags = {"--part": part, "--shell": shell, "--table": table, "--if-possible": if_possible}
+    given = {"-k": k, "--junit": junit and str(Path(junit).resolve())}
+    given |= {"--machines": str(machines or ""), "--limit": str(limit or "")}
+    argv = [word for name in kernel for word in ("--kernel", name)]
+    argv += [word for name, value in given.items() if value for word in (name, value)]
+    _python("-m", "tests.vm", *argv, *(name for name, wanted in flags.items() if wanted))
+
+
 @task
 def lock(_: Context) -> None:
     """Take the newest releases into the lock files: all platforms, all hashes, no index named (docs/development.md)."""
@@ -183,4 +218,4 @@ def clean(_: Context) -> None:
 
 _lab_door()
 
-namespace = Collection(lab, test, distro_test, lint, bench, conformance, fuzz, lock, clean)
+namespace = Collection(lab, test, distro_test, vm_test, lint, bench, conformance, fuzz, lock, clean)

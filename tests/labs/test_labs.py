@@ -2,54 +2,73 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import run_netlab
+
 ROOT = Path(__file__).resolve().parents[2]
 LABS = sorted(p.parent for p in (ROOT / "labs").glob("*/lab.yaml"))
 
 
-def netlab(*words: str, status: int = 0) -> Any:
-    """What ``netlab WORDS -o json`` says; the test fails where it ends in another exit status."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "netlab", *words, "-o", "json"],
-        check=False,
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == status, f"netlab {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
-    return json.loads(done.stdout)
+@pytest.fixture
+def note(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """How a verb ended, for JUnit's file and with it for the table of `invoke vm-test`."""
+
+    def noted(name: str, status: int) -> None:
+        request.node.user_properties.append((f"verb:{name}", f"exit {status}" if status else "ok"))
+
+    return noted
+
+
+@pytest.fixture
+def verb(note: Callable[..., None]) -> Callable[..., Any]:
+    """A verb's JSON document; ``name``: its column in the table."""
+
+    def perform(name: str, *words: str) -> Any:
+        said = run_netlab(*words, "-o", "json", check=None)
+        note(name, said.status)
+        assert said.status == 0, f"netlab {' '.join(words)}: {said.status}\n{said.stdout}{said.stderr}"
+        return said.json
+
+    return perform
 
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("lab", LABS, ids=lambda p: p.name)
-def test_lab_is_as_its_page_says(lab: Path, lab_name: str) -> None:
-    if not (ROOT / "netlab" / "cli" / "verbs" / "check.py").is_file():
-        pytest.skip("there is no netlab check yet")
+def test_lab_is_as_its_page_says(lab: Path, lab_name: str, verb: Callable[..., Any], note: Callable[..., None]) -> None:
     try:
-        up = netlab("up", str(lab), "--name", lab_name)
+        up = verb("up", "up", str(lab), "--name", lab_name)
         assert up["changed"] > 0 and up["pods"] > 0
-        assert netlab("up", str(lab), "--name", lab_name)["changed"] == 0
-        assert netlab("diff", lab_name)["operations"] == []
-        held = netlab("check", lab_name)
+        assert verb("diff", "diff", lab_name)["operations"] == []
+        held = verb("check", "check", lab_name)
         assert held["failed"] == 0 and held["passed"] == len(held["flows"]) > 0
         for row in held["flows"]:
             assert row["predicted"] == row["outcome"], "the oracle predicts what packets do"
         asked = {(row["from"], row["to"], row["port"]) for row in held["flows"]}
-        seen = {(row["from"], row["to"], row["port"]) for row in netlab("reach", lab_name)["flows"]}
+        seen = {(row["from"], row["to"], row["port"]) for row in verb("reach", "reach", lab_name)["flows"]}
         assert seen <= asked, "expect.yaml has an expectation for each flow that there is"
+        traced(held["flows"], lab_name, verb)
+        assert verb("diff again", "diff", lab_name)["operations"] == [], "verbs that read change nothing"
+        assert verb("up again", "up", str(lab), "--name", lab_name)["changed"] == 0
     finally:
-        subprocess.run(
-            [sys.executable, "-m", "netlab", "down", lab_name], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True
-        )
+        down = run_netlab("down", lab_name, check=None)
+        note("down", down.status)
+    assert down.status == 0, down.stderr
     left = [name for name in os.listdir("/run/netns") if name.startswith(f"{lab_name}-")]
     assert left == [] and not Path("/run/netlab", lab_name).exists()
+
+
+def traced(flows: list[dict[str, Any]], lab: str, verb: Callable[..., Any]) -> None:
+    """The first flow that reaches its target has the same outcome when it is traced."""
+    flow = next(
+        row for row in flows if row["outcome"] == "open" and row["protocol"] == "TCP" and row["from_kind"] == "pod"
+    )
+    namespace, client = flow["from"].split("/")
+    target = flow["to"].removeprefix(f"{namespace}/") if flow["to_kind"] == "pod" else flow["address"]
+    words = ("--lab", lab, "-n", namespace, "--timeout", "30", client, f"{target}:{flow['port']}")
+    assert verb("trace", "trace", *words)["outcome"] == "open"

@@ -1,0 +1,96 @@
+"""The lane of virtual machines, as far as it needs none: what it fetches, shares out, and takes for a failure."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.vm import initrd, kernels, marked, report
+
+ROOT = Path(__file__).resolve().parents[3]
+
+JUNIT = """<testsuites><testsuite name="pytest">
+<testcase classname="tests.kernel.services.test_sctp" name="test_a" time="2.5"><properties>
+  <property name="needs" value="sctp"/></properties></testcase>
+<testcase classname="tests.kernel.agent.test_agent" name="test_b" time="1"><skipped message="no busybox here"/></testcase>
+<testcase classname="tests.labs.test_labs" name="test_lab[overlay]" time="9"><properties>
+  <property name="verb:up" value="ok"/><property name="verb:diff" value="exit 4"/></properties>
+  <failure message="netlab diff: 4&#10;more"/></testcase>
+</testsuite></testsuites>"""
+
+
+def ran(kernel: str = "6.1") -> list[report.Case]:
+    return report.cases(kernel, JUNIT)
+
+
+def test_results_are_read_with_their_reasons() -> None:
+    assert [(case.result, case.why) for case in ran()] == [
+        ("passed", ""),
+        ("skipped", "no busybox here"),
+        ("failed", "netlab diff: 4"),
+    ]
+
+
+def test_a_skip_with_an_unknown_reason_fails_the_lane() -> None:
+    assert len(report.wrong_skips(ran(), ["no tshark"])) == 1
+    assert report.wrong_skips(ran(), ["no busybox"]) == []
+
+
+def test_no_reason_excuses_a_skip_of_what_the_kernel_has() -> None:
+    skipped = [case._replace(result="skipped", why="no busybox here") for case in ran() if case.needs]
+    assert len(report.wrong_skips(skipped, ["no busybox"])) == 1
+
+
+def test_a_feature_that_no_test_tried_fails_the_lane() -> None:
+    both = [*ran("6.1"), *(case for case in ran("7.3") if not case.needs)]
+    assert report.untried(both, ["sctp"]) == ["7.3: no test of sctp has run"]
+
+
+def test_the_table_says_where_a_verb_did_not_do_what_it_should() -> None:
+    assert "| overlay | ok | exit 4 on 6.1 | not run on 6.1 |" in report.tables(ran())["labs"]
+    assert "| tests/kernel/agent/test_agent | 0, 1 skipped |" in report.tables(ran())["groups"]
+
+
+def test_the_page_has_a_place_for_each_table() -> None:
+    made = dict.fromkeys(report.tables(ran()), "| a table |")
+    page = report.written(report.PAGE.read_text(), made)
+    assert page.count("| a table |") == len(made)
+    assert report.written(page, made) == page
+
+
+def test_every_test_is_shared_out_once_and_evenly() -> None:
+    rows = list(marked.marked())
+    shares = marked.halves(iter(rows), 2)
+    assert sorted(path for share in shares for path in share) == sorted(row.path for row in rows)
+    seconds = {row.path: row.seconds for row in rows}
+    first, second = (sum(seconds[path] for path in share) for share in shares)
+    assert abs(first - second) <= max(seconds.values())
+
+
+def test_every_marked_file_is_there() -> None:
+    assert [row.path for row in marked.FILES if not (ROOT / row.path).is_file()] == []
+
+
+def test_a_kernel_is_its_image_and_modules_and_nothing_else() -> None:
+    text = "Package: x\nDepends: linux-base-amd64 (= 7), linux-image-7.3.4+deb13-amd64 (= 7), linux-modules-amd64 (= 7), kmod\n"
+    assert kernels.dependencies(text) == ["linux-image-7.3.4+deb13-amd64", "linux-modules-amd64"]
+
+
+def test_the_archive_is_what_cpio_reads(tmp_path: Path) -> None:
+    text = initrd.cpio({"bin/tool": (0o755, b"abc"), "modules": (0o644, b"")})
+    assert text.startswith(b"070701") and len(text) % 4 == 0
+    assert text.index(b"bin\0") < text.index(b"bin/tool\0") < text.index(b"TRAILER!!!")
+
+
+@pytest.mark.parametrize(("words", "status"), [((), 3), (("--if-possible",), 0)])
+def test_a_host_that_cannot_says_why(words: tuple[str, ...], status: int, tmp_path: Path) -> None:
+    """Without programs on PATH there is no qemu."""
+    line = [sys.executable, "-m", "tests.vm", "--part", *words]
+    done = subprocess.run(
+        line, cwd=ROOT, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("vm-test: not run: ") and done.returncode == status, done.stdout + done.stderr

@@ -1,0 +1,140 @@
+"""A virtual machine: a qemu process that dies with the lane, and the folder that it shares with its guest."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.vm.initrd import archive
+from tests.vm.kernels import BUILD, ROOT, Kernel
+
+# A guest that runs writes a sign of life every 5 seconds. A loaded host makes it slow, never silent.
+BOOT = 240.0  # seconds until the first
+SILENT = 180.0  # seconds between two
+TRIAL = 20.0  # seconds in which a guest by KVM has booted, many times over
+
+_MEMORY = 2400  # MiB; what a guest writes is in it
+
+# no_timer_check: under TCG the check of the timer panics now and then ("IO-APIC + timer doesn't work").
+_KERNEL_LINE = (
+    "console=ttyS0 panic=-1 edd=off nokaslr mitigations=off random.trust_cpu=on tsc=reliable no_timer_check "
+    "nowatchdog rcupdate.rcu_cpu_stall_suppress=1 loglevel={level}"
+)
+
+_RUN = """\
+export HOME=/root PATH={path} PYTHONDONTWRITEBYTECODE=1 NO_COLOR=1
+ip link set lo up; hostname vm
+uname -r >/vm/release
+while :; do date +%s >/vm/alive; sleep 5; done </dev/null >/dev/null 2>&1 &
+modprobe br_netfilter
+cd {here}
+{command}
+echo $? >/vm/status
+sync; echo o >/proc/sysrq-trigger; sleep 60
+"""
+
+
+class Machine:
+    """One boot of a kernel: ``folder`` is what it shares with its guest."""
+
+    def __init__(self, kernel: Kernel, label: str, accel: str) -> None:
+        self.kernel, self.label, self.accel = kernel, label, accel
+        BUILD.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"run-{label.replace('/', '-')}-", dir=BUILD))
+        self.began = time.monotonic()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def boot(self, command: str, *, terminal: bool = False) -> None:
+        """Start it; ``command`` is a line for its shell, run in the working tree."""
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        line = command if terminal else f"( {command} ) </dev/null >/vm/out 2>&1"
+        (self.folder / "run.sh").write_text(_RUN.format(here=shlex.quote(str(ROOT)), command=line, path=path))
+        (self.folder / "initrd").write_bytes(archive(self.kernel))
+        shares = (("root", Path("/"), True), ("modules", self.kernel.modules, True), ("share", self.folder, False))
+        options = [word for tag, at, readonly in shares for word in _share(tag, at, readonly=readonly)]
+        console = "stdio" if terminal else f"file:{self.folder / 'console'}"
+        self.began = time.monotonic()
+        self.process = _start(
+            [*_qemu(self.kernel, self.folder / "initrd", self.accel, quiet=terminal), "-serial", console, *options],
+            quiet=not terminal,
+        )
+
+    def trouble(self) -> str:
+        """Why a machine that still runs is given up; empty where it is well."""
+        alive = self.folder / "alive"
+        if not alive.exists():
+            return f"it did not boot in {BOOT:.0f} s" if time.monotonic() - self.began > BOOT else ""
+        silent = time.time() - alive.stat().st_mtime
+        return f"it hangs: no sign of life for {silent:.0f} s" if silent > SILENT else ""
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def remove(self) -> None:
+        """End it and remove its folder."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def text(self, name: str) -> str:
+        """A file that the guest wrote; empty where there is none."""
+        path = self.folder / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+
+def accelerator(kernel: Kernel, say: object = None) -> str:
+    """``kvm`` where a guest boots with it, else ``tcg``: that /dev/kvm is there and opens proves nothing."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-kvm-", dir=BUILD) as folder:
+        image = Path(folder, "initrd")
+        image.write_bytes(archive(kernel, trial=True))
+        trial = _start([*_qemu(kernel, image, "kvm"), "-serial", "null"])
+        try:
+            return "kvm" if trial.wait(TRIAL) == 0 else "tcg"
+        except subprocess.TimeoutExpired:
+            return "tcg"
+        finally:
+            trial.kill()
+            trial.wait()
+
+
+def _qemu(kernel: Kernel, initrd: Path, accel: str, *, quiet: bool = False) -> list[str]:
+    how = ["-accel", "kvm", "-cpu", "host"] if accel == "kvm" else ["-accel", "tcg,tb-size=512", "-cpu", "max"]
+    line = _KERNEL_LINE.format(level=3 if quiet else 5)
+    return [
+        *("qemu-system-x86_64", "-M", "q35", *how, "-smp", "1", "-m", str(_MEMORY)),
+        *("-nodefaults", "-no-reboot", "-display", "none", "-device", "virtio-rng-pci"),
+        *("-kernel", str(kernel.image), "-initrd", str(initrd), "-append", line),
+    ]
+
+
+def _share(tag: str, folder: Path, *, readonly: bool) -> Sequence[str]:
+    model = f"local,id={tag},path={folder},security_model=none,multidevs=remap" + (",readonly=on" if readonly else "")
+    return ("-fsdev", model, "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}")
+
+
+def _dies_with_its_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _start(argv: Sequence[str], *, quiet: bool = True) -> subprocess.Popen[bytes]:
+    stream = subprocess.DEVNULL if quiet else None
+    return subprocess.Popen(
+        argv,
+        stdin=stream,
+        stdout=stream,
+        preexec_fn=_dies_with_its_parent,  # noqa: PLW1509  # the lane has one thread
+        process_group=0 if quiet else None,
+    )
