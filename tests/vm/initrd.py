@@ -24,17 +24,17 @@ _INIT = f"""\
 mkdir -p /proc /sys /dev /ro /rw /new
 mount -t proc p /proc; mount -t devtmpfs d /dev
 for module in $(cat /modules); do insmod /m/$module || echo "insmod $module failed" >/dev/ttyS0; done
-mount -t 9p -o ro,{_9P},cache=loose root /ro || poweroff -f
+mount -t 9p -o ro,{_9P},cache=loose hostroot /ro || poweroff -f
 mount -t tmpfs -o size=70% t /rw; mkdir /rw/upper /rw/work
 mount -t overlay -o lowerdir=/ro,upperdir=/rw/upper,workdir=/rw/work o /new
 modules=$(readlink -f /new/lib)/modules; mkdir -p "$modules/$(uname -r)"
-mount -t 9p -o ro,{_9P},cache=loose modules "$modules/$(uname -r)"
+mount -t 9p -o ro,{_9P},cache=loose hostmodules "$modules/$(uname -r)"
 mount -t proc p /new/proc; mount -t sysfs s /new/sys; mount --move /dev /new/dev
 mkdir -p /new/dev/pts /new/dev/shm; mount -t devpts p /new/dev/pts; mount -t tmpfs t /new/dev/shm
 mount -t tmpfs t /new/run; mkdir -p /new/run/netns /new/run/lock
 mount -t tmpfs -o mode=1777 t /new/tmp; rm -rf /new/etc/netns
 mount -t cgroup2 c /new/sys/fs/cgroup; mount -t debugfs d /new/sys/kernel/debug
-mkdir -p /new/vm; mount -t 9p -o {_9P} share /new/vm
+mkdir -p /new/vm; mount -t 9p -o {_9P} hostshare /new/vm
 exec switch_root /new /bin/sh /vm/run.sh
 """
 

@@ -58,7 +58,11 @@ class Machine:
         line = command if terminal else f"( {command} ) </dev/null >/vm/out 2>&1"
         (self.folder / "run.sh").write_text(_RUN.format(here=shlex.quote(str(ROOT)), command=line, path=path))
         (self.folder / "initrd").write_bytes(archive(self.kernel))
-        shares = (("root", Path("/"), True), ("modules", self.kernel.modules, True), ("share", self.folder, False))
+        shares = (
+            ("hostroot", Path("/"), True),
+            ("hostmodules", self.kernel.modules, True),
+            ("hostshare", self.folder, False),
+        )
         options = [word for tag, at, readonly in shares for word in _share(tag, at, readonly=readonly)]
         console = "stdio" if terminal else f"file:{self.folder / 'console'}"
         self.began = time.monotonic()
