@@ -93,7 +93,7 @@ class _Running:
 
     def _last(self) -> str:
         tests = re.findall(r"^(tests/\S+) *$|^(tests/\S+) \w+ +\[", self.machine.text("out"), re.M)
-        console = self.machine.text("console").strip().splitlines()
+        console = (self.machine.text("console") + self.machine.text("qemu")).strip().splitlines()
         last = f"the test was {''.join(tests[-1])}" if tests else "no test had begun"
         return f"{last}; the console's last line: {console[-1].strip() if console else 'none'}"
 
@@ -163,7 +163,7 @@ def _shell(one: Kernel) -> int:
 def _test(kernels: list[Kernel], words: argparse.Namespace) -> int:
     compile_dir(ROOT / "netlab", quiet=1)
     accel = accelerator(kernels[0])
-    parts = 2 if accel == "tcg" or len(kernels) == 1 else 1
+    parts = 1 if words.k or (accel == "kvm" and len(kernels) > 1) else 2
     jobs = [
         Job(one, f"{one.name}/{number}", tests, accel)
         for one in kernels
@@ -218,4 +218,7 @@ def main() -> int:
     return _shell(kernels[0]) if words.shell else _test(kernels, words)
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except KeyboardInterrupt:
+    sys.exit(130)

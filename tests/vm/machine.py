@@ -66,10 +66,8 @@ class Machine:
         options = [word for tag, at, readonly in shares for word in _share(tag, at, readonly=readonly)]
         console = "stdio" if terminal else f"file:{self.folder / 'console'}"
         self.began = time.monotonic()
-        self.process = _start(
-            [*_qemu(self.kernel, self.folder / "initrd", self.accel, quiet=terminal), "-serial", console, *options],
-            quiet=not terminal,
-        )
+        line = [*_qemu(self.kernel, self.folder / "initrd", self.accel, quiet=terminal), "-serial", console, *options]
+        self.process = _start(line, None if terminal else self.folder / "qemu")
 
     def trouble(self) -> str:
         """Why a machine that still runs is given up; empty where it is well."""
@@ -96,7 +94,7 @@ class Machine:
         return path.read_text(errors="replace") if path.exists() else ""
 
 
-def accelerator(kernel: Kernel, say: object = None) -> str:
+def accelerator(kernel: Kernel) -> str:
     """``kvm`` where a guest boots with it, else ``tcg``: that /dev/kvm is there and opens proves nothing."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
@@ -104,7 +102,7 @@ def accelerator(kernel: Kernel, say: object = None) -> str:
     with tempfile.TemporaryDirectory(prefix="run-kvm-", dir=BUILD) as folder:
         image = Path(folder, "initrd")
         image.write_bytes(archive(kernel, trial=True))
-        trial = _start([*_qemu(kernel, image, "kvm"), "-serial", "null"])
+        trial = _start([*_qemu(kernel, image, "kvm"), "-serial", "null"], Path(folder, "qemu"))
         try:
             return "kvm" if trial.wait(TRIAL) == 0 else "tcg"
         except subprocess.TimeoutExpired:
@@ -133,12 +131,14 @@ def _dies_with_its_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _start(argv: Sequence[str], *, quiet: bool = True) -> subprocess.Popen[bytes]:
-    stream = subprocess.DEVNULL if quiet else None
-    return subprocess.Popen(
-        argv,
-        stdin=stream,
-        stdout=stream,
-        preexec_fn=_dies_with_its_parent,  # noqa: PLW1509  # the lane has one thread
-        process_group=0 if quiet else None,
-    )
+def _start(argv: Sequence[str], log: Path | None) -> subprocess.Popen[bytes]:
+    """Start qemu with what it says in ``log``; without a log on this terminal."""
+    with (log or Path(os.devnull)).open("wb") as stream:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL if log else None,
+            stdout=stream if log else None,
+            stderr=stream if log else None,
+            preexec_fn=_dies_with_its_parent,  # noqa: PLW1509  # the lane has one thread
+            process_group=0 if log else None,
+        )
