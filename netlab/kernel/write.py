@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -25,6 +26,7 @@ from netlab.kernel.rtnetlink.route import flush_learned
 from netlab.kernel.rtnetlink.rule import restore
 from netlab.objects import (
     Addr,
+    Bridge,
     Conntrack,
     File,
     Floor,
@@ -44,6 +46,8 @@ from netlab.objects import (
 from netlab.objects.host import LOOPBACK
 from netlab.objects.links import End, ends, settings
 
+_CARRIER_PATIENCE = 5.0  # seconds for all links
+_PAUSE = 0.001
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO)
 # Objects of other subsystems, which have a socket of their own: each is removed from inside its namespace.
 _REMOVERS: dict[type[Obj], Callable[[Any], None]] = {XfrmPolicy: xfrm.remove_policy, Conntrack: conntrack.forget_entry}
@@ -81,6 +85,7 @@ class Writer:
             if Floor.LINK < op.obj.key.floor < Floor.NFT:
                 self._change(op)
         self._flush()
+        self._await_links(others)
         if any(isinstance(op.obj, File) for op in others):
             files.prepare()
         for op in others:
@@ -206,6 +211,17 @@ class Writer:
         if end.offload != (have.offload if have else True):
             self._ioctl(op, end)
         self._queue(op, end.netns, link.change(index, end, have) if have else link.finish(index, end))
+
+    def _await_links(self, ops: Iterable[Op]) -> None:
+        """Return when the links that are up now carry packets: a worker of the kernel's sees to that, which may be late
+        on a busy host.  Bridges come last, since theirs follows that of their ports.
+        """
+        made = sorted((op.obj for op in ops if op.obj.key.floor is Floor.LINK), key=lambda obj: isinstance(obj, Bridge))
+        until = time.monotonic() + _CARRIER_PATIENCE
+        for end in (end for obj in made for end in settings(obj) if end.up):
+            handle = self._handles.get(end.netns)
+            while not link.settled(handle.socket, handle.links[end.name]) and time.monotonic() < until:
+                time.sleep(_PAUSE)
 
     def _ioctl(self, op: Op, end: End) -> None:
         try:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from netlab.kernel.linux import LinuxKernel
+from netlab.kernel.rtnetlink import link
+from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.objects import State
 from netlab.planes import ROWS
 from netlab.runtime.converge import converge
@@ -87,6 +89,22 @@ def test_every_data_plane_carries_what_it_says(kit: Any, lab: str, dataplane: st
                 assert up.ttl("client", target) is not None
                 assert kit.ping(f"{lab}-client", target, "-M", "do", "-s", str(fits))
                 assert not kit.ping(f"{lab}-client", target, "-W", "0.1", "-M", "do", "-s", str(fits + 1))
+
+
+def test_a_link_carries_packets_when_up_returns(kit: Any, lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy kernel enables a bridge's port some time after the port is up: the first packets of a lab were dropped."""
+    settled, late = link.settled, []
+
+    def delayed(sock: NetlinkSocket, index: int) -> bool:
+        state = settled(sock, index)  # each link is asked about once more, as if its kernel were late
+        late.append((sock.fileno(), index))
+        return state and late.count(late[-1]) > 1
+
+    monkeypatch.setattr(link, "settled", delayed)
+    with Up(kit, lab) as up:
+        assert set(late) and all(late.count(each) == 2 for each in late)
+        assert not up.kit.sh(f"bridge -n {lab}-node-1 link | grep -v 'state forwarding' || true")
+        assert kit.ping(f"{lab}-client", up.address("server", 4))
 
 
 def test_an_ipv4_lab_says_nothing_in_ipv6(kit: Any, lab: str) -> None:

@@ -45,6 +45,7 @@ _DELLINK, _GETLINK, _NEWLINKPROP, _DELLINKPROP = 17, 18, 108, 109
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
 _IFLA_OPERSTATE, _IFLA_IFALIAS, _IFLA_AF_SPEC, _IFLA_EXT_MASK, _IFLA_LINK_NETNSID = 16, 20, 26, 29, 37
 _IFLA_PROP_LIST, _IFLA_ALT_IFNAME = 52, 53
+_IFF_RUNNING, _IFF_LOWER_UP = 0x40, 0x10000
 _INET6_CONF, _INET6_ADDR_GEN_MODE = 2, 8
 _ADDR_GEN_MODES = ("eui64", "none", "stable_secret", "random")
 _OPER_UP = (0, 6)  # IF_OPER_UNKNOWN, IF_OPER_UP: packets pass
@@ -156,6 +157,15 @@ def links(sock: NetlinkSocket) -> dict[int, RawLink]:
     """All links of the socket's namespace, by index."""
     decoded = (_decode(payload) for _, payload in sock.dump(_GETLINK, _DUMP))
     return {link.number: link for link in decoded}
+
+
+def settled(sock: NetlinkSocket, index: int) -> bool:
+    """Whether the link's operational state has followed its carrier: until then a bridge forwards nothing to this port,
+    and the link sends nothing.  Since Linux 6.8 the question itself makes it follow.
+    """
+    answer = sock.ask(_GETLINK, ifinfo(index) + attr_u32(_IFLA_EXT_MASK, 8))
+    flags = struct.unpack_from("=I", answer[1], 8)[0] if answer else 0
+    return bool(flags & _IFF_RUNNING) or not flags & _IFF_LOWER_UP
 
 
 def _decode(payload: memoryview) -> RawLink:
