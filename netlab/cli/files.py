@@ -17,6 +17,10 @@ def shown(path: Path) -> str:
 def require_writable(option: str, path: str) -> None:
     """Raise BadInput where a file that an option names cannot be written: before the work, and not after it."""
     folder = os.path.dirname(path) or "."
+    if path == "-":
+        raise BadInput(f"{option} -: write a file's name; /dev/stdout is standard output")
+    if path and not os.path.isdir(folder) and os.path.exists(folder):
+        raise BadInput(f"{option} {path}: cannot be written: {folder} is no folder")
     if path and not os.path.isdir(folder):
         raise BadInput(f"{option} {path}: cannot be written: there is no folder {folder}")
     if path and os.path.isdir(path):
@@ -35,6 +39,8 @@ def write(option: str, path: str, text: str) -> None:
 
 def text_of(path: Path) -> str:
     """The text of a file.  Raises BadInput where it has none."""
+    if str(path) == "-":
+        raise BadInput("-: write a file's name; /dev/stdin is standard input")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

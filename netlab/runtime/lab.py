@@ -160,7 +160,9 @@ def change(
 
 
 def _identities(text: tuple[str, ...]) -> set[str]:
-    return {identity(each) for each in load_texts([Text(*text)]).objects}
+    """The objects of a text, with the Lab that netlab wrote for a test of manifests."""
+    documents = load_texts([Text(*text)])
+    return {identity(each) for each in (*documents.objects, *filter(None, (documents.lab,)))}
 
 
 # -- what differs -----------------------------------------------------------------------------------------------------

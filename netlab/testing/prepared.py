@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import NamedTuple, Protocol
 
-from netlab.errors import BadInput
+from netlab.errors import BadInput, Problem
 from netlab.lint import lint, ordered
 from netlab.memo import Session
 from netlab.model import Cluster, Port, build, policies, tiers
@@ -139,6 +139,8 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
     """Make a set ready.  Raises BadInput with what is wrong with its manifests or its expectations."""
     make = maker or Pure()
     expectations = parse(source.expect, source.expect_file) if source.expect_file else None
+    if expectations and not (expectations.lines or expectations.default or expectations.pods):
+        raise BadInput([Problem(expectations.mark, "", "expects nothing: it has no flow and no default")])
     texts, documents, notes = _read(source.texts, options, make)
     if documents.problems:
         raise BadInput(documents.problems)

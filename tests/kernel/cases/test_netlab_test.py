@@ -221,6 +221,9 @@ def test_a_failure_names_both_sides_the_nearest_rule_and_what_to_type(
         assert netlab("get", "pods", "--lab", lab_name, "-n", "default", "-o", "name").stdout.count("pod/stranger") == 1
         tested(shop, "--keep", lab_name)  # replaces what was kept
         netlab("exec", "--lab", lab_name, "deploy/web", "--", "nslookup", "kube-dns.kube-system")  # names are looked up
+        (more := tmp_path / "more.yaml").write_text(deployment("more"))
+        netlab("apply", "--lab", lab_name, "-f", more)  # it can be changed as any lab
+        netlab("delete", "--lab", lab_name, "-f", more)
     finally:
         netlab("down", lab_name)
 
@@ -461,6 +464,8 @@ def test_what_cannot_be_is_refused_before_the_run(
     for option in ("--junit", "--markdown", "--sarif", "--write"):
         refused = tested(SHOP, option, tmp_path / "missing" / "file", check=2)
         assert "there is no folder" in refused.stderr and not refused.stdout
+        assert "/dev/stdout is standard output" in tested(SHOP, option, "-", check=2).stderr
+    assert "/dev/stdin is standard input" in tested(SHOP, "--expect", "-", check=2).stderr
     assert "--predict makes none" in tested(SHOP, "--predict", "--keep", "look", check=2).stderr
     service = (
         "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n---\n"

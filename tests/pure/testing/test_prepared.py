@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from netlab.errors import BadInput
 from netlab.oracle import service
 from netlab.oracle.predict import Predictor
 from netlab.spec import Text
@@ -83,6 +84,13 @@ def test_name_servers_outside_the_lab_have_no_prediction() -> None:
     result = judged(own, "flows: [{from: deploy/web, resolves: web.default, expect: allow}]")
     (row,) = result.failed
     assert "no prediction" in row.says and result.status == 1
+
+
+@pytest.mark.parametrize("expect", ["", "flows: []", "namespaces: [{name: x}]"])
+def test_expectations_that_expect_nothing_are_no_success(expect: str) -> None:
+    with pytest.raises(BadInput, match="expects nothing"):
+        judged(OPEN, expect)
+    judged(OPEN, "pods: [{name: client}]")
 
 
 def test_the_backends_of_a_service_are_each_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
