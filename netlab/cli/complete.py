@@ -159,6 +159,7 @@ _OF_VERB: dict[tuple[str, str], Offer] = {
     ("graph", "lab"): running_labs,
     ("reach", "lab"): running_labs,
     ("check", "lab"): running_labs,
+    ("link", "names"): places,
     ("exec", "name"): places,
     ("shell", "name"): places,
     ("logs", "name"): pods,

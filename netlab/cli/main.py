@@ -41,6 +41,7 @@ VERBS = {
     "label": "Set and remove labels of Pods, namespaces and nodes.",
     "apply": "Change a running lab with manifests, as kubectl does.",
     "delete": "Delete objects from a running lab.",
+    "link": "Delay, lose or slow down what passes a link of a running lab.",
     "reach": "Probe with real packets which Pods can connect to which ports.",
     "trace": "Follow one packet and its reply over every interface.",
     "capture": "Capture packets at any number of interfaces.",

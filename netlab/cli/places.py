@@ -32,7 +32,7 @@ def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place
         name, interface = split(word)
         if not name or (word.endswith(":") and not interface):
             raise BadInput(f'--at "{word}" is no PLACE and no PLACE:INTERFACE', hint="netlab capture --at client:eth0")
-        for netns in _netnses(cluster, name, namespace):
+        for netns in netnses(cluster, name, namespace):
             wanted.setdefault(netns, set()).add(interface)
     for netns in wanted:
         if netns not in ours:
@@ -43,7 +43,7 @@ def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place
     ]
 
 
-def _netnses(cluster: Cluster, name: str, namespace: str) -> list[str]:
+def netnses(cluster: Cluster, name: str, namespace: str) -> list[str]:
     """The namespaces that a word means: as ``exec`` has it, else a router's, the underlay's, or one by its own name."""
     under = cluster.underlay
     ends = [host.netns for host in cluster.external]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netlab.diagnose import lookup
+from netlab.diagnose import impaired, lookup
 from netlab.diagnose.compare import Comparison
 from netlab.diagnose.correlate import FRAME, RULES, Change, Event, Judgement
 from netlab.diagnose.expect import Divergence
@@ -70,6 +70,16 @@ def document(story: Story, findings: Sequence[Finding], comparison: Comparison |
         ),
         counters=story.recording.counters,
         comparison=comparison_document(comparison) if comparison else None,
+        impaired=tuple(
+            output.Impaired(
+                packet=impaired.WORDS[role],
+                netns=sender.at[0],
+                interface=sender.at[1],
+                impairments=sender.impairment.values.texts(),
+                **place(sender.impairment.mark),
+            )
+            for role, sender in impaired.passed(story)
+        ),
     )
 
 

@@ -12,7 +12,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose import answerer, counters, drops, foreign, lifetimes, listeners, lookup, reasons, sizes, turns
+from netlab.diagnose import (
+    answerer,
+    counters,
+    drops,
+    foreign,
+    impaired,
+    lifetimes,
+    listeners,
+    lookup,
+    reasons,
+    sizes,
+    turns,
+)
 from netlab.diagnose.annotate import end
 from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
@@ -415,6 +427,7 @@ _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
     _two_answers,
     _dropped,
     _ruled,
+    impaired.lost_neighbours,
     _unanswered,
     _told,
     _reset,
@@ -425,5 +438,11 @@ _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
 _BY_TRANSLATION = (turns.turned, _answered_untranslated)
 _STOLEN = frozenset((answerer.HOST, answerer.BACKEND, answerer.SOURCE))
 # The fallback, if none of these has a finding: less direct evidence.
-_ELSE: tuple[Callable[[Story], Iterator[Finding]], ...] = (_never_left, counters.counted, _silent, _stopped)
+_ELSE: tuple[Callable[[Story], Iterator[Finding]], ...] = (
+    impaired.possible,
+    _never_left,
+    counters.counted,
+    _silent,
+    _stopped,
+)
 _ARRIVED: tuple[Callable[[Story], Iterator[Finding]], ...] = (_detour, _resent, turns.rescued, _two_answers, _cut)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose import listeners
+from netlab.diagnose import impaired, listeners
 from netlab.diagnose.correlate import ERROR, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.foreign import described, droppers, ending_rule, of_rule, removal
@@ -61,6 +61,8 @@ def by_rule(story: Story, event: Event) -> Finding | None:
     judgement, meaning = event.judgement, story.meaning(event)
     if judgement is None or meaning is None:
         return None
+    if not meaning.foreign and (impairment := impaired.of_drop(story, event)):
+        return impairment
     last = judgement.steps[-1]
     chain = f"{judgement.family} {judgement.table} {last.chain}"
     verb = "rejected" if meaning.rejects else "dropped"
@@ -347,6 +349,8 @@ def _neigh_of(story: Story, address: str) -> tuple[str, ...]:
 
 def queue(story: Story, event: Event) -> Finding:
     """A queueing discipline dropped the packet, or the device takes none."""
+    if impairment := impaired.of_drop(story, event):
+        return impairment
     dev, netns = event.interface, event.netns
     peer = story.topology.peers.get(event.at)
     ends = [each for each in (event.at, peer) if each and story.recording.mtus.get(each[0], {}).get(each[1]) == 0]
@@ -381,7 +385,7 @@ def buffer(story: Story, event: Event) -> Finding:
 
 def checksum(story: Story, event: Event) -> Finding:
     """The checksum is wrong."""
-    message = f"{event.netns} found a wrong checksum in {packet_word(event)}"
+    message = f"{event.netns} found a wrong checksum in {packet_word(event)}{impaired.corrupting(story)}"
     return Finding(
         "checksum", message, event.netns, look=(f"ip netns exec {event.netns} ethtool -k {event.interface}",)
     )

@@ -82,7 +82,7 @@ class Writer:
         self._rules(ops)
         self._links(others)
         for op in others:
-            if Floor.LINK < op.obj.key.floor < Floor.NFT:
+            if Floor.LINK < op.obj.key.floor < Floor.NFT or op.obj.floor is Floor.QDISC:
                 self._change(op)
         self._flush()
         self._await_links(others)

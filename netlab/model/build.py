@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.memo import Session
-from netlab.model import bounds, policies, tiers
+from netlab.model import bounds, links, policies, tiers
 from netlab.model.catalogue import Catalogue
 from netlab.model.changes import Changes
 from netlab.model.cluster import Cluster, External, Idle, Interface, Network, Node, Pod, Underlay
@@ -44,7 +44,6 @@ from netlab.spec import Documents, Warning
 
 #: The namespaces that every cluster has from the start.
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-
 
 #: Annotation of a Lab whose nodes are netlab's own choice and nobody's statement: a Pod that none of them fits is placed all
 #: the same.
@@ -197,6 +196,7 @@ class _Builder:
             tuple(controllers.made),
             self._memory.now({template.slot for template in wanted}),
             tiers.resolve_all(tuple(item for kind in tiers.KINDS for item in self._catalogue.of(kind)), self._session),
+            links.resolve(self._lab, nodes, pods, idle, outside, under, self._changes, self._complain),
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------

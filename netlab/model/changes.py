@@ -30,13 +30,15 @@ class Changes:
     """``labels`` by ``label_key``; ``removed_nodes`` are nodes of the Lab document that are no more.
 
     ``finished`` are Pods of Jobs that had ended and were deleted, ``absent`` those that are not there for a moment, while
-    others of their names are to be made; each by ``namespace/name``.
+    others of their names are to be made; each by ``namespace/name``.  ``links`` are impairments by ``impairments.key``, as
+    texts; an empty one clears what the Lab document has.
     """
 
     labels: Mapping[str, Labels] = field(default_factory=dict)
     removed_nodes: frozenset[str] = frozenset()
     finished: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def removed(self, template: Template) -> bool:
         """Whether a Pod that documents ask for is not to be made."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.model import identity
+from netlab.model.impairments import Impairment
 from netlab.model.policies import Policy
 from netlab.model.services_types import Service
 from netlab.model.tiers import TierPolicy
@@ -250,7 +251,7 @@ class Cluster:
     in which they are asked; ``deny`` (drop or reject) is what happens to a packet that they deny,
     ``established`` (keep or drop) what happens to connections that were up when a policy starts to deny them.
     ``idle`` are Pods that have no network, ``made`` the objects that controllers make, and ``incarnations`` tell by slot
-    how many Pods were there before.
+    how many Pods were there before.  ``impairments`` are those of links, each of a direction.
     """
 
     lab: str
@@ -277,6 +278,7 @@ class Cluster:
     made: tuple[Made, ...] = ()
     incarnations: Mapping[str, int] = field(default_factory=dict)
     tiers: tuple[TierPolicy, ...] = ()
+    impairments: tuple[Impairment, ...] = ()
     _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property

@@ -15,12 +15,13 @@ a State.
 """
 
 from netlab.objects.base import Floor, Key, Obj, Op, Verb, Why
-from netlab.objects.deviation import Deviation, Qdisc, Rule, XfrmPolicy
+from netlab.objects.deviation import Deviation, Rule, XfrmPolicy
 from netlab.objects.host import File, Listener, Netns, Process, Sysctl
 from netlab.objects.ip import Addr, Fdb, Neigh, Route
 from netlab.objects.learned import Conntrack, PathMtu, contradicted
 from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
+from netlab.objects.qdisc import Qdisc
 from netlab.objects.state import Conflict, State, diff
 
 __all__ = [

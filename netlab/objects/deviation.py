@@ -48,33 +48,6 @@ def mended(netns: str, dev: str, deviations: tuple[Deviation, ...]) -> list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Qdisc(Obj):
-    """A queueing discipline on a link that by itself has none; its filters and programs go with it.
-
-    ``place`` is root, or clsact or ingress (what filters and tc's BPF programs hang on); ``type_`` is the kernel's
-    kind (``tbf``, ``htb``).
-    """
-
-    kind: ClassVar[str] = "qdisc"
-    floor: ClassVar[Floor] = Floor.QDISC
-
-    dev: str
-    place: str
-    type_: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.dev} {self.place}" + (f" {self.type_}" if self.type_ != self.place else "")
-
-    def explain(self, *, exact: bool = False) -> str:
-        kind = f" {self.type_}" if self.type_ != self.place else ""
-        return f"tc -n {self.netns} qdisc add dev {self.dev} {self.place}{kind}"
-
-    def undo(self) -> str:
-        return f"tc -n {self.netns} qdisc del dev {self.dev} {self.place}"
-
-
-@dataclass(frozen=True, slots=True)
 class Rule(Obj):
     """A rule of policy routing beside the kernel's own three; ``says`` are ip-rule's words, the family's apart.
 

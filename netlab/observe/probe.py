@@ -11,6 +11,7 @@ from threading import Thread
 from netlab.kernel.host import threads
 from netlab.kernel.host.limits import OpenFiles
 from netlab.model.cluster import Cluster
+from netlab.model.links import round_trip
 from netlab.observe.neighbours import NeighbourWriter, StaticNeighbours
 from netlab.observe.run import Account, Run
 from netlab.oracle.flow import Flow, Verdict
@@ -25,7 +26,8 @@ _AHEAD = 64  # batches of verdicts that may wait for a slow reader
 class Prober:
     """Answers flows by real connections from their sources' namespaces, which must be this host's, in /run/netns.
 
-    ``timeout`` are the seconds of silence in the first and the second attempt.  With a ``cluster`` and ``neighbours``,
+    ``timeout`` are the seconds of silence in the first and the second attempt; by default as much more as the lab's
+    links delay packets.  With a ``cluster`` and ``neighbours``,
     a source has static neighbours while it is probed.  Needs CAP_SYS_ADMIN over the namespaces (setns); SCTP CAP_NET_RAW.
     """
 
@@ -37,6 +39,7 @@ class Prober:
         timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
         self._cluster, self._neighbours, self._timeout = cluster, neighbours, timeout
+        self._late = round_trip(cluster) if cluster and timeout is TIMEOUT else 0.0
 
     def answer(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
         """The verdict on each flow, in the order of the flows."""
@@ -57,7 +60,14 @@ class Prober:
         neighbours = StaticNeighbours(self._cluster, self._neighbours) if self._cluster and self._neighbours else None
         with _Files() as files:
             run = Run(
-                flows, given.put, timeout=self._timeout, neighbours=neighbours, files=files.room, once=once, book=book
+                flows,
+                given.put,
+                timeout=self._timeout,
+                neighbours=neighbours,
+                files=files.room,
+                once=once,
+                book=book,
+                late=self._late,
             )
             thread: Thread | None = None
             try:

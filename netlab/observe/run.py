@@ -62,7 +62,10 @@ Waiting = tuple[Flow, int, Group | None]
 
 
 class Run:
-    """The state of one run, in the worker's thread.  ``emit`` takes verdicts in the order of their coming."""
+    """The state of one run, in the worker's thread.  ``emit`` takes verdicts in the order of their coming.
+
+    ``late``: the seconds by which links of the lab delay a reply.
+    """
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Run:
         files: int,
         once: Container[Flow] = (),
         book: Account | None = None,
+        late: float = 0.0,
     ) -> None:
         self.stopped = False
         self._once, self._book = once, book
@@ -81,7 +85,7 @@ class Run:
         self._feed: Iterator[tuple[Flow, Group | None]] | None = feed(flows, neighbours)
         self._neighbours = neighbours
         self._emit = emit
-        self._patience = (0.0, *timeout, ANSWER_PATIENCE)
+        self._patience = (0.0, timeout[0] + late, timeout[1] + late, ANSWER_PATIENCE + late)
         self._room = files
         self._targets: dict[tuple[str, int, str], Target] = {}
         self._open: dict[int, Attempt] = {}
@@ -266,7 +270,7 @@ class Run:
                 deadline, attempt = queue.popleft()
                 if attempt.done or attempt.deadline != deadline:
                     continue
-                if attempt.heard and (later := self._answered + ANSWER_PATIENCE) > deadline:
+                if attempt.heard and (later := self._answered + self._patience[-1]) > deadline:
                     attempt.deadline = later
                     queue.append((later, attempt))
                     continue

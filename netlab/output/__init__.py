@@ -30,6 +30,7 @@ DOCUMENTS = {
     "get sysctls": "kernel.Sysctl[]",
     "label": "changes.Labelled",
     "labs": "changes.AvailableLab[]",
+    "link": "changes.Links",
     "ls": "changes.RunningLab[]",
     "plan": "changes.Plan",
     "reach": "flows.Reach",

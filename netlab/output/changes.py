@@ -176,6 +176,28 @@ class Labelled:
 
 
 @document
+class ImpairedLink:
+    """What ``sender``, one of the two ends, does to the packets that it sends.
+
+    ``source`` is ``file:line:column`` of the lab file; null: ``link`` said so.
+    """
+
+    between: tuple[str, str]
+    sender: str
+    impairments: Mapping[str, str]
+    source: str | None
+
+
+@document
+class Links:
+    """``link``: the impaired links of the lab, or the named link; ``changed`` counts kernel operations."""
+
+    lab: str
+    changed: int
+    links: tuple[ImpairedLink, ...]
+
+
+@document
 class AvailableLab:
     """A lab that ``labs`` lists."""
 
@@ -186,10 +208,14 @@ class AvailableLab:
 
 @document
 class RunningLab:
-    """A lab that ``ls`` lists; all but the name is null where the caller may not read its state."""
+    """A lab that ``ls`` lists; all but the name is null where the caller may not read its state.
+
+    ``impaired`` is the number of its impaired links.
+    """
 
     lab: str
     nodes: int | None
     pods: int | None
     since: str | None
     faults: int | None
+    impaired: int | None

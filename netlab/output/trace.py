@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from netlab.output.flows import EndKind, Hop, Leg, Outcome
 from netlab.output.lookups import Lookup
@@ -169,6 +170,18 @@ class Finding:
 
 
 @document
+class Impaired:
+    """An impaired end of a link that the packet left by; ``file`` is null if the verb link impaired it."""
+
+    packet: Literal["request", "reply"]
+    netns: str
+    interface: str
+    impairments: Mapping[str, str]
+    file: str | None
+    line: int | None
+
+
+@document
 class Source:
     """A source of evidence, the records that it lost, and why it is off."""
 
@@ -253,6 +266,7 @@ class Trace:
     sources: tuple[Source, ...]
     counters: Mapping[str, Mapping[str, int]]
     comparison: Comparison | None = optional(None)
+    impaired: tuple[Impaired, ...] = optional(())
 
 
 @document

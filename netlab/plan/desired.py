@@ -25,6 +25,7 @@ class Host:
     """The capabilities of the host on which the desired state depends."""
 
     br_netfilter: bool = True
+    netem: bool = True
 
 
 def desired(cluster: Cluster, host: Host | None = None, session: Session | None = None) -> State:
@@ -34,7 +35,12 @@ def desired(cluster: Cluster, host: Host | None = None, session: Session | None 
     """
     parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host(), session or Session()))
     named = {obj.mac for part in parts if not isinstance(part, State) for obj in part if isinstance(obj, (Neigh, Fdb))}
-    return State.joined([part if isinstance(part, State) else tuple(podobjects.pinned(part, named)) for part in parts])
+    state = State.joined([part if isinstance(part, State) else tuple(podobjects.pinned(part, named)) for part in parts])
+    if not cluster.impairments:
+        return state
+    from netlab.plan import impairments
+
+    return State.joined([state, tuple(impairments.objects(cluster, state, netem=host is None or host.netem))])
 
 
 def check(cluster: Cluster) -> list[Problem]:

@@ -39,7 +39,17 @@ class _Known:
 
 def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str], session: Session) -> tuple[State, ...]:
     """The objects of each Pod, in the order of the Pods; ``sysctls`` are those of a Pod's namespace."""
-    bare = replace(cluster, pods=(), services=(), policies=(), network_policies=(), tiers=(), namespaces={}, mark=None)
+    bare = replace(
+        cluster,
+        pods=(),
+        services=(),
+        policies=(),
+        network_policies=(),
+        tiers=(),
+        namespaces={},
+        mark=None,
+        impairments=(),
+    )
     around = _Around(bare, server_addresses(cluster), tuple(sysctls.items()))
     labs = session.of(_Known).labs
     memo = next((memo for key, memo in labs if key == around), None)

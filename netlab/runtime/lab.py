@@ -14,11 +14,12 @@ from netlab.kernel.protocol import Observed
 from netlab.model import Memory
 from netlab.model.anew import leaving
 from netlab.model.changes import Labels, put, still_there
+from netlab.model.links import kept
 from netlab.model.status import Statuses
 from netlab.model.updates import refused
 from netlab.objects import Obj, State, Veth, contradicted
 from netlab.objects.links import namespaces
-from netlab.plan import Drift, Host, desired, drift
+from netlab.plan import Drift, desired, drift
 from netlab.runtime import commandserver, readiness
 from netlab.runtime.client.listeners import AgentListeners
 from netlab.runtime.converge import reach
@@ -117,10 +118,11 @@ def change(
     add: Iterable[tuple[str, ...]] = (),
     delete: Collection[str] = (),
     label: Mapping[str, Labels] | None = None,
+    link: Mapping[str, Mapping[str, str]] | None = None,
     say: Say = lambda _: None,
 ) -> Outcome:
-    """Add texts to a running lab, take objects (by identity) away from it, set labels (as ``model.Changes`` has
-    them), and converge.  Pods of controllers that are taken away are made anew (``model.anew``).
+    """Add texts to a running lab, take objects (by identity) away from it, set labels and impairments of links (as
+    ``model.Changes`` has them), and converge.  Pods of controllers that are taken away are made anew (``model.anew``).
     """
     began = time.monotonic()
     with lock.locked(name, say):
@@ -138,12 +140,15 @@ def change(
         extra = (*(text for text in known.extra if _identities(text) - fresh - {*gone}), *added)
         labels = put(known.labels, new.objects, label or {})
         labels = {key: value for key, value in labels.items() if key.removeprefix("Pod/") not in ended}
-        applied = replace(known, extra=extra, deleted=deleted, labels=labels)
+        links = {**known.links, **(link or {})}
+        applied = replace(known, extra=extra, deleted=deleted, labels=labels, links=links)
         if added and (wrong := list(refused(new.objects, running.documents.objects, running.cluster))):
             raise BadInput(wrong)
         after = run.memory.without(ended)
         lab = prepare(applied, after, {pod: status for pod, status in run.statuses.items() if pod not in ended})
-        applied = replace(applied, labels=still_there(labels, lab.cluster))
+        applied = replace(
+            applied, labels=still_there(labels, lab.cluster), links=kept(links, lab.cluster, lab.documents.lab)
+        )
         if added:
             capacity.require(lab.want)
         narrow = run.pending is None and not run.rundir.unsettled()
@@ -156,7 +161,7 @@ def change(
             before, changed = removed.lab, removed.changed
         outcome = _apply(run, lab, applied, [before], narrow=narrow)
         outcome = replace(outcome, changed=outcome.changed + changed)
-        return _done(run, "apply" if added else "delete" if delete else "label", outcome, began)
+        return _done(run, "apply" if added else "delete" if delete else "link" if link else "label", outcome, began)
 
 
 def _identities(text: tuple[str, ...]) -> set[str]:
@@ -176,10 +181,10 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     known = rundir.applied()
     if known is not None:
         lab = resolve(with_changes(draft, known), memory_of(rundir), in_force(rundir))
-    lab = with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
+    lab = with_state(lab, host.of_running(lab.cluster))
     if known is None:
         return lab, drift(lab.want, State())
-    owned = desired(resolve(known, memory_of(rundir), rundir.statuses()).cluster, session=SESSION)
+    owned = desired(resolve(known, memory_of(rundir), rundir.statuses()).cluster, lab.can, SESSION)
     return lab, drift(
         lab.want, observe(lab, rundir, State.of({**dict(lab.want.items()), **dict(owned.items())})).state, owned
     )

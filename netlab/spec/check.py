@@ -19,7 +19,7 @@ from netlab.near import closest, meant
 from netlab.spec import scalars
 from netlab.spec.compose import MAP, MappingNode, Node, ScalarNode, SequenceNode, locate, mark_of, pairs
 from netlab.spec.documents import Warning
-from netlab.spec.formats import FORMATS, shown
+from netlab.spec.formats import FORMATS, UNITS, shown
 from netlab.spec.rules import RULES
 from netlab.spec.scalars import PLAIN
 from netlab.spec.schema import Schema, Schemas
@@ -244,6 +244,8 @@ class Checker:
         elif isinstance(value, bool):
             if "boolean" in types:
                 return value
+        elif schema.get("format") in UNITS:
+            return self._text(node, node.value, schema, path)
         elif "number" in types:
             return value
         elif "integer" in types and value == int(value):

@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-from netlab import names
+from netlab import names, units
 from netlab.near import meant
 
 _NAME_PART = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
@@ -273,6 +273,19 @@ def quantity(text: str) -> str:
     )
 
 
+def _of(unit: Callable[[str], object]) -> Callable[[str], str]:
+    """The format of a number with a unit."""
+
+    def check(text: str) -> str:
+        unit(text)
+        return text
+
+    return check
+
+
+#: Formats of numbers with a unit; a bare number is an error about the unit.
+UNITS = {"time": _of(units.nanoseconds), "percent": _of(units.percent), "rate": _of(units.bits_per_second)}
+
 FORMATS: dict[str, Callable[[str], str]] = {
     "dns-label": dns_label,
     "dns-subdomain": dns_subdomain,
@@ -296,6 +309,7 @@ FORMATS: dict[str, Callable[[str], str]] = {
     "header-name": header_name,
     "line": line,
     "word": word,
+    **UNITS,
 }
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -321,4 +335,7 @@ PATTERNS = {
     "env-name": "^[ -<>-~]+$",
     "header-name": "^[-A-Za-z0-9]+$",
     "word": r"^\S*$",
+    "time": "^([0-9]+\\.?[0-9]*|\\.[0-9]+) ?([mun]?s|[mun]?secs?)$",
+    "percent": "^([0-9]+\\.?[0-9]*|\\.[0-9]+) ?%$",
+    "rate": "^([0-9]+\\.?[0-9]*|\\.[0-9]+) ?([kmgtKMGT]i?)?(bit|bps)$",
 }

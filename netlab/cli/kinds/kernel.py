@@ -55,6 +55,7 @@ LINKS = _kind(
     ("link", "l"),
     *(_field(name) for name in ("name", "type", "mtu", "mac", "state", "master", "peer")),
     _field("index", wide=True),
+    _field("qdisc", wide=True),
     _field("altnames", wide=True),
     _field("details", wide=True, cell=_details),
     key=("name",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.cli.kinds.kind import NONE
+from netlab.model import Cluster
 
 WIDTH = 18  # columns of a field's name, as kubectl has it for Pods
 
@@ -28,6 +29,13 @@ def label_lines(labels: Mapping[str, object], width: int = WIDTH) -> list[str]:
 def annotation_lines(annotations: Mapping[str, object], width: int = WIDTH) -> list[str]:
     """The annotations of an object, each on its line."""
     return listed("Annotations", (f"{key}: {value}" for key, value in annotations.items()), width)
+
+
+def link_lines(cluster: Cluster, key: str, width: int = WIDTH) -> list[str]:
+    """The impairments of the link of a node or a Pod (``Node/node-1``), each direction on its line; none: no line."""
+    own = [each for each in cluster.impairments if each.link.key == key]
+    texts = (f"{each.link.sender(each.direction)} sends with {each.values}" for each in own)
+    return listed("Impaired Link", texts, width) if own else []
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], indent: int = 2) -> list[str]:

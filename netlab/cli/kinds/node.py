@@ -59,10 +59,11 @@ def _describe(request: Request, items: Sequence[Item]) -> Iterable[Iterable[str]
     for item in items:
         name = item["metadata"]["name"]
         own = [pod for pod in request.running.cluster.pods if pod.node == name]
-        yield _description(item, [by_name[pod.namespace, pod.name] for pod in own])
+        link = lines.link_lines(request.running.cluster, f"Node/{name}", _WIDTH)
+        yield _description(item, [by_name[pod.namespace, pod.name] for pod in own], link)
 
 
-def _description(item: Item, pods: Sequence[Item]) -> list[str]:
+def _description(item: Item, pods: Sequence[Item], link: Sequence[str]) -> list[str]:
     metadata, status, spec = item["metadata"], item["status"], item["spec"]
     running = [pod for pod in pods if pod["status"]["phase"] not in ("Succeeded", "Failed")]
     rows = [
@@ -82,6 +83,7 @@ def _description(item: Item, pods: Sequence[Item]) -> list[str]:
         *(f"  {address['type'] + ':':<13}{address['address']}" for address in status["addresses"]),
         lines.field("PodCIDR", spec["podCIDR"], _WIDTH),
         lines.field("PodCIDRs", ",".join(spec["podCIDRs"]), _WIDTH),
+        *link,
         f"Non-terminated Pods:  ({len(running)} in total)",
         *lines.table(("Namespace", "Name", "IP", "Status"), rows),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from netlab.cli.kinds.event import pod_events
 from netlab.cli.kinds.kind import NONE, Item
-from netlab.cli.kinds.lines import WIDTH, annotation_lines, field, label_lines, table
+from netlab.cli.kinds.lines import WIDTH, annotation_lines, field, label_lines, link_lines, table
 from netlab.cli.kinds.request import Request
 from netlab.cli.kinds.times import ago, spelled
 from netlab.model import Pod, Port
@@ -30,6 +30,7 @@ def describe(request: Request, items: Sequence[Item]) -> Iterator[Iterable[str]]
             yield [*_idle(item, pod), *source, *_events(pod_events(pod, since, None))]
         else:
             node = f"{pod.node}/{cluster.node(pod.node).addresses[0].ip}"
+            source = [*link_lines(cluster, f"Pod/{pod}"), *source]
             yield [*_pod(item, pod, node), *source, *_events(pod_events(pod, since, records.get(name)))]
 
 

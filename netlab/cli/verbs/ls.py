@@ -12,6 +12,8 @@ from netlab.cli.options import output
 from netlab.errors import NetlabError
 from netlab.runtime.state.rundir import Assignments, running
 
+_HEADS = {"impaired": "IMPAIRED LINKS"}
+
 
 @click.command()
 @output
@@ -23,7 +25,7 @@ def command(output: str) -> None:
             applied = rundir.applied() or rundir.pending()
             assignments = rundir.assignments()
         except PermissionError:  # its folder is seen by all, what is in it by root
-            rows.append(dict.fromkeys(("nodes", "pods", "since", "faults"), None) | {"lab": rundir.lab})
+            rows.append(dict.fromkeys(("nodes", "pods", "since", "faults", "impaired"), None) | {"lab": rundir.lab})
             continue
         except NetlabError as error:  # the other labs can be listed all the same
             out.error(error)
@@ -36,6 +38,7 @@ def command(output: str) -> None:
                 "pods": assignments.pods,
                 "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since)) if since else None,
                 "faults": assignments.faults,
+                "impaired": assignments.impaired,
             }
         )
     if output == "json":
@@ -45,8 +48,8 @@ def command(output: str) -> None:
     elif not rows:
         out.line(f"no lab is running; {out.command()} labs shows those that there are")
     else:
-        keys = ("lab", "nodes", "pods", "since")
+        keys = ("lab", "nodes", "pods", "since", *(("impaired",) if any(row["impaired"] for row in rows) else ()))
         out.table(
             [["?" if row[key] is None else str(row[key]) for key in keys] for row in rows],
-            [key.upper() for key in keys],
+            [_HEADS.get(key, key.upper()) for key in keys],
         )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SOURCES = ("frames", "rules", "drops", "counters")
 _MANY = 200  # namespaces
 _CHAINS = 300  # of a table
+_TIMEOUT = 0.9  # seconds
 
 
 @click.command()
@@ -41,8 +42,8 @@ _CHAINS = 300  # of a table
               help="send this packet in scapy's notation, instead of a packet to TARGET")  # fmt: skip
 @click.option("-4", "version", flag_value=4, type=int, default=0, help="use IPv4")
 @click.option("-6", "version", flag_value=6, type=int, help="use IPv6")
-@click.option("--timeout", type=Seconds(0.01, 60), default=0.9, show_default=True, metavar="SECONDS",
-              help="how long to wait if no evidence of a loss appears")  # fmt: skip
+@click.option("--timeout", type=Seconds(0.01, 60), metavar="SECONDS",
+              help="how long to wait if no evidence of a loss appears (default: 0.9, more over links with a delay)")  # fmt: skip
 @click.option("--compare", is_flag=True, help="compare the result with the prediction; exit status 4 if they differ")
 @click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="write the packets to a pcapng file")
 @click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="write all recorded evidence as JSON")
@@ -61,7 +62,7 @@ def command(
     verbose: bool,
     packet: str,
     version: int | None,
-    timeout: float,
+    timeout: float | None,
     compare: bool,
     pcap: str | None,
     record: str | None,
@@ -91,6 +92,7 @@ def command(
     from functools import partial
     from threading import Event
 
+    from netlab.model.links import round_trip
     from netlab.objects import Netns, NftTable, Vxlan
     from netlab.observe.trace.record import Question, recorded
     from netlab.oracle.target import asked
@@ -103,6 +105,7 @@ def command(
         raise BadInput("trace needs a TARGET, or a packet: --packet EXPRESSION")
     name = own_lab(lab_option)
     running = load_running(name)
+    timeout = _TIMEOUT + round_trip(running.cluster) if timeout is None else timeout
     lookup, target = (
         (None, target) if packet else _looked_up(running.cluster, client, target, namespace, version, timeout)
     )

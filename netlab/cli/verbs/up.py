@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @spec_options
-@click.option("--reset", is_flag=True, help="drop the changes by apply, delete and label")
+@click.option("--reset", is_flag=True, help="drop the changes by apply, delete, label and link")
 @click.option(
     "--wait/--no-wait",
     default=True,
@@ -77,7 +77,7 @@ def _tell(done: labs.Outcome) -> None:
         out.line(f"lab {cluster.lab} is up: {what}; nothing to do")
     if done.kept:
         out.line(
-            f"{out.count(done.kept, 'change')} of apply, delete and label kept; --reset drops {'it' if done.kept == 1 else 'them'}"
+            f"{out.count(done.kept, 'change')} of apply, delete, label and link kept; --reset drops {'it' if done.kept == 1 else 'them'}"
         )
     if cluster.policies:
         count = out.count(len(cluster.policies), "NetworkPolicy", "NetworkPolicies")
@@ -85,6 +85,9 @@ def _tell(done: labs.Outcome) -> None:
     if cluster.tiers:
         count = out.count(len(cluster.tiers), "policy", "policies")
         out.line(f"{count} of the Admin and Baseline tiers enforced there, before and after NetworkPolicies")
+    if cluster.impairments:
+        count = out.count(len({impairment.link.key for impairment in cluster.impairments}), "link")
+        out.line(f"{count} impaired; {out.command()} link shows {'it' if count == '1 link' else 'them'}")
     own = [service for service in cluster.services if not service.system]
     if own:
         names = ", and their names by DNS" if cluster.dns else ""

@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from netlab.kernel.host import netns as ns
-from netlab.kernel.rtnetlink import vxlan
+from netlab.kernel.rtnetlink import qdisc, vxlan
 from netlab.kernel.rtnetlink.codec import Request
 from netlab.kernel.rtnetlink.link import identity
 from netlab.kernel.rtnetlink.socket import CREATE, EXCL, NetlinkSocket, attr, attr_str, attr_u32
@@ -16,27 +16,29 @@ from netlab.objects.links import End
 
 
 class Tried(NamedTuple):
-    """``netns``: the errno of making a namespace, None where it works; ``missing``: kinds of links and their errno."""
+    """``netns``: the errno of making a namespace, None where it works; ``missing``: kinds of links and qdiscs and their errno."""
 
     netns: int | None
     missing: dict[str, int]
     br_netfilter: bool
 
 
-def tries(features: tuple[str, ...]) -> Tried:
-    """Try to make a namespace and, in it, a link of each kind."""
-    return ns.aside(lambda: _try(features))
+def tries(features: tuple[str, ...], qdiscs: tuple[str, ...] = ()) -> Tried:
+    """Try to make a namespace and, in it, a link and a qdisc of each kind."""
+    return ns.aside(lambda: _try(features, qdiscs))
 
 
-def _try(features: tuple[str, ...]) -> Tried:
+def _try(features: tuple[str, ...], qdiscs: tuple[str, ...]) -> Tried:
     try:
         ns.unshare_net()
     except OSError as error:
         return Tried(error.errno, {}, False)
     with NetlinkSocket() as socket:
         missing = {}
-        for number, feature in enumerate(features):
-            refused = socket.batch([_link(feature, f"try{number}")])
+        requests = {feature: [_link(feature, f"try{number}")] for number, feature in enumerate(features)}
+        requests |= {kind: qdisc.trial(kind) for kind in qdiscs}
+        for feature, request in requests.items():
+            refused = socket.batch(request)
             if refused:
                 missing[feature] = refused[0].errno
     return Tried(None, missing, os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"))

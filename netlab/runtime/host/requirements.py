@@ -14,6 +14,7 @@ from netlab.model import Cluster
 from netlab.plan import Host, dns
 from netlab.planes import ROWS
 
+QDISCS = ("netem", "tbf")
 _MODULES = {"vxlan": "vxlan", "bridge": "bridge", "veth": "veth"}
 
 
@@ -24,20 +25,23 @@ def require(cluster: Cluster) -> Host:
             f"{RUN_NETNS} is a symbolic link (to {os.readlink(RUN_NETNS)}), and ip netns mounts namespaces in a folder",
             hint=f"rm {RUN_NETNS}; netlab makes the folder",
         )
-    result = tries(cluster.plane.needs)
+    result = tries(cluster.plane.needs, QDISCS if cluster.impairments else ())
     if result.netns is not None:
         if result.netns in (errno.EPERM, errno.EACCES):
             raise NeedsRoot("this needs root: it makes network namespaces")
         why = os.strerror(result.netns)
         raise HostCannot(f"this kernel makes no network namespace: {why}", hint="it needs CONFIG_NET_NS=y")
+    can = Host(br_netfilter=result.br_netfilter, netem="netem" not in result.missing)
+    _require_qdiscs(cluster, can, tbf="tbf" not in result.missing)
     for feature, code in result.missing.items():
+        if feature in QDISCS:
+            continue
         raise HostCannot(
             f"this kernel has no {feature} devices ({os.strerror(code)})",
             hint=f"modprobe {_MODULES.get(feature, feature)}, or a kernel with it",
         )
     if not shutil.which("nft") and not _library("libnftables.so.1"):
         raise HostCannot("nft is missing", hint="apt install nftables (dnf, apk and pacman call it the same)")
-    can = Host(br_netfilter=result.br_netfilter)
     require_for(cluster, can)
     _require_knot(cluster)
     return can
@@ -53,6 +57,29 @@ def require_for(cluster: Cluster, can: Host) -> None:
             hint="modprobe br_netfilter (then this host's own bridges pass its firewall, too), or a routed data plane: "
             + ", ".join(plane.name for plane in ROWS.values() if not plane.bridge),
         )
+
+
+def _require_qdiscs(cluster: Cluster, can: Host, *, tbf: bool) -> None:
+    """Raise HostCannot where this kernel has no qdisc for an impairment of the lab."""
+    for impairment in () if can.netem else cluster.impairments:
+        lacking = impairment.values.only_netem
+        if not lacking and (tbf or not impairment.values.rate):
+            continue
+        words = " and ".join(lacking) or "rate"
+        where = f" ({impairment.mark})" if impairment.mark else ""
+        raise HostCannot(
+            f"this kernel has no netem (module sch_netem), which {words} on the link between {impairment.link.title} "
+            f"need{'s' if len(lacking) < 2 else ''}{where}"
+            + ("; rate and loss work without it" if lacking else "; nor has it tbf (module sch_tbf)"),
+            hint="modprobe sch_netem (Debian: linux-image-amd64, Ubuntu: linux-modules-extra-$(uname -r), Fedora: "
+            "kernel-modules-extra), or another kernel",
+        )
+
+
+def of_running(cluster: Cluster) -> Host:
+    """What this host can do for a lab that it has built."""
+    tried = tries((), QDISCS) if cluster.impairments else None
+    return Host(br_netfilter=has_br_netfilter(), netem=tried is None or "netem" not in tried.missing)
 
 
 def _require_knot(cluster: Cluster) -> None:

@@ -109,6 +109,7 @@ def assignments_of(lab: Lab) -> Assignments:
         tuple(dict.fromkeys(obj.netns for obj in lab.want.values() if isinstance(obj, (Netns, File)))),
         len(cluster.nodes),
         len(cluster.own_pods),
+        impaired=len({impairment.link.key for impairment in cluster.impairments}),
     )
 
 
@@ -142,7 +143,7 @@ def resolve(
         memory=memory,
         check=check,
         has_program=has,
-        changes=Changes(applied.labels, nodes, pods, absent),
+        changes=Changes(applied.labels, nodes, pods, absent, applied.links),
         session=SESSION,
         respond=applied.respond,
     )
@@ -173,7 +174,7 @@ def applied_now(lab: Lab, applied: Applied) -> None:
 
 def _made_from(applied: Applied, memory: Memory, statuses: Statuses) -> tuple[object, ...]:
     texts = applied.spec, applied.extra, applied.hooks, applied.respond
-    return applied.name, *texts, applied.deleted, applied.labels, memory, dict(statuses)
+    return applied.name, *texts, applied.deleted, applied.labels, applied.links, memory, dict(statuses)
 
 
 def _still(programs: Mapping[tuple[str, str], bool]) -> bool:

@@ -40,7 +40,7 @@ class Applied:
 
     ``source`` is the path that it was brought up from, ``name`` what ``--name`` said ("" for the spec's own name),
     ``spec`` the texts of its files, ``extra`` those that ``apply`` added, each a ``spec.Text``; ``deleted`` the objects
-    that ``delete`` took away, each ``group/kind/namespace/name``; ``labels`` what ``label`` changed (``model.Changes``).
+    that ``delete`` took away, each ``group/kind/namespace/name``; ``labels`` what ``label`` changed, ``links`` what ``link`` did (``model.Changes``).
     ``respond``: whose commands do not run, whatever the Lab says (``model.build``); ``hooks``: Helm hooks count as any
     other object.
     """
@@ -55,6 +55,7 @@ class Applied:
     labels: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     respond: str = ""
     hooks: bool = False
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ValueError for texts that are none: state may have been written by hand."""
@@ -63,8 +64,9 @@ class Applied:
 
     @property
     def changes(self) -> int:
-        """The number of objects that ``apply``, ``delete`` and ``label`` changed."""
-        return len(self.extra) + len(self.deleted) + len(self.labels)
+        """The number of objects that ``apply``, ``delete``, ``label`` and ``link`` changed."""
+        links = {key.rpartition(" ")[0] for key in self.links}
+        return len(self.extra) + len(self.deleted) + len(self.labels) + len(links)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -83,6 +85,7 @@ class Assignments:
     nodes: int = 0
     pods: int = 0
     faults: int = 0
+    impaired: int = 0
     generations: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 

@@ -12,7 +12,6 @@ from netlab.errors import BadInput, NetlabError, StateError
 from netlab.model import Cluster, Memory
 from netlab.model.status import Statuses
 from netlab.names import LAB_NAME_MAX, is_dns_label
-from netlab.plan import Host
 from netlab.runtime.client import agentclient
 from netlab.runtime.host import requirements as host
 from netlab.runtime.state.resolved import Lab, assignments_of, documents_of, memory_of, resolve, with_state
@@ -75,8 +74,9 @@ class Run(NamedTuple):
 
 
 def with_changes(draft: Applied, running: Applied) -> Applied:
-    """A draft with what ``apply``, ``delete`` and ``label`` changed in the running lab."""
-    return replace(draft, extra=running.extra, deleted=running.deleted, labels=running.labels)
+    """A draft with what ``apply``, ``delete``, ``label`` and ``link`` changed in the running lab."""
+    changes = {name: getattr(running, name) for name in ("extra", "deleted", "labels", "links")}
+    return replace(draft, **changes)
 
 
 def open_run(name: str, hint: str = "") -> Run:
@@ -130,4 +130,4 @@ def load_running(name: str) -> Lab:
     """A running lab as it was last applied."""
     rundir, applied = open_running(name)
     lab = resolve(applied, memory_of(rundir), rundir.statuses())
-    return with_state(lab, Host(br_netfilter=host.has_br_netfilter()))
+    return with_state(lab, host.of_running(lab.cluster))

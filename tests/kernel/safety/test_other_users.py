@@ -38,6 +38,7 @@ def their_lab(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Any:
         "apply --lab LAB -f SPEC",
         "delete --lab LAB pod client",
         "label --lab LAB pod client a=b",
+        "link --lab LAB node-1 --loss 1%",
         "up SPEC",
         "down LAB",
     ],
