@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kernel
 LAB = """
 apiVersion: netlab/v1
 kind: Lab
-metadata: {name: tlinks}
+metadata: {name: NAME}
 spec:
   dataplane: vxlan
   ipFamilies: [IPv4, IPv6]
@@ -42,6 +42,12 @@ spec: {nodeName: node-2, containers: [{name: c, image: x, ports: [{containerPort
 """
 
 
+@pytest.fixture(autouse=True)
+def this_lab(lab_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other labs run beside this one."""
+    monkeypatch.setenv("NETLAB_LAB", lab_name)
+
+
 def traced(*words: str, status: int) -> Any:
     return json.loads(run_netlab("trace", *words, "-o", "json", check=status).stdout)
 
@@ -52,28 +58,29 @@ def listed(*words: str) -> list[tuple[str, dict[str, str], bool]]:
     return [(each["sender"], each["impairments"], each["source"] is not None) for each in found["links"]]
 
 
-def test_impaired_links(tmp_path: Path, kit: Any) -> None:
+def test_impaired_links(tmp_path: Path, kit: Any, lab_name: str) -> None:
     """One lab: trace names the link, diff tells what is removed, up heals it, link changes and clears it, --reset restores it."""
     path = tmp_path / "lab.yaml"
-    path.write_text(LAB)
+    path.write_text(LAB.replace("NAME", lab_name))
     line = next(number for number, text in enumerate(LAB.splitlines(), 1) if "[client, node-1]" in text)
     run_netlab("up", path)
     try:
         run_netlab("diff")
         assert "Impaired Link" in run_netlab("describe", "pod", "client").stdout
         assert "node-1 sends with rate 50mbit" in run_netlab("describe", "node", "node-1").stdout
-        assert json.loads(run_netlab("ls", "-o", "json").stdout)[0]["impaired"] == 4
+        labs = {each["lab"]: each for each in json.loads(run_netlab("ls", "-o", "json").stdout)}
+        assert labs[lab_name]["impaired"] == 4
         for version in ("-4", "-6"):
             document = traced("client", "web", version, status=1)
             first = document["findings"][0]
-            assert (first["kind"], first["netns"], first["interface"]) == ("impairment", "tlinks-client", "eth0")
+            assert (first["kind"], first["netns"], first["interface"]) == ("impairment", f"{lab_name}-client", "eth0")
             assert (Path(first["file"]).name, first["line"]) == ("lab.yaml", line)
         assert document["impaired"][0]["impairments"] == {"loss": "100%"}
         document = traced("internet", "node-2:80", status=1)
         first = document["findings"][0]
-        assert (first["kind"], first["netns"]) == ("impairment", "tlinks-internet")
+        assert (first["kind"], first["netns"]) == ("impairment", f"{lab_name}-internet")
 
-        lab, _ = diff("tlinks")
+        lab, _ = diff(lab_name)
         ours = list(lab.want.only(Qdisc))
         tables = {(obj.netns, obj.place) for obj in lab.want.only(NftTable) if obj.table == "impairments"}
         for qdisc in ours:
@@ -84,8 +91,8 @@ def test_impaired_links(tmp_path: Path, kit: Any) -> None:
         assert all(f"missing: qdisc {qdisc.name} in {qdisc.netns}" in drifted for qdisc in ours)
         assert all(f"missing: nft {place} in {netns}" in drifted for netns, place in tables)
         traced("client", "web", status=0)
-        kit.sh("tc -n tlinks-node-1 qdisc add dev eth0 root tbf rate 7mbit burst 10kb limit 30000")
-        assert "tbf in tlinks-node-1" in run_netlab("diff", check=1).stdout
+        kit.sh(f"tc -n {lab_name}-node-1 qdisc add dev eth0 root tbf rate 7mbit burst 10kb limit 30000")
+        assert f"tbf in {lab_name}-node-1" in run_netlab("diff", check=1).stdout
         run_netlab("up", path)
         run_netlab("diff")
 
@@ -94,14 +101,14 @@ def test_impaired_links(tmp_path: Path, kit: Any) -> None:
         assert listed("client") == []
         document = traced("client", "web", status=0)
         assert [(each["packet"], each["netns"]) for each in document["impaired"]] == [
-            ("request", "tlinks-node-1"), ("request", "tlinks-underlay"),
-            ("reply", "tlinks-b"), ("reply", "tlinks-a"),
+            ("request", f"{lab_name}-node-1"), ("request", f"{lab_name}-underlay"),
+            ("reply", f"{lab_name}-b"), ("reply", f"{lab_name}-a"),
         ]  # fmt: skip
         changed = [("node-2", {"loss": "100%"}, False)]
         assert listed("web", "node-2", "--loss", "100%", "--from", "node-2") == changed
         document = traced("client", "web", status=1)
         assert document["findings"][0]["kind"] == "impairment"
-        assert document["findings"][0]["netns"] == "tlinks-node-2"
+        assert document["findings"][0]["netns"] == f"{lab_name}-node-2"
         assert document["findings"][0]["file"] is None
         run_netlab("diff")
         assert listed("web", "node", "--rate", "1gbit") == [
@@ -113,14 +120,14 @@ def test_impaired_links(tmp_path: Path, kit: Any) -> None:
         assert listed("client") == [("client", {"loss": "100%"}, True)]
         run_netlab("diff")
     finally:
-        run_netlab("down", "tlinks")
+        run_netlab("down", lab_name)
 
 
 @pytest.mark.needs("netem")
-def test_netem(tmp_path: Path, kit: Any) -> None:
+def test_netem(tmp_path: Path, kit: Any, lab_name: str) -> None:
     """All of netem, as tc reads it; a parameter that somebody adds is drift."""
     path = tmp_path / "lab.yaml"
-    path.write_text(kit.spec("tnetem"))
+    path.write_text(kit.spec(lab_name))
     run_netlab("up", path)
     try:
         options = {
@@ -129,7 +136,7 @@ def test_netem(tmp_path: Path, kit: Any) -> None:
         }  # fmt: skip
         run_netlab("link", "node-1", *(word for pair in options.items() for word in pair))
         run_netlab("diff")
-        for netns, dev in (("tnetem-node-1", "eth0"), ("tnetem-underlay", "node-1")):
+        for netns, dev in ((f"{lab_name}-node-1", "eth0"), (f"{lab_name}-underlay", "node-1")):
             (seen,) = json.loads(kit.sh(f"tc -n {netns} -j qdisc show dev {dev}"))
             values = seen["options"]
             assert values["delay"] | {"correlation": 0} == {"delay": 0.02, "jitter": 0.005, "correlation": 0}
@@ -138,25 +145,29 @@ def test_netem(tmp_path: Path, kit: Any) -> None:
             assert values["reorder"]["reorder"] == pytest.approx(0.25)
             assert values["corrupt"]["corrupt"] == pytest.approx(0.0001)
             assert values["rate"]["rate"] == 5_000_000_000
-        kit.sh("tc -n tnetem-node-1 qdisc change dev eth0 root netem limit 1000 delay 20ms 5ms 25% loss 0.5%")
+        kit.sh(f"tc -n {lab_name}-node-1 qdisc change dev eth0 root netem limit 1000 delay 20ms 5ms 25% loss 0.5%")
         assert "correlated" in run_netlab("diff", check=1).stdout
         run_netlab("up", path)
         run_netlab("diff")
 
         run_netlab("link", "node-1", "--delay", "20ms")  # in place of all others
-        assert json.loads(kit.sh("tc -n tnetem-node-1 -j qdisc show dev eth0"))[0]["options"].keys() >= {"delay"}
-        assert "rate" not in json.loads(kit.sh("tc -n tnetem-node-1 -j qdisc show dev eth0"))[0]["options"]
+        assert json.loads(kit.sh(f"tc -n {lab_name}-node-1 -j qdisc show dev eth0"))[0]["options"].keys() >= {"delay"}
+        assert "rate" not in json.loads(kit.sh(f"tc -n {lab_name}-node-1 -j qdisc show dev eth0"))[0]["options"]
         text = run_netlab("trace", "client", "server").stdout
         assert "impaired, the request: node-1 sends over the link between node-1 and underlay with delay 20ms" in text
         run_netlab("link", "node-1", "--duplicate", "100%")
         run_netlab("trace", "client", "server")
         run_netlab("link", "node-1", "--loss", "100%")
         finding = traced("client", "server", status=1)["findings"][0]
-        assert (finding["kind"], finding["netns"], finding["reason"]) == ("impairment", "tnetem-node-1", "QDISC_DROP")
+        assert (finding["kind"], finding["netns"], finding["reason"]) == (
+            "impairment",
+            f"{lab_name}-node-1",
+            "QDISC_DROP",
+        )
         run_netlab("link", "client", "--delay", "1500ms")
         run_netlab("link", "node-1", "--clear")
-        run_netlab("reach", "tnetem")  # waits as long as the lab delays
+        run_netlab("reach", lab_name)  # waits as long as the lab delays
         assert "diff" not in run_netlab("link", "client", "--clear").stdout
-        assert kit.sh("tc -n tnetem-client qdisc show dev eth0").split()[1] == "noqueue"
+        assert kit.sh(f"tc -n {lab_name}-client qdisc show dev eth0").split()[1] == "noqueue"
     finally:
-        run_netlab("down", "tnetem")
+        run_netlab("down", lab_name)

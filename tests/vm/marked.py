@@ -28,6 +28,7 @@ class Marked(NamedTuple):
 
 FILES = (
     Marked("tests/kernel/services/test_sctp.py", 60, part=True),
+    Marked("tests/kernel/test_links.py", 120),
     Marked("tests/kernel/test_packets.py", 60),
     Marked("tests/kernel/test_dataplanes.py", 180),
     Marked("tests/kernel/trace/test_faults.py", 240),
