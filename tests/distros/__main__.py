@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,7 @@ def main() -> int:
     parser.add_argument("--vagrant", action="store_true", help="the Vagrantfile's provisioners make the checkout ready")
     parser.add_argument("--fresh", action="store_true", help="make the roots anew")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary folders are removed
     chosen = suites.chosen(options.suite)
     if os.geteuid() != 0:
         say("distro-test: pristine roots and namespaces need root: sudo ./bootstrap.sh invoke distro-test")

@@ -1,14 +1,15 @@
 #!/bin/bash
-# box.sh ARCHIVE CHECKOUT OUT LINES FOLDERS COMMAND...: unpack a pristine root and run netlab's README and suite in it.
+# box.sh ARCHIVE CHECKOUT OUT SETTINGS FOLDERS [WORD...]: unpack a pristine root and run netlab's README and suite in it.
 #
 # It is started in mount, pid, ipc and uts namespaces of its own, and the root lies in a tmpfs of that mount namespace:
 # when this process ends, however it ends, the kernel removes the root and every process in it.
-# OUT is the one folder of the host that can be written; LINES holds what pip, apt and the resolver of this host need.
+# OUT is the folder of the host for results; SETTINGS holds what pip, apt and the resolver of this host need.
 set -eu
 archive=$1 checkout=$2 out=$3 settings=$4 folders=$5
 shift 5
 
-root=$(mktemp -d)
+root=$settings/root
+mkdir "$root"
 mount --make-rprivate /
 mount -t tmpfs -o mode=755,size=6g root "$root"
 tar -xf "$archive" -C "$root" --exclude='./dev/*'
