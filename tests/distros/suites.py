@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,22 +97,21 @@ def archive(suite: Suite, fresh: bool) -> Path:
         return path
     if not shutil.which("mmdebstrap"):
         raise NotRun("mmdebstrap is not installed: apt-get install mmdebstrap")
-    argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--components={suite.components}"]
+    argv = ["mmdebstrap", "--variant=minbase", f"--components={suite.components}"]
     argv += [f"--include={','.join((*INCLUDED, *suite.more))}"]
     argv += [f"--aptopt={line}" for line in apt_settings()]
-    argv.append(f"--keyring={keyring(suite.family)}")
+    keys = keyring(suite.family).read_bytes()
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new.tar")
     try:
-        made = subprocess.run(
-            [*argv, suite.name, str(new), mirror(suite.family, _index())],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with tempfile.NamedTemporaryFile(suffix=".gpg") as readable:  # apt's own user reads it, and not root's home
+            readable.write(keys)
+            readable.flush()
+            os.chmod(readable.name, 0o644)
+            argv += [f"--keyring={readable.name}", suite.name, str(new), mirror(suite.family, _index())]
+            made = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if made.returncode:
-            lines = [line for line in made.stderr.splitlines() if line.startswith(("E: ", "Err:", "W: GPG"))]
+            lines = [line for line in made.stderr.splitlines() if line.startswith(("E: ", "W: GPG"))]
             raise NotRun("mmdebstrap cannot make its root: " + (lines or made.stderr.splitlines() or ["?"])[0])
         new.rename(path)
     finally:
