@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# README's own precondition (Python 3.11 or newer), how a learner comes to the checkout, and how to become root.
-INCLUDED = ("python3", "python3-venv", "ca-certificates", "git", "sudo")
+# A package manager (Debian has it in any case), Python, how a learner comes to the checkout, and how to become root.
+INCLUDED = ("apt", "python3", "python3-venv", "ca-certificates", "git", "sudo")
 
 
 @dataclass(frozen=True)
