@@ -181,20 +181,27 @@ def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
     for entry in listed:
         for kind, value in entry.items():
             if kind in ("set", "map"):
-                elements = sorted(json.dumps(_still(element), sort_keys=True) for element in value.get("elem", []))
+                elements = sorted(json.dumps(still(element), sort_keys=True) for element in value.get("elem", []))
                 if "timeout" in value.get("flags", []):  # what packets put in; nft 1.0.6 does not list "dynamic"
                     elements = []
-                found[kind, value["name"]] = [_still({**value, "elem": None}), elements]
+                found[kind, value["name"]] = [still({**value, "elem": None}), elements]
             elif kind == "chain":
-                found.setdefault(("chain", value["name"]), []).insert(0, _still(value))
+                found.setdefault(("chain", value["name"]), []).insert(0, still(value))
             elif kind == "rule":
-                found.setdefault(("chain", value["chain"]), []).append(_still(value))
+                found.setdefault(("chain", value["chain"]), []).append(still(value))
     return found
 
 
-def _still(value: Any) -> Any:
+def still(value: Any) -> Any:
+    """A listing without what changes by itself, and without what two encodings of the same rule differ in.
+
+    nft 1.1.7 compares one byte of ``fib ... oif missing``, and lists the four that older versions compare as
+    ``{"concat": [false]}``.
+    """
     if isinstance(value, dict):
-        return {key: _still(item) for key, item in value.items() if key not in _RESTLESS}
+        if isinstance(parts := value.get("concat"), list) and len(parts) == 1:
+            return still(parts[0])
+        return {key: still(item) for key, item in value.items() if key not in _RESTLESS}
     if isinstance(value, list):
-        return [_still(item) for item in value]
+        return [still(item) for item in value]
     return value
