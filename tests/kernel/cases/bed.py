@@ -41,7 +41,7 @@ class Bed:
 
     def curl(self, where: str, url: str, *options: str) -> str:
         """What became of a request: open, refused, timeout, or curl's own status."""
-        line = ["curl", "-sS", "-g", "-o", "/dev/null", "-m", "2", *options, url]
+        line = ["curl", "-sS", "-g", "-o", "/dev/null", "--connect-timeout", "2", "-m", "30", *options, url]
         done = subprocess.run(["ip", "netns", "exec", f"{self.name}-{where}", *line], capture_output=True, check=False)
         return _CURL.get(done.returncode, f"curl {done.returncode}")
 

@@ -41,6 +41,7 @@ def test_a_pod_that_terminates_serves_until_it_is_gone(bed: Bed) -> None:
                 for end in each["endpoints"]]  # fmt: skip
         assert ends == [{"ready": False, "serving": True, "terminating": True}]
         assert deleting.poll() is None, "all this was while it terminated"
+        bed.curl("client", "http://10.244.2.2:8080/end")
         assert deleting.wait(60) == 0
     assert bed.curl("client", "http://10.96.0.80") == "refused"
 
