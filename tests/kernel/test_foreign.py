@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import threading
@@ -175,23 +176,26 @@ def test_a_running_name_from_another_source_is_refused_with_both_paths(kit: Any,
 
 def test_two_writers_take_turns(kit: Any, lab: str) -> None:
     """Each in a process of its own, as from two terminals."""
-    text, said = kit.spec(lab), []
-    locked, holds = os.pipe()
+    said: list[str] = []
+    (locked, holds), (free, release) = os.pipe(), os.pipe()
     first = os.fork()
     if first == 0:
         try:
             with lock.locked(lab):
                 os.write(holds, b"!")
-                time.sleep(0.6)
+                select.select([free], [], [], 60)
         finally:
             os._exit(0)
     os.read(locked, 1)
-    os.close(locked)
-    os.close(holds)
-    began = time.monotonic()
-    labs.up(kit.draft(text), say=said.append)
+
+    def say(text: str) -> None:
+        said.append(text)
+        os.write(release, b"!")  # the second waits: now the first goes on
+
+    labs.up(kit.draft(kit.spec(lab)), say=say)
     os.waitpid(first, 0)
-    assert time.monotonic() - began > 0.2
+    for fd in (locked, holds, free, release):
+        os.close(fd)
     assert len(said) == 1
     assert f"process {first}" in said[0]
     assert not labs.diff(lab)[1].operations

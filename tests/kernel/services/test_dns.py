@@ -126,15 +126,12 @@ def _plain(*argv: str) -> str:
 def test_what_apply_changes_is_there_when_it_returns_and_the_server_goes_on(lab: Lab) -> None:
     lab.up(PODS, service("web", "web", NAMED))
     before = _server(lab)
-    began = time.monotonic()
     lab.apply(service("new", "web", NAMED))
-    took = time.monotonic() - began
     assert dig(lab, f"new.default.{ZONE}") == ("NOERROR", [f"A {lab.address('new')}"])
     assert sum(lab.connect("client", lab.address("new"), 80, 3).values()) == 3
     lab.netlab("delete", "service", "new")
     assert dig(lab, f"new.default.{ZONE}") == ("NXDOMAIN", [])
     assert _server(lab) == before
-    assert took < 3  # half a second where nobody else wants the processor
 
 
 @pytest.mark.parametrize("what", ["server", "sandbox"])

@@ -109,10 +109,10 @@ def test_objects_of_any_shape_are_problems_at_worst(value: dict[str, object]) ->
     ids=range(16),
 )
 def test_hostile_texts_end_soon(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     found = load_text(text)
     assert found.problems
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_aliases_that_nest_and_merge_are_counted_and_not_followed() -> None:
