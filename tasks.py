@@ -166,6 +166,7 @@ def fuzz(_: Context, seconds: int = 60, seed: int = -1) -> None:
         "kernel": "6.1, 6.12 or 7.x; may be repeated (default: all three; 6.1 for --part and --shell)",
         "k": "only the tests whose names match this expression",
         "part": "a fixed part on one kernel: 5 minutes on two idle cores",
+        "all": "also the tests of which a plain run has only some: an hour on two idle cores",
         "shell": "a root shell in that kernel instead of the tests",
         "junit": "write a file for JUnit's readers",
         "table": "write the tables of docs/kernels.md",
@@ -179,6 +180,7 @@ def vm_test(
     kernel: list[str],
     k: str = "",
     part: bool = False,
+    all: bool = False,  # noqa: A002  # the option's name
     shell: bool = False,
     junit: str = "",
     table: bool = False,
@@ -187,7 +189,7 @@ def vm_test(
     limit: int = 0,
 ) -> None:
     """The tests for which the kernel matters, on kernels of Debian in virtual machines: docs/kernels.md."""
-    flags = {"--part": part, "--shell": shell, "--table": table, "--if-possible": if_possible}
+    flags = {"--part": part, "--all": all, "--shell": shell, "--table": table, "--if-possible": if_possible}
     given = {"-k": k, "--junit": junit and str(Path(junit).resolve())}
     given |= {"--machines": str(machines or ""), "--limit": str(limit or "")}
     argv = [word for name in kernel for word in ("--kernel", name)]

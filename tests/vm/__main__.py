@@ -17,10 +17,9 @@ from compileall import compile_dir
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.kernel_features import NEEDS
 from tests.vm.kernels import BUILD, ROOT, SUITES, Cannot, Kernel, kernel, supported
 from tests.vm.machine import Machine, accelerator
-from tests.vm.marked import ALLOWED, halves, marked
+from tests.vm.marked import ALLOWED, Level, features, marked, shares
 from tests.vm.report import PAGE, Case, cases, merged, tables, untried, written, wrong_skips
 
 TRIES = 3  # boots of one machine
@@ -145,7 +144,7 @@ def _judged(done: list[Done], ran: list[Case], *, whole: bool) -> list[str]:
     faults += [f"{one.kernel}: failed: {one.group}::{one.name}: {one.why}" for one in ran if one.result == "failed"]
     faults += wrong_skips(ran, ALLOWED)
     faults += [] if ran else ["no test has run"]
-    return faults + (untried(ran, NEEDS) if whole else [])
+    return faults + (untried(ran, features()) if whole else [])
 
 
 def _shell(one: Kernel) -> int:
@@ -164,10 +163,11 @@ def _test(kernels: list[Kernel], words: argparse.Namespace) -> int:
     compile_dir(ROOT / "netlab", quiet=1)
     accel = accelerator(kernels[0])
     parts = 1 if words.k or (accel == "kvm" and len(kernels) > 1) else 2
+    level = Level.PART if words.part else Level.ALL if words.all else Level.PLAIN
     jobs = [
         Job(one, f"{one.name}/{number}", tests, accel)
         for one in kernels
-        for number, tests in enumerate(halves(marked(part=words.part), parts), 1)
+        for number, tests in enumerate(shares(marked(level), parts), 1)
     ]
     began = time.monotonic()
     done = _run(jobs, words.k, words.limit, max(1, min(2, words.machines)))
@@ -176,7 +176,7 @@ def _test(kernels: list[Kernel], words: argparse.Namespace) -> int:
     if words.junit:
         Path(words.junit).write_bytes(merged(texts))
     faults = _judged(done, ran, whole=not (words.k or words.part))
-    if words.table and not words.part:
+    if words.table:
         PAGE.write_text(written(PAGE.read_text(), tables(ran)))
     for fault in faults:
         _say(fault)
@@ -193,6 +193,7 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--shell", action="store_true")
     parser.add_argument("--junit", default="")
     parser.add_argument("--part", action="store_true")
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--if-possible", action="store_true")
     parser.add_argument("--machines", type=int, default=len(os.sched_getaffinity(0)))

@@ -6,9 +6,13 @@ these also says is left out; so is what starts many processes of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.kernel_features import NEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,50 +22,83 @@ ALLOWED = (
 )
 
 
+class Level(IntEnum):
+    """Which runs have a test: ``--part`` and all others; a plain run; ``--all`` alone."""
+
+    PART = 0
+    PLAIN = 1
+    ALL = 2
+
+
 class Marked(NamedTuple):
-    """A file of tests, or one test: seconds on a guest of one vCPU without KVM; whether `--part` has it."""
+    """A file of tests, or one test: seconds on a guest of one vCPU without KVM, and the runs that have it."""
 
     path: str
     seconds: int
-    part: bool = False
+    level: Level = Level.PLAIN
 
 
 FILES = (
-    Marked("tests/kernel/services/test_sctp.py", 60, part=True),
+    Marked("tests/kernel/services/test_sctp.py", 100, Level.PART),
     Marked("tests/kernel/test_links.py", 120),
-    Marked("tests/kernel/test_packets.py", 60),
-    Marked("tests/kernel/test_dataplanes.py", 180),
-    Marked("tests/kernel/trace/test_faults.py", 240),
-    Marked("tests/kernel/trace/test_faults_planes.py", 40),
-    Marked("tests/kernel/trace/test_sources.py", 50),
-    Marked("tests/kernel/services/test_services.py", 100),
-    Marked("tests/kernel/policies/test_enforcement.py", 60),
-    Marked("tests/kernel/policies/test_tiers.py", 60),
-    Marked("tests/kernel/observe/test_probe.py", 100),
-    Marked("tests/parity/test_learned.py", 60),
+    Marked("tests/kernel/test_tunnels.py", 60),
     Marked("tests/kernel/cases/test_learned.py", 30),
-    Marked("tests/kernel/cases/test_drift_by_hand.py", 50),
-    Marked("tests/parity/test_deviations.py", 60),
-    Marked("tests/kernel/test_capture.py", 100),
+    Marked("tests/kernel/trace/test_faults_planes.py", 40, Level.ALL),
+    Marked("tests/kernel/trace/test_sources.py", 50, Level.ALL),
+    Marked("tests/kernel/policies/test_enforcement.py", 80, Level.ALL),
+    Marked("tests/kernel/test_planes.py", 125, Level.ALL),
+    Marked("tests/kernel/test_packets.py", 130, Level.ALL),
+    Marked("tests/kernel/test_dataplanes.py", 250, Level.ALL),
+    Marked("tests/kernel/trace/test_faults.py", 230, Level.ALL),
+    Marked("tests/kernel/services/test_services.py", 110, Level.ALL),
+    Marked("tests/kernel/policies/test_tiers.py", 85, Level.ALL),
+    Marked("tests/kernel/observe/test_probe.py", 120, Level.ALL),
+    Marked("tests/kernel/cases/test_drift_by_hand.py", 60, Level.ALL),
+    Marked("tests/kernel/test_capture.py", 145, Level.ALL),
+    Marked("tests/parity/test_learned.py", 90, Level.ALL),
+    Marked("tests/parity/test_deviations.py", 130, Level.ALL),
 )
 LAB = "tests/labs/test_labs.py::test_lab_is_as_its_page_says"
-LAB_SECONDS = 20
 PART_LABS = ("overlay", "services", "dual-stack")
+_SECONDS = 20  # of a lab; of a file that is listed above only because it needs a feature, three times that
 
 
-def marked(*, part: bool = False) -> Iterator[Marked]:
-    """What a run has: the files, and each lab of the checkout as a test."""
-    yield from (one for one in FILES if one.part or not part)
-    for lab in sorted(path.parent.name for path in (ROOT / "labs").glob("*/lab.yaml")):
-        if not part or lab in PART_LABS:
-            yield Marked(f"{LAB}[{lab}]", LAB_SECONDS, lab in PART_LABS)
+def marked(level: Level = Level.PLAIN) -> list[Marked]:
+    """What a run has: the files, each test of a feature that some kernels lack, and each lab of the checkout."""
+    listed = {row.path for row in FILES}
+    labs = sorted(path.parent.name for path in (ROOT / "labs").glob("*/lab.yaml"))
+    rows = [
+        *FILES,
+        *(Marked(path, 3 * _SECONDS) for path in needing() if path not in listed),
+        *(Marked(f"{LAB}[{lab}]", _SECONDS, Level.PART if lab in PART_LABS else Level.PLAIN) for lab in labs),
+    ]
+    return [row for row in rows if row.level <= level]
 
 
-def halves(rows: Iterator[Marked], count: int) -> list[list[str]]:
+def needing() -> dict[str, tuple[str, ...]]:
+    """The files that have tests marked `needs`, with the features that each names."""
+    files = sorted(
+        path for folder in ("kernel", "labs", "parity") for path in (ROOT / "tests" / folder).glob("**/test_*.py")
+    )
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in files}
+    return {
+        path: tuple(name for name in NEEDS if f'"{name}"' in text)
+        for path, text in texts.items()
+        if re.search(r"\bneeds\(|\bkernel_features\b", text)
+    }
+
+
+def features() -> tuple[str, ...]:
+    """What at least one test of a plain run needs."""
+    plain = {row.path for row in marked()}
+    return tuple(dict.fromkeys(name for path, names in needing().items() if path in plain for name in names))
+
+
+def shares(rows: Sequence[Marked], count: int) -> list[list[str]]:
     """The tests shared out to ``count`` guests so that each has as much to do; a guest's files in one order."""
-    shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
+    given: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
     for row in sorted(rows, key=lambda row: -row.seconds):
-        least = min(range(count), key=lambda at: shares[at][0])
-        seconds, paths = shares[least]
-        shares[least] = (seconds + row.seconds, [*paths, row.path])
-    return [sorted(paths) for _, paths in shares if paths]
+        least = min(range(count), key=lambda at: given[at][0])
+        seconds, paths = given[least]
+        given[least] = (seconds + row.seconds, [*paths, row.path])
+    return [sorted(paths) for _, paths in given if paths]

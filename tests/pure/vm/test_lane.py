@@ -63,8 +63,8 @@ def test_the_page_has_a_place_for_each_table() -> None:
 
 
 def test_every_test_is_shared_out_once_and_evenly() -> None:
-    rows = list(marked.marked())
-    shares = marked.halves(iter(rows), 2)
+    rows = marked.marked(marked.Level.ALL)
+    shares = marked.shares(rows, 2)
     assert sorted(path for share in shares for path in share) == sorted(row.path for row in rows)
     seconds = {row.path: row.seconds for row in rows}
     first, second = (sum(seconds[path] for path in share) for share in shares)
@@ -73,6 +73,11 @@ def test_every_test_is_shared_out_once_and_evenly() -> None:
 
 def test_every_marked_file_is_there() -> None:
     assert [row.path for row in marked.FILES if not (ROOT / row.path).is_file()] == []
+
+
+def test_a_plain_run_tries_every_feature_that_tests_need() -> None:
+    named = {name for names in marked.needing().values() for name in names}
+    assert "sctp" in named and set(marked.features()) == named
 
 
 def test_a_kernel_is_its_image_and_modules_and_nothing_else() -> None:

@@ -148,17 +148,15 @@ class Endpoints:
     def _start_sctp(
         self, netns: str, face: Face, families: tuple[str, ...], addresses: tuple[str, ...]
     ) -> Callable[[], None]:
-        from netlab.runtime.agent.responders.sctp import (  # with OpenSSL's hashes 8 MB that few labs need
-            KernelSctp,
-            RawSctp,
-        )
+        # with OpenSSL's hashes 8 MB that few labs need
+        from netlab.runtime.agent.responders.kernelsctp import KernelSctp
+        from netlab.runtime.agent.responders.sctp import RawSctp
 
         if self.kernel_sctp is None:
             self.kernel_sctp = _kernel_has_sctp()
         numbers = [{"IPv4": _socket.AF_INET, "IPv6": _socket.AF_INET6}[family] for family in families]
         if self.kernel_sctp:
-            kernel = KernelSctp(self.loop, max(numbers), face, list(addresses))  # AF_INET6 takes both
-            return kernel.close
+            return KernelSctp(self.loop, numbers, face, list(addresses)).close
         used = []
         for family in numbers:
             raw = self.raw.get((netns, family))

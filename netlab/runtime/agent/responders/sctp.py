@@ -15,7 +15,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.runtime.agent.face import Face, plain
+from netlab.runtime.agent.face import Face
 from netlab.runtime.agent.responders.udp import Ancillary, local_address, want_local_address
 
 if TYPE_CHECKING:
@@ -262,35 +262,3 @@ class RawSctp:
                 self.send(peer, a.source, a.peer_tag, chunk(ABORT))
                 del self.associations[peer]
         return bool(self.associations)
-
-
-class KernelSctp:
-    """One port on the kernel's own SCTP: a one-to-many socket, whose associations are the kernel's affair."""
-
-    def __init__(self, loop: Loop, family: int, face: Face, addresses: list[str]) -> None:
-        self.loop, self.face, self.addresses = loop, face, addresses
-        self.sock = _socket.socket(family, _socket.SOCK_SEQPACKET | _socket.SOCK_NONBLOCK, PROTOCOL)
-        try:
-            self.sock.bind(("::" if family == _socket.AF_INET6 else "0.0.0.0", face.port))
-            self.sock.listen(128)
-        except OSError:
-            self.sock.close()
-            raise
-        loop.add(self.sock.fileno(), self.ready)
-
-    def close(self) -> None:
-        self.loop.remove(self.sock.fileno())
-        self.sock.close()
-
-    def ready(self, _mask: int) -> None:
-        for _ in range(64):
-            try:
-                data, peer = self.sock.recvfrom(65535, _socket.MSG_DONTWAIT)
-                if data and peer:
-                    remote = plain(peer[0])
-                    # an association has all addresses of its host: take the address of the client's family
-                    same = [address for address in self.addresses if (":" in address) == (":" in remote)]
-                    line = self.face.line(same[0] if same else "", remote, peer[1], echo=data)
-                    self.sock.sendto(line, _socket.MSG_DONTWAIT, peer)
-            except OSError:  # no more, or an association that has ended
-                return
