@@ -68,7 +68,9 @@ def command(
     if given and clear:
         raise BadInput("--clear ends all impairments: use it without the other options")
     if sender and not changing:
-        raise BadInput("--from needs an impairment, or --clear", hint=f"netlab link {' '.join(names)} --delay 20ms")
+        raise BadInput(
+            "--from needs an impairment, or --clear", hint=f"netlab link {' '.join(names) or 'node-1'} --delay 20ms"
+        )
     if not changing:
         _show(name, cluster, links, output, changed=0)
         return
