@@ -49,6 +49,8 @@ def outcomes(lab: str, **more: Any) -> dict[str, str]:
     asked = list(flows(cluster, **more))
     found = {one.flow: one for one in probed(Prober(cluster, timeout=(0.1, 0.3)), cluster, asked)}
     predicted = Predictor(cluster).answer(asked)
+    slow = [flow for flow in asked if found[flow].outcome != predicted[flow].outcome]
+    found |= {one.flow: one for one in probed(Prober(cluster), cluster, slow)} if slow else {}
     assert {flow: one.outcome for flow, one in found.items()} == {flow: predicted[flow].outcome for flow in found}
     return {_shown(flow): str(one.outcome) for flow, one in found.items()}
 

@@ -69,6 +69,8 @@ class Bed:
         ]
         predicted = Predictor(cluster).answer(asked)
         found = {one.flow: one for one in probed(Prober(cluster, timeout=(0.1, 0.3)), cluster, asked)}
+        slow = [flow for flow in asked if not agree(predicted[flow], found[flow])]
+        found |= {one.flow: one for one in probed(Prober(cluster), cluster, slow)} if slow else {}
         wrong = [f"{flow}: oracle {predicted[flow].outcome}, packets {one.outcome} {one.because}"
                  for flow, one in found.items() if not agree(predicted[flow], one)]  # fmt: skip
         assert not wrong, "\n".join(wrong)

@@ -89,6 +89,8 @@ class Bed:
         everything = [flow for each in asked for flow in each]
         predicted = Predictor(cluster).answer(everything)
         found = {one.flow: one for one in probed(Prober(timeout=(0.05, 0.2)), cluster, everything)}
+        slow = [flow for flow in everything if not agree(predicted[flow], found[flow])]
+        found |= {one.flow: one for one in probed(Prober(cluster), cluster, slow)} if slow else {}
         wrong = [f"{flow}: oracle {predicted[flow].outcome}, packets {one.outcome} {one.because}"
                  for flow, one in found.items() if not agree(predicted[flow], one)]  # fmt: skip
         assert not wrong, "\n".join(wrong)
