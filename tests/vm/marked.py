@@ -76,9 +76,7 @@ def marked(level: Level = Level.PLAIN) -> list[Marked]:
 
 def needing() -> dict[str, tuple[str, ...]]:
     """The files that have tests marked `needs`, with the features that each names."""
-    files = sorted(
-        path for folder in ("kernel", "labs", "parity") for path in (ROOT / "tests" / folder).glob("**/test_*.py")
-    )
+    files = sorted(path for folder in ("kernel", "parity") for path in (ROOT / "tests" / folder).glob("**/test_*.py"))
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in files}
     return {
         path: tuple(name for name in NEEDS if f'"{name}"' in text)
