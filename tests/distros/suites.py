@@ -108,7 +108,10 @@ def archive(suite: Suite, fresh: bool) -> Path:
             readable.write(keys)
             readable.flush()
             os.chmod(readable.name, 0o644)
-            argv += [f"--keyring={readable.name}", suite.name, str(new), mirror(suite.family, _index())]
+            source = mirror(suite.family, _index())
+            argv += [f"--keyring={readable.name}", suite.name, str(new), source]
+            if suite.more:  # they came after the release
+                argv.append(f"deb {source} {suite.name}-updates {suite.components.replace(',', ' ')}")
             made = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if made.returncode:
             lines = [line for line in made.stderr.splitlines() if line.startswith(("E: ", "W: GPG"))]
