@@ -120,8 +120,10 @@ def wanted_ports(expectations: Expectations, cluster: Cluster) -> Iterator[Wante
         if line.port is None or not line.port.number or line.expect == Outcome.REFUSED:
             continue
         for target in _ends(line.targets, endpoints, "", [], _ends(line.sources, endpoints, "", [])):
-            if target.end.kind == POD:
-                yield Wanted(target.end.name, line.port.number, line.port.protocol, line.port_mark or line.mark)
+            if target.end.kind != POD:
+                continue
+            for number, protocol in _ports(line.port, target, endpoints):
+                yield Wanted(target.end.name, number, protocol, line.port_mark or line.mark)
 
 
 def _sharper(expect: str, than: str) -> bool:

@@ -86,6 +86,15 @@ def test_name_servers_outside_the_lab_have_no_prediction() -> None:
     assert "no prediction" in row.says and result.status == 1
 
 
+def test_the_port_of_a_headless_service_is_that_of_its_pods() -> None:
+    headless = OPEN.replace("spec: {selector: {app: web}, ports: [{port: 80}]}",
+                            "spec: {clusterIP: None, selector: {app: web}, ports: [{port: 5060, targetPort: sip}]}")  # fmt: skip
+    expect = "flows: [{from: external/internet, to: svc/web, port: 5060, expect: deny}]"
+    result = judged(headless, expect)
+    assert [(row.flow.port, row.ok) for row in result.rows if row.expectation] == [(80, True)]
+    assert not result.prepared.unserved, "nothing else is served there"
+
+
 @pytest.mark.parametrize("expect", ["", "flows: []", "namespaces: [{name: x}]"])
 def test_expectations_that_expect_nothing_are_no_success(expect: str) -> None:
     with pytest.raises(BadInput, match="expects nothing"):
