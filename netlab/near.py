@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 # Measures of likeness as difflib has them: of names, and of words that a reader can look up.
@@ -49,12 +50,20 @@ def close(word: str, words: Iterable[str]) -> str:
 def misspelt(word: str, words: Iterable[str]) -> str:
     """The value that was certainly meant: at most two edits away, and at most a third of the word; ``""`` for none.
 
-    An edit is a character too much, missing or wrong, or two neighbours in the wrong order.
+    An edit is a character too much, missing or wrong, or two neighbours in the wrong order.  What differs in its numbers
+    alone (``shard-3``, ``v1.2.4``) is another one of a series.
     """
     limit = min(_EDITS, len(word) // _LETTERS_AN_EDIT)
-    near_by = ((_edits(word, each), each) for each in words if abs(len(each) - len(word)) <= limit)
+    series = _numberless(word)
+    others = [each for each in words if abs(len(each) - len(word)) <= limit and _numberless(each) != series]
+    near_by = ((_edits(word, each), each) for each in others)
     edits, nearest = min(near_by, default=(limit + 1, ""))
     return nearest if 0 < edits <= limit else ""
+
+
+def _numberless(word: str) -> str:
+    """A word with one sign for each number: equal for words that differ in their numbers alone."""
+    return re.sub("[0-9]+", "0", word)
 
 
 def _edits(word: str, other: str) -> int:

@@ -227,6 +227,15 @@ def test_a_label_that_only_clients_of_other_charts_have_is_a_note() -> None:
     assert (found.code, found.level) == ("peer-matches-nobody", "note")
 
 
+def test_another_number_is_no_misspelling() -> None:
+    shards = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: s1, namespace: shop, labels: {name: shard-1}}\nspec: {containers: [{name: a, image: b}]}\n"
+    for other in ("shard-3", "shard-10"):
+        (found,) = warned(from_pods(f"name: {other}") + shards)
+        assert (found.code, found.level) == ("peer-matches-nobody", "warning")
+    (found,) = [each for each in warned(from_pods("name: shrad-1") + shards) if each.level == "error"]
+    assert found.code == "selector-typo"
+
+
 def test_what_an_operator_makes_is_no_mistake() -> None:
     operator = "---\napiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nmetadata: {name: k8s, namespace: shop}\n"
     found = warned(policy("podSelector: {matchLabels: {prometheus: k8s}}") + operator)
