@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import NamedTuple
+
+from netlab.tuples import NamedTuple
 
 
 class Exit(IntEnum):

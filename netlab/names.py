@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from netlab.digest import sha1
+from netlab.tuples import NamedTuple
 
 LAB_NAME_MAX = 32
 IFNAME_MAX = 15

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netlab.cli import kinds, out
 from netlab.cli.kinds.kind import Kind
@@ -18,6 +18,7 @@ from netlab.cli.kinds.request import Request
 from netlab.cli.kinds.service import SERVICE
 from netlab.errors import BadInput
 from netlab.near import near
+from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.model import Cluster

@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import field
-from typing import NamedTuple
 
 from netlab.diagnose.identity import ERROR, NEIGHBOUR, REPLY, REQUEST, TITLES, Identity, Recogniser, identity
 from netlab.evidence.records import OUT, BaseChain, Drop, Frame, Recording, RuleSeen
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 from netlab.wire import packets
 from netlab.wire.packets import Packet

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 from netlab.diagnose import lifetimes, reasonless, reasons, sizes
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.story import Story
+from netlab.tuples import NamedTuple
 
 
 def explain(story: Story, event: Event) -> Finding:

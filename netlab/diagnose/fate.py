@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from netlab.diagnose.correlate import FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, Event
 from netlab.diagnose.finding import Finding
@@ -12,6 +11,7 @@ from netlab.diagnose.path import Path
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT
 from netlab.oracle.flow import Outcome
+from netlab.tuples import NamedTuple
 
 
 def copies(story: Story) -> frozenset[int]:

@@ -6,7 +6,7 @@ A lab that says ``loss: 1%`` gets it: a packet that such a link loses is no faul
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from netlab.diagnose.correlate import DROP, NEIGHBOUR, REPLY, REQUEST, RULES, TITLES, Event
 from netlab.diagnose.finding import Finding
@@ -16,6 +16,7 @@ from netlab.evidence.records import OUT
 from netlab.model.impairments import UP, Impairment
 from netlab.objects import Floor, Key
 from netlab.plan.impairments import TABLE
+from netlab.tuples import NamedTuple
 
 KIND = "impairment"
 WORDS: Mapping[str, Literal["request", "reply"]] = {REQUEST: "request", REPLY: "reply"}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple
 
+from netlab.tuples import NamedTuple
 from netlab.wire.packets import Packet
 
 MAIN_PREFERENCE = 32766

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from netlab.diagnose.topology import Interface, Topology
 from netlab.objects import Vxlan
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 _LONGEST = 64  # interfaces; a longer path is a loop

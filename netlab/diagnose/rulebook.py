@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 from netlab.diagnose.correlate import Judgement, Step
 from netlab.diagnose.nfttext import Effect, actions
@@ -22,6 +21,7 @@ from netlab.oracle.absent import why_none
 from netlab.plan import policytext
 from netlab.plan.services import TABLE as KUBE_PROXY
 from netlab.planes import nft_tables
+from netlab.tuples import NamedTuple
 from netlab.wire.packets import NAMES, Packet
 
 _DOES = {ALLOW: "allows it", DENY: "denies it", PASS: "passes it on, past the rest of its tier"}

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import NamedTuple
 
 from netlab.model import Network
 from netlab.objects import Addr, Bridge, Fdb, Key, Neigh, Obj, Port, Route, Sysctl, Veth, Vxlan
 from netlab.objects.links import Device
+from netlab.tuples import NamedTuple
 
 EVERYBODY = "00:00:00:00:00:00"  # a VXLAN device's default entry
 _FORWARDING = {4: ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"), 6: ("net.ipv6.conf.all.forwarding",)}

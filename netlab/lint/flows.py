@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.lint.mentions import Mention
@@ -15,6 +14,7 @@ from netlab.model.resolver import of_pod
 from netlab.model.services_system import DOMAIN
 from netlab.model.services_types import Service
 from netlab.spec import Warning
+from netlab.tuples import NamedTuple
 
 _ZONE = f".svc.{DOMAIN}"
 _NAMED = 3  # policies that a line names before it only counts

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from netlab.errors import BadInput
 from netlab.lint.codes import ALL
 from netlab.near import near
 from netlab.spec import Document, Documents, Warning
+from netlab.tuples import NamedTuple
 
 ANNOTATION = "netlab/ignore"
 

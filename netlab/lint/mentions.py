@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.errors import Mark
 from netlab.model import Pod
 from netlab.spec import Document
 from netlab.spec.formats import shown
 from netlab.spec.settings import Settings
+from netlab.tuples import NamedTuple
 
 _LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,8}}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from netlab.lint.mentions import Mention, Texts
 from netlab.model import Cluster, Pod
@@ -15,6 +14,7 @@ from netlab.model.workloads import WORKLOADS
 from netlab.near import close, meant, misspelt
 from netlab.oracle.policy import Evaluator, Party
 from netlab.spec import Document, Documents, Level
+from netlab.tuples import NamedTuple
 
 Identity = tuple[str, str, str]  # kind, namespace, name
 Labels = Mapping[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
@@ -41,6 +41,7 @@ from netlab.model.workloads import Template
 from netlab.near import near
 from netlab.planes import OF_MANIFESTS, ROWS
 from netlab.spec import Documents, Warning
+from netlab.tuples import NamedTuple
 
 #: The namespaces that every cluster has from the start.
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.model import identity
@@ -20,6 +19,7 @@ from netlab.model.services_types import Service
 from netlab.model.tiers import TierPolicy
 from netlab.planes import ROWS, Masquerade, Plane, Speaks
 from netlab.spec import Document
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 Address = IPv4Address | IPv6Address

@@ -12,7 +12,7 @@ Limits.  A CronJob has one Job.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.model import identity, nodefit, rollouts
 from netlab.model.cluster import Made, Node
@@ -20,6 +20,7 @@ from netlab.model.owners import ENDED, HASH, REVISION, Owners, Reference, contro
 from netlab.model.workloads import WORKLOADS, Template
 from netlab.spec import Document
 from netlab.spec.hooks import has_ended
+from netlab.tuples import NamedTuple
 
 _INDEX = "batch.kubernetes.io/job-completion-index"
 

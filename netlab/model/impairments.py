@@ -7,10 +7,11 @@ a link is named by its lower end.  Each direction is impaired where it is sent: 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab import units
 from netlab.errors import BadInput, Mark
+from netlab.tuples import NamedTuple
 
 UP, DOWN = "up", "down"  # what the lower end sends, what it is sent
 UNDERLAY, OWN_NODE = "underlay", "node"  # the words for an upper end

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import field, replace
 from ipaddress import ip_address, ip_network
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab import plain
 from netlab.model.cluster import Cluster, Pod
 from netlab.model.placement import demands
 from netlab.model.services_types import ServiceMemory
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 POD_BITS = 2  # of a node's Pod CIDR at least: room for itself, a gateway and an address

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.spec import Document
+from netlab.tuples import NamedTuple
 
 ENDED = ("Succeeded", "Failed")
 HASH = "pod-template-hash"

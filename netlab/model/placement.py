@@ -15,7 +15,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.errors import Mark
 from netlab.model.cluster import Node
@@ -24,6 +24,7 @@ from netlab.model.ports import HostPort, node_ports
 from netlab.model.workloads import Template
 from netlab.names import short_hash
 from netlab.spec.rules import matches
+from netlab.tuples import NamedTuple
 
 Body = Mapping[str, Any]
 

@@ -8,7 +8,6 @@ becomes of those depends on the programs of the host, which is asked each time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from netlab import names
 from netlab.memo import Session
@@ -18,6 +17,7 @@ from netlab.model.ports import declared, served
 from netlab.model.processes import Programs, owned
 from netlab.model.workloads import Template, containers, inits
 from netlab.spec import Document, Warning
+from netlab.tuples import NamedTuple
 
 
 class Given(NamedTuple):

@@ -9,13 +9,14 @@ the others, so that a wrong targetPort shows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.errors import Mark
 from netlab.model.cluster import Pod, Port
 from netlab.model.workloads import Template, serving
 from netlab.spec import Document, Warning
 from netlab.spec.rules import matches
+from netlab.tuples import NamedTuple
 
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _ACTIONS = ("httpGet", "tcpSocket", "grpc")

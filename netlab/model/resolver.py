@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from netlab.model.cluster import Pod
 from netlab.model.services_system import DOMAIN
+from netlab.tuples import NamedTuple
 
 _SEARCHES_MAX = 32  # the API's limit of search paths
 SERVERS_MAX = 3  # glibc's MAXNS

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.model.owners import controller
 from netlab.names import short_hash
 from netlab.spec import Document, Warning
+from netlab.tuples import NamedTuple
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 _MANAGED_BY = "endpointslice.kubernetes.io/managed-by"

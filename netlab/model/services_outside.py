@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from netlab.model.cluster import Cluster
 from netlab.model.services_types import Address, Service
+from netlab.tuples import NamedTuple
 
 
 class Announced(NamedTuple):

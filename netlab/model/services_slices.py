@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from netlab.model import services_mirror as mirror
 from netlab.model.services_choice import ZONE, weights
 from netlab.model.services_types import Address, Backend, Service, ServicePort
 from netlab.spec import Document, Warning
+from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.model.cluster import Pod

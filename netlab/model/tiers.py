@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.errors import Mark
 from netlab.memo import Memo, Session
@@ -29,6 +29,7 @@ from netlab.model.policies import (
     Rule,
 )
 from netlab.spec import Document
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 ADMIN, BASELINE = "Admin", "Baseline"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.errors import Mark
 from netlab.model.cluster import Container
 from netlab.model.processes import Programs, decided
 from netlab.spec import Document
+from netlab.tuples import NamedTuple
 
 WORKLOADS = frozenset(
     ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")

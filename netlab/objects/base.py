@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import field
 from enum import IntEnum, StrEnum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from netlab.errors import Mark
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 

@@ -8,9 +8,10 @@ deviations from them, and the difference of the two states reverts each one.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from netlab.objects.base import Floor, Obj
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 

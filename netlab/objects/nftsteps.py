@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
-from typing import NamedTuple
 
 from netlab.objects.base import Op, Verb
 from netlab.objects.nft import NftChain, NftObject, NftSet, NftTable
+from netlab.tuples import NamedTuple
 
 
 class Act(Enum):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import NamedTuple
+
+from netlab.tuples import NamedTuple
 
 _CLIENT = b'"client": "'
 READ_MAX = 65536

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Set
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from netlab.model.cluster import Cluster, Interface, Network
+from netlab.tuples import NamedTuple
 
 #: Below this many ordered pairs on one machine nothing is added: a small lab resolves by ARP, as a real one does.
 PAIRS_MIN = 200

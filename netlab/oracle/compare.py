@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.evidence.records import Lookup
 from netlab.model.cluster import Cluster
@@ -18,6 +18,7 @@ from netlab.oracle.report import flow_fields, lookup_document
 from netlab.oracle.resolve import Expectation
 from netlab.output import flows as output
 from netlab.output.changes import Notice
+from netlab.tuples import NamedTuple
 
 _DROPPED = (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE)
 _TOLD = tuple(outcome for outcome in Outcome if outcome is not Outcome.OPEN)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.cluster import Cluster
@@ -28,6 +27,7 @@ from netlab.oracle.flow import Flow, Outcome
 from netlab.oracle.policy import Evaluator, Party
 from netlab.oracle.resolve import Expectation
 from netlab.output import flows as output
+from netlab.tuples import NamedTuple
 
 _PASSES = frozenset((ALLOW, Outcome.OPEN.value, Outcome.REFUSED.value))
 _STOPS = frozenset((DENY, Outcome.DENIED.value, Outcome.TIMEOUT.value, Outcome.UNREACHABLE.value))

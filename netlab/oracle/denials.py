@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from netlab.model.cluster import Cluster, Node, Pod
 from netlab.model.policies import DENY, EGRESS, INGRESS
@@ -20,6 +19,7 @@ from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict, is_o
 from netlab.oracle.policy import HOST_NETWORK, IS_NODE, Evaluator, Party, Side, TierRule
 from netlab.oracle.service import ServiceWays
 from netlab.planes import Speaks
+from netlab.tuples import NamedTuple
 
 #: Outcomes that a policy may be the cause of.
 SILENCED = (Outcome.TIMEOUT, Outcome.REFUSED, Outcome.UNREACHABLE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from netlab.errors import BadInput, Mark, Problem
 from netlab.names import is_dns_label, is_dns_subdomain
@@ -20,6 +20,7 @@ from netlab.oracle.reachable import PortWish
 from netlab.oracle.selectors import Selector, is_label_key, is_label_value
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, compose, mark_of, pairs
 from netlab.spec.scalars import is_null
+from netlab.tuples import NamedTuple
 
 T = TypeVar("T")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.policies import ALLOW, DENY, PASS
@@ -11,6 +10,7 @@ from netlab.model.tiers import LAST, TierPolicy
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.policy import IS_NODE, Missed, Side, TierRule
+from netlab.tuples import NamedTuple
 
 _BRIEF = 6  # lines of reasons below a failure
 _NEAREST = 10  # rules of tiers that do not match and are written out for people: the nearest

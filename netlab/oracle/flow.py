@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from netlab.objects import Why
+from netlab.tuples import NamedTuple
 
 POD, NODE, SERVICE, EXTERNAL, ADDRESS = "pod", "node", "service", "external", "address"
 NAME = "name"  # a DNS name that is looked up, of no flow that is probed

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape  # xml.sax.saxutils imports urllib
-from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.oracle.compare import Row, failure
 from netlab.oracle.flow import Outcome
+from netlab.tuples import NamedTuple
 
 
 class Suite(NamedTuple):

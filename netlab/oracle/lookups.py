@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from netlab.errors import BadInput, Problem
 from netlab.evidence.records import Lookup
@@ -18,6 +17,7 @@ from netlab.oracle.flow import NAME, Endpoint, Flow, Outcome, Verdict
 from netlab.oracle.names import by_dns, is_for_dns
 from netlab.oracle.predict import Predictor
 from netlab.oracle.resolve import Expectation
+from netlab.tuples import NamedTuple
 
 _DNS = 53
 _SERVICE = f"{NAMESPACE}/{SERVICE}"

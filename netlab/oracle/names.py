@@ -7,7 +7,6 @@ A bare name is looked for in this order.  DNS names (``web``, ``web.shop``, ``we
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from netlab.model.cluster import Pod
 from netlab.model.resolver import of_namespace, of_pod
@@ -16,6 +15,7 @@ from netlab.model.services_types import Service
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import LOCALHOST, Endpoint
 from netlab.oracle.reachable import Reachable
+from netlab.tuples import NamedTuple
 
 _ZONE = f".svc.{DOMAIN}"
 _CHAIN = 8  # ExternalNames that lead to ExternalNames; a resolver ends somewhere too

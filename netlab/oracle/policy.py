@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from math import inf
-from typing import NamedTuple
 
 from netlab.model import Address, Cluster, Pod
 from netlab.model.policies import (
@@ -39,6 +38,7 @@ from netlab.model.policies import (
 )
 from netlab.model.selection import Selection
 from netlab.model.tiers import NO_JUDGES, Judges, TierPolicy
+from netlab.tuples import NamedTuple
 
 #: What an end is that is no Pod of the cluster's network.
 IS_NODE = "is a node"

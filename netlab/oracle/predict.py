@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.model.cluster import Cluster, Pod
@@ -20,6 +19,7 @@ from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, ROUTER, Endpoint, Flow, Outcome, Verdict, is_own
 from netlab.oracle.mixed import joined
 from netlab.oracle.service import ServiceWays, Ways
+from netlab.tuples import NamedTuple
 
 
 class Ending(NamedTuple):

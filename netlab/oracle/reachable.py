@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from netlab.model.services_types import ServicePort
 from netlab.oracle.flow import Endpoint
+from netlab.tuples import NamedTuple
 
 
 class Reachable(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from netlab.errors import BadInput, Mark, Problem
 from netlab.model.cluster import Cluster
@@ -15,6 +14,7 @@ from netlab.oracle.flows import flows, named
 from netlab.oracle.reachable import PortWish, Reachable, other_protocol
 from netlab.oracle.selectors import sends_nothing
 from netlab.oracle.service import ServiceWays
+from netlab.tuples import NamedTuple
 
 
 class Expectation(NamedTuple):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
-from typing import NamedTuple
 
 from netlab.model.cluster import Pod
 from netlab.model.services_types import Service
@@ -20,6 +19,7 @@ from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, SERVICE, Endpoint
 from netlab.oracle.names import Meant, bare, by_dns, leads_nowhere, of_service, whole
 from netlab.oracle.reachable import Reachable
+from netlab.tuples import NamedTuple
 
 #: What may stand before the slash -> the owners that it means.  A CronJob's Pods come from a Job on a real cluster.
 WORKLOADS = {

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from netlab.model import services_choice as choice
 from netlab.model.cluster import Cluster
@@ -20,6 +19,7 @@ from netlab.objects import Why
 from netlab.oracle import absent
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import EXTERNAL, NODE, Endpoint, Flow, Outcome
+from netlab.tuples import NamedTuple
 
 _CLUSTER, _OUTSIDE, _NODE_PORT = "cluster", "outside", "nodePort"
 

@@ -6,7 +6,6 @@ The words are those of ``oracle.selectors``, the same as in ``expect.yaml``; one
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from netlab.errors import BadInput
 from netlab.model.cluster import Cluster, Pod
@@ -16,6 +15,7 @@ from netlab.oracle.flows import named, parse_port
 from netlab.oracle.names import is_for_dns
 from netlab.oracle.reachable import PortWish
 from netlab.oracle.selectors import Selector
+from netlab.tuples import NamedTuple
 
 ICMP = "ICMP"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from netlab.objects import Conntrack, Floor, Key, Link, NftTable, Obj, Op, State, Sysctl, diff
 from netlab.objects.links import ends
+from netlab.tuples import NamedTuple
 
 
 class Drift(NamedTuple):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from netlab.memo import Memo, Session
 from netlab.model import Cluster, Node, Pod
@@ -18,6 +17,7 @@ from netlab.plan import files
 from netlab.plan.dataplanes import Dataplane
 from netlab.plan.dns import server_addresses
 from netlab.plan.why import pod_why
+from netlab.tuples import NamedTuple
 
 
 class _Around(NamedTuple):

@@ -23,7 +23,6 @@ address away.  With ``established: drop`` each packet is judged by the ends of i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from netlab import names
 from netlab.memo import Session
@@ -35,6 +34,7 @@ from netlab.objects import NftChain, NftSet, NftTable, Obj, State, Why
 from netlab.plan import policytext as text
 from netlab.plan.policyrules import Need, Writer, Written, by_protocol, rule_why
 from netlab.plan.policytext import FAMILY, TABLE, Words
+from netlab.tuples import NamedTuple
 
 # Neighbour discovery (RFC 4861: 133-137) and multicast listeners (RFC 2710, 3810), which switches snoop.
 _DISCOVERY = "icmpv6 type { 130-137, 143 } accept"

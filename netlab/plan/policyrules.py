@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
-from typing import NamedTuple
 
 from netlab import names
 from netlab.memo import Latest, Memo
@@ -25,6 +24,7 @@ from netlab.model.tiers import TierPolicy
 from netlab.objects import Why
 from netlab.plan import policytext as text
 from netlab.plan.policytext import Words
+from netlab.tuples import NamedTuple
 
 
 class Need(NamedTuple):

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address, summarize_address_range
-from typing import NamedTuple
 
 from netlab import names
 from netlab.model.policies import INGRESS, Block, Policy, PortMatch, Rule
 from netlab.model.tiers import KINDS, TierPolicy
+from netlab.tuples import NamedTuple
 
 TABLE = "netlab-policy"
 FAMILY = "inet"

@@ -24,7 +24,6 @@ import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from functools import lru_cache
-from typing import NamedTuple
 
 from netlab import names
 from netlab.digest import sha256
@@ -35,6 +34,7 @@ from netlab.model.services_outside import announced
 from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Route, Why
 from netlab.plan.underlay import BRIDGE
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 TABLE = "kube-proxy"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from netlab.errors import KernelRefused, StateError
 from netlab.kernel.linux import LinuxKernel
@@ -14,6 +13,7 @@ from netlab.objects import Floor, Key, Netns, Obj, State, Sysctl, Veth, contradi
 from netlab.plan.drift import drift
 from netlab.runtime.session import SESSION
 from netlab.runtime.state.rundir import RunDir
+from netlab.tuples import NamedTuple
 
 # Of Pods that are made of the same things a few are looked at again, and one in so many of all.
 _LIKE_EACH_OTHER, _ONE_IN = 2, 25

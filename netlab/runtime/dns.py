@@ -11,13 +11,13 @@ import os
 import shutil
 import subprocess
 import time
-from typing import NamedTuple
 
 from netlab.model import Cluster
 from netlab.model.services_system import DNS_FOLDER, DOMAIN, PODS_FILE, ZONES, ZONES_FILE, pods_zone, zone_file
 from netlab.plan import dns
 from netlab.runtime.processes import inside
 from netlab.runtime.session import SESSION
+from netlab.tuples import NamedTuple
 
 PATIENCE = 5.0  # seconds for a server that was started just now; it takes 0.1
 _PAUSE = 0.02

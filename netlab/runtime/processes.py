@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from netlab.kernel.host.netns import RUN_NETNS
+from netlab.tuples import NamedTuple
 
 
 class Process(NamedTuple):

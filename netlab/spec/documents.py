@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from netlab.errors import Mark, Problem
 from netlab.spec.compose import MappingNode, Node, locate, mark_of
 from netlab.spec.references import Reference
 from netlab.spec.settings import Settings
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 Level = Literal["error", "warning", "note"]

@@ -8,11 +8,11 @@ of, once a kind.
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 
 from netlab.near import closest, meant
 from netlab.spec.customkinds import effect
 from netlab.spec.schema import CHECKED, api_version, schemas
+from netlab.tuples import NamedTuple
 
 
 class Fate(Enum):

@@ -7,12 +7,13 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from netlab.errors import BadInput, Problem
 from netlab.spec.documents import Documents
 from netlab.spec.read import Reader
 from netlab.spec.text import BYTES_MAX, decode
+from netlab.tuples import NamedTuple
 
 SUFFIXES = (".yaml", ".yml", ".json")
 #: The expectations of a lab lie beside its spec and have a grammar of their own.

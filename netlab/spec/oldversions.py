@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, pairs
 from netlab.spec.documents import Warning
 from netlab.spec.scalars import PLAIN, is_null
+from netlab.tuples import NamedTuple
 
 
 class Old(NamedTuple):

@@ -8,11 +8,11 @@ only these few fields are looked at, whatever else is in the object.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from netlab.errors import Mark
 from netlab.spec import scalars
 from netlab.spec.compose import MappingNode, Node, ScalarNode, SequenceNode, mark_of, pairs
+from netlab.tuples import NamedTuple
 
 
 class Reference(NamedTuple):

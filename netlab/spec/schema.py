@@ -15,10 +15,11 @@ import json
 import os
 from collections.abc import Container, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.planes import ROWS
 from netlab.spec.formats import PATTERNS
+from netlab.tuples import NamedTuple
 
 Schema = dict[str, Any]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from netlab.oracle.flow import SERVICE, Flow, Outcome, Verdict
 from netlab.testing.ground import INTERNET
 from netlab.testing.prepared import Prepared
 from netlab.testing.standins import role
 from netlab.testing.workloads import OTHERS, OUTSIDE, OWN, SERVER, STRANGERS, Workload, Workloads
+from netlab.tuples import NamedTuple
 
 NOBODY = "nobody"
 _ARROW = " <- "

@@ -6,7 +6,7 @@ Flows are those between workloads, by name: Pods' names change with every rollou
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from netlab.oracle.expect import ALLOW, parse
 from netlab.oracle.flow import SERVICE, Flow, Outcome, Verdict
@@ -15,6 +15,7 @@ from netlab.oracle.resolve import expected
 from netlab.output import flows as output
 from netlab.testing.prepared import Options, Prepared, Source, prepare
 from netlab.testing.workloads import Workloads
+from netlab.tuples import NamedTuple
 
 OPENS: Literal["opens"] = "opens"
 CLOSES: Literal["closes"] = "closes"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.model.build import CHOSEN_NODES
 from netlab.model.nodefit import REQUIRED
@@ -17,6 +17,7 @@ from netlab.model.nodes import KUBELETS
 from netlab.model.workloads import WORKLOADS
 from netlab.planes import OF_MANIFESTS
 from netlab.spec import Document, Text
+from netlab.tuples import NamedTuple
 
 FILE = "(default lab)"
 CONTROL_PLANE = "control-plane"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from netlab.errors import BadInput, Problem
 from netlab.lint import lint, ordered
@@ -22,6 +22,7 @@ from netlab.oracle.resolve import Expectation, expected
 from netlab.spec import Document, Documents, Text, Warning, load_texts
 from netlab.testing import ground, ports, standins
 from netlab.testing.questions import Questions
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from netlab.errors import Exit
 from netlab.oracle import coverage, junit
@@ -18,6 +17,7 @@ from netlab.testing.access import Access
 from netlab.testing.failures import Cause, causes
 from netlab.testing.result import Result
 from netlab.testing.standins import role
+from netlab.tuples import NamedTuple
 
 _SHOWN = 3  # findings of one code before they are only counted
 _UNMODELLED = "not-modelled"

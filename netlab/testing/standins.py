@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.model import Cluster, Pod
 from netlab.model.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, PodPeer, Policy, PortMatch
@@ -21,6 +21,7 @@ from netlab.model.selection import Selection
 from netlab.model.tiers import TierPolicy
 from netlab.spec import Text
 from netlab.testing.ground import CONTROL_PLANE
+from netlab.tuples import NamedTuple
 
 FILE = "(stand-ins)"
 ANNOTATION = "netlab/stand-in"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from netlab.model import Cluster, Pod
 from netlab.oracle.flow import EXTERNAL, POD, SERVICE, Endpoint
 from netlab.oracle.selectors import WORKLOADS
 from netlab.testing import ground
 from netlab.testing.standins import API_SERVER, PEER, STRANGER, SUBJECT, role
+from netlab.tuples import NamedTuple
 
 _SHORT = {kind: short for short, kinds in WORKLOADS.items() for kind in kinds}
 OWN, STRANGERS, OUTSIDE, SERVER, OTHERS = "own", "strangers", "outside", "server", "others"

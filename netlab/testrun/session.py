@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.errors import BadInput, Exit, NetlabError
 from netlab.model import Cluster
@@ -30,6 +30,7 @@ from netlab.testing.standins import role
 from netlab.testing.workloads import joined
 from netlab.testrun.labs import own_name
 from netlab.testrun.run import Kept, asked, draft, take_down
+from netlab.tuples import NamedTuple
 
 EVERYBODY = "*"
 _NAMES = 20  # clients that a line of a matrix names

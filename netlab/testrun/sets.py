@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import NamedTuple
 
 from netlab.errors import BadInput, Exit, NetlabError, Problem
 from netlab.lint import kept
@@ -25,6 +24,7 @@ from netlab.testing.prepared import Options, Prepared, Source, prepare
 from netlab.testing.record import record
 from netlab.testing.report import Report, View, report
 from netlab.testing.result import judge
+from netlab.tuples import NamedTuple
 
 _PATIENCE = 20.0  # seconds for workers to take their labs down
 

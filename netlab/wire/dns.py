@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from ipaddress import ip_address
-from typing import NamedTuple
+
+from netlab.tuples import NamedTuple
 
 PORT = 53
 A, TXT, AAAA = 1, 16, 28

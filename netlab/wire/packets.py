@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import field
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, NamedTuple
+from typing import Any
 
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 ARP_TYPE, IPV4_TYPE, IPV6_TYPE, VLAN_TYPE, QINQ_TYPE = 0x0806, 0x0800, 0x86DD, 0x8100, 0x88A8

@@ -15,10 +15,10 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from netlab import __version__
 from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 ETHERNET, RAW_IP = 1, 101  # link types: frames with an Ethernet header; packets that begin with their IP header

@@ -1,10 +1,11 @@
-"""``netlab.values.dataclass`` is ``dataclasses.dataclass``, made faster."""
+"""``netlab.values.dataclass`` is ``dataclasses.dataclass``, and ``netlab.tuples.NamedTuple`` that of typing, made faster."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 import importlib
+import inspect
 import pickle
 import pkgutil
 from dataclasses import field
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import netlab
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 
@@ -56,6 +58,46 @@ def test_a_value_says_its_fields_and_can_be_copied() -> None:
     assert dataclasses.replace(route, via="c") == Route("a", via="c")
     assert copy.deepcopy(route) == route == pickle.loads(pickle.dumps(route))
     assert [each.name for each in dataclasses.fields(route)] == ["name", "index", "cache", "via", "labels"]
+
+
+@dataclass(kw_only=True)
+class Bag:
+    items: list[str] = field(default_factory=list)
+    size: int = field(init=False)
+    name: str
+
+    def __post_init__(self) -> None:
+        self.size = len(self.items)
+
+
+def test_the_first_value_is_made_as_all_others() -> None:
+    bags = [Bag(name="a", items=["b"]), Bag(name="a")]
+    bags[1].items.append("c")
+    assert [(each.items, each.size) for each in bags] == [(["b"], 1), (["c"], 0)]
+    assert Bag(name="a").items == []
+    assert list(inspect.signature(Bag).parameters) == ["items", "name"]
+
+
+class Pair(NamedTuple):
+    """Two."""
+
+    left: int
+    right: str = ""
+
+    @property
+    def both(self) -> str:
+        return f"{self.left}{self.right}"
+
+
+def test_a_named_tuple_is_that_of_typing() -> None:
+    assert Pair(1) == (1, "") == Pair(left=1)
+    assert Pair(1, "b").both == "1b"
+    assert Pair(1)._replace(right="c") == pickle.loads(pickle.dumps(Pair(1, "c")))
+    assert repr(Pair(1)) == "Pair(left=1, right='')"
+    assert (Pair.__doc__, Pair.__module__, Pair._fields) == ("Two.", __name__, ("left", "right"))
+    assert Pair.__annotations__ == {"left": "int", "right": "str"}
+    with pytest.raises(TypeError):
+        Pair(1, middle=2)  # type: ignore[call-arg]
 
 
 def test_a_misspelt_field_is_refused() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.cli.kinds.request import Request
 from netlab.cli.kinds.times import ago
+from netlab.tuples import NamedTuple
 
 Item = dict[str, Any]  # an object as the API server would return it, or a row of what the kernel has
 NONE = "<none>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import click
 
@@ -12,6 +12,7 @@ from netlab.cli import jsonpath, out
 from netlab.cli.kinds.kind import Item, Kind, pairs
 from netlab.cli.kinds.request import Request
 from netlab.errors import BadInput
+from netlab.tuples import NamedTuple
 
 Listed = tuple[Kind, list[Item]]
 

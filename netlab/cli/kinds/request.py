@@ -6,9 +6,10 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from netlab.cli import out
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ Pod is left to run has failed where it is not complete: its Pods are not tried a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.times import stamp
 from netlab.model.anew import every
 from netlab.model.owners import ENDED, revision
+from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.model import Cluster

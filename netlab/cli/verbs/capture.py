@@ -8,13 +8,14 @@ import signal
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netlab.cli import out
 from netlab.cli.options import Seconds, lab, output, own_lab
 from netlab.errors import BadInput, Exit, NetlabError
+from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

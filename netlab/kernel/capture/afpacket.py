@@ -11,9 +11,9 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from netlab.kernel.capture import filter as cbpf
+from netlab.tuples import NamedTuple
 
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6  # linux/if_packet.h
 _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 64, 33  # SO_TIMESTAMPNS_NEW: 64 bits on every architecture

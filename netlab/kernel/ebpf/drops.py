@@ -18,10 +18,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from netlab.kernel.ebpf import program as bpf
 from netlab.kernel.ebpf.btf import VMLINUX, Btf
+from netlab.tuples import NamedTuple
 
 _TYPES = ("sk_buff", "net_device", "net", "sock", "dst_entry", "skb_drop_reason", "btf_trace_kfree_skb")
 _RECORD = struct.Struct("=QQIIII16sIHHHH4x64s16s")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from netlab.kernel.host import netns as ns
 from netlab.kernel.rtnetlink import qdisc, vxlan
@@ -13,6 +12,7 @@ from netlab.kernel.rtnetlink.socket import CREATE, EXCL, NetlinkSocket, attr, at
 from netlab.kernel.rtnetlink.values import IFLA_LINKINFO, INFO_DATA, INFO_KIND, NEWLINK
 from netlab.names import mac
 from netlab.objects.links import End
+from netlab.tuples import NamedTuple
 
 
 class Tried(NamedTuple):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from typing import NamedTuple
 
 from netlab.kernel.rtnetlink.socket import NETLINK_SOCK_DIAG, NetlinkSocket, attr_dict
+from netlab.tuples import NamedTuple
 
 _BY_FAMILY = 20
 _NO_COOKIE = 0xFFFFFFFF

@@ -20,12 +20,12 @@ import re
 import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
 
 from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket, attr_dict
 from netlab.objects import Conntrack, NftChain, NftSet, Op, Verb
 from netlab.objects.base import LEARNED
 from netlab.objects.learned import dnat_targets
+from netlab.tuples import NamedTuple
 
 _CTNETLINK = 1
 _GET, _DELETE = 1, 2

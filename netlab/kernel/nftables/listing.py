@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from netlab.kernel.nftables import libnft
+from netlab.tuples import NamedTuple
 
 _CHAIN = re.compile(r"^\tchain (\S+) \{(?: comment .*)?(?: # handle \d+)?$")
 _BASE = re.compile(

@@ -13,11 +13,11 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from netlab.kernel.capture.afpacket import grow
 from netlab.kernel.nftables.counters import comment
 from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket, attr, attr_dict, attr_str, text
+from netlab.tuples import NamedTuple
 
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _NUMBERS = {name: number for number, name in FAMILIES.items()}

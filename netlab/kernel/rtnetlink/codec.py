@@ -9,11 +9,12 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import field
-from typing import ClassVar, Generic, NamedTuple, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar, cast
 
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.objects import Deviation, Obj, Op, Verb
 from netlab.objects.links import End
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 T = TypeVar("T", bound=Obj)

@@ -14,7 +14,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.procfs import Sysctls
@@ -24,6 +24,7 @@ from netlab.kernel.rtnetlink.dump import FALLBACKS
 from netlab.kernel.rtnetlink.linkrows import Link, link
 from netlab.kernel.rtnetlink.route import TYPES
 from netlab.kernel.rtnetlink.values import SCOPE_NAMES as _SCOPES
+from netlab.tuples import NamedTuple
 
 Row = dict[str, Any]
 Names = Mapping[int, str]

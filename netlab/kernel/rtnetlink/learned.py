@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from typing import NamedTuple
 
 from netlab.kernel.rtnetlink.route import GETROUTE, RTA_DST, RTA_METRICS, RTMSG
 from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr, attr_dict
 from netlab.kernel.rtnetlink.values import family, packed, u32
+from netlab.tuples import NamedTuple
 
 _MTU, _CACHEINFO = 2, 12  # RTAX_MTU, RTA_CACHEINFO
 

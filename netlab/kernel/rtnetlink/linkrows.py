@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from netlab.tuples import NamedTuple
 
 _FLAGS = {0x1: "UP", 0x2: "BROADCAST", 0x8: "LOOPBACK", 0x10: "POINTOPOINT", 0x80: "NOARP", 0x100: "PROMISC"}
 _FLAGS |= {0x200: "ALLMULTI", 0x1000: "MULTICAST", 0x10000: "LOWER_UP"}

@@ -14,7 +14,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Self
+from typing import Self
+
+from netlab.tuples import NamedTuple
 
 NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
 

@@ -12,11 +12,11 @@ Limits: outer headers have no options (the kernel's own VXLAN writes none), and 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from netlab.kernel.capture import filter as cbpf
 from netlab.kernel.capture.filter import NO, YES, Filter
 from netlab.planes import udp_ports
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 #: UDP ports of VXLAN, whatever the lab's data plane is.

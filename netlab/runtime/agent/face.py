@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+
+from netlab.tuples import NamedTuple
 
 
 class Identity(NamedTuple):

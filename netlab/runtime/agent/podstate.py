@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.runtime.agent.containers.launch import Report
 from netlab.runtime.agent.containers.logs import Log
 from netlab.runtime.agent.loop import Timer
+from netlab.tuples import NamedTuple
 
 EVENTS_MAX = 64  # for each Pod; the oldest are dropped
 _OWN_PORT = re.compile(r":\d+->")

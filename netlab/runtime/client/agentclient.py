@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from netlab.errors import NeedsRoot, StateError
 from netlab.runtime.agent import COMM, POD_COMM, VERSION
 from netlab.runtime.state.rundir import RUN
+from netlab.tuples import NamedTuple
 
 SOCKET, PID_FILE, LOG = "agent.sock", "agent.pid", "agent.log"
 

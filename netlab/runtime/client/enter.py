@@ -27,13 +27,13 @@ import tty as ttymode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
 
 from netlab.errors import HostCannot, StateError
 from netlab.libc import ARCHITECTURE
 from netlab.runtime.agent.linux import LIMITS_PIDS, PIDS_MAX
 from netlab.runtime.client import agentclient
 from netlab.runtime.client.sandbox import NOT_EXECUTABLE, PATH, Entry, become, execute
+from netlab.tuples import NamedTuple
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ash", "ksh"})

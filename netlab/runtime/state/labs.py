@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import netlab
 from netlab.errors import BadInput
 from netlab.near import near
+from netlab.tuples import NamedTuple
 
 
 class Found(NamedTuple):

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
 
 from netlab.errors import BadInput, NetlabError, StateError
 from netlab.model import Cluster, Memory
@@ -17,6 +16,7 @@ from netlab.runtime.host import requirements as host
 from netlab.runtime.state.resolved import Lab, assignments_of, documents_of, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import Applied, RunDir, caller
 from netlab.spec import Document
+from netlab.tuples import NamedTuple
 
 
 class Run(NamedTuple):

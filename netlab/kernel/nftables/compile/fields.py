@@ -8,11 +8,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 from netlab.kernel.nftables.compile import expressions as to
 from netlab.kernel.nftables.compile import sets
 from netlab.kernel.nftables.compile.words import NFPROTO, PROTOCOLS, NotKnown
+from netlab.tuples import NamedTuple
 
 _IP_FIELDS = {("ip", "saddr"): (12, 4), ("ip", "daddr"): (16, 4), ("ip6", "saddr"): (8, 16), ("ip6", "daddr"): (24, 16)}
 # nft's numbers of headers and their fields, for its note on what a set's key is.

@@ -10,11 +10,11 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 from ipaddress import ip_network
-from typing import NamedTuple
 
 from netlab.kernel.nftables.compile import expressions as to
 from netlab.kernel.nftables.compile import fields, sets
 from netlab.kernel.nftables.compile.words import FAMILIES, NFPROTO, PROTOCOLS, NotKnown, address, comment, number, split
+from netlab.tuples import NamedTuple
 
 _MATCHES = frozenset(("ip", "ip6", "tcp", "udp", "sctp", "th", "icmpv6", "meta", "ct", "fib"))
 _WIDTHS = {"ipv6_addr": 16}  # in registers, which are of four bytes

@@ -6,12 +6,12 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
-from typing import NamedTuple
 
 from netlab.kernel.nftables.compile.expressions import value, verdict
 from netlab.kernel.nftables.compile.words import PROTOCOLS, NotKnown, address, be32, comment, nest, note, number
 from netlab.kernel.rtnetlink.socket import attr
 from netlab.objects import NftSet
+from netlab.tuples import NamedTuple
 
 ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, EVAL = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20
 _FLAGS = {"": 0, "interval": INTERVAL, "dynamic,timeout": EVAL | TIMEOUT}

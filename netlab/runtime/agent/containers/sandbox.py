@@ -14,12 +14,13 @@ import json
 import os
 import signal
 from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from typing import Any
 
 from netlab.runtime.agent import POD_COMM, linux
 from netlab.runtime.agent.containers.view import ETC, View
 from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.responders.endpoints import Endpoints
+from netlab.tuples import NamedTuple
 
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 Reply = Callable[[dict[str, Any], list[int]], None]

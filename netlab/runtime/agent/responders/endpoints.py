@@ -10,13 +10,14 @@ import _socket
 import errno
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from netlab.runtime.agent import linux
 from netlab.runtime.agent.face import Face, Identity
 from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.responders.http import Tcp
 from netlab.runtime.agent.responders.udp import Udp
+from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.runtime.agent.responders.sctp import RawSctp

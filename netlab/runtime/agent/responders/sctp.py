@@ -13,10 +13,11 @@ import hmac
 import os
 import struct
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netlab.runtime.agent.face import Face
 from netlab.runtime.agent.responders.udp import Ancillary, local_address, want_local_address
+from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:
     from netlab.runtime.agent.loop import Loop
