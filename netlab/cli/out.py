@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -110,5 +109,10 @@ _PLAIN = 100
 
 def width() -> int:
     """Columns for lines of packets: a terminal's own; output into a file or a pipe is the same wherever it was made."""
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN
+    if sys.stdout.isatty():
+        from shutil import get_terminal_size
+
+        columns = get_terminal_size().columns
+    else:
+        columns = _PLAIN
     return min(max(columns, _WIDTHS[0]), _WIDTHS[1])

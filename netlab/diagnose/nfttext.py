@@ -52,9 +52,6 @@ _STATEMENTS: tuple[tuple[str, Effect, str, str], ...] = (
     (r"(@\S+|ip6? \S+|tcp \S+|udp \S+|sctp \S+|th \S+|icmp\S* \S+|ether \S+|tcp option \S+ \S+) set|reset tcp option",
      Effect.CONTENT, "changed", ""),
 )  # fmt: skip
-_RULES = tuple(
-    (re.compile(rf"(?<![-\w])(?:{pattern})"), effect, before, after) for pattern, effect, before, after in _STATEMENTS
-)
 _COMMENT = re.compile(r' comment "[^"]*"$')
 
 
@@ -75,8 +72,9 @@ def actions(text: str) -> tuple[Action, ...]:
     """The effects of a rule, without verdicts that let the packet pass."""
     statement = _COMMENT.sub("", text).replace('target "', "target ")
     seen: dict[Effect, Action] = {}
-    for pattern, effect, before, after in _RULES:
-        if pattern.search(statement) and effect not in seen and not (effect is Effect.CONTENT and seen):
+    for pattern, effect, before, after in _STATEMENTS:  # re compiles them at their first use: most traces need none
+        pattern = rf"(?<![-\w])(?:{pattern})"
+        if re.search(pattern, statement) and effect not in seen and not (effect is Effect.CONTENT and seen):
             seen[effect] = Action(effect, before, after)
     return tuple(seen.values())
 
@@ -84,7 +82,7 @@ def actions(text: str) -> tuple[Action, ...]:
 # -- matches ----------------------------------------------------------------------------------------------------------
 
 _VALUE = r'(?P<op>!= |== )?(?P<value>\{[^}]*\}|@\S+|"[^"]*"|\S+)'
-_KEYS = re.compile(
+_KEYS = (
     r"(?<![-\w.])(?P<key>ip6? (?:saddr|daddr|protocol|nexthdr|version|ttl|hoplimit)"
     r"|(?:tcp|udp|sctp|th) (?:sport|dport)|iifname|oifname|iif|oif|meta (?:l4proto|nfproto)|icmp(?:v6)? type) " + _VALUE
 )
@@ -100,7 +98,7 @@ def matches(text: str, packet: Packet, iif: str = "", oif: str = "") -> bool | N
     """Whether a rule matches a packet; None if a part of it cannot be judged.  ``iif``, ``oif``: "" if unknown."""
     certain: bool | None = True
     statement = _COMMENT.sub("", text)
-    for match in _KEYS.finditer(statement):
+    for match in re.finditer(_KEYS, statement):
         key, value = match["key"], match["value"]
         if value == "set":
             continue
@@ -110,12 +108,12 @@ def matches(text: str, packet: Packet, iif: str = "", oif: str = "") -> bool | N
         if result is False:
             return False
         certain = certain if result else None
-    rest = _KEYS.sub("", statement)
-    return certain if not _OPEN.search(rest) else None
+    rest = re.sub(_KEYS, "", statement)
+    return certain if not re.search(_OPEN, rest) else None
 
 
 #: Matches that are not read here.
-_OPEN = re.compile(
+_OPEN = (
     r"(?<![-\w])(ct (?!\S+ set|\S+ zone set)|meta (?!\S+ set)|tcp flags|fib |limit |quota |@\S+ (?!set)|vmap|map "
     r"|ip6? \S+ (?!set|to )|numgen|jhash|symhash|socket|rt |exthdr|ether \S+ (?!set)|xt match)"
 )

@@ -53,6 +53,7 @@ def test_library_is_known_only_where_it_belongs(
 # Imports inside functions below cli, each with what it saves: whoever does not need it starts faster.
 LATE = {
     "netlab.kernel.nftables.drift": "the rehearsal in a spare namespace, needed after a hand change alone",
+    "netlab.kernel.nftables.libnft": "subprocess, 1 ms, for hosts with nft and without its library",
     "netlab.kernel.rtnetlink.inspect": "pyroute2, 220 ms",
     "netlab.model.identity": "uuid, 4 ms",
     "netlab.near": "difflib, 3 ms, needed by messages alone",
@@ -66,7 +67,9 @@ LATE = {
     "netlab.runtime.agent.probing.dial": "ssl, 15 ms, for https probes",
     "netlab.runtime.agent.probing.probes": "the grpc probe's module, for labs that have such a probe",
     "netlab.runtime.agent.responders.endpoints": "the two forms of SCTP, for Pods that declare such a port",
+    "netlab.runtime.host.requirements": "shutil, 3 ms, for up alone",
     "netlab.runtime.readiness": "a status that changed nothing is settled without the lab's model",
+    "netlab.runtime.state.rundir": "shutil, 3 ms, for down alone",
     "netlab.runtime.commandserver": "the client of a process that stays loads nothing that the process does",
     "netlab.spec.compose": "the parser in C, where libyaml is there, or else the one in Python",
 }

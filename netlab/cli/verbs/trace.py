@@ -11,8 +11,7 @@ from netlab.cli.options import Seconds, lab, output, own_lab
 from netlab.errors import BadInput, Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from threading import Event
+    from collections.abc import Callable, Sequence
 
     from netlab.diagnose.compare import Comparison
     from netlab.diagnose.finding import Finding
@@ -89,8 +88,6 @@ def command(
     --compare it is 4 if another result was predicted.
     """
     from dataclasses import replace
-    from functools import partial
-    from threading import Event
 
     from netlab.model.links import round_trip
     from netlab.objects import Netns, NftTable, Vxlan
@@ -118,7 +115,6 @@ def command(
         _writable(file)
     tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
     netns = sorted(space.netns for space in running.want.only(Netns))
-    over = Event()
     with recorded(
         name,
         question,
@@ -129,9 +125,8 @@ def command(
         counted=_counted(running.cluster, flow, netns),
         unlisted=_long_tables(running.want),
         known={(table.netns, table.family, table.table) for table in running.want.only(NftTable)},
-        meanwhile=partial(_preload, over),
+        meanwhile=_preload,
     ) as recording:
-        over.set()
         # Imported here: the kernel takes as long to let the sources go.
         from netlab.diagnose.answerer import KINDS
         from netlab.diagnose.findings import findings
@@ -170,11 +165,11 @@ def command(
     return Exit.OK if recording.probe.outcome == "open" and _found(lookup) and not wrong else Exit.NO
 
 
-def _preload(over: Event) -> None:
-    """Import what the report needs while the packet is under way; what only a lost packet needs, if it takes long."""
+def _preload(replied: Callable[[], bool]) -> None:
+    """Import what the report needs while the packet is under way, and what only a lost packet needs."""
     from netlab.diagnose import answerer, findings, lookup, report, story  # noqa: F401
 
-    if not over.is_set():
+    if not replied():
         import netlab.runtime.lab  # noqa: F401
 
 

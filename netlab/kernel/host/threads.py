@@ -44,8 +44,9 @@ def side_by_side(calls: Iterable[Callable[[], object]], most: int) -> None:
             call()
 
     threads: list[threading.Thread] = []
+    wanted = min(most, todo.qsize() - 1)
     with contextlib.suppress(HostCannot):
-        while len(threads) < min(most, todo.qsize() - 1):
+        while len(threads) < wanted and not todo.empty():
             threads.append(start(work, "netlab-side"))
     work()
     for thread in threads:

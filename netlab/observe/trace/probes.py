@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import random
 import select
 import socket
 import struct
@@ -44,7 +43,7 @@ class Probe:
     def __init__(self, address: str, port: int, size: int, *, df: bool, name: str = "") -> None:
         self.address, self.port, self.size, self.df, self.name = address, port, size, df, name
         self.v6 = ":" in address
-        self.number = random.randrange(1 << 28, 15 << 28)
+        self.number = (1 << 28) + int.from_bytes(os.urandom(4), "big") % (14 << 28)
         self.done = False
         self.portless = False  # the kernel had no free port for it
         self.outcome, self.error = TIMEOUT, ""

@@ -10,12 +10,13 @@ import contextlib
 import os
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from netlab.diagnose.identity import REPLY, Recogniser
+from netlab.diagnose.identity import ERROR, REPLY, Recogniser
 from netlab.errors import HostCannot, KernelRefused, NeedsRoot, NetlabError, StateError
 from netlab.evidence import records
 from netlab.evidence.records import COUNTERS, BaseChain, ForeignRule, Recording, Rule, RuleSeen, Source
@@ -45,7 +46,9 @@ Reader = Callable[[str], object]
 PATIENCE = 0.9  # seconds without any news before the packet counts as lost; after one, TCP sends its SYN again
 _QUIET = 0.006  # seconds without a frame after the end: what was under way has arrived
 _QUIET_MAX = 0.1
-_AFTER_DROP = 0.06  # an ICMP error or a reset travels back
+# After a drop: an ICMP error or a reset leaves at the moment of the drop.  Where frames show that it is on its way, it is
+# waited for; where no frames are seen, it has this long.
+_AFTER_DROP, _RETURNING, _UNSEEN = 0.025, 0.1, 0.06
 # A bridge floods what it does not know the place of, and every other Pod drops its copy: the packet itself may be well.
 _AFTER_COPY = 0.4
 _COPIES = ("OTHERHOST", "TAP_FILTER", "TAP_TXFILTER")
@@ -90,7 +93,7 @@ def recorded(
     counted: Iterable[str] | None = None,
     unlisted: Collection[tuple[str, str]] = (),
     known: Collection[TablePlace] | None = None,
-    meanwhile: Callable[[], object] | None = None,
+    meanwhile: Callable[[Callable[[], bool]], object] | None = None,
 ) -> Iterator[Recording]:
     """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
     whose counters are read, instead of all; ``unlisted``: tables (family, name) that are too large for asking nft for
@@ -98,7 +101,8 @@ def recorded(
     are recorded (None: they are not).
 
     The sources are closed beside the block, since the kernel takes its time (30 ms of RCU); after it nothing is left.
-    ``meanwhile`` is called once, in a thread of its own, when nothing is left to do but wait for the packet's fate.
+    ``meanwhile`` is called once, in a thread of its own, when nothing is left to do but wait for the packet's fate; its
+    argument tells whether the reply came.
 
     Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
     """
@@ -108,20 +112,9 @@ def recorded(
     trace.known = known
     trace.meanwhile = meanwhile
     try:
-        recording = trace.run()
-    except BaseException:
-        trace.close()
-        raise
-    try:
-        closing = threads.start(trace.close, "netlab-close")
-    except HostCannot:
-        trace.close()
-        yield recording
-        return
-    try:
-        yield recording
+        yield trace.run()
     finally:
-        closing.join()
+        trace.close()
 
 
 class _Trace:
@@ -139,7 +132,7 @@ class _Trace:
         self.counted = self._netns
         self.unlisted: frozenset[tuple[str, str]] = frozenset()
         self.known: Collection[TablePlace] | None = None
-        self.meanwhile: Callable[[], object] | None = None
+        self.meanwhile: Callable[[Callable[[], bool]], object] | None = None
         raise_open_files()
         self._probe = self._open()
         self._learned = ns.call(question.netns, lambda: path_mtu(question.address)) if question.df else PathMtu()
@@ -160,6 +153,8 @@ class _Trace:
         self._frames: Frames | None = None
         self._rules: Rules | None = None
         self._drops: Drops | None = None
+        self._closing: threading.Thread | None = None
+        self._waited = False
 
     def _open(self) -> Probe:
         asked = self._question
@@ -197,11 +192,7 @@ class _Trace:
             before = ns.each(self.counted, lambda _: snmp.read()) if counting else {}
             sent, ended = self._send()
             self._drain()
-            after = ns.each(self.counted, lambda _: snmp.read()) if counting else {}
-            moved = {
-                name: found for name in before if name in after and (found := snmp.moved(before[name], after[name]))
-            }
-            return self._recording(sent, ended, moved)
+            return self._recording(sent, ended, before)
         except OSError as error:
             raise StateError(f"the trace failed: {error.strerror or error}") from error
 
@@ -222,6 +213,8 @@ class _Trace:
         end = begun + self._patience
         while True:
             now = time.monotonic()
+            if 0 < self._ends <= now and self._returning():
+                self._ends = now + _RETURNING
             until = min(end, self._ends or end)
             if packet.done or now >= until:
                 break
@@ -245,7 +238,22 @@ class _Trace:
         work, self.meanwhile = self.meanwhile, None
         if work is not None:
             with contextlib.suppress(HostCannot):
-                threads.start(work, "netlab-meanwhile")
+                threads.start(
+                    partial(work, lambda: self._probe.done and self._probe.outcome == OPEN), "netlab-meanwhile"
+                )
+
+    def _returning(self) -> bool:
+        """After a drop: whether a reply or an ICMP error was seen that was not dropped itself; asked once."""
+        if self._waited or self._frames is None:
+            return False
+        self._waited = True
+        recogniser = Recogniser(self._probed(self._sent, self._sent))
+        back = (ERROR, REPLY)
+        seen = [recogniser.role(packets.frame(frame.data)) in back for frame in self._frames.frames()]
+        lost = self._drops.found if self._drops else ()
+        return any(seen) and not any(
+            recogniser.role(packets.network(drop.network, drop.link, drop.protocol)) in back for drop in lost
+        )
 
     def _quiet(self) -> None:
         """Wait until nothing has arrived for a moment."""
@@ -268,7 +276,7 @@ class _Trace:
             if self._probe.persists or not concerns(self._mark, dropped.network):
                 continue
             way = (dropped.time - self._sent) / 1e9  # what came by a slow way may be answered by one
-            wait = max(_AFTER_COPY if self._copy(dropped) else _AFTER_DROP, 2 * way)
+            wait = max(_AFTER_COPY if self._copy(dropped) else self._after_drop(), 2 * way)
             ends = time.monotonic() + wait
             self._ends = min(self._ends, ends) if self._ends else ends
 
@@ -276,7 +284,10 @@ class _Trace:
         """Where the kernel tells no drops, a rule that dropped the packet says as much."""
         assert self._rules is not None
         if self._rules.read(netns) and not (self._drops and self._drops.raw) and not self._probe.persists:
-            self._ends = self._ends or time.monotonic() + _AFTER_DROP
+            self._ends = self._ends or time.monotonic() + self._after_drop()
+
+    def _after_drop(self) -> float:
+        return _UNSEEN if self._frames is None else _AFTER_DROP
 
     def _copy(self, dropped: Dropped) -> bool:
         return dropped.reason in _COPIES or not dropped.reason
@@ -295,9 +306,16 @@ class _Trace:
 
     def close(self) -> None:
         """Leave nothing behind."""
+        if self._closing:
+            self._closing.join()
+        else:
+            self._close()
+        self._probe.close()
+
+    def _close(self) -> None:
         self._epoll.close()
         sources = [source for source in (self._rules, self._frames, self._drops) if source is not None]
-        close_all([self._probe.close, *(closer for source in sources for closer in source.closers())])
+        close_all([closer for source in sources for closer in source.closers()])
         moved = self._rules.generations() if self._rules else {}
         if moved:
             with contextlib.suppress(NetlabError, OSError), lock.locked(self._lab, patience=0):
@@ -305,9 +323,32 @@ class _Trace:
 
     # -- what it means ------------------------------------------------------------------------------------------------
 
-    def _recording(self, sent: int, ended: int, moved: dict[str, dict[str, int]]) -> Recording:
+    def _recording(self, sent: int, ended: int, before: Mapping[str, snmp.Snapshot]) -> Recording:
+        told = self._probed(sent, ended)
+        rules_seen, rules, chains = self._judged()
+        foreign, sources = self._foreign(), tuple(self._sources())
+        with contextlib.suppress(HostCannot):
+            self._closing = threads.start(self._close, "netlab-close")
+        after = ns.each(before, lambda _: snmp.read())
+        return Recording(
+            self._lab,
+            told,
+            sources,
+            self._frames.frames() if self._frames else (),
+            rules_seen,
+            rules,
+            chains,
+            self._drops.drops() if self._drops else (),
+            {name: moved for name in after if (moved := snmp.moved(before[name], after[name]))},
+            self._mtus(told.outcome),
+            foreign,
+            sockets=self._listening(told),
+            port_range=ns.call(told.netns, _port_range) if self._probe.portless and told.outcome != OPEN else "",
+        )
+
+    def _probed(self, sent: int, ended: int) -> records.Probe:
         packet, asked = self._probe, self._question
-        told = records.Probe(
+        return records.Probe(
             asked.netns,
             asked.protocol,
             asked.address,
@@ -323,22 +364,6 @@ class _Trace:
             ended,
             *self._learned,
             asked.packet is not None,
-        )
-        rules_seen, rules, chains = self._judged()
-        return Recording(
-            self._lab,
-            told,
-            tuple(self._sources()),
-            self._frames.frames() if self._frames else (),
-            rules_seen,
-            rules,
-            chains,
-            self._drops.drops() if self._drops else (),
-            moved,
-            self._mtus(told.outcome),
-            self._foreign(),
-            sockets=self._listening(told),
-            port_range=ns.call(asked.netns, _port_range) if packet.portless and told.outcome != OPEN else "",
         )
 
     def _listening(self, told: records.Probe) -> Mapping[str, tuple[records.Socket, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import shutil
 
 from netlab.errors import HostCannot, NeedsRoot
 from netlab.kernel.host.features import tries
@@ -40,7 +39,7 @@ def require(cluster: Cluster) -> Host:
             f"this kernel has no {feature} devices ({os.strerror(code)})",
             hint=f"modprobe {_MODULES.get(feature, feature)}, or a kernel with it",
         )
-    if not shutil.which("nft") and not _library("libnftables.so.1"):
+    if not _program("nft") and not _library("libnftables.so.1"):
         raise HostCannot("nft is missing", hint="apt install nftables (dnf, apk and pacman call it the same)")
     require_for(cluster, can)
     _require_knot(cluster)
@@ -82,12 +81,18 @@ def of_running(cluster: Cluster) -> Host:
     return Host(br_netfilter=has_br_netfilter(), netem=tried is None or "netem" not in tried.missing)
 
 
+def _program(name: str, more: str = "") -> bool:
+    from shutil import which  # and with it bz2 and lzma
+
+    return which(name, path=os.environ.get("PATH", "") + more) is not None
+
+
 def _require_knot(cluster: Cluster) -> None:
     """Raise HostCannot where the lab has DNS and this host has no Knot."""
     if dns.server_pod(cluster) is None:
         return
     for program in ("knotd", "knotc"):
-        if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+        if not _program(program, ":/usr/sbin:/sbin"):
             raise HostCannot(
                 f"the lab's DNS server is Knot, and {program} is missing",
                 hint="apt-get install -y knot (or say dns: off in the Lab's spec)",

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
@@ -222,7 +221,9 @@ class RunDir:
 
     def remove(self) -> None:
         """Remove the folder and, with the last lab, its parent.  Idempotent."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        from shutil import rmtree
+
+        rmtree(self.path, ignore_errors=True)
 
     def _load(self, name: str) -> dict[str, Any] | None:
         try:
