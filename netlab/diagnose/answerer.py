@@ -6,9 +6,9 @@ prediction; the packet has to agree with them.  Without frames nothing is known 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from netlab.diagnose import listeners
+from netlab.diagnose import listeners, lookup
 from netlab.diagnose.annotate import end
 from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
@@ -22,6 +22,15 @@ HOST, BACKEND, SOURCE, POLICY = "wrong-host", "wrong-backend", "wrong-source", "
 KINDS = frozenset(
     (HOST, BACKEND, SOURCE, POLICY, listeners.STOPPED)
 )  # of an answered request: the answer is not what the lab means
+
+
+def as_meant(story: Story, findings: Iterable[Finding]) -> bool:
+    """Whether the right host replied, and to a flow that policies allow: the exit status 0 of a trace.
+
+    Other findings about an answered request say what was odd on its path, and did no harm.
+    """
+    wrong = any(finding.kind in (lookup.WRONG, *KINDS) for finding in findings)
+    return story.recording.probe.outcome == "open" and lookup.unresolved(story) is None and not wrong
 
 
 def answered(story: Story) -> Iterator[Finding]:
@@ -141,4 +150,4 @@ def _not_denied(story: Story) -> Iterator[Finding]:
     yield Finding(POLICY, message, node.netns, look=look, policy=policy or "", mark=mark, root=True)
 
 
-__all__ = ["KINDS", "answered", "seen_as", "translated"]
+__all__ = ["KINDS", "answered", "as_meant", "seen_as", "translated"]

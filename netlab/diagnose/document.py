@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.diagnose import impaired, lookup
+from netlab.diagnose.answerer import as_meant
 from netlab.diagnose.compare import Comparison
 from netlab.diagnose.correlate import FRAME, RULES, Change, Event, Judgement
 from netlab.diagnose.expect import Divergence
@@ -51,6 +52,7 @@ def document(story: Story, findings: Sequence[Finding], comparison: Comparison |
         elapsed_us=(probe.ended - probe.sent) / 1000,
         arrived=story.arrived,
         answered=story.answered,
+        ok=as_meant(story, findings),
         attempts=story.attempts,
         lookup=lookup_document(name) if (name := lookup.of(story)) else None,
         backend=_backend(story),

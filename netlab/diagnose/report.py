@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from netlab.diagnose import impaired, lookup
+from netlab.diagnose.answerer import as_meant
 from netlab.diagnose.correlate import DROP, FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, TITLES, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import address_owner
@@ -299,6 +300,8 @@ def verdict(story: Story, findings: Sequence[Finding], *, width: int = WIDTH, ty
     yield from textwrap.wrap(headline(story), width, break_long_words=False, break_on_hyphens=False)
     for finding in findings:
         yield from _finding(finding, width, typed)
+    if findings and as_meant(story, findings):
+        yield "the right host replied all the same"
     for line in impaired.lines(story, findings):
         yield from textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
     if not findings and story.recording.probe.outcome == "open":

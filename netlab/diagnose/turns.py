@@ -27,6 +27,8 @@ def turned(story: Story) -> Iterator[Finding]:
     for left, role in ((story.request_left, REQUEST), (story.reply_left, REPLY)):
         if left is None or left.went is None or left.expected is None:
             continue
+        if any(drop.role == role and drop.at == left.expected.at for drop in story.drops):
+            return  # a bridge floods: the packet was at the right port, too, and was dropped there
         if left.went.direction == OTHERHOST:
             yield from _misaddressed(story, left.went, role)
         else:

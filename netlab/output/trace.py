@@ -233,7 +233,8 @@ class Comparison:
 class Trace:
     """``trace``.  ``events`` are in the order of time; ``time_us`` counts from the first sighting of the request.
 
-    ``died``: where the lost packet ended, null if a reply came.  ``places`` are the namespaces that the document names.
+    ``ok``: the right host replied, to a flow that policies allow; findings then did no harm, and the exit status is 0
+    (but for the comparison).  ``died``: where the lost packet ended, null if a reply came.  ``places`` are the namespaces that the document names.
     ``lookup``: of a target that was given as a DNS name; without an address the outcome is error, and the packet is
     the query to the name server.
     """
@@ -254,6 +255,7 @@ class Trace:
     elapsed_us: float
     arrived: bool
     answered: bool
+    ok: bool
     attempts: int
     lookup: Lookup | None = optional(None)
     backend: Backend | None

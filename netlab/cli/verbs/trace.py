@@ -84,8 +84,8 @@ def command(
             sends any packet that scapy can write, with spoofed sources,
             fragments, options or wrong checksums; it takes no TARGET
 
-    The exit status is 0 if the right host replied.  It is 1 if not, or if policies deny a flow that passed.  With
-    --compare it is 4 if another result was predicted.
+    The exit status is 0 if the right host replied, even where a finding tells what else is odd on the path.  It is 1 if
+    not, or if policies deny a flow that passed.  With --compare it is 4 if another result was predicted.
     """
     from dataclasses import replace
 
@@ -128,9 +128,8 @@ def command(
         meanwhile=_preload,
     ) as recording:
         # Imported here: the kernel takes as long to let the sources go.
-        from netlab.diagnose.answerer import KINDS
+        from netlab.diagnose.answerer import as_meant
         from netlab.diagnose.findings import findings
-        from netlab.diagnose.lookup import WRONG
         from netlab.diagnose.report import lines
         from netlab.diagnose.story import tell
         from netlab.observe.layers import Layers
@@ -161,8 +160,7 @@ def command(
             out.line(line)
     if held is not None and not held.agrees:
         return Exit.REFUSED
-    wrong = any(finding.kind in (WRONG, *KINDS) for finding in told)
-    return Exit.OK if recording.probe.outcome == "open" and _found(lookup) and not wrong else Exit.NO
+    return Exit.OK if as_meant(story, told) else Exit.NO
 
 
 def _preload(replied: Callable[[], bool]) -> None:
