@@ -233,6 +233,8 @@ def _sysctl(needs: Needs, op: Op, obj: Sysctl, _: tuple[Op, ...]) -> int:
         return _NO
     if _SENDERS.search(obj.path) and obj.netns not in needs.ends:
         return _NO
+    if "frag_" in obj.path and not any(event.packet.fragment for event in needs.story.request + needs.story.reply):
+        return _NO
     if ".tcp_" in obj.path and probe.protocol != "TCP":
         return _NO
     if "bridge-nf" in obj.path and not any(netns == obj.netns for netns, _ in needs.bridges):

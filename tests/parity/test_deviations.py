@@ -365,6 +365,10 @@ ODD = {
         "ip netns exec L-client sysctl -qw net.ipv4.ip_local_port_range='40000 40000'",
         ("sysctl", "client", "net.ipv4.ip_local_port_range", "'net.ipv4.ip_local_port_range=32768 60999'"),
     ),
+    "fragments not put together": (
+        "ip netns exec L-server sysctl -qw net.ipv4.ipfrag_low_thresh=0 net.ipv4.ipfrag_high_thresh=0",
+        ("sysctl", "server", "net.ipv4.ipfrag_high_thresh", "net.ipv4.ipfrag_high_thresh=4194304"),
+    ),
     # -- qdiscs, programs, IPsec
     "bandwidth limit (F31)": (
         "tc -n L-node-1 qdisc add dev veth-client root tbf rate 1mbit burst 10kb latency 25ms",

@@ -1,14 +1,14 @@
 """Sysctls of a whole namespace that no lab sets, and that break flows when somebody does.
 
 The list has what hardening guides and tuning scripts change, and a packet or a connection notices: who answers ARP and
-echo requests, how far a packet goes, whether there is a free source port.  Values are the kernel's defaults.  A host
-may give other values to new namespaces (IPv4 copies ``conf/all`` from the host), so where one differs, a new namespace
-is asked once: only what differs from that is a deviation.
+echo requests, how far a packet goes, whether fragments are put together, whether there is a free source port.  Values
+are the kernel's defaults.  A host may give other values to new namespaces (IPv4 copies ``conf/all`` from the host), so
+where one differs, a new namespace is asked once: only what differs from that is a deviation.
 
 Each costs 4 us a namespace, so an end host (one link, one address a family) is asked for what can matter there alone.
 
 Limits: settings of TCP are left out, as none of those that namespaces have makes a correct connection fail; so are
-``conf/default``, which only new links read, limits of fragments, and the timers of neighbours.
+``conf/default``, which only new links read, and the timers of neighbours.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ _HOST: _Folders = {
     "net/ipv4": {
         "ip_default_ttl": b"64\n",
         "ip_local_port_range": b"32768\t60999\n",
+        "ip_no_pmtu_disc": b"0\n",
+        "ipfrag_high_thresh": b"4194304\n",
         "icmp_echo_ignore_all": b"0\n",
         "conf/all/arp_ignore": b"0\n",
     },
-    "net/ipv6": {"icmp/echo_ignore_all": b"0\n"},
+    "net/ipv6": {"icmp/echo_ignore_all": b"0\n", "ip6frag_high_thresh": b"4194304\n"},
 }
 _ROUTER: _Folders = {
     "net/ipv4": {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 from netlab.diagnose.identity import ERROR, REPLY, Recogniser
 from netlab.errors import HostCannot, KernelRefused, NeedsRoot, NetlabError, StateError
 from netlab.evidence import records
-from netlab.evidence.records import COUNTERS, BaseChain, ForeignRule, Recording, Rule, RuleSeen, Source
+from netlab.evidence.records import COUNTERS, ForeignRule, Recording, Source
 from netlab.kernel.capture.afpacket import PacketSocket
 from netlab.kernel.ebpf.drops import Dropped
 from netlab.kernel.host import netns as ns
@@ -27,15 +26,15 @@ from netlab.kernel.host import snmp, threads
 from netlab.kernel.host.limits import raise_open_files
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.host.threads import close_all
-from netlab.kernel.nftables import listing
-from netlab.kernel.nftables.trace import RulesSocket, TraceSocket
+from netlab.kernel.nftables.trace import TraceSocket
 from netlab.kernel.rtnetlink.learned import PathMtu, path_mtu
 from netlab.observe.trace import sockets
 from netlab.observe.trace.foreign import TablePlace, foreign_rules
+from netlab.observe.trace.judged import judged
 from netlab.observe.trace.links import mtus
 from netlab.observe.trace.mark import TUNNELS, Mark, concerns
 from netlab.observe.trace.probes import OPEN, TIMEOUT, Probe, probe
-from netlab.observe.trace.sources import Drops, Frames, Rules, seen
+from netlab.observe.trace.sources import Drops, Frames, Rules
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
 from netlab.values import dataclass
@@ -325,7 +324,7 @@ class _Trace:
 
     def _recording(self, sent: int, ended: int, before: Mapping[str, snmp.Snapshot]) -> Recording:
         told = self._probed(sent, ended)
-        rules_seen, rules, chains = self._judged()
+        rules_seen, rules, chains = judged(self._rules.events() if self._rules else {}, self.unlisted)
         foreign, sources = self._foreign(), tuple(self._sources())
         with contextlib.suppress(HostCannot):
             self._closing = threads.start(self._close, "netlab-close")
@@ -407,56 +406,9 @@ class _Trace:
         off = COUNTERS in self._without
         yield Source(COUNTERS, on=not off, why="not asked for" if off else "")
 
-    def _judged(self) -> tuple[tuple[RuleSeen, ...], tuple[Rule, ...], tuple[BaseChain, ...]]:
-        """The trace events, and the rules and base chains that they speak of."""
-        events = self._rules.events() if self._rules else {}
-        found: list[RuleSeen] = []
-        rules: list[Rule] = []
-        chains: list[BaseChain] = []
-
-        def look(netns: str) -> None:
-            names = dict(socket.if_nameindex())
-            mine = [seen(netns, order, event, names) for order, event in enumerate(events[netns])]
-            found.extend(mine)
-            asking = RulesSocket()
-            try:
-                rules.extend(_rules(asking, netns, mine, self.unlisted))
-                chains.extend(_chains(asking, netns, mine))
-            finally:
-                asking.close()
-
-        ns.each([name for name in events if events[name]], look)
-        return tuple(found), tuple(rules), tuple(chains)
-
 
 def _port_range() -> str:
     """The ports that the kernel may choose for a socket of the current thread's namespace."""
     with contextlib.closing(Sysctls()) as reader:
         reader.enter()
         return " to ".join((reader.read("net.ipv4.ip_local_port_range") or "").split())
-
-
-def _rules(
-    asking: RulesSocket, netns: str, events: Iterable[RuleSeen], unlisted: Collection[tuple[str, str]]
-) -> Iterable[Rule]:
-    """The rules of the events; those without a comment with their text."""
-    wanted = dict.fromkeys((event.family, event.table, event.chain, event.handle) for event in events if event.handle)
-    texts: dict[tuple[str, str, str], dict[int, str]] = {}
-    for family, table, chain, handle in wanted:
-        comment = asking.comment(family, table, chain, handle)
-        if comment is None:
-            continue
-        text = ""
-        if not comment and (family, table) not in unlisted:
-            place = (family, table, chain)
-            if place not in texts:
-                texts[place] = listing.chain_rules(*place)
-            text = texts[place].get(handle, "")
-        yield Rule(netns, family, table, chain, handle, comment, text)
-
-
-def _chains(asking: RulesSocket, netns: str, events: Iterable[RuleSeen]) -> Iterable[BaseChain]:
-    for family, table, chain in dict.fromkeys((event.family, event.table, event.chain) for event in events):
-        hook = asking.hook(family, table, chain)
-        if hook is not None:
-            yield BaseChain(netns, family, table, chain, hook.hook, hook.priority)
