@@ -45,7 +45,7 @@ Reader = Callable[[str], object]
 PATIENCE = 0.9  # seconds without any news before the packet counts as lost; after one, TCP sends its SYN again
 _QUIET = 0.006  # seconds without a frame after the end: what was under way has arrived
 _QUIET_MAX = 0.1
-# After a drop: an ICMP error or a reset leaves at the moment of the drop.  Where frames show that it is on its way, it is
+# After a drop: an ICMP error or a reset leaves at once.  Where frames show that it is on its way, it is
 # waited for; where no frames are seen, it has this long.
 _AFTER_DROP, _RETURNING, _UNSEEN = 0.025, 0.1, 0.06
 # A bridge floods what it does not know the place of, and every other Pod drops its copy: the packet itself may be well.
@@ -328,7 +328,8 @@ class _Trace:
         foreign, sources = self._foreign(), tuple(self._sources())
         with contextlib.suppress(HostCannot):
             self._closing = threads.start(self._close, "netlab-close")
-        after = ns.each(before, lambda _: snmp.read())
+        asked = self._asked_again(told.outcome)
+        after = ns.each([name for name in before if name in asked], lambda _: snmp.read())
         return Recording(
             self._lab,
             told,
@@ -339,7 +340,7 @@ class _Trace:
             chains,
             self._drops.drops() if self._drops else (),
             {name: moved for name in after if (moved := snmp.moved(before[name], after[name]))},
-            self._mtus(told.outcome),
+            ns.each(asked, lambda _: mtus()) if self._frames else {},
             foreign,
             sockets=self._listening(told),
             port_range=ns.call(told.netns, _port_range) if self._probe.portless and told.outcome != OPEN else "",
@@ -389,12 +390,11 @@ class _Trace:
         passed = {frame.netns for frame in self._frames.frames()} if self._frames else set(self._netns)
         return foreign_rules(passed | {self._question.netns}, self.known, self._rules.tables if self._rules else {})
 
-    def _mtus(self, outcome: str) -> Mapping[str, Mapping[str, int]]:
-        """Of a packet that was lost in all namespaces: it may have been too large for a link that never saw it."""
-        if self._frames is None:
-            return {}
-        seen = {frame.netns for frame in self._frames.frames()}
-        return ns.each(seen if outcome == OPEN else self._frames.sockets, lambda _: mtus())
+    def _asked_again(self, outcome: str) -> Collection[str]:
+        """The namespaces whose counters and MTUs matter; of a lost packet all, since it may have been lost unseen."""
+        if self._frames is None or outcome != OPEN or self._frames.source().why:
+            return self._netns
+        return {frame.netns for frame in self._frames.frames()}
 
     def _sources(self) -> Iterable[Source]:
         for name, source in (
