@@ -46,8 +46,7 @@ from netlab.tuples import NamedTuple
 #: The namespaces that every cluster has from the start.
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
-#: Annotation of a Lab whose nodes are netlab's own choice and nobody's statement: a Pod that none of them fits is placed all
-#: the same.
+#: Annotation of a Lab whose nodes are netlab's own choice: a Pod that none of them fits is placed all the same.
 CHOSEN_NODES = "netlab/chosen-nodes"
 
 
