@@ -327,7 +327,7 @@ def test_keys_are_stable() -> None:
     found = dump(document(one, findings(one)))
     assert set(found) == {
         "lab", "from", "from_kind", "to", "to_kind", "backend", "died", "places", "netns", "address", "port", "protocol", "size", "df", "outcome", "error", "elapsed_us",
-        "arrived", "answered", "attempts", "events", "expected", "left", "findings", "sources", "counters",
+        "arrived", "answered", "ok", "attempts", "events", "expected", "left", "findings", "sources", "counters",
     }  # fmt: skip
     assert set(found["events"][0]) == {
         "time_us", "kind", "way", "packet", "netns", "interface", "direction", "length", "headers", "notes", "did", "after", "copy", "rule", "drop",
