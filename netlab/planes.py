@@ -17,8 +17,11 @@ from netlab.values import dataclass
 # kind's and kubeadm's defaults, which are what most clusters that people look at have.
 _POOL = MappingProxyType({"IPv4": "10.244.0.0/16", "IPv6": "fd00:10:244::/56"})
 _NONE = MappingProxyType({4: 0, 6: 0})
-# Outer Ethernet is part of the frame, not of the MTU; the inner one is: 14 + outer IP + UDP 8 + VXLAN 8.
+# Outer Ethernet is part of the frame, not of the MTU; the inner one is: 14 + outer IP + UDP 8 + VXLAN or Geneve 8.
 _VXLAN = MappingProxyType({4: 50, 6: 70})
+_IPIP = MappingProxyType({4: 20})
+# flannel's value for both families: outer IPv6 40 + UDP 8 + WireGuard 32.
+_WIREGUARD = MappingProxyType({4: 80, 6: 80})
 
 
 class Masquerade(Enum):
@@ -36,14 +39,32 @@ class Speaks(Enum):
     BRIDGE = "the bridge's"  # the gateway of its own Pods
 
 
+class Encapsulation(Enum):
+    """What nodes put around packets to other nodes' Pods; the value is the name in texts."""
+
+    NONE = ""
+    VXLAN = "VXLAN"
+    GENEVE = "Geneve"
+    IPIP = "IPIP"
+    WIREGUARD = "WireGuard"
+
+
+#: By the kernel's word for the kind of device that makes it.
+ENCAPSULATIONS = MappingProxyType({kind.name.lower(): kind for kind in Encapsulation if kind.value})
+#: Encapsulations of eight bytes behind UDP with a whole Ethernet frame inside.
+ETHERNET_IN_UDP = frozenset((Encapsulation.VXLAN, Encapsulation.GENEVE))
+#: Encapsulations whose devices have packets without an Ethernet header.
+WITHOUT_ETHERNET = frozenset((Encapsulation.IPIP, Encapsulation.WIREGUARD))
+
+
 @dataclass(frozen=True, slots=True)
 class Plane:
     """One data plane.
 
     ``bridge``: the bridge that the Pods of a node share, so that frames between them pass below the ip hooks; "" where
-    Pods are routed.  ``udp_port``: that of the encapsulation; 0: packets travel as they are.  ``overhead``: its bytes by
-    the outer packet's IP version; ``device_per_family``: each family is encapsulated in its own, else both in the lab's
-    first.  ``crosses_nodes``: it leads to the Pods of other nodes.  ``flat``: one segment over all nodes, whose prefix the
+    Pods are routed.  ``udp_port``: that of the encapsulation, 0 without UDP.  ``overhead``: its bytes by the outer
+    packet's IP version; ``device_per_family``: each family is encapsulated in its own, else both in the lab's first.
+    ``families``: those that it carries.  ``whole_network``: a node's route to the tunnel covers the Pods' whole network.  ``crosses_nodes``: it leads to the Pods of other nodes.  ``flat``: one segment over all nodes, whose prefix the
     Pods have; else each node has a CIDR of its own.  ``nft_tables``: those that hold its masquerading.
     ``veth_gateways``: the node's end of each Pod's link has the gateway's address, where there is no bridge to have it.
     ``blackholes``: a node has a blackhole route for its own part of the Pods' networks.
@@ -54,6 +75,7 @@ class Plane:
     name: str
     summary: str
     bridge: str = ""
+    encapsulation: Encapsulation = Encapsulation.NONE
     udp_port: int = 0
     overhead: Mapping[int, int] = field(default_factory=lambda: _NONE)
     device_per_family: bool = False
@@ -67,6 +89,13 @@ class Plane:
     speaks: Speaks = Speaks.NODE
     needs: tuple[str, ...] = ("veth", "bridge")
     pool: Mapping[str, str] = field(default_factory=lambda: _POOL)
+    families: tuple[str, ...] = ("IPv4", "IPv6")
+    whole_network: bool = False
+
+    @property
+    def encapsulates(self) -> bool:
+        """Whether the underlay sees nodes' addresses alone."""
+        return self.encapsulation is not Encapsulation.NONE
 
     def overhead_of(self, versions: Iterable[int]) -> int:
         """Bytes that Pods' packets lose, in a lab whose nodes have addresses of these IP versions, the first one first.
@@ -90,6 +119,7 @@ _ROWS = (
         "vxlan",
         "cni0 and a VXLAN device a node (VNI 1, UDP 4789), neighbours and forwarding entries static",
         bridge="cni0",
+        encapsulation=Encapsulation.VXLAN,
         udp_port=4789,
         overhead=_VXLAN,
         masquerade=Masquerade.OUTSIDE,
@@ -108,6 +138,7 @@ _ROWS = (
         "flannel-vxlan",
         "flannel: cni0, flannel.1 (VNI 1, UDP 8472), its masquerading and forwarding rules",
         bridge="cni0",
+        encapsulation=Encapsulation.VXLAN,
         udp_port=8472,  # the kernel's own default: flannel leaves the port unset on Linux
         overhead=_VXLAN,
         device_per_family=True,
@@ -124,6 +155,7 @@ _ROWS = (
     Plane(
         "calico-vxlan",
         "Calico with VXLAN: a host route a Pod, vxlan.calico (VNI 4096, UDP 4789) between the nodes",
+        encapsulation=Encapsulation.VXLAN,
         udp_port=4789,
         overhead=_VXLAN,
         device_per_family=True,
@@ -143,6 +175,7 @@ _ROWS = (
         "weave",
         "one flat segment over all nodes: bridge weave, vxlan-6784 (UDP 6784), 10.32.0.0/12",
         bridge="weave",
+        encapsulation=Encapsulation.VXLAN,
         udp_port=6784,
         # 1,500 less Weave's default MTU of 1,376; 20 more where the outer header is IPv6.
         overhead=MappingProxyType({4: 124, 6: 144}),
@@ -152,6 +185,42 @@ _ROWS = (
         needs=("veth", "bridge", "vxlan"),
         # Weave Net's own range (its IPALLOC_RANGE).
         pool=MappingProxyType({"IPv4": "10.32.0.0/12", "IPv6": "fd00:10:32::/56"}),
+    ),
+    Plane(
+        "geneve",
+        "cni0 and a Geneve device for each other node (VNI 1, UDP 6081), neighbours static",
+        bridge="cni0",
+        encapsulation=Encapsulation.GENEVE,
+        udp_port=6081,
+        overhead=_VXLAN,
+        masquerade=Masquerade.OUTSIDE,
+        nft_tables=("netlab",),
+        speaks=Speaks.TUNNEL,
+        needs=("veth", "bridge", "geneve"),
+    ),
+    Plane(
+        "ipip",
+        "flannel's backend ipip: cni0, flannel.ipip (IPv4 in IPv4, no UDP), flannel's rules; IPv4 alone",
+        bridge="cni0",
+        encapsulation=Encapsulation.IPIP,
+        overhead=_IPIP,
+        nft_tables=("flannel-ipv4",),
+        speaks=Speaks.TUNNEL,
+        needs=("veth", "bridge", "ipip"),
+        families=("IPv4",),
+    ),
+    Plane(
+        "wireguard",
+        "flannel's backend wireguard: cni0, flannel-wg (UDP 51820, encrypted), flannel's rules",
+        bridge="cni0",
+        encapsulation=Encapsulation.WIREGUARD,
+        udp_port=51820,
+        overhead=_WIREGUARD,
+        device_per_family=True,
+        nft_tables=("flannel-ipv4", "flannel-ipv6"),
+        speaks=Speaks.TUNNEL,
+        needs=("veth", "bridge", "wireguard"),
+        whole_network=True,
     ),
 )
 
@@ -163,8 +232,13 @@ ROWS: dict[str, Plane] = {plane.name: plane for plane in _ROWS}
 
 
 def udp_ports() -> frozenset[int]:
-    """Ports behind which an encapsulated packet stands, whatever the lab's data plane is."""
-    return frozenset(plane.udp_port for plane in ROWS.values() if plane.udp_port)
+    """Ports behind which an encapsulated frame stands that can be read, whatever the lab's data plane is."""
+    return frozenset(plane.udp_port for plane in ROWS.values() if plane.encapsulation in ETHERNET_IN_UDP)
+
+
+def vxlan_ports() -> frozenset[int]:
+    """The UDP ports of VXLAN."""
+    return frozenset(plane.udp_port for plane in ROWS.values() if plane.encapsulation is Encapsulation.VXLAN)
 
 
 def nft_tables() -> frozenset[str]:

@@ -7,9 +7,17 @@ missing is a skip with that reason.  ``invoke vm-test`` boots kernels that have 
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.planes import ROWS
 
 _SCTP = f"{sys.executable} -I -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)'"
 
@@ -36,3 +44,31 @@ def lacks(name: str) -> str:
     )
     last = tried.stderr.strip().rpartition("\n")[2]
     return f"this kernel has no {name} ({last})" if tried.returncode else ""
+
+
+def planes(*families: str, among: Iterable[str] = ROWS) -> list[Any]:
+    """The data planes that carry these families, as parameters that say what their planes need of the kernel."""
+    return [with_needs(name, name) for name in among if set(families) <= set(ROWS[name].families)]
+
+
+def needed(plane: str) -> list[str]:
+    """The features that a data plane needs and some kernels lack."""
+    return [feature for feature in ROWS[plane].needs if feature in NEEDS]
+
+
+def with_needs(plane: str, *values: object) -> Any:
+    """A parameter of a test for a data plane."""
+    features = needed(plane)
+    return pytest.param(*values, marks=[pytest.mark.needs(*features)] if features else [])
+
+
+def needed_by_lab(folder: Path) -> list[str]:
+    """The features that a lab folder needs, by its data plane; none where the folder is no lab."""
+    file = folder / "lab.yaml"
+    plane = re.search(r"^  dataplane: (\S+)", file.read_text(), re.MULTILINE) if file.is_file() else None
+    return needed(plane[1]) if plane else []
+
+
+def families_of(plane: str) -> Sequence[str]:
+    """All families that a plane carries."""
+    return ROWS[plane].families

@@ -10,10 +10,10 @@ from netlab.cli import out
 from netlab.diagnose.document import headers
 from netlab.escape import terminal
 from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST
+from netlab.kernel.capture.afpacket import ETHERNETS
 from netlab.kernel.capture.packetring import Frame
 from netlab.model.places import places
 from netlab.observe.capture.files import DIRECTIONS
-from netlab.observe.capture.point import ETHERNETS
 from netlab.observe.capture.words import read, words
 from netlab.observe.packetid import packet_id
 from netlab.output import trace as output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from netlab.diagnose.correlate import FRAME, NEIGHBOUR, REPLY, RULES, Change, Event
@@ -10,9 +10,8 @@ from netlab.diagnose.rulebook import RuleBook, location
 from netlab.diagnose.succession import predecessors
 from netlab.diagnose.topology import Topology
 from netlab.evidence.records import OTHERHOST, OUT
+from netlab.objects import WireGuard
 from netlab.wire.packets import Packet
-
-_ETHERNET = 14
 
 
 def annotate(events: Sequence[Event], topology: Topology, book: RuleBook) -> tuple[Event, ...]:
@@ -59,13 +58,16 @@ def _between(before: Event, event: Event, topology: Topology) -> Iterable[Change
     if here:
         yield from _bridging(before, event, topology)
     if previous.inner is None and current.inner is not None:
-        by, more = _device(before, event, topology), _overhead(current)
-        yield Change("wrapped", f"VXLAN by {by}: VNI {current.vni}, {_outer(current)}", current.source, current.target,
+        by, more = _device(before, event, topology), current.overhead
+        text = f"{current.tunnel} by {by}: {_vni(current)}{_outer(current)}"
+        yield Change("wrapped", text, current.source, current.target,
                      by, more, current.vni)  # fmt: skip
     elif previous.inner is not None and current.inner is None:
-        less = _overhead(previous)
-        yield Change("unwrapped", f"unwrapped by {event.interface}: VNI {previous.vni}, -{less} bytes", previous.source,
+        less = previous.overhead
+        text = f"unwrapped by {event.interface}: {_vni(previous)}-{less} bytes"
+        yield Change("unwrapped", text, previous.source,
                      previous.target, event.interface, -less, previous.vni)  # fmt: skip
+    yield from _decryption(before, event, topology)
     a, b = previous.innermost, current.innermost
     if a.hops > b.hops:
         text = f"routed: {_ttl(b)} {a.hops} -> {b.hops}" + (f" in {event.netns}" if not here else "")
@@ -114,6 +116,17 @@ def _bridging(before: Event, event: Event, topology: Topology) -> Iterable[Chang
         yield Change("bridged", f"{came} sends it by port {leaves}", came, leaves, came)
 
 
+def _decryption(before: Event, event: Event, topology: Topology) -> Iterator[Change]:
+    """A packet that was last seen before its encryption, and comes out of another node's device."""
+    sender, receiver = topology.tunnels.get(before.at), topology.tunnels.get(event.at)
+    if not (isinstance(sender, WireGuard) and isinstance(receiver, WireGuard)) or before.direction != OUT:
+        return
+    peer = topology.peer(sender, event.packet.target)
+    to = f" for {peer.remote} ({peer.endpoint})" if peer else ""
+    text = f"encrypted{to} by WireGuard, in whose packets it cannot be seen, and decrypted by {event.interface}"
+    yield Change("decrypted", text, before.interface, event.interface, event.interface)
+
+
 def _device(before: Event, event: Event, topology: Topology) -> str:
     if before.netns == event.netns and before.at in topology.tunnels:
         return before.interface
@@ -124,13 +137,13 @@ def _ttl(packet: Packet) -> str:
     return "TTL" if packet.version == 4 else "hop limit"
 
 
-def _overhead(packet: Packet) -> int:
-    """The size of the outer IP, UDP and VXLAN headers and the inner Ethernet header: 50 bytes (IPv4) or 70 (IPv6)."""
-    return (20 if packet.version == 4 else 40) + 8 + 8 + _ETHERNET
-
-
 def _outer(packet: Packet) -> str:
-    return f"{packet.source} -> {packet.target} port {packet.dport}, +{_overhead(packet)} bytes"
+    port = f" port {packet.dport}" if packet.ports else ""
+    return f"{packet.source} -> {packet.target}{port}, +{packet.overhead} bytes"
+
+
+def _vni(packet: Packet) -> str:
+    return f"VNI {packet.vni}, " if packet.vni is not None else ""
 
 
 def _translation(event: Event, a: Packet, b: Packet) -> Iterable[Change]:

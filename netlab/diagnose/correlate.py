@@ -68,7 +68,7 @@ class Change(NamedTuple):
     """What happened to a packet between two sightings: ``text`` in words, and the same for programs.
 
     ``kind`` is bridged, taken-up (by the bridge's own namespace), routed (``source`` and ``target`` are TTLs), wrapped,
-    unwrapped, dnat, snat, fragmented, reassembled, misaddressed (a foreign MAC) or proxied; else ``source`` and
+    unwrapped, decrypted (unseen since the device ``source``), dnat, snat, fragmented, reassembled, misaddressed (a foreign MAC) or proxied; else ``source`` and
     ``target`` are the ends, addresses or interfaces before and after.  ``by``: the device that did it.  ``undone``: a
     reply's translation back.  ``outer``: of the tunnel's packet.
     """
@@ -91,7 +91,7 @@ class Event:
     ``kind`` is FRAME, RULES or DROP; ``role`` is REQUEST, REPLY, ERROR or NEIGHBOUR; ``number`` is the packet's
     number. ``time`` is in ns of CLOCK_REALTIME; RULES have the time of their frame.  ``changes`` of a FRAME are those
     since the last sighting, ``meant`` what RULES did, in words.  ``after`` is the index of that sighting among the
-    events.  ``data``: the bytes of a FRAME.
+    events.  ``data``: the bytes of a FRAME; ``bare``: without an Ethernet header.
     """
 
     kind: str
@@ -109,6 +109,7 @@ class Event:
     meant: str = ""
     after: int | None = None
     data: bytes = field(default=b"", compare=False, repr=False)
+    bare: bool = False
     order: tuple[int, str, int, int, int] = field(default=(0, "", 0, 0, 0), compare=False, repr=False)
 
     @property
@@ -172,7 +173,7 @@ class _Correlation:
     # -- frames -------------------------------------------------------------------------------------------------------
 
     def _frame(self, frame: Frame) -> Event | None:
-        packet = packets.frame(frame.data)
+        packet = packets.read(frame.data, bare=frame.bare)
         role = self._recogniser.role(packet)
         if not role:
             return None
@@ -188,6 +189,7 @@ class _Correlation:
             direction=frame.direction,
             length=frame.length,
             data=frame.data,
+            bare=frame.bare,
             order=(frame.time, frame.netns, frame.order, 0, 0),
         )
 

@@ -31,10 +31,10 @@ _COUNTERS = (
     ("Ip:FragFails", "mtu", "it was too big for the next link, and may not be cut"),
     ("Ip6:FragFails", "mtu", "it was too big for the next link, and may not be cut"),
     ("Ip6:InTooBigErrors", "mtu", "it was too big for the next link"),
-    ("Udp:InCsumErrors", "checksum", "a UDP packet (VXLAN's are) had a wrong checksum"),
+    ("Udp:InCsumErrors", "checksum", "a UDP packet (those of VXLAN, Geneve and WireGuard are) had a wrong checksum"),
     ("TcpExt:TCPChecksumErrors", "checksum", "a segment had a wrong checksum"),
-    ("Udp:NoPorts", "no-vtep", "no socket had the UDP port, VXLAN's or another"),
-    ("Udp6:NoPorts", "no-vtep", "no socket had the UDP port, VXLAN's or another"),
+    ("Udp:NoPorts", "no-vtep", "no socket had the UDP port, a tunnel's or another"),
+    ("Udp6:NoPorts", "no-vtep", "no socket had the UDP port, a tunnel's or another"),
     ("Udp:RcvbufErrors", "socket-full", "a UDP socket was full"),
 )
 
@@ -48,7 +48,7 @@ def counted(story: Story) -> Iterator[Finding]:
             count = story.counters(netns).get(name, 0)
             if count and netns in story.concerned:
                 if name.endswith("OutNoRoutes") and last is not None and last.at in story.topology.tunnels:
-                    words = f"it could not route the VXLAN packet of {last.interface}"
+                    words = f"it could not route the {story.tunnel} packet of {last.interface}"
                 message = f"{netns} counted {name} +{count}: {words}"
                 yield Finding(kind, message, netns, look=(f"ip netns exec {netns} nstat -az {name.replace(':', '')}",))
                 return
@@ -76,7 +76,7 @@ def _link_counters(story: Story, last: Event) -> Iterator[Finding]:
             if count:
                 message = f"{dev} of {netns} counted {direction} +{count}"
                 if direction == "tx_carrier" and (netns, dev) in story.topology.tunnels:
-                    message += ": it could not route its VXLAN packet"
+                    message += f": it could not route its {story.tunnel} packet"
                 yield Finding("link-dropped", message, netns, dev, (f"ip -n {netns} -s link show {dev}",))
                 return
 

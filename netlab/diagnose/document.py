@@ -215,7 +215,7 @@ def _header(packet: Packet) -> output.Header:
     """One layer of a packet, without its inner packet."""
     arp: dict[str, Any] = {"asked": packet.arp.asked, "mac": packet.arp.mac or None} if packet.arp else {}
     return output.Header(
-        kind="VXLAN" if packet.vni is not None else kind(packet),
+        kind=packet.tunnel or kind(packet),
         protocol=NAMES.get(packet.protocol, str(packet.protocol) if packet.protocol else None),
         source=packet.source or None,
         target=packet.target or None,

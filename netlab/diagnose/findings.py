@@ -30,11 +30,12 @@ from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.counters import last_seen
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.naming import address_owner, look_route, look_tables, probe_arguments
+from netlab.diagnose.naming import address_owner, look_route, look_tables, look_tunnels, probe_arguments
 from netlab.diagnose.packettext import icmp
 from netlab.diagnose.path import Hop
 from netlab.diagnose.story import Story
 from netlab.evidence.records import DROPS, IN, OUT, RULES
+from netlab.objects import Vxlan, WireGuard
 from netlab.oracle.flow import ADDRESS
 from netlab.plan.drift import Drift
 from netlab.wire import packets
@@ -174,9 +175,9 @@ def _told(story: Story) -> Iterator[Finding]:
             message += _other_sockets(story, event.netns, about)
         tunnel = about is not None and about.protocol == packets.UDP and about.dport in story.topology.tunnel_ports()
         if about is not None and tunnel:
-            message += f", about the VXLAN packet to port {about.dport}"
+            message += f", about the {story.tunnel} packet to port {about.dport}"
         if about is not None and tunnel and not _time_exceeded(packet):
-            look = (f"ip -n {event.netns} -d link show type vxlan", f"ip netns exec {event.netns} ss -uln")
+            look = (look_tunnels(event.netns, story.tunnel), f"ip netns exec {event.netns} ss -uln")
         elif about is not None:
             look = (f"ip -n {event.netns} route get {about.target}",)
         yield Finding("icmp", message, event.netns, event.interface, look)
@@ -327,7 +328,12 @@ def _node(story: Story, name: str) -> str:
 def _look_at(story: Story, hop: Hop, last: Event) -> tuple[str, ...]:
     inner = last.packet.innermost
     here = hop.at
-    if here in story.topology.tunnels:
+    tunnel = story.topology.tunnels.get(here)
+    if isinstance(tunnel, WireGuard):
+        return (look_tunnels(hop.netns, story.tunnel),)
+    if tunnel is not None and not isinstance(tunnel, Vxlan):
+        return (look_tunnels(hop.netns, story.tunnel), *look_route(hop.netns, inner, ""))
+    if tunnel is not None:
         return (
             f"bridge -n {hop.netns} fdb show dev {hop.interface}",
             f"ip -n {hop.netns} neigh show dev {hop.interface}",
@@ -407,7 +413,7 @@ def _resent(story: Story) -> Iterator[Finding]:
 def _cut(story: Story) -> Iterator[Finding]:
     for event in (*story.request, *story.reply):
         if event.packet.fragment and event.direction == OUT:
-            what = "the VXLAN packet" if event.packet.inner is not None else "the packet"
+            what = f"the {event.packet.tunnel} packet" if event.packet.inner is not None else "the packet"
             link = f"{event.interface} of {event.netns}{sizes.of_mtu(story, event.netns, event.interface)}"
             message = f"{what} was cut into fragments at {link}, which is too small for it"
             yield Finding(

@@ -83,7 +83,7 @@ def text(path: Path, lab: str) -> str:
             names = dict.fromkeys(hop.interface for hop in inside)
             namespaces.append(f"{netns.removeprefix(f'{lab}-')} {' '.join(names)}")
         shown = " > ".join(namespaces)
-        parts.append(f"VXLAN [{shown}]" if encapsulated else shown)
+        parts.append(f"{path.encapsulation} [{shown}]" if encapsulated else shown)
     line = " > ".join(parts) or path.netns.removeprefix(f"{lab}-")
     return line if path.arrives else f"{line}; ends there: {path.reason}"
 

@@ -37,6 +37,7 @@ from netlab.objects import (
     Rule,
     Sysctl,
     Verb,
+    WgPeer,
     XfrmPolicy,
 )
 from netlab.objects.ip import MAIN
@@ -95,6 +96,16 @@ def _fdb(needs: Needs, op: Op, obj: Fdb, _: tuple[Op, ...]) -> int:
     if interface not in needs.hops and not bridge:
         return _NO
     return _YES if obj.mac in needs.macs or obj.mac == "00:00:00:00:00:00" else _NO
+
+
+def _peer(needs: Needs, op: Op, obj: WgPeer, _: tuple[Op, ...]) -> int:
+    """A peer matters for packets to and from the networks that it has, or should have."""
+    if (obj.netns, obj.dev) not in needs.hops:
+        return _NO
+    had = op.have.allowed if isinstance(op.have, WgPeer) else ()
+    networks = [ip_network(text) for text in {*obj.allowed, *had}]
+    met = any(_within(address, network) for address in needs.addresses for network in networks)
+    return _YES if met else _MAYBE if not obj.remote else _NO
 
 
 # -- addresses and neighbours -----------------------------------------------------------------------------------------
@@ -299,6 +310,7 @@ JUDGES: tuple[tuple[Any, Judge], ...] = (
     (Link, _foreign_link),
     (Qdisc, _qdisc),
     (Fdb, _fdb),
+    (WgPeer, _peer),
     (Addr, _addr),
     (Neigh, _neigh),
     (Route, _route),

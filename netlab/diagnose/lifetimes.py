@@ -36,7 +36,7 @@ def over(story: Story, number: int, packet: Packet, netns: str, interface: str) 
     outer = packet.inner is not None or (
         packet.protocol == packets.UDP and packet.dport in story.topology.tunnel_ports()
     )
-    what = "the VXLAN packet's" if outer else "its"
+    what = f"the {story.tunnel} packet's" if outer else "its"
     message = f"{what} {'time to live' if packet.version == 4 else 'hop limit'} was over in {netns}"
     trail = list(_trail(story, number, outer=outer))
     look = look_route(netns, packet, interface)

@@ -6,6 +6,7 @@ from shlex import quote
 
 from netlab.diagnose.story import Story
 from netlab.oracle.flow import ADDRESS, NODE, ROUTER, SERVICE, is_own
+from netlab.planes import Encapsulation
 from netlab.wire.packets import Packet
 
 _TABLES = 3  # that a finding tells to list
@@ -49,6 +50,13 @@ def look_route(netns: str, packet: Packet, interface: str) -> tuple[str, ...]:
     if not interface:
         return (f"ip -n {netns} route get {packet.target}",)
     return (f"ip -n {netns} route get {packet.target} from {packet.source} iif {interface}",)
+
+
+def look_tunnels(netns: str, kind: str) -> str:
+    """The command that shows the tunnels' devices of a namespace; ``kind`` as the encapsulation is called in texts."""
+    if kind == Encapsulation.WIREGUARD.value:
+        return f"ip netns exec {netns} wg show"
+    return f"ip -n {netns} -d link show type {kind.lower()}"
 
 
 def look_tables(story: Story, netns: str) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from netlab.diagnose.story import Story
 from netlab.diagnose.topology import Interface
 from netlab.evidence.records import OUT
 from netlab.evidence.records import RULES as RULES_SOURCE
-from netlab.objects import Op, Route
+from netlab.objects import Ipip, Op, Route, Vxlan
 from netlab.objects.ip import MAIN
-from netlab.wire.packets import Packet
+from netlab.objects.tunnels import Tunnel
+from netlab.wire.packets import IPIP, UDP, Packet
 
 
 class Needs:
@@ -132,10 +133,23 @@ class Needs:
     def _tunnels(self, netns: str) -> Iterator[Packet]:
         """The tunnel's packets that a namespace sends."""
         for tunnel in self.topology.tunnels_in(netns):
+            for target in self._remotes(tunnel):
+                version = ip_address(target).version
+                protocol, port = (IPIP, 0) if isinstance(tunnel, Ipip) else (UDP, tunnel.port)
+                local = tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else ""
+                source = local or self.topology.source_for(netns, target)
+                yield Packet(version=version, source=source, target=target, protocol=protocol, dport=port)
+
+    def _remotes(self, tunnel: Tunnel) -> Iterator[str]:
+        """The outer addresses to which a device sends the packets."""
+        if isinstance(tunnel, Vxlan):
             for mac in self.macs:
-                for vtep in self.topology.vteps(netns, tunnel.dev, mac):
-                    version = ip_address(vtep).version
-                    yield Packet(version=version, source=tunnel.local, target=vtep, protocol=17, dport=tunnel.port)
+                yield from self.topology.vteps(tunnel.netns, tunnel.dev, mac)
+            return
+        for address in self._inner:
+            hop = self.topology.route(tunnel.netns, address)
+            if hop is not None and hop.dev == tunnel.dev:
+                yield from self.topology.remotes(tunnel, "", hop.via, address)
 
     def other_routes(self, operations: tuple[Op, ...]) -> dict[tuple[str, int], list[Route]]:
         """The foreign routes beside table main, by namespace and table."""

@@ -81,7 +81,9 @@ def shown(packet: Packet, *, ttl: bool = True) -> str:
     if not packet.version:
         return f"Ethernet type {packet.link.type:#06x}" if packet.link else "bytes that are no packet"
     words = [kind(packet), _ends(packet)]
-    if packet.fragment:
+    if packet.sealed:
+        words.append(f"{packet.sealed},")
+    elif packet.fragment:
         words.append(f"bytes {packet.offset} to {packet.offset + max(0, packet.size - 1)}")
     elif (
         packet.protocol in (packets.UDP, packets.ICMP, packets.ICMP6, packets.TCP)
@@ -101,10 +103,11 @@ def about(packet: Packet) -> str:
 
 def outer(packet: Packet) -> str:
     """The tunnel around a packet: ``VXLAN 1  172.18.0.2 > 172.18.0.3 port 4789 ttl 64``."""
-    ends = f"{packet.source} > {packet.target}"
-    if packet.vni is None:
+    if not packet.tunnel:
         return shown(packet)
-    return f"VXLAN {packet.vni} {ends} port {packet.dport} {_ttl(packet)}"
+    name = packet.tunnel if packet.vni is None else f"{packet.tunnel} {packet.vni}"
+    port = f" port {packet.dport}" if packet.ports else ""
+    return f"{name} {packet.source} > {packet.target}{port} {_ttl(packet)}"
 
 
 def _neighbour(packet: Packet) -> str:

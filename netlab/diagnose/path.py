@@ -7,7 +7,7 @@ Theory of operation
 plane and underlay: they differ only in their objects.  It follows one packet of one connection; flooded copies are not
 on the path.
 
-A ``Hop`` is what an AF_PACKET socket at that interface would see.  ``encapsulated``: inside VXLAN.
+A ``Hop`` is what an AF_PACKET socket at that interface would see.  ``encapsulated``: inside a tunnel's packet.
 
 Limits: policies, firewalls and MTUs are ignored: this is the path, not the permission to take it.  netlab has no
 routing rules beyond table main.
@@ -19,7 +19,9 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from netlab.diagnose.topology import Interface, Topology
-from netlab.objects import Vxlan
+from netlab.objects import Geneve, Ipip, Vxlan, WireGuard
+from netlab.objects.tunnels import Tunnel
+from netlab.planes import ENCAPSULATIONS, Encapsulation
 from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
@@ -48,7 +50,7 @@ class Path:
     """The hops in order.  ``arrives``: the last namespace has the address; else ``reason`` tells why the path ends.
 
     ``netns`` is the last namespace, ``target`` the address by then; ``translated`` the namespaces that changed the
-    target. ``left_by``: by namespace, the first egress interface; ``besides``: optional hops; ``outer``: the tunnels' addresses.
+    target. ``left_by``: by namespace, the first egress interface; ``besides``: optional hops; ``outer``: the tunnels' addresses; ``encapsulation``: their kind.
     """
 
     hops: tuple[Hop, ...]
@@ -60,6 +62,13 @@ class Path:
     left_by: Mapping[str, str]
     besides: frozenset[Hop] = frozenset()
     outer: tuple[str, ...] = ()
+    encapsulation: str = ""
+
+    @property
+    def visible(self) -> tuple[Hop, ...]:
+        """The hops at which the packet can be recognised: where it is encrypted, it cannot."""
+        encrypted = self.encapsulation == Encapsulation.WIREGUARD.value
+        return tuple(hop for hop in self.hops if not (encrypted and hop.encapsulated))
 
 
 Translations = Mapping[tuple[str, str], str]  # (namespace, address) -> translated address
@@ -84,8 +93,8 @@ class _Walk:
         self._left_by: dict[str, str] = {}
         self._besides: set[Hop] = set()
         self._outers: dict[str, None] = {}
-        self._tunnel: Vxlan | None = None  # of the encapsulated packet
-        self._outer = ""
+        self._tunnel: Tunnel | None = None  # of the encapsulated packet
+        self._outer = self._local = self._encapsulation = ""
         self._inner_mac = ""
 
     def run(self) -> Path:
@@ -104,6 +113,7 @@ class _Walk:
                 left_by=self._left_by,
                 besides=frozenset(self._besides),
                 outer=tuple(self._outers),
+                encapsulation=self._encapsulation,
             )
 
     def _see(self, netns: str, interface: str, direction: str) -> None:
@@ -142,10 +152,13 @@ class _Walk:
         """Send a frame by a namespace's own interface."""
         self._see(netns, dev, "out")
         interface = (netns, dev)
+        tunnel = self._topology.tunnels.get(interface)
+        if isinstance(tunnel, (Ipip, WireGuard)):
+            return self._wrap(tunnel, "", via)
         if not mac:
             raise _End(f"nobody in this lab has {via}, which is next from {dev} in {netns}")
-        if interface in self._topology.tunnels:
-            return self._wrap(self._topology.tunnels[interface], mac)
+        if tunnel is not None:
+            return self._wrap(tunnel, mac)
         if interface in self._topology.bridges:
             return self._bridge(netns, dev, mac, "")
         peer = self._topology.peers.get(interface)
@@ -205,15 +218,19 @@ class _Walk:
 
     # -- tunnels ------------------------------------------------------------------------------------------------------
 
-    def _wrap(self, tunnel: Vxlan, mac: str) -> Interface:
-        """Encapsulate a frame in VXLAN, for the node of its MAC."""
-        ends = self._topology.vteps(tunnel.netns, tunnel.dev, mac)
+    def _wrap(self, tunnel: Tunnel, mac: str, via: str = "") -> Interface:
+        """Encapsulate a frame or a packet, for the node of its MAC, of its next hop or of its target."""
+        ends = self._topology.remotes(tunnel, mac, via, self._target)
         if not ends:
-            raise _End(f"{tunnel.dev} in {tunnel.netns} has no forwarding entry for {mac}")
+            lacks = f"forwarding entry for {mac}" if mac else f"peer for {self._target}"
+            raise _End(f"{tunnel.dev} in {tunnel.netns} has no {lacks}")
         if len(ends) > 1:  # flooded: the path is to the node that has the MAC
             ends = [vtep for vtep in ends if self._has(vtep, mac)] or ends
         self._tunnel, self._outer, self._inner_mac = tunnel, ends[0], mac
-        self._outers |= dict.fromkeys(end for end in (tunnel.local, ends[0]) if end)
+        local = tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else ""
+        local = local or self._topology.source_for(tunnel.netns, ends[0])
+        self._outers |= dict.fromkeys(end for end in (local, ends[0]) if end)
+        self._local, self._encapsulation = local, ENCAPSULATIONS[tunnel.kind].value
         return self._layer3(None)
 
     def _has(self, vtep: str, mac: str) -> bool:
@@ -231,8 +248,23 @@ class _Walk:
         assert wanted is not None
         self._tunnel = None
         for tunnel in self._topology.tunnels_in(netns):
-            if (tunnel.vni, tunnel.port) == (wanted.vni, wanted.port) and (":" in tunnel.local) == (
-                ":" in wanted.local
-            ):
+            if self._takes(tunnel, wanted):
                 return self._receive((netns, tunnel.dev), self._inner_mac)
-        raise _End(f"no VXLAN device of {netns} has VNI {wanted.vni} on port {wanted.port}")
+        kind = ENCAPSULATIONS[wanted.kind].value
+        if isinstance(wanted, (Vxlan, Geneve)):
+            raise _End(f"no {kind} device of {netns} has VNI {wanted.vni} on port {wanted.port}")
+        raise _End(f"no {kind} device of {netns} takes packets from {self._local}")
+
+    def _takes(self, tunnel: Tunnel, wanted: Tunnel) -> bool:
+        """Whether a device accepts the packets that the device ``wanted`` sends."""
+        if isinstance(tunnel, Vxlan) and isinstance(wanted, Vxlan):
+            same = (":" in tunnel.local) == (":" in wanted.local)
+            return same and (tunnel.vni, tunnel.port) == (wanted.vni, wanted.port)
+        if isinstance(tunnel, Geneve) and isinstance(wanted, Geneve):
+            return (tunnel.vni, tunnel.port, tunnel.remote) == (wanted.vni, wanted.port, self._local)
+        if isinstance(tunnel, Ipip) and isinstance(wanted, Ipip):
+            return tunnel.local in ("any", self._outer)
+        if isinstance(tunnel, WireGuard) and isinstance(wanted, WireGuard):
+            peer = self._topology.peer(wanted, self._target)
+            return peer is not None and peer.remote == tunnel.netns and tunnel.dev == wanted.dev
+        return False

@@ -12,20 +12,22 @@ from netlab.diagnose import impaired, listeners
 from netlab.diagnose.correlate import ERROR, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.foreign import described, droppers, ending_rule, of_rule, removal
-from netlab.diagnose.naming import address_owner, look_route, look_tables, probe_arguments
+from netlab.diagnose.naming import address_owner, look_route, look_tables, look_tunnels, probe_arguments
 from netlab.diagnose.packettext import icmp
 from netlab.diagnose.story import Story
+from netlab.objects import Ipip, Vxlan
 from netlab.oracle.denials import Denials
 from netlab.oracle.explain import judged as judged_paths
+from netlab.planes import Encapsulation
 from netlab.wire import packets
 
-_TUNNELLING = ("vxlan", "udp_tunnel", "ip_tunnel")  # the functions that route a tunnel's own packet
+_TUNNELLING = ("vxlan", "geneve", "udp_tunnel", "ip_tunnel", "wg_")  # the functions that route a tunnel's own packet
 
 
 def packet_word(event: Event) -> str:
     """``the request``, ``the reply``, ``the ICMP error``; with a note for a tunnel's outer packet."""
     word = TITLES.get(event.role, "packet")
-    return f"the {word}" + (" (inside VXLAN)" if event.packet.inner is not None else "")
+    return f"the {word}" + (f" (inside {event.packet.tunnel})" if event.packet.inner is not None else "")
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------
@@ -123,14 +125,20 @@ def no_route(story: Story, event: Event) -> Finding:
 def _no_route_outside(story: Story, event: Event) -> Finding:
     netns, dev = event.netns, event.interface
     tunnel = story.topology.tunnels.get((netns, dev))
-    local = tunnel.local if tunnel is not None else ""
-    ends = story.topology.vteps(netns, dev, _target_mac(story, event))
+    local = tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else ""
+    kind = story.tunnel
+    hop = story.topology.route(netns, event.packet.innermost.target)
+    ends = (
+        story.topology.remotes(tunnel, _target_mac(story, event), hop.via if hop else "", event.packet.innermost.target)
+        if tunnel is not None
+        else []
+    )
     target = ends[0] if len(ends) == 1 else ""
     if not target:
-        message = f"{netns} cannot route the VXLAN packet of {dev} to the target of its forwarding entry"
+        message = f"{netns} cannot route the {kind} packet of {dev} to the target of its forwarding entry"
         return Finding("no-route", message, netns, dev, (f"bridge -n {netns} fdb show dev {dev}",))
     whose = f"{target} ({address_owner(story, target)})"
-    message = f"{netns} cannot route the VXLAN packet of {dev} from {local or 'its own address'} to {whose}"
+    message = f"{netns} cannot route the {kind} packet of {dev} from {local or 'its own address'} to {whose}"
     look = [f"ip -n {netns} route get {target}"]
     if local:
         look.append(f"ip -n {netns} addr show to {local}")
@@ -246,8 +254,11 @@ def not_forwarding_port(story: Story, event: Event) -> Finding:
 def vni(story: Story, event: Event) -> Finding:
     """No device in this namespace has the VNI."""
     vni = event.packet.vni
-    message = f"{event.netns} has no VXLAN device for VNI {vni} on port {event.packet.dport}"
-    return Finding("vni", message, event.netns, look=(f"ip -n {event.netns} -d link show type vxlan",))
+    kind = event.packet.tunnel or "VXLAN"
+    message = f"{event.netns} has no {kind} device for VNI {vni} on port {event.packet.dport}"
+    if kind == Encapsulation.GENEVE.value:
+        message += f" from {event.packet.source}"
+    return Finding("vni", message, event.netns, look=(look_tunnels(event.netns, kind),))
 
 
 def other_host(story: Story, event: Event) -> Finding:
@@ -321,8 +332,8 @@ def no_socket(story: Story, event: Event) -> Finding:
     """No socket for the port, the tunnel, or the connection."""
     packet, netns = event.packet, event.netns
     if packet.inner is not None or (packet.protocol == packets.UDP and packet.dport in story.topology.tunnel_ports()):
-        message = f"no VXLAN device of {netns} listens on UDP port {packet.dport}"
-        return Finding("no-vtep", message, netns, look=(f"ip -n {netns} -d link show type vxlan",))
+        message = f"no {story.tunnel} device of {netns} listens on UDP port {packet.dport}"
+        return Finding("no-vtep", message, netns, look=(look_tunnels(netns, story.tunnel),))
     if event.role == REPLY:
         message = f"the reply came to {netns}, which sent no request: it is for {address_owner(story, packet.target)}"
         return Finding("wrong-host", message, netns, look=(f"ip -n {netns} addr", *_neigh_of(story, packet.target)))

@@ -15,12 +15,14 @@ from netlab.diagnose.path import Path
 from netlab.diagnose.rulebook import location
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT, Probe
+from netlab.planes import Encapsulation
 
 WIDTH = 100
 _WHERE_MAX, _INTERFACE_MAX = 18, 15
 
 Typed = Callable[[str], str]
-Decode = Callable[[bytes], Iterable[str]]
+_TUNNELS = tuple(kind.value for kind in Encapsulation if kind.value)
+Decode = Callable[[bytes, bool], Iterable[str]]
 
 
 def _as_is(text: str) -> str:
@@ -105,7 +107,7 @@ class _Table:
                 )
             )
             if self._decode is not None and text != last:
-                yield from (f"{'':12}{line}" for line in self._decode(event.data))
+                yield from (f"{'':12}{line}" for line in self._decode(event.data, not event.bare))
             last = text
 
     def _where(self, netns: str) -> str:
@@ -121,7 +123,7 @@ class _Table:
             return
         head, text = row[: self._indent], row[self._indent :]
         # A tunnel's inner packet starts a new line; IPv6 addresses with ports also have brackets.
-        outside, bracket, inside = text.partition(" [") if text.startswith("VXLAN") else (text, "", "")
+        outside, bracket, inside = text.partition(" [") if text.startswith(_TUNNELS) else (text, "", "")
         parts = [
             line
             for piece in ((outside, f"[{inside}") if bracket else (text,))

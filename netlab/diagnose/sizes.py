@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netlab.diagnose.correlate import ERROR, Event
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.naming import look_tunnels
 from netlab.diagnose.reasons import packet_word
 from netlab.diagnose.story import Story
 
@@ -37,10 +38,10 @@ def outer_too_big(story: Story, event: Event) -> Finding:
     )
     if event.packet.inner is not None or event.packet.dport in story.topology.tunnel_ports():
         message = (
-            f"the VXLAN packet of {event.packet.length} bytes does not fit {event.interface} of {event.netns}"
+            f"the {story.tunnel} packet of {event.packet.length} bytes does not fit {event.interface} of {event.netns}"
             f"{of_mtu(story, event.netns, event.interface)}: the overlay's MTU is too big for the underlay"
         )
-    look = (f"ip -n {event.netns} link show {event.interface}", f"ip -n {event.netns} -d link show type vxlan")
+    look = (f"ip -n {event.netns} link show {event.interface}", look_tunnels(event.netns, story.tunnel))
     return Finding("mtu", message, event.netns, look=look)
 
 

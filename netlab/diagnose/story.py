@@ -21,6 +21,7 @@ from netlab.model import Cluster
 from netlab.objects import Key, Obj
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import Flow
+from netlab.planes import Encapsulation
 from netlab.values import dataclass
 from netlab.wire import packets
 
@@ -47,6 +48,11 @@ class Story:
     topology: Topology = field(repr=False)
     endpoints: Endpoints = field(repr=False)
     book: RuleBook = field(repr=False)
+
+    @property
+    def tunnel(self) -> str:
+        """The name of the lab's encapsulation; where it has none, only foreign VXLAN devices are expected."""
+        return self.cluster.plane.encapsulation.value or Encapsulation.VXLAN.value
 
     # -- the packets --------------------------------------------------------------------------------------------------
 
@@ -348,9 +354,9 @@ def hops(sightings: Iterable[Event], topology: Topology) -> list[Hop]:
 
 def _left(path: Path, frames: tuple[Event, ...], topology: Topology, lost: int) -> Divergence | None:
     seen = hops(frames, topology)
-    left = divergence(path.hops, seen, besides=path.besides, lost=lost > 0)
+    left = divergence(path.visible, seen, besides=path.besides, lost=lost > 0)
     router = _strange_router(path, frames) if left is None else ""
-    return detour(path.hops, seen, router) if router else left
+    return detour(path.visible, seen, router) if router else left
 
 
 def _strange_router(path: Path, frames: Iterable[Event]) -> str:

@@ -11,8 +11,25 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
 
 from netlab.model import Network
-from netlab.objects import Addr, Bridge, Fdb, Key, Neigh, Obj, Port, Route, Sysctl, Veth, Vxlan
+from netlab.objects import (
+    Addr,
+    Bridge,
+    Fdb,
+    Geneve,
+    Ipip,
+    Key,
+    Neigh,
+    Obj,
+    Port,
+    Route,
+    Sysctl,
+    Veth,
+    Vxlan,
+    WgPeer,
+    WireGuard,
+)
 from netlab.objects.links import Device
+from netlab.objects.tunnels import Tunnel
 from netlab.tuples import NamedTuple
 
 EVERYBODY = "00:00:00:00:00:00"  # a VXLAN device's default entry
@@ -46,7 +63,8 @@ class Topology:
         self._owners: dict[str, list[Interface]] = defaultdict(list)
         self._macs: dict[str, list[Interface]] = defaultdict(list)
         self.bridges: dict[Interface, Bridge] = {}
-        self.tunnels: dict[Interface, Vxlan] = {}
+        self._peers: dict[Interface, list[WgPeer]] = defaultdict(list)
+        self.tunnels: dict[Interface, Tunnel] = {}
         self.peers: dict[Interface, Interface] = {}
         self.mac: dict[Interface, str] = {}
         self.mtu: dict[Interface, int] = {}
@@ -63,6 +81,8 @@ class Topology:
             self._neighbours[obj.netns, obj.dev, obj.address] = obj.mac
         elif isinstance(obj, Fdb):
             self._fdb[obj.netns, obj.dev, obj.mac].append(obj.dst)
+        elif isinstance(obj, WgPeer):
+            self._peers[obj.netns, obj.dev].append(obj)
         elif isinstance(obj, Port):
             self._ports[obj.netns, obj.dev] = obj
             self._members[obj.netns, obj.master].append(obj.dev)
@@ -77,7 +97,7 @@ class Topology:
             interface = (obj.netns, obj.dev)
             if isinstance(obj, Bridge):
                 self.bridges[interface] = obj
-            elif isinstance(obj, Vxlan):
+            elif isinstance(obj, Tunnel):
                 self.tunnels[interface] = obj
             self._named(interface, obj.mac, obj.mtu)
 
@@ -200,10 +220,28 @@ class Topology:
         """The outer addresses for a MAC on a VXLAN device: its own entries, else the default entries."""
         return self._fdb.get((netns, dev, mac)) or self._fdb.get((netns, dev, EVERYBODY), [])
 
-    def tunnel_ports(self) -> set[int]:
-        """The UDP ports of the VXLAN devices."""
-        return {tunnel.port for tunnel in self.tunnels.values()}
+    def remotes(self, tunnel: Tunnel, mac: str, via: str, target: str) -> list[str]:
+        """The outer addresses to which a tunnel's device sends a packet: by MAC, device, next hop, or inner target."""
+        if isinstance(tunnel, Vxlan):
+            return self.vteps(tunnel.netns, tunnel.dev, mac)
+        if isinstance(tunnel, Geneve):
+            return [tunnel.remote] if tunnel.remote else []
+        if isinstance(tunnel, Ipip):
+            return [via] if via else []
+        peer = self.peer(tunnel, target)
+        return [peer.endpoint.rpartition(":")[0].strip("[]")] if peer and peer.endpoint else []
 
-    def tunnels_in(self, netns: str) -> Iterator[Vxlan]:
-        """The VXLAN devices of a namespace."""
+    def peer(self, tunnel: WireGuard, target: str) -> WgPeer | None:
+        """The peer of a WireGuard device that gets packets to an address: the longest of the allowed networks."""
+        address = ip_address(target)
+        networks = ((ip_network(text), peer) for peer in self._peers[tunnel.netns, tunnel.dev] for text in peer.allowed)
+        fitting = [(network.prefixlen, peer) for network, peer in networks if address in network]
+        return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+
+    def tunnel_ports(self) -> set[int]:
+        """The UDP ports of the tunnels' devices."""
+        return {tunnel.port for tunnel in self.tunnels.values() if not isinstance(tunnel, Ipip)}
+
+    def tunnels_in(self, netns: str) -> Iterator[Tunnel]:
+        """The tunnels' devices of a namespace."""
         return (tunnel for (where, _), tunnel in self.tunnels.items() if where == netns)

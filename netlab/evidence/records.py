@@ -65,7 +65,8 @@ class Frame:
 
     ``order``: arrival on the socket of its namespace, from 0; it decides where times of one skb are equal.
     ``direction``: IN, BROADCAST, MULTICAST, OTHERHOST (a bridge port's frames for other hosts) or OUT.
-    ``data`` starts at the link-layer header and may be truncated; ``length`` is the length on the wire.
+    ``data`` starts at the link-layer header and may be truncated; ``length`` is the length on the wire.  ``bare``: the
+    interface has no such header, so it starts at the IP header.
     """
 
     time: int
@@ -75,6 +76,7 @@ class Frame:
     direction: str
     data: bytes
     length: int
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

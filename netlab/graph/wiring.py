@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from netlab.graph.text import place
-from netlab.objects import Addr, Fdb, Neigh, Port, Route, State, Vxlan
+from netlab.objects import Addr, Fdb, Geneve, Ipip, Neigh, Port, Route, State, Vxlan, WgPeer
 from netlab.objects import Bridge as BridgeObject
 from netlab.objects.links import Device, End, Veth
+from netlab.objects.tunnels import Tunnel
 from netlab.output import graph as output
 from netlab.output.changes import LinkEnd
 
@@ -61,21 +62,34 @@ def bridges(want: State) -> Iterable[output.Bridge]:
 
 
 def tunnels(want: State) -> Iterable[output.Tunnel]:
-    """The VXLAN devices with their forwarding entries."""
+    """The tunnels' devices, each with the outer addresses that it sends to."""
     owners = _owners(want)
     entries: dict[tuple[str, str], list[output.Remote]] = defaultdict(list)
     for entry in want.only(Fdb):
         remote = output.Remote(mac=entry.mac, dst=entry.dst, netns=owners.get(entry.dst))
         entries[entry.netns, entry.dev].append(remote)
-    for tunnel in want.only(Vxlan):
+    by_next_hop = {(device.netns, device.dev) for device in want.only(Ipip)}
+    for route in want.only(Route):
+        if (route.netns, route.dev) in by_next_hop and route.via:
+            entries[route.netns, route.dev].append(output.Remote(mac="", dst=route.via, netns=owners.get(route.via)))
+    for peer in want.only(WgPeer):
+        address = peer.endpoint.rpartition(":")[0].strip("[]")
+        entries[peer.netns, peer.dev].append(output.Remote(mac="", dst=address, netns=peer.remote))
+    for tunnel in want.values():
+        if not isinstance(tunnel, Tunnel):
+            continue
+        if isinstance(tunnel, Geneve):
+            remote = output.Remote(mac="", dst=tunnel.remote, netns=owners.get(tunnel.remote))
+            entries[tunnel.netns, tunnel.dev].append(remote)
         yield output.Tunnel(
             netns=tunnel.netns,
             dev=tunnel.dev,
-            vni=tunnel.vni,
-            port=tunnel.port,
-            local=tunnel.local,
-            lower=tunnel.lower,
+            vni=tunnel.vni if isinstance(tunnel, (Vxlan, Geneve)) else 0,
+            port=0 if isinstance(tunnel, Ipip) else tunnel.port,
+            local=tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else "",
+            lower=tunnel.lower if isinstance(tunnel, Vxlan) else "",
             remotes=tuple(entries[tunnel.netns, tunnel.dev]),
+            kind=tunnel.kind,
         )
 
 

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Collection
 
 from netlab.kernel.handles import Handles
-from netlab.kernel.host import files
+from netlab.kernel.host import files, wireguard
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
 from netlab.kernel.host.hardening import Hardening
@@ -23,7 +23,7 @@ from netlab.kernel.rtnetlink.codecs import LINK_KINDS, PORTS
 from netlab.kernel.rtnetlink.dump import FALLBACKS, dump
 from netlab.kernel.rtnetlink.socket import attr_dict
 from netlab.names import Owner
-from netlab.objects import File, Floor, Link, Listener, Netns, Obj, State, Sysctl
+from netlab.objects import File, Floor, Link, Listener, Netns, Obj, State, Sysctl, WgPeer
 from netlab.objects.links import End
 
 # A veth is keyed by the end whose namespace comes first here: the node's.
@@ -72,17 +72,29 @@ class Reader:
             self._owners[netns] = owner
             objects.append(Netns(netns, owner, here.links[1].up, tuple(here.lacks)))
             with ns.inside(handle.fd):
+                names = [link.name for link in here.links.values() if link.kind == "wireguard"]
+                here.wireguard = {name: wireguard.read(name) for name in names}
                 objects += self._visit(netns, wanted.get(netns, ()))
         for there in wanted.values():
             objects += [seen for obj in there if isinstance(obj, File) and (seen := _file(obj))]
         for here in self._dumps.values():
             objects += self._devices(here)
             objects += here.objects
+        objects += wireguard.peers(self._dumps, self._keys_elsewhere(like))
         objects += linksysctls.sysctls(self._dumps, wanted, like.values())
         # Not State(objects): the kernel may hold two of what a State tells apart by one key (a neighbour on another
         # VLAN, say), and that must not end as a conflict.
         learned = tuple(obj for here in self._dumps.values() for obj in here.learned)
         return Observed(State.of({obj.key: obj for obj in objects}), strangers, learned)
+
+    def _keys_elsewhere(self, like: State) -> dict[tuple[str, bytes], str]:
+        """The public keys of wanted peers whose namespaces are not read, by device and key."""
+        keys = {}
+        for netns, dev in {(peer.remote, peer.dev) for peer in like.only(WgPeer) if peer.netns in self._dumps}:
+            if netns not in self._dumps:
+                with contextlib.suppress(OSError), ns.inside(self._handles.get(netns).fd):
+                    keys[dev, wireguard.read(dev).public] = netns
+        return keys
 
     def _visit(self, netns: str, wanted: list[Obj] | tuple[Obj, ...]) -> list[Obj]:
         """What can only be read from inside: sysctls, listeners, tables (last: that may leave for a scratch place)."""

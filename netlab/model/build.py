@@ -26,6 +26,7 @@ from netlab.model.nodes import (
     foreign_families,
     overlaps,
     roomy,
+    uncarried,
     within,
 )
 from netlab.model.placement import Scheduler, Stay
@@ -144,6 +145,7 @@ class _Builder:
         mtu = self._spec.get("mtu", 1500)
         under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"), self._complain)
         plane = ROWS[self._spec.get("dataplane", "vxlan" if self._lab else OF_MANIFESTS)]
+        self._stop_at([self.placed(problem) for problem in uncarried(plane, families)])
         pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, plane.pool)
         service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
         nodes = build_nodes(
@@ -242,15 +244,13 @@ class _Builder:
     # -- networks -----------------------------------------------------------------------------------------------------
 
     def _check_families(self, families: Sequence[str]) -> None:
-        places: list[tuple[tuple[str | int, ...], dict[str, Any]]] = [((), self._spec)]
-        places.append((("underlay",), self._spec.get("underlay", {})))
+        own, under = ", ".join(families), self._spec.get("underlay", {})
+        places: list[tuple[tuple[str | int, ...], dict[str, Any]]] = [((), self._spec), (("underlay",), under)]
         places += [(("nodes", number), entry) for number, entry in enumerate(self._spec.get("nodes", []))]
         keys = ("podCIDR", "podCIDRs", "serviceCIDR", "serviceCIDRs", "cidr", "cidrs", "address", "addresses")
         for path, entry in places:
             for key, text in foreign_families(entry, keys, families):
-                message = (
-                    f"{text} is IPv{ip_interface(text).version}, and the lab's ipFamilies are {', '.join(families)}"
-                )
+                message = f"{text} is IPv{ip_interface(text).version}, and the lab's ipFamilies are {own}"
                 self._complain(self._at("spec", *path, key), dotted("spec", *path, key), message)
             for key in keys[:6]:
                 for text in [entry[key]] if isinstance(entry.get(key), str) else entry.get(key, []):

@@ -327,7 +327,7 @@ class Cluster:
         in common, or routers that know the Pods; and no underlay that drops sources which are no node's.  A router
         that does not know the target Pod does not know the asking one either: its ICMP error never arrives.
         """
-        if node == other or self.plane.udp_port:
+        if node == other or self.plane.encapsulates:
             return True, ""
         if self.underlay.drop_foreign_sources:
             return False, "the underlay drops packets whose source is no node's address"

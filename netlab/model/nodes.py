@@ -11,6 +11,7 @@ from netlab.errors import Mark, Problem
 from netlab.model.changes import Changes
 from netlab.model.cluster import Interface, Network, Node, Rack, Taint, Underlay
 from netlab.model.memory import POD_BITS, Memory
+from netlab.planes import Plane
 from netlab.spec import Document
 
 # kubeadm's default, which is what most clusters that people look at have.
@@ -44,6 +45,13 @@ def foreign_families(spec: Mapping[str, Any], keys: Sequence[str], families: Seq
         texts = value if isinstance(value, list) else [value] if value else []
         foreign += [(key, text) for text in texts if f"IPv{ip_interface(text).version}" not in families]
     return foreign
+
+
+def uncarried(plane: Plane, families: Sequence[str]) -> list[Problem]:
+    """The problem of a lab whose data plane does not carry all of its families."""
+    lacking = [family for family in families if family not in plane.families]
+    says = f"data plane {plane.name} carries {' and '.join(plane.families)} alone, not {' and '.join(lacking)}"
+    return [Problem(None, "spec.ipFamilies", says)] if lacking else []
 
 
 def numbers(wanted: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:

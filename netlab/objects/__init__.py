@@ -23,6 +23,7 @@ from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
 from netlab.objects.qdisc import Qdisc
 from netlab.objects.state import Conflict, State, diff
+from netlab.objects.tunnels import Geneve, Ipip, WgPeer, WireGuard
 
 __all__ = [
     "Addr",
@@ -33,6 +34,8 @@ __all__ = [
     "Fdb",
     "File",
     "Floor",
+    "Geneve",
+    "Ipip",
     "Key",
     "Link",
     "Listener",
@@ -54,7 +57,9 @@ __all__ = [
     "Verb",
     "Veth",
     "Vxlan",
+    "WgPeer",
     "Why",
+    "WireGuard",
     "XfrmPolicy",
     "contradicted",
     "diff",

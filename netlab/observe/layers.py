@@ -13,6 +13,7 @@ class Layers:
     """``tunnels``: UDP ports that carry VXLAN in this lab, beside IANA's 4789.  Importing scapy takes 0.5 s."""
 
     def __init__(self, tunnels: Iterable[int] = (), *, width: int = 100) -> None:
+        from scapy.contrib import geneve  # noqa: F401
         from scapy.layers import inet6, sctp  # noqa: F401  importing a module makes its layers known
         from scapy.layers.dns import DNS  # noqa: F401
         from scapy.layers.inet import IP, UDP

@@ -15,11 +15,12 @@ from zlib import crc32
 
 from netlab.planes import udp_ports
 
-#: UDP ports behind which a VXLAN header stands.
-VXLAN_PORTS = udp_ports()
-_TCP, _UDP, _SCTP = 6, 17, 132
+#: UDP ports behind which a VXLAN or Geneve header stands: eight bytes, then a frame.
+TUNNEL_PORTS = udp_ports()
+_IPIP, _TCP, _UDP, _SCTP = 4, 6, 17, 132
 _QUOTES = {1: frozenset((3, 4, 5, 11, 12)), 58: frozenset((1, 2, 3, 4))}  # the errors of ICMP and of ICMPv6
 _VALID_VNI = 0x08
+_GENEVE = b"\0\0\x65\x58"  # no options, no flags, Ethernet inside
 _IPV4 = struct.Struct(">HHHBB")  # from byte 2 of the header: length, identification, fragment, TTL, protocol
 _QUICK = struct.Struct(">HBxHHHxB12xH")  # from byte 12 of a frame: type, version and length, as _IPV4, target port
 _PAYLOAD = 32  # bytes of it: enough to tell apart, little enough to be quick
@@ -37,7 +38,7 @@ def packet_id(data: bytes, ethernet: bool = True) -> int:
         if kind == 0x0800 and version == 0x45 and not fragment & 0x1FFF:
             if protocol == _TCP:
                 return crc32(data[38:50]) << 32 | mark << 16 | length - 20 & 0xFFFF
-            if protocol == _UDP and port not in VXLAN_PORTS:
+            if protocol == _UDP and port not in TUNNEL_PORTS:
                 return crc32(data[42:74], _UDP) << 32 | mark << 16 | length - 20 & 0xFFFF
     while True:
         if ethernet:
@@ -65,8 +66,15 @@ def packet_id(data: bytes, ethernet: bool = True) -> int:
         if protocol == _TCP:
             # sequence and acknowledgement numbers, flags and window; not the options, which routers may clamp
             return crc32(data[at + 4 : at + 16]) << 32 | mark << 16 | length
+        if protocol == _IPIP and size >= at + 20:
+            ethernet = False
+            continue
         if protocol == _UDP:
-            if size >= at + 50 and data[at + 8] & _VALID_VNI and (data[at + 2] << 8 | data[at + 3]) in VXLAN_PORTS:
+            if (
+                size >= at + 50
+                and (data[at + 2] << 8 | data[at + 3]) in TUNNEL_PORTS
+                and (data[at + 8] & _VALID_VNI or data[at + 8 : at + 12] == _GENEVE)
+            ):
                 at += 16
                 ethernet = True
                 continue

@@ -221,7 +221,7 @@ class Predictor:
                 return None
             if under.drop_foreign_sources:
                 return _lost("the underlay drops packets whose source is not the address of a node", under.mark)
-            if not self._cluster.plane.udp_port and self._from_node(target, own) is not None:
+            if not self._cluster.plane.encapsulates and self._from_node(target, own) is not None:
                 return _lost(f"node {target} has no route to the Pod: the reply is lost", under.mark, late=True)
             return None
         if not own:
@@ -234,7 +234,7 @@ class Predictor:
                 )
             return None
         if by_node:
-            return None if own == target or self._cluster.plane.udp_port else self._from_node(own, target)
+            return None if own == target or self._cluster.plane.encapsulates else self._from_node(own, target)
         key = (own, target)
         if key not in self._ways:
             arrives, why_not = self._cluster.way(*key)
@@ -276,7 +276,7 @@ class Predictor:
             own = self.denials.node_of(flow.src)
             if own == holder.name and self._cluster.plane.blackholes:
                 return Ending(Outcome.UNREACHABLE, None, (why,))
-            if own != holder.name and not self._cluster.plane.udp_port:
+            if own != holder.name and not self._cluster.plane.encapsulates:
                 return self._from_node(own, holder.name) or Ending(Outcome.TIMEOUT, None, (why,))
         if in_pods:
             return Ending(Outcome.TIMEOUT, None, (why,))

@@ -131,7 +131,7 @@ class Bridge:
 
 @document
 class Remote:
-    """A forwarding entry of a tunnel: the MAC is behind the tunnel's other end ``dst``, in the namespace ``netns``."""
+    """The other end of a tunnel: its outer address ``dst``, in the namespace ``netns``; ``mac`` is behind it ("": all are)."""
 
     mac: str
     dst: str
@@ -140,7 +140,7 @@ class Remote:
 
 @document
 class Tunnel:
-    """A VXLAN device."""
+    """A device that encapsulates, of the kernel's ``kind``; ``vni`` and ``port`` are 0, ``local`` and ``lower`` "" where it has none."""
 
     netns: str
     dev: str
@@ -149,6 +149,7 @@ class Tunnel:
     local: str
     lower: str
     remotes: tuple[Remote, ...]
+    kind: str
 
 
 @document

@@ -74,7 +74,7 @@ class Drop:
 class Change:
     """What happened to a packet since the sighting before.
 
-    ``kind``: bridged, taken-up, routed, wrapped, unwrapped, dnat, snat, fragmented, reassembled, misaddressed or proxied.
+    ``kind``: bridged, taken-up, routed, wrapped, unwrapped, decrypted, dnat, snat, fragmented, reassembled, misaddressed or proxied.
     ``from`` and ``to`` are interfaces, TTLs (routed) or addresses; ``by`` is the device, ``bytes`` the growth, ``undone``
     a reply's translation back, ``outer`` a change of the tunnel's packet.
     """

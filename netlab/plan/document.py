@@ -23,6 +23,10 @@ LOOK = {
     "veth": "",  # two lines
     "bridge": "ip -n {netns} -d link show dev {name}",
     "vxlan": "ip -n {netns} -d link show dev {name}",
+    "geneve": "ip -n {netns} -d link show dev {name}",
+    "ipip": "ip -n {netns} -d link show dev {name}",
+    "wireguard": "ip netns exec {netns} wg show {name}",
+    "wireguard-peer": "ip netns exec {netns} wg show {dev}",
     "link": "ip -n {netns} -d link show dev {name}",
     "port": "bridge -n {netns} -d link show dev {dev}",
     "addr": "ip -n {netns} addr show dev {dev}",

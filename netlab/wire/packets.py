@@ -1,13 +1,15 @@
-"""Decode packets: Ethernet, ARP, IPv4, IPv6, TCP, UDP, SCTP, ICMP, ICMPv6, and VXLAN with its inner frame.
+"""Decode packets: Ethernet, ARP, IPv4, IPv6, TCP, UDP, SCTP, ICMP, ICMPv6, and what is inside VXLAN, Geneve and IPIP.
 
 Theory of operation
 -------------------
 ``frame`` starts at the link-layer header, ``network`` at the IP header.  Both return a ``Packet``.  Its ``inner`` is the
-frame inside VXLAN, its ``about`` the packet that an ICMP error quotes, and ``innermost`` the packet that the sender sent.
+frame or packet inside a tunnel's, its ``about`` the packet that an ICMP error quotes, and ``innermost`` the packet that the sender sent.
 The bytes may be truncated (captures keep the beginning) or hostile.  Unreadable fields are left out; no function raises.
 
 VXLAN is recognised by its header, not by its port: 4789 is IANA's, 8472 flannel's, 6784 Weave's, and a lab may have any.
-RFC 7348 sets the flags to 0x08 and the reserved bits to zero; a plausible Ethernet frame must follow.
+RFC 7348 sets the flags to 0x08 and the reserved bits to zero; a plausible Ethernet frame must follow.  Geneve (RFC 8926)
+is recognised by its port, since its header may be all zeros but for the protocol.  Of WireGuard's packets only the
+header can be read, which is recognised by the ports.
 
 Limits: IPv4 and TCP options are skipped.  Of IPv6 extension headers, only the lengths and the fragment header are read.
 """
@@ -23,8 +25,12 @@ from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 ARP_TYPE, IPV4_TYPE, IPV6_TYPE, VLAN_TYPE, QINQ_TYPE = 0x0806, 0x0800, 0x86DD, 0x8100, 0x88A8
-ICMP, TCP, UDP, ICMP6, SCTP = 1, 6, 17, 58, 132
-NAMES = {ICMP: "ICMP", TCP: "TCP", UDP: "UDP", ICMP6: "ICMPv6", SCTP: "SCTP", 2: "IGMP"}
+ICMP, IPIP, TCP, UDP, ICMP6, SCTP = 1, 4, 6, 17, 58, 132
+NAMES = {ICMP: "ICMP", TCP: "TCP", UDP: "UDP", ICMP6: "ICMPv6", SCTP: "SCTP", 2: "IGMP", IPIP: "IPIP"}
+GENEVE_PORT = 6081
+_TRANSPARENT_ETHERNET = 0x6558  # the protocol in Geneve's header whose payload is an Ethernet frame
+_WIREGUARD_PORTS = frozenset((51820, 51821))
+_WIREGUARD = {1: ("handshake initiation", 148), 2: ("handshake response", 92), 3: ("cookie", 64), 4: ("data", 32)}
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 ECHO_REQUEST, ECHO_REPLY = {ICMP: 8, ICMP6: 128}, {ICMP: 0, ICMP6: 129}
 SOLICIT, ADVERTISE = 135, 136  # neighbour discovery, RFC 4861
@@ -64,7 +70,8 @@ class Packet:
     IPv4 or of IPv6's fragment header.  ``offset`` and ``more`` belong to a fragment.  ``ports`` tells whether ``sport``
     and ``dport`` were readable.  ``type`` and ``code`` are ICMP's, ``mtu`` is from packet-too-big, and ``echo`` is a
     ping's (id, sequence).  ``size`` counts the payload's bytes by the headers; ``payload`` holds the captured bytes.
-    ``datagram`` is the length in the UDP header, which the first fragment has for all.  ``partial``: truncated headers.
+    ``datagram`` is the length in the UDP header, which the first fragment has for all.  ``tunnel`` names the encapsulation
+    of ``inner``.  ``sealed`` tells what can be read of an encrypted packet.  ``partial``: truncated headers.
     """
 
     link: Link | None = None
@@ -93,9 +100,16 @@ class Packet:
     datagram: int = 0
     payload: bytes = field(default=b"", repr=False)
     vni: int | None = None
+    tunnel: str = ""
+    sealed: str = ""
     inner: Packet | None = None
     about: Packet | None = None
     partial: bool = False
+
+    @property
+    def overhead(self) -> int:
+        """The bytes that a tunnel's headers add: the outer IP header, those behind it, the inner Ethernet header."""
+        return (20 if self.version == 4 else 40) + (0 if self.tunnel == "IPIP" else 8 + 8 + 14)
 
     @property
     def innermost(self) -> Packet:
@@ -133,6 +147,11 @@ class Packet:
     def ends(self) -> tuple[str, int, str, int]:
         """Source and target with their ports (0 without ports)."""
         return self.source, self.sport, self.target, self.dport
+
+
+def read(data: bytes, *, bare: bool) -> Packet:
+    """Decode a frame, or where ``bare`` a packet that starts at its IP header."""
+    return network(data) if bare else frame(data)
 
 
 def frame(data: bytes) -> Packet:
@@ -289,7 +308,46 @@ def _udp(data: bytes, whole: int, depth: int) -> dict[str, Any]:
     payload = data[8:]
     fields |= {"size": max(0, whole - 8), "payload": payload, "datagram": _word(data, 4), "partial": False}
     if depth < _DEEPEST and _is_vxlan(payload):
-        fields |= {"vni": int.from_bytes(payload[4:7], "big"), "inner": _frame(payload[8:], depth + 1)}
+        fields |= {
+            "tunnel": "VXLAN",
+            "vni": int.from_bytes(payload[4:7], "big"),
+            "inner": _frame(payload[8:], depth + 1),
+        }
+    elif depth < _DEEPEST and fields["dport"] == GENEVE_PORT:
+        fields |= _geneve(payload, depth)
+    elif _WIREGUARD_PORTS & {fields["sport"], fields["dport"]}:
+        fields["sealed"] = _wireguard(payload, fields["size"])
+    return fields
+
+
+def _geneve(payload: bytes, depth: int) -> dict[str, Any]:
+    """The inner frame behind a Geneve header of version 0 and its options."""
+    if len(payload) < 8 or payload[0] >> 6:
+        return {}
+    vni, at, protocol = int.from_bytes(payload[4:7], "big"), 8 + 4 * (payload[0] & 0x3F), _word(payload, 2)
+    fields: dict[str, Any] = {"tunnel": "Geneve", "vni": vni}
+    if protocol == _TRANSPARENT_ETHERNET:
+        return fields | {"inner": _frame(payload[at:], depth + 1)}
+    if protocol in (IPV4_TYPE, IPV6_TYPE):
+        return fields | {"inner": _ip(payload[at:], None, depth + 1)}
+    return {}
+
+
+def _wireguard(payload: bytes, size: int) -> str:
+    """The kind of a WireGuard packet, and of data the receiver's index, the counter, and the encrypted bytes."""
+    kind, length = _WIREGUARD.get(payload[0] if payload[1:4] == bytes(3) else 0, ("", 0))
+    if kind != "data":
+        return f"WireGuard {kind}" if kind and size == length else ""
+    if size < length or len(payload) < 16:
+        return ""
+    receiver, counter = int.from_bytes(payload[4:8], "little"), int.from_bytes(payload[8:16], "little")
+    return f"WireGuard data, receiver {receiver:#010x}, counter {counter}, {size - length} bytes encrypted"
+
+
+def _ipip(data: bytes, whole: int, depth: int) -> dict[str, Any]:
+    fields: dict[str, Any] = {"size": whole, "payload": data}
+    if depth < _DEEPEST and len(data) >= 20 and data[0] >> 4 == 4:
+        fields |= {"tunnel": "IPIP", "inner": _ip(data, None, depth + 1)}
     return fields
 
 
@@ -341,4 +399,4 @@ def _icmp6(data: bytes, whole: int, depth: int) -> dict[str, Any]:
     return fields
 
 
-_READERS = {TCP: _tcp, UDP: _udp, SCTP: _sctp, ICMP: _icmp, ICMP6: _icmp6}
+_READERS = {IPIP: _ipip, TCP: _tcp, UDP: _udp, SCTP: _sctp, ICMP: _icmp, ICMP6: _icmp6}

@@ -41,6 +41,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel_features import needed_by_lab
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TIMEOUT = 120.0  # seconds that one command of a page may take
@@ -275,7 +277,9 @@ def _id(path: Path) -> str:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("page", PAGES, ids=_id)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.needs(*needed_by_lab(page.parent)), id=_id(page)) for page in PAGES]
+)
 def test_page_shows_what_is_seen(page: Path, tmp_path: Path) -> None:
     todo = [step for block in blocks(page.read_text()) if block.notest is None for step in block.steps]
     if not todo:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import run_netlab
+from tests.kernel_features import needed_by_lab
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = sorted(p.parent for p in (ROOT / "labs").glob("*/lab.yaml"))
@@ -39,7 +40,11 @@ def verb(note: Callable[..., None]) -> Callable[..., Any]:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("lab", LABS, ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "lab",
+    [pytest.param(lab, marks=pytest.mark.needs(*needed_by_lab(lab))) for lab in LABS],
+    ids=[lab.name for lab in LABS],
+)
 def test_lab_is_as_its_page_says(lab: Path, lab_name: str, verb: Callable[..., Any], note: Callable[..., None]) -> None:
     try:
         up = verb("up", "up", str(lab), "--name", lab_name)

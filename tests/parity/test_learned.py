@@ -13,8 +13,8 @@ from netlab.kernel.linux import LinuxKernel
 from netlab.objects import Netns, Op, State, contradicted
 from netlab.plan import drift
 from netlab.plan.render import drifts
-from netlab.planes import ROWS
 from netlab.runtime.converge import converge
+from tests.kernel_features import families_of, planes
 
 pytestmark = pytest.mark.kernel
 
@@ -161,12 +161,13 @@ def test_a_flow_that_a_foreign_table_translates_is_that_table_s(kit: Any, bed: A
     assert not found(bed)
 
 
-@pytest.mark.parametrize("plane", ROWS)
+@pytest.mark.parametrize("plane", planes())
 def test_traffic_is_no_drift_on_any_plane(kit: Any, lab: str, plane: str) -> None:
     nodes = ["node-1"] if plane == "bridge" else ["node-1", "node-2"]
     pods = [("client", "node-1"), ("near", "node-1"), ("server", nodes[-1])]
-    outside = [{"name": "internet", "addresses": ["203.0.113.10", "2001:db8::10"]}]
-    text = kit.spec(lab, pods, nodes, dataplane=plane, ipFamilies=["IPv4", "IPv6"], external=outside)
+    families = list(families_of(plane))
+    outside = [{"name": "internet", "addresses": ["203.0.113.10", "2001:db8::10"][: len(families)]}]
+    text = kit.spec(lab, pods, nodes, dataplane=plane, ipFamilies=families, external=outside)
     want = kit.want(text)
     names = [namespace.netns for namespace in want.only(Netns) if namespace.owner.kind != "underlay"]
     targets = [str(address.ip) for pod in kit.cluster(text).pods for address in pod.addresses]

@@ -15,6 +15,7 @@ from netlab.objects import State
 from netlab.plan import drift
 from netlab.planes import ROWS
 from netlab.runtime.converge import converge
+from tests.kernel_features import needed
 
 pytestmark = pytest.mark.kernel
 
@@ -52,13 +53,17 @@ class Small:
             left = tuple(one for one in self.nodes if one != gone_node)
             return replace(self, nodes=left, pods=tuple(one for one in self.pods if one[1] != gone_node))
         if what == "plane":
-            return replace(self, dataplane=dice.choice(list(ROWS)))
+            usable = [name for name in ROWS if set(self.families) <= set(ROWS[name].families)]
+            return replace(self, dataplane=dice.choice([name for name in usable if not needed(name)]))
         if what == "mtu":
             return replace(self, mtu=dice.choice((1500, 1400, 9000)))
         if what == "offload":
             return replace(self, offload="on" if self.offload == "off" else "off")
         if what == "families":
-            return replace(self, families=tuple(dice.choice(FAMILIES)))
+            families = tuple(dice.choice(FAMILIES))
+            return replace(
+                self, families=families if set(families) <= set(ROWS[self.dataplane].families) else self.families
+            )
         return self
 
     def text(self, kit: Any, lab: str) -> str:

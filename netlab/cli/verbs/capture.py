@@ -94,17 +94,18 @@ def command(
       netlab capture -w all.pcapng --duration 10
       netlab capture -w - | wireshark -k -i -
 
-    A filter also matches packets inside VXLAN.  Ctrl-C ends a capture with exit status 0.
+    A filter also matches packets inside VXLAN, Geneve and IPIP.  Ctrl-C ends a capture with exit status 0.
     """
     from netlab.cli.places import check_interfaces, chosen
     from netlab.observe.capture.listen import Capture
+    from netlab.planes import vxlan_ports
     from netlab.runtime.state.running import load_cluster
 
     _check_streams(file, output)
     wish = Wish(own_lab(lab_option), expression.strip(), file, output == "json", count or 0, duration or 0.0)
     cluster = load_cluster(wish.lab)
     if verbose:
-        wish = wish._replace(tunnels=frozenset((cluster.plane.udp_port,)))
+        wish = wish._replace(tunnels=frozenset(vxlan_ports()))
     program = _program(cluster, wish.expression, namespace)
     watch = 1 if file in ("", "-") and _is_pipe(1) else -1
     follow = "" if places else wish.lab
@@ -144,6 +145,7 @@ def _is_pipe(fd: int) -> bool:
 def _program(cluster: Cluster, expression: str, namespace: str) -> Program:
     """The kernel's filter."""
     from netlab.observe.capture.bpf import TAKE_ALL, inside_too, packed
+    from netlab.planes import WITHOUT_ETHERNET
 
     if not expression:
         return TAKE_ALL
@@ -151,7 +153,8 @@ def _program(cluster: Cluster, expression: str, namespace: str) -> Program:
     from netlab.observe.capture.libpcap import compiled
     from netlab.observe.capture.names import resolver
 
-    program = inside_too(compiled(named(expression, resolver(cluster, namespace or "default"))))
+    bare = cluster.plane.encapsulation in WITHOUT_ETHERNET
+    program = inside_too(compiled(named(expression, resolver(cluster, namespace or "default"))), bare=bare)
     packed(program)  # too long a one is told before anything is opened
     return program
 

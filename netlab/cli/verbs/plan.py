@@ -28,6 +28,7 @@ def command(
     from netlab.cli.drafts import draft
     from netlab.objects.nftorder import typed
     from netlab.plan import render
+    from netlab.runtime.host.requirements import lacking
     from netlab.runtime.lab import plan
 
     lab_plan, todo = plan(draft(lab, files, name, namespace))
@@ -43,6 +44,8 @@ def command(
             Plan(operations=documents(todo.operations), places=places(lab_plan.cluster, named), warnings=warnings)
         )
         return
+    if lacks := lacking(lab_plan.cluster):
+        out.note(f"{lacks[0]}: up will refuse it\n  {lacks[1]}")
     if commands:
         words = [lab, *(word for file in files for word in ("-f", file)), *(("--name", name) if name else ())]
         up = " ".join(shlex.quote(word) for word in words if word)

@@ -17,19 +17,24 @@ from netlab.tuples import NamedTuple
 
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6  # linux/if_packet.h
 _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 64, 33  # SO_TIMESTAMPNS_NEW: 64 bits on every architecture
+ETHERNETS = frozenset((1, 772))  # ARPHRD_ETHER, ARPHRD_LOOPBACK: interfaces with an Ethernet header
 _FRAME_MAX = 1 << 17  # with offloads a frame can have 64 KiB, and a jumbo one more
 _TIME = struct.Struct("@qq")
 _PAUSE, _BLIND = 0.0003, 0.01  # seconds
 
 
 class Seen(NamedTuple):
-    """A frame: ``kind`` is sll_pkttype (0 in, 1 broadcast, 2 multicast, 3 for another host, 4 out)."""
+    """A frame: ``kind`` is sll_pkttype (0 in, 1 broadcast, 2 multicast, 3 for another host, 4 out).
+
+    ``bare``: it begins with the IP header, since its interface has no Ethernet header.
+    """
 
     time: int
     interface: str
     kind: int
     data: bytes
     length: int
+    bare: bool = False
 
 
 class PacketSocket:
@@ -68,7 +73,7 @@ class PacketSocket:
             for level, kind, value in ancillary:
                 if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                     stamp = _nanoseconds(value)
-            yield Seen(stamp, address[0], address[2], data, len(data))
+            yield Seen(stamp, address[0], address[2], data, len(data), address[3] not in ETHERNETS)
 
     def lost(self) -> int:
         """The number of frames that did not fit the buffer since the last call."""

@@ -16,7 +16,7 @@ X_WORD, X_HALF, X_BYTE = 0x40, 0x48, 0x50  # at X + k
 X_IPV4_HEADER = 0xB1  # X = 4 * (byte at k & 15)
 SUBTRACT = 0x14
 EQUAL, ABOVE, BITS = 0x15, 0x25, 0x45  # jumps: A == k, A > k, A & k
-RETURN = 0x06
+RETURN, ALWAYS = 0x06, 0x05
 
 YES, NO = "yes", "no"
 _WHOLE = 0x40000  # bytes that a filter lets through: more than any packet has
@@ -26,7 +26,7 @@ _JUMP_MAX = 255
 
 
 class Filter:
-    """A program under construction.  Jumps are forward only, and at most 255 instructions far.
+    """A program under construction.  Jumps are forward only, and at most 255 instructions far, but for those of ``far``.
 
     It ends with the labels YES and NO, which every jump may name; ``ends`` puts a pair of them before that, for the
     jumps so far.
@@ -48,6 +48,10 @@ class Filter:
     def jump(self, code: int, k: int, then: str = "", otherwise: str = "") -> None:
         """A jump; an empty label is the next instruction."""
         self._code.append((code, k & 0xFFFFFFFF, then, otherwise))
+
+    def far(self, name: str) -> None:
+        """A jump of any length."""
+        self._code.append((ALWAYS, 0, name, ""))
 
     def label(self, name: str) -> None:
         """The next instruction has a name."""
@@ -71,6 +75,9 @@ class Filter:
             end = next((end for end in self._ends if end >= at), 0)
             labels = {**self._labels, YES: end, NO: end + 1}
             ways = [labels[name] - at - 1 if name else 0 for name in names]
+            if op == ALWAYS:
+                program.append(struct.pack("=HBBI", op, 0, 0, ways[0]))
+                continue
             if any(not 0 <= way <= _JUMP_MAX for way in ways):
                 raise ValueError(f"instruction {at} jumps {ways}")
             program.append(struct.pack("=HBBI", op, *ways, k))

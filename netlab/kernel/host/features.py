@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from netlab.kernel.host import netns as ns
-from netlab.kernel.rtnetlink import qdisc, vxlan
+from netlab.kernel.rtnetlink import qdisc, tunnels, vxlan
 from netlab.kernel.rtnetlink.codec import Request
 from netlab.kernel.rtnetlink.link import identity
 from netlab.kernel.rtnetlink.socket import CREATE, EXCL, NetlinkSocket, attr, attr_str, attr_u32
@@ -13,6 +13,8 @@ from netlab.kernel.rtnetlink.values import IFLA_LINKINFO, INFO_DATA, INFO_KIND, 
 from netlab.names import mac
 from netlab.objects.links import End
 from netlab.tuples import NamedTuple
+
+_ETHERNETS = ("veth", "bridge", "vxlan", "geneve")  # kinds of links that have a MAC address
 
 
 class Tried(NamedTuple):
@@ -48,5 +50,9 @@ def _link(kind: str, name: str) -> Request:
     data = b""
     if kind == "vxlan":
         data = attr(INFO_DATA, attr_u32(vxlan.ID, 1) + attr(vxlan.PORT, (4789).to_bytes(2, "big")))
-    body = identity(End("", name, mac(1, 1)), 0, mtu=False)
+    if kind == "ipip":  # without an address it would be the module's own fallback device once more
+        data = attr(INFO_DATA, attr(tunnels.IPTUN_LOCAL, b"\x7f\0\0\1"))
+    if kind == "geneve":
+        data = attr(INFO_DATA, attr_u32(tunnels.GENEVE_ID, 1) + attr(tunnels.GENEVE_REMOTE, b"\x7f\0\0\1"))
+    body = identity(End("", name, mac(1, 1) if kind in _ETHERNETS else ""), 0, mtu=False)
     return NEWLINK, CREATE | EXCL, body + attr(IFLA_LINKINFO, attr_str(INFO_KIND, kind) + data)

@@ -62,6 +62,22 @@ class Handle:
         os.close(self.fd)
 
 
+class RawPeer(NamedTuple):
+    """A peer of a WireGuard device: its public key, its endpoint as text, the networks that it may send from."""
+
+    public: bytes
+    endpoint: str
+    allowed: tuple[str, ...]
+
+
+class RawWireGuard(NamedTuple):
+    """A WireGuard device as generic netlink has it; ``public`` is its public key, b"" where it has no key."""
+
+    port: int
+    public: bytes
+    peers: tuple[RawPeer, ...]
+
+
 class RawLink(NamedTuple):
     """A link's message.  ``number`` is its interface index, ``link`` the index of its peer or lower device, ``nsid`` the id of that one's namespace.
 
@@ -97,7 +113,7 @@ class NamespaceDump:
     that foreign rules lead to; ``connected`` the kernel's own routes as (interface, destination, its length); ``loopback`` lo's addresses.
     ``own_routes`` are those of table local as (interface, destination, its length, type), ``explained`` the
     destinations that addresses have there; ``own_entries`` the MAC addresses
-    of which a bridge knows that they are its own or a port's.  ``unsettled``: a new IPv6 address has no route yet.
+    of which a bridge knows that they are its own or a port's.  ``wireguard``: by name, the WireGuard devices.  ``unsettled``: a new IPv6 address has no route yet.
     """
 
     netns: str
@@ -114,6 +130,7 @@ class NamespaceDump:
     explained: set[bytes] = field(default_factory=set)
     unsettled: bool = False
     own_entries: set[str] = field(default_factory=set)
+    wireguard: dict[str, RawWireGuard] = field(default_factory=dict)
 
     @property
     def alias(self) -> str:

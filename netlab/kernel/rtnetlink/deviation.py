@@ -30,6 +30,7 @@ _IFLA_PROTO_DOWN, IFLA_XDP = 39, 43
 _XDP_FD, _XDP_ATTACHED, _XDP_FLAGS = 1, 2, 3
 _XDP_MODES = {1: "drv", 2: "skb", 3: "hw", 4: "multi"}
 _NO_XDP = struct.pack("=HHB3x", 5, _XDP_ATTACHED, 0)
+_BARE = ("ipip", "wireguard")  # kinds without link-layer addresses: no ARP, no multicast
 _SIMPLE = ("veth",)  # kinds of which there are many, and that have no attributes of their own, nor protodown
 
 # number: word, struct format, what a new one has.
@@ -74,10 +75,11 @@ def link_deviations(
     if plain and kind in _SIMPLE:
         return ()
     deviations = []
-    if flags & _IFF_NOARP:
-        deviations.append(Deviation("arp", "off", "on"))
-    if not flags & _IFF_MULTICAST:
-        deviations.append(Deviation("multicast", "off", "on"))
+    bare = kind in _BARE
+    if bool(flags & _IFF_NOARP) != bare:
+        deviations.append(Deviation("arp", *(("on", "off") if bare else ("off", "on"))))
+    if bool(flags & _IFF_MULTICAST) == bare:
+        deviations.append(Deviation("multicast", *(("on", "off") if bare else ("off", "on"))))
     if _IFLA_PROTO_DOWN in at and at[_IFLA_PROTO_DOWN][0]:
         deviations.append(Deviation("protodown", "on", "off"))
     if IFLA_XDP in at:
@@ -160,5 +162,6 @@ def restore(index: int, attribute: Deviation) -> Request:
         mode = {"xdpgeneric": 2, "xdpdrv": 4, "xdpoffload": 8}.get(attribute.word, 0)
         data = attr(_XDP_FD, struct.pack("=i", -1)) + (attr_u32(_XDP_FLAGS, mode) if mode else b"")
         return SETLINK, 0, ifinfo(index) + attr(IFLA_XDP | NESTED, data)
-    flag, on = (_IFF_NOARP, False) if attribute.word == "arp" else (_IFF_MULTICAST, True)
+    on = attribute.usual == "on"
+    flag, on = (_IFF_NOARP, not on) if attribute.word == "arp" else (_IFF_MULTICAST, on)
     return SETLINK, 0, struct.pack("=BxHiII", 0, 0, index, flag if on else 0, flag)

@@ -80,7 +80,8 @@ class LinkCodec:
 
 def identity(end: End, index: int, *, mtu: bool = True) -> bytes:
     """The start of a request that makes a link."""
-    body = ifinfo(index) + attr_str(_IFLA_IFNAME, end.name) + attr(_IFLA_ADDRESS, mac_bytes(end.mac))
+    body = ifinfo(index) + attr_str(_IFLA_IFNAME, end.name)
+    body += attr(_IFLA_ADDRESS, mac_bytes(end.mac)) if end.mac else b""
     return body + attr_u32(_IFLA_MTU, end.mtu) if mtu else body
 
 

@@ -76,7 +76,15 @@ def _bridge(data: Any) -> dict[str, Any]:
     return {word: value for word, value in values.items() if value is not None}
 
 
-_DETAILS = {"vxlan": _vxlan, "bridge": _bridge}
+def _geneve(data: Any) -> dict[str, Any]:
+    return {
+        "id": data.get("IFLA_GENEVE_ID") or 0,
+        "remote": data.get("IFLA_GENEVE_REMOTE") or data.get("IFLA_GENEVE_REMOTE6") or "",
+        "dstport": data.get("IFLA_GENEVE_PORT") or 0,
+    }
+
+
+_DETAILS = {"vxlan": _vxlan, "geneve": _geneve, "bridge": _bridge}
 
 
 def _port(data: Any) -> dict[str, Any]:

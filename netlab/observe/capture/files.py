@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from netlab.errors import BadInput, StateError
 from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST, OUT
+from netlab.kernel.capture.afpacket import ETHERNETS
 from netlab.kernel.capture.packetring import Frame
-from netlab.observe.capture.point import ETHERNETS, CapturePoint
+from netlab.observe.capture.point import CapturePoint
 from netlab.observe.packetid import packet_id
 from netlab.wire import pcapng
 

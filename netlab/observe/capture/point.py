@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from netlab.kernel.capture.afpacket import ETHERNETS
 from netlab.kernel.capture.packetring import RETIRE, Frame, Ring
 from netlab.kernel.host import netns as ns
 from netlab.kernel.rtnetlink.codec import RawLink
@@ -18,7 +19,6 @@ from netlab.wire.pcapng import ETHERNET, RAW_IP, Interface
 
 _PASSES_ON = 8  # times a Pod's share
 _LINKS = 1  # RTNLGRP_LINK
-ETHERNETS = frozenset((1, 772))  # ARPHRD_ETHER, ARPHRD_LOOPBACK: what has an Ethernet header
 
 
 @dataclass(frozen=True, slots=True)

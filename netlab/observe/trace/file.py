@@ -9,7 +9,7 @@ from netlab.diagnose.correlate import DROP, FRAME, RULES, Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import Frame
 from netlab.observe.packetid import packet_id
-from netlab.wire.pcapng import Interface, Writer
+from netlab.wire.pcapng import ETHERNET, RAW_IP, Interface, Writer
 
 _Place = tuple[str, str, str, int]
 
@@ -22,7 +22,9 @@ def write(out: Callable[[bytes], object], story: Story, names: Mapping[str, Sequ
     comments = _comments(story.events)
     prefix = f"{recording.lab}-"
     for frame in recording.frames:
-        interface = Interface(f"{frame.netns.removeprefix(prefix)}/{frame.interface}", f"netns {frame.netns}")
+        link_type = RAW_IP if frame.bare else ETHERNET
+        named = f"{frame.netns.removeprefix(prefix)}/{frame.interface}"
+        interface = Interface(named, f"netns {frame.netns}", link_type=link_type)
         writer.packet(
             writer.add(interface),
             frame.time,
@@ -30,7 +32,7 @@ def write(out: Callable[[bytes], object], story: Story, names: Mapping[str, Sequ
             length=frame.length,
             direction=frame.direction,
             comments=comments.get(_place(frame), ()),
-            packet_id=packet_id(frame.data),
+            packet_id=packet_id(frame.data, not frame.bare),
         )
 
 

@@ -2,11 +2,14 @@
 
 TCP: the initial sequence number, which we choose; UDP and ICMP: the first four bytes of the payload.  The same mark in
 three languages: classic BPF for the AF_PACKET sockets, nft text for the trace rules, Python for what was dropped.  All
-find it plain, inside VXLAN (whatever the UDP port), and in the packet that an ICMP error is about.
+find it plain, inside VXLAN and Geneve (whatever the UDP port) and IPIP, and in the packet that an ICMP error is about.
 
 A UDP answer carries no mark: it is known by the port that the probe was sent from, or the ports that it was sent to.
 
-Limits: outer headers have no options (the kernel's own VXLAN writes none), and inner frames no VLAN tags.
+Devices of IPIP and WireGuard have no Ethernet header: a packet whose bytes 12 and 13 are no EtherType of IP or ARP, and
+whose first byte is that of an IP header, is taken for one.
+
+Limits: outer headers have no options (the kernel's own tunnels write none), and inner frames no VLAN tags.
 """
 
 from __future__ import annotations
@@ -19,11 +22,11 @@ from netlab.planes import udp_ports
 from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
-#: UDP ports of VXLAN, whatever the lab's data plane is.
+#: UDP ports of VXLAN and Geneve, whatever the lab's data plane is.
 TUNNELS = tuple(sorted(udp_ports()))
 _WINDOW = 65535  # bytes of a TCP connection that are followed
 _ARP, _IPV4, _IPV6 = 0x0806, 0x0800, 0x86DD
-_ICMP, _TCP, _UDP, _FRAGMENT, _ICMP6 = 1, 6, 17, 44, 58
+_ICMP, _IPIP, _TCP, _UDP, _FRAGMENT, _ICMP6 = 1, 4, 6, 17, 44, 58
 _ETHERNET, _VXLAN, _UDP_HEADER, _IPV4_HEADER, _IPV6_HEADER = 14, 8, 8, 20, 40
 
 
@@ -53,9 +56,22 @@ def program(mark: Mark) -> bytes:
     """
     code = Filter()
     _frame(code, mark, 0)
+    code.label("elsewhere")
+    code.far("bare")
+    code.label("ipip")
+    _ipv4(code, mark, _ETHERNET + _IPV4_HEADER, tunnel=False)
     for at, label in ((50, "inner4"), (70, "inner6")):
         code.label(label)
         _frame(code, mark, at)
+    code.label("bare")
+    code.op(cbpf.LOAD_BYTE, 0)
+    code.jump(cbpf.EQUAL, 0x45, "bare4")
+    code.jump(cbpf.ABOVE, 0x6F, NO)
+    code.jump(cbpf.ABOVE, 0x5F, "bare6", NO)
+    code.label("bare4")
+    _ipv4(code, mark, 0, tunnel=False)
+    code.label("bare6")
+    _ipv6(code, mark, 0, tunnel=False)
     return code.done()
 
 
@@ -65,18 +81,30 @@ def _frame(code: Filter, mark: Mark, at: int) -> None:
     code.op(cbpf.LOAD_HALF, at + 12)
     code.jump(cbpf.EQUAL, _ARP, YES)
     code.jump(cbpf.EQUAL, _IPV4, v4)
-    code.jump(cbpf.EQUAL, _IPV6, v6, NO)
+    code.jump(cbpf.EQUAL, _IPV6, v6, NO if at else "elsewhere")
     code.label(v4)
-    code.op(cbpf.LOAD_HALF, at + 20)
-    code.jump(cbpf.BITS, 0x1FFF, YES)
-    code.op(cbpf.X_IPV4_HEADER, at + _ETHERNET)
-    code.op(cbpf.LOAD_BYTE, at + 23)
-    _transport(code, mark, at + _ETHERNET, v6=False, tunnel="" if at else "inner4")
-    code.ends()
+    _ipv4(code, mark, at + _ETHERNET, tunnel=not at)
     code.label(v6)
-    code.op(cbpf.LOAD_BYTE, at + 20)
+    _ipv6(code, mark, at + _ETHERNET, tunnel=not at)
+
+
+def _ipv4(code: Filter, mark: Mark, at: int, *, tunnel: bool) -> None:
+    """An IPv4 packet at an offset; ``tunnel``: another packet may be inside."""
+    code.op(cbpf.LOAD_HALF, at + 6)
+    code.jump(cbpf.BITS, 0x1FFF, YES)
+    code.op(cbpf.X_IPV4_HEADER, at)
+    code.op(cbpf.LOAD_BYTE, at + 9)
+    if tunnel:
+        code.jump(cbpf.EQUAL, _IPIP, "ipip")
+    _transport(code, mark, at, v6=False, tunnel="inner4" if tunnel else "")
+    code.ends()
+
+
+def _ipv6(code: Filter, mark: Mark, at: int, *, tunnel: bool) -> None:
+    """An IPv6 packet at an offset."""
+    code.op(cbpf.LOAD_BYTE, at + 6)
     code.jump(cbpf.EQUAL, _FRAGMENT, YES)
-    _transport(code, mark, at + _ETHERNET + _IPV6_HEADER, v6=True, tunnel="" if at else "inner6")
+    _transport(code, mark, at + _IPV6_HEADER, v6=True, tunnel="inner6" if tunnel else "")
     code.ends()
 
 
@@ -189,9 +217,10 @@ PRIORITY = -399
 def rules(mark: Mark, table: str, *, owner: bool) -> str:
     """The tables that switch tracing on for the packet, as nft text; with ``owner`` they go with whoever made them."""
     tunnels = ", ".join(map(str, dict.fromkeys(mark.tunnels)))
-    ways = ["udp : goto of_udp", ("ipv6-icmp" if mark.v6 else "icmp") + " : goto of_icmp"]
+    ways = ["udp : goto of_udp", f"{_IPIP} : goto in_ipip", ("ipv6-icmp" if mark.v6 else "icmp") + " : goto of_icmp"]
     parts = [  # a chain must be there before another goes to it
-        _chain("in_tunnel", _marking(_inner(mark))),
+        _chain("in_tunnel", _marking(_inner(mark, _UDP_HEADER + _VXLAN + _ETHERNET))),
+        _chain("in_ipip", _marking([] if mark.v6 else _inner(mark, 0))),
         _chain("of_udp", [f"udp dport {{ {tunnels} }} goto in_tunnel", *_marking(_plain(mark, _UDP))]),
         _chain("of_icmp", _marking(_errors(mark))),
     ]
@@ -237,9 +266,8 @@ def _errors(mark: Mark, base: int = 0) -> list[str]:
     return [*found, _at(base + 8, mark.number)] if mark.protocol == "ICMP" else found
 
 
-def _inner(mark: Mark) -> list[str]:
-    """Matches of the packet inside VXLAN, from the outer UDP header on."""
-    network = _UDP_HEADER + _VXLAN + _ETHERNET
+def _inner(mark: Mark, network: int) -> list[str]:
+    """Matches of the packet inside a tunnel's, whose IP header is that far behind the outer one."""
     transport = network + (_IPV6_HEADER if mark.v6 else _IPV4_HEADER)
     protocol = network + (6 if mark.v6 else 9)
     number = {"TCP": _TCP, "UDP": _UDP}.get(mark.protocol, 0)
@@ -266,6 +294,8 @@ def concerns(mark: Mark, data: bytes, *, inner: bool = False) -> bool:
         return mark.protocol == "TCP" and any(both)
     if protocol in (_ICMP, _ICMP6):
         return mark.protocol == "ICMP" and _word(rest, 8) == mark.number and rest[0] in (0, 8, 128, 129)
+    if protocol == _IPIP and not inner:
+        return concerns(mark, rest, inner=True)
     if protocol != _UDP or len(rest) < _UDP_HEADER:
         return False
     if not inner and int.from_bytes(rest[2:4], "big") in mark.tunnels:

@@ -378,7 +378,7 @@ class _Trace:
             return {}
         recogniser = Recogniser(told)
         for frame in frames:
-            packet = packets.frame(frame.data)
+            packet = packets.read(frame.data, bare=frame.bare)
             if recogniser.role(packet) == REPLY:
                 return sockets.unaccepted(frame.netns, packet.innermost.sport)
         return {}

@@ -68,7 +68,8 @@ class Frames:
         order = self._order[netns]
         for frame in self.sockets[netns].read():
             direction = _DIRECTIONS[frame.kind] if frame.kind < len(_DIRECTIONS) else str(frame.kind)
-            self._found.append(Frame(frame.time, order, netns, frame.interface, direction, frame.data, frame.length))
+            where = (netns, frame.interface, direction)
+            self._found.append(Frame(frame.time, order, *where, frame.data, frame.length, frame.bare))
             order += 1
         self._order[netns] = order
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from collections.abc import Mapping
 
 from netlab.errors import HostCannot, NeedsRoot
 from netlab.kernel.host.features import tries
@@ -14,7 +15,8 @@ from netlab.plan import Host, dns
 from netlab.planes import ROWS
 
 QDISCS = ("netem", "tbf")
-_MODULES = {"vxlan": "vxlan", "bridge": "bridge", "veth": "veth"}
+#: The name of Debian's and Ubuntu's kernel package, whose modules include every kind of device that a plane needs.
+_PACKAGES = {"x86_64": "linux-image-amd64", "aarch64": "linux-image-arm64"}
 
 
 def require(cluster: Cluster) -> Host:
@@ -32,18 +34,33 @@ def require(cluster: Cluster) -> Host:
         raise HostCannot(f"this kernel makes no network namespace: {why}", hint="it needs CONFIG_NET_NS=y")
     can = Host(br_netfilter=result.br_netfilter, netem="netem" not in result.missing)
     _require_qdiscs(cluster, can, tbf="tbf" not in result.missing)
-    for feature, code in result.missing.items():
-        if feature in QDISCS:
-            continue
-        raise HostCannot(
-            f"this kernel has no {feature} devices ({os.strerror(code)})",
-            hint=f"modprobe {_MODULES.get(feature, feature)}, or a kernel with it",
-        )
+    if missing := {kind: code for kind, code in result.missing.items() if kind not in QDISCS}:
+        says, hint = _without(cluster, missing)
+        raise HostCannot(says, hint=hint)
     if not _program("nft") and not _library("libnftables.so.1"):
         raise HostCannot("nft is missing", hint="apt install nftables (dnf, apk and pacman call it the same)")
     require_for(cluster, can)
     _require_knot(cluster)
     return can
+
+
+def lacking(cluster: Cluster) -> tuple[str, str] | None:
+    """The kinds of links that the lab needs and this kernel lacks, and what to do; None where it has all, or may not try."""
+    try:
+        missing = tries(cluster.plane.needs).missing
+    except NeedsRoot:
+        return None
+    return _without(cluster, missing) if missing else None
+
+
+def _without(cluster: Cluster, missing: Mapping[str, int]) -> tuple[str, str]:
+    kind, code = next(iter(missing.items()))
+    package = _PACKAGES.get(os.uname().machine, "linux-image")
+    says = f"this kernel has no {kind} devices ({os.strerror(code)}), which data plane {cluster.dataplane} needs"
+    return (
+        says,
+        f"modprobe {kind}; where that finds no module, boot a kernel that has it: apt-get install {package} (Debian)",
+    )
 
 
 def require_for(cluster: Cluster, can: Host) -> None:

@@ -38,7 +38,8 @@ def draw(seed: int, plane: str) -> list[dict[str, Any]]:
 class _Draw:
     def __init__(self, chance: random.Random, plane: str) -> None:
         self.chance, self.plane = chance, plane
-        self.families = chance.choice([["IPv4"], ["IPv6"], ["IPv4", "IPv6"], ["IPv6", "IPv4"]])
+        choices = [["IPv4"], ["IPv6"], ["IPv4", "IPv6"], ["IPv6", "IPv4"]]
+        self.families = chance.choice([each for each in choices if set(each) <= set(ROWS[plane].families)])
 
     def happens(self, share: float) -> bool:
         return self.chance.random() < share

@@ -16,10 +16,10 @@ from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, Endpoint, Flow
 from netlab.oracle.predict import Predictor
 from netlab.plan import desired
-from netlab.planes import ROWS
 from netlab.runtime.state.running import load_cluster
 from tests.conftest import run_netlab
 from tests.kernel.cases.bed import Bed
+from tests.kernel_features import families_of, planes
 
 pytestmark = pytest.mark.kernel
 
@@ -64,10 +64,11 @@ def wrong(bed: Bed) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("plane", ROWS)
+@pytest.mark.parametrize("plane", planes())
 def test_every_address_of_a_lab_is_predicted_right(bed: Bed, tmp_path: Path, plane: str) -> None:
-    outside = [{"name": "internet", "addresses": ["203.0.113.10", "2001:db8::10"]}]
-    bed.up_of(tmp_path, documents(plane, ipFamilies=["IPv4", "IPv6"], external=outside))
+    families = list(families_of(plane))
+    outside = [{"name": "internet", "addresses": ["203.0.113.10", "2001:db8::10"][: len(families)]}]
+    bed.up_of(tmp_path, documents(plane, ipFamilies=families, external=outside))
     found = wrong(bed)
     assert not found, "\n".join(found)
 

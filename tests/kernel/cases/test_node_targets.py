@@ -20,6 +20,7 @@ from netlab.runtime.state.running import load_cluster
 from tests.conftest import run_netlab
 from tests.kernel.cases.bed import Bed
 from tests.kernel.cases.node_targets import asked, draw
+from tests.kernel_features import with_needs
 
 pytestmark = pytest.mark.kernel
 
@@ -46,7 +47,9 @@ def differences(name: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("place", "plane"), list(enumerate(ROWS)), ids=list(ROWS))
+@pytest.mark.parametrize(
+    ("place", "plane"), [with_needs(plane, place, plane) for place, plane in enumerate(ROWS)], ids=list(ROWS)
+)
 def test_packets_do_what_is_predicted_at_every_address(lab_name: str, tmp_path: Path, place: int, plane: str) -> None:
     bed = Bed(lab_name)
     for number in range(LABS):

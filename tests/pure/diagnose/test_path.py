@@ -14,6 +14,7 @@ from netlab.model import Cluster, build
 from netlab.oracle.explain import judged
 from netlab.oracle.predict import Predictor
 from netlab.plan import check, desired
+from netlab.planes import ROWS
 from netlab.spec import Text, load_texts
 
 PODS = (("client", "node-1"), ("near", "node-1"), ("server", "node-2"))
@@ -74,12 +75,17 @@ PLANES = {
     "calico-bgp": ("C<", "", "S>"),
     "calico-vxlan": ("C< node-1.vxlan.calico>", "*", "node-2.vxlan.calico< S>"),
     "kindnet": ("C<", "", "S>"),
+    "geneve": ("C< node-1.cni0< node-1.geneve.2>", "*", "node-2.geneve.1< node-2.cni0> S>"),
+    "ipip": ("C< node-1.cni0< node-1.flannel.ipip>", "*", "node-2.flannel.ipip< node-2.cni0> S>"),
+    "wireguard": ("C< node-1.cni0< node-1.flannel-wg>", "*", "node-2.flannel-wg< node-2.cni0> S>"),
     "weave": ("C< node-1.vxlan-6784>", "*", "node-2.vxlan-6784< S>"),
 }
 
 
-@pytest.mark.parametrize("families", [["IPv4"], ["IPv6"]], ids=lambda one: one[0])
-@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize(
+    ("plane", "families"),
+    [(plane, [family]) for plane in PLANES for family in ("IPv4", "IPv6") if family in ROWS[plane].families],
+)
 def test_pods_of_two_nodes(plane: str, families: list[str]) -> None:
     made = cluster(dataplane=plane, ipFamilies=families)
     question, answer = way(made, "client", address(made, "server"))
@@ -90,7 +96,10 @@ def test_pods_of_two_nodes(plane: str, families: list[str]) -> None:
         first, last = first.replace(f"{short}<", f"{veths[pod]}<"), last.replace(f"{short}>", f"{veths[pod]}>")
     if families == ["IPv6"]:
         first, last = (
-            one.replace("flannel.1", "flannel-v6.1").replace("vxlan.calico", "vxlan-v6.calico") for one in (first, last)
+            one.replace("flannel.1", "flannel-v6.1")
+            .replace("vxlan.calico", "vxlan-v6.calico")
+            .replace("flannel-wg", "flannel-wg-v6")
+            for one in (first, last)
         )
     middle = " ".join(
         f"{one}{star}" for one in ("node-1.eth0>", "underlay.node-1<", "underlay.node-2>", "node-2.eth0<")

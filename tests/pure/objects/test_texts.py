@@ -14,6 +14,8 @@ from netlab.objects import (
     Conflict,
     Fdb,
     File,
+    Geneve,
+    Ipip,
     Listener,
     Neigh,
     Netns,
@@ -24,7 +26,9 @@ from netlab.objects import (
     Sysctl,
     Veth,
     Vxlan,
+    WgPeer,
     Why,
+    WireGuard,
 )
 from netlab.objects.links import End
 
@@ -80,6 +84,36 @@ TEXTS: list[tuple[Obj, str, str]] = [
             " nolearning\nip -n n link set dev vxlan0 up"
         ),
         "ip -n n link del dev vxlan0",
+    ),
+    (
+        Geneve("n", "geneve.2", MAC, 1450, addrgen="eui64", offload=True, remote="172.18.0.3"),
+        (
+            f"ip -n n link add geneve.2 address {MAC} type geneve id 1 remote 172.18.0.3 dstport 6081\n"
+            "ip -n n link set dev geneve.2 mtu 1450\nip -n n link set dev geneve.2 up"
+        ),
+        "ip -n n link del dev geneve.2",
+    ),
+    (
+        Ipip("n", "flannel.ipip", "", 1480, addrgen="eui64", offload=True, local="172.18.0.2"),
+        ("ip -n n link add flannel.ipip mtu 1480 type ipip local 172.18.0.2\nip -n n link set dev flannel.ipip up"),
+        "ip -n n link del dev flannel.ipip",
+    ),
+    (
+        WireGuard("n", "flannel-wg", "", 1420, addrgen="eui64", offload=True),
+        (
+            "ip -n n link add flannel-wg mtu 1420 type wireguard\n"
+            "wg genkey | ip netns exec n wg set flannel-wg listen-port 51820 private-key /dev/stdin\n"
+            "ip -n n link set dev flannel-wg up"
+        ),
+        "ip -n n link del dev flannel-wg",
+    ),
+    (
+        WgPeer("n", "flannel-wg", "m", "172.18.0.3:51820", ("10.244.2.0/24",)),
+        (
+            'ip netns exec n wg set flannel-wg peer "$(ip netns exec m wg show flannel-wg public-key)"'
+            " endpoint 172.18.0.3:51820 allowed-ips 10.244.2.0/24"
+        ),
+        'ip netns exec n wg set flannel-wg peer "$(ip netns exec m wg show flannel-wg public-key)" remove',
     ),
     (
         Port("n", "veth-a", "cni0", hairpin=True, learning=False),

@@ -1,0 +1,141 @@
+"""Geneve, IPIP and WireGuard between nodes: faults that somebody makes are seen and mended, and no packet is cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netlab.kernel.host import netns as ns
+from netlab.kernel.host import wireguard
+from netlab.kernel.linux import LinuxKernel
+from netlab.model import Cluster
+from netlab.objects import Op, State, Verb, diff
+from netlab.runtime.converge import converge
+from tests.kernel_features import families_of, planes
+
+pytestmark = pytest.mark.kernel
+
+PODS = [("client", "node-1"), ("server", "node-2"), ("third", "node-3")]
+NODES = ["node-1", "node-2", "node-3"]
+# What somebody types in node-2 ({2}) or node-1 ({1}), and the kind of the object that then differs.
+FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "geneve": (
+        ("ip -n {2} link del geneve.1", "geneve"),
+        ("ip -n {1} link set geneve.2 mtu 1500", "geneve"),
+        ("ip -n {1} link set geneve.2 down", "geneve"),
+        ("ip -n {1} link set geneve.2 address 0a:00:00:00:00:01", "geneve"),
+        ("ip -n {1} link del geneve.2; ip -n {1} link add geneve.2 type geneve id 9 remote 172.18.0.3", "geneve"),
+        ("ip -n {1} neigh del 10.244.2.0 dev geneve.2", "neigh"),
+        ("ip -n {1} route del 10.244.2.0/24", "route"),
+    ),
+    "ipip": (
+        ("ip -n {2} link del flannel.ipip", "ipip"),
+        ("ip -n {1} link set flannel.ipip mtu 1500", "ipip"),
+        ("ip -n {1} link set flannel.ipip down", "ipip"),
+        ("ip -n {1} link set flannel.ipip type ipip local 172.18.0.2 ttl 1", "ipip"),
+        ("ip -n {1} route replace 10.244.2.0/24 via 172.18.0.4 dev flannel.ipip onlink", "route"),
+    ),
+    "wireguard": (
+        ("ip -n {2} link del flannel-wg", "wireguard"),
+        ("ip -n {1} link set flannel-wg mtu 1500", "wireguard"),
+        ("ip -n {1} link set flannel-wg down", "wireguard"),
+        ("ip -n {1} route del 10.244.0.0/16", "route"),
+    ),
+}
+
+
+@pytest.mark.parametrize("plane", planes(among=FAULTS))
+def test_what_somebody_breaks_is_seen_and_mended(kit: Any, lab: str, plane: str) -> None:
+    text = kit.spec(lab, PODS, NODES, dataplane=plane, ipFamilies=list(families_of(plane)))
+    cluster, want = kit.cluster(text), kit.want(text)
+    places = {"1": f"{lab}-node-1", "2": f"{lab}-node-2"}
+    with LinuxKernel() as kernel:
+        try:
+            converge(kernel, lab, want)
+            assert drift(kernel, lab, want) == []
+            everybody_answers(kit, lab, cluster)
+            for line, kind in FAULTS[plane]:
+                kit.sh(typed(line, places))
+                assert kind in kinds(drift(kernel, lab, want)), line
+                converge(kernel, lab, want, want)
+                assert drift(kernel, lab, want) == [], line
+                everybody_answers(kit, lab, cluster)
+            for node in NODES:
+                counted = kit.sh(f"ip netns exec {lab}-{node} nstat -asz IpFragCreates Ip6FragCreates | grep -c ' 0 '")
+                assert counted.strip() == "2", "a node cut the packets of its tunnel"
+        finally:
+            converge(kernel, lab, State(), want)
+
+
+def typed(line: str, places: dict[str, str]) -> str:
+    for place, netns in places.items():
+        line = line.replace(f"{{{place}}}", netns)
+    return line
+
+
+def drift(kernel: LinuxKernel, lab: str, want: State) -> list[Op]:
+    return list(diff(want, kernel.observe(lab, want).state))
+
+
+def kinds(ops: list[Op]) -> set[str]:
+    return {op.obj.kind for op in ops}
+
+
+def everybody_answers(kit: Any, lab: str, cluster: Cluster) -> None:
+    for pod in cluster.pods:
+        for address in pod.addresses:
+            for source in ("client", "server", "third", "node-1", "node-3"):
+                size = cluster.pod_mtu - (28 if address.version == 4 else 48)
+                assert kit.ping(f"{lab}-{source}", str(address.ip), "-M", "do", "-s", str(size)), (source, str(address))
+
+
+@pytest.mark.needs("wireguard")
+def test_keys_and_peers_that_somebody_changes_are_mended(kit: Any, lab: str) -> None:
+    text = kit.spec(lab, PODS, NODES, dataplane="wireguard")
+    cluster, want = kit.cluster(text), kit.want(text)
+    with LinuxKernel() as kernel:
+        try:
+            converge(kernel, lab, want)
+            before = public(f"{lab}-node-2")
+            assert len(before) == 32
+            assert before != public(f"{lab}-node-1"), "each node has a key of its own"
+
+            rekeyed = lambda: wireguard.configure("flannel-wg", 51820, new_key=True)  # noqa: E731
+            ns.call(f"{lab}-node-2", rekeyed)
+            told = drift(kernel, lab, want)
+            assert {(op.verb, op.obj.netns) for op in told} == {
+                (verb, f"{lab}-{node}") for verb in (Verb.DELETE, Verb.CREATE) for node in ("node-1", "node-3")
+            }
+            mended(kit, kernel, lab, want, cluster)
+
+            stranger = bytes(range(1, 33))
+            ns.call(
+                f"{lab}-node-1", lambda: wireguard.set_peer("flannel-wg", stranger, "192.0.2.1:1", ["10.244.2.0/25"])
+            )
+            assert [op.verb for op in drift(kernel, lab, want)] == [Verb.DELETE]
+            mended(kit, kernel, lab, want, cluster)
+
+            own = public(f"{lab}-node-2")
+            ns.call(
+                f"{lab}-node-1", lambda: wireguard.set_peer("flannel-wg", own, "172.18.0.4:51820", ["10.244.9.0/24"])
+            )
+            told = drift(kernel, lab, want)
+            assert [(op.verb, op.obj.netns) for op in told] == [(Verb.UPDATE, f"{lab}-node-1")]
+            mended(kit, kernel, lab, want, cluster)
+
+            ns.call(f"{lab}-node-1", lambda: wireguard.configure("flannel-wg", 51999, new_key=False))
+            assert "wireguard" in kinds(drift(kernel, lab, want))
+            mended(kit, kernel, lab, want, cluster)
+        finally:
+            converge(kernel, lab, State(), want)
+
+
+def public(netns: str) -> bytes:
+    return ns.call(netns, lambda: wireguard.read("flannel-wg").public)
+
+
+def mended(kit: Any, kernel: LinuxKernel, lab: str, want: State, cluster: Cluster) -> None:
+    converge(kernel, lab, want, want)
+    assert drift(kernel, lab, want) == []
+    everybody_answers(kit, lab, cluster)
