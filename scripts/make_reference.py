@@ -39,7 +39,24 @@ def page(name: str) -> str:
     if name == "lab":
         definitions["LabSpec"]["properties"]["dataplane"]["enum"] = list(ROWS)
     head = (ROOT / "docs" / "reference" / f"{name}.md").read_text()
-    return head + "".join(_section(each, definitions[each]) for each in _order(PAGES[name], definitions))
+    sections = "".join(_section(each, definitions[each]) for each in _order(PAGES[name], definitions))
+    return head + sections + (_planes() if name == "lab" else "")
+
+
+def _planes() -> str:
+    """The table of data planes, from their rows."""
+    rows = [
+        f"| `{plane.name}` | {plane.summary} | {', '.join(map(str, plane.overhead.values()))} "
+        f"| {', '.join(plane.families)} | {', '.join(plane.needs)} |"
+        for plane in ROWS.values()
+    ]
+    head = (
+        "\n## Data planes\n\n"
+        "`overhead` is in bytes, for nodes with IPv4 and with IPv6 addresses; Pods have the underlay's MTU less it.\n"
+        "Where the kernel lacks a kind of device, `up` ends with exit status 3 and names the module, and `plan` says so.\n\n"
+        "| data plane | what it builds | overhead | families | devices |\n|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
 
 
 def _order(name: str, definitions: dict[str, Any]) -> list[str]:

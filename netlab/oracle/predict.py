@@ -278,6 +278,8 @@ class Predictor:
                 return Ending(Outcome.UNREACHABLE, None, (why,))
             if own != holder.name and not self._cluster.plane.encapsulates:
                 return self._from_node(own, holder.name) or Ending(Outcome.TIMEOUT, None, (why,))
+        if in_pods and holder is None and self._cluster.plane.whole_network and len(self._cluster.nodes) > 1:
+            return Ending(Outcome.UNREACHABLE, None, (why,))  # the tunnel's device has no peer for it, and says so
         if in_pods:
             return Ending(Outcome.TIMEOUT, None, (why,))
         return self._at_router(flow) or Ending(Outcome.UNREACHABLE, None, (why,))
