@@ -30,12 +30,11 @@ from netlab.diagnose.causes import causes
 from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.counters import last_seen
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.naming import address_owner, look_route, look_tables, look_tunnels, probe_arguments
+from netlab.diagnose.naming import address_owner, look_route, look_tables, look_tunnel, look_tunnels, probe_arguments
 from netlab.diagnose.packettext import icmp
 from netlab.diagnose.path import Hop
 from netlab.diagnose.story import Story
 from netlab.evidence.records import DROPS, IN, OUT, RULES
-from netlab.objects import Vxlan, WireGuard
 from netlab.oracle.flow import ADDRESS
 from netlab.plan.drift import Drift
 from netlab.wire import packets
@@ -328,16 +327,8 @@ def _node(story: Story, name: str) -> str:
 def _look_at(story: Story, hop: Hop, last: Event) -> tuple[str, ...]:
     inner = last.packet.innermost
     here = hop.at
-    tunnel = story.topology.tunnels.get(here)
-    if isinstance(tunnel, WireGuard):
-        return (look_tunnels(hop.netns, story.tunnel),)
-    if tunnel is not None and not isinstance(tunnel, Vxlan):
-        return (look_tunnels(hop.netns, story.tunnel), *look_route(hop.netns, inner, ""))
-    if tunnel is not None:
-        return (
-            f"bridge -n {hop.netns} fdb show dev {hop.interface}",
-            f"ip -n {hop.netns} neigh show dev {hop.interface}",
-        )
+    if here in story.topology.tunnels:
+        return look_tunnel(story, here, inner)
     if (here in story.topology.bridges and hop.direction == OUT) or story.topology.master(here):
         return (f"bridge -n {hop.netns} link", f"ip -n {hop.netns} neigh show {inner.target}")
     route = look_route(hop.netns, inner, hop.interface if hop.direction == IN else "")

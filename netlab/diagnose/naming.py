@@ -5,6 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from netlab.diagnose.story import Story
+from netlab.objects import Vxlan, WireGuard
 from netlab.oracle.flow import ADDRESS, NODE, ROUTER, SERVICE, is_own
 from netlab.planes import Encapsulation
 from netlab.wire.packets import Packet
@@ -50,6 +51,15 @@ def look_route(netns: str, packet: Packet, interface: str) -> tuple[str, ...]:
     if not interface:
         return (f"ip -n {netns} route get {packet.target}",)
     return (f"ip -n {netns} route get {packet.target} from {packet.source} iif {interface}",)
+
+
+def look_tunnel(story: Story, device: tuple[str, str], packet: Packet) -> tuple[str, ...]:
+    """The commands that show where a tunnel's device sends a packet."""
+    (netns, dev), tunnel = device, story.topology.tunnels[device]
+    if isinstance(tunnel, Vxlan):
+        return f"bridge -n {netns} fdb show dev {dev}", f"ip -n {netns} neigh show dev {dev}"
+    routed = () if isinstance(tunnel, WireGuard) else look_route(netns, packet, "")
+    return (look_tunnels(netns, story.tunnel), *routed)
 
 
 def look_tunnels(netns: str, kind: str) -> str:

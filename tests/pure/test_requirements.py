@@ -26,7 +26,7 @@ spec: {{dataplane: {plane}, ipFamilies: {families}}}
 
 @pytest.mark.parametrize("plane", ["geneve", "ipip", "wireguard"])
 def test_a_missing_device_is_told_with_its_module_and_package(plane: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def tries(kinds: tuple[str, ...]) -> Tried:
+    def tries(kinds: tuple[str, ...], _: tuple[str, ...] = ()) -> Tried:
         return Tried(None, {kind: errno.EOPNOTSUPP for kind in kinds if kind == plane}, True)
 
     monkeypatch.setattr(requirements, "tries", tries)
