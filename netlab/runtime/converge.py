@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -18,6 +19,9 @@ from netlab.tuples import NamedTuple
 # Of Pods that are made of the same things a few are looked at again, and one in so many of all.
 _LIKE_EACH_OTHER, _ONE_IN = 2, 25
 PASSES = 4  # one does it; a second mends what fell with a link that was made anew; the rest is for disturbed labs
+
+# Seconds.  The kernel inserts the local route of an IPv6 address in a worker of its own, on a busy host much later.
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
 class Converged(NamedTuple):
@@ -76,11 +80,12 @@ def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) 
             if refused.command == refusal:
                 raise
             refusal = refused.command
-    seen = kernel.observe(lab, like)
-    left = drift(want, seen.state, owned)
-    if not left.operations:
-        _forget(kernel, want, mended=mended)
-        return Converged(changed, left.foreign)
+    for pause in (*_PAUSES, 0):
+        left = drift(want, kernel.observe(lab, like).state, owned)
+        if not left.operations:
+            _forget(kernel, want, mended=mended)
+            return Converged(changed, left.foreign)
+        time.sleep(pause)
     first = left.operations[0]
     raise StateError(
         f"lab {lab} does not settle: after {PASSES} passes {len(left.operations)} objects still differ, the first is "
