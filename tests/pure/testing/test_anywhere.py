@@ -22,7 +22,7 @@ spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {
 """
 #: Python as other systems have it: modules, names and calls that are Linux's or POSIX's alone.
 ELSEWHERE = """
-import importlib.abc, os, select, signal, socket, sys, ctypes
+import importlib.abc, os, select, shutil, signal, socket, sys, ctypes
 import click.core, click.shell_completion, click.termui, multiprocessing, concurrent.futures.process, subprocess
 GONE = {modules!r}
 class Gone(importlib.abc.MetaPathFinder):
