@@ -86,19 +86,19 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 
-def _labs(ran: Sequence[Case], kernels: Sequence[str]) -> str:
+def _labs(ran: Sequence[Case]) -> str:
     """A row for each lab; a cell has the kernels on which the verb did not do what it should."""
-    rows: dict[str, dict[str, list[str]]] = {}
+    rows: dict[str, dict[str, dict[str, str]]] = {}
     for case in ran:
         if case.verbs:
-            lab = re.sub(r".*\[(.*)\]", r"\1", case.name)
-            cells = rows.setdefault(lab, {verb: [] for verb in VERBS})
-            verbs = dict(case.verbs)
-            for verb in VERBS:
-                if verbs.get(verb) != "ok":
-                    cells[verb].append(f"{verbs.get(verb, 'not run')} on {case.kernel}")
-    body = [[lab, *("; ".join(cell) or "ok" for cell in cells.values())] for lab, cells in sorted(rows.items())]
-    return _table(["lab", *VERBS], body) + f"\n\n`ok`: on all of {', '.join(kernels)}."
+            rows.setdefault(re.sub(r".*\[(.*)\]", r"\1", case.name), {})[case.kernel] = dict(case.verbs)
+
+    def cell(by: dict[str, dict[str, str]], verb: str) -> str:
+        wrong = [f"{verbs.get(verb, 'not run')} on {kernel}" for kernel, verbs in by.items() if verbs.get(verb) != "ok"]
+        return "; ".join(wrong) or "ok"
+
+    body = [[lab, *(cell(by, verb) for verb in VERBS), ", ".join(by)] for lab, by in sorted(rows.items())]
+    return _table(["lab", *VERBS, "on"], body)
 
 
 def _groups(ran: Sequence[Case], kernels: Sequence[str]) -> str:
@@ -128,7 +128,7 @@ def _skips(ran: Sequence[Case], kernels: Sequence[str]) -> str:
 def tables(ran: Sequence[Case]) -> dict[str, str]:
     """The tables of a run by the names of their places in the page."""
     kernels = list(dict.fromkeys(case.kernel for case in ran))
-    return {"labs": _labs(ran, kernels), "groups": _groups(ran, kernels), "skips": _skips(ran, kernels)}
+    return {"labs": _labs(ran), "groups": _groups(ran, kernels), "skips": _skips(ran, kernels)}
 
 
 def written(page: str, made: dict[str, str]) -> str:
