@@ -134,7 +134,7 @@ def _not_denied(story: Story) -> Iterator[Finding]:
     steps = predictor.denials.steps(flow)
     if len(endings) == len(steps) > 1:
         chosen = story.round_trip.backend
-        endings = tuple(found for found, step in zip(endings, steps, strict=True) if step.flow.address == chosen)
+        endings = tuple(ending for ending, step in zip(endings, steps, strict=True) if step.flow.address == chosen)
     denial = next(iter(endings), None)
     node = next((node for node in story.cluster.nodes if denial and node.name == denial.node), None)
     if denial is None or node is None:

@@ -32,7 +32,7 @@ class _Copies:
                 self._children[event.after].append(index)
 
     def indexes(self) -> frozenset[int]:
-        found: set[int] = set()
+        copies: set[int] = set()
         for parent, children in self._children.items():
             branches = self._branches(self._events[parent], children)
             if len(branches) > 1:
@@ -40,8 +40,8 @@ class _Copies:
                 best = scores.index(max(scores)) if any(scores) else -1
                 for number, branch in enumerate(branches):
                     if number != best:
-                        found.update(*map(self._below, branch))
-        return frozenset(found)
+                        copies.update(*map(self._below, branch))
+        return frozenset(copies)
 
     def _branches(self, parent: Event, children: Sequence[int]) -> list[list[int]]:
         """The frames that left at once: by several ports of a bridge, or to several ends of a tunnel."""
@@ -63,13 +63,13 @@ class _Copies:
 
     def _below(self, index: int) -> set[int]:
         """An event and all that follow it; not recursive, since a packet that loops has a thousand sightings."""
-        found: set[int] = set()
+        below: set[int] = set()
         todo = [index]
         while todo:
             event = todo.pop()
-            found.add(event)
+            below.add(event)
             todo += self._children.get(event, ())
-        return found
+        return below
 
 
 def _interfaces(path: Path | None) -> set[tuple[str, str]]:

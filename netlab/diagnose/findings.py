@@ -157,7 +157,7 @@ def _ruled(story: Story) -> Iterator[Finding]:
 # -- who said no ------------------------------------------------------------------------------------------------------
 
 
-def _told(story: Story) -> Iterator[Finding]:
+def _icmp_errors(story: Story) -> Iterator[Finding]:
     """An ICMP error: its sender and its content."""
     for event in story.errors:
         packet = event.packet.innermost
@@ -426,7 +426,7 @@ _LOST: tuple[Callable[[Story], Iterator[Finding]], ...] = (
     _ruled,
     impaired.lost_neighbours,
     _unanswered,
-    _told,
+    _icmp_errors,
     _reset,
     listeners.busy,
     counters.overflowed,

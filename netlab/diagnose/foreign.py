@@ -45,7 +45,7 @@ def foreign(story: Story) -> tuple[Hit, ...]:
         if event.judgement is not None
         for step in event.judgement.steps
     }
-    return (*_traced(story), *(hit for hit in _untraced(story) if _place(hit.rule) not in met))
+    return (*_traced(story), *(hit for hit in _untraced(story) if _rule_key(hit.rule) not in met))
 
 
 def finding(story: Story, hit: Hit) -> Finding:
@@ -85,11 +85,11 @@ def ending_rule(netns: str, judgement: Judgement) -> ForeignRule:
 def removal(rule: ForeignRule) -> str:
     """The command that removes exactly this rule, or makes the chain's policy accept."""
     nft = f"ip netns exec {rule.netns} nft"
-    place = f"{rule.family} {rule.table} {rule.chain}"
+    chain = f"{rule.family} {rule.table} {rule.chain}"
     return (
-        f"{nft} delete rule {place} handle {rule.handle}"
+        f"{nft} delete rule {chain} handle {rule.handle}"
         if rule.handle
-        else f"{nft} 'chain {place} {{ policy accept; }}'"
+        else f"{nft} 'chain {chain} {{ policy accept; }}'"
     )
 
 
@@ -127,7 +127,7 @@ def _reply_dropped(story: Story) -> bool:
 # -- traced rules -----------------------------------------------------------------------------------------------------
 
 
-def _place(rule: ForeignRule) -> tuple[str, str, str, str, int]:
+def _rule_key(rule: ForeignRule) -> tuple[str, str, str, str, int]:
     return rule.netns, rule.family, rule.table, rule.chain, rule.handle
 
 
@@ -144,9 +144,9 @@ def _traced(story: Story) -> Iterator[Hit]:
             rule = ForeignRule(
                 event.netns, judged.family, judged.table, step.chain, step.handle, text, judged.hook, judged.priority
             )
-            if not step.handle or _place(rule) in seen:
+            if not step.handle or _rule_key(rule) in seen:
                 continue
-            seen.add(_place(rule))
+            seen.add(_rule_key(rule))
             for action in actions(text):
                 if action.effect is not Effect.DROP:  # the drop itself is a finding
                     yield Hit(rule, action, event.role, traced=True, interface=event.interface)
@@ -219,7 +219,7 @@ def _matches(story: Story, rule: ForeignRule, packet: Packet, iif: str = "", oif
     if rule.handle:
         return matches(rule.text, packet, iif, oif)
     accepting = [
-        each for each in story.recording.foreign if _place(each)[:4] == _place(rule)[:4] and "accept" in each.text
+        each for each in story.recording.foreign if _rule_key(each)[:4] == _rule_key(rule)[:4] and "accept" in each.text
     ]
     return None if any(matches(each.text, packet, iif, oif) is not False for each in accepting) else True
 

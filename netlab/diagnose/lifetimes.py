@@ -45,9 +45,9 @@ def over(story: Story, number: int, packet: Packet, netns: str, interface: str) 
     end = _Sighting(netns, interface, "", packet.hops)
     for before, after in pairwise([*trail, end]):
         if before.hops - after.hops > 1:
-            place = before.netns if before.netns != after.netns else after.netns
-            message += f": {place} lowered it from {before.hops} to {after.hops}"
-            return Finding("ttl", message, place, look=look_tables(story, place), root=True)
+            netns = before.netns if before.netns != after.netns else after.netns
+            message += f": {netns} lowered it from {before.hops} to {after.hops}"
+            return Finding("ttl", message, netns, look=look_tables(story, netns), root=True)
     if not trail:
         return Finding("ttl", message, netns, look=look)
     first = trail[0]

@@ -81,7 +81,7 @@ def walk(topology: Topology, netns: str, target: str, translate: Translations | 
 
 class _End(Exception):
     def __init__(self, reason: str = "") -> None:
-        self.says = reason
+        self.reason = reason
 
 
 class _Walk:
@@ -105,8 +105,8 @@ class _Walk:
         except _End as end:
             return Path(
                 hops=tuple(self._hops),
-                arrives=not end.says,
-                reason=end.says,
+                arrives=not end.reason,
+                reason=end.reason,
                 netns=self._netns,
                 target=self._target,
                 translated=tuple(self._translated),

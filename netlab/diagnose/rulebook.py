@@ -109,7 +109,7 @@ class RuleBook:
 
     def tables(self, netns: str) -> list[str]:
         """The lab's tables in a namespace (``ip kube-proxy``)."""
-        return sorted(place for where, place in self._tables if where == netns)
+        return sorted(table for where, table in self._tables if where == netns)
 
     def rule_text(self, netns: str, judgement: Judgement, step: Step) -> str:
         """The rule in nft's syntax: as recorded, else as desired."""

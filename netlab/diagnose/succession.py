@@ -19,15 +19,15 @@ Test = Callable[[Event], bool]
 def predecessors(events: Sequence[Event], topology: Topology) -> list[int | None]:
     """By event, the index of the sighting before it of the same packet; None for the first."""
     frames: dict[int, list[int]] = {}
-    found: list[int | None] = []
+    indexes: list[int | None] = []
     for index, event in enumerate(events):
         earlier = frames.setdefault(event.number, [])
         if event.kind == FRAME:
-            found.append(_sighting(events, earlier, event, topology))
+            indexes.append(_sighting(events, earlier, event, topology))
             earlier.append(index)
         else:
-            found.append(_judged_at(events, earlier, event))
-    return found
+            indexes.append(_judged_at(events, earlier, event))
+    return indexes
 
 
 def _judged_at(events: Sequence[Event], earlier: Sequence[int], event: Event) -> int | None:

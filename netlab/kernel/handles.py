@@ -85,4 +85,4 @@ def _mark(socket: NetlinkSocket, alias: str) -> None:
     """Write the owner's mark on lo, and bring it up."""
     refused = socket.batch([set_link(1, alias=alias, up=True)])
     if refused:
-        raise KernelRefused(f"ip link set dev lo alias '{alias}' up", refused[0].said)
+        raise KernelRefused(f"ip link set dev lo alias '{alias}' up", refused[0].message)

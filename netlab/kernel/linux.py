@@ -46,17 +46,17 @@ class LinuxKernel:
         return self._handles.generations
 
     @generations.setter
-    def generations(self, known: Mapping[str, Sequence[Any]]) -> None:
-        self._handles.generations = {netns: (int(pair[0]), str(pair[1])) for netns, pair in known.items()}
+    def generations(self, generations: Mapping[str, Sequence[Any]]) -> None:
+        self._handles.generations = {netns: (int(pair[0]), str(pair[1])) for netns, pair in generations.items()}
 
     def remember(self, state: State) -> None:
-        """Say what our rules were made from, now that the kernel has them: where we committed, or compared, anew."""
-        known = self._handles.generations
+        """Record the state that our rules were made from, where they were committed or compared since the last call."""
+        generations = self._handles.generations
         anew = self._handles.outdated
         ruled = {table.netns for table in state.only(NftTable)}
         rules = self._handles.digests.by_netns(obj for obj in state.values() if obj.netns in anew)
         self._handles.generations = {
-            netns: (count, rules.get(netns, digest)) for netns, (count, digest) in known.items() if netns in ruled
+            netns: (count, rules.get(netns, digest)) for netns, (count, digest) in generations.items() if netns in ruled
         }
         self._handles.outdated.clear()
 

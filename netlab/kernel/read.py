@@ -151,12 +151,12 @@ class Reader:
         objects: list[Obj] = []
         with contextlib.suppress(OSError):  # a kernel without nf_tables has no tables
             count, there = nft.look()
-            known, digest = self._handles.generations.get(netns, (-1, ""))
+            generation, digest = self._handles.generations.get(netns, (-1, ""))
             same = not digest or digest == self._handles.digests.by_netns(wanted).get(netns)
             if not same:
                 self._handles.outdated.add(netns)
-            touched = bool(there) and not (same and known == count)
-            if count != max(known, nft.UNTOUCHED) and netns in self._dumps and self._owners[netns].kind == "node":
+            touched = bool(there) and not (same and generation == count)
+            if count != max(generation, nft.UNTOUCHED) and netns in self._dumps and self._owners[netns].kind == "node":
                 self._dumps[netns].learned += conntrack.translated(netns)
             objects += nft.observed(netns, wanted, there, touched=touched)
         return objects

@@ -148,7 +148,7 @@ class Writer:
         try:
             rules.rehearse(self._handles, rules.by_namespace(self._nft(todo), self._fresh(todo)))
         except rules.Refused as refused:
-            self._refuse(refused.op, refused.said)
+            self._refuse(refused.op, refused.message)
 
     def _rules(self, ops: Sequence[Op]) -> None:
         """One transaction a namespace, of everything in nftables that comes, changes and goes there (several: a great many chains)."""
@@ -158,7 +158,7 @@ class Writer:
         try:
             rules.commit(self._handles, rules.by_namespace(todo, removed), moved, self._fresh(ops))
         except rules.Refused as refused:
-            self._refuse(refused.op, refused.said)
+            self._refuse(refused.op, refused.message)
 
     @staticmethod
     def _fresh(ops: Iterable[Op]) -> set[str]:
@@ -354,10 +354,10 @@ class Writer:
         for netns, todo in pending.items():
             refused = self._handles.get(netns).socket.batch([request for request, _ in todo])
             for refusal in refused:
-                request, op = todo[refusal.place]
+                request, op = todo[refusal.number]
                 if op.verb is Verb.DELETE and refusal.errno in _GONE:
                     continue  # gone with something else, which is what was wanted
-                self._refuse(op, refusal.said, link.quoted(request))
+                self._refuse(op, refusal.message, link.quoted(request))
 
     def _index(self, op: Op, netns: str, dev: str) -> int:
         handle = self._handles.get(netns)
@@ -371,11 +371,11 @@ class Writer:
         return index
 
     @staticmethod
-    def _refuse(op: Op, said: str, words: str = "") -> NoReturn:
+    def _refuse(op: Op, message: str, words: str = "") -> NoReturn:
         """Raise for the one line of the operation that has the ``words``; for all of it where none has."""
         lines = op.explain().splitlines()
         fitting = [line for line in lines if words and words in line]
-        raise KernelRefused(fitting[0] if fitting else "\n".join(lines), said, op.obj.why.says, op.obj.why.mark)
+        raise KernelRefused(fitting[0] if fitting else "\n".join(lines), message, op.obj.why.says, op.obj.why.mark)
 
 
 def _given(lack: str) -> list[Request]:

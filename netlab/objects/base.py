@@ -79,11 +79,11 @@ class Obj:
 
     @property
     def key(self) -> Key:
-        known = self._key  # asked for again and again, of objects that are kept from one command to the next
-        if known is None:
-            known = Key(self.floor, self.netns, self.name)
-            object.__setattr__(self, "_key", known)
-        return known
+        key = self._key  # asked for again and again, of objects that are kept from one command to the next
+        if key is None:
+            key = Key(self.floor, self.netns, self.name)
+            object.__setattr__(self, "_key", key)
+        return key
 
     def explain(self, *, exact: bool = False) -> str:
         """The shell lines that make it.

@@ -77,9 +77,9 @@ class Conntrack(Obj):
 def dnat_targets(chain: NftChain) -> Iterator[tuple[str, str]]:
     """(protocol, ``address:port``) of each server that a chain translates to."""
     for rule in chain.rules:
-        found = _DNAT.search(rule)
-        if found:
-            yield found[1], found[2]
+        target = _DNAT.search(rule)
+        if target:
+            yield target[1], target[2]
 
 
 def contradicted(want: Mapping[Key, Obj], learned: Iterable[Obj]) -> list[Obj]:

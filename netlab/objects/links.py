@@ -309,7 +309,7 @@ def settings(link: Obj | None) -> tuple[End, ...]:
 
 def namespaces(objects: Iterable[Obj]) -> set[str]:
     """The namespaces that the objects are in, both of a veth's."""
-    found = set()
+    names = set()
     for obj in objects:
-        found |= {netns for netns, _ in ends(obj)} if obj.floor is Floor.LINK else {obj.netns}
-    return found
+        names |= {netns for netns, _ in ends(obj)} if obj.floor is Floor.LINK else {obj.netns}
+    return names

@@ -46,7 +46,7 @@ def _of_table(operations: Iterable[Op]) -> Iterator[Op]:
 def _referred_first(operations: Mapping[Key, Op]) -> list[Op]:
     """Chains, sets and maps after those that their rules and elements name."""
     by_name = {(type(op.obj), _name(op)): key for key, op in operations.items()}
-    found: dict[Key, Op] = {}
+    ordered: dict[Key, Op] = {}
     entered: set[Key] = set()
 
     def enter(key: Key) -> None:
@@ -57,11 +57,11 @@ def _referred_first(operations: Mapping[Key, Op]) -> list[Op]:
         for referred in _referred(op):
             if referred in by_name:
                 enter(by_name[referred])
-        found[key] = op
+        ordered[key] = op
 
     for key in operations:
         enter(key)
-    return list(found.values())
+    return list(ordered.values())
 
 
 def _name(op: Op) -> str:

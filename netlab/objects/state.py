@@ -31,9 +31,9 @@ class State(Mapping[Key, Obj]):
     def __init__(self, objects: Iterable[Obj] = ()) -> None:
         self._objects: dict[Key, Obj] = {}
         for obj in objects:
-            known = self._objects.setdefault(obj.key, obj)
-            if known is not obj and known != obj:
-                raise Conflict(known, obj)
+            first = self._objects.setdefault(obj.key, obj)
+            if first is not obj and first != obj:
+                raise Conflict(first, obj)
 
     @classmethod
     def of(cls, objects: Mapping[Key, Obj]) -> State:
@@ -48,17 +48,17 @@ class State(Mapping[Key, Obj]):
         are put together many times quicker than objects.)
         """
         state = cls()
-        found = state._objects
+        objects = state._objects
         for part in parts:
             if not isinstance(part, State):
                 for obj in part:
-                    known = found.setdefault(obj.key, obj)
-                    if known is not obj and known != obj:
-                        raise Conflict(known, obj)
+                    first = objects.setdefault(obj.key, obj)
+                    if first is not obj and first != obj:
+                        raise Conflict(first, obj)
                 continue
-            before = len(found)
-            found |= part._objects
-            if len(found) != before + len(part):
+            before = len(objects)
+            objects |= part._objects
+            if len(objects) != before + len(part):
                 return cls(obj for piece in parts for obj in (piece.values() if isinstance(piece, State) else piece))
         return state
 

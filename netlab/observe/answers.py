@@ -59,9 +59,9 @@ def _parse(target: Target, data: bytes, at: int) -> Answer | None:
     if at and len(body) < _content_length(data[:at]):
         return None
     try:
-        said = json.loads(body)
-        server = name_of(said)
-        client = str(said["client"])
+        document = json.loads(body)
+        server = name_of(document)
+        client = str(document["client"])
     except (ValueError, KeyError, TypeError):
         # a line that is cut off may go on; what ends and is still no responder's is a stranger's
         return None if not at and b"\n" not in body else STRANGER
@@ -70,12 +70,12 @@ def _parse(target: Target, data: bytes, at: int) -> Answer | None:
     return Answer(server, client)
 
 
-def name_of(said: dict[str, object]) -> str:
+def name_of(document: dict[str, object]) -> str:
     """The name in a responder's line: ``namespace/pod``, or that of the node or external host that it stands for."""
-    pod = said["pod"]
+    pod = document["pod"]
     if pod is None:
-        return str(said["node"])
-    return f"{said['namespace']}/{pod}" if said.get("namespace") else str(pod)
+        return str(document["node"])
+    return f"{document['namespace']}/{pod}" if document.get("namespace") else str(pod)
 
 
 def _content_length(head: bytes) -> int:

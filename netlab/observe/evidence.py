@@ -21,16 +21,18 @@ class Witness:
     def __init__(self, cluster: Cluster, denials: Denials) -> None:
         self._netns = {node.name: node.netns for node in cluster.nodes}
         self._places: dict[str, list[tuple[str, Denial]]] = {}
-        for place in denials.places():
-            comment = tier_comment(place.rule) if place.rule else deny_comment(place.direction, place.pod)
-            self._places.setdefault(place.node, []).append((comment, place))
+        for denial in denials.places():
+            comment = tier_comment(denial.rule) if denial.rule else deny_comment(denial.direction, denial.pod)
+            self._places.setdefault(denial.node, []).append((comment, denial))
 
     def read(self, nodes: Collection[str] | None = None) -> Mapping[Denial, int]:
         """Packets that ended at each of these rules; of all nodes, or of some."""
         places = {node: each for node, each in self._places.items() if nodes is None or node in nodes}
         counts = counters.of_namespaces(TABLE, (self._netns[node] for node in places))
         return {
-            place: counts[self._netns[node]].get(comment, 0) for node, each in places.items() for comment, place in each
+            denial: counts[self._netns[node]].get(comment, 0)
+            for node, each in places.items()
+            for comment, denial in each
         }
 
 
@@ -160,10 +162,10 @@ class Book:
 
     def ends(self, flow: Flow) -> frozenset[Denial]:
         """The rules at one of which the flow ends; none where no policy denies it."""
-        found = self._endings_of.get(flow)
-        if found is None:
-            found = self._endings_of[flow] = frozenset(end for end in self._endings(flow) if end)
-        return found
+        ends = self._endings_of.get(flow)
+        if ends is None:
+            ends = self._endings_of[flow] = frozenset(end for end in self._endings(flow) if end)
+        return ends
 
     def ended(self, flow: Flow, packets: int) -> None:
         """An attempt of so many packets is over, without an answer."""

@@ -37,19 +37,19 @@ _ERRORS = {errno.ECONNREFUSED: "closed"}
 
 def lookups(cluster: Cluster, wanted: Iterable[Asked]) -> dict[Key, Lookup]:
     """The lookups of expectations, side by side; a silent server is asked a second time."""
-    found: dict[Key, Lookup] = {}
+    results: dict[Key, Lookup] = {}
     failed: list[Exception] = []
 
     def look(asked: Asked) -> None:
         try:
-            found[asked.key] = lookup(cluster, asked.pod, asked.name, attempts=2)
+            results[asked.key] = lookup(cluster, asked.pod, asked.name, attempts=2)
         except (NetlabError, OSError) as error:
             failed.append(error)
 
     threads.side_by_side([partial(look, asked) for asked in wanted], _SIDE_BY_SIDE)
     if failed:
         raise failed[0]
-    return found
+    return results
 
 
 def lookup(
@@ -63,7 +63,7 @@ def lookup(
     text = _read(folder / "resolv.conf")
     conf = ResolvConf.parse(text)
     versions = [version] if version else [address.version for address in pod.addresses]
-    found = Lookup(
+    result = Lookup(
         name=name,
         netns=cluster.node(pod.node).netns if pod.host_network else pod.netns,
         file=IN_VIEW if folder.parts[1] == "proc" else str(folder / "resolv.conf"),
@@ -71,19 +71,19 @@ def lookup(
         searches=tuple(conf.resolver.searches),
         text=text,
     )
-    known = tuple(each for each in in_hosts(_read(folder / "hosts"), name) if _version(each) in versions)
-    if known:
-        return replace(found, addresses=known, hosts=True)
+    addresses = tuple(each for each in in_hosts(_read(folder / "hosts"), name) if _version(each) in versions)
+    if addresses:
+        return replace(result, addresses=addresses, hosts=True)
     given = conf.resolver.options.get("timeout", "")
     wait = min(patience, float(given) if given.isdigit() and int(given) else _TIMEOUT)
     kinds = ["AAAA" if each == 6 else "A" for each in versions]
     try:
-        queries = ns.call(found.netns, partial(_search, conf, name, kinds, [wait] * attempts))
+        queries = ns.call(result.netns, partial(_search, conf, name, kinds, [wait] * attempts))
     except FileNotFoundError:
-        raise StateError(f"the namespace {found.netns} is gone", hint="netlab diff shows what is missing") from None
+        raise StateError(f"the namespace {result.netns} is gone", hint="netlab diff shows what is missing") from None
     except PermissionError as error:
-        raise NeedsRoot(f"this needs root: {error.strerror} in {found.netns}") from None
-    return replace(found, addresses=queries[-1].addresses if queries else (), queries=tuple(queries))
+        raise NeedsRoot(f"this needs root: {error.strerror} in {result.netns}") from None
+    return replace(result, addresses=queries[-1].addresses if queries else (), queries=tuple(queries))
 
 
 def _version(address: str) -> int:

@@ -127,10 +127,10 @@ class Ring:
     def count_lost(self) -> int:
         """The number of frames that did not fit since the ring was created."""
         try:
-            told = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12)
+            statistics = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12)
         except OSError:
             return self.lost
-        self.lost += struct.unpack_from("=II", told)[1]
+        self.lost += struct.unpack_from("=II", statistics)[1]
         return self.lost
 
     def close(self) -> None:

@@ -79,14 +79,14 @@ def layout(cache: Path | None = None) -> Layout:
     key = [kernel.release, kernel.version, kernel.machine]
     if cache is not None and (kept := _kept(cache, key)):
         return kept
-    found = _read_layout()
+    offsets = _read_layout()
     if cache is not None:
         with contextlib.suppress(OSError):  # not ours to write, or no lab any more
             temporary = cache.with_name(f"{cache.name}.{os.getpid()}")
             temporary.touch(0o600)
-            temporary.write_text(json.dumps([key, [*found[:-1], list(found.reasons.items())]]))
+            temporary.write_text(json.dumps([key, [*offsets[:-1], list(offsets.reasons.items())]]))
             temporary.rename(cache)
-    return found
+    return offsets
 
 
 def _kept(cache: Path, key: list[str]) -> Layout | None:
@@ -207,7 +207,7 @@ class DropSource:
         when, location, reason, dev_netns, sock_netns, _, name, length, raw, mac, network, _, symbol, link = (
             _RECORD.unpack_from(data)
         )
-        function, offset = _place(symbol, location)
+        function, offset = _location(symbol, location)
         protocol = socket.ntohs(raw)
         return Dropped(
             when + self._clock,
@@ -243,7 +243,7 @@ def _cut(data: bytes, protocol: int, length: int) -> bytes:
     return data[:length]
 
 
-def _place(symbol: bytes, location: int) -> tuple[str, int]:
+def _location(symbol: bytes, location: int) -> tuple[str, int]:
     """``ip_forward+0x12/0x40 [module]`` as a function and an offset."""
     text = symbol.split(b"\0")[0].decode(errors="replace")
     match = re.match(r"([^+\s]+)\+0x([0-9a-f]+)", text)
@@ -266,12 +266,12 @@ def _sieve(code: bpf.Code, sought: Sought) -> None:
     # a comparison with a constant would extend its sign
     for register, word in zip((2, 3), sought.words, strict=False):
         code.set64(register, raw(word, 4))
-    for place in range(_RECORD.size, _SIZE - 3, 2):
-        code.load(4, 1, 9, place)
+    for offset in range(_RECORD.size, _SIZE - 3, 2):
+        code.load(4, 1, 9, offset)
         for register, _ in zip((2, 3), sought.words, strict=False):
             code.jump_same(1, register, "kept")
-    for place in range(_RECORD.size, _SIZE - 1, 2) if sought.ports else ():
-        code.load(2, 1, 9, place)
+    for offset in range(_RECORD.size, _SIZE - 1, 2) if sought.ports else ():
+        code.load(2, 1, 9, offset)
         for port in sought.ports:
             code.jump_equal(1, raw(port, 2), "kept")
     code.move(1, 9)
@@ -301,19 +301,19 @@ def _program(at: Layout, spaces: int, ring: int, lost: int, symbol: int | None, 
     return code.done()
 
 
-def _read(code: bpf.Code, to: int, offset: int, size: int, source: int, place: int) -> None:
-    """Copy kernel memory, at ``place`` behind a register, to ``offset`` behind another."""
+def _read(code: bpf.Code, to: int, slot: int, size: int, source: int, offset: int) -> None:
+    """Copy kernel memory, at ``offset`` behind the register ``source``, to ``slot`` behind the register ``to``."""
     code.move(1, to)
-    code.add(1, offset)
+    code.add(1, slot)
     code.set(2, size)
     code.move(3, source)
-    code.add(3, place)
+    code.add(3, offset)
     code.call(bpf.PROBE_READ)
 
 
-def _follow(code: bpf.Code, to: int, source: int, place: int, otherwise: str) -> None:
+def _follow(code: bpf.Code, to: int, source: int, offset: int, otherwise: str) -> None:
     """Load a pointer of a structure into a register; jump to a label where it is NULL."""
-    _read(code, 10, _POINTER, 8, source, place)
+    _read(code, 10, _POINTER, 8, source, offset)
     code.load(8, to, 10, _POINTER)
     code.jump_equal(to, 0, otherwise)
 
@@ -369,8 +369,8 @@ def _reserve(code: bpf.Code, ring: int) -> None:
     code.call(bpf.RESERVE)
     code.jump_equal(0, 0, "full")
     code.move(9, 0)
-    for place in range(0, _SIZE, 8):
-        code.store_value(8, 9, place, 0)
+    for offset in range(0, _SIZE, 8):
+        code.store_value(8, 9, offset, 0)
 
 
 def _fill(code: bpf.Code, at: Layout) -> None:
@@ -382,30 +382,30 @@ def _fill(code: bpf.Code, at: Layout) -> None:
     if at.reason is not None:
         code.load(8, 1, 6, 8 * at.reason)
         code.store(4, 9, _REASON, 1)
-    for slot, place in ((_INUM_DEV, _DEV_NETNS), (_INUM_SK, _SOCK_NETNS)):
+    for slot, offset in ((_INUM_DEV, _DEV_NETNS), (_INUM_SK, _SOCK_NETNS)):
         code.load(4, 1, 10, slot)
-        code.store(4, 9, place, 1)
+        code.store(4, 9, offset, 1)
     code.load(8, 8, 10, _DEV)
     _read(code, 9, _IFINDEX, 4, 8, at.dev_ifindex)
     _read(code, 9, _NAME, 16, 8, at.dev_name)
     _read(code, 9, _LEN, 4, 7, at.skb["len"])
-    for place, name in (
+    for offset, name in (
         (_PROTOCOL, "protocol"),
         (_MAC, "mac_header"),
         (_NETWORK, "network_header"),
         (_TRANSPORT, "transport_header"),
     ):
-        _read(code, 9, place, 2, 7, at.skb[name])
+        _read(code, 9, offset, 2, 7, at.skb[name])
 
 
 def _copy_headers(code: bpf.Code, at: Layout) -> None:
     """The bytes from the MAC header and from the network header on."""
     _read(code, 10, _HEAD, 8, 7, at.skb["head"])
-    for place, header, size in ((_LINK, _MAC, 16), (_RECORD.size, _NETWORK, _NETWORK_BYTES)):
+    for offset, header, size in ((_LINK, _MAC, 16), (_RECORD.size, _NETWORK, _NETWORK_BYTES)):
         code.load(8, 8, 10, _HEAD)
         code.load(2, 1, 9, header)
         code.add_register(8, 1)
-        _read(code, 9, place, size, 8, 0)
+        _read(code, 9, offset, size, 8, 0)
 
 
 def _print_symbol(code: bpf.Code, symbol: int) -> None:

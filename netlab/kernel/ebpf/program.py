@@ -60,10 +60,10 @@ def load(code: bytes) -> int:
     text, licence = ctypes.create_string_buffer(code, len(code)), ctypes.create_string_buffer(b"GPL")
 
     def attributes(level: int, log: ctypes.Array[ctypes.c_char] | None) -> bytes:
-        place = ctypes.addressof(log) if log is not None else 0
+        address = ctypes.addressof(log) if log is not None else 0
         size = len(log) if log is not None else 0
         head = (_RAW_TRACEPOINT, len(code) // 8, ctypes.addressof(text), ctypes.addressof(licence))
-        return struct.pack("=IIQQIIQII16s", *head, level, size, place, 0, 0, b"netlab")
+        return struct.pack("=IIQQIIQII16s", *head, level, size, address, 0, 0, b"netlab")
 
     try:
         return _bpf(_PROG_LOAD, attributes(0, None))
@@ -188,13 +188,13 @@ class Ring:
         (at,) = struct.unpack_from("=Q", self._read, 0)
         (end,) = struct.unpack_from("=Q", self._written, 0)
         while at < end:
-            place = page + (at & (self._size - 1))
-            (length,) = struct.unpack_from("=I", self._written, place)
+            start = page + (at & (self._size - 1))
+            (length,) = struct.unpack_from("=I", self._written, start)
             if length & _BUSY:
                 return
             size = length & ~_DISCARDED
             if not length & _DISCARDED:
-                yield self._written[place + 8 : place + 8 + size]
+                yield self._written[start + 8 : start + 8 + size]
             at += (size + 15) & ~7
             struct.pack_into("=Q", self._read, 0, at)
 

@@ -49,27 +49,27 @@ class Sysctls:
 
     def read(self, path: str) -> str | None:
         """A sysctl's value without its newline; None where this kernel has no such sysctl."""
-        raw = self._raw(*_place(path))
+        raw = self._raw(*_folder_and_file(path))
         return raw.decode().strip().replace("\t", " ") if raw is not None else None
 
     def differing(self, folder: str, usual: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
         """Of the sysctls in a folder (``net/ipv4``), those that have other contents than ``usual``; absent ones are
         left out.
         """
-        found = []
+        differences = []
         for file, value in usual.items():
             there = self._raw(folder, file)
             if there != value and there is not None:
-                found.append((file, there))
-        return found
+                differences.append((file, there))
+        return differences
 
     def _raw(self, folder: str, file: str) -> bytes | None:
         """A file's contents.  The folder is opened once a visit, which spares three look-ups a file."""
-        place = self._folders.get(folder)
+        folder_fd = self._folders.get(folder)
         try:
-            if place is None:
-                self._folders[folder] = place = os.open(f"sys/{folder}", _FOLDER, dir_fd=self._root)
-            fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC, dir_fd=place)
+            if folder_fd is None:
+                self._folders[folder] = folder_fd = os.open(f"sys/{folder}", _FOLDER, dir_fd=self._root)
+            fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder_fd)
         except FileNotFoundError:
             return None
         try:
@@ -92,7 +92,7 @@ def _file(path: str) -> str:
 
 
 @lru_cache(4096)
-def _place(path: str) -> tuple[str, str]:
+def _folder_and_file(path: str) -> tuple[str, str]:
     """The folder and the file: of ``net.ipv4.conf.eth0.rp_filter``, ``net/ipv4`` and ``conf/eth0/rp_filter``."""
     first, second, *rest = _file(path).split("/")
     return f"{first}/{second}", "/".join(rest)

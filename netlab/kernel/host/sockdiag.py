@@ -39,11 +39,11 @@ class ListeningSocket(NamedTuple):
 def listening(protocol: str) -> list[ListeningSocket]:
     """The listening sockets of the current thread's namespace."""
     with contextlib.closing(NetlinkSocket(NETLINK_SOCK_DIAG, plain=True)) as sock:
-        found = []
+        sockets = []
         for family in (socket.AF_INET, socket.AF_INET6):
             body = struct.pack("=BBBBI", family, _PROTOCOLS[protocol], 0, 0, _LISTEN[protocol]) + bytes(48)
-            found += [_listening(part) for _, part in sock.dump(_BY_FAMILY, body)]
-        return found
+            sockets += [_listening(part) for _, part in sock.dump(_BY_FAMILY, body)]
+        return sockets
 
 
 def _listening(part: memoryview) -> ListeningSocket:

@@ -26,9 +26,9 @@ Changes = Mapping[str, Sequence[Op]]
 class Refused(Exception):
     """A namespace did not take an operation's rules; carries the operation and nft's own words."""
 
-    def __init__(self, op: Op, said: str) -> None:
-        super().__init__(said)
-        self.op, self.said = op, said
+    def __init__(self, op: Op, message: str) -> None:
+        super().__init__(message)
+        self.op, self.message = op, message
 
 
 def by_namespace(ops: Iterable[Op], gone: Collection[str] = ()) -> dict[str, list[Op]]:
@@ -153,7 +153,7 @@ def _bent(ops: Iterable[Op]) -> list[str]:
 
 def _as_it_is(ops: Iterable[Op]) -> str:
     """The text that makes such tables as they are now."""
-    return "".join(f"delete table {place}\n{libnft.run(f'list table {place}')}" for place in _bent(ops))
+    return "".join(f"delete table {table}\n{libnft.run(f'list table {table}')}" for table in _bent(ops))
 
 
 def _drop_new(ops: Iterable[Op]) -> None:

@@ -71,7 +71,7 @@ def _stale(ops: Iterable[Op], moved: Collection[str]) -> Stale:
             addresses.update(address for address in (each.split(" ", 1)[0] for each in had ^ has) if address in moved)
         if isinstance(before, NftSet) and before.data == "verdict" and isinstance(obj, NftSet):
             gone = before.elements if op.verb is Verb.DELETE else before.elements - obj.elements
-            services.update((found[1], int(found[2])) for element in gone if (found := _REFUSED.match(element)))
+            services.update((service[1], int(service[2])) for element in gone if (service := _REFUSED.match(element)))
     return Stale(frozenset(servers), frozenset(services), frozenset(addresses))
 
 
@@ -188,10 +188,10 @@ def _end(raw: Raw, *, source: bool) -> tuple[int, str, int] | None:
         return None
     address = attr_dict(parts.get(_TUPLE_IP, b""), 0)
     four, six, port = (1, 3, 2) if source else (2, 4, 3)
-    found = address.get(four) or address.get(six)
-    if found is None or port not in proto:
+    raw_address = address.get(four) or address.get(six)
+    if raw_address is None or port not in proto:
         return None
-    text = socket.inet_ntop(socket.AF_INET if len(found) == 4 else socket.AF_INET6, found)
+    text = socket.inet_ntop(socket.AF_INET if len(raw_address) == 4 else socket.AF_INET6, raw_address)
     return number, text, struct.unpack("!H", proto[port])[0]
 
 

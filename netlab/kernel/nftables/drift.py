@@ -39,11 +39,11 @@ def look() -> tuple[int, list[tuple[str, str]]]:
         count = _generation(sock)
         if count == UNTOUCHED:
             return count, []
-        found = []
+        names = []
         for _, payload in sock.dump(_SUBSYS_NFTABLES << 8 | _GETTABLE, _HEADER):
             family = _FAMILIES.get(payload[0], str(payload[0]))
-            found.append((family, text(attr_dict(payload, 4)[_TABLE_NAME])))
-        return count, found
+            names.append((family, text(attr_dict(payload, 4)[_TABLE_NAME])))
+        return count, names
 
 
 def tables() -> list[tuple[str, str]]:
@@ -120,11 +120,11 @@ def observed(netns: str, like: Iterable[Obj], there: Iterable[tuple[str, str]], 
     names = [table for table in there if not table[1].startswith(TRACING)]
     ours = [obj for obj in like if isinstance(obj, (NftTable, NftChain, NftSet))]
     tables = {(obj.family, obj.table) for obj in ours}
-    found: list[Obj] = [NftTable(netns, family, table) for family, table in names if (family, table) not in tables]
+    foreign: list[Obj] = [NftTable(netns, family, table) for family, table in names if (family, table) not in tables]
     present = [obj for obj in ours if (obj.family, obj.table) in names]
     if not touched or not present:
-        return [*found, *present]
-    return [*found, *_compared(netns, present)]
+        return [*foreign, *present]
+    return [*foreign, *_compared(netns, present)]
 
 
 def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[Obj]:
@@ -132,16 +132,16 @@ def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[O
     from netlab.kernel.nftables.run import Runner
     from netlab.objects.nftsteps import transactions
 
-    places = list(dict.fromkeys((obj.family, obj.table) for obj in present))
-    real = {place: _listing(*place) for place in places}
+    tables = list(dict.fromkeys((obj.family, obj.table) for obj in present))
+    real = {table: _listing(*table) for table in tables}
     unshare_net()
     with Runner() as runner:
         for part in transactions([Op(Verb.CREATE, obj) for obj in present]):
             runner.run(part)
     result: list[Obj] = []
-    for place in places:
-        want, have = _listing(*place), real[place]
-        mine = [obj for obj in present if (obj.family, obj.table) == place]
+    for table in tables:
+        want, have = _listing(*table), real[table]
+        mine = [obj for obj in present if (obj.family, obj.table) == table]
         sets = {name for kind, name in want.keys() | have.keys() if kind in ("set", "map")}
         bent = sorted(name for name in sets if _differs(want, have, name))
         for obj in mine:
@@ -153,7 +153,7 @@ def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[O
                 same = want["chain", obj.chain] == have["chain", obj.chain]
                 result.append(obj if same else replace(obj, rules=("changed by hand",)))
         extra = [name for kind, name in have if kind == "chain" and (kind, name) not in want]
-        result += [NftChain(netns, *place, chain=name, rules=_leads_to(have["chain", name])) for name in extra]
+        result += [NftChain(netns, *table, chain=name, rules=_leads_to(have["chain", name])) for name in extra]
     return result
 
 
@@ -173,23 +173,23 @@ def _differs(want: dict[tuple[str, str], Any], have: dict[tuple[str, str], Any],
 
 def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
     """A table of the current namespace, by (chain|set|map, name), without what is restless."""
-    found: dict[tuple[str, str], Any] = {}
+    entries: dict[tuple[str, str], Any] = {}
     try:
         listed = json.loads(libnft.run(f"list table {family} {table}", libnft.JSON))["nftables"]
     except ValueError:  # what nft 1.0.6 prints of a table that a program holds for itself (flags owner) is no JSON
-        return found
+        return entries
     for entry in listed:
         for kind, value in entry.items():
             if kind in ("set", "map"):
                 elements = sorted(json.dumps(still(element), sort_keys=True) for element in value.get("elem", []))
                 if "timeout" in value.get("flags", []):  # what packets put in; nft 1.0.6 does not list "dynamic"
                     elements = []
-                found[kind, value["name"]] = [still({**value, "elem": None}), elements]
+                entries[kind, value["name"]] = [still({**value, "elem": None}), elements]
             elif kind == "chain":
-                found.setdefault(("chain", value["name"]), []).insert(0, still(value))
+                entries.setdefault(("chain", value["name"]), []).insert(0, still(value))
             elif kind == "rule":
-                found.setdefault(("chain", value["chain"]), []).append(still(value))
-    return found
+                entries.setdefault(("chain", value["chain"]), []).append(still(value))
+    return entries
 
 
 def still(value: Any) -> Any:

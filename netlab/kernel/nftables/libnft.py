@@ -133,7 +133,7 @@ def open_context() -> Context | None:
     return Context(library)
 
 
-def _first(said: str) -> str:
+def _first(output: str) -> str:
     """nft's first error, with the line that it points at."""
-    texts = [line for line in said.splitlines() if line.strip()]
+    texts = [line for line in output.splitlines() if line.strip()]
     return "\n".join(texts[:3]) or "nft gave no reason"

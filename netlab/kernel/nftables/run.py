@@ -17,8 +17,8 @@ from netlab.objects.nftsteps import Step, text
 class NotTaken(libnft.NftFailed):
     """A transaction that was refused, and the step of it that the kernel would not take, where that is known."""
 
-    def __init__(self, said: str, step: Step | None) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, step: Step | None) -> None:
+        super().__init__(message)
         self.step = step
 
 
@@ -43,10 +43,10 @@ class Runner:
         refused: Step | None = None
         try:
             messages, whose = self._compiler.messages(steps)
-            found = self._socket.transaction(nftcode.SUBSYSTEM, messages, check=check)
-            if not found:
+            refusal = self._socket.transaction(nftcode.SUBSYSTEM, messages, check=check)
+            if not refusal:
                 return
-            refused = whose[found[0].place]
+            refused = whose[refusal[0].number]
         except (nftcode.NotKnown, OSError):  # OSError: more at once than this process may send
             pass
         try:

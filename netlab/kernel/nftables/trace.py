@@ -138,14 +138,14 @@ def _event(payload: memoryview) -> Event:
         target = text(verdict[2]) if 2 in verdict else ""
     if kind == "policy" and 16 in attributes:
         code = number(16)
-    said = _VERDICTS.get(code) or _VERDICTS.get(code & 0xFF, str(code))  # a queue's number is in the upper half
+    verdict_name = _VERDICTS.get(code) or _VERDICTS.get(code & 0xFF, str(code))  # a queue's number is in the upper half
     return Event(
         FAMILIES.get(payload[0], str(payload[0])),
         text(attributes[1]) if 1 in attributes else "",
         text(attributes[2]) if 2 in attributes else "",
         number(3),
         kind,
-        said,
+        verdict_name,
         target,
         data(7),
         data(8),
@@ -170,13 +170,13 @@ class RulesSocket:
 
     def tables(self) -> list[Table]:
         """All tables.  Raises OSError where the kernel has no nf_tables."""
-        found = []
+        present = []
         for _, payload in self._socket.dump(_SUBSYS << 8 | _GETTABLE, struct.pack("=BBH", 0, 0, 0)):
             values = attr_dict(payload, 4)
             family = FAMILIES.get(payload[0], str(payload[0]))
             flags = int.from_bytes(values[2], "big") if 2 in values else 0
-            found.append(Table(family, text(values[1]), bool(flags & 2)))  # NFT_TABLE_F_OWNER
-        return found
+            present.append(Table(family, text(values[1]), bool(flags & 2)))  # NFT_TABLE_F_OWNER
+        return present
 
     def comment(self, family: str, table: str, chain: str, handle: int) -> str | None:
         """A rule's comment, "" for none; None where there is no such rule (any more)."""
@@ -199,7 +199,7 @@ class RulesSocket:
         values: Mapping[int, memoryview] = attr_dict(answer[1], 4) if answer else {}
         if 4 not in values:
             return None
-        place = attr_dict(values[4])
-        number = int.from_bytes(place[1], "big")
+        attributes = attr_dict(values[4])
+        number = int.from_bytes(attributes[1], "big")
         name = _NETDEV_HOOKS.get(number) if family == "netdev" else _HOOKS.get(number)
-        return Hook(name or str(number), int.from_bytes(place[2], "big", signed=True))
+        return Hook(name or str(number), int.from_bytes(attributes[2], "big", signed=True))

@@ -32,8 +32,8 @@ def dump(sock: NetlinkSocket, netns: str) -> NamespaceDump:
 
 
 def _dump(sock: NetlinkSocket, netns: str) -> NamespaceDump:
-    found = links(sock)
-    here = NamespaceDump(netns, found, {index: link.name for index, link in found.items()})
+    raw_links = links(sock)
+    here = NamespaceDump(netns, raw_links, {index: link.name for index, link in raw_links.items()})
     rules = RULES.read(sock, here)  # first: they lead to tables of routes, which tell whether addresses are whole
     routes = ROUTES.read(sock, here)
     here.objects += ADDRESSES.read(sock, here)

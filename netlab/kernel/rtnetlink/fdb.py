@@ -37,8 +37,8 @@ class FdbCodec(Codec[Fdb]):
     DUMP, SELECT = GETNEIGH, NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
 
     def encode(self, obj: Fdb, verb: Verb, handle: Handle) -> Request:
-        place = NTF_SELF if obj.dst or obj.own else NTF_MASTER
-        body = NDMSG.pack(AF_BRIDGE, handle.links[obj.dev], NUD_PERMANENT, place, 0)
+        flag = NTF_SELF if obj.dst or obj.own else NTF_MASTER
+        body = NDMSG.pack(AF_BRIDGE, handle.links[obj.dev], NUD_PERMANENT, flag, 0)
         body += attr(NDA_LLADDR, mac_bytes(obj.mac)) + (attr(NDA_DST, packed(obj.dst)) if obj.dst else b"")
         body += attr(_NDA_VLAN, struct.pack("=H", obj.vlan)) if obj.vlan else b""
         if obj.extra:

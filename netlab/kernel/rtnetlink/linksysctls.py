@@ -63,9 +63,9 @@ def sysctls(
     What a link has by itself is what lo has in most of the lab's namespaces: it got the values that the host gave to
     new namespaces, before the lab wrote any.  ``like``: what the lab wants by namespace; ``lab`` all that it wants.
     """
-    known: set[tuple[str, str]] | None = None
+    own_ends: set[tuple[str, str]] | None = None
     wishes = {netns: _wishes(there) for netns, there in like.items()}
-    found: list[Sysctl] = []
+    deviating: list[Sysctl] = []
     for family, (base, names, _) in enumerate(_SPECS):
         usual = _usual(dumps, wishes, family)
         if not usual:
@@ -88,9 +88,9 @@ def sysctls(
                 should = here if index == 1 else default
                 if have == ((*should, link.mtu) if family else should) or not have:
                     continue
-                if known is None:
-                    known = {end for obj in lab if obj.floor is Floor.LINK for end in ends(obj)}
-                if index != 1 and (netns, link.name) not in known:
+                if own_ends is None:
+                    own_ends = {end for obj in lab if obj.floor is Floor.LINK for end in ends(obj)}
+                if index != 1 and (netns, link.name) not in own_ends:
                     continue
                 name = link.name.replace(".", "/")
                 pairs = list(zip(names.values(), have, should, strict=False))
@@ -98,19 +98,19 @@ def sysctls(
                 for word, value, wanted in pairs:
                     path = f"{base}.conf.{name}.{word}"
                     if value != wanted and path not in wish and f"{base}.conf.{link.name}.{word}" not in wish:
-                        found.append(Sysctl(netns, path, str(value), link.name, str(wanted)))
-    return found
+                        deviating.append(Sysctl(netns, path, str(value), link.name, str(wanted)))
+    return deviating
 
 
-def _wishes(there: Iterable[Obj]) -> dict[str, str]:
-    found = {}
-    for sysctl in there:
+def _wishes(objects: Iterable[Obj]) -> dict[str, str]:
+    wishes = {}
+    for sysctl in objects:
         if isinstance(sysctl, Sysctl):
             if sysctl.path == "net.ipv4.ip_forward":
-                found["net.ipv4.conf.all.forwarding"] = sysctl.value
+                wishes["net.ipv4.conf.all.forwarding"] = sysctl.value
             elif ".conf." in sysctl.path:
-                found[sysctl.path] = sysctl.value
-    return found
+                wishes[sysctl.path] = sysctl.value
+    return wishes
 
 
 def _usual(dumps: Mapping[str, NamespaceDump], wishes: Mapping[str, Mapping[str, str]], family: int) -> _Values:
@@ -124,10 +124,10 @@ def _usual(dumps: Mapping[str, NamespaceDump], wishes: Mapping[str, Mapping[str,
             everybody[lo.conf[family]] += 1
             if netns not in wishes or f"{base}.conf.all.forwarding" not in wishes[netns]:
                 ends[lo.conf[family]] += 1
-    found = []
-    for place, name in enumerate(names.values()):
+    values_of_most = []
+    for position, name in enumerate(names.values()):
         votes: Counter[int] = Counter()
         for values, count in (ends if name == "forwarding" and ends else everybody).items():
-            votes[values[place]] += count
-        found += [value for value, _ in votes.most_common(1)]
-    return tuple(found)
+            votes[values[position]] += count
+        values_of_most += [value for value, _ in votes.most_common(1)]
+    return tuple(values_of_most)

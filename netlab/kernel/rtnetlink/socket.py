@@ -76,14 +76,14 @@ def attr_dict(data: bytes | memoryview, offset: int = 0) -> dict[int, memoryview
     view = memoryview(data)
     end = len(view)
     unpack = _ATTR.unpack_from
-    found = {}
+    attributes = {}
     while offset + 4 <= end:
         size, kind = unpack(view, offset)
         if size < 4 or offset + size > end:
             break
-        found[kind & _NESTED_MASK] = view[offset + 4 : offset + size]
+        attributes[kind & _NESTED_MASK] = view[offset + 4 : offset + size]
         offset += (size + 3) & ~3
-    return found
+    return attributes
 
 
 def text(payload: memoryview) -> str:
@@ -92,11 +92,11 @@ def text(payload: memoryview) -> str:
 
 
 class Refusal(NamedTuple):
-    """One request that the kernel refused: its place in the batch, the errno, the kernel's sentence."""
+    """One request that the kernel refused: its number in the batch, the errno, the kernel's sentence."""
 
-    place: int
+    number: int
     errno: int
-    said: str
+    message: str
 
 
 class NetlinkSocket:
@@ -126,13 +126,13 @@ class NetlinkSocket:
         return self._socket.fileno()
 
     def join(self, group: int) -> None:
-        """Be told what happens: from now on this socket hears a multicast group, and is good for ``told`` alone."""
+        """Subscribe to a multicast group; from now on, only ``drain`` may be called."""
         self._socket.bind((0, 0))  # one without an address of its own is skipped
         self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
         self._socket.setblocking(False)
 
-    def told(self) -> bool:
-        """Whether anything was told since the last time; the messages themselves are thrown away."""
+    def drain(self) -> bool:
+        """Throw away the messages of the group; return whether there were any."""
         heard = False
         while True:
             try:
@@ -151,17 +151,17 @@ class NetlinkSocket:
         refused: list[Refusal] = []
         chunk: list[bytes] = []
         size = first = 0
-        for place, (kind, flags, body) in enumerate(messages):
-            chunk.append(_HEADER.pack(16 + len(body), kind, flags | REQUEST, self._sequence + place, 0) + body)
+        for index, (kind, flags, body) in enumerate(messages):
+            chunk.append(_HEADER.pack(16 + len(body), kind, flags | REQUEST, self._sequence + index, 0) + body)
             size += len(body) + 16
-            if size > _MAX_BATCH or len(chunk) == _MAX_MESSAGES or place == len(messages) - 1:
-                last = _HEADER.pack(16 + len(body), kind, flags | REQUEST | ACK, self._sequence + place, 0) + body
+            if size > _MAX_BATCH or len(chunk) == _MAX_MESSAGES or index == len(messages) - 1:
+                last = _HEADER.pack(16 + len(body), kind, flags | REQUEST | ACK, self._sequence + index, 0) + body
                 chunk[-1] = last
                 self._socket.send(b"".join(chunk))
-                refused += self._acks(self._sequence + first, self._sequence + place)
-                chunk, size, first = [], 0, place + 1
+                refused += self._acks(self._sequence + first, self._sequence + index)
+                chunk, size, first = [], 0, index + 1
         base, self._sequence = self._sequence, (self._sequence + len(messages)) & 0x7FFFFFFF
-        return [refusal._replace(place=refusal.place - base) for refusal in refused]
+        return [refusal._replace(number=refusal.number - base) for refusal in refused]
 
     def transaction(
         self, subsystem: int, messages: Sequence[tuple[int, int, bytes]], *, check: bool = False
@@ -188,7 +188,7 @@ class NetlinkSocket:
         self._socket.send(whole)
         refused = self._acks(self._sequence, last)
         base, self._sequence = self._sequence + 1, (last + 2) & 0x7FFFFFFF
-        return [refusal._replace(place=max(0, refusal.place - base)) for refusal in refused]
+        return [refusal._replace(number=max(0, refusal.number - base)) for refusal in refused]
 
     def _make_room(self, size: int) -> None:
         """A transaction is one datagram, whatever its size; who may change the rules may lift the limit too."""

@@ -55,8 +55,8 @@ def inside_too(program: Program, *, bare: bool = False) -> Program:
     size = len(program)
     # a filter that does not hold goes on behind itself, instead of ending
     made = [
-        (_JA, 0, 0, size - place - 1) if instruction[0] == _RET and instruction[3] == 0 else instruction
-        for place, instruction in enumerate(program)
+        (_JA, 0, 0, size - index - 1) if instruction[0] == _RET and instruction[3] == 0 else instruction
+        for index, instruction in enumerate(program)
     ]
     left = sum(len(tests) + 1 for tests, _ in copies)
     for number, (tests, _) in enumerate(copies):
@@ -69,9 +69,9 @@ def only_interfaces(program: Program, indexes: Iterable[int]) -> Program:
     """The program for frames at these interfaces of a namespace; all else is not taken."""
     chosen = sorted(indexes)
     tests: list[Instruction] = []
-    for place, index in enumerate(chosen):
+    for position, index in enumerate(chosen):
         # a jump of its own, since a conditional one reaches 255 instructions
-        tests += [(_JEQ, 0, 1, index), (_JA, 0, 0, 2 * (len(chosen) - place - 1) + 1)]
+        tests += [(_JEQ, 0, 1, index), (_JA, 0, 0, 2 * (len(chosen) - position - 1) + 1)]
     return ((_LD_WORD, 0, 0, _IFINDEX), *tests, (_RET, 0, 0, 0), *program)
 
 
@@ -98,8 +98,8 @@ def _tests(
 
     for load, at, values in checks:
         made.append((load, 0, 0, at))
-        for place, value in enumerate(values):
-            left = len(values) - place - 1
+        for position, value in enumerate(values):
+            left = len(values) - position - 1
             made.append((_JEQ, left, 0 if left else away(), value))
     if fragment is not None:
         made.append((_LD_HALF, 0, 0, fragment))

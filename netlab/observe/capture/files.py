@@ -98,11 +98,11 @@ def open_file(
     ``owner``: whom a new file shall belong to.  Raises BadInput where the path is no place for a capture; a file that is
     there is taken over only if it is a capture, or empty.
     """
-    said = ""
+    note = ""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
-        said = _what_is_there(path)
+        note = _what_is_there(path)
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -112,12 +112,12 @@ def open_file(
             raise BadInput(f"{path} is a terminal, and pcapng is not for eyes") from None
         if stat.S_ISREG(os.fstat(fd).st_mode):
             os.ftruncate(fd, 0)
-        return Output(fd, path, stopping), said
+        return Output(fd, path, stopping), note
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
     if owner is not None:
         os.fchown(fd, *owner)
-    return Output(fd, path, stopping), said
+    return Output(fd, path, stopping), note
 
 
 def _what_is_there(path: str) -> str:
@@ -146,7 +146,7 @@ class Pcapng:
         self._numbers: dict[pcapng.Interface, int] = {}
         self._counts: list[int] = []
         self._points: list[CapturePoint] = []
-        self._known = dict(names)
+        self._named = dict(names)
         self._began = time.time_ns()
         self.packets = 0
         output.write(pcapng.section(comment) + (pcapng.names(names) if names else b""))
@@ -163,9 +163,9 @@ class Pcapng:
 
     def names(self, names: Mapping[str, Sequence[str]]) -> None:
         """Names that are new."""
-        fresh = {address: called for address, called in names.items() if self._known.get(address) != called}
+        fresh = {address: called for address, called in names.items() if self._named.get(address) != called}
         if fresh:
-            self._known |= fresh
+            self._named |= fresh
             self._output.write(pcapng.names(fresh))
 
     def _number(self, point: CapturePoint, index: int, hardware: int, blocks: list[bytes]) -> int:
@@ -191,9 +191,11 @@ class Pcapng:
             counts[number] += 1
             size = len(data)
             pack, head, whole = quick(size)
-            known = packet_id(data, hardware in ETHERNETS)
+            packet_number = packet_id(data, hardware in ETHERNETS)
             option = options[kind]
-            append(pack(head, number, when >> 32, when & _LOW, size, length, data, option, identity, known, whole))
+            append(
+                pack(head, number, when >> 32, when & _LOW, size, length, data, option, identity, packet_number, whole)
+            )
         self.packets += len(frames)
         self._output.write(b"".join(blocks))
 
@@ -201,11 +203,11 @@ class Pcapng:
         """The statistics: what was lost is known for a namespace, so it stands at the first of its interfaces."""
         now = time.time_ns()
         blocks: list[bytes] = []
-        told: set[CapturePoint] = set()
+        counted: set[CapturePoint] = set()
         for number, point in enumerate(self._points):
             lost, comment = None, ""
-            if point not in told:
-                told.add(point)
+            if point not in counted:
+                counted.add(point)
                 lost = point.ring.lost
                 if lost:
                     comment = (

@@ -63,10 +63,10 @@ def compiled(expression: str) -> Program:
     program = _Program()
     try:
         if library.pcap_compile(handle, ctypes.byref(program), expression.encode(), 1, _NETMASK_UNKNOWN) < 0:
-            said = library.pcap_geterr(handle).decode(errors="replace")
-            raise BadInput(f"the filter {expression!r}: {said}", hint="man pcap-filter has the language")
+            message = library.pcap_geterr(handle).decode(errors="replace")
+            raise BadInput(f"the filter {expression!r}: {message}", hint="man pcap-filter has the language")
         try:
-            code = (program.instructions[place] for place in range(program.length))
+            code = (program.instructions[index] for index in range(program.length))
             return tuple((instruction.code, instruction.jt, instruction.jf, instruction.k) for instruction in code)
         finally:
             library.pcap_freecode(ctypes.byref(program))

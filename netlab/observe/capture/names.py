@@ -15,8 +15,8 @@ def of_addresses(cluster: Cluster) -> Mapping[str, list[str]]:
     names_of: dict[str, list[str]] = {}
 
     def call(address: object, *names: str) -> None:
-        known = names_of.setdefault(str(address), [])
-        known += [name for name in names if name not in known]
+        named = names_of.setdefault(str(address), [])
+        named += [name for name in names if name not in named]
 
     for node in cluster.nodes:
         for interface in node.addresses:

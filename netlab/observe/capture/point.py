@@ -80,7 +80,7 @@ class CapturePoint:
 
     def refresh(self) -> None:
         """Look at the links again, where something happened to them: names change, indexes are used again."""
-        if not self.news.told():
+        if not self.news.drain():
             return
         fresh = links(self._asking)
         # A link that has gone may still have frames in the ring: its name stays until the index is somebody else's.

@@ -38,11 +38,11 @@ def words(packet: Packet) -> str:
     """A packet as text: the outer headers of a tunnel first, the inner packet in brackets."""
     if packet.inner is not None:
         return f"{packettext.outer(packet)} [{words(packet.inner)}]"
-    said = packettext.shown(packet)
+    text = packettext.shown(packet)
     if packet.about is not None:
-        return f"{said}, {packettext.about(packet)}"
+        return f"{text}, {packettext.about(packet)}"
     more = _behind(packet)
-    return f"{said}  {more}" if more else said
+    return f"{text}  {more}" if more else text
 
 
 def _behind(packet: Packet) -> str:
@@ -74,7 +74,7 @@ def _dns(payload: bytes) -> str:
         return f"DNS {kind}? {name}"
     result = _RESULTS.get(dns.rcode, f"code {dns.rcode}") if dns.rcode else ""
     if not result:
-        records = [dns.an[place] for place in range(dns.ancount)]
+        records = [dns.an[index] for index in range(dns.ancount)]
         values = [str(record.rdata) for record in records if record.type in (1, 28)]
         result = ", ".join(values) or (f"{dns.ancount} records" if records else "nothing")
     return f"DNS {kind} {name} is {result}" if dns.ancount else f"DNS {kind} {name}: {result}"

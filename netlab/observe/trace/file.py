@@ -11,7 +11,7 @@ from netlab.evidence.records import Frame
 from netlab.observe.packetid import packet_id
 from netlab.wire.pcapng import ETHERNET, RAW_IP, Interface, Writer
 
-_Place = tuple[str, str, str, int]
+_FrameKey = tuple[str, str, str, int]
 
 
 def write(out: Callable[[bytes], object], story: Story, names: Mapping[str, Sequence[str]], headline: str) -> None:
@@ -31,27 +31,27 @@ def write(out: Callable[[bytes], object], story: Story, names: Mapping[str, Sequ
             frame.data,
             length=frame.length,
             direction=frame.direction,
-            comments=comments.get(_place(frame), ()),
+            comments=comments.get(_frame_key(frame), ()),
             packet_id=packet_id(frame.data, not frame.bare),
         )
 
 
-def _place(frame: Frame) -> _Place:
+def _frame_key(frame: Frame) -> _FrameKey:
     return frame.netns, frame.interface, frame.direction, frame.time
 
 
-def _comments(events: Sequence[Event]) -> Mapping[_Place, list[str]]:
+def _comments(events: Sequence[Event]) -> Mapping[_FrameKey, list[str]]:
     """By sighting, what happened since the last one, and what came after it before the next: verdicts and drops."""
-    found: dict[_Place, list[str]] = defaultdict(list)
-    last: dict[tuple[str, int], _Place] = {}
+    comments: dict[_FrameKey, list[str]] = defaultdict(list)
+    last: dict[tuple[str, int], _FrameKey] = {}
     for event in events:
         here = event.netns, event.number
         if event.kind == FRAME:
-            place = event.netns, event.interface, event.direction, event.time
-            found[place] += event.notes
-            last[here] = place
+            key = event.netns, event.interface, event.direction, event.time
+            comments[key] += event.notes
+            last[here] = key
         elif here in last and event.kind == RULES and event.judgement is not None:
-            found[last[here]].append(f"nft {event.judgement.hook}: {'; '.join(event.notes)}")
+            comments[last[here]].append(f"nft {event.judgement.hook}: {'; '.join(event.notes)}")
         elif here in last and event.kind == DROP and event.drop is not None:
-            found[last[here]].append(f"dropped: {event.drop.reason} in {event.drop.function}")
-    return found
+            comments[last[here]].append(f"dropped: {event.drop.reason} in {event.drop.function}")
+    return comments

@@ -14,7 +14,7 @@ _REQUEST = struct.Struct("16si20x")
 
 def mtus() -> dict[str, int]:
     """By name the MTU of each link of this thread's namespace, 0 of a link that is down."""
-    found = {}
+    by_netns = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
 
         def ask(what: int, name: str) -> int:
@@ -24,5 +24,5 @@ def mtus() -> dict[str, int]:
 
         for _, name in socket.if_nameindex():
             with contextlib.suppress(OSError):  # gone meanwhile
-                found[name] = ask(_MTU, name) if ask(_FLAGS, name) & _UP else 0
-    return found
+                by_netns[name] = ask(_MTU, name) if ask(_FLAGS, name) & _UP else 0
+    return by_netns

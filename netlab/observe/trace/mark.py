@@ -149,9 +149,9 @@ def _nothing(code: Filter) -> None:
 
 def _numbers(code: Filter, mark: Mark, load: _Loads, at: int) -> None:
     """YES for TCP's sequence or acknowledgement number, else it goes on."""
-    for place, first in ((4, mark.number), (8, mark.after)):
+    for offset, first in ((4, mark.number), (8, mark.after)):
         onward = code.fresh()
-        code.op(load.word, at + place)
+        code.op(load.word, at + offset)
         code.op(cbpf.SUBTRACT, first)
         code.jump(cbpf.ABOVE, _WINDOW, onward, YES)
         code.label(onward)
@@ -262,8 +262,8 @@ def _errors(mark: Mark, base: int = 0) -> list[str]:
     header = base + 8 + (_IPV6_HEADER if mark.v6 else _IPV4_HEADER)
     if mark.protocol == "TCP":
         return [_at(header + 4, mark.number)]
-    found = [_at(header + 8, mark.number)]
-    return [*found, _at(base + 8, mark.number)] if mark.protocol == "ICMP" else found
+    matches = [_at(header + 8, mark.number)]
+    return [*matches, _at(base + 8, mark.number)] if mark.protocol == "ICMP" else matches
 
 
 def _inner(mark: Mark, network: int) -> list[str]:
@@ -271,14 +271,16 @@ def _inner(mark: Mark, network: int) -> list[str]:
     transport = network + (_IPV6_HEADER if mark.v6 else _IPV4_HEADER)
     protocol = network + (6 if mark.v6 else 9)
     number = {"TCP": _TCP, "UDP": _UDP}.get(mark.protocol, 0)
-    found = []
+    matches = []
     if mark.protocol == "TCP":
-        found = [_at(transport + place, value) for place, value in ((4, mark.number), (4, mark.after), (8, mark.after))]
+        matches = [
+            _at(transport + offset, value) for offset, value in ((4, mark.number), (4, mark.after), (8, mark.after))
+        ]
     elif mark.protocol == "UDP":
-        found = [_at(transport + _UDP_HEADER, mark.number), _at(transport + 2, mark.port, 16)]
+        matches = [_at(transport + _UDP_HEADER, mark.number), _at(transport + 2, mark.port, 16)]
     icmp = _at(protocol, _ICMP6 if mark.v6 else _ICMP, 8)
     return [
-        *(f"{_at(protocol, number, 8)} {value}" for value in found),
+        *(f"{_at(protocol, number, 8)} {value}" for value in matches),
         *(f"{icmp} {x}" for x in _errors(mark, transport)),
     ]
 

@@ -91,7 +91,7 @@ def recorded(
     without: Sequence[str] = (),
     counted: Iterable[str] | None = None,
     unlisted: Collection[tuple[str, str]] = (),
-    known: Collection[TablePlace] | None = None,
+    lab_tables: Collection[TablePlace] | None = None,
     meanwhile: Callable[[Callable[[], bool]], object] | None = None,
 ) -> Iterator[Recording]:
     """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
@@ -108,7 +108,7 @@ def recorded(
     trace = _Trace(lab, question, netns, tuple(tunnels), patience, without)
     trace.counted = list(netns if counted is None else counted)
     trace.unlisted = frozenset(unlisted)
-    trace.known = known
+    trace.lab_tables = lab_tables
     trace.meanwhile = meanwhile
     try:
         yield trace.run()
@@ -130,7 +130,7 @@ class _Trace:
         self._without = without
         self.counted = self._netns
         self.unlisted: frozenset[tuple[str, str]] = frozenset()
-        self.known: Collection[TablePlace] | None = None
+        self.lab_tables: Collection[TablePlace] | None = None
         self.meanwhile: Callable[[Callable[[], bool]], object] | None = None
         raise_open_files()
         self._probe = self._open()
@@ -323,16 +323,16 @@ class _Trace:
     # -- what it means ------------------------------------------------------------------------------------------------
 
     def _recording(self, sent: int, ended: int, before: Mapping[str, snmp.Snapshot]) -> Recording:
-        told = self._probed(sent, ended)
+        probe = self._probed(sent, ended)
         rules_seen, rules, chains = judged(self._rules.events() if self._rules else {}, self.unlisted)
         foreign, sources = self._foreign(), tuple(self._sources())
         with contextlib.suppress(HostCannot):
             self._closing = threads.start(self._close, "netlab-close")
-        asked = self._asked_again(told.outcome)
+        asked = self._asked_again(probe.outcome)
         after = ns.each([name for name in before if name in asked], lambda _: snmp.read())
         return Recording(
             self._lab,
-            told,
+            probe,
             sources,
             self._frames.frames() if self._frames else (),
             rules_seen,
@@ -342,8 +342,8 @@ class _Trace:
             {name: moved for name in after if (moved := snmp.moved(before[name], after[name]))},
             ns.each(asked, lambda _: mtus()) if self._frames else {},
             foreign,
-            sockets=self._listening(told),
-            port_range=ns.call(told.netns, _port_range) if self._probe.portless and told.outcome != OPEN else "",
+            sockets=self._listening(probe),
+            port_range=ns.call(probe.netns, _port_range) if self._probe.portless and probe.outcome != OPEN else "",
         )
 
     def _probed(self, sent: int, ended: int) -> records.Probe:
@@ -366,17 +366,17 @@ class _Trace:
             asked.packet is not None,
         )
 
-    def _listening(self, told: records.Probe) -> Mapping[str, tuple[records.Socket, ...]]:
+    def _listening(self, probe: records.Probe) -> Mapping[str, tuple[records.Socket, ...]]:
         """The sockets where the packet was seen; of an answered TCP packet those that have not accepted it."""
         frames = self._frames.frames() if self._frames else ()
-        if not frames or told.protocol not in ("TCP", "UDP") or not self._netns:
+        if not frames or probe.protocol not in ("TCP", "UDP") or not self._netns:
             return {}
-        if told.outcome != OPEN:
+        if probe.outcome != OPEN:
             seen = {frame.netns for frame in frames}
-            return sockets.sockets(seen, told.protocol, {told.port, *self._question.answers})
-        if told.protocol != "TCP" or self._question.packet is not None:
+            return sockets.sockets(seen, probe.protocol, {probe.port, *self._question.answers})
+        if probe.protocol != "TCP" or self._question.packet is not None:
             return {}
-        recogniser = Recogniser(told)
+        recogniser = Recogniser(probe)
         for frame in frames:
             packet = packets.read(frame.data, bare=frame.bare)
             if recogniser.role(packet) == REPLY:
@@ -385,10 +385,10 @@ class _Trace:
 
     def _foreign(self) -> tuple[ForeignRule, ...]:
         """The rules of foreign tables, where the packet was seen."""
-        if self.known is None:
+        if self.lab_tables is None:
             return ()
         passed = {frame.netns for frame in self._frames.frames()} if self._frames else set(self._netns)
-        return foreign_rules(passed | {self._question.netns}, self.known, self._rules.tables if self._rules else {})
+        return foreign_rules(passed | {self._question.netns}, self.lab_tables, self._rules.tables if self._rules else {})
 
     def _asked_again(self, outcome: str) -> Collection[str]:
         """The namespaces whose counters and MTUs matter; of a lost packet all, since it may have been lost unseen."""

@@ -16,10 +16,10 @@ _STOPPED = "Tt"
 
 def sockets(netns: Iterable[str], protocol: str, ports: Collection[int]) -> Mapping[str, tuple[Socket, ...]]:
     """By namespace its listening sockets of a protocol; with their processes, those on one of the ports."""
-    found = ns.each(netns, partial(_sockets, protocol))
-    inodes = {each.inode for there in found.values() for _, each in there if each.port in ports}
+    by_netns = ns.each(netns, partial(_sockets, protocol))
+    inodes = {each.inode for there in by_netns.values() for _, each in there if each.port in ports}
     owners = _owners(inodes) if inodes else {}
-    return {name: tuple(_record(*pair, owners) for pair in there) for name, there in found.items()}
+    return {name: tuple(_record(*pair, owners) for pair in there) for name, there in by_netns.items()}
 
 
 def unaccepted(netns: str, port: int) -> Mapping[str, tuple[Socket, ...]]:

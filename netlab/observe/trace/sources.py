@@ -61,7 +61,7 @@ class Frames:
         if self.sockets:
             wait_for_stamps()
         self._order = dict.fromkeys(self.sockets, 0)
-        self._found: list[Frame] = []
+        self._frames: list[Frame] = []
 
     def read(self, netns: str) -> None:
         """Take what has arrived in a namespace."""
@@ -69,17 +69,17 @@ class Frames:
         for frame in self.sockets[netns].read():
             direction = _DIRECTIONS[frame.kind] if frame.kind < len(_DIRECTIONS) else str(frame.kind)
             where = (netns, frame.interface, direction)
-            self._found.append(Frame(frame.time, order, *where, frame.data, frame.length, frame.bare))
+            self._frames.append(Frame(frame.time, order, *where, frame.data, frame.length, frame.bare))
             order += 1
         self._order[netns] = order
 
     def frames(self) -> tuple[Frame, ...]:
         """All of them, in true order: by time, and those of one namespace as they arrived."""
-        return tuple(sorted(self._found, key=lambda frame: (frame.time, frame.order)))
+        return tuple(sorted(self._frames, key=lambda frame: (frame.time, frame.order)))
 
     def count(self) -> int:
         """How many there are so far."""
-        return len(self._found)
+        return len(self._frames)
 
     def source(self) -> Source:
         """What this source has to say of itself."""
@@ -187,11 +187,11 @@ class Rules:
         return Source(RULES, bool(self.sockets) or not self._why, self.lost, self._why)
 
     def closers(self) -> list[Callable[[], object]]:
-        found: list[Callable[[], object]] = [socket.close for socket in self.sockets.values()]
-        found += [context.close for context in self._contexts.values()]
-        found += [partial(_delete, name, self._table) for name in self._unowned]
+        dropped: list[Callable[[], object]] = [socket.close for socket in self.sockets.values()]
+        dropped += [context.close for context in self._contexts.values()]
+        dropped += [partial(_delete, name, self._table) for name in self._unowned]
         self._contexts, self._unowned = {}, []
-        return found
+        return dropped
 
 
 def _delete(name: str, table: str) -> None:
@@ -221,7 +221,7 @@ class Drops:
     def __init__(self, netns: Iterable[str], mark: Mark, cache: Path | None = None) -> None:
         self._why = ""
         self.raw: DropSource | None = None
-        self.found: list[Dropped] = []
+        self.dropped: list[Dropped] = []
         inodes = {}
         for name in netns:
             with contextlib.suppress(OSError):
@@ -235,12 +235,12 @@ class Drops:
     def read(self) -> list[Dropped]:
         """Take what has come; returns it."""
         new = list(self.raw.read()) if self.raw else []
-        self.found += new
+        self.dropped += new
         return new
 
     def drops(self) -> tuple[Drop, ...]:
         """All of them, by time."""
-        return tuple(Drop(*drop) for drop in sorted(self.found, key=lambda drop: drop.time))
+        return tuple(Drop(*drop) for drop in sorted(self.dropped, key=lambda drop: drop.time))
 
     def source(self) -> Source:
         """What this source has to say of itself."""

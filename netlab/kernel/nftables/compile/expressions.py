@@ -32,9 +32,9 @@ def _expression(name: str, *parts: bytes) -> bytes:
     return nest(1, attr_str(1, name), nest(2, *parts))
 
 
-def register(place: int) -> int:
+def register(number: int) -> int:
     """The number of the register that begins at a byte: the four old ones are of 16 bytes, the new ones of four."""
-    return 1 + place // 16 if place % 16 == 0 else 8 + place // 4
+    return 1 + number // 16 if number % 16 == 0 else 8 + number // 4
 
 
 def value(kind: int, data: bytes) -> bytes:

@@ -90,8 +90,8 @@ class Compiler:
     def _chain(self, step: Step, obj: NftChain) -> Iterator[Message]:
         head = _head(obj.family, obj.table)
         if step.act is Act.DECLARE:
-            said = attr(12, comment(obj.comment)) if obj.comment else b""
-            yield _NEWCHAIN, CREATE, head + attr_str(3, obj.chain) + _base(obj.base) + said
+            note = attr(12, comment(obj.comment)) if obj.comment else b""
+            yield _NEWCHAIN, CREATE, head + attr_str(3, obj.chain) + _base(obj.base) + note
         elif step.act is Act.DELETE:
             yield _DELCHAIN, 0, head + attr_str(3, obj.chain)
         else:
@@ -117,9 +117,9 @@ class Compiler:
         note = attr(7, rule.note) if rule.note else b""
         yield _NEWRULE, CREATE | APPEND, head + attr(4 | NESTED, listed) + note
 
-    def _name(self, place: str, word: str) -> str:
+    def _name(self, table: str, word: str) -> str:
         """A name for a set without one; of an older table the kernel knows which numbers are free."""
-        numbers = self._named.get(place)
+        numbers = self._named.get(table)
         if numbers is None:
             return f"__{word}%d"
         number = numbers[word] = numbers.get(word, -1) + 1

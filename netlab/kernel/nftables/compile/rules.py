@@ -63,8 +63,8 @@ class _Rule:
         return self._words[self._at - 1]
 
     def _peek(self, ahead: int = 0) -> str:
-        place = self._at + ahead
-        return self._words[place] if place < len(self._words) else ""
+        index = self._at + ahead
+        return self._words[index] if index < len(self._words) else ""
 
     def _expect(self, *words: str) -> None:
         for word in words:
@@ -226,10 +226,10 @@ class _Rule:
         return field
 
     def _load(self, parts: list[fields.Field]) -> None:
-        place = 0
+        offset = 0
         for field in parts:
-            self._parts.append(field.load(to.register(place)))
-            place += _WIDTHS.get(field.kind, 4)
+            self._parts.append(field.load(to.register(offset)))
+            offset += _WIDTHS.get(field.kind, 4)
 
     def _needs_ip(self, layer: str) -> None:
         if layer in self._layers:

@@ -98,8 +98,8 @@ def frame(kind: str, data: str, flags: str, extra: str) -> Frame:
 def named(obj: NftSet) -> bytes:
     """The attributes of a set with a name, but for that."""
     spec = frame(obj.type, obj.data, obj.flags, obj.extra)
-    said = note(_COMMENT, obj.comment.encode() + b"\0") if obj.comment else b""
-    return spec.attributes + attr(13, spec.notes + said)
+    user_data = note(_COMMENT, obj.comment.encode() + b"\0") if obj.comment else b""
+    return spec.attributes + attr(13, spec.notes + user_data)
 
 
 def _attributes(bits: int, types: Sequence[str], size: bytes, timeout: bytes = b"") -> bytes:
@@ -191,7 +191,7 @@ def elements(obj: NftSet, texts: Iterable[str], *, keys_only: bool = False) -> I
         yield from _intervals(texts, spec.types[0], merged=obj.extra == "auto-merge;")
         return
     for text in sorted(texts):
-        shown, leads, said = text, b"", b""
+        shown, leads, user_data = text, b"", b""
         if spec.flags & MAP:
             shown, _, way = text.partition(" : ")
             words = way.split(" ")
@@ -200,8 +200,8 @@ def elements(obj: NftSet, texts: Iterable[str], *, keys_only: bool = False) -> I
             leads = b"" if keys_only else _verdict(words)
         shown, _, quoted = shown.partition(" comment ")
         if quoted and not keys_only:
-            said = attr(6, comment(quoted))
-        yield _element(key(shown, spec.types), leads, said)
+            user_data = attr(6, comment(quoted))
+        yield _element(key(shown, spec.types), leads, user_data)
 
 
 def _verdict(words: Sequence[str]) -> bytes:
