@@ -72,9 +72,9 @@ def _edits(word: str, other: str) -> int:
     row = list(range(len(other) + 1))
     for at, letter in enumerate(word, 1):
         before, last, row = row, before, [at]
-        for place, wanted in enumerate(other, 1):
-            least = min(before[place] + 1, row[-1] + 1, before[place - 1] + (letter != wanted))
-            if at > 1 and place > 1 and letter == other[place - 2] and word[at - 2] == wanted:
-                least = min(least, last[place - 2] + 1)
+        for index, wanted in enumerate(other, 1):
+            least = min(before[index] + 1, row[-1] + 1, before[index - 1] + (letter != wanted))
+            if at > 1 and index > 1 and letter == other[index - 2] and word[at - 2] == wanted:
+                least = min(least, last[index - 2] + 1)
             row.append(least)
     return row[-1]

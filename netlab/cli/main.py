@@ -81,7 +81,7 @@ class Verbs(click.Group):
 
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
-        return [CompletionItem(name, help=says) for name, says in VERBS.items() if name.startswith(incomplete)]
+        return [CompletionItem(name, help=message) for name, message in VERBS.items() if name.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, without importing any."""
@@ -183,6 +183,6 @@ def run(argv: Sequence[str]) -> int:
     return int(code)
 
 
-def _as_root(says: str, argv: Sequence[str]) -> NeedsRoot:
+def _as_root(message: str, argv: Sequence[str]) -> NeedsRoot:
     """The error for an action that needs root, with the same command line by sudo."""
-    return NeedsRoot(says, hint="" if os.geteuid() == 0 else f"{out.command()} {shlex.join(argv)}")
+    return NeedsRoot(message, hint="" if os.geteuid() == 0 else f"{out.command()} {shlex.join(argv)}")

@@ -23,8 +23,8 @@ def to_everybody(subject: Subject) -> Iterator[Warning]:
     Nor is it said again where a rule has the Service's port, or a name that no Pod has: those are errors of their own.
     """
     for service in subject.services:
-        for place, port in enumerate(service.ports):
-            targets = _behind(service, place, subject)
+        for index, port in enumerate(service.ports):
+            targets = _behind(service, index, subject)
             if targets and all(_is_closed(subject, pod, number, port) for pod, number in targets):
                 yield _closed(service, port, *targets[0], subject)
 
@@ -37,10 +37,10 @@ def to_the_api_server(subject: Subject) -> Iterator[Warning]:
     services = {(service.namespace, service.name): service for service in subject.services}
     for reference in subject.documents.references:
         service = services.get((reference.namespace, reference.name)) if reference.by_api else None
-        for place, port in enumerate(service.ports if service else ()):
+        for index, port in enumerate(service.ports if service else ()):
             if service is None or port.port != reference.port or port.protocol != "TCP":
                 continue
-            for pod, number in _behind(service, place, subject):
+            for pod, number in _behind(service, index, subject):
                 if subject.isolating(pod, INGRESS) and not _admits_nodes(subject, pod, number):
                     yield _no_api(reference, service, pod, number, subject)
                     break

@@ -92,8 +92,8 @@ class Texts:
         path = _POD_SPEC.get(document.kind, _TEMPLATE) if document else ()
         maps: dict[str, None] = {}
         for where in ("containers", "initContainers"):
-            for place, container in enumerate(_list(pod.spec.get(where))):
-                here = (*path, where, place)
+            for index, container in enumerate(_list(pod.spec.get(where))):
+                here = (*path, where, index)
                 variables = self._variables(pod.namespace, container)
                 for number, entry in enumerate(_list(container.get("env"))):
                     mark = document.at(*here, "env", number) if document else pod.mark

@@ -53,8 +53,8 @@ def _lets_in(rules: tuple[Rule, ...] | None, pod: Pod, subject: Subject) -> bool
     )
 
 
-def _warning(policy: Policy, code: str, says: str, level: Level) -> Warning:
-    return Warning(code, says, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
+def _warning(policy: Policy, code: str, message: str, level: Level) -> Warning:
+    return Warning(code, message, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)
 
 
 def _why(policy: Policy, subject: Subject) -> tuple[Level, str, str]:

@@ -89,9 +89,9 @@ def of_services(subject: Subject) -> Iterator[Warning]:
                     yield _warning(policy, rule, "port-of-service", message, "error")
 
 
-def _warning(policy: Policy, rule: Rule, code: str, says: str, level: Level) -> Warning:
+def _warning(policy: Policy, rule: Rule, code: str, message: str, level: Level) -> Warning:
     mark = rule.mark or policy.mark or Mark("", 0)
-    return Warning(code, f"NetworkPolicy {policy} {rule}: {says}", mark, f"NetworkPolicy {policy}", level)
+    return Warning(code, f"NetworkPolicy {policy} {rule}: {message}", mark, f"NetworkPolicy {policy}", level)
 
 
 def _targets(policy: Policy, rule: Rule, subject: Subject) -> Sequence[Pod]:

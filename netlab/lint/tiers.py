@@ -18,9 +18,9 @@ def mean_nobody(subject: Subject) -> Iterator[Warning]:
     """A subject or a peer that no Pod matches: a note, since the set may be one chart of many, but for a misspelt label."""
     for policy in _wanted(subject):
         if found := _of_nobody(policy.subject, subject):
-            code, says, level = found
+            code, message, level = found
             code = "policy-selects-nothing" if code == "peer-matches-nobody" else code
-            yield _warning(policy, None, code, f"selects no Pod: {says}", level)
+            yield _warning(policy, None, code, f"selects no Pod: {message}", level)
         for rule in _rules(policy):
             for peer in rule.peers:
                 if isinstance(peer, PodPeer) and (found := _of_nobody(peer, subject)):
@@ -88,7 +88,7 @@ def _rules(policy: TierPolicy) -> Iterator[Rule]:
     yield from (*policy.ingress, *policy.egress)
 
 
-def _warning(policy: TierPolicy, rule: Rule | None, code: str, says: str, level: Level) -> Warning:
+def _warning(policy: TierPolicy, rule: Rule | None, code: str, message: str, level: Level) -> Warning:
     mark = (rule.mark if rule else None) or policy.mark or Mark("", 0)
     where = f"{policy} {rule}" if rule else str(policy)
-    return Warning(code, f"{where}: {says}", mark, str(policy), level)
+    return Warning(code, f"{where}: {message}", mark, str(policy), level)

@@ -123,8 +123,8 @@ class _Builder:
         """A problem with the place of its path in the lab's document, where it has no place of its own."""
         return problem if problem.mark else problem._replace(mark=self._at(*problem.path.split(".")))
 
-    def _complain(self, mark: Mark | None, path: str, says: str) -> None:
-        self.problems.append(self.placed(Problem(mark, path, says)))
+    def _complain(self, mark: Mark | None, path: str, message: str) -> None:
+        self.problems.append(self.placed(Problem(mark, path, message)))
 
     def _at(self, *path: str | int) -> Mark | None:
         return self._lab.at(*path) if self._lab else None

@@ -116,10 +116,10 @@ def build_nodes(
     """
     given: dict[str, tuple[Mapping[str, Any], Mark | None]] = {}
     lab_nodes = document.body.get("spec", {}).get("nodes", []) if document else []
-    for place, entry in enumerate(lab_nodes):
-        mark = document.at("spec", "nodes", place, "name") if document else None
+    for index, entry in enumerate(lab_nodes):
+        mark = document.at("spec", "nodes", index, "name") if document else None
         if entry["name"] in given:
-            complain(mark, f"spec.nodes[{place}].name", f"node {entry['name']} is there twice")
+            complain(mark, f"spec.nodes[{index}].name", f"node {entry['name']} is there twice")
         given.setdefault(entry["name"], (entry, mark))
     left = {name: entry for name, entry in given.items() if name not in changes.removed_nodes}
     if given and not left and not objects:

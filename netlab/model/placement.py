@@ -395,5 +395,5 @@ def _selector(template: Template, body: Body) -> Body | None:
 def _sentence(refusals: Iterable[str]) -> str:
     """``0/3 nodes are available: 1 node(s) ..., 2 node(s) ....``"""
     counted = Counter(refusals)
-    parts = sorted(f"{number} {says}" for says, number in counted.items())
+    parts = sorted(f"{number} {message}" for message, number in counted.items())
     return f"0/{sum(counted.values())} nodes are available: {', '.join(parts)}."

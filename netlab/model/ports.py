@@ -127,16 +127,16 @@ def served(
         if service.namespace != template.namespace or not selector:
             continue
         if all(labels.get(key) == value for key, value in selector.items()):
-            for place, entry in enumerate(spec.get("ports", [])):
+            for index, entry in enumerate(spec.get("ports", [])):
                 target = entry.get("targetPort", entry["port"])
-                add(target, entry.get("protocol", "TCP"), service, "spec", "ports", place)
+                add(target, entry.get("protocol", "TCP"), service, "spec", "ports", index)
     for policy in policies:
         spec = policy.body.get("spec", {})
         if policy.namespace != template.namespace or not matches(spec.get("podSelector", {}), dict(labels)):
             continue
-        for place, rule in enumerate(spec.get("ingress", [])):
+        for index, rule in enumerate(spec.get("ingress", [])):
             for number, entry in enumerate(rule.get("ports", [])):
                 if "endPort" not in entry:
-                    path = ("spec", "ingress", place, "ports", number)
+                    path = ("spec", "ingress", index, "ports", number)
                     add(entry.get("port"), entry.get("protocol", "TCP"), policy, *path)
     return tuple(ports.values())

@@ -137,10 +137,10 @@ class _Joined:
     def add(self, backend: Backend) -> None:
         """Add a backend, or its ports to one that is there."""
         known = self._by_rest.setdefault(replace(backend, ports=()), [])
-        for place, ports in enumerate(known):
+        for index, ports in enumerate(known):
             pairs = list(zip(ports, backend.ports, strict=True))
             if not any(a and b and a != b for a, b in pairs):
-                known[place] = tuple(a or b for a, b in pairs)
+                known[index] = tuple(a or b for a, b in pairs)
                 return
         known.append(backend.ports)
 

@@ -66,10 +66,10 @@ def serving(spec: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str, int]]
     """The containers that run side by side, as (container, list that it is in, place): native sidecars are init
     containers with ``restartPolicy: Always``.
     """
-    main = [(container, "containers", place) for place, container in enumerate(spec.get("containers", []))]
+    main = [(container, "containers", index) for index, container in enumerate(spec.get("containers", []))]
     sidecars = [
-        (container, "initContainers", place)
-        for place, container in enumerate(spec.get("initContainers", []))
+        (container, "initContainers", index)
+        for index, container in enumerate(spec.get("initContainers", []))
         if container.get("restartPolicy") == "Always"
     ]
     return main + sidecars
@@ -86,8 +86,8 @@ def containers(template: Template, has_program: Programs | None = None) -> tuple
 def inits(template: Template, has_program: Programs | None = None) -> tuple[Container, ...]:
     """The init containers that end before the others start, typed."""
     return tuple(
-        decided(_container(template, container, "initContainers", place), container, has_program)
-        for place, container in enumerate(template.spec.get("initContainers", []))
+        decided(_container(template, container, "initContainers", index), container, has_program)
+        for index, container in enumerate(template.spec.get("initContainers", []))
         if container.get("restartPolicy") != "Always"
     )
 

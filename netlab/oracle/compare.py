@@ -198,10 +198,10 @@ def _disagreement(row: Row) -> str:
     if differs and predicted is not None and verdict.client and predicted.client not in (None, verdict.client):
         got += f", seen as {verdict.client} and not as {predicted.client}"
     got = f"got {got}" if observed else f"predicted {got}"
-    says = f"expected {expectation.expect}, {got}" if expectation else got
+    message = f"expected {expectation.expect}, {got}" if expectation else got
     if predicted is not None and (observed is None or differs):
-        says += f" (predicted: {_got(predicted)})" if observed else "; no packet was sent"
-    return says
+        message += f" (predicted: {_got(predicted)})" if observed else "; no packet was sent"
+    return message
 
 
 def _reason(predicted: Verdict, verdict: Verdict) -> tuple[Why, ...]:

@@ -238,8 +238,8 @@ class Denials:
             return
         pod = next(pod for pod in self._evaluator.selection.pods if str(pod) == denial.pod)
         for isolating in self._evaluator.isolating(pod, denial.direction):
-            says = f"policy {isolating} isolates {denial.pod} for {denial.direction}, and no rule allows this"
-            yield Why(says, isolating.mark, str(isolating), denial.direction)
+            message = f"policy {isolating} isolates {denial.pod} for {denial.direction}, and no rule allows this"
+            yield Why(message, isolating.mark, str(isolating), denial.direction)
 
 
 def _node_address(cluster: Cluster, node: Node, target: Party | None, version: int) -> str:
@@ -310,8 +310,8 @@ class Evidence:
                 where = " and ".join(sorted({end.place for end in ends}))
                 needed = sum(alone[end] for end in ends) + together[ends]
                 counted = sum(moved[end] for end in ends)
-                says = f"no rule counted it: {counted} packets at {where}, of {needed}"
-                yield verdict._replace(because=(*verdict.because, Why(says)))
+                message = f"no rule counted it: {counted} packets at {where}, of {needed}"
+                yield verdict._replace(because=(*verdict.because, Why(message)))
 
 
 def connected(sets: Iterable[frozenset[Denial]]) -> list[set[frozenset[Denial]]]:

@@ -107,8 +107,8 @@ class _Reader:
         self.file, self.namespace = file, namespace
         self.problems: list[Problem] = []
 
-    def wrong(self, node: Node, path: str, says: str) -> None:
-        self.problems.append(Problem(mark_of(node, self.file), path, says))
+    def wrong(self, node: Node, path: str, message: str) -> None:
+        self.problems.append(Problem(mark_of(node, self.file), path, message))
 
     def fields(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
         """The fields of a mapping that are known and not null; each other one is a problem."""

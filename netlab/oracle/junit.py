@@ -48,10 +48,10 @@ def suite(
         errors, failed = errors + broken, failed + (not broken)
         told = f"<{tag} message={_attr(row.says)}>{_text(failure(row))}</{tag}>"
         cases.append(f"    <testcase {attributes}>\n      {told}\n    </testcase>")
-    for code, says, mark in findings:
+    for code, message, mark in findings:
         failed += 1
         attributes = f"classname={_attr(f'netlab.{name}')} name={_attr(f'{code} {mark}')} file={_attr(mark.file)}"
-        failure_text = f"<failure message={_attr(says)}>{_text(f'{mark}: {says}')}</failure>"
+        failure_text = f"<failure message={_attr(message)}>{_text(f'{mark}: {message}')}</failure>"
         cases.append(f'    <testcase {attributes} line="{mark.line}">\n      {failure_text}\n    </testcase>')
     counts = f'tests="{len(cases)}" failures="{failed}" errors="{errors}" time="{seconds:.3f}"'
     body = "\n".join(cases)

@@ -135,8 +135,8 @@ def _row(asked: Asked, lookup: Lookup, endpoints: Endpoints, predictor: Predicto
         why = f"it is {lookup.addresses[0]}, but in this lab it is {min(meant)}"
     observed = Verdict(flow, outcome, because=(Why(why),) if why else ())
     predicted = _predicted(asked, flow, meant, endpoints, predictor)
-    says = _disagreement(asked.expectation, observed, predicted, why)
-    return Row(flow, asked.expectation, predicted, observed, says, lookup=lookup)
+    message = _disagreement(asked.expectation, observed, predicted, why)
+    return Row(flow, asked.expectation, predicted, observed, message, lookup=lookup)
 
 
 def _meant(asked: Asked, endpoints: Endpoints) -> set[str]:
@@ -184,5 +184,5 @@ def _disagreement(expectation: Expectation | None, observed: Verdict, predicted:
     if not failed and not differs:
         return ""
     got = f"{outcome}: {why}" if why else str(outcome)
-    says = f"expected {expect}, got {got}" if expect else f"got {got}"
-    return says + (f" (predicted: {predicted.outcome})" if differs and predicted else "")
+    message = f"expected {expect}, got {got}" if expect else f"got {got}"
+    return message + (f" (predicted: {predicted.outcome})" if differs and predicted else "")

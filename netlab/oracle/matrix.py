@@ -108,7 +108,7 @@ def _key(heads: list[str], width: int) -> list[str]:
 
 def _legend(symbols: Iterable[str]) -> str:
     used = set(symbols)
-    return "   ".join(f"{mark} {says}" for mark, says in _LEGEND.items() if mark in used) + "\n"
+    return "   ".join(f"{mark} {message}" for mark, message in _LEGEND.items() if mark in used) + "\n"
 
 
 # -- large labs -------------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def _legend(symbols: Iterable[str]) -> str:
 
 def _summary(answers: list[Verdict], nodes: Mapping[str, str], width: int) -> str:
     counts = Counter(symbol(verdict) for verdict in answers)
-    told = ", ".join(f"{counts[mark]:,} {says}" for mark, says in _LEGEND.items() if counts[mark])
+    told = ", ".join(f"{counts[mark]:,} {message}" for mark, message in _LEGEND.items() if counts[mark])
     sources = len({verdict.flow.src.name for verdict in answers})
     out = [f"{len(answers):,} flows from {sources:,} sources: {told}"]
     block = _blocks(answers, nodes, width)

@@ -37,9 +37,9 @@ def summary(backends: Iterable[Verdict]) -> str:
     for verdict in backends:
         policies = dict.fromkeys(why.policy for why in verdict.because if why.policy)
         by = f" by {'policies' if len(policies) > 1 else 'policy'} {' and '.join(policies)}"
-        says = f"{verdict.outcome}{by if verdict.outcome is Outcome.DENIED and policies else ''}"
-        names.setdefault(says, []).append(verdict.flow.dst.name + ("" if verdict.asked else ", predicted"))
-    return ", ".join(f"{says} ({', '.join(who)})" for says, who in names.items())
+        message = f"{verdict.outcome}{by if verdict.outcome is Outcome.DENIED and policies else ''}"
+        names.setdefault(message, []).append(verdict.flow.dst.name + ("" if verdict.asked else ", predicted"))
+    return ", ".join(f"{message} ({', '.join(who)})" for message, who in names.items())
 
 
 def _together(backends: Iterable[Verdict]) -> tuple[Why, ...]:
@@ -100,7 +100,7 @@ def kept(predicted: Verdict, attempt: Verdict) -> Verdict:
         met = [verdict for verdict in predicted.may if verdict.allows(attempt.outcome)]
     if not met:  # a stranger, or an end that no backend should come to
         return attempt
-    says = f"one of {len(names)} backends was asked"
+    message = f"one of {len(names)} backends was asked"
     name = f", {met[0].flow.dst.name}" if len(met) == 1 else ", which gave no name"
     backends = [verdict._replace(asked=False) for verdict in predicted.may]
     if len(met) == 1:
@@ -108,7 +108,7 @@ def kept(predicted: Verdict, attempt: Verdict) -> Verdict:
         answer = Verdict(met[0].flow, attempt.outcome, attempt.server, attempt.client, because)
         backends[predicted.may.index(met[0])] = answer
     whole = joined(predicted.flow, backends)
-    why = Why(f"{says}{name}; the others are predicted")
+    why = Why(f"{message}{name}; the others are predicted")
     server = attempt.server if whole.outcome is Outcome.OPEN else None
     return whole._replace(server=server, because=(*whole.because, why))
 

@@ -325,9 +325,9 @@ class Evaluator:
             subject = tier_policy.subject
             if not tier_policy.rules(direction) or self.selection.members(subject):
                 continue
-            says, distance = self._peer_misses(subject, Party("", pod, str(pod)))
+            message, distance = self._peer_misses(subject, Party("", pod, str(pod)))
             if distance == MISSPELT:
-                return f"; {tier_policy} selects no Pod: {says.removeprefix('peer ')}"
+                return f"; {tier_policy} selects no Pod: {message.removeprefix('peer ')}"
         return ""
 
     def _missed(
@@ -363,8 +363,8 @@ class Evaluator:
             return f"{other.address} is not in {peer.cidr}", _OTHER_KIND if other.pod else 1
         if other.pod is None:
             if (host := self._hosts.get(other.name)) is not None and self.selection.means(peer, host):
-                says = f"rules see its node's address {other.address}, which an ipBlock alone matches"
-                return f"{other.name} has these labels, but {other.what}: {says}", MISSPELT
+                message = f"rules see its node's address {other.address}, which an ipBlock alone matches"
+                return f"{other.name} has these labels, but {other.what}: {message}", MISSPELT
             return f"{other.name} {other.what}, and selectors select Pods alone", _OTHER_KIND
         pod, space, distance = other.pod, "", 0.0
         if peer.namespaces is not None:

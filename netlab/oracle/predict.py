@@ -85,13 +85,13 @@ class Predictor:
     def _lost_on(self, flow: Flow, arrives: Flow, ways: Ways) -> Ending | None:
         """The loss of a translated flow on its paths: to the node that translates, from there on, and back."""
         dropped = self._services.answers_dropped(flow)
-        says = "the underlay drops the reply: its source is not the address of a node"
-        back = _lost(says, self._cluster.underlay.mark, late=True) if dropped else None
+        message = "the underlay drops the reply: its source is not the address of a node"
+        back = _lost(message, self._cluster.underlay.mark, late=True) if dropped else None
         if ways.far and arrives.src.kind == POD and not self._endpoints.node_of(arrives.src):
             itself = arrives.src.netns == arrives.dst.netns  # what comes back to its source is masqueraded
             if not itself and self.denials.node_of(arrives.dst) != ways.here:
-                says = f"the reply bypasses node {ways.here}, and comes from an address that the Pod did not ask"
-                back = _lost(says, self._cluster.mark, late=True)
+                message = f"the reply bypasses node {ways.here}, and comes from an address that the Pod did not ask"
+                back = _lost(message, self._cluster.mark, late=True)
         return self._first_leg(flow, ways) or self._apart(self._from_translator(arrives, ways)) or back
 
     def _first_leg(self, flow: Flow, ways: Ways) -> Ending | None:
@@ -151,8 +151,8 @@ class Predictor:
             return Ending(Outcome.TIMEOUT, None, ())  # ``_at_nobody`` knows: it depends on the source
         if owner.kind == EXTERNAL and (flow.port, flow.protocol) in self._endpoints.ports(owner):
             mark = self._endpoints.host_of[owner.name].mark
-            says = f"external host {owner.name} serves {flow.port}/{flow.protocol}"
-            return Ending(Outcome.OPEN, owner.name, (Why(says, mark),))
+            message = f"external host {owner.name} serves {flow.port}/{flow.protocol}"
+            return Ending(Outcome.OPEN, owner.name, (Why(message, mark),))
         listener = self._listener(owner, flow)
         if listener is None:
             return Ending(
@@ -204,10 +204,10 @@ class Predictor:
         silent = flow.protocol == "TCP" or by_node  # to a Pod, ICMP comes from another address
         taken = own == target or (not own and self._knows_pods)
         if inner and self._endpoints.is_anycast(flow.address) and silent and taken:
-            says = (
+            message = (
                 "the node's bridge has this as its subnet's anycast address, and the kernel takes no connections there"
             )
-            return _lost(says, self._cluster.mark)
+            return _lost(message, self._cluster.mark)
         if owner.kind == ADDRESS:
             return self._at_nobody(flow, by_node=by_node)
         if owner.kind == EXTERNAL or flow.src.netns == owner.netns:

@@ -59,8 +59,8 @@ def expected(
     problems: list[Problem] = []
     for at, line in enumerate(expectations.lines):
         places = {
-            reachable.end.name: place
-            for place, target in enumerate(line.targets)
+            reachable.end.name: index
+            for index, target in enumerate(line.targets)
             for reachable in _ends((target,), endpoints, "", [])
         }
         for flow in _flows(line, f"flows[{at}]", endpoints, problems):
@@ -69,8 +69,8 @@ def expected(
             if before is None or _sharper(line.expect, before.expect):
                 found[flow] = expectation
             elif before.expect != line.expect and not _sharper(before.expect, line.expect):
-                says = f"expects {line.expect} of {flow}, but {before.mark} expects {before.expect}"
-                problems.append(Problem(line.mark, f"flows[{at}]", says))
+                message = f"expects {line.expect} of {flow}, but {before.mark} expects {before.expect}"
+                problems.append(Problem(line.mark, f"flows[{at}]", message))
                 break
     if problems:
         raise BadInput(problems)
@@ -156,8 +156,8 @@ def _flows(line: Line, path: str, endpoints: Endpoints, problems: list[Problem])
     targets = _ends(line.targets, endpoints, f"{path}.to", problems, sources)
     for source in sources:
         if not source.end.netns:
-            says = sends_nothing(endpoints, source.end)
-            problems.append(Problem(line.sources[0].mark, f"{path}.from", says))
+            message = sends_nothing(endpoints, source.end)
+            problems.append(Problem(line.sources[0].mark, f"{path}.from", message))
     asked = [(target, ports) for target in targets if (ports := _ports(line.port, target, endpoints))]
     if targets and not asked and sources:
         problems.append(Problem(line.port_mark or line.mark, f"{path}.port", _no_port(line.port, targets, endpoints)))
@@ -170,8 +170,8 @@ def _flows(line: Line, path: str, endpoints: Endpoints, problems: list[Problem])
         for port, protocol in ports
     ]
     if asked and sources and not found and not problems:
-        says = "names no flow: no source has an address of the IP family of a target"
-        problems.append(Problem(line.mark, path, says))
+        message = "names no flow: no source has an address of the IP family of a target"
+        problems.append(Problem(line.mark, path, message))
     if line.expect != ALLOW and line.expect != Outcome.OPEN:
         found = [flow for flow in found if flow.src.netns != flow.dst.netns] or found
     return found

@@ -75,14 +75,14 @@ class ServiceWays:
             if service.kind == EXTERNAL_NAME:
                 continue
             self._cluster_ips |= {str(address): service for address in service.cluster_ips}
-            for place, port in enumerate(service.ports):
+            for index, port in enumerate(service.ports):
                 key = (port.port, port.protocol)
                 for address in service.cluster_ips:
-                    self._fronts[str(address), *key] = _Front(service, place, _CLUSTER)
+                    self._fronts[str(address), *key] = _Front(service, index, _CLUSTER)
                 for address in service.outside_ips:
-                    self._fronts[str(address), *key] = _Front(service, place, _OUTSIDE)
+                    self._fronts[str(address), *key] = _Front(service, index, _OUTSIDE)
                 if port.node_port:
-                    self._node_ports[port.node_port, port.protocol] = _Front(service, place, _NODE_PORT)
+                    self._node_ports[port.node_port, port.protocol] = _Front(service, index, _NODE_PORT)
 
     def of(self, flow: Flow) -> Ways | None:
         """The paths of a flow to a Service; None if it goes to none.  Whoever looks at each path asks for one flow often."""
@@ -196,8 +196,8 @@ class ServiceWays:
         far = bool(own) and own != here
         behind = choice.everywhere(service, listed, here, zone)
         if front.how == _OUTSIDE and not self._let_in(flow, service, is_v6=is_v6):
-            says = f"Service {service} lets only its loadBalancerSourceRanges in"
-            return Ways((), Why(says, service.mark), Outcome.TIMEOUT, far=far)
+            message = f"Service {service} lets only its loadBalancerSourceRanges in"
+            return Ways((), Why(message, service.mark), Outcome.TIMEOUT, far=far)
         if not behind:
             missing = absent.why_none(self._cluster, service, front.place, 6 if is_v6 else 4)
             none = Why(f"Service {service} has no endpoint for port {port}", service.mark)
@@ -207,8 +207,8 @@ class ServiceWays:
         chosen, masqueraded = self._chosen(flow, front, here, behind, choice.near(service, listed, here))
         if not chosen:
             side = "internal" if front.how == _CLUSTER else "external"
-            says = f"Service {service} has no endpoint on node {here}, and its {side}TrafficPolicy is Local"
-            return Ways((), Why(says, service.mark), Outcome.TIMEOUT, far=far)
+            message = f"Service {service} has no endpoint on node {here}, and its {side}TrafficPolicy is Local"
+            return Ways((), Why(message, service.mark), Outcome.TIMEOUT, far=far)
         flows = tuple(self._to(flow, backend, backend.ports[front.place], here, masqueraded) for backend in chosen)
         return Ways(flows, why, Outcome.OPEN, masqueraded, far, _affinity(service), here)
 
@@ -268,5 +268,5 @@ class ServiceWays:
 
 
 def _affinity(service: Service) -> Why | None:
-    says = f"Service {service} keeps a client at one backend for {service.affinity} s (sessionAffinity ClientIP)"
-    return Why(says, service.mark) if service.affinity else None
+    message = f"Service {service} keeps a client at one backend for {service.affinity} s (sessionAffinity ClientIP)"
+    return Why(message, service.mark) if service.affinity else None

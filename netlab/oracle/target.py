@@ -172,8 +172,8 @@ def _answers(endpoints: Endpoints, flow: Flow) -> tuple[int, ...]:
     """The ports that an answer may come from: those behind a Service, a node port or a host port too."""
     ports = {flow.port}
     for service in endpoints.service_of.values():
-        for place, port in enumerate(service.ports):
+        for index, port in enumerate(service.ports):
             if port.protocol == flow.protocol and flow.port in (port.port, port.node_port):
-                ports |= {backend.ports[place] for backend in service.serving if backend.ports[place]}
+                ports |= {backend.ports[index] for backend in service.serving if backend.ports[index]}
     behind = endpoints.behind(flow) if flow.dst.kind in (NODE, POD, SERVICE, ADDRESS) else None
     return tuple(sorted(ports | ({behind.port} if behind else set())))

@@ -177,9 +177,9 @@ def _service(service: Service) -> Iterator[str]:
         if service.headless:
             yield _address(name, backend.address)
         yield _address(f"{_label(backend)}.{name}", backend.address)
-    for place, port in enumerate(service.ports):
+    for index, port in enumerate(service.ports):
         if port.name:
-            yield from _srv(service, name, place, port)
+            yield from _srv(service, name, index, port)
 
 
 def _of_service(service: Service) -> _Records:

@@ -389,9 +389,9 @@ class _Table:
         return NftChain(self._node.netns, FAMILY, TABLE, chain=name, rules=tuple(rules), base=base, why=why)
 
     def _set(
-        self, name: str, kind: str, elements: frozenset[str], says: str, why: Why, data: str = "", flags: str = ""
+        self, name: str, kind: str, elements: frozenset[str], message: str, why: Why, data: str = "", flags: str = ""
     ) -> NftSet:
-        said = text.comment(says)
+        said = text.comment(message)
         return NftSet(self._node.netns, FAMILY, TABLE, name, kind, elements, data, flags, comment=said, why=why)
 
 

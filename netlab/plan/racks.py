@@ -65,7 +65,7 @@ def objects(cluster: Cluster) -> Iterator[Obj]:
         if under.learns_pod_routes:
             for node in nodes:
                 learned = Why(f"routers learn the Pods of node {node.name}", under.mark)
-                for place, cidr in enumerate(node.pod_cidrs):
-                    hop, router = str(node.addresses[place].ip), str(rack.uplinks[place][0].ip)
+                for index, cidr in enumerate(node.pod_cidrs):
+                    hop, router = str(node.addresses[index].ip), str(rack.uplinks[index][0].ip)
                     yield Route(rack.netns, str(cidr), via=hop, dev="br0", proto=_BIRD, why=learned)
                     yield Route(under.netns, str(cidr), via=router, dev=down, proto=_BIRD, why=learned)

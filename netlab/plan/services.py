@@ -166,7 +166,7 @@ class _Family:
                 f"{self.ip} daddr {address} {self._not_from_pods()} jump mark-for-masquerade" for address in own
             )
             ports = tuple(
-                self._port(service, port, place, backends, masquerade) for place, port in enumerate(service.ports)
+                self._port(service, port, index, backends, masquerade) for index, port in enumerate(service.ports)
             )
         return _Seen(service, own, outside, ports, service_why(service))
 

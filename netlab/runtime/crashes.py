@@ -77,5 +77,5 @@ def found(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
             spec.mark for spec in (*members[0].containers, *members[0].inits) if spec.name == container and spec.mark
         ]
         mark = next(iter(places), members[0].mark) or Mark("", 0)
-        says = f"container {container} of {which} crashed: {how}; {_CURE}"
-        yield Warning("container-crashes", says, mark, f"Pod {members[0]}")
+        message = f"container {container} of {which} crashed: {how}; {_CURE}"
+        yield Warning("container-crashes", message, mark, f"Pod {members[0]}")

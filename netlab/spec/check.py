@@ -91,8 +91,8 @@ class Checker:
         self.empty_is_absent = not definition.startswith("Lab")
         return self._value(node, {"$ref": f"#/$defs/{definition}"}, None)
 
-    def problem(self, node: Node, path: Path, says: str) -> _Bad:
-        self.problems.append(Problem(mark_of(node, self.file), spelled(path), says))
+    def problem(self, node: Node, path: Path, message: str) -> _Bad:
+        self.problems.append(Problem(mark_of(node, self.file), spelled(path), message))
         return BAD
 
     # -- by the sort of node --------------------------------------------------------------------------------------

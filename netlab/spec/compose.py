@@ -42,8 +42,8 @@ _STR, _SEQ, MAP = (f"tag:yaml.org,2002:{each}" for each in ("str", "seq", "map")
 class TooMuchError(Exception):
     """A limit of this module was passed; the message says which, ``node`` is where."""
 
-    def __init__(self, says: str, node: Node | None) -> None:
-        super().__init__(says)
+    def __init__(self, message: str, node: Node | None) -> None:
+        super().__init__(message)
         self.node = node
 
 

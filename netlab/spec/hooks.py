@@ -51,7 +51,7 @@ def note(hooks: Sequence[Document]) -> Warning:
         ("ended, so their Pods are left out", [obj for obj in stay if has_ended(obj)]),
         ("still there", [obj for obj in stay if not has_ended(obj)]),
     )
-    listed = "; ".join(f"{says}: {_names(objects)}" for says, objects in parts if objects)
+    listed = "; ".join(f"{message}: {_names(objects)}" for message, objects in parts if objects)
     count = "1 Helm hook" if len(hooks) == 1 else f"{len(hooks)} Helm hooks"
     return Warning("helm-hook", f"{count}, as helm install leaves them: {listed}", hooks[0].mark, str(hooks[0]), "note")
 

@@ -171,9 +171,9 @@ class Reader:
             self._settings[namespace, name] = Settings(namespace, name, file, node)
         self._references += api_targets(group, kind, f"{kind} {name}", node, file)
 
-    def _not_modelled(self, node: Node, full: str, says: str, checker: Checker) -> None:
-        code = _CODES.get(says, "not-modelled")
-        self._warnings.append(Warning(code, f"{full} is not modelled: {says}", mark_of(node, checker.file), full))
+    def _not_modelled(self, node: Node, full: str, message: str, checker: Checker) -> None:
+        code = _CODES.get(message, "not-modelled")
+        self._warnings.append(Warning(code, f"{full} is not modelled: {message}", mark_of(node, checker.file), full))
 
     @staticmethod
     def _word(node: Node, fields: _Fields, field: str, checker: Checker, inherited: str) -> str:

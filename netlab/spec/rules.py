@@ -176,8 +176,8 @@ def _pod_spec(body: Body) -> Found:
             if container["name"] in names:
                 yield (field, index, "name"), f"{shown(container['name'])} is the name of two containers"
             names.add(container["name"])
-            for place, says in _host_ports(container, body.get("hostNetwork", False), host_ports):
-                yield (field, index, *place), says
+            for place, message in _host_ports(container, body.get("hostNetwork", False), host_ports):
+                yield (field, index, *place), message
     for index, container in enumerate(body.get("initContainers", ())):
         for field in _NOT_IN_INIT if container.get("restartPolicy") != "Always" else ():
             if field in container:
@@ -326,10 +326,10 @@ def _service(body: Body) -> Found:
     if spec is None:
         yield ("spec",), "is required"
         return
-    for place, says in service_spec(spec):
-        yield ("spec", *place), says
-    for place, says in _named_once(spec.get("ports", []), "ports", "ports of this Service"):
-        yield ("spec", *place), says
+    for place, message in service_spec(spec):
+        yield ("spec", *place), message
+    for place, message in _named_once(spec.get("ports", []), "ports", "ports of this Service"):
+        yield ("spec", *place), message
 
 
 def _endpoint_slice(body: Body) -> Found:

@@ -227,8 +227,8 @@ def _read(texts: tuple[Text, ...], options: Options, make: Maker) -> tuple[tuple
     only = next(iter(named))
     texts = tuple(text._replace(namespace=only) for text in texts)
     objects = "1 object" if without == 1 else f"{without} objects"
-    says = f"{objects} without a namespace taken into {only}, the one that the others name (-n NAMESPACE says another)"
-    return texts, make.read(texts, hooks=options.hooks), [says]
+    message = f"{objects} without a namespace taken into {only}, the one that the others name (-n NAMESPACE says another)"
+    return texts, make.read(texts, hooks=options.hooks), [message]
 
 
 def _home(cluster: Cluster) -> str:

@@ -204,14 +204,14 @@ def _unmodelled(result: Result) -> list[str]:
         _UNMODELLED: "are of kinds that netlab does not know",
     }
     parts = []
-    for code, says in does.items():
+    for code, message in does.items():
         kinds: dict[str, int] = {}
         for warning in result.findings:
             if warning.code == code:
                 kind = warning.object.partition(" ")[0]
                 kinds[kind] = kinds.get(kind, 0) + 1
         if kinds:
-            parts.append(f"{', '.join(f'{number} {kind}' for kind, number in kinds.items())} {says}")
+            parts.append(f"{', '.join(f'{number} {kind}' for kind, number in kinds.items())} {message}")
     return [f"note  not modelled: {'; '.join(parts)}"] if parts else []
 
 

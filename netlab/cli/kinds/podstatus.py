@@ -153,18 +153,18 @@ def printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
     total = len(item["spec"].get("containers", main)) + len(sidecars)
     ready = sum(container["ready"] for container in (*main, *sidecars))
     ends = {"Succeeded": "Completed", "Failed": "Error"}
-    says = str(status.get("reason") or (status["phase"] if main else ends.get(status["phase"], status["phase"])))
+    message = str(status.get("reason") or (status["phase"] if main else ends.get(status["phase"], status["phase"])))
     initializing = False
-    for place, container in enumerate(inits):
+    for index, container in enumerate(inits):
         if _done(container, container in sidecars) or (container in sidecars and "terminated" in container["state"]):
             continue
         end, wait = container["state"].get("terminated"), container["state"].get("waiting", {}).get("reason", "")
         if end:
-            says = f"Init:{end.get('reason') or _end(end)}"
+            message = f"Init:{end.get('reason') or _end(end)}"
         elif wait and wait != "PodInitializing":
-            says = f"Init:{wait}"
+            message = f"Init:{wait}"
         elif container["state"]:
-            says = f"Init:{place}/{len(inits)}"
+            message = f"Init:{index}/{len(inits)}"
         initializing = True
         break
     counted = [*inits] if initializing else [*main, *sidecars]
@@ -173,18 +173,18 @@ def printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
         for container in reversed(main):
             end, wait = container["state"].get("terminated"), container["state"].get("waiting", {}).get("reason", "")
             if wait:
-                says = wait
+                message = wait
             elif end:
-                says = end.get("reason") or _end(end)
+                message = end.get("reason") or _end(end)
             elif container["ready"] and "running" in container["state"]:
                 has_running = True
-        if says == "Completed" and has_running:
+        if message == "Completed" and has_running:
             conditions = {condition["type"]: condition["status"] for condition in status["conditions"]}
-            says = "Running" if conditions.get("Ready") == "True" else "NotReady"
+            message = "Running" if conditions.get("Ready") == "True" else "NotReady"
     if item.get("metadata", {}).get("deletionTimestamp") and status["phase"] not in ("Succeeded", "Failed"):
-        says = "Terminating"
+        message = "Terminating"
     lasts = [container.get("lastState", {}).get("terminated", {}).get("finishedAt", "") for container in counted]
-    return f"{ready}/{total}", says, sum(container["restartCount"] for container in counted), max(lasts, default="")
+    return f"{ready}/{total}", message, sum(container["restartCount"] for container in counted), max(lasts, default="")
 
 
 def _end(end: Mapping[str, Any]) -> str:

@@ -30,9 +30,9 @@ class Far:
 def blocks(node: Node, cluster: Cluster) -> list[Network]:
     """The node's blocks: those of its Pod CIDR that have a Pod's address, the first one in any case."""
     networks: dict[Network, None] = {}
-    for place, cidr in enumerate(node.pod_cidrs):
+    for index, cidr in enumerate(node.pod_cidrs):
         length = max(_BLOCK[cidr.version], cidr.prefixlen)
         networks[ip_network((int(cidr.network_address), length))] = None
         for pod in cluster.pods_of(node):
-            networks[ip_network(f"{pod.addresses[place].ip}/{length}", strict=False)] = None
+            networks[ip_network(f"{pod.addresses[index].ip}/{length}", strict=False)] = None
     return sorted(networks, key=lambda network: (network.version, int(network.network_address)))

@@ -45,8 +45,8 @@ def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> 
                 return list(crashed.found(crashed.still(agent.processes()), cluster))
             pending = agent.settle(START_PATIENCE)
             if pending:
-                says = f"{pending} containers are still being started; netlab get pods -A shows them"
-                notes.append(Warning("container-starting", says, Mark("", 0)))
+                message = f"{pending} containers are still being started; netlab get pods -A shows them"
+                notes.append(Warning("container-starting", message, Mark("", 0)))
             silent = _wait_for_ports(agent, cluster, ran)
             late = _wait_for_probes(agent, cluster, ran)
             pods = _wait_for_siblings(agent, cluster, ran)
