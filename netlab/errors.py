@@ -121,9 +121,9 @@ class KernelRefused(NetlabError):
     ``why`` what asked for the object and ``mark`` the line of the spec behind it.
     """
 
-    def __init__(self, command: str, said: str, why: str = "", mark: Mark | None = None) -> None:
-        self.command, self.said, self.why, self.mark = command, said, why, mark
-        lines = [f"the kernel refused: {command}", f"  it said: {said}"]
+    def __init__(self, command: str, message: str, why: str = "", mark: Mark | None = None) -> None:
+        self.command, self.message, self.why, self.mark = command, message, why, mark
+        lines = [f"the kernel refused: {command}", f"  it said: {message}"]
         if why:
             lines.append(f"  wanted by: {why}" + (f" ({mark})" if mark else ""))
         super().__init__("\n".join(lines))

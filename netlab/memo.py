@@ -19,7 +19,7 @@ class Memo(Generic[K, V]):
 
     def __init__(self, function: Callable[[K], V]) -> None:
         self._function = function
-        self._known: dict[int, tuple[K, V]] = {}
+        self._results: dict[int, tuple[K, V]] = {}
         self._last: tuple[Sequence[K], tuple[V, ...]] | None = None
 
     def all(self, objects: tuple[K, ...]) -> tuple[V, ...]:
@@ -29,10 +29,10 @@ class Memo(Generic[K, V]):
         return self._last[1]
 
     def _all(self, objects: tuple[K, ...]) -> tuple[V, ...]:
-        known = self._known
+        kept = self._results
         # The object is kept beside its result, so its number cannot become another's.
-        self._known = {id(obj): known.get(id(obj)) or (obj, self._function(obj)) for obj in objects}
-        return tuple(self._known[id(obj)][1] for obj in objects)
+        self._results = {id(obj): kept.get(id(obj)) or (obj, self._function(obj)) for obj in objects}
+        return tuple(self._results[id(obj)][1] for obj in objects)
 
 
 class Latest(Generic[K, V]):
@@ -42,15 +42,15 @@ class Latest(Generic[K, V]):
 
     def __init__(self, function: Callable[[K], V]) -> None:
         self._function = function
-        self._known: list[tuple[K, V]] = []
+        self._results: list[tuple[K, V]] = []
 
     def __call__(self, key: K) -> V:
-        for known, result in self._known:
-            if known is key:
+        for kept, result in self._results:
+            if kept is key:
                 return result
         result = self._function(key)
-        self._known.insert(0, (key, result))
-        del self._known[self._KEPT :]
+        self._results.insert(0, (key, result))
+        del self._results[self._KEPT :]
         return result
 
 

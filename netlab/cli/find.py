@@ -44,7 +44,7 @@ def places(cluster: Cluster, name: str, namespace: str) -> list[Place]:
         raise BadInput(str(error)) from None
     if not namespace and "/" not in name:
         _refuse_two(endpoints, selector)
-    targets = [place for end in ends for place in _of(endpoints, end)]
+    targets = [target for end in ends for target in _of(endpoints, end)]
     if not targets:
         raise BadInput(f"{name} has no network namespace: no Pod behind it serves, and no host of the lab has it")
     return targets

@@ -37,49 +37,49 @@ def render(template: str, data: Any) -> str:
 
 
 def _walk(parts: list[str], start: int, end: int, data: Any, pieces: list[str]) -> None:
-    place = start
-    while place < end:
-        if place % 2 == 0:
-            pieces.append(parts[place])
-            place += 1
+    at = start
+    while at < end:
+        if at % 2 == 0:
+            pieces.append(parts[at])
+            at += 1
             continue
-        expression = parts[place].strip()
+        expression = parts[at].strip()
         if expression.startswith("range "):
-            close = _end(parts, place, end)
+            close = _end(parts, at, end)
             for each in select(expression[6:].strip(), data):
-                _walk(parts, place + 1, close, each, pieces)
-            place = close + 1
+                _walk(parts, at + 1, close, each, pieces)
+            at = close + 1
             continue
         if expression[:1] in "\"'" and expression:
             pieces.append(json.loads('"' + expression[1:-1].replace('"', '\\"') + '"'))
         else:
             pieces.append(" ".join(_text(value) for value in select(expression, data)))
-        place += 1
+        at += 1
 
 
 def _end(parts: list[str], start: int, limit: int) -> int:
     depth = 0
-    for place in range(start, limit, 2):
-        word = parts[place].strip()
+    for position in range(start, limit, 2):
+        word = parts[position].strip()
         depth += word.startswith("range ")
         depth -= word == "end"
         if depth == 0:
-            return place
+            return position
     raise BadInput("jsonpath: {range} without {end}")
 
 
 def select(path: str, data: Any) -> list[Any]:
     """The values that a path leads to."""
     path = path.removeprefix("$").removeprefix("@")
-    values, place = [data], 0
-    while place < len(path):
-        if path[place:] == ".":
+    values, at = [data], 0
+    while at < len(path):
+        if path[at:] == ".":
             break
-        step = _STEP.match(path, place)
+        step = _STEP.match(path, at)
         if step is None:
-            raise BadInput(f"jsonpath: cannot understand {path[place:]!r} in {path!r}")
-        place = step.end()
-        values = [found for value in values for found in _step(step, value)]
+            raise BadInput(f"jsonpath: cannot understand {path[at:]!r} in {path!r}")
+        at = step.end()
+        values = [result for value in values for result in _step(step, value)]
     return values
 
 
@@ -95,7 +95,9 @@ def _step(step: re.Match[str], value: Any) -> list[Any]:
     wanted = step["op"] == "=="
     items = value if isinstance(value, list) else []
     return [
-        each for each in items if ([_text(found) for found in select(step["path"], each)] == [step["value"]]) == wanted
+        each
+        for each in items
+        if ([_text(result) for result in select(step["path"], each)] == [step["value"]]) == wanted
     ]
 
 

@@ -183,6 +183,6 @@ def run(argv: Sequence[str]) -> int:
     return int(code)
 
 
-def _as_root(message: str, argv: Sequence[str]) -> NeedsRoot:
+def _as_root(reason: str, argv: Sequence[str]) -> NeedsRoot:
     """The error for an action that needs root, with the same command line by sudo."""
-    return NeedsRoot(message, hint="" if os.geteuid() == 0 else f"{out.command()} {shlex.join(argv)}")
+    return NeedsRoot(reason, hint="" if os.geteuid() == 0 else f"{out.command()} {shlex.join(argv)}")

@@ -25,10 +25,10 @@ class Seconds(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number, if it is one that a clock can reach."""
-        found = float(super().convert(value, param, ctx))
-        if not math.isfinite(found):
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
             self.fail(f"{value!r} is no time", param, ctx)
-        return found
+        return seconds
 
 
 output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="output format")

@@ -33,7 +33,7 @@ class _Numbers:
 
     def __init__(self) -> None:
         self._first = -1
-        self._known: dict[int, int] = {}
+        self._by_packet: dict[int, int] = {}
         self._count = 0
 
     def since(self, time: int) -> float:
@@ -44,12 +44,12 @@ class _Numbers:
 
     def of(self, identity: int) -> int:
         """The number of a packet that has this id."""
-        number = self._known.get(identity)
+        number = self._by_packet.get(identity)
         if number is None:
             self._count += 1
-            number = self._known[identity] = self._count
-            if len(self._known) > _REMEMBERED:
-                del self._known[next(iter(self._known))]
+            number = self._by_packet[identity] = self._count
+            if len(self._by_packet) > _REMEMBERED:
+                del self._by_packet[next(iter(self._by_packet))]
         return number
 
 

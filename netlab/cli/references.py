@@ -78,7 +78,7 @@ def of_kind(cluster: Cluster, kind: Kind, word: str, namespace: str = "") -> lis
     if kind is POD:
         from netlab.cli.find import places
 
-        pods = [place.pod for place in places(cluster, word, namespace) if place.pod]
+        pods = [target.pod for target in places(cluster, word, namespace) if target.pod]
         return [Reference(POD, pod.namespace, pod.name) for pod in pods]
     raise BadInput(f'"{word}" does not name {kind.plural}', hint=f"{kind.plural} NAME, or {word} alone")
 

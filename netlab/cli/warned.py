@@ -83,7 +83,7 @@ def folded(warnings: Iterable[Warning]) -> list[str]:
     lines = []
     for (_, kind, _), group in groups.items():
         shown = group if len(group) == _SHOWN + 1 else group[:_SHOWN]
-        lines += [f"{_place(warning.mark)}{warning.level}: {warning.says}" for warning in shown]
+        lines += [f"{_prefix(warning.mark)}{warning.level}: {warning.says}" for warning in shown]
         if more := len(group) - len(shown):
             lines.append(f"... and {more} more {_plural(kind) if kind else 'such warnings'}; -o json has them all")
     return lines
@@ -106,7 +106,7 @@ def documents(warnings: Iterable[Warning]) -> tuple[changes.Notice, ...]:
     )
 
 
-def _place(mark: Mark) -> str:
+def _prefix(mark: Mark) -> str:
     return f"{mark}: " if mark.line else ""
 
 

@@ -56,11 +56,11 @@ def strict(warnings: Iterable[Warning]) -> list[Warning]:
 
 def ordered(warnings: Iterable[Warning], sources: Sequence[str]) -> list[Warning]:
     """In the order of the files and lines; the same in every run."""
-    place = {file: number for number, file in enumerate(dict.fromkeys(sources))}
+    order = {file: number for number, file in enumerate(dict.fromkeys(sources))}
     return sorted(
         dict.fromkeys(warnings),
         key=lambda warning: (
-            place.get(warning.mark.file, len(place)),
+            order.get(warning.mark.file, len(order)),
             warning.mark.line,
             warning.mark.column,
             warning.code,

@@ -46,9 +46,9 @@ def to_the_api_server(subject: Subject) -> Iterator[Warning]:
                     break
 
 
-def _behind(service: Service, place: int, subject: Subject) -> list[tuple[Pod, int]]:
+def _behind(service: Service, index: int, subject: Subject) -> list[tuple[Pod, int]]:
     """The different Pods behind a port of a Service, each with its own port."""
-    numbers = {backend.pod: backend.ports[place] for backend in service.backends}
+    numbers = {backend.pod: backend.ports[index] for backend in service.backends}
     pods = subject.distinct(pod for pod in subject.behind(service) if not pod.host_network and not pod.ended)
     return [(pod, numbers[str(pod)]) for pod in pods if numbers.get(str(pod))]
 

@@ -68,8 +68,8 @@ def servers(text: str) -> Iterator[Server]:
             parts = match.groupdict()
             port = int(parts.get("port") or _SCHEMES.get(parts.get("scheme") or "", 0))
             server = Server(parts["host"], port)
-            known = {port for host, port in seen if host == server.host}
-            if 0 <= port <= 65535 and server not in seen and (port or not known):
+            ports = {port for host, port in seen if host == server.host}
+            if 0 <= port <= 65535 and server not in seen and (port or not ports):
                 seen.add(server)
                 yield server
 

@@ -83,7 +83,7 @@ def nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, L
         return None
     sets = subject.labels_in(names)
     guess = subject.guess(peer.pods, sets)
-    known = any(requirement.key in labels for requirement in peer.pods.requirements for labels in sets)
+    label_present = any(requirement.key in labels for requirement in peer.pods.requirements for labels in sets)
     where = f"of namespace {names[0]}" if len(names) == 1 else "of these namespaces"
-    level = guess.level(subject.absence if alone and known else "note")
+    level = guess.level(subject.absence if alone and label_present else "note")
     return guess.code(code), f"no Pod {where} matches {peer.pods}{guess.says}", level

@@ -39,8 +39,8 @@ def selects_nothing(subject: Subject) -> Iterator[Warning]:
 def _by_state(selector: LabelSelector, sets: Sequence[Mapping[str, str]]) -> bool:
     """Whether Pods have all that a selector asks for, but for labels that no Pod has with any value."""
     keys = {key for labels in sets for key in labels}
-    known = [requirement for requirement in selector.requirements if requirement.key in keys]
-    return bool(known) and any(all(requirement.holds(labels) for requirement in known) for labels in sets)
+    by_state = [requirement for requirement in selector.requirements if requirement.key in keys]
+    return bool(by_state) and any(all(requirement.holds(labels) for requirement in by_state) for labels in sets)
 
 
 def target_port(subject: Subject) -> Iterator[Warning]:

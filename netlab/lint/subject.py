@@ -147,10 +147,10 @@ class Subject:
 
     def mentions(self, pod: Pod) -> list[Mention]:
         """The servers that a Pod's texts name."""
-        known = self._mentions.get(str(pod))
-        if known is None:
-            known = self._mentions[str(pod)] = self._texts.mentions(pod, self.document_of(pod))
-        return known
+        kept = self._mentions.get(str(pod))
+        if kept is None:
+            kept = self._mentions[str(pod)] = self._texts.mentions(pod, self.document_of(pod))
+        return kept
 
     def pod(self, name: str) -> Pod | None:
         """The Pod of this full name."""
@@ -179,17 +179,17 @@ class Subject:
 
     def members(self, peer: PodPeer) -> list[Pod]:
         """The different Pods that a peer means."""
-        known = self._members.get(peer)
-        if known is None:
-            known = self._members[peer] = self.distinct(self.selection.members(peer))
-        return known
+        kept = self._members.get(peer)
+        if kept is None:
+            kept = self._members[peer] = self.distinct(self.selection.members(peer))
+        return kept
 
     def _first(self, pod: Pod) -> Pod:
-        known = self._firsts.get(id(pod))
-        if known is None:
+        kept = self._firsts.get(id(pod))
+        if kept is None:
             key = (pod.namespace, pod.host_network, *sorted(pod.labels.items()), *pod.ports)
-            known = self._firsts[id(pod)] = self._alike.setdefault(key, pod)
-        return known
+            kept = self._firsts[id(pod)] = self._alike.setdefault(key, pod)
+        return kept
 
     def party(self, pod: Pod) -> Party:
         """A Pod as an end of a packet."""
@@ -225,12 +225,12 @@ def rules_of(policy: Policy) -> Iterator[Rule]:
 
 def _guess(selector: LabelSelector, sets: Iterable[Labels]) -> Guess:
     """The label that was meant, where another value of one key, or another key, would make the selector match."""
-    known, likely = list(sets), ""
+    label_sets, likely = list(sets), ""
     for requirement in selector.requirements:
         if requirement.operator != "In":
             continue
         others = [other for other in selector.requirements if other is not requirement]
-        rest = [labels for labels in known if all(other.holds(labels) for other in others)]
+        rest = [labels for labels in label_sets if all(other.holds(labels) for other in others)]
         values = sorted({labels[requirement.key] for labels in rest if requirement.key in labels})
         for word in sorted(requirement.values):
             if wanted := misspelt(word, values):
@@ -238,13 +238,13 @@ def _guess(selector: LabelSelector, sets: Iterable[Labels]) -> Guess:
             keys = sorted({key for labels in rest for key, value in labels.items() if value == word})
             near, key = close(word, values), "" if requirement.key in keys else close(requirement.key, keys)
             likely = likely or (meant(f"{requirement.key}={near}") if near else meant(f"{key}={word}") if key else "")
-    return _typo(selector, known) or Guess(likely)
+    return _typo(selector, label_sets) or Guess(likely)
 
 
-def _typo(selector: LabelSelector, known: Sequence[Labels]) -> Guess | None:
+def _typo(selector: LabelSelector, label_sets: Sequence[Labels]) -> Guess | None:
     """A value that no Pod has and that is nearly one of its key, whatever the other labels are."""
     for requirement in selector.requirements:
-        values = {labels[requirement.key] for labels in known if requirement.key in labels}
+        values = {labels[requirement.key] for labels in label_sets if requirement.key in labels}
         for word in sorted(requirement.values - values) if requirement.operator == "In" else ():
             if wanted := misspelt(word, sorted(values)):
                 return Guess(meant(f"{requirement.key}={wanted}"), typo=True)

@@ -17,19 +17,19 @@ from netlab.spec import Level, Warning
 def mean_nobody(subject: Subject) -> Iterator[Warning]:
     """A subject or a peer that no Pod matches: a note, since the set may be one chart of many, but for a misspelt label."""
     for policy in _wanted(subject):
-        if found := _of_nobody(policy.subject, subject):
-            code, message, level = found
+        if warning := _of_nobody(policy.subject, subject):
+            code, message, level = warning
             code = "policy-selects-nothing" if code == "peer-matches-nobody" else code
             yield _warning(policy, None, code, f"selects no Pod: {message}", level)
         for rule in _rules(policy):
             for peer in rule.peers:
-                if isinstance(peer, PodPeer) and (found := _of_nobody(peer, subject)):
-                    yield _warning(policy, rule, *found)
+                if isinstance(peer, PodPeer) and (warning := _of_nobody(peer, subject)):
+                    yield _warning(policy, rule, *warning)
 
 
 def _of_nobody(peer: PodPeer, subject: Subject) -> tuple[str, str, Level] | None:
-    found = nobody(peer, subject, alone=False) if not subject.selection.members(peer) else None
-    return found and (*found[:2], "note" if found[2] == "warning" else found[2])
+    warning = nobody(peer, subject, alone=False) if not subject.selection.members(peer) else None
+    return warning and (*warning[:2], "note" if warning[2] == "warning" else warning[2])
 
 
 def unknown_port(subject: Subject) -> Iterator[Warning]:

@@ -223,7 +223,7 @@ class _Builder:
         if not documents and not slices and not endpoints:
             return ()
         hosts: list[Node | External] = [*nodes, *outside]
-        known = Known(
+        lab_addresses = Known(
             map(Target.of, pods),
             [address.ip for host in hosts for address in host.addresses],
             {node.name: node.labels for node in nodes},
@@ -232,7 +232,7 @@ class _Builder:
             documents,
             slices,
             endpoints,
-            known,
+            lab_addresses,
             families,
             networks,
             self._memory.services,
@@ -311,13 +311,13 @@ class _Builder:
         return list(wanted.values())
 
     def _namespaces(self, templates: Sequence[Template]) -> dict[str, dict[str, str]]:
-        found = {
+        namespaces = {
             document.name: {**document.body["metadata"].get("labels", {}), "kubernetes.io/metadata.name": document.name}
             for document in self._catalogue.of("Namespace")
         }
         for name in (*NAMESPACES, *(template.namespace for template in templates)):
-            found.setdefault(name, {"kubernetes.io/metadata.name": name})
-        return {name: self._changes.labelled("Namespace", name, own) for name, own in found.items()}
+            namespaces.setdefault(name, {"kubernetes.io/metadata.name": name})
+        return {name: self._changes.labelled("Namespace", name, own) for name, own in namespaces.items()}
 
     def _pods(
         self,
@@ -333,7 +333,7 @@ class _Builder:
         pool = Pool(nodes, prefixes)
         pool.spare(address for memory in self._memory.gone for address in memory.addresses)
         placed: list[tuple[Template, Node, PodMemory | None]] = []
-        for template, node in self._place(running, nodes, namespaces, idling):
+        for template, node in self._schedule(running, nodes, namespaces, idling):
             memory = self._memory.pods.get(template.full)
             own = memory and (template.spec.get("hostNetwork") or pool.holds(node, memory.addresses))
             if memory and (
@@ -354,9 +354,9 @@ class _Builder:
             pod = self._pod(template, node, memory, pool, taken, free_serials)
             taken.add(pod.etc)
             pods.append(pod)
-        return tuple(pods), tuple(idling.found)
+        return tuple(pods), tuple(idling.idle)
 
-    def _place(
+    def _schedule(
         self,
         templates: Sequence[Template],
         nodes: tuple[Node, ...],
@@ -439,10 +439,10 @@ class _Builder:
             else names.pod_netns(self._name, template.namespace, template.name, taken)
         )
         labels = self._changes.labelled("Pod", full, template.labels)
-        place = node.netns if host else netns
+        host_netns = node.netns if host else netns
         programs = self._programs if SYSTEM in template.metadata.get("annotations", {}) else self._has_program
         return self._maker.pod(
-            template, node, Given(place, netns, addresses, serial, labels), programs, self._has_program
+            template, node, Given(host_netns, netns, addresses, serial, labels), programs, self._has_program
         )
 
     @cached_property

@@ -54,18 +54,18 @@ class Changes:
 
 
 def put(
-    known: Mapping[str, Labels], documents: Iterable[Document], label: Mapping[str, Labels]
+    present: Mapping[str, Labels], documents: Iterable[Document], label: Mapping[str, Labels]
 ) -> dict[str, dict[str, str | None]]:
     """Labels that were set by hand and are set now.
 
     A document that is applied has the last word on the labels that it names; of those that it does not name it knows
     nothing, as with kubectl.
     """
-    labels = {key: dict(value) for key, value in known.items()}
+    labels = {key: dict(value) for key, value in present.items()}
     for document in documents:
         name = f"{document.namespace}/{document.name}" if document.namespace else document.name
-        for said in document.body["metadata"].get("labels", {}):
-            labels.get(label_key(document.kind, name), {}).pop(said, None)
+        for label_name in document.body["metadata"].get("labels", {}):
+            labels.get(label_key(document.kind, name), {}).pop(label_name, None)
     for key, value in label.items():
         labels.setdefault(key, {}).update(value)
     return {key: value for key, value in labels.items() if value}

@@ -351,14 +351,14 @@ class Cluster:
 
     def pods_of(self, node: Node) -> tuple[Pod, ...]:
         """The Pods on a node that have a namespace of their own (no hostNetwork)."""
-        known = self._by_node  # asked for of every node
-        if known is None:
-            known = {parent.name: [] for parent in self.nodes}
+        by_node = self._by_node  # asked for of every node
+        if by_node is None:
+            by_node = {parent.name: [] for parent in self.nodes}
             for pod in self.pods:
                 if not pod.host_network:
-                    known.setdefault(pod.node, []).append(pod)
-            object.__setattr__(self, "_by_node", known)
-        return tuple(known.get(node.name, ()))
+                    by_node.setdefault(pod.node, []).append(pod)
+            object.__setattr__(self, "_by_node", by_node)
+        return tuple(by_node.get(node.name, ()))
 
 
 @lru_cache(4096)  # asked for by every Pod of a node

@@ -224,7 +224,7 @@ class Controllers:
         for number, word, slot in zip(free, self._words(source, slots), slots, strict=True):
             index = {_INDEX: str(number)}
             name = identity.generated_indexed(source.name, number, word)
-            spec = {"hostname": f"{source.name}-{number}", **_told(source.template.get("spec", {}))}
+            spec = {"hostname": f"{source.name}-{number}", **_given(source.template.get("spec", {}))}
             yield self._pod(source, name, slot, labels={**labels, **index}, annotations=index, spec=spec)
 
     # -- one Pod ------------------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class Controllers:
         )
 
 
-def _told(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _given(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The containers of a Pod of an Indexed Job: a variable has the index, where they do not set it themselves."""
     path = f"metadata.annotations['{_INDEX}']"
     own = {"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"fieldPath": path}}}

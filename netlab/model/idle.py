@@ -20,7 +20,7 @@ class Idling:
 
     def __init__(self, changes: Changes, warn: list[Warning]) -> None:
         self._changes, self._warn = changes, warn
-        self.found: list[Idle] = []
+        self.idle: list[Idle] = []
         self._refused: dict[tuple[str, str], list[tuple[Template, Placed]]] = {}
 
     def ended(self, template: Template) -> bool:
@@ -51,7 +51,7 @@ class Idling:
 
     def _add(self, template: Template, phase: str, reason: str, message: str) -> None:
         status: Mapping[str, object] = template.status
-        self.found.append(
+        self.idle.append(
             Idle(
                 template.namespace,
                 template.name,

@@ -262,19 +262,19 @@ def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]
     problems = []
     ordered = sorted(enumerate(named), key=lambda item: (item[1][1].version, int(item[1][1].network_address)))
     reach: tuple[int, int] | None = None
-    for place, (what, network, mark) in ordered:
+    for index, (what, network, mark) in ordered:
         if (
             reach is not None
             and named[reach[0]][1].version == network.version
             and int(network.network_address) <= reach[1]
         ):
             other = named[reach[0]]
-            first, second = sorted(((reach[0], *other), (place, what, network, mark)))
+            first, second = sorted(((reach[0], *other), (index, what, network, mark)))
             message = f"{second[1]} {second[2]} overlaps {first[1]} {first[2]}" + (f" ({first[3]})" if first[3] else "")
             problems.append(Problem(second[3] or first[3], "spec", message))
         last = int(network.broadcast_address)
         if reach is None or named[reach[0]][1].version != network.version or last > reach[1]:
-            reach = (place, last)
+            reach = (index, last)
     return problems
 
 

@@ -97,7 +97,7 @@ class Owners:
 
     def top(self, document: Document) -> str:
         """The workload that an object comes from in the end (``Deployment/web``), "" where none of it is here."""
-        found, seen = "", 0
+        owner, seen = "", 0
         current: Document | None = document
         while current is not None and seen < 4:  # a loop of references is possible in documents
             reference, seen = controller(current), seen + 1
@@ -107,6 +107,6 @@ class Owners:
             current = self._there.get((reference.kind, namespace, reference.name))
             if current is None:
                 maker = self._maker(document, reference)
-                return f"{maker[0]}/{maker[2]}" if maker else found
-            found = f"{current.kind}/{current.name}"
-        return found
+                return f"{maker[0]}/{maker[2]}" if maker else owner
+            owner = f"{current.kind}/{current.name}"
+        return owner

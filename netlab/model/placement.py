@@ -146,22 +146,22 @@ class Scheduler:
 
     def place(self, templates: Sequence[Template], stays: Mapping[str, Stay]) -> list[Placed | None]:
         """The placement of each Pod; None where its ``nodeName`` is no node's."""
-        found: list[Placed | None] = [None] * len(templates)
+        placements: list[Placed | None] = [None] * len(templates)
         queue: list[int] = []
         for number, template in enumerate(templates):
             if self._chosen(template):
                 queue.append(number)
             else:
-                found[number] = self._fixed(template)
+                placements[number] = self._fixed(template)
         for number in queue:
-            found[number] = self._stayed(templates[number], stays.get(templates[number].full))
+            placements[number] = self._stayed(templates[number], stays.get(templates[number].full))
         turn, waiting = 0, queue
         while waiting:
             left = []
             for number in waiting:
-                placed = found[number] if waiting is queue else None
+                placed = placements[number] if waiting is queue else None
                 if placed is None:
-                    placed = found[number] = self._schedule(templates[number], turn)
+                    placed = placements[number] = self._schedule(templates[number], turn)
                 if placed.node is None:
                     left.append(number)
                 elif not templates[number].node:  # a DaemonSet's Pod takes no turn
@@ -171,9 +171,9 @@ class Scheduler:
             waiting = left
         if self._lenient:
             for number in waiting:
-                found[number] = self._forced(templates[number], turn, found[number])
+                placements[number] = self._forced(templates[number], turn, placements[number])
                 turn += 1
-        return found
+        return placements
 
     # -- where there is no choice -------------------------------------------------------------------------------------
 

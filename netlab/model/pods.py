@@ -97,7 +97,7 @@ def _same(some: Sequence[object], others: Sequence[object]) -> bool:
 
 def _commands(template: Template) -> bool:
     places: Iterable[str] = ("containers", "initContainers")
-    return any("command" in container for place in places for container in template.spec.get(place, ()))
+    return any("command" in container for group in places for container in template.spec.get(group, ()))
 
 
 def _pod(

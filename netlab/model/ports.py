@@ -25,10 +25,10 @@ _ACTIONS = ("httpGet", "tcpSocket", "grpc")
 def declared(template: Template, warn: list[Warning]) -> list[Port]:
     """The containerPorts of a Pod; of two containers on one port the first answers, with a warning."""
     ports: dict[tuple[int, str], Port] = {}
-    for container, where, place in serving(template.spec):
+    for container, where, index in serving(template.spec):
         for number, entry in enumerate(container.get("ports", [])):
             protocol = entry.get("protocol", "TCP")
-            mark = template.at(where, place, "ports", number, "containerPort")
+            mark = template.at(where, index, "ports", number, "containerPort")
             port = Port(entry["containerPort"], protocol, entry.get("name", ""), container["name"], True, mark)
             first = ports.setdefault((port.port, protocol), port)
             if first is not port and first.container != port.container:
@@ -77,24 +77,24 @@ def node_ports(template: Template) -> tuple[HostPort, ...]:
     """The ports of its node itself that a Pod will have: its hostPorts, with hostNetwork all that it declares."""
     host = template.spec.get("hostNetwork")
     ports = []
-    for container, where, place in serving(template.spec):
+    for container, where, index in serving(template.spec):
         for number, entry in enumerate(container.get("ports", [])):
             port = entry.get("hostPort", entry["containerPort"] if host else 0)
             if port:
                 address = "" if entry.get("hostIP") in (None, "", "0.0.0.0", "::") else entry["hostIP"]
-                mark = template.at(where, place, "ports", number, "containerPort" if host else "hostPort")
+                mark = template.at(where, index, "ports", number, "containerPort" if host else "hostPort")
                 ports.append(HostPort(port, entry["containerPort"], entry.get("protocol", "TCP"), address, mark))
     return tuple(ports)
 
 
 def _probed(template: Template) -> list[Port]:
     ports = []
-    for container, where, place in serving(template.spec):
+    for container, where, index in serving(template.spec):
         for probe in _PROBES:
             for action in _ACTIONS:
                 entry = container.get(probe, {}).get(action)
                 if entry and isinstance(entry.get("port"), int):
-                    mark = template.at(where, place, probe, action, "port")
+                    mark = template.at(where, index, probe, action, "port")
                     ports.append(Port(entry["port"], "TCP", "", container["name"], False, mark))
     return ports
 

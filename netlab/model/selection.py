@@ -113,13 +113,13 @@ class Selection:
     @cached_property
     def _of_tiers(self) -> dict[tuple[str, str, str], tuple[TierPolicy, ...]]:
         """The policies of a tier that have rules in a direction, by Pod, direction and tier."""
-        found: dict[tuple[str, str, str], tuple[TierPolicy, ...]] = {}
+        by_pod: dict[tuple[str, str, str], tuple[TierPolicy, ...]] = {}
         for policy in self.tiers:
             for direction in (INGRESS, EGRESS):
                 for pod in self.members(policy.subject) if policy.rules(direction) else ():
                     key = str(pod), direction, policy.tier
-                    found[key] = (*found.get(key, ()), policy)
-        return found
+                    by_pod[key] = (*by_pod.get(key, ()), policy)
+        return by_pod
 
     def nodes(self, peer: Nodes) -> tuple[Node, ...]:
         """The nodes that a peer means."""

@@ -44,7 +44,7 @@ def resolve(
     documents: Sequence[Document],
     slices: Sequence[Document],
     endpoints: Sequence[Document],
-    known: Known,
+    lab_addresses: Known,
     families: Sequence[str],
     cidrs: Sequence[Network],
     memory: Mapping[str, ServiceMemory],
@@ -57,26 +57,26 @@ def resolve(
     ``known`` knows the lab's Pods and addresses, ``memory`` what a running lab keeps by ``namespace/name``.  What is
     wrong goes to ``complain``, what its author should know to ``warn``.
     """
-    services = _Resolver(known, families, cidrs, memory, complain, warn).all(documents, slices, endpoints)
+    services = _Resolver(lab_addresses, families, cidrs, memory, complain, warn).all(documents, slices, endpoints)
     return session.of(_Services).keep(services)
 
 
 class _Resolver:
     def __init__(
         self,
-        known: Known,
+        lab_addresses: Known,
         families: Sequence[str],
         cidrs: Sequence[Network],
         memory: Mapping[str, ServiceMemory],
         complain: Complain,
         warn: list[Warning],
     ) -> None:
-        self._known, self._families, self._memory = known, tuple(families), memory
+        self._lab_addresses, self._families, self._memory = lab_addresses, tuple(families), memory
         self._complain, self._warn = complain, warn
         self._pools = {f"IPv{cidr.version}": pools.AddressPool(cidr) for cidr in cidrs}
         self._node_ports = {protocol: pools.node_ports() for protocol in ("TCP", "UDP", "SCTP")}
         self._outside: dict[tuple[Address, int, str], Service] = {}
-        self._balancers: dict[Address, str] = dict.fromkeys(known.addresses(), "a host of this lab")
+        self._balancers: dict[Address, str] = dict.fromkeys(lab_addresses.addresses(), "a host of this lab")
 
     def all(
         self, documents: Sequence[Document], slices: Sequence[Document], endpoints: Sequence[Document]
@@ -117,7 +117,7 @@ class _Resolver:
             grouped.setdefault(mirror.service_of(document), []).append(document)
         for document in (*there.written, *there.mirrored):
             if mirror.service_of(document) in names:
-                self._warn += outside_warnings(document, self._known)
+                self._warn += outside_warnings(document, self._lab_addresses)
         return grouped
 
     # -- what the document says ---------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class _Resolver:
             document.body["metadata"].get("labels", {}),
             document.mark,
             (how := choice.distribution(spec, document.body["metadata"].get("annotations", {}))),
-            self._known.zone_weights if how == choice.AUTO else {},
+            self._lab_addresses.zone_weights if how == choice.AUTO else {},
         )
 
     def _own_families(self, document: Document, spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -334,13 +334,13 @@ class _Resolver:
         taken = {(backend.address, backend.ports) for backend in backends}
         given = (
             backend
-            for backend in of_slices(service, slices, self._known)
+            for backend in of_slices(service, slices, self._lab_addresses)
             if (backend.address, backend.ports) not in taken
         )
         return replace(service, backends=(*backends, *given), slice_ports=port_names(slices))
 
     def _selected(self, service: Service) -> tuple[Backend, ...]:
-        pods = self._known.selected(service.namespace, service.selector)
+        pods = self._lab_addresses.selected(service.namespace, service.selector)
         backends = []
         for pod in pods:
             numbers = tuple(pod.port(port.target, port.protocol) for port in service.ports)
@@ -354,7 +354,7 @@ class _Resolver:
 
     def _hinted(self, backend: Backend, service: Service) -> Backend:
         """With the hints of the EndpointSlice controller; Auto's depend on who is ready."""
-        zone, how = self._known.zones.get(backend.node, ""), service.distribution
+        zone, how = self._lab_addresses.zones.get(backend.node, ""), service.distribution
         nodes = (backend.node,) if how == choice.SAME_NODE else ()
         zones = (zone,) if zone and how in (choice.SAME_ZONE, choice.SAME_NODE) else ()
         return replace(backend, zone=zone, for_zones=zones, for_nodes=nodes)

@@ -30,8 +30,8 @@ def distribution(spec: Mapping[str, object], annotations: Mapping[str, str]) -> 
     )
     if mode in ("Auto", "auto"):
         return AUTO
-    said = str(spec.get("trafficDistribution") or "")
-    return SAME_ZONE if said == "PreferClose" else said
+    word = str(spec.get("trafficDistribution") or "")
+    return SAME_ZONE if word == "PreferClose" else word
 
 
 def weights(nodes: Iterable[Mapping[str, str]]) -> Mapping[str, int]:

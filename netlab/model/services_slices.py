@@ -96,7 +96,7 @@ class Known:
         return address in self._others or address in self._pods
 
 
-def of_slices(service: Service, slices: Sequence[Document], known: Known) -> tuple[Backend, ...]:
+def of_slices(service: Service, slices: Sequence[Document], lab_addresses: Known) -> tuple[Backend, ...]:
     """The backends that EndpointSlices give a Service, in the lab or not."""
     joined = _Joined()
     for document in slices:
@@ -105,7 +105,7 @@ def of_slices(service: Service, slices: Sequence[Document], known: Known) -> tup
         numbers = tuple(_number(document, port) for port in service.ports)
         for endpoint in document.body.get("endpoints", ()):
             address = ip_address(endpoint["addresses"][0])  # proxies take the first alone
-            joined.add(_backend(address, numbers, known.pod_at(address), endpoint))
+            joined.add(_backend(address, numbers, lab_addresses.pod_at(address), endpoint))
     return joined.backends()
 
 
@@ -136,24 +136,24 @@ class _Joined:
 
     def add(self, backend: Backend) -> None:
         """Add a backend, or its ports to one that is there."""
-        known = self._by_rest.setdefault(replace(backend, ports=()), [])
-        for index, ports in enumerate(known):
+        kept = self._by_rest.setdefault(replace(backend, ports=()), [])
+        for index, ports in enumerate(kept):
             pairs = list(zip(ports, backend.ports, strict=True))
             if not any(a and b and a != b for a, b in pairs):
-                known[index] = tuple(a or b for a, b in pairs)
+                kept[index] = tuple(a or b for a, b in pairs)
                 return
-        known.append(backend.ports)
+        kept.append(backend.ports)
 
     def backends(self) -> tuple[Backend, ...]:
         """In the order in which they came first."""
-        return tuple(replace(rest, ports=ports) for rest, known in self._by_rest.items() for ports in known)
+        return tuple(replace(rest, ports=ports) for rest, kept in self._by_rest.items() for ports in kept)
 
 
-def outside_warnings(document: Document, known: Known) -> Iterator[Warning]:
+def outside_warnings(document: Document, lab_addresses: Known) -> Iterator[Warning]:
     """Warnings for the addresses of a slice or of Endpoints that are not in the lab."""
     pairs = mirror.addresses(document) if document.kind == "Endpoints" else _addresses(document)
     for text, path in pairs:
-        if not known.has(ip_address(text)):
+        if not lab_addresses.has(ip_address(text)):
             message = (
                 f"{document.kind} {document.namespace}/{document.name}: no Pod, node or external host of this lab has "
                 f"{text}; declare a host with this address under external: of the Lab if it should answer"

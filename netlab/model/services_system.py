@@ -24,8 +24,8 @@ _API_SERVER = 6443
 
 def wants_dns(spec: dict[str, Any], lab: Catalogue) -> bool:
     """Whether the lab has a DNS server: it says so, or has a Service and does not say otherwise."""
-    said = spec.get("dns", "auto")
-    return bool(said == "on" or (said == "auto" and lab.of("Service")))
+    mode = spec.get("dns", "auto")
+    return bool(mode == "on" or (mode == "auto" and lab.of("Service")))
 
 
 def documents(

@@ -47,11 +47,11 @@ def gates(pod: Pod) -> list[str]:
 
 def unready(cluster: Cluster) -> Iterator[Warning]:
     """The warnings about Pods that cannot become ready."""
-    told = set()
+    named = set()
     for pod in cluster.pods:
         owner = pod.owner or str(pod)
-        if gates(pod) and owner not in told and pod.mark is not None:
-            told.add(owner)
+        if gates(pod) and owner not in named and pod.mark is not None:
+            named.add(owner)
             message = (
                 f"Pod {pod} has the readiness gate {', '.join(gates(pod))}, and no controller in this lab sets its condition: "
                 "it is never ready, so its Services leave it out"
@@ -65,9 +65,9 @@ def observed(cluster: Cluster, statuses: Statuses) -> Cluster:
     for pod in cluster.pods:
         ready, ended, leaving = True, False, 0
         if runs(pod):
-            said = statuses.get(str(pod)) or (presumed(pod), False)
-            ready, leaving = bool(said[0]), next(iter(said[2:]), 0)
-            ended = bool(said[1]) and all(container.runs for container in pod.containers)
+            status = statuses.get(str(pod)) or (presumed(pod), False)
+            ready, leaving = bool(status[0]), next(iter(status[2:]), 0)
+            ended = bool(status[1]) and all(container.runs for container in pod.containers)
         ready = ready and not ("readinessGates" in pod.spec and gates(pod))
         if ended or leaving or not ready:
             changed[str(pod)] = replace(pod, ready=ready and not ended, ended=ended, leaving=leaving)

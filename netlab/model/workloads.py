@@ -78,8 +78,8 @@ def serving(spec: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str, int]]
 def containers(template: Template, has_program: Programs | None = None) -> tuple[Container, ...]:
     """The containers that serve, typed; ``has_program`` as ``processes.decided`` takes it."""
     return tuple(
-        decided(_container(template, container, where, place), container, has_program)
-        for container, where, place in serving(template.spec)
+        decided(_container(template, container, where, index), container, has_program)
+        for container, where, index in serving(template.spec)
     )
 
 
@@ -92,6 +92,6 @@ def inits(template: Template, has_program: Programs | None = None) -> tuple[Cont
     )
 
 
-def _container(template: Template, container: Mapping[str, Any], where: str, place: int) -> Container:
+def _container(template: Template, container: Mapping[str, Any], where: str, index: int) -> Container:
     command, args = tuple(container.get("command", ())), tuple(container.get("args", ()))
-    return Container(container["name"], container.get("image", ""), command, args, template.at(where, place))
+    return Container(container["name"], container.get("image", ""), command, args, template.at(where, index))

@@ -15,28 +15,28 @@ from netlab.near import near
 _SHOWN = 3  # Pods that a sentence names
 
 
-def why_none(cluster: Cluster, service: Service, place: int, version: int) -> str:
+def why_none(cluster: Cluster, service: Service, index: int, version: int) -> str:
     """Why no backend stands behind a Service's port (the one at ``place``) in an IP family."""
     if not service.backends:
         return _nobody(cluster, service)
     family = [backend for backend in service.backends if backend.address.version == version]
     if not family:
         return f"no Pod behind it has an IPv{version} address"
-    with_port = [backend for backend in family if backend.ports[place]]
+    with_port = [backend for backend in family if backend.ports[index]]
     if not with_port:
-        return _no_port(cluster, service, place, family)
+        return _no_port(cluster, service, index, family)
     count = f"{len(with_port)} Pod" + ("s" if len(with_port) > 1 else "")
     return f"none of {count} behind it is ready ({_names(with_port)})"
 
 
-def left_out(cluster: Cluster, service: Service, place: int, version: int) -> Iterable[str]:
+def left_out(cluster: Cluster, service: Service, index: int, version: int) -> Iterable[str]:
     """Sentences on those that a Service's selector or slices name and that get nothing at this port, beside others."""
     family = [backend for backend in service.backends if backend.address.version == version]
-    without = [backend for backend in family if not backend.ports[place]]
+    without = [backend for backend in family if not backend.ports[index]]
     if without and len(without) < len(family):
-        yield f"left out: {_no_port(cluster, service, place, without)}"
+        yield f"left out: {_no_port(cluster, service, index, without)}"
     unready = [
-        backend for backend in family if backend.ports[place] and not backend.ready and not service.publish_not_ready
+        backend for backend in family if backend.ports[index] and not backend.ready and not service.publish_not_ready
     ]
     if unready and any(backend.ready for backend in family):
         yield f"left out, since not ready: {_names(unready)}"
@@ -63,8 +63,8 @@ def nearest_pod(selector: LabelSelector, pods: Iterable[Pod]) -> str:
     return f"; nearest is Pod {pod}, which {selector.why_not(pod.labels)}" if near_enough else ""
 
 
-def _no_port(cluster: Cluster, service: Service, place: int, without: Sequence[Backend]) -> str:
-    port = service.ports[place]
+def _no_port(cluster: Cluster, service: Service, index: int, without: Sequence[Backend]) -> str:
+    port = service.ports[index]
     if not service.selector:
         names = dict.fromkeys(service.slice_ports)
         there = f"; they have {', '.join(name or 'a port without a name' for name in names)}" if names else ""

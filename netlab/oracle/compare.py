@@ -215,15 +215,15 @@ def _reason(predicted: Verdict, verdict: Verdict) -> tuple[Why, ...]:
 
 
 def _got(verdict: Verdict) -> str:
-    said = str(verdict.outcome)
+    text = str(verdict.outcome)
     if verdict.wrong_server:
-        said += f" from the wrong server, {verdict.server or 'which gives no name'}"
+        text += f" from the wrong server, {verdict.server or 'which gives no name'}"
     policies = dict.fromkeys(why.policy for why in verdict.because if why.policy)
     if verdict.outcome is Outcome.DENIED and len(policies) > 1:
-        said += f": policies {' and '.join(policies)} isolate it, and no rule of theirs allows this"
+        text += f": policies {' and '.join(policies)} isolate it, and no rule of theirs allows this"
     elif verdict.outcome in _TOLD and verdict.because:
-        said += f": {verdict.because[0].says}"
-    return said
+        text += f": {verdict.because[0].says}"
+    return text
 
 
 def failures(rows: Iterable[Row]) -> list[str]:
@@ -240,8 +240,8 @@ def failures(rows: Iterable[Row]) -> list[str]:
 
 def _group(row: Row) -> tuple[object, ...]:
     """The rows of one line that ask the same of the replicas of one selector: a list is several expectations."""
-    line, place = (row.expectation.line, row.expectation.place) if row.expectation else (None, -1)
-    return (id(line) if line else id(row), place, row.flow.port, row.flow.protocol, ":" in row.flow.address)
+    line, position = (row.expectation.line, row.expectation.place) if row.expectation else (None, -1)
+    return (id(line) if line else id(row), position, row.flow.port, row.flow.protocol, ":" in row.flow.address)
 
 
 def failure(row: Row, same: Sequence[Row] = ()) -> str:

@@ -201,13 +201,13 @@ def lines(held: tuple[Held, ...]) -> Iterator[str]:
     """A line for each rule that may change unnoticed, then how many may not."""
     for each in held:
         if not each.whole:
-            place = f"{each.mark}: " if each.mark else ""
-            yield f"{place}{each.name} {_says(each)}"
+            prefix = f"{each.mark}: " if each.mark else ""
+            yield f"{prefix}{each.name} {_sentence(each)}"
     whole = sum(each.whole for each in held)
     yield f"coverage: the expectations hold {whole} of {len(held)} rules of policies"
 
 
-def _says(each: Held) -> str:
+def _sentence(each: Held) -> str:
     if each.rule is None:
         return f"isolates for {each.direction}: no expectation would notice if it allowed everything"
     changes = [word for word, noticed in (("removal", each.removal), ("inversion", each.inversion)) if not noticed]

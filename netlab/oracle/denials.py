@@ -189,11 +189,11 @@ class Denials:
 
     def _denial(self, pod: Pod, direction: str, own: Party, other: Party, port: int, step: Step) -> Denial:
         """The denial of a packet that does not pass."""
-        found = self._evaluator.denied_in_tier(direction, own, other, port, step.flow.protocol, hairpin=step.hairpin)
-        if found is None:
+        denial = self._evaluator.denied_in_tier(direction, own, other, port, step.flow.protocol, hairpin=step.hairpin)
+        if denial is None:
             return Denial(pod.node, str(pod), direction)
-        rule = f"{found.policy.short} {found.rule}"
-        self._tier_rules[rule] = found
+        rule = f"{denial.policy.short} {denial.rule}"
+        self._tier_rules[rule] = denial
         return Denial(pod.node, "", direction, rule)
 
     def places(self) -> Iterator[Denial]:

@@ -110,23 +110,23 @@ class _Reader:
     def wrong(self, node: Node, path: str, message: str) -> None:
         self.problems.append(Problem(mark_of(node, self.file), path, message))
 
-    def fields(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
+    def fields(self, node: Node, path: str, names: tuple[str, ...]) -> dict[str, Node]:
         """The fields of a mapping that are known and not null; each other one is a problem."""
-        found: dict[str, Node] = {}
+        values: dict[str, Node] = {}
         if not isinstance(node, MappingNode):
             what = "a list" if isinstance(node, SequenceNode) else repr(node.value)
-            self.wrong(node, path, f"must be a mapping with {', '.join(known)}, not {what}")
-            return found
+            self.wrong(node, path, f"must be a mapping with {', '.join(names)}, not {what}")
+            return values
         for key, value in pairs(node):
             name = key.value if isinstance(key, ScalarNode) else "?"
-            if name not in known:
-                hint = near(name, known) or f"; known are {', '.join(known)}"
+            if name not in names:
+                hint = near(name, names) or f"; known are {', '.join(names)}"
                 self.wrong(key, path, f"unknown field {name!r}{hint}")
-            elif name in found:
+            elif name in values:
                 self.wrong(key, path, f"the field {name!r} is given twice")
             elif not is_null(value):
-                found[name] = value
-        return found
+                values[name] = value
+        return values
 
     def file_(self, root: Node) -> Expectations:
         fields = self.fields(root, "", _TOP)
@@ -147,15 +147,15 @@ class _Reader:
         return Expectations(default, tuple(lines), mark_of(root, self.file), pods, namespaces)
 
     def items(
-        self, fields: Mapping[str, Node], name: str, known: tuple[str, ...]
+        self, fields: Mapping[str, Node], name: str, names: tuple[str, ...]
     ) -> Iterator[tuple[dict[str, Node], str]]:
         """The fields of each item of a list, which must have a name, and the item's path."""
         node = fields.get(name)
         if node is not None and not isinstance(node, SequenceNode):
-            self.wrong(node, name, f"must be a list of {{{', '.join(known)}}}")
+            self.wrong(node, name, f"must be a list of {{{', '.join(names)}}}")
         for at, item in enumerate(node.value if isinstance(node, SequenceNode) else ()):
             path = f"{name}[{at}]"
-            entry = self.fields(item, path, known)
+            entry = self.fields(item, path, names)
             if "name" in entry:
                 yield entry, path
             elif isinstance(item, MappingNode):
@@ -181,11 +181,11 @@ class _Reader:
         if not isinstance(node, MappingNode):
             self.wrong(node, f"{path}.labels", "must be a mapping of label keys to values")
             return {}
-        found = {
+        labels = {
             self.scalar(key, f"{path}.labels", _label_key): self.scalar(value, f"{path}.labels", _label_value)
             for key, value in pairs(node)
         }
-        return {key: value or "" for key, value in found.items() if key}
+        return {key: value or "" for key, value in labels.items() if key}
 
     def line(self, node: Node, path: str) -> Line:
         before = len(self.problems)
@@ -218,20 +218,20 @@ class _Reader:
             each = [(item, f"{path}[{at}]") for at, item in enumerate(node.value)]
         else:
             each = [(node, path)]
-        found = []
+        selectors = []
         for item, where in each:
             selector = self.scalar(item, where, partial(Selector.parse, namespace=self.namespace))
             if selector is not None:
-                found.append(Written(selector, mark_of(item, self.file)))
-        return tuple(found)
+                selectors.append(Written(selector, mark_of(item, self.file)))
+        return tuple(selectors)
 
-    def word(self, node: Node, path: str, known: tuple[str, ...]) -> str:
+    def word(self, node: Node, path: str, words: tuple[str, ...]) -> str:
         def one_of(text: str) -> str:
-            if text not in known:
-                raise ValueError(f"{text!r} is not one of {', '.join(known)}{near(text.lower(), known)}")
+            if text not in words:
+                raise ValueError(f"{text!r} is not one of {', '.join(words)}{near(text.lower(), words)}")
             return text
 
-        return self.scalar(node, path, one_of) or known[0]
+        return self.scalar(node, path, one_of) or words[0]
 
     def scalar(self, node: Node, path: str, read: Callable[[str], T]) -> T | None:
         """A text's value by ``read``, whose ValueError is the problem; numbers are taken as they are written."""

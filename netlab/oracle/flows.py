@@ -109,10 +109,10 @@ def named(endpoints: Endpoints, end: Endpoint, wish: PortWish) -> list[tuple[int
         ]
     pod = endpoints.pod_of.get(end.name)
     pods = [pod] if pod else list(dict.fromkeys(map(str, endpoints.serves.get(end.name, {}).values())))
-    found = [each if not isinstance(each, str) else endpoints.pod_of[each] for each in pods]
+    reachable = [each if not isinstance(each, str) else endpoints.pod_of[each] for each in pods]
     return [
         (port.port, port.protocol)
-        for each in found
+        for each in reachable
         for port in each.ports
         if port.name == wish.name and port.protocol == wish.protocol
     ]

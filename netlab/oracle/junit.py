@@ -46,8 +46,8 @@ def suite(
         broken = row.observed is not None and row.observed.outcome is Outcome.ERROR
         tag = "error" if broken else "failure"
         errors, failed = errors + broken, failed + (not broken)
-        told = f"<{tag} message={_attr(row.says)}>{_text(failure(row))}</{tag}>"
-        cases.append(f"    <testcase {attributes}>\n      {told}\n    </testcase>")
+        element = f"<{tag} message={_attr(row.says)}>{_text(failure(row))}</{tag}>"
+        cases.append(f"    <testcase {attributes}>\n      {element}\n    </testcase>")
     for code, message, mark in findings:
         failed += 1
         attributes = f"classname={_attr(f'netlab.{name}')} name={_attr(f'{code} {mark}')} file={_attr(mark.file)}"

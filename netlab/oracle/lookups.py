@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 def asked(expectations: Expectations, cluster: Cluster) -> tuple[Asked, ...]:
     """The lookups of lines with ``resolves``, and of lines whose target is a DNS name.  Raises BadInput."""
     endpoints = Endpoints(cluster)
-    found: dict[Key, Asked] = {}
+    requests: dict[Key, Asked] = {}
     problems: list[Problem] = []
     for at, line in enumerate(expectations.lines):
         names = [line.resolves] if line.resolves else _dns_names(line, endpoints)
@@ -66,12 +66,12 @@ def asked(expectations: Expectations, cluster: Cluster) -> tuple[Asked, ...]:
         for pod in _pods(line, f"flows[{at}]", endpoints, problems):
             for name in names:
                 each = Asked(pod, name, expectation)
-                before = found.get(each.key)
+                before = requests.get(each.key)
                 if before is None or before.expectation is None:
-                    found[each.key] = each
+                    requests[each.key] = each
     if problems:
         raise BadInput(problems)
-    return tuple(found.values())
+    return tuple(requests.values())
 
 
 def _dns_names(line: Line, endpoints: Endpoints) -> list[str]:
@@ -103,10 +103,10 @@ def _pods(line: Line, path: str, endpoints: Endpoints, problems: list[Problem]) 
     return pods
 
 
-def rows(asked: Sequence[Asked], found: Mapping[Key, Lookup], cluster: Cluster) -> list[Row]:
+def rows(asked: Sequence[Asked], lookups: Mapping[Key, Lookup], cluster: Cluster) -> list[Row]:
     """A row of ``check`` for each lookup."""
     endpoints, predictor = Endpoints(cluster), Predictor(cluster)
-    return [_row(each, found[each.key], endpoints, predictor) for each in asked]
+    return [_row(each, lookups[each.key], endpoints, predictor) for each in asked]
 
 
 def predictions(asked: Sequence[Asked], cluster: Cluster) -> list[Row]:

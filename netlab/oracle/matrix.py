@@ -116,9 +116,9 @@ def _legend(symbols: Iterable[str]) -> str:
 
 def _summary(answers: list[Verdict], nodes: Mapping[str, str], width: int) -> str:
     counts = Counter(symbol(verdict) for verdict in answers)
-    told = ", ".join(f"{counts[mark]:,} {message}" for mark, message in _LEGEND.items() if counts[mark])
+    parts = ", ".join(f"{counts[mark]:,} {message}" for mark, message in _LEGEND.items() if counts[mark])
     sources = len({verdict.flow.src.name for verdict in answers})
-    out = [f"{len(answers):,} flows from {sources:,} sources: {told}"]
+    out = [f"{len(answers):,} flows from {sources:,} sources: {parts}"]
     block = _blocks(answers, nodes, width)
     if block:
         out += ["", *block]

@@ -135,10 +135,10 @@ class Evaluator:
     def judges(self, pod: Pod, direction: str) -> Judges:
         """Everything that judges a Pod in a direction."""
         key = (str(pod), direction)
-        found = self._judges.get(key)
-        if found is None:
-            found = self._judges[key] = self.selection.judges(pod, direction)
-        return found
+        judges = self._judges.get(key)
+        if judges is None:
+            judges = self._judges[key] = self.selection.judges(pod, direction)
+        return judges
 
     # -- the verdict --------------------------------------------------------------------------------------------------
 
@@ -179,9 +179,9 @@ class Evaluator:
         if judges is NO_JUDGES:
             return True, None
         target = other if direction == EGRESS else own
-        found = self._first(judges.admin, direction, other, target, port, protocol)
-        if found is not None and found.rule.action != PASS:
-            return found.rule.action == ALLOW, found
+        decision = self._first(judges.admin, direction, other, target, port, protocol)
+        if decision is not None and decision.rule.action != PASS:
+            return decision.rule.action == ALLOW, decision
         if judges.policies:
             allowed = any(
                 self.rule_matches(rule, other, target, port, protocol)
@@ -189,8 +189,8 @@ class Evaluator:
                 for rule in policy.rules(direction) or ()
             )
             return allowed, None
-        found = self._first(judges.baseline, direction, other, target, port, protocol)
-        return found is None or found.rule.action != DENY, found
+        decision = self._first(judges.baseline, direction, other, target, port, protocol)
+        return decision is None or decision.rule.action != DENY, decision
 
     def _first(
         self,
@@ -237,12 +237,12 @@ class Evaluator:
         return str(other.pod) in names
 
     def _addresses_of(self, peer: Nodes) -> frozenset[str]:
-        found = self._node_peers.get(peer)
-        if found is None:
+        addresses = self._node_peers.get(peer)
+        if addresses is None:
             nodes = self.selection.nodes(peer)
-            found = frozenset(str(address.ip) for node in nodes for address in node.addresses)
-            self._node_peers[peer] = found
-        return found
+            addresses = frozenset(str(address.ip) for node in nodes for address in node.addresses)
+            self._node_peers[peer] = addresses
+        return addresses
 
     def _port_matches(self, match: PortMatch, target: Party, port: int, protocol: str) -> bool:
         if match.protocol not in (protocol, ""):

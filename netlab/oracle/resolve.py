@@ -55,7 +55,7 @@ def expected(
     ports that nobody has, lines without a flow, and contradictions.
     """
     endpoints = Endpoints(cluster)
-    found: dict[Flow, Expectation] = {}
+    expectations_by_flow: dict[Flow, Expectation] = {}
     problems: list[Problem] = []
     for at, line in enumerate(expectations.lines):
         places = {
@@ -65,9 +65,9 @@ def expected(
         }
         for flow in _flows(line, f"flows[{at}]", endpoints, problems):
             expectation = Expectation(line.expect, line, line.mark, line.why, places.get(flow.dst.name, -1))
-            before = found.get(flow)
+            before = expectations_by_flow.get(flow)
             if before is None or _sharper(line.expect, before.expect):
-                found[flow] = expectation
+                expectations_by_flow[flow] = expectation
             elif before.expect != line.expect and not _sharper(before.expect, line.expect):
                 message = f"expects {line.expect} of {flow}, but {before.mark} expects {before.expect}"
                 problems.append(Problem(line.mark, f"flows[{at}]", message))
@@ -77,18 +77,18 @@ def expected(
     if expectations.default:
         rest = Expectation(expectations.default, None, expectations.mark, f"default: {expectations.default}")
         services = ServiceWays(cluster, endpoints)
-        for flow, expectation in list(found.items()):
-            found.setdefault(flow._replace(size=0), expectation)
-        for flow, expectation in list(found.items()):
+        for flow, expectation in list(expectations_by_flow.items()):
+            expectations_by_flow.setdefault(flow._replace(size=0), expectation)
+        for flow, expectation in list(expectations_by_flow.items()):
             ways = services.of(flow) if flow.dst.kind == SERVICE and expectation.expect in _OF_BACKENDS else None
             for behind in ways.flows if ways else ():
                 why = f"as {flow.dst.name}, the Service before it"
-                found.setdefault(behind._replace(src=flow.src), expectation._replace(line=None, why=why))
+                expectations_by_flow.setdefault(behind._replace(src=flow.src), expectation._replace(line=None, why=why))
         for flow in flows(cluster) if scope is None else scope:
-            if flow not in found and (expectations.default == ALLOW or flow.src.netns != flow.dst.netns):
-                implied = _as_behind(flow, services, found, rest)
-                found |= {flow: implied} if implied else {}
-    return found
+            if flow not in expectations_by_flow and (expectations.default == ALLOW or flow.src.netns != flow.dst.netns):
+                implied = _as_behind(flow, services, expectations_by_flow, rest)
+                expectations_by_flow |= {flow: implied} if implied else {}
+    return expectations_by_flow
 
 
 def _as_behind(
@@ -141,14 +141,14 @@ def _ends(
     sources: Sequence[Reachable] = (),
 ) -> list[Reachable]:
     client = endpoints.client([source.end for source in sources])
-    found: dict[tuple[str, str, tuple[str, ...]], Reachable] = {}
+    ends: dict[tuple[str, str, tuple[str, ...]], Reachable] = {}
     for at, (selector, mark) in enumerate(written):
         try:
             for target in selector.select(endpoints, client):
-                found[target.end.kind, target.end.name, target.addresses] = target
+                ends[target.end.kind, target.end.name, target.addresses] = target
         except ValueError as error:
             problems.append(Problem(mark, f"{path}[{at}]" if len(written) > 1 else path, str(error)))
-    return list(found.values())
+    return list(ends.values())
 
 
 def _flows(line: Line, path: str, endpoints: Endpoints, problems: list[Problem]) -> list[Flow]:
@@ -161,7 +161,7 @@ def _flows(line: Line, path: str, endpoints: Endpoints, problems: list[Problem])
     asked = [(target, ports) for target in targets if (ports := _ports(line.port, target, endpoints))]
     if targets and not asked and sources:
         problems.append(Problem(line.port_mark or line.mark, f"{path}.port", _no_port(line.port, targets, endpoints)))
-    found = [
+    flows = [
         Flow(source.end, target.end, address, port, protocol, line.size if protocol != "SCTP" else 0)
         for source in sources
         for target, ports in asked
@@ -169,12 +169,12 @@ def _flows(line: Line, path: str, endpoints: Endpoints, problems: list[Problem])
         if any((":" in mine) == (":" in address) for mine in source.addresses)
         for port, protocol in ports
     ]
-    if asked and sources and not found and not problems:
+    if asked and sources and not flows and not problems:
         message = "names no flow: no source has an address of the IP family of a target"
         problems.append(Problem(line.mark, path, message))
     if line.expect != ALLOW and line.expect != Outcome.OPEN:
-        found = [flow for flow in found if flow.src.netns != flow.dst.netns] or found
-    return found
+        flows = [flow for flow in flows if flow.src.netns != flow.dst.netns] or flows
+    return flows
 
 
 def _ports(port: PortWish | None, target: Reachable, endpoints: Endpoints) -> list[tuple[int, str]]:

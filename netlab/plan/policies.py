@@ -391,8 +391,8 @@ class _Table:
     def _set(
         self, name: str, kind: str, elements: frozenset[str], message: str, why: Why, data: str = "", flags: str = ""
     ) -> NftSet:
-        said = text.comment(message)
-        return NftSet(self._node.netns, FAMILY, TABLE, name, kind, elements, data, flags, comment=said, why=why)
+        comment = text.comment(message)
+        return NftSet(self._node.netns, FAMILY, TABLE, name, kind, elements, data, flags, comment=comment, why=why)
 
 
 def _inside(address: object, blocks: Iterable[Block]) -> bool:

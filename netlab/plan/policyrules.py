@@ -68,9 +68,9 @@ class Writer:
         for rule in policy.rules(direction) or ():
             if any(port.name for port in rule.ports):
                 return None
-            why, said = rule_why(policy, rule), self.says(policy, rule)
+            why, words = rule_why(policy, rule), self.says(policy, rule)
             matches = self.numbered(rule, self.ends(rule, why, needs))
-            rules += [f"{match} {said}".lstrip() for match in matches]
+            rules += [f"{match} {words}".lstrip() for match in matches]
         return Written(tuple(rules), tuple(needs))
 
     def numbered(self, rule: Rule, ends: Sequence[tuple[str, int]]) -> Iterator[str]:

@@ -117,13 +117,13 @@ class Words(NamedTuple):
 
 def merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Inclusive ranges, sorted, those that overlap or touch made one: nft takes no overlap."""
-    found: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     for low, high in sorted(spans):
-        if found and low <= found[-1][1] + 1:
-            found[-1] = found[-1][0], max(high, found[-1][1])
+        if ranges and low <= ranges[-1][1] + 1:
+            ranges[-1] = ranges[-1][0], max(high, ranges[-1][1])
         else:
-            found.append((low, high))
-    return found
+            ranges.append((low, high))
+    return ranges
 
 
 def ranges(blocks: Iterable[Block], version: int) -> list[str]:

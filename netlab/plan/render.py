@@ -153,8 +153,10 @@ def _changes(have: Obj, want: Obj) -> list[str]:
         if there == should:
             continue
         if isinstance(want, Veth) and name in ("end", "peer"):
-            told = (should.netns, should.name) == (want.netns, want.name)
-            parts += [text if told else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)]
+            same_end = (should.netns, should.name) == (want.netns, want.name)
+            parts += [
+                text if same_end else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)
+            ]
         elif name == "comment" and isinstance(want, NftTable):
             parts.append(f"it {there}" if str(there).startswith("differs in ") else f"comment is {_value(there)}")
         elif name == "rules" and isinstance(want, NftChain):

@@ -171,13 +171,13 @@ class _Family:
         return _Seen(service, own, outside, ports, service_why(service))
 
     def _port(
-        self, service: Service, port: ServicePort, place: int, backends: list[Backend], masquerade: tuple[str, ...]
+        self, service: Service, port: ServicePort, index: int, backends: list[Backend], masquerade: tuple[str, ...]
     ) -> _Port:
-        behind = [backend for backend in backends if backend.ports[place]]
+        behind = [backend for backend in backends if backend.ports[index]]
         alike = plain(service, behind)
         if alike:
             behind = [backend for backend in behind if service.counts_ready(backend)]
-        ends = tuple(self._end(service, port, backend, backend.ports[place]) for backend in behind)
+        ends = tuple(self._end(service, port, backend, backend.ports[index]) for backend in behind)
         listed = () if alike else tuple(behind)
         return _Port(port, port_name(service, port), ends, masquerade, self.choice(service, ends), listed)
 
@@ -233,12 +233,12 @@ class _Table:
     def _made(self, seen: _Seen, port: _Port) -> tuple[Obj, ...]:
         """The objects of a Service's port; its elements go into the maps.  As last time, where the port is that one."""
         made, key = self._family.made, (f"{self._node.netns} {self._zone}", id(port))
-        known = made.get(key)
-        if known is None or known[0] is not port:
+        kept = made.get(key)
+        if kept is None or kept[0] is not port:
             elements = _Maps()
-            made[key] = known = port, tuple(self._port(seen, port, elements)), elements
-        self._maps.add(known[2])
-        return known[1]
+            made[key] = kept = port, tuple(self._port(seen, port, elements)), elements
+        self._maps.add(kept[2])
+        return kept[1]
 
     # -- what every table has -----------------------------------------------------------------------------------------
 

@@ -97,13 +97,13 @@ def _source(manifests: str | Path | Sequence[str | Path], folders: Sequence[Path
     if isinstance(manifests, str) and ("\n" in manifests or manifests.lstrip().startswith("{")):
         return Source("", (Text("<inline>", textwrap.dedent(manifests)),))
     paths = [manifests] if isinstance(manifests, (str, Path)) else list(manifests)
-    texts, problems = read_texts([_found(path, folders) for path in paths])
+    texts, problems = read_texts([_resolved(path, folders) for path in paths])
     if problems:
         raise BadInput(load_texts(texts, problems).problems)
     return Source("", texts)
 
 
-def _found(path: str | Path, folders: Sequence[Path]) -> str:
+def _resolved(path: str | Path, folders: Sequence[Path]) -> str:
     """A path in the first folder that has it, as messages name it: from where pytest was started, if it is below."""
     full = next((folder / path for folder in folders if (folder / path).exists()), folders[-1] / path)
     near = os.path.relpath(full)

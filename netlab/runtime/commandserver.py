@@ -82,9 +82,9 @@ def ask(words: Sequence[str]) -> int | None:
     started, answer = False, b""
     with contextlib.suppress(OSError):
         # What is handed over is only closed by who has taken it: nothing is for one that does not listen.
-        if _says(sock, _HERE, heard) and not heard:
+        if _receives(sock, _HERE, heard) and not heard:
             _hand_over(sock, words)
-            started = _says(sock, _STARTED, heard)
+            started = _receives(sock, _STARTED, heard)
             answer = sock.recv(4) if started else b""
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -101,14 +101,14 @@ def ask(words: Sequence[str]) -> int | None:
 
 def _hand_over(sock: socket.socket, words: Sequence[str]) -> None:
     """The words, and all that makes a command mean the same.  A stream keeps no borders, so the length comes first."""
-    said = json.dumps(
+    request = json.dumps(
         {"argv": list(words), "cwd": os.getcwd(), "env": dict(os.environ), "umask": _umask(), **_world()}
     ).encode()
-    socket.send_fds(sock, [struct.pack("=I", len(said))], [0, 1, 2])
-    sock.sendall(said)
+    socket.send_fds(sock, [struct.pack("=I", len(request))], [0, 1, 2])
+    sock.sendall(request)
 
 
-def _says(sock: socket.socket, word: bytes, heard: list[int]) -> bool:
+def _receives(sock: socket.socket, word: bytes, heard: list[int]) -> bool:
     """Whether that comes from over there: not if that process was stopped or hangs, nor if its caller is interrupted.
 
     Both sides must agree on whether a command begins.  A socket that was shut down for reading refuses what comes later,
@@ -128,8 +128,8 @@ def _connect(words: Sequence[str]) -> socket.socket | None:
         labs = [lab for lab in os.listdir(_RUN) if os.path.exists(f"{_RUN}/{lab}/{SOCKET}")]
     except OSError:
         return None
-    said = {*words, *(word.partition("=")[2] for word in words), os.environ.get("NETLAB_LAB", "")}
-    named = [lab for lab in labs if lab in said]
+    arguments = {*words, *(word.partition("=")[2] for word in words), os.environ.get("NETLAB_LAB", "")}
+    named = [lab for lab in labs if lab in arguments]
     meant = named or ([labs[0]] if len(labs) == 1 else [])
     for lab in meant:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -169,13 +169,13 @@ def stay(run: Run) -> None:
 
     if not _holds or threading.active_count() > 1:
         return
-    told, tell = os.pipe2(os.O_CLOEXEC)
+    signal_end, tell = os.pipe2(os.O_CLOEXEC)
     if os.fork():
         os.close(tell)
-        os.read(told, 1)  # the next command is to find it; it ends or it listens within milliseconds
+        os.read(signal_end, 1)  # the next command is to find it; it ends or it listens within milliseconds
         return
     try:
-        os.close(told)
+        os.close(signal_end)
         os.setsid()
         _let_go_of_terminal()
         _serve(_holds, run, lambda: os.close(tell))

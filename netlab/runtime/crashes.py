@@ -59,13 +59,13 @@ def still(pods: Iterable[Shown]) -> Iterator[Shown]:
 
 def found(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
     """A line for each workload, container and reason, naming all its Pods."""
-    known = {str(pod): pod for pod in cluster.pods}
+    by_name = {str(pod): pod for pod in cluster.pods}
     groups: dict[tuple[str, str, str], list[Pod]] = {}
     for pod in pods:
         for container in pod["containers"]:
             how = crashed(pod, container)
-            if how and name(pod) in known:
-                own = known[name(pod)]
+            if how and name(pod) in by_name:
+                own = by_name[name(pod)]
                 whose = f"{own.namespace}/{own.owner}" if own.owner else str(own)
                 groups.setdefault((whose, container["name"], how), []).append(own)
                 break  # one reason for each Pod

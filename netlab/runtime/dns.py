@@ -41,17 +41,17 @@ def sync(cluster: Cluster, *, patience: float = PATIENCE) -> list[str]:
     wanted = dns.server_files(cluster, SESSION)
     pods = [pods_zone(namespace) for namespace in dns.namespaces(cluster)]
     deadline = time.monotonic() + patience
-    said = "its process does not run"
+    message = "its process does not run"
     while True:
-        for place in _places(pod.netns):
+        for target in _places(pod.netns):
             try:
-                said = _load(place, wanted, pods)
+                message = _load(target, wanted, pods)
             except OSError as error:  # it ended just now
-                said = f"{error.strerror}: {error.filename}"
-            if not said:
+                message = f"{error.strerror}: {error.filename}"
+            if not message:
                 return []
         if time.monotonic() > deadline:
-            return [f"the DNS server of lab {cluster.lab} has not got its names: {said}"]
+            return [f"the DNS server of lab {cluster.lab} has not got its names: {message}"]
         time.sleep(_PAUSE)
 
 
@@ -59,14 +59,14 @@ def _places(netns: str) -> list[_Place]:
     return [_Place(f"/proc/{process.pid}/root{DNS_FOLDER}") for process in inside([netns]) if process.comm == "knotd"]
 
 
-def _load(place: _Place, wanted: dict[str, str], pods: list[str]) -> str:
+def _load(server: _Place, wanted: dict[str, str], pods: list[str]) -> str:
     """Write the files that differ and have them loaded (``pods``: the zones of Pods' names); what went wrong, or ""."""
-    fd = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(server.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         changed = [name for name, text in wanted.items() if _read(fd, name) != text.encode()]
         if not changed:
             return ""
-        if not os.path.exists(place.socket):
+        if not os.path.exists(server.socket):
             return "its control socket is not there yet"
         for name in changed:
             _write(fd, f"{name}.new", wanted[name].encode())
@@ -78,7 +78,7 @@ def _load(place: _Place, wanted: dict[str, str], pods: list[str]) -> str:
         todo += [("reload",)] if ZONES_FILE in changed else []
         zones += pods if {ZONES_FILE, PODS_FILE} & {*changed} else []
         todo += [("zone-reload", *zones)] if zones else []
-        refused = next((said for words in todo if (said := _ask(place, *words))), "")
+        refused = next((reply for words in todo if (reply := _ask(server, *words))), "")
         for name in changed if refused else ():
             os.unlink(name, dir_fd=fd)  # so that the next try does not take it for loaded
         return refused
@@ -86,9 +86,9 @@ def _load(place: _Place, wanted: dict[str, str], pods: list[str]) -> str:
         os.close(fd)
 
 
-def _ask(place: _Place, *words: str) -> str:
+def _ask(server: _Place, *words: str) -> str:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    argv = [shutil.which("knotc", path=path) or "knotc", "-s", place.socket, "-b", "-t", "5", *words]
+    argv = [shutil.which("knotc", path=path) or "knotc", "-s", server.socket, "-b", "-t", "5", *words]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
     except subprocess.TimeoutExpired:

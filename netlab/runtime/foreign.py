@@ -11,12 +11,12 @@ from netlab.objects import Key, NftTable, Obj
 
 def texts(objects: Iterable[Obj]) -> dict[Key, tuple[str, ...]]:
     """By object, the lines that nft prints of a table; nothing of what is gone meanwhile."""
-    found = {}
+    by_table = {}
     for obj in objects:
         if isinstance(obj, NftTable):
             try:
                 text = ns.call(obj.netns, lambda place=obj.place: libnft.listed(f"list table {place}"))  # type: ignore[misc]
             except OSError:
                 continue
-            found[obj.key] = tuple(text.splitlines())
-    return found
+            by_table[obj.key] = tuple(text.splitlines())
+    return by_table

@@ -126,22 +126,22 @@ def change(
     """
     began = time.monotonic()
     with lock.locked(name, say):
-        _, known = open_running(name)
+        _, applied_before = open_running(name)
         run = open_run(name)
         added = tuple(add)
-        running = resolve(known, run.memory, run.statuses)
+        running = resolve(applied_before, run.memory, run.statuses)
         gone, ended = leaving(running.cluster, {identity(each) for each in running.documents.objects}, tuple(delete))
         new = load_texts([Text(*text) for text in added]) if added else Documents()
         if new.problems:
             raise BadInput(new.problems)
         fresh = {identity(each) for each in new.objects}
-        deleted = tuple(dict.fromkeys((*(key for key in known.deleted if key not in fresh), *gone)))
+        deleted = tuple(dict.fromkeys((*(key for key in applied_before.deleted if key not in fresh), *gone)))
         # As with kubectl, an object that a file no longer has stays until it is deleted.
-        extra = (*(text for text in known.extra if _identities(text) - fresh - {*gone}), *added)
-        labels = put(known.labels, new.objects, label or {})
+        extra = (*(text for text in applied_before.extra if _identities(text) - fresh - {*gone}), *added)
+        labels = put(applied_before.labels, new.objects, label or {})
         labels = {key: value for key, value in labels.items() if key.removeprefix("Pod/") not in ended}
-        links = {**known.links, **(link or {})}
-        applied = replace(known, extra=extra, deleted=deleted, labels=labels, links=links)
+        links = {**applied_before.links, **(link or {})}
+        applied = replace(applied_before, extra=extra, deleted=deleted, labels=labels, links=links)
         if added and (wrong := list(refused(new.objects, running.documents.objects, running.cluster))):
             raise BadInput(wrong)
         after = run.memory.without(ended)
@@ -152,12 +152,12 @@ def change(
         if added:
             capacity.require(lab.want)
         narrow = run.pending is None and not run.rundir.unsettled()
-        before: Applied | Lab = known
+        before: Applied | Lab = applied_before
         changed = 0
         if again := frozenset(str(pod) for pod in lab.cluster.pods if str(pod) in ended):
             # As a StatefulSet does: the Pod has gone before another of its name comes.
             between = with_state(resolve(applied, after, lab.statuses, again), lab.can)
-            removed = _apply(run, between, applied, [known], wait=False, narrow=narrow)
+            removed = _apply(run, between, applied, [applied_before], wait=False, narrow=narrow)
             before, changed = removed.lab, removed.changed
         outcome = _apply(run, lab, applied, [before], narrow=narrow)
         outcome = replace(outcome, changed=outcome.changed + changed)
@@ -178,13 +178,13 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     lab = resolve(draft)
     name = lab.cluster.lab
     rundir = RunDir(name)
-    known = rundir.applied()
-    if known is not None:
-        lab = resolve(with_changes(draft, known), memory_of(rundir), in_force(rundir))
+    running = rundir.applied()
+    if running is not None:
+        lab = resolve(with_changes(draft, running), memory_of(rundir), in_force(rundir))
     lab = with_state(lab, host.of_running(lab.cluster))
-    if known is None:
+    if running is None:
         return lab, drift(lab.want, State())
-    owned = desired(resolve(known, memory_of(rundir), rundir.statuses()).cluster, lab.can, SESSION)
+    owned = desired(resolve(running, memory_of(rundir), rundir.statuses()).cluster, lab.can, SESSION)
     return lab, drift(
         lab.want, observe(lab, rundir, State.of({**dict(lab.want.items()), **dict(owned.items())})).state, owned
     )

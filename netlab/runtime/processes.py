@@ -25,14 +25,14 @@ def inside(names: Iterable[str]) -> tuple[Process, ...]:
             wanted[os.stat(RUN_NETNS / name).st_ino] = name
         except OSError:
             continue
-    found = []
+    members = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
                 where = wanted.get(os.stat(f"/proc/{entry}/ns/net").st_ino)
                 if where is not None:
                     with open(f"/proc/{entry}/comm", encoding="utf-8", errors="replace") as stream:
-                        found.append(Process(int(entry), stream.read().strip(), where))
+                        members.append(Process(int(entry), stream.read().strip(), where))
             except OSError:
                 continue
-    return tuple(found)
+    return tuple(members)

@@ -173,24 +173,24 @@ def locate(root: Node, path: Sequence[str | int]) -> Node:
 
     A block collection under a key gives the key's node, a flow collection and a scalar their own.
     """
-    here, place = root, root
+    here, node = root, root
     for step in path:
         if isinstance(here, MappingNode):
-            found = next(
+            value = next(
                 (pair for pair in pairs(here) if pair[0].value == step and isinstance(pair[0], ScalarNode)), None
             )
-            if found is None:
+            if value is None:
                 break
-            key, here = found
-            place = key if isinstance(here, MappingNode | SequenceNode) and not here.flow_style else here
+            key, here = value
+            node = key if isinstance(here, MappingNode | SequenceNode) and not here.flow_style else here
         elif isinstance(here, SequenceNode) and isinstance(step, int):
             items = here.value
             if not -len(items) <= step < len(items):
                 break
-            here = place = items[step]
+            here = node = items[step]
         else:
             break
-    return place
+    return node
 
 
 def expansion(root: Node) -> tuple[int, int]:
@@ -260,21 +260,21 @@ _WORDS = (
 def _problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
     mark = error.problem_mark or error.context_mark
-    said = " ".join(each for each in (error.context, error.problem) if each)
+    sentence = " ".join(each for each in (error.context, error.problem) if each)
     if mark is None:
-        return Problem(Mark(file, 1), "", f"is not YAML: {said}")
-    if "unexpected end of stream" in said and error.context_mark:
+        return Problem(Mark(file, 1), "", f"is not YAML: {sentence}")
+    if "unexpected end of stream" in sentence and error.context_mark:
         mark, words = error.context_mark, "a quoted text that is never closed"
     else:
-        words = next((words for known, words in _WORDS if known in said), "")
+        words = next((words for phrase, words in _WORDS if phrase in sentence), "")
     row = min(mark.line, len(lines) - 1)
     column = min(mark.column, len(lines[row]))
     line = lines[row]
     indentation = line[: len(line) - len(line.lstrip())]
     if "\t" in indentation and (not words or "indent" in words):
         column, words = indentation.index("\t"), "a tab; YAML indents with spaces only"
-    elif "cannot start any token" in said and column < len(line):
+    elif "cannot start any token" in sentence and column < len(line):
         words = f"a text cannot begin with {line[column]!r} unless it is quoted"
         if line[column] == "\t":
             words = "a tab; YAML indents with spaces only"
-    return Problem(Mark(file, row + 1, column + 1), "", f"is not YAML: {words or said}")
+    return Problem(Mark(file, row + 1, column + 1), "", f"is not YAML: {words or sentence}")

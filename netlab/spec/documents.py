@@ -66,8 +66,8 @@ class Document:
         """
         if not isinstance(self.origin, MappingNode):
             return self.mark
-        place = locate(self.origin, path)
-        return self.mark if place is self.origin else mark_of(place, self.mark.file)
+        node = locate(self.origin, path)
+        return self.mark if node is self.origin else mark_of(node, self.mark.file)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"

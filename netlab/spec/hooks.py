@@ -62,8 +62,8 @@ def _names(objects: Sequence[Document]) -> str:
 
 
 def _annotations(document: Document) -> Mapping[str, str]:
-    found: Mapping[str, str] = document.body["metadata"].get("annotations", {})
-    return found
+    annotations: Mapping[str, str] = document.body["metadata"].get("annotations", {})
+    return annotations
 
 
 def _words(document: Document, annotation: str) -> set[str]:

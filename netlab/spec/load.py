@@ -106,7 +106,7 @@ def _files(source: str) -> Iterator[str]:
         names = sorted(os.listdir(source))
     except OSError as error:
         raise _unreadable(source, error) from error
-    found = [
+    files = [
         os.path.join(source, name)
         for name in names
         if name.endswith(SUFFIXES) and name not in NOT_MANIFESTS and os.path.isfile(os.path.join(source, name))
@@ -115,9 +115,9 @@ def _files(source: str) -> Iterator[str]:
         if name in names:
             raise BadInput(f"{os.path.join(source, name)}: this folder is for {tool}, which makes the manifests",
                            hint=f"{line.format(source)} | netlab up -f -")  # fmt: skip
-    if not found:
+    if not files:
         raise BadInput(f"{source}: there is no manifest in this folder ({', '.join(f'*{each}' for each in SUFFIXES)})")
-    yield from found
+    yield from files
 
 
 def _bytes(path: str) -> bytes:

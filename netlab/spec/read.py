@@ -106,7 +106,7 @@ class Reader:
             self._warnings.append(oldversions.warning(self._old))
         order = {file: index for index, file in enumerate(self._sources)}
 
-        def place(mark: Mark | None) -> tuple[int, int, int]:
+        def position(mark: Mark | None) -> tuple[int, int, int]:
             return (order.get(mark.file, -1), mark.line, mark.column) if mark else (-1, 0, 0)
 
         for extra in self._labs[1:]:
@@ -120,8 +120,8 @@ class Reader:
             references=tuple(self._references),
             settings=tuple(self._settings.values()),
             left_out=tuple(hook for hook in hooks if left_out(hook)),
-            problems=tuple(sorted(self._problems, key=lambda each: place(each.mark))),
-            warnings=tuple(sorted(self._warnings, key=lambda each: place(each.mark))),
+            problems=tuple(sorted(self._problems, key=lambda each: position(each.mark))),
+            warnings=tuple(sorted(self._warnings, key=lambda each: position(each.mark))),
             skipped=MappingProxyType(dict(sorted(self._skipped.items()))),
             sources=tuple(self._sources),
         )
@@ -182,8 +182,8 @@ class Reader:
         if value is None or scalars.is_null(value):
             if not inherited:
                 example = "apps/v1" if field == "apiVersion" else "Deployment"
-                known = shown(", ".join(fields))[1:-1]
-                hint = f"; an object begins with apiVersion and kind ({field}: {example}); there is: {known}"
+                options = shown(", ".join(fields))[1:-1]
+                hint = f"; an object begins with apiVersion and kind ({field}: {example}); there is: {options}"
                 checker.problem(node, (None, field), "is required" + (hint if "kind" not in fields else ""))
             return inherited
         text = scalars.plain(value.value) if isinstance(value, ScalarNode) and value.tag == scalars.PLAIN else None

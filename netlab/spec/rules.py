@@ -176,8 +176,8 @@ def _pod_spec(body: Body) -> Found:
             if container["name"] in names:
                 yield (field, index, "name"), f"{shown(container['name'])} is the name of two containers"
             names.add(container["name"])
-            for place, message in _host_ports(container, body.get("hostNetwork", False), host_ports):
-                yield (field, index, *place), message
+            for path, message in _host_ports(container, body.get("hostNetwork", False), host_ports):
+                yield (field, index, *path), message
     for index, container in enumerate(body.get("initContainers", ())):
         for field in _NOT_IN_INIT if container.get("restartPolicy") != "Always" else ():
             if field in container:
@@ -191,9 +191,9 @@ def _pod_spec(body: Body) -> Found:
 
 def _host_ports(container: Body, host_network: bool, seen: set[tuple[int, str, str]]) -> Found:
     for number, port in enumerate(container.get("ports", ())):
-        host, place = port.get("hostPort", 0), ("ports", number, "hostPort")
+        host, path = port.get("hostPort", 0), ("ports", number, "hostPort")
         if host_network and host not in (0, port["containerPort"]):
-            yield place, f"must be {port['containerPort']}, as containerPort is: the Pod is on the host's network"
+            yield path, f"must be {port['containerPort']}, as containerPort is: the Pod is on the host's network"
         field, host = ("containerPort", port["containerPort"]) if host_network else ("hostPort", host)
         wanted = (host, port.get("protocol", "TCP"), port.get("hostIP", ""))
         if host and wanted in seen:
@@ -267,8 +267,8 @@ def _workload(body: Body) -> Found:
 def _restarts(body: Body) -> Found:
     policy = body["spec"].get("template", {}).get("spec", {}).get("restartPolicy", "Always")
     if policy != "Always":
-        place = ("spec", "template", "spec", "restartPolicy")
-        yield place, f"must be Always in a {body.get('kind')}, not {policy}"
+        path = ("spec", "template", "spec", "restartPolicy")
+        yield path, f"must be Always in a {body.get('kind')}, not {policy}"
 
 
 def _job_template(spec: Body, at: tuple[str, ...]) -> Found:
@@ -326,24 +326,24 @@ def _service(body: Body) -> Found:
     if spec is None:
         yield ("spec",), "is required"
         return
-    for place, message in service_spec(spec):
-        yield ("spec", *place), message
-    for place, message in _named_once(spec.get("ports", []), "ports", "ports of this Service"):
-        yield ("spec", *place), message
+    for path, message in service_spec(spec):
+        yield ("spec", *path), message
+    for path, message in _named_once(spec.get("ports", []), "ports", "ports of this Service"):
+        yield ("spec", *path), message
 
 
 def _endpoint_slice(body: Body) -> Found:
     family = {"IPv4": 4, "IPv6": 6}.get(body["addressType"])
     for index, endpoint in enumerate(body.get("endpoints", ())):
         for number, address in enumerate(endpoint["addresses"]):
-            place = ("endpoints", index, "addresses", number)
+            path = ("endpoints", index, "addresses", number)
             try:
                 if family is None:
                     dns_subdomain(address)
                 elif ipaddress.ip_address(service_ip(address)).version != family:
-                    yield place, f"{address} is not {body['addressType']}, as the addressType says"
+                    yield path, f"{address} is not {body['addressType']}, as the addressType says"
             except ValueError as error:
-                yield place, str(error)
+                yield path, str(error)
     yield from _named_once(
         [{"name": port.get("name", "")} for port in body.get("ports", ())], "ports", "ports of this slice"
     )

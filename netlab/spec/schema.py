@@ -98,7 +98,7 @@ def json_schema() -> Schema:
     A document of a kind that is not checked needs an apiVersion and a kind and may hold anything else.  The loader is
     stricter in what one schema cannot say: cross-field rules, and a misspelt kind.
     """
-    known = schemas()
+    definitions = schemas()
     roots = {kind for _, kind in CHECKED}
     cases = [
         {
@@ -120,7 +120,8 @@ def json_schema() -> Schema:
         "$defs": {
             name: each if name in roots else _nullable(each)
             for name, each in (
-                (name, _for_editors(known.defs[name], known.omitted.get(name, ()))) for name in sorted(known.defs)
+                (name, _for_editors(definitions.defs[name], definitions.omitted.get(name, ())))
+                for name in sorted(definitions.defs)
             )
         },
     }

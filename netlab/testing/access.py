@@ -119,12 +119,12 @@ def _part(source: Workload, allowed: list[bool]) -> str:
 def _behind_services(prepared: Prepared) -> set[tuple[Workload, int, str]]:
     """The ports of workloads that a Service leads to."""
     workloads = Workloads(prepared.cluster)
-    known = prepared.questions.known
+    endpoints = prepared.questions.known
     return {
-        (workloads.of(known.pods[backend.pod]), number, port.protocol)
+        (workloads.of(endpoints.pods[backend.pod]), number, port.protocol)
         for service in prepared.cluster.services
         for backend in service.backends
-        if backend.pod in known.pods
+        if backend.pod in endpoints.pods
         for port, number in zip(service.ports, backend.ports, strict=True)
         if number
     }

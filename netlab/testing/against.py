@@ -64,23 +64,23 @@ def recorded(text: str, file: str, now: Prepared, verdicts: Mapping[Flow, Verdic
 
 
 def _changes(triples: Iterable[tuple[Key, bool, bool]], reasons: Mapping[Key, str]) -> list[Change]:
-    found = [
+    changes = [
         Change(key, OPENS if now else CLOSES, "" if now else reasons.get(key, ""))
         for key, was, now in triples
         if was != now
     ]
-    return sorted(found, key=lambda change: (change.change == CLOSES, change.key))
+    return sorted(changes, key=lambda change: (change.change == CLOSES, change.key))
 
 
 def _open(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> dict[Key, bool]:
     """Whether all flows between two workloads are open."""
     workloads = Workloads(prepared.cluster)
-    found: dict[Key, bool] = {}
+    open_ports: dict[Key, bool] = {}
     for flow, verdict in verdicts.items():
         if flow.dst.kind != SERVICE and flow.src.netns != flow.dst.netns:
             key = _key(flow, workloads)
-            found[key] = found.get(key, True) and verdict.outcome is Outcome.OPEN
-    return found
+            open_ports[key] = open_ports.get(key, True) and verdict.outcome is Outcome.OPEN
+    return open_ports
 
 
 def _reasons(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> dict[Key, str]:

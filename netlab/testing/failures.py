@@ -93,8 +93,8 @@ class Cause:
         """What to type to follow the first of these flows."""
         flow = self.first.flow
         port = f":{flow.port}" + (f"/{flow.protocol}" if flow.protocol != "TCP" else "")
-        source, place = self._workloads.of(flow.src).word, self._workloads.of(flow.dst).word
-        look = f"trace --lab {KEPT} {source} {place}{port}"
+        source, target = self._workloads.of(flow.src).word, self._workloads.of(flow.dst).word
+        look = f"trace --lab {KEPT} {source} {target}{port}"
         if flow.dst.kind == NAME:
             look = f"exec --lab {KEPT} {source} -- nslookup {flow.dst.name}"
         return f"{netlab} test {arguments} --keep {KEPT}; {netlab} {look}"

@@ -34,9 +34,9 @@ def github(reports: Sequence[Report]) -> Iterator[str]:
     """Lines that GitHub's runner shows in a pull request."""
     for report in reports:
         for failure in report.failures:
-            place = f"file={_property(failure.file)},line={failure.line}," if failure.line else ""
+            location = f"file={_property(failure.file)},line={failure.line}," if failure.line else ""
             title = _property(f"netlab {failure.code} ({report.name})")
-            yield f"::{_GITHUB[failure.level]} {place}title={title}::{_data(failure.message)}"
+            yield f"::{_GITHUB[failure.level]} {location}title={title}::{_data(failure.message)}"
 
 
 def _data(text: str) -> str:
@@ -67,6 +67,6 @@ def _result(failure: Failure) -> dict[str, object]:
         "message": {"text": failure.message},
     }
     if failure.line:
-        place = {"artifactLocation": {"uri": failure.file}, "region": {"startLine": failure.line}}
-        result["locations"] = [{"physicalLocation": place}]
+        location = {"artifactLocation": {"uri": failure.file}, "region": {"startLine": failure.line}}
+        result["locations"] = [{"physicalLocation": location}]
     return result

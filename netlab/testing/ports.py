@@ -41,7 +41,7 @@ _INSIDE = tuple(
 
 def undeclared(cluster: Cluster, expectations: Expectations | None) -> dict[str, list[Port]]:
     """By Pod (``namespace/name``), what is to be served besides its own ports."""
-    found: dict[str, dict[tuple[int, str], Port]] = {}
+    ports_by_pod: dict[str, dict[tuple[int, str], Port]] = {}
     pods = {str(pod): pod for pod in cluster.pods}
     wanted = [*_of_policies(cluster)]
     if expectations is not None:
@@ -50,11 +50,11 @@ def undeclared(cluster: Cluster, expectations: Expectations | None) -> dict[str,
             for each in wanted_ports(expectations, cluster)
         ]
     for pod, port in wanted:
-        known = {(each.port, each.protocol) for each in pod.ports}
+        declared = {(each.port, each.protocol) for each in pod.ports}
         added = pod.host_network or pod.system or role(pod) == STRANGER
-        if not added and (port.port, port.protocol) not in known:
-            found.setdefault(str(pod), {}).setdefault((port.port, port.protocol), port)
-    return {name: list(ports.values()) for name, ports in found.items()}
+        if not added and (port.port, port.protocol) not in declared:
+            ports_by_pod.setdefault(str(pod), {}).setdefault((port.port, port.protocol), port)
+    return {name: list(ports.values()) for name, ports in ports_by_pod.items()}
 
 
 def with_ports(cluster: Cluster, extra: Mapping[str, list[Port]]) -> Cluster:
@@ -106,29 +106,29 @@ def of_blocks(policies: Iterable[Policy | TierPolicy]) -> list[Host]:
 
 def _has_address(block: Block) -> bool:
     """Whether a host outside is in the block, or it reaches into the lab's own networks."""
-    known = [ip_address(address) for addresses in ADDRESSES.values() for address in addresses]
-    if any(address in block.cidr and not any(address in each for each in block.excepts) for address in known):
+    networks = [ip_address(address) for addresses in ADDRESSES.values() for address in addresses]
+    if any(address in block.cidr and not any(address in each for each in block.excepts) for address in networks):
         return True
     return any(network.overlaps(block.cidr) for network in _INSIDE)
 
 
 def _address(block: Block) -> str:
     """The first address of a block that is not excepted; "" where the first few all are."""
-    found = (address for address in islice(block.cidr, 1 if block.cidr.num_addresses > 2 else 0, _TRIED))
-    return next((str(each) for each in found if not any(each in other for other in block.excepts)), "")
+    addresses = (address for address in islice(block.cidr, 1 if block.cidr.num_addresses > 2 else 0, _TRIED))
+    return next((str(each) for each in addresses if not any(each in other for other in block.excepts)), "")
 
 
 def of_internet(policies: Iterable[Policy | TierPolicy], expectations: Expectations | None) -> list[str]:
     """The ports that egress rules open towards addresses and that expectations name, as a Lab document writes them."""
-    found: dict[str, None] = {}
+    addresses: dict[str, None] = {}
     for line in expectations.lines if expectations else ():
         if line.port and line.port.number and any(written.selector.kind == "external" for written in line.targets):
-            found[str(line.port)] = None
+            addresses[str(line.port)] = None
     for policy in policies:
         for rule in policy.rules(EGRESS) or ():
             if rule.peers and not any(isinstance(peer, Block) for peer in rule.peers):
                 continue
             for match in rule.ports:
                 if match.first is not None and match.first == match.last:
-                    found[f"{match.first}/{match.protocol}"] = None
-    return list(found)
+                    addresses[f"{match.first}/{match.protocol}"] = None
+    return list(addresses)

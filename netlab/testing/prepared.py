@@ -148,12 +148,12 @@ def prepare(source: Source, options: Options, maker: Maker | None = None) -> Pre
     extra: tuple[Text, ...] = ()
     own_lab = documents.lab is not None
     if not own_lab:
-        known: tuple[policies.Policy | tiers.TierPolicy, ...] = (
+        all_policies: tuple[policies.Policy | tiers.TierPolicy, ...] = (
             *policies.resolve_all(_of(documents, "NetworkPolicy"), Session()),
             *tiers.resolve_all(_of(documents, *tiers.KINDS), Session()),
         )
-        blocks = ports.of_blocks(known) if options.stand_ins is not False else []
-        extra = (ground.text(documents.objects, ports.of_internet(known, expectations), blocks),)
+        blocks = ports.of_blocks(all_policies) if options.stand_ins is not False else []
+        extra = (ground.text(documents.objects, ports.of_internet(all_policies, expectations), blocks),)
     without = make.build(texts, extra, options)
     findings = tuple(ordered((*without.warnings, *lint(without.cluster, without.documents)), without.documents.sources))
     home = options.namespace or ("default" if own_lab else _home(without.cluster))

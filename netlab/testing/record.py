@@ -58,7 +58,7 @@ def _exactly(flow: Flow, verdict: Verdict) -> dict[str, Any]:
 
 def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dict[str, Any]]:
     """A line a target, port and answer; where replicas or addresses differ, a line for each."""
-    found: dict[tuple[str, str, bool], _Answers] = {}
+    by_flow: dict[tuple[str, str, bool], _Answers] = {}
     single: dict[tuple[str, str, str, bool], dict[str, bool]] = {}
     workloads = Workloads(prepared.cluster)
     for flow, verdict in verdicts.items():
@@ -72,13 +72,13 @@ def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dic
             f"{flow.port}/{flow.protocol}",
             verdict.outcome is Outcome.OPEN,
         )
-        found.setdefault((word, port, implied), {}).setdefault(workloads.of(flow.src).word, []).append(is_open)
+        by_flow.setdefault((word, port, implied), {}).setdefault(workloads.of(flow.src).word, []).append(is_open)
         source = f"external/{flow.src.name}" if flow.src.kind == EXTERNAL else flow.src.name
         single.setdefault((word, _single(flow, prepared), port, implied), {})[source] = is_open
     mixed = {
-        (key, source) for key, sources in found.items() for source, answers in sources.items() if len(set(answers)) > 1
+        (key, source) for key, sources in by_flow.items() for source, answers in sources.items() if len(set(answers)) > 1
     }
-    for (target, port, implied), sources in found.items():
+    for (target, port, implied), sources in by_flow.items():
         for answer in (True,) if implied else (True, False):
             names = [
                 source

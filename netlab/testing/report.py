@@ -133,7 +133,7 @@ def verdict(result: Result) -> str:
         return "nothing was tested"
     if result.status is not Exit.OK:
         return "ERROR"
-    warnings = sum(finding.level == "warning" for finding in _told(result))
+    warnings = sum(finding.level == "warning" for finding in _shown(result))
     return f"ok, {_count(warnings, 'warning')}" if warnings else "ok"
 
 
@@ -151,7 +151,7 @@ def _lines(result: Result, view: View, groups: Sequence[Cause], changes: Sequenc
         lines += [f"  {line}" for line in _matrix(result).splitlines()]
     else:
         lines += [f"  {line}" for line in Access(result.prepared, result.verdicts).lines()]
-    lines += findings(_told(result))
+    lines += findings(_shown(result))
     lines += [f"note  {warning.says}" for warning in result.findings if warning.code == _HOOK]
     lines += _unmodelled(result)
     return lines
@@ -186,11 +186,11 @@ def findings(warnings: Sequence[Warning]) -> list[str]:
 
 
 def _finding(warning: Warning) -> str:
-    place = f"{warning.mark.file}:{warning.mark.line}  " if warning.mark.line else ""
-    return f"{_LEVELS[warning.level]:<5} {warning.code}  {place}{warning.says}"
+    prefix = f"{warning.mark.file}:{warning.mark.line}  " if warning.mark.line else ""
+    return f"{_LEVELS[warning.level]:<5} {warning.code}  {prefix}{warning.says}"
 
 
-def _told(result: Result) -> list[Warning]:
+def _shown(result: Result) -> list[Warning]:
     """The findings that have a line of their own."""
     return [each for each in result.findings if not each.code.startswith(_UNMODELLED) and each.code != _HOOK]
 
@@ -244,17 +244,17 @@ def _notice(warning: Warning) -> Notice:
 
 
 def _failures(result: Result, groups: Sequence[Cause]) -> list[Failure]:
-    found = []
+    failures = []
     for cause in groups:
         expectation = cause.first.expectation
         mark = expectation.mark if expectation else None
         text = "\n".join(cause.lines())
-        found.append(Failure("error", "flow", text, mark.file if mark else "", mark.line if mark else 0))
-    found += [
+        failures.append(Failure("error", "flow", text, mark.file if mark else "", mark.line if mark else 0))
+    failures += [
         Failure(warning.level, warning.code, warning.says, warning.mark.file, warning.mark.line)
         for warning in result.findings
     ]
-    return found
+    return failures
 
 
 def _markdown(result: Result, groups: Sequence[Cause], changes: Sequence[compared.Change] | None) -> str:
@@ -269,7 +269,7 @@ def _markdown(result: Result, groups: Sequence[Cause], changes: Sequence[compare
         target, _, clients = line.strip().partition(" <- ")
         lines.append(f"| {_cell(target)} | {_cell(clients)} |")
     lines += ["", "</details>", ""]
-    lines += [f"- {_cell(line)}" for line in findings(_told(result))]
+    lines += [f"- {_cell(line)}" for line in findings(_shown(result))]
     return "\n".join(lines).rstrip() + "\n"
 
 

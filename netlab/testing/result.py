@@ -76,5 +76,5 @@ def judge(
     predictor = Predictor(prepared.cluster)
     predicted = predictor.answer(prepared.flows)
     rows = check(prepared.wanted, predicted, observed or {}, partial(judged, predictor.denials), evidence=True)
-    found = prepared.findings if findings is None else findings
-    return Result(prepared, (*rows, *looked), predicted, observed, found, seconds, is_strict)
+    kept = prepared.findings if findings is None else findings
+    return Result(prepared, (*rows, *looked), predicted, observed, kept, seconds, is_strict)

@@ -238,11 +238,11 @@ class _Maker:
         """The number of a port's name, as the manifests' Pods have it; of every port of a protocol the usual one."""
         if not match.name:
             return _DEFAULT_PORT
-        known = self._numbers.get((match.name, match.protocol)) or _NUMBERS.get(match.name)
-        if known is None:
-            known = _FREE_NUMBERS + len(self._numbers)
-        self._numbers.setdefault((match.name, match.protocol), known)
-        return known
+        number = self._numbers.get((match.name, match.protocol)) or _NUMBERS.get(match.name)
+        if number is None:
+            number = _FREE_NUMBERS + len(self._numbers)
+        self._numbers.setdefault((match.name, match.protocol), number)
+        return number
 
 
 def satisfying(selector: LabelSelector) -> dict[str, str] | None:

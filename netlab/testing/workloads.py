@@ -102,7 +102,7 @@ class Workloads:
 
     def shown(self, text: str) -> str:
         """A sentence in which workloads stand for the Pods that it names."""
-        return self._hashed.sub(lambda found: self._pods[found[1]].name, text) if self._hashed else text
+        return self._hashed.sub(lambda match: self._pods[match[1]].name, text) if self._hashed else text
 
 
 def _bare(pod: Pod) -> str:

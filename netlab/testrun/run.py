@@ -92,23 +92,23 @@ def asked(prepared: Prepared, *, keep: bool = False) -> Measured:
     cluster = prepared.cluster
     rundir = RunDir(prepared.options.lab)
     with answering(rundir, cluster, prepared.unserved, stay=keep), KernelNeighbours() as neighbours:
-        found = _probed(cluster, prepared.flows, Prober(cluster, neighbours=neighbours))
-        if late := _silent(cluster, found):
-            found |= _probed(cluster, late, Prober(cluster, neighbours=neighbours, timeout=_PATIENT))
+        verdicts = _probed(cluster, prepared.flows, Prober(cluster, neighbours=neighbours))
+        if late := _silent(cluster, verdicts):
+            verdicts |= _probed(cluster, late, Prober(cluster, neighbours=neighbours, timeout=_PATIENT))
     names = prepared.lookups
     looked = lookups.rows(names, looked_up(cluster, names), cluster) if names else []
-    return Measured(prepared, found, tuple(looked))
+    return Measured(prepared, verdicts, tuple(looked))
 
 
 def _probed(cluster: Cluster, flows: Iterable[Flow], prober: Prober) -> dict[Flow, Verdict]:
     return {verdict.flow: verdict for verdict in probed(prober, cluster, flows)}
 
 
-def _silent(cluster: Cluster, found: Mapping[Flow, Verdict]) -> list[Flow]:
+def _silent(cluster: Cluster, verdicts: Mapping[Flow, Verdict]) -> list[Flow]:
     """The flows without a reply that should have one: on a busy machine the responder may only be late."""
     silent = [
         flow
-        for flow, verdict in found.items()
+        for flow, verdict in verdicts.items()
         if verdict.outcome in (Outcome.TIMEOUT, Outcome.MIXED) or verdict.nameless
     ]
     predicted = Predictor(cluster).answer(silent)

@@ -75,7 +75,7 @@ def _named(name: str, lab: str, namespace: str, there: Mapping[str, Owner]) -> l
     from netlab.cli.find import places
     from netlab.runtime.state.running import load_cluster
 
-    return [place.netns for place in places(load_cluster(lab), name, namespace)]
+    return [target.netns for target in places(load_cluster(lab), name, namespace)]
 
 
 def _labelled(request: Request, namespace: str) -> set[str]:

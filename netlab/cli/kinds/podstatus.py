@@ -95,8 +95,8 @@ def _container(
             **more,
         }
     if _clashes(pod, container):
-        said = "another container of the Pod has its port"
-        return base | {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": said}}}
+        message = "another container of the Pod has its port"
+        return base | {"state": {"waiting": {"reason": "CrashLoopBackOff", "message": message}}}
     return base | {"ready": True, "started": True, "state": {"running": {"startedAt": stamp(since)}}}
 
 

@@ -26,10 +26,10 @@ _ACRONYMS = ("API", "URL", "UID", "OSB", "GUID")
 def _kind(name: str, plural: str, short: str, columns: Sequence[Column]) -> Kind:
     @with_uids
     def items(request: Request) -> list[Item]:
-        found = filled(written(request, name, _GROUP), request.running.since)
-        for item in found:
+        documents = filled(written(request, name, _GROUP), request.running.since)
+        for item in documents:
             del item["metadata"]["namespace"]
-        return found
+        return documents
 
     def describe(request: Request, items: Sequence[Item]) -> Iterator[Iterable[str]]:
         from netlab.model.selection import Selection

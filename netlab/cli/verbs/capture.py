@@ -187,8 +187,8 @@ def _limited(listening: Capture, wish: Wish) -> Iterator[list[Frame]]:
     """The frames, at most as many as ``--count`` allows."""
     left = wish.most
     for batch in listening.batches(wish.seconds):
-        for place in listening.arrived:
-            out.note(f"capturing at {place.name} too")
+        for point in listening.arrived:
+            out.note(f"capturing at {point.name} too")
             sys.stderr.flush()
         if left and len(batch) >= left:
             yield batch[:left]
@@ -209,8 +209,8 @@ def _say_begin(listening: Capture, wish: Wish) -> int:
 
 
 def _say_lost(listening: Capture) -> None:
-    for place, count in listening.lost().items():
-        out.note(f"lost: {count:,} packets at {place} found no room; a filter, fewer places or a larger --buffer helps")
+    for point, count in listening.lost().items():
+        out.note(f"lost: {count:,} packets at {point} found no room; a filter, fewer places or a larger --buffer helps")
     if listening.merge.late:
         out.note(f"out of order: {listening.merge.late:,} packets came later than any should")
 
@@ -279,9 +279,9 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
     if wish.file == "-":
         opened = Output(os.dup(1), "standard output", listening.stopping)
     else:
-        opened, said = open_file(wish.file, _owner(), listening.stopping)
-        if said:
-            out.note(said)
+        opened, note = open_file(wish.file, _owner(), listening.stopping)
+        if note:
+            out.note(note)
     try:
         sink = Pcapng(opened, f"netlab capture, lab {wish.lab}", of_addresses(cluster), wish.expression)
         sink.announce(listening.points.values())

@@ -147,8 +147,8 @@ def _with_ports(cluster: Cluster, extra: dict[str, list[Port]]) -> Cluster:
     """
     pods = []
     for pod in cluster.pods:
-        known = {(port.port, port.protocol) for port in pod.ports}
-        asked = [port for port in extra.get(str(pod), []) if (port.port, port.protocol) not in known]
+        declared = {(port.port, port.protocol) for port in pod.ports}
+        asked = [port for port in extra.get(str(pod), []) if (port.port, port.protocol) not in declared]
         more = [port for port in asked if not states(pod.ports, port.protocol)]
         extra[str(pod)] = more
         pods.append(replace(pod, ports=(*pod.ports, *more)) if more else pod)

@@ -100,8 +100,10 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
 def _not_there(identity: str, there: Collection[str]) -> BadInput:
     group, kind, namespace, name = identity.split("/")
     alike = [parts for parts in (key.split("/") for key in there) if parts[:2] == [group, kind]]
-    known = kinds.named(kind)
-    return not_found(known.plural if known else kind, namespace, name, [(parts[2], parts[3]) for parts in alike])
+    kind_named = kinds.named(kind)
+    return not_found(
+        kind_named.plural if kind_named else kind, namespace, name, [(parts[2], parts[3]) for parts in alike]
+    )
 
 
 def _made(pod: Pod | Idle) -> str:

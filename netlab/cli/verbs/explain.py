@@ -58,13 +58,13 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     name = running_lab(lab_option)
     running = load_running(name)
     cluster = running.cluster
-    place, port = split(target)
+    target_name, port = split(target)
     words = ("CLIENT", "TARGET")
     asked = list(
         flows(
             cluster,
             sources=[client],
-            targets=[place],
+            targets=[target_name],
             ports=[port] if port else [],
             namespace=namespace,
             called=words,
@@ -73,14 +73,14 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     )
     endpoints = Endpoints(cluster)
     sender = endpoints.client([each.end for each in Selector.parse(client, namespace).select(endpoints)])
-    note = Selector.parse(place, namespace).meant(endpoints, sender).note
+    note = Selector.parse(target_name, namespace).meant(endpoints, sender).note
     if port:
         wish = parse_port(port)
         everything, asked = asked, [flow for flow in asked if _meant(flow, wish, endpoints)]
         if not asked:
-            raise BadInput(f"{place} has no port {wish}{_ports(everything, wish, endpoints)}")
+            raise BadInput(f"{target_name} has no port {wish}{_ports(everything, wish, endpoints)}")
     if not asked:
-        raise BadInput(_nothing(cluster, client, place, namespace))
+        raise BadInput(_nothing(cluster, client, target_name, namespace))
     predictor = Predictor(cluster)
     verdicts = list(predictor.predict(dict.fromkeys(asked)))
     reasons = [(verdict, judged(predictor.denials, verdict.flow)) for verdict in verdicts]
@@ -126,14 +126,14 @@ def _ports(there: Iterable[Flow], wish: PortWish, endpoints: Endpoints) -> str:
     return near(wish.name, [name for name in names if name]) or has
 
 
-def _nothing(cluster: Cluster, client: str, place: str, namespace: str) -> str:
+def _nothing(cluster: Cluster, client: str, target: str, namespace: str) -> str:
     """Why there is no question: the target serves nothing, or the two have no address family in common."""
     from netlab.oracle.flows import flows
 
-    some = flows(cluster, sources=[place], targets=[place], namespace=namespace, strangers=True)
+    some = flows(cluster, sources=[target], targets=[target], namespace=namespace, strangers=True)
     if any(True for _ in some):
-        return f"{client} and {place} have no address family in common"
-    return f"{place} serves no port: name one, as in {place}:80"
+        return f"{client} and {target} have no address family in common"
+    return f"{target} serves no port: name one, as in {target}:80"
 
 
 def _meant(flow: Flow, wish: PortWish, endpoints: Endpoints) -> bool:

@@ -130,11 +130,11 @@ def _end(file: IO[bytes]) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _data(fd: int, place: int) -> int:
+def _data(fd: int, offset: int) -> int:
     """Where the next data is; the descriptor stays where it was, since a buffer above it counts on that."""
     here = os.lseek(fd, 0, os.SEEK_CUR)
     try:
-        return os.lseek(fd, place, os.SEEK_DATA)
+        return os.lseek(fd, offset, os.SEEK_DATA)
     finally:
         os.lseek(fd, here, os.SEEK_SET)
 
@@ -163,19 +163,19 @@ def _start(file: IO[bytes], tail: int) -> int:
         _next_line(file)
     if tail < 0:
         return end
-    begin, lines, place = file.tell(), 0, end
-    while place > begin:
-        size = min(65536, place - begin)
-        place -= size
-        file.seek(place)
+    begin, lines, position = file.tell(), 0, end
+    while position > begin:
+        size = min(65536, position - begin)
+        position -= size
+        file.seek(position)
         block = file.read(size)
-        if place + size == end and block.endswith(b"\n"):
+        if position + size == end and block.endswith(b"\n"):
             block = block[:-1]
         for at in range(len(block) - 1, -1, -1):
             if block[at] == 10:
                 lines += 1
                 if lines == tail:
-                    file.seek(place + at + 1)
+                    file.seek(position + at + 1)
                     return end
     file.seek(begin if tail else end)
     return end
@@ -194,13 +194,13 @@ def _skip(file: IO[bytes], moment: float, marks: Marks) -> None:
 def _copy(file: IO[bytes], end: int, stamped: Stamped | None = None) -> None:
     """Print up to ``end`` and not to the file's end: a container may write faster than it is read."""
     fd = file.fileno()
-    while (place := file.tell()) < end:
+    while (position := file.tell()) < end:
         try:
-            data = _data(fd, place)
+            data = _data(fd, position)
         except OSError:  # nothing more but a hole
             break
         file.seek(data)
-        if data > place:  # meanwhile given back: go on with the next whole line
+        if data > position:  # meanwhile given back: go on with the next whole line
             _next_line(file)
             if stamped is not None:
                 stamped.jump(file.tell())

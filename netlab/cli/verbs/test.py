@@ -136,7 +136,7 @@ def command(
         results = (
             [_single(tasks[0])]
             if single
-            else _told(performed(tasks, jobs or os.cpu_count() or 1, orphaned), len(tasks), output)
+            else _reported(performed(tasks, jobs or os.cpu_count() or 1, orphaned), len(tasks), output)
         )
     if single and output != "json":
         _print(results[0])
@@ -169,15 +169,15 @@ def _sources(sets: Sequence[str], files: Sequence[str], expect_file: str) -> lis
         raise BadInput("-f makes one set, and SET is a set of its own: give one or the other")
     if expect_file and len(sets) > 1:
         raise BadInput("--expect is of one set", hint="an expect.yaml beside the manifests of a folder is its own")
-    found = []
+    sources = []
     for name, paths in [("", list(files))] if files else [(name, [name]) for name in sets]:
         texts, problems = read_texts(paths)
         if problems:
             raise BadInput(load_texts(texts, problems).problems)
         expect = Path(expect_file) if expect_file else _beside(name) if name else None
         called = name.rstrip("/") if name else ""
-        found.append(Source(called, texts, text_of(expect) if expect else "", shown(expect) if expect else ""))
-    return found
+        sources.append(Source(called, texts, text_of(expect) if expect else "", shown(expect) if expect else ""))
+    return sources
 
 
 def _beside(name: str) -> Path | None:
@@ -289,18 +289,20 @@ def _single(task: Task) -> Done:
         return perform(task)
 
 
-def _told(results: Iterator[Done], count: int, output: str) -> list[Done]:
+def _reported(results: Iterator[Done], count: int, output: str) -> list[Done]:
     """The results; each is printed when it comes."""
-    found: list[Done] = []
+    results_kept: list[Done] = []
     terminal = sys.stderr.isatty()
     for result in results:
-        found.append(result)
+        results_kept.append(result)
         if output != "json":
             _print(result)
         if terminal:
-            sys.stderr.write(f"\r{len(found)} of {count} sets\x1b[K" + ("\r\x1b[K" if len(found) == count else ""))
+            sys.stderr.write(
+                f"\r{len(results_kept)} of {count} sets\x1b[K" + ("\r\x1b[K" if len(results_kept) == count else "")
+            )
             sys.stderr.flush()
-    return found
+    return results_kept
 
 
 def _print(result: Done) -> None:

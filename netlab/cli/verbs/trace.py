@@ -106,7 +106,7 @@ def command(
     lookup, target = (
         (None, target) if packet else _looked_up(running.cluster, client, target, namespace, version, timeout)
     )
-    meant = asked(running.cluster, client, target, namespace, icmp=icmp and _found(lookup), version=version or 0)
+    meant = asked(running.cluster, client, target, namespace, icmp=icmp and _has_addresses(lookup), version=version or 0)
     flow = meant.flow
     question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers, crafted)
     if lookup and not lookup.addresses:
@@ -139,28 +139,28 @@ def command(
         if record:
             _keep(record, recording)
         story = tell(recording, running.cluster, running.want)
-        told = findings(story)
-    if told or not story.answered:
-        told = findings(story, _drift(running, name, story))
-    held = _held(story, told, flow, running) if compare else None
+        results = findings(story)
+    if results or not story.answered:
+        results = findings(story, _drift(running, name, story))
+    held = _held(story, results, flow, running) if compare else None
     if pcap:
         _capture(pcap, story, running)
     if output == "json":
         from netlab.diagnose.document import document
 
-        out.document(document(story, told, held))
+        out.document(document(story, results, held))
     else:
         if meant.note:
             out.note(meant.note)
         width = out.width()
         decode = Layers(tunnels, width=width - 12).of if verbose else None
-        for line in lines(story, told, width=width, typed=_typed, decode=decode):
+        for line in lines(story, results, width=width, typed=_typed, decode=decode):
             out.line(line)
         for line in held.lines() if held else ():
             out.line(line)
     if held is not None and not held.agrees:
         return Exit.REFUSED
-    return Exit.OK if as_meant(story, told) else Exit.NO
+    return Exit.OK if as_meant(story, results) else Exit.NO
 
 
 def _preload(replied: Callable[[], bool]) -> None:
@@ -182,14 +182,14 @@ def _looked_up(
         return None, target
     from netlab.observe.lookup import lookup
 
-    found = lookup(cluster, wanted.pod, wanted.name, version=version or 0, patience=max(1.0, timeout))
-    address = found.addresses[0] if found.addresses else found.queries[-1].server
-    port = wanted.port if found.addresses else "53/UDP"
+    lookup_made = lookup(cluster, wanted.pod, wanted.name, version=version or 0, patience=max(1.0, timeout))
+    address = lookup_made.addresses[0] if lookup_made.addresses else lookup_made.queries[-1].server
+    port = wanted.port if lookup_made.addresses else "53/UDP"
     address = f"[{address}]" if ":" in address else address
-    return found, f"{address}:{port}" if port else address
+    return lookup_made, f"{address}:{port}" if port else address
 
 
-def _found(lookup: Lookup | None) -> bool:
+def _has_addresses(lookup: Lookup | None) -> bool:
     return lookup is None or bool(lookup.addresses)
 
 
@@ -245,13 +245,13 @@ def _drift(running: Lab, name: str, story: Story) -> Any:
     return drift(want, seen.state, wrong=contradicted(running.want, seen.learned))
 
 
-def _held(story: Story, told: tuple[Finding, ...], flow: Flow, running: Lab) -> Comparison:
+def _held(story: Story, results: tuple[Finding, ...], flow: Flow, running: Lab) -> Comparison:
     from netlab.diagnose.compare import compare
     from netlab.oracle.predict import Predictor
     from netlab.oracle.target import ICMP
 
     predicted = None if flow.protocol == ICMP else next(iter(Predictor(running.cluster).predict([flow])))
-    return compare(story, told, predicted)
+    return compare(story, results, predicted)
 
 
 def _writable(path: str | None) -> None:

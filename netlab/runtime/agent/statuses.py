@@ -33,7 +33,7 @@ class Statuses:
 
     def __init__(self, loop: Loop, lab: str, mounts: int) -> None:
         self.loop, self.lab, self.mounts = loop, lab, mounts
-        self.known: dict[PodKey, tuple[bool, bool]] = {}
+        self.reported: dict[PodKey, tuple[bool, bool]] = {}
         self.version = self.acknowledged = 0
         self.moved: set[PodKey] = set()  # Pods with a change since then
         self.silent_until = 0.0
@@ -44,15 +44,15 @@ class Statuses:
     def look(self, pod: Pod) -> None:
         """Compare the Pod's status with the last one."""
         status = pod.ready, pod.ended
-        if self.known.get(pod.key) != status:
-            self.known[pod.key] = status
+        if self.reported.get(pod.key) != status:
+            self.reported[pod.key] = status
             self.moved.add(pod.key)
             self.version += 1
             self._later(GATHER)
 
     def forget(self, key: PodKey) -> None:
         """The host's side has removed the Pod."""
-        self.known.pop(key, None)
+        self.reported.pop(key, None)
         self.moved.discard(key)
 
     def silence(self) -> None:
@@ -62,7 +62,7 @@ class Statuses:
     def shown(self) -> dict[str, Any]:
         pods = [
             {"namespace": key.namespace, "pod": key.pod, "ready": ready, "ended": ended}
-            for key, (ready, ended) in self.known.items()
+            for key, (ready, ended) in self.reported.items()
         ]
         moved = [f"{key.namespace}/{key.pod}" for key in self.moved]
         return {"version": self.version, "acknowledged": self.acknowledged, "pods": pods, "moved": moved}

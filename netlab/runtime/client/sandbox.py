@@ -43,12 +43,12 @@ class Entry:
             return 0
         os.close(write)
         try:
-            said = os.read(read, 32)
+            output = os.read(read, 32)
             os.waitpid(helper, 0)
         finally:
             linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 0)
             os.close(read)
-        number = int(said or b"-5")
+        number = int(output or b"-5")
         if number < 0:
             raise OSError(-number, f"setns: {os.strerror(-number)}")
         return number
@@ -109,24 +109,24 @@ def execute(argv: Sequence[str], env: Mapping[str, str]) -> int:
 
     Returns only where that fails: 126 (it cannot be executed) or 127 (there is no such command), said on stderr.
     """
-    name, status, said = argv[0], NOT_FOUND, "command not found"
+    name, status, message = argv[0], NOT_FOUND, "command not found"
     env = {**env, "PATH": _path(env.get("PATH", PATH))}
-    places = [name] if "/" in name else [f"{place}/{name}" for place in env["PATH"].split(":") if place]
-    for place in places:
+    places = [name] if "/" in name else [f"{folder}/{name}" for folder in env["PATH"].split(":") if folder]
+    for folder in places:
         try:
-            os.execve(place, list(argv), env)
+            os.execve(folder, list(argv), env)
         except OSError as refusal:
             if refusal.errno in (errno.ENOENT, errno.ENOTDIR):
-                said = "No such file or directory" if "/" in name else said
+                message = "No such file or directory" if "/" in name else message
                 continue
-            status, said = NOT_EXECUTABLE, refusal.strerror or "cannot be executed"
-            if os.path.isdir(place) and "/" not in name:
-                status, said = NOT_FOUND, "command not found"
-    os.write(2, f"netlab: {name}: {said}\n".encode(errors="replace"))
+            status, message = NOT_EXECUTABLE, refusal.strerror or "cannot be executed"
+            if os.path.isdir(folder) and "/" not in name:
+                status, message = NOT_FOUND, "command not found"
+    os.write(2, f"netlab: {name}: {message}\n".encode(errors="replace"))
     return status
 
 
 def _path(path: str) -> str:
     """The PATH with the links to applets last, so that children find them too; as it is where it has no busybox."""
-    there = any(os.path.exists(f"{place}/busybox") for place in path.split(":") if place)
+    there = any(os.path.exists(f"{folder}/busybox") for folder in path.split(":") if folder)
     return f"{path}:{APPLETS}" if there else path

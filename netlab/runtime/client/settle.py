@@ -168,11 +168,11 @@ def _waits(pod: dict[str, Any]) -> bool:
 
 
 def _why(pod: dict[str, Any], delay: int) -> str:
-    said = [
+    reasons = [
         event["message"] for event in pod.get("events", ()) if event["reason"] in ("Unhealthy", "BackOff", "Failed")
     ]
-    if said:
-        return str(said[-1])
+    if reasons:
+        return str(reasons[-1])
     return (
         f"its probes say so after {delay} s at the soonest" if delay > READY_PATIENCE else "its probes have not said so"
     )

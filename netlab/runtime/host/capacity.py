@@ -69,21 +69,21 @@ def _require_namespaces(new: int) -> None:
 
 def available() -> int | None:
     """Available memory in bytes, also by the limit of the control group; None if it is unknown."""
-    found = []
+    limits = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
+        limits.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
     except (OSError, ValueError, StopIteration):
         pass
     try:
         group = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
     except (OSError, StopIteration):
         group = "/"
-    for place in (f"/sys/fs/cgroup{group}", "/sys/fs/cgroup"):
-        most, used = _number(f"{place}/memory.max"), _number(f"{place}/memory.current")
+    for folder in (f"/sys/fs/cgroup{group}", "/sys/fs/cgroup"):
+        most, used = _number(f"{folder}/memory.max"), _number(f"{folder}/memory.current")
         if most is not None and used is not None:
-            found.append(max(0, most - used + _given_back(f"{place}/memory.stat")))
-    return min(found, default=None)
+            limits.append(max(0, most - used + _given_back(f"{folder}/memory.stat")))
+    return min(limits, default=None)
 
 
 def _given_back(path: str) -> int:

@@ -23,17 +23,17 @@ def has_program(name: str, path: str) -> bool:
     """Whether a command's first word leads to a program: by itself, by PATH, or as busybox's applet."""
     if "/" in name:
         return _executable(name)
-    return _found(name, path) != "" or (_found("busybox", path) != "" and name in applets(_found("busybox")))
+    return _path_of(name, path) != "" or (_path_of("busybox", path) != "" and name in applets(_path_of("busybox")))
 
 
-def _found(name: str, path: str = PATH) -> str:
-    places = (f"{place}/{name}" for place in path.split(":") if place.startswith("/"))
-    return next((place for place in places if _executable(place)), "")
+def _path_of(name: str, path: str = PATH) -> str:
+    places = (f"{path_name}/{name}" for path_name in path.split(":") if path_name.startswith("/"))
+    return next((path_name for path_name in places if _executable(path_name)), "")
 
 
 def busybox_links() -> dict[str, str]:
     """The links that a Pod has last on its PATH: an applet's name -> the host's busybox."""
-    busybox = _found("busybox")
+    busybox = _path_of("busybox")
     return dict.fromkeys((name for name in applets(busybox) if "/" not in name), busybox)
 
 

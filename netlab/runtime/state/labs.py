@@ -27,13 +27,13 @@ def folders() -> list[Path]:
 
 def available() -> list[Found]:
     """All labs there are, by name."""
-    found: dict[str, Found] = {}
+    by_name: dict[str, Found] = {}
     for folder in folders():
         if folder.is_dir():
             for entry in sorted(folder.iterdir()):
                 if (entry / "lab.yaml").is_file():
-                    found.setdefault(entry.name, Found(entry.name, entry))
-    return [found[name] for name in sorted(found)]
+                    by_name.setdefault(entry.name, Found(entry.name, entry))
+    return [by_name[name] for name in sorted(by_name)]
 
 
 def find(lab: str) -> Found:

@@ -25,7 +25,7 @@ def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: floa
     """
     path = LOCKS / lab
     deadline = time.monotonic() + patience
-    told = False
+    announced = False
     while True:
         try:
             LOCKS.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -51,9 +51,9 @@ def locked(lab: str, say: Callable[[str], None] = lambda _: None, patience: floa
             if not _same(fd, path):
                 continue
             holder = os.pread(fd, 32, 0).decode(errors="replace") or "another process"
-            if not told:
+            if not announced:
                 say(f"lab {lab} is being changed by process {holder}; waiting for it (at most {patience:.0f} s)")
-                told = True
+                announced = True
             if time.monotonic() > deadline:
                 raise StateError(
                     f"lab {lab} has been held by process {holder} for {patience:.0f} s", hint=f"ps -p {holder}"

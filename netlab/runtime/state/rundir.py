@@ -192,10 +192,10 @@ class RunDir:
     def statuses(self) -> dict[str, tuple[int, ...]]:
         """(ready, ended), as ``model.status`` has it, by Pod: what the lab follows (see ``runtime.readiness``)."""
         try:
-            statuses = {name: tuple(map(int, said)) for name, said in (self._load("statuses") or {}).items()}
+            statuses = {name: tuple(map(int, numbers)) for name, numbers in (self._load("statuses") or {}).items()}
         except (TypeError, ValueError, OverflowError):
             return {}
-        return statuses if all(len(said) >= 2 for said in statuses.values()) else {}
+        return statuses if all(len(numbers) >= 2 for numbers in statuses.values()) else {}
 
     def begin_statuses(self, statuses: Mapping[str, tuple[int, ...]]) -> bool:
         """Record the statuses that are about to be applied.  Returns whether an earlier change did not end."""
