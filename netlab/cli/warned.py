@@ -91,19 +91,9 @@ def folded(warnings: Iterable[Warning]) -> list[str]:
 
 def documents(warnings: Iterable[Warning]) -> tuple[changes.Notice, ...]:
     """As ``up``, ``apply``, ``plan``, ``reach`` and ``check`` have them with ``-o json``."""
-    from netlab.output import changes
+    from netlab.lint.document import notice
 
-    return tuple(
-        changes.Notice(
-            level=warning.level,
-            code=warning.code,
-            object=warning.object,
-            message=warning.says,
-            file=warning.mark.file or None,
-            line=warning.mark.line or None,
-        )
-        for warning in warnings
-    )
+    return tuple(map(notice, warnings))
 
 
 def _prefix(mark: Mark) -> str:

@@ -23,9 +23,10 @@ from netlab.diagnose.story import Story
 from netlab.evidence.records import OTHERHOST, OUT
 from netlab.model.places import places
 from netlab.oracle.flow import ADDRESS, Outcome
-from netlab.oracle.report import end_kind, lookup_document, place
+from netlab.oracle.report import end_kind, lookup_document
 from netlab.output import flows
 from netlab.output import trace as output
+from netlab.output.places import place
 from netlab.wire.packets import NAMES, Packet
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netlab.graph import traffic, wiring
-from netlab.graph.text import place, texts
+from netlab.graph.wiring import texts
 from netlab.model import Cluster, Port
 from netlab.model.places import places
 from netlab.objects import State
 from netlab.output import graph as output
+from netlab.output.places import place
 
 
 def graph(cluster: Cluster, want: State) -> output.Graph:

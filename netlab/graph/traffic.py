@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.graph.text import place, texts
+from netlab.graph.wiring import texts
 from netlab.model import Cluster
 from netlab.model.policies import EGRESS, INGRESS, Block, Peer, PodPeer, Policy
 from netlab.model.selection import Selection
 from netlab.model.tiers import LAST, TierPolicy
 from netlab.output import graph as output
+from netlab.output.places import place
 
 
 def services(cluster: Cluster) -> Iterable[output.Service]:

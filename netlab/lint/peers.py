@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.errors import Mark
-from netlab.lint.subject import Subject, rules_of, workload
-from netlab.model.policies import Block, Peer, PodPeer, Policy, Rule
+from netlab.lint.subject import Subject, rule_warning, rules_of, workload
+from netlab.model.policies import Block, Peer, PodPeer, Rule
 from netlab.spec import Level, Warning
 
 
@@ -22,7 +21,7 @@ def mean_nobody(subject: Subject) -> Iterator[Warning]:
                 if isinstance(peer, PodPeer) and not subject.selection.members(peer):
                     alone = not any(_means(other, subject) for other in rule.peers)
                     if reason := nobody(peer, subject, alone=alone):
-                        yield _warning(policy, rule, *reason)
+                        yield rule_warning(policy, rule, *reason)
 
 
 def level_of_nobody(rule: Rule, subject: Subject) -> Level | None:
@@ -52,12 +51,7 @@ def of_services(subject: Subject) -> Iterator[Warning]:
                         f"ipBlock {peer.cidr} matches no packet: these are Service addresses ({service}), and rules see the "
                         "addresses of the Pods behind them; select the Pods"
                     )
-                    yield _warning(policy, rule, "peer-service-address", message, "warning")
-
-
-def _warning(policy: Policy, rule: Rule, code: str, message: str, level: Level) -> Warning:
-    mark = rule.mark or policy.mark or Mark("", 0)
-    return Warning(code, f"NetworkPolicy {policy} {rule}: {message}", mark, f"NetworkPolicy {policy}", level)
+                    yield rule_warning(policy, rule, "peer-service-address", message, "warning")
 
 
 def _means(peer: Peer, subject: Subject) -> bool:

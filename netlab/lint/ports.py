@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netlab.errors import Mark
-from netlab.lint.subject import Subject, opens, rules_of
+from netlab.lint.subject import Subject, opens, rule_warning, rules_of
 from netlab.model import Pod
 from netlab.model.policies import INGRESS, PodPeer, Policy, PortMatch, Rule
 from netlab.model.ports import states
 from netlab.model.services_types import Service, ServicePort
 from netlab.near import near
-from netlab.spec import Level, Warning
+from netlab.spec import Warning
 
 _LOOKED_AT = 20  # Pods behind a Service, which differ little
 
@@ -40,7 +39,7 @@ def unknown_name(subject: Subject) -> Iterator[Warning]:
                     opens(rule, pod, entry.port, entry.protocol, selection) for pod in pods for entry in pod.ports
                 )
                 message = f"no {whom} has a port {port}{hint}"
-                yield _warning(policy, rule, "port-name-unknown", message, "note" if other else "error")
+                yield rule_warning(policy, rule, "port-name-unknown", message, "note" if other else "error")
 
 
 def _named_pods(rule: Rule, subject: Subject) -> Sequence[Pod]:
@@ -68,7 +67,7 @@ def undeclared(subject: Subject) -> Iterator[Warning]:
                     continue
                 if _translated(port, policy, rule, pods, subject) is None:
                     message = f"no Pod that the policy selects declares port {port}"
-                    yield _warning(policy, rule, "port-undeclared", message, "note")
+                    yield rule_warning(policy, rule, "port-undeclared", message, "note")
 
 
 def of_services(subject: Subject) -> Iterator[Warning]:
@@ -86,12 +85,7 @@ def of_services(subject: Subject) -> Iterator[Warning]:
                         f"port {port} matches no packet: it is the port of Service {service}, and rules see the port of its "
                         f"Pods, {targets}"
                     )
-                    yield _warning(policy, rule, "port-of-service", message, "error")
-
-
-def _warning(policy: Policy, rule: Rule, code: str, message: str, level: Level) -> Warning:
-    mark = rule.mark or policy.mark or Mark("", 0)
-    return Warning(code, f"NetworkPolicy {policy} {rule}: {message}", mark, f"NetworkPolicy {policy}", level)
+                    yield rule_warning(policy, rule, "port-of-service", message, "error")
 
 
 def _targets(policy: Policy, rule: Rule, subject: Subject) -> Sequence[Pod]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations, groupby
 
-from netlab.errors import Mark
 from netlab.lint.peers import nobody
-from netlab.lint.subject import Subject
+from netlab.lint.subject import Subject, rule_warning
 from netlab.model.policies import EGRESS, INGRESS, PROTOCOLS, DomainNames, PodPeer, Rule
 from netlab.model.tiers import LAST, TierPolicy
 from netlab.near import near
@@ -20,11 +19,11 @@ def mean_nobody(subject: Subject) -> Iterator[Warning]:
         if warning := _of_nobody(policy.subject, subject):
             code, message, level = warning
             code = "policy-selects-nothing" if code == "peer-matches-nobody" else code
-            yield _warning(policy, None, code, f"selects no Pod: {message}", level)
+            yield rule_warning(policy, None, code, f"selects no Pod: {message}", level)
         for rule in _rules(policy):
             for peer in rule.peers:
                 if isinstance(peer, PodPeer) and (warning := _of_nobody(peer, subject)):
-                    yield _warning(policy, rule, *warning)
+                    yield rule_warning(policy, rule, *warning)
 
 
 def _of_nobody(peer: PodPeer, subject: Subject) -> tuple[str, str, Level] | None:
@@ -43,7 +42,7 @@ def unknown_port(subject: Subject) -> Iterator[Warning]:
                 named = (selection.named_port(pod, port.name, protocol) for pod in pods for protocol in PROTOCOLS)
                 if port.name and pods and not any(named):
                     hint = near(port.name, sorted({entry.name for pod in pods for entry in pod.ports if entry.name}))
-                    yield _warning(
+                    yield rule_warning(
                         policy, rule, "port-name-unknown", f"no Pod in question has a port {port}{hint}", "error"
                     )
 
@@ -55,7 +54,7 @@ def domain_names(subject: Subject) -> Iterator[Warning]:
             for peer in rule.peers:
                 if isinstance(peer, DomainNames):
                     message = f"domain names are not modelled: {peer} matches nothing in this lab"
-                    yield _warning(policy, rule, "domain-names", message, "warning")
+                    yield rule_warning(policy, rule, "domain-names", message, "warning")
 
 
 def equal_priority(subject: Subject) -> Iterator[Warning]:
@@ -67,7 +66,7 @@ def equal_priority(subject: Subject) -> Iterator[Warning]:
                     f"{first} has the same priority, {priority}, in the {tier} tier and judges the same Pods: a cluster "
                     f"may ask either first, this lab asks {first.name} first"
                 )
-                yield _warning(second, None, "tier-order", message, "warning")
+                yield rule_warning(second, None, "tier-order", message, "warning")
 
 
 def _overlap(first: TierPolicy, second: TierPolicy, subject: Subject) -> bool:
@@ -86,9 +85,3 @@ def _named(policy: TierPolicy, subject: Subject) -> bool:
 
 def _rules(policy: TierPolicy) -> Iterator[Rule]:
     yield from (*policy.ingress, *policy.egress)
-
-
-def _warning(policy: TierPolicy, rule: Rule | None, code: str, message: str, level: Level) -> Warning:
-    mark = (rule.mark if rule else None) or policy.mark or Mark("", 0)
-    where = f"{policy} {rule}" if rule else str(policy)
-    return Warning(code, f"{where}: {message}", mark, str(policy), level)

@@ -43,11 +43,11 @@ class Idling:
             template, placed = pods[0]
             others = f" and {len(pods) - 1} more of {template.owner}" if len(pods) > 1 else ""
             if placed.forced:
-                code, says = "placed-anyway", f"{message} The lab names no nodes, so it is placed all the same"
+                code, text = "placed-anyway", f"{message} The lab names no nodes, so it is placed all the same"
             else:
-                code, says = "pending", f"Pending: {message}"
+                code, text = "pending", f"Pending: {message}"
             mark: Mark = placed.mark or template.mark
-            self._warn.append(Warning(code, f"Pod {template.full}{others}: {says}", mark, str(template.document)))
+            self._warn.append(Warning(code, f"Pod {template.full}{others}: {text}", mark, str(template.document)))
 
     def _add(self, template: Template, phase: str, reason: str, message: str) -> None:
         status: Mapping[str, object] = template.status

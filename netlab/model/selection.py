@@ -22,18 +22,18 @@ class _Index:
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
         self._by_label = ByLabel(policies, lambda policy: policy.pods.exact())
-        self._known: dict[int, tuple[Pod, Mapping[str, tuple[Policy, ...]]]] = {}
+        self._by_pod: dict[int, tuple[Pod, Mapping[str, tuple[Policy, ...]]]] = {}
 
     def selecting(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
         """By direction, those that isolate the Pod, in document order."""
-        known = self._known.get(id(pod))
-        if known is None or known[0] is not pod:
-            if len(self._known) > self._KEPT:
-                self._known.clear()
-            self._known[id(pod)] = known = pod, self._found(pod)
-        return known[1]
+        kept = self._by_pod.get(id(pod))
+        if kept is None or kept[0] is not pod:
+            if len(self._by_pod) > self._KEPT:
+                self._by_pod.clear()
+            self._by_pod[id(pod)] = kept = pod, self._policies(pod)
+        return kept[1]
 
-    def _found(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
+    def _policies(self, pod: Pod) -> Mapping[str, tuple[Policy, ...]]:
         chosen = [policy for policy in self._by_label.of(pod.namespace, pod.labels) if policy.pods.matches(pod.labels)]
         return {
             INGRESS: tuple(policy for policy in chosen if policy.ingress is not None),

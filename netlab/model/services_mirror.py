@@ -75,8 +75,8 @@ def service_of(document: Document) -> Name:
 def addresses(document: Document) -> Iterator[tuple[str, Place]]:
     """The addresses of Endpoints that are mirrored, each with its place."""
     for subset in range(len(document.body.get("subsets", ()))):
-        for place, entry, _ in _of_subset(document, subset):
-            yield entry["ip"], place
+        for index, entry, _ in _of_subset(document, subset):
+            yield entry["ip"], index
 
 
 def warnings(document: Document, services: Mapping[Name, Document]) -> list[Warning]:
@@ -95,7 +95,7 @@ def warnings(document: Document, services: Mapping[Name, Document]) -> list[Warn
         if most > _MOST:
             message = f"{what} has a subset of {most} addresses: only the first {_MOST} are mirrored"
             messages.append(("endpoints-truncated", message))
-    return [Warning(code, says, document.mark, str(document)) for code, says in messages]
+    return [Warning(code, text, document.mark, str(document)) for code, text in messages]
 
 
 def _name(document: Document) -> Name:

@@ -9,8 +9,9 @@ from netlab.model.tiers import LAST
 from netlab.oracle.explain import Judged
 from netlab.oracle.flow import Verdict
 from netlab.oracle.policy import Side, TierRule
-from netlab.oracle.report import flow_fields, place
+from netlab.oracle.report import flow_fields
 from netlab.output import flows as output
+from netlab.output.places import place
 
 
 def document(

@@ -6,12 +6,12 @@ import json
 from functools import cache
 from typing import Any
 
-from netlab.errors import Mark
 from netlab.evidence.records import Lookup
 from netlab.objects import Why
 from netlab.oracle.flow import NAME, NODE, POD, SERVICE, Endpoint, Outcome, Verdict
 from netlab.output import flows as output
 from netlab.output import lookups
+from netlab.output.places import place
 from netlab.plain import dump
 
 _KINDS: dict[str, output.EndKind] = {POD: "pod", SERVICE: "service", NODE: "node", NAME: "name"}
@@ -77,11 +77,6 @@ def _quoted(text: str | None) -> str:
 def _because(why: Why) -> output.Because:
     policy, rule = (why.policy, why.rule) if why.policy else (None, None)
     return output.Because(says=why.says, **place(why.mark), policy=policy, rule=rule)
-
-
-def place(mark: Mark | None) -> dict[str, Any]:
-    """The fields ``file`` and ``line`` of a document."""
-    return {"file": mark.file if mark else None, "line": mark.line if mark else None}
 
 
 def lookup_document(lookup: Lookup) -> lookups.Lookup:

@@ -39,11 +39,11 @@ def asked(
     Without a port: the first that the target serves, ICMP where it serves none.  Raises BadInput.
     """
     endpoints = Endpoints(cluster)
-    place, wanted = split(target)
+    name, wanted = split(target)
     source, _ = _end(endpoints, client, namespace)
     if not source.netns:
         raise BadInput(f"{client} cannot send a packet: it has no network namespace")
-    destination, note = _end(endpoints, place, namespace, endpoints.client([source]))
+    destination, note = _end(endpoints, name, namespace, endpoints.client([source]))
     if source.kind == EXTERNAL and destination.kind == SERVICE:
         destination, note = _from_outside(endpoints, destination, note)
     address = _address(source, destination, version)
@@ -73,16 +73,16 @@ class Name(NamedTuple):
 def looked_up(cluster: Cluster, client: str, target: str, namespace: str) -> Name | None:
     """The name that the client must look up before it can send; None of a target that needs no DNS."""
     endpoints = Endpoints(cluster)
-    place, port = split(target)
+    name, port = split(target)
     try:
-        selector = Selector.parse(place, namespace)
+        selector = Selector.parse(name, namespace)
         source, _ = _end(endpoints, client, namespace)
     except (ValueError, BadInput):
         return None  # ``asked`` says what is wrong
     pod = endpoints.client([source])
-    if pod is None or selector.kind != "name" or "/" in place or not is_for_dns(endpoints, namespace, selector.name):
+    if pod is None or selector.kind != "name" or "/" in name or not is_for_dns(endpoints, namespace, selector.name):
         return None
-    return Name(pod, place, port)
+    return Name(pod, name, port)
 
 
 def split(target: str) -> tuple[str, str]:
@@ -92,8 +92,8 @@ def split(target: str) -> tuple[str, str]:
         return address, port.removeprefix(":")
     if target.count(":") != 1:
         return target, ""
-    place, _, port = target.partition(":")
-    return place, port
+    name, _, port = target.partition(":")
+    return name, port
 
 
 def _end(endpoints: Endpoints, text: str, namespace: str, client: Pod | None = None) -> tuple[Endpoint, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+from netlab.errors import Mark
 from netlab.plain import document, optional
 
 PlaceKind = Literal["pod", "node", "external", "router", "underlay"]
@@ -17,3 +18,8 @@ class Place:
     name: str
     node: str | None = optional(None)
     rack: str | None = optional(None)
+
+
+def place(mark: Mark | None) -> dict[str, Any]:
+    """The fields ``file`` and ``line`` of a document."""
+    return {"file": mark.file if mark else None, "line": mark.line if mark else None}

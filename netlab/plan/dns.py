@@ -186,13 +186,13 @@ def _of_service(service: Service) -> _Records:
     return dict.fromkeys(_service(service)), dict.fromkeys(_reverse(service))
 
 
-def _srv(service: Service, name: str, place: int, port: ServicePort) -> Iterator[str]:
+def _srv(service: Service, name: str, index: int, port: ServicePort) -> Iterator[str]:
     owner = f"_{port.name}._{port.protocol.lower()}.{name}"
     if not service.headless:
         yield f"{owner} SRV 0 100 {port.port} {name}"
         return
     targets = dict.fromkeys(
-        (_label(backend), backend.ports[place]) for backend in service.ready if backend.ports[place]
+        (_label(backend), backend.ports[index]) for backend in service.ready if backend.ports[index]
     )
     for label, number in targets:
         yield f"{owner} SRV 0 {max(1, 100 // len(targets))} {number} {label}.{name}"

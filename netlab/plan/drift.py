@@ -24,11 +24,11 @@ def drift(want: State, have: State, owned: State | None = None, wrong: Iterable[
     change what the lab does, so they are drift.  ``wrong``: what was learned and contradicts the lab; a flow that a
     foreign table translates is that table's.
     """
-    known: tuple[Mapping[Key, Obj], ...] = (dict(want.items()),)
+    lab_objects: tuple[Mapping[Key, Obj], ...] = (dict(want.items()),)
     if owned is not None:
-        known = (*known, dict(owned.items()))
+        lab_objects = (*lab_objects, dict(owned.items()))
     there = dict(have.items())
-    unknown = {key: obj for key, obj in there.items() if not any(key in owners for owners in known)}
+    unknown = {key: obj for key, obj in there.items() if not any(key in owners for owners in lab_objects)}
     foreign: dict[Key, Obj] = {}
     strange_links: set[tuple[str, str]] = set()
     if unknown:  # a healthy lab has none, and then there is nothing to tell apart

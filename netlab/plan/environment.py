@@ -22,8 +22,8 @@ _KEYED = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """``$(VAR)`` replaced by its value, left as it stands where there is no such variable; ``$$`` is a plain ``$``."""
 
-    def value(found: re.Match[str]) -> str:
-        return "$" if found[1] is None else variables.get(found[1], found[0])
+    def value(match: re.Match[str]) -> str:
+        return "$" if match[1] is None else variables.get(match[1], match[0])
 
     return _REFERENCE.sub(value, text)
 

@@ -47,7 +47,7 @@ def _towards(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane) -> str:
 
 def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iterator[Obj]:
     family = "ip" if version == 4 else "ip6"
-    place = (node.netns, family, TABLE)
+    table = (node.netns, family, TABLE)
     rules: list[str] = []
     own: list[str] = []  # of ports that name a hostIP
     masquerade: dict[str, None] = {}
@@ -80,9 +80,9 @@ def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iter
         ("output", ["fib daddr type local jump hostports_all"], "type nat hook output priority -100;"),
         ("masquerading", list(masquerade), "type nat hook postrouting priority srcnat;"),
     )
-    yield NftTable(*place, comment="CNI portmap plugin", why=made)
+    yield NftTable(*table, comment="CNI portmap plugin", why=made)
     for name, lines, base in chains:
-        yield NftChain(*place, chain=name, rules=tuple(lines), base=f"{base} policy accept;" if base else "", why=made)
+        yield NftChain(*table, chain=name, rules=tuple(lines), base=f"{base} policy accept;" if base else "", why=made)
 
 
 def _comment(pod: Pod) -> str:

@@ -90,5 +90,5 @@ def _objects(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane, sysctls: 
         if port.served_by == "process":
             continue
         message = f"port {port.port}/{port.protocol} of container {port.container}, {why.says}"
-        place = (pod.netns, port.protocol, port.port, pod.name, pod.namespace, pod.node, port.container)
-        yield Listener(*place, addresses, why=Why(message, port.mark or why.mark))
+        endpoint = (pod.netns, port.protocol, port.port, pod.name, pod.namespace, pod.node, port.container)
+        yield Listener(*endpoint, addresses, why=Why(message, port.mark or why.mark))

@@ -65,7 +65,7 @@ def tables(cluster: Cluster, session: Session) -> Iterator[State]:
         yield _Table(node, cluster, shared).state()
 
 
-class _Known(NamedTuple):
+class _KeptTable(NamedTuple):
     """A node's table with what it was made from; ``needs`` are its sets of peers' Pods, which were ``pods``."""
 
     made_from: tuple[object, ...]
@@ -82,7 +82,7 @@ class _Kept:
         self.writer = Writer(versions, tracked=tracked, deny=deny)
         self.chains: dict[tuple[str, int, int], tuple[Written, NftChain]] = {}
         self.sets: dict[tuple[str, str], NftSet] = {}
-        self.tables: dict[str, _Known] = {}
+        self.tables: dict[str, _KeptTable] = {}
 
     def is_much(self) -> bool:
         """Whether that is more than a few labs' worth."""
@@ -99,28 +99,30 @@ class _Shared:
         self._addresses: dict[tuple[PodPeer | Nodes, int], frozenset[str]] = {}
         self._moved: dict[int, frozenset[PodPeer]] = {}
 
-    def moved(self, known: _Known, namespaces: Mapping[str, Mapping[str, str]]) -> Collection[PodPeer | Nodes]:
+    def moved(self, kept: _KeptTable, namespaces: Mapping[str, Mapping[str, str]]) -> Collection[PodPeer | Nodes]:
         """The peers whose Pods may be others than when a table was made."""
-        if known.namespaces != namespaces:
-            return known.needs.keys()
-        found = self._moved.get(id(known.pods))
-        if found is None:
-            before, now = set(map(id, known.pods)), set(map(id, self.selection.pods))
-            changed = [pod for pod in known.pods if id(pod) not in now]
+        if kept.namespaces != namespaces:
+            return kept.needs.keys()
+        peers = self._moved.get(id(kept.pods))
+        if peers is None:
+            before, now = set(map(id, kept.pods)), set(map(id, self.selection.pods))
+            changed = [pod for pod in kept.pods if id(pod) not in now]
             changed += [pod for pod in self.selection.pods if id(pod) not in before]
             means = self.selection.means
-            found = frozenset(peer for peer in self.writer.peers if any(means(peer, pod) for pod in changed))
-            self._moved[id(known.pods)] = found
-        return known.needs.keys() & found
+            peers = frozenset(peer for peer in self.writer.peers if any(means(peer, pod) for pod in changed))
+            self._moved[id(kept.pods)] = peers
+        return kept.needs.keys() & peers
 
     def addresses(self, peer: PodPeer | Nodes, version: int) -> frozenset[str]:
         """The addresses of the Pods or nodes of a peer."""
         key = peer, version
-        found = self._addresses.get(key)
-        if found is None:
+        addresses_kept = self._addresses.get(key)
+        if addresses_kept is None:
             members = self.selection.nodes(peer) if isinstance(peer, Nodes) else self.selection.members(peer)
-            found = self._addresses[key] = frozenset(address for pod in members for address in addresses(pod, version))
-        return found
+            addresses_kept = self._addresses[key] = frozenset(
+                address for pod in members for address in addresses(pod, version)
+            )
+        return addresses_kept
 
 
 def addresses(pod: Pod | Node, version: int) -> list[str]:
@@ -146,9 +148,9 @@ class _Table:
         """
         judged = {
             direction: tuple(
-                (pod, found)
+                (pod, judges)
                 for pod in self._cluster.pods_of(self._node)
-                if (found := self._shared.selection.judges(pod, direction)) is not NO_JUDGES
+                if (judges := self._shared.selection.judges(pod, direction)) is not NO_JUDGES
             )
             for direction in (EGRESS, INGRESS)
         }
@@ -156,23 +158,23 @@ class _Table:
             return State()
         tables = self._shared.kept.tables
         made_from = self._node, self._cluster.deny, bool(self._cluster.tiers), judged
-        known = tables.pop(self._node.netns, None)
+        kept = tables.pop(self._node.netns, None)
         pods, namespaces = self._shared.selection.pods, self._cluster.namespaces
-        if known is not None and known.made_from == made_from:
-            known = known._replace(state=self._renewed(known), pods=pods, namespaces=namespaces)
+        if kept is not None and kept.made_from == made_from:
+            kept = kept._replace(state=self._renewed(kept), pods=pods, namespaces=namespaces)
         else:
             state = State(self._objects(judged))
-            known = _Known(made_from, self._needs, pods, namespaces, state)
+            kept = _KeptTable(made_from, self._needs, pods, namespaces, state)
         if not self._unsettled:  # what ports' names mean is any Pod's to say, and what nodes are any node's
-            tables[self._node.netns] = known
-        return known.state
+            tables[self._node.netns] = kept
+        return kept.state
 
-    def _renewed(self, known: _Known) -> State:
+    def _renewed(self, kept: _KeptTable) -> State:
         """A table as it was, with the sets that now hold other addresses."""
-        moved = self._shared.moved(known, self._cluster.namespaces)
-        sets = [self._needed(need) for peer in moved for need in known.needs[peer]]
-        new = [nft_set for nft_set in sets if known.state[nft_set.key] is not nft_set]
-        return known.state.replace(*new) if new else known.state
+        moved = self._shared.moved(kept, self._cluster.namespaces)
+        sets = [self._needed(need) for peer in moved for need in kept.needs[peer]]
+        new = [nft_set for nft_set in sets if kept.state[nft_set.key] is not nft_set]
+        return kept.state.replace(*new) if new else kept.state
 
     def _objects(self, judged: Mapping[str, Sequence[tuple[Pod, Judges]]]) -> Iterator[Obj]:
         yield NftTable(self._node.netns, FAMILY, TABLE, why=self._why)
@@ -226,11 +228,11 @@ class _Table:
         """What judges a Pod, in its order; a packet that comes to the end of the chain passes."""
         rules = [f"jump {text.tier_chain(direction, judges.admin)}"] if judges.admin else []
         rules += [f"jump {text.policy_chain(direction, policy)}" for policy in judges.policies]
-        said = f'comment "{text.deny_comment(direction, str(pod))}"'
+        comment = f'comment "{text.deny_comment(direction, str(pod))}"'
         if judges.policies and self._cluster.deny == "reject":
-            rules += [f"{match} {said}" for match in _REFUSALS]
+            rules += [f"{match} {comment}" for match in _REFUSALS]
         elif judges.policies:
-            rules.append(f"counter drop {said}")
+            rules.append(f"counter drop {comment}")
         elif judges.baseline:
             rules.append(f"jump {text.tier_chain(direction, judges.baseline)}")
         state = "isolated" if judges.policies else "judged"
@@ -291,11 +293,11 @@ class _Table:
     def _policy(self, direction: str, policy: Policy, written: Written, count: int) -> NftChain:
         """The chain of a policy's rules; the same object as last time where it says the same."""
         chains, key = self._shared.kept.chains, (self._node.netns, id(written), count)
-        known = chains.get(key)
-        if known is None or known[0] is not written:
+        kept = chains.get(key)
+        if kept is None or kept[0] is not written:
             why = Why(f"NetworkPolicy {policy} selects {count} of this node's Pods", policy.mark)
-            chains[key] = known = written, self._chain(text.policy_chain(direction, policy), written.rules, why)
-        return known[1]
+            chains[key] = kept = written, self._chain(text.policy_chain(direction, policy), written.rules, why)
+        return kept[1]
 
     def _needed(self, need: Need) -> NftSet:
         """A set that rules look into; the same object as last time where it holds the same."""
@@ -304,11 +306,11 @@ class _Table:
         else:
             elements, flags = self._shared.addresses(need.peer, need.version), ""
         sets, key = self._shared.kept.sets, (self._node.netns, need.name)
-        known = sets.get(key)
-        if known is None or known.why is not need.why or known.elements != elements:
+        kept = sets.get(key)
+        if kept is None or kept.why is not need.why or kept.elements != elements:
             kind = _TYPES[need.version]
-            sets[key] = known = self._set(need.name, kind, elements, need.says, need.why, flags=flags)
-        return known
+            sets[key] = kept = self._set(need.name, kind, elements, need.says, need.why, flags=flags)
+        return kept
 
     # -- ports by name ------------------------------------------------------------------------------------------------
 
@@ -316,8 +318,8 @@ class _Table:
         """The rules of a policy that names ports."""
         rules, needs = list[str](), list[Need]()
         for rule in policy.rules(direction) or ():
-            why, said = rule_why(policy, rule), self._shared.writer.says(policy, rule)
-            rules += [f"{match} {said}".lstrip() for match in self._matches(rule, pods, why, needs)]
+            why, words = rule_why(policy, rule), self._shared.writer.says(policy, rule)
+            rules += [f"{match} {words}".lstrip() for match in self._matches(rule, pods, why, needs)]
         return Written(tuple(rules), tuple(needs))
 
     def _matches(self, rule: Rule, pods: Sequence[Pod], why: Why, needs: list[Need]) -> Iterator[str]:

@@ -57,7 +57,7 @@ def still(pods: Iterable[Shown]) -> Iterator[Shown]:
         }
 
 
-def found(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
+def warnings(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
     """A line for each workload, container and reason, naming all its Pods."""
     by_name = {str(pod): pod for pod in cluster.pods}
     groups: dict[tuple[str, str, str], list[Pod]] = {}

@@ -60,8 +60,8 @@ def references(group: str, kind: str, full: str, namespace: str, node: Node, fil
     if kind not in kinds and "*" not in kinds:
         return
     for backend in _backends(_fields(node).get("spec")):
-        if found := _service(_fields(backend)):
-            name, port, where = found
+        if reference := _service(_fields(backend)):
+            name, port, where = reference
             space = _text(_fields(backend).get("namespace")) or namespace or "default"
             yield Reference(full, space, name, port, mark_of(where, file))
 

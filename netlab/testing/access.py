@@ -34,9 +34,9 @@ class Access:
         self._workloads = Workloads(prepared.cluster)
         self._served = _behind_services(prepared)
         self._undeclared = {
-            (self._workloads.of(prepared.questions.known.pods[name]), port.port, port.protocol)
+            (self._workloads.of(prepared.questions.endpoints.pods[name]), port.port, port.protocol)
             for name, extra in prepared.unserved.items()
-            if not role(prepared.questions.known.pod_of[name])
+            if not role(prepared.questions.endpoints.pod_of[name])
             for port in extra
         }
         self.pairs: dict[Target, dict[Workload, list[bool]]] = {}
@@ -119,7 +119,7 @@ def _part(source: Workload, allowed: list[bool]) -> str:
 def _behind_services(prepared: Prepared) -> set[tuple[Workload, int, str]]:
     """The ports of workloads that a Service leads to."""
     workloads = Workloads(prepared.cluster)
-    endpoints = prepared.questions.known
+    endpoints = prepared.questions.endpoints
     return {
         (workloads.of(endpoints.pods[backend.pod]), number, port.protocol)
         for service in prepared.cluster.services

@@ -227,7 +227,9 @@ def _read(texts: tuple[Text, ...], options: Options, make: Maker) -> tuple[tuple
     only = next(iter(named))
     texts = tuple(text._replace(namespace=only) for text in texts)
     objects = "1 object" if without == 1 else f"{without} objects"
-    message = f"{objects} without a namespace taken into {only}, the one that the others name (-n NAMESPACE says another)"
+    message = (
+        f"{objects} without a namespace taken into {only}, the one that the others name (-n NAMESPACE says another)"
+    )
     return texts, make.read(texts, hooks=options.hooks), [message]
 
 

@@ -21,7 +21,7 @@ class Questions:
     def __init__(self, cluster: Cluster, declared: Cluster) -> None:
         self.cluster = cluster
         self._system = [pod for pod in cluster.pods if pod.system]
-        self.known = Endpoints(cluster)
+        self.endpoints = Endpoints(cluster)
         self._declared = Endpoints(declared)
         self._own = [pod for pod in cluster.own_pods if not role(pod)]
         self._others = [pod for pod in cluster.own_pods if role(pod)]
@@ -29,39 +29,39 @@ class Questions:
 
     def all(self) -> Iterator[Flow]:
         """Every flow that a test without expectations asks."""
-        hosts = list(self.known.external.values())
+        hosts = list(self.endpoints.external.values())
         own, others = self._ends(self._own), self._ends(self._others)
-        subjects = [self.known.pods[str(pod)] for pod in self._others if role(pod) == "subject"]
+        subjects = [self.endpoints.pods[str(pod)] for pod in self._others if role(pod) == "subject"]
         services = self._services()
         targets = [*own, *subjects]
         for source in (*own, *others, *hosts):
             for target in (*targets, *services):
                 if self._tells(source, target):
-                    yield from self._between(source, target, self.known)
+                    yield from self._between(source, target, self.endpoints)
         answering = [end for end in others if end not in subjects]
         system = self._ends(self._system)
         for source in (*own, *subjects):
             for target in (*answering, *hosts, *system):
-                yield from self._between(source, target, self.known)
+                yield from self._between(source, target, self.endpoints)
 
     def scope(self) -> Iterator[Flow]:
         """The flows that a ``default`` speaks of: of workloads and the internet, to what workloads and Services serve."""
         own = self._ends(self._own)
-        hosts = [end for name, end in self.known.external.items() if name == INTERNET]
+        hosts = [end for name, end in self.endpoints.external.items() if name == INTERNET]
         for source in (*own, *hosts):
             for target in (*own, *self._services()):
                 yield from self._between(source, target, self._declared)
 
     def _ends(self, pods: Iterable[Pod]) -> list[Endpoint]:
-        return [self.known.pods[str(pod)] for pod in pods]
+        return [self.endpoints.pods[str(pod)] for pod in pods]
 
     def _services(self) -> list[Endpoint]:
-        return [end for name, end in self.known.services.items()
-                if end.addresses and not self.known.service_of[name].system]  # fmt: skip
+        return [end for name, end in self.endpoints.services.items()
+                if end.addresses and not self.endpoints.service_of[name].system]  # fmt: skip
 
     def _tells(self, source: Endpoint, target: Endpoint) -> bool:
         """Whether it is no stranger of another namespace that has Pods of its own."""
-        pod = self.known.pod_of.get(source.name) if source.kind == POD else None
+        pod = self.endpoints.pod_of.get(source.name) if source.kind == POD else None
         if source.kind == EXTERNAL and source.name != INTERNET and (target.kind == SERVICE or source.name == METADATA):
             return False
         if pod is None or role(pod) != STRANGER:

@@ -76,7 +76,10 @@ def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dic
         source = f"external/{flow.src.name}" if flow.src.kind == EXTERNAL else flow.src.name
         single.setdefault((word, _single(flow, prepared), port, implied), {})[source] = is_open
     mixed = {
-        (key, source) for key, sources in by_flow.items() for source, answers in sources.items() if len(set(answers)) > 1
+        (key, source)
+        for key, sources in by_flow.items()
+        for source, answers in sources.items()
+        if len(set(answers)) > 1
     }
     for (target, port, implied), sources in by_flow.items():
         for answer in (True,) if implied else (True, False):
@@ -106,7 +109,7 @@ def _single(flow: Flow, prepared: Prepared) -> str:
 
 
 def _word(source: str, workloads: Workloads, prepared: Prepared) -> str:
-    pods = prepared.questions.known.pods
+    pods = prepared.questions.endpoints.pods
     return workloads.of(pods[source]).word if source in pods else source
 
 
@@ -123,13 +126,13 @@ def _implied(source: Endpoint, prepared: Prepared) -> bool:
     """Whether ``default: deny`` speaks of a source."""
     if source.kind == EXTERNAL:
         return source.name == ground.INTERNET
-    pod = prepared.questions.known.pod_of.get(source.name) if source.kind == POD else None
+    pod = prepared.questions.endpoints.pod_of.get(source.name) if source.kind == POD else None
     return pod is not None and not role(pod) and not pod.system
 
 
 def _served(flow: Flow, prepared: Prepared) -> bool:
     """Whether ``default: deny`` speaks of a target and port."""
-    pod = prepared.questions.known.pod_of.get(flow.dst.name)
+    pod = prepared.questions.endpoints.pod_of.get(flow.dst.name)
     if pod is None or role(pod) or pod.system:
         return False
     extra = {(port.port, port.protocol) for port in prepared.unserved.get(str(pod), ())}

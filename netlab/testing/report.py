@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netlab.errors import Exit
+from netlab.lint.document import notice
 from netlab.oracle import coverage, junit
 from netlab.oracle.compare import checked_fields
 from netlab.oracle.flow import Flow, Outcome, Verdict
@@ -81,7 +82,7 @@ def report(
         result.status,
         tuple(lines),
         tuple(_flows(result)),
-        tuple(_notice(warning) for warning in result.findings),
+        tuple(notice(warning) for warning in result.findings),
         output.TestedSet(
             name=name,
             status=int(result.status),
@@ -219,7 +220,7 @@ def _unmodelled(result: Result) -> list[str]:
 
 
 def _flows(result: Result) -> list[output.TestedFlow]:
-    workloads, pods = result.workloads, result.prepared.questions.known.pod_of
+    workloads, pods = result.workloads, result.prepared.questions.endpoints.pod_of
     stand_ins = {name for name, pod in pods.items() if role(pod)}
     return [
         output.TestedFlow(
@@ -230,17 +231,6 @@ def _flows(result: Result) -> list[output.TestedFlow]:
         )
         for row in result.rows
     ]
-
-
-def _notice(warning: Warning) -> Notice:
-    return Notice(
-        level=warning.level,
-        code=warning.code,
-        object=warning.object,
-        message=warning.says,
-        file=warning.mark.file or None,
-        line=warning.mark.line or None,
-    )
 
 
 def _failures(result: Result, groups: Sequence[Cause]) -> list[Failure]:

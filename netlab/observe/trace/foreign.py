@@ -17,12 +17,12 @@ TablePlace = tuple[str, str, str]  # namespace, family, name
 
 
 def foreign_rules(
-    netns: Iterable[str], known: Collection[TablePlace], tables: Mapping[str, Iterable[Table]]
+    netns: Iterable[str], lab_tables: Collection[TablePlace], tables: Mapping[str, Iterable[Table]]
 ) -> tuple[ForeignRule, ...]:
     """The rules of tables that are not ``known``; ``tables`` are those of namespaces that were asked already."""
 
     def foreign(name: str, present: Iterable[Table]) -> list[Table]:
-        others = (table for table in present if (name, table.family, table.name) not in known)
+        others = (table for table in present if (name, table.family, table.name) not in lab_tables)
         return [table for table in others if not table.name.startswith(TRACING)]
 
     def look(name: str) -> list[ForeignRule]:

@@ -79,19 +79,19 @@ def nat_outgoing(here: Node, cluster: Cluster) -> Iterator[Obj]:
         pools = frozenset(str(cidr) for cidr in cluster.pod_cidrs if cidr.version == version)
         if not pools:
             continue
-        place = (here.netns, family, "calico")
-        yield NftTable(*place, why=why)
+        table = (here.netns, family, "calico")
+        yield NftTable(*table, why=why)
         key = "40" if version == 4 else "60"
         for name in (f"cali{key}masq-ipam-pools", f"cali{key}all-ipam-pools"):
-            yield NftSet(*place, set=name, type=word, elements=pools, flags="interval", why=why)
+            yield NftSet(*table, set=name, type=word, elements=pools, flags="interval", why=why)
         rule = (
             f"{family} saddr @cali{key}masq-ipam-pools {family} daddr != @cali{key}all-ipam-pools "
             'counter masquerade fully-random comment "cali: natOutgoing"'
         )
-        yield NftChain(*place, chain="nat-cali-nat-outgoing", rules=(rule,), why=why)
-        yield NftChain(*place, chain="nat-cali-POSTROUTING", rules=("counter jump nat-cali-nat-outgoing",), why=why)
+        yield NftChain(*table, chain="nat-cali-nat-outgoing", rules=(rule,), why=why)
+        yield NftChain(*table, chain="nat-cali-POSTROUTING", rules=("counter jump nat-cali-nat-outgoing",), why=why)
         yield NftChain(
-            *place,
+            *table,
             chain="nat-POSTROUTING",
             rules=("counter jump nat-cali-POSTROUTING",),
             base="type nat hook postrouting priority srcnat + 10; policy accept;",

@@ -97,10 +97,10 @@ def masquerading(here: Node, cluster: Cluster) -> Iterator[Obj]:
         return
     why = node_why(here)
     for network in cluster.pod_cidrs:
-        place = (here.netns, "ip" if network.version == 4 else "ip6", "netlab")
-        yield NftTable(*place, why=why)
+        table = (here.netns, "ip" if network.version == 4 else "ip6", "netlab")
+        yield NftTable(*table, why=why)
         yield NftChain(
-            *place,
+            *table,
             chain="postrouting",
             rules=(masquerade(network),),
             base="type nat hook postrouting priority srcnat; policy accept;",

@@ -63,10 +63,10 @@ def rules(here: Node, cluster: Cluster) -> Iterator[Obj]:
     for own, network in zip(here.pod_cidrs, cluster.pod_cidrs, strict=True):
         family, multicast = ("ip", "224.0.0.0/4") if own.version == 4 else ("ip6", "ff00::/8")
         table = "flannel-ipv4" if own.version == 4 else "flannel-ipv6"
-        place = (here.netns, family, table)
-        yield NftTable(*place, comment=f"rules for {table}", why=why)
+        table_key = (here.netns, family, table)
+        yield NftTable(*table_key, comment=f"rules for {table}", why=why)
         yield NftChain(
-            *place,
+            *table_key,
             chain="forward",
             rules=(f"{family} saddr {network} accept", f"{family} daddr {network} accept"),
             base="type filter hook forward priority filter; policy accept;",
@@ -74,7 +74,7 @@ def rules(here: Node, cluster: Cluster) -> Iterator[Obj]:
             why=why,
         )
         yield NftChain(
-            *place,
+            *table_key,
             chain="postrtg",
             rules=(
                 "meta mark 0x4000 return",

@@ -24,16 +24,16 @@ class Kindnet:
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """``table inet kindnet-ipmasq``: what leaves the cluster gets the node's address."""
         why = node_why(here)
-        place = (here.netns, "inet", "kindnet-ipmasq")
-        yield NftTable(*place, why=why)
+        table = (here.netns, "inet", "kindnet-ipmasq")
+        yield NftTable(*table, why=why)
         skip = []
         for version, word, family in ((4, "ipv4_addr", "ip"), (6, "ipv6_addr", "ip6")):
             kept = frozenset(str(cidr) for cidr in cluster.pod_cidrs if cidr.version == version)
             name = f"noMasqV{version}"
-            yield NftSet(*place, set=name, type=word, elements=kept, flags="interval", extra="auto-merge;", why=why)
+            yield NftSet(*table, set=name, type=word, elements=kept, flags="interval", extra="auto-merge;", why=why)
             skip.append(f"{family} daddr @{name} accept")
         yield NftChain(
-            *place,
+            *table,
             chain="postrouting",
             rules=(
                 "ct state established,related accept",

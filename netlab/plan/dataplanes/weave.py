@@ -40,10 +40,10 @@ class Weave:
             yield Addr(here.netns, cluster.plane.bridge, f"{gateway.ip}/{network.prefixlen}", why=why)
         for network in cluster.pod_cidrs:
             family = "ip" if network.version == 4 else "ip6"
-            place = (here.netns, family, "weave")
-            yield NftTable(*place, why=why)
+            table = (here.netns, family, "weave")
+            yield NftTable(*table, why=why)
             yield NftChain(
-                *place,
+                *table,
                 chain="WEAVE",
                 rules=(f"{family} saddr {network} {family} daddr != {network} counter masquerade",),
                 base="type nat hook postrouting priority srcnat; policy accept;",

@@ -42,7 +42,7 @@ def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> 
     try:
         with agentclient.connect(rundir, lab, START_PATIENCE + 5) as agent:
             if not ran:
-                return list(crashed.found(crashed.still(agent.processes()), cluster))
+                return list(crashed.warnings(crashed.still(agent.processes()), cluster))
             pending = agent.settle(START_PATIENCE)
             if pending:
                 message = f"{pending} containers are still being started; netlab get pods -A shows them"
@@ -50,7 +50,7 @@ def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> 
             silent = _wait_for_ports(agent, cluster, ran)
             late = _wait_for_probes(agent, cluster, ran)
             pods = _wait_for_siblings(agent, cluster, ran)
-            crashes = list(crashed.found(pods, cluster))
+            crashes = list(crashed.warnings(pods, cluster))
             gone = {
                 crashed.name(pod) for pod in pods for container in pod["containers"] if crashed.crashed(pod, container)
             }
