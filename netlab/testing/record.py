@@ -103,7 +103,7 @@ def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dic
 
 def _single(flow: Flow, prepared: Prepared) -> str:
     """How a line names this target alone: a Pod by a name that stays as it is, all others by their address."""
-    pod = prepared.questions.known.pod_of.get(flow.dst.name)
+    pod = prepared.questions.endpoints.pod_of.get(flow.dst.name)
     stays = pod is not None and pod.controller.startswith("StatefulSet/") and len(flow.dst.addresses) == 1
     return flow.dst.name if stays else flow.address
 
