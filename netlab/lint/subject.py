@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
+from netlab.errors import Mark
 from netlab.lint.mentions import Mention, Texts
 from netlab.model import Cluster, Pod
 from netlab.model.policies import ALLOW, EGRESS, INGRESS, LabelSelector, PodPeer, Policy, Rule
 from netlab.model.selection import Selection
 from netlab.model.services_types import Service
+from netlab.model.tiers import TierPolicy
 from netlab.model.workloads import WORKLOADS
 from netlab.near import close, meant, misspelt
 from netlab.oracle.policy import Evaluator, Party
-from netlab.spec import Document, Documents, Level
+from netlab.spec import Document, Documents, Level, Warning
 from netlab.tuples import NamedTuple
 
 Identity = tuple[str, str, str]  # kind, namespace, name
@@ -275,3 +277,10 @@ def _labels(document: Document) -> Labels:
         body = body.get("spec", {}).get("template", {})
     labels: Labels = body.get("metadata", {}).get("labels", {})
     return labels
+
+
+def rule_warning(policy: Policy | TierPolicy, rule: Rule | None, code: str, message: str, level: Level) -> Warning:
+    """A warning about a rule of a policy, or about the whole policy."""
+    name = f"NetworkPolicy {policy}" if isinstance(policy, Policy) else str(policy)
+    mark = (rule.mark if rule else None) or policy.mark or Mark("", 0)
+    return Warning(code, f"{name} {rule}: {message}" if rule else f"{name}: {message}", mark, name, level)

@@ -106,7 +106,9 @@ def command(
     lookup, target = (
         (None, target) if packet else _looked_up(running.cluster, client, target, namespace, version, timeout)
     )
-    meant = asked(running.cluster, client, target, namespace, icmp=icmp and _has_addresses(lookup), version=version or 0)
+    meant = asked(
+        running.cluster, client, target, namespace, icmp=icmp and _has_addresses(lookup), version=version or 0
+    )
     flow = meant.flow
     question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers, crafted)
     if lookup and not lookup.addresses:
@@ -124,7 +126,7 @@ def command(
         without=without,
         counted=_counted(running.cluster, flow, netns),
         unlisted=_long_tables(running.want),
-        known={(table.netns, table.family, table.table) for table in running.want.only(NftTable)},
+        lab_tables={(table.netns, table.family, table.table) for table in running.want.only(NftTable)},
         meanwhile=_preload,
     ) as recording:
         # Imported here: the kernel takes as long to let the sources go.

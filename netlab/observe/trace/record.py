@@ -96,7 +96,7 @@ def recorded(
 ) -> Iterator[Recording]:
     """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
     whose counters are read, instead of all; ``unlisted``: tables (family, name) that are too large for asking nft for
-    the text of a rule, which lists all of the table; ``known``: the lab's own tables, beside which the rules of others
+    the text of a rule, which lists all of the table; ``lab_tables``: the lab's own tables; rules of other tables
     are recorded (None: they are not).
 
     The sources are closed beside the block, since the kernel takes its time (30 ms of RCU); after it nothing is left.
@@ -249,7 +249,7 @@ class _Trace:
         recogniser = Recogniser(self._probed(self._sent, self._sent))
         back = (ERROR, REPLY)
         seen = [recogniser.role(packets.frame(frame.data)) in back for frame in self._frames.frames()]
-        lost = self._drops.found if self._drops else ()
+        lost = self._drops.dropped if self._drops else ()
         return any(seen) and not any(
             recogniser.role(packets.network(drop.network, drop.link, drop.protocol)) in back for drop in lost
         )
@@ -388,7 +388,9 @@ class _Trace:
         if self.lab_tables is None:
             return ()
         passed = {frame.netns for frame in self._frames.frames()} if self._frames else set(self._netns)
-        return foreign_rules(passed | {self._question.netns}, self.lab_tables, self._rules.tables if self._rules else {})
+        return foreign_rules(
+            passed | {self._question.netns}, self.lab_tables, self._rules.tables if self._rules else {}
+        )
 
     def _asked_again(self, outcome: str) -> Collection[str]:
         """The namespaces whose counters and MTUs matter; of a lost packet all, since it may have been lost unseen."""

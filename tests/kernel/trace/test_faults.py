@@ -200,7 +200,9 @@ class Bed:
         lab = running.load_running(self.name)
         asked = Question(self.where[fault.source], fault.protocol, fault.target, fault.port, **fault.more)
         tables = {(table.netns, table.family, table.table) for table in lab.want.only(NftTable)}
-        found = record(self.name, asked, sorted(lab.want.netns()), patience=PATIENCE, without=without, lab_tables=tables)
+        found = record(
+            self.name, asked, sorted(lab.want.netns()), patience=PATIENCE, without=without, lab_tables=tables
+        )
         return found, tell(found, lab.cluster, lab.want)
 
 
