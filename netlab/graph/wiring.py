@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from netlab.graph.text import place
 from netlab.objects import Addr, Fdb, Geneve, Ipip, Neigh, Port, Route, State, Vxlan, WgPeer
 from netlab.objects import Bridge as BridgeObject
 from netlab.objects.links import Device, End, Veth
 from netlab.objects.tunnels import Tunnel
 from netlab.output import graph as output
 from netlab.output.changes import LinkEnd
+from netlab.output.places import place
+
+
+def texts(values: Iterable[object]) -> tuple[str, ...]:
+    """Addresses, networks or names as text."""
+    return tuple(map(str, values))
 
 
 def devices(want: State) -> Iterable[output.Device]:
