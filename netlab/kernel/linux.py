@@ -39,9 +39,9 @@ class LinuxKernel:
 
     @property
     def generations(self) -> dict[str, tuple[int, str]]:
-        """By namespace, the nftables generation after our last commit and a digest of what was ours then.
+        """By namespace, the nftables generation after our last commit and the digest of our objects then.
 
-        To be kept with the run state: as long as both hold, nobody touched the rules and none needs to be listed.
+        The run state keeps them. As long as both are the same, the rules are unchanged and need no listing.
         """
         return self._handles.generations
 

@@ -1,4 +1,4 @@
-"""The interface of a kernel, and what it says when it is read."""
+"""The interface of a kernel, and the result of reading it."""
 
 from __future__ import annotations
 
@@ -55,9 +55,8 @@ class Kernel(Protocol):
     ) -> Observed:
         """Observe a lab.
 
-        ``like`` says which sysctls, files and listeners to look at: those have no list that could be asked for.
-        ``scope``: only these namespaces; veths with an end elsewhere are then told as links of unknown peers.
-        ``rules``: nothing but nftables in them.
+        ``like`` selects the sysctls, files and listeners to read, of which the kernel has no list. ``scope``: only
+        these namespaces; the far end of a veth is then an unknown link. ``rules``: only their nftables.
         """
 
     def apply(self, ops: Iterable[Op]) -> None:

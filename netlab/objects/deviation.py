@@ -75,7 +75,7 @@ class Rule(Obj):
 
 @dataclass(frozen=True, slots=True)
 class XfrmPolicy(Obj):
-    """A policy of IPsec: what it selects is dropped or encrypted before any route is asked."""
+    """A policy of IPsec: packets that it selects are dropped or encrypted before the route lookup."""
 
     kind: ClassVar[str] = "xfrm"
     floor: ClassVar[Floor] = Floor.ROUTE

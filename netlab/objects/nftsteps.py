@@ -103,12 +103,12 @@ CHUNK = 1000  # chains filled in a part: the kernel's work in one transaction gr
 def transactions(ops: Sequence[Op], *, at_once: bool = False) -> list[list[Step]]:
     """As ``transaction``, in the parts in which it is to be committed.
 
-    Sets that come are there before the rules that look into them, and sets that go stay until those rules are gone: the
-    kernel changes from the old rules to the new ones in one step and from the old elements to the new ones in another,
-    and a packet between the two would find no element (measured: one of 30,000).  ``at_once``: not so.
+    New sets exist before the rules that use them, and old sets remain until their rules are gone. The kernel changes
+    rules in one step and elements in another, and a packet between the two would match no element (measured: one of
+    30,000). ``at_once``: in one part.
 
-    Where very many chains are made: first tables, all that is empty, then rules and elements; base chains come last, so
-    that no packet meets a part.  Not so where a table goes with it: it may be made anew, and holds until then.
+    For very many chains: first the tables and all that is empty, then rules and elements. Base chains come last, so
+    that no packet meets an incomplete table. A table that is removed and made again stays whole until then.
     """
     chains = [op for op in ops if op.verb is Verb.CREATE and isinstance(op.obj, NftChain) and not op.obj.base]
     if len(chains) <= MANY or any(op.verb is Verb.DELETE and isinstance(op.obj, NftTable) for op in ops):

@@ -113,10 +113,10 @@ class State(Mapping[Key, Obj]):
 def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
     """The operations that turn ``have`` into ``want``, in an order in which each can be done.
 
-    Removals come first, from the top floor down, so that a thing that is replaced finds its place free; then what is
-    made or mended, from the bottom up.  What disappears with its parent (everything in a removed namespace but links;
-    addresses, routes and ports of a removed link) is not removed by itself, and what disappears with a namespace, link
-    or table that is made anew is made anew too.
+    Removals come first, from the top floor down, so that a replacement finds its name free. Then objects are made or
+    mended, from the bottom floor up. An object that disappears with its parent needs no removal: everything in a
+    removed namespace but links; addresses, routes and ports of a removed link. If the parent is made again, these
+    objects are too.
     """
     want, have = _plain(want), _plain(have)
     # Objects that did not change are mostly the very same ones, so identity is asked before equality.

@@ -28,10 +28,9 @@ class Round(Protocol):
 
 
 class Attempt:
-    """The life of one socket; subclasses say how to ask, and what news means.
+    """The life of one socket; subclasses send the request and read the events.
 
-    ``number`` counts from 1.  ``heard`` is True once the other side is known to be there, and what is missing is only
-    who it is.
+    ``number`` counts from 1. ``heard``: the other side has answered, and only its name is missing.
     """
 
     __slots__ = ("deadline", "done", "fd", "flow", "group", "heard", "number", "run", "sock", "target", "young")

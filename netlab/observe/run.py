@@ -1,12 +1,11 @@
-"""One run of the prober: which attempts are under way, what comes next, when one is given up.
+"""One run of the prober: it starts attempts, waits for events and gives up late attempts.
 
-Three bounds keep the questions from spoiling the answers.  At most YOUNG_MAX attempts are younger than YOUTH, so that
-nobody's queue overflows; at most TARGET_MAX of these ask one port; and all attempts together stay below the limit of
-open files.  Attempts that have been silent for longer than YOUTH cost nothing but their socket, so a lab in which half
-of the flows is dropped is not probed at the speed of its time-outs.
+Three bounds keep the requests from changing the replies. At most YOUNG_MAX attempts are younger than YOUTH, so that no
+queue overflows. At most TARGET_MAX of these use the same port. All attempts together stay below the limit of open
+files. An attempt that was silent for longer than YOUTH costs only its socket, so time-outs do not slow a run down.
 
-An attempt is given up only after a poll, begun later than its deadline, had no news of it: however late this process
-gets the processor, an answer that has arrived counts.
+An attempt is given up only after a poll that began later than its deadline and had no event for it. So a reply that has
+arrived counts, however late this process gets the processor.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""SCTP over a raw socket, for kernels without it: INIT, COOKIE-ECHO with a message, the answer, ABORT.
+"""SCTP over a raw socket, for kernels without it: INIT, COOKIE-ECHO with a message, the reply, ABORT.
 
-Every raw socket of a namespace sees all SCTP packets of its peer, so what is another attempt's is told by port and
-verification tag; ICMP errors, which a raw socket gets for all ports of a peer, by the packet that they quote.
-
-An open raw socket also keeps the kernel from its "protocol unreachable": where two ends ask each other at a time, or
-an end itself, and no responder is there, the attempt refuses in its stead.
+Every raw socket of a namespace receives all SCTP packets from its peer. Port and verification tag show which attempt a
+packet belongs to. For an ICMP error, the quoted packet shows it. An open raw socket also keeps the kernel from sending
+"protocol unreachable". Where no responder listens, the attempt sends that refusal itself: this happens when two ends
+send requests at the same time, or an end sends one to itself.
 """
 
 from __future__ import annotations

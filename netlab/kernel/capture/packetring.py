@@ -1,11 +1,11 @@
-"""Frames of a namespace in bulk: a packet socket whose buffer is memory that kernel and reader share (TPACKET_V3).
+"""Frames of a namespace in bulk: a packet socket whose buffer is shared memory of kernel and reader (TPACKET_V3).
 
-The kernel fills one block after another and hands each over when it is full or ``RETIRE`` ms old, so a system call (and
-a pass of Python's loop) is paid for hundreds of frames.  One socket hears every interface of its namespace, later ones
-too; it is deaf until its filter is in place.  It is made inside the namespace and read from anywhere, and keeps a
-namespace alive whose name is gone, until it is closed.
+The kernel fills one block after another, and passes a block on when it is full or ``RETIRE`` ms old. So one system call
+(and one pass of Python's loop) serves hundreds of frames.
 
-Numbers and layouts: linux/if_packet.h.
+One socket receives from every interface of its namespace, later ones too. It receives nothing until its filter is set.
+It is made inside the namespace and read from anywhere. Until it is closed, it keeps its namespace alive. Numbers and
+layouts: linux/if_packet.h.
 """
 
 from __future__ import annotations

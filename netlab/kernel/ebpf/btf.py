@@ -1,7 +1,7 @@
-"""The kernel's own description of its types (BTF): where a field lies, what an enumeration's values are called.
+"""The kernel's description of its types (BTF): offsets of fields, names of an enumeration's values.
 
-Only what is asked for is indexed: a walk over all 127,000 types of a kernel, with every name read, takes 50 ms.
-Numbers: Documentation/bpf/btf.rst.
+Only requested types are indexed: a walk over all 127,000 types of a kernel, with every name read, takes 50 ms. Numbers:
+Documentation/bpf/btf.rst.
 """
 
 from __future__ import annotations

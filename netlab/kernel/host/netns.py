@@ -1,7 +1,7 @@
-"""Network namespaces: the only place that calls setns, unshare, mount and umount for them.
+"""Network namespaces: the only module that calls setns, unshare, mount and umount for them.
 
-A thread that enters a namespace takes it along into everything that it does afterwards (the CNI project's warning), so
-all of it happens in one worker thread, and the thread of the caller never moves.
+A thread that enters a namespace stays there for everything that it does afterwards (the CNI project's warning). So one
+worker thread does this work, and the thread of the caller never moves.
 """
 
 from __future__ import annotations

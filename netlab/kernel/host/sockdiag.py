@@ -55,7 +55,11 @@ def _listening(part: memoryview) -> ListeningSocket:
 
 
 class Listening:
-    """Asks in the namespace that the calling thread is in when it is made."""
+    """A socket that receives at a port; ``device`` is the interface's index, 0 for any.
+
+    ``waiting`` and ``room``: for TCP, the connections that wait for accept and their limit. For UDP, ``waiting`` is the
+    number of unread bytes, and ``room`` is 0.
+    """
 
     def __init__(self) -> None:
         self._socket = NetlinkSocket(NETLINK_SOCK_DIAG, plain=True)

@@ -1,8 +1,8 @@
 """Rules of several namespaces as one change: in all of them, or in none.
 
-The kernel commits one namespace's rules at a time.  Where several change, each is asked first whether it would take its
-own (``nft -c``: all but the commit), and if one refuses later all the same, those before it get back what they had.
-What is new with its namespace is not asked: nobody sends anything there yet, and a lab that cannot be built goes.
+The kernel commits the rules of one namespace at a time. Where several change, each namespace first checks its own rules
+(``nft -c``: all but the commit). If one refuses later all the same, the namespaces before it get their former rules
+back. Rules of a new namespace are not checked: it has no traffic yet, and a lab that cannot be built is removed.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def by_namespace(ops: Iterable[Op], gone: Collection[str] = ()) -> dict[str, lis
 
 
 def rehearse(handles: Handles, changes: Changes) -> None:
-    """Ask each namespace whether it would take its rules, if there are several; raises Refused.
+    """Let each namespace check its rules, if there are several; raises Refused.
 
-    A change in several parts cannot be asked: each part needs the one before it.  Elements alone are not asked for: what
-    they do cannot be anything but wanted.
+    A change in several parts cannot be checked, since each part needs the one before it. Changes of elements alone are
+    not checked: they cannot fail.
     """
     if len(changes) < 2:
         return
@@ -152,7 +152,7 @@ def _bent(ops: Iterable[Op]) -> list[str]:
 
 
 def _as_it_is(ops: Iterable[Op]) -> str:
-    """The text that makes such tables as they are now."""
+    """The text that makes these tables as they are now."""
     return "".join(f"delete table {table}\n{libnft.run(f'list table {table}')}" for table in _bent(ops))
 
 

@@ -1,16 +1,16 @@
 """Connection tracking entries that outlive their Pods and Services.
 
-A flow is translated by its first packet; later ones follow its entry for as long as they come.  TCP ends by itself when
-its server is gone; a UDP client that keeps its port would send into nothing for as long as it sends.  So, as kube-proxy
-does, UDP entries are removed when the endpoint that they lead to goes, and when a Service gets its first endpoint after
-packets to it had passed untranslated.
+A flow is translated by its first packet; later packets follow its entry. A TCP connection ends when its server is gone.
+A UDP client that keeps its port would go on sending to an address that is gone. So netlab removes UDP entries as
+kube-proxy does: when their endpoint goes, and when a Service gets its first endpoint after packets had passed
+untranslated.
 
-Connections of TCP are left, as kube-proxy leaves them.  But an attempt that had no answer (SYN_SENT) leaves an entry for
-two minutes as well, and by it the next connection from the same source port would be led to an endpoint that is gone.
-No connection lives in such an entry, so it goes with its endpoint.
+Entries of TCP connections stay, as with kube-proxy. But an attempt without a reply (SYN_SENT) also leaves an entry, for
+two minutes, and the next connection from the same source port would follow it to an endpoint that is gone. No
+connection uses such an entry, so it goes with its endpoint.
 
-And an address may be another Pod's tomorrow: what was allowed to the Pod that had it is not allowed to the next, so
-where rules speak of an address whose Pod comes or goes, all entries with it are removed (as Calico's Felix does).
+An address may belong to another Pod later, and the permissions of the former Pod must not pass on to it. So where rules
+contain an address whose Pod comes or goes, all entries with that address are removed (as Calico's Felix does).
 """
 
 from __future__ import annotations

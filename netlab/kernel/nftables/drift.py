@@ -1,8 +1,8 @@
-"""nftables of a namespace: who has been there, and whether our tables are still what we made.
+"""nftables of a namespace: was it changed, and are our tables still as we made them.
 
-The kernel counts commits a namespace (its generation).  As long as it is the one noted after our own commit, nothing
-was touched, and nothing needs to be listed: a listing of a large ruleset takes seconds.  Otherwise our text is loaded
-into a scratch namespace and both are listed as JSON by the same nft: texts of two nft versions never compare equal.
+The kernel counts commits a namespace (its generation). If it is the generation after our own commit, nothing changed
+and nothing needs a listing: a listing of a large ruleset takes seconds. Otherwise our text is loaded into a scratch
+namespace, and the same nft lists both as JSON: texts of two nft versions never compare equal.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _differs(want: dict[tuple[str, str], Any], have: dict[tuple[str, str], Any],
 
 
 def _listing(family: str, table: str) -> dict[tuple[str, str], Any]:
-    """A table of the current namespace, by (chain|set|map, name), without what is restless."""
+    """A table of the current namespace, by (chain|set|map, name), without values that change by themselves."""
     entries: dict[tuple[str, str], Any] = {}
     try:
         listed = json.loads(libnft.run(f"list table {family} {table}", libnft.JSON))["nftables"]

@@ -53,7 +53,7 @@ class Event(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table; ``owned``: it goes with the socket that made it, and nobody else may touch it."""
+    """A table; ``owned``: it ends with the socket that made it, and no other process may change it."""
 
     family: str
     name: str

@@ -140,7 +140,7 @@ def _network(raw: Payload, length: int) -> bytes:
 
 
 def loopback(address: str) -> Request:
-    """Give lo an address that it has by itself."""
+    """The request that restores one of lo's own addresses."""
     plain, _, length = address.partition("/")
     body = _IFADDRMSG.pack(family(plain), int(length), 0, SCOPES["host"], 1)
     return _NEWADDR, CREATE | EXCL, body + attr(_IFA_LOCAL, packed(plain)) + attr(_IFA_ADDRESS, packed(plain))

@@ -1,9 +1,9 @@
-"""Attributes of links that netlab never sets and somebody did: read, and set back.
+"""Attributes of links that netlab never sets and somebody changed: reading them, and setting them back.
 
-A link's message carries the attributes of the bridge, the port and the VXLAN device, and whether
-an XDP program is on it, and forwarding entries are read in any case; so none of this costs a request.  Numbers are those of linux/if_link.h.
+A link's message carries the attributes of the bridge, the port and the VXLAN device, and whether it has an XDP program.
+Forwarding entries are read in any case. So this costs no request. Numbers are those of linux/if_link.h.
 
-Limits: programs that were attached by a BPF link (tcx) are in no dump.
+Limits: no dump has programs that were attached by a BPF link (tcx).
 """
 
 from __future__ import annotations

@@ -58,10 +58,10 @@ _PICK: tuple[Callable[[_Values], _Values], ...] = (itemgetter(*_V4), itemgetter(
 def sysctls(
     dumps: Mapping[str, NamespaceDump], like: Mapping[str, Collection[Obj]], lab: Iterable[Obj]
 ) -> list[Sysctl]:
-    """Sysctls of single links that are neither what the lab sets nor what a link of this host has by itself.
+    """Sysctls of single links with another value than the lab sets, or than a new link of this host has.
 
-    What a link has by itself is what lo has in most of the lab's namespaces: it got the values that the host gave to
-    new namespaces, before the lab wrote any.  ``like``: what the lab wants by namespace; ``lab`` all that it wants.
+    The value of a new link is the one that lo has in most of the lab's namespaces: the host gave it to new namespaces
+    before the lab wrote any. ``like`` are the wanted objects by namespace; ``lab`` are all of the lab.
     """
     own_ends: set[tuple[str, str]] | None = None
     wishes = {netns: _wishes(there) for netns, there in like.items()}

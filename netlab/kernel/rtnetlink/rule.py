@@ -105,7 +105,7 @@ def _decode(payload: Payload) -> tuple[str, int]:
 
 
 def restore(own: str) -> Request:
-    """Make one of the kernel's own rules anew (a key of ``RULES``)."""
+    """The request that restores one of the kernel's own rules (a key of ``RULES``)."""
     pref, table = RULES[own]
     family = socket.AF_INET6 if own.startswith("-6") else socket.AF_INET
     body = _HEADER.pack(family, 0, 0, 0, table, 0, 0, 1, 0)

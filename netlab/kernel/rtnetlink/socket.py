@@ -100,9 +100,9 @@ class Refusal(NamedTuple):
 
 
 class NetlinkSocket:
-    """A netlink socket; it belongs to the namespace that the calling thread is in when it is made.
+    """A netlink socket of the namespace that the calling thread is in when it is made.
 
-    ``plain``: for a question or two; the kernel says no sentences and is not strict about what a dump selects.
+    ``plain``: for one or two requests; the kernel then sends no error texts, and does not check what a dump selects.
     """
 
     def __init__(self, protocol: int = NETLINK_ROUTE, *, plain: bool = False) -> None:
@@ -166,10 +166,10 @@ class NetlinkSocket:
     def transaction(
         self, subsystem: int, messages: Sequence[tuple[int, int, bytes]], *, check: bool = False
     ) -> list[Refusal]:
-        """As ``batch`` in netfilter's way, all or nothing: what is refused has changed nothing.  Raises OSError.
+        """As ``batch`` for netfilter, all or nothing: after a refusal nothing has changed. Raises OSError.
 
-        ``check``: all but the commit.  The acknowledgement is the last message's: kernels before 6.10 give none for the
-        end of a batch.
+        ``check``: all but the commit. The acknowledgement is that of the last message: kernels before 6.10 send none
+        for the end of a batch.
         """
         if not messages:  # nobody would acknowledge it
             return []
@@ -191,7 +191,9 @@ class NetlinkSocket:
         return [refusal._replace(number=max(0, refusal.number - base)) for refusal in refused]
 
     def _make_room(self, size: int) -> None:
-        """A transaction is one datagram, whatever its size; who may change the rules may lift the limit too."""
+        """A transaction is one datagram of any size; a process that may change the rules may raise the buffer's limit
+        too.
+        """
         if size > _MAX_BATCH:
             self._socket.setsockopt(socket.SOL_SOCKET, _SNDBUFFORCE, min(2 * size, 1 << 30))
 
@@ -249,7 +251,7 @@ class NetlinkSocket:
                 offset += (size + 3) & ~3
 
     def ask(self, kind: int, body: bytes, flags: int = 0) -> tuple[int, memoryview] | None:
-        """One request with one answer; None where the kernel says that there is no such thing."""
+        """One request with one reply; None where the kernel has no such object."""
         self._sequence = (self._sequence + 1) & 0x7FFFFFFF
         self._socket.send(_HEADER.pack(16 + len(body), kind, REQUEST | flags, self._sequence, 0) + body)
         while True:

@@ -93,10 +93,10 @@ def _whole(blocks: bytes, size: int) -> int:
 def open_file(
     path: str, owner: tuple[int, int] | None, stopping: Callable[[], bool] = lambda: False
 ) -> tuple[Output, str]:
-    """Open the file to write; also a sentence about what was there, "" where nothing was.
+    """Open the output file. Also return a sentence about the file that was there, or "".
 
-    ``owner``: whom a new file shall belong to.  Raises BadInput where the path is no place for a capture; a file that is
-    there is taken over only if it is a capture, or empty.
+    ``owner`` is the user that a new file belongs to. Raises BadInput if the path cannot hold a capture. An existing
+    file is overwritten only if it is a capture or empty.
     """
     note = ""
     try:
@@ -136,9 +136,9 @@ def _what_is_there(path: str) -> str:
 
 
 class Pcapng:
-    """Frames as pcapng into an output; ``packets`` counts them.
+    """Write frames as pcapng; ``packets`` counts them.
 
-    ``end`` writes what each interface saw and what was lost; without it the file is good all the same.
+    ``end`` writes the statistics of each interface. Without it, the file is valid too.
     """
 
     def __init__(self, output: Output, comment: str, names: Mapping[str, Sequence[str]], expression: str) -> None:

@@ -62,7 +62,7 @@ def _behind(packet: Packet) -> str:
 
 
 def _dns(payload: bytes) -> str:
-    """``A? web.default.svc.cluster.local.``; of an answer what it says, or how many records."""
+    """``A? web.default.svc.cluster.local.``; of a reply its records, or how many there are."""
     from scapy.layers.dns import DNS, dnstypes
 
     dns: Any = DNS(payload)

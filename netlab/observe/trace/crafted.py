@@ -1,10 +1,9 @@
-"""A probe that sends a packet as it was written, instead of one of the kernel's own stack.
+"""A probe that sends a packet as the user wrote it, instead of a packet of the kernel's own stack.
 
-A packet that begins with IP goes through a raw socket: the kernel routes it, its output hooks judge it, and it writes
-IPv4's length, checksum and, where they are 0, source and identification.  A packet that begins with Ethernet goes out
-of eth0 as it is.
-
-The sender has no socket for such a packet, so its kernel answers a reply by itself: a SYN-ACK gets a reset.
+A packet that begins with IP goes through a raw socket. The kernel routes it, and its output hooks judge it. For IPv4
+the kernel writes length and checksum, and source and identification where they are 0. A packet that begins with
+Ethernet leaves by eth0 unchanged. The sender has no socket for such a packet, so its kernel answers a SYN-ACK with a
+reset.
 """
 
 from __future__ import annotations

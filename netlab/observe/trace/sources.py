@@ -1,8 +1,8 @@
-"""The sources of a trace: opened by trying, each on its own, closed whatever happens.
+"""The sources of a trace. Each is opened on its own, and closed in any case.
 
-The trace rules are a table ``nltrace-...`` in every namespace that has nftables at all.  Where the kernel knows
-``flags owner`` (Linux 5.12) it goes with the socket that made it, even if this process is killed; elsewhere it is
-deleted at the end, and one that a killed trace left behind by the next trace.
+The trace rules are a table ``nltrace-...`` in every namespace that has nftables. Where the kernel has ``flags owner``
+(Linux 5.12), the table ends with its socket, even if this process is killed. Elsewhere it is deleted at the end, and
+the next trace deletes the table of a killed trace.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A rule's words as expressions.
 
-A match is what a packet has (``ip saddr``, two of them with a dot between), loaded into registers, and what that must be:
-a value, a range, one of a set.  What a field needs to be there at all (an IP header of that family, that protocol) is
-asked first, once, as nft does it.
+A match is a field of the packet (``ip saddr``, or two fields with a dot between), loaded into registers, and a
+comparison: with a value, a range or a set. A field may need a header to be present (of an IP family, of a protocol).
+That is checked first, and once, as nft does it.
 """
 
 from __future__ import annotations
