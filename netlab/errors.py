@@ -117,7 +117,7 @@ class StateError(NetlabError):
 class KernelRefused(NetlabError):
     """The kernel refused one operation.
 
-    ``command`` is the operation as a shell line, ``said`` the kernel's own sentence (extended ack, else the errno's),
+    ``command`` is the operation as a shell line, ``message`` the kernel's own sentence (extended ack, else the errno's),
     ``why`` what asked for the object and ``mark`` the line of the spec behind it.
     """
 

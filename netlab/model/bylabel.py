@@ -19,10 +19,10 @@ T = TypeVar("T", bound=Namespaced)
 
 
 class ByLabel(Generic[T]):
-    """Objects of one kind by one of the labels that each demands of a Pod.
+    """Objects of one kind, by one of the labels that each requires of a Pod.
 
-    ``wanted`` tells which labels an object demands, all of them: empty where that is no way to find it, None where it
-    selects nobody.
+    ``wanted`` returns all labels that an object requires: empty if it cannot be found by labels, None if it selects no
+    Pod.
     """
 
     def __init__(self, objects: Iterable[T], wanted: Callable[[T], Mapping[str, str] | None]) -> None:

@@ -1,7 +1,7 @@
-"""A lab's documents by kind and by the labels that they select, sorted once for as long as they are the very same ones.
+"""A lab's documents by kind and by the labels that they select, sorted once for the same documents.
 
-A label on a Pod changes no document.  Looking at each of ten thousand policies to find that out takes a tenth of a
-second, half of it for the memory that a forked command has to copy where it touches an object.
+A label on a Pod changes no document. To look at each of ten thousand policies takes a tenth of a second. Half of this
+is for the memory that a forked command has to copy where it touches an object.
 """
 
 from __future__ import annotations

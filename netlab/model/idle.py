@@ -38,7 +38,7 @@ class Idling:
             self._add(template, PENDING, placed.reason, placed.message)
 
     def tell(self) -> None:
-        """Warn of what was refused."""
+        """Warn about a Pod that was refused."""
         for (_, message), pods in self._refused.items():
             template, placed = pods[0]
             others = f" and {len(pods) - 1} more of {template.owner}" if len(pods) > 1 else ""

@@ -50,7 +50,7 @@ def revision(body: Mapping[str, Any]) -> tuple[int, int]:
 
 
 class Owners:
-    """The controllers among some documents, with what is theirs, in document order."""
+    """The controllers among some documents, with their objects, in document order."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._there: Mapping[Key, Document] = {(item.kind, item.namespace, item.name): item for item in documents}

@@ -126,8 +126,8 @@ class _Wanted(NamedTuple):
 class Scheduler:
     """The nodes of one lab while they fill up.
 
-    ``lenient``: the nodes are netlab's own choice and nobody's statement, so a Pod that none of them fits is placed all the
-    same, unless a port is taken.
+    ``lenient``: netlab chose the nodes, not the author. So a Pod that fits none is placed all the same, unless a port
+    is taken.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Pods made of templates, once it is settled where they are and what their addresses and labels are.
+"""Pods made of templates, after their nodes, addresses and labels are determined.
 
-A change of a large lab leaves nearly every Pod as it was.  So each is kept with all that it was made from, and taken
-again where that is the same: documents by identity, the rest by equality.  Not Pods that have a command to run: what
-becomes of those depends on the programs of the host, which is asked each time.
+A change of a large lab leaves nearly every Pod unchanged. So each Pod is kept with all its inputs, and used again where
+these are the same: documents by identity, the rest by equality. Pods with a command are made each time: the result
+depends on the programs of the host.
 """
 
 from __future__ import annotations

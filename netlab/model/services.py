@@ -54,8 +54,8 @@ def resolve(
 ) -> tuple[Service, ...]:
     """The Services of a cluster, those that netlab adds included, in document order.
 
-    ``known`` knows the lab's Pods and addresses, ``memory`` what a running lab keeps by ``namespace/name``.  What is
-    wrong goes to ``complain``, what its author should know to ``warn``.
+    ``lab_addresses`` has the lab's Pods and addresses; ``memory`` is the state of a running lab by ``namespace/name``.
+    Errors go to ``complain``, and warnings for the author to ``warn``.
     """
     services = _Resolver(lab_addresses, families, cidrs, memory, complain, warn).all(documents, slices, endpoints)
     return session.of(_Services).keep(services)

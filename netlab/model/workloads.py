@@ -17,10 +17,10 @@ WORKLOADS = frozenset(
 
 
 class Template(NamedTuple):
-    """One Pod that is to be: ``document`` and ``path`` say where its spec stands.
+    """One Pod to make; ``document`` and ``path`` say where its spec is.
 
-    ``owner`` is the workload that a user knows (``Deployment/web``), ``controller`` what made the Pod
-    (``ReplicaSet/web-5d9c8b7f6``), ``slot`` its place there: a Pod that is made anew has the same.
+    ``owner`` is the workload that a user knows (``Deployment/web``), ``controller`` is the Pod's own
+    (``ReplicaSet/web-5d9c8b7f6``). ``slot`` is its place in the controller; its replacement has the same slot.
     """
 
     namespace: str

@@ -16,7 +16,7 @@ _SHOWN = 3  # Pods that a sentence names
 
 
 def why_none(cluster: Cluster, service: Service, index: int, version: int) -> str:
-    """Why no backend stands behind a Service's port (the one at ``place``) in an IP family."""
+    """Why no backend stands behind a Service's port (number ``index``) in an IP family."""
     if not service.backends:
         return _nobody(cluster, service)
     family = [backend for backend in service.backends if backend.address.version == version]

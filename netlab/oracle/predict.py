@@ -1,7 +1,7 @@
-"""The oracle: what a healthy lab does with a flow, from the cluster alone.
+"""The prediction: the result of a flow in a healthy lab, from the cluster alone.
 
-One function a concern, in the order in which a packet meets them: who has the address (``_owner``), who listens there
-(``_listener``), whether a policy denies it (``denials``), who is seen as the client (``_client``).  A flow to a Service
+One function for each concern, in the order in which a packet meets them: the owner of the address (``_owner``), the
+listener (``_listener``), the policies (``denials``), the client that the server sees (``_client``). A flow to a Service
 is judged as the flows to its backends (``service``).
 """
 

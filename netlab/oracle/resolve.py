@@ -20,7 +20,7 @@ from netlab.tuples import NamedTuple
 class Expectation(NamedTuple):
     """What is expected of one flow: allow, deny or an outcome's value; ``line`` None: the file's default.
 
-    ``place``: which selector of the line's ``to`` meant the target.
+    ``place``: the index of the selector of the line's ``to`` that matches the target.
     """
 
     expect: str

@@ -29,9 +29,9 @@ class Host:
 
 
 def desired(cluster: Cluster, host: Host | None = None, session: Session | None = None) -> State:
-    """Everything that the lab should be.  Raises Conflict where two sources want one key.
+    """The desired state of a lab. Raises Conflict where two sources want the same key.
 
-    ``session`` keeps what was made of Pods, Services and policies that have not changed.
+    ``session`` keeps the results for Pods, Services and policies that have not changed.
     """
     parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host(), session or Session()))
     named = {obj.mac for part in parts if not isinstance(part, State) for obj in part if isinstance(obj, (Neigh, Fdb))}

@@ -17,12 +17,12 @@ class Drift(NamedTuple):
 
 
 def drift(want: State, have: State, owned: State | None = None, wrong: Iterable[Obj] = ()) -> Drift:
-    """Compare what should be with what is.
+    """Compare the desired with the present state.
 
-    ``owned`` is what was applied before: links that are in neither state's wish are strangers', and so is whatever
-    hangs on them.  Addresses, routes, neighbours and forwarding entries on the lab's own links are never foreign: they
-    change what the lab does, so they are drift.  ``wrong``: what was learned and contradicts the lab; a flow that a
-    foreign table translates is that table's.
+    ``owned`` was applied before. Links in neither of the two desired states are foreign, and so is everything on them.
+    Addresses, routes, neighbours and forwarding entries on the lab's own links are never foreign: they change the lab's
+    behaviour, so they are drift. ``wrong`` are learned entries that contradict the lab; a flow that a foreign table
+    translates belongs to that table.
     """
     lab_objects: tuple[Mapping[Key, Obj], ...] = (dict(want.items()),)
     if owned is not None:

@@ -1,7 +1,6 @@
 """Hosts outside the cluster: behind the underlay's router (a routed underlay's spine), on a link of their own.
 
-They know the nodes and not the Pods: what comes from a Pod reaches them only if its node masquerades it, or the answer
-finds no way back.
+They have routes to the nodes and not to the Pods. A packet from a Pod gets a reply only if its node masquerades it.
 """
 
 from __future__ import annotations

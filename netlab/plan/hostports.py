@@ -1,13 +1,14 @@
 """hostPort: a container's port on its node's own addresses, as the CNI plugin ``portmap`` makes it with nftables.
 
-``table ip cni_hostport`` (and ip6) on each node that has such Pods: what arrives for a local address, or is sent to one
-by the node itself, goes through ``hostports_all``, which translates the destination.  Ports that name a hostIP are
-looked at first.  Two cases are masqueraded, since the answer would not come back the way of the question: a Pod that
-reaches itself, and the node by 127.0.0.1.  The latter also needs ``route_localnet`` on the link towards the Pod, or the
-kernel drops packets with that source as martians; IPv6 has no such switch, so ::1 does not work, as with portmap.
+Each node with such Pods has ``table ip cni_hostport`` (and ip6). Packets to a local address, from outside or from the
+node itself, go through ``hostports_all``, which translates the destination. Ports with a hostIP come first.
 
-Source of the shapes: containernetworking/plugins, plugins/meta/portmap/portmap_nftables.go.  The rules' comments there
-are container ids; here they lead back to the Pod.
+Two cases are masqueraded, since the reply would take another path than the request: a Pod that reaches itself, and the
+node by 127.0.0.1. The latter also needs ``route_localnet`` on the link towards the Pod, or the kernel drops packets
+with that source as martians. IPv6 has no such switch, so ::1 does not work, as with portmap.
+
+Source of the shapes: containernetworking/plugins, plugins/meta/portmap/portmap_nftables.go. There the rules' comments
+are container ids; here they name the Pod.
 """
 
 from __future__ import annotations

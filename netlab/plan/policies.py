@@ -90,7 +90,7 @@ class _Kept:
 
 
 class _Shared:
-    """What all nodes have in common: the policies in words, and the addresses behind selectors, found once."""
+    """Results for labs of some families, one way to name a packet's ends and one to deny; kept from build to build."""
 
     def __init__(self, selection: Selection, kept: _Kept) -> None:
         self.selection, self.kept, self.writer, self.versions = selection, kept, kept.writer, kept.writer.versions

@@ -1,9 +1,9 @@
 """The routed underlay: a segment and a top-of-rack router a rack, and a spine that joins the routers.
 
-A router is a namespace that forwards: the rack's segment is the bridge br0 in it, ``uplink`` leads to the spine.  The
-spine (the lab's underlay namespace) has a link a rack, named for it.  Routers know the racks' segments; whether they
-know the Pods' networks as well is ``learnsPodRoutes``: they would learn them by BGP from the nodes, and have them here
-as static routes marked ``proto bird``.
+A router is a namespace that forwards. The rack's segment is the bridge br0 in it, and ``uplink`` leads to the spine.
+The spine (the lab's underlay namespace) has a link a rack, named for it. Routers have routes to the racks' segments.
+With ``learnsPodRoutes`` they also have routes to the Pods' networks: static routes marked ``proto bird``, as BGP would
+bring them.
 """
 
 from __future__ import annotations

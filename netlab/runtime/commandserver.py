@@ -1,18 +1,13 @@
-"""A process that stays behind a large lab and has all of it in memory.
+"""A process that stays behind a large lab and keeps it in memory.
 
-A command on a lab of a thousand Pods and ten thousand policies would begin by reading megabytes of documents and making
-a hundred thousand objects of them, to change one label.  So the process of an ``up``, ``apply``, ``delete`` or ``label``
-leaves a fork of itself behind: it listens on ``warm.sock`` in the lab's run folder, and forks again for each command
-that is handed to it, with the words, descriptors, folder and environment of whoever typed it.  What such a command
-finds in memory is only ever what it would compute anew: everything that is kept is found by the texts and the memory
-that it was made from (``runtime.lab``), and observed is only the kernel.  When a command has changed the lab, its
-process takes the place of the one that it was forked from.
+A command on a lab of a thousand Pods and ten thousand policies would read megabytes of documents, and make a hundred
+thousand objects of them, to change one label. So the process of an ``up``, ``apply``, ``delete`` or ``label`` leaves a
+fork behind. It listens on ``warm.sock`` in the lab's run folder. For each command it forks again, with the words,
+descriptors, folder and environment of the user's command.
 
-It is a cache and nothing more.  It holds no lock, no namespace and no file; it may be killed at any moment, and the next
-command is slower, that is all.  It goes with ``down``, after a quarter of an hour without work, and when netlab's own
-files are not what they were when it began.  Small labs (``LARGE``) have none: they are resolved before anybody notices.
-
-Everything that a client needs is light: ``ask`` is what the console command does first of all.
+A command in such a fork gets the results that it would compute itself. Each kept result is found by the texts and the
+memory that it was made from (``runtime.state.resolved``), and the kernel is always observed. When a command has changed
+the lab, its process takes the place of its parent.
 """
 
 from __future__ import annotations

@@ -46,15 +46,16 @@ def reach(rundir: RunDir, agent: AgentPort, want: State, owned: State, *, narrow
 
 
 def converge(kernel: Kernel, lab: str, want: State, owned: State | None = None) -> Converged:
-    """Make the kernel like ``want``; ``owned`` is what was applied before.
+    """Make the kernel like ``want``; ``owned`` was applied before.
 
-    Of a lab that was not there at all everything but its Pods is looked at afterwards, and of Pods that are alike some:
-    the kernel has said yes to each single request, and reading a thousand namespaces takes half a second.
+    Of a new lab, everything but Pods is verified afterwards, and a sample of identical Pods. The kernel has
+    acknowledged each single request, and reading a thousand namespaces takes half a second.
 
-    What the kernel learned and contradicts the lab is removed, but not in the last pass: somebody who keeps teaching it
-    is no reason to fail.  Where something below the rules changed, it also forgets all path MTUs.
+    Learned entries that contradict the lab are removed, but not in the last pass: a source that keeps teaching them is
+    no reason to fail. Where something below the rules changed, the kernel also forgets all path MTUs.
 
-    Raises KernelRefused where the kernel refuses the same thing twice, StateError where after several passes something still differs.
+    Raises KernelRefused where the kernel refuses the same operation twice, and StateError where something still differs
+    after several passes.
     """
     changed = 0
     refusal = ""

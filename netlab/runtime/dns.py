@@ -1,8 +1,8 @@
-"""The lab's DNS server: giving it its zones, while it runs.
+"""The lab's DNS server: loading its zones while it runs.
 
-The server is Knot, the container of the Pod kube-system/coredns, which the agent starts and supervises like any other.
-Its zones are written into that Pod's own /run/knot, by way of the root of its process, and loaded by ``knotc
-zone-reload``, which swaps a zone between two answers: no restart, and nobody waits.
+The server is Knot, the container of the Pod kube-system/coredns. The agent starts and supervises it as any other. Its
+zones are written into that Pod's own /run/knot, through the root of its process. ``knotc zone-reload`` loads them
+between two replies: the server does not restart, and no client waits.
 """
 
 from __future__ import annotations

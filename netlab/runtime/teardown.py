@@ -35,7 +35,7 @@ class Down:
 
 
 def down(name: str, say: Say = lambda _: None) -> Down:
-    """Remove a lab, whatever state it is in; what is there is found by its marks, with or without run state."""
+    """Remove a lab in any state; its objects are found by their marks, with or without run state."""
     began = time.monotonic()
     with lock.locked(name, say) as path:
         rundir = RunDir(name)

@@ -18,10 +18,10 @@ Level = Literal["error", "warning", "note"]
 
 
 class Warning(NamedTuple):  # noqa: A001  the word of the contract; nobody here raises the builtin
-    """Something that is legal and that the reader should know of.
+    """Something legal that the author should know.
 
-    ``code`` is stable and for machines.  ``object`` is what it is about (``Service shop/web``, ``Ingress``).  ``level``
-    is ``error`` where the lab itself shows what was meant, ``warning``, or ``note`` where most authors mean it so.
+    ``code`` is stable and for machines. ``object`` is its subject (``Service shop/web``, ``Ingress``). ``level`` is
+    ``error`` where the lab itself shows the intention, ``warning``, or ``note`` where most authors intend it.
     ``netlab.lint.codes`` lists the codes.
     """
 

@@ -37,7 +37,7 @@ class Schemas(NamedTuple):
 
 @cache
 def schemas() -> Schemas:
-    """All definitions, read once; nobody changes them."""
+    """All definitions, read once; they are never changed."""
     read = {name: _data(name) for name in ("kubernetes", "policy", "lab", "constraints")}
     defs: dict[str, Schema] = {}
     for name in ("kubernetes", "policy", "lab"):

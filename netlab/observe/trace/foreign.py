@@ -19,7 +19,7 @@ TablePlace = tuple[str, str, str]  # namespace, family, name
 def foreign_rules(
     netns: Iterable[str], lab_tables: Collection[TablePlace], tables: Mapping[str, Iterable[Table]]
 ) -> tuple[ForeignRule, ...]:
-    """The rules of tables that are not ``known``; ``tables`` are those of namespaces that were asked already."""
+    """The rules of tables outside ``lab_tables``; ``tables`` are those of namespaces that were read already."""
 
     def foreign(name: str, present: Iterable[Table]) -> list[Table]:
         others = (table for table in present if (name, table.family, table.name) not in lab_tables)

@@ -1,4 +1,4 @@
-"""``bridge``: cni0 and nothing else.  Pods of one node reach each other; no node knows the way to another's Pods."""
+"""``bridge``: cni0 alone. Pods of one node reach each other; no node has a route to the Pods of another node."""
 
 from __future__ import annotations
 

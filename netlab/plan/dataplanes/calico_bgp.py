@@ -1,8 +1,7 @@
-"""``calico-bgp``: Calico without encapsulation; every node knows the others' blocks as BIRD would have learned them.
+"""``calico-bgp``: Calico without encapsulation; every node has routes to the blocks of the others, as from BIRD.
 
-There is no BGP daemon: the routes are static, marked ``proto bird``.  In one rack the next hop is the other node;
-across racks BIRD resolves it over the default route, so that the router is the next hop, and must know the Pods' routes
-itself.
+There is no BGP daemon: the routes are static, marked ``proto bird``. In one rack the next hop is the other node. Across
+racks BIRD resolves it over the default route, so the router is the next hop, and needs routes to the Pods itself.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """``weave``: one flat segment over all nodes, as Weave Net makes it.
 
-Every node has a bridge called weave with an address of the whole range (10.32.0.0/12), and a VXLAN device vxlan-6784
-(UDP 6784) as one of its ports, which floods to all other nodes and learns: Pods of different nodes are neighbours, and
-ARP crosses the nodes.  Weave's own forwarding is an Open vSwitch datapath that routers program; here the kernel's
-bridge and VXLAN device do it.  MTU 1376 on an underlay of 1500 is Weave's default.
+Every node has a bridge called weave with an address of the whole range (10.32.0.0/12). A VXLAN device vxlan-6784 (UDP
+6784) is one of its ports, which floods to all other nodes and learns. So Pods of different nodes are neighbours, and
+ARP crosses the nodes. Weave itself forwards by an Open vSwitch datapath that routers program; here the kernel's bridge
+and VXLAN device forward. MTU 1376 on an underlay of 1500 is Weave's default.
 """
 
 from __future__ import annotations

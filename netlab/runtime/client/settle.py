@@ -32,9 +32,9 @@ _PROBE_PAUSE = 0.1
 
 
 def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> list[Warning]:
-    """Wait for the processes of ``ran``; warnings of what is not there yet when patience ends.
+    """Wait for the processes of ``ran``; return warnings about those that are not ready when patience ends.
 
-    Where nothing was started there is nothing to wait for; what has crashed since is said all the same.
+    Where nothing was started, nothing is awaited; containers that crashed since are reported all the same.
     """
     if not ran and not (any(runs(pod) for pod in cluster.own_pods) and agentclient.recorded(rundir)):
         return []

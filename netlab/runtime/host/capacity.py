@@ -1,7 +1,7 @@
-"""Whether this machine has room for a lab, found out before anything is built.
+"""Whether this machine has room for a lab, before anything is built.
 
-What a lab takes was measured on Linux 6.18 with 1,000 and 5,000 Pods: 0.36 MB of memory for a namespace with its link,
-its listeners and netlab's own share, two descriptors of the command that builds it, and one of the agent for each
+The needs of a lab were measured on Linux 6.18 with 1,000 and 5,000 Pods. A namespace needs 0.36 MB of memory, with its
+link, its listeners and netlab's own share. The command that builds it needs two descriptors, and the agent one for each
 listener.
 """
 
@@ -22,7 +22,7 @@ _MB = 1_000_000
 
 
 def require(want: State) -> None:
-    """Raise HostCannot, with what there is and what it takes, where the lab that is to be will not fit."""
+    """Raise HostCannot if the lab will not fit; the message has the need and the room."""
     there = set(os.listdir(RUN_NETNS)) if RUN_NETNS.is_dir() else set()
     namespaces = [namespace.netns for namespace in want.only(Netns)]
     new = sum(name not in there for name in namespaces)

@@ -1,4 +1,4 @@
-"""One writer a lab: an flock on /run/netlab/.lock/<lab>, which goes with the lab."""
+"""One writer a lab: an flock on /run/netlab/.lock/<lab>, which is removed with the lab."""
 
 from __future__ import annotations
 

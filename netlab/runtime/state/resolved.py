@@ -1,8 +1,8 @@
 """Labs resolved: documents and memory in, cluster and desired state out, each made once.
 
-What was resolved is kept and found again by all that it was made from: the texts, what was changed beside them, the
-memory of a running lab, and what this host was asked on the way.  One command needs a lab as it is and as it was; a
-process that stays (``runtime.commandserver``) needs what the command before it left.
+A result is kept and found by all its inputs: the texts, the changes beside them, the memory of a running lab, and the
+programs of this host. One command needs a lab as it is and as it was. A process that stays (``runtime.commandserver``)
+also needs the results of the command before.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Lab:
 
 @dataclass(slots=True)
 class _Entry:
-    """A lab and what it was made from; ``programs`` are what this host was asked for, with its answers."""
+    """A lab and its inputs; ``programs`` are the programs that the host was asked for, and whether it has them."""
 
     made_from: tuple[object, ...]
     lab: Lab
@@ -63,7 +63,9 @@ class _Kept:
 
 
 def documents_of(applied: Applied) -> Documents:
-    """The documents of a lab: its files', then what was applied (the last writer wins), less what was deleted."""
+    """The documents of a lab: those of its files and those that were applied (the last writer wins), less the deleted
+    ones.
+    """
     parsed = SESSION.of(_Kept).parsed
     documents = parsed(applied.spec, applied.hooks)
     if not applied.extra and not applied.deleted:
