@@ -71,13 +71,11 @@ def build(
 ) -> Built:
     """The cluster that the documents describe.
 
-    ``name`` overrides the lab's. ``memory`` is the state that a running lab keeps. ``check`` finds errors of the
-    cluster for the floors above (limits of its data plane). ``has_program`` tells which commands this host can run;
-    without it none runs, and the responder serves every port. ``changes`` are those beside the documents. ``session``
-    keeps unchanged parts from build to build. ``respond`` names the containers that run no command, beside the Lab's
-    own choice: ``manifests``, or ``all``, netlab's DNS server included.
-
-    Raises BadInput with every problem, those of the reading included.
+    ``name`` overrides the lab's; ``memory`` is what a running lab keeps; ``check`` finds what is wrong with the cluster
+    from above (its data plane's limits); ``has_program`` tells which commands this host can run: without it none runs,
+    and the responder serves every port.  ``changes`` is what was changed beside the documents.  Raises BadInput with
+    every problem, those of the reading included.  ``session`` keeps what is unchanged from build to build.
+    ``respond``: whose containers run no command, whatever the Lab says: ``manifests``, or ``all``, netlab's DNS server included.
     """
     builder = _Builder(
         documents, name, memory or Memory(), has_program, changes or Changes(), session or Session(), respond=respond
