@@ -68,7 +68,7 @@ def marked(level: Level = Level.PLAIN) -> list[Marked]:
     labs = sorted(path.parent.name for path in (ROOT / "labs").glob("*/lab.yaml"))
     rows = [
         *FILES,
-        *(Marked(path, 3 * _SECONDS) for path in needing() if path not in listed),
+        *(Marked(path, 3 * _SECONDS) for path, names in needing().items() if names and path not in listed),
         *(Marked(f"{LAB}[{lab}]", _SECONDS, Level.PART if lab in PART_LABS else Level.PLAIN) for lab in labs),
     ]
     return [row for row in rows if row.level <= level]
