@@ -81,6 +81,7 @@ def test_the_output_of_each_verb_is_as_its_schema_states(
         valid("labs", "labs")
         valid("apply", "apply", "-f", str(more))
         valid("label", "label", "pod", "more", "tier=front")
+        valid("link", "link")
         kinds = [title.split()[1] for title in DOCUMENTS if title.startswith("get ")]
         assert all(valid(f"get {kind}", "get", kind) for kind in kinds)
         assert any("because" in flow for flow in valid("reach", "reach")["flows"])
