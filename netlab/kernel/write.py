@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 from netlab.errors import KernelRefused, StateError
@@ -89,6 +90,9 @@ class Writer:
                 self._change(op)
         self._flush()
         self._await_links(others)
+        for op in others:
+            if isinstance(op.obj, WireGuard) and isinstance(op.have, WireGuard) and not op.have.end().up:
+                self._wireguard(op, partial(wireguard.greet, op.obj.dev))
         if any(isinstance(op.obj, File) for op in others):
             files.prepare()
         for op in others:

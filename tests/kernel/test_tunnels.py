@@ -39,6 +39,7 @@ FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
     "wireguard": (
         ("ip -n {2} link del flannel-wg", "wireguard"),
         ("ip -n {1} link set flannel-wg mtu 1500", "wireguard"),
+        ("ip -n {1} link set flannel-wg down", "wireguard"),
         ("ip -n {1} route del 10.244.0.0/16", "route"),
     ),
 }

@@ -20,7 +20,7 @@ from netlab.objects import WgPeer
 _NETLINK_GENERIC, _CONTROL, _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 16, 16, 3, 1, 2
 _GET_DEVICE, _SET_DEVICE = 0, 1
 _NAME, _PRIVATE, _PUBLIC, _PORT, _PEERS = 2, 3, 4, 6, 8
-_PEER_KEY, _PEER_FLAGS, _ENDPOINT, _ALLOWED = 1, 3, 4, 9
+_PEER_KEY, _PEER_FLAGS, _ENDPOINT, _KEEPALIVE, _ALLOWED = 1, 3, 4, 5, 9
 _FAMILY, _ADDRESS, _LENGTH = 1, 2, 3
 _REMOVE, _REPLACE_ALLOWED = 1, 2
 _KEY = 32  # bytes
@@ -119,6 +119,17 @@ def set_peer(dev: str, public: bytes, endpoint: str, allowed: Iterable[str]) -> 
     _set_peer(
         dev, public, _REPLACE_ALLOWED, attr(_ENDPOINT, raw) + attr(NESTED | _ALLOWED, networks)
     )  # fmt: skip
+
+
+def greet(dev: str) -> None:
+    """Make new sessions with all peers of a device that was down.  Raises OSError.
+
+    The device lost its sessions with that; its peers keep theirs, and what they send is lost until they hear nothing for
+    15 s.  A persistent keepalive that begins sends a packet at once, with a handshake before it.
+    """
+    for peer in read(dev).peers:
+        for seconds in (1, 0):
+            _set_peer(dev, peer.public, 0, attr(_KEEPALIVE, struct.pack("=H", seconds)))
 
 
 def remove_peer(dev: str, public: bytes) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from netlab.model import Cluster, Node, Pod
-from netlab.objects import Addr, Obj, Route
+from netlab.objects import Addr, Obj, Route, Sysctl
 from netlab.objects.tunnels import WgPeer, WireGuard
 from netlab.plan.dataplanes import cni_bridge, flannel_vxlan, tunnels
 from netlab.plan.dataplanes.base import Dataplane
@@ -37,6 +37,8 @@ class WireGuardPlane:
             # The kernel gives such a device no link-local address, whatever the family.
             common = (here.netns, dev, "", mtu, tunnels.INDEX + place, "none", cluster.offload)
             yield WireGuard(*common, port=_port(version, cluster), why=why)
+            # The driver itself sets this when the device goes up.
+            yield Sysctl(here.netns, f"net.ipv4.conf.{dev}.send_redirects", "0", dev, why=why)
             yield Addr(here.netns, dev, f"{own.network_address}/{own.max_prefixlen}", why=why)
             if len(cluster.nodes) > 1:
                 yield Route(here.netns, str(network), dev=dev, scope="link", why=why)
