@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from netlab.kernel.host import netns as ns
 from netlab.model import Cluster
 from netlab.observe.evidence import probed
 from netlab.observe.lookup import lookups as looked_up
@@ -67,8 +68,12 @@ def measured(source: Source, options: Options, keep: bool) -> Measured:
         result = _observed(prepared, keep=keep)
         if not keep:
             take_down(options.lab)
-    except BaseException:  # an interrupt before or within `_down`, too
-        take_down(options.lab)
+    except BaseException:  # an interrupt before or within `take_down`, too
+        try:
+            take_down(options.lab)
+        finally:  # an interrupt may come before signals are blocked
+            if any(name.startswith(f"{options.lab}-") for name in ns.names()):
+                take_down(options.lab)
         raise
     return result
 
