@@ -78,9 +78,8 @@ class Prober:
                     yield from batch
             finally:
                 run.stopped = True
-                while (
-                    thread is not None and thread.is_alive()
-                ):  # it may be waiting to hand over what nobody wants any more
+                # It may be waiting to hand over verdicts that nobody wants any more.
+                while thread is not None and thread.is_alive():
                     try:
                         given.get(timeout=0.02)
                     except queue.Empty:
