@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, get_completion_class
 
 
 def _offer(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
@@ -186,3 +186,12 @@ def teach(verb: str, command: click.Command) -> click.Command:
         if offer:
             setattr(param, "shell_complete", offer)  # noqa: B010 - a method of click's, for this process alone
     return command
+
+
+def script(shell: str) -> str:
+    """The script that completes netlab's command line in a shell: bash, zsh or fish."""
+    made = get_completion_class(shell)
+    assert made is not None
+    # click's way for bash starts a bash to ask for its version, and complains into the script where it is old.
+    template = made(click.Command("netlab"), {}, "netlab", "_NETLAB_COMPLETE")
+    return template.source_template % template.source_vars()

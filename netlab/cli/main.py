@@ -37,7 +37,7 @@ VERBS = {
     "describe": "Show the details of a Pod, a node or another object.",
     "logs": "Print the output of a container.",
     "exec": "Run a command in a Pod, on a node or on an external host.",
-    "shell": "Open a shell in a Pod, on a node or on an external host.",
+    "shell": "Open a shell in the world of a lab, in a Pod or on a node.",
     "label": "Set and remove labels of Pods, namespaces and nodes.",
     "apply": "Change a running lab with manifests, as kubectl does.",
     "delete": "Delete objects from a running lab.",

@@ -27,15 +27,9 @@ def command(shell: str | None) -> None:
 
     Without an argument the shell is the one in $SHELL.  The shell that ./bootstrap.sh opens already has completion.
     """
-    from click.shell_completion import get_completion_class
-
-    from netlab.cli.main import cli
+    from netlab.cli.complete import script
 
     name = shell or os.path.basename(os.environ.get("SHELL", ""))
     if name not in _HOW:
         raise click.UsageError(f"which shell? There are {', '.join(_HOW)}")
-    made = get_completion_class(name)
-    assert made is not None
-    # click's way for bash starts a bash to ask for its version, and complains into the script where it is old.
-    template = made(cli, {}, "netlab", "_NETLAB_COMPLETE")
-    out.line(template.source_template % template.source_vars())
+    out.line(script(name))
