@@ -1,7 +1,8 @@
 #!/bin/sh
 # bootstrap.sh [COMMAND...]: install what is missing, make .venv, run COMMAND in it.  Without COMMAND: a shell.
 #
-#   sudo ./bootstrap.sh invoke lab up overlay
+#   sudo ./bootstrap.sh invoke lab up overlay    the first time: it installs what is missing
+#   ./bootstrap.sh invoke lab up overlay         without root: labs in namespaces of the user's own
 #   sudo ./bootstrap.sh invoke test              also installs what only the tests need
 #   sudo ./bootstrap.sh                          a shell in which netlab, invoke and their completion are ready
 #   ./bootstrap.sh --dry-run [COMMAND...]        says what it would install and run, and changes nothing
@@ -54,7 +55,7 @@ case ${1-} in
 esac
 if is_verb "${1-}"; then
   if [ "$1" = lab ]; then line="invoke $*"; else line="netlab $*"; fi
-  say "\"$1\" is no command; did you mean: sudo ./bootstrap.sh $line"
+  say "\"$1\" is no command; did you mean: ${SUDO_UID:+sudo }./bootstrap.sh $line"
   exit 2
 fi
 
@@ -342,7 +343,7 @@ export PATH VIRTUAL_ENV
 NETLAB_TYPED=netlab
 if [ $# != 0 ]; then
   NETLAB_TYPED="$0 netlab"
-  if [ -n "${SUDO_UID-}" ] || ! root; then NETLAB_TYPED="sudo $NETLAB_TYPED"; fi
+  if [ -n "${SUDO_UID-}" ] && root; then NETLAB_TYPED="sudo $NETLAB_TYPED"; fi
 fi
 export NETLAB_TYPED
 unset PYTHONHOME

@@ -1,4 +1,4 @@
-"""The entry point of the console command: it hands the command to a lab's command server where there is one.
+"""The entry point of the console command: into the user's own world where there is no root, then to a command server.
 
 Only the standard library is imported here, so that a command to a server costs no more than Python's start.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Verbs that read or change what a lab is, and end by themselves.  Not those that need the terminal to themselves.
 _VERBS = frozenset(("up", "plan", "diff", "get", "describe", "label", "apply", "delete", "explain", "check", "trace"))
 _STAYS = ("--watch", "-w")
+_NEEDED = 1 << 12 | 1 << 21  # CAP_NET_ADMIN, CAP_SYS_ADMIN
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -32,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
     words = list(sys.argv[1:] if argv is None else argv)
     _fill_descriptors()
+    if sys.platform == "linux" and not _is_privileged():
+        from netlab.cli.rootless import enter
+
+        enter(words)
     if words and words[0] in _VERBS and not set(_STAYS) & set(words):
         status = commandserver.ask(words)
         if status is not None:
@@ -39,6 +44,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     from netlab.cli.main import main as run
 
     run(words)
+
+
+def _is_privileged() -> bool:
+    """Whether this process may make namespaces and links where it is: CAP_NET_ADMIN and CAP_SYS_ADMIN are in force."""
+    try:
+        with open("/proc/self/status", "rb") as status:
+            held = int(status.read().partition(b"\nCapEff:")[2].split(None, 1)[0], 16)
+    except (OSError, ValueError, IndexError):
+        return os.geteuid() == 0
+    return held & _NEEDED == _NEEDED
 
 
 def _fill_descriptors() -> None:

@@ -185,4 +185,4 @@ def run(argv: Sequence[str]) -> int:
 
 def _as_root(reason: str, argv: Sequence[str]) -> NeedsRoot:
     """The error for an action that needs root, with the same command line by sudo."""
-    return NeedsRoot(reason, hint="" if os.geteuid() == 0 else f"{out.command()} {shlex.join(argv)}")
+    return NeedsRoot(reason, hint="" if os.geteuid() == 0 else f"{out.command(root=True)} {shlex.join(argv)}")

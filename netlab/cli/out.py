@@ -11,6 +11,7 @@ from typing import Any
 from netlab import escape
 from netlab.errors import BadInput, NetlabError
 from netlab.plain import dump
+from netlab.runtime.state.sudo import behind_sudo
 
 
 def line(text: str = "", *, painted: bool = False) -> None:
@@ -88,19 +89,19 @@ def colour(text: str, code: int) -> str:
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
-def command() -> str:
-    """The beginning of a netlab command line that works when it is pasted.
+def command(*, root: bool = False) -> str:
+    """The beginning of a netlab command line that works when it is pasted; ``root``: in any case one of root's.
 
-    bootstrap.sh says how it was called itself (NETLAB_TYPED); sudo drops PATH, so a plain user needs the script's way.
+    bootstrap.sh says how it was called itself (NETLAB_TYPED); sudo drops PATH, so root needs the script's way.
     """
     if not hasattr(os, "geteuid"):  # Windows, where netlab only predicts
         return "netlab"
     typed = os.environ.get("NETLAB_TYPED", "")
-    if typed and (os.geteuid() == 0 or typed.startswith("sudo ")):
-        return typed
-    if os.geteuid() == 0 and not os.environ.get("SUDO_UID"):
-        return "netlab"
-    return "sudo ./bootstrap.sh netlab" if os.path.exists("bootstrap.sh") else "sudo netlab"
+    if root or (not typed and behind_sudo()):
+        if "bootstrap.sh" not in typed:
+            typed = "./bootstrap.sh netlab" if os.path.exists("bootstrap.sh") else "netlab"
+        return f"sudo {typed.removeprefix('sudo ')}"
+    return typed or "netlab"
 
 
 _WIDTHS = (80, 140)  # columns: below, a packet does not fit; above, a line is not read any better

@@ -15,6 +15,7 @@ import click
 from netlab.cli import out
 from netlab.cli.options import Seconds, lab, output, own_lab
 from netlab.errors import BadInput, Exit, NetlabError
+from netlab.runtime.state.sudo import behind_sudo
 from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:
@@ -279,7 +280,7 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
     if wish.file == "-":
         opened = Output(os.dup(1), "standard output", listening.stopping)
     else:
-        opened, note = open_file(wish.file, _owner(), listening.stopping)
+        opened, note = open_file(wish.file, behind_sudo(), listening.stopping)
         if note:
             out.note(note)
     try:
@@ -312,14 +313,6 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
         where = "" if wish.file == "-" else f" in {wish.file} ({opened.size:,} bytes)"
         out.note(f"{out.count(sink.packets, 'packet')}{where}, {seconds:.1f} s{over}")
     _say_lost(listening)
-
-
-def _owner() -> tuple[int, int] | None:
-    """The user and group behind sudo, who own a new file."""
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() == 0 and uid.isdigit():
-        return int(uid), int(gid) if gid.isdigit() else -1
-    return None
 
 
 class _Learning:

@@ -13,6 +13,7 @@ from netlab.cli import out
 from netlab.errors import BadInput
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.state.labs import find
+from netlab.runtime.state.sudo import behind_sudo
 
 
 @click.command()
@@ -41,8 +42,8 @@ def command(name: str, origin: str) -> None:
 
 def _give_back(folder: Path) -> None:
     """Behind sudo what was made belongs to the user, not to root."""
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
+    owner = behind_sudo()
+    if owner is not None:
         for path in (folder.parent, folder, *folder.rglob("*")):
             if path.owner() == "root":
-                os.chown(path, int(uid), int(gid))
+                os.chown(path, *owner)

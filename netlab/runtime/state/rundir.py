@@ -26,6 +26,7 @@ from netlab import plain
 from netlab.errors import StateError
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.session import SESSION
+from netlab.runtime.state.sudo import behind_sudo
 from netlab.values import dataclass
 
 RUN = Path("/run/netlab")
@@ -277,5 +278,5 @@ def running() -> Iterator[RunDir]:
 
 def caller() -> int:
     """The user who asks: the one behind sudo, else this process's own."""
-    behind = os.environ.get("SUDO_UID", "")
-    return int(behind) if behind.isdigit() and os.geteuid() == 0 else os.geteuid()
+    behind = behind_sudo()
+    return behind[0] if behind else os.geteuid()
