@@ -13,12 +13,13 @@ def behind_sudo() -> tuple[int, int] | None:
     Root of a user namespace was no sudo's: there, the variables are left from outside and their numbers mean others.
     """
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if not uid.isdigit() or os.geteuid() != 0 or not _maps_all_users():
+    if not uid.isdigit() or os.geteuid() != 0 or not maps_all_users():
         return None
     return int(uid), int(gid) if gid.isdigit() else -1
 
 
-def _maps_all_users() -> bool:
+def maps_all_users() -> bool:
+    """Whether this is no user namespace, or one that has all users of the machine; not so in a world without root."""
     try:
         with open("/proc/self/uid_map", encoding="ascii") as table:
             return table.read().split() == _WHOLE
