@@ -91,37 +91,24 @@ manager() {
   done
 }
 
-# One word of missing_programs -> the package of this distribution.
+# One word of missing_programs -> the package of this distribution.  Python's own are here, all others in a table.
 package() {
   case $1/$2 in
-    apt-get/ip | apt-get/bridge | apk/ip | apk/bridge | pacman/ip | pacman/bridge) echo iproute2 ;;
-    dnf/ip | dnf/bridge) echo iproute ;;
-    */nft | */libnftables) echo nftables ;;
-    apt-get/ping | apk/ping) echo iputils-ping ;;
-    */ping) echo iputils ;;
-    */flock) if [ "$1" = apk ]; then echo flock; else echo util-linux; fi ;;
-    */knotd) echo knot ;;
-    apt-get/sysctl) echo procps ;;
-    */sysctl) echo procps-ng ;;
-    apt-get/dig) echo bind9-dnsutils ;;
-    dnf/dig) echo bind-utils ;;
-    apk/dig) echo bind-tools ;;
-    pacman/dig) echo bind ;;
-    apt-get/qemu-system-x86_64 | pacman/qemu-system-x86_64) echo qemu-system-x86 ;;
-    dnf/qemu-system-x86_64) echo qemu-system-x86-core ;;
-    */depmod) echo kmod ;;
-    */unshare) echo util-linux ;;
-    dnf/tshark) echo wireshark-cli ;;
-    pacman/tshark) echo wireshark-cli ;;
-    dnf/shellcheck) echo ShellCheck ;;
-    apt-get/cni-plugins) echo containernetworking-plugins ;;
     apt-get/venv) echo "${python##*/}-venv" ;;
-    pacman/python3) echo python ;;
     dnf/venv) echo "${python##*/}" ;;
-    pacman/venv) echo python ;;
+    pacman/python3 | pacman/venv) echo python ;;
     */venv) echo python3 ;;
-    *) echo "$2" ;;
+    *) table_package "$1" "$2" ;;
   esac
+}
+
+table_package() {
+  while read -r word apt dnf apk pacman; do
+    [ "$word" = "$2" ] || continue
+    case $1 in apt-get) echo "$apt" ;; dnf) echo "$dnf" ;; apk) echo "$apk" ;; pacman) echo "$pacman" ;; esac
+    return
+  done <"$here/netlab/runtime/host/packages.txt"
+  echo "$2"
 }
 
 install_line() {

@@ -19,6 +19,7 @@ DOCUMENTS = {
     "delete": "changes.Deleted",
     "diff": "changes.Diff",
     "down": "changes.Down[]",
+    "doctor": "doctor.Doctor",
     "explain": "flows.Explanation",
     "graph": "graph.Graph",
     "get addresses": "kernel.Address[]",

@@ -48,7 +48,9 @@ def checkout(tmp_path: Path) -> Path:
     (folder / "bootstrap.sh").chmod(0o755)
     for name in ("requirements.lock", "requirements-test.lock"):
         shutil.copy(ROOT / name, folder)
-    (folder / "netlab").mkdir()
+    table = folder / "netlab/runtime/host/packages.txt"
+    table.parent.mkdir(parents=True)
+    shutil.copy(ROOT / table.relative_to(folder), table)
     return folder
 
 

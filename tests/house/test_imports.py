@@ -67,6 +67,7 @@ LATE = {
     "netlab.runtime.agent.probing.dial": "ssl, 15 ms, for https probes",
     "netlab.runtime.agent.probing.probes": "the grpc probe's module, for labs that have such a probe",
     "netlab.runtime.agent.responders.endpoints": "the two forms of SCTP, for Pods that declare such a port",
+    "netlab.runtime.doctor.probes": "subprocess, 1 ms, for hosts with nft",
     "netlab.runtime.host.requirements": "shutil, 3 ms, for up alone",
     "netlab.runtime.readiness": "a status that changed nothing is settled without the lab's model",
     "netlab.runtime.state.rundir": "shutil, 3 ms, for down alone",

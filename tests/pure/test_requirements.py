@@ -10,7 +10,7 @@ from netlab.errors import HostCannot
 from netlab.kernel.host.features import Tried
 from netlab.model import Cluster, build
 from netlab.planes import ROWS
-from netlab.runtime.host import requirements
+from netlab.runtime.host import remedies, requirements
 from netlab.spec import Text, load_texts
 
 
@@ -30,6 +30,7 @@ def test_a_missing_device_is_told_with_its_module_and_package(plane: str, monkey
         return Tried(None, {kind: errno.EOPNOTSUPP for kind in kinds if kind == plane}, True)
 
     monkeypatch.setattr(requirements, "tries", tries)
+    monkeypatch.setattr(remedies, "this_system", lambda: remedies.System(("debian",), "x86_64", "6.1.0"))
     with pytest.raises(HostCannot) as refused:
         requirements.require(lab(plane))
     assert refused.value.status == 3

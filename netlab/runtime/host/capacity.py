@@ -8,6 +8,7 @@ listener.
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 from netlab.errors import HostCannot
@@ -35,11 +36,40 @@ def require(want: State) -> None:
     _require_files(max(len(namespaces) * _FILES_NETNS, agents) + _FILES_ELSE, len(namespaces), listeners)
 
 
+def rooms() -> dict[str, int]:
+    """How many Pods each resource of this machine is enough for; those without a known limit are left out."""
+    with OpenFiles() as allowed:
+        files = allowed.limit
+    free = available()
+    room = {
+        "memory": None if free is None else _room(free),
+        "network namespaces": _number("/proc/sys/user/max_net_namespaces"),
+        "open files": max(0, files - _FILES_ELSE) // (1 + _FILES_PROCESS),
+        "processes": _processes(),
+    }
+    return {name: number for name, number in room.items() if number is not None}
+
+
+def _processes() -> int | None:
+    """How many more processes the control groups and the user's limit allow."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    limits = [] if os.geteuid() == 0 or soft == resource.RLIM_INFINITY else [soft]
+    for folder in _groups():
+        most, used = _number(f"{folder}/pids.max"), _number(f"{folder}/pids.current")
+        if most is not None and used is not None:
+            limits.append(max(0, most - used))
+    return min(limits, default=None)
+
+
+def _room(free: int) -> int:
+    return (free - min(_LEFT_ALONE, free // 10)) // _BYTES
+
+
 def _require_memory(new: int) -> None:
     free = available()
     if free is None:
         return
-    room = (free - min(_LEFT_ALONE, free // 10)) // _BYTES
+    room = _room(free)
     if new > room:
         raise HostCannot(
             f"{new:,} new namespaces take about {new * _BYTES // _MB:,} MB of memory, and {free // _MB:,} MB are free",
@@ -75,15 +105,20 @@ def available() -> int | None:
         limits.append(1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))))
     except (OSError, ValueError, StopIteration):
         pass
-    try:
-        group = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-    except (OSError, StopIteration):
-        group = "/"
-    for folder in (f"/sys/fs/cgroup{group}", "/sys/fs/cgroup"):
+    for folder in _groups():
         most, used = _number(f"{folder}/memory.max"), _number(f"{folder}/memory.current")
         if most is not None and used is not None:
             limits.append(max(0, most - used + _given_back(f"{folder}/memory.stat")))
     return min(limits, default=None)
+
+
+def _groups() -> tuple[str, str]:
+    """The folders of this process's control group and of all groups' root, which in a container is its own."""
+    try:
+        group = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        group = "/"
+    return f"/sys/fs/cgroup{group}", "/sys/fs/cgroup"
 
 
 def _given_back(path: str) -> int:

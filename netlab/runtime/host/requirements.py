@@ -13,10 +13,9 @@ from netlab.kernel.host.netns import RUN_NETNS
 from netlab.model import Cluster
 from netlab.plan import Host, dns
 from netlab.planes import ROWS
+from netlab.runtime.host import remedies
 
 QDISCS = ("netem", "tbf")
-#: The name of Debian's and Ubuntu's kernel package, whose modules include every kind of device that a plane needs.
-_PACKAGES = {"x86_64": "linux-image-amd64", "aarch64": "linux-image-arm64"}
 
 
 def require(cluster: Cluster) -> Host:
@@ -37,8 +36,8 @@ def require(cluster: Cluster) -> Host:
     if missing := {kind: code for kind, code in result.missing.items() if kind not in QDISCS}:
         says, hint = _without(cluster, missing)
         raise HostCannot(says, hint=hint)
-    if not _program("nft") and not _library("libnftables.so.1"):
-        raise HostCannot("nft is missing", hint="apt install nftables (dnf, apk and pacman call it the same)")
+    if not has_program("nft") and not has_library("libnftables.so.1"):
+        raise HostCannot("nft is missing", hint=remedies.install(["nft"], remedies.this_system()))
     require_for(cluster, can)
     _require_knot(cluster)
     return can
@@ -55,24 +54,35 @@ def lacking(cluster: Cluster) -> tuple[str, str] | None:
 
 def _without(cluster: Cluster, missing: Mapping[str, int]) -> tuple[str, str]:
     kind, code = next(iter(missing.items()))
-    package = _PACKAGES.get(os.uname().machine, "linux-image")
     says = f"this kernel has no {kind} devices ({os.strerror(code)}), which data plane {cluster.dataplane} needs"
-    return (
-        says,
-        f"modprobe {kind}; where that finds no module, boot a kernel that has it: apt-get install {package} (Debian)",
-    )
+    return says, _module(kind)
+
+
+def _module(name: str) -> str:
+    return f"modprobe {name}; where that finds no module: {remedies.kernel(name, remedies.this_system())}"
 
 
 def require_for(cluster: Cluster, can: Host) -> None:
     """Raise HostCannot where a lab's policies and Services would be there and not hold: between Pods of one bridge."""
-    there = [*(["policies"] if cluster.filters else []), *(["Services"] if cluster.services else [])]
-    if there and cluster.plane.bridge and not can.br_netfilter:
+    there = needs_br_netfilter(cluster)
+    if there and not can.br_netfilter:
         raise HostCannot(
             f"the lab has {' and '.join(there)}, and its data plane {cluster.dataplane} bridges the Pods of a node: without "
             "br_netfilter no rule sees what passes between them",
             hint="modprobe br_netfilter (then this host's own bridges pass its firewall, too), or a routed data plane: "
             + ", ".join(plane.name for plane in ROWS.values() if not plane.bridge),
         )
+
+
+def needs_br_netfilter(cluster: Cluster) -> list[str]:
+    """The parts of a lab that hold between Pods of one bridge with br_netfilter alone."""
+    there = [*(["policies"] if cluster.filters else []), *(["Services"] if cluster.services else [])]
+    return there if cluster.plane.bridge else []
+
+
+def programs(cluster: Cluster) -> tuple[str, ...]:
+    """The programs that a lab runs: those of its DNS server."""
+    return () if dns.server_pod(cluster) is None else ("knotd", "knotc")
 
 
 def _require_qdiscs(cluster: Cluster, can: Host, *, tbf: bool) -> None:
@@ -87,8 +97,7 @@ def _require_qdiscs(cluster: Cluster, can: Host, *, tbf: bool) -> None:
             f"this kernel has no netem (module sch_netem), which {words} on the link between {impairment.link.title} "
             f"need{'s' if len(lacking) < 2 else ''}{where}"
             + ("; rate and loss work without it" if lacking else "; nor has it tbf (module sch_tbf)"),
-            hint="modprobe sch_netem (Debian: linux-image-amd64, Ubuntu: linux-modules-extra-$(uname -r), Fedora: "
-            "kernel-modules-extra), or another kernel",
+            hint=_module("sch_netem"),
         )
 
 
@@ -98,7 +107,8 @@ def of_running(cluster: Cluster) -> Host:
     return Host(br_netfilter=has_br_netfilter(), netem=tried is None or "netem" not in tried.missing)
 
 
-def _program(name: str, more: str = "") -> bool:
+def has_program(name: str, more: str = "") -> bool:
+    """Whether PATH, or the folders of ``more`` after it, have a program."""
     from shutil import which  # and with it bz2 and lzma
 
     return which(name, path=os.environ.get("PATH", "") + more) is not None
@@ -106,13 +116,11 @@ def _program(name: str, more: str = "") -> bool:
 
 def _require_knot(cluster: Cluster) -> None:
     """Raise HostCannot where the lab has DNS and this host has no Knot."""
-    if dns.server_pod(cluster) is None:
-        return
-    for program in ("knotd", "knotc"):
-        if not _program(program, ":/usr/sbin:/sbin"):
+    for program in programs(cluster):
+        if not has_program(program, ":/usr/sbin:/sbin"):
             raise HostCannot(
                 f"the lab's DNS server is Knot, and {program} is missing",
-                hint="apt-get install -y knot (or say dns: off in the Lab's spec)",
+                hint=f"{remedies.install([program], remedies.this_system())} (or say dns: off in the Lab's spec)",
             )
 
 
@@ -121,7 +129,8 @@ def has_br_netfilter() -> bool:
     return os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
-def _library(name: str) -> bool:
+def has_library(name: str) -> bool:
+    """Whether the dynamic loader has a library."""
     try:
         ctypes.CDLL(name)
     except OSError:

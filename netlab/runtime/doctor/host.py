@@ -1,0 +1,84 @@
+"""What is read of this host, without trying: its system, programs, limits and container.  Nothing here is a secret of it:
+no address, name or path leaves this module.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from netlab.errors import HostCannot
+from netlab.runtime.doctor.worlds import is_inside
+from netlab.runtime.host import capacity
+from netlab.runtime.host.remedies import System, read, this_system
+from netlab.runtime.host.requirements import has_program
+from netlab.tuples import NamedTuple
+
+#: Programs -> what is missing without them.
+PROGRAMS = {
+    "ip": "pages (and bridge, tc and ss, which come with it)",
+    "nft": "rules, where libnftables is missing; pages",
+    "knotd": "labs with DNS",
+    "knotc": "labs with DNS",
+    "busybox": "wget, nslookup and nc in Pods",
+    "ping": "pages",
+    "tcpdump": "pages",
+    "curl": "pages",
+    "dig": "pages",
+    "ethtool": "pages",
+    "sysctl": "pages",
+    "tshark": "capture files on a terminal",
+    "newuidmap": "several users in a Pod without root",
+}
+_SYSCTLS = (
+    "kernel.unprivileged_userns_clone",
+    "kernel.apparmor_restrict_unprivileged_userns",
+    "user.max_user_namespaces",
+    "user.max_net_namespaces",
+)
+
+
+class Facts(NamedTuple):
+    """``inside``: in a user namespace; ``capable``: of CAP_NET_ADMIN and CAP_SYS_ADMIN, those that the process has;
+    ``room``: how many Pods each resource is enough for; ``folders``: those that ``up`` writes to and cannot.
+    """
+
+    system: System
+    python: str
+    root: bool
+    inside: bool
+    capable: tuple[str, ...]
+    programs: frozenset[str]
+    sysctls: dict[str, str]
+    apparmor: bool
+    docker: bool
+    room: dict[str, int]
+    folders: tuple[str, ...] = ()
+
+
+def facts() -> Facts:
+    """Read all of it; what cannot be read is left out."""
+    try:
+        rooms = capacity.rooms()
+    except (OSError, HostCannot):
+        rooms = {}
+    return Facts(
+        this_system(),
+        platform.python_version() if sys.maxsize > 1 << 32 else f"{platform.python_version()} (32 bits)",
+        os.geteuid() == 0,
+        is_inside(),
+        _capabilities(),
+        frozenset(program for program in PROGRAMS if has_program(program, ":/usr/sbin:/sbin")),
+        {name: value for name in _SYSCTLS if (value := read(f"/proc/sys/{name.replace('.', '/')}"))},
+        read("/sys/module/apparmor/parameters/enabled") == "Y",
+        any(map(os.path.exists, ("/run/docker.sock", "/usr/bin/dockerd", "/sys/class/net/docker0"))),
+        rooms,
+        tuple(folder for folder in ("/run", "/etc") if not os.access(folder, os.W_OK)),
+    )
+
+
+def _capabilities() -> tuple[str, ...]:
+    line = next((line for line in read("/proc/self/status").splitlines() if line.startswith("CapEff:")), "CapEff: 0")
+    bits = int(line.split()[1], 16)
+    return tuple(name for name, bit in (("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)) if bits >> bit & 1)

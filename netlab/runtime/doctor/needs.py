@@ -1,0 +1,65 @@
+"""What labs and verbs need, as names of checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from netlab.model import Cluster
+from netlab.objects import NftChain
+from netlab.plan import desired
+from netlab.runtime.host import requirements
+from netlab.tuples import NamedTuple
+
+NAMESPACES = "namespaces"
+ALWAYS = (NAMESPACES, "sysctls", "rules and sets")
+
+
+class LabNeeds(NamedTuple):
+    """``checks``: all of them; ``one_of``: any of them is enough; ``namespaces`` and ``neighbours``: how many it has."""
+
+    checks: tuple[str, ...]
+    one_of: tuple[tuple[str, ...], ...] = ()
+    namespaces: int = 0
+    neighbours: int = 0
+
+
+class VerbNeeds(NamedTuple):
+    """``checks``: without them the verbs do not work; ``better``: check -> what is missing without it."""
+
+    verbs: tuple[str, ...]
+    checks: tuple[str, ...] = ()
+    better: Mapping[str, str] = {}
+
+
+_RUNNING = ("down", "exec", "shell", "logs", "label", "apply", "delete", "describe", "explain", "graph", "get")
+VERBS = (
+    VerbNeeds(("completion", "doctor", "labs", "ls", "new", "plan", "schema", "test --predict")),
+    VerbNeeds(("up", *_RUNNING, "reach", "check", "test"), ALWAYS),
+    VerbNeeds(("diff",), (*ALWAYS, "listing of sockets")),
+    VerbNeeds(("capture",), (*ALWAYS, "packet sockets")),
+    VerbNeeds(
+        ("trace",), (*ALWAYS, "packet sockets"), {"drop events": "without the kernel's own reason for a lost packet"}
+    ),
+    VerbNeeds(("link",), (*ALWAYS, "tbf"), {"netem": "--rate and --loss alone"}),
+)
+
+
+def of_lab(cluster: Cluster, words: Mapping[str, str]) -> LabNeeds:
+    """The needs of a lab.  ``words``: check -> the expression that finds its words in a rule."""
+    state = desired(cluster)
+    rules = "\n".join(rule for chain in state.only(NftChain) for rule in chain.rules)
+    checks = [*ALWAYS, *cluster.plane.needs]
+    checks += [name for name, pattern in words.items() if re.search(pattern, rules)]
+    checks += ["br_netfilter"] if requirements.needs_br_netfilter(cluster) else []
+    checks += ["IPv6"] if "IPv6" in cluster.families else []
+    checks += requirements.programs(cluster)
+    qdiscs = {("netem",) if each.values.only_netem else requirements.QDISCS for each in cluster.impairments}
+    here: dict[str, int] = {}
+    for pod in cluster.pods:
+        here[pod.node] = here.get(pod.node, 0) + (not pod.host_network)
+    # Each Pod may learn each other of its bridge, and its gateway, which learns it.
+    neighbours = sum(count * (count - 1) * bool(cluster.plane.bridge) + 2 * count for count in here.values())
+    return LabNeeds(
+        tuple(dict.fromkeys(checks)), tuple(sorted(qdiscs)), len(cluster.pods) + len(cluster.nodes), neighbours
+    )

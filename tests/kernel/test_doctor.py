@@ -1,0 +1,116 @@
+"""``netlab doctor`` as each kind of user, on hosts that lack something: true rows, no traceback, nothing left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+ROOT = Path(__file__).resolve().parents[2]
+NETLAB = f"env PYTHONPATH={ROOT} PYTHONDONTWRITEBYTECODE=1 {sys.executable} -m netlab"
+
+
+def run(line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120, check=False)
+
+
+def doctor(before: str = "", words: str = "") -> tuple[int, dict[str, Any]]:
+    """The exit status and the document, in a mount namespace after some shell lines."""
+    done = run(f"unshare -m sh -ec {shlex.quote(f'{before}{NETLAB} doctor -o json {words}')}")
+    assert not done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def works(document: dict[str, Any]) -> dict[str, bool | None]:
+    return {row["name"]: row["works"] for row in document["checks"]}
+
+
+def remedy(document: dict[str, Any], name: str) -> str:
+    return str(next(row.get("remedy", "") for row in document["checks"] if row["name"] == name))
+
+
+def world() -> dict[str, object]:
+    """What doctor must leave as it is: namespaces, modules, sysctls, links, processes of this process's children."""
+    read = run("ip -o link; nft list ruleset; sysctl -a 2>/dev/null | grep -v -e '^fs' -e '^kernel' -e conntrack_count; ls /run")
+    modules = Path("/proc/modules")
+    names = sorted(line.split()[0] for line in modules.read_text().splitlines()) if modules.exists() else []
+    return {"host": read.stdout, "modules": names, "namespaces": sorted(os.listdir("/run"))}
+
+
+def test_as_root_the_table_is_true_and_nothing_is_changed() -> None:
+    """The kinds of links that it says there are can be made, and no others."""
+    before = world()
+    status, document = doctor()
+    assert world() == before
+    assert status == 0 and document["ok"] and document["privilege"] in ("root", "rootless")
+    assert {lab["lab"] for lab in document["labs"]} == {path.parent.name for path in ROOT.glob("labs/*/lab.yaml")}
+    can = works(document)
+    assert all(can[name] for name in ("sysctls", "veth", "rules and sets", "connection tracking", "NAT", "IPv6"))
+    untried = {row["name"] for row in document["checks"] if "not loaded" in row["detail"]}
+    for kind in {"bridge", "vxlan", "wireguard", "vrf"} - untried:
+        options = {"vxlan": "id 7 dstport 4789", "vrf": "table 7"}.get(kind, "")
+        assert can[kind] == (run(f"unshare -n ip link add d0 type {kind} {options}").returncode == 0), kind
+    assert can["br_netfilter"] == Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists()
+    assert all(lab["runs"] == (not lab["lacks"]) for lab in document["labs"] if lab["runs"] is not None)
+
+
+def test_the_text_names_no_address_user_or_path_of_the_machine() -> None:
+    done = run(f"cd {ROOT} && {NETLAB} doctor")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
+    assert "labs run as root" in text or "labs run without root" in text
+    for private in (str(ROOT), sys.prefix, os.uname().nodename):
+        assert private not in text
+    assert not re.search(r"\d+\.\d+\.\d+\.\d+(?!-)|([0-9a-f]{2}:){5}", text.split("\n", 1)[1])
+
+
+def test_a_plain_user_gets_the_same_table_but_for_what_takes_root(kit: Any) -> None:
+    if run("setpriv --reuid=65534 --regid=65534 --clear-groups unshare -Urn true").returncode:
+        pytest.skip("this host makes no user namespaces for its users")
+    done = run(f"unshare -m sh -ec {shlex.quote(kit.as_nobody(f'{NETLAB} doctor -o json'))}")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["privilege"] == "rootless" and not done.stderr
+    mine, roots = works(document), works(doctor()[1])
+    assert (mine["as root"], mine["without root"], mine["drop events"]) == (False, True, False)
+    links = [row["name"] for row in document["checks"] if row["group"] in ("links", "rules")]
+    assert {name: mine[name] for name in links} == {name: roots[name] for name in links}
+
+
+def test_without_nft_and_its_library_it_names_the_package() -> None:
+    found = sorted(Path("/").glob("usr/lib*/**/libnftables.so.1*"))
+    hide = "".join(f"mount --bind /dev/null {path.resolve()}; " for path in found)
+    status, document = doctor(f"{hide}PATH=/nowhere exec /usr/bin/")
+    assert status == 3 and not document["ok"]
+    assert not any(lab["runs"] for lab in document["labs"])
+    assert "nftables" in remedy(document, "rules and sets") and works(document)["ip"] is True  # of /usr/sbin
+
+
+def test_without_users_namespaces_it_says_so() -> None:
+    """The limit is that of a user namespace of the test's own: the one in which root's commands stand."""
+    line = f"echo 0 >/proc/sys/user/max_user_namespaces; echo 0 >/proc/sys/user/max_net_namespaces; {NETLAB} doctor -o json"
+    done = run(f"unshare -Urnm sh -c {shlex.quote(line)}")
+    if not done.stdout:
+        pytest.skip("this host makes no user namespaces")
+    document = json.loads(done.stdout)
+    assert done.returncode == 3 and document["privilege"] == "none" and not done.stderr
+    can = works(document)
+    assert (can["as root"], can["without root"], can["veth"]) == (False, False, None)
+    assert not any(lab["runs"] for lab in document["labs"])
+    assert [verb["runs"] for verb in document["verbs"]][:2] == [True, False]
+
+
+def test_a_read_only_proc_sys_is_a_row() -> None:
+    """As a plain user, who cannot mount a proc of his own beside a read-only one."""
+    lines = "mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys; "
+    status, document = doctor(lines)
+    assert status in (0, 3) and isinstance(works(document)["sysctls"], bool)
+    assert document["ok"] == (status == 0) == works(document)["sysctls"]

@@ -1,0 +1,235 @@
+"""The judgement of ``netlab doctor`` on made-up hosts: each lack is a row, with its remedy, its labs and its verbs."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from netlab.cli.main import VERBS
+from netlab.output.doctor import Doctor, HostCheck
+from netlab.runtime.doctor import needs
+from netlab.runtime.doctor.host import PROGRAMS, Facts
+from netlab.runtime.doctor.judge import Found, World, judge
+from netlab.runtime.doctor.modules import Where
+from netlab.runtime.doctor.needs import LabNeeds
+from netlab.runtime.doctor.probes import PROBES
+from netlab.runtime.doctor.trial import Finding
+from netlab.runtime.host.remedies import System
+
+DEBIAN = System(("debian",), "x86_64", "6.12.9-amd64", title="Debian GNU/Linux 13 (trixie)")
+UBUNTU = System(("ubuntu", "debian"), "x86_64", "6.8.0-31-generic")
+WORKS = World(Finding(True))
+LABS = {
+    "overlay": LabNeeds((*needs.ALWAYS, "veth", "bridge", "vxlan"), namespaces=4, neighbours=4),
+    "geneve": LabNeeds((*needs.ALWAYS, "veth", "bridge", "geneve"), namespaces=4, neighbours=4),
+    "policy": LabNeeds(
+        (*needs.ALWAYS, "veth", "bridge", "vxlan", "connection tracking", "br_netfilter"), namespaces=5, neighbours=8
+    ),
+    "dns": LabNeeds((*needs.ALWAYS, "veth", "bridge", "vxlan", "knotd", "knotc"), namespaces=7, neighbours=9),
+    "slow": LabNeeds((*needs.ALWAYS, "veth", "bridge"), one_of=(("netem",), ("netem", "tbf")), namespaces=4),
+}
+
+
+def facts(system: System = DEBIAN, **changes: Any) -> Facts:
+    whole = Facts(
+        system,
+        "3.13.5",
+        True,
+        False,
+        ("CAP_NET_ADMIN", "CAP_SYS_ADMIN"),
+        frozenset(PROGRAMS),
+        {},
+        False,
+        False,
+        {"memory": 5000},
+    )
+    return whole._replace(**changes)
+
+
+def report(
+    system: System = DEBIAN,
+    *,
+    fails: Mapping[str, Finding] | None = None,
+    places: Mapping[str, tuple[Where, str]] | None = None,
+    labs: Mapping[str, LabNeeds] = LABS,
+    **changes: Any,
+) -> Doctor:
+    """The judgement of a host on which all works but ``fails``; modules in ``places`` are not tried."""
+    untried = {name for name, (where, _) in (places or {}).items() if where in (Where.IN_A_FILE, Where.UNKNOWN)}
+    findings = {probe.name: Finding(True) for probe in PROBES if probe.name not in untried}
+    findings["neighbour table"] = Finding(True, "1024")
+    findings |= fails or {}
+    found = Found(facts(system), "root", WORKS, WORKS, findings, places or {})
+    known = {name: changes.pop(name) for name in list(changes) if name in Found._fields}
+    found = found._replace(**known)
+    return judge(found._replace(facts=found.facts._replace(**changes)), labs, "0.1.0")
+
+
+def check(doctor: Doctor, name: str) -> HostCheck:
+    (row,) = (row for row in doctor.checks if row.name == name)
+    return row
+
+
+def verdicts(doctor: Doctor) -> dict[str, bool | None]:
+    return {lab.lab: lab.runs for lab in doctor.labs}
+
+
+def commands(doctor: Doctor) -> dict[str, tuple[str, ...]]:
+    return {mend.command: mend.checks for mend in doctor.mend}
+
+
+def test_a_host_that_has_all_runs_all_and_needs_no_line() -> None:
+    doctor = report()
+    assert doctor.ok and set(verdicts(doctor).values()) == {True}
+    assert all(row.works for row in doctor.checks) and not doctor.mend
+    assert all(verb.runs and not verb.detail for verb in doctor.verbs)
+    assert (doctor.pods, doctor.limit) == (5000, "memory")
+
+
+def test_names_of_checks_are_unique_since_labs_name_them() -> None:
+    names = [row.name for row in report().checks]
+    assert len(names) == len(set(names))
+
+
+def test_each_verb_is_judged() -> None:
+    judged = {verb.split()[0] for row in needs.VERBS for verb in row.verbs}
+    assert judged == set(VERBS)
+
+
+def test_what_verbs_and_labs_need_is_a_check() -> None:
+    names = {row.name for row in report().checks} | {needs.NAMESPACES}
+    assert {name for row in needs.VERBS for name in (*row.checks, *row.better)} <= names
+    assert {name for lab in LABS.values() for name in (*lab.checks, *sum(lab.one_of, ()))} <= names
+
+
+@pytest.mark.parametrize(
+    ("system", "line"),
+    [
+        (DEBIAN, "sudo apt-get install linux-image-amd64, then boot that kernel"),
+        (DEBIAN._replace(machine="aarch64"), "sudo apt-get install linux-image-arm64, then boot that kernel"),
+        (UBUNTU, "sudo apt-get install linux-modules-extra-$(uname -r)"),
+        (System(("fedora",), "x86_64", "6.14"), "sudo dnf install kernel-modules-extra, then boot that kernel"),
+        (System(("rocky", "rhel", "centos", "fedora"), "x86_64", "5.14"), "sudo dnf install kernel-modules-extra"),
+        (System(("alpine",), "x86_64", "6.12"), "sudo apk add linux-lts, then boot that kernel"),
+        (System(("arch",), "x86_64", "6.14"), "sudo pacman -S linux, then boot that kernel"),
+        (System(("void",), "x86_64", "6.14"), "boot a kernel that has the module geneve"),
+        (DEBIAN._replace(container=True), "on the host of this container: sudo modprobe geneve"),
+        (DEBIAN._replace(modular=False), "boot a kernel of a distribution: this kernel loads no modules"),
+        (DEBIAN._replace(release="6.6.87.2-microsoft-standard-WSL2"), "wsl --update"),
+    ],
+)
+def test_a_missing_kind_of_link_stops_its_labs_alone(system: System, line: str) -> None:
+    refused = Finding(False, "Operation not supported", errno.EOPNOTSUPP)
+    doctor = report(system, fails={"geneve": refused}, places={"geneve": (Where.NOWHERE, "geneve")})
+    row = check(doctor, "geneve")
+    assert row.works is False and "Operation not supported" in row.detail and "no such module (geneve)" in row.detail
+    assert row.remedy.startswith(line)
+    assert verdicts(doctor) == dict.fromkeys(LABS, True) | {"geneve": False}
+    assert doctor.ok and row.remedy in commands(doctor)
+
+
+def test_a_module_in_a_file_counts_as_there_and_is_not_tried() -> None:
+    doctor = report(places={"vxlan": (Where.IN_A_FILE, "vxlan")})
+    row = check(doctor, "vxlan")
+    assert row.works and not row.remedy and "the kernel loads it for the first lab" in row.detail
+    assert verdicts(doctor)["overlay"] is True
+
+
+def test_what_is_not_known_is_neither_yes_nor_no() -> None:
+    doctor = report(places={"vxlan": (Where.UNKNOWN, "vxlan")})
+    row = check(doctor, "vxlan")
+    assert row.works is None and "netlab doctor --load" in row.remedy
+    assert verdicts(doctor) == {"overlay": None, "geneve": True, "policy": None, "dns": None, "slow": True}
+    assert doctor.ok
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        (Where.IN_A_FILE, "sudo modprobe br_netfilter"),
+        (Where.NOWHERE, "sudo apt-get install linux-image-amd64, then boot that kernel"),
+        (Where.UNKNOWN, "sudo modprobe br_netfilter"),
+    ],
+)
+def test_without_br_netfilter_labs_with_rules_on_a_bridge_do_not_run(where: Where, line: str) -> None:
+    lacking = Finding(False, "no rule sees packets between Pods of one bridge", errno.ENOENT)
+    doctor = report(fails={"br_netfilter": lacking}, br_netfilter=where)
+    assert check(doctor, "br_netfilter").remedy == line
+    assert [name for name, runs in verdicts(doctor).items() if not runs] == ["policy"]
+
+
+def test_without_nft_and_its_library_no_lab_runs() -> None:
+    missing = Finding(False, "No such file or directory", errno.ENOENT)
+    doctor = report(fails=dict.fromkeys(("nft", "libnftables", "rules and sets"), missing), programs=frozenset())
+    assert not doctor.ok and set(verdicts(doctor).values()) == {False}
+    assert check(doctor, "rules and sets").remedy == "sudo apt-get install nftables"
+    assert [verb.verbs[0] for verb in doctor.verbs if verb.runs] == ["completion"]
+    (line,) = (line for line in commands(doctor) if "nftables" in line and "knot" in line)
+    assert line.startswith("sudo apt-get install nftables") and "bind9-dnsutils" in line
+
+
+def test_one_line_installs_all_programs_by_the_distribution_s_names() -> None:
+    doctor = report(System(("fedora",), "x86_64", "6.14"), programs=frozenset(PROGRAMS) - {"knotd", "knotc", "dig"})
+    assert commands(doctor) == {"sudo dnf install knot bind-utils": ("knotd", "knotc", "dig")}
+    assert verdicts(doctor) == dict.fromkeys(LABS, True) | {"dns": False}
+
+
+def test_without_namespaces_nothing_that_needs_a_lab_runs() -> None:
+    no = World(
+        Finding(False, "net", errno.EPERM), "the kernel makes no network namespace", "docker run --privileged ..."
+    )
+    doctor = report(privilege="none", root=no, rootless=no, findings={})
+    assert not doctor.ok and doctor.privilege == "none"
+    row = check(doctor, "without root")
+    assert row.works is False and row.detail == "the kernel makes no network namespace"
+    assert "docker run --privileged ..." in commands(doctor)
+    assert all(row.works is None for row in doctor.checks if row.group == "links")
+    assert {lab.lacks[0] for lab in doctor.labs} == {"namespaces"}
+
+
+def test_a_read_only_proc_sys_stops_labs_and_names_the_line() -> None:
+    refused = Finding(False, "Read-only file system", errno.EROFS)
+    assert check(report(fails={"sysctls": refused}), "sysctls").remedy == "sudo mount -o remount,rw /proc/sys"
+    doctor = report(DEBIAN._replace(container=True), fails={"sysctls": refused})
+    assert "docker run --privileged" in check(doctor, "sysctls").remedy
+    assert not doctor.ok
+
+
+def test_rate_alone_takes_tbf_or_netem_and_delay_takes_netem() -> None:
+    refused = Finding(False, "Specified qdisc kind is unknown", errno.ENOENT)
+    doctor = report(fails={"netem": refused})
+    assert verdicts(doctor)["slow"] is False
+    assert [verb.detail for verb in doctor.verbs if verb.verbs == ("link",)] == ["--rate and --loss alone"]
+    rate = {"rate": LabNeeds(needs.ALWAYS, one_of=(("netem", "tbf"),))}
+    assert verdicts(report(fails={"netem": refused}, labs=rate)) == {"rate": True}
+    assert verdicts(report(fails={"netem": refused, "tbf": refused}, labs=rate)) == {"rate": False}
+
+
+@pytest.mark.parametrize("name", ["SCTP", "vrf", "drop events"])
+def test_what_no_lab_needs_costs_no_line(name: str) -> None:
+    doctor = report(fails={name: Finding(False, "Protocol not supported", errno.EPROTONOSUPPORT)})
+    assert check(doctor, name).works is False and ";" in check(doctor, name).detail
+    assert not doctor.mend and set(verdicts(doctor).values()) == {True}
+
+
+def test_a_probe_without_an_answer_is_a_row() -> None:
+    doctor = report(fails={"vxlan": Finding(None, "no answer within 3 s")})
+    assert check(doctor, "vxlan").works is None and check(doctor, "vxlan").detail == "no answer within 3 s"
+    assert verdicts(doctor)["overlay"] is None
+
+
+def test_the_limits_are_compared_with_the_largest_lab() -> None:
+    large = {"large": LabNeeds(needs.ALWAYS, namespaces=90, neighbours=2000)}
+    doctor = report(labs=large, room={"memory": 5000, "processes": 60})
+    assert (doctor.pods, doctor.limit) == (60, "processes")
+    assert check(doctor, "room").works is False and "memory for 5,000" in check(doctor, "room").detail
+    assert check(doctor, "neighbour table").works is False
+    assert check(doctor, "neighbour table").remedy == "sudo sysctl -w net.ipv4.neigh.default.gc_thresh3=8192"
+
+
+def test_a_host_with_no_labs_is_judged_by_its_verbs() -> None:
+    assert report(labs={}).ok
+    assert not report(labs={}, fails={"sysctls": Finding(False, "Permission denied", errno.EACCES)}).ok
