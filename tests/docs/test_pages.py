@@ -266,6 +266,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "ci.md",
     ROOT / "docs" / "lint.md",
+    ROOT / "docs" / "machines.md",
     ROOT / "docs" / "test.md",
     *sorted((ROOT / "labs").glob("*/README.md")),
 ]

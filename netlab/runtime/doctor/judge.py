@@ -100,8 +100,9 @@ def _detail(names: Sequence[str], better: Mapping[str, str], works: Mapping[str,
 
 def _system(found: Found) -> list[HostCheck]:
     facts = found.facts
-    inside = " (of a user namespace)" if facts.inside else ""
-    rows = [_row("as root" + inside, found.root), _row("without root", found.rootless)]
+    rows = [_row("as root", found.root), _row("without root", found.rootless)]
+    if facts.inside:
+        rows.append(_note("user namespace", "this process is in one: its root is not root of the machine"))
     if facts.system.container:
         rows.append(
             _note(

@@ -1,0 +1,49 @@
+"""Nothing reports home: the modules that open connections, each with where it connects to, and no others."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Modules with a call that opens a connection or looks a name up -> to what.
+CONNECTS = {
+    "netlab/observe/lookup.py": "the lab's DNS server, in a Pod's namespace",
+    "netlab/observe/sctp.py": "a target of a probe, in the source's namespace",
+    "netlab/observe/tcp.py": "a target of a probe, in the source's namespace",
+    "netlab/observe/trace/crafted.py": "a target of a trace, in the source's namespace",
+    "netlab/observe/trace/probes.py": "a target of a trace, in the source's namespace",
+    "netlab/observe/udp.py": "a target of a probe, in the source's namespace",
+    "netlab/runtime/agent/probing/attempts.py": "a container's port, in its Pod's namespace",
+    "netlab/runtime/agent/probing/dial.py": "a container's port, in its Pod's namespace",
+    "netlab/runtime/client/agentclient.py": "the lab's agent, a socket in /run/netlab",
+    "netlab/runtime/commandserver.py": "the lab's command server, a socket in /run/netlab",
+}
+#: Libraries that speak to servers of the internet.
+_CLIENTS = {"urllib.request", "http.client", "ftplib", "smtplib", "imaplib", "poplib", "xmlrpc", "requests", "aiohttp"}
+_CALL = re.compile(r"(?<!agentclient)\.connect(_ex)?\(|create_connection\(|getaddrinfo\(|gethostbyname")
+
+
+def sources() -> dict[str, str]:
+    return {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "netlab").rglob("*.py"))}
+
+
+def test_modules_that_open_connections_are_listed() -> None:
+    opening = {name for name, text in sources().items() if _CALL.search(text)}
+    assert opening == CONNECTS.keys(), "name in CONNECTS where the connection goes; nothing may leave the lab"
+
+
+def test_no_module_imports_a_client_of_the_internet() -> None:
+    clients = set()
+    for name, text in sources().items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                imported = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            else:
+                continue
+            clients |= {f"{name}: {each}" for each in imported & _CLIENTS}
+    assert not clients
