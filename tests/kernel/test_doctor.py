@@ -39,7 +39,9 @@ def remedy(document: dict[str, Any], name: str) -> str:
 
 def world() -> dict[str, object]:
     """What doctor must leave as it is: namespaces, modules, sysctls, links, processes of this process's children."""
-    read = run("ip -o link; nft list ruleset; sysctl -a 2>/dev/null | grep -v -e '^fs' -e '^kernel' -e conntrack_count; ls /run")
+    read = run(
+        "ip -o link; nft list ruleset; sysctl -a 2>/dev/null | grep -v -e '^fs' -e '^kernel' -e conntrack_count; ls /run"
+    )
     modules = Path("/proc/modules")
     names = sorted(line.split()[0] for line in modules.read_text().splitlines()) if modules.exists() else []
     return {"host": read.stdout, "modules": names, "namespaces": sorted(os.listdir("/run"))}

@@ -185,7 +185,9 @@ PROBES = (
     Probe(
         RULES, "reject", _chain("reject with icmpx admin-prohibited"), ("nft_reject", "nft_reject_inet"), r"\breject\b"
     ),
-    Probe(RULES, "fib", _chain("fib daddr oif missing accept", hook="prerouting"), ("nft_fib", "nft_fib_inet"), r"\bfib\b"),
+    Probe(
+        RULES, "fib", _chain("fib daddr oif missing accept", hook="prerouting"), ("nft_fib", "nft_fib_inet"), r"\bfib\b"
+    ),
     Probe(RULES, "br_netfilter", _bridge_netfilter),
     Probe(SOCKETS, "packet sockets", _socket(socket.AF_PACKET, socket.SOCK_RAW, 0), ("af_packet",)),
     Probe(SOCKETS, "listing of sockets", _socket_listing, ("inet_diag", "tcp_diag", "udp_diag")),
