@@ -170,7 +170,7 @@ def fuzz(_: Context, seconds: int = 60, seed: int = -1) -> None:
         "shell": "a root shell in that kernel instead of the tests",
         "junit": "write a file for JUnit's readers",
         "table": "write the tables of docs/kernels.md",
-        "if_possible": "exit status 0 instead of 3 where this host cannot boot such a kernel; the reason is printed",
+        "if_possible": "exit status 0 where this host cannot boot such a kernel or is too slow; the reason is printed",
         "machines": "how many machines at a time (default: one a core, at most two)",
         "limit": "seconds that a machine may test (default 1200)",
     },

@@ -1,7 +1,7 @@
 """``invoke vm-test``: a part of the suite on kernels of Debian, in virtual machines on this host's own files.
 
 The exit status is 0 when all passed and nothing was skipped that a kernel has; 1 when not; 2 for wrong words; 3 where
-this host cannot run it (0 with ``--if-possible``); 4 when a machine was given up.
+this host cannot run it; 4 when a machine was given up. ``--if-possible`` makes 0 of 3 and 4.
 """
 
 from __future__ import annotations
@@ -11,39 +11,21 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from compileall import compile_dir
 from pathlib import Path
-from typing import NamedTuple
 
-from tests.vm.kernels import BUILD, ROOT, SUITES, Cannot, Kernel, kernel, supported
-from tests.vm.machine import Machine, accelerator
-from tests.vm.marked import ALLOWED, Level, features, marked, shares
-from tests.vm.report import PAGE, Case, cases, merged, tables, untried, written, wrong_skips
+from tests.vm import verdict
+from tests.vm.kernels import BUILD, ROOT, SUITES, Cannot, Kernel, kernel, machines, supported
+from tests.vm.machine import Machine, accelerator, dies_with_its_parent, scratch
+from tests.vm.marked import ALLOWED, Level, Marked, features, marked, shares
+from tests.vm.report import PAGE, cases, merged, tables, written
+from tests.vm.verdict import Done, Job
 
 TRIES = 3  # boots of one machine
 _PYTEST = "-m pytest -p no:cacheprovider -v --tb=short --junit-xml=/vm/junit.xml"
-
-
-class Job(NamedTuple):
-    """The tests of one machine."""
-
-    kernel: Kernel
-    label: str
-    tests: list[str]
-    accel: str
-
-
-class Done(NamedTuple):
-    """How a job ended: pytest's exit status (None: the machine was given up, ``trouble`` says why), JUnit's text."""
-
-    job: Job
-    status: int | None
-    release: str
-    junit: str
-    trouble: str
-    seconds: float
 
 
 def _say(text: str) -> None:
@@ -60,25 +42,25 @@ def _command(tests: list[str], expression: str, limit: int) -> str:
 class _Running:
     """A job and its machine; boots again where a machine does not come up."""
 
-    def __init__(self, job: Job, command: str) -> None:
-        self.job, self.command, self.tries, self.read = job, command, 0, 0
+    def __init__(self, job: Job, command: str, within: Path) -> None:
+        self.job, self.command, self.within, self.tries, self.read = job, command, within, 0, 0
         self.began = time.monotonic()
         self._boot()
 
     def _boot(self) -> None:
         self.tries += 1
         self.read = 0
-        self.machine = Machine(self.job.kernel, self.job.label, self.job.accel)
+        self.machine = Machine(self.job.kernel, self.job.accel, self.within)
         self.machine.boot(self.command)
 
     def step(self, limit: float) -> Done | None:
         """Print what is new; the result, once there is one."""
-        ended = self.machine.process is not None and self.machine.process.poll() is not None
+        gone = self.machine.process is not None and self.machine.process.poll() is not None
         self._print()
         status = self.machine.text("status").strip()
         if status:
             return self._done(int(status), "")
-        trouble = "it ended without a result" if ended else self.machine.trouble()
+        trouble = "it ended without a result" if gone else self.machine.trouble()
         if not trouble and time.monotonic() - self.began > limit + 60:
             trouble = f"it is not done after {limit:.0f} s"
         if not trouble:
@@ -110,25 +92,25 @@ class _Running:
         text, junit, release = (self.machine.text(name) for name in ("out", "junit.xml", "release"))
         log = BUILD / f"{self.job.label.replace('/', '-')}.log"
         log.write_text(text if not trouble else f"{text}\n{trouble}\n{self.machine.text('console')}")
-        if trouble:
-            _say(f"{self.job.label}: given up: {trouble}")
         last = text.strip().rpartition("\n")[2].strip("= ")
         _say(f"{self.job.label}: uname -r {release.strip()}: {last or 'no output'}; {took:.0f} s; log: {log}")
         self.machine.remove()
-        return Done(self.job, status, release.strip(), junit, trouble, took)
+        if status is None:
+            return Done(self.job, None, release.strip(), junit, trouble, took)
+        return verdict.ended(self.job, status, release.strip(), junit, took)
 
 
-def _run(jobs: list[Job], expression: str, limit: int, side_by_side: int) -> list[Done]:
+def _run(jobs: list[Job], words: argparse.Namespace, within: Path) -> list[Done]:
     waiting, running, done = list(jobs), list[_Running](), list[Done]()
     try:
         while waiting or running:
-            while waiting and len(running) < side_by_side:
+            while waiting and len(running) < max(1, words.machines):
                 job = waiting.pop(0)
                 _say(f"{job.label}: {job.kernel.release} by {job.accel}: {len(job.tests)} files and labs")
-                running.append(_Running(job, _command(job.tests, expression, limit)))
+                running.append(_Running(job, _command(job.tests, words.k, words.limit), within))
             time.sleep(0.3)
             for one in list(running):
-                if ended := one.step(limit):
+                if ended := one.step(words.limit):
                     running.remove(one)
                     done.append(ended)
     finally:
@@ -137,20 +119,10 @@ def _run(jobs: list[Job], expression: str, limit: int, side_by_side: int) -> lis
     return done
 
 
-def _judged(done: list[Done], ran: list[Case], *, whole: bool) -> list[str]:
-    """What makes the lane fail."""
-    faults = [f"{one.job.label}: {one.trouble}" for one in done if one.trouble]
-    faults += [f"{one.job.label}: pytest ended with {one.status}" for one in done if one.status not in (None, 0, 5)]
-    faults += [f"{one.kernel}: failed: {one.group}::{one.name}: {one.why}" for one in ran if one.result == "failed"]
-    faults += wrong_skips(ran, ALLOWED)
-    faults += [] if ran else ["no test has run"]
-    return faults + (untried(ran, features()) if whole else [])
-
-
-def _shell(one: Kernel) -> int:
-    accel = accelerator(one)
+def _shell(one: Kernel, within: Path) -> int:
+    accel = accelerator(one, within)
     _say(f"{one.release} by {accel}: a root shell; `exit` ends the machine; what you write stays in its memory")
-    machine = Machine(one, "shell", accel)
+    machine = Machine(one, accel, within)
     try:
         machine.boot("setsid -c bash </dev/ttyS0 >/dev/ttyS0 2>&1", terminal=True)
         assert machine.process is not None
@@ -159,31 +131,54 @@ def _shell(one: Kernel) -> int:
         machine.remove()
 
 
-def _test(kernels: list[Kernel], words: argparse.Namespace) -> int:
+def _chosen(rows: list[Marked], expression: str) -> list[Marked]:
+    """The rows that have a test of this name. The same run of pytest leaves the bytecode that the guests import."""
     compile_dir(ROOT / "netlab", quiet=1)
-    accel = accelerator(kernels[0])
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    words = [
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--collect-only",
+        "-q",
+        *(["-k", expression] if expression else []),
+    ]
+    argv = [sys.executable, *words, *(row.path for row in rows)]
+    shown = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if shown.returncode in (2, 3, 4):  # what pytest could not read; the guests say so too
+        _say(shown.stdout + shown.stderr)
+    tests = {line for line in shown.stdout.splitlines() if "::" in line}
+    return [row for row in rows if any(f"{test}::".startswith(f"{row.path}::") for test in tests)]
+
+
+def _test(kernels: list[Kernel], words: argparse.Namespace, within: Path) -> int:
+    accel = accelerator(kernels[0], within)
     parts = 1 if words.k or (accel == "kvm" and len(kernels) > 1) else 2
     level = Level.PART if words.part else Level.ALL if words.all else Level.PLAIN
+    rows = _chosen(marked(level), words.k)
     jobs = [
         Job(one, f"{one.name}/{number}", tests, accel)
         for one in kernels
-        for number, tests in enumerate(shares(marked(level), parts), 1)
+        for number, tests in enumerate(shares(rows, parts), 1)
     ]
     began = time.monotonic()
-    done = _run(jobs, words.k, words.limit, max(1, min(2, words.machines)))
+    done = _run(jobs, words, within)
     texts = [(one.release, one.junit) for one in done if one.junit]
     ran = [case for release, text in texts for case in cases(release, text)]
     if words.junit:
         Path(words.junit).write_bytes(merged(texts))
-    faults = _judged(done, ran, whole=not (words.k or words.part))
     if words.table:
         PAGE.write_text(written(PAGE.read_text(), tables(ran)))
-    for fault in faults:
-        _say(fault)
+    faults = verdict.faults(done, ran, ALLOWED, () if words.k else features(level))
+    troubles = verdict.troubles(done)
+    for line in [*troubles, *faults]:
+        _say(line)
     counts = {word: sum(case.result == word for case in ran) for word in ("passed", "failed", "skipped")}
     summary = ", ".join(f"{count} {word}" for word, count in counts.items())
-    _say(f"{'failed' if faults else 'passed'}: {summary} on {len(kernels)} kernels in {time.monotonic() - began:.0f} s")
-    return 4 if any(one.trouble for one in done) else 1 if faults else 0
+    word = "failed" if faults else "not run whole" if troubles else "passed"
+    _say(f"{word}: {summary} on {len(kernels)} kernels in {time.monotonic() - began:.0f} s")
+    return verdict.exit_status(faults, troubles, if_possible=words.if_possible)
 
 
 def _words() -> argparse.Namespace:
@@ -196,7 +191,7 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--if-possible", action="store_true")
-    parser.add_argument("--machines", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--machines", type=int, default=machines())
     parser.add_argument("--limit", type=int, default=1200)
     return parser.parse_args()
 
@@ -208,7 +203,9 @@ def _end(number: int, _frame: object) -> None:
 def main() -> int:
     """Run the lane."""
     words = _words()
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    dies_with_its_parent(signal.SIGTERM)
     names = words.kernel or (["6.1"] if words.part or words.shell else list(SUITES))
     try:
         supported()
@@ -216,10 +213,12 @@ def main() -> int:
     except Cannot as why:
         _say(f"not run: {why}")
         return 0 if words.if_possible else 3
-    return _shell(kernels[0]) if words.shell else _test(kernels, words)
+    with scratch() as within:
+        return _shell(kernels[0], within) if words.shell else _test(kernels, words, within)
 
 
-try:
-    sys.exit(main())
-except KeyboardInterrupt:
-    sys.exit(130)
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -21,6 +21,8 @@ BUILD = ROOT / "build" / "vm"
 CACHE = Path(os.environ.get("NETLAB_VM_CACHE") or BUILD / "kernels")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 META = "linux-image-amd64"
+MEMORY = 2400  # MiB that a guest sees; what it writes is in it
+_GUEST = MEMORY + 600  # with qemu's own
 
 # The name for --kernel -> the suites of Debian whose newest linux-image-amd64 it is.
 SUITES = {
@@ -168,5 +170,18 @@ def supported() -> None:
     for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("busybox", "busybox"), ("depmod", "kmod")):
         if not shutil.which(program):
             raise Cannot(f"{program} is not here (package {package})")
+    if not machines():
+        raise Cannot(f"a guest needs {_GUEST} MiB of memory, and this host has {_available()} MiB")
     if os.geteuid():
         raise Cannot("the guest sees this host's files as root does: run it as `sudo ./bootstrap.sh invoke vm-test`")
+
+
+def machines() -> int:
+    """How many guests this host can have side by side: one a core, at most two, and what its memory holds."""
+    return min(2, len(os.sched_getaffinity(0)), _available() // _GUEST)
+
+
+def _available() -> int:
+    """MiB of memory that the host can give away."""
+    text = Path("/proc/meminfo").read_text()
+    return int(re.findall(r"^MemAvailable: +(\d+)", text, re.MULTILINE)[0]) // 1024

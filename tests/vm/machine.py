@@ -1,4 +1,8 @@
-"""A virtual machine: a qemu process that dies with the lane, and the folder that it shares with its guest."""
+"""A virtual machine: a qemu process that dies with the lane, and the folder that it shares with its guest.
+
+What a lane writes is in one folder. A shell in a session of its own waits for the lane's end and removes it, so that
+nothing is left of a lane that was killed.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,17 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.vm.initrd import archive
-from tests.vm.kernels import BUILD, ROOT, Kernel
+from tests.vm.kernels import BUILD, MEMORY, ROOT, Kernel
 
 # A guest that runs writes a sign of life every 5 seconds. A loaded host makes it slow, never silent.
 BOOT = 240.0  # seconds until the first
 SILENT = 180.0  # seconds between two
 TRIAL = 20.0  # seconds in which a guest by KVM has booted, many times over
-
-_MEMORY = 2400  # MiB; what a guest writes is in it
 
 # no_timer_check: under TCG the check of the timer panics now and then ("IO-APIC + timer doesn't work").
 _KERNEL_LINE = (
@@ -41,14 +44,40 @@ echo $? >/vm/status
 sync; echo o >/proc/sysrq-trigger; sleep 60
 """
 
+# Its input ends with the lane. qemu may write for a moment longer, so the first try can fail.
+_JANITOR = 'read -r _ && exit; for _ in 1 2 3 4 5 6 7 8; do rm -rf -- "$1" && exit; sleep 1; done'
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder below ``build/vm`` that goes with the lane, even if the lane is killed."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=BUILD))
+    with subprocess.Popen(
+        ["sh", "-c", _JANITOR, "sh", folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as janitor:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            janitor.communicate(b"\n")
+
+
+def dies_with_its_parent(number: int = signal.SIGKILL) -> None:
+    """This process gets the signal when its parent ends."""
+    ctypes.CDLL(None).prctl(1, number)  # PR_SET_PDEATHSIG
+
 
 class Machine:
     """One boot of a kernel: ``folder`` is what it shares with its guest."""
 
-    def __init__(self, kernel: Kernel, label: str, accel: str) -> None:
-        self.kernel, self.label, self.accel = kernel, label, accel
-        BUILD.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"run-{label.replace('/', '-')}-", dir=BUILD))
+    def __init__(self, kernel: Kernel, accel: str, within: Path) -> None:
+        self.kernel, self.accel = kernel, accel
+        self.folder = Path(tempfile.mkdtemp(dir=within))
         self.began = time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -94,29 +123,27 @@ class Machine:
         return path.read_text(errors="replace") if path.exists() else ""
 
 
-def accelerator(kernel: Kernel) -> str:
+def accelerator(kernel: Kernel, within: Path) -> str:
     """``kvm`` where a guest boots with it, else ``tcg``: that /dev/kvm is there and opens proves nothing."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-kvm-", dir=BUILD) as folder:
-        image = Path(folder, "initrd")
-        image.write_bytes(archive(kernel, trial=True))
-        trial = _start([*_qemu(kernel, image, "kvm"), "-serial", "null"], Path(folder, "qemu"))
-        try:
-            return "kvm" if trial.wait(TRIAL) == 0 else "tcg"
-        except subprocess.TimeoutExpired:
-            return "tcg"
-        finally:
-            trial.kill()
-            trial.wait()
+    image = within / "trial"
+    image.write_bytes(archive(kernel, trial=True))
+    trial = _start([*_qemu(kernel, image, "kvm"), "-serial", "null"], within / "qemu")
+    try:
+        return "kvm" if trial.wait(TRIAL) == 0 else "tcg"
+    except subprocess.TimeoutExpired:
+        return "tcg"
+    finally:
+        trial.kill()
+        trial.wait()
 
 
 def _qemu(kernel: Kernel, initrd: Path, accel: str, *, quiet: bool = False) -> list[str]:
     how = ["-accel", "kvm", "-cpu", "host"] if accel == "kvm" else ["-accel", "tcg,tb-size=512", "-cpu", "max"]
     line = _KERNEL_LINE.format(level=3 if quiet else 5)
     return [
-        *("qemu-system-x86_64", "-M", "q35", *how, "-smp", "1", "-m", str(_MEMORY)),
+        *("qemu-system-x86_64", "-M", "q35", *how, "-smp", "1", "-m", str(MEMORY)),
         *("-nodefaults", "-no-reboot", "-display", "none", "-device", "virtio-rng-pci"),
         *("-kernel", str(kernel.image), "-initrd", str(initrd), "-append", line),
     ]
@@ -127,10 +154,6 @@ def _share(tag: str, folder: Path, *, readonly: bool) -> Sequence[str]:
     return ("-fsdev", model, "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}")
 
 
-def _dies_with_its_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 def _start(argv: Sequence[str], log: Path | None) -> subprocess.Popen[bytes]:
     """Start qemu with what it says in ``log``; without a log on this terminal."""
     with (log or Path(os.devnull)).open("wb") as stream:
@@ -139,6 +162,6 @@ def _start(argv: Sequence[str], log: Path | None) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL if log else None,
             stdout=stream if log else None,
             stderr=stream if log else None,
-            preexec_fn=_dies_with_its_parent,  # noqa: PLW1509  # the lane has one thread
+            preexec_fn=dies_with_its_parent,  # noqa: PLW1509  # the lane has one thread
             process_group=0 if log else None,
         )

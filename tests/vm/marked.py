@@ -6,6 +6,7 @@ these also says is left out; so is what starts many processes of its own.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from enum import IntEnum
@@ -74,6 +75,7 @@ def marked(level: Level = Level.PLAIN) -> list[Marked]:
     return [row for row in rows if row.level <= level]
 
 
+@functools.cache
 def needing() -> dict[str, tuple[str, ...]]:
     """The files that have tests marked `needs`, with the features that each names."""
     files = sorted(path for folder in ("kernel", "parity") for path in (ROOT / "tests" / folder).glob("**/test_*.py"))
@@ -85,10 +87,10 @@ def needing() -> dict[str, tuple[str, ...]]:
     }
 
 
-def features() -> tuple[str, ...]:
-    """What at least one test of a plain run needs."""
-    plain = {row.path for row in marked()}
-    return tuple(dict.fromkeys(name for path, names in needing().items() if path in plain for name in names))
+def features(level: Level = Level.PLAIN) -> tuple[str, ...]:
+    """What at least one test of a run needs."""
+    paths = {row.path for row in marked(level)}
+    return tuple(dict.fromkeys(name for path, names in needing().items() if path in paths for name in names))
 
 
 def shares(rows: Sequence[Marked], count: int) -> list[list[str]]:

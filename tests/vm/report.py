@@ -62,22 +62,6 @@ def merged(texts: Iterable[tuple[str, str]]) -> bytes:
     return ET.tostring(whole, encoding="utf-8", xml_declaration=True)
 
 
-def wrong_skips(ran: Sequence[Case], allowed: Sequence[str]) -> list[str]:
-    """The skips that these kernels do not excuse: a test of a feature that is there, or one with an unknown reason."""
-    return [
-        f"{case.kernel}: skipped: {case.group}::{case.name}: {case.why}"
-        for case in ran
-        if case.result == "skipped" and (case.needs or not any(re.search(reason, case.why) for reason in allowed))
-    ]
-
-
-def untried(ran: Sequence[Case], features: Iterable[str]) -> list[str]:
-    """The features of a kernel that no test of the run has tried."""
-    kernels = sorted({case.kernel for case in ran})
-    tried = {(case.kernel, feature) for case in ran if case.result != "skipped" for feature in case.needs}
-    return [f"{one}: no test of {name} has run" for one in kernels for name in features if (one, name) not in tried]
-
-
 # -- the tables of the page --------------------------------------------------------------------------------------------
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.vm import initrd, kernels, marked, report
+from tests.kernel_features import NEEDS
+from tests.vm import initrd, kernels, marked, report, verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -21,6 +23,18 @@ JUNIT = """<testsuites><testsuite name="pytest">
   <property name="verb:up" value="ok"/><property name="verb:diff" value="exit 4"/></properties>
   <failure message="netlab diff: 4&#10;more"/></testcase>
 </testsuite></testsuites>"""
+
+
+KERNEL = kernels.Kernel("6.1", "6.1.0-57-amd64", Path("vmlinuz"), Path("modules"))
+
+
+def done(status: int = 0) -> verdict.Done:
+    job = verdict.Job(KERNEL, "6.1/1", ["tests/a.py"], "tcg")
+    return verdict.ended(job, status, "6.1", JUNIT, 60)
+
+
+def passed(*needs: str) -> report.Case:
+    return report.Case("6.1", "tests/a", "test_a", "passed", "", 1, needs, ())
 
 
 def ran(kernel: str = "6.1") -> list[report.Case]:
@@ -36,18 +50,58 @@ def test_results_are_read_with_their_reasons() -> None:
 
 
 def test_a_skip_with_an_unknown_reason_fails_the_lane() -> None:
-    assert len(report.wrong_skips(ran(), ["no tshark"])) == 1
-    assert report.wrong_skips(ran(), ["no busybox"]) == []
+    assert len(verdict.wrong_skips(ran(), ["no tshark"])) == 1
+    assert verdict.wrong_skips(ran(), ["no busybox"]) == []
 
 
 def test_no_reason_excuses_a_skip_of_what_the_kernel_has() -> None:
     skipped = [case._replace(result="skipped", why="no busybox here") for case in ran() if case.needs]
-    assert len(report.wrong_skips(skipped, ["no busybox"])) == 1
+    assert len(verdict.wrong_skips(skipped, ["no busybox"])) == 1
+
+
+@pytest.mark.parametrize("feature", NEEDS)
+@pytest.mark.parametrize("why", [*marked.ALLOWED, "this kernel has no such device (Operation not supported)"])
+def test_a_skipped_test_of_a_feature_fails_the_lane(feature: str, why: str) -> None:
+    """SCTP, geneve, ipip, wireguard and netem are modules of each of these kernels: no reason excuses a skip."""
+    others = [passed(name) for name in NEEDS if name != feature]
+    skipped = passed(feature)._replace(name="test_b", result="skipped", why=why)
+    faults = verdict.faults([done()], [*others, skipped], marked.ALLOWED, ())
+    assert faults == [f"6.1: skipped: tests/a::test_b: {why}"]
+    assert verdict.exit_status(faults, [], if_possible=True) == 1
+
+
+@pytest.mark.parametrize("feature", NEEDS)
+def test_a_plain_run_without_a_test_of_a_feature_fails(feature: str) -> None:
+    others = [passed(name) for name in NEEDS if name != feature]
+    faults = verdict.faults([done()], others, marked.ALLOWED, marked.features())
+    assert faults == [f"6.1: no test of {feature} has run"]
+    assert verdict.faults([done()], [*others, passed(feature)], marked.ALLOWED, marked.features()) == []
+
+
+def test_a_test_that_failed_fails_the_lane_on_any_host() -> None:
+    faults = verdict.faults([done(1)], ran(), [], ())
+    assert "6.1: failed: tests/labs/test_labs::test_lab[overlay]: netlab diff: 4" in faults
+    assert "6.1/1: pytest ended with 1" in faults
+    assert verdict.exit_status(faults, verdict.troubles([done(124)]), if_possible=True) == 1
+
+
+@pytest.mark.parametrize("status", [124, 137])
+def test_a_machine_out_of_time_is_given_up_and_no_failure_where_the_host_excuses_it(status: int) -> None:
+    late = done(status)
+    troubles = verdict.troubles([late])
+    assert troubles == ["6.1/1: given up: not all of its tests were done after 60 s"]
+    faults = verdict.faults([late], [passed()], [], marked.features())
+    assert faults == []
+    assert [verdict.exit_status(faults, troubles, if_possible=excused) for excused in (False, True)] == [4, 0]
+
+
+def test_a_machine_that_ran_no_test_fails_the_lane() -> None:
+    assert verdict.faults([done(5)], [], [], ()) == ["no test has run"]
 
 
 def test_a_feature_that_no_test_tried_fails_the_lane() -> None:
     both = [*ran("6.1"), *(case for case in ran("7.3") if not case.needs)]
-    assert report.untried(both, ["sctp"]) == ["7.3: no test of sctp has run"]
+    assert verdict.untried(both, ["6.1", "7.3"], ["sctp"]) == ["7.3: no test of sctp has run"]
 
 
 def test_the_table_says_where_a_verb_did_not_do_what_it_should() -> None:
@@ -89,6 +143,66 @@ def test_the_archive_is_what_cpio_reads(tmp_path: Path) -> None:
     text = initrd.cpio({"bin/tool": (0o755, b"abc"), "modules": (0o644, b"")})
     assert text.startswith(b"070701") and len(text) % 4 == 0
     assert text.index(b"bin\0") < text.index(b"bin/tool\0") < text.index(b"TRAILER!!!")
+
+
+LANE = """
+import pathlib, subprocess, sys, time
+from tests.vm.machine import dies_with_its_parent, scratch
+with scratch() as folder:
+    guest = subprocess.Popen(["sleep", "1000"], preexec_fn=dies_with_its_parent, stdout=subprocess.DEVNULL)
+    (folder / "console").write_text("a line")
+    print(folder, guest.pid, flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_nothing_is_left_of_a_lane_that_was_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", LANE], cwd=ROOT, stdout=subprocess.PIPE, text=True) as lane:
+        assert lane.stdout is not None
+        folder, guest = lane.stdout.readline().split()
+        assert Path(folder, "console").exists()
+        lane.kill()
+    end = time.monotonic() + 60
+    while Path(folder).exists() or runs(guest):
+        assert time.monotonic() < end, (folder, guest)
+        time.sleep(0.02)
+
+
+def runs(number: str) -> bool:
+    """Whether a process runs: one that nobody has waited for has no words."""
+    try:
+        return Path("/proc", number, "cmdline").read_bytes() != b""
+    except OSError:
+        return False
+
+
+CI_BOOTSTRAP = """#!/bin/sh
+echo "$@" >>"$LOG"
+case $2 in test) exit "$TESTS" ;; vm-test) exit "$LANE" ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "lane", "status"),
+    [(0, 0, 0), (0, 1, 1), (0, 124, 0), (0, 137, 0), (1, 0, 1), (124, 0, 124)],
+)
+def test_ci_fails_by_tests_and_not_by_a_lane_out_of_time(tmp_path: Path, tests: int, lane: int, status: int) -> None:
+    (tmp_path / ".ci").mkdir()
+    log = tmp_path / "log"
+    programs = {"bootstrap.sh": CI_BOOTSTRAP, "bin/sudo": '#!/bin/sh\nexec "$@"\n', "bin/modprobe": "#!/bin/sh\n"}
+    for name, text in {".ci/run": (ROOT / ".ci" / "run").read_text(), **programs}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TESTS": str(tests), "LANE": str(lane), "LOG": str(log)}
+    ended = subprocess.run([tmp_path / ".ci" / "run"], env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == status, ended.stderr
+    lines = log.read_text().splitlines()
+    assert lines[0] == "invoke test --part"
+    assert [line.startswith("invoke vm-test --part --if-possible --limit ") for line in lines[1:]] == [True] * (
+        not tests
+    )
+    assert ("vm-test: not run: no result" in ended.stderr) == (lane > 1)
 
 
 @pytest.mark.parametrize(("words", "status"), [((), 3), (("--if-possible",), 0)])
