@@ -34,7 +34,11 @@ def _judged(event: Event, book: RuleBook) -> Event | None:
     if meaning is None:
         return None
     words = judged.verdict if judged.verdict != "drop" or not meaning.rejects else "reject"
-    verdict = "" if words == "continue" or (words == "accept" and _is_nat(judged.chain, judged.hook)) else words
+    verdict = (
+        ""
+        if words == "continue" or (words == "accept" and ("nat" in judged.chain or judged.hook == "postrouting"))
+        else words
+    )
     parts = (meaning.text, location(meaning.mark), f"[{verdict}]" if verdict else "")
     return replace(event, meant=" ".join(part for part in parts if part))
 
@@ -45,10 +49,6 @@ def _changes(before: Event | None, event: Event, topology: Topology) -> Iterable
     if event.role == NEIGHBOUR:
         return _neighbour(event, topology)
     return _between(before, event, topology) if before else ()
-
-
-def _is_nat(chain: str, hook: str) -> bool:
-    return "nat" in chain or hook == "postrouting"
 
 
 def _between(before: Event, event: Event, topology: Topology) -> Iterable[Change]:

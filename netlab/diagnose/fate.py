@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from netlab.diagnose.correlate import FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, Event
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.path import Path
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT
 from netlab.oracle.flow import Outcome
@@ -59,7 +58,7 @@ class _Copies:
         event = self._events[index]
         path = self._story.round_trip.reply if event.role == REPLY else self._story.round_trip.request
         passed = {self._events[each].at for each in self._below(index) if self._events[each].kind == FRAME}
-        return len(passed & _interfaces(path))
+        return len(passed & {hop.at for hop in path.hops}) if path is not None else 0
 
     def _below(self, index: int) -> set[int]:
         """An event and all that follow it; not recursive, since a packet that loops has a thousand sightings."""
@@ -70,10 +69,6 @@ class _Copies:
             below.add(event)
             todo += self._children.get(event, ())
         return below
-
-
-def _interfaces(path: Path | None) -> set[tuple[str, str]]:
-    return {hop.at for hop in path.hops} if path is not None else set()
 
 
 class Death(NamedTuple):

@@ -104,7 +104,11 @@ def caused_loss(story: Story, hit: Hit, findings: Iterable[Finding]) -> bool:
     if effect is Effect.TTL:
         return bool(kinds & {"ttl", "loop"}) or any("time exceeded" in each.message for each in findings)
     if effect is Effect.TRACKING:
-        return bool(kinds & {"wrong-source"}) or _untranslated(story, hit.rule.netns) or _reply_dropped(story)
+        return (
+            bool(kinds & {"wrong-source"})
+            or _untranslated(story, hit.rule.netns)
+            or any(event.role == REPLY for event in (*story.drops, *story.verdicts))
+        )
     return effect is Effect.CONTENT and "checksum" in kinds
 
 
@@ -118,10 +122,6 @@ def _untranslated(story: Story, netns: str) -> bool:
         return True
     masquerades = trip.seen_as not in ("", trip.source) and story.topology.local(netns, trip.seen_as)
     return masquerades and left[-1].source == trip.source
-
-
-def _reply_dropped(story: Story) -> bool:
-    return any(event.role == REPLY for event in (*story.drops, *story.verdicts))
 
 
 # -- traced rules -----------------------------------------------------------------------------------------------------

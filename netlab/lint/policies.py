@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from netlab.errors import Mark
 from netlab.lint.subject import Guess, Subject, opens, workload
@@ -84,11 +83,9 @@ def _no_pods(policy: Policy, guess: Guess, subject: Subject) -> tuple[Level, str
     if subject.absence == "note" or guess.says:
         return guess.level(subject.absence), guess.code(_SELECTS_NOTHING), f"there is none{guess.says}"
     written = subject.document("NetworkPolicy", policy.namespace, policy.name)
-    reason = "the policy has no metadata.namespace, and " if written and not _names_space(written.body) else ""
+    reason = (
+        "the policy has no metadata.namespace, and " if written and "namespace" not in written.body["metadata"] else ""
+    )
     where = ", ".join(spaces[:_NAMED]) + (f" and {len(spaces) - _NAMED} more" if len(spaces) > _NAMED else "")
     near_by = meant(misspelt(policy.namespace, spaces))
     return "error", "policy-namespace", f"there is none; {reason}all Pods are in {where}{near_by}"
-
-
-def _names_space(body: Mapping[str, Any]) -> bool:
-    return "namespace" in body["metadata"]

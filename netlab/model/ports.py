@@ -99,10 +99,6 @@ def _probed(template: Template) -> list[Port]:
     return ports
 
 
-def _port_of(ports: Sequence[Port], name: str) -> Port | None:
-    return next((port for port in ports if port.name == name), None)
-
-
 def served(
     template: Template,
     own: Sequence[Port],

@@ -159,7 +159,7 @@ class _Resolver:
             spec.get("externalTrafficPolicy") == "Local",
             spec.get("internalTrafficPolicy") == "Local",
             bool(spec.get("publishNotReadyAddresses")),
-            _is_system(document),
+            SYSTEM in document.body["metadata"].get("annotations", {}),
             document.body["metadata"].get("labels", {}),
             document.mark,
             (how := choice.distribution(spec, document.body["metadata"].get("annotations", {}))),
@@ -373,10 +373,6 @@ class _Services:
             key: previous if (previous := self._before.get(key)) == service else service for key, service in now.items()
         }
         return tuple(self._before.values())
-
-
-def _is_system(document: Document) -> bool:
-    return SYSTEM in document.body["metadata"].get("annotations", {})
 
 
 def _target(entry: Mapping[str, Any]) -> int | str:

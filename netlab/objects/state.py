@@ -131,7 +131,7 @@ def diff(want: Mapping[Key, Obj], have: Mapping[Key, Obj]) -> tuple[Op, ...]:
     lost_links = _lost_links(have, [*gone, *(there for there, _ in anew if there)], lost_netns)
 
     def lost(obj: Obj) -> bool:
-        return _in_lost_netns(obj, lost_netns) or _hangs_on(obj, lost_links)
+        return (obj.netns in lost_netns and obj.key.floor < Floor.FILE) or _hangs_on(obj, lost_links)
 
     # A link is removed by itself in any case: the kernel frees namespaces later, and a veth's other end stays till then.
     displaced = _displaced(want, have, gone)
@@ -230,11 +230,6 @@ def _flushed(
         if (isinstance(obj, Neigh) and (obj.netns, obj.dev) in (changed if ":" in obj.address else changed | bare))
         or (isinstance(obj, Route) and (obj.netns, obj.dev) in bare and ":" not in obj.dst)
     }
-
-
-def _in_lost_netns(obj: Obj, netns: set[str]) -> bool:
-    """Whether the object goes with its namespace; files and listeners are outside of it."""
-    return obj.netns in netns and obj.key.floor < Floor.FILE
 
 
 def _hangs_on(obj: Obj, links: set[tuple[str, str]]) -> bool:

@@ -56,7 +56,7 @@ def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iter
         address = next((str(interface.ip) for interface in pod.addresses if interface.version == version), "")
         if not address or (port.address and ip_address(port.address).version != version):
             continue
-        comment = f'comment "{_comment(pod)}"'
+        comment = f'comment "{f"hostport:{pod}"[:_COMMENT_MAX]}"'
         target = f"[{address}]" if version == 6 else address
         match = f"{port.protocol.lower()} dport {port.host_port} dnat to {target}:{port.port} {comment}"
         if port.address:
@@ -84,8 +84,3 @@ def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iter
     yield NftTable(*table, comment="CNI portmap plugin", why=made)
     for name, lines, base in chains:
         yield NftChain(*table, chain=name, rules=tuple(lines), base=f"{base} policy accept;" if base else "", why=made)
-
-
-def _comment(pod: Pod) -> str:
-    """``hostport:namespace/name``, cut where nft's comments end."""
-    return f"hostport:{pod}"[:_COMMENT_MAX]

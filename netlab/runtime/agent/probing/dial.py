@@ -170,7 +170,7 @@ class Connection:
             return
         except (OSError, NotTls) as error:
             if not self.closed:
-                self.failed(error, "tls" if isinstance(error, NotTls) or _is_tls(error) else doing)
+                self.failed(error, "tls" if isinstance(error, NotTls) or type(error).__module__ == "ssl" else doing)
 
     def _flush(self) -> None:
         if self.out and self.connected and not self.closed:
@@ -229,7 +229,3 @@ class Connection:
             self.received(data)
         if ended and not self.closed:
             self.received(b"")
-
-
-def _is_tls(error: Exception) -> bool:
-    return type(error).__module__ == "ssl"
