@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from netlab.evidence.records import Drop
 from netlab.kernel.ebpf import program as bpf
 from netlab.kernel.ebpf.btf import VMLINUX, Btf
 from netlab.tuples import NamedTuple
@@ -35,20 +36,6 @@ _FORMAT = b"%pS\0"
 # The frame's slots in the program.
 _DEV, _SK, _POINTER, _INUMS, _INUM_DEV, _INUM_SK, _HEAD = -8, -16, -24, -32, -32, -28, -40
 _PREFIX = "SKB_DROP_REASON_"
-
-
-class Dropped(NamedTuple):
-    """See ``evidence.records.Drop``."""
-
-    time: int
-    netns: str
-    interface: str
-    reason: str
-    function: str
-    offset: int
-    network: bytes
-    link: bytes
-    protocol: int
 
 
 class Unavailable(Exception):
@@ -197,19 +184,19 @@ class DropSource:
         assert self._ring is not None
         return self._ring.fd
 
-    def read(self) -> Iterator[Dropped]:
+    def read(self) -> Iterator[Drop]:
         """The drops since the last call."""
         assert self._ring is not None
         for data in self._ring.read():
             yield self._dropped(data)
 
-    def _dropped(self, data: bytes) -> Dropped:
+    def _dropped(self, data: bytes) -> Drop:
         when, location, reason, dev_netns, sock_netns, _, name, length, raw, mac, network, _, symbol, link = (
             _RECORD.unpack_from(data)
         )
         function, offset = _location(symbol, location)
         protocol = socket.ntohs(raw)
-        return Dropped(
+        return Drop(
             when + self._clock,
             self._netns.get(dev_netns) or self._netns.get(sock_netns, ""),
             name.split(b"\0")[0].decode(errors="replace"),

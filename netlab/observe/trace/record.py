@@ -18,9 +18,8 @@ from typing import Any
 from netlab.diagnose.identity import ERROR, REPLY, Recogniser
 from netlab.errors import HostCannot, KernelRefused, NeedsRoot, NetlabError, StateError
 from netlab.evidence import records
-from netlab.evidence.records import COUNTERS, ForeignRule, Recording, Source
+from netlab.evidence.records import COUNTERS, Drop, ForeignRule, Recording, Source
 from netlab.kernel.capture.afpacket import PacketSocket
-from netlab.kernel.ebpf.drops import Dropped
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host import snmp, threads
 from netlab.kernel.host.limits import raise_open_files
@@ -288,7 +287,7 @@ class _Trace:
     def _after_drop(self) -> float:
         return _UNSEEN if self._frames is None else _AFTER_DROP
 
-    def _copy(self, dropped: Dropped) -> bool:
+    def _copy(self, dropped: Drop) -> bool:
         return dropped.reason in _COPIES or not dropped.reason
 
     def _check(self, now: float) -> None:

@@ -28,7 +28,7 @@ from netlab.evidence.records import (
     Source,
 )
 from netlab.kernel.capture.afpacket import PacketSocket, wait_for_stamps
-from netlab.kernel.ebpf.drops import Dropped, DropSource, Sought, Unavailable
+from netlab.kernel.ebpf.drops import DropSource, Sought, Unavailable
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.threads import close_all
 from netlab.kernel.nftables import drift as nft
@@ -221,7 +221,7 @@ class Drops:
     def __init__(self, netns: Iterable[str], mark: Mark, cache: Path | None = None) -> None:
         self._why = ""
         self.raw: DropSource | None = None
-        self.dropped: list[Dropped] = []
+        self.dropped: list[Drop] = []
         inodes = {}
         for name in netns:
             with contextlib.suppress(OSError):
@@ -232,7 +232,7 @@ class Drops:
         except Unavailable as error:
             self._why = str(error)
 
-    def read(self) -> list[Dropped]:
+    def read(self) -> list[Drop]:
         """Take what has come; returns it."""
         new = list(self.raw.read()) if self.raw else []
         self.dropped += new
@@ -240,7 +240,7 @@ class Drops:
 
     def drops(self) -> tuple[Drop, ...]:
         """All of them, by time."""
-        return tuple(Drop(*drop) for drop in sorted(self.dropped, key=lambda drop: drop.time))
+        return tuple(sorted(self.dropped, key=lambda drop: drop.time))
 
     def source(self) -> Source:
         """What this source has to say of itself."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.evidence import records
 from netlab.kernel.capture import afpacket
 from netlab.kernel.capture import filter as cbpf
 from netlab.kernel.capture.filter import Filter
@@ -98,7 +99,7 @@ def test_trace_events_that_do_not_fit_are_counted(nowhere: ns.Worker) -> None:
 def test_drops_that_do_not_fit_are_counted(nowhere: ns.Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drops, "_RING", 1 << 12)
 
-    def lose() -> tuple[list[drops.Dropped], int]:
+    def lose() -> tuple[list[records.Drop], int]:
         ns.unshare_net()
         lo_up()
         source = drops.DropSource({os.stat("/proc/thread-self/ns/net").st_ino: "here"})
@@ -123,7 +124,7 @@ def test_drops_that_do_not_fit_are_counted(nowhere: ns.Worker, monkeypatch: pyte
     }
 
 
-def refused_datagram() -> list[drops.Dropped]:
+def refused_datagram() -> list[records.Drop]:
     """In a namespace of its own: a datagram that nobody takes, and what the kernel says of it."""
     # a word of this call's own: the sieve reads past a packet's end, where an earlier one's bytes may still lie
     word = os.urandom(4)
