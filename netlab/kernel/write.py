@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, NoReturn
 
 from netlab.errors import KernelRefused, StateError
@@ -70,7 +69,7 @@ class Writer:
         self._enslaved: set[Key] = set()  # ports that were made by the request that made their link
         self._listeners: list[Listener] = []
         self._processes: list[Process] = []
-        self._public_keys: dict[tuple[str, str], bytes] = {}  # of WireGuard devices, by namespace and name
+        self._devices = wireguard.Devices(lambda netns: handles.get(netns).fd)
         self._reset: list[Op] = []  # sysctls that go back to what they are by themselves
 
     def apply(self, ops: Sequence[Op]) -> None:
@@ -92,7 +91,7 @@ class Writer:
         self._await_links(others)
         for op in others:
             if isinstance(op.obj, WireGuard) and isinstance(op.have, WireGuard) and not op.have.end().up:
-                self._wireguard(op, partial(wireguard.greet, op.obj.dev))
+                self._wireguard(op, self._devices.greet)
         if any(isinstance(op.obj, File) for op in others):
             files.prepare()
         for op in others:
@@ -216,7 +215,7 @@ class Writer:
         """Bring a link into its state; ``have`` None: a new link."""
         index = self._index(op, end.netns, end.name)
         if isinstance(op.obj, WireGuard):
-            self._key(op, op.obj)
+            self._wireguard(op, self._devices.configure)
         if end.offload != (have.offload if have else True):
             self._ioctl(op, end)
         self._queue(op, end.netns, link.change(index, end, have) if have else link.finish(index, end))
@@ -232,34 +231,11 @@ class Writer:
             while not link.settled(handle.socket, handle.links[end.name]) and time.monotonic() < until:
                 time.sleep(_PAUSE)
 
-    def _key(self, op: Op, device: WireGuard) -> None:
-        """Give a WireGuard device its port, and a key where it has none."""
-        before = op.have if isinstance(op.have, WireGuard) else None
-        if before and (before.port, before.keyed) == (device.port, device.keyed):
-            return
-        self._wireguard(op, lambda: wireguard.configure(device.dev, device.port, new_key=not (before and before.keyed)))
-
-    def _wireguard(self, op: Op, work: Callable[[], None]) -> None:
+    def _wireguard(self, op: Op, work: Callable[[Op], None]) -> None:
         try:
-            with ns.inside(self._handles.get(op.obj.netns).fd):
-                work()
+            work(op)
         except OSError as error:
             self._refuse(op, os.strerror(error.errno or 0), "wg set")
-
-    def _peer(self, op: Op, peer: WgPeer) -> None:
-        self._flush()
-        if op.verb is Verb.DELETE:
-            self._wireguard(op, lambda: wireguard.remove_peer(peer.dev, wireguard.public_of(peer)))
-            return
-        where = (peer.remote, peer.dev)
-        if where not in self._public_keys:
-            try:
-                with ns.inside(self._handles.get(peer.remote).fd):
-                    self._public_keys[where] = wireguard.read(peer.dev).public
-            except OSError as error:
-                self._refuse(op, os.strerror(error.errno or 0), "wg show")
-        key = self._public_keys[where]
-        self._wireguard(op, lambda: wireguard.set_peer(peer.dev, key, peer.endpoint, peer.allowed))
 
     def _ioctl(self, op: Op, end: End) -> None:
         try:
@@ -275,7 +251,8 @@ class Writer:
             self._ask(op, PORTS.settings if obj.key in self._enslaved else codec.request)
             return
         if isinstance(obj, WgPeer):
-            self._peer(op, obj)
+            self._flush()
+            self._wireguard(op, self._devices.peer)
             return
         with ns.inside(self._handles.get(obj.netns).fd):
             if remover := _REMOVERS.get(type(obj)):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+import pyroute2
 import pytest
 
 from netlab.kernel.host import netns as ns
@@ -101,34 +103,49 @@ def test_keys_and_peers_that_somebody_changes_are_mended(kit: Any, lab: str) -> 
             assert len(before) == 32
             assert before != public(f"{lab}-node-1"), "each node has a key of its own"
 
-            rekeyed = lambda: wireguard.configure("flannel-wg", 51820, new_key=True)  # noqa: E731
-            ns.call(f"{lab}-node-2", rekeyed)
-            told = drift(kernel, lab, want)
-            assert {(op.verb, op.obj.netns) for op in told} == {
+            configure(f"{lab}-node-2", private_key=base64.b64encode(bytes(range(32))).decode())
+            changes = drift(kernel, lab, want)
+            assert {(op.verb, op.obj.netns) for op in changes} == {
                 (verb, f"{lab}-{node}") for verb in (Verb.DELETE, Verb.CREATE) for node in ("node-1", "node-3")
             }
             mended(kit, kernel, lab, want, cluster)
 
-            stranger = bytes(range(1, 33))
-            ns.call(
-                f"{lab}-node-1", lambda: wireguard.set_peer("flannel-wg", stranger, "192.0.2.1:1", ["10.244.2.0/25"])
-            )
+            add_peer(f"{lab}-node-1", bytes(range(1, 33)), "192.0.2.1", 1, "10.244.2.0/25")
             assert [op.verb for op in drift(kernel, lab, want)] == [Verb.DELETE]
             mended(kit, kernel, lab, want, cluster)
 
-            own = public(f"{lab}-node-2")
-            ns.call(
-                f"{lab}-node-1", lambda: wireguard.set_peer("flannel-wg", own, "172.18.0.4:51820", ["10.244.9.0/24"])
-            )
-            told = drift(kernel, lab, want)
-            assert [(op.verb, op.obj.netns) for op in told] == [(Verb.UPDATE, f"{lab}-node-1")]
+            add_peer(f"{lab}-node-1", public(f"{lab}-node-2"), "172.18.0.4", 51820, "10.244.9.0/24")
+            changes = drift(kernel, lab, want)
+            assert [(op.verb, op.obj.netns) for op in changes] == [(Verb.UPDATE, f"{lab}-node-1")]
             mended(kit, kernel, lab, want, cluster)
 
-            ns.call(f"{lab}-node-1", lambda: wireguard.configure("flannel-wg", 51999, new_key=False))
+            configure(f"{lab}-node-1", listen_port=51999)
             assert "wireguard" in kinds(drift(kernel, lab, want))
             mended(kit, kernel, lab, want, cluster)
         finally:
             converge(kernel, lab, State(), want)
+
+
+def configure(netns: str, **settings: Any) -> None:
+    """Change the device as ``wg set`` does, by pyroute2."""
+
+    def change() -> None:
+        with pyroute2.WireGuard() as wg:
+            wg.set("flannel-wg", **settings)
+
+    ns.call(netns, change)
+
+
+def add_peer(netns: str, key: bytes, address: str, port: int, *allowed: str) -> None:
+    """Add or change a peer, without its other networks."""
+    peer = {
+        "public_key": base64.b64encode(key).decode(),
+        "endpoint_addr": address,
+        "endpoint_port": port,
+        "replace_allowed_ips": True,
+        "allowed_ips": allowed,
+    }
+    configure(netns, peer=peer)
 
 
 def public(netns: str) -> bytes:

@@ -1,7 +1,7 @@
 """WireGuard's keys, ports and peers, which are in generic netlink alone.  Numbers are those of linux/wireguard.h.
 
 Private keys are made here, handed to the kernel and kept nowhere else.  Public keys are read from the devices, so a
-lab has no files of keys.  Everything here asks about the namespace that the calling thread is in.
+lab has no files of keys.  ``read`` asks about the namespace that the calling thread is in.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import base64
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+from netlab.kernel.host import netns as ns
 from netlab.kernel.rtnetlink.codec import NamespaceDump, RawPeer, RawWireGuard
 from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr, attr_dict, attr_str, attr_u32, attrs
 from netlab.kernel.rtnetlink.values import NESTED, address_text, family, packed
-from netlab.objects import WgPeer
+from netlab.objects import Op, Verb, WgPeer, WireGuard
 
 _NETLINK_GENERIC, _CONTROL, _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 16, 16, 3, 1, 2
 _GET_DEVICE, _SET_DEVICE = 0, 1
@@ -33,9 +34,9 @@ class _Socket:
         self._socket = NetlinkSocket(_NETLINK_GENERIC)
         self._dev = dev
         try:
-            answer = self._socket.ask(_CONTROL, _head(_GET_FAMILY) + attr_str(_FAMILY_NAME, "wireguard"))
-            found = attr_dict(answer[1], 4) if answer else {}
-            (self._family,) = struct.unpack("=H", found[_FAMILY_ID]) if _FAMILY_ID in found else (0,)
+            reply = self._socket.ask(_CONTROL, _head(_GET_FAMILY) + attr_str(_FAMILY_NAME, "wireguard"))
+            attributes = attr_dict(reply[1], 4) if reply else {}
+            (self._family,) = struct.unpack("=H", attributes[_FAMILY_ID]) if _FAMILY_ID in attributes else (0,)
         except BaseException:
             self._socket.close()
             raise
@@ -100,47 +101,68 @@ def _endpoint(raw: memoryview | None) -> str:
     return f"[{address_text(raw[8:24])}]:{port}"
 
 
-def configure(dev: str, port: int, *, new_key: bool) -> None:
-    """Set the port, and a private key that nobody else has ever seen.  Raises OSError."""
-    key = attr(_PRIVATE, os.urandom(_KEY)) if new_key else b""  # the kernel clamps it
-    with _Socket(dev) as sock:
-        sock.set(attr(_PORT, struct.pack("=H", port)) + key)
+class Devices:
+    """What an ``apply`` does to WireGuard devices; ``descriptor`` gives that of a namespace.  Methods raise OSError."""
+
+    def __init__(self, descriptor: Callable[[str], int]) -> None:
+        self._descriptor = descriptor
+        self._public: dict[tuple[str, str], bytes] = {}  # keys by namespace and device
+
+    def configure(self, op: Op) -> None:
+        """Set the port, and a private key that nobody else has ever seen where the device has none."""
+        device, have = op.obj, op.have
+        assert isinstance(device, WireGuard)
+        keyed = isinstance(have, WireGuard) and have.keyed
+        if isinstance(have, WireGuard) and (have.port, have.keyed) == (device.port, device.keyed):
+            return
+        key = b"" if keyed else attr(_PRIVATE, os.urandom(_KEY))  # the kernel clamps it
+        with ns.inside(self._descriptor(device.netns)), _Socket(device.dev) as sock:
+            sock.set(attr(_PORT, struct.pack("=H", device.port)) + key)
+
+    def peer(self, op: Op) -> None:
+        """Add, change or remove a peer; a removed peer that is gone is no error."""
+        peer = op.obj
+        assert isinstance(peer, WgPeer)
+        if op.verb is Verb.DELETE:
+            public, settings = base64.b64decode(peer.key_text), attr_u32(_PEER_FLAGS, _REMOVE)
+        else:
+            public, settings = self._public_key(peer.remote, peer.dev), _settings(peer)
+        with ns.inside(self._descriptor(peer.netns)):
+            _set_peer(peer.dev, public, settings)
+
+    def greet(self, op: Op) -> None:
+        """Make new sessions with all peers of a device that was down.
+
+        The device lost its sessions with that; its peers keep theirs, and what they send is lost until they hear nothing
+        for 15 s.  A persistent keepalive that begins sends a packet at once, with a handshake before it.
+        """
+        assert isinstance(op.obj, WireGuard)
+        with ns.inside(self._descriptor(op.obj.netns)):
+            for peer in read(op.obj.dev).peers:
+                for seconds in (1, 0):
+                    _set_peer(op.obj.dev, peer.public, attr(_KEEPALIVE, struct.pack("=H", seconds)))
+
+    def _public_key(self, netns: str, dev: str) -> bytes:
+        if (netns, dev) not in self._public:
+            with ns.inside(self._descriptor(netns)):
+                self._public[netns, dev] = read(dev).public
+        return self._public[netns, dev]
 
 
-def set_peer(dev: str, public: bytes, endpoint: str, allowed: Iterable[str]) -> None:
-    """Add or change a peer.  Raises OSError."""
-    address, _, port = endpoint.rpartition(":")
+def _settings(peer: WgPeer) -> bytes:
+    address, _, port = peer.endpoint.rpartition(":")
     address = address.strip("[]")
     if ":" in address:
         raw = struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", int(port), 0) + packed(address) + bytes(4)
     else:
         raw = struct.pack("=H", socket.AF_INET) + struct.pack("!H", int(port)) + packed(address) + bytes(8)
-    networks = b"".join(attr(NESTED | number, _network(text)) for number, text in enumerate(allowed))
-    _set_peer(
-        dev, public, _REPLACE_ALLOWED, attr(_ENDPOINT, raw) + attr(NESTED | _ALLOWED, networks)
-    )  # fmt: skip
+    networks = b"".join(attr(NESTED | number, _network(text)) for number, text in enumerate(peer.allowed))
+    return attr_u32(_PEER_FLAGS, _REPLACE_ALLOWED) + attr(_ENDPOINT, raw) + attr(NESTED | _ALLOWED, networks)
 
 
-def greet(dev: str) -> None:
-    """Make new sessions with all peers of a device that was down.  Raises OSError.
-
-    The device lost its sessions with that; its peers keep theirs, and what they send is lost until they hear nothing for
-    15 s.  A persistent keepalive that begins sends a packet at once, with a handshake before it.
-    """
-    for peer in read(dev).peers:
-        for seconds in (1, 0):
-            _set_peer(dev, peer.public, 0, attr(_KEEPALIVE, struct.pack("=H", seconds)))
-
-
-def remove_peer(dev: str, public: bytes) -> None:
-    """Remove a peer; a peer that is gone is no error.  Raises OSError."""
-    _set_peer(dev, public, _REMOVE, b"")
-
-
-def _set_peer(dev: str, public: bytes, flags: int, more: bytes) -> None:
-    peer = attr(_PEER_KEY, public) + attr_u32(_PEER_FLAGS, flags) + more
+def _set_peer(dev: str, public: bytes, settings: bytes) -> None:
     with _Socket(dev) as sock:
-        sock.set(attr(NESTED | _PEERS, attr(NESTED, peer)))
+        sock.set(attr(NESTED | _PEERS, attr(NESTED, attr(_PEER_KEY, public) + settings)))
 
 
 def _network(text: str) -> bytes:
@@ -161,8 +183,3 @@ def peers(dumps: Mapping[str, NamespaceDump], others: Mapping[tuple[str, bytes],
             for peer in raw.peers:
                 remote = owners.get((dev, peer.public), "")
                 yield WgPeer(netns, dev, remote, peer.endpoint, peer.allowed, base64.b64encode(peer.public).decode())
-
-
-def public_of(peer: WgPeer) -> bytes:
-    """The public key of a peer that was read."""
-    return base64.b64decode(peer.key_text)
