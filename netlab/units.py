@@ -32,8 +32,8 @@ def nanoseconds(text: str) -> int:
     """``20ms`` in nanoseconds."""
     number, unit = _parts(text)
     if unit not in _TIMES:
-        what = f'"{unit}" is no unit of time' if unit else f'"{text}" has no unit'
-        raise ValueError(f"{what}: write s, ms, us or ns after the number, as in 20ms")
+        fault = f'"{unit}" is no unit of time' if unit else f'"{text}" has no unit'
+        raise ValueError(f"{fault}: write s, ms, us or ns after the number, as in 20ms")
     if number * _TIMES[unit] > LONGEST:
         raise ValueError(f'"{text}" is too long: at most 60s is allowed')
     return round(number * _TIMES[unit])
@@ -53,9 +53,9 @@ def bits_per_second(text: str) -> int:
     """``10mbit`` in bits a second; the units with ``bps`` are bytes a second, as in tc."""
     number, unit = _parts(text)
     if unit not in _RATES:
-        what = f'"{unit}" is no unit of a rate' if unit else f'"{text}" has no unit'
+        fault = f'"{unit}" is no unit of a rate' if unit else f'"{text}" has no unit'
         raise ValueError(
-            f"{what}: write bit, kbit, mbit or gbit after the number (bps is bytes a second), as in 10mbit"
+            f"{fault}: write bit, kbit, mbit or gbit after the number (bps is bytes a second), as in 10mbit"
         )
     if not SLOWEST <= number * _RATES[unit] <= FASTEST:
         raise ValueError(f'"{text}" is out of range: from 1kbit to 100gbit is allowed')

@@ -64,11 +64,11 @@ def _init_at_first_call(made: type, described: Iterable[dataclasses.Field[Any]])
 
 def _compiled(described: Iterable[dataclasses.Field[Any]], finished: bool) -> Callable[..., None]:
     """The ``__init__`` of these fields; ``finished``: by ``__post_init__``."""
-    known: dict[str, Any] = {"MISSING": dataclasses.MISSING}
+    namespace: dict[str, Any] = {"MISSING": dataclasses.MISSING}
     positional, named, body = ["self"], ["*"], []
     for each in described:
         default, make = each.default is not dataclasses.MISSING, each.default_factory is not dataclasses.MISSING
-        known[f"_{each.name}"] = each.default_factory if make else each.default
+        namespace[f"_{each.name}"] = each.default_factory if make else each.default
         parameters = named if each.kw_only else positional
         if not each.init:
             body += [f"self.{each.name} = _{each.name}{'()' * make}"] if default or make else []
@@ -80,8 +80,8 @@ def _compiled(described: Iterable[dataclasses.Field[Any]], finished: bool) -> Ca
             body.append(f"self.{each.name} = {each.name}")
     parameters = positional + (named if len(named) > 1 else [])
     lines = body + ["self.__post_init__()"] * finished or ["pass"]
-    exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines), known)
-    method: Callable[..., None] = known["__init__"]
+    exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines), namespace)
+    method: Callable[..., None] = namespace["__init__"]
     return method
 
 

@@ -55,9 +55,9 @@ def _refuse_two(endpoints: Endpoints, selector: Selector) -> None:
     pod = endpoints.pods.get(f"{selector.namespace}/{selector.name}")
     for kind, others in (("node", endpoints.nodes), ("external", endpoints.external)):
         if selector.kind == "name" and pod and selector.name in others:
-            what = "node" if kind == "node" else "host outside"
-            hint = f"pod/{selector.name} is the Pod, {kind}/{selector.name} the {what}"
-            raise BadInput(f"{selector.name} is a Pod and a {what}", hint=hint)
+            noun = "node" if kind == "node" else "host outside"
+            hint = f"pod/{selector.name} is the Pod, {kind}/{selector.name} the {noun}"
+            raise BadInput(f"{selector.name} is a Pod and a {noun}", hint=hint)
 
 
 def _of(endpoints: Endpoints, end: Endpoint) -> Iterator[Place]:

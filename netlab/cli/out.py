@@ -77,9 +77,9 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), least: Sequ
     return widths
 
 
-def count(number: int, what: str, many: str = "") -> str:
+def count(number: int, noun: str, many: str = "") -> str:
     """``1 node``, ``2 nodes``."""
-    return f"{number} {what if number == 1 else many or what + 's'}"
+    return f"{number} {noun if number == 1 else many or noun + 's'}"
 
 
 def colour(text: str, code: int) -> str:

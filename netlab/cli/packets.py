@@ -71,14 +71,14 @@ class Printer:
         for time, point, index, hardware, kind, _, data in frames:
             ethernet = hardware in ETHERNETS
             number = self._numbers.of(packet_id(data, ethernet))
-            way = DIRECTIONS[kind]
-            if way == OTHERHOST and point.is_port(index):
-                way = IN  # a bridge's port hears what is for others: that is its work
+            direction = DIRECTIONS[kind]
+            if direction == OTHERHOST and point.is_port(index):
+                direction = IN  # a bridge's port hears what is for others: that is its work
             cells = (
                 f"{self._numbers.since(time) / 1000:>10.3f}",
                 terminal(point.interface(index, hardware).name).ljust(self._width),
                 out.colour(f"#{number}".ljust(6), _COLOURS[number % len(_COLOURS)]),
-                _SHORT.get(way, way).ljust(5),
+                _SHORT.get(direction, direction).ljust(5),
                 terminal(words(read(data, ethernet))),
             )
             out.line("  ".join(cells), painted=True)
@@ -111,9 +111,9 @@ class Document:
                 kind="frame",
                 packet=self._numbers.of(identity),
                 packet_id=f"{identity:016x}",
-                place=point.place.name,
-                netns=point.place.netns,
-                interface=point.interface(index, hardware).name.removeprefix(f"{point.place.name}/"),
+                place=point.space.name,
+                netns=point.space.netns,
+                interface=point.interface(index, hardware).name.removeprefix(f"{point.space.name}/"),
                 direction=DIRECTIONS[kind],
                 length=length,
                 headers=headers(packet),

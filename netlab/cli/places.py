@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netlab.cli.find import places
 from netlab.errors import BadInput, StateError
 from netlab.near import near
-from netlab.observe.capture.point import CapturePoint, Place
+from netlab.observe.capture.point import CapturePoint, Space
 from netlab.oracle.target import split
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WILD = frozenset("*?[")
 
 
-def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place]:
+def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Space]:
     """The places of the words, each namespace once; all of the lab's where there is no word.
 
     Raises BadInput for a word that means no place, StateError where a namespace is not there.
@@ -26,7 +26,7 @@ def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place
 
     ours = {netns: owner for netns, owner in owners(f"{cluster.lab}-").items() if owner and owner.lab == cluster.lab}
     if not words:
-        return [Place.of(netns, owner) for netns, owner in ours.items()]
+        return [Space.of(netns, owner) for netns, owner in ours.items()]
     wanted: dict[str, set[str]] = {}
     for word in words:
         name, interface = split(word)
@@ -38,7 +38,7 @@ def chosen(cluster: Cluster, words: Sequence[str], namespace: str) -> list[Place
         if netns not in ours:
             raise StateError(f"the namespace {netns} is not there", hint=f"netlab up {cluster.lab} makes it again")
     return [
-        Place.of(netns, ours[netns], () if "" in interfaces else tuple(sorted(interfaces)))
+        Space.of(netns, ours[netns], () if "" in interfaces else tuple(sorted(interfaces)))
         for netns, interfaces in wanted.items()
     ]
 
@@ -63,8 +63,8 @@ def check_interfaces(points: Iterable[CapturePoint]) -> None:
     """Raise BadInput where an interface that is named is not there; one with ``*`` may come later."""
     for point in points:
         there = sorted(link.name for link in point.links.values())
-        for name in point.place.interfaces:
+        for name in point.space.interfaces:
             if name not in there and not _WILD & set(name):
                 raise BadInput(
-                    f'{point.place.name} has no interface "{name}"{near(name, there)}; it has {", ".join(there)}'
+                    f'{point.space.name} has no interface "{name}"{near(name, there)}; it has {", ".join(there)}'
                 )

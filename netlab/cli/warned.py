@@ -56,12 +56,12 @@ def tell_filters(warnings: Sequence[Warning]) -> None:
             f"{warning.object} ({warning.mark.file}:{warning.mark.line})" for warning in warnings[:_SHOWN]
         )
         more = f" and {len(warnings) - _SHOWN} more" if len(warnings) > _SHOWN else ""
-        what = (
+        message = (
             "1 object filters traffic and is"
             if len(warnings) == 1
             else f"{len(warnings)} objects filter traffic and are"
         )
-        out.note(f"warning: {what} not modelled, so a flow may be denied in a cluster: {names}{more}")
+        out.note(f"warning: {message} not modelled, so a flow may be denied in a cluster: {names}{more}")
 
 
 def tell(warnings: Iterable[Warning]) -> None:

@@ -17,7 +17,7 @@ from netlab.model import Cluster
 from netlab.objects import Key, Obj, Why
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, Endpoint, Flow
-from netlab.oracle.service import ServiceWays, Ways
+from netlab.oracle.service import ServiceIndex, ServicePaths
 from netlab.values import dataclass
 
 
@@ -88,7 +88,7 @@ class Expecter:
         self._cluster = cluster
         self.topology = Topology(want)
         self.endpoints = Endpoints(cluster)
-        self._services = ServiceWays(cluster, self.endpoints)
+        self._services = ServiceIndex(cluster, self.endpoints)
         self._nodes = {node.netns: node for node in cluster.nodes}
 
     def flow(self, netns: str, address: str, port: int, protocol: str) -> Flow:
@@ -109,14 +109,14 @@ class Expecter:
         ``backend``: which of the possible targets was chosen; any other address is ignored.  ``source``: the address of
         a crafted packet, or the chosen of a node's own.
         """
-        service_ways = self._services.of(flow)
-        choices, ways_why = self._choices(flow, service_ways)
+        service_paths = self._services.of(flow)
+        choices, ways_why = self._choices(flow, service_paths)
         chosen = next((address for address, _ in choices if address == backend), choices[0][0] if choices else "")
         start = flow.src.netns
         translate = {(netns, flow.address): chosen for netns in self._translators(flow)} if chosen else {}
         request = walk(self.topology, start, flow.address, translate)
-        if service_ways is not None and not service_ways.flows:
-            request = self._stopped(request, service_ways)
+        if service_paths is not None and not service_paths.flows:
+            request = self._stopped(request, service_paths)
         source = source or self._source(flow)
         expected = RoundTrip(
             request=request,
@@ -129,7 +129,7 @@ class Expecter:
         )
         if not request.arrives or not source:
             return expected
-        sources = self._sources(flow, service_ways, request, source)
+        sources = self._sources(flow, service_paths, request, source)
         before = [source, *(address for _, address in sources)]
         back = dict(zip(sources, before, strict=False))
         reply = walk(self.topology, request.netns, before[-1], back)
@@ -137,10 +137,12 @@ class Expecter:
 
     # -- Services -----------------------------------------------------------------------------------------------------
 
-    def _choices(self, flow: Flow, service_ways: Ways | None) -> tuple[tuple[tuple[str, int], ...], Why | None]:
+    def _choices(
+        self, flow: Flow, service_paths: ServicePaths | None
+    ) -> tuple[tuple[tuple[str, int], ...], Why | None]:
         """The possible backends of a flow."""
-        if service_ways is not None:
-            return tuple((backend.address, backend.port) for backend in service_ways.flows), service_ways.because
+        if service_paths is not None:
+            return tuple((backend.address, backend.port) for backend in service_paths.flows), service_paths.because
         behind = self.endpoints.behind(flow)
         if behind is None:
             return (), None
@@ -153,7 +155,7 @@ class Expecter:
         )
         return [owner.netns] if owner else list(self._nodes)
 
-    def _stopped(self, request: Path, service_ways: Ways) -> Path:
+    def _stopped(self, request: Path, service_paths: ServicePaths) -> Path:
         """The path to a Service without backends: it ends at the first node."""
         hops: list[Hop] = []
         for hop in request.hops:
@@ -163,7 +165,7 @@ class Expecter:
         last = hops[-1].netns if hops else request.netns
         if last not in self._nodes and hops == list(request.hops):
             return request
-        return replace(request, hops=tuple(hops), arrives=False, reason=service_ways.because.says, netns=last)
+        return replace(request, hops=tuple(hops), arrives=False, reason=service_paths.because.says, netns=last)
 
     # -- the source ---------------------------------------------------------------------------------------------------
 
@@ -180,11 +182,11 @@ class Expecter:
         return next((address for address in flow.src.addresses if (":" in address) == is_v6), "")
 
     def _sources(
-        self, flow: Flow, service_ways: Ways | None, request: Path, source: str
+        self, flow: Flow, service_paths: ServicePaths | None, request: Path, source: str
     ) -> tuple[tuple[str, str], ...]:
         """The namespaces that masquerade the request, in order, each with the source address that it sets."""
         first = self._leaving(flow, request, source)
-        masqueraded = service_ways is not None and service_ways.masqueraded
+        masqueraded = service_paths is not None and service_paths.masqueraded
         if not masqueraded and request.target != source:
             return first
         for netns in request.translated:

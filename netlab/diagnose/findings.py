@@ -310,7 +310,7 @@ def _by_design(story: Story, findings: list[Finding]) -> Iterator[Finding]:
         return
     flow = story.flow
     here, there = (_node(story, end.name) for end in (flow.src, flow.dst))
-    why = story.cluster.way(here, there)[1] if here and there else ""
+    why = story.cluster.carries(here, there)[1] if here and there else ""
     if flow.dst.kind == ADDRESS:
         why = f"nobody in this lab has the address {flow.address}"
     message = f"this is the design of the lab: {why or path.reason}"
@@ -404,9 +404,9 @@ def _resent(story: Story) -> Iterator[Finding]:
 def _cut(story: Story) -> Iterator[Finding]:
     for event in (*story.request, *story.reply):
         if event.packet.fragment and event.direction == OUT:
-            what = f"the {event.packet.tunnel} packet" if event.packet.inner is not None else "the packet"
+            noun = f"the {event.packet.tunnel} packet" if event.packet.inner is not None else "the packet"
             link = f"{event.interface} of {event.netns}{sizes.of_mtu(story, event.netns, event.interface)}"
-            message = f"{what} was cut into fragments at {link}, which is too small for it"
+            message = f"{noun} was cut into fragments at {link}, which is too small for it"
             yield Finding(
                 "fragmented",
                 message,

@@ -38,13 +38,13 @@ class Sender(NamedTuple):
 
 def senders(story: Story) -> list[Sender]:
     """All impaired directions of the lab."""
-    found = []
+    findings = []
     for impairment in story.cluster.impairments:
         lower = impairment.link.netns, impairment.link.dev
         at = lower if impairment.direction == UP else story.topology.peers.get(lower)
         if at is not None:
-            found.append(Sender(at, impairment))
-    return found
+            findings.append(Sender(at, impairment))
+    return findings
 
 
 def passed(story: Story) -> list[tuple[str, Sender]]:
@@ -131,8 +131,8 @@ def lines(story: Story, findings: Sequence[Finding]) -> Iterator[str]:
     for role, sender in passed(story):
         if sender.at in named:
             continue
-        place = f" ({sender.impairment.mark})" if sender.impairment.mark else ""
-        yield f"impaired, the {TITLES[role]}: {sender.text}{place}"
+        source = f" ({sender.impairment.mark})" if sender.impairment.mark else ""
+        yield f"impaired, the {TITLES[role]}: {sender.text}{source}"
 
 
 def corrupting(story: Story) -> str:

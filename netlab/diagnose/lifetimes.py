@@ -36,8 +36,8 @@ def over(story: Story, number: int, packet: Packet, netns: str, interface: str) 
     outer = packet.inner is not None or (
         packet.protocol == packets.UDP and packet.dport in story.topology.tunnel_ports()
     )
-    what = f"the {story.tunnel} packet's" if outer else "its"
-    message = f"{what} {'time to live' if packet.version == 4 else 'hop limit'} was over in {netns}"
+    noun = f"the {story.tunnel} packet's" if outer else "its"
+    message = f"{noun} {'time to live' if packet.version == 4 else 'hop limit'} was over in {netns}"
     trail = list(_trail(story, number, outer=outer))
     look = look_route(netns, packet, interface)
     if (between := _circle(story, number)) is not None:
@@ -87,8 +87,8 @@ def _trail(story: Story, number: int, *, outer: bool) -> Iterator[_Sighting]:
 def _circle(story: Story, number: int) -> str | None:
     """Between which namespaces a packet went in circles; None if it passed no interface twice."""
     seen: Sequence[Event] = [event for event in story.sightings(number) if not event.packet.innermost.offset]
-    places = [(*event.at, event.direction == OUT) for event in seen]
-    if len(set(places)) == len(places):
+    points = [(*event.at, event.direction == OUT) for event in seen]
+    if len(set(points)) == len(points):
         return None
-    names = list(dict.fromkeys(netns for netns, _, _ in places))
+    names = list(dict.fromkeys(netns for netns, _, _ in points))
     return f" between {' and '.join(names[-2:])}" if len(names) > 1 else ""

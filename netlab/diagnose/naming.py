@@ -72,8 +72,8 @@ def look_tunnels(netns: str, kind: str) -> str:
 def look_tables(story: Story, netns: str) -> tuple[str, ...]:
     """The commands that list the tables of a namespace: the foreign ones, else the lab's."""
     foreign = (f"{rule.family} {rule.table}" for rule in story.recording.foreign if rule.netns == netns)
-    places = list(dict.fromkeys(foreign)) or story.book.tables(netns)
-    return tuple(f"ip netns exec {netns} nft -a list table {table}" for table in places[:_TABLES])
+    tables = list(dict.fromkeys(foreign)) or story.book.tables(netns)
+    return tuple(f"ip netns exec {netns} nft -a list table {table}" for table in tables[:_TABLES])
 
 
 def probe_arguments(story: Story) -> str:

@@ -262,8 +262,8 @@ def headline(story: Story) -> str:
         return f"{asked}: answered{after}{data}"
     if story.segment is not None:
         size = story.segment.packet.innermost.size
-        what = f"{probe.size} bytes on it were not all acknowledged in {took:.0f} ms{error}"
-        return f"{asked}: the connection was made, but {what}; the first segment of {size} bytes is shown"
+        text = f"{probe.size} bytes on it were not all acknowledged in {took:.0f} ms{error}"
+        return f"{asked}: the connection was made, but {text}; the first segment of {size} bytes is shown"
     if probe.outcome == "timeout":
         came = "the request arrived, the reply did not come back" if story.reply else (
             "the request arrived" if story.arrived else "the request did not arrive"

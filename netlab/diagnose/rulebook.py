@@ -161,8 +161,8 @@ class RuleBook:
         quoted = text or (f'"{step.comment}"' if step.comment else "")
         message = f"{where}, {which}" + (f": {quoted}" if quoted else "")
         if foreign:
-            what = "tables" if self.foreign(netns, judgement) else "rules"
-            message += f" (not one of this lab's {what})"
+            noun = "tables" if self.foreign(netns, judgement) else "rules"
+            message += f" (not one of this lab's {noun})"
         return Meaning(message, foreign=foreign, rejects="reject" in f"{text} {step.comment}".split())
 
     # -- one rule -----------------------------------------------------------------------------------------------------
@@ -282,9 +282,9 @@ class RuleBook:
                 return f"{pod} {shown}"
         return shown
 
-    def _pod(self, name: str, what: str) -> Meaning:
+    def _pod(self, name: str, noun: str) -> Meaning:
         pod = next((pod for pod in self._cluster.pods if str(pod) == name), None)
-        return Meaning(f"{what} {name}", pod.mark if pod else None)
+        return Meaning(f"{noun} {name}", pod.mark if pod else None)
 
 
 def _front(base: str) -> str:

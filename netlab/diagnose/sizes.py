@@ -73,7 +73,7 @@ def _too_small(story: Story, event: Event, netns: str, interface: str) -> str:
 
 def port_too_small(story: Story, event: Event) -> Finding:
     """The bridge port has a smaller MTU."""
-    what = f"{packet_word(event)} ({event.packet.length} bytes)"
+    noun = f"{packet_word(event)} ({event.packet.length} bytes)"
     why = _too_small(story, event, event.netns, event.interface)
-    message = f"{what} was not sent out of port {event.interface} of {event.netns}: {why}"
+    message = f"{noun} was not sent out of port {event.interface} of {event.netns}: {why}"
     return Finding("mtu", message, event.netns, look=(f"ip -n {event.netns} link show {event.interface}",))

@@ -223,10 +223,10 @@ class Reader:
         """The id by which one namespace knows another; -1 where it does not."""
         fd = self._handles.get(other).fd
         body = struct.pack("=BxxxHHI", 0, 8, 3, fd)  # rtgenmsg, then NETNSA_FD
-        answer = self._handles.get(netns).socket.ask(_GETNSID, body)
-        if answer is None:
+        reply = self._handles.get(netns).socket.ask(_GETNSID, body)
+        if reply is None:
             return -1
-        raw = attr_dict(answer[1], 4).get(1)  # NETNSA_NSID
+        raw = attr_dict(reply[1], 4).get(1)  # NETNSA_NSID
         return int(struct.unpack("=i", raw)[0]) if raw is not None else -1
 
 

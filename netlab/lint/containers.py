@@ -25,9 +25,9 @@ def missing(subject: Subject) -> Iterator[Warning]:
             key = (*owner[1:], entry.name)
             if entry.missing and key not in seen and subject.wanted(owner):
                 seen.add(key)
-                what, then = _CONTAINER if entry in pod.containers else _INIT
+                noun, then = _CONTAINER if entry in pod.containers else _INIT
                 message = (
-                    f"{what} {entry.name} of {owner[0]} {owner[1]}/{owner[2]} cannot run: this host has no program "
+                    f"{noun} {entry.name} of {owner[0]} {owner[1]}/{owner[2]} cannot run: this host has no program "
                     f'"{entry.command[0]}"; {then}'
                 )
                 yield Warning(

@@ -56,10 +56,10 @@ def without_dns(subject: Subject) -> Iterator[Warning]:
 
 def _warning(policy: Policy, missing: str, workloads: list[str]) -> Warning:
     more = f" and {len(workloads) - _NAMED} more" if len(workloads) > _NAMED else ""
-    who = ", ".join(workloads[:_NAMED]) + more
+    names = ", ".join(workloads[:_NAMED]) + more
     effect = "names fail there" if "UDP" in missing else "long answers fail there"
     message = (
-        f"NetworkPolicy {policy} isolates {who} for egress without a way to DNS (port {_PORT}/{missing}): {effect}"
+        f"NetworkPolicy {policy} isolates {names} for egress without a way to DNS (port {_PORT}/{missing}): {effect}"
     )
     level: Level = "warning" if "UDP" in missing else "note"
     return Warning("egress-without-dns", message, policy.mark or Mark("", 0), f"NetworkPolicy {policy}", level)

@@ -69,8 +69,8 @@ def _warning(service: Service, number: int, port: ServicePort, pods: list[Pod], 
     there = sorted(
         {entry.name for entry in declared if entry.name} if named else {str(entry.port) for entry in declared}
     )
-    what = f'port "{port.target}"' if named else f"port {port.target}"
-    message = f"no Pod of Service {service} declares {what}/{port.protocol}, its port {port}'s target, so nothing answers there"
+    noun = f'port "{port.target}"' if named else f"port {port.target}"
+    message = f"no Pod of Service {service} declares {noun}/{port.protocol}, its port {port}'s target, so nothing answers there"
     hint = near(str(port.target), there) if named else f"; declared: {', '.join(there)}"
     document = subject.service(service.namespace, service.name)
     mark = Mark("", 0)

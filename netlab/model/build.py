@@ -33,7 +33,7 @@ from netlab.model.placement import Scheduler, Stay
 from netlab.model.pods import Given, Maker
 from netlab.model.processes import Programs
 from netlab.model.services import SYSTEM, resolve
-from netlab.model.services_slices import Known, Target
+from netlab.model.services_slices import LabAddresses, Target
 from netlab.model.services_system import documents as system_documents
 from netlab.model.services_system import wants_dns
 from netlab.model.services_types import Service
@@ -223,7 +223,7 @@ class _Builder:
         if not documents and not slices and not endpoints:
             return ()
         hosts: list[Node | External] = [*nodes, *outside]
-        lab_addresses = Known(
+        lab_addresses = LabAddresses(
             map(Target.of, pods),
             [address.ip for host in hosts for address in host.addresses],
             {node.name: node.labels for node in nodes},
@@ -245,10 +245,10 @@ class _Builder:
 
     def _check_families(self, families: Sequence[str]) -> None:
         own, under = ", ".join(families), self._spec.get("underlay", {})
-        places: list[tuple[tuple[str | int, ...], dict[str, Any]]] = [((), self._spec), (("underlay",), under)]
-        places += [(("nodes", number), entry) for number, entry in enumerate(self._spec.get("nodes", []))]
+        parts: list[tuple[tuple[str | int, ...], dict[str, Any]]] = [((), self._spec), (("underlay",), under)]
+        parts += [(("nodes", number), entry) for number, entry in enumerate(self._spec.get("nodes", []))]
         keys = ("podCIDR", "podCIDRs", "serviceCIDR", "serviceCIDRs", "cidr", "cidrs", "address", "addresses")
-        for path, entry in places:
+        for path, entry in parts:
             for key, text in foreign_families(entry, keys, families):
                 message = f"{text} is IPv{ip_interface(text).version}, and the lab's ipFamilies are {own}"
                 self._complain(self._at("spec", *path, key), dotted("spec", *path, key), message)
@@ -290,10 +290,10 @@ class _Builder:
         named = [(f"rack {rack.name}", rack.netns, self._at("spec", "nodes")) for rack in under.racks]
         named += [(f"node {node.name}", node.netns, node.mark) for node in nodes]
         named += [(f"external host {host.name}", host.netns, host.mark) for host in outside]
-        for what, netns, mark in named:
-            first = seen.setdefault(netns, what)
-            if first != what:
-                self._complain(mark, "spec", f"{what} and {first} would both be namespace {netns}")
+        for noun, netns, mark in named:
+            first = seen.setdefault(netns, noun)
+            if first != noun:
+                self._complain(mark, "spec", f"{noun} and {first} would both be namespace {netns}")
 
     def _controllers(self, nodes: Sequence[Node]) -> Controllers:
         on = frozenset((pod.slot, pod.node) for pod in self._memory.pods.values())

@@ -320,7 +320,7 @@ class Cluster:
         incarnation = self.incarnations.get(pod.slot, 0)
         return identity.uid(self.lab, "Pod", pod.namespace, pod.name, incarnation)
 
-    def way(self, node: str, other: str) -> tuple[bool, str]:
+    def carries(self, node: str, other: str) -> tuple[bool, str]:
         """Whether packets get from one node's Pods to another's and back; if not, why they are lost without a word.
 
         Encapsulated packets have node addresses outside, so every underlay carries them.  Direct ones need a segment

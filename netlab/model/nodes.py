@@ -50,8 +50,8 @@ def foreign_families(spec: Mapping[str, Any], keys: Sequence[str], families: Seq
 def uncarried(plane: Plane, families: Sequence[str]) -> list[Problem]:
     """The problem of a lab whose data plane does not carry all of its families."""
     lacking = [family for family in families if family not in plane.families]
-    says = f"data plane {plane.name} carries {' and '.join(plane.families)} alone, not {' and '.join(lacking)}"
-    return [Problem(None, "spec.ipFamilies", says)] if lacking else []
+    message = f"data plane {plane.name} carries {' and '.join(plane.families)} alone, not {' and '.join(lacking)}"
+    return [Problem(None, "spec.ipFamilies", message)] if lacking else []
 
 
 def numbers(wanted: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
@@ -262,14 +262,14 @@ def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]
     problems = []
     ordered = sorted(enumerate(named), key=lambda item: (item[1][1].version, int(item[1][1].network_address)))
     reach: tuple[int, int] | None = None
-    for index, (what, network, mark) in ordered:
+    for index, (noun, network, mark) in ordered:
         if (
             reach is not None
             and named[reach[0]][1].version == network.version
             and int(network.network_address) <= reach[1]
         ):
             other = named[reach[0]]
-            first, second = sorted(((reach[0], *other), (index, what, network, mark)))
+            first, second = sorted(((reach[0], *other), (index, noun, network, mark)))
             message = f"{second[1]} {second[2]} overlaps {first[1]} {first[2]}" + (f" ({first[3]})" if first[3] else "")
             problems.append(Problem(second[3] or first[3], "spec", message))
         last = int(network.broadcast_address)

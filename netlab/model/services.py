@@ -19,7 +19,7 @@ from netlab.memo import Session
 from netlab.model import services_choice as choice
 from netlab.model import services_mirror as mirror
 from netlab.model import services_pools as pools
-from netlab.model.services_slices import Known, of_slices, of_slices_warnings, outside_warnings, port_names
+from netlab.model.services_slices import LabAddresses, of_slices, of_slices_warnings, outside_warnings, port_names
 from netlab.model.services_types import (
     CLUSTER_IP,
     EXTERNAL_NAME,
@@ -44,7 +44,7 @@ def resolve(
     documents: Sequence[Document],
     slices: Sequence[Document],
     endpoints: Sequence[Document],
-    lab_addresses: Known,
+    lab_addresses: LabAddresses,
     families: Sequence[str],
     cidrs: Sequence[Network],
     memory: Mapping[str, ServiceMemory],
@@ -64,7 +64,7 @@ def resolve(
 class _Resolver:
     def __init__(
         self,
-        lab_addresses: Known,
+        lab_addresses: LabAddresses,
         families: Sequence[str],
         cidrs: Sequence[Network],
         memory: Mapping[str, ServiceMemory],
@@ -189,28 +189,28 @@ class _Resolver:
 
     def _keep(self, service: Service, document: Document) -> None:
         """Take the assigned numbers of a running Service out of the pools, unless its document states them."""
-        spec, who = document.body.get("spec", {}), str(service)
-        memory = self._memory.get(who)
+        spec, owner = document.body.get("spec", {}), str(service)
+        memory = self._memory.get(owner)
         if memory is None or service.kind == EXTERNAL_NAME:
             return
         stated = {ip_address(text).version for text in _stated(spec)}
         for address in map(ip_address, () if service.headless else memory.cluster_ips):
             pool = self._pools.get(f"IPv{address.version}")
             if address.version not in stated and pool is not None and address in pool.network:
-                pool.take(address, who)
+                pool.take(address, owner)
         if service.kind not in (NODE_PORT, LOAD_BALANCER):
             return
         for port, entry in zip(service.ports, spec.get("ports", ()), strict=True):
             before = memory.node_ports.get(str(port), 0)
             if before and not entry.get("nodePort"):
-                self._node_ports[port.protocol].take(before - pools.NODE_PORTS.start, f"{who} {port}")
+                self._node_ports[port.protocol].take(before - pools.NODE_PORTS.start, f"{owner} {port}")
         if service.kind == LOAD_BALANCER and not spec.get("loadBalancerIP"):
             for text in memory.load_balancer_ips:
-                self._balancers.setdefault(ip_address(text), who)
+                self._balancers.setdefault(ip_address(text), owner)
 
     def _reserve(self, service: Service, document: Document) -> None:
         """Take stated addresses and ports out of the pools; the same one stated twice is an error."""
-        spec, who = document.body.get("spec", {}), str(service)
+        spec, owner = document.body.get("spec", {}), str(service)
         for text in _stated(spec):
             address = ip_address(text)
             pool = self._pools.get(f"IPv{address.version}")
@@ -218,9 +218,9 @@ class _Resolver:
             if pool is None or service.kind == EXTERNAL_NAME:
                 continue  # told where families are
             if address not in pool.network or address == pool.network.network_address:
-                message = f"{text} of Service {who} is outside the Service CIDR {pool.network}"
+                message = f"{text} of Service {owner} is outside the Service CIDR {pool.network}"
                 self._complain(mark, "spec.clusterIP", message)
-            elif other := pool.take(address, who):
+            elif other := pool.take(address, owner):
                 self._complain(mark, "spec.clusterIP", f"{text} is taken: Service {other} has it")
         for number, entry in enumerate(spec.get("ports", ())):
             port = entry.get("nodePort", 0)
@@ -232,14 +232,14 @@ class _Resolver:
                 self._complain(mark, path, f"{port} is no node port: they are 30000 to 32767")
                 continue
             protocol = entry.get("protocol", "TCP")
-            other = self._node_ports[protocol].take(port - pools.NODE_PORTS.start, who)
+            other = self._node_ports[protocol].take(port - pools.NODE_PORTS.start, owner)
             if other:
                 self._complain(
                     mark, path, f"node port {port}/{protocol} is taken: Service {other.split(' ')[0]} has it"
                 )
         if service.kind == LOAD_BALANCER and (text := spec.get("loadBalancerIP")):
-            other = self._balancers.setdefault(ip_address(text), who)
-            if other != who:
+            other = self._balancers.setdefault(ip_address(text), owner)
+            if other != owner:
                 mark = document.at("spec", "loadBalancerIP")
                 self._complain(mark, "spec.loadBalancerIP", f"{text} is taken: Service {other} has it")
 
@@ -255,8 +255,8 @@ class _Resolver:
 
     def _numbered(self, service: Service, document: Document) -> Service:
         """The Service with its addresses and node ports; memory first, then free ones."""
-        spec, who = document.body.get("spec", {}), str(service)
-        memory = self._memory.get(who, _NO_MEMORY)
+        spec, owner = document.body.get("spec", {}), str(service)
+        memory = self._memory.get(owner, _NO_MEMORY)
         addresses: tuple[Address, ...] = ()
         if not service.headless and service.kind != EXTERNAL_NAME:
             addresses = self._cluster_ips(service, spec, memory, document)
@@ -265,7 +265,7 @@ class _Resolver:
             service.kind == LOAD_BALANCER and spec.get("allocateLoadBalancerNodePorts", True)
         ):
             ports = tuple(
-                replace(port, node_port=self._node_port(port, entry, who, memory, document))
+                replace(port, node_port=self._node_port(port, entry, owner, memory, document))
                 for port, entry in zip(ports, spec.get("ports", ()), strict=True)
             )
         elif service.kind == LOAD_BALANCER:
@@ -279,7 +279,7 @@ class _Resolver:
     def _cluster_ips(
         self, service: Service, spec: Mapping[str, Any], memory: ServiceMemory, document: Document
     ) -> tuple[Address, ...]:
-        who = str(service)
+        owner = str(service)
         stated = {f"IPv{interface.version}": interface for interface in map(ip_address, _stated(spec))}
         kept = {f"IPv{interface.version}": interface for interface in map(ip_address, memory.cluster_ips)}
         addresses: list[Address] = []
@@ -287,41 +287,41 @@ class _Resolver:
             pool = self._pools[family]
             address: Address | None = stated.get(family)
             before = kept.get(family)
-            if address is None and before and before in pool.network and not pool.take(before, who):
+            if address is None and before and before in pool.network and not pool.take(before, owner):
                 address = before
             if address is None:
-                address = pool.pick(who)
+                address = pool.pick(owner)
             if address is None:
-                message = f"the Service CIDR {pool.network} is full: no address for Service {who}"
+                message = f"the Service CIDR {pool.network} is full: no address for Service {owner}"
                 self._complain(document.mark, "spec.clusterIP", message)
                 continue
             addresses.append(address)
         return tuple(addresses)
 
     def _node_port(
-        self, port: ServicePort, entry: Mapping[str, Any], who: str, memory: ServiceMemory, document: Document
+        self, port: ServicePort, entry: Mapping[str, Any], owner: str, memory: ServiceMemory, document: Document
     ) -> int:
         if entry.get("nodePort"):
             return int(entry["nodePort"])
         numbers, first = self._node_ports[port.protocol], pools.NODE_PORTS.start
         before = memory.node_ports.get(str(port), 0)
-        if before and numbers.take(before - first, f"{who} {port}") == "":
+        if before and numbers.take(before - first, f"{owner} {port}") == "":
             return before
-        number = numbers.pick(f"{who} {port}")
+        number = numbers.pick(f"{owner} {port}")
         if number is None:
-            self._complain(document.mark, "spec.ports", f"all node ports are taken: none for Service {who}")
+            self._complain(document.mark, "spec.ports", f"all node ports are taken: none for Service {owner}")
             return 0
         return first + number
 
     def _load_balancers(self, service: Service, spec: Mapping[str, Any], memory: ServiceMemory) -> tuple[Address, ...]:
-        who = str(service)
+        owner = str(service)
         if spec.get("loadBalancerIP"):
             return (ip_address(spec["loadBalancerIP"]),)
         if "IPv4" not in service.families:
             return ()
         before = [ip_address(ip) for ip in memory.load_balancer_ips]
         for address in (*before, *pools.LOAD_BALANCERS):
-            if self._balancers.setdefault(address, who) == who:
+            if self._balancers.setdefault(address, owner) == owner:
                 return (address,)
         return ()
 

@@ -83,17 +83,17 @@ def warnings(document: Document, services: Mapping[Name, Document]) -> list[Warn
     """The warnings about an Endpoints object."""
     service, annotations = services.get(_name(document)), document.body["metadata"].get("annotations", {})
     written = {*annotations, *_labels(document)}
-    what = f"Endpoints {document.namespace}/{document.name}"
+    noun = f"Endpoints {document.namespace}/{document.name}"
     messages = []
     if service is None and not written & {_LEADER, _SKIP}:
-        messages.append(("endpoints-without-service", f"{what} is of no Service: none of that name is there"))
+        messages.append(("endpoints-without-service", f"{noun} is of no Service: none of that name is there"))
     elif service is not None and _selects(service) and not written & {*_WRITTEN_BY_CONTROLLER, _LEADER}:
-        message = f"{what} is left out: the Service has a selector, and a controller would overwrite its Endpoints"
+        message = f"{noun} is left out: the Service has a selector, and a controller would overwrite its Endpoints"
         messages.append(("endpoints-left-out", message))
     elif service is not None and _is_mirrored(document, {_name(document): _selects(service)}):
         most = max((_size(subset) for subset in document.body.get("subsets", ())), default=0)
         if most > _MOST:
-            message = f"{what} has a subset of {most} addresses: only the first {_MOST} are mirrored"
+            message = f"{noun} has a subset of {most} addresses: only the first {_MOST} are mirrored"
             messages.append(("endpoints-truncated", message))
     return [Warning(code, text, document.mark, str(document)) for code, text in messages]
 

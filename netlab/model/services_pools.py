@@ -34,23 +34,23 @@ class Numbers:
         self._size, self._band = size, band
         self.owner: dict[int, str] = {}
 
-    def take(self, number: int, who: str) -> str:
+    def take(self, number: int, owner: str) -> str:
         """Reserve a number; returns who has it already, or ""."""
-        other = self.owner.setdefault(number, who)
-        return "" if other == who else other
+        other = self.owner.setdefault(number, owner)
+        return "" if other == owner else other
 
-    def pick(self, who: str) -> int | None:
+    def pick(self, owner: str) -> int | None:
         """A free number for a name, by a hash of it; None if all are taken."""
-        for number in self._candidates(who):
+        for number in self._candidates(owner):
             if number not in self.owner:
-                self.owner[number] = who
+                self.owner[number] = owner
                 return number
         return None
 
-    def _candidates(self, who: str) -> Iterator[int]:
+    def _candidates(self, owner: str) -> Iterator[int]:
         if not self._size:
             return
-        start = int.from_bytes(sha256(who)[:8], "big")
+        start = int.from_bytes(sha256(owner)[:8], "big")
         upper = self._size - self._band
         for step in range(upper):
             yield self._band + (start + step) % upper
@@ -67,13 +67,13 @@ class AddressPool:
         self._numbers = Numbers(size, static_band(size, 16, 256))
         self._base = int(network.network_address) + 1
 
-    def take(self, address: Address, who: str) -> str:
+    def take(self, address: Address, owner: str) -> str:
         """Reserve an address; returns who has it already, or ""."""
-        return self._numbers.take(int(address) - self._base, who)
+        return self._numbers.take(int(address) - self._base, owner)
 
-    def pick(self, who: str) -> Address | None:
+    def pick(self, owner: str) -> Address | None:
         """A free address for a Service."""
-        number = self._numbers.pick(who)
+        number = self._numbers.pick(owner)
         return None if number is None else self.network[number + 1]
 
 

@@ -54,7 +54,7 @@ class Target(NamedTuple):
         return next((port[0] for port in self.ports if port[2] == target and port[1] == protocol), 0)
 
 
-class Known:
+class LabAddresses:
     """An index of Pods by label and of addresses.  ``others`` are those of nodes and hosts outside; ``nodes`` are the labels
     of all nodes.
     """
@@ -96,7 +96,7 @@ class Known:
         return address in self._others or address in self._pods
 
 
-def of_slices(service: Service, slices: Sequence[Document], lab_addresses: Known) -> tuple[Backend, ...]:
+def of_slices(service: Service, slices: Sequence[Document], lab_addresses: LabAddresses) -> tuple[Backend, ...]:
     """The backends that EndpointSlices give a Service, in the lab or not."""
     joined = _Joined()
     for document in slices:
@@ -149,7 +149,7 @@ class _Joined:
         return tuple(replace(rest, ports=ports) for rest, kept in self._by_rest.items() for ports in kept)
 
 
-def outside_warnings(document: Document, lab_addresses: Known) -> Iterator[Warning]:
+def outside_warnings(document: Document, lab_addresses: LabAddresses) -> Iterator[Warning]:
     """Warnings for the addresses of a slice or of Endpoints that are not in the lab."""
     pairs = mirror.addresses(document) if document.kind == "Endpoints" else _addresses(document)
     for text, path in pairs:

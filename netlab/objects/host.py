@@ -23,15 +23,15 @@ RULES = {
 LOOPBACK_ROUTES = ("127.0.0.0/8", "127.0.0.1/32", "::1/128")  # lo's routes of table local
 
 
-def _given(netns: str, what: str) -> str:
+def _given(netns: str, default: str) -> str:
     """The shell line that gives back what a namespace lacks."""
-    if what in LOOPBACK:
-        return f"ip -n {netns} addr add {what} dev lo"
-    if what == "local ::1/128":  # ip-route adds no route of metric 0
+    if default in LOOPBACK:
+        return f"ip -n {netns} addr add {default} dev lo"
+    if default == "local ::1/128":  # ip-route adds no route of metric 0
         return f"ip -n {netns} addr del ::1/128 dev lo\nip -n {netns} addr add ::1/128 dev lo"
-    if what.startswith("local "):
-        return f"ip -n {netns} route add {what} dev lo table local proto kernel scope host src 127.0.0.1"
-    family, _, rule = what.partition("rule ")
+    if default.startswith("local "):
+        return f"ip -n {netns} route add {default} dev lo table local proto kernel scope host src 127.0.0.1"
+    family, _, rule = default.partition("rule ")
     return f"ip {family}-n {netns} rule add {rule}"
 
 

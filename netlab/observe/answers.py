@@ -30,30 +30,30 @@ class Target:
         self.server: str | None = None
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """The server's name and the client's address that it saw; both None if it was not a responder."""
 
     server: str | None
     client: str | None
 
 
-STRANGER = Answer(None, None)
+STRANGER = Reply(None, None)
 
 
-def read(target: Target, data: bytes) -> Answer | None:
+def read(target: Target, data: bytes) -> Reply | None:
     """The content of the bytes received so far; None if more must come."""
     at = 0 if data[:1] == b"{" else data.find(b"\r\n\r\n") + 4
     head = target.head
     if head and data.startswith(head, at) and data.endswith(b"}\n"):
         start = at + len(head)
-        return Answer(target.server, data[start : data.index(b'"', start)].decode("ascii", "replace"))
+        return Reply(target.server, data[start : data.index(b'"', start)].decode("ascii", "replace"))
     return _parse(target, data, at)
 
 
-def _parse(target: Target, data: bytes, at: int) -> Answer | None:
+def _parse(target: Target, data: bytes, at: int) -> Reply | None:
     if len(data) >= READ_MAX:
         return STRANGER
-    if at == 3:  # no empty line yet: the head of an HTTP answer, or another protocol's greeting
+    if at == 3:  # no empty line yet: the head of an HTTP reply, or another protocol's greeting
         return None if b"HTTP/".startswith(data[:5]) or data.startswith(b"HTTP/") else STRANGER
     body = data[at:]
     if at and len(body) < _content_length(data[:at]):
@@ -67,7 +67,7 @@ def _parse(target: Target, data: bytes, at: int) -> Answer | None:
         return None if not at and b"\n" not in body else STRANGER
     index = body.find(_CLIENT)
     target.head, target.server = (body[: index + len(_CLIENT)], server) if index > 0 else (b"", None)
-    return Answer(server, client)
+    return Reply(server, client)
 
 
 def name_of(document: dict[str, object]) -> str:

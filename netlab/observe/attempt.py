@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Protocol
 
 from netlab.objects import Why
-from netlab.observe.answers import Answer, Target
+from netlab.observe.answers import Reply, Target
 from netlab.observe.errors import IP_RECVERR, IPV6_RECVERR, outcome_of
 from netlab.oracle.flow import Flow, Outcome, Verdict
 
@@ -65,8 +65,8 @@ class Attempt:
         because = (Why(os.strerror(code)),) if outcome in (Outcome.ERROR, Outcome.UNREACHABLE) else ()
         self.run.settle(self, Verdict(self.flow, outcome, None, None, because))
 
-    def opened(self, answer: Answer) -> None:
-        self.run.settle(self, Verdict(self.flow, Outcome.OPEN, answer.server, answer.client))
+    def opened(self, reply: Reply) -> None:
+        self.run.settle(self, Verdict(self.flow, Outcome.OPEN, reply.server, reply.client))
 
     def close(self) -> None:
         self.sock.close()

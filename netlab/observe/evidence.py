@@ -20,18 +20,18 @@ class Witness:
 
     def __init__(self, cluster: Cluster, denials: Denials) -> None:
         self._netns = {node.name: node.netns for node in cluster.nodes}
-        self._places: dict[str, list[tuple[str, Denial]]] = {}
-        for denial in denials.places():
+        self._denials: dict[str, list[tuple[str, Denial]]] = {}
+        for denial in denials.all():
             comment = tier_comment(denial.rule) if denial.rule else deny_comment(denial.direction, denial.pod)
-            self._places.setdefault(denial.node, []).append((comment, denial))
+            self._denials.setdefault(denial.node, []).append((comment, denial))
 
     def read(self, nodes: Collection[str] | None = None) -> Mapping[Denial, int]:
         """Packets that ended at each of these rules; of all nodes, or of some."""
-        places = {node: each for node, each in self._places.items() if nodes is None or node in nodes}
-        counts = counters.of_namespaces(TABLE, (self._netns[node] for node in places))
+        denials = {node: each for node, each in self._denials.items() if nodes is None or node in nodes}
+        counts = counters.of_namespaces(TABLE, (self._netns[node] for node in denials))
         return {
             denial: counts[self._netns[node]].get(comment, 0)
-            for node, each in places.items()
+            for node, each in denials.items()
             for comment, denial in each
         }
 

@@ -135,7 +135,7 @@ def _query(server: str, name: str, kind: str, wait: float) -> Query:
     if not dns.is_name(name):
         return Query(name, kind, server, "invalid")
     number = int.from_bytes(os.urandom(2), "big")
-    data = dns.question(number, name, dns.TYPES[kind])
+    data = dns.query(number, name, dns.TYPES[kind])
     began = time.monotonic_ns()
     code, reply = _exchange(server, data, number, wait)
     elapsed = time.monotonic_ns() - began

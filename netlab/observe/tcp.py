@@ -15,7 +15,7 @@ import struct
 import sys
 import termios
 
-from netlab.observe.answers import READ_MAX, STRANGER, Answer, read
+from netlab.observe.answers import READ_MAX, STRANGER, Reply, read
 from netlab.observe.attempt import Attempt, want_errors
 from netlab.observe.errors import queued_error
 from netlab.wire import dns
@@ -106,11 +106,11 @@ class TcpAttempt(Attempt):
             return
         self.data = data = self.data + got if self.data else got
         name = dns.identity(data[2:]) if self.flow.port == dns.PORT else None
-        answer = Answer(name, None) if name else read(self.target, data) if data else STRANGER
-        if answer is None and not got:
-            answer = STRANGER
-        if answer is not None:
-            self.opened(answer)
+        reply = Reply(name, None) if name else read(self.target, data) if data else STRANGER
+        if reply is None and not got:
+            reply = STRANGER
+        if reply is not None:
+            self.opened(reply)
 
     def repeats(self) -> int:
         if self.protocol:  # SCTP's first repetition comes after three seconds, when all patience is over
@@ -128,14 +128,14 @@ class TcpAttempt(Attempt):
 class SizedAttempt(TcpAttempt):
     """A connection on which so many bytes must arrive: it is open once they are acknowledged.
 
-    A responder that got nothing answers a silent client, too: an answer before the acknowledgement is kept.
+    A responder that got nothing answers a silent client, too: a reply before the acknowledgement is kept.
     """
 
-    __slots__ = ("answer", "left")
+    __slots__ = ("left", "reply")
 
     def start(self) -> None:
         size = self.flow.size
-        self.answer: Answer | None = None
+        self.reply: Reply | None = None
         self.left = POST % size + b"\0" * size
         super().start()
         self._go_on()
@@ -167,17 +167,17 @@ class SizedAttempt(TcpAttempt):
     def _arrived(self) -> bool:
         return not self.left and not struct.unpack("=i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]
 
-    def opened(self, answer: Answer) -> None:
+    def opened(self, reply: Reply) -> None:
         if self._arrived():
-            super().opened(answer)
-        elif self.answer is None:
-            self.answer = answer
+            super().opened(reply)
+        elif self.reply is None:
+            self.reply = reply
             self.run.rewatch(self, select.EPOLLET)  # once more, and not for as long as the other side has hung up
 
     def silent(self) -> bool:
         if not self.heard or not self._arrived():
             return False
-        super().opened(self.answer or STRANGER)
+        super().opened(self.reply or STRANGER)
         return True
 
 

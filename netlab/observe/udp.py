@@ -1,4 +1,4 @@
-"""UDP: a datagram on a connected socket, and a second on the same one, so that a late answer still counts."""
+"""UDP: a datagram on a connected socket, and a second on the same one, so that a late reply still counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import select
 import socket
 
-from netlab.observe.answers import STRANGER, Answer, read
+from netlab.observe.answers import STRANGER, Reply, read
 from netlab.observe.attempt import Attempt, want_errors
 from netlab.observe.errors import queued_error
 from netlab.wire import dns
@@ -50,7 +50,7 @@ class UdpAttempt(Attempt):
             self.failed(error.errno or errno.EIO)
             return
         name = dns.identity(data) if self.flow.port == dns.PORT else None
-        self.opened(Answer(name, None) if name else read(self.target, data) or STRANGER)
+        self.opened(Reply(name, None) if name else read(self.target, data) or STRANGER)
 
     def silent(self) -> bool:
         if self.number > 1:

@@ -240,7 +240,7 @@ def failures(rows: Iterable[Row]) -> list[str]:
 
 def _group(row: Row) -> tuple[object, ...]:
     """The rows of one line that ask the same of the replicas of one selector: a list is several expectations."""
-    line, position = (row.expectation.line, row.expectation.place) if row.expectation else (None, -1)
+    line, position = (row.expectation.line, row.expectation.selector) if row.expectation else (None, -1)
     return (id(line) if line else id(row), position, row.flow.port, row.flow.protocol, ":" in row.flow.address)
 
 

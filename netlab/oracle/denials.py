@@ -17,7 +17,7 @@ from netlab.objects import Why
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict, is_own
 from netlab.oracle.policy import HOST_NETWORK, IS_NODE, Evaluator, Party, Side, TierRule
-from netlab.oracle.service import ServiceWays
+from netlab.oracle.service import ServiceIndex
 from netlab.planes import Speaks
 from netlab.tuples import NamedTuple
 
@@ -59,7 +59,7 @@ class Denials:
     """The flows that the policies of a cluster deny, if everything else works."""
 
     def __init__(
-        self, cluster: Cluster, endpoints: Endpoints | None = None, services: ServiceWays | None = None
+        self, cluster: Cluster, endpoints: Endpoints | None = None, services: ServiceIndex | None = None
     ) -> None:
         self._cluster = cluster
         self._any = cluster.filters
@@ -70,7 +70,7 @@ class Denials:
         self._because: dict[Denial, tuple[Why, ...]] = {}
         self._tier_rules: dict[str, TierRule] = {}
         self._endpoints = endpoints or Endpoints(cluster)
-        self.services = services or ServiceWays(cluster, self._endpoints)
+        self.services = services or ServiceIndex(cluster, self._endpoints)
 
     @property
     def evaluator(self) -> Evaluator:
@@ -84,8 +84,8 @@ class Denials:
         version = 6 if ":" in target.address else 4
         node = self._nodes.get(end.name if end.kind == NODE else self._hosts.get(end.name, ""))
         if node is not None:
-            what = IS_NODE if end.kind == NODE else HOST_NETWORK
-            return Party(_node_address(self._cluster, node, None if near else target, version), None, end.name, what)
+            reason = IS_NODE if end.kind == NODE else HOST_NETWORK
+            return Party(_node_address(self._cluster, node, None if near else target, version), None, end.name, reason)
         key = (end.name, version == 6)
         if key not in self._parties:
             address = next((address for address in end.addresses if (":" in address) == (version == 6)), None)
@@ -111,13 +111,13 @@ class Denials:
     # -- a packet's way through the rules -----------------------------------------------------------------------------
 
     def steps(self, flow: Flow) -> tuple[Step, ...]:
-        """The ways that a flow may take, one a backend of a Service; none where it comes to no end that rules see.
+        """The paths that a flow may take, one a backend of a Service; none where it comes to no end that rules see.
 
         Where another node than the source's ends it, the way there.
         """
-        if (ways := self.services.of(flow)) is not None:
-            steps = [self._translated(flow, onward, far=ways.far) for onward in ways.flows]
-            if not steps and ways.far:  # the source's node lets it out, or not
+        if (paths := self.services.of(flow)) is not None:
+            steps = [self._translated(flow, onward, far=paths.far) for onward in paths.flows]
+            if not steps and paths.far:  # the source's node lets it out, or not
                 steps = [self._plain(flow)]
         elif (behind := self._endpoints.behind(flow)) is not None:
             own, owner = self.node_of(flow.src), self._endpoints.owner(flow)
@@ -196,8 +196,8 @@ class Denials:
         self._tier_rules[rule] = denial
         return Denial(pod.node, "", direction, rule)
 
-    def places(self) -> Iterator[Denial]:
-        """Every place where a flow of this cluster may end."""
+    def all(self) -> Iterator[Denial]:
+        """Every rule at which a flow of this cluster may end."""
         denials: dict[Denial, None] = {}
         for pod in self._evaluator.selection.pods:
             for direction in (EGRESS, INGRESS):

@@ -152,8 +152,8 @@ def _routers(cluster: Cluster) -> Iterable[Endpoint]:
     spine = [str(interface.ip) for rack in under.racks for _, interface in rack.uplinks]
     yield Endpoint(ROUTER, "the underlay's router", under.netns, (*own, *spine))
     for rack in under.racks:
-        ways = (*(gateway.ip for gateway in rack.gateways), *(uplink.ip for uplink, _ in rack.uplinks))
-        yield Endpoint(ROUTER, f"router {rack.name}", rack.netns, tuple(map(str, ways)))
+        gateways = (*(gateway.ip for gateway in rack.gateways), *(uplink.ip for uplink, _ in rack.uplinks))
+        yield Endpoint(ROUTER, f"router {rack.name}", rack.netns, tuple(map(str, gateways)))
 
 
 def _external(host: External) -> Endpoint:

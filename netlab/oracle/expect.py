@@ -114,8 +114,8 @@ class _Reader:
         """The fields of a mapping that are known and not null; each other one is a problem."""
         values: dict[str, Node] = {}
         if not isinstance(node, MappingNode):
-            what = "a list" if isinstance(node, SequenceNode) else repr(node.value)
-            self.wrong(node, path, f"must be a mapping with {', '.join(names)}, not {what}")
+            noun = "a list" if isinstance(node, SequenceNode) else repr(node.value)
+            self.wrong(node, path, f"must be a mapping with {', '.join(names)}, not {noun}")
             return values
         for key, value in pairs(node):
             name = key.value if isinstance(key, ScalarNode) else "?"
@@ -236,10 +236,10 @@ class _Reader:
     def scalar(self, node: Node, path: str, read: Callable[[str], T]) -> T | None:
         """A text's value by ``read``, whose ValueError is the problem; numbers are taken as they are written."""
         if not isinstance(node, ScalarNode) or is_null(node):
-            what = (
+            noun = (
                 "null" if isinstance(node, ScalarNode) else "a list" if isinstance(node, SequenceNode) else "a mapping"
             )
-            self.wrong(node, path, f"must be a text, not {what}")
+            self.wrong(node, path, f"must be a text, not {noun}")
             return None
         try:
             return read(node.value)

@@ -171,9 +171,9 @@ def tables(denials: Denials, flows: Iterable[Flow]) -> dict[str, list[Verdict]]:
     """
     verdicts: dict[str, list[Verdict]] = {name: [] for name in TABLES}
     for flow in flows:
-        ways = [{side.direction: side.allowed for side in way.sides} for way in judged(denials, flow)]
+        allowed = [{side.direction: side.allowed for side in path.sides} for path in judged(denials, flow)]
         for name in TABLES:
-            each = [all(way.values()) if name == "both" else way[name] for way in ways]
+            each = [all(path.values()) if name == "both" else path[name] for path in allowed]
             outcome = Outcome.OPEN if all(each) else Outcome.MIXED if any(each) else Outcome.DENIED
             verdicts[name].append(Verdict(flow, outcome))
     return verdicts

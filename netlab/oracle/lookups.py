@@ -120,10 +120,10 @@ def _foreseen(asked: Asked, endpoints: Endpoints, predictor: Predictor) -> Row:
     flow = Flow(client, Endpoint(NAME, asked.name), _server(client, endpoints), _DNS, "UDP")
     verdict = _predicted(asked, flow, _meant(asked, endpoints), endpoints, predictor)
     if verdict is None:
-        says = "no prediction: the Pod asks name servers that the lab does not run"
+        message = "no prediction: the Pod asks name servers that the lab does not run"
     else:
-        says = _disagreement(asked.expectation, verdict, None, verdict.because[0].says if verdict.because else "")
-    return Row(flow, asked.expectation, verdict, None, says)
+        message = _disagreement(asked.expectation, verdict, None, verdict.because[0].says if verdict.because else "")
+    return Row(flow, asked.expectation, verdict, None, message)
 
 
 def _row(asked: Asked, lookup: Lookup, endpoints: Endpoints, predictor: Predictor) -> Row:

@@ -39,7 +39,7 @@ def summary(backends: Iterable[Verdict]) -> str:
         by = f" by {'policies' if len(policies) > 1 else 'policy'} {' and '.join(policies)}"
         message = f"{verdict.outcome}{by if verdict.outcome is Outcome.DENIED and policies else ''}"
         names.setdefault(message, []).append(verdict.flow.dst.name + ("" if verdict.asked else ", predicted"))
-    return ", ".join(f"{message} ({', '.join(who)})" for message, who in names.items())
+    return ", ".join(f"{message} ({', '.join(servers)})" for message, servers in names.items())
 
 
 def _together(backends: Iterable[Verdict]) -> tuple[Why, ...]:
@@ -105,8 +105,8 @@ def kept(predicted: Verdict, attempt: Verdict) -> Verdict:
     backends = [verdict._replace(asked=False) for verdict in predicted.may]
     if len(met) == 1:
         because = met[0].because if attempt.outcome is met[0].outcome else attempt.because
-        answer = Verdict(met[0].flow, attempt.outcome, attempt.server, attempt.client, because)
-        backends[predicted.may.index(met[0])] = answer
+        asked = Verdict(met[0].flow, attempt.outcome, attempt.server, attempt.client, because)
+        backends[predicted.may.index(met[0])] = asked
     whole = joined(predicted.flow, backends)
     why = Why(f"{message}{name}; the others are predicted")
     server = attempt.server if whole.outcome is Outcome.OPEN else None

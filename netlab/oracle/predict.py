@@ -18,7 +18,7 @@ from netlab.oracle.denials import Denial, Denials, Step
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, ROUTER, Endpoint, Flow, Outcome, Verdict, is_own
 from netlab.oracle.mixed import joined
-from netlab.oracle.service import ServiceWays, Ways
+from netlab.oracle.service import ServiceIndex, ServicePaths
 from netlab.tuples import NamedTuple
 
 
@@ -36,11 +36,11 @@ class Predictor:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._ways: dict[tuple[str, str], Ending | None] = {}
+        self._paths: dict[tuple[str, str], Ending | None] = {}
         self._endpoints = Endpoints(cluster)
         self._knows_pods = bool(cluster.underlay.racks) and cluster.underlay.learns_pod_routes  # the routers do
         self._parts = [cidr for node in cluster.nodes for cidr in node.pod_cidrs]
-        self._services = ServiceWays(cluster, self._endpoints)
+        self._services = ServiceIndex(cluster, self._endpoints)
         self.denials = Denials(cluster, self._endpoints, self._services)
         self._open: dict[tuple[str, str, int, str], Ending] = {}
 
@@ -53,10 +53,10 @@ class Predictor:
         What does not depend on the source is found once a target: a thousand Pods ask a thousand times the same.
         """
         for flow in flows:
-            ways = self._services.of(flow)
+            paths = self._services.of(flow)
             yield (
-                self._by_service(flow, ways)
-                if ways is not None
+                self._by_service(flow, paths)
+                if paths is not None
                 else self._verdict(flow, self._direct(flow), self._apart(flow))
             )
 
@@ -66,10 +66,10 @@ class Predictor:
             return (self._direct(flow),)
         return tuple(self._ending(flow, step) for step in self.denials.steps(flow)) if self._cluster.filters else ()
 
-    def chooses(self, flow: Flow) -> Ways | None:
+    def chooses(self, flow: Flow) -> ServicePaths | None:
         """The translated flows of a Service that chooses among several backends."""
-        ways = self._services.of(flow)
-        return ways if ways is not None and len(ways.flows) > 1 else None
+        paths = self._services.of(flow)
+        return paths if paths is not None and len(paths.flows) > 1 else None
 
     def _direct(self, flow: Flow) -> Denial | None:
         denial = self.denials.denial(flow)
@@ -78,29 +78,29 @@ class Predictor:
     def _ending(self, flow: Flow, step: Step) -> Denial | None:
         """Where policies end what a Service translated; from outside it is the translating node that finds the way."""
         ending = self.denials.ending(step)
-        ways = self._services.of(flow)
-        lost = self._lost_on(flow, step.flow, ways) if ways and ways.flows else self._apart(step.flow)
+        paths = self._services.of(flow)
+        lost = self._lost_on(flow, step.flow, paths) if paths and paths.flows else self._apart(step.flow)
         return ending if ending and self._judged(step.flow, ending, lost) else None
 
-    def _lost_on(self, flow: Flow, arrives: Flow, ways: Ways) -> Ending | None:
+    def _lost_on(self, flow: Flow, arrives: Flow, paths: ServicePaths) -> Ending | None:
         """The loss of a translated flow on its paths: to the node that translates, from there on, and back."""
         dropped = self._services.answers_dropped(flow)
         message = "the underlay drops the reply: its source is not the address of a node"
         back = _lost(message, self._cluster.underlay.mark, late=True) if dropped else None
-        if ways.far and arrives.src.kind == POD and not self._endpoints.node_of(arrives.src):
+        if paths.far and arrives.src.kind == POD and not self._endpoints.node_of(arrives.src):
             itself = arrives.src.netns == arrives.dst.netns  # what comes back to its source is masqueraded
-            if not itself and self.denials.node_of(arrives.dst) != ways.here:
-                message = f"the reply bypasses node {ways.here}, and comes from an address that the Pod did not ask"
+            if not itself and self.denials.node_of(arrives.dst) != paths.here:
+                message = f"the reply bypasses node {paths.here}, and comes from an address that the Pod did not ask"
                 back = _lost(message, self._cluster.mark, late=True)
-        return self._first_leg(flow, ways) or self._apart(self._from_translator(arrives, ways)) or back
+        return self._first_leg(flow, paths) or self._apart(self._from_translator(arrives, paths)) or back
 
-    def _first_leg(self, flow: Flow, ways: Ways) -> Ending | None:
-        return self._apart(flow) if ways.far and self._endpoints.owner(flow).kind == NODE else None
+    def _first_leg(self, flow: Flow, paths: ServicePaths) -> Ending | None:
+        return self._apart(flow) if paths.far and self._endpoints.owner(flow).kind == NODE else None
 
-    def _from_translator(self, flow: Flow, ways: Ways) -> Flow:
+    def _from_translator(self, flow: Flow, paths: ServicePaths) -> Flow:
         """A translated flow as it goes on from the node that translates, which must have a way to the backend."""
-        by_own = self.denials.node_of(flow.src) == ways.here and not ways.far
-        return flow if by_own else flow._replace(src=self._endpoints.nodes[ways.here])
+        by_own = self.denials.node_of(flow.src) == paths.here and not paths.far
+        return flow if by_own else flow._replace(src=self._endpoints.nodes[paths.here])
 
     def _verdict(self, flow: Flow, denial: Denial | None, apart: Ending | None) -> Verdict:
         """``denial``: where policies end it; ``apart``: what the data plane and the underlay make of it."""
@@ -116,32 +116,32 @@ class Predictor:
         own = outcome is Outcome.OPEN and server is None
         return Verdict(flow, outcome, server, client, because, own, unowned=unowned)
 
-    def _by_service(self, flow: Flow, ways: Ways) -> Verdict:
+    def _by_service(self, flow: Flow, paths: ServicePaths) -> Verdict:
         """The verdict on a flow to a Service: its backend's, or all that its backends' may be."""
-        if not ways.flows:
-            denial = next(iter(self.endings(flow)), None) if ways.far else None
+        if not paths.flows:
+            denial = next(iter(self.endings(flow)), None) if paths.far else None
             if denial is not None:
                 return Verdict(flow, Outcome.DENIED, because=self.denials.because(denial))
-            if (lost := self._first_leg(flow, ways)) is not None:
+            if (lost := self._first_leg(flow, paths)) is not None:
                 return Verdict(flow, lost.outcome, because=lost.because)
-            return Verdict(flow, ways.outcome, None, None, (ways.whole,))
-        verdicts = [self._at_backend(flow, ways, step) for step in self.denials.steps(flow)]
+            return Verdict(flow, paths.outcome, None, None, (paths.whole,))
+        verdicts = [self._at_backend(flow, paths, step) for step in self.denials.steps(flow)]
         if not verdicts:
             return Verdict(flow, Outcome.ERROR, because=(Why(f"{flow.src.name} has no address of that family"),))
         if len(verdicts) == 1:
             return verdicts[0]._replace(flow=flow)
         whole = joined(flow, verdicts)
-        return whole._replace(because=whole.because or (ways.because,), server=None)
+        return whole._replace(because=whole.because or (paths.because,), server=None)
 
-    def _at_backend(self, flow: Flow, ways: Ways, step: Step) -> Verdict:
+    def _at_backend(self, flow: Flow, paths: ServicePaths, step: Step) -> Verdict:
         """The verdict on what a Service makes of a flow when it chooses this backend."""
         onward = step.flow
-        apart = self._lost_on(flow, onward, ways)
+        apart = self._lost_on(flow, onward, paths)
         verdict = self._verdict(onward, self._ending(flow, step), apart)
         outcome, server = verdict.outcome, verdict.server
         itself = onward.src.netns == onward.dst.netns
-        client = verdict.client if not ways.masqueraded and not itself else None
-        because = verdict.because if outcome is Outcome.DENIED else (ways.because,)
+        client = verdict.client if not paths.masqueraded and not itself else None
+        because = verdict.because if outcome is Outcome.DENIED else (paths.because,)
         because += verdict.because if outcome not in (Outcome.OPEN, Outcome.DENIED) else ()
         return Verdict(onward, outcome, server, client, because, verdict.own, unowned=verdict.unowned)
 
@@ -236,10 +236,10 @@ class Predictor:
         if by_node:
             return None if own == target or self._cluster.plane.encapsulates else self._from_node(own, target)
         key = (own, target)
-        if key not in self._ways:
-            arrives, why_not = self._cluster.way(*key)
-            self._ways[key] = None if arrives else _lost(why_not, self._cluster.mark)
-        return self._ways[key]
+        if key not in self._paths:
+            arrives, why_not = self._cluster.carries(*key)
+            self._paths[key] = None if arrives else _lost(why_not, self._cluster.mark)
+        return self._paths[key]
 
     def _from_node(self, own: str, target: str) -> Ending | None:
         """A node's packets to a Pod of another node, as they are: they have its own address, the Pod's answer has not."""

@@ -13,21 +13,21 @@ from netlab.oracle.flow import POD, SERVICE, Flow, Outcome
 from netlab.oracle.flows import flows, named
 from netlab.oracle.reachable import PortWish, Reachable, other_protocol
 from netlab.oracle.selectors import sends_nothing
-from netlab.oracle.service import ServiceWays
+from netlab.oracle.service import ServiceIndex
 from netlab.tuples import NamedTuple
 
 
 class Expectation(NamedTuple):
     """What is expected of one flow: allow, deny or an outcome's value; ``line`` None: the file's default.
 
-    ``place``: the index of the selector of the line's ``to`` that matches the target.
+    ``selector``: the index of the selector of the line's ``to`` that matches the target.
     """
 
     expect: str
     line: Line | None
     mark: Mark
     why: str = ""
-    place: int = -1
+    selector: int = -1
 
 
 #: What a line expects of a Service and so of the Pods behind it; other outcomes are those of the Service's address.
@@ -58,13 +58,13 @@ def expected(
     expectations_by_flow: dict[Flow, Expectation] = {}
     problems: list[Problem] = []
     for at, line in enumerate(expectations.lines):
-        places = {
+        numbers = {
             reachable.end.name: index
             for index, target in enumerate(line.targets)
             for reachable in _ends((target,), endpoints, "", [])
         }
         for flow in _flows(line, f"flows[{at}]", endpoints, problems):
-            expectation = Expectation(line.expect, line, line.mark, line.why, places.get(flow.dst.name, -1))
+            expectation = Expectation(line.expect, line, line.mark, line.why, numbers.get(flow.dst.name, -1))
             before = expectations_by_flow.get(flow)
             if before is None or _sharper(line.expect, before.expect):
                 expectations_by_flow[flow] = expectation
@@ -76,12 +76,12 @@ def expected(
         raise BadInput(problems)
     if expectations.default:
         rest = Expectation(expectations.default, None, expectations.mark, f"default: {expectations.default}")
-        services = ServiceWays(cluster, endpoints)
+        services = ServiceIndex(cluster, endpoints)
         for flow, expectation in list(expectations_by_flow.items()):
             expectations_by_flow.setdefault(flow._replace(size=0), expectation)
         for flow, expectation in list(expectations_by_flow.items()):
-            ways = services.of(flow) if flow.dst.kind == SERVICE and expectation.expect in _OF_BACKENDS else None
-            for behind in ways.flows if ways else ():
+            paths = services.of(flow) if flow.dst.kind == SERVICE and expectation.expect in _OF_BACKENDS else None
+            for behind in paths.flows if paths else ():
                 why = f"as {flow.dst.name}, the Service before it"
                 expectations_by_flow.setdefault(behind._replace(src=flow.src), expectation._replace(line=None, why=why))
         for flow in flows(cluster) if scope is None else scope:
@@ -92,16 +92,16 @@ def expected(
 
 
 def _as_behind(
-    flow: Flow, services: ServiceWays, listed: Mapping[Flow, Expectation], rest: Expectation
+    flow: Flow, services: ServiceIndex, listed: Mapping[Flow, Expectation], rest: Expectation
 ) -> Expectation | None:
     """The default for a flow; of one to a Service that no line names, what lines expect of all the Pods behind it.
 
     None where nobody stands behind the Service, or the client alone: there is nothing that a policy could deny.
     """
-    ways = services.of(flow) if flow.dst.kind == SERVICE else None
-    behind = [onward._replace(src=flow.src) for onward in ways.flows] if ways else []
+    paths = services.of(flow) if flow.dst.kind == SERVICE else None
+    behind = [onward._replace(src=flow.src) for onward in paths.flows] if paths else []
     others = [listed.get(onward, rest) for onward in behind if onward.src.netns != onward.dst.netns]
-    if ways and not others and rest.expect != ALLOW:
+    if paths and not others and rest.expect != ALLOW:
         return None
     if not others or all(other is rest for other in others):
         return rest
@@ -186,10 +186,10 @@ def _ports(port: PortWish | None, target: Reachable, endpoints: Endpoints) -> li
 
 
 def _no_port(port: PortWish | None, targets: list[Reachable], endpoints: Endpoints) -> str:
-    who = " and ".join(target.end.name for target in targets[:3])
+    listed = " and ".join(target.end.name for target in targets[:3])
     if port is None:
-        return f"{who} serves no port; name one"
+        return f"{listed} serves no port; name one"
     names = {each.name: each.protocol for target in targets if target.end.name in endpoints.pod_of
              for each in endpoints.pod_of[target.end.name].ports if each.name}  # fmt: skip
     hint = other_protocol(port, names) or near(port.name, sorted(names))
-    return f"{who} has no port named {port.name!r} ({port.protocol}){hint}"
+    return f"{listed} has no port named {port.name!r} ({port.protocol}){hint}"

@@ -24,7 +24,7 @@ from netlab.tuples import NamedTuple
 _CLUSTER, _OUTSIDE, _NODE_PORT = "cluster", "outside", "nodePort"
 
 
-class Ways(NamedTuple):
+class ServicePaths(NamedTuple):
     """The paths of a flow to a Service: the flows to its possible backends (``flows``), or its end.
 
     ``here`` is the node that translates.  ``masqueraded``: the backends see its address and not the source's.  ``far``:
@@ -48,14 +48,14 @@ class Ways(NamedTuple):
 
 
 class _Front(NamedTuple):
-    """A port of a Service at one of its addresses: ``place`` is the port's number in it."""
+    """A port of a Service at one of its addresses: ``number`` is the port's number in it."""
 
     service: Service
-    place: int
+    number: int
     how: str
 
 
-class ServiceWays:
+class ServiceIndex:
     """An index of all Services by address, port and protocol."""
 
     def __init__(self, cluster: Cluster, endpoints: Endpoints) -> None:
@@ -65,7 +65,7 @@ class ServiceWays:
         self._cluster_ips: dict[str, Service] = {}
         self._primary: dict[str, str] = {}
         self._announced = {str(address): by for address, by in announced(cluster).items()}
-        self._last: tuple[Flow | None, Ways | None] = None, None
+        self._last: tuple[Flow | None, ServicePaths | None] = None, None
         self._zones = {node.name: node.labels.get(choice.ZONE, "") for node in cluster.nodes}
         if not cluster.services:
             return
@@ -84,7 +84,7 @@ class ServiceWays:
                 if port.node_port:
                     self._node_ports[port.node_port, port.protocol] = _Front(service, index, _NODE_PORT)
 
-    def of(self, flow: Flow) -> Ways | None:
+    def of(self, flow: Flow) -> ServicePaths | None:
         """The paths of a flow to a Service; None if it goes to none.  Whoever looks at each path asks for one flow often."""
         if not self._primary:
             return None
@@ -92,7 +92,7 @@ class ServiceWays:
             self._last = flow, self._of(flow)
         return self._last[1]
 
-    def _of(self, flow: Flow) -> Ways | None:
+    def _of(self, flow: Flow) -> ServicePaths | None:
         front, here = self._front(flow)
         if front is None:
             return self._nowhere(flow)
@@ -101,7 +101,7 @@ class ServiceWays:
             return None
         if not here:
             return self._unknown_outside(flow)
-        return self._ways(flow, front, here)
+        return self._paths(flow, front, here)
 
     def _front(self, flow: Flow) -> tuple[_Front | None, str]:
         """The port of a Service that a flow is for, and the node that translates."""
@@ -117,12 +117,12 @@ class ServiceWays:
 
     def notes(self, flow: Flow) -> Iterable[str]:
         """Notes on a Service with backends: endpoints that are left out, and session affinity."""
-        ways, (front, _) = self.of(flow), self._front(flow)
-        if ways is None or front is None or not ways.flows:
+        paths, (front, _) = self.of(flow), self._front(flow)
+        if paths is None or front is None or not paths.flows:
             return
-        yield from absent.left_out(self._cluster, front.service, front.place, 6 if ":" in flow.address else 4)
-        if ways.sticky and len(ways.flows) > 1:
-            yield ways.sticky.says
+        yield from absent.left_out(self._cluster, front.service, front.number, 6 if ":" in flow.address else 4)
+        if paths.sticky and len(paths.flows) > 1:
+            yield paths.sticky.says
 
     def _on_link(self, flow: Flow) -> bool:
         """Whether a Pod looks for the address on its own segment, so that no node's rules meet the packet."""
@@ -143,7 +143,7 @@ class ServiceWays:
             return ""
         return next((node.name for node in self._cluster.nodes if any(asked in cidr for cidr in node.pod_cidrs)), "")
 
-    def _nowhere(self, flow: Flow) -> Ways | None:
+    def _nowhere(self, flow: Flow) -> ServicePaths | None:
         """A flow to an address of Services without that port, or to an unused Service address."""
         here = self._node_of(flow.src)
         if flow.address in self._announced:
@@ -153,13 +153,13 @@ class ServiceWays:
         service = self._cluster_ips.get(flow.address)
         if service is not None:
             why = Why(f"Service {service} has no port {flow.port}/{flow.protocol}", service.mark)
-            return Ways((), why, Outcome.REFUSED)
+            return ServicePaths((), why, Outcome.REFUSED)
         address = ip_address(flow.address)
         if any(address in cidr for cidr in self._cluster.service_cidrs):
-            return Ways((), Why(f"no Service has the address {flow.address}"), Outcome.TIMEOUT)
+            return ServicePaths((), Why(f"no Service has the address {flow.address}"), Outcome.TIMEOUT)
         return None
 
-    def _looping(self, flow: Flow, here: str) -> Ways:
+    def _looping(self, flow: Flow, here: str) -> ServicePaths:
         """Router and node hand it to each other until its time is over, and the router says so."""
         service, node = self._announced[flow.address]
         under, plane = self._cluster.underlay, self._cluster.plane
@@ -173,44 +173,44 @@ class ServiceWays:
             lost = lost or not (not here or by_node or self._cluster.masquerades)
         why = Why(f"Service {service} has no port {flow.port}/{flow.protocol} at {flow.address}", service.mark)
         # It leaves the source's node, whose policies see it first.
-        return Ways((), why, Outcome.TIMEOUT if lost else Outcome.UNREACHABLE, far=here not in ("", node))
+        return ServicePaths((), why, Outcome.TIMEOUT if lost else Outcome.UNREACHABLE, far=here not in ("", node))
 
-    def _unknown_outside(self, flow: Flow) -> Ways | None:
+    def _unknown_outside(self, flow: Flow) -> ServicePaths | None:
         """From a host outside: the router has no way to the addresses of Services."""
         address = ip_address(flow.address)
         if not any(address in cidr for cidr in self._cluster.service_cidrs):
             return None
         why = Why("the underlay's router has no route to the addresses of Services", self._cluster.underlay.mark)
-        return Ways((), why, Outcome.UNREACHABLE)
+        return ServicePaths((), why, Outcome.UNREACHABLE)
 
-    def _ways(self, flow: Flow, front: _Front, here: str) -> Ways:
-        service, port = front.service, front.service.ports[front.place]
+    def _paths(self, flow: Flow, front: _Front, here: str) -> ServicePaths:
+        service, port = front.service, front.service.ports[front.number]
         why = Why(f"Service {service} port {port}", port.mark or service.mark)
         is_v6 = ":" in flow.address
         listed = [
             backend
             for backend in service.backends
-            if backend.ports[front.place] and (backend.address.version == 6) == is_v6
+            if backend.ports[front.number] and (backend.address.version == 6) == is_v6
         ]
         own, zone = self._node_of(flow.src), self._zones.get(here, "")
         far = bool(own) and own != here
         behind = choice.everywhere(service, listed, here, zone)
         if front.how == _OUTSIDE and not self._let_in(flow, service, is_v6=is_v6):
             message = f"Service {service} lets only its loadBalancerSourceRanges in"
-            return Ways((), Why(message, service.mark), Outcome.TIMEOUT, far=far)
+            return ServicePaths((), Why(message, service.mark), Outcome.TIMEOUT, far=far)
         if not behind:
-            missing = absent.why_none(self._cluster, service, front.place, 6 if is_v6 else 4)
+            missing = absent.why_none(self._cluster, service, front.number, 6 if is_v6 else 4)
             none = Why(f"Service {service} has no endpoint for port {port}", service.mark)
             # A node that forwards refuses with its own address, and with the one that was asked if that is its own.
             dropped = self.answers_dropped(flow) and self._endpoints.at(flow.address).kind == NODE
-            return Ways((), none, Outcome.TIMEOUT if dropped else Outcome.REFUSED, far=far, detail=missing)
+            return ServicePaths((), none, Outcome.TIMEOUT if dropped else Outcome.REFUSED, far=far, detail=missing)
         chosen, masqueraded = self._chosen(flow, front, here, behind, choice.near(service, listed, here))
         if not chosen:
             side = "internal" if front.how == _CLUSTER else "external"
             message = f"Service {service} has no endpoint on node {here}, and its {side}TrafficPolicy is Local"
-            return Ways((), Why(message, service.mark), Outcome.TIMEOUT, far=far)
-        flows = tuple(self._to(flow, backend, backend.ports[front.place], here, masqueraded) for backend in chosen)
-        return Ways(flows, why, Outcome.OPEN, masqueraded, far, _affinity(service), here)
+            return ServicePaths((), Why(message, service.mark), Outcome.TIMEOUT, far=far)
+        flows = tuple(self._to(flow, backend, backend.ports[front.number], here, masqueraded) for backend in chosen)
+        return ServicePaths(flows, why, Outcome.OPEN, masqueraded, far, _affinity(service), here)
 
     def _chosen(
         self, flow: Flow, front: _Front, here: str, behind: list[Backend], near: list[Backend]

@@ -144,10 +144,10 @@ def _address(source: Endpoint, destination: Endpoint, version: int) -> str:
 def _one_host(address: str) -> None:
     """Refuse addresses of many hosts or of none: a packet is followed to one host."""
     parsed = ip_address(address)
-    what = "a multicast address" if parsed.is_multicast else "no host's address" if parsed.is_unspecified else ""
-    what = "a broadcast address" if address == "255.255.255.255" else what
-    if what:
-        raise BadInput(f"{address} is {what}: name a Pod, a Service, a node, a host outside or its address")
+    noun = "a multicast address" if parsed.is_multicast else "no host's address" if parsed.is_unspecified else ""
+    noun = "a broadcast address" if address == "255.255.255.255" else noun
+    if noun:
+        raise BadInput(f"{address} is {noun}: name a Pod, a Service, a node, a host outside or its address")
 
 
 def _port(endpoints: Endpoints, destination: Endpoint, text: str) -> tuple[int, str]:

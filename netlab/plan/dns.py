@@ -71,10 +71,10 @@ def server_files(cluster: Cluster, session: Session) -> dict[str, str]:
 
     A change asks twice: for what the files should be, and for what the server should be given.
     """
-    return session.of(_Known).files(cluster)
+    return session.of(_Cache).files(cluster)
 
 
-class _Known:
+class _Cache:
     """The files of the last few clusters, and the records of every Service that stays."""
 
     def __init__(self) -> None:

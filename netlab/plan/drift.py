@@ -33,9 +33,9 @@ def drift(want: State, have: State, owned: State | None = None, wrong: Iterable[
     strange_links: set[tuple[str, str]] = set()
     if unknown:  # a healthy lab has none, and then there is nothing to tell apart
         # A link that stands where one of ours must be is in the way: a veth that was renamed, a device called eth0.
-        places = {end for obj in want.values() if obj.floor is Floor.LINK for end in ends(obj)}
+        links = {end for obj in want.values() if obj.floor is Floor.LINK for end in ends(obj)}
         for key, obj in unknown.items():
-            if obj.floor is Floor.LINK and places.isdisjoint(ends(obj)):
+            if obj.floor is Floor.LINK and links.isdisjoint(ends(obj)):
                 foreign[key] = obj
                 strange_links.update(ends(obj))
             elif isinstance(obj, NftTable):

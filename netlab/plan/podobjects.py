@@ -28,7 +28,7 @@ class _Around(NamedTuple):
     sysctls: tuple[tuple[str, str], ...]
 
 
-class _Known:
+class _Cache:
     """A cache of the Pod objects of the last few labs."""
 
     KEPT = 3
@@ -51,13 +51,13 @@ def sections(cluster: Cluster, plane: Dataplane, sysctls: Mapping[str, str], ses
         impairments=(),
     )
     around = _Around(bare, server_addresses(cluster), tuple(sysctls.items()))
-    labs = session.of(_Known).labs
+    labs = session.of(_Cache).labs
     memo = next((memo for key, memo in labs if key == around), None)
     if memo is None:
         nodes = {node.name: node for node in cluster.nodes}
         memo = Memo(lambda pod: _keyed(_objects(pod, nodes[pod.node], cluster, plane, sysctls)))
         labs.insert(0, (around, memo))
-        del labs[_Known.KEPT :]
+        del labs[_Cache.KEPT :]
     return memo.all(cluster.pods)
 
 

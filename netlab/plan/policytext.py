@@ -42,9 +42,9 @@ def tier_chain(direction: str, policies: Sequence[TierPolicy]) -> str:
 
     Pods that the same policies judge share it.
     """
-    way = "in" if direction == INGRESS else "out"
+    word = "in" if direction == INGRESS else "out"
     named = "/".join(policy.short for policy in policies)
-    return _short(f"{policies[0].tier.lower()}-{way}-{named}", _CHAIN_MAX)
+    return _short(f"{policies[0].tier.lower()}-{word}-{named}", _CHAIN_MAX)
 
 
 def is_ours(comment: str) -> bool:

@@ -59,11 +59,11 @@ def drifts(operations: Sequence[Op]) -> Iterator[str]:
     """
     made = {op.obj.key: op for op in operations if op.verb is Verb.CREATE}
     tables = {op.obj.key for op in operations if op.verb is Verb.DELETE and isinstance(op.obj, NftTable)} & made.keys()
-    places = {(made[key].obj.netns, made[key].obj.name): key for key in tables}
+    keys = {(made[key].obj.netns, made[key].obj.name): key for key in tables}
     contents: dict[Key, list[Op]] = {key: [] for key in tables}
     shown: list[Op] = []
     for op in typed(operations):
-        table = places.get((op.obj.netns, op.obj.place)) if isinstance(op.obj, NftObject) else None
+        table = keys.get((op.obj.netns, op.obj.place)) if isinstance(op.obj, NftObject) else None
         if table is None or op.verb is not Verb.CREATE:
             shown.append(op)
         else:
@@ -83,9 +83,11 @@ def drifted(op: Op, anew: Obj | None = None, contents: Sequence[Op] = ()) -> str
     source = f"  wanted by {obj.why}" if op.verb is not Verb.DELETE else "  nothing in the spec asks for it"
     if anew is not None:
         source = f"  wanted by {anew.why}"
-        what = _changes(obj, anew) if type(obj) is type(anew) else [f"it is a {obj.kind}, should be a {anew.kind}"]
-        what = what or ["it goes with an address that was there before it"]
-        message = f"changed: {_called(obj)}: {', '.join(what)} (up creates it again)"
+        differences = (
+            _changes(obj, anew) if type(obj) is type(anew) else [f"it is a {obj.kind}, should be a {anew.kind}"]
+        )
+        differences = differences or ["it goes with an address that was there before it"]
+        message = f"changed: {_called(obj)}: {', '.join(differences)} (up creates it again)"
     elif op.verb is Verb.CREATE:
         message = f"missing: {_called(obj)}"
     elif obj.why is LEARNED:

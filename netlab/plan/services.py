@@ -184,8 +184,8 @@ class _Family:
     def choice(self, service: Service, ends: Sequence[_End]) -> tuple[str, ...]:
         """The rules that choose among backends."""
         sticky = [f"{self.ip} saddr @affinity-{end.name} goto endpoint-{end.name}" for end in ends]
-        ways = ", ".join(f"{number} : goto endpoint-{end.name}" for number, end in enumerate(ends))
-        return (*(sticky if service.affinity else ()), f"numgen random mod {len(ends)} vmap {{ {ways} }}")
+        entries = ", ".join(f"{number} : goto endpoint-{end.name}" for number, end in enumerate(ends))
+        return (*(sticky if service.affinity else ()), f"numgen random mod {len(ends)} vmap {{ {entries} }}")
 
     def _end(self, service: Service, port: ServicePort, backend: Backend, number: int) -> _End:
         name = endpoint_name(service, port, backend.address, number)
@@ -424,10 +424,10 @@ def _announced(cluster: Cluster) -> Iterator[Obj]:
         node = cluster.node(name)
         via = next((str(interface.ip) for interface in node.addresses if interface.version == address.version), "")
         if via:
-            yield from _way(cluster, node, f"{address}/{address.max_prefixlen}", via, service_why(service))
+            yield from _host_route(cluster, node, f"{address}/{address.max_prefixlen}", via, service_why(service))
 
 
-def _way(cluster: Cluster, node: Node, host: str, via: str, why: Why) -> Iterator[Obj]:
+def _host_route(cluster: Cluster, node: Node, host: str, via: str, why: Why) -> Iterator[Obj]:
     under = cluster.underlay
     if not under.racks:
         yield Route(under.netns, host, via=via, dev=BRIDGE, why=why)

@@ -74,17 +74,17 @@ def ask(words: Sequence[str]) -> int | None:
             sock.send(_FORWARDED[signal.Signals(number)])
 
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
-    started, answer = False, b""
+    started, reply = False, b""
     with contextlib.suppress(OSError):
         # What is handed over is only closed by who has taken it: nothing is for one that does not listen.
         if _receives(sock, _HERE, heard) and not heard:
             _hand_over(sock, words)
             started = _receives(sock, _STARTED, heard)
-            answer = sock.recv(4) if started else b""
+            reply = sock.recv(4) if started else b""
     for number, handler in before.items():
         signal.signal(number, handler)
-    if len(answer) == 4:
-        return int(struct.unpack("=i", answer)[0])
+    if len(reply) == 4:
+        return int(struct.unpack("=i", reply)[0])
     if not started and not heard:
         return None
     if heard:  # end as one ends who was not asked what to do about it
@@ -312,9 +312,9 @@ def _answer(conn: socket.socket, lab: str, keeper: int, stamp: int, run: Run) ->
         status = 130
     over.set()
     _let_go_of_terminal()
-    answer = struct.pack("=i", status)
+    reply = struct.pack("=i", status)
     if not _holds:
-        conn.sendall(answer)
+        conn.sendall(reply)
         return
 
     def ready() -> None:
@@ -322,11 +322,11 @@ def _answer(conn: socket.socket, lab: str, keeper: int, stamp: int, run: Run) ->
         if _holds == lab:  # any keeper runs any command, but only that of the same lab is replaced
             _relieve(keeper)
         with contextlib.suppress(OSError):
-            conn.sendall(answer)
+            conn.sendall(reply)
         conn.close()
 
     if not _serve(_holds, run, ready):
-        conn.sendall(answer)
+        conn.sendall(reply)
 
 
 def _relieve(keeper: int) -> None:

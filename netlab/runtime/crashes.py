@@ -73,9 +73,9 @@ def warnings(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
         names = ", ".join(map(str, members[:_NAMED]))
         more = f" and {len(members) - _NAMED} more" if len(members) > _NAMED else ""
         which = f"Pod {names}" if len(members) == 1 else f"Pods {names}{more}"
-        places = [
+        folders = [
             spec.mark for spec in (*members[0].containers, *members[0].inits) if spec.name == container and spec.mark
         ]
-        mark = next(iter(places), members[0].mark) or Mark("", 0)
+        mark = next(iter(folders), members[0].mark) or Mark("", 0)
         message = f"container {container} of {which} crashed: {how}; {_CURE}"
         yield Warning("container-crashes", message, mark, f"Pod {members[0]}")

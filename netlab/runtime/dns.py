@@ -23,7 +23,7 @@ PATIENCE = 5.0  # seconds for a server that was started just now; it takes 0.1
 _PAUSE = 0.02
 
 
-class _Place(NamedTuple):
+class _Server(NamedTuple):
     """The folder of a server that runs, seen from here."""
 
     folder: str
@@ -43,7 +43,7 @@ def sync(cluster: Cluster, *, patience: float = PATIENCE) -> list[str]:
     deadline = time.monotonic() + patience
     message = "its process does not run"
     while True:
-        for target in _places(pod.netns):
+        for target in _servers(pod.netns):
             try:
                 message = _load(target, wanted, pods)
             except OSError as error:  # it ended just now
@@ -55,11 +55,11 @@ def sync(cluster: Cluster, *, patience: float = PATIENCE) -> list[str]:
         time.sleep(_PAUSE)
 
 
-def _places(netns: str) -> list[_Place]:
-    return [_Place(f"/proc/{process.pid}/root{DNS_FOLDER}") for process in inside([netns]) if process.comm == "knotd"]
+def _servers(netns: str) -> list[_Server]:
+    return [_Server(f"/proc/{process.pid}/root{DNS_FOLDER}") for process in inside([netns]) if process.comm == "knotd"]
 
 
-def _load(server: _Place, wanted: dict[str, str], pods: list[str]) -> str:
+def _load(server: _Server, wanted: dict[str, str], pods: list[str]) -> str:
     """Write the files that differ and have them loaded (``pods``: the zones of Pods' names); what went wrong, or ""."""
     fd = os.open(server.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -86,7 +86,7 @@ def _load(server: _Place, wanted: dict[str, str], pods: list[str]) -> str:
         os.close(fd)
 
 
-def _ask(server: _Place, *words: str) -> str:
+def _ask(server: _Server, *words: str) -> str:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     argv = [shutil.which("knotc", path=path) or "knotc", "-s", server.socket, "-b", "-t", "5", *words]
     try:

@@ -126,8 +126,8 @@ class Checker:
         meant: set[str] = set()  # fields that an unknown one probably is: one mistake, one problem
         for key_node, value_node in pairs(node):
             if not isinstance(key_node, ScalarNode) or scalars.is_null(key_node):
-                what = "null" if isinstance(key_node, ScalarNode) else "a list or a mapping"
-                self.problem(key_node, path, f"a key must be a string, not {what}")
+                noun = "null" if isinstance(key_node, ScalarNode) else "a list or a mapping"
+                self.problem(key_node, path, f"a key must be a string, not {noun}")
                 continue
             key = key_node.value
             if key in seen:

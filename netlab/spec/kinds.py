@@ -57,9 +57,9 @@ def ruling(written: str, kind: str) -> Ruling:
         right = CHECKED[group, kind]
         if version == right:
             return Ruling(Fate.USED)
-        known = api_version(group, right)
-        says = f'{kind} is read as "{known}", not "{written}"; write apiVersion: {known}'
-        return Ruling(Fate.WRONG, says, "apiVersion")
+        served = api_version(group, right)
+        message = f'{kind} is read as "{served}", not "{written}"; write apiVersion: {served}'
+        return Ruling(Fate.WRONG, message, "apiVersion")
     does = effect(group, kind)
     if reason := _NOT_MODELLED.get((group, kind)) or does:
         return Ruling(Fate.NOT_MODELLED, reason)

@@ -130,9 +130,9 @@ class Reader:
 
     def _object(self, node: Node, checker: Checker, inherited: tuple[str, str], in_list: bool = False) -> None:
         if not isinstance(node, MappingNode):
-            what = "list" if isinstance(node, SequenceNode) else "text"
-            advice = "; begin each of its items as a document, after a line ---" if what == "list" else ""
-            checker.problem(node, None, f"must be an object with apiVersion and kind, not a {what}{advice}")
+            noun = "list" if isinstance(node, SequenceNode) else "text"
+            advice = "; begin each of its items as a document, after a line ---" if noun == "list" else ""
+            checker.problem(node, None, f"must be an object with apiVersion and kind, not a {noun}{advice}")
             return
         fields = _fields(node)
         version = self._word(node, fields, "apiVersion", checker, inherited[0])
@@ -188,8 +188,8 @@ class Reader:
             return inherited
         text = scalars.plain(value.value) if isinstance(value, ScalarNode) and value.tag == scalars.PLAIN else None
         if not isinstance(value, ScalarNode):
-            what = "a list" if isinstance(value, SequenceNode) else "a mapping"
-            checker.problem(value, (None, field), f"must be a string, not {what}")
+            noun = "a list" if isinstance(value, SequenceNode) else "a mapping"
+            checker.problem(value, (None, field), f"must be a string, not {noun}")
             return ""
         if text is not None and not isinstance(text, str):
             checker.problem(value, (None, field), f"must be a string, not {value.value}")

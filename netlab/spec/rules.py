@@ -13,18 +13,18 @@ from collections.abc import Callable
 from netlab import names
 from netlab.spec import rules_tiers
 from netlab.spec.formats import dns_label, dns_subdomain, host_ip, service_ip, shown
-from netlab.spec.rules_common import Body, Found, exactly_one
+from netlab.spec.rules_common import Body, Faults, exactly_one
 from netlab.spec.rules_service import endpoint_subset, service_spec
 
 _NODE_NAME_MAX = 63
 
 
-def _named_once(items: list[Body], field: str, what: str) -> Found:
+def _named_once(items: list[Body], field: str, noun: str) -> Faults:
     seen: set[str] = set()
     for index, item in enumerate(items):
         name = item.get("name")
         if name is not None and name in seen:
-            yield (field, index, "name"), f"{shown(name)} is the name of two {what}"
+            yield (field, index, "name"), f"{shown(name)} is the name of two {noun}"
         elif name is not None:
             seen.add(name)
 
@@ -32,7 +32,7 @@ def _named_once(items: list[Body], field: str, what: str) -> Found:
 # -- the Lab ----------------------------------------------------------------------------------------------------------
 
 
-def _one_spelling(body: Body, single: str, plural: str) -> Found:
+def _one_spelling(body: Body, single: str, plural: str) -> Faults:
     """``podCIDR`` or ``podCIDRs``; of the latter at most one a family."""
     if single in body and plural in body:
         yield (plural,), f"give {single} or {plural}, not both"
@@ -41,7 +41,7 @@ def _one_spelling(body: Body, single: str, plural: str) -> Found:
         yield (plural, 1), f"both are IPv{versions[0]}; two are allowed for one of each family"
 
 
-def _lab_spec(body: Body) -> Found:
+def _lab_spec(body: Body) -> Faults:
     yield from _one_spelling(body, "podCIDR", "podCIDRs")
     yield from _one_spelling(body, "serviceCIDR", "serviceCIDRs")
     yield from _named_once(body.get("nodes", []), "nodes", "nodes")
@@ -53,16 +53,16 @@ def _lab_spec(body: Body) -> Found:
                 yield path, f"must be at least 1280 with IPv6 (RFC 8200), not {mtu}"
 
 
-def _lab_node(body: Body) -> Found:
+def _lab_node(body: Body) -> Faults:
     yield from _one_spelling(body, "podCIDR", "podCIDRs")
     yield from _one_spelling(body, "address", "addresses")
 
 
-def _lab_underlay(body: Body) -> Found:
+def _lab_underlay(body: Body) -> Faults:
     yield from _one_spelling(body, "cidr", "cidrs")
 
 
-def _lab_external(body: Body) -> Found:
+def _lab_external(body: Body) -> Faults:
     yield from _one_spelling(body, "address", "addresses")
     if "address" not in body and "addresses" not in body:
         yield ("address",), "is required: an external host has an address of its own"
@@ -71,7 +71,7 @@ def _lab_external(body: Body) -> Found:
 # -- metadata ---------------------------------------------------------------------------------------------------------
 
 
-def _label_named(body: Body) -> Found:
+def _label_named(body: Body) -> Faults:
     """Namespaces and Services are parts of DNS names, so theirs are single labels."""
     name = body.get("metadata", {}).get("name")
     if name is not None and not names.is_dns_label(name):
@@ -81,7 +81,7 @@ def _label_named(body: Body) -> Found:
             yield ("metadata", "name"), str(error)
 
 
-def _node(body: Body) -> Found:
+def _node(body: Body) -> Faults:
     """A node's name is part of names in the kernel, so it is as long as in a Lab at most."""
     name = body.get("metadata", {}).get("name", "")
     if len(name) > _NODE_NAME_MAX:
@@ -95,7 +95,7 @@ def _node(body: Body) -> Found:
         yield ("spec", "podCIDRs", 1), f"both are IPv{versions[0]}; two are allowed for one of each family"
 
 
-def _node_address(body: Body) -> Found:
+def _node_address(body: Body) -> Faults:
     if body["type"] in ("InternalIP", "ExternalIP"):
         try:
             host_ip(body["address"])
@@ -106,7 +106,7 @@ def _node_address(body: Body) -> Found:
 # -- selectors and policies -------------------------------------------------------------------------------------------
 
 
-def _requirement(body: Body) -> Found:
+def _requirement(body: Body) -> Faults:
     operator, values = body["operator"], body.get("values", [])
     if operator in ("In", "NotIn") and not values:
         yield ("values",), f"must have at least one item with the operator {operator}"
@@ -114,14 +114,14 @@ def _requirement(body: Body) -> Found:
         yield ("values",), f"must be absent with the operator {operator}"
 
 
-def _node_requirement(body: Body) -> Found:
+def _node_requirement(body: Body) -> Faults:
     yield from _requirement(body)
     operator, values = body["operator"], body.get("values", [])
     if operator in ("Gt", "Lt") and not (len(values) == 1 and re.fullmatch(r"[-+]?[0-9]{1,18}", values[0])):
         yield ("values",), f"must have one item, an integer, with the operator {operator}"
 
 
-def _toleration(body: Body) -> Found:
+def _toleration(body: Body) -> Faults:
     if "key" not in body and body.get("operator", "Equal") != "Exists":
         yield ("operator",), "must be Exists where there is no key"
     if body.get("operator") == "Exists" and body.get("value"):
@@ -130,7 +130,7 @@ def _toleration(body: Body) -> Found:
         yield ("value",), f"must be an integer with the operator {body['operator']}"
 
 
-def _policy_port(body: Body) -> Found:
+def _policy_port(body: Body) -> Faults:
     port, end = body.get("port"), body.get("endPort")
     if end is None:
         return
@@ -142,7 +142,7 @@ def _policy_port(body: Body) -> Found:
         yield ("endPort",), f"must be {port} or above, as port is, not {end}"
 
 
-def _policy_peer(body: Body) -> Found:
+def _policy_peer(body: Body) -> Faults:
     if not body:
         yield (
             (),
@@ -153,7 +153,7 @@ def _policy_peer(body: Body) -> Found:
         yield ("ipBlock",), f"cannot stand beside {other} in one peer; make it an item of its own"
 
 
-def _ip_block(body: Body) -> Found:
+def _ip_block(body: Body) -> Faults:
     outer = ipaddress.ip_network(body["cidr"])
     for index, each in enumerate(body.get("except", ())):
         inner = ipaddress.ip_network(each)
@@ -168,7 +168,7 @@ def _ip_block(body: Body) -> Found:
 _NOT_IN_INIT = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 
-def _pod_spec(body: Body) -> Found:
+def _pod_spec(body: Body) -> Faults:
     names: set[str] = set()
     for field in ("initContainers", "containers", "ephemeralContainers"):
         host_ports: set[tuple[int, str, str]] = set()
@@ -189,7 +189,7 @@ def _pod_spec(body: Body) -> Found:
         yield ("dnsConfig", "nameservers"), "must have at least one item with dnsPolicy: None"
 
 
-def _host_ports(container: Body, host_network: bool, seen: set[tuple[int, str, str]]) -> Found:
+def _host_ports(container: Body, host_network: bool, seen: set[tuple[int, str, str]]) -> Faults:
     for number, port in enumerate(container.get("ports", ())):
         host, path = port.get("hostPort", 0), ("ports", number, "hostPort")
         if host_network and host not in (0, port["containerPort"]):
@@ -201,7 +201,7 @@ def _host_ports(container: Body, host_network: bool, seen: set[tuple[int, str, s
         seen.add(wanted)
 
 
-def _container(body: Body) -> Found:
+def _container(body: Body) -> Faults:
     yield from _named_once(body.get("ports", []), "ports", "ports of this container")
     for field in ("livenessProbe", "startupProbe"):
         times = body.get(field, {}).get("successThreshold", 1)
@@ -211,7 +211,7 @@ def _container(body: Body) -> Found:
         yield ("readinessProbe", "terminationGracePeriodSeconds"), "may not be set in a readinessProbe: it ends nothing"
 
 
-def _env_var(body: Body) -> Found:
+def _env_var(body: Body) -> Faults:
     if body.get("value") and "valueFrom" in body:
         yield ("valueFrom",), "may not stand beside a value"
 
@@ -219,11 +219,11 @@ def _env_var(body: Body) -> Found:
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
 
-def _env_source(body: Body) -> Found:
+def _env_source(body: Body) -> Faults:
     yield from exactly_one(body, _SOURCES, "a source")
 
 
-def _probe(body: Body) -> Found:
+def _probe(body: Body) -> Faults:
     yield from exactly_one(body, ("exec", "httpGet", "tcpSocket", "grpc"), "a probe")
     if "exec" in body and not body["exec"].get("command"):
         yield ("exec", "command"), "must have at least one item"
@@ -249,7 +249,7 @@ def matches(selector: Body, labels: Body) -> bool:
 _TEMPLATE_DIFFERS = "must select the Pods of the template: spec.template.metadata.labels differ from it"
 
 
-def _workload(body: Body) -> Found:
+def _workload(body: Body) -> Faults:
     """Deployment, ReplicaSet, StatefulSet, DaemonSet: the selector must select the template."""
     spec = body.get("spec")
     if spec is None:
@@ -264,14 +264,14 @@ def _workload(body: Body) -> Found:
     yield from _restarts(body)
 
 
-def _restarts(body: Body) -> Found:
+def _restarts(body: Body) -> Faults:
     policy = body["spec"].get("template", {}).get("spec", {}).get("restartPolicy", "Always")
     if policy != "Always":
         path = ("spec", "template", "spec", "restartPolicy")
         yield path, f"must be Always in a {body.get('kind')}, not {policy}"
 
 
-def _job_template(spec: Body, at: tuple[str, ...]) -> Found:
+def _job_template(spec: Body, at: tuple[str, ...]) -> Faults:
     pod = spec["template"].get("spec")
     if pod is not None and pod.get("restartPolicy", "Always") == "Always":
         yield (*at, "template", "spec", "restartPolicy"), "must be OnFailure or Never in a Job (Always is the default)"
@@ -279,14 +279,14 @@ def _job_template(spec: Body, at: tuple[str, ...]) -> Found:
         yield (*at, "completions"), "is required with completionMode: Indexed"
 
 
-def _job(body: Body) -> Found:
+def _job(body: Body) -> Faults:
     if "spec" not in body:
         yield ("spec",), "is required"
     else:
         yield from _job_template(body["spec"], ("spec",))
 
 
-def _cron_job(body: Body) -> Found:
+def _cron_job(body: Body) -> Faults:
     if "spec" not in body:
         yield ("spec",), "is required"
     elif "spec" not in body["spec"]["jobTemplate"]:
@@ -295,12 +295,12 @@ def _cron_job(body: Body) -> Found:
         yield from _job_template(body["spec"]["jobTemplate"]["spec"], ("spec", "jobTemplate", "spec"))
 
 
-def _has_spec(body: Body) -> Found:
+def _has_spec(body: Body) -> Faults:
     if "spec" not in body:
         yield ("spec",), "is required"
 
 
-def _replication_controller(body: Body) -> Found:
+def _replication_controller(body: Body) -> Faults:
     """Its selector is a map of labels; where it has none, the template's labels are taken."""
     if "template" not in body.get("spec", {}):
         yield ("spec", "template") if "spec" in body else ("spec",), "is required"
@@ -318,7 +318,7 @@ def _replication_controller(body: Body) -> Found:
 # -- Services ---------------------------------------------------------------------------------------------------------
 
 
-def _service(body: Body) -> Found:
+def _service(body: Body) -> Faults:
     yield from _label_named(body)
     spec, name = body.get("spec"), body.get("metadata", {}).get("name", "")
     if name[:1].isdigit() and names.is_dns_label(name):
@@ -332,7 +332,7 @@ def _service(body: Body) -> Found:
         yield ("spec", *path), message
 
 
-def _endpoint_slice(body: Body) -> Found:
+def _endpoint_slice(body: Body) -> Faults:
     family = {"IPv4": 4, "IPv6": 6}.get(body["addressType"])
     for index, endpoint in enumerate(body.get("endpoints", ())):
         for number, address in enumerate(endpoint["addresses"]):
@@ -349,7 +349,7 @@ def _endpoint_slice(body: Body) -> Found:
     )
 
 
-RULES: dict[str, Callable[[Body], Found]] = {
+RULES: dict[str, Callable[[Body], Faults]] = {
     "LabSpec": _lab_spec,
     "LabNode": _lab_node,
     "LabUnderlay": _lab_underlay,

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any
 
-Found = Iterator[tuple[tuple[str | int, ...], str]]
+Faults = Iterator[tuple[tuple[str | int, ...], str]]
 Spec = dict[str, Any]
 
 _KUBELET_PORT = 10250
@@ -44,7 +44,7 @@ _ONLY: dict[str, tuple[Callable[[Spec], bool], str]] = {
 }
 
 
-def service_spec(spec: Spec) -> Found:
+def service_spec(spec: Spec) -> Faults:
     """The paths, inside the spec, of what the API server refuses."""
     for field, (holds, words) in _ONLY.items():
         if field in spec and not holds(spec):
@@ -55,7 +55,7 @@ def service_spec(spec: Spec) -> Found:
     yield from _ports(spec)
 
 
-def _of_type(spec: Spec) -> Found:
+def _of_type(spec: Spec) -> Faults:
     kind, headless = _type(spec), spec.get("clusterIP") == "None"
     if kind == "ExternalName":
         if not spec.get("externalName"):
@@ -69,7 +69,7 @@ def _of_type(spec: Spec) -> Found:
         yield ("clusterIP",), f"may not be None with the type {kind}"
 
 
-def _addresses(spec: Spec) -> Found:
+def _addresses(spec: Spec) -> Faults:
     many, families = spec.get("clusterIPs", []), spec.get("ipFamilies", [])
     if many and "clusterIP" not in spec:
         yield ("clusterIPs",), f"may be set only beside clusterIP, which is then {many[0]}"
@@ -91,7 +91,7 @@ def _addresses(spec: Spec) -> Found:
         yield ("ipFamilyPolicy",), "must be PreferDualStack or RequireDualStack where two families are named"
 
 
-def _ports(spec: Spec) -> Found:
+def _ports(spec: Spec) -> Faults:
     ports, kind = spec.get("ports", []), _type(spec)
     seen: set[tuple[str, int, str]] = set()
     for index, port in enumerate(ports):
@@ -112,7 +112,7 @@ def _ports(spec: Spec) -> Found:
             )
 
 
-def endpoint_subset(body: Spec) -> Found:
+def endpoint_subset(body: Spec) -> Faults:
     """The errors that the API server reports for a subset of Endpoints."""
     if not body.get("addresses") and not body.get("notReadyAddresses"):
         yield ("addresses",), "is required, or notReadyAddresses: a subset needs an address"

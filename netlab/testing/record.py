@@ -82,23 +82,23 @@ def _lines(prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> Iterator[dic
         if len(set(answers)) > 1
     }
     for (target, port, implied), sources in by_flow.items():
-        for answer in (True,) if implied else (True, False):
+        for allowed in (True,) if implied else (True, False):
             names = [
                 source
                 for source, answers in sources.items()
-                if answers[0] is answer and ((target, port, implied), source) not in mixed
+                if answers[0] is allowed and ((target, port, implied), source) not in mixed
             ]
             if names:
-                yield _line(names, target, port, answer)
+                yield _line(names, target, port, allowed)
     for (word, address, port, implied), by_pod in single.items():
-        for answer in (True,) if implied else (True, False):
+        for allowed in (True,) if implied else (True, False):
             names = [
                 source
                 for source, is_open in by_pod.items()
-                if is_open is answer and ((word, port, implied), _word(source, workloads, prepared)) in mixed
+                if is_open is allowed and ((word, port, implied), _word(source, workloads, prepared)) in mixed
             ]
             if names:
-                yield _line(names, address, port, answer)
+                yield _line(names, address, port, allowed)
 
 
 def _single(flow: Flow, prepared: Prepared) -> str:
@@ -113,12 +113,12 @@ def _word(source: str, workloads: Workloads, prepared: Prepared) -> str:
     return workloads.of(pods[source]).word if source in pods else source
 
 
-def _line(sources: list[str], target: str, port: str, answer: bool) -> dict[str, Any]:
+def _line(sources: list[str], target: str, port: str, allowed: bool) -> dict[str, Any]:
     return {
         "from": sources[0] if len(sources) == 1 else sources,
         "to": target,
         "port": port,
-        "expect": ALLOW if answer else DENY,
+        "expect": ALLOW if allowed else DENY,
     }
 
 

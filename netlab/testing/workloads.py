@@ -63,15 +63,15 @@ class Workloads:
         suffix = f".{pod.namespace}" if pod.namespace != "default" else ""
         word = f"{short}/{name}{suffix}" if pod.owner else str(pod) if suffix else pod.name
         prefix = f"{pod.namespace}/" if pod.namespace != self.home else ""
-        what = role(pod)
-        if what == API_SERVER:
+        noun = role(pod)
+        if noun == API_SERVER:
             return Workload(API_SERVER, "", SERVER, str(pod))
         if pod.system:
             return Workload("kube-dns", "", OTHERS, str(pod))
-        if what == STRANGER:
+        if noun == STRANGER:
             return Workload(f"{prefix}{pod.name} (stand-in)", pod.namespace, STRANGERS, str(pod))
-        if what:
-            return Workload(f"{prefix}{pod.name} (stand-in)", pod.namespace, OTHERS if what == PEER else OWN, str(pod))
+        if noun:
+            return Workload(f"{prefix}{pod.name} (stand-in)", pod.namespace, OTHERS if noun == PEER else OWN, str(pod))
         bare = _bare(pod)
         if count > 1 or clashes[pod.namespace, bare] > 1:
             shown = f"{prefix}{short}/{name}" if pod.owner else f"{prefix}pod/{pod.name}"

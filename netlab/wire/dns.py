@@ -33,7 +33,7 @@ def is_name(text: str) -> bool:
     return text.isascii() and len(text) <= _NAME and all(0 < len(label) <= _LABEL for label in labels)
 
 
-def question(number: int, name: str, kind: int, space: int = _INTERNET) -> bytes:
+def query(number: int, name: str, kind: int, space: int = _INTERNET) -> bytes:
     """A query for the records of a name, which begins with its 16-bit number."""
     labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
     asked = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
@@ -41,7 +41,7 @@ def question(number: int, name: str, kind: int, space: int = _INTERNET) -> bytes
 
 
 #: The query for a server's own name (RFC 4892), as a datagram and as TCP carries it.
-IDENTITY = question(0x6E6C, "id.server", TXT, _CHAOS)
+IDENTITY = query(0x6E6C, "id.server", TXT, _CHAOS)
 IDENTITY_TCP = struct.pack("!H", len(IDENTITY)) + IDENTITY
 
 

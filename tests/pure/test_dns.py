@@ -17,7 +17,7 @@ ADDRESS6 = b"\xc0\x0c" + struct.pack("!HHIH", 28, 1, 30, 16) + bytes(15) + b"\1"
 
 
 def answered(*records: bytes, code: int = 0) -> bytes:
-    asked = dns.question(7, "www.shop", dns.A)
+    asked = dns.query(7, "www.shop", dns.A)
     return struct.pack("!HHHH", 7, 0x8180 | code, 1, len(records)) + asked[8:] + b"".join(records)
 
 
@@ -26,7 +26,7 @@ def test_a_reply_has_its_addresses_and_aliases() -> None:
     assert dns.reply(answered(code=3)) == (7, dns.NO_NAME, (), ())
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 12, answered(ADDRESS)[:-3], dns.question(7, "a.b", dns.A)])
+@pytest.mark.parametrize("data", [b"", b"\0" * 12, answered(ADDRESS)[:-3], dns.query(7, "a.b", dns.A)])
 def test_what_is_no_reply_is_none(data: bytes) -> None:
     assert dns.reply(data) is None
 

@@ -102,18 +102,18 @@ def _container(
 
 def _clashes(pod: Pod, container: Container) -> bool:
     """Whether another container answers on a port that this one declares."""
-    who = {(port.port, port.protocol): port.container for port in pod.ports}
+    containers = {(port.port, port.protocol): port.container for port in pod.ports}
     spec = next((each for where in ("containers", "initContainers") for each in _listed(pod, where)
                  if each["name"] == container.name), {})  # fmt: skip
     wanted = [(port["containerPort"], port.get("protocol", "TCP")) for port in spec.get("ports", [])]
-    return any(who.get(each, container.name) != container.name for each in wanted)
+    return any(containers.get(each, container.name) != container.name for each in wanted)
 
 
 def _state(state: Mapping[str, Any]) -> Status:
     """A container state with the API's times."""
     return {
-        kind: {key: stamp(value) if key.endswith("At") else value for key, value in what.items()}
-        for kind, what in state.items()
+        kind: {key: stamp(value) if key.endswith("At") else value for key, value in details.items()}
+        for kind, details in state.items()
     }
 
 

@@ -63,9 +63,9 @@ def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str
     warned.tell([*warnings, *done.problems])
     for document in given.objects:
         there = before.get(identity(document))
-        what = "created" if there is None else "unchanged" if there.body == document.body else "configured"
+        result = "created" if there is None else "unchanged" if there.body == document.body else "configured"
         kind = document.kind.lower() + (f".{document.group}" if document.group else "")
-        out.line(f"{kind}/{document.name} {what}")
+        out.line(f"{kind}/{document.name} {result}")
 
 
 def _about(new: Collection[tuple[str, str, str]], given: Documents, lab: Lab) -> list[Warning]:

@@ -182,8 +182,8 @@ def _change(
             if reference.kind.name == "Namespace" and key == "kubernetes.io/metadata.name":
                 raise BadInput(f"'{key}' is the namespace's own name and cannot be changed")
             changed[key] = value
-    what = f"{reference.kind.name.lower()}/{reference.name}"
+    name = f"{reference.kind.name.lower()}/{reference.name}"
     if not changed:
-        return {}, [*sentences, f"{what} not labeled"]
+        return {}, [*sentences, f"{name} not labeled"]
     only_removed = all(value is None for value in changed.values())
-    return changed, [*sentences, f"{what} {'unlabeled' if only_removed else 'labeled'}"]
+    return changed, [*sentences, f"{name} {'unlabeled' if only_removed else 'labeled'}"]

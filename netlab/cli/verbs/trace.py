@@ -91,7 +91,7 @@ def command(
 
     from netlab.model.links import round_trip
     from netlab.objects import Netns, NftTable, Vxlan
-    from netlab.observe.trace.record import Question, recorded
+    from netlab.observe.trace.record import Request, recorded
     from netlab.oracle.target import asked
     from netlab.runtime.state.running import load_running
 
@@ -110,16 +110,16 @@ def command(
         running.cluster, client, target, namespace, icmp=icmp and _has_addresses(lookup), version=version or 0
     )
     flow = meant.flow
-    question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers, crafted)
+    request = Request(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers, crafted)
     if lookup and not lookup.addresses:
-        question = replace(question, name=lookup.queries[-1].name, size=0)
+        request = replace(request, name=lookup.queries[-1].name, size=0)
     for file in (pcap, record):
         _writable(file)
     tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
     netns = sorted(space.netns for space in running.want.only(Netns))
     with recorded(
         name,
-        question,
+        request,
         netns,
         tunnels=tunnels,
         patience=timeout,

@@ -70,11 +70,13 @@ def command(
 
 def _tell(done: labs.Outcome) -> None:
     cluster = done.lab.cluster
-    what = f"{out.count(len(cluster.nodes), 'node')}, {out.count(len(cluster.own_pods), 'Pod')}, {cluster.dataplane}"
+    contents = (
+        f"{out.count(len(cluster.nodes), 'node')}, {out.count(len(cluster.own_pods), 'Pod')}, {cluster.dataplane}"
+    )
     if done.changed:
-        out.line(f"lab {cluster.lab} is up: {what}; {out.count(done.changed, 'change')} in {done.seconds:.2f} s")
+        out.line(f"lab {cluster.lab} is up: {contents}; {out.count(done.changed, 'change')} in {done.seconds:.2f} s")
     else:
-        out.line(f"lab {cluster.lab} is up: {what}; nothing to do")
+        out.line(f"lab {cluster.lab} is up: {contents}; nothing to do")
     if done.kept:
         out.line(
             f"{out.count(done.kept, 'change')} of apply, delete, label and link kept; --reset drops {'it' if done.kept == 1 else 'them'}"

@@ -74,13 +74,13 @@ class Filter:
         for at, (op, k, *names) in enumerate(self._code):
             end = next((end for end in self._ends if end >= at), 0)
             labels = {**self._labels, YES: end, NO: end + 1}
-            ways = [labels[name] - at - 1 if name else 0 for name in names]
+            jumps = [labels[name] - at - 1 if name else 0 for name in names]
             if op == ALWAYS:
-                program.append(struct.pack("=HBBI", op, 0, 0, ways[0]))
+                program.append(struct.pack("=HBBI", op, 0, 0, jumps[0]))
                 continue
-            if any(not 0 <= way <= _JUMP_MAX for way in ways):
-                raise ValueError(f"instruction {at} jumps {ways}")
-            program.append(struct.pack("=HBBI", op, *ways, k))
+            if any(not 0 <= jump <= _JUMP_MAX for jump in jumps):
+                raise ValueError(f"instruction {at} jumps {jumps}")
+            program.append(struct.pack("=HBBI", op, *jumps, k))
         return b"".join(program)
 
 

@@ -33,15 +33,15 @@ class Btf:
             at = data.find(b"\0" + name.encode() + b"\0", self._strings)
             if at >= 0:
                 wanted[at + 1 - self._strings] = name
-        self._at = places = [0]
+        self._at = offsets = [0]
         self._ids: dict[tuple[str, int], int] = {}
         fixed, each, at, end = _FIXED, _EACH, 0, len(words)
         while at < end:
             info = words[at + 1]
             kind = info >> 24 & 31
             if words[at] in wanted:
-                self._ids.setdefault((wanted[words[at]], kind), len(places))
-            places.append(at)
+                self._ids.setdefault((wanted[words[at]], kind), len(offsets))
+            offsets.append(at)
             at += 3 + fixed[kind] + each[kind] * (info & 0xFFFF)
 
     def offset(self, struct_name: str, path: str) -> int:
@@ -104,8 +104,8 @@ class Btf:
             if name == head:
                 return offset + (self._field(kind, rest) if rest else 0)
             if not name:
-                plain, what = self._plain(kind)
-                if what in (_STRUCT, _UNION):
+                plain, shape = self._plain(kind)
+                if shape in (_STRUCT, _UNION):
                     try:
                         return offset + self._field(plain, path)
                     except KeyError:

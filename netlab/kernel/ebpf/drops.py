@@ -97,7 +97,7 @@ def _read_layout() -> Layout:
     try:
         fields = ("dev", "sk", "head", "len", "protocol", "mac_header", "network_header", "transport_header")
         skb = {name: btf.offset("sk_buff", name) for name in (*fields, "_skb_refdst")}
-        places = [
+        layouts = [
             btf.offset(*path)
             for path in (
                 ("net_device", "nd_net.net"),
@@ -115,7 +115,7 @@ def _read_layout() -> Layout:
     reason = arguments.index("skb_drop_reason") if "skb_drop_reason" in arguments else None
     reasons = btf.values("skb_drop_reason") if reason is not None else {}
     names = {n: name.removeprefix(_PREFIX) for n, name in reasons.items()}
-    dev_net, dev_ifindex, dev_name, net_inum, sock_net, dst_dev = places
+    dev_net, dev_ifindex, dev_name, net_inum, sock_net, dst_dev = layouts
     return Layout(skb, dev_net, dev_ifindex, dev_name, net_inum, sock_net, dst_dev, 1, reason, names)
 
 

@@ -65,16 +65,16 @@ class Worker:
             self._todo.put(None)
             self._todo = SimpleQueue()
             self._thread = threads.start(partial(self._work, self._todo), "netlab-netns")
-        answer: SimpleQueue[tuple[bool, T | BaseException]] = SimpleQueue()
+        result: SimpleQueue[tuple[bool, T | BaseException]] = SimpleQueue()
 
         def call() -> None:
             try:
-                answer.put((True, self._call(function)))
+                result.put((True, self._call(function)))
             except BaseException as error:  # noqa: BLE001 - it is raised again where it was asked for
-                answer.put((False, error))
+                result.put((False, error))
 
         self._todo.put(call)
-        good, value = answer.get()
+        good, value = result.get()
         if not good:
             assert isinstance(value, BaseException)
             raise value

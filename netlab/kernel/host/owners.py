@@ -34,6 +34,6 @@ def _owner(name: str) -> Owner | None:
 
 def owner_behind(sock: NetlinkSocket) -> Owner | None:
     """The owner of a socket's namespace."""
-    answer = sock.ask(_GETLINK, _LO)
-    alias = attr_dict(answer[1], 16).get(_IFLA_IFALIAS) if answer else None
+    reply = sock.ask(_GETLINK, _LO)
+    alias = attr_dict(reply[1], 16).get(_IFLA_IFALIAS) if reply else None
     return Owner.of(text(alias)) if alias is not None else None

@@ -88,14 +88,14 @@ class _Change:
         self._handles, self._netns, self._ops = handles, netns, ops
         self._fd = handles.get(netns).fd
         self.parts = transactions(ops, at_once=at_once)
-        self._done, self._bent = 0, ""
+        self._done, self._modified = 0, ""
         self.failure: BaseException | None = None
 
     def run(self, *, check: bool = False) -> None:
         """Commit the parts (``check``: do all but that) until one is refused."""
         try:
             with ns.inside(self._fd), Runner() as runner:
-                self._bent = "" if check else _as_it_is(self._ops)
+                self._modified = "" if check else _as_it_is(self._ops)
                 for part in self.parts:
                     runner.run(part, check=check)
                     self._done += not check
@@ -119,13 +119,13 @@ class _Change:
             if self._done < len(self.parts):
                 _drop_new(self._ops)
                 return
-            places = _bent(self._ops)
-            back = transactions([_opposite(op) for op in self._ops if getattr(op.obj, "place", "") not in places])
+            modified = _modified(self._ops)
+            back = transactions([_opposite(op) for op in self._ops if getattr(op.obj, "place", "") not in modified])
             with contextlib.suppress(libnft.NftFailed), Runner() as runner:
                 for part in back:
                     runner.run(part)
-                if self._bent:
-                    libnft.run(self._bent)
+                if self._modified:
+                    libnft.run(self._modified)
 
 
 def _elements_alone(ops: Iterable[Op]) -> bool:
@@ -146,14 +146,14 @@ def _raise_first(changes: Iterable[_Change]) -> None:
             raise change.failure from None
 
 
-def _bent(ops: Iterable[Op]) -> list[str]:
+def _modified(ops: Iterable[Op]) -> list[str]:
     """The tables that were modified by hand and must be created again: no operation lists their content."""
     return [op.obj.place for op in ops if op.verb is Verb.UPDATE and isinstance(op.obj, NftTable)]
 
 
 def _as_it_is(ops: Iterable[Op]) -> str:
     """The text that makes these tables as they are now."""
-    return "".join(f"delete table {table}\n{libnft.run(f'list table {table}')}" for table in _bent(ops))
+    return "".join(f"delete table {table}\n{libnft.run(f'list table {table}')}" for table in _modified(ops))
 
 
 def _drop_new(ops: Iterable[Op]) -> None:

@@ -59,12 +59,12 @@ def generation() -> int:
 
 def _generation(sock: NetlinkSocket) -> int:
     try:
-        answer = sock.ask(_SUBSYS_NFTABLES << 8 | _GETGEN, _HEADER)
+        reply = sock.ask(_SUBSYS_NFTABLES << 8 | _GETGEN, _HEADER)
     except OSError:
         return -1
-    if answer is None:
+    if reply is None:
         return -1
-    raw = attr_dict(answer[1], 4).get(_GEN_ID)
+    raw = attr_dict(reply[1], 4).get(_GEN_ID)
     return int.from_bytes(raw, "big") if raw is not None else -1
 
 
@@ -143,10 +143,10 @@ def _compared(netns: str, present: list[NftTable | NftChain | NftSet]) -> list[O
         want, have = _listing(*table), real[table]
         mine = [obj for obj in present if (obj.family, obj.table) == table]
         sets = {name for kind, name in want.keys() | have.keys() if kind in ("set", "map")}
-        bent = sorted(name for name in sets if _differs(want, have, name))
+        modified = sorted(name for name in sets if _differs(want, have, name))
         for obj in mine:
             if isinstance(obj, NftTable):
-                result.append(replace(obj, comment=f"differs in {', '.join(bent)}") if bent else obj)
+                result.append(replace(obj, comment=f"differs in {', '.join(modified)}") if modified else obj)
             elif isinstance(obj, NftSet):
                 result.append(obj)
             elif ("chain", obj.chain) in have:

@@ -184,10 +184,10 @@ class RulesSocket:
             return None
         body = struct.pack("=BBH", _NUMBERS[family], 0, 0)
         body += attr_str(1, table) + attr_str(2, chain) + attr(3, handle.to_bytes(8, "big"))
-        answer = self._socket.ask(_SUBSYS << 8 | _GETRULE, body)
-        if answer is None:
+        reply = self._socket.ask(_SUBSYS << 8 | _GETRULE, body)
+        if reply is None:
             return None
-        values = attr_dict(answer[1], 4)
+        values = attr_dict(reply[1], 4)
         return comment(bytes(values[7])) if 7 in values else ""
 
     def hook(self, family: str, table: str, chain: str) -> Hook | None:
@@ -195,8 +195,8 @@ class RulesSocket:
         if family not in _NUMBERS:
             return None
         body = struct.pack("=BBH", _NUMBERS[family], 0, 0) + attr_str(1, table) + attr_str(3, chain)
-        answer = self._socket.ask(_SUBSYS << 8 | _GETCHAIN, body)
-        values: Mapping[int, memoryview] = attr_dict(answer[1], 4) if answer else {}
+        reply = self._socket.ask(_SUBSYS << 8 | _GETCHAIN, body)
+        values: Mapping[int, memoryview] = attr_dict(reply[1], 4) if reply else {}
         if 4 not in values:
             return None
         attributes = attr_dict(values[4])

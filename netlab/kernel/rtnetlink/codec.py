@@ -48,7 +48,7 @@ class Handle:
     socket: NetlinkSocket
     links: Links = field(default_factory=Links)
 
-    def place(self, end: End) -> int:
+    def reserve(self, end: End) -> int:
         """Reserve the end's planned index; where another link has it, a high one that no later link is planned for."""
         index = end.index or _SPARE_INDEX
         taken = set(self.links.values())

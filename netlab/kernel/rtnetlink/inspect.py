@@ -44,7 +44,7 @@ _RTNH = {1: "dead", 2: "pervasive", 4: "onlink", 8: "offload", 16: "linkdown", 3
 _SKIP_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS: three quarters of a link's message
 
 
-class Place(NamedTuple):
+class Space(NamedTuple):
     """A namespace that is being read: its name, a descriptor, and a pyroute2 socket in it."""
 
     netns: str
@@ -52,27 +52,27 @@ class Place(NamedTuple):
     route: Any
 
 
-def inspect(kind: str, places: Sequence[str], sysctls: Mapping[str, Sequence[str]] | None = None) -> list[Row]:
+def inspect(kind: str, netnses: Sequence[str], sysctls: Mapping[str, Sequence[str]] | None = None) -> list[Row]:
     """The rows of one kind (a key of ``KINDS``, ``links`` or ``sysctls``) in these namespaces, in their order.
 
     ``sysctls``: for ``sysctls`` alone, the wanted names by namespace; ``*`` and ``?`` match as in a shell.
     Namespaces that went away meanwhile are left out.
     """
-    return ns.aside(lambda: _rows(kind, places, sysctls or {}))
+    return ns.aside(lambda: _rows(kind, netnses, sysctls or {}))
 
 
 def _rows(kind: str, netnses: Sequence[str], sysctls: Mapping[str, Sequence[str]]) -> list[Row]:
     with contextlib.ExitStack() as stack:
-        places = [place for netns in netnses if (place := _open(netns, stack))]
+        spaces = [space for netns in netnses if (space := _open(netns, stack))]
         if kind == "links":
-            return _links(places)
+            return _links(spaces)
         if kind == "sysctls":
             private = stack.enter_context(contextlib.closing(Sysctls()))
-            return [row for place in places for row in _sysctls(place, private, sysctls.get(place.netns, ()))]
-        return [{"netns": place.netns, **row} for place in places for row in KINDS[kind](place)]
+            return [row for space in spaces for row in _sysctls(space, private, sysctls.get(space.netns, ()))]
+        return [{"netns": space.netns, **row} for space in spaces for row in KINDS[kind](space)]
 
 
-def _open(netns: str, stack: contextlib.ExitStack) -> Place | None:
+def _open(netns: str, stack: contextlib.ExitStack) -> Space | None:
     from pyroute2 import IPRoute  # 0.2 s, paid by this verb alone
 
     try:
@@ -81,24 +81,24 @@ def _open(netns: str, stack: contextlib.ExitStack) -> Place | None:
         return None
     stack.callback(os.close, fd)
     with ns.inside(fd):
-        return Place(netns, fd, stack.enter_context(IPRoute()))
+        return Space(netns, fd, stack.enter_context(IPRoute()))
 
 
 # -- links ------------------------------------------------------------------------------------------------------------
 
 
-def _decoded(place: Place) -> dict[int, Link]:
-    return {message["index"]: link(message) for message in place.route.get_links(ext_mask=_SKIP_STATISTICS)}
+def _decoded(space: Space) -> dict[int, Link]:
+    return {message["index"]: link(message) for message in space.route.get_links(ext_mask=_SKIP_STATISTICS)}
 
 
-def _names(place: Place) -> Names:
+def _names(space: Space) -> Names:
     return {
-        message["index"]: message.get("IFLA_IFNAME") for message in place.route.get_links(ext_mask=_SKIP_STATISTICS)
+        message["index"]: message.get("IFLA_IFNAME") for message in space.route.get_links(ext_mask=_SKIP_STATISTICS)
     }
 
 
-def _links(places: Sequence[Place]) -> list[Row]:
-    by_netns = {place.netns: _decoded(place) for place in places}
+def _links(spaces: Sequence[Space]) -> list[Row]:
+    by_netns = {space.netns: _decoded(space) for space in spaces}
     by_indexes: dict[tuple[int, int], list[tuple[str, Link]]] = {}
     for netns, links in by_netns.items():
         for index, each in links.items():
@@ -132,9 +132,9 @@ def _peer(netns: str, end: Link, by_indexes: Mapping[tuple[int, int], list[tuple
 # -- addresses and routes ---------------------------------------------------------------------------------------------
 
 
-def _addresses(place: Place) -> Iterable[Row]:
-    names = _names(place)
-    for message in place.route.get_addr():
+def _addresses(space: Space) -> Iterable[Row]:
+    names = _names(space)
+    for message in space.route.get_addr():
         family, length = message["family"], message["prefixlen"]
         if family not in (socket.AF_INET, socket.AF_INET6):
             continue
@@ -157,10 +157,10 @@ def _addresses(place: Place) -> Iterable[Row]:
         }
 
 
-def _routes(place: Place) -> Iterable[Row]:
-    names = _names(place)
+def _routes(space: Space) -> Iterable[Row]:
+    names = _names(space)
     for family in (socket.AF_INET, socket.AF_INET6):
-        for message in place.route.get_routes(family=family):
+        for message in space.route.get_routes(family=family):
             yield _route(message, names)
 
 
@@ -201,9 +201,9 @@ def _hop(message: Any, names: Names, index: int) -> Row:
 # -- neighbours and forwarding entries --------------------------------------------------------------------------------
 
 
-def _neighbours(place: Place) -> Iterable[Row]:
-    names = _names(place)
-    for message in place.route.get_neighbours():
+def _neighbours(space: Space) -> Iterable[Row]:
+    names = _names(space)
+    for message in space.route.get_neighbours():
         state, address = message["state"], message.get("NDA_DST")
         if state & _NOARP or address is None:
             continue
@@ -216,9 +216,9 @@ def _neighbours(place: Place) -> Iterable[Row]:
         }
 
 
-def _fdb(place: Place) -> Iterable[Row]:
-    names = _names(place)
-    for message in place.route.fdb("dump"):
+def _fdb(space: Space) -> Iterable[Row]:
+    names = _names(space)
+    for message in space.route.fdb("dump"):
         yield {
             "mac": message.get("NDA_LLADDR") or "",
             "dev": names.get(message["ifindex"], str(message["ifindex"])),
@@ -243,9 +243,9 @@ def _fdb_state(state: int) -> str:
 # -- sysctls ----------------------------------------------------------------------------------------------------------
 
 
-def _sysctls(place: Place, private: Sysctls, wanted: Iterable[str]) -> list[Row]:
+def _sysctls(space: Space, private: Sysctls, wanted: Iterable[str]) -> list[Row]:
     values: dict[str, str] = {}
-    with ns.inside(place.fd):
+    with ns.inside(space.fd):
         private.enter()
         for pattern in wanted:
             for name in _expanded(pattern) if set(pattern) & set("*?[") else [pattern]:
@@ -253,7 +253,7 @@ def _sysctls(place: Place, private: Sysctls, wanted: Iterable[str]) -> list[Row]
                     value = private.read(name)
                     if value is not None:
                         values[name] = value
-    return [{"netns": place.netns, "name": name, "value": value} for name, value in values.items()]
+    return [{"netns": space.netns, "name": name, "value": value} for name, value in values.items()]
 
 
 _SWAP = str.maketrans("./", "/.")
@@ -271,8 +271,8 @@ def _expanded(pattern: str) -> list[str]:
 # -- nftables ---------------------------------------------------------------------------------------------------------
 
 
-def _nft(place: Place) -> list[Row]:
-    with ns.inside(place.fd):
+def _nft(space: Space) -> list[Row]:
+    with ns.inside(space.fd):
         try:
             if not nft.tables():
                 return []
@@ -323,7 +323,7 @@ def _words(words: Mapping[int, str], bits: int) -> list[str]:
     return [word for bit, word in words.items() if bits & bit]
 
 
-KINDS: dict[str, Callable[[Place], Iterable[Row]]] = {
+KINDS: dict[str, Callable[[Space], Iterable[Row]]] = {
     "addresses": _addresses,
     "routes": _routes,
     "neighbours": _neighbours,

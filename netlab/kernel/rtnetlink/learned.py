@@ -27,12 +27,12 @@ def path_mtu(address: str) -> PathMtu:
     body = RTMSG.pack(family(address), len(target) * 8, 0, 0, 0, 0, 0, 0, 0)
     with contextlib.closing(NetlinkSocket(plain=True)) as sock:
         try:
-            answer = sock.ask(GETROUTE, body + attr(RTA_DST, target))
+            reply = sock.ask(GETROUTE, body + attr(RTA_DST, target))
         except OSError:  # no route
-            answer = None
-    if answer is None:
+            reply = None
+    if reply is None:
         return PathMtu()
-    at = attr_dict(answer[1], 12)
+    at = attr_dict(reply[1], 12)
     metrics = attr_dict(at[RTA_METRICS]) if RTA_METRICS in at else {}
     if _MTU not in metrics or _CACHEINFO not in at:
         return PathMtu()

@@ -70,7 +70,7 @@ class LinkCodec:
     def requests(self, link: Obj, end: End, handle: Handle, peers: Sequence[Handle], master: int) -> list[Request]:
         """Make the link; ``master`` is the index of the bridge that it becomes a port of, or 0."""
         data = self.data(link, handle, peers)
-        index = handle.place(end)
+        index = handle.reserve(end)
         body = identity(end, index, mtu=not self.MTU_LATER)
         body += attr_u32(_IFLA_MASTER, master) if master else b""
         info = attr_str(INFO_KIND, self.kind) + (attr(INFO_DATA, data) if data else b"")
@@ -164,8 +164,8 @@ def settled(sock: NetlinkSocket, index: int) -> bool:
     """Whether the link's operational state has followed its carrier: until then a bridge forwards nothing to this port,
     and the link sends nothing.  Since Linux 6.8 the question itself makes it follow.
     """
-    answer = sock.ask(_GETLINK, ifinfo(index) + attr_u32(_IFLA_EXT_MASK, 8))
-    flags = struct.unpack_from("=I", answer[1], 8)[0] if answer else 0
+    reply = sock.ask(_GETLINK, ifinfo(index) + attr_u32(_IFLA_EXT_MASK, 8))
+    flags = struct.unpack_from("=I", reply[1], 8)[0] if reply else 0
     return bool(flags & _IFF_RUNNING) or not flags & _IFF_LOWER_UP
 
 

@@ -21,7 +21,7 @@ class VethCodec(LinkCodec):
 
     def data(self, link: Obj, handle: Handle, peers: Sequence[Handle]) -> bytes:
         assert isinstance(link, Veth)
-        peer = identity(link.peer, peers[0].place(link.peer)) + attr_u32(_IFLA_NET_NS_FD, peers[0].fd)
+        peer = identity(link.peer, peers[0].reserve(link.peer)) + attr_u32(_IFLA_NET_NS_FD, peers[0].fd)
         return attr(_VETH_INFO_PEER, peer)
 
     def decode(self, link: RawLink, ends: Sequence[End], dump: NamespaceDump) -> Veth:

@@ -32,12 +32,12 @@ def policies(netns: str) -> list[XfrmPolicy]:
     """The IPsec policies of the namespace that the calling thread is in."""
     with NetlinkSocket(_NETLINK_XFRM) as sock:
         try:
-            answer = sock.ask(_GETSPDINFO, b"\0\0\0\0")
+            reply = sock.ask(_GETSPDINFO, b"\0\0\0\0")
         except OSError as error:
             if error.errno == errno.EOPNOTSUPP:  # a 32-bit process on a 64-bit kernel may not ask
                 return []
             raise
-        if answer is None or not any(struct.unpack_from("=III", answer[1], 8)):  # flags, XFRMA_SPD_INFO: in, out, fwd
+        if reply is None or not any(struct.unpack_from("=III", reply[1], 8)):  # flags, XFRMA_SPD_INFO: in, out, fwd
             return []
         return [_policy(netns, payload) for _, payload in sock.dump(_GETPOLICY, bytes(64)) if payload[_DIR] < 3]
 

@@ -114,9 +114,9 @@ def _tests(
 def _bare(program: Program, by: int, ethertype: int) -> list[Instruction]:
     """The program for a packet without an Ethernet header, as if one with the EtherType and no addresses stood before."""
     moved = _moved(program, by)
-    for place, (code, _, _, k) in enumerate(program):
-        if moved[place] != program[place] and k < _ETHERNET and code & 0xE0 == _ABSOLUTE:
-            moved[place] = (code & _CLASS, 0, 0, ethertype if k == _TYPE_AT else 0)
+    for at, (code, _, _, k) in enumerate(program):
+        if moved[at] != program[at] and k < _ETHERNET and code & 0xE0 == _ABSOLUTE:
+            moved[at] = (code & _CLASS, 0, 0, ethertype if k == _TYPE_AT else 0)
     return moved
 
 

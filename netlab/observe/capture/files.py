@@ -211,7 +211,7 @@ class Pcapng:
                 lost = point.ring.lost
                 if lost:
                     comment = (
-                        f"{lost} frames of {point.place.name}, at any of its interfaces, found no room and are missing"
+                        f"{lost} frames of {point.space.name}, at any of its interfaces, found no room and are missing"
                     )
             blocks.append(
                 pcapng.statistics(

@@ -21,7 +21,7 @@ from netlab.kernel.host.limits import raise_open_files
 from netlab.kernel.host.owners import owners
 from netlab.observe.capture.bpf import Program
 from netlab.observe.capture.merge import SLACK, Merge
-from netlab.observe.capture.point import CapturePoint, Place, open_point
+from netlab.observe.capture.point import CapturePoint, Space, open_point
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -35,7 +35,7 @@ _THREADS = 64  # opening and closing a ring waits for the kernel (RCU, 10 to 30 
 
 
 class Capture:
-    """Listens to all places from the moment that ``open`` returns; ``batches`` has everything since then, in order.
+    """Listens in all namespaces from the moment that ``open`` returns; ``batches`` has everything since then, in order.
 
     ``lab``: also to every namespace of this lab that comes later ("" for none).  ``memory``: MiB for all rings.
     ``stop`` may be called from a signal handler.  ``watch``: a descriptor; when its other end has gone, the capture
@@ -43,14 +43,14 @@ class Capture:
     """
 
     def __init__(
-        self, places: Iterable[Place], program: Program, *, lab: str = "", memory: int = MEMORY, watch: int = -1
+        self, spaces: Iterable[Space], program: Program, *, lab: str = "", memory: int = MEMORY, watch: int = -1
     ) -> None:
-        self._places = {place.netns: place for place in places}
+        self._spaces = {space.netns: space for space in spaces}
         self._program, self._lab, self._memory, self._reader = program, lab, memory, watch
         self.points: dict[str, CapturePoint] = {}
         self.gone: list[CapturePoint] = []  # those whose namespace went, for their counts
         self.reader_gone = False
-        self.arrived: list[Place] = []  # namespaces that came later, for the caller to take out
+        self.arrived: list[Space] = []  # namespaces that came later, for the caller to take out
         self.merge = Merge()
         self._foreign: set[str] = set()
         self._being_made: dict[str, float] = {}
@@ -68,15 +68,15 @@ class Capture:
         """Begin to listen.  Raises HostCannot or StateError where it cannot."""
         raise_open_files()  # a ring and its namespace's news are four descriptors
         self._watch = Watch(ns.RUN_NETNS)
-        self._share = (self._memory << 20) // max(1, sum(place.weight for place in self._places.values()))
+        self._share = (self._memory << 20) // max(1, sum(space.weight for space in self._spaces.values()))
         # Each ring has a timer of the kernel's: of many, none shall fire a hundred times a second.
-        self._retire = RETIRE if len(self._places) < 64 else 5 * RETIRE
+        self._retire = RETIRE if len(self._spaces) < 64 else 5 * RETIRE
         self._epoll.register(self._watch, select.EPOLLIN)
         self._epoll.register(self._stop, select.EPOLLIN)
         if self._reader >= 0:
             self._epoll.register(self._reader, 0)  # errors and hang-ups are told unasked
         try:
-            for point in each(self._opened, self._places.values()):
+            for point in each(self._opened, self._spaces.values()):
                 self._take_in(point)
         except OSError as error:
             self.close()
@@ -87,14 +87,14 @@ class Capture:
         self.merge.since = time.time_ns()
         self._began = time.monotonic()
 
-    def _opened(self, place: Place) -> CapturePoint:
-        memory = min(_RING_MAX, max(_RING_MIN, place.weight * self._share))
-        return open_point(place, self._program, memory, self._retire)
+    def _opened(self, space: Space) -> CapturePoint:
+        memory = min(_RING_MAX, max(_RING_MIN, space.weight * self._share))
+        return open_point(space, self._program, memory, self._retire)
 
     def _explained(self, error: OSError) -> HostCannot | StateError:
         if error.errno == errno.EPERM:
             return NeedsRoot("this needs root: capturing opens raw sockets")
-        many = f"{len(self._places)} namespaces"
+        many = f"{len(self._spaces)} namespaces"
         if error.errno == errno.ENOMEM:
             return HostCannot(
                 f"this host has not the memory to listen to {many}", hint="name fewer with --at, or give less: --buffer"
@@ -106,7 +106,7 @@ class Capture:
         )
 
     def _take_in(self, point: CapturePoint) -> None:
-        self.points[point.place.netns] = point
+        self.points[point.space.netns] = point
         self._epoll.register(point.ring, select.EPOLLIN)
         self._epoll.register(point.news, select.EPOLLIN)
 
@@ -249,20 +249,20 @@ class Capture:
                 self._foreign.add(name)
                 continue
             with contextlib.suppress(OSError):  # it has gone again
-                place = Place.of(name, owner)
-                (point,) = each(self._opened, [place])
+                space = Space.of(name, owner)
+                (point,) = each(self._opened, [space])
                 self._take_in(point)
-                self.arrived.append(place)
+                self.arrived.append(space)
 
     # -- what was lost ------------------------------------------------------------------------------------------------
 
     def lost(self) -> dict[str, int]:
-        """Frames that found no room, by place; only places that lost some."""
+        """Frames that found no room, by name; only namespaces that lost some."""
         counts: dict[str, int] = {}
         for point in (*self.gone, *self.points.values()):
             count = point.ring.lost if point in self.gone else point.ring.count_lost()
             if count:
-                counts[point.place.name] = counts.get(point.place.name, 0) + count
+                counts[point.space.name] = counts.get(point.space.name, 0) + count
         return counts
 
 
@@ -284,11 +284,11 @@ def each(function: Callable[[In], Out], things: Iterable[In]) -> Sequence[Out]:
     def work() -> None:
         while not errors:
             try:
-                place, thing = todo.get_nowait()
+                number, thing = todo.get_nowait()
             except Empty:
                 return
             try:
-                done[place] = function(thing)
+                done[number] = function(thing)
             except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
                 errors.append(error)
 
@@ -307,4 +307,4 @@ def each(function: Callable[[In], Out], things: Iterable[In]) -> Sequence[Out]:
             if isinstance(result, CapturePoint):
                 result.close()
         raise errors[0]
-    return [done[place] for place in sorted(done)]
+    return [done[number] for number in sorted(done)]

@@ -22,7 +22,7 @@ _LINKS = 1  # RTNLGRP_LINK
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Space:
     """Where to listen: the namespace, what it is called in the output (``node-1``, ``client``, ``shop/web``), and which
     interfaces are meant (``*`` and ``?`` as in a shell; none: all).  ``weight``: its share of the memory.
     """
@@ -33,8 +33,8 @@ class Place:
     weight: int = 1
 
     @classmethod
-    def of(cls, netns: str, owner: Owner, interfaces: tuple[str, ...] = ()) -> Place:
-        """The place of a namespace.  Nodes and routers have more weight, because they forward packets of many Pods."""
+    def of(cls, netns: str, owner: Owner, interfaces: tuple[str, ...] = ()) -> Space:
+        """A namespace to listen in.  Nodes and routers have more weight, because they forward packets of many Pods."""
         return cls(netns, name_of(owner), interfaces, 1 if owner.kind == "pod" else _PASSES_ON)
 
 
@@ -46,9 +46,9 @@ def name_of(owner: Owner) -> str:
 class CapturePoint:
     """Opened by ``open_point``; ``numbers`` is for whoever writes its frames: ifindex -> the interface's number."""
 
-    def __init__(self, place: Place, program: Program, memory: int, retire: int) -> None:
-        self.place, self._program = place, program
-        self.inode = os.stat(ns.RUN_NETNS / place.netns).st_ino
+    def __init__(self, space: Space, program: Program, memory: int, retire: int) -> None:
+        self.space, self._program = space, program
+        self.inode = os.stat(ns.RUN_NETNS / space.netns).st_ino
         self.numbers: dict[int, int] = {}
         self.links: dict[int, RawLink] = {}
         self._named: dict[tuple[int, int], Interface] = {}
@@ -56,7 +56,7 @@ class CapturePoint:
         self.news = NetlinkSocket()
         try:
             self.news.join(_LINKS)
-            if place.interfaces:  # their indexes are part of the filter
+            if space.interfaces:  # their indexes are part of the filter
                 self.links = links(self._asking)
             self.ring = Ring(packed(self._filter()), memory, self, retire)
         except BaseException:
@@ -70,11 +70,11 @@ class CapturePoint:
         return (link.name for link in self.links.values() if self._means(link.name))
 
     def _means(self, name: str) -> bool:
-        patterns = self.place.interfaces
+        patterns = self.space.interfaces
         return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
     def _filter(self) -> Program:
-        if not self.place.interfaces:
+        if not self.space.interfaces:
             return self._program
         return only_interfaces(self._program, (index for index, link in self.links.items() if self._means(link.name)))
 
@@ -90,7 +90,7 @@ class CapturePoint:
         for index in changed:
             self.numbers.pop(index, None)
         self._named = {key: interface for key, interface in self._named.items() if key[0] not in changed}
-        if self.place.interfaces and (changed or added):
+        if self.space.interfaces and (changed or added):
             current = [index for index, link in fresh.items() if self._means(link.name)]
             self.ring.attach(packed(only_interfaces(self._program, current)))
 
@@ -107,11 +107,11 @@ class CapturePoint:
         link = self.links.get(index)
         link_type = ETHERNET if hardware in ETHERNETS else RAW_IP
         if link is None:  # it came and went between two looks
-            return Interface(f"{self.place.name}/if{index}", f"in {self.place.netns}, gone", link_type=link_type)
+            return Interface(f"{self.space.name}/if{index}", f"in {self.space.netns}, gone", link_type=link_type)
         kind_of = link.kind or ("loopback" if link.name == "lo" else "ether")
-        about = [f"{kind_of} in {self.place.netns}", f"MTU {link.mtu}", *([link.altname] if link.altname else ())]
+        about = [f"{kind_of} in {self.space.netns}", f"MTU {link.mtu}", *([link.altname] if link.altname else ())]
         mac = bytes.fromhex(link.mac.replace(":", "")) if link.mac.count(":") == 5 else b""
-        return Interface(f"{self.place.name}/{link.name}", ", ".join(about), mac, link_type)
+        return Interface(f"{self.space.name}/{link.name}", ", ".join(about), mac, link_type)
 
     def is_port(self, index: int) -> bool:
         """Whether the interface is a port of a bridge."""
@@ -128,7 +128,7 @@ class CapturePoint:
         self.ring.close()
 
 
-def open_point(place: Place, program: Program, memory: int, retire: int = RETIRE) -> CapturePoint:
+def open_point(space: Space, program: Program, memory: int, retire: int = RETIRE) -> CapturePoint:
     """Listen to a namespace; the calling thread goes there and comes back.  Raises OSError where it has gone."""
-    with ns.inside(place.netns):
-        return CapturePoint(place, program, memory, retire)
+    with ns.inside(space.netns):
+        return CapturePoint(space, program, memory, retire)

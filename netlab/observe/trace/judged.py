@@ -50,10 +50,10 @@ def _rules(
             continue
         text = ""
         if not comment and (family, table) not in unlisted:
-            place = (family, table, chain)
-            if place not in texts:
-                texts[place] = listing.chain_rules(*place)
-            text = texts[place].get(handle, "")
+            key = (family, table, chain)
+            if key not in texts:
+                texts[key] = listing.chain_rules(*key)
+            text = texts[key].get(handle, "")
         yield Rule(netns, family, table, chain, handle, comment, text)
 
 

@@ -17,9 +17,9 @@ def mtus() -> dict[str, int]:
     by_netns = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
 
-        def ask(what: int, name: str) -> int:
-            answer = fcntl.ioctl(asking, what, _REQUEST.pack(name.encode(), 0))
-            value: int = _REQUEST.unpack(answer)[1]
+        def ask(command: int, name: str) -> int:
+            reply = fcntl.ioctl(asking, command, _REQUEST.pack(name.encode(), 0))
+            value: int = _REQUEST.unpack(reply)[1]
             return value
 
         for _, name in socket.if_nameindex():

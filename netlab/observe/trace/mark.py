@@ -217,7 +217,7 @@ PRIORITY = -399
 def rules(mark: Mark, table: str, *, owner: bool) -> str:
     """The tables that switch tracing on for the packet, as nft text; with ``owner`` they go with whoever made them."""
     tunnels = ", ".join(map(str, dict.fromkeys(mark.tunnels)))
-    ways = ["udp : goto of_udp", f"{_IPIP} : goto in_ipip", ("ipv6-icmp" if mark.v6 else "icmp") + " : goto of_icmp"]
+    entries = ["udp : goto of_udp", f"{_IPIP} : goto in_ipip", ("ipv6-icmp" if mark.v6 else "icmp") + " : goto of_icmp"]
     parts = [  # a chain must be there before another goes to it
         _chain("in_tunnel", _marking(_inner(mark, _UDP_HEADER + _VXLAN + _ETHERNET))),
         _chain("in_ipip", _marking([] if mark.v6 else _inner(mark, 0))),
@@ -226,10 +226,10 @@ def rules(mark: Mark, table: str, *, owner: bool) -> str:
     ]
     if mark.protocol == "TCP":
         parts.append(_chain("of_tcp", _marking(_plain(mark, _TCP))))
-        ways.append("tcp : goto of_tcp")
+        entries.append("tcp : goto of_tcp")
     for hook in ("prerouting", "output"):
         base = f"type filter hook {hook} priority {PRIORITY}; policy accept;"
-        parts.append(_chain(hook, [base, f"meta l4proto vmap {{ {', '.join(ways)} }}"]))
+        parts.append(_chain(hook, [base, f"meta l4proto vmap {{ {', '.join(entries)} }}"]))
     head = ["flags owner"] if owner else []
     body = "\n".join([*head, *parts])
     return "".join(f"table {family} {table} {{\n{body}\n}}\n" for family in ("inet", "bridge"))

@@ -219,7 +219,7 @@ class UdpProbe(Probe):
         if self.port == dns.PORT:
             self.number = self.number & 0xFFFF0000 | 0x0100  # the question's number, and "recursion desired"
             kind = dns.AAAA if self.v6 else dns.A
-            self._data = dns.question(self.number >> 16, self.name if dns.is_name(self.name) else _NAME, kind)
+            self._data = dns.query(self.number >> 16, self.name if dns.is_name(self.name) else _NAME, kind)
         else:
             self._data = struct.pack("!I", self.number) + _UDP_TEXT
         if self.size:

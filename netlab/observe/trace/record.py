@@ -55,7 +55,7 @@ _LOOK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Request:
     """What to send: from a namespace to an address; ``answers``: the ports that a UDP answer may come from.
 
     ``packet``: a packet of scapy's to send as it is, instead of one of the kernel's.  ``name``: what a name server is
@@ -73,16 +73,16 @@ class Question:
     name: str = "netlab.invalid"
 
 
-def record(lab: str, question: Question, netns: Sequence[str], **options: Any) -> Recording:
+def record(lab: str, request: Request, netns: Sequence[str], **options: Any) -> Recording:
     """As ``recorded``; returns when nothing of the trace is left."""
-    with recorded(lab, question, netns, **options) as recording:
+    with recorded(lab, request, netns, **options) as recording:
         return recording
 
 
 @contextlib.contextmanager
 def recorded(
     lab: str,
-    question: Question,
+    request: Request,
     netns: Sequence[str],
     *,
     tunnels: Iterable[int] = TUNNELS,
@@ -104,7 +104,7 @@ def recorded(
 
     Raises StateError where the client's namespace is gone, KernelRefused where no socket can be made in it.
     """
-    trace = _Trace(lab, question, netns, tuple(tunnels), patience, without)
+    trace = _Trace(lab, request, netns, tuple(tunnels), patience, without)
     trace.counted = list(netns if counted is None else counted)
     trace.unlisted = frozenset(unlisted)
     trace.lab_tables = lab_tables
@@ -119,13 +119,13 @@ class _Trace:
     def __init__(
         self,
         lab: str,
-        question: Question,
+        request: Request,
         netns: Sequence[str],
         tunnels: tuple[int, ...],
         patience: float,
         without: Sequence[str],
     ) -> None:
-        self._lab, self._question, self._netns, self._patience = lab, question, list(netns), patience
+        self._lab, self._request, self._netns, self._patience = lab, request, list(netns), patience
         self._without = without
         self.counted = self._netns
         self.unlisted: frozenset[tuple[str, str]] = frozenset()
@@ -133,18 +133,18 @@ class _Trace:
         self.meanwhile: Callable[[Callable[[], bool]], object] | None = None
         raise_open_files()
         self._probe = self._open()
-        self._learned = ns.call(question.netns, lambda: path_mtu(question.address)) if question.df else PathMtu()
+        self._learned = ns.call(request.netns, lambda: path_mtu(request.address)) if request.df else PathMtu()
         self._mark = Mark(
-            question.protocol,
+            request.protocol,
             self._probe.number,
             self._probe.v6,
             self._probe.local_port,
-            tuple(dict.fromkeys((question.port, *question.answers))) if question.protocol == "UDP" else (),
+            tuple(dict.fromkeys((request.port, *request.answers))) if request.protocol == "UDP" else (),
             tuple(dict.fromkeys((*tunnels, *TUNNELS))),
         )
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[], object]] = {}
-        self._inode = os.stat(ns.RUN_NETNS / question.netns).st_ino
+        self._inode = os.stat(ns.RUN_NETNS / request.netns).st_ino
         self._look = 0.0
         self._sent = 0
         self._ends = 0.0  # when to stop, once something has happened; 0: nothing has
@@ -155,7 +155,7 @@ class _Trace:
         self._waited = False
 
     def _open(self) -> Probe:
-        asked = self._question
+        asked = self._request
         try:
             if asked.packet is not None:
                 from netlab.observe.trace.crafted import CraftedProbe  # scapy, 0.5 s
@@ -273,8 +273,8 @@ class _Trace:
         for dropped in self._drops.read():
             if self._probe.persists or not concerns(self._mark, dropped.network):
                 continue
-            way = (dropped.time - self._sent) / 1e9  # what came by a slow way may be answered by one
-            wait = max(_AFTER_COPY if self._copy(dropped) else self._after_drop(), 2 * way)
+            elapsed = (dropped.time - self._sent) / 1e9  # what came by a slow way may be answered by one
+            wait = max(_AFTER_COPY if self._copy(dropped) else self._after_drop(), 2 * elapsed)
             ends = time.monotonic() + wait
             self._ends = min(self._ends, ends) if self._ends else ends
 
@@ -296,7 +296,7 @@ class _Trace:
             return
         self._look = now + _LOOK
         try:
-            same = os.stat(ns.RUN_NETNS / self._question.netns).st_ino == self._inode
+            same = os.stat(ns.RUN_NETNS / self._request.netns).st_ino == self._inode
         except OSError:
             same = False
         if not same:
@@ -346,7 +346,7 @@ class _Trace:
         )
 
     def _probed(self, sent: int, ended: int) -> records.Probe:
-        packet, asked = self._probe, self._question
+        packet, asked = self._probe, self._request
         return records.Probe(
             asked.netns,
             asked.protocol,
@@ -372,8 +372,8 @@ class _Trace:
             return {}
         if probe.outcome != OPEN:
             seen = {frame.netns for frame in frames}
-            return sockets.sockets(seen, probe.protocol, {probe.port, *self._question.answers})
-        if probe.protocol != "TCP" or self._question.packet is not None:
+            return sockets.sockets(seen, probe.protocol, {probe.port, *self._request.answers})
+        if probe.protocol != "TCP" or self._request.packet is not None:
             return {}
         recogniser = Recogniser(probe)
         for frame in frames:
@@ -387,9 +387,7 @@ class _Trace:
         if self.lab_tables is None:
             return ()
         passed = {frame.netns for frame in self._frames.frames()} if self._frames else set(self._netns)
-        return foreign_rules(
-            passed | {self._question.netns}, self.lab_tables, self._rules.tables if self._rules else {}
-        )
+        return foreign_rules(passed | {self._request.netns}, self.lab_tables, self._rules.tables if self._rules else {})
 
     def _asked_again(self, outcome: str) -> Collection[str]:
         """The namespaces whose counters and MTUs matter; of a lost packet all, since it may have been lost unseen."""

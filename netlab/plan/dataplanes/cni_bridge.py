@@ -55,9 +55,9 @@ def routes_by_address(here: Node, there: Far) -> Iterator[Obj]:
 
 @dataclass(slots=True)
 class Plain:
-    """A data plane of cni0 and nothing around the packets; ``ways``: what leads to another node's Pods."""
+    """A data plane of cni0 and nothing around the packets; ``routes``: what leads to another node's Pods."""
 
-    ways: Callable[[Node, Far], Iterable[Obj]]
+    routes: Callable[[Node, Far], Iterable[Obj]]
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0, and masquerading where there is an outside."""
@@ -69,8 +69,8 @@ class Plain:
         return attach(pod, here, cluster)
 
     def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterable[Obj]:
-        """See ``ways``."""
-        return self.ways(here, there)
+        """See ``routes``."""
+        return self.routes(here, there)
 
 
 def attach(pod: Pod, here: Node, cluster: Cluster, *, name: str = "") -> Iterator[Obj]:

@@ -31,11 +31,11 @@ class WireGuardPlane:
         """cni0, a device a family with its route, flannel's rules."""
         why = node_why(here)
         yield from cni_bridge.bridge(here, cluster)
-        for place, (own, network) in enumerate(zip(here.pod_cidrs, cluster.pod_cidrs, strict=True)):
+        for number, (own, network) in enumerate(zip(here.pod_cidrs, cluster.pod_cidrs, strict=True)):
             version, dev = own.version, _DEVICE[own.version]
             mtu = cluster.mtu - cluster.plane.overhead[version]
             # The kernel gives such a device no link-local address, whatever the family.
-            common = (here.netns, dev, "", mtu, tunnels.INDEX + place, "none", cluster.offload)
+            common = (here.netns, dev, "", mtu, tunnels.INDEX + number, "none", cluster.offload)
             yield WireGuard(*common, port=_port(version, cluster), why=why)
             # The driver itself sets this when the device goes up.
             yield Sysctl(here.netns, f"net.ipv4.conf.{dev}.send_redirects", "0", dev, why=why)

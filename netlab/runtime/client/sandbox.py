@@ -111,8 +111,8 @@ def execute(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """
     name, status, message = argv[0], NOT_FOUND, "command not found"
     env = {**env, "PATH": _path(env.get("PATH", PATH))}
-    places = [name] if "/" in name else [f"{folder}/{name}" for folder in env["PATH"].split(":") if folder]
-    for folder in places:
+    paths = [name] if "/" in name else [f"{folder}/{name}" for folder in env["PATH"].split(":") if folder]
+    for folder in paths:
         try:
             os.execve(folder, list(argv), env)
         except OSError as refusal:

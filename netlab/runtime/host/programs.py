@@ -27,8 +27,8 @@ def has_program(name: str, path: str) -> bool:
 
 
 def _path_of(name: str, path: str = PATH) -> str:
-    places = (f"{path_name}/{name}" for path_name in path.split(":") if path_name.startswith("/"))
-    return next((path_name for path_name in places if _executable(path_name)), "")
+    paths = (f"{path_name}/{name}" for path_name in path.split(":") if path_name.startswith("/"))
+    return next((path_name for path_name in paths if _executable(path_name)), "")
 
 
 def busybox_links() -> dict[str, str]:

@@ -34,8 +34,8 @@ def require(cluster: Cluster) -> Host:
     can = Host(br_netfilter=result.br_netfilter, netem="netem" not in result.missing)
     _require_qdiscs(cluster, can, tbf="tbf" not in result.missing)
     if missing := {kind: code for kind, code in result.missing.items() if kind not in QDISCS}:
-        says, hint = _without(cluster, missing)
-        raise HostCannot(says, hint=hint)
+        message, hint = _without(cluster, missing)
+        raise HostCannot(message, hint=hint)
     if not has_program("nft") and not has_library("libnftables.so.1"):
         raise HostCannot("nft is missing", hint=remedies.install(["nft"], remedies.this_system()))
     require_for(cluster, can)
@@ -54,8 +54,8 @@ def lacking(cluster: Cluster) -> tuple[str, str] | None:
 
 def _without(cluster: Cluster, missing: Mapping[str, int]) -> tuple[str, str]:
     kind, code = next(iter(missing.items()))
-    says = f"this kernel has no {kind} devices ({os.strerror(code)}), which data plane {cluster.dataplane} needs"
-    return says, _module(kind)
+    message = f"this kernel has no {kind} devices ({os.strerror(code)}), which data plane {cluster.dataplane} needs"
+    return message, _module(kind)
 
 
 def _module(name: str) -> str:

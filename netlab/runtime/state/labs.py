@@ -11,7 +11,7 @@ from netlab.near import near
 from netlab.tuples import NamedTuple
 
 
-class Found(NamedTuple):
+class LabFolder(NamedTuple):
     """A lab's folder (or file), and the name that it was found by."""
 
     name: str
@@ -25,24 +25,24 @@ def folders() -> list[Path]:
     return [Path("labs"), shipped if shipped.is_dir() else package.parent / "labs"]
 
 
-def available() -> list[Found]:
+def available() -> list[LabFolder]:
     """All labs there are, by name."""
-    by_name: dict[str, Found] = {}
+    by_name: dict[str, LabFolder] = {}
     for folder in folders():
         if folder.is_dir():
             for entry in sorted(folder.iterdir()):
                 if (entry / "lab.yaml").is_file():
-                    by_name.setdefault(entry.name, Found(entry.name, entry))
+                    by_name.setdefault(entry.name, LabFolder(entry.name, entry))
     return [by_name[name] for name in sorted(by_name)]
 
 
-def find(lab: str) -> Found:
+def find(lab: str) -> LabFolder:
     """A lab by path (if it has a '/' or exists) or by name.  Raises BadInput, naming those that there are."""
     if "/" in lab or os.path.exists(lab):
         path = Path(lab)
         if not path.exists():
             raise BadInput(f"{lab}: there is no such file or folder")
-        return Found(path.resolve().stem if path.is_file() else path.resolve().name, path)
+        return LabFolder(path.resolve().stem if path.is_file() else path.resolve().name, path)
     labs = {lab.name: lab for lab in available()}
     if lab in labs:
         return labs[lab]

@@ -1,4 +1,4 @@
-"""A lab to trace packets in, and the question asked through the code that the verb calls."""
+"""A lab to trace packets in, and the request asked through the code that the verb calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from netlab.evidence.records import Frame, Recording
-from netlab.observe.trace.record import Question, record
+from netlab.observe.trace.record import Request, record
 from netlab.oracle.target import asked
 from netlab.runtime.state.rundir import RunDir
 from netlab.runtime.state.running import load_cluster
@@ -69,9 +69,9 @@ class Lab:
               **options: Any) -> Recording:  # fmt: skip
         meant = asked(load_cluster(self.name), client, target, icmp=icmp, version=version)
         flow = meant.flow
-        question = Question(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers)
+        request = Request(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers)
         # a busy machine may keep the agent, which answers over UDP, waiting
-        return record(self.name, question, self.netns, **{"patience": 20.0, **options})
+        return record(self.name, request, self.netns, **{"patience": 20.0, **options})
 
     def netlab(self, *words: str, **options: Any) -> Result:
         return run_netlab(words[0], "--lab", self.name, *words[1:], **options)

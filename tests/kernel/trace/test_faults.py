@@ -26,7 +26,7 @@ from netlab.evidence.records import COUNTERS, DROPS, Recording, to_json
 from netlab.evidence.records import RULES as RULES_SEEN
 from netlab.kernel.ebpf.drops import layout
 from netlab.objects import NftTable
-from netlab.observe.trace.record import Question, record
+from netlab.observe.trace.record import Request, record
 from netlab.runtime import lab as labs
 from netlab.runtime.state import running
 from netlab.runtime.state.rundir import Applied
@@ -198,7 +198,7 @@ class Bed:
 
     def trace(self, fault: Fault, *without: str) -> tuple[Recording, Story]:
         lab = running.load_running(self.name)
-        asked = Question(self.where[fault.source], fault.protocol, fault.target, fault.port, **fault.more)
+        asked = Request(self.where[fault.source], fault.protocol, fault.target, fault.port, **fault.more)
         tables = {(table.netns, table.family, table.table) for table in lab.want.only(NftTable)}
         found = record(
             self.name, asked, sorted(lab.want.netns()), patience=PATIENCE, without=without, lab_tables=tables

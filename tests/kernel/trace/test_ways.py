@@ -19,7 +19,7 @@ from netlab.diagnose.findings import findings
 from netlab.diagnose.report import lines
 from netlab.diagnose.story import tell
 from netlab.evidence.records import DROPS
-from netlab.observe.trace.record import Question, record
+from netlab.observe.trace.record import Request, record
 from netlab.oracle.flow import Outcome
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
@@ -100,8 +100,8 @@ def test_ways_are_taken_as_predicted(plane: str, families: list[str], more: dict
         answered = 0
         for flow in random.Random(plane).sample(asked, DRAWN):
             predicted = next(iter(predictor.predict([flow])))
-            question = Question(flow.src.netns, flow.protocol, flow.address, flow.port)
-            story = tell(record(name, question, sorted(lab.want.netns()), patience=0.6), lab.cluster, lab.want)
+            request = Request(flow.src.netns, flow.protocol, flow.address, flow.port)
+            story = tell(record(name, request, sorted(lab.want.netns()), patience=0.6), lab.cluster, lab.want)
             told = findings(story)
             seen = "\n".join(lines(story, told))
             if predicted.outcome is Outcome.DENIED and story.source(DROPS).on:

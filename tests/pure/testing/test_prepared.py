@@ -104,14 +104,14 @@ def test_expectations_that_expect_nothing_are_no_success(expect: str) -> None:
 
 def test_the_backends_of_a_service_are_each_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    to = service.ServiceWays._to
+    to = service.ServiceIndex._to
 
-    def counted(self: service.ServiceWays, *words: object) -> object:
+    def counted(self: service.ServiceIndex, *words: object) -> object:
         asked.append(words[1])
         return to(self, *words)  # type: ignore[arg-type]
 
     many = prepared(WEB.replace("REPLICAS", "30").replace("EGRESS", "[{}]"))
-    monkeypatch.setattr(service.ServiceWays, "_to", counted)
+    monkeypatch.setattr(service.ServiceIndex, "_to", counted)
     flows = [flow for flow in many.flows if flow.dst.kind == "service" and flow.dst.name == "default/web"][:4]
     Predictor(many.cluster).answer(flows)
     assert len(flows) == 4 and 0 < len(asked) <= 3 * 30 * len(flows), "30 backends, not 30 times 30"

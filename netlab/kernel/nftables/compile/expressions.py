@@ -23,9 +23,9 @@ FULLY_RANDOM = 0x10
 _UPDATE = 1
 _RANDOM = 1
 INVERTED = 1
-PLACE = b"\xffNO\xff"  # stands for the number of a set that has none yet
+PLACEHOLDER = b"\xffNO\xff"  # stands for the number of a set that has none yet
 _VERDICTS = {"accept": 1, "drop": 0, "return": 0xFFFFFFFB}
-_WAYS = {"jump": 0xFFFFFFFD, "goto": 0xFFFFFFFC}
+_JUMPS = {"jump": 0xFFFFFFFD, "goto": 0xFFFFFFFC}
 
 
 def _expression(name: str, *parts: bytes) -> bytes:
@@ -44,7 +44,7 @@ def value(kind: int, data: bytes) -> bytes:
 
 def verdict(kind: int, word: str, chain: str = "") -> bytes:
     """``accept``, ``drop``, ``return``, or ``jump`` and ``goto`` with their chain."""
-    code = be32(1, _WAYS[word] if chain else _VERDICTS[word])
+    code = be32(1, _JUMPS[word] if chain else _VERDICTS[word])
     return nest(kind, nest(2, code, attr_str(2, chain) if chain else b""))
 
 
@@ -63,8 +63,8 @@ def meta(key: int, to: int = 1) -> bytes:
 @lru_cache(64)
 def ct(key: int, direction: int | None, to: int = 1) -> bytes:
     """Load a field of the packet's connection, in a direction if the field has one."""
-    way = b"" if direction is None else struct.pack("=HHB3x", 5, 3, direction)
-    return _expression("ct", be32(1, to), be32(2, key), way)
+    data = b"" if direction is None else struct.pack("=HHB3x", 5, 3, direction)
+    return _expression("ct", be32(1, to), be32(2, key), data)
 
 
 @lru_cache(64)

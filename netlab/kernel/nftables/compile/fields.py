@@ -77,22 +77,22 @@ def _of_connection(word: str, next_word: Callable[[], str]) -> Field:
     direction = {"original": to.ORIGINAL, "reply": to.REPLY}.get(word)
     if direction is None:
         raise NotKnown(f"ct {word}")
-    what = next_word()
-    if what == "proto-src":
+    key_word = next_word()
+    if key_word == "proto-src":
         key, kind = to.CT_PROTO_SRC, "inet_service"
-    elif what in NFPROTO and next_word() == "saddr":
-        key, kind = (to.CT_SRC_IP, "ipv4_addr") if what == "ip" else (to.CT_SRC_IP6, "ipv6_addr")
+    elif key_word in NFPROTO and next_word() == "saddr":
+        key, kind = (to.CT_SRC_IP, "ipv4_addr") if key_word == "ip" else (to.CT_SRC_IP6, "ipv6_addr")
     else:
-        raise NotKnown(f"ct {what}")
+        raise NotKnown(f"ct {key_word}")
     return Field(kind, lambda into: to.ct(key, direction, into), sets.of_connection(key, direction))
 
 
-def _of_routes(end: int, what: str) -> Field:
-    if what not in _FIB:
-        raise NotKnown(f"fib {what}")
-    flags = end | (to.FIB_PRESENT if what == "oif" else 0)
-    kind = "boolean" if what == "oif" else "fib_addrtype"
-    return Field(kind, lambda into: to.fib(_FIB[what], flags, into))
+def _of_routes(end: int, word: str) -> Field:
+    if word not in _FIB:
+        raise NotKnown(f"fib {word}")
+    flags = end | (to.FIB_PRESENT if word == "oif" else 0)
+    kind = "boolean" if word == "oif" else "fib_addrtype"
+    return Field(kind, lambda into: to.fib(_FIB[word], flags, into))
 
 
 _WORDS = {

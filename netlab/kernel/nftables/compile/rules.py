@@ -150,13 +150,13 @@ class _Rule:
         self._expect("random", "mod")
         among = self._next()
         self._expect("vmap")
-        ways = []
-        for way in self._list():
-            if len(way) != 4 or way[1] != ":" or way[2] not in ("jump", "goto"):
-                raise NotKnown(" ".join(way))
-            ways.append((way[0], way[2], way[3]))
+        entries = []
+        for entry in self._list():
+            if len(entry) != 4 or entry[1] != ":" or entry[2] not in ("jump", "goto"):
+                raise NotKnown(" ".join(entry))
+            entries.append((entry[0], entry[2], entry[3]))
         self._parts.append(to.choose(int.from_bytes(number(among, 4), "big")))
-        self._look_into(sets.choices(ways), verdicts=True)
+        self._look_into(sets.choices(entries), verdicts=True)
 
     def _dnat(self) -> None:
         self._expect("to")
@@ -299,8 +299,8 @@ class _Rule:
     def _look_into(self, new: sets.Anonymous, *, inverted: bool = False, verdicts: bool = False) -> None:
         """Look into a set of the rule's own, whose number is the transaction's to give."""
         name = f"__{new.word}%d"
-        whole = to.lookup(name, number=to.PLACE, inverted=inverted, verdicts=verdicts)
-        before, after = whole.split(to.PLACE)
+        whole = to.lookup(name, number=to.PLACEHOLDER, inverted=inverted, verdicts=verdicts)
+        before, after = whole.split(to.PLACEHOLDER)
         self._done.append(b"".join((*self._parts, before)))
         self._parts = [after]
         self._sets.append(new)

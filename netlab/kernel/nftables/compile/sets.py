@@ -193,9 +193,9 @@ def elements(obj: NftSet, texts: Iterable[str], *, keys_only: bool = False) -> I
     for text in sorted(texts):
         shown, leads, user_data = text, b"", b""
         if spec.flags & MAP:
-            shown, _, way = text.partition(" : ")
-            words = way.split(" ")
-            if not way or len(words) > 2:
+            shown, _, verdict = text.partition(" : ")
+            words = verdict.split(" ")
+            if not verdict or len(words) > 2:
                 raise NotKnown(text)
             leads = b"" if keys_only else _verdict(words)
         shown, _, quoted = shown.partition(" comment ")

@@ -207,10 +207,10 @@ class Supervisor:
         if wait == 0:
             self._restart(pod, container)
             return
-        who = f"{pod.key.pod}_{pod.key.namespace}"
-        message = f"back-off {_duration(wait)} restarting failed container={container.name} pod={who}"
+        name = f"{pod.key.pod}_{pod.key.namespace}"
+        message = f"back-off {_duration(wait)} restarting failed container={container.name} pod={name}"
         container.wait("CrashLoopBackOff", message)
-        pod.event("Warning", "BackOff", f"Back-off restarting failed container {container.name} in pod {who}")
+        pod.event("Warning", "BackOff", f"Back-off restarting failed container {container.name} in pod {name}")
         container.timer = self.loop.later(wait, lambda: self._restart(pod, container))
 
     def _restart(self, pod: Pod, container: Container) -> None:

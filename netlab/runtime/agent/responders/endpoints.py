@@ -110,8 +110,8 @@ class Endpoints:
         if listener is not None:
             owner = listener.face.identity
             if owner._replace(node=None) != identity._replace(node=None):
-                who = "/".join(word for word in (owner.namespace, owner.pod, owner.container) if word)
-                raise OSError(errno.EADDRINUSE, f"{who} answers there already")
+                client = "/".join(word for word in (owner.namespace, owner.pod, owner.container) if word)
+                raise OSError(errno.EADDRINUSE, f"{client} answers there already")
             if owner == identity and listener.families == families and listener.addresses == addresses:
                 return False
             self._close(key)

@@ -77,8 +77,8 @@ def _places(families: Sequence[int]) -> list[tuple[int, str]]:
 def _v4() -> list[str]:
     """The addresses of IPv4 in the current namespace but for the loopback's."""
     with open("/proc/thread-self/net/fib_trie", encoding="ascii") as stream:
-        found = re.findall(r"-- (\S+)\n\s+/32 host LOCAL", stream.read())
-    return [address for address in dict.fromkeys(found) if not address.startswith("127.")]
+        addresses = re.findall(r"-- (\S+)\n\s+/32 host LOCAL", stream.read())
+    return [address for address in dict.fromkeys(addresses) if not address.startswith("127.")]
 
 
 def _v6() -> list[str]:
@@ -86,5 +86,5 @@ def _v6() -> list[str]:
     with open("/proc/thread-self/net/if_inet6", encoding="ascii") as stream:
         rows = [line.split() for line in stream]
     numbers = [bytes.fromhex(row[0]) for row in rows if row[3] != _LINK_LOCAL]
-    found = [_socket.inet_ntop(_socket.AF_INET6, number) for number in numbers]
-    return [address for address in dict.fromkeys(found) if address != "::1"]
+    addresses = [_socket.inet_ntop(_socket.AF_INET6, number) for number in numbers]
+    return [address for address in dict.fromkeys(addresses) if address != "::1"]
