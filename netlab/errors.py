@@ -42,10 +42,10 @@ class Problem(NamedTuple):
 
     mark: Mark | None
     path: str
-    says: str
+    message: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.mark) if self.mark else "", self.path, self.says) if part)
+        return ": ".join(part for part in (str(self.mark) if self.mark else "", self.path, self.message) if part)
 
 
 class NetlabError(Exception):

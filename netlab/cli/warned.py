@@ -33,7 +33,7 @@ def refuse_unmodelled(draft: Applied) -> None:
 
     documents = documents_of(draft)
     problems = [
-        Problem(warning.mark, "", warning.says)
+        Problem(warning.mark, "", warning.message)
         for warning in documents.warnings
         if warning.code.startswith(_UNMODELLED)
     ]
@@ -83,7 +83,7 @@ def folded(warnings: Iterable[Warning]) -> list[str]:
     lines = []
     for (_, kind, _), group in groups.items():
         shown = group if len(group) == _SHOWN + 1 else group[:_SHOWN]
-        lines += [f"{_prefix(warning.mark)}{warning.level}: {warning.says}" for warning in shown]
+        lines += [f"{_prefix(warning.mark)}{warning.level}: {warning.message}" for warning in shown]
         if more := len(group) - len(shown):
             lines.append(f"... and {more} more {_plural(kind) if kind else 'such warnings'}; -o json has them all")
     return lines

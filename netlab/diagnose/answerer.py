@@ -60,7 +60,7 @@ def translated(story: Story) -> Iterator[Finding]:
         message = f"{event.netns} translated {asked} to {end(*target)} ({whose}), "
         behind = round_trip.because is not None
         if round_trip.because is not None:
-            message += f"which is not behind it: {round_trip.because.says}"
+            message += f"which is not behind it: {round_trip.because.message}"
         else:
             message += f"and no rule of this lab translates {probe.address} ({address_owner(story, probe.address)})"
         if story.reply and probe.outcome == "open":
@@ -140,7 +140,7 @@ def _not_denied(story: Story) -> Iterator[Finding]:
     if denial is None or node is None:
         return
     whys = predictor.denials.because(denial)
-    message = f"{'; '.join(why.says for why in whys)}; and the packet passed: {node.netns} does not enforce that"
+    message = f"{'; '.join(why.message for why in whys)}; and the packet passed: {node.netns} does not enforce that"
     look = (
         f"netlab explain --lab {story.recording.lab} {probe_arguments(story)}",
         f"ip netns exec {node.netns} nft list table inet {policytext.TABLE}",

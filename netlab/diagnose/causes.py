@@ -90,7 +90,7 @@ class _Blame:
         mend = render.mending(op)
         whole = op.verb is Verb.DELETE or not isinstance(op.obj, NftTable)  # a table alone lacks its chains
         lab = self._story.recording.lab
-        wanted = f", wanted by {op.obj.why.says}" if op.verb is not Verb.DELETE and op.obj.why.says else ""
+        wanted = f", wanted by {op.obj.why.message}" if op.verb is not Verb.DELETE and op.obj.why.message else ""
         interface = op.obj.name if op.obj.floor is Floor.LINK else str(getattr(op.obj, "dev", ""))
         return Finding(
             "drift",
@@ -114,7 +114,7 @@ class _Blame:
 
 def _leads(obj: Obj) -> str:
     """Where a rule leads the packet, as a part of a sentence."""
-    rule = parse(obj.says) if isinstance(obj, Rule) else None
+    rule = parse(obj.words) if isinstance(obj, Rule) else None
     if rule is None or not (rule.own_table or rule.refuses):
         return ""
     return f", which sends it to table {rule.table}" if rule.own_table else ", which refuses it"

@@ -63,7 +63,7 @@ def compare(story: Story, findings: Sequence[Finding], predicted: Verdict | None
         own = own and observed in (_NOBODY_UDP if story.flow.protocol == "UDP" else _NOBODY)
         agree = own or any(_agree(verdict.outcome, observed) for verdict in may)
     if predicted is not None and not agree:
-        because = f" ({predicted.because[0].says})" if predicted.because else ""
+        because = f" ({predicted.because[0].message})" if predicted.because else ""
         differences.append(f"the prediction is {predicted.outcome}{because}, the result is {observed}")
     if predicted is None and not agree and story.round_trip.reply is not None and story.round_trip.reply.arrives:
         differences.append(f"the lab's paths lead to {story.flow.dst.name} and back, the result is {observed}")

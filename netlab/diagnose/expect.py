@@ -165,7 +165,7 @@ class Expecter:
         last = hops[-1].netns if hops else request.netns
         if last not in self._nodes and hops == list(request.hops):
             return request
-        return replace(request, hops=tuple(hops), arrives=False, reason=service_paths.because.says, netns=last)
+        return replace(request, hops=tuple(hops), arrives=False, reason=service_paths.because.message, netns=last)
 
     # -- the source ---------------------------------------------------------------------------------------------------
 

@@ -176,7 +176,7 @@ def _beside_main(needs: Needs, obj: Route, operations: tuple[Op, ...]) -> int:
 
 def _foreign_rule(op: Op, netns: str) -> IpRule | None:
     obj = op.obj
-    return parse(obj.says) if isinstance(obj, Rule) and obj.netns == netns and op.verb is Verb.DELETE else None
+    return parse(obj.words) if isinstance(obj, Rule) and obj.netns == netns and op.verb is Verb.DELETE else None
 
 
 def _led(needs: Needs, obj: Obj, rule: IpRule) -> Iterable[tuple[Lookup, int]]:
@@ -196,14 +196,14 @@ def _led(needs: Needs, obj: Obj, rule: IpRule) -> Iterable[tuple[Lookup, int]]:
 
 def _rule(needs: Needs, op: Op, obj: Rule, operations: tuple[Op, ...]) -> int:
     """A rule matters if it refuses the packet, or if its table has a route for it."""
-    rule = parse(obj.says)
+    rule = parse(obj.words)
     routes = needs.other_routes(operations).get((obj.netns, rule.own_table), [])
     weights = [
         judged
         for lookup, judged in _led(needs, obj, rule)
         if rule.refuses
         or rule.action == "goto"
-        or ("suppress_prefixlength" in obj.says and rule.table == "main")
+        or ("suppress_prefixlength" in obj.words and rule.table == "main")
         or (rule.own_table and _longest(routes, lookup) is not None)
     ]
     return min(weights, default=_NO)
@@ -217,7 +217,7 @@ def _longest(routes: Iterable[Route], lookup: Lookup) -> Route | None:
 def _xfrm(needs: Needs, op: Op, obj: XfrmPolicy, _: tuple[Op, ...]) -> int:
     if obj.netns not in needs.namespaces:
         return _NO
-    networks = [ip_network(word, strict=False) for word in obj.says.split() if "/" in word]
+    networks = [ip_network(word, strict=False) for word in obj.words.split() if "/" in word]
     selected = any(
         _within(lookup.packet.source or lookup.packet.target, networks[0])
         and _within(lookup.packet.target, networks[-1])

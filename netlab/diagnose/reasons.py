@@ -106,7 +106,7 @@ def nearest(story: Story) -> str:
                 which = (
                     f"the nearest rule, {missed.policy} {missed.rule}," if many else f"{missed.policy} {missed.rule}"
                 )
-                return f"; {which} does not match: {missed.says}"
+                return f"; {which} does not match: {missed.message}"
     return ""
 
 

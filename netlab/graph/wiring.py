@@ -111,7 +111,7 @@ def routes(want: State) -> Iterable[output.Route]:
             dev=route.dev or None,
             src=route.src or None,
             metric=route.metric,
-            why=route.why.says,
+            why=route.why.message,
             **place(route.why.mark),
         )
 

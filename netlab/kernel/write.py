@@ -356,7 +356,7 @@ class Writer:
         """Raise for the one line of the operation that has the ``words``; for all of it where none has."""
         lines = op.explain().splitlines()
         fitting = [line for line in lines if words and words in line]
-        raise KernelRefused(fitting[0] if fitting else "\n".join(lines), message, op.obj.why.says, op.obj.why.mark)
+        raise KernelRefused(fitting[0] if fitting else "\n".join(lines), message, op.obj.why.message, op.obj.why.mark)
 
 
 def _given(lack: str) -> list[Request]:

@@ -64,6 +64,6 @@ def ordered(warnings: Iterable[Warning], sources: Sequence[str]) -> list[Warning
             warning.mark.line,
             warning.mark.column,
             warning.code,
-            warning.says,
+            warning.message,
         ),
     )

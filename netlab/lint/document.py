@@ -12,7 +12,7 @@ def notice(warning: Warning) -> Notice:
         level=warning.level,
         code=warning.code,
         object=warning.object,
-        message=warning.says,
+        message=warning.message,
         file=warning.mark.file or None,
         line=warning.mark.line or None,
     )

@@ -66,7 +66,7 @@ def nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, L
         names = [name for name, labels in spaces.items() if peer.namespaces.matches(labels)]
         if not names:
             guess = subject.guess(peer.namespaces, subject.cluster.namespaces.values())
-            return guess.code(code), f"no namespace matches {peer.namespaces}{guess.says}", guess.level("warning")
+            return guess.code(code), f"no namespace matches {peer.namespaces}{guess.text}", guess.level("warning")
     hosts = [pod for pod in subject.cluster.pods if pod.namespace in names and peer.pods.matches(pod.labels)]
     if hosts:
         if hosts[0].ended:
@@ -80,4 +80,4 @@ def nobody(peer: PodPeer, subject: Subject, *, alone: bool) -> tuple[str, str, L
     label_present = any(requirement.key in labels for requirement in peer.pods.requirements for labels in sets)
     where = f"of namespace {names[0]}" if len(names) == 1 else "of these namespaces"
     level = guess.level(subject.absence if alone and label_present else "note")
-    return guess.code(code), f"no Pod {where} matches {peer.pods}{guess.says}", level
+    return guess.code(code), f"no Pod {where} matches {peer.pods}{guess.text}", level

@@ -71,7 +71,7 @@ def _why(policy: Policy, subject: Subject) -> tuple[Level, str, str]:
         return "note", code, f"{asleep.kind} {asleep.name} has no Pod now"
     guess = subject.guess(policy.pods, subject.labels_in((policy.namespace,)))
     if pods:
-        return guess.level(subject.absence), guess.code(code), f"none has {policy.pods}{guess.says}"
+        return guess.level(subject.absence), guess.code(code), f"none has {policy.pods}{guess.text}"
     return _no_pods(policy, guess, subject)
 
 
@@ -80,8 +80,8 @@ def _no_pods(policy: Policy, guess: Guess, subject: Subject) -> tuple[Level, str
     spaces = sorted({pod.namespace for pod in subject.cluster.own_pods})
     if not spaces:  # a set of policies alone
         return "note", _SELECTS_NOTHING, "there is none"
-    if subject.absence == "note" or guess.says:
-        return guess.level(subject.absence), guess.code(_SELECTS_NOTHING), f"there is none{guess.says}"
+    if subject.absence == "note" or guess.text:
+        return guess.level(subject.absence), guess.code(_SELECTS_NOTHING), f"there is none{guess.text}"
     written = subject.document("NetworkPolicy", policy.namespace, policy.name)
     reason = (
         "the policy has no metadata.namespace, and " if written and "namespace" not in written.body["metadata"] else ""

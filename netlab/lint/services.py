@@ -29,7 +29,7 @@ def selects_nothing(subject: Subject) -> Iterator[Warning]:
             level = "note"
         else:
             guess = subject.guess(selector, subject.labels_in(spaces))
-            level, code, why = guess.level(level), guess.code(code), why + guess.says
+            level, code, why = guess.level(level), guess.code(code), why + guess.text
         message = f"Service {service} selects no Pod: {why}"
         document = subject.service(service.namespace, service.name)
         mark = document.at("spec", "selector") if document else Mark("", 0)

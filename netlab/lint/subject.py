@@ -26,12 +26,12 @@ _GUESSES = 100
 class Guess(NamedTuple):
     """What was probably meant, as the end of a sentence; ``typo``: a value of the same key is a few letters away."""
 
-    says: str = ""
+    text: str = ""
     typo: bool = False
 
     def level(self, otherwise: Level) -> Level:
         """The level of a selector that matches nothing."""
-        return "error" if self.typo else "warning" if self.says else otherwise
+        return "error" if self.typo else "warning" if self.text else otherwise
 
     def code(self, otherwise: str) -> str:
         """Its code."""

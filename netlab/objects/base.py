@@ -48,13 +48,13 @@ class Why(NamedTuple):
     the direction alone where none of them allowed.
     """
 
-    says: str
+    message: str
     mark: Mark | None = None
     policy: str = ""
     rule: str = ""
 
     def __str__(self) -> str:
-        return f"{self.says} ({self.mark})" if self.mark else self.says
+        return f"{self.message} ({self.mark})" if self.mark else self.message
 
 
 OBSERVED = Why("observed in the kernel")

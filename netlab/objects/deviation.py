@@ -50,7 +50,7 @@ def mended(netns: str, dev: str, deviations: tuple[Deviation, ...]) -> list[str]
 
 @dataclass(frozen=True, slots=True)
 class Rule(Obj):
-    """A rule of policy routing beside the kernel's own three; ``says`` are ip-rule's words, the family's apart.
+    """A rule of policy routing beside the kernel's own three; ``words`` are ip-rule's words, the family's apart.
 
     ``raw`` is the kernel's message without its header: what takes it away again.
     """
@@ -59,18 +59,18 @@ class Rule(Obj):
     floor: ClassVar[Floor] = Floor.ROUTE
 
     v6: bool
-    says: str
+    words: str
     raw: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def name(self) -> str:
-        return ("-6 " if self.v6 else "") + self.says
+        return ("-6 " if self.v6 else "") + self.words
 
     def explain(self, *, exact: bool = False) -> str:
-        return f"ip {'-6 ' if self.v6 else ''}-n {self.netns} rule add {self.says}"
+        return f"ip {'-6 ' if self.v6 else ''}-n {self.netns} rule add {self.words}"
 
     def undo(self) -> str:
-        return f"ip {'-6 ' if self.v6 else ''}-n {self.netns} rule del {self.says}"
+        return f"ip {'-6 ' if self.v6 else ''}-n {self.netns} rule del {self.words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,15 @@ class XfrmPolicy(Obj):
 
     direction: str
     index: int
-    says: str
+    words: str
     raw: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def name(self) -> str:
-        return f"policy {self.says} dir {self.direction} index {self.index}"
+        return f"policy {self.words} dir {self.direction} index {self.index}"
 
     def explain(self, *, exact: bool = False) -> str:
-        return f"ip -n {self.netns} xfrm policy add {self.says} dir {self.direction}"
+        return f"ip -n {self.netns} xfrm policy add {self.words} dir {self.direction}"
 
     def undo(self) -> str:
         return f"ip -n {self.netns} xfrm policy delete dir {self.direction} index {self.index}"

@@ -26,7 +26,7 @@ _AMONG = 3  # replicas that a line names before it only counts
 
 
 class Row(NamedTuple):
-    """One flow's answers; ``observed`` is None where no packet was sent, ``says`` is empty where all agree.
+    """One flow's answers; ``observed`` is None where no packet was sent, ``message`` is empty where all agree.
 
     ``paths``: of a failure by policies, the judged paths that show why.
     """
@@ -35,13 +35,13 @@ class Row(NamedTuple):
     expectation: Expectation | None
     predicted: Verdict | None
     observed: Verdict | None
-    says: str = ""
+    message: str = ""
     paths: tuple[Judged, ...] = ()
     lookup: Lookup | None = None
 
     @property
     def ok(self) -> bool:
-        return not self.says
+        return not self.message
 
     @property
     def verdict(self) -> Verdict | None:
@@ -66,7 +66,7 @@ def check(
     rows = []
     for flow in asked:
         row = Row(flow, expected.get(flow), predicted.get(flow), observed.get(flow))
-        row = row._replace(says=_disagreement(row) or (without_evidence(row) if evidence else ""))
+        row = row._replace(message=_disagreement(row) or (without_evidence(row) if evidence else ""))
         rows.append(row if row.ok else row._replace(paths=_telling(row, judge)))
     return rows
 
@@ -107,7 +107,7 @@ def _lacks(expect: str, verdict: Verdict, predicted: Verdict | None, *, packets:
     lost = verdict.outcome in (Outcome.TIMEOUT, Outcome.UNREACHABLE) and predicted is not None and not predicted.unowned
     if lost and reasons:
         return ""
-    why = f": {reasons[0].says}" if reasons else ""
+    why = f": {reasons[0].message}" if reasons else ""
     return f"expected {expect}, and no policy denies it: got {verdict.outcome}{why}"
 
 
@@ -210,7 +210,7 @@ def _reason(predicted: Verdict, verdict: Verdict) -> tuple[Why, ...]:
         return predicted.because
     if predicted.own and verdict.outcome is Outcome.REFUSED and predicted.because:
         why = predicted.because[0]
-        return (why._replace(says=f"{why.says}, and does not listen"),)
+        return (why._replace(message=f"{why.message}, and does not listen"),)
     return ()
 
 
@@ -222,7 +222,7 @@ def _got(verdict: Verdict) -> str:
     if verdict.outcome is Outcome.DENIED and len(policies) > 1:
         text += f": policies {' and '.join(policies)} isolate it, and no rule of theirs allows this"
     elif verdict.outcome in _TOLD and verdict.because:
-        text += f": {verdict.because[0].says}"
+        text += f": {verdict.because[0].message}"
     return text
 
 
@@ -249,7 +249,7 @@ def failure(row: Row, same: Sequence[Row] = ()) -> str:
 
     Below it, indented, are the policies' rules that came nearest, or those that let it pass.
     """
-    text = f"FAIL {row.flow}: {row.says}"
+    text = f"FAIL {row.flow}: {row.message}"
     good = [other for other in same if other.ok]
     if good and row.expectation and row.expectation.line:
         targets = len({other.flow.dst.name for other in good})
@@ -274,7 +274,7 @@ def checked_fields(row: Row) -> dict[str, Any]:
         "expected": row.expectation.expect if row.expectation else None,
         "predicted": row.predicted.outcome.value if row.predicted else None,
         "ok": row.ok,
-        "says": row.says,
+        "says": row.message,
         "line": str(row.expectation.mark) if row.expectation else None,
         "ways": tuple(output.JudgedPath(**path_fields(path)) for path in row.paths),
         "lookup": lookup_document(row.lookup) if row.lookup else None,

@@ -44,7 +44,7 @@ def tell(
 ) -> Iterator[str]:
     """Lines: the verdict and ``notes``, then of each way that it may take each direction's policies, and its ``path``."""
     listed = list(ways)
-    why = f": {verdict.because[0].says}" if verdict.because and verdict.outcome is not Outcome.DENIED else ""
+    why = f": {verdict.because[0].message}" if verdict.because and verdict.outcome is not Outcome.DENIED else ""
     if verdict.outcome is Outcome.DENIED and verdict.may:
         why = f" on all {len(verdict.may)} backends"
     yield f"{verdict.flow}: {verdict.outcome}{why}"
@@ -89,8 +89,8 @@ def _front(asked: Flow, judged: Judged) -> Iterator[str]:
         return
     for side in judged.sides:
         for missed in side.missed if not side.allowed else ():
-            names = missed.says.rpartition(", not ")[2].split(", ")
-            if "the port is" in missed.says and wanted in names:
+            names = missed.message.rpartition(", not ")[2].split(", ")
+            if "the port is" in missed.message and wanted in names:
                 yield f"    {missed.policy} {missed.rule} names the Service's port {wanted}; rules see its backend's"
 
 
@@ -131,9 +131,9 @@ def _named(decided: TierRule) -> str:
 
 def _missed(missed: Missed) -> str:
     if missed.rule is None:
-        return f"{missed.policy}{_at(missed.policy.mark)} {missed.says}"
+        return f"{missed.policy}{_at(missed.policy.mark)} {missed.message}"
     action = f", {missed.policy.action(missed.rule)}," if isinstance(missed.policy, TierPolicy) else ""
-    return f"{missed.policy} {missed.rule.title}{_at(missed.rule.mark)}{action} does not match: {missed.says}"
+    return f"{missed.policy} {missed.rule.title}{_at(missed.rule.mark)}{action} does not match: {missed.message}"
 
 
 def briefly(asked: Flow, paths: Iterable[Judged]) -> list[str]:

@@ -63,7 +63,7 @@ def _side_document(side: Side) -> output.Side:
             output.Missed(
                 policy=str(missed.policy),
                 rule=str(missed.rule) if missed.rule else None,
-                says=missed.says,
+                says=missed.message,
                 **place((missed.rule or missed.policy).mark),
             )
             for missed in (*side.missed, *side.unmatched)

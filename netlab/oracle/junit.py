@@ -46,7 +46,7 @@ def suite(
         broken = row.observed is not None and row.observed.outcome is Outcome.ERROR
         tag = "error" if broken else "failure"
         errors, failed = errors + broken, failed + (not broken)
-        element = f"<{tag} message={_attr(row.says)}>{_text(failure(row))}</{tag}>"
+        element = f"<{tag} message={_attr(row.message)}>{_text(failure(row))}</{tag}>"
         cases.append(f"    <testcase {attributes}>\n      {element}\n    </testcase>")
     for code, message, mark in findings:
         failed += 1

@@ -122,7 +122,7 @@ def _foreseen(asked: Asked, endpoints: Endpoints, predictor: Predictor) -> Row:
     if verdict is None:
         message = "no prediction: the Pod asks name servers that the lab does not run"
     else:
-        message = _disagreement(asked.expectation, verdict, None, verdict.because[0].says if verdict.because else "")
+        message = _disagreement(asked.expectation, verdict, None, verdict.because[0].message if verdict.because else "")
     return Row(flow, asked.expectation, verdict, None, message)
 
 

@@ -69,7 +69,7 @@ class Missed(NamedTuple):
 
     policy: Policy | TierPolicy
     rule: Rule | None
-    says: str
+    message: str
     distance: float = inf
 
 

@@ -76,7 +76,7 @@ def _quoted(text: str | None) -> str:
 
 def _because(why: Why) -> output.Because:
     policy, rule = (why.policy, why.rule) if why.policy else (None, None)
-    return output.Because(says=why.says, **place(why.mark), policy=policy, rule=rule)
+    return output.Because(says=why.message, **place(why.mark), policy=policy, rule=rule)
 
 
 def lookup_document(lookup: Lookup) -> lookups.Lookup:

@@ -44,7 +44,7 @@ class ServicePaths(NamedTuple):
     @property
     def whole(self) -> Why:
         """``because`` with its ``detail``."""
-        return self.because._replace(says=f"{self.because.says}: {self.detail}") if self.detail else self.because
+        return self.because._replace(message=f"{self.because.message}: {self.detail}") if self.detail else self.because
 
 
 class _Front(NamedTuple):
@@ -122,7 +122,7 @@ class ServiceIndex:
             return
         yield from absent.left_out(self._cluster, front.service, front.number, 6 if ":" in flow.address else 4)
         if paths.sticky and len(paths.flows) > 1:
-            yield paths.sticky.says
+            yield paths.sticky.message
 
     def _on_link(self, flow: Flow) -> bool:
         """Whether a Pod looks for the address on its own segment, so that no node's rules meet the packet."""

@@ -100,7 +100,7 @@ def _objects(cluster: Cluster, plane: Dataplane, session: Session) -> Iterator[O
     for host in cluster.external:
         why = external.external_why(host)
         for port in host.ports:
-            message = f"port {port.port}/{port.protocol} of {why.says}"
+            message = f"port {port.port}/{port.protocol} of {why.message}"
             addresses = tuple(str(address.ip) for address in host.addresses)
             yield Listener(
                 host.netns, port.protocol, port.port, host.name, "", "", "", addresses, why=Why(message, port.mark)

@@ -109,7 +109,7 @@ def _fields(op: Op) -> dict[str, Any]:
         "kind": obj.kind,
         "netns": obj.netns,
         "name": obj.name,
-        "why": obj.why.says,
+        "why": obj.why.message,
         "source": str(mark) if mark else None,
         "file": mark.file if mark else None,
         "line": mark.line if mark else None,

@@ -71,7 +71,7 @@ def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iter
     why = node_why(node)
     first = next(iter(wanted))
     made = Why(
-        f"hostPort {first[1].host_port}/{first[1].protocol}, {pod_why(first[0]).says}", first[1].mark or why.mark
+        f"hostPort {first[1].host_port}/{first[1].protocol}, {pod_why(first[0]).message}", first[1].mark or why.mark
     )
     chains = (
         ("hostip_hostports", own, ""),

@@ -89,6 +89,6 @@ def _objects(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane, sysctls: 
     for port in pod.ports:
         if port.served_by == "process":
             continue
-        message = f"port {port.port}/{port.protocol} of container {port.container}, {why.says}"
+        message = f"port {port.port}/{port.protocol} of container {port.container}, {why.message}"
         endpoint = (pod.netns, port.protocol, port.port, pod.name, pod.namespace, pod.node, port.container)
         yield Listener(*endpoint, addresses, why=Why(message, port.mark or why.mark))

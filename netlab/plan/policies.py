@@ -309,7 +309,7 @@ class _Table:
         kept = sets.get(key)
         if kept is None or kept.why is not need.why or kept.elements != elements:
             kind = _TYPES[need.version]
-            sets[key] = kept = self._set(need.name, kind, elements, need.says, need.why, flags=flags)
+            sets[key] = kept = self._set(need.name, kind, elements, need.comment, need.why, flags=flags)
         return kept
 
     # -- ports by name ------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ class _Table:
         """The rules of a policy that names ports."""
         rules, needs = list[str](), list[Need]()
         for rule in policy.rules(direction) or ():
-            why, words = rule_why(policy, rule), self._shared.writer.says(policy, rule)
+            why, words = rule_why(policy, rule), self._shared.writer.statement(policy, rule)
             rules += [f"{match} {words}".lstrip() for match in self._matches(rule, pods, why, needs)]
         return Written(tuple(rules), tuple(needs))
 
@@ -381,7 +381,7 @@ class _Table:
             for address in addresses(pod, version)
         )
         message = f"ports {', '.join(dict.fromkeys(port.name for port in named))} of {protocol} at their Pods"
-        name = f"ports-{names.short_hash(f'{why.says} {message}')}-ipv{version}"
+        name = f"ports-{names.short_hash(f'{why.message} {message}')}-ipv{version}"
         self._sets[name] = self._set(name, f"{_TYPES[version]} . inet_service", elements, message, why)
         return name
 

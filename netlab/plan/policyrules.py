@@ -32,7 +32,7 @@ class Need(NamedTuple):
 
     name: str
     version: int
-    says: str
+    comment: str
     why: Why
     peer: PodPeer | Nodes | None = None
     parts: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Writer:
         for rule in policy.rules(direction) or ():
             if any(port.name for port in rule.ports):
                 return None
-            why, words = rule_why(policy, rule), self.says(policy, rule)
+            why, words = rule_why(policy, rule), self.statement(policy, rule)
             matches = self.numbered(rule, self.ends(rule, why, needs))
             rules += [f"{match} {words}".lstrip() for match in matches]
         return Written(tuple(rules), tuple(needs))
@@ -110,7 +110,7 @@ class Writer:
                 rules.append((f"{word(version)} @{name}", version))
         return rules
 
-    def says(self, policy: Policy | TierPolicy, rule: Rule) -> str:
+    def statement(self, policy: Policy | TierPolicy, rule: Rule) -> str:
         """How each line of a rule ends: what is done with the packet, and whose rule it is.
 
         A Pass leaves the chain of its tier, and the Pod's chain goes on.

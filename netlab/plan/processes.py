@@ -96,5 +96,5 @@ def _process(
         () if role == "init" or container.missing else tuple(of_container(spec, pod, cluster)),
         links=tuple((name, value) for name, value in links.items() if name not in own),
         etc=pod.etc,
-        why=Why(f"container {container.name}, {why.says}", container.mark or why.mark),
+        why=Why(f"container {container.name}, {why.message}", container.mark or why.mark),
     )

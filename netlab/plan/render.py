@@ -24,7 +24,7 @@ def rows(operations: Iterable[Op]) -> list[tuple[str, ...]]:
             op.obj.kind,
             op.obj.netns,
             op.obj.name,
-            op.obj.why.says,
+            op.obj.why.message,
             f"{op.obj.why.mark.file}:{op.obj.why.mark.line}" if op.obj.why.mark else "",
         )
         for op in operations
@@ -42,8 +42,8 @@ def script(lab: str, operations: Sequence[Op], *, exact: bool = False, up: str =
     for op in typed(operations):
         if isinstance(op.obj, (Listener, Process)):
             continue
-        if op.obj.why.says != why:
-            why = op.obj.why.says
+        if op.obj.why.message != why:
+            why = op.obj.why.message
             parts.append(f"# {why}")
         parts.append(op.explain(exact=exact))
     parts.append(

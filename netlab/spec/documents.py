@@ -26,13 +26,13 @@ class Warning(NamedTuple):  # noqa: A001  the word of the contract; nobody here 
     """
 
     code: str
-    says: str
+    message: str
     mark: Mark
     object: str = ""
     level: Level = "warning"
 
     def __str__(self) -> str:
-        return f"{self.mark}: {self.says}"
+        return f"{self.mark}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

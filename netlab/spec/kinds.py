@@ -29,7 +29,7 @@ class Ruling(NamedTuple):
     """A fate and its reason: for NOT_MODELLED what the object would do, for WRONG what to write."""
 
     fate: Fate
-    says: str = ""
+    message: str = ""
     #: Which of apiVersion and kind is at fault.
     field: str = "kind"
 

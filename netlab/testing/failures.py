@@ -39,11 +39,11 @@ class Cause:
         return joined((f"{joined(sources)} -> {joined(names)}" for sources, names in by_sources.items()), _FLOWS)
 
     @property
-    def says(self) -> str:
+    def summary(self) -> str:
         """``expected allow, got denied on 2 of 3 backends``."""
         row, verdict = self.first, self.first.verdict
         if row.expectation is None or verdict is None:
-            return self._workloads.shown(row.says)
+            return self._workloads.shown(row.message)
         expect = row.expectation.expect
         if verdict.may and expect in (ALLOW, DENY):
             bad = [backend for backend in verdict.may if (backend.outcome is Outcome.OPEN) != (expect == ALLOW)]
@@ -52,14 +52,18 @@ class Cause:
             if bad:
                 return f"expected {expect}, got {outcomes} on {number} {len(verdict.may)} backends"
         got = f"expected {expect}, got {verdict.outcome}"
-        plain = row.says.startswith(got) and (row.paths or not row.says.removeprefix(got)) and not verdict.wrong_server
-        return got if plain else self._workloads.shown(row.says)
+        plain = (
+            row.message.startswith(got)
+            and (row.paths or not row.message.removeprefix(got))
+            and not verdict.wrong_server
+        )
+        return got if plain else self._workloads.shown(row.message)
 
     def lines(self) -> list[str]:
         """The block, less the line to type."""
         row = self.first
         number = f" ({len(self.rows)} flows)" if len(self.rows) > 1 else ""
-        lines = [f"FAIL {self.flows}{number}: {self.says}"]
+        lines = [f"FAIL {self.flows}{number}: {self.summary}"]
         lines += [_INDENT + line for line in self._reasons()]
         if disagree := self._replicas():
             lines.append(_INDENT + disagree)
@@ -133,7 +137,7 @@ def _cause(row: Row, workloads: Workloads) -> tuple[object, ...]:
     expect = expectation.expect if expectation else ""
     outcome = verdict.outcome if verdict else ""
     if not row.paths:
-        return expect, outcome, target(row, workloads), row.says if expectation is None else ""
+        return expect, outcome, target(row, workloads), row.message if expectation is None else ""
     if expect != ALLOW and any(path.passes for path in row.paths):
         # What opens it is the target's side, of the Pods where it arrives; the sources are alike.
         return expect, tuple(dict.fromkeys(_passing(path, workloads) for path in row.paths))

@@ -98,7 +98,7 @@ def report(
             [row for row in result.rows if row.expectation or not row.ok or not result.prepared.wanted],
             name=name,
             seconds=result.seconds,
-            findings=[(each.code, each.says, each.mark) for each in result.errors],
+            findings=[(each.code, each.message, each.mark) for each in result.errors],
             called=lambda row: (
                 f"{workloads.of(row.flow.src).name} -> {workloads.shown(str(row.flow).partition(' -> ')[2])}"
             ),
@@ -153,7 +153,7 @@ def _lines(result: Result, view: View, groups: Sequence[Cause], changes: Sequenc
     else:
         lines += [f"  {line}" for line in Access(result.prepared, result.verdicts).lines()]
     lines += findings(_shown(result))
-    lines += [f"note  {warning.says}" for warning in result.findings if warning.code == _HOOK]
+    lines += [f"note  {warning.message}" for warning in result.findings if warning.code == _HOOK]
     lines += _unmodelled(result)
     return lines
 
@@ -188,7 +188,7 @@ def findings(warnings: Sequence[Warning]) -> list[str]:
 
 def _finding(warning: Warning) -> str:
     prefix = f"{warning.mark.file}:{warning.mark.line}  " if warning.mark.line else ""
-    return f"{_LEVELS[warning.level]:<5} {warning.code}  {prefix}{warning.says}"
+    return f"{_LEVELS[warning.level]:<5} {warning.code}  {prefix}{warning.message}"
 
 
 def _shown(result: Result) -> list[Warning]:
@@ -241,7 +241,7 @@ def _failures(result: Result, groups: Sequence[Cause]) -> list[Failure]:
         text = "\n".join(cause.lines())
         failures.append(Failure("error", "flow", text, mark.file if mark else "", mark.line if mark else 0))
     failures += [
-        Failure(warning.level, warning.code, warning.says, warning.mark.file, warning.mark.line)
+        Failure(warning.level, warning.code, warning.message, warning.mark.file, warning.mark.line)
         for warning in result.findings
     ]
     return failures

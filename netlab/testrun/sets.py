@@ -78,7 +78,7 @@ def perform(task: Task) -> Done:
     unmodelled = [each for each in findings if each.code.startswith("not-modelled")]
     if task.complete and unmodelled:
         raise BadInput(
-            [Problem(each.mark, "", each.says) for each in unmodelled], hint="without --complete these are one line"
+            [Problem(each.mark, "", each.message) for each in unmodelled], hint="without --complete these are one line"
         )
     result = judge(
         prepared, observed, time.monotonic() - began, is_strict=task.strict, findings=tuple(findings), looked=looked

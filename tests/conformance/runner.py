@@ -123,6 +123,6 @@ def _case(bed: Bed, case: Case) -> tuple[list[str], float, int]:
         for question, verdict in bed.ask(state.questions).items():
             asked += 1
             if not bed.believed(verdict, question):
-                why = f" ({verdict.because[-1].says})" if verdict.because else ""
+                why = f" ({verdict.because[-1].message})" if verdict.because else ""
                 wrong.append(f"packets: {state.name} {question} was {verdict.outcome}{why}")
     return wrong, took, asked

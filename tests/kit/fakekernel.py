@@ -54,7 +54,7 @@ class FakeKernel:
             else:
                 missing = self._missing_parent(op.obj)
                 if missing:
-                    raise KernelRefused(op.explain(), missing, str(op.obj.why.says), op.obj.why.mark)
+                    raise KernelRefused(op.explain(), missing, str(op.obj.why.message), op.obj.why.mark)
                 if op.verb is Verb.UPDATE and op.have is not None and op.obj.amend(op.have) is None:
                     self._remove(op.have)
                 self.objects[op.obj.key] = op.obj

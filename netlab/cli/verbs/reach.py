@@ -107,7 +107,7 @@ def command(
     out.line()
     out.line(f"{out.count(len(verdicts), 'flow')} in {seconds:.2f} s")
     for verdict in errors[:10]:
-        out.note(f"error: {verdict.flow}: {verdict.because[0].says if verdict.because else 'no reason given'}")
+        out.note(f"error: {verdict.flow}: {verdict.because[0].message if verdict.because else 'no reason given'}")
     return Exit.REFUSED if errors else Exit.OK
 
 

@@ -258,7 +258,7 @@ def _as_tests() -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        problems = [problem._replace(says=problem.says.replace(before, after)) for problem in error.problems]
+        problems = [problem._replace(message=problem.message.replace(before, after)) for problem in error.problems]
         raise BadInput(problems, hint=error.hint.replace(before, after)) from error
 
 

@@ -55,7 +55,7 @@ def test_no_route_is_unreachable_at_once(make_bed: Make) -> None:
     subprocess.run(["ip", "-n", bed.pod("p1-2").netns, "route", "del", "default"], check=True)
     verdict = one(bed, "p1-2", "p2-2")["v4", 80, "TCP"]
     assert verdict.outcome is Outcome.UNREACHABLE
-    assert "unreachable" in verdict.because[0].says
+    assert "unreachable" in verdict.because[0].message
 
 
 @pytest.mark.parametrize("where", ["unreachable", "prohibit"])
@@ -193,7 +193,7 @@ def test_a_missing_namespace_is_an_error_that_says_so() -> None:
     flow = Flow(Endpoint("pod", "default/a", "hp-nowhere", ("10.0.0.1",)), Endpoint("pod", "default/b"), "10.0.0.2", 80)
     verdict = Prober().answer([flow])[flow]
     assert verdict.outcome is Outcome.ERROR
-    assert verdict.because[0].says == "cannot enter the network namespace 'hp-nowhere': No such file or directory"
+    assert verdict.because[0].message == "cannot enter the network namespace 'hp-nowhere': No such file or directory"
 
 
 def test_the_callers_namespace_and_limits_are_untouched(shared: Any) -> None:

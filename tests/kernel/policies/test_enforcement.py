@@ -249,7 +249,7 @@ def test_silence_without_a_counter_is_no_denial(kit: Any, lab: str) -> None:
     asked = list(flows(cluster, sources=["client"], targets=["server"]))
     (verdict,) = probed(Prober(cluster, timeout=(0.1, 0.2)), cluster, asked)
     assert verdict.outcome is Outcome.TIMEOUT
-    assert "no rule counted it" in verdict.because[-1].says
+    assert "no rule counted it" in verdict.because[-1].message
 
 
 def test_without_br_netfilter_a_bridge_with_policies_is_refused(kit: Any) -> None:

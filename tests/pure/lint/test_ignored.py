@@ -44,7 +44,7 @@ def test_an_annotation_ignores_a_code_of_its_object_alone() -> None:
     assert kept([FOUND], load_text(text % "one-sided, closed-port")) == []
     assert kept([FOUND], load_text(text.replace("name: web", "name: db") % "closed-port")) == [FOUND]
     (_, unknown) = kept([FOUND], load_text(text % "closed-prot", "b.yaml"))
-    assert unknown.code == "ignore-unknown" and 'did you mean "closed-port"' in unknown.says
+    assert unknown.code == "ignore-unknown" and 'did you mean "closed-port"' in unknown.message
     assert unknown.mark.line == 6
 
 

@@ -191,7 +191,7 @@ RIGHT = [
 def test_a_probable_mistake_is_warned_of_once_with_its_line(more: str, code: str, says: str) -> None:
     (found,) = strict(warned(more))
     assert (found.code, found.level) == (code, "warning")
-    assert says in found.says
+    assert says in found.message
     assert found.mark.file == ("lab.yaml" if code == "closed-port" else "more.yaml") and found.mark.line > 1
 
 
@@ -199,7 +199,7 @@ def test_a_probable_mistake_is_warned_of_once_with_its_line(more: str, code: str
 def test_a_certain_mistake_is_an_error_with_its_line(more: str, code: str, says: str) -> None:
     (found,) = [each for each in warned(more) if each.level == "error"]
     assert found.code == code
-    assert says in found.says
+    assert says in found.message
     assert found.mark.file == "more.yaml" and found.mark.line > 1
     assert found.object.split(" ")[1] in ("shop/p", "default/p", "shopp/p", "front/p", "shop/s", "shop/i", "front/r")
 
@@ -256,7 +256,7 @@ def test_a_name_of_other_charts_beside_the_right_name_is_a_note_without_a_guess(
     more = policy(f"{CARTS}, ingress: [{{ports: [{{port: http}}, {{port: https}}]}}]")
     (found,) = [each for each in warned(more) if each.code == "port-name-unknown"]
     assert found.level == "note"
-    assert "did you mean" not in found.says and "https/TCP" in found.says
+    assert "did you mean" not in found.message and "https/TCP" in found.message
 
 
 def test_many_of_a_kind_are_folded_in_the_order_of_the_lines_and_are_whole_as_json() -> None:

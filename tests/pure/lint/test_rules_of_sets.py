@@ -140,8 +140,8 @@ def test_a_server_that_a_text_names_and_the_pod_may_not_reach_is_a_note(
     texts: dict[str, str], server: str, key: str
 ) -> None:
     (found,) = of("named-flow", warned(policy(ONLY_JOB), **texts))
-    assert found.says.startswith(f"Deployment shop/web names {server} ({key}) and may not reach it: ")
-    assert "ingress of shop/p does not admit it" in found.says
+    assert found.message.startswith(f"Deployment shop/web names {server} ({key}) and may not reach it: ")
+    assert "ingress of shop/p does not admit it" in found.message
     assert (found.level, found.object, found.mark.file) == ("note", "Deployment shop/web", "shop.yaml")
     assert "hush" not in "".join(map(str, found))
 
@@ -150,7 +150,7 @@ def test_args_are_read_and_both_sides_are_named() -> None:
     own = policy("podSelector: {matchLabels: {app: job}}, policyTypes: [Egress]", "q")
     (found,) = of("named-flow", warned(policy("podSelector: {matchLabels: {app: db}}") + own, args="--db=db:5432"))
     assert found.object == "Pod shop/job"
-    assert found.says.endswith(
+    assert found.message.endswith(
         "(args of container c) and may not reach it: egress of shop/q has no rule for it and "
         "ingress of shop/p does not admit it"
     )
@@ -197,7 +197,7 @@ def test_the_api_server_that_may_not_reach_what_it_must_call_is_warned_of(call: 
     peers = "from: [{podSelector: {}}, {namespaceSelector: {}}]"
     (found,) = of("api-server-denied", warned(policy(f"{WEB}, ingress: [{{{peers}}}]") + call))
     assert found.level == "warning" and found.object == "Service shop/web"
-    assert "it may not reach 8080/TCP there: NetworkPolicy p isolates Deployment/web" in found.says
+    assert "it may not reach 8080/TCP there: NetworkPolicy p isolates Deployment/web" in found.message
 
 
 @pytest.mark.parametrize(
@@ -245,10 +245,10 @@ def test_a_policy_that_denies_nothing_is_a_note(spec: str, fires: bool) -> None:
 def test_a_rule_whose_other_side_denies_it_all_is_a_note() -> None:
     both = policy(TO_DB, "out") + policy("podSelector: {matchLabels: {app: db}}", "lock")
     (found,) = of("one-sided", warned(both))
-    assert found.says == "NetworkPolicy shop/out egress[0]: ingress of shop/lock admits nothing of it (any port)"
+    assert found.message == "NetworkPolicy shop/out egress[0]: ingress of shop/lock admits nothing of it (any port)"
     admits = policy(ONLY_JOB, "in") + policy("podSelector: {matchLabels: {app: job}}, policyTypes: [Egress]", "mute")
     (found,) = of("one-sided", warned(admits))
-    assert found.says == "NetworkPolicy shop/in ingress[0]: egress of shop/mute opens nothing of it (any port)"
+    assert found.message == "NetworkPolicy shop/in ingress[0]: egress of shop/mute opens nothing of it (any port)"
 
 
 def test_a_rule_that_the_other_side_admits_in_part_is_right() -> None:
@@ -261,7 +261,7 @@ def test_a_rule_that_the_other_side_admits_in_part_is_right() -> None:
 def test_a_port_that_no_selected_pod_declares_is_a_note() -> None:
     rule = "ingress: [{ports: [{port: 8080}, {port: 8443}, {port: 1, endPort: 9}, {port: 53, protocol: UDP}]}]"
     (found,) = of("port-undeclared", warned(policy(f"{WEB}, {rule}")))
-    assert "declares port 8443/TCP" in found.says and found.level == "note"
+    assert "declares port 8443/TCP" in found.message and found.level == "note"
     assert of("port-undeclared", warned(policy(f"podSelector: {{matchLabels: {{app: job}}}}, {rule}"))) == []
 
 
@@ -269,10 +269,10 @@ def test_a_pod_that_names_a_server_needs_names() -> None:
     spec = "podSelector: {matchLabels: {app: job}}, policyTypes: [Egress], egress: [{ports: [{port: 5432}]}]"
     assert of("egress-without-dns", warned(policy(spec))) == []
     (found,) = of("egress-without-dns", warned(policy(spec), args="http://db:5432"))
-    assert found.level == "warning" and "isolates shop/job" in found.says
+    assert found.level == "warning" and "isolates shop/job" in found.message
     udp = spec.replace("5432}", "5432}, {port: 53, protocol: UDP}")
     (found,) = of("egress-without-dns", warned(policy(udp), args="http://db:5432"))
-    assert found.level == "note" and "53/TCP" in found.says
+    assert found.level == "note" and "53/TCP" in found.message
 
 
 def test_the_target_port_that_another_rule_opens_to_the_same_peers_is_right() -> None:
@@ -291,4 +291,4 @@ def test_the_target_port_that_another_rule_opens_to_the_same_peers_is_right() ->
 def test_a_workload_stands_for_its_pods_so_no_message_has_a_hash() -> None:
     quiet = "podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}], ports: [{port: 1}]}]"
     (found,) = of("egress-without-dns", warned(policy(quiet)))
-    assert "isolates shop/web for egress" in found.says
+    assert "isolates shop/web for egress" in found.message

@@ -275,7 +275,7 @@ def test_pods_that_want_a_port_of_the_node_are_on_different_nodes() -> None:
     built = made(pod("a", container=port(80)), pod("b"), pod("c", container=port(80)), pod("d", container=port(80)))
     assert where(built) == {"a": "node-1", "b": "node-2", "c": "node-2"}
     (warning,) = [one for one in built.warnings if one.code == "pending"]
-    assert warning.says == (
+    assert warning.message == (
         "Pod default/d: Pending: 0/2 nodes are available: 2 node(s) didn't have free ports for the requested pod ports."
     )
     assert [(one.name, one.phase, one.reason) for one in built.cluster.idle] == [("d", "Pending", "Unschedulable")]
@@ -311,7 +311,7 @@ def test_taints_keep_pods_away_that_do_not_tolerate_them() -> None:
     ]
     tolerant = pod("t", tolerations=[{"key": "gpu", "operator": "Exists"}])
     assert where(made(tolerant, pod("p"), nodes=nodes)) == {"t": "a", "p": "b"}
-    says = made(pod("p"), nodes=nodes[:1]).warnings[0].says
+    says = made(pod("p"), nodes=nodes[:1]).warnings[0].message
     assert says == "Pod default/p: Pending: 0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}."
     assert {one.node for one in made(workload("DaemonSet", "d"), nodes=nodes).cluster.pods} == {"b"}
 

@@ -87,7 +87,7 @@ def test_a_readiness_gate_keeps_a_pod_out_and_is_told_with_its_line() -> None:
     made = cluster({"containers": [RUN], "readinessGates": [{"conditionType": "example.com/lb"}]}, programs=False)
     assert backends(observed(made, {})) == [("default/p0", False)]
     (warning,) = unready(made)
-    assert "example.com/lb" in warning.says and warning.mark is not None
+    assert "example.com/lb" in warning.message and warning.mark is not None
 
 
 def test_probes_have_the_defaults_of_the_api() -> None:

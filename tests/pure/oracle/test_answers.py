@@ -190,13 +190,13 @@ def test_oracle_and_packets_that_differ_are_a_failure_without_any_expectation(sh
     (row,) = check(
         {}, Predictor(shop).answer([flow]), {flow: Verdict(flow, Outcome.UNREACHABLE, None, None, (Why("no"),))}
     )
-    assert row.says == "got unreachable: no (predicted: open)"
+    assert row.message == "got unreachable: no (predicted: open)"
 
 
 def test_without_packets_the_oracle_is_judged(shop: Cluster) -> None:
     wanted = expected(parse("flows: [{from: client, to: server, expect: deny}]"), shop)
     (row,) = check(wanted, Predictor(shop).answer(wanted), {})
-    assert row.says == "expected deny, predicted open; no packet was sent"
+    assert row.message == "expected deny, predicted open; no packet was sent"
     assert document([row], ()).flows[0].outcome is None
 
 

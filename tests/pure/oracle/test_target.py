@@ -203,5 +203,5 @@ def test_reach_check_and_trace_say_the_same_of_a_word_that_means_nobody(town: Cl
     ):
         with pytest.raises(BadInput) as caught:
             ask()
-        said.add(caught.value.problems[0].says if caught.value.problems else str(caught.value))
+        said.add(caught.value.problems[0].message if caught.value.problems else str(caught.value))
     assert len(said) == 1, said

@@ -118,7 +118,9 @@ def test_vxlan_is_flannels_in_everything_but_name_and_port() -> None:
     route = named(state, Route)["10.244.2.0/24"]
     assert (route.via, route.dev, route.onlink, route.proto) == ("10.244.2.0", "vxlan0", True, 3)
     kinds = [
-        op.obj.kind for op in diff(state, State()) if op.obj.why.says == "Node node-1 reaches the Pods of node node-2"
+        op.obj.kind
+        for op in diff(state, State())
+        if op.obj.why.message == "Node node-1 reaches the Pods of node node-2"
     ]
     assert sorted(kinds) == ["fdb", "neigh", "route"]
 
@@ -198,8 +200,8 @@ def test_files_are_the_kubelets() -> None:
 
 def test_every_object_says_why() -> None:
     for one in plan(ipFamilies=["IPv4", "IPv6"]).values():
-        assert one.why.says != "observed in the kernel", one
-        assert one.why.says, one
+        assert one.why.message != "observed in the kernel", one
+        assert one.why.message, one
 
 
 def test_every_row_of_traits_has_the_file_that_makes_the_plane() -> None:
@@ -221,12 +223,12 @@ def test_what_a_plane_makes_is_what_its_row_says() -> None:
         assert min(ports, default=0) == row.udp_port, name
         masquerading = {one.table for one in state.only(NftChain) if any("masquerade" in rule for rule in one.rules)}
         assert masquerading == set(row.nft_tables), name
-        assert {one.peer.mtu for one in state.only(Veth) if one.why.says.startswith("Pod ")} == {
+        assert {one.peer.mtu for one in state.only(Veth) if one.why.message.startswith("Pod ")} == {
             1500 - row.overhead_of(tuple(int(family[-1]) for family in families))
         }
         crossing = [
             one
             for one in (*state.only(Route), *state.only(Fdb), *state.only(WgPeer))
-            if "reaches the Pods" in one.why.says
+            if "reaches the Pods" in one.why.message
         ]
         assert bool(crossing) == row.crosses_nodes, name

@@ -327,7 +327,7 @@ def test_pods_that_the_same_policies_judge_share_their_rules() -> None:
 )  # fmt: skip
 def test_what_means_nothing_is_warned_of(objects: list[dict[str, Any]], warning: str) -> None:
     found = load_texts([Text("lab.yaml", LAB), *(Text(f"p{n}.json", json.dumps(one)) for n, one in enumerate(objects))])
-    said = [f"{one.code}: {one.says}" for one in lint(build(found).cluster, found)]
+    said = [f"{one.code}: {one.message}" for one in lint(build(found).cluster, found)]
     assert [line for line in said if line.startswith(warning)], said
 
 

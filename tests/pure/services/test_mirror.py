@@ -82,9 +82,9 @@ def test_of_a_service_with_a_selector_the_pods_count_alone() -> None:
     assert [each.pod for each in next(one for one in found.cluster.services if one.name == "db").backends] == [
         "default/web"
     ]
-    assert [one.code for one in found.warnings if "Endpoints" in one.says] == ["endpoints-left-out"]
+    assert [one.code for one in found.warnings if "Endpoints" in one.message] == ["endpoints-left-out"]
     dumped = endpoints("db", subset("10.1.2.3"), annotations={"endpoints.kubernetes.io/last-change-trigger-time": "x"})
-    assert not [one for one in built(pod("web"), service("db"), dumped).warnings if "Endpoints" in one.says]
+    assert not [one for one in built(pod("web"), service("db"), dumped).warnings if "Endpoints" in one.message]
 
 
 def test_endpoints_without_a_service_are_told() -> None:
@@ -137,8 +137,8 @@ def test_an_address_that_no_host_has_is_a_warning_with_its_line_and_a_backend() 
     lab = built(pod("web"), manual("db"), given, slice_of("db", "192.0.2.2"), **OUT)
     outside = [warning for warning in lab.warnings if warning.code == "endpoint-outside-lab"]
     assert [warning.object for warning in outside] == ["EndpointSlice default/db-x", "Endpoints default/db"]
-    assert ["192.0.2.2" in outside[0].says, "192.0.2.1" in outside[1].says] == [True, True]
-    assert all("external:" in warning.says and warning.mark for warning in outside)
+    assert ["192.0.2.2" in outside[0].message, "192.0.2.1" in outside[1].message] == [True, True]
+    assert all("external:" in warning.message and warning.mark for warning in outside)
     backends = next(service for service in lab.cluster.services if service.name == "db").backends
     assert {str(backend.address) for backend in backends} == {"203.0.113.10", "192.0.2.1", "192.0.2.2"}
 

@@ -39,7 +39,9 @@ def one(name: str, *documents: Any, **lab: Any) -> Service:
 def problems(*documents: Any, **lab: Any) -> str:
     with pytest.raises(BadInput) as caught:
         built(*documents, **lab)
-    return "\n".join(f"{each.mark.line if each.mark else 0} {each.path} {each.says}" for each in caught.value.problems)
+    return "\n".join(
+        f"{each.mark.line if each.mark else 0} {each.path} {each.message}" for each in caught.value.problems
+    )
 
 
 def test_addresses_do_not_depend_on_the_order_and_are_kept() -> None:
@@ -59,7 +61,7 @@ def test_nobody_can_state_what_a_running_service_was_given() -> None:
     new = service("new", port, type="LoadBalancer", clusterIP=str(runs.cluster_ips[0]), loadBalancerIP=balancer)
     with pytest.raises(BadInput) as caught:
         built(new, before, pod("web"), memory=memory)
-    says = [each.says for each in caught.value.problems]
+    says = [each.message for each in caught.value.problems]
     assert says == [
         f"{runs.cluster_ips[0]} is taken: Service default/a has it",
         f"node port {runs.ports[0].node_port}/TCP is taken: Service default/a has it",

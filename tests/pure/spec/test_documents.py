@@ -193,7 +193,7 @@ def test_a_kind_that_nobody_knows_is_warned_of_once() -> None:
     found = good(f"{one}---\n{one}")
     (warning,) = found.warnings
     assert warning.code == "not-modelled"
-    assert "Widget (example.com/v1, 2 objects)" in warning.says
+    assert "Widget (example.com/v1, 2 objects)" in warning.message
     assert warning.mark.line == 1
 
 
@@ -242,7 +242,7 @@ def test_helm_hooks_are_what_an_installation_leaves_in_one_line() -> None:
     assert [each.name for each in found.left_out] == ["gone", "later", "test", "typo"]
     (note,) = found.warnings
     assert (note.code, note.level) == ("helm-hook", "note")
-    assert note.says == (
+    assert note.message == (
         "6 Helm hooks, as helm install leaves them: left out as not there: Job default/gone, NetworkPolicy default/later, "
         "Job default/test and 1 more; ended, so their Pods are left out: Job default/stays; "
         "still there: NetworkPolicy default/deny"

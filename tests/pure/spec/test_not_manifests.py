@@ -49,16 +49,16 @@ def test_a_chart_is_named(tmp_path: Path) -> None:
 )
 def test_a_template_that_was_not_rendered_is_told_once(text: str) -> None:
     (problem,) = load_text(text, "t.yaml").problems
-    assert "helm template" in problem.says and problem.mark is not None
+    assert "helm template" in problem.message and problem.mark is not None
 
 
 def test_braces_in_a_text_are_no_template() -> None:
     config = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {t: "{{ $labels.x }}"}\n---\n'
     assert not load_text(config + POD).problems
     (problem,) = load_text(config + POD.replace("image", "imge")).problems
-    assert 'did you mean "image"' in problem.says
+    assert 'did you mean "image"' in problem.message
 
 
 def test_two_objects_without_a_line_between_are_told_what_is_missing() -> None:
     problems = load_text(POD + POD, "two.yaml").problems
-    assert any(one.path == "apiVersion" and "a line --- is missing" in one.says for one in problems)
+    assert any(one.path == "apiVersion" and "a line --- is missing" in one.message for one in problems)

@@ -78,8 +78,8 @@ def test_old_kinds_that_cannot_matter_are_counted_and_warned_of_once() -> None:
     )
     assert found.skipped == {"HorizontalPodAutoscaler": 1, "PodDisruptionBudget": 1, "PodSecurityPolicy": 1}
     (warning,) = found.warnings
-    assert "policy/v1beta1 PodSecurityPolicy (removed in 1.25; it has no successor)" in warning.says
-    assert warning.says.endswith("--api-versions autoscaling/v2/HorizontalPodAutoscaler, or --kube-version 1.26")
+    assert "policy/v1beta1 PodSecurityPolicy (removed in 1.25; it has no successor)" in warning.message
+    assert warning.message.endswith("--api-versions autoscaling/v2/HorizontalPodAutoscaler, or --kube-version 1.26")
 
 
 def test_a_list_of_an_old_version_is_read_item_by_item() -> None:

@@ -120,4 +120,4 @@ def test_aliases_that_nest_and_merge_are_counted_and_not_followed() -> None:
         lines = ["apiVersion: v1", "kind: Pod", "a0: &a0 {x: y}"]
         lines += [f"a{number + 1}: &a{number + 1} {form.format(number)}" for number in range(100)]
         (problem,) = load_text("\n".join(lines)).problems
-        assert "aliases" in problem.says
+        assert "aliases" in problem.message

@@ -75,7 +75,7 @@ def test_a_set_with_a_lab_has_no_stand_ins_and_says_so() -> None:
 def test_lookups_are_predicted(manifests: str, name: str, expect: str, says: str) -> None:
     result = judged(manifests, f"flows: [{{from: deploy/web, resolves: {name}, expect: {expect}}}]")
     (row,) = (row for row in result.rows if row.expectation)
-    assert row.says.startswith(says) and row.ok is not bool(says)
+    assert row.message.startswith(says) and row.ok is not bool(says)
     assert row.observed is None and result.status == bool(says)
 
 
@@ -83,7 +83,7 @@ def test_name_servers_outside_the_lab_have_no_prediction() -> None:
     own = OPEN.replace("spec: {containers", "spec: {dnsPolicy: None, dnsConfig: {nameservers: [9.9.9.9]}, containers")
     result = judged(own, "flows: [{from: deploy/web, resolves: web.default, expect: allow}]")
     (row,) = result.failed
-    assert "no prediction" in row.says and result.status == 1
+    assert "no prediction" in row.message and result.status == 1
 
 
 def test_the_port_of_a_headless_service_is_that_of_its_pods() -> None:

@@ -80,5 +80,5 @@ def test_what_is_recorded_holds(name: str) -> None:
     written = record(first)
     again = judge(prepare(Source("", texts, written, "written.yaml"), Options()), None, 0.0)
     assert not first.failed
-    assert [(str(row.flow), row.says) for row in again.failed] == []
+    assert [(str(row.flow), row.message) for row in again.failed] == []
     assert sum(row.expectation is not None for row in again.rows) >= len([row for row in first.rows if row.ok]) // 2
