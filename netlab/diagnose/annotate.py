@@ -173,5 +173,5 @@ def _neighbour(event: Event, topology: Topology) -> Iterable[Change]:
     holders = {netns for netns, _ in topology.owners(arp.asked)}
     own = topology.mac.get(event.at) == arp.mac
     if own and event.netns not in holders:
-        text = f"proxy ARP: {event.netns} answers for an address that it has not"
+        text = f"proxy ARP: {event.netns} answers for an address that it does not have"
         yield Change("proxied", text, target=arp.asked, by=event.interface)

@@ -89,7 +89,7 @@ def _replied_elsewhere(story: Story) -> Iterator[Finding]:
     address = story.round_trip.backend or probe.address
     owners = {netns for netns, _ in story.topology.owners(address)}
     if reply.netns not in owners:
-        message += f"; {reply.netns} takes packets to {address} for its own, or its rules redirect them"
+        message += f"; {reply.netns} treats packets to {address} as its own, or its rules redirect them"
     look = (
         f"ip -n {reply.netns} route get {address}",
         f"ip -n {reply.netns} addr show to {address}",

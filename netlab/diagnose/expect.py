@@ -44,7 +44,7 @@ class RoundTrip:
         return [self.request, *([self.reply] if self.reply else [])]
 
 
-_PASSED = {"in": "come in at", "out": "left by", "other": "come in for another host at"}
+_PASSED = {"in": "arrived at", "out": "left by", "other": "arrived for another host at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Divergence:
             return f"{after}{self.expected} was expected next, but it was not seen there"
         if self.went.at == self.expected.at:
             return f"{after}it should have {_PASSED[self.expected.direction]} {self.expected}, but it {_PASSED[self.went.direction]} it"
-        verb = "left by" if self.went.direction == "out" else "came in at"
+        verb = "left by" if self.went.direction == "out" else "arrived at"
         return f"{after}{self.expected} was expected next, but it {verb} {self.went}"
 
 

@@ -108,7 +108,7 @@ def _answered_untranslated(story: Story) -> Iterator[Finding]:
     look = look_tables(story, translated[0])
     if passed and all(story.topology.master(event.at) for event in passed):  # bridged, and not routed
         word = "ip6tables" if ":" in asked else "iptables"
-        message += " (do its rules see the frames of its bridge?)"
+        message += " (check that its rules see the frames of its bridge)"
         look = (f"ip netns exec {translated[0]} sysctl net.bridge.bridge-nf-call-{word}",)
     yield Finding("wrong-source", message, translated[0], look=look, root=True)
 
@@ -124,7 +124,11 @@ def _own_source(story: Story) -> Iterator[Finding]:
     own = story.topology.source_for(home, first.target)
     family = "-6 " if first.version == 6 else ""
     message = f"the request left {home} with the link-local source {first.source}, which no router forwards"
-    message += f", and not with {own}: is that address there, and neither tentative nor dadfailed?" if own else ""
+    message += (
+        f", and not with {own}: check that it has this address, and that the address is neither tentative nor dadfailed"
+        if own
+        else ""
+    )
     yield Finding("wrong-source", message, home, look=(f"ip -n {home} {family}addr",), root=True)
 
 
@@ -214,7 +218,7 @@ def _reset(story: Story) -> Iterator[Finding]:
     if story.topology.owners(packet.source) and not story.topology.local(first.netns, packet.source):
         message = f"{first.netns} sent a reset in the name of {sender}, which is not its own address: "
         rejected = any(event.netns == first.netns for event in story.verdicts) or not story.source(RULES).on
-        message += "a rule rejects there" if rejected else "it takes that address for its own, or a hook rejects"
+        message += "a rule rejects there" if rejected else "it treats that address as its own, or a hook rejects"
         look = look_tables(story, first.netns) if rejected else (f"ip -n {first.netns} route get {packet.source}",)
         yield Finding("reset", message, first.netns, first.interface, look)
         return
@@ -253,7 +257,7 @@ def _two_answers(story: Story) -> Iterator[Finding]:
             where = next(
                 (netns for netns, _, asked in story.neighbour_requests if asked == address), story.recording.probe.netns
             )
-            message = f"two answer for {address}: {names}"
+            message = f"two hosts answer for {address}: {names}"
             yield Finding("duplicate-address", message, where, look=(f"ip -n {where} neigh show {address}",))
 
 
@@ -395,7 +399,7 @@ def _resent(story: Story) -> Iterator[Finding]:
     for event in story.errors:
         mtu = event.packet.innermost.mtu
         if mtu and story.recording.probe.outcome == "open":
-            message = f"{event.netns} told the sender MTU {mtu}, since a packet was too big for its next link"
+            message = f"{event.netns} reported MTU {mtu} to the sender, since a packet was too big for its next link"
             message += "; the kernel sent the data again in smaller packets"
             yield Finding("mtu", message, event.netns, look=(f"ip -n {event.netns} link",))
             return

@@ -27,7 +27,7 @@ class _Sighting:
 
 
 def exceeded(story: Story, event: Event) -> Finding:
-    """The finding for a packet that was dropped since its time to live was over."""
+    """The finding for a packet that was dropped since its time to live expired."""
     return over(story, event.number, event.packet, event.netns, event.interface)
 
 
@@ -37,11 +37,11 @@ def over(story: Story, number: int, packet: Packet, netns: str, interface: str) 
         packet.protocol == packets.UDP and packet.dport in story.topology.tunnel_ports()
     )
     noun = f"the {story.tunnel} packet's" if outer else "its"
-    message = f"{noun} {'time to live' if packet.version == 4 else 'hop limit'} was over in {netns}"
+    message = f"{noun} {'time to live' if packet.version == 4 else 'hop limit'} expired in {netns}"
     trail = list(_trail(story, number, outer=outer))
     look = look_route(netns, packet, interface)
     if (between := _circle(story, number)) is not None:
-        return Finding("loop", f"{message}: it went round in circles{between}", netns, look=look)
+        return Finding("loop", f"{message}: it went in a loop{between}", netns, look=look)
     end = _Sighting(netns, interface, "", packet.hops)
     for before, after in pairwise([*trail, end]):
         if before.hops - after.hops > 1:

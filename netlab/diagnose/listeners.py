@@ -102,7 +102,7 @@ def busy(story: Story) -> Iterator[Finding]:
     elif each.stopped:
         message = f"the request arrived at {netns}, and {state}, which has {port}"
     elif each.waiting and not tcp:
-        message = f"the request arrived at {netns}, and {state} what waits in the socket of {port}"
+        message = f"the request arrived at {netns}, and {state} the datagrams that wait in the socket of {port}"
     else:
         return
     if each.stopped:

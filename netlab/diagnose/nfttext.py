@@ -44,7 +44,7 @@ _STATEMENTS: tuple[tuple[str, Effect, str, str], ...] = (
     (r"ct zone set|ct original zone set|ct reply zone set|xt target CT", Effect.TRACKING, "put",
      " in another zone of connection tracking"),
     (r"tproxy\b|xt target TPROXY", Effect.AWAY, "handed", " to a local socket (tproxy)"),
-    (r"queue\b|xt target NFQUEUE", Effect.AWAY, "handed", " to a queue, for a program that need not exist"),
+    (r"queue\b|xt target NFQUEUE", Effect.AWAY, "handed", " to a queue, for a program that may not exist"),
     (r"fwd\b", Effect.AWAY, "sent", " out of another device"),
     (r"synproxy\b|xt target SYNPROXY", Effect.AWAY, "answered", " in the name of its target (synproxy)"),
     (r"dup\b|xt target TEE", Effect.COPY, "sent a copy of", " elsewhere"),

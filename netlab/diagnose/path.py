@@ -118,7 +118,7 @@ class _Walk:
 
     def _see(self, netns: str, interface: str, direction: str) -> None:
         if len(self._hops) >= _LONGEST:
-            raise _End("it goes round in circles")
+            raise _End("it goes in a loop")
         self._hops.append(Hop(netns, interface, direction, self._tunnel is not None))
 
     # -- addresses ----------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class _Walk:
                 self._see(netns, "lo", "in")
             raise _End
         if entered is not None and not topology.forwards(netns, ip_address(target).version):
-            raise _End(f"{netns} has not the address {target} and forwards nothing")
+            raise _End(f"{netns} does not have the address {target}, and does not forward")
         hop = topology.route(netns, target)
         if hop is None or (hop.type != "unicast" and not hop.dev):
             raise _End(f"{netns} has no route to {target}" + (f" ({hop.type} {hop.dst})" if hop else ""))

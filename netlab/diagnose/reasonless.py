@@ -47,7 +47,7 @@ def kept_in(story: Story, event: Event) -> Finding:
     """A drop in a bridge that found no egress port."""
     bridge = story.topology.master(event.at) or "its bridge"
     message = (
-        f"{bridge} of {event.netns} did not send on what came by port {event.interface}: the port that it leads to is "
-        "down or isolated, or is the same one and hairpin is off"
+        f"{bridge} of {event.netns} did not forward the frame from port {event.interface}: the port of its MAC is "
+        "down or isolated, or it is the same port and hairpin is off"
     )
     return Finding("no-port", message, event.netns, event.interface, (f"bridge -n {event.netns} -d link",))

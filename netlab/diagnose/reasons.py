@@ -72,7 +72,7 @@ def by_rule(story: Story, event: Event) -> Finding | None:
     word = f"nftables {verb} {packet_word(event)}{quoted} in {event.netns} ({judgement.hook}): {meaning.text}"
     came = event.packet.innermost.source
     if meaning.policy and event.role == REQUEST and story.round_trip.source and came != story.round_trip.source:
-        word += f"; the rule saw it come from {came}, and not from {story.round_trip.source}"
+        word += f"; the rule saw the source {came}, and not {story.round_trip.source}"
     look = [f"ip netns exec {event.netns} nft -a list chain {chain}"]
     kind = "rule"
     if meaning.policy:
@@ -270,7 +270,7 @@ def other_host(story: Story, event: Event) -> Finding:
     if story.topology.master(interface):
         message = (
             f"{event.interface} of {event.netns} treated {packet_word(event)} as its own, which it is not: "
-            f"is it still a port of {story.topology.master(interface)}?"
+            f"check that it is still a port of {story.topology.master(interface)}"
         )
         return Finding("port-detached", message, event.netns, look=(f"bridge -n {event.netns} link",))
     sent_there = {left.went.at for left in (story.request_left, story.reply_left) if left is not None and left.went}
@@ -278,7 +278,7 @@ def other_host(story: Story, event: Event) -> Finding:
         message = f"a copy of {packet_word(event)} ended at {event.interface} of {event.netns}: its MAC {mac} is that of {owner}"
         return Finding("wrong-mac", message, event.netns, look=_flooding(story, event))
     if mac == mine:
-        message = f"{event.interface} of {event.netns} did not take {packet_word(event)} for MAC {mac}, which it should have: does it?"
+        message = f"{event.interface} of {event.netns} did not take {packet_word(event)} for MAC {mac}: check that it has this MAC"
         return Finding("wrong-mac", message, event.netns, look=(f"ip -n {event.netns} link show {event.interface}",))
     message = f"{packet_word(event)} came to {event.interface} of {event.netns} for MAC {mac or '?'}, " + (
         f"which is that of {owner}; {event.interface} should have {mine}" if mine and owner != "nobody in this lab" else

@@ -284,7 +284,7 @@ def _target(story: Story) -> str:
 def _as_expected(story: Story) -> str:
     """The last line of a trace without findings: only what the evidence shows."""
     if not story.frames.on:
-        return "the path and the host that replied are not known: that takes the source frames"
+        return "without the source frames, the path and the host that replied are not known"
     if story.request_left is not None or story.reply_left is not None or not story.reply:
         return "the frames are not complete, so the path is known only in part"
     return "request and reply took the expected path"
@@ -303,7 +303,7 @@ def verdict(story: Story, findings: Sequence[Finding], *, width: int = WIDTH, ty
     for finding in findings:
         yield from _finding(finding, width, typed)
     if findings and as_meant(story, findings):
-        yield "the right host replied all the same"
+        yield "the expected host replied nevertheless"
     for line in impaired.lines(story, findings):
         yield from textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
     if not findings and story.recording.probe.outcome == "open":

@@ -179,19 +179,19 @@ class RuleBook:
             return self._pod(comment.removeprefix("hostport:"), "hostPort of Pod")
         if comment.startswith("underlay:"):
             node = comment.removeprefix("underlay:")
-            message = f"the underlay takes from node {node} only packets whose source is the node's own address"
+            message = f"from node {node} the underlay accepts only packets with the node's own source address"
             return Meaning(message, self._cluster.underlay.mark)
         if judgement.table == KUBE_PROXY:
             return self._kube_proxy(step, packet)
         if judgement.table == policytext.TABLE and step.verdict == "accept":
             text = self.rule_text(netns, judgement, step)
             if text.startswith("ct "):
-                return Meaning("belongs to a connection that was let in")
-            return Meaning("neighbour discovery is let through" if "icmpv6" in text else "let through")
+                return Meaning("belongs to a connection that was accepted")
+            return Meaning("neighbour discovery is accepted" if "icmpv6" in text else "let through")
         if judgement.hook == "postrouting" and not self.foreign(netns, judgement):
             return self._leaving(netns, judgement, step)
         if judgement.table == "underlay" and step.verdict == "drop":
-            message = f"the router has no route to {packet.target}, and says so"
+            message = f"the router has no route to {packet.target}, and sends an error"
             return Meaning(message, self._cluster.underlay.mark, rejects=True)
         return None
 
@@ -226,7 +226,7 @@ class RuleBook:
         if target == "mark-for-masquerade":
             return Meaning("marked, so that its source is masqueraded")
         if step.chain == "masquerading" and step.verdict == "accept":
-            return Meaning("masqueraded: the answer must come back by this node")
+            return Meaning("masqueraded: the reply must come back through this node")
         if step.chain == "cluster-ips-check" and step.verdict == "drop":
             served = self._served(packet)
             if served:

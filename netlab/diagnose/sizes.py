@@ -17,9 +17,9 @@ def too_big(story: Story, event: Event) -> Finding:
     link = f", {route.dev}{of_mtu(story, event.netns, route.dev)}," if route else ""
     message = f"{size} bytes do not fit the next link{link} in {event.netns}, and the packet may not be cut (DF)"
     if error is not None:
-        message += f"; {error.netns} tells the sender MTU {error.packet.innermost.mtu}"
+        message += f"; {error.netns} reports MTU {error.packet.innermost.mtu} to the sender"
     elif not any(sighting.role == ERROR for sighting in story.events):
-        message += "; no ICMP error tells the sender (a black hole for path MTU discovery)"
+        message += "; no ICMP error reports this to the sender (a black hole for path MTU discovery)"
     dev = route.dev if route else event.interface
     return Finding(
         "mtu",

@@ -140,11 +140,9 @@ def _router(story: Story, role: str, netns: str, packet: Packet) -> str:
     """Why a namespace routed the packet elsewhere: a wrong target address or a wrong route."""
     round_trip, address = story.round_trip, story.recording.probe.address
     if role == REQUEST and netns in round_trip.request.translated and packet.target == address != round_trip.backend:
-        return f"nothing translated {address} to the address of a backend"
+        return f"no rule translated {address} to the address of a backend"
     if role == REPLY and packet.target == round_trip.source and not story.topology.owners(round_trip.seen_as):
-        return (
-            f"it was asked as {round_trip.seen_as}, by a translation that is not the lab's, and goes to {packet.target}"
-        )
+        return f"a translation that is not the lab's gave the request the source {round_trip.seen_as}; the reply goes to {packet.target}"
     return ""
 
 
@@ -199,7 +197,7 @@ def from_whom(story: Story, event: Event, finding: Finding) -> Finding:
         return finding  # a flooded copy has the right MAC
     return replace(
         finding,
-        message=f"{finding.message}; {first.netns} addressed it so, from {first.interface}",
+        message=f"{finding.message}; {first.netns} sent it with this address, out of {first.interface}",
         netns=first.netns,
         interface=first.interface,
         look=(f"ip -n {first.netns} neigh show dev {first.interface}", *finding.look),

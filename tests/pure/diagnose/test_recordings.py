@@ -206,7 +206,7 @@ def test_small_ttl_is_no_loop_where_no_place_was_seen_twice() -> None:
 
 
 def test_what_was_not_translated_is_not_blamed_on_a_route() -> None:
-    assert "nothing translated 10.96.0.80" in findings(story("nothing-translates"))[1].message
+    assert "no rule translated 10.96.0.80" in findings(story("nothing-translates"))[1].message
 
 
 def test_cut_packet_hop_by_hop() -> None:
