@@ -30,7 +30,7 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
     """
     from netlab.kernel.host.owners import owners
     from netlab.runtime.state.rundir import NotYours, running
-    from netlab.runtime.teardown import down
+    from netlab.runtime.teardown import Down, down
 
     wanted = dict.fromkeys((*labs, *lab_options))
     if every == bool(wanted):
@@ -51,7 +51,9 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
         except NotYours as error:  # `--all` means all that may be removed
             (kept if every else failed).append(error)
         except NeedsRoot:  # so will all the others be
-            raise
+            if lab in there:
+                raise
+            results.append(Down(lab, was_running=False, netns=0, seconds=0.0, strangers=()))
         except NetlabError as error:
             failed.append(error)
     if output == "json":

@@ -1,4 +1,4 @@
-"""The seccomp filter for a Pod's command and its children.
+"""The seccomp filters: for a Pod's command and its children, and for programs in a user namespace of a single user.
 
 Capabilities and namespaces refuse most of these system calls already.  The filter removes rarely needed kernel
 interfaces with frequent faults: io_uring, keyrings, userfaultfd, new namespaces.  The list is the default profile of
@@ -16,7 +16,7 @@ import errno
 import os
 import struct
 
-from netlab.libc import architecture, syscall_number
+from netlab.libc import ARCHITECTURE, architecture, syscall_number
 from netlab.runtime.agent import linux
 
 DENIED = (
@@ -54,6 +54,10 @@ def program(machine: str, bits: int = 64) -> bytes:
     code += [(_EQUAL, number, deny, 0) for number in numbers]
     code += [(_EQUAL, clone, 0, allow), (_LOAD, _ARGUMENT_0, 0, 0), (_BITS, _NEW_NAMESPACES, deny, allow)]
     code += [(_RETURN, _ALLOW, 0, 0), (_RETURN, _ERRNO | errno.EPERM, 0, 0), (_RETURN, _ERRNO | errno.ENOSYS, 0, 0)]
+    return _packed(code)
+
+
+def _packed(code: list[tuple[int, int, int, int]]) -> bytes:
     return b"".join(
         struct.pack("=HBBI", operation, then and then - at - 1, other and other - at - 1, operand)
         for at, (operation, operand, then, other) in enumerate(code)
@@ -62,7 +66,19 @@ def program(machine: str, bits: int = 64) -> bytes:
 
 def refuse() -> None:
     """Install the filter on the calling process, permanently; it must have set no_new_privs."""
-    code = program(os.uname().machine, 8 * ctypes.sizeof(ctypes.c_void_p))
+    _install(program(os.uname().machine, 8 * ctypes.sizeof(ctypes.c_void_p)))
+
+
+def answer(name: str, error: int) -> None:
+    """From now on a system call does nothing and returns an errno (0: it succeeds), for this process and its children."""
+    column, machine = ARCHITECTURE, os.uname().machine
+    arch, number = _AUDIT_32.get(column) or _AUDIT.get(machine), syscall_number(name)
+    if arch and number:
+        code = [(_LOAD, _ARCH, 0, 0), (_EQUAL, arch, 0, 4), (_LOAD, _NUMBER, 0, 0), (_EQUAL, number, 5, 4)]
+        _install(_packed([*code, (_RETURN, _ALLOW, 0, 0), (_RETURN, _ERRNO | error, 0, 0)]))
+
+
+def _install(code: bytes) -> None:
     if code:
         buffer = ctypes.create_string_buffer(code, len(code))
         head = ctypes.create_string_buffer(struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer)))

@@ -18,6 +18,7 @@ from netlab.runtime.agent import linux, seccomp
 _ALL_BUT_PID = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWNET
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 APPLETS = "/run/busybox"  # in a Pod: the view makes a link to busybox for each of its applets
+WRAPPERS = "/run/netlab-bin"  # in a user namespace of a single user: programs that need another option there
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # the shell's own
 
 
@@ -127,6 +128,9 @@ def execute(argv: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def _path(path: str) -> str:
-    """The PATH with the links to applets last, so that children find them too; as it is where it has no busybox."""
+    """The PATH with wrappers first and the links to applets last, so that children find them too; without what is not
+    there.
+    """
+    first = f"{WRAPPERS}:" if os.path.isdir(WRAPPERS) else ""
     there = any(os.path.exists(f"{folder}/busybox") for folder in path.split(":") if folder)
-    return f"{path}:{APPLETS}" if there else path
+    return f"{first}{path}:{APPLETS}" if there else first + path

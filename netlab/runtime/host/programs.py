@@ -37,6 +37,28 @@ def busybox_links() -> dict[str, str]:
     return dict.fromkeys((name for name in applets(busybox) if "/" not in name), busybox)
 
 
+def is_single_user() -> bool:
+    """Whether this is a user namespace of a single user, in which no process may leave its groups."""
+    try:
+        with open("/proc/self/setgroups", encoding="ascii") as file:
+            return file.read().strip() == "deny"
+    except OSError:
+        return False
+
+
+def write_wrappers(folder: str) -> None:
+    """In a user namespace of a single user make the folder, and scripts for programs that need another option there.
+
+    tcpdump leaves root for a user of its own, and there is no other user.
+    """
+    tcpdump = _path_of("tcpdump") if is_single_user() else ""
+    if tcpdump:
+        os.mkdir(folder, 0o755)
+        fd = os.open(f"{folder}/tcpdump", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o755)
+        with open(fd, "w", encoding="ascii") as script:
+            script.write(f'#!/bin/sh\nexec {tcpdump} -Z root "$@"\n')
+
+
 def _executable(path: str) -> bool:
     try:
         there = os.stat(path)

@@ -15,7 +15,8 @@ from typing import NoReturn
 
 from netlab.errors import HostCannot, StateError
 from netlab.libc import die_with_parent
-from netlab.runtime.agent import linux
+from netlab.runtime.agent import linux, seccomp
+from netlab.runtime.host.programs import is_single_user
 from netlab.runtime.rootless import holder, subids, world
 from netlab.runtime.rootless.causes import Cause, Refusal
 from netlab.runtime.rootless.facts import explained
@@ -78,6 +79,8 @@ def _step_in(pidfd: int) -> None:
     die_with_parent(signal.SIGKILL)
     if os.getppid():  # 0 is a parent outside the PID namespace; it ended meanwhile
         os._exit(128 + signal.SIGKILL)
+    if is_single_user():  # tcpdump and others that are root shed their groups, and end where the kernel refuses that
+        seccomp.answer("setgroups", 0)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -18,6 +18,7 @@ _OF_TERMINAL = 0x80  # SI_KERNEL: the whole process group has that signal
 
 def stand_for(child: int) -> NoReturn:
     """Wait for the child and end as it ends.  All signals must be blocked."""
+    terminal = _terminal()
     _close_standard_descriptors()
     signals = signal.valid_signals() - _NOT_WAITED_FOR
     while True:
@@ -27,10 +28,10 @@ def stand_for(child: int) -> NoReturn:
                 with suppress(ProcessLookupError):
                     os.kill(child, seen.si_signo)
             continue
-        _follow(child)
+        _follow(child, terminal)
 
 
-def _follow(child: int) -> None:
+def _follow(child: int, terminal: int) -> None:
     """Do as the child did."""
     while True:
         pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
@@ -39,9 +40,31 @@ def _follow(child: int) -> None:
         if os.WIFSTOPPED(status):
             os.kill(os.getpid(), signal.SIGSTOP)
             continue
+        _take_back(terminal)
         if os.WIFSIGNALED(status):
             _die_of(os.WTERMSIG(status))
         os._exit(os.WEXITSTATUS(status))
+
+
+def _terminal() -> int:
+    """A descriptor of the controlling terminal; -1 where there is none."""
+    try:
+        return os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def _take_back(terminal: int) -> None:
+    """Be the terminal's foreground again where a process group has it that has ended.
+
+    A shell in the PID namespace cannot give it back: its caller's process group has no number there.
+    """
+    with suppress(OSError):
+        foreground = os.tcgetpgrp(terminal)
+        try:
+            os.killpg(foreground, 0)
+        except ProcessLookupError:
+            os.tcsetpgrp(terminal, os.getpgrp())  # SIGTTOU is blocked
 
 
 def _die_of(number: int) -> NoReturn:

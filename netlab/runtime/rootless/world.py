@@ -13,11 +13,12 @@ import struct
 from collections.abc import Callable, Iterator
 
 from netlab.runtime.agent import linux
+from netlab.runtime.client.sandbox import WRAPPERS
+from netlab.runtime.host.programs import write_wrappers
 from netlab.runtime.rootless.causes import Refusal
 
 _OWN = frozenset(("netns", "netlab", "lock"))  # of /run: what each world has for itself
 _SIOCSIFFLAGS, _UP_RUNNING = 0x8914, 0x41
-WRAPPERS = "/run/netlab-bin"
 _PLAIN = linux.MS_NOSUID | linux.MS_NODEV
 
 
@@ -79,6 +80,7 @@ def furnish() -> None:
     """
     with _step("mount"):
         _run_folder()
+        write_wrappers(WRAPPERS)
     with _step("proc"):
         linux.mount("proc", "/proc", "proc", _PLAIN | linux.MS_NOEXEC)
     with _step("etc"):

@@ -528,11 +528,20 @@ spec:
     assert {flow["because"][0]["policy"] for flow in flows if flow["expected"]} == {"AdminNetworkPolicy ops"}
 
 
-def test_without_privilege_it_says_what_to_do(kit: Any) -> None:
-    for words, status in (("test -f -", 3), ("test --predict -f -", 0)):
+def test_a_plain_user_tests_by_packets_or_is_shown_the_way(kit: Any) -> None:
+    """Packets where the host gives its users namespaces; else the cause, and the option that needs none."""
+    forbid = [sys.executable, str(ROOT / "tests" / "kit" / "forbid.py"), "user.max_user_namespaces=0"]
+    own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    probe = kit.as_nobody("unshare -Urnmpf --mount-proc true")
+    allowed = subprocess.run([*own, "sh", "-ec", probe], check=False).returncode == 0
+    for start, words, status, said in (
+        *([(own, "test -f -", 0, "by packets")] if allowed else ()),
+        (forbid, "test -f -", 3, "--predict"),
+        (forbid, "test --predict -f -", 0, "predicted, no packet sent"),
+    ):
         script = kit.as_nobody(f"{sys.executable} -m netlab {words}")
         done = subprocess.run(
-            ["unshare", "-m", "sh", "-ec", script], input=SHOP, capture_output=True, text=True, check=False, cwd=ROOT
+            [*start, "sh", "-ec", script], input=SHOP, capture_output=True, text=True, check=False, cwd=ROOT
         )
         assert done.returncode == status, done.stderr
-        assert ("--predict" in done.stderr) if status else ("predicted, no packet sent" in done.stdout)
+        assert said in done.stdout + done.stderr

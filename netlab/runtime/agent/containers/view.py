@@ -11,7 +11,8 @@ removable media, and the stores of container engines.
 - /proc of the Pod's PID namespace, read-only but for /proc/sys/net, which is the Pod's.
 - /sys of the Pod's network namespace, read-only but for /sys/devices/virtual/net, its own devices (bridge settings).
 - /dev with the harmless devices, pts of its own, shm, mqueue and net/tun.  /tmp: empty.
-- /run: empty but for /run/busybox, a link for each applet of the host's busybox, last on PATH (``runtime.host.programs``).
+- /run: empty but for /run/busybox, a link for each applet of the host's busybox, last on PATH (``runtime.host.programs``);
+  in a user namespace of a single user also /run/netlab-bin, first on PATH.
 - /etc/hosts, /etc/resolv.conf, /etc/hostname: files of the sandbox, bound over; they cannot be removed or replaced,
   only written, and the agent keeps them in step with /etc/netns/NAME.
 
@@ -40,8 +41,8 @@ from netlab.runtime.agent.linux import (
     mount,
     umount,
 )
-from netlab.runtime.client.sandbox import APPLETS
-from netlab.runtime.host.programs import busybox_links
+from netlab.runtime.client.sandbox import APPLETS, WRAPPERS
+from netlab.runtime.host.programs import busybox_links, write_wrappers
 
 # Without a size each of these could take half of the machine's memory, so that a `dd` in a Pod harms the machine.
 _LAYER = "size=512m"
@@ -205,6 +206,7 @@ class View:
         os.mkdir(self.root + APPLETS)
         for name, busybox in busybox_links().items():
             os.symlink(busybox, f"{self.root}{APPLETS}/{name}")
+        write_wrappers(self.root + WRAPPERS)
 
     def _tmpfs(self, where: str, mode: str) -> None:
         target = self.root + where
