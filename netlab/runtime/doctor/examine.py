@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from collections.abc import Callable
 
 from netlab import __version__
@@ -10,16 +12,19 @@ from netlab.errors import NetlabError
 from netlab.model import build
 from netlab.output.doctor import Doctor
 from netlab.runtime.doctor import worlds
-from netlab.runtime.doctor.host import facts
+from netlab.runtime.doctor.host import PRIVILEGES, facts
 from netlab.runtime.doctor.judge import Found, World, judge
 from netlab.runtime.doctor.modules import Modules, Where
 from netlab.runtime.doctor.needs import NAMESPACES, LabNeeds, of_lab
 from netlab.runtime.doctor.probes import PROBES, Probe
 from netlab.runtime.doctor.trial import Finding, tried
+from netlab.runtime.rootless.causes import Cause, Refusal
+from netlab.runtime.rootless.facts import explained
 from netlab.runtime.state import labs
 from netlab.spec import load
 
 _ENTERING = Probe("", NAMESPACES, lambda: "")
+_LIMITED = (errno.ENOSPC, errno.EUSERS)  # a limit on namespaces is reached
 _TRIED_AT_ONCE = (Where.IN_KERNEL, Where.NOWHERE)
 
 
@@ -29,16 +34,14 @@ def examine(*, load_modules: bool = False) -> Doctor:
     modules = Modules(read.system.release)
     places = {probe.name: modules.where(probe.modules) for probe in PROBES}
     probes = [probe for probe in PROBES if load_modules or places[probe.name][0] in _TRIED_AT_ONCE]
-    root, findings = (
-        _enter(worlds.as_root, probes) if read.root else (World(Finding(False), "this process is not root's"), {})
-    )
-    privilege = "none"
-    if root.finding.works:
-        privilege = "rootless" if read.inside else "root"
+    if len(read.capable) == len(PRIVILEGES):
+        root, findings = _enter(worlds.as_root, probes)
         rootless, _ = _enter(worlds.as_nobody, [])
+        privilege = "none" if not findings else "rootless" if read.inside else "root"
     else:
+        root = World(Finding(False), f"this process has not {' and '.join(PRIVILEGES)}")
         rootless, findings = _enter(worlds.as_user, probes)
-        privilege = "rootless" if rootless.finding.works else "none"
+        privilege = "rootless" if findings else "none"
     found = Found(read, privilege, root, rootless, findings, places, modules.where(("br_netfilter",))[0])
     return judge(found, _labs(), __version__)
 
@@ -49,7 +52,20 @@ def _enter(enter: Callable[[], None], probes: list[Probe]) -> tuple[World, dict[
     entering = findings.pop(NAMESPACES)
     if entering.works:
         return World(entering), findings
-    return World(entering, f"step {entering.detail}: {os.strerror(entering.code)}"), {}
+    if enter is worlds.as_root and entering.code not in _LIMITED:
+        return World(entering, f"the kernel makes no network namespace ({os.strerror(entering.code)})"), {}
+    if entering.works is None:
+        return World(entering, entering.detail), {}
+    step = "net" if enter is worlds.as_root else entering.detail
+    cause = explained(Refusal(step, entering.code))
+    return World(entering, cause.says, _one_line(cause)), {}
+
+
+def _one_line(cause: Cause) -> str:
+    """The line that mends it until the next boot, or the first line; none with a path of this machine."""
+    lines = [line for line in cause.remedy if os.path.dirname(sys.executable) not in line]
+    line = next((line for line in lines if "sysctl -w" in line), lines[0] if lines else "")
+    return line[line.find("sudo ") :] if "sysctl -w" in line else line
 
 
 def _labs() -> dict[str, LabNeeds]:

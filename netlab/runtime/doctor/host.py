@@ -9,10 +9,10 @@ import platform
 import sys
 
 from netlab.errors import HostCannot
-from netlab.runtime.doctor.worlds import is_inside
 from netlab.runtime.host import capacity
 from netlab.runtime.host.remedies import System, read, this_system
 from netlab.runtime.host.requirements import has_program
+from netlab.runtime.state.sudo import maps_all_users
 from netlab.tuples import NamedTuple
 
 #: Programs -> what is missing without them.
@@ -31,26 +31,22 @@ PROGRAMS = {
     "tshark": "capture files on a terminal",
     "newuidmap": "several users in a Pod without root",
 }
-_SYSCTLS = (
-    "kernel.unprivileged_userns_clone",
-    "kernel.apparmor_restrict_unprivileged_userns",
-    "user.max_user_namespaces",
-    "user.max_net_namespaces",
-)
+#: What makes a process privileged for netlab: capability -> its bit.
+PRIVILEGES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 
 
 class Facts(NamedTuple):
-    """``inside``: in a user namespace; ``capable``: of CAP_NET_ADMIN and CAP_SYS_ADMIN, those that the process has;
-    ``room``: how many Pods each resource is enough for; ``folders``: those that ``up`` writes to and cannot.
+    """``inside``: in a user namespace; ``capable``: those of ``PRIVILEGES`` that the process has; ``restricts``:
+    AppArmor restricts user namespaces; ``room``: how many Pods each resource is enough for; ``folders``: those that
+    ``up`` writes to and cannot.
     """
 
     system: System
     python: str
-    root: bool
     inside: bool
     capable: tuple[str, ...]
     programs: frozenset[str]
-    sysctls: dict[str, str]
+    restricts: bool
     apparmor: bool
     docker: bool
     room: dict[str, int]
@@ -66,11 +62,10 @@ def facts() -> Facts:
     return Facts(
         this_system(),
         platform.python_version() if sys.maxsize > 1 << 32 else f"{platform.python_version()} (32 bits)",
-        os.geteuid() == 0,
-        is_inside(),
+        not maps_all_users(),
         _capabilities(),
         frozenset(program for program in PROGRAMS if has_program(program, ":/usr/sbin:/sbin")),
-        {name: value for name in _SYSCTLS if (value := read(f"/proc/sys/{name.replace('.', '/')}"))},
+        read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1",
         read("/sys/module/apparmor/parameters/enabled") == "Y",
         any(map(os.path.exists, ("/run/docker.sock", "/usr/bin/dockerd", "/sys/class/net/docker0"))),
         rooms,
@@ -81,4 +76,4 @@ def facts() -> Facts:
 def _capabilities() -> tuple[str, ...]:
     line = next((line for line in read("/proc/self/status").splitlines() if line.startswith("CapEff:")), "CapEff: 0")
     bits = int(line.split()[1], 16)
-    return tuple(name for name, bit in (("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)) if bits >> bit & 1)
+    return tuple(name for name, bit in PRIVILEGES.items() if bits >> bit & 1)

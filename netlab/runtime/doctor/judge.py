@@ -112,8 +112,7 @@ def _system(found: Found) -> list[HostCheck]:
     if facts.system.is_wsl:
         rows.append(_note("WSL", "a kernel of Microsoft's; it may lack modules that the rows below name"))
     if facts.apparmor:
-        asks = facts.sysctls.get("kernel.apparmor_restrict_unprivileged_userns") == "1"
-        rows.append(_note("AppArmor", "enabled; it restricts user namespaces" if asks else "enabled"))
+        rows.append(_note("AppArmor", "enabled; it restricts user namespaces" if facts.restricts else "enabled"))
     if facts.docker:
         rows.append(
             _note("Docker", "its rules and its FORWARD policy stay in the host's namespace; labs have their own")

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
-from typing import ParamSpec
+import signal
 
-from netlab.libc import check, libc
+from netlab.kernel.host.netns import unshare_net
+from netlab.libc import die_with_parent, libc
+from netlab.runtime.rootless import world
 
-P = ParamSpec("P")
-_NEWNS, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
 _NOBODY = 65534
 _PR_SET_DUMPABLE = 4
 
 
 def as_root() -> None:
     """A network namespace by the process's own privilege."""
-    _step("net", _unshare, _NEWNET)
+    unshare_net()
 
 
 def as_user() -> None:
-    """A user namespace, and the others in it.  An OSError's text is the step that failed."""
-    uid, gid = os.geteuid(), os.getegid()
-    _step("user", _unshare, _NEWUSER)
-    for file, line in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-        _step("map", _write, f"/proc/self/{file}", line)
-    for step, flag in (("mnt", _NEWNS), ("net", _NEWNET), ("pid", _NEWPID)):
-        _step(step, _unshare, flag)
+    """The world of a user's labs.  An OSError's text is the step that the host refused."""
+    try:
+        world.separate(lambda: False)
+        _become_first()
+        world.furnish()
+    except world.Refused as refused:
+        raise OSError(refused.refusal.code, refused.refusal.step) from None
 
 
 def as_nobody() -> None:
@@ -40,26 +39,14 @@ def as_nobody() -> None:
     as_user()
 
 
-def is_inside() -> bool:
-    """Whether this process is in a user namespace: root there is not root of the machine."""
+def _become_first() -> None:
+    """Go on as the first process of the PID namespace; the caller's own process waits for it."""
+    signal.alarm(0)
+    die_with_parent(signal.SIGKILL)
     try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
-            return file.read().split() != ["0", "0", "4294967295"]
-    except OSError:
-        return False
-
-
-def _step(name: str, action: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    try:
-        action(*args, **kwargs)
+        child = os.fork()
     except OSError as error:
-        raise OSError(error.errno, name) from None
-
-
-def _unshare(flag: int) -> None:
-    check(libc.unshare(flag), "unshare")
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
+        raise OSError(error.errno, "fork") from None
+    if child:
+        os.waitpid(child, 0)
+        os._exit(0)

@@ -11,7 +11,7 @@ import pytest
 from netlab.cli.main import VERBS
 from netlab.output.doctor import Doctor, HostCheck
 from netlab.runtime.doctor import needs
-from netlab.runtime.doctor.host import PROGRAMS, Facts
+from netlab.runtime.doctor.host import PRIVILEGES, PROGRAMS, Facts
 from netlab.runtime.doctor.judge import Found, World, judge
 from netlab.runtime.doctor.modules import Where
 from netlab.runtime.doctor.needs import LabNeeds
@@ -36,15 +36,14 @@ LABS = {
 def facts(system: System = DEBIAN, **changes: Any) -> Facts:
     whole = Facts(
         system,
-        "3.13.5",
-        True,
-        False,
-        ("CAP_NET_ADMIN", "CAP_SYS_ADMIN"),
-        frozenset(PROGRAMS),
-        {},
-        False,
-        False,
-        {"memory": 5000},
+        python="3.13.5",
+        inside=False,
+        capable=tuple(PRIVILEGES),
+        programs=frozenset(PROGRAMS),
+        restricts=False,
+        apparmor=False,
+        docker=False,
+        room={"memory": 5000},
     )
     return whole._replace(**changes)
 
