@@ -4,9 +4,10 @@ Theory of operation
 -------------------
 ``observe.trace`` sends a packet and records the evidence: frames at interfaces, rules, drops in the kernel, changed
 counters.  A ``records.Recording`` is plain data, also as JSON, so the diagnosis is tested without a kernel.
-``correlate`` orders the evidence into events.  ``annotate`` names the changes between two sightings (bridged, routed,
-translated, encapsulated), and ``rulebook`` leads rules back to their policy or Service.  ``expect`` computes the model's
-path and the packet's divergence from it.  Each of the ``findings`` is a sentence with the cause, its place and commands.
+``sightings`` orders the evidence into events.  ``rules`` leads nftables rules back to their policy or Service.  ``annotate``
+names the changes between two sightings (bridged, routed, translated, encapsulated).  ``expected`` computes the model's
+path and the packet's divergence from it.  ``story`` joins all these.  ``findings`` orders the ``causes``: each finding is a
+sentence with the cause, its place and commands.
 
 In the order of a verb::
 

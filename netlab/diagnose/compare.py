@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netlab.diagnose import answerer, lookup
-from netlab.diagnose.correlate import REPLY, REQUEST, TITLES
+from netlab.diagnose.causes import answerer, lookup
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.sightings.correlate import REPLY, REQUEST, TITLES
 from netlab.diagnose.story import Story
 from netlab.oracle.flow import Outcome, Verdict
 from netlab.values import dataclass

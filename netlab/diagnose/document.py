@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netlab.diagnose import impaired, lookup
-from netlab.diagnose.answerer import as_meant
+from netlab.diagnose.causes import impaired, lookup
+from netlab.diagnose.causes.answerer import as_meant
+from netlab.diagnose.causes.fate import copies, death
 from netlab.diagnose.compare import Comparison
-from netlab.diagnose.correlate import FRAME, RULES, Change, Event, Judgement
-from netlab.diagnose.expect import Divergence
-from netlab.diagnose.fate import copies, death
+from netlab.diagnose.expected.expect import Divergence
+from netlab.diagnose.expected.path import Hop, Path
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.packettext import kind
-from netlab.diagnose.path import Hop, Path
+from netlab.diagnose.sightings.correlate import FRAME, RULES, Change, Event, Judgement
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OTHERHOST, OUT
 from netlab.model.places import places

@@ -1,7 +1,7 @@
 """From evidence to findings: an ordered table of small rules; each yields findings or nothing.
 
 The first finding is the best explanation of the evidence.  The order: deviations of the lab that the packet needed
-(``causes``), the divergence from the path (``turns``), then the kernel's drops (``drops``).  Without BPF other
+(``deviations``), the divergence from the path (``turns``), then the kernel's drops (``drops``).  Without BPF other
 evidence serves: a traced rule, an ICMP error, a reset, an unanswered neighbour request, a counter; at last, the last
 sighting.
 """
@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose import (
+from netlab.diagnose.annotate import end
+from netlab.diagnose.causes import (
     answerer,
     counters,
     drops,
@@ -25,14 +26,13 @@ from netlab.diagnose import (
     sizes,
     turns,
 )
-from netlab.diagnose.annotate import end
-from netlab.diagnose.causes import causes
-from netlab.diagnose.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
-from netlab.diagnose.counters import last_seen
+from netlab.diagnose.causes.counters import last_seen
+from netlab.diagnose.causes.deviations import causes
+from netlab.diagnose.expected.path import Hop
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import address_owner, look_route, look_tables, look_tunnel, look_tunnels, probe_arguments
 from netlab.diagnose.packettext import icmp
-from netlab.diagnose.path import Hop
+from netlab.diagnose.sightings.correlate import ERROR, FRAME, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import DROPS, IN, OUT, RULES
 from netlab.oracle.flow import ADDRESS

@@ -16,8 +16,8 @@ from itertools import groupby
 
 from netlab.diagnose.annotate import end
 from netlab.diagnose.document import leg
-from netlab.diagnose.expect import Expecter, RoundTrip
-from netlab.diagnose.path import Hop, Path
+from netlab.diagnose.expected.expect import Expecter, RoundTrip
+from netlab.diagnose.expected.path import Hop, Path
 from netlab.model.policies import EGRESS
 from netlab.oracle.explain import Judged
 from netlab.oracle.flow import Flow

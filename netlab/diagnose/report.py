@@ -5,14 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from netlab.diagnose import impaired, lookup
-from netlab.diagnose.answerer import as_meant
-from netlab.diagnose.correlate import DROP, FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, TITLES, Event
+from netlab.diagnose.causes import impaired, lookup
+from netlab.diagnose.causes.answerer import as_meant
+from netlab.diagnose.expected.path import Path
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import address_owner
 from netlab.diagnose.packettext import about, kind, outer, shown
-from netlab.diagnose.path import Path
-from netlab.diagnose.rulebook import location
+from netlab.diagnose.rules.rulebook import location
+from netlab.diagnose.sightings.correlate import DROP, FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, TITLES, Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT, Probe
 from netlab.planes import Encapsulation

@@ -11,11 +11,11 @@ from functools import cached_property
 from ipaddress import ip_address
 
 from netlab.diagnose.annotate import annotate
-from netlab.diagnose.correlate import DROP, ERROR, FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, Event, correlate
-from netlab.diagnose.expect import Divergence, Expecter, RoundTrip, detour, divergence
-from netlab.diagnose.path import Hop, Path
-from netlab.diagnose.rulebook import Meaning, RuleBook
-from netlab.diagnose.topology import Topology
+from netlab.diagnose.expected.expect import Divergence, Expecter, RoundTrip, detour, divergence
+from netlab.diagnose.expected.path import Hop, Path
+from netlab.diagnose.expected.topology import Topology
+from netlab.diagnose.rules.rulebook import Meaning, RuleBook
+from netlab.diagnose.sightings.correlate import DROP, ERROR, FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, Event, correlate
 from netlab.evidence.records import IN, OTHERHOST, OUT, Recording, Source
 from netlab.model import Cluster
 from netlab.objects import Key, Obj

@@ -42,7 +42,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     The exit status is 1 if a policy denies the flow, even to only one backend of a Service.
     """
     from netlab.diagnose import flowpath
-    from netlab.diagnose.expect import Expecter
+    from netlab.diagnose.expected.expect import Expecter
     from netlab.model.places import places
     from netlab.oracle.endpoints import Endpoints
     from netlab.oracle.explain import judged, tell

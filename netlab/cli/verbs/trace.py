@@ -130,7 +130,7 @@ def command(
         meanwhile=_preload,
     ) as recording:
         # Imported here: the kernel takes as long to let the sources go.
-        from netlab.diagnose.answerer import as_meant
+        from netlab.diagnose.causes.answerer import as_meant
         from netlab.diagnose.findings import findings
         from netlab.diagnose.report import lines
         from netlab.diagnose.story import tell
@@ -167,8 +167,6 @@ def command(
 
 def _preload(replied: Callable[[], bool]) -> None:
     """Import what the report needs while the packet is under way, and what only a lost packet needs."""
-    from netlab.diagnose import answerer, findings, lookup, report, story  # noqa: F401
-
     if not replied():
         import netlab.runtime.lab  # noqa: F401
 

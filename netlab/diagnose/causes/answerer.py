@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from netlab.diagnose import listeners, lookup
 from netlab.diagnose.annotate import end
-from netlab.diagnose.correlate import Event
+from netlab.diagnose.causes import listeners, lookup
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import address_owner, look_tables, probe_arguments
+from netlab.diagnose.sightings.correlate import Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT
 from netlab.oracle.predict import Predictor

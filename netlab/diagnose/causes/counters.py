@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.diagnose import listeners
-from netlab.diagnose.correlate import Event
+from netlab.diagnose.causes import listeners
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.sightings.correlate import Event
 from netlab.diagnose.story import Story
 
 # Counter, kind of finding, text.

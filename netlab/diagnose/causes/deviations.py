@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from netlab.diagnose.causes.judges import weight
+from netlab.diagnose.causes.needs import Needs
+from netlab.diagnose.expected.iprule import parse
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.iprule import parse
-from netlab.diagnose.judges import weight
-from netlab.diagnose.needs import Needs
 from netlab.diagnose.story import Story
 from netlab.objects import Key, NftChain, NftSet, NftTable, Obj, Op, Port, Rule, Verb
 from netlab.objects.base import Floor

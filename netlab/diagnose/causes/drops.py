@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from netlab.diagnose import lifetimes, reasonless, reasons, sizes
-from netlab.diagnose.correlate import Event
+from netlab.diagnose.causes import lifetimes, reasonless, reasons, sizes
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.sightings.correlate import Event
 from netlab.diagnose.story import Story
 from netlab.tuples import NamedTuple
 

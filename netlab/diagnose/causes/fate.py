@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from netlab.diagnose.correlate import FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, Event
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.sightings.correlate import FRAME, NEIGHBOUR, REPLY, REQUEST, RULES, Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT
 from netlab.oracle.flow import Outcome

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from netlab.diagnose.correlate import FRAME, REPLY, REQUEST, RULES, TITLES, Event, Judgement
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.nfttext import Action, Effect, actions, matches
+from netlab.diagnose.rules.nfttext import Action, Effect, actions, matches
+from netlab.diagnose.sightings.correlate import FRAME, REPLY, REQUEST, RULES, TITLES, Event, Judgement
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT, ForeignRule
 from netlab.evidence.records import RULES as RULES_SOURCE

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from netlab.diagnose.correlate import DROP, NEIGHBOUR, REPLY, REQUEST, RULES, TITLES, Event
+from netlab.diagnose.expected.topology import Interface
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.sightings.correlate import DROP, NEIGHBOUR, REPLY, REQUEST, RULES, TITLES, Event
 from netlab.diagnose.story import Story
-from netlab.diagnose.topology import Interface
 from netlab.evidence.records import OUT
 from netlab.model.impairments import UP, Impairment
 from netlab.objects import Floor, Key

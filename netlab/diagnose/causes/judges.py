@@ -11,10 +11,10 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
-from netlab.diagnose.foreign import foreign
-from netlab.diagnose.iprule import MAIN_PREFERENCE, IpRule, Lookup, parse
-from netlab.diagnose.needs import Needs
-from netlab.diagnose.nfttext import Effect
+from netlab.diagnose.causes.foreign import foreign
+from netlab.diagnose.causes.needs import Needs
+from netlab.diagnose.expected.iprule import MAIN_PREFERENCE, IpRule, Lookup, parse
+from netlab.diagnose.rules.nfttext import Effect
 from netlab.objects import (
     Addr,
     Conntrack,

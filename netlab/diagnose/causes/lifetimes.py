@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from netlab.diagnose.correlate import Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import look_route, look_tables
+from netlab.diagnose.sightings.correlate import Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT
 from netlab.values import dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
-from netlab.diagnose.correlate import REQUEST
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.sightings.correlate import REQUEST
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT, Socket
 from netlab.wire import packets

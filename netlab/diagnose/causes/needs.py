@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from ipaddress import ip_address
 
-from netlab.diagnose.correlate import FRAME, REPLY, REQUEST
-from netlab.diagnose.iprule import Lookup
+from netlab.diagnose.expected.iprule import Lookup
+from netlab.diagnose.expected.topology import Interface
+from netlab.diagnose.sightings.correlate import FRAME, REPLY, REQUEST
 from netlab.diagnose.story import Story
-from netlab.diagnose.topology import Interface
 from netlab.evidence.records import OUT
 from netlab.evidence.records import RULES as RULES_SOURCE
 from netlab.objects import Ipip, Op, Route, Vxlan

@@ -6,9 +6,9 @@ cause, and returns None if several are possible.
 
 from __future__ import annotations
 
-from netlab.diagnose import lifetimes, reasons, sizes
-from netlab.diagnose.correlate import Event
+from netlab.diagnose.causes import lifetimes, reasons, sizes
 from netlab.diagnose.finding import Finding
+from netlab.diagnose.sightings.correlate import Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OTHERHOST
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose import impaired, listeners
-from netlab.diagnose.correlate import ERROR, REPLY, REQUEST, TITLES, Event
+from netlab.diagnose.causes import impaired, listeners
+from netlab.diagnose.causes.foreign import described, droppers, ending_rule, of_rule, removal
 from netlab.diagnose.finding import Finding
-from netlab.diagnose.foreign import described, droppers, ending_rule, of_rule, removal
 from netlab.diagnose.naming import address_owner, look_route, look_tables, look_tunnels, probe_arguments
 from netlab.diagnose.packettext import icmp
+from netlab.diagnose.sightings.correlate import ERROR, REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.story import Story
 from netlab.objects import Ipip, Vxlan
 from netlab.oracle.denials import Denials

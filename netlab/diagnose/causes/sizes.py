@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netlab.diagnose.correlate import ERROR, Event
+from netlab.diagnose.causes.reasons import packet_word
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import look_tunnels
-from netlab.diagnose.reasons import packet_word
+from netlab.diagnose.sightings.correlate import ERROR, Event
 from netlab.diagnose.story import Story
 
 

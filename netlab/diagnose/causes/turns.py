@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from netlab.diagnose import reasons
-from netlab.diagnose.correlate import REPLY, REQUEST, TITLES, Event
-from netlab.diagnose.expect import Divergence
+from netlab.diagnose.causes import reasons
+from netlab.diagnose.expected.expect import Divergence
+from netlab.diagnose.expected.path import Hop, Path
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.naming import look_route
-from netlab.diagnose.path import Hop, Path
+from netlab.diagnose.sightings.correlate import REPLY, REQUEST, TITLES, Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import IN, OTHERHOST, OUT
 from netlab.wire.packets import Packet

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.diagnose.path import Hop, Path, walk
-from netlab.diagnose.topology import Topology
+from netlab.diagnose.expected.path import Hop, Path, walk
+from netlab.diagnose.expected.topology import Topology
 from netlab.model import Cluster
 from netlab.objects import Key, Obj, Why
 from netlab.oracle.endpoints import Endpoints

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_address
 
-from netlab.diagnose.topology import Interface, Topology
+from netlab.diagnose.expected.topology import Interface, Topology
 from netlab.objects import Geneve, Ipip, Vxlan, WireGuard
 from netlab.objects.tunnels import Tunnel
 from netlab.planes import ENCAPSULATIONS, Encapsulation

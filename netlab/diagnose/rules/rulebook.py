@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
-from netlab.diagnose.correlate import Judgement, Step
-from netlab.diagnose.nfttext import Effect, actions
+from netlab.diagnose.rules.nfttext import Effect, actions
+from netlab.diagnose.sightings.correlate import Judgement, Step
 from netlab.errors import Mark
 from netlab.model import Cluster
 from netlab.model.policies import ALLOW, DENY, EGRESS, INGRESS, PASS

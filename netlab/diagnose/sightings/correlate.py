@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import field
 
-from netlab.diagnose.identity import ERROR, NEIGHBOUR, REPLY, REQUEST, TITLES, Identity, Recogniser, identity
+from netlab.diagnose.sightings.identity import ERROR, NEIGHBOUR, REPLY, REQUEST, TITLES, Identity, Recogniser, identity
 from netlab.evidence.records import OUT, BaseChain, Drop, Frame, Recording, RuleSeen
 from netlab.tuples import NamedTuple
 from netlab.values import dataclass

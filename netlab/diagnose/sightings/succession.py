@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from netlab.diagnose.correlate import FRAME, RULES, Event
-from netlab.diagnose.topology import Topology
+from netlab.diagnose.expected.topology import Topology
+from netlab.diagnose.sightings.correlate import FRAME, RULES, Event
 from netlab.evidence.records import OUT
 
 Test = Callable[[Event], bool]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from netlab.diagnose.correlate import DROP, FRAME, RULES, Event
+from netlab.diagnose.sightings.correlate import DROP, FRAME, RULES, Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import Frame
 from netlab.observe.packetid import packet_id

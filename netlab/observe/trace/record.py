@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from typing import Any
 
-from netlab.diagnose.identity import ERROR, REPLY, Recogniser
+from netlab.diagnose.sightings.identity import ERROR, REPLY, Recogniser
 from netlab.errors import HostCannot, KernelRefused, NeedsRoot, NetlabError, StateError
 from netlab.evidence import records
 from netlab.evidence.records import COUNTERS, Drop, ForeignRule, Recording, Source

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from netlab.diagnose.correlate import FRAME, Event
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.findings import findings
-from netlab.diagnose.identity import REPLY, REQUEST
+from netlab.diagnose.sightings.correlate import FRAME, Event
+from netlab.diagnose.sightings.identity import REPLY, REQUEST
 from netlab.diagnose.story import Story, hops, tell
 from netlab.evidence.records import COUNTERS, DROPS, Recording, to_json
 from netlab.evidence.records import RULES as RULES_SEEN

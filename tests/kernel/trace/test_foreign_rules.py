@@ -11,7 +11,7 @@ import pytest
 
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.findings import findings
-from netlab.diagnose.nfttext import actions
+from netlab.diagnose.rules.nfttext import actions
 from netlab.evidence.records import DROPS, RULES
 from netlab.kernel.host import netns as ns
 from netlab.kernel.nftables import listing

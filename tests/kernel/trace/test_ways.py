@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from netlab.diagnose.expect import Expecter
+from netlab.diagnose.expected.expect import Expecter
 from netlab.diagnose.findings import findings
 from netlab.diagnose.report import lines
 from netlab.diagnose.story import tell

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from netlab.diagnose.causes.fate import copies
 from netlab.diagnose.document import document
-from netlab.diagnose.fate import copies
 from netlab.diagnose.findings import findings
 from netlab.diagnose.story import tell
 from netlab.evidence.records import from_json

@@ -8,8 +8,8 @@ import pkgutil
 import pytest
 
 import netlab.objects
-from netlab.diagnose.iprule import Lookup, parse
-from netlab.diagnose.judges import JUDGES
+from netlab.diagnose.causes.judges import JUDGES
+from netlab.diagnose.expected.iprule import Lookup, parse
 from netlab.objects import Obj
 from netlab.wire.packets import TCP, Packet
 
@@ -26,7 +26,7 @@ def kinds() -> list[type[Obj]]:
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 def test_a_kind_of_object_has_a_judge(kind: type[Obj]) -> None:
-    assert any(issubclass(kind, judged) for judged, _ in JUDGES), "netlab/diagnose/judges.py: add it to JUDGES"
+    assert any(issubclass(kind, judged) for judged, _ in JUDGES), "netlab/diagnose/causes/judges.py: add it to JUDGES"
 
 
 CAME = Lookup(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.diagnose.nfttext import Effect, actions, matches
+from netlab.diagnose.rules.nfttext import Effect, actions, matches
 from netlab.kernel.nftables.listing import Row, parse
 from netlab.wire.packets import ICMP, TCP, Packet
 

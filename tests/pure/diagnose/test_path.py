@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from netlab.diagnose import flowpath
-from netlab.diagnose.expect import Divergence, Expecter, divergence
-from netlab.diagnose.path import Hop, Path
+from netlab.diagnose.expected.expect import Divergence, Expecter, divergence
+from netlab.diagnose.expected.path import Hop, Path
 from netlab.model import Cluster, build
 from netlab.oracle.explain import judged
 from netlab.oracle.predict import Predictor

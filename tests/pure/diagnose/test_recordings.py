@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netlab.diagnose.correlate import DROP, FRAME, RULES
 from netlab.diagnose.document import document
 from netlab.diagnose.findings import findings
-from netlab.diagnose.identity import REPLY, REQUEST
 from netlab.diagnose.report import lines
+from netlab.diagnose.sightings.correlate import DROP, FRAME, RULES
+from netlab.diagnose.sightings.identity import REPLY, REQUEST
 from netlab.diagnose.story import Story, tell
 from netlab.evidence.records import DROPS, FRAMES, Recording, from_json, to_json
 from netlab.evidence.records import RULES as RULES_SOURCE

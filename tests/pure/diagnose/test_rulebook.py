@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from netlab.diagnose import rulebook
-from netlab.diagnose.correlate import Judgement, Step
-from netlab.diagnose.rulebook import RuleBook
+from netlab.diagnose.rules import rulebook
+from netlab.diagnose.rules.rulebook import RuleBook
+from netlab.diagnose.sightings.correlate import Judgement, Step
 from netlab.model import build
 from netlab.objects import NftChain
 from netlab.plan import desired

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from netlab.diagnose.correlate import FRAME, NEIGHBOUR, REPLY, RULES, Change, Event
-from netlab.diagnose.rulebook import RuleBook, location
-from netlab.diagnose.succession import predecessors
-from netlab.diagnose.topology import Topology
+from netlab.diagnose.expected.topology import Topology
+from netlab.diagnose.rules.rulebook import RuleBook, location
+from netlab.diagnose.sightings.correlate import FRAME, NEIGHBOUR, REPLY, RULES, Change, Event
+from netlab.diagnose.sightings.succession import predecessors
 from netlab.evidence.records import OTHERHOST, OUT
 from netlab.objects import WireGuard
 from netlab.wire.packets import Packet

@@ -1,0 +1,1 @@
+"""nftables rules: their text as nft prints it, and the objects of the cluster behind them."""

@@ -1,0 +1,1 @@
+"""What the evidence shows: which frames are the traced packet, and which sighting follows which."""
