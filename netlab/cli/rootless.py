@@ -6,9 +6,9 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from netlab.cli import out
-from netlab.errors import HostCannot, NetlabError
+from netlab.errors import EXHAUSTED, HostCannot, NetlabError, StateError, exhausted
 from netlab.runtime.rootless import door
 
 
@@ -17,15 +17,26 @@ def enter(words: Sequence[str]) -> None:
     try:
         door.enter(words)
     except HostCannot as error:
-        lines = [error.hint, f"or as root: {out.command(root=True)} {shlex.join(words)}"]
-        if words[0] == "test":
-            lines.append(f"or without packets: {out.command()} {shlex.join(words)} --predict")
-        _leave(HostCannot(error.message, hint="\n  ".join(lines)))
+        _leave(HostCannot(error.message, hint="\n  ".join([*error.hint.splitlines(), *_other_ways(words)])))
     except NetlabError as error:
         _leave(error)
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            _leave(exhausted(error))
+        _leave(StateError(f"the namespaces of your labs cannot be entered: {error.strerror or error}"))
 
 
-def _leave(error: NetlabError) -> None:
+def _other_ways(words: Sequence[str]) -> list[str]:
+    from netlab.cli import out
+
+    line = shlex.join(words)
+    as_root = "with --privileged, as root" if os.geteuid() == 0 else f"as root: {out.command(root=True)} {line}"
+    return [f"or {as_root}", *([f"or without packets: {out.command()} {line} --predict"] if words[0] == "test" else [])]
+
+
+def _leave(error: NetlabError) -> NoReturn:
+    from netlab.cli import out
+
     out.error(error)
     sys.stderr.flush()
     os._exit(int(error.status))

@@ -19,6 +19,7 @@ CONNECTS = {
     "netlab/runtime/agent/probing/dial.py": "a container's port, in its Pod's namespace",
     "netlab/runtime/client/agentclient.py": "the lab's agent, a socket in /run/netlab",
     "netlab/runtime/commandserver.py": "the lab's command server, a socket in /run/netlab",
+    "netlab/runtime/rootless/door.py": "the process that holds the user's labs, an abstract socket",
 }
 #: Imports of libraries that speak to servers of the internet.
 _CLIENT = re.compile(

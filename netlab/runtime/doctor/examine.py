@@ -58,7 +58,7 @@ def _enter(enter: Callable[[], None], probes: list[Probe]) -> tuple[World, dict[
         return World(entering, entering.detail), {}
     step = "net" if enter is worlds.as_root else entering.detail
     cause = explained(Refusal(step, entering.code))
-    return World(entering, cause.says, _one_line(cause)), {}
+    return World(entering, cause.message, _one_line(cause)), {}
 
 
 def _one_line(cause: Cause) -> str:

@@ -27,7 +27,7 @@ class Cause(NamedTuple):
     """Why a host forbids labs without root: a key for programs, a sentence, and the lines that mend it."""
 
     key: str
-    says: str
+    message: str
     remedy: tuple[str, ...]
 
 
@@ -51,11 +51,11 @@ def cause(refusal: Refusal, facts: Facts) -> Cause:
     if step in _UNITS and code in (errno.ENOSPC, errno.EUSERS):
         return _limit(step, facts)
     if step == "user" and code in (errno.EINVAL, errno.ENOSYS):
-        says = "this kernel has no user namespaces (CONFIG_USER_NS)"
-        return Cause("no-user-namespaces", says, ("boot a kernel that has them: those of all distributions do",))
+        message = "this kernel has no user namespaces (CONFIG_USER_NS)"
+        return Cause("no-user-namespaces", message, ("boot a kernel that has them: those of all distributions do",))
     if step == "user" and facts.sysctl("kernel.unprivileged_userns_clone") == "0":
-        says = "this host forbids its users to make user namespaces"
-        return _by_sysctl("unprivileged-userns-clone", says, "kernel.unprivileged_userns_clone", "1")
+        message = "this host forbids its users to make user namespaces"
+        return _by_sysctl("unprivileged-userns-clone", message, "kernel.unprivileged_userns_clone", "1")
     if facts.container and step in (*_UNITS, "mount", "proc"):
         return _container(step)
     if step == "user" and facts.chroot:
@@ -63,10 +63,12 @@ def cause(refusal: Refusal, facts: Facts) -> Cause:
     if facts.sysctl("kernel.apparmor_restrict_unprivileged_userns") == "1":
         return _apparmor(facts)
     if facts.profile not in ("", "unconfined"):
-        says = f"the AppArmor profile {facts.profile} denies the capabilities of a user namespace ({os.strerror(code)})"
-        return Cause("apparmor-profile", says, ('add the lines "userns," and "capability," to that profile',))
-    says = f"this host forbids what a lab needs in a user namespace (step {step}: {os.strerror(code)})"
-    return Cause("refused", says, ("look for a security module or a seccomp filter that forbids user namespaces",))
+        message = (
+            f"the AppArmor profile {facts.profile} denies the capabilities of a user namespace ({os.strerror(code)})"
+        )
+        return Cause("apparmor-profile", message, ('add the lines "userns," and "capability," to that profile',))
+    message = f"this host forbids what a lab needs in a user namespace (step {step}: {os.strerror(code)})"
+    return Cause("refused", message, ("look for a security module or a seccomp filter that forbids user namespaces",))
 
 
 def _limit(step: str, facts: Facts) -> Cause:
@@ -74,25 +76,25 @@ def _limit(step: str, facts: Facts) -> Cause:
     most = facts.sysctl(name) or "?"
     if most == "0":
         return _by_sysctl(f"max-{step}-namespaces", f"this host forbids {_UNITS[step]} namespaces", name, "15000")
-    says = f"this user has as many {_UNITS[step]} namespaces as this host allows"
-    return _by_sysctl(f"max-{step}-namespaces-reached", says, name, most, "60000")
+    message = f"this user has as many {_UNITS[step]} namespaces as this host allows"
+    return _by_sysctl(f"max-{step}-namespaces-reached", message, name, most, "60000")
 
 
-def _by_sysctl(key: str, says: str, name: str, *values: str) -> Cause:
+def _by_sysctl(key: str, message: str, name: str, *values: str) -> Cause:
     *now, wanted = values if len(values) > 1 else ("0", *values)
     return Cause(
         key,
-        f"{says} ({name}={now[0]})",
+        f"{message} ({name}={now[0]})",
         (f"sudo sysctl -w {name}={wanted}", f"to keep it: echo {name}={wanted} | sudo tee -a {_FILE}"),
     )
 
 
 def _container(step: str) -> Cause:
     if step == "proc":
-        says = "this container hides parts of /proc, and so the kernel mounts no /proc in a user namespace"
-        return Cause("container-proc", says, (_DOCKER,))
-    says = "the seccomp filter or the AppArmor profile of this container forbids user namespaces"
-    return Cause("container", says, (_DOCKER,))
+        message = "this container hides parts of /proc, and so the kernel mounts no /proc in a user namespace"
+        return Cause("container-proc", message, (_DOCKER,))
+    message = "the seccomp filter or the AppArmor profile of this container forbids user namespaces"
+    return Cause("container", message, (_DOCKER,))
 
 
 def _apparmor(facts: Facts) -> Cause:

@@ -18,6 +18,7 @@ from netlab.runtime.host.programs import write_wrappers
 from netlab.runtime.rootless.causes import Refusal
 
 _OWN = frozenset(("netns", "netlab", "lock"))  # of /run: what each world has for itself
+_LAYER = "/run/netlab-etc"
 _SIOCSIFFLAGS, _UP_RUNNING = 0x8914, 0x41
 _PLAIN = linux.MS_NOSUID | linux.MS_NODEV
 
@@ -119,24 +120,22 @@ def _etc_netns() -> None:
     root has two already), its entries are bound into a tmpfs.
     """
     if not os.path.isdir("/etc/netns"):
-        layer = "/run/netlab-etc"
-        os.mkdir(layer)
-        linux.mount("netlab-etc", layer, "tmpfs", _PLAIN, "mode=755")
-        for name in ("upper", "work"):
-            os.mkdir(f"{layer}/{name}", 0o755)
+        upper, work = f"{_LAYER}/upper", f"{_LAYER}/work"
+        for folder in (_LAYER, upper, work):
+            os.mkdir(folder, 0o755)
         try:
-            options = f"lowerdir=/etc,upperdir={layer}/upper,workdir={layer}/work,userxattr"
+            options = f"lowerdir=/etc,upperdir={upper},workdir={work},userxattr"
             linux.mount("netlab-etc", "/etc", "overlay", _PLAIN, options)
         except OSError:
-            _bound_etc(layer)
-        linux.umount(layer)
-        os.rmdir(layer)
+            _bind_entries("/etc", upper)
+            linux.mount(upper, "/etc", flags=linux.MS_BIND | linux.MS_REC)
         os.mkdir("/etc/netns", 0o755)
     linux.mount("netlab-netns", "/etc/netns", "tmpfs", _PLAIN | linux.MS_NOEXEC, "mode=755")
 
 
-def _bound_etc(folder: str) -> None:
-    with os.scandir("/etc") as entries:
+def _bind_entries(source: str, folder: str) -> None:
+    """Show in a folder what another has, each entry by a mount of its own."""
+    with os.scandir(source) as entries:
         for entry in entries:
             target = f"{folder}/{entry.name}"
             with contextlib.suppress(OSError):
@@ -148,4 +147,3 @@ def _bound_etc(folder: str) -> None:
                 else:
                     os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
                 linux.mount(entry.path, target, flags=linux.MS_BIND | linux.MS_REC)
-    linux.mount(folder, "/etc", flags=linux.MS_BIND | linux.MS_REC)
