@@ -71,6 +71,10 @@ class BadInput(NetlabError):
         super().__init__("\n".join(map(str, self.problems)), hint=hint)
 
 
+class WithoutRoot(BadInput):
+    """What is meant is in the world without root; ``cli`` adds the same command line without sudo."""
+
+
 class HostCannot(NetlabError):
     """This host lacks a privilege, a program or a kernel feature; ``hint`` says how to get it."""
 

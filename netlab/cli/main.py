@@ -15,9 +15,19 @@ import click
 
 from netlab import __version__
 from netlab.cli import out
-from netlab.errors import EXHAUSTED, Exit, HostCannot, NeedsRoot, NetlabError, StateError, exhausted
+from netlab.errors import (
+    EXHAUSTED,
+    Exit,
+    HostCannot,
+    NeedsRoot,
+    NetlabError,
+    StateError,
+    WithoutRoot,
+    exhausted,
+)
 from netlab.near import near
 from netlab.runtime import commandserver
+from netlab.runtime.state.sudo import maps_all_users
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -144,7 +154,13 @@ def run(argv: Sequence[str]) -> int:
         click.echo("netlab: interrupted", err=True)
         code = 130
     except NeedsRoot as error:
-        out.error(_as_root(error.message, argv))
+        out.error(_as_root(error.message, argv, is_root=os.geteuid() == 0 and maps_all_users()))
+        code = error.status
+    except WithoutRoot as error:
+        from netlab.cli.elsewhere import typed
+
+        out.error(error)
+        out.note(f"  {typed()} {shlex.join(argv)}")
         code = error.status
     except NetlabError as error:
         out.error(error)
@@ -157,7 +173,7 @@ def run(argv: Sequence[str]) -> int:
         code = 128 + 13
     except PermissionError as error:
         where = f" ({error.filename})" if error.filename else ""
-        out.error(_as_root(f"this needs root: {error.strerror or error}{where}", argv))
+        out.error(_as_root(f"this needs root: {error.strerror or error}{where}", argv, is_root=os.geteuid() == 0))
         code = Exit.HOST_CANNOT
     except OSError as error:
         if error.errno in EXHAUSTED:
@@ -184,6 +200,6 @@ def run(argv: Sequence[str]) -> int:
     return int(code)
 
 
-def _as_root(reason: str, argv: Sequence[str]) -> NeedsRoot:
+def _as_root(reason: str, argv: Sequence[str], *, is_root: bool) -> NeedsRoot:
     """The error for an action that needs root, with the same command line by sudo."""
-    return NeedsRoot(reason, hint="" if os.geteuid() == 0 else f"{out.command(root=True)} {shlex.join(argv)}")
+    return NeedsRoot(reason, hint="" if is_root else f"{out.command(root=True)} {shlex.join(argv)}")

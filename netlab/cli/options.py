@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from netlab.errors import BadInput, NetlabError
+from netlab.cli.elsewhere import ROOTLESS, elsewhere, world
+from netlab.errors import BadInput, NeedsRoot, NetlabError, WithoutRoot
 from netlab.names import is_dns_label
 from netlab.near import near
 from netlab.runtime.state.rundir import RunDir, caller, running
@@ -75,6 +76,7 @@ def running_lab(name: str = "", option: str = "") -> str:
     if name:
         return name if name in labs else _by_source(name, labs)
     if not labs:
+        _refuse_elsewhere()
         raise BadInput("no lab is running", hint="netlab up overlay starts one")
     mine = labs if len(labs) == 1 else [running_lab.lab for running_lab in running() if _is_mine(running_lab)]
     if len(mine) == 1:
@@ -100,8 +102,19 @@ def _by_source(name: str, labs: Sequence[str]) -> str:
                 return running_lab.lab
         if os.path.isfile(path):
             raise BadInput(f"no running lab came from the file {name}", hint="netlab check LAB --expect FILE takes one")
+    _refuse_elsewhere(name)
     listing = f"; running: {', '.join(labs)}" if labs else "; none is"
     raise BadInput(f'no lab called "{name}" is running{near(name, labs)}{listing}', hint="netlab up NAME starts one")
+
+
+def _refuse_elsewhere(name: str = "") -> None:
+    """Raise an error with the line to type where the lab, or with no name any lab, runs in the caller's other world."""
+    labs = [lab for lab in elsewhere() if name in ("", lab)]
+    if labs:
+        which = f"lab {labs[0]} runs" if len(labs) == 1 else f"labs {', '.join(labs)} run"
+        if world() == ROOTLESS:
+            raise NeedsRoot(f"{which} as root: this needs root")
+        raise WithoutRoot(f"{which} without root: type this without sudo")
 
 
 def own_lab(name: str = "", option: str = "") -> str:

@@ -208,9 +208,9 @@ class AvailableLab:
 
 @document
 class RunningLab:
-    """A lab that ``ls`` lists; all but the name is null where the caller may not read its state.
+    """A lab that ``ls`` lists; all but the name and the world is null where the caller may not read its state.
 
-    ``impaired`` is the number of its impaired links.
+    ``impaired`` is the number of its impaired links.  ``world`` is "root" or "rootless".
     """
 
     lab: str
@@ -219,3 +219,4 @@ class RunningLab:
     since: str | None
     faults: int | None
     impaired: int | None
+    world: str

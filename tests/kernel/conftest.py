@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from netlab.plan import check, desired
 from netlab.runtime import lab as labs
 from netlab.runtime.state.rundir import Applied
 from netlab.spec import Text, load_texts
+from tests import rootless
 
 
 class Kit:
@@ -102,17 +102,7 @@ class Kit:
         """
         if not shutil.which("setpriv"):
             pytest.skip("setpriv is missing")
-        needed = [Path(sys.base_prefix).resolve(), Path(__file__).resolve().parents[2]]
-        closed = {
-            next((one for one in reversed(path.parents) if not one.stat().st_mode & 0o001), None) for path in needed
-        }
-        lines = ["mount -t tmpfs tmpfs /mnt"]
-        shown = [path for path in needed if any(one and path.is_relative_to(one) for one in closed)]
-        lines += [f"mkdir /mnt/{at}; mount --bind {path} /mnt/{at}" for at, path in enumerate(shown)]
-        lines += [f"mount -t tmpfs -o mode=755 tmpfs {one}" for one in closed if one]
-        lines += [f"mkdir -p {path}; mount --bind /mnt/{at} {path}" for at, path in enumerate(shown)]
-        drop = "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all"
-        return "\n".join([*(lines if shown else ()), f"exec {drop} {command}"])
+        return rootless.as_user(rootless.NOBODY, rootless.NOBODY, command)
 
     @staticmethod
     def remains(lab: str) -> list[str]:

@@ -28,6 +28,7 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
 
     down needs neither the spec nor the run state: every object of a lab carries the mark of the lab.
     """
+    from netlab.cli.elsewhere import ROOTLESS, elsewhere, typed, world
     from netlab.kernel.host.owners import owners
     from netlab.runtime.state.rundir import NotYours, running
     from netlab.runtime.teardown import Down, down
@@ -64,6 +65,10 @@ def command(labs: tuple[str, ...], lab_options: tuple[str, ...], every: bool, ou
             out.line("no lab of yours is running" if kept else "no lab is running")
     for stays in kept:
         out.note(f"{stays.message}: it stays")
+    missing = {result.lab for result in results if not result.was_running}
+    if others := [lab for lab in (elsewhere() if every or missing else []) if every or lab in missing]:
+        how = "as root" if world() == ROOTLESS else "without root"
+        out.note(f"still running {how}: {typed()} down {' '.join(others)}")
     for failure in failed:
         out.error(failure)
     return max((int(failure.status) for failure in failed), default=int(Exit.OK))

@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from netlab.cli import out
+from netlab.cli.elsewhere import ROOT, ROOTLESS, elsewhere, typed, world
 from netlab.cli.options import output
 from netlab.errors import NetlabError
 from netlab.runtime.state.rundir import Assignments, running
+from netlab.runtime.state.sudo import maps_all_users
 
 _HEADS = {"impaired": "IMPAIRED LINKS"}
 
@@ -18,14 +20,15 @@ _HEADS = {"impaired": "IMPAIRED LINKS"}
 @click.command()
 @output
 def command(output: str) -> None:
-    """List the running labs."""
+    """List the running labs: also yours of the other world, as root's or without root."""
     rows: list[dict[str, Any]] = []
+    here = ROOT if maps_all_users() else ROOTLESS
     for rundir in running():
         try:
             applied = rundir.applied() or rundir.pending()
             assignments = rundir.assignments()
-        except PermissionError:  # its folder is seen by all, what is in it by root
-            rows.append(dict.fromkeys(("nodes", "pods", "since", "faults", "impaired"), None) | {"lab": rundir.lab})
+        except PermissionError:
+            rows.append(_unread(rundir.lab, here))
             continue
         except NetlabError as error:  # the other labs can be listed all the same
             out.error(error)
@@ -39,8 +42,10 @@ def command(output: str) -> None:
                 "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since)) if since else None,
                 "faults": assignments.faults,
                 "impaired": assignments.impaired,
+                "world": here,
             }
         )
+    rows += [_unread(name, ROOT if here == ROOTLESS else ROOTLESS) for name in elsewhere()]
     if output == "json":
         from netlab.output.changes import RunningLab
 
@@ -48,8 +53,18 @@ def command(output: str) -> None:
     elif not rows:
         out.line(f"no lab is running; {out.command()} labs shows those that there are")
     else:
-        keys = ("lab", "nodes", "pods", "since", *(("impaired",) if any(row["impaired"] for row in rows) else ()))
+        others = [row["lab"] for row in rows if row["world"] != world()]
+        keys = ["lab", "nodes", "pods", "since"]
+        keys += ["impaired"] if any(row["impaired"] for row in rows) else []
+        keys += ["world"] if others else []
         out.table(
             [["?" if row[key] is None else str(row[key]) for key in keys] for row in rows],
             [_HEADS.get(key, key.upper()) for key in keys],
         )
+        if others:
+            out.note(f"for {', '.join(others)} type: {typed()} ...")
+
+
+def _unread(lab: str, world: str) -> dict[str, Any]:
+    """The row of a lab whose state the caller may not read: its folder is seen by all, what is in it by root."""
+    return dict.fromkeys(("nodes", "pods", "since", "faults", "impaired"), None) | {"lab": lab, "world": world}

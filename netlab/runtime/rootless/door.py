@@ -78,8 +78,14 @@ def _step_in(pidfd: int) -> None:
 
 
 def _labs_outside() -> tuple[str, ...]:
+    """The labs of root's and those that this user made by sudo: the group of a lab's folder is its owner's number."""
     try:
-        return tuple(sorted(name for name in os.listdir("/run/netlab") if not name.startswith(".")))
+        with os.scandir("/run/netlab") as entries:
+            return tuple(
+                sorted(
+                    entry.name for entry in entries if entry.name[0] != "." and entry.stat().st_gid in (0, os.geteuid())
+                )
+            )
     except OSError:
         return ()
 

@@ -149,6 +149,8 @@ class RunDir:
     def begin(self, applied: Applied, assignments: Assignments) -> None:
         """Record what is going to be applied, before anything is: what a killed ``up`` made stays attributable."""
         self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if applied.owner and os.geteuid() == 0:
+            os.chown(self.path, -1, applied.owner)  # it permits nothing, and ``visible`` reads it
         self._save("documents.next", applied.to_json())
         before = self.assignments()
         netns = tuple(dict.fromkeys((*before.netns, *assignments.netns)))
@@ -265,15 +267,26 @@ def _private(path: str, flags: int) -> int:
 
 
 def running() -> Iterator[RunDir]:
-    """The labs that have run state, by name; what else lies there is no lab."""
+    """The labs that have run state, by name; what else lies there is no lab.  A plain user sees root's and the own."""
+    yield from map(RunDir, visible(os.geteuid(), RUN))
+
+
+def visible(uid: int, folder: Path) -> list[str]:
+    """The names of the labs below a folder that a user may know of, sorted: root of all, others of root's and theirs.
+
+    The group of a lab's folder is its owner's number: the files in it are root's alone.
+    """
     try:
-        with os.scandir(RUN) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False)
+                and is_dns_label(entry.name, LAB_NAME_MAX)
+                and (uid == 0 or entry.stat(follow_symlinks=False).st_gid in (0, uid))
+            )
     except OSError:
-        return
-    for name in names:
-        if is_dns_label(name, LAB_NAME_MAX):
-            yield RunDir(name)
+        return []
 
 
 def caller() -> int:
