@@ -9,7 +9,7 @@ Limit.  Load balancer addresses are drawn for IPv4 only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -23,6 +23,7 @@ from netlab.model.services_slices import LabAddresses, of_slices, of_slices_warn
 from netlab.model.services_types import (
     CLUSTER_IP,
     EXTERNAL_NAME,
+    HEALTH_CHECK,
     LOAD_BALANCER,
     NODE_PORT,
     Address,
@@ -33,6 +34,7 @@ from netlab.model.services_types import (
     ServicePort,
 )
 from netlab.spec import Document, Warning
+from netlab.tuples import NamedTuple
 
 Complain = Callable[[Mark | None, str, str], None]
 SYSTEM = "netlab/system"  # annotation of what netlab adds to a lab by itself
@@ -200,10 +202,10 @@ class _Resolver:
                 pool.take(address, owner)
         if service.kind not in (NODE_PORT, LOAD_BALANCER):
             return
-        for port, entry in zip(service.ports, spec.get("ports", ()), strict=True):
-            before = memory.node_ports.get(str(port), 0)
-            if before and not entry.get("nodePort"):
-                self._node_ports[port.protocol].take(before - pools.NODE_PORTS.start, f"{owner} {port}")
+        for want in _wanted_node_ports(service, spec):
+            before = memory.node_ports.get(want.name, 0)
+            if before and not want.given:
+                self._node_ports[want.protocol].take(before - pools.NODE_PORTS.start, f"{owner} {want.name}")
         if service.kind == LOAD_BALANCER and not spec.get("loadBalancerIP"):
             for text in memory.load_balancer_ips:
                 self._balancers.setdefault(ip_address(text), owner)
@@ -222,20 +224,17 @@ class _Resolver:
                 self._complain(mark, "spec.clusterIP", message)
             elif other := pool.take(address, owner):
                 self._complain(mark, "spec.clusterIP", f"{text} is taken: Service {other} has it")
-        for number, entry in enumerate(spec.get("ports", ())):
-            port = entry.get("nodePort", 0)
-            if not port or service.kind not in (NODE_PORT, LOAD_BALANCER):
+        for want in _wanted_node_ports(service, spec):
+            if not want.given:
                 continue
-            mark = document.at("spec", "ports", number, "nodePort")
-            path = f"spec.ports[{number}].nodePort"
-            if port not in pools.NODE_PORTS:
-                self._complain(mark, path, f"{port} is no node port: they are 30000 to 32767")
+            mark, path = document.at(*want.path), want.field
+            if want.given not in pools.NODE_PORTS:
+                self._complain(mark, path, f"{want.given} is no node port: they are 30000 to 32767")
                 continue
-            protocol = entry.get("protocol", "TCP")
-            other = self._node_ports[protocol].take(port - pools.NODE_PORTS.start, owner)
+            other = self._node_ports[want.protocol].take(want.given - pools.NODE_PORTS.start, owner)
             if other:
                 self._complain(
-                    mark, path, f"node port {port}/{protocol} is taken: Service {other.split(' ')[0]} has it"
+                    mark, path, f"node port {want.given}/{want.protocol} is taken: Service {other.split(' ')[0]} has it"
                 )
         if service.kind == LOAD_BALANCER and (text := spec.get("loadBalancerIP")):
             other = self._balancers.setdefault(ip_address(text), owner)
@@ -265,8 +264,8 @@ class _Resolver:
             service.kind == LOAD_BALANCER and spec.get("allocateLoadBalancerNodePorts", True)
         ):
             ports = tuple(
-                replace(port, node_port=self._node_port(port, entry, owner, memory, document))
-                for port, entry in zip(ports, spec.get("ports", ()), strict=True)
+                replace(port, node_port=self._node_port(want, owner, memory, document))
+                for port, want in zip(ports, _node_ports(service, spec), strict=True)
             )
         elif service.kind == LOAD_BALANCER:
             given = spec.get("ports", ())
@@ -274,7 +273,8 @@ class _Resolver:
                 replace(port, node_port=entry.get("nodePort", 0)) for port, entry in zip(ports, given, strict=True)
             )
         balancers = self._load_balancers(service, spec, memory) if service.kind == LOAD_BALANCER else ()
-        return replace(service, cluster_ips=addresses, ports=ports, load_balancer_ips=balancers)
+        health = sum(self._node_port(want, owner, memory, document) for want in _health_port(service, spec))
+        return replace(service, cluster_ips=addresses, ports=ports, load_balancer_ips=balancers, health_port=health)
 
     def _cluster_ips(
         self, service: Service, spec: Mapping[str, Any], memory: ServiceMemory, document: Document
@@ -298,16 +298,14 @@ class _Resolver:
             addresses.append(address)
         return tuple(addresses)
 
-    def _node_port(
-        self, port: ServicePort, entry: Mapping[str, Any], owner: str, memory: ServiceMemory, document: Document
-    ) -> int:
-        if entry.get("nodePort"):
-            return int(entry["nodePort"])
-        numbers, first = self._node_ports[port.protocol], pools.NODE_PORTS.start
-        before = memory.node_ports.get(str(port), 0)
-        if before and numbers.take(before - first, f"{owner} {port}") == "":
+    def _node_port(self, want: _NodePort, owner: str, memory: ServiceMemory, document: Document) -> int:
+        if want.given:
+            return want.given
+        numbers, first = self._node_ports[want.protocol], pools.NODE_PORTS.start
+        before = memory.node_ports.get(want.name, 0)
+        if before and numbers.take(before - first, f"{owner} {want.name}") == "":
             return before
-        number = numbers.pick(f"{owner} {port}")
+        number = numbers.pick(f"{owner} {want.name}")
         if number is None:
             self._complain(document.mark, "spec.ports", f"all node ports are taken: none for Service {owner}")
             return 0
@@ -373,6 +371,38 @@ class _Services:
             key: previous if (previous := self._before.get(key)) == service else service for key, service in now.items()
         }
         return tuple(self._before.values())
+
+
+class _NodePort(NamedTuple):
+    """A port that a Service has on every node: its name in the memory, its number where the document states one, its field."""
+
+    name: str
+    protocol: str
+    given: int
+    path: tuple[str | int, ...]
+    field: str
+
+
+def _wanted_node_ports(service: Service, spec: Mapping[str, Any]) -> Iterator[_NodePort]:
+    if service.kind in (NODE_PORT, LOAD_BALANCER):
+        yield from _node_ports(service, spec)
+    yield from _health_port(service, spec)
+
+
+def _node_ports(service: Service, spec: Mapping[str, Any]) -> Iterator[_NodePort]:
+    for number, (port, entry) in enumerate(zip(service.ports, spec.get("ports", ()), strict=True)):
+        path = ("spec", "ports", number, "nodePort")
+        yield _NodePort(str(port), port.protocol, entry.get("nodePort", 0), path, f"spec.ports[{number}].nodePort")
+
+
+def _health_port(service: Service, spec: Mapping[str, Any]) -> Iterator[_NodePort]:
+    if service.health_checked:
+        path = ("spec", "healthCheckNodePort")
+        yield _NodePort(HEALTH_CHECK, "TCP", spec.get(path[1], 0), path, ".".join(path))
+
+
+def _is_system(document: Document) -> bool:
+    return SYSTEM in document.body["metadata"].get("annotations", {})
 
 
 def _target(entry: Mapping[str, Any]) -> int | str:

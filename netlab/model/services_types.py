@@ -15,6 +15,8 @@ from netlab.values import dataclass
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+#: Beside the ports of a Service in its memory: its healthCheckNodePort.
+HEALTH_CHECK = "healthCheck"
 CLUSTER_IP, NODE_PORT, LOAD_BALANCER, EXTERNAL_NAME = "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"
 
 
@@ -71,7 +73,8 @@ class Service:
     primary one first.  ``affinity`` is the time in seconds for which a client keeps its backend, 0 without affinity.
     ``system``: netlab made it (kubernetes, kube-dns), nobody wrote it.  ``distribution`` is Auto, PreferSameZone,
     PreferSameNode or ""; ``zone_weights``: with Auto, how many nodes each zone has.
-    ``slice_ports``: the names of the ports of its EndpointSlices, where those give it its backends.
+    ``slice_ports``: the names of the ports of its EndpointSlices, where those give it its backends.  ``health_port``: its
+    healthCheckNodePort, 0 without.
     """
 
     namespace: str
@@ -97,6 +100,7 @@ class Service:
     distribution: str = ""
     zone_weights: Mapping[str, int] = field(default_factory=dict)
     slice_ports: tuple[str, ...] = ()
+    health_port: int = 0
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -115,10 +119,21 @@ class Service:
         """The backends that get traffic from somewhere (``services_choice`` has what each node chooses among)."""
         return self.ready or tuple(backend for backend in self.backends if backend.lasting)
 
+    def local_ready(self, node: str, family: str) -> int:
+        """How many addresses of a family are ready on a node: what kube-proxy reports on the healthCheckNodePort."""
+        return len(
+            {each.address for each in self.ready if each.node == node and f"IPv{each.address.version}" == family}
+        )
+
     @property
     def outside_ips(self) -> tuple[Address, ...]:
         """The addresses of the Service for clients outside the cluster."""
         return (*self.external_ips, *self.load_balancer_ips)
+
+    @property
+    def health_checked(self) -> bool:
+        """Whether a load balancer in front asks each node for local endpoints."""
+        return self.kind == LOAD_BALANCER and self.external_local
 
     @property
     def external_facing(self) -> bool:
@@ -128,7 +143,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ServiceMemory:
-    """The state that a Service of a running lab keeps: its cluster addresses, its load balancer's, its node ports by ``80/TCP``."""
+    """The state that a Service of a running lab keeps: its cluster addresses, its load balancer's, its node ports by ``80/TCP``
+    (and ``healthCheck``).
+    """
 
     cluster_ips: tuple[str, ...] = ()
     load_balancer_ips: tuple[str, ...] = ()
@@ -140,5 +157,6 @@ class ServiceMemory:
         return cls(
             tuple(map(str, service.cluster_ips)),
             tuple(map(str, service.load_balancer_ips)),
-            {str(port): port.node_port for port in service.ports if port.node_port},
+            {str(port): port.node_port for port in service.ports if port.node_port}
+            | ({HEALTH_CHECK: service.health_port} if service.health_port else {}),
         )

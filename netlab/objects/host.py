@@ -140,6 +140,7 @@ class Listener(Obj):
 
     What is compared is only that somebody holds the port: a process of the Pod's own may.  ``pod`` is its name
     (or that of a host outside), ``namespace`` its Kubernetes namespace ("" for a host outside), ``addresses`` what the answer calls its own.
+    ``health``: kube-proxy's on a node, for the Service of that name and namespace: how many ready endpoints the node has.
     """
 
     kind: ClassVar[str] = "listener"
@@ -152,13 +153,15 @@ class Listener(Obj):
     node: str = field(default="", compare=False)
     container: str = field(default="", compare=False)
     addresses: tuple[str, ...] = field(default=(), compare=False)
+    health: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
         return f"{self.port}/{self.protocol}"
 
     def explain(self, *, exact: bool = False) -> str:
-        return f"# the agent answers on {self.name} in {self.netns} for container {self.container}"
+        owner = f"Service {self.namespace}/{self.pod}" if self.health else f"container {self.container}"
+        return f"# the agent answers on {self.name} in {self.netns} for {owner}"
 
     def undo(self) -> str:
         return f"# the agent stops answering on {self.name} in {self.netns}"

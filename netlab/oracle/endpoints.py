@@ -44,6 +44,7 @@ class Endpoints:
             )
             for service in cluster.services
         }
+        self._health_checks = {service.health_port: service for service in cluster.services if service.health_port}
         self.service_of: dict[str, Service] = {str(service): service for service in cluster.services}
         self._by_address: dict[str, list[Endpoint]] = {}
         for end in self.all():
@@ -128,6 +129,12 @@ class Endpoints:
                 return owner
         own = [owner for owner in owners if owner.kind != SERVICE] or owners
         return own[0] if own else Endpoint(ADDRESS, address, "", (address,))
+
+    def health_check(self, owner: Endpoint, flow: Flow) -> Service | None:
+        """The Service whose health check kube-proxy serves on this port of a node."""
+        service = self._health_checks.get(flow.port) if owner.kind == NODE and flow.protocol == "TCP" else None
+        family = "IPv6" if ":" in flow.address else "IPv4"
+        return service if service and family in service.families else None
 
     def ports(self, end: Endpoint, *, undeclared: bool = True) -> list[tuple[int, str]]:
         """The (port, protocol) pairs that an end serves, in the order of the manifest, each once."""

@@ -154,6 +154,9 @@ class Predictor:
             message = f"external host {owner.name} serves {flow.port}/{flow.protocol}"
             return Ending(Outcome.OPEN, owner.name, (Why(message, mark),))
         listener = self._listener(owner, flow)
+        if listener is None and (checked := self._endpoints.health_check(owner, flow)):
+            message = f"kube-proxy of {owner.name} serves the health check of Service {checked}"
+            return Ending(Outcome.OPEN, None, (Why(message, checked.mark),))
         if listener is None:
             return Ending(
                 Outcome.REFUSED, None, (Why(f"no process in {owner.name} serves {flow.port}/{flow.protocol}"),)

@@ -96,6 +96,7 @@ def _objects(cluster: Cluster, plane: Dataplane, session: Session) -> Iterator[O
 
         yield from services.objects(cluster, session)
     yield from hostports.objects(cluster, plane)
+    yield from hostports.health_checks(cluster)
     yield from dns.objects(cluster, session)
     for host in cluster.external:
         why = external.external_why(host)

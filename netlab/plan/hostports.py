@@ -1,4 +1,4 @@
-"""hostPort: a container's port on its node's own addresses, as the CNI plugin ``portmap`` makes it with nftables.
+"""hostPort: a container's port on its node's own addresses, as the CNI plugin ``portmap`` makes it with nftables; and health checks.
 
 Each node with such Pods has ``table ip cni_hostport`` (and ip6). Packets to a local address, from outside or from the
 node itself, go through ``hostports_all``, which translates the destination. Ports with a hostIP come first.
@@ -18,7 +18,7 @@ from ipaddress import ip_address
 
 from netlab.model import Cluster, Node, Pod
 from netlab.model.ports import HostPort, mapped
-from netlab.objects import NftChain, NftTable, Obj, Sysctl, Veth, Why
+from netlab.objects import Listener, NftChain, NftTable, Obj, Sysctl, Veth, Why
 from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.why import node_why, pod_why
 
@@ -84,3 +84,15 @@ def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iter
     yield NftTable(*table, comment="CNI portmap plugin", why=made)
     for name, lines, base in chains:
         yield NftChain(*table, chain=name, rules=tuple(lines), base=f"{base} policy accept;" if base else "", why=made)
+
+
+def health_checks(cluster: Cluster) -> Iterator[Obj]:
+    """kube-proxy's listeners on the healthCheckNodePorts; as in its iptables mode, at every address of a node."""
+    for service in cluster.services:
+        if not service.health_port:
+            continue
+        why = Why(f"healthCheckNodePort of Service {service}", service.mark)
+        for node in cluster.nodes:
+            addresses = tuple(str(each.ip) for each in node.addresses if f"IPv{each.version}" in service.families)
+            port = (node.netns, "TCP", service.health_port, service.name, service.namespace, node.name, "")
+            yield Listener(*port, addresses, health=True, why=why)

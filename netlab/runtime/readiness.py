@@ -74,7 +74,6 @@ def leave(rundir: RunDir, lab: Lab, after: Cluster) -> Lab:
     """
     from netlab.model.status import runs
     from netlab.plan.processes import grace
-    from netlab.runtime import dns
 
     stay = {str(pod) for pod in after.pods}
     gone = [pod for pod in lab.cluster.pods if str(pod) not in stay and runs(pod)]
@@ -85,7 +84,7 @@ def leave(rundir: RunDir, lab: Lab, after: Cluster) -> Lab:
     behind = {backend.pod for service in lab.cluster.services for backend in service.backends}
     if not behind & leaving.keys():
         return lab
-    dns.sync(lab.cluster, patience=1.0)
+    _publish(rundir, lab.cluster, patience=1.0)
     return lab
 
 
@@ -109,7 +108,6 @@ def settle(rundir: RunDir, lab: Lab, agent: AgentListeners, *, wait: bool) -> tu
     Returns the lab, how many operations that took, and what could not be done.
     """
     from netlab.errors import Mark
-    from netlab.runtime import dns
     from netlab.runtime.client.settle import settle as wait_for
     from netlab.spec import Warning
 
@@ -124,8 +122,15 @@ def settle(rundir: RunDir, lab: Lab, agent: AgentListeners, *, wait: bool) -> tu
             # `run` had suspended the agent's notices of statuses.
             with contextlib.suppress(StateError), agentclient.connect(rundir.path, rundir.lab) as client:
                 client.acknowledge(0)
-    problems += dns.sync(lab.cluster)
+    problems += _publish(rundir, lab.cluster)
     return lab, changed, [*(Warning("agent", problem, Mark("", 0)) for problem in problems), *late]
+
+
+def _publish(rundir: RunDir, cluster: Cluster, **patience: float) -> list[str]:
+    """Make names and health checks follow the cluster."""
+    from netlab.runtime import dns, healthchecks
+
+    return [*dns.sync(cluster, **patience), *healthchecks.sync(rundir, cluster)]
 
 
 def step(name: str) -> None:
@@ -142,12 +147,11 @@ def step(name: str) -> None:
             if seen.pods == rundir.statuses() and not rundir.unsettled() and _SERVER not in seen.moved:
                 agent.acknowledge(seen.version)
                 return
-        from netlab.runtime import dns
         from netlab.runtime.state.running import load_running
 
         lab, changed, problems = take_over(rundir, load_running(name))
         # A server whose Pod was made anew has no names either.
-        problems += dns.sync(lab.cluster)
+        problems += _publish(rundir, lab.cluster)
         rundir.event("readiness", changed=changed)
         for problem in problems:
             sys.stderr.write(f"readiness: {problem}\n")

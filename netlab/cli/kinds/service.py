@@ -36,6 +36,8 @@ def _service(service: Service, body: dict[str, Any], since: float) -> Item:
         spec |= {"internalTrafficPolicy": "Local" if service.internal_local else "Cluster"}
     if service.external_facing:
         spec["externalTrafficPolicy"] = "Local" if service.external_local else "Cluster"
+    if service.health_port:
+        spec["healthCheckNodePort"] = service.health_port
     spec |= {"type": service.kind, "sessionAffinity": "ClientIP" if service.affinity else "None"}
     spec["ports"] = [
         {
@@ -128,6 +130,7 @@ def _fields(service: Service, item: Item) -> list[tuple[str, str]]:
         ("Affinity Timeout", f"{service.affinity}s" if service.affinity else ""),
         ("External Traffic Policy", spec.get("externalTrafficPolicy", "") if service.external_facing else ""),
         ("Internal Traffic Policy", spec["internalTrafficPolicy"]),
+        ("HealthCheck NodePort", str(service.health_port or "")),
         ("Source Ranges", ",".join(map(str, service.source_ranges))),
     )
     chains = [(("" if index else "Chains"), chain) for index, chain in enumerate(_chains(service))]

@@ -122,6 +122,7 @@ class Control:
             "ping": self.hello,
             "listen": self.listen,
             "unlisten": self.unlisten,
+            "report": self.report,
             "listeners": lambda _message: {"listeners": self.endpoints.listeners()},
             "run": lambda message: {"errors": self.supervisor.run(message["pods"])},
             "processes": lambda message: {"pods": self.supervisor.shown(events=bool(message.get("events")))},
@@ -195,6 +196,10 @@ class Control:
     def unlisten(self, message: Message) -> Message:
         ports = [Port(p["netns"], int(p["port"]), str(p.get("protocol", "TCP"))) for p in message["ports"]]
         return {"closed": self.endpoints.unlisten(ports)}
+
+    def report(self, message: Message) -> Message:
+        self.endpoints.report(message["ports"])
+        return {}
 
     def acknowledge(self, message: Message) -> Message:
         self.statuses.acknowledge(int(message["version"]))

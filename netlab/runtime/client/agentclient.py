@@ -272,6 +272,10 @@ class AgentClient:
         wanted = [{"netns": netns, "port": port, "protocol": protocol} for netns, port, protocol in ports]
         return int(self.call("unlisten", ports=wanted)["closed"])
 
+    def report(self, ports: Iterable[Mapping[str, Any]]) -> None:
+        """Give the ports that report ready endpoints (``netns``, ``port``) their numbers by family (``counts``)."""
+        self.call("report", ports=list(ports))
+
     def listeners(self) -> list[dict[str, Any]]:
         return list(self.call("listeners")["listeners"])
 

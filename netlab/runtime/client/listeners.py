@@ -46,19 +46,19 @@ class AgentListeners:
 
     def listen(self, listeners: Sequence[Listener]) -> None:
         """Open the listeners."""
-        endpoints: dict[tuple[str, str, str], dict[str, Any]] = {}
+        endpoints: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         for listener in listeners:
+            kind = "health" if listener.health else "pod" if listener.namespace else "external"
             endpoint = endpoints.setdefault(
-                (listener.netns, listener.namespace, listener.pod),
+                (listener.netns, kind, listener.namespace, listener.pod),
                 {
                     "netns": f"/run/netns/{listener.netns}",
-                    "kind": "pod" if listener.namespace else "external",
+                    "kind": kind,
                     "pod": listener.pod,
                     "namespace": listener.namespace,
                     "node": listener.node,
                     "addresses": list(listener.addresses),
-                    # Both, whatever the lab has: localhost means ::1 first, in an IPv4-only Pod too.
-                    "families": ["IPv4", "IPv6"] if socket.has_ipv6 else ["IPv4"],
+                    "families": _families(listener),
                     "ports": [],
                 },
             )
@@ -113,3 +113,12 @@ class AgentListeners:
         if self.alive():
             with agentclient.connect(self._rundir, self._lab) as agent:
                 agent.drop((f"/run/netns/{name}" for name in netns), etc)
+
+
+def _families(listener: Listener) -> list[str]:
+    """The families to listen with: kube-proxy's health checks have their Service's; all others have both, whatever the lab
+    has, since localhost means ::1 first, in an IPv4-only Pod too.
+    """
+    if listener.health:
+        return sorted({"IPv6" if ":" in address else "IPv4" for address in listener.addresses})
+    return ["IPv4", "IPv6"] if socket.has_ipv6 else ["IPv4"]

@@ -16,6 +16,9 @@ from netlab.spec import Text, load_texts
 LAB = {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "lab"}, "spec": {}}
 
 
+CHECKED = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+
+
 def pod(name: str, labels: dict[str, str] | None = None, port: int = 80, **spec: Any) -> dict[str, Any]:
     container = {"name": "main", "image": "x", "ports": [{"containerPort": port, "name": "http"}]}
     metadata = {"name": name, "labels": labels or {"app": "web"}}
@@ -121,6 +124,22 @@ def test_families(spec: dict[str, Any], families: list[str]) -> None:
     assert [f"IPv{address.version}" for address in found.cluster_ips] == families == list(found.families)
 
 
+def test_a_health_check_has_a_node_port_of_its_own_and_keeps_it() -> None:
+    checked = service("web", **CHECKED)
+    runs = one("web", checked, pod("web"))
+    assert runs.health_port in range(30000, 32768)
+    assert runs.health_port != runs.ports[0].node_port
+    memory = Memory.of(built(checked, pod("web")).cluster)
+    thief = service("a", {"port": 80, "nodePort": runs.health_port}, type="NodePort")
+    with pytest.raises(BadInput, match="is taken: Service default/web has it"):
+        built(thief, checked, pod("web"), memory=memory)
+    others = [service(name, **CHECKED) for name in "abc"]
+    kept = built(*others, checked, pod("web"), memory=memory).cluster.services
+    assert next(each for each in kept if each.name == "web").health_port == runs.health_port
+    assert len({each.health_port for each in kept if each.health_port}) == 4
+    assert one("web", service("web", type="LoadBalancer"), pod("web")).health_port == 0
+
+
 @pytest.mark.parametrize(
     ("documents", "says"),
     [
@@ -132,6 +151,11 @@ def test_families(spec: dict[str, Any], families: list[str]) -> None:
         ([service("a", {"port": 80, "nodePort": 80}, type="NodePort")], "80 is no node port: they are 30000 to 32767"),
         (
             [service(name, {"port": 80, "nodePort": 30080}, type="NodePort") for name in "ab"],
+            "node port 30080/TCP is taken: Service default/a has it",
+        ),
+        ([service("a", **CHECKED, healthCheckNodePort=8080)], "8080 is no node port: they are 30000 to 32767"),
+        (
+            [service("a", {"port": 80, "nodePort": 30080}, type="NodePort"), service("b", **CHECKED, healthCheckNodePort=30080)],
             "node port 30080/TCP is taken: Service default/a has it",
         ),
         (

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from netlab.runtime.agent import linux
-from netlab.runtime.agent.face import Face, Identity
+from netlab.runtime.agent.face import Face, HealthFace, Identity
 from netlab.runtime.agent.loop import Loop
 from netlab.runtime.agent.responders.http import Tcp
 from netlab.runtime.agent.responders.udp import Udp
@@ -115,7 +115,7 @@ class Endpoints:
             if owner == identity and listener.families == families and listener.addresses == addresses:
                 return False
             self._close(key)
-        face = Face(identity)
+        face = HealthFace(identity) if identity.kind == "health" else Face(identity)
         self.table[key] = Listener(face, families, addresses, self._start(netns, face, families, addresses))
         return True
 
@@ -174,6 +174,13 @@ class Endpoints:
                     raw.close()
 
         return close
+
+    def report(self, ports: Iterable[dict[str, Any]]) -> None:
+        """Take over the numbers of ready endpoints for the ports that report them."""
+        for port in ports:
+            listener = self.table.get(Port(str(port["netns"]), int(port["port"]), "TCP"))
+            if listener is not None and isinstance(listener.face, HealthFace):
+                listener.face.counts = {family: int(count) for family, count in port["counts"].items()}
 
     def unlisten(self, ports: Iterable[Port]) -> int:
         closed = 0

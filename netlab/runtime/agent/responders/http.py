@@ -26,7 +26,6 @@ BATCH = 128
 _DONTWAIT = _socket.MSG_DONTWAIT
 _SEND = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
 _STREAM = _socket.SOCK_STREAM
-_OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -229,8 +228,7 @@ class Tcp:
         self.served += 1
         try:
             local = _local(sock)
-            body = face.line(local, plain(peer[0]), peer[1])
-            head = _OK % len(body)
+            head, body = face.http(local, plain(peer[0]), peer[1])
             # MSG_MORE: the close or shutdown that follows at once sends the reply and its FIN in one segment.
             sock.send(head if head_only else head + body, _SEND | _socket.MSG_MORE)
         except OSError:  # the client has gone
