@@ -307,7 +307,7 @@ class _Resolver:
             return before
         number = numbers.pick(f"{owner} {want.name}")
         if number is None:
-            self._complain(document.mark, "spec.ports", f"all node ports are taken: none for Service {owner}")
+            self._complain(document.mark, want.field, f"all node ports are taken: none for Service {owner}")
             return 0
         return first + number
 

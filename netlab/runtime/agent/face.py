@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from netlab.tuples import NamedTuple
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
+)
 
 
 class Identity(NamedTuple):
@@ -26,6 +29,7 @@ class Face:
     """A port's reply, without addresses: the local address is known only at run time."""
 
     __slots__ = ("_made", "identity", "port")
+    greets = True  # a client that is silent gets the line
 
     def __init__(self, identity: Identity) -> None:
         self.identity, self.port = identity, identity.port
@@ -72,14 +76,15 @@ class HealthFace(Face):
     """
 
     __slots__ = ("counts",)
+    greets = False
 
     def __init__(self, identity: Identity) -> None:
         super().__init__(identity)
         self.counts: Mapping[str, int] = {}
 
     def line(self, address: str, client: str, client_port: int, echo: bytes | None = None) -> bytes:
-        """Nothing for a client that speaks no HTTP."""
-        return b""
+        """The reply to a client that speaks no HTTP."""
+        return _BAD_REQUEST
 
     def http(self, address: str, client: str, client_port: int) -> tuple[bytes, bytes]:
         count = self.counts.get("IPv6" if ":" in address else "IPv4", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,13 @@ from tests.kernel.cases.bed import Bed
 pytestmark = pytest.mark.kernel
 
 _SERVER = ["sh", "-c", "touch /tmp/ready; exec sleep 1000000"]
+_LATE = """
+import socket, sys, time
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as connection:
+    time.sleep(0.5)
+    connection.sendall(b"GET / HTTP/1.1\\r\\nHost: node\\r\\n\\r\\n")
+    print(connection.makefile().readline())
+"""
 _PROBE = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1, "failureThreshold": 1}
 
 
@@ -82,6 +90,11 @@ def test_each_node_tells_a_load_balancer_how_many_ready_endpoints_it_has(bed: Be
     assert fields["X-Content-Type-Options"] == "nosniff"
     assert fields["X-Load-Balancing-Endpoint-Weight"] == "2"
     assert _count(bed, second) == 0
+    late = [sys.executable, "-c", _LATE, first, "30099"]
+    said = subprocess.run(
+        ["ip", "netns", "exec", f"{bed.name}-client", *late], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.startswith("HTTP/1.1 200"), "a load balancer that is slow to ask gets the same answer"
     services = {each["metadata"]["name"]: each["spec"] for each in bed.netlab("get", "svc", "-o", "json").json["items"]}
     assert "healthCheckNodePort" not in services["cluster"]
     drawn = services["both"]["healthCheckNodePort"]

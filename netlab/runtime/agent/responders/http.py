@@ -271,7 +271,10 @@ class Tcp:
 
     def tick(self, now: float) -> bool:
         for connection in _older(self.silent, now - SILENCE):
-            connection.bare()
+            if connection.face.greets:
+                connection.bare()
+            else:
+                self.move(connection, self.slow)
         for connection in _older(self.slow, now - PATIENCE):
             self.close(connection)
         for connection in _older(self.lingering, now - LINGER):
