@@ -8,7 +8,7 @@ the row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from enum import Enum
 from types import MappingProxyType
 
@@ -106,61 +106,55 @@ class Plane:
         return max(overheads) if self.device_per_family else overheads[0]
 
 
+# What planes of a kind have in common.
+_CNI = Plane("", "", bridge="cni0", masquerade=Masquerade.OUTSIDE, nft_tables=("netlab",))
+_OVERLAY = replace(_CNI, overhead=_VXLAN, speaks=Speaks.TUNNEL)
+_FLANNEL = Plane("", "", bridge="cni0", nft_tables=("flannel-ipv4", "flannel-ipv6"), speaks=Speaks.TUNNEL)
+_CALICO = Plane("", "", nft_tables=("calico",), blackholes=True)
+
 _ROWS = (
-    Plane(
-        "bridge",
-        "Pods of a node share the bridge cni0; nothing leads to other nodes' Pods",
-        bridge="cni0",
+    replace(
+        _CNI,
+        name="bridge",
+        summary="Pods of a node share the bridge cni0; nothing leads to other nodes' Pods",
         crosses_nodes=False,
-        masquerade=Masquerade.OUTSIDE,
-        nft_tables=("netlab",),
     ),
-    Plane(
-        "vxlan",
-        "cni0 and a VXLAN device a node (VNI 1, UDP 4789), neighbours and forwarding entries static",
-        bridge="cni0",
+    replace(
+        _OVERLAY,
+        name="vxlan",
+        summary="cni0 and a VXLAN device a node (VNI 1, UDP 4789), neighbours and forwarding entries static",
         encapsulation=Encapsulation.VXLAN,
         udp_port=4789,
-        overhead=_VXLAN,
-        masquerade=Masquerade.OUTSIDE,
-        nft_tables=("netlab",),
-        speaks=Speaks.TUNNEL,
         needs=("veth", "bridge", "vxlan"),
     ),
-    Plane(
-        "host-gw",
-        "cni0 and a static route by node address for each other node's Pods; no encapsulation",
-        bridge="cni0",
-        masquerade=Masquerade.OUTSIDE,
-        nft_tables=("netlab",),
+    replace(
+        _CNI,
+        name="host-gw",
+        summary="cni0 and a static route by node address for each other node's Pods; no encapsulation",
     ),
-    Plane(
-        "flannel-vxlan",
-        "flannel: cni0, flannel.1 (VNI 1, UDP 8472), its masquerading and forwarding rules",
-        bridge="cni0",
+    replace(
+        _FLANNEL,
+        name="flannel-vxlan",
+        summary="flannel: cni0, flannel.1 (VNI 1, UDP 8472), its masquerading and forwarding rules",
         encapsulation=Encapsulation.VXLAN,
         udp_port=8472,  # the kernel's own default: flannel leaves the port unset on Linux
         overhead=_VXLAN,
         device_per_family=True,
-        nft_tables=("flannel-ipv4", "flannel-ipv6"),
-        speaks=Speaks.TUNNEL,
         needs=("veth", "bridge", "vxlan"),
     ),
-    Plane(
-        "calico-bgp",
-        "Calico without encapsulation: a host route a Pod, routes to other nodes' blocks as BIRD makes them",
-        nft_tables=("calico",),
-        blackholes=True,
+    replace(
+        _CALICO,
+        name="calico-bgp",
+        summary="Calico without encapsulation: a host route a Pod, routes to other nodes' blocks as BIRD makes them",
     ),
-    Plane(
-        "calico-vxlan",
-        "Calico with VXLAN: a host route a Pod, vxlan.calico (VNI 4096, UDP 4789) between the nodes",
+    replace(
+        _CALICO,
+        name="calico-vxlan",
+        summary="Calico with VXLAN: a host route a Pod, vxlan.calico (VNI 4096, UDP 4789) between the nodes",
         encapsulation=Encapsulation.VXLAN,
         udp_port=4789,
         overhead=_VXLAN,
         device_per_family=True,
-        nft_tables=("calico",),
-        blackholes=True,
         speaks=Speaks.TUNNEL,
         needs=("veth", "bridge", "vxlan"),
     ),
@@ -186,41 +180,44 @@ _ROWS = (
         # Weave Net's own range (its IPALLOC_RANGE).
         pool=MappingProxyType({"IPv4": "10.32.0.0/12", "IPv6": "fd00:10:32::/56"}),
     ),
-    Plane(
-        "geneve",
-        "cni0 and a Geneve device for each other node (VNI 1, UDP 6081), neighbours static",
-        bridge="cni0",
+    replace(
+        _OVERLAY,
+        name="geneve",
+        summary="cni0 and a Geneve device for each other node (VNI 1, UDP 6081), neighbours static",
         encapsulation=Encapsulation.GENEVE,
         udp_port=6081,
-        overhead=_VXLAN,
-        masquerade=Masquerade.OUTSIDE,
-        nft_tables=("netlab",),
-        speaks=Speaks.TUNNEL,
         needs=("veth", "bridge", "geneve"),
     ),
-    Plane(
-        "ipip",
-        "flannel's backend ipip: cni0, flannel.ipip (IPv4 in IPv4, no UDP), flannel's rules; IPv4 alone",
-        bridge="cni0",
+    replace(
+        _FLANNEL,
+        name="ipip",
+        summary="flannel's backend ipip: cni0, flannel.ipip (IPv4 in IPv4, no UDP), flannel's rules; IPv4 alone",
         encapsulation=Encapsulation.IPIP,
         overhead=_IPIP,
         nft_tables=("flannel-ipv4",),
-        speaks=Speaks.TUNNEL,
         needs=("veth", "bridge", "ipip"),
         families=("IPv4",),
     ),
-    Plane(
-        "wireguard",
-        "flannel's backend wireguard: cni0, flannel-wg (UDP 51820, encrypted), flannel's rules",
-        bridge="cni0",
+    replace(
+        _FLANNEL,
+        name="wireguard",
+        summary="flannel's backend wireguard: cni0, flannel-wg (UDP 51820, encrypted), flannel's rules",
         encapsulation=Encapsulation.WIREGUARD,
         udp_port=51820,
         overhead=_WIREGUARD,
         device_per_family=True,
-        nft_tables=("flannel-ipv4", "flannel-ipv6"),
-        speaks=Speaks.TUNNEL,
         needs=("veth", "bridge", "wireguard"),
         whole_network=True,
+    ),
+    replace(
+        _CALICO,
+        name="calico-ipip",
+        summary="Calico's default, IPIP always: a host route a Pod, tunl0 (IPv4 in IPv4, no UDP) between the nodes; IPv4 alone",
+        encapsulation=Encapsulation.IPIP,
+        overhead=_IPIP,
+        speaks=Speaks.TUNNEL,
+        needs=("veth", "bridge", "ipip"),
+        families=("IPv4",),
     ),
 )
 

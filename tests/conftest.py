@@ -29,7 +29,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from netlab.errors import HostCannot
-from netlab.kernel.rtnetlink.dump import FALLBACKS
+from netlab.objects.links import FALLBACKS
 from netlab.runtime.host.requirements import has_br_netfilter
 from tests import forks, kernel_features
 

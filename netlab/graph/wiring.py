@@ -91,7 +91,7 @@ def tunnels(want: State) -> Iterable[output.Tunnel]:
             dev=tunnel.dev,
             vni=tunnel.vni if isinstance(tunnel, (Vxlan, Geneve)) else 0,
             port=0 if isinstance(tunnel, Ipip) else tunnel.port,
-            local=tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else "",
+            local=tunnel.local.removeprefix("any") if isinstance(tunnel, (Vxlan, Ipip)) else "",
             lower=tunnel.lower if isinstance(tunnel, Vxlan) else "",
             remotes=tuple(entries[tunnel.netns, tunnel.dev]),
             kind=tunnel.kind,

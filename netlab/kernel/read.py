@@ -20,11 +20,11 @@ from netlab.kernel.protocol import Observed
 from netlab.kernel.rtnetlink import linksysctls, xfrm
 from netlab.kernel.rtnetlink.codec import Links, NamespaceDump, RawLink
 from netlab.kernel.rtnetlink.codecs import LINK_KINDS, PORTS
-from netlab.kernel.rtnetlink.dump import FALLBACKS, dump
+from netlab.kernel.rtnetlink.dump import dump
 from netlab.kernel.rtnetlink.socket import attr_dict
 from netlab.names import Owner
 from netlab.objects import File, Floor, Link, Listener, Netns, Obj, State, Sysctl, WgPeer
-from netlab.objects.links import End
+from netlab.objects.links import FALLBACKS, End
 
 # A veth is keyed by the end whose namespace comes first here: the node's.
 _KEY_ORDER = {"node": 0, "external": 1, "pod": 2, "router": 3, "underlay": 4}

@@ -284,7 +284,7 @@ class Writer:
             if isinstance(obj, File):
                 files.remove(obj.path)
             elif obj.floor is Floor.LINK:
-                self._queue(op, obj.netns, [link.delete(self._index(op, obj.netns, obj.name))])
+                self._queue(op, obj.netns, [link.delete(obj.name, self._index(op, obj.netns, obj.name))])
                 for netns, name in ends(obj):
                     self._handles.get(netns).links.pop(name, None)
             elif obj.floor is Floor.NFT:

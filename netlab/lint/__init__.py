@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from netlab.lint import closed, containers, flows, names, peers, policies, ports, references, services, tiers
+from netlab.lint import closed, containers, flows, links, names, peers, policies, ports, references, services, tiers
 from netlab.lint.ignored import kept
 from netlab.lint.subject import Identity, Subject
 from netlab.model import Cluster
@@ -39,6 +39,7 @@ _RULES: tuple[Callable[[Subject], Iterator[Warning]], ...] = (
     services.selects_nothing,
     services.target_port,
     references.missing,
+    links.lose_all,
     containers.missing,
 )
 

@@ -32,6 +32,7 @@ RULES = {
     "tier-order": Code("warning", "two policies of a tier have one priority and judge the same Pods"),
     "domain-names": Code("warning", "a peer of a tier has domain names, which netlab does not model"),
     "backend-missing": Code("warning", "an Ingress or a route leads to a Service or a port that is not there"),
+    "link-loses-all": Code("warning", "an end of a link loses all that it sends, which no prediction counts"),
     "program-missing": Code("warning", "this host has not the program that a container runs"),
     "ignore-unknown": Code("warning", "an annotation netlab/ignore has a word that is no code"),
     "denies-nothing": Code("note", "a policy admits everybody at every declared port"),

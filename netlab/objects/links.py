@@ -14,12 +14,21 @@ from netlab.values import dataclass
 # checksums and MTU faults do not bite (measured: 200 kB of TCP crossed a path of 1450 bytes).
 OFFLOADS = ("rx", "tx", "tso", "gso", "gro")
 
+# Devices that some modules put into every namespace, where nobody can remove them: one that is down is nobody's work.
+FALLBACKS = frozenset(
+    ("lo", "tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0", "teql0")
+)
 BRIDGE_MTU = 1500  # what a new bridge has
 
 
 def _offload_line(netns: str, dev: str, on: bool) -> str:
     word = "on" if on else "off"
     return f"ip netns exec {netns} ethtool -K {dev} " + " ".join(f"{name} {word}" for name in OFFLOADS)
+
+
+def removal(netns: str, dev: str) -> str:
+    """The line that removes a device, or sets one down that nobody can remove."""
+    return f"ip -n {netns} link " + (f"set dev {dev} down" if dev in FALLBACKS else f"del dev {dev}")
 
 
 IPV6_LEAST = 1280  # bytes (RFC 8200); the kernel keeps IPv6 off links with less
@@ -54,8 +63,8 @@ class End:
 
     @property
     def tells_addrgen(self) -> bool:
-        """Whether a new link must be told its ``addrgen``: one that is too small for IPv6 has none, and refuses to hear."""
-        return self.addrgen != "eui64" and self.mtu >= IPV6_LEAST
+        """Whether a new link must be told its ``addrgen``: one without IPv6 has none, and refuses to hear."""
+        return self.addrgen != "eui64" and self.mtu >= IPV6_LEAST and self.name not in FALLBACKS
 
     def settings(self) -> str:
         """The lines after ``ip link add`` that bring this end into its state."""
@@ -160,7 +169,7 @@ class Device(Obj):
         return lines((add, self.end().settings()))
 
     def undo(self) -> str:
-        return f"ip -n {self.netns} link del dev {self.dev}"
+        return removal(self.netns, self.dev)
 
     def amend(self, have: Obj) -> str | None:
         if not isinstance(have, type(self)) or self._type() != have._type():
@@ -291,7 +300,7 @@ class Link(Obj):
         return f"ip -n {self.netns} link add {self.dev} type {self.type_}"
 
     def undo(self) -> str:
-        return f"ip -n {self.netns} link del dev {self.dev}"
+        return removal(self.netns, self.dev)
 
 
 def ends(link: Obj) -> tuple[tuple[str, str], ...]:

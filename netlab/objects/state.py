@@ -10,7 +10,7 @@ from netlab.errors import NetlabError
 from netlab.objects.base import Floor, Key, Obj, Op, Verb
 from netlab.objects.host import Netns, Sysctl
 from netlab.objects.ip import Addr, Neigh, Route
-from netlab.objects.links import Port, Veth, Vxlan, ends, settings
+from netlab.objects.links import FALLBACKS, Port, Veth, Vxlan, ends, settings
 from netlab.objects.nft import NftChain, NftSet, NftTable
 
 T = TypeVar("T", bound=Obj)
@@ -194,7 +194,7 @@ def _displaced(want: Mapping[Key, Obj], have: Mapping[Key, Obj], gone: Iterable[
 
 def _lost_links(have: Mapping[Key, Obj], removed: Iterable[Obj], netns: set[str]) -> set[tuple[str, str]]:
     """Both ends of every link that goes: by itself, with its namespace, or with the link below it."""
-    lost = {end for obj in removed if obj.floor is Floor.LINK for end in ends(obj)}
+    lost = {end for obj in removed if obj.floor is Floor.LINK for end in ends(obj) if end[1] not in FALLBACKS}
     if not lost and not netns:
         return lost
     links = [obj for obj in have.values() if obj.floor is Floor.LINK]

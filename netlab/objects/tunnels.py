@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import ClassVar
 
 from netlab.objects.base import Floor, Obj, lines
-from netlab.objects.links import Device, Vxlan
+from netlab.objects.links import FALLBACKS, Device, Vxlan
 from netlab.values import dataclass
 
 
@@ -50,7 +50,13 @@ class Bare(Device):
 
     def explain(self, *, exact: bool = False) -> str:
         index = f"index {self.index} " if exact and self.index else ""
-        add = f"ip -n {self.netns} link add {self.dev} {index}mtu {self.mtu} type {self._type()}"
+        add = f"ip -n {self.netns} link add {self.dev}"
+        if self.dev in FALLBACKS:  # there as soon as its module is, which this line loads
+            add = (
+                f"{add} type {self.kind} 2>/dev/null || true\nip -n {self.netns} link set dev {self.dev} mtu {self.mtu}"
+            )
+        else:
+            add = f"{add} {index}mtu {self.mtu} type {self._type()}"
         return lines((add, self._keys(), self.end().settings()))
 
     def _keys(self) -> str:
@@ -59,7 +65,10 @@ class Bare(Device):
 
 @dataclass(frozen=True, slots=True)
 class Ipip(Bare):
-    """An IPIP device without a remote: a route's next hop is the outer packet's target.  ``local`` is its source."""
+    """An IPIP device without a remote: a route's next hop is the outer packet's target.
+
+    ``local`` is its source; "any": that of the node's route to the target.
+    """
 
     kind: ClassVar[str] = "ipip"
 

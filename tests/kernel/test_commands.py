@@ -27,6 +27,7 @@ from netlab.objects import (
     Vxlan,
     diff,
 )
+from netlab.objects.links import FALLBACKS
 from netlab.objects.tunnels import Tunnel
 from netlab.plan import desired, render
 from netlab.planes import ROWS
@@ -84,6 +85,7 @@ def indexes(state: State) -> list[tuple[Key, int]]:
     return found + [
         (one.key, one.index)
         for one in (*state.only(Bridge), *(each for each in state.values() if isinstance(each, Tunnel)))
+        if one.dev not in FALLBACKS  # the kernel chooses theirs
     ]
 
 

@@ -38,6 +38,12 @@ FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("ip -n {1} link set flannel.ipip type ipip local 172.18.0.2 ttl 1", "ipip"),
         ("ip -n {1} route replace 10.244.2.0/24 via 172.18.0.4 dev flannel.ipip onlink", "route"),
     ),
+    "calico-ipip": (
+        ("ip -n {1} link set tunl0 mtu 1500", "ipip"),
+        ("ip -n {1} link set tunl0 down", "ipip"),
+        ("ip -n {1} addr del 10.244.1.0/32 dev tunl0", "addr"),
+        ("ip -n {1} route replace 10.244.2.0/26 via 172.18.0.4 dev tunl0 proto bird onlink", "route"),
+    ),
     "wireguard": (
         ("ip -n {2} link del flannel-wg", "wireguard"),
         ("ip -n {1} link set flannel-wg mtu 1500", "wireguard"),
@@ -90,6 +96,27 @@ def everybody_answers(kit: Any, lab: str, cluster: Cluster) -> None:
             for source in ("client", "server", "third", "node-1", "node-3"):
                 size = cluster.pod_mtu - (28 if address.version == 4 else 48)
                 assert kit.ping(f"{lab}-{source}", str(address.ip), "-M", "do", "-s", str(size)), (source, str(address))
+
+
+@pytest.mark.needs("ipip")
+def test_a_fallback_device_that_somebody_sets_up_is_drift_and_so_is_one_of_an_earlier_data_plane(
+    kit: Any, lab: str
+) -> None:
+    node = f"{lab}-node-1"
+    want, before = (kit.want(kit.spec(lab, PODS, NODES, dataplane=plane)) for plane in ("calico-bgp", "calico-ipip"))
+    with LinuxKernel() as kernel:
+        try:
+            converge(kernel, lab, before)
+            assert drift(kernel, lab, before) == []
+            converge(kernel, lab, want, before)
+            assert drift(kernel, lab, want) == []
+            assert "inet" not in kit.sh(f"ip -n {node} addr show tunl0"), "nobody can remove the device"
+            kit.sh(f"ip -n {node} addr add 192.0.2.1/32 dev tunl0; ip -n {node} link set tunl0 up")
+            assert kinds(drift(kernel, lab, want)) == {"addr", "ipip"}
+            converge(kernel, lab, want, want)
+            assert drift(kernel, lab, want) == []
+        finally:
+            converge(kernel, lab, State(), want)
 
 
 @pytest.mark.needs("wireguard")

@@ -48,4 +48,4 @@ def test_a_plane_that_does_not_carry_a_family_is_refused_at_its_line() -> None:
         with pytest.raises(Exception, match="data plane ipip carries IPv4 alone, not IPv6") as refused:
             lab("ipip", families)
         assert "lab.yaml:5" in str(refused.value)
-    assert {name for name, row in ROWS.items() if row.families != ("IPv4", "IPv6")} == {"ipip"}
+    assert {name for name, row in ROWS.items() if row.families != ("IPv4", "IPv6")} == {"ipip", "calico-ipip"}

@@ -12,12 +12,6 @@ from netlab.kernel.rtnetlink.codecs import ADDRESSES, FDB, NEIGHBOURS, QDISCS, R
 from netlab.kernel.rtnetlink.link import links
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
 
-# Devices that some modules put into every new namespace: never anybody's work.
-FALLBACKS = frozenset(
-    ("lo", "tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0", "teql0")
-)
-
-
 _PAUSE, _PAUSES = 0.01, 500  # seconds: how long a new address is waited for
 
 

@@ -20,10 +20,10 @@ from netlab.kernel.host import netns as ns
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables import drift as nft
 from netlab.kernel.nftables import libnft
-from netlab.kernel.rtnetlink.dump import FALLBACKS
 from netlab.kernel.rtnetlink.linkrows import Link, link
 from netlab.kernel.rtnetlink.route import TYPES
 from netlab.kernel.rtnetlink.values import SCOPE_NAMES as _SCOPES
+from netlab.objects.links import FALLBACKS
 from netlab.tuples import NamedTuple
 
 Row = dict[str, Any]

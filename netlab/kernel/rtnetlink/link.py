@@ -39,7 +39,7 @@ from netlab.kernel.rtnetlink.values import (
     u32,
 )
 from netlab.objects import Deviation, Obj
-from netlab.objects.links import End
+from netlab.objects.links import FALLBACKS, End
 
 _DELLINK, _GETLINK, _NEWLINKPROP, _DELLINKPROP = 17, 18, 108, 109
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
@@ -140,9 +140,9 @@ def change(index: int, end: End, have: End) -> list[Request]:
     return requests
 
 
-def delete(index: int) -> Request:
-    """Remove a link; a veth takes its peer along."""
-    return _DELLINK, 0, ifinfo(index)
+def delete(name: str, index: int) -> Request:
+    """Remove a link; a veth takes its peer along.  The kernel ignores that for a fallback device without an error."""
+    return set_link(index, up=False) if name in FALLBACKS else (_DELLINK, 0, ifinfo(index))
 
 
 def quoted(request: Request) -> str:

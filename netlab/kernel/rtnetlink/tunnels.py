@@ -6,12 +6,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from netlab.kernel.rtnetlink.codec import Handle, NamespaceDump, RawLink
-from netlab.kernel.rtnetlink.link import LinkCodec
-from netlab.kernel.rtnetlink.socket import attr, attr_dict, attr_u32
-from netlab.kernel.rtnetlink.values import address_text, packed, u32
+from netlab.kernel.rtnetlink.codec import Handle, NamespaceDump, RawLink, Request
+from netlab.kernel.rtnetlink.link import LinkCodec, identity
+from netlab.kernel.rtnetlink.socket import CREATE, attr, attr_dict, attr_str, attr_u32
+from netlab.kernel.rtnetlink.values import IFLA_LINKINFO, INFO_KIND, NEWLINK, address_text, packed, u32
 from netlab.objects import Geneve, Ipip, Obj, WireGuard
-from netlab.objects.links import End
+from netlab.objects.links import FALLBACKS, End
 
 GENEVE_ID, GENEVE_REMOTE = 1, 2
 _GENEVE_PORT, _GENEVE_REMOTE6 = 5, 7
@@ -62,6 +62,12 @@ class IpipCodec(LinkCodec):
     """Its link-layer address is the local address, so it has none of its own."""
 
     kind = "ipip"
+
+    def requests(self, link: Obj, end: End, handle: Handle, peers: Sequence[Handle], master: int) -> list[Request]:
+        """A fallback device may be there, under an index that the kernel chose: then the request sets its MTU."""
+        if end.name not in FALLBACKS:
+            return super().requests(link, end, handle, peers, master)
+        return [(NEWLINK, CREATE, identity(end, 0) + attr(IFLA_LINKINFO, attr_str(INFO_KIND, self.kind)))]
 
     def data(self, link: Obj, handle: Handle, peers: Sequence[Handle]) -> bytes:
         assert isinstance(link, Ipip)

@@ -77,6 +77,7 @@ PLANES = {
     "kindnet": ("C<", "", "S>"),
     "geneve": ("C< node-1.cni0< node-1.geneve.2>", "*", "node-2.geneve.1< node-2.cni0> S>"),
     "ipip": ("C< node-1.cni0< node-1.flannel.ipip>", "*", "node-2.flannel.ipip< node-2.cni0> S>"),
+    "calico-ipip": ("C< node-1.tunl0>", "*", "node-2.tunl0< S>"),
     "wireguard": ("C< node-1.cni0< node-1.flannel-wg>", "*", "node-2.flannel-wg< node-2.cni0> S>"),
     "weave": ("C< node-1.vxlan-6784>", "*", "node-2.vxlan-6784< S>"),
 }
