@@ -13,8 +13,8 @@ from netlab.output import graph as output
 from netlab.output.places import place
 
 
-def graph(cluster: Cluster, want: State) -> output.Graph:
-    """The whole topology of a lab; ``want`` is its desired state."""
+def graph(cluster: Cluster, want: State, up: frozenset[tuple[str, str]] | None = None) -> output.Graph:
+    """The whole topology of a lab; ``want`` is its desired state, ``up`` the kernel's links that are up."""
     return output.Graph(
         lab=cluster.lab,
         dataplane=cluster.dataplane,
@@ -30,7 +30,7 @@ def graph(cluster: Cluster, want: State) -> output.Graph:
         pods=tuple(_pods(cluster)),
         externals=tuple(_externals(cluster)),
         devices=tuple(wiring.devices(want)),
-        wires=tuple(wiring.wires(want)),
+        wires=tuple(wiring.wires(want, cluster.impairments, up)),
         bridges=tuple(wiring.bridges(want)),
         tunnels=tuple(wiring.tunnels(want)),
         routes=tuple(wiring.routes(want)),

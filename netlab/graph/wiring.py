@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from netlab.model.impairments import UP, Impairment
 from netlab.objects import Addr, Fdb, Geneve, Ipip, Neigh, Port, Route, State, Vxlan, WgPeer
 from netlab.objects import Bridge as BridgeObject
 from netlab.objects.links import Device, End, Veth
@@ -51,10 +52,30 @@ def _end(end: End) -> LinkEnd:
     return LinkEnd(netns=end.netns, dev=end.name)
 
 
-def wires(want: State) -> Iterable[output.Wire]:
-    """The veth pairs; the MTU of a wire is the smaller of its ends'."""
+def wires(
+    want: State, impairments: Iterable[Impairment], up: frozenset[tuple[str, str]] | None
+) -> Iterable[output.Wire]:
+    """The veth pairs; the MTU of a wire is the smaller of its ends'.  ``up``: the kernel's links that are; None: unknown."""
+    by_end: dict[tuple[str, str], list[Impairment]] = defaultdict(list)
+    for impairment in impairments:
+        by_end[impairment.link.netns, impairment.link.dev].append(impairment)
     for veth in want.only(Veth):
-        yield output.Wire(ends=(_end(veth.end), _end(veth.peer)), mtu=min(veth.end.mtu, veth.peer.mtu))
+        ends = (veth.end.netns, veth.end.name), (veth.peer.netns, veth.peer.name)
+        yield output.Wire(
+            ends=(_end(veth.end), _end(veth.peer)),
+            mtu=min(veth.end.mtu, veth.peer.mtu),
+            state=None if up is None else "up" if up.issuperset(ends) else "down",
+            impaired=tuple(
+                _impaired(lower if each.direction == UP else upper, each)
+                for lower, upper in (ends, ends[::-1])
+                for each in by_end.get(lower, ())
+            ),
+        )
+
+
+def _impaired(end: tuple[str, str], impairment: Impairment) -> output.Impaired:
+    netns, dev = end
+    return output.Impaired(netns=netns, dev=dev, impairments=impairment.values.texts(), **place(impairment.mark))
 
 
 def bridges(want: State) -> Iterable[output.Bridge]:

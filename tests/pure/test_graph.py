@@ -12,6 +12,7 @@ import pytest
 from netlab.graph.formats import names, renderer
 from netlab.graph.topology import graph
 from netlab.model import build
+from netlab.objects import Veth
 from netlab.output import document
 from netlab.plain import schema
 from netlab.plan import check, desired
@@ -101,3 +102,32 @@ def test_tiers_are_listed_in_their_order() -> None:
 
 def test_a_format_is_a_module() -> None:
     assert names() == ["json"]
+
+
+def test_wires_have_their_impairments_and_their_state() -> None:
+    lab = json.dumps({
+        "apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "x"},
+        "spec": {"nodes": [{"name": "node-1"}, {"name": "node-2"}], "links": [
+            {"between": ["node-1", "underlay"], "delay": "20ms", "loss": "1%", "from": "node-1"},
+            {"between": ["node-2", "underlay"], "rate": "10mbit", "from": "underlay"},
+        ]},
+    })  # fmt: skip
+    cluster = build(load_texts([Text("lab.yaml", lab)])).cluster
+    want = desired(cluster)
+    ends = frozenset((end.netns, end.name) for veth in want.only(Veth) for end in (veth.end, veth.peer))
+    shown = document_of(graph(cluster, want, ends - {("x-node-2", "eth0")}))
+    wires = {end["netns"]: wire for wire in shown["wires"] for end in wire["ends"] if end["dev"] == "eth0"}
+    assert {netns: wire["state"] for netns, wire in wires.items()} == {"x-node-1": "up", "x-node-2": "down"}
+    assert [wire["impaired"] for wire in wires.values()] == [
+        [{"netns": "x-node-1", "dev": "eth0", "impairments": {"delay": "20ms", "loss": "1%"}, "file": "lab.yaml", "line": 1}],
+        [{"netns": "x-underlay", "dev": "node-2", "impairments": {"rate": "10mbit"}, "file": "lab.yaml", "line": 1}],
+    ]  # fmt: skip
+    without = document_of(graph(cluster, want))
+    assert all("state" not in wire for wire in without["wires"]), "nobody looked at the kernel"
+
+
+def document_of(drawing: Any) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads("".join(renderer("json")(drawing)))
+    validator = jsonschema.Draft202012Validator(schema(document("graph"), "graph"))
+    assert [error.message for error in validator.iter_errors(shown)] == []
+    return shown

@@ -49,3 +49,18 @@ def test_a_plane_that_does_not_carry_a_family_is_refused_at_its_line() -> None:
             lab("ipip", families)
         assert "lab.yaml:5" in str(refused.value)
     assert {name for name, row in ROWS.items() if row.families != ("IPv4", "IPv6")} == {"ipip", "calico-ipip"}
+
+
+@pytest.mark.parametrize(
+    ("ids", "module", "package"),
+    [
+        (("fedora",), "sch_netem", "kernel-modules-extra"),
+        (("fedora",), "sctp", "kernel-modules"),
+        (("fedora",), "wireguard", "kernel-modules-core"),
+        (("rocky", "rhel", "centos", "fedora"), "sctp", "kernel-modules-extra"),
+        (("rocky", "rhel", "centos", "fedora"), "ipip", "kernel-modules"),
+    ],
+)
+def test_the_package_named_is_that_of_the_module(ids: tuple[str, ...], module: str, package: str) -> None:
+    system = remedies.System(ids, "x86_64", "6.14")
+    assert remedies.kernel(module, system) == f"sudo dnf install {package}, then boot that kernel"

@@ -15,11 +15,14 @@ from netlab.graph.formats import names, renderer
 def command(lab: str, lab_option: str, output: str) -> None:
     """Print the topology of a lab: nodes, Pods, devices, addresses, routes, tunnels, Services and policies.
 
-    The topology is that of the lab as applied; "netlab diff" shows how the kernel differs from it.
+    The topology is that of the lab as applied, with the impairments of its wires, and whether the kernel has both ends of a
+    wire up; "netlab diff" shows how else the kernel differs.
     """
     from netlab.graph.topology import graph
+    from netlab.kernel.rtnetlink.link import carrying
     from netlab.runtime.state.running import load_running
 
     running = load_running(running_lab(lab, lab_option))
-    for piece in renderer(output)(graph(running.cluster, running.want)):
+    up = carrying(running.want.netns())
+    for piece in renderer(output)(graph(running.cluster, running.want, up)):
         out.raw(piece)

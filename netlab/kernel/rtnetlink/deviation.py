@@ -30,7 +30,7 @@ _IFLA_PROTO_DOWN, IFLA_XDP = 39, 43
 _XDP_FD, _XDP_ATTACHED, _XDP_FLAGS = 1, 2, 3
 _XDP_MODES = {1: "drv", 2: "skb", 3: "hw", 4: "multi"}
 _NO_XDP = struct.pack("=HHB3x", 5, _XDP_ATTACHED, 0)
-_BARE = ("ipip", "wireguard")  # kinds without link-layer addresses: no ARP, no multicast
+BARE = ("ipip", "wireguard")  # kinds without link-layer addresses: no ARP, no multicast
 _SIMPLE = ("veth",)  # kinds of which there are many, and that have no attributes of their own, nor protodown
 
 # number: word, struct format, what a new one has.
@@ -75,7 +75,7 @@ def link_deviations(
     if plain and kind in _SIMPLE:
         return ()
     deviations = []
-    bare = kind in _BARE
+    bare = kind in BARE
     if bool(flags & _IFF_NOARP) != bare:
         deviations.append(Deviation("arp", *(("on", "off") if bare else ("off", "on"))))
     if bool(flags & _IFF_MULTICAST) == bare:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from netlab.kernel.host import netns as ns
 from netlab.kernel.rtnetlink import deviation, linksysctls
 from netlab.kernel.rtnetlink.codec import Handle, NamespaceDump, RawLink, Request
 from netlab.kernel.rtnetlink.socket import (
@@ -158,6 +159,16 @@ def links(sock: NetlinkSocket) -> dict[int, RawLink]:
     """All links of the socket's namespace, by index."""
     decoded = (_decode(payload) for _, payload in sock.dump(_GETLINK, _DUMP))
     return {link.number: link for link in decoded}
+
+
+def carrying(spaces: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """The links of namespaces that are up and have a carrier, as (namespace, name)."""
+
+    def names(_: str) -> list[str]:
+        with NetlinkSocket() as sock:
+            return [link.name for link in links(sock).values() if link.up and link.works]
+
+    return frozenset((netns, name) for netns, there in ns.each(spaces, names).items() for name in there)
 
 
 def settled(sock: NetlinkSocket, index: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netlab.kernel.rtnetlink.deviation import BARE
 from netlab.tuples import NamedTuple
 
 _FLAGS = {0x1: "UP", 0x2: "BROADCAST", 0x8: "LOOPBACK", 0x10: "POINTOPOINT", 0x80: "NOARP", 0x100: "PROMISC"}
@@ -38,7 +39,7 @@ def link(message: Any) -> Link:
         "index": message["index"],
         "type": kind,
         "mtu": message.get("IFLA_MTU"),
-        "mac": message.get("IFLA_ADDRESS") or "",
+        "mac": "" if kind in BARE else message.get("IFLA_ADDRESS") or "",
         "state": message.get("IFLA_OPERSTATE") or "UNKNOWN",
         "flags": [word for bit, word in _FLAGS.items() if message["flags"] & bit],
         "qdisc": message.get("IFLA_QDISC") or "",
@@ -84,7 +85,11 @@ def _geneve(data: Any) -> dict[str, Any]:
     }
 
 
-_DETAILS = {"vxlan": _vxlan, "geneve": _geneve, "bridge": _bridge}
+def _ipip(data: Any) -> dict[str, Any]:
+    return {word: data.get(f"IFLA_IPIP_{word.upper()}") or "" for word in ("local", "remote")}
+
+
+_DETAILS = {"vxlan": _vxlan, "geneve": _geneve, "ipip": _ipip, "bridge": _bridge}
 
 
 def _port(data: Any) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from netlab.objects.tunnels import Ipip
 from netlab.plan.dataplanes import calico_bgp
 from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.far import Far
-from netlab.plan.underlay import addrgen
 from netlab.plan.why import node_why, pair_why
 
 DEVICE = "tunl0"
@@ -27,7 +26,8 @@ class CalicoIpip:
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The device with its address, and what a node without encapsulation has."""
         why = node_why(here)
-        common = (here.netns, DEVICE, "", cluster.pod_mtu, 0, addrgen(cluster), cluster.offload)
+        # The device has no IPv6 until it is up, and no link-local address then: its addrgen stays what it is.
+        common = (here.netns, DEVICE, "", cluster.pod_mtu, 0, "eui64", cluster.offload)
         yield Ipip(*common, local="any", options="nopmtudisc", why=why)
         for cidr in here.pod_cidrs:
             yield Addr(here.netns, DEVICE, f"{cidr.network_address}/{cidr.max_prefixlen}", why=why)

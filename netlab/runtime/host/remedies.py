@@ -27,6 +27,9 @@ _MANAGERS = {
     "alpine": "apk",
     "arch": "pacman",
 }
+# Modules of a lab that are in another package than the others.
+_FEDORA = {"sch_netem": "kernel-modules-extra", "sctp": "kernel-modules"}
+_RHEL = {"sch_netem": "kernel-modules-extra", "sctp": "kernel-modules-extra"}
 #: Debian's names of machines in the kernel's package, whose modules include every kind of device that a plane needs.
 _DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -113,10 +116,12 @@ def kernel(module: str, system: System) -> str:
         return "wsl --update (in Windows); where that does not help, a virtual machine"
     packages = {
         "debian": f"linux-image-{_DEBIAN.get(system.machine, system.machine)}",
+        # The generic kernel's linux-modules, which every kernel depends on, has them all; kernels for clouds split it.
         "ubuntu": "linux-modules-extra-$(uname -r)",
-        "fedora": "kernel-modules-extra",
-        "rhel": "kernel-modules-extra",
-        "centos": "kernel-modules-extra",
+        "fedora": _FEDORA.get(module, "kernel-modules-core"),
+        # These have kernel-modules-core since version 9 alone; kernel-modules brings it along.
+        "rhel": _RHEL.get(module, "kernel-modules"),
+        "centos": _RHEL.get(module, "kernel-modules"),
         "alpine": "linux-lts",
         "arch": "linux",
     }

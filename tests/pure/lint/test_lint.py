@@ -304,3 +304,18 @@ def test_released_charts_stay_green_where_they_are_healthy() -> None:
     lab = LAB.split("---", maxsplit=1)[0]
     codes = {path.stem: {one.code for one in strict(warned(path.read_text(encoding="utf-8"), lab))} for path in SETS}
     assert {name: found for name, found in codes.items() if found} == TRUE_OF_CHARTS
+
+
+def test_a_link_that_loses_all_is_named_since_no_prediction_counts_it() -> None:
+    text = """
+apiVersion: netlab/v1
+kind: Lab
+metadata: {name: x}
+spec:
+  links:
+  - {between: [node-1, underlay], loss: 100%, from: node-1}
+  - {between: [node-2, underlay], loss: 99%}
+"""
+    (warning,) = warned(lab=text)
+    assert (warning.code, warning.level, warning.mark.line) == ("link-loses-all", "warning", 7)
+    assert "node-1 loses all packets that it sends over the link between node-1 and underlay" in warning.says
