@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyroute2
@@ -13,7 +15,16 @@ from netlab.kernel.host import wireguard
 from netlab.kernel.linux import LinuxKernel
 from netlab.model import Cluster
 from netlab.objects import Op, State, Verb, diff
+from netlab.observe.evidence import probed
+from netlab.observe.probe import Prober
+from netlab.oracle.compare import agree
+from netlab.oracle.flows import flows
+from netlab.oracle.predict import Predictor
+from netlab.runtime import lab as labs
 from netlab.runtime.converge import converge
+from netlab.runtime.neighbours import KernelNeighbours
+from netlab.runtime.state import running
+from tests.kernel.conftest import Kit
 from tests.kernel_features import families_of, planes
 
 pytestmark = pytest.mark.kernel
@@ -90,12 +101,105 @@ def kinds(ops: list[Op]) -> set[str]:
     return {op.obj.kind for op in ops}
 
 
-def everybody_answers(kit: Any, lab: str, cluster: Cluster) -> None:
+def everybody_answers(
+    kit: Any, lab: str, cluster: Cluster, sources: Sequence[str] = ("client", "server", "third", "node-1", "node-3")
+) -> None:
     for pod in cluster.pods:
         for address in pod.addresses:
-            for source in ("client", "server", "third", "node-1", "node-3"):
+            for source in sources:
                 size = cluster.pod_mtu - (28 if address.version == 4 else 48)
                 assert kit.ping(f"{lab}-{source}", str(address.ip), "-M", "do", "-s", str(size)), (source, str(address))
+
+
+class Killed(BaseException):
+    """As by a signal."""
+
+
+class Dying(LinuxKernel):
+    """A kernel whose caller dies after some operations of each ``apply``."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.left = left
+
+    def apply(self, ops: Iterable[Op]) -> None:
+        super().apply(tuple(ops)[: self.left])
+        raise Killed
+
+
+@pytest.mark.parametrize("plane", planes(among=FAULTS))
+def test_a_lab_whose_making_was_killed_is_made_by_the_next_up_and_leaves_nothing(
+    kit: Any, lab: str, plane: str
+) -> None:
+    text = kit.spec(lab, PODS, NODES, dataplane=plane, ipFamilies=list(families_of(plane)))
+    want = kit.want(text)
+    count = len(diff(want, State()))
+    with LinuxKernel() as kernel:
+        for left in (count // 4, count // 2, count - 5):
+            try:
+                with Dying(left) as dying, pytest.raises(Killed):
+                    converge(dying, lab, want)
+                converge(kernel, lab, want, want)
+                assert drift(kernel, lab, want) == [], left
+                everybody_answers(kit, lab, kit.cluster(text), sources=("client",))
+            finally:
+                converge(kernel, lab, State(), want)
+            assert not kit.remains(lab)
+
+
+@pytest.mark.parametrize("plane", planes(among=FAULTS))
+def test_services_and_policies_of_both_directions_hold_across_racks(kit: Any, lab: str, plane: str) -> None:
+    """Node ports of both policies, node addresses, a host outside; nothing that the kernel learned is drift."""
+    families = list(families_of(plane))
+    kit.up(racks(lab, plane, families))
+    cluster = running.load_cluster(lab)
+    nodes = ["node/node-1", "node/node-2"]
+    sources = ["web", "a", "b", "external/internet", *nodes]
+    asked = dict.fromkeys(
+        (
+            *flows(cluster, sources=sources, targets=["web", "a", "svc/cluster", "svc/local"]),
+            *flows(cluster, sources=sources, targets=nodes, ports=["30080", "30081"]),
+        )
+    )
+    predicted = Predictor(cluster).answer(asked)
+    with KernelNeighbours() as neighbours:
+        seen = list(probed(Prober(cluster, neighbours=neighbours), cluster, asked))
+    wrong = [f"{one.flow}: {predicted[one.flow].outcome}, by packets {one.outcome}" for one in seen
+             if not agree(predicted[one.flow], one)]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+    outcomes = {(one.flow.src.name, one.flow.dst.name, str(one.outcome)) for one in seen if one.flow.port in (80, 8080)}
+    assert {("default/a", "default/web", "open"), ("default/b", "default/web", "denied"),
+            ("default/web", "default/a", "denied")} <= outcomes  # fmt: skip
+    assert not labs.diff(lab)[1].operations
+
+
+def racks(lab: str, plane: str, families: list[str]) -> str:
+    """Two nodes in two racks; web admits a alone and may reach nobody."""
+    outside = {"IPv4": "203.0.113.9", "IPv6": "2001:db8::9"}
+    spec: dict[str, Any] = {
+        "underlay": {"kind": "routed", "learnsPodRoutes": True},
+        "external": [{"name": "internet", "addresses": [outside[family] for family in families]}],
+        "dns": "off",
+    }
+    text: str = Kit.spec(lab, [("web", "node-1"), ("a", "node-2"), ("b", "node-2")], dataplane=plane,
+                         ipFamilies=families, **spec).replace('{"name": "node-1"}', '{"name": "node-1", "rack": "ra"}')  # fmt: skip
+    service = {"type": "NodePort", "selector": {"app": "web"}, "ipFamilyPolicy": "PreferDualStack"}
+    port = {"port": 8080, "targetPort": 80}
+    peer = {"podSelector": {"matchLabels": {"app": "a"}}}
+    everybody = [
+        {"ipBlock": {"cidr": cidr}} for cidr in ("172.16.0.0/12", "203.0.113.0/24", "2000::/3", "fd00:172:18::/48")
+    ]
+    policy = {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress", "Egress"],
+              "ingress": [{"from": [peer, *everybody]}]}  # fmt: skip
+    more = [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "cluster"},
+         "spec": service | {"ports": [port | {"nodePort": 30080}]}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "local"},
+         "spec": service | {"externalTrafficPolicy": "Local", "ports": [port | {"nodePort": 30081}]}},
+        {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "p"}, "spec": policy},
+    ]  # fmt: skip
+    text = text.replace('{"name": "node-2"}', '{"name": "node-2", "rack": "rb"}')
+    return "\n---\n".join([text, *map(json.dumps, more)])
 
 
 @pytest.mark.needs("ipip")
