@@ -318,4 +318,4 @@ spec:
 """
     (warning,) = warned(lab=text)
     assert (warning.code, warning.level, warning.mark.line) == ("link-loses-all", "warning", 7)
-    assert "node-1 loses all packets that it sends over the link between node-1 and underlay" in warning.says
+    assert "node-1 loses all packets that it sends over the link between node-1 and underlay" in warning.message
