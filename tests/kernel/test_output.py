@@ -79,6 +79,7 @@ def test_the_output_of_each_verb_is_as_its_schema_states(
         valid("up", "up", str(folder))
         valid("ls", "ls")
         valid("labs", "labs")
+        valid("doctor", "doctor", check=None)
         valid("apply", "apply", "-f", str(more))
         valid("label", "label", "pod", "more", "tier=front")
         valid("link", "link")
