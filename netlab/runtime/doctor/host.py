@@ -11,7 +11,7 @@ import sys
 from netlab.errors import HostCannot
 from netlab.runtime.host import capacity
 from netlab.runtime.host.remedies import System, read, this_system
-from netlab.runtime.host.requirements import has_program
+from netlab.runtime.host.requirements import SBIN, has_program
 from netlab.runtime.state.sudo import maps_all_users
 from netlab.tuples import NamedTuple
 
@@ -38,7 +38,7 @@ PRIVILEGES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 class Facts(NamedTuple):
     """``inside``: in a user namespace; ``capable``: those of ``PRIVILEGES`` that the process has; ``restricts``:
     AppArmor restricts user namespaces; ``room``: how many Pods each resource is enough for; ``folders``: those that
-    ``up`` writes to and cannot.
+    ``up`` writes to and cannot; ``nft``: netlab finds that program (by PATH alone).
     """
 
     system: System
@@ -51,6 +51,7 @@ class Facts(NamedTuple):
     docker: bool
     room: dict[str, int]
     folders: tuple[str, ...] = ()
+    nft: bool = True
 
 
 def facts() -> Facts:
@@ -64,12 +65,13 @@ def facts() -> Facts:
         platform.python_version() if sys.maxsize > 1 << 32 else f"{platform.python_version()} (32 bits)",
         not maps_all_users(),
         _capabilities(),
-        frozenset(program for program in PROGRAMS if has_program(program, ":/usr/sbin:/sbin")),
+        frozenset(program for program in PROGRAMS if has_program(program, SBIN)),
         read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1",
         read("/sys/module/apparmor/parameters/enabled") == "Y",
         any(map(os.path.exists, ("/run/docker.sock", "/usr/bin/dockerd", "/sys/class/net/docker0"))),
         rooms,
         tuple(folder for folder in ("/run", "/etc") if not os.access(folder, os.W_OK)),
+        has_program("nft"),
     )
 
 

@@ -10,7 +10,7 @@ from netlab.output.doctor import Doctor, HostCheck, LabCheck, Mend, VerbCheck
 from netlab.runtime.doctor.host import PROGRAMS, Facts
 from netlab.runtime.doctor.modules import Where
 from netlab.runtime.doctor.needs import NAMESPACES, VERBS, LabNeeds
-from netlab.runtime.doctor.probes import PROBES, RULES, Probe
+from netlab.runtime.doctor.probes import NFT, PROBES, RULES, Probe
 from netlab.runtime.doctor.trial import Finding
 from netlab.runtime.host import remedies
 from netlab.tuples import NamedTuple
@@ -22,15 +22,15 @@ _OPTIONAL = {
     "SCTP": "netlab answers SCTP by raw packets",
     "drop events": "trace finds the same causes by its other sources",
 }
-_PROGRAM_ROWS = ("nft", "libnftables")
+_PROGRAM_ROWS = (NFT, "libnftables")
 _THRESHOLD = "net.ipv4.neigh.default.gc_thresh3"
 
 
 class World(NamedTuple):
-    """Whether a process makes the namespaces of labs: as root, and without; ``says`` and ``remedy`` where it does not."""
+    """Whether a process makes the namespaces of labs: as root, and without; ``message`` and ``remedy`` where it does not."""
 
     finding: Finding
-    says: str = ""
+    message: str = ""
     remedy: str = ""
 
 
@@ -132,7 +132,7 @@ def _system(found: Found) -> list[HostCheck]:
 
 
 def _row(name: str, world: World) -> HostCheck:
-    detail = "" if world.finding.works else world.says or world.finding.detail
+    detail = "" if world.finding.works else world.message or world.finding.detail
     return HostCheck(group=_SYSTEM, name=name, works=world.finding.works, detail=detail, remedy=world.remedy)
 
 
@@ -147,6 +147,12 @@ def _privileged(facts: Facts) -> str:
 def _probed(probe: Probe, found: Found) -> HostCheck:
     where, module = found.places.get(probe.name, (Where.IN_KERNEL, ""))
     finding = found.findings.get(probe.name)
+    if finding is None and probe.name == NFT:
+        finding = Finding(NFT in found.facts.programs, "" if NFT in found.facts.programs else "missing", errno.ENOENT)
+    if probe.group == RULES and probe.name not in (*_PROGRAM_ROWS, "br_netfilter") and _lacks_nft(found):
+        remedy = remedies.install([NFT], found.facts.system)
+        detail = "neither nft nor libnftables is here"
+        return HostCheck(group=probe.group, name=probe.name, works=False, detail=detail, remedy=remedy)
     if where in (Where.IN_A_FILE, Where.UNKNOWN) and finding is None:
         works = True if where is Where.IN_A_FILE else None
         remedy = "" if works else f"netlab doctor --load (the kernel may load {module})"
@@ -166,14 +172,20 @@ def _probed(probe: Probe, found: Found) -> HostCheck:
     return HostCheck(group=probe.group, name=probe.name, works=finding.works, detail=detail, remedy=remedy)
 
 
+def _lacks_nft(found: Found) -> bool:
+    """Whether nothing here can make rules."""
+    library = found.findings.get("libnftables")
+    return not found.facts.nft and library is not None and library.works is False
+
+
 def _remedy(probe: Probe, finding: Finding, found: Found) -> str:
     system = found.facts.system
     if probe.name == "br_netfilter":
         if found.br_netfilter is Where.NOWHERE:
             return remedies.kernel("br_netfilter", system)
         return remedies.load("br_netfilter", system)
-    if probe.name in _PROGRAM_ROWS or (probe.group == RULES and finding.code == errno.ENOENT):
-        return remedies.install(["libnftables" if probe.name == "libnftables" else "nft"], system)
+    if probe.name in _PROGRAM_ROWS:
+        return remedies.install([probe.name], system)
     if finding.code in (errno.EROFS, errno.EPERM, errno.EACCES):
         if probe.name == "sysctls":
             return _privileged(found.facts) or "sudo mount -o remount,rw /proc/sys"

@@ -15,7 +15,7 @@ class Where(Enum):
     """What a request for the module would find."""
 
     IN_KERNEL = "in the kernel"
-    IN_A_FILE = "not loaded; the kernel loads it for the first lab that needs it"
+    IN_A_FILE = "not loaded yet; the kernel loads it for the first lab that needs it"
     NOWHERE = "this kernel has no such module"
     UNKNOWN = "not loaded, and this system does not show which modules the kernel could load"
 

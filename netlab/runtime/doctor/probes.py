@@ -23,10 +23,11 @@ from netlab.kernel.nftables import libnft
 from netlab.kernel.rtnetlink.codec import Request
 from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket, attr_dict, text
 from netlab.planes import ROWS
-from netlab.runtime.host.requirements import has_library
+from netlab.runtime.host.requirements import SBIN, has_library
 from netlab.tuples import NamedTuple
 
 LINKS, RULES, SOCKETS, KERNEL = "links", "rules", "sockets and packets", "kernel"
+NFT = "nft"
 BR_NETFILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 _SCTP = 132
 _GET_NEIGHTBL, _NDTA_NAME, _NDTA_THRESH3 = 66, 1, 4
@@ -77,7 +78,8 @@ def _chain(rule: str, kind: str = "filter", hook: str = "forward", table: str = 
 def _nft_version() -> str:
     from subprocess import run
 
-    done = run(["nft", "-v"], capture_output=True, text=True, check=True)
+    paths = {"PATH": os.environ.get("PATH", "") + SBIN}
+    done = run(["nft", "-v"], capture_output=True, text=True, check=True, env=os.environ | paths)
     version = re.search(r"\d[\w.]*", done.stdout)
     return f"version {version[0]}" if version else ""
 
@@ -158,7 +160,7 @@ PROBES = (
     Probe(KERNEL, "sysctls", _sysctl),
     Probe(KERNEL, "IPv6", _ipv6, ("ipv6",)),
     *(Probe(LINKS, name, _made(name), _MODULES.get(name, (name,))) for name in (*_LINKS, *_QDISCS)),
-    Probe(RULES, "nft", _nft_version),
+    Probe(RULES, NFT, _nft_version, ("nfnetlink",)),  # nft opens its socket for -v, too
     Probe(RULES, "libnftables", _libnftables),
     Probe(
         RULES,

@@ -38,7 +38,12 @@ def tried(enter: Callable[[], None], probes: Sequence[Probe], bound: float = BOU
     findings: dict[str, Finding] = {}
     while left := [probe for probe in probes if probe.name not in findings]:
         before = len(findings)
-        child, read = _start(enter, left)
+        try:
+            child, read = _start(enter, left)
+        except OSError as error:  # no more processes or files
+            return findings | dict.fromkeys(
+                (probe.name for probe in left), Finding(None, os.strerror(error.errno or 0))
+            )
         try:
             silent = _listen(read, findings, bound)
         finally:
@@ -67,7 +72,12 @@ def _start(enter: Callable[[], None], probes: Sequence[Probe]) -> tuple[int, int
     """Start a child that writes a line for each finding; returns its pid and where to read."""
     read, write = os.pipe2(os.O_CLOEXEC)
     parent = os.getpid()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(read)
+        os.close(write)
+        raise
     if child:
         os.close(write)
         return child, read

@@ -15,6 +15,7 @@ from netlab.plan import Host, dns
 from netlab.planes import ROWS
 from netlab.runtime.host import remedies
 
+SBIN = ":/usr/sbin:/sbin"  # behind PATH: Debian's users have no such folders there
 QDISCS = ("netem", "tbf")
 
 
@@ -117,7 +118,7 @@ def has_program(name: str, more: str = "") -> bool:
 def _require_knot(cluster: Cluster) -> None:
     """Raise HostCannot where the lab has DNS and this host has no Knot."""
     for program in programs(cluster):
-        if not has_program(program, ":/usr/sbin:/sbin"):
+        if not has_program(program, SBIN):
             raise HostCannot(
                 f"the lab's DNS server is Knot, and {program} is missing",
                 hint=f"{remedies.install([program], remedies.this_system())} (or say dns: off in the Lab's spec)",

@@ -137,6 +137,13 @@ def test_a_module_in_a_file_counts_as_there_and_is_not_tried() -> None:
     assert verdicts(doctor)["overlay"] is True
 
 
+def test_nft_itself_would_load_a_module_and_is_looked_for_instead() -> None:
+    place = {"nft": (Where.IN_A_FILE, "nfnetlink")}
+    assert check(report(places=place), "nft").works is True
+    row = check(report(places=place, programs=frozenset()), "nft")
+    assert row.works is False and row.remedy == "sudo apt-get install nftables"
+
+
 def test_what_is_not_known_is_neither_yes_nor_no() -> None:
     doctor = report(places={"vxlan": (Where.UNKNOWN, "vxlan")})
     row = check(doctor, "vxlan")
@@ -160,11 +167,19 @@ def test_without_br_netfilter_labs_with_rules_on_a_bridge_do_not_run(where: Wher
     assert [name for name, runs in verdicts(doctor).items() if not runs] == ["policy"]
 
 
-def test_without_nft_and_its_library_no_lab_runs() -> None:
+@pytest.mark.parametrize("place", [Where.IN_KERNEL, Where.IN_A_FILE])
+def test_without_nft_and_its_library_no_lab_runs(place: Where) -> None:
     missing = Finding(False, "No such file or directory", errno.ENOENT)
-    doctor = report(fails=dict.fromkeys(("nft", "libnftables", "rules and sets"), missing), programs=frozenset())
+    tried = () if place is Where.IN_A_FILE else ("nft", "rules and sets")
+    doctor = report(
+        fails=dict.fromkeys(("libnftables", *tried), missing),
+        programs=frozenset(),
+        nft=False,
+        places={"nft": (place, "nfnetlink"), "rules and sets": (place, "nf_tables")},
+    )
     assert not doctor.ok and set(verdicts(doctor).values()) == {False}
-    assert check(doctor, "rules and sets").remedy == "sudo apt-get install nftables"
+    row = check(doctor, "rules and sets")
+    assert (row.works, row.remedy) == (False, "sudo apt-get install nftables")
     assert [verb.verbs[0] for verb in doctor.verbs if verb.runs] == ["completion"]
     (line,) = (line for line in commands(doctor) if "nftables" in line and "knot" in line)
     assert line.startswith("sudo apt-get install nftables") and "bind9-dnsutils" in line

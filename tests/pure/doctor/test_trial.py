@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -92,6 +93,14 @@ def test_a_program_that_a_probe_started_ends_with_it(tmp_path: Path) -> None:
             return
         time.sleep(0.01)
     pytest.fail("the program lives on")
+
+
+def test_where_no_process_can_be_made_every_probe_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", fails(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")))
+    before = os.listdir("/proc/self/fd")
+    full = Finding(None, "Resource temporarily unavailable")
+    assert tried(nothing, [probe("a", hang), probe("b", hang)]) == dict.fromkeys("ab", full)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_nothing_of_a_child_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
