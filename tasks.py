@@ -63,7 +63,7 @@ def lab(_: Context) -> None:
         "all": "also every case of the long tables (conformance): half an hour and more",
         "part": "also a fixed part of the long tables, as .ci/run does",
         "path": "test files or folders",
-        "workers": "how many processes (default: two a core, since most tests wait most of the time)",
+        "workers": "how many processes (default: three a core, since most tests wait most of the time)",
     }
 )
 def test(
@@ -83,7 +83,7 @@ def test(
         )
     # Hundreds of commands are run; where PYTHONDONTWRITEBYTECODE is set, each would compile netlab anew (0.4 s).
     compile_dir(HERE / "netlab", quiet=1)
-    workers = workers or str(2 * len(os.sched_getaffinity(0)))
+    workers = workers or str(3 * len(os.sched_getaffinity(0)))
     argv = ["-m", "pytest", *path.split(), "-n", workers, "--dist", "loadgroup"]
     argv += ["-k", k] if k else []
     kinds = [*(["not kernel"] if quick else []), *([] if all or part or path != "tests" else ["not long"])]

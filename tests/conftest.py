@@ -165,6 +165,8 @@ def _base36(number: int) -> str:
 
 # The run's own mark in all its names; workers inherit it.
 RUN = os.environ.setdefault("NETLAB_TESTS_RUN", _base36(os.getpid()))
+# Tests that need a processor for longest.
+LONGEST = ("tests/house/test_lints.py", "tests/pure/plan/test_kept.py")
 BEFORE = pytest.StashKey[Before]()
 COMPLAINTS = pytest.StashKey[list[str]]()
 
@@ -273,6 +275,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))  # they run while others wait, and nobody for them
     if os.geteuid() == 0:
         return
     skip = pytest.mark.skip(reason="needs root: run it as `sudo ./bootstrap.sh invoke test`")

@@ -3,9 +3,8 @@
 Only the standard library is imported here, so that a command to a server costs no more than Python's start.
 """
 
-from __future__ import annotations
-
-import _signal  # type: ignore[import-not-found]  # signal itself imports enum, and Ctrl-C may come meanwhile
+# Nothing that has to be looked for stands before this, not even __future__: Ctrl-C may come meanwhile.
+import _signal  # type: ignore[import-not-found]  # Python has it already; signal itself imports enum
 
 # Ctrl-C ends a command that is still importing, as it ends any program: without a traceback.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -26,7 +25,7 @@ _STAYS = ("--watch", "-w")
 _NEEDED = 1 << 12 | 1 << 21  # CAP_NET_ADMIN, CAP_SYS_ADMIN
 
 
-def main(argv: Sequence[str] | None = None) -> NoReturn:
+def main(argv: "Sequence[str] | None" = None) -> "NoReturn":
     """Run the command line and leave with its exit status."""
     gc.disable()  # a tenth of the time that imports take; ``run`` turns it on
     from netlab.runtime import commandserver

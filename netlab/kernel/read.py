@@ -61,7 +61,7 @@ class Reader:
             except OSError:
                 strangers[netns] = None
                 continue
-            here = dump(handle.socket, netns)
+            here = dump(handle)
             owner = Owner.of(here.alias)
             if owner is None or owner.lab != lab:
                 strangers[netns] = owner

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.kernel
+# In one worker: its large lab is brought up once.
+pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("commandserver")]
 
 COLD = [sys.executable, "-c", "import sys; from netlab.cli.main import main; main(sys.argv[1:])"]
 WARM = [sys.executable, "-m", "netlab"]

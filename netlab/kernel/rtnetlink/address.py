@@ -81,7 +81,7 @@ class AddressCodec(Codec[Addr]):
         up = index in dump.links and dump.links[index].up
         state = next((word for flag, word in _STATES if flags & flag), "" if flags & _IFA_F_PERMANENT else "dynamic")
         if not (own or v4 or state) and up and _IFA_CACHEINFO in at and _is_new(at):
-            dump.unsettled = True
+            dump.unsettled.add(raw + bytes(at[_IFA_CACHEINFO][8:12]))
         if index == 1 and address in LOOPBACK:
             dump.loopback.add(address)
             return None

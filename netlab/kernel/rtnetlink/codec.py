@@ -41,12 +41,16 @@ class Links(dict[str, int]):
 
 @dataclass(slots=True)
 class Handle:
-    """An open namespace: its descriptor, a rtnetlink socket that belongs to it, its links by name."""
+    """An open namespace: its descriptor, a rtnetlink socket that belongs to it, its links by name.
+
+    ``routeless``: new IPv6 addresses whose route was waited for in vain.
+    """
 
     netns: str
     fd: int
     socket: NetlinkSocket
     links: Links = field(default_factory=Links)
+    routeless: set[bytes] = field(default_factory=set)
 
     def reserve(self, end: End) -> int:
         """Reserve the end's planned index; where another link has it, a high one that no later link is planned for."""
@@ -113,7 +117,8 @@ class NamespaceDump:
     that foreign rules lead to; ``connected`` the kernel's own routes as (interface, destination, its length); ``loopback`` lo's addresses.
     ``own_routes`` are those of table local as (interface, destination, its length, type), ``explained`` the
     destinations that addresses have there; ``own_entries`` the MAC addresses
-    of which a bridge knows that they are its own or a port's.  ``wireguard``: by name, the WireGuard devices.  ``unsettled``: a new IPv6 address has no route yet.
+    of which a bridge knows that they are its own or a port's.  ``wireguard``: by name, the WireGuard devices.  ``unsettled``: new IPv6 addresses
+    without a route, each with the time at which it was made.
     """
 
     netns: str
@@ -128,7 +133,7 @@ class NamespaceDump:
     loopback: set[str] = field(default_factory=set)
     own_routes: set[tuple[int, bytes, int, int]] = field(default_factory=set)
     explained: set[bytes] = field(default_factory=set)
-    unsettled: bool = False
+    unsettled: set[bytes] = field(default_factory=set)
     own_entries: set[str] = field(default_factory=set)
     wireguard: dict[str, RawWireGuard] = field(default_factory=dict)
 

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import time
 
-from netlab.kernel.rtnetlink.codec import NamespaceDump
+from netlab.kernel.rtnetlink.codec import Handle, NamespaceDump
 from netlab.kernel.rtnetlink.codecs import ADDRESSES, FDB, NEIGHBOURS, QDISCS, ROUTES, RULES
 from netlab.kernel.rtnetlink.link import links
 from netlab.kernel.rtnetlink.socket import NetlinkSocket
 
-_PAUSE, _PAUSES = 0.01, 500  # seconds: how long a new address is waited for
+_PAUSES = (0.01,) * 10 + (0.1,) * 49  # seconds: 5 in all for a new address
 
 
-def dump(sock: NetlinkSocket, netns: str) -> NamespaceDump:
-    """The contents of the socket's namespace, once the kernel has done its part for new IPv6 addresses."""
-    for _ in range(_PAUSES):
-        here = _dump(sock, netns)
-        if not here.unsettled:
-            break
-        time.sleep(_PAUSE)
+def dump(handle: Handle) -> NamespaceDump:
+    """The contents of a namespace, once the kernel has done its part for new IPv6 addresses.
+
+    An address that was waited for in vain is not waited for again: somebody has deleted its route.
+    """
+    for pause in _PAUSES:
+        here = _dump(handle.socket, handle.netns)
+        if here.unsettled <= handle.routeless:
+            return here
+        time.sleep(pause)
+    handle.routeless |= here.unsettled
     return here
 
 

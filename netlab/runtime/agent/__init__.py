@@ -11,7 +11,7 @@ namespace of their Pod.  Each replies with a line of JSON: pod, namespace, node,
 client, client_port.
 
 - TCP replies to an HTTP request with HTTP/1.1, one request a connection.  A client that is silent for 200 ms
-  (``nc``) gets the bare line.  A connection ends after 10 s without progress, whatever it does.
+  (``nc``), or for 1.5 s while tasks wait for a CPU, gets the bare line.  A connection ends after 10 s without progress, whatever it does.
 - UDP replies to every datagram, from its target address, and returns up to 64 bytes of it as ``echo``.
 - SCTP uses the kernel's implementation if there is one; else ``sctp`` speaks it over a raw socket for each family and
   namespace.  That socket suppresses the kernel's ICMP "protocol unreachable", so ABORT is the reply to an INIT for a

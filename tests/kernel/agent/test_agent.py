@@ -120,6 +120,22 @@ def test_tcp_clients_of_every_manner(lab: Lab) -> None:
         assert agent.hello()["listeners"] == 1
 
 
+def test_a_client_that_waits_for_a_cpu_is_not_taken_for_a_silent_one(lab: Lab) -> None:
+    """Its request came later than a silent client's line, which is no HTTP (curl: HTTP/0.9)."""
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        with lab.connect() as agent:
+            agent.listen([lab.endpoint((80, "TCP"))])
+            with inside(lab.path(lab.client)), socket.create_connection((V4, 80), timeout=60) as late:
+                time.sleep(0.4)
+                late.sendall(GET)
+                assert late.recv(4096).startswith(b"HTTP/1.1 200")
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
 def test_a_request_is_answered_when_its_body_is_here(lab: Lab) -> None:
     """What sends head and body apart must not be told 200 while the body is lost on the way."""
     chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,13 @@ import yaml
 from tests.conftest import Result, run_netlab
 
 INPUTS = Path(__file__).parent / "inputs"
+_ASKS = """
+import json, sys
+from urllib.request import urlopen
+for _ in range(int(sys.argv[2])):
+    with urlopen(sys.argv[1], timeout=30) as reply:
+        print(json.load(reply)["pod"])
+"""
 _CURL = {0: "open", 7: "refused", 28: "timeout"}
 
 
@@ -50,6 +58,11 @@ class Bed:
         line = ["ip", "netns", "exec", f"{self.name}-{where}", "curl", "-sS", "-g", "-m", "5", url]
         found: dict[str, Any] = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
         return found
+
+    def servers(self, where: str, url: str, times: int) -> set[str]:
+        """The Pods that answer, of so many connections by one process."""
+        line = ["ip", "netns", "exec", f"{self.name}-{where}", sys.executable, "-c", _ASKS, url, str(times)]
+        return set(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split())
 
     def pod(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.netlab("get", "pod", name, "-o", "json").json

@@ -77,7 +77,7 @@ SERVICES = [
 def asked(bed: Bed, where: str, name: str, times: int = 40) -> set[str]:
     """The Pods that answer; 40 connections miss one of three with a chance of 3 in 10 million."""
     address = bed.netlab("get", "service", name, "-o", "json").json["spec"]["clusterIP"]
-    return {str(bed.who(where, f"http://{address}")["pod"]) for _ in range(times)}
+    return bed.servers(where, f"http://{address}", times)
 
 
 def predicted(bed: Bed, where: str, name: str) -> set[str]:

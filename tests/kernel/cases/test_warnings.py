@@ -49,7 +49,7 @@ def test_five_faults_of_a_policy_set_are_five_warnings_and_packets_agree(bed: Be
     carts, db = pods(bed, "shop")["carts"], pods(bed, "shop")["db"]
     assert bed.curl(carts[0], f"http://{db[1]}:5432") == "timeout", "the peer is misspelt"
     assert bed.curl(db[0], f"http://{carts[1]}:8080") == "timeout", "the Service's port is no port of the Pod"
-    names = ["python3", "-c", "import socket; socket.getaddrinfo('carts.shop', 80)"]
+    names = ["env", "RES_OPTIONS=timeout:1 attempts:1", "getent", "ahosts", "carts.shop"]
     assert bed.netlab("exec", "-n", "shop", carts[0].removeprefix("shop-"), "--", *names, check=None).status != 0
 
 

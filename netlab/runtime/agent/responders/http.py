@@ -7,6 +7,7 @@ a prober opens tens of thousands of connections a second.
 from __future__ import annotations
 
 import _socket
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from netlab.runtime.agent.loop import Loop
 
 SILENCE = 0.2  # seconds until a client that has sent nothing gets the bare line
+SILENCE_BUSY = 1.5  # the same, while tasks wait for a CPU: the client may be one of them
 PATIENCE = 10.0  # seconds for a request's head to arrive, and for each next part of its body
 LINGER = 2.0  # seconds to read on after the reply: closing with unread bytes sends RST, which discards the reply
 HEAD_LIMIT = 16384
@@ -80,15 +82,19 @@ class Connection:
         self.body: Body | None = None  # of a request whose head is here
         self.budget = REST_LIMIT
 
-    def ready(self, mask: int) -> None:
+    def ready(self, _mask: int) -> None:
         """Bytes, end of file or an error."""
+        self.read()
+
+    def read(self) -> bool:
+        """Take what has arrived; False where nothing has."""
         try:
             data = self.sock.recv(65536, _DONTWAIT)
         except BlockingIOError:
-            return
+            return False
         except OSError:  # the client reset it: its right
             self.owner.close(self)
-            return
+            return True
         if self.responded:
             self.budget -= len(data)
             if not data or self.budget <= 0:
@@ -97,6 +103,7 @@ class Connection:
             self.read_on(self.body, data)
         else:
             self.feed(data)
+        return True
 
     def read_on(self, body: Body, data: bytes) -> None:
         """Read a part of the body.  The reply waits for the whole body, so that a lost part is no success."""
@@ -270,7 +277,10 @@ class Tcp:
         self.lingering.pop(fd, None)
 
     def tick(self, now: float) -> bool:
-        for connection in _older(self.silent, now - SILENCE):
+        silent = _older(self.silent, now - SILENCE)
+        for connection in _older(self.silent, now - SILENCE_BUSY) if silent and _tasks_wait() else silent:
+            if connection.read():
+                continue
             if connection.face.greets:
                 connection.bare()
             else:
@@ -289,6 +299,16 @@ def _older(queue: dict[int, Connection], limit: float) -> list[Connection]:
             break
         old.append(connection)
     return old
+
+
+def _tasks_wait() -> bool:
+    """Whether more tasks can run than there are CPUs."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            running = file.read().split()[3].partition("/")[0]
+        return int(running) > (os.cpu_count() or 1)
+    except (OSError, ValueError, IndexError):
+        return False
 
 
 def _local(sock: _socket.socket) -> str:
