@@ -79,10 +79,12 @@ def test_there_is_one_way_to_ask_did_you_mean() -> None:
 
 
 def test_every_module_has_deferred_annotations() -> None:
+    """But the entry point: Ctrl-C may come while Python looks for __future__."""
     without = [
         named(p)
         for p in modules()
-        if re.search(r"^(def|class) ", p.read_text(), re.M)
+        if named(p) != "netlab/cli/entry.py"
+        and re.search(r"^(def|class) ", p.read_text(), re.M)
         and "from __future__ import annotations" not in p.read_text()
     ]
     assert not without, without
