@@ -10,11 +10,15 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
+from collections.abc import Iterator
 from compileall import compile_dir
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.vm import verdict
@@ -121,14 +125,29 @@ def _run(jobs: list[Job], words: argparse.Namespace, within: Path) -> list[Done]
 
 def _shell(one: Kernel, within: Path) -> int:
     accel = accelerator(one, within)
-    _say(f"{one.release} by {accel}: a root shell; `exit` ends the machine; what you write stays in its memory")
+    _say(
+        f"{one.release} by {accel}: a root shell; `exit` or Ctrl-D ends the machine; what you write stays in its memory"
+    )
+    columns, rows = shutil.get_terminal_size()
+    size = f"stty rows {rows} cols {columns}; export TERM={shlex.quote(os.environ.get('TERM', 'dumb'))}"
     machine = Machine(one, accel, within)
+    with _terminal_kept():
+        try:
+            machine.boot(f"( {size}; exec setsid -c bash ) </dev/ttyS0 >/dev/ttyS0 2>&1", terminal=True)
+            assert machine.process is not None
+            return machine.process.wait()
+        finally:
+            machine.remove()
+
+
+@contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """The terminal is as before, however qemu ends."""
+    before = termios.tcgetattr(sys.stdin)
     try:
-        machine.boot("setsid -c bash </dev/ttyS0 >/dev/ttyS0 2>&1", terminal=True)
-        assert machine.process is not None
-        return machine.process.wait()
+        yield
     finally:
-        machine.remove()
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 def _chosen(rows: list[Marked], expression: str) -> list[Marked]:
@@ -206,6 +225,9 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     dies_with_its_parent(signal.SIGTERM)
+    if words.shell and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        _say("--shell needs a terminal; `-k EXPR` runs tests without one")
+        return 2
     names = words.kernel or (["6.1"] if words.part or words.shell else list(SUITES))
     try:
         supported()

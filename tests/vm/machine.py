@@ -93,9 +93,11 @@ class Machine:
             ("hostshare", self.folder, False),
         )
         options = [word for tag, at, readonly in shares for word in _share(tag, at, readonly=readonly)]
-        console = "stdio" if terminal else f"file:{self.folder / 'console'}"
+        console = ["-serial", f"file:{self.folder / 'console'}"]
+        if terminal:  # without signal=off, Ctrl-C ends qemu and not the guest's command
+            console = ["-chardev", "stdio,id=terminal,signal=off", "-serial", "chardev:terminal"]
         self.began = time.monotonic()
-        line = [*_qemu(self.kernel, self.folder / "initrd", self.accel, quiet=terminal), "-serial", console, *options]
+        line = [*_qemu(self.kernel, self.folder / "initrd", self.accel, quiet=terminal), *console, *options]
         self.process = _start(line, None if terminal else self.folder / "qemu")
 
     def trouble(self) -> str:

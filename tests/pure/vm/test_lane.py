@@ -213,3 +213,9 @@ def test_a_host_that_cannot_says_why(words: tuple[str, ...], status: int, tmp_pa
         line, cwd=ROOT, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
     assert done.stdout.startswith("vm-test: not run: ") and done.returncode == status, done.stdout + done.stderr
+
+
+def test_a_shell_without_a_terminal_is_refused_at_once() -> None:
+    line = [sys.executable, "-m", "tests.vm", "--shell"]
+    done = subprocess.run(line, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.partition(";")[0]) == (2, "vm-test: --shell needs a terminal")
