@@ -46,6 +46,6 @@ echo up >/out/readme
 step 'sudo ./bootstrap.sh invoke test: packages'
 learner 'sudo ./bootstrap.sh invoke test --help' >/dev/null
 
-words=$(printf ' %q' "$@")
+words=${1:+$(printf " %q" "$@")} # printf without words would print an empty one
 step "sudo ./bootstrap.sh invoke test$words"
 alone "sudo PYTEST_ADDOPTS='--junitxml=/out/junit.xml -q -p no:cacheprovider' ./bootstrap.sh invoke test$words"
