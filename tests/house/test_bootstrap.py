@@ -144,6 +144,26 @@ def test_old_python_is_named_with_the_line_to_type(checkout: Path, tmp_path: Pat
     assert not (checkout / ".venv").exists()
 
 
+@pytest.mark.parametrize(
+    ("release", "line"),
+    [
+        ('ID=ubuntu\nVERSION_ID="22.04"', "type: sudo apt-get install python3.11 python3.11-venv"),
+        ('ID=debian\nVERSION_ID="11"\nPRETTY_NAME="Debian 11"', "Debian 11 has none, use Debian 12 or newer"),
+        ("ID=fedora\nVERSION_ID=36", "type: sudo dnf install python3.12"),
+    ],
+)
+def test_old_python_has_the_line_of_the_distribution(checkout: Path, tmp_path: Path, release: str, line: str) -> None:
+    """On Ubuntu 22.04 python3 is 3.10; the distribution has 3.11 beside it."""
+    script, described = checkout / "bootstrap.sh", tmp_path / "os-release"
+    described.write_text(release + "\n")
+    script.write_text(script.read_text().replace("/etc/os-release", str(described)))
+    done = run(checkout, tools(tmp_path, *LAB_TOOLS, "apt-get", python="3.10.12"), "netlab", "--version")
+    assert (done.returncode, done.stderr.strip()) == (
+        3,
+        f"bootstrap: Python 3.11 or newer is needed and this host has Python 3.10.12: {line}",
+    )
+
+
 def test_host_without_package_manager_is_told_what_it_lacks(checkout: Path, tmp_path: Path) -> None:
     done = run(checkout, tools(tmp_path, *(set(LAB_TOOLS) - {"nft"}), uid=0), "true")
     assert done.returncode == 3, done.stderr
