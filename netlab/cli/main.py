@@ -120,7 +120,10 @@ class Verbs(click.Group):
 )
 @click.version_option(__version__, prog_name="netlab")
 def cli() -> None:
-    """netlab builds a small Kubernetes network from nothing but the Linux kernel."""
+    """netlab builds a small Kubernetes network from nothing but the Linux kernel.
+
+    Without root it works in namespaces of your own, where no other user sees your labs.
+    """
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

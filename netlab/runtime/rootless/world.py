@@ -117,7 +117,7 @@ def _etc_netns() -> None:
     """A folder /etc/netns that the world's root may write.
 
     Where the host has none, /etc gets a layer in which to make it.  Where the kernel makes no such layer (the host's own
-    root has two already), its entries are bound into a tmpfs.
+    root has two already), its entries are copied into a tmpfs.
     """
     if not os.path.isdir("/etc/netns"):
         upper, work = f"{_LAYER}/upper", f"{_LAYER}/work"
@@ -127,23 +127,23 @@ def _etc_netns() -> None:
             options = f"lowerdir=/etc,upperdir={upper},workdir={work},userxattr"
             linux.mount("netlab-etc", "/etc", "overlay", _PLAIN, options)
         except OSError:
-            _bind_entries("/etc", upper)
+            _copy_entries("/etc", upper)
             linux.mount(upper, "/etc", flags=linux.MS_BIND | linux.MS_REC)
         os.mkdir("/etc/netns", 0o755)
     linux.mount("netlab-netns", "/etc/netns", "tmpfs", _PLAIN | linux.MS_NOEXEC, "mode=755")
 
 
-def _bind_entries(source: str, folder: str) -> None:
-    """Show in a folder what another has, each entry by a mount of its own."""
+def _copy_entries(source: str, folder: str) -> None:
+    """Put in a folder what another has: its folders by mounts, its files as they are now."""
     with os.scandir(source) as entries:
         for entry in entries:
             target = f"{folder}/{entry.name}"
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # closed to this user
                 if entry.is_symlink():
                     os.symlink(os.readlink(entry.path), target)
-                    continue
-                if entry.is_dir():
+                elif entry.is_dir():
                     os.mkdir(target)
-                else:
-                    os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
-                linux.mount(entry.path, target, flags=linux.MS_BIND | linux.MS_REC)
+                    linux.mount(entry.path, target, flags=linux.MS_BIND | linux.MS_REC)
+                elif entry.is_file():
+                    with open(entry.path, "rb") as old, open(target, "wb") as new:
+                        new.write(old.read())
