@@ -176,35 +176,6 @@ def runs(number: str) -> bool:
         return False
 
 
-CI_BOOTSTRAP = """#!/bin/sh
-echo "$@" >>"$LOG"
-case $2 in test) exit "$TESTS" ;; vm-test) exit "$LANE" ;; esac
-"""
-
-
-@pytest.mark.parametrize(
-    ("tests", "lane", "status"),
-    [(0, 0, 0), (0, 1, 1), (0, 124, 0), (0, 137, 0), (1, 0, 1), (124, 0, 124)],
-)
-def test_ci_fails_by_tests_and_not_by_a_lane_out_of_time(tmp_path: Path, tests: int, lane: int, status: int) -> None:
-    (tmp_path / ".ci").mkdir()
-    log = tmp_path / "log"
-    programs = {"bootstrap.sh": CI_BOOTSTRAP, "bin/sudo": '#!/bin/sh\nexec "$@"\n', "bin/modprobe": "#!/bin/sh\n"}
-    for name, text in {".ci/run": (ROOT / ".ci" / "run").read_text(), **programs}.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
-    env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TESTS": str(tests), "LANE": str(lane), "LOG": str(log)}
-    ended = subprocess.run([tmp_path / ".ci" / "run"], env=env, capture_output=True, text=True, check=False)
-    assert ended.returncode == status, ended.stderr
-    lines = log.read_text().splitlines()
-    assert lines[0] == "invoke test --part"
-    assert [line.startswith("invoke vm-test --part --if-possible --limit ") for line in lines[1:]] == [True] * (
-        not tests
-    )
-    assert ("vm-test: not run: no result" in ended.stderr) == (lane > 1)
-
-
 @pytest.mark.parametrize(("words", "status"), [((), 3), (("--if-possible",), 0)])
 def test_a_host_that_cannot_says_why(words: tuple[str, ...], status: int, tmp_path: Path) -> None:
     """Without programs on PATH there is no qemu."""
