@@ -32,11 +32,12 @@ def command(output: str, load: bool) -> int:
     if output == "json":
         out.document(report)
     else:
-        _print(report)
+        show(report)
     return Exit.OK if report.ok else Exit.HOST_CANNOT
 
 
-def _print(report: Doctor) -> None:
+def show(report: Doctor) -> None:
+    """Print the report for people."""
     out.line(
         f"netlab {report.netlab} on {report.system}, Linux {report.kernel}, {report.machine}, Python {report.python}"
     )
@@ -50,11 +51,7 @@ def _print(report: Doctor) -> None:
     out.table(rows, ("GROUP", "CHECK", "WORKS", "DETAIL"))
     out.line()
     _print_labs(report)
-    for verb in report.verbs:
-        if not verb.runs:
-            out.line(f"not here: netlab {', '.join(verb.verbs)}" + (f" ({verb.detail})" if verb.detail else ""))
-        elif verb.detail:
-            out.line(f"in part: netlab {', '.join(verb.verbs)} ({verb.detail})")
+    _print_verbs(report)
     if report.mend:
         out.line()
         out.line("To mend:")
@@ -80,3 +77,12 @@ def _print_labs(report: Doctor) -> None:
         out.line(
             f"{'not known' if runs is None else 'not here'}: {many} {', '.join(names)} (without {', '.join(lacks)})"
         )
+
+
+def _print_verbs(report: Doctor) -> None:
+    limited: dict[tuple[bool, str], list[str]] = {}
+    for row in report.verbs:
+        if row.detail or not row.runs:
+            limited.setdefault((bool(row.runs), row.detail), []).extend(row.verbs)
+    for (runs, detail), verbs in limited.items():
+        out.line(f"{'in part' if runs else 'not here'}: netlab {', '.join(verbs)}" + (f" ({detail})" if detail else ""))

@@ -84,12 +84,17 @@ def _all(names: Iterable[str], works: Mapping[str, bool | None]) -> bool | None:
 
 
 def _lab(name: str, needs: LabNeeds, works: Mapping[str, bool | None]) -> LabCheck:
-    lacks = [check for check in needs.checks if works.get(check, True) is not True]
-    lacks += [" or ".join(group) for group in needs.one_of if not any(works.get(check, True) for check in group)]
-    runs = _all(needs.checks, works)
-    if any(all(works.get(check) is False for check in group) for group in needs.one_of):
-        runs = False
-    return LabCheck(lab=name, runs=runs, lacks=tuple(lacks))
+    values = {check: works.get(check, True) for check in needs.checks}
+    for group in needs.one_of:
+        either = [works.get(check, True) for check in group]
+        values[" or ".join(group)] = True if True in either else None if None in either else False
+    runs = False if False in values.values() else None if None in values.values() else True
+    # What was not tried is of no matter where something else is missing.
+    return LabCheck(
+        lab=name,
+        runs=runs,
+        lacks=tuple(check for check, value in values.items() if value is not True and value is runs),
+    )
 
 
 def _detail(names: Sequence[str], better: Mapping[str, str], works: Mapping[str, bool | None]) -> str:

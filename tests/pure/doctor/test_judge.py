@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from netlab.cli.main import VERBS
+from netlab.cli.verbs.doctor import show
 from netlab.output.doctor import Doctor, HostCheck
 from netlab.runtime.doctor import needs
 from netlab.runtime.doctor.host import PRIVILEGES, PROGRAMS, Facts
@@ -149,6 +151,7 @@ def test_what_is_not_known_is_neither_yes_nor_no() -> None:
     row = check(doctor, "vxlan")
     assert row.works is None and "netlab doctor --load" in row.remedy
     assert verdicts(doctor) == {"overlay": None, "geneve": True, "policy": None, "dns": None, "slow": True}
+    assert {lab.lacks for lab in doctor.labs if lab.runs is None} == {("vxlan",)}
     assert doctor.ok
 
 
@@ -201,7 +204,7 @@ def test_without_namespaces_nothing_that_needs_a_lab_runs() -> None:
     assert row.works is False and row.detail == "the kernel makes no network namespace"
     assert "docker run --privileged ..." in commands(doctor)
     assert all(row.works is None for row in doctor.checks if row.group == "links")
-    assert {lab.lacks[0] for lab in doctor.labs} == {"namespaces"}
+    assert {lab.lacks for lab in doctor.labs} == {("namespaces",)}, "what was not tried is not missing"
 
 
 def test_a_read_only_proc_sys_stops_labs_and_names_the_line() -> None:
@@ -247,3 +250,24 @@ def test_the_limits_are_compared_with_the_largest_lab() -> None:
 def test_a_host_with_no_labs_is_judged_by_its_verbs() -> None:
     assert report(labs={}).ok
     assert not report(labs={}, fails={"sysctls": Finding(False, "Permission denied", errno.EACCES)}).ok
+
+
+def test_the_text_says_what_runs_what_does_not_and_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+    """Labs and verbs that lack the same thing share a line; a check without an answer is no refusal."""
+    lacking = Finding(False, "no rule sees packets between Pods of one bridge", errno.ENOENT)
+    netem = Finding(False, "Specified qdisc kind is unknown", errno.ENOENT)
+    places = {"vxlan": (Where.UNKNOWN, "vxlan")}
+    show(report(fails={"br_netfilter": lacking, "netem": netem}, places=places, br_netfilter=Where.IN_A_FILE))
+    text = capsys.readouterr().out
+    assert text.startswith("netlab 0.1.0 on Debian GNU/Linux 13 (trixie), Linux 6.12.9-amd64, x86_64, Python 3.13.5\n")
+    lines = text.splitlines()
+    assert lines[1] == "1 of 5 labs run as root; 2 may: see ? below"
+    assert re.search(r"^ +vxlan +\?  +module vxlan: ", text, re.MULTILINE)
+    assert {
+        "not known: labs overlay, dns (without vxlan)",
+        "not here: lab policy (without br_netfilter)",
+        "not here: lab slow (without netem)",
+        "in part: netlab link (--rate and --loss alone)",
+        "To mend:",
+        "  sudo modprobe br_netfilter    # br_netfilter",
+    } <= set(lines)
