@@ -63,8 +63,10 @@ class End:
 
     @property
     def tells_addrgen(self) -> bool:
-        """Whether a new link must be told its ``addrgen``: one that is too small for IPv6 has none, and refuses to hear."""
-        return self.addrgen != "eui64" and self.mtu >= IPV6_LEAST
+        """Whether a new link must be told its ``addrgen``: one that is too small for IPv6, or a fallback device that was
+        never up, has none, and refuses to hear.
+        """
+        return self.addrgen != "eui64" and self.mtu >= IPV6_LEAST and self.name not in FALLBACKS
 
     def settings(self) -> str:
         """The lines after ``ip link add`` that bring this end into its state."""

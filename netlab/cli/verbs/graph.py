@@ -19,10 +19,10 @@ def command(lab: str, lab_option: str, output: str) -> None:
     wire up; "netlab diff" shows how else the kernel differs.
     """
     from netlab.graph.topology import graph
-    from netlab.kernel.rtnetlink.link import carrying
+    from netlab.kernel.rtnetlink.link import links_up
     from netlab.runtime.state.running import load_running
 
     running = load_running(running_lab(lab, lab_option))
-    up = carrying(running.want.netns())
+    up = links_up(running.want.netns())
     for piece in renderer(output)(graph(running.cluster, running.want, up)):
         out.raw(piece)

@@ -161,12 +161,12 @@ def links(sock: NetlinkSocket) -> dict[int, RawLink]:
     return {link.number: link for link in decoded}
 
 
-def carrying(spaces: Iterable[str]) -> frozenset[tuple[str, str]]:
-    """The links of namespaces that are up and have a carrier, as (namespace, name)."""
+def links_up(spaces: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """The links of namespaces that are set up, as (namespace, name): a veth pair with both ends up has its carrier."""
 
     def names(_: str) -> list[str]:
         with NetlinkSocket() as sock:
-            return [link.name for link in links(sock).values() if link.up and link.works]
+            return [link.name for link in links(sock).values() if link.up]
 
     return frozenset((netns, name) for netns, there in ns.each(spaces, names).items() for name in there)
 

@@ -81,7 +81,10 @@ class IpipCodec(LinkCodec):
         if _IPTUN_PMTUDISC in at and not at[_IPTUN_PMTUDISC][0]:
             words.append("nopmtudisc")
         local = address_text(at[IPTUN_LOCAL]) if any(at.get(IPTUN_LOCAL, b"")) else "any"
-        return Ipip(*replace(ends[0], mac="").device(), local=local, options=" ".join(word for word in words if word))
+        end = replace(ends[0], mac="")
+        if link.name in FALLBACKS:  # it gets IPv6 when it first goes up, if at all: nobody's work
+            end = replace(end, addrgen="none")
+        return Ipip(*end.device(), local=local, options=" ".join(word for word in words if word))
 
 
 class WireGuardCodec(LinkCodec):

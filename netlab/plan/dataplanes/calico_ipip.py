@@ -26,8 +26,7 @@ class CalicoIpip:
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """The device with its address, and what a node without encapsulation has."""
         why = node_why(here)
-        # The device has no IPv6 until it is up, and no link-local address then: its addrgen stays what it is.
-        common = (here.netns, DEVICE, "", cluster.pod_mtu, 0, "eui64", cluster.offload)
+        common = (here.netns, DEVICE, "", cluster.pod_mtu, 0, "none", cluster.offload)
         yield Ipip(*common, local="any", options="nopmtudisc", why=why)
         for cidr in here.pod_cidrs:
             yield Addr(here.netns, DEVICE, f"{cidr.network_address}/{cidr.max_prefixlen}", why=why)
