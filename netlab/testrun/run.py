@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -79,12 +80,22 @@ def measured(source: Source, options: Options, keep: bool) -> Measured:
 
 
 def take_down(name: str) -> None:
-    """Take a test's lab down; an interrupt waits until it is down, and is not lost."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    """Take a test's lab down; an interrupt waits until it is down, and is not lost.
+
+    Signals that the main thread blocks would be delivered to another thread, and interrupt the main thread all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():  # it is never interrupted
+        down(name)
+        return
+    heard: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in _INTERRUPTS}
     try:
         down(name)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in heard:
+            signal.raise_signal(each)
 
 
 def _observed(prepared: Prepared, *, keep: bool) -> Measured:
