@@ -41,3 +41,18 @@ def replacements(before: Cluster, after: Cluster) -> Iterator[Pod | Idle]:
     for pod in every(after):
         if (str(pod), after.incarnations.get(pod.slot, 0)) not in earlier:
             yield pod
+
+
+def with_dependents(cluster: Cluster, documents: Collection[str], wanted: Sequence[str]) -> list[str]:
+    """The objects to delete, by identity, with all that goes with them; ``documents`` as in ``leaving``."""
+    # With a namespace goes all that is in it.
+    spaces = {key.rpartition("/")[2] for key in wanted if key.startswith("/Namespace//")}
+    inside = [key for key in documents if key.split("/")[2] in spaces and key not in wanted]
+    # A ReplicaSet that its Deployment makes again takes its Pods with it.
+    again = [key for key in wanted if key.startswith("apps/ReplicaSet/") and key not in documents]
+    sets = {(key.split("/")[2], "/".join(key.split("/")[1:4:2])) for key in again}
+    inside += [f"{_POD}{pod}" for pod in every(cluster) if (pod.namespace, pod.controller) in sets]
+    # A Service takes its Endpoints with it.
+    ends = [key.replace("/Service/", "/Endpoints/", 1) for key in wanted if key.startswith("/Service/")]
+    inside += [key for key in ends if key in documents and key not in wanted]
+    return [key for key in (*wanted, *inside) if key not in again]

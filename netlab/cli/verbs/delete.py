@@ -36,7 +36,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     Without KIND, NAME is a Pod, a Service or a node, such as web or shop/web.
     The controller of a deleted Pod creates another Pod, as in a cluster.
     """
-    from netlab.model.anew import every, replacements
+    from netlab.model.anew import every, replacements, with_dependents
     from netlab.runtime.lab import change
     from netlab.runtime.state.resolved import documents_of, identity
     from netlab.runtime.state.running import load_cluster, open_running
@@ -73,17 +73,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     if missing:
         raise _not_there(missing[0], there)
     wanted = list(dict.fromkeys(wanted))
-    # With a namespace goes all that is in it.
-    spaces = {key.rpartition("/")[2] for key in wanted if key.startswith("/Namespace//")}
-    inside = [key for key in documents if key.split("/")[2] in spaces and key not in wanted]
-    # A ReplicaSet that its Deployment makes again takes its Pods with it.
-    again = [key for key in wanted if key.startswith("apps/ReplicaSet/") and key not in documents]
-    sets = {(key.split("/")[2], "/".join(key.split("/")[1:4:2])) for key in again}
-    inside += [f"/Pod/{pod}" for pod in every(cluster) if (pod.namespace, pod.controller) in sets]
-    # A Service takes its Endpoints with it.
-    ends = [key.replace("/Service/", "/Endpoints/", 1) for key in wanted if key.startswith("/Service/")]
-    inside += [key for key in ends if key in documents and key not in wanted]
-    done = change(name, delete=[key for key in (*wanted, *inside) if key not in again], say=out.note)
+    done = change(name, delete=with_dependents(cluster, documents, wanted), say=out.note)
     made = list(replacements(cluster, done.lab.cluster))
     if output == "json":
         from netlab.output.changes import Deleted, Object
