@@ -61,6 +61,8 @@ VERBS = {
     "test": "Test the NetworkPolicies of manifests by real packets, without a lab file.",
     "doctor": "Show which labs and verbs run on this host, and what to type where one does not.",
     "schema": "Print the JSON Schema of lab files, for editors.",
+    "kubectl": "Run kubectl against a running lab.",
+    "kubeconfig": "Start the Kubernetes API of a lab and print the path of its kubeconfig.",
     "completion": "Print the completion script for a shell.",
 }
 

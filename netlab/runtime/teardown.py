@@ -13,7 +13,7 @@ from netlab.kernel.host import files as etc
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.owners import owners
 from netlab.runtime import commandserver
-from netlab.runtime.client import agentclient
+from netlab.runtime.client import agentclient, apiserver
 from netlab.runtime.processes import Process, inside
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
@@ -49,6 +49,7 @@ def down(name: str, say: Say = lambda _: None) -> Down:
 def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...], tuple[int, ...]]:
     """End the agent, then take the names away, then the files, then the run state that would tell of them."""
     commandserver.dismiss(name)
+    apiserver.dismiss(name)
     lingering = agentclient.kill(name, rundir.path if rundir.exists() else None)
     planned = set(rundir.assignments().netns)
     owned = owners(f"{name}-")

@@ -265,6 +265,7 @@ class Session:
 PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "ci.md",
+    ROOT / "docs" / "kubectl.md",
     ROOT / "docs" / "lint.md",
     ROOT / "docs" / "machines.md",
     ROOT / "docs" / "test.md",

@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Modules with a call that opens a connection or looks a name up -> to what.
 CONNECTS = {
+    "netlab/api/forward.py": "a port of a Pod, in its namespace, for kubectl port-forward",
     "netlab/observe/lookup.py": "the lab's DNS server, in a Pod's namespace",
     "netlab/observe/sctp.py": "a target of a probe, in the source's namespace",
     "netlab/observe/tcp.py": "a target of a probe, in the source's namespace",
@@ -23,7 +24,8 @@ CONNECTS = {
 }
 #: Imports of libraries that speak to servers of the internet.
 _CLIENT = re.compile(
-    r"^\s*(?:import|from) (?:urllib\.request|http\.client|ftplib|smtplib|imaplib|poplib|xmlrpc|requests|aiohttp)\b"
+    r"^\s*(?:import|from) (?:urllib\.request|http\.client|ftplib|smtplib|imaplib|poplib|xmlrpc|requests)\b"
+    r"|aiohttp\.ClientSession"
     r"|^\s*from (?:urllib import request|http import client)\b",
     re.MULTILINE,
 )

@@ -32,7 +32,10 @@ class VerbNeeds(NamedTuple):
     better: Mapping[str, str] = {}
 
 
-_RUNNING = ("down", "exec", "shell", "logs", "label", "apply", "delete", "describe", "explain", "graph", "get")
+_RUNNING = (
+    *("down", "exec", "shell", "logs", "label", "apply", "delete", "describe", "explain", "graph", "get"),
+    *("kubectl", "kubeconfig"),
+)
 VERBS = (
     VerbNeeds(("completion", "doctor", "labs", "ls", "new", "plan", "schema", "test --predict")),
     VerbNeeds(("up", *_RUNNING, "reach", "check", "test"), ALWAYS),

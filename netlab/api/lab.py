@@ -1,0 +1,174 @@
+"""The running lab as API objects.  Only the server's worker thread uses it: reading and writing take turns there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from netlab.api.defaults import fill
+from netlab.api.kept import Beside, Kept
+from netlab.api.resources import RESOURCES, Key, key_of
+from netlab.cli.kinds.kind import Item
+from netlab.cli.kinds.request import Records, Request, Running
+from netlab.cli.kinds.times import stamp
+from netlab.model import identity
+from netlab.model.cluster import Cluster, Pod
+from netlab.runtime.state.rundir import RunDir
+
+MODELLED = tuple(resource for resource in RESOURCES.values() if resource.kind)
+#: Objects that controllers or the cluster itself make again at once, by kind and by identity.
+REMADE = ("EndpointSlice", "Endpoints", "Event", "ServiceAccount", "ConfigMap")
+SYSTEM = ("/Service/default/kubernetes", "/Service/kube-system/kube-dns")
+NETNS = "netlab/netns"  # an annotation that netlab's own view of an object has
+
+
+class _Reading(Request):
+    """A request that asks the agent once for the records of the Pods, their events included."""
+
+    recorded: Records | None = None
+    asked = False
+
+    def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:
+        if not self.asked:
+            self.recorded, self.asked = super().records(events=True, quiet=True), True
+        return self.recorded
+
+
+class RunningLab:
+    """A lab's objects: those of its model, completed as an API server would, and those that are kept beside it."""
+
+    def __init__(self, name: str, certificate: str) -> None:
+        self.name = name
+        self.path = RunDir(name).path
+        self.kept = Kept(self.path)
+        self._certificate = certificate  # of the CA, for kube-root-ca.crt
+        self._reading = self._request()
+        self._seen: Running | None = None
+        self._specs: dict[Key, object] = {}
+        self._new = not self.kept.objects  # of a new server, all objects are as old as the lab
+
+    def _request(self) -> _Reading:
+        return _Reading(self.name, full=True, quiet=True, every=True)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster as it was read last."""
+        return self._reading.running.cluster
+
+    @property
+    def documents(self) -> list[Any]:
+        """The documents of the lab as they were read last."""
+        return list(self._reading.running.objects)
+
+    def pod(self, namespace: str, name: str) -> Pod | None:
+        """A Pod that has a network, by name."""
+        return next((pod for pod in self.cluster.pods if (pod.namespace, pod.name) == (namespace, name)), None)
+
+    def read_changed(self) -> dict[Key, Item] | None:
+        """All objects; None where neither the lab nor what its agent knows has changed since the last reading."""
+        now = self._next()
+        if now.running is self._seen and now.records() == self._reading.records():
+            return None
+        return self.read()
+
+    def _next(self) -> _Reading:
+        """A new request; the lab is resolved again only where it changed."""
+        made = self._request()
+        made._running = self._reading._running
+        return made
+
+    def read(self) -> dict[Key, Item]:
+        """All objects as they are now.  Raises BadInput where the lab is down."""
+        self._reading = self._next()
+        self._seen = self._reading.running
+        items = {
+            key_of(resource, item): fill(item)
+            for resource in MODELLED
+            if resource.kind
+            for item in resource.kind.items(self._reading)
+        }
+        for item in (item for key, item in items.items() if key.plural == "events"):
+            involved = item["involvedObject"]
+            pod = items.get(Key("", "pods", involved["namespace"], involved["name"]))
+            item["involvedObject"] = {"apiVersion": "v1", **involved, "uid": pod["metadata"]["uid"] if pod else ""}
+        items |= {key: item for key, item in self._default_objects() if key not in items}
+        for key in [key for key, beside in self.kept.objects.items() if key not in items and beside.body is None]:
+            self.kept.forget(key)
+        now = stamp(time.time())
+        for key, item in items.items():
+            self._complete(key, item, self.kept.of(key, item["metadata"]["creationTimestamp"] if self._new else now))
+        self._new = False
+        for key, beside in self.kept.objects.items():
+            if beside.body is not None:
+                items[key] = self._kept(key, beside)
+        self._specs = {key: item.get("spec") for key, item in items.items()}
+        return items
+
+    def _default_objects(self) -> Iterator[tuple[Key, Item]]:
+        """The objects that controllers make in each namespace; clients of test suites wait for them."""
+        since = stamp(self._reading.running.since)
+        for namespace in self.cluster.namespaces:
+            for plural, kind, name, more in (
+                ("serviceaccounts", "ServiceAccount", "default", {}),
+                ("configmaps", "ConfigMap", "kube-root-ca.crt", {"data": {"ca.crt": self._certificate}}),
+            ):
+                metadata = {"name": name, "namespace": namespace, "creationTimestamp": since}
+                metadata["uid"] = identity.uid(self.name, kind, namespace, name)
+                item = {"apiVersion": "v1", "kind": kind, "metadata": metadata, **more}
+                yield Key("", plural, namespace, name), item
+
+    def _complete(self, key: Key, item: Item, beside: Beside) -> None:
+        """Put what is kept beside the lab over an object of the lab."""
+        metadata = item["metadata"] = {**item["metadata"], "creationTimestamp": beside.created}
+        kind = item["kind"]
+        if beside.incarnation and (kind in REMADE or f"{key.group}/{kind}/{key.namespace}/{key.name}" in SYSTEM):
+            # A client that deleted it waits until the object is gone, or another of its name is there.
+            metadata["uid"] = identity.uid(self.name, kind, key.namespace, key.name, beside.incarnation)
+        if beside.annotations is not None:
+            netns = {
+                each: metadata["annotations"][each] for each in (NETNS,) if each in metadata.get("annotations", {})
+            }
+            metadata["annotations"] = {**beside.annotations, **netns}
+        for field in ("labels", "annotations"):
+            if not metadata.get(field, True):
+                del metadata[field]
+        if "spec" in item:
+            if key in self._specs and self._specs[key] != item["spec"]:
+                beside.generation += 1
+            metadata["generation"] = beside.generation
+        status = item.get("status")
+        if isinstance(status, dict):
+            if "observedGeneration" in status:
+                status = {**status, "observedGeneration": beside.generation}
+            item["status"] = {**status, **(beside.status or {})}
+        self._lifecycle(metadata, beside)
+
+    def _kept(self, key: Key, beside: Beside) -> Item:
+        """An object that netlab only keeps."""
+        body = beside.body or {}
+        metadata = {**body.get("metadata", {}), "creationTimestamp": beside.created, "generation": beside.generation}
+        kind = body.get("kind", "")
+        metadata["uid"] = identity.uid(self.name, kind, key.namespace, key.name, beside.incarnation)
+        self._lifecycle(metadata, beside)
+        return {**body, "metadata": metadata, **({"status": beside.status} if beside.status is not None else {})}
+
+    @staticmethod
+    def _lifecycle(metadata: Item, beside: Beside) -> None:
+        if beside.finalizers:
+            metadata["finalizers"] = list(beside.finalizers)
+        if beside.owners:
+            metadata["ownerReferences"] = [*metadata.get("ownerReferences", ()), *beside.owners]
+        if beside.deletion:
+            metadata |= {"deletionTimestamp": beside.deletion, "deletionGracePeriodSeconds": 0}
+        if beside.managers:
+            metadata["managedFields"] = list(beside.managers)
+
+    def dependents(self, items: dict[Key, Item], uids: Iterable[str]) -> list[Key]:
+        """The kept objects and Pods whose owners have these uids."""
+        gone = set(uids)
+        return [
+            key
+            for key, beside in self.kept.objects.items()
+            if key in items and any(reference.get("uid") in gone for reference in beside.owners)
+        ]

