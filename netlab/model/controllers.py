@@ -6,7 +6,7 @@ names, as a rollout does: ``pod-template-hash`` and the suffixes depend on it.  
 
 A Deployment whose ReplicaSets are documents (a dump) runs those; its rollouts are ``rollouts``'.
 
-Limits.  A CronJob has one Job.
+Limits.  A CronJob has one Job; the failed Pod of a Job gets no successor, whatever its backoffLimit.
 """
 
 from __future__ import annotations

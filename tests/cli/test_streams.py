@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +50,12 @@ def test_times_that_never_end(words: str) -> None:
     assert done.returncode == 2, done
     assert "Invalid value for '--" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_more_than_a_hundred_problems_are_cut_and_counted(tmp_path: Path) -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p%d}\nspec: {containers: []}\n---\n"
+    (tmp_path / "pods.yaml").write_text("".join(pod % number for number in range(1500)))
+    done = sh(f"netlab plan -f {tmp_path}/pods.yaml")
+    lines = done.stderr.splitlines()
+    assert (done.returncode, len(lines)) == (2, 102)
+    assert lines[-2:] == ["... and 1,400 more", "1500 problems"]
