@@ -73,7 +73,7 @@ def test_a_recipe_works_as_written(recipe: str, tmp_path: Path) -> None:
     try:
         if "type ifb" in text and session.type("ip netns add x && ip -n x link add type ifb; ip netns del x")[1]:
             pytest.skip("this kernel has no ifb devices")
-        for name in ("netlab", "tests"):
+        for name in ("netlab", "scripts", "tests"):
             shutil.copytree(ROOT / name, tmp_path / name)  # with its bytecode: a command starts in half the time
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, tmp_path / name)
