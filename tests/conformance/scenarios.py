@@ -133,7 +133,6 @@ class Stage:
         client = ns.call(self._pod(what["from"]).netns, lambda: socket.create_connection(to, 2))
         server, _ = listener.accept()
         listener.close()
-        client.settimeout(0.3)
         self._connections[what["id"]] = client, server
         threading.Thread(target=_echo, args=(server,), daemon=True).start()
 
@@ -152,6 +151,7 @@ class Stage:
     def _is_echo(self, expect: Step) -> bool:
         """``within``: it may take so long until the connection is cut."""
         client, _ = self._connections[expect["connection"]]
+        client.settimeout(30 if expect["allow"] else 0.3)
         until = time.monotonic() + expect.get("within", 0)
         while True:
             try:
@@ -171,8 +171,9 @@ class Stage:
             address = str(self._cluster.node(self._pod(expect["from"]).node).addresses[0].ip)
         else:
             address = str(self._pod(expect["to"]).addresses[0].ip)
+        patience = 30 if expect["allow"] else 1
         try:
-            ns.call(source, lambda: socket.create_connection((address, expect["port"]), 1).close())
+            ns.call(source, lambda: socket.create_connection((address, expect["port"]), patience).close())
         except OSError:
             return False
         return True

@@ -217,6 +217,7 @@ def test_fragments_are_judged_as_the_datagrams_they_are(bed: Bed, version: int) 
         with inside("server", lambda: bound(7001)) as receiver, inside("server", lambda: bound(7002)) as denied:
             inside("client", lambda: send(7001))
             inside("client", lambda: send(7002))
+            receiver.settimeout(60)
             assert len(receiver.recv(FRAGMENTS + 1)) == FRAGMENTS
             with pytest.raises(TimeoutError):
                 denied.recv(10)

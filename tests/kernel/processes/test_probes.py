@@ -147,7 +147,7 @@ _ASK = """
 import http.client, sys
 for _ in range(12):
     try:
-        connection = http.client.HTTPConnection(sys.argv[1], timeout=3)
+        connection = http.client.HTTPConnection(sys.argv[1], timeout=30)
         connection.request("GET", "/who")
         print(connection.getresponse().read().decode().strip())
     except OSError as error:

@@ -136,7 +136,7 @@ def test_no_connection_fails_while_endpoints_come_and_go_elsewhere(lab: Lab) -> 
 _UDP = """
 import json, socket, sys
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.bind(("", 4444)); sock.settimeout(1)
+sock.bind(("", 4444)); sock.settimeout(30)
 for _ in sys.stdin:
     try:
         sock.sendto(b"netlab\\n", (sys.argv[1], 53))
@@ -247,11 +247,12 @@ def test_packets_do_what_the_oracle_says_on_every_data_plane(lab: Lab, plane: st
 def test_affinity_ends_with_its_timeout(lab: Lab) -> None:
     sticky = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 2}}}
     lab.up(PODS, service("web", **sticky))
-    first = lab.connect("client", lab.address("web"), 80, 10)
-    assert len(first) == 1
-    (((name, _), _),) = first.items()
-    assert "10.244.1.2" in _affinity(lab, name)
     deadline = time.monotonic() + 60
+    name = ""
+    while not name or "10.244.1.2" not in _affinity(lab, name):  # on a busy machine two seconds may pass before
+        assert time.monotonic() < deadline
+        backends = {name for name, _ in lab.connect("client", lab.address("web"), 80, 10)}
+        name = backends.pop() if len(backends) == 1 else ""
     while "10.244.1.2" in _affinity(lab, name):
         assert time.monotonic() < deadline
         time.sleep(0.2)
