@@ -91,7 +91,7 @@ def text(path: Path, lab: str) -> str:
 def tell(path: FlowPath, lab: str, indent: str = "  ") -> Iterator[str]:
     """Lines: the path, its translations, and the reply's path."""
     round_trip = path.round_trip
-    yield from _wrapped(f"{indent}path: {text(round_trip.request, lab)}", indent)
+    yield from _folded(f"{indent}path: {text(round_trip.request, lab)}", indent)
     for netns in round_trip.request.translated:
         yield f"{indent}  {netns.removeprefix(f'{lab}-')} translates the target to {end(round_trip.backend, path.port)}"
     if round_trip.reply is None:
@@ -99,7 +99,7 @@ def tell(path: FlowPath, lab: str, indent: str = "  ") -> Iterator[str]:
     if round_trip.seen_as and round_trip.seen_as != round_trip.source:
         yield f"{indent}  the target sees {round_trip.seen_as} and not {round_trip.source}: it is masqueraded"
     if not _mirrored(round_trip):
-        yield from _wrapped(f"{indent}back: {text(round_trip.reply, lab)}", indent)
+        yield from _folded(f"{indent}back: {text(round_trip.reply, lab)}", indent)
 
 
 def _mirrored(round_trip: RoundTrip) -> bool:
@@ -111,7 +111,7 @@ def _mirrored(round_trip: RoundTrip) -> bool:
     return [hop.at for hop in round_trip.request.hops] == back
 
 
-def _wrapped(line: str, indent: str) -> Iterator[str]:
+def _folded(line: str, indent: str) -> Iterator[str]:
     yield from textwrap.wrap(
         line, _WIDTH, initial_indent="", subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
     )

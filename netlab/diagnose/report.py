@@ -86,10 +86,10 @@ class _Table:
                 yield from self._judged(event, where)
                 continue
             if event.kind == DROP:
-                yield from self._wrapped(self._row(time, where, event.interface, "XXX", _dropped(event)))
+                yield from self._folded(self._row(time, where, event.interface, "XXX", _dropped(event)))
                 continue
             if event.role == NEIGHBOUR:
-                yield from self._wrapped(self._row(time, where, event.interface, "out", self._asked(event)))
+                yield from self._folded(self._row(time, where, event.interface, "out", self._asked(event)))
                 continue
             if self._copy(event):
                 yield from self._copied(event)
@@ -97,7 +97,7 @@ class _Table:
             for note in event.notes:
                 yield from self._note(self._short(note))
             text = self._packet(event)
-            yield from self._wrapped(
+            yield from self._folded(
                 self._row(
                     time,
                     where,
@@ -117,7 +117,7 @@ class _Table:
     def _row(self, time: str, where: str, interface: str, direction: str, text: str) -> str:
         return f"{time:>10}  {where:{self._names}}  {interface:{self._links}}  {direction:3}  {text}".rstrip()
 
-    def _wrapped(self, row: str) -> Iterator[str]:
+    def _folded(self, row: str) -> Iterator[str]:
         if len(row) <= self._width:
             yield row
             return

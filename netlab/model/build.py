@@ -331,7 +331,7 @@ class _Builder:
         running = [template for template in templates if not idling.ended(template)]
         reserved = reserved | {node.netns for node in nodes}
         pool = Pool(nodes, prefixes)
-        pool.spare(address for memory in self._memory.gone for address in memory.addresses)
+        pool.defer(address for memory in self._memory.gone for address in memory.addresses)
         placed: list[tuple[Template, Node, PodMemory | None]] = []
         for template, node in self._schedule(running, nodes, namespaces, idling):
             memory = self._memory.pods.get(template.full)

@@ -32,7 +32,7 @@ class Pool:
         other = self._owner.setdefault(address, pod)
         return "" if other == pod else other
 
-    def spare(self, addresses: Iterable[str]) -> None:
+    def defer(self, addresses: Iterable[str]) -> None:
         """Give these last, as host-local does: Pods that are deleted now had them."""
         self._late.update(dict.fromkeys(map(ip_address, addresses)))
 

@@ -107,8 +107,8 @@ class _Turns:
     def feed(self, flows: Iterable[Flow]) -> Iterator[Flow]:
         """The flows, those of them through Services that choose several times."""
         for flow in flows:
-            ways = self._predictor.chooses(flow)
-            if ways is None:
+            backends = self._predictor.chooses(flow)
+            if backends is None:
                 yield flow
                 continue
             predicted = next(self._predictor.predict((flow,)))
@@ -116,7 +116,7 @@ class _Turns:
             self._predicted[flow] = predicted
             count = _FIRST * len(predicted.may)
             self._budget -= count
-            if ways.sticky or (self._budget < 0 and predicted.outcome is Outcome.OPEN):
+            if backends.sticky or (self._budget < 0 and predicted.outcome is Outcome.OPEN):
                 self._once.add(flow)
                 count = 1
             for _ in range(count):

@@ -21,7 +21,7 @@ from netlab.output.changes import Notice
 from netlab.tuples import NamedTuple
 
 _DROPPED = (Outcome.TIMEOUT, Outcome.DENIED, Outcome.UNREACHABLE)
-_TOLD = tuple(outcome for outcome in Outcome if outcome is not Outcome.OPEN)
+_WITH_REASON = tuple(outcome for outcome in Outcome if outcome is not Outcome.OPEN)
 _AMONG = 3  # replicas that a line names before it only counts
 
 
@@ -221,7 +221,7 @@ def _got(verdict: Verdict) -> str:
     policies = dict.fromkeys(why.policy for why in verdict.because if why.policy)
     if verdict.outcome is Outcome.DENIED and len(policies) > 1:
         text += f": policies {' and '.join(policies)} isolate it, and no rule of theirs allows this"
-    elif verdict.outcome in _TOLD and verdict.because:
+    elif verdict.outcome in _WITH_REASON and verdict.because:
         text += f": {verdict.because[0].message}"
     return text
 

@@ -296,11 +296,11 @@ class Evidence:
         alone = Counter({end: packets for ends, packets in due.items() if len(ends) == 1 for end in ends})
         together = Counter({ends: packets for ends, packets in due.items() if len(ends) > 1})
         moved = {end: after.get(end, 0) - self._before.get(end, 0) for ends in due for end in ends}
-        spare = {end: max(0, count - alone[end]) for end, count in moved.items()}
+        surplus = {end: max(0, count - alone[end]) for end, count in moved.items()}
         short = {frozenset((end,)) for end, needed in alone.items() if moved[end] < needed}
         for group in connected(together):
             shared = frozenset().union(*group)
-            if sum(spare[end] for end in shared) < sum(together[ends] for ends in group):
+            if sum(surplus[end] for end in shared) < sum(together[ends] for ends in group):
                 short |= group
         for verdict, ends in self._waiting:
             if ends not in short:

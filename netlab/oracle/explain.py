@@ -38,12 +38,12 @@ def judged(denials: Denials, flow: Flow) -> tuple[Judged, ...]:
 
 def tell(
     verdict: Verdict,
-    ways: Iterable[Judged],
+    paths: Iterable[Judged],
     path: Callable[[Judged | None], Iterable[str]] = lambda _: (),
     notes: Iterable[str] = (),
 ) -> Iterator[str]:
-    """Lines: the verdict and ``notes``, then of each way that it may take each direction's policies, and its ``path``."""
-    listed = list(ways)
+    """Lines: the verdict and ``notes``, then of each path that it may take each direction's policies, and its ``path``."""
+    listed = list(paths)
     why = f": {verdict.because[0].message}" if verdict.because and verdict.outcome is not Outcome.DENIED else ""
     if verdict.outcome is Outcome.DENIED and verdict.may:
         why = f" on all {len(verdict.may)} backends"

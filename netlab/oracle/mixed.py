@@ -54,34 +54,34 @@ def observed(predicted: Verdict, attempts: Sequence[Verdict]) -> Verdict:
     of.  A backend of which no attempt tells is as the oracle says.
     """
     flow = predicted.flow
-    answers = [attempt for attempt in attempts if attempt.outcome is not Outcome.ERROR] or list(attempts)
+    results = [attempt for attempt in attempts if attempt.outcome is not Outcome.ERROR] or list(attempts)
     names = {backend.server or backend.flow.dst.name for backend in predicted.may}
-    stranger = next((answer for answer in answers if answer.server and answer.server not in names), None)
-    if answers[0].outcome is Outcome.ERROR or stranger is not None:
-        return stranger or answers[0]
-    named = {answer.server: answer for answer in answers if answer.server}
+    stranger = next((result for result in results if result.server and result.server not in names), None)
+    if results[0].outcome is Outcome.ERROR or stranger is not None:
+        return stranger or results[0]
+    named = {result.server: result for result in results if result.server}
     ends: dict[Outcome, Verdict] = {}
-    for unnamed in answers:
+    for unnamed in results:
         if not unnamed.server:
             ends.setdefault(unnamed.outcome, unnamed)
     others = [backend for backend in predicted.may if backend.server not in named]
     strange = next((end for outcome, end in ends.items() if not any(other.allows(outcome) for other in others)), None)
     backends = []
     for backend in predicted.may:
-        answer = named.get(backend.server or backend.flow.dst.name)
-        if answer is None:
-            answer = next((end for outcome, end in ends.items() if backend.allows(outcome)), None)
-        if answer is None and strange is not None and (backend.outcome is Outcome.OPEN or not named):
-            answer = strange
-        elif answer is None and backend.outcome is Outcome.DENIED:
-            answer = next((ends[outcome] for outcome in SILENCED if outcome in ends), None)
-        if answer is None:
+        result = named.get(backend.server or backend.flow.dst.name)
+        if result is None:
+            result = next((end for outcome, end in ends.items() if backend.allows(outcome)), None)
+        if result is None and strange is not None and (backend.outcome is Outcome.OPEN or not named):
+            result = strange
+        elif result is None and backend.outcome is Outcome.DENIED:
+            result = next((ends[outcome] for outcome in SILENCED if outcome in ends), None)
+        if result is None:
             backends.append(backend._replace(asked=False))
             continue
-        because = backend.because if answer.outcome is Outcome.DENIED is backend.outcome else answer.because
-        backends.append(Verdict(backend.flow, answer.outcome, answer.server, answer.client, because))
+        because = backend.because if result.outcome is Outcome.DENIED is backend.outcome else result.because
+        backends.append(Verdict(backend.flow, result.outcome, result.server, result.client, because))
     whole = joined(flow, backends)
-    server = next((answer.server for answer in answers if answer.server), None)
+    server = next((result.server for result in results if result.server), None)
     return whole._replace(server=server if whole.outcome is Outcome.OPEN else None)
 
 

@@ -42,7 +42,7 @@ class PortWish(NamedTuple):
         return f"{self.number or self.name}/{self.protocol}"
 
 
-def other_protocol(wish: PortWish, known: Mapping[str, str]) -> str:
-    """The hint where a target has a port of this name, of another protocol; ``known``: its protocols by name."""
-    protocol = known.get(wish.name, wish.protocol)
+def other_protocol(wish: PortWish, protocols: Mapping[str, str]) -> str:
+    """The hint where a target has a port of this name, of another protocol; ``protocols``: its protocols by name."""
+    protocol = protocols.get(wish.name, wish.protocol)
     return f"; it is {protocol}: write {wish.name}/{protocol}" if protocol != wish.protocol else ""

@@ -145,7 +145,7 @@ class Lab:
         unserved = {name: [*served, *extra.get(name, ())] for name, served in self._prepared.unserved.items()}
         cluster = ports.with_ports(self._prepared.cluster, extra)
         flows = wanted(cluster)
-        question = replace(
+        prepared = replace(
             self._prepared,
             cluster=cluster,
             unserved=extra | unserved,
@@ -155,10 +155,10 @@ class Lab:
             lookups=lookups.asked(expectations, cluster),
         )
         if self.predict:
-            foreseen = tuple(lookups.predictions(question.lookups, question.cluster))
-            return judge(question, None, 0.0, findings=(), looked=foreseen)
-        measured = asked(question)
-        return judge(question, measured.observed, 0.0, findings=(), looked=measured.looked)
+            foreseen = tuple(lookups.predictions(prepared.lookups, prepared.cluster))
+            return judge(prepared, None, 0.0, findings=(), looked=foreseen)
+        measured = asked(prepared)
+        return judge(prepared, measured.observed, 0.0, findings=(), looked=measured.looked)
 
     def _row(self, written: str, clients: Sequence[str]) -> Result:
         """The flows of all Pods of the set to one target: allowed of its clients, denied of all others."""

@@ -50,7 +50,7 @@ class RuleBook:
         self._cluster = cluster
         self._chains = {(obj.netns, obj.place, obj.chain): obj for obj in want.values() if isinstance(obj, NftChain)}
         self._tables = {(obj.netns, obj.place) for obj in want.values() if isinstance(obj, NftTable)}
-        self._known: dict[tuple[str, str, str], set[Effect]] = {}
+        self._effects_of: dict[tuple[str, str, str], set[Effect]] = {}
 
     @cached_property
     def _comments(self) -> dict[str, tuple[str, Mark | None, str]]:
@@ -101,11 +101,11 @@ class RuleBook:
 
     def _effects(self, where: tuple[str, str, str]) -> set[Effect]:
         """The effects of all rules of a chain of the lab: asked for at each rule that a packet meets there."""
-        if where not in self._known:
+        if where not in self._effects_of:
             chain = self._chains.get(where)
             rules = chain.rules if chain else ()
-            self._known[where] = {action.effect for rule in rules for action in actions(rule)}
-        return self._known[where]
+            self._effects_of[where] = {action.effect for rule in rules for action in actions(rule)}
+        return self._effects_of[where]
 
     def tables(self, netns: str) -> list[str]:
         """The lab's tables in a namespace (``ip kube-proxy``)."""

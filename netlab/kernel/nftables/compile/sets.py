@@ -133,13 +133,13 @@ def anonymous(kind: str, keys: tuple[str, ...], key_of: bytes) -> Anonymous:
     return Anonymous("set", _attributes(bits, (kind,), be32(1, size)) + attr(13, notes + key_of), elements)
 
 
-def choices(ways: Sequence[tuple[str, str, str]]) -> Anonymous:
+def choices(entries: Sequence[tuple[str, str, str]]) -> Anonymous:
     """``{ 0 : goto a, 1 : goto b }``, each (number, word, chain)."""
     elements = []
-    for shown, word, chain in ways:
+    for shown, word, chain in entries:
         plain = int.from_bytes(number(shown, 4), "big")
         elements.append(_element(_u32(plain), verdict(2, word, chain)))
-    return Anonymous("map", _choice(len(ways)), tuple(elements))
+    return Anonymous("map", _choice(len(entries)), tuple(elements))
 
 
 @lru_cache(256)
