@@ -163,11 +163,16 @@ def test_services_and_policies_of_both_directions_hold_across_racks(kit: Any, la
     )
     predicted = Predictor(cluster).answer(asked)
     with KernelNeighbours() as neighbours:
-        seen = list(probed(Prober(cluster, neighbours=neighbours), cluster, asked))
-    wrong = [f"{one.flow}: {predicted[one.flow].outcome}, by packets {one.outcome}" for one in seen
-             if not agree(predicted[one.flow], one)]  # fmt: skip
+        seen = {one.flow: one for one in probed(Prober(cluster, neighbours=neighbours), cluster, asked)}
+        doubted = [flow for flow in asked if not agree(predicted[flow], seen[flow])]
+        patient = Prober(cluster, neighbours=neighbours, timeout=(5.0, 10.0))  # a guest without KVM is slow
+        seen |= {one.flow: one for one in probed(patient, cluster, doubted)}
+    wrong = [f"{flow}: {predicted[flow]}, by packets {seen[flow]}" for flow in doubted
+             if not agree(predicted[flow], seen[flow])]  # fmt: skip
     assert not wrong, "\n".join(wrong)
-    outcomes = {(one.flow.src.name, one.flow.dst.name, str(one.outcome)) for one in seen if one.flow.port in (80, 8080)}
+    outcomes = {
+        (one.flow.src.name, one.flow.dst.name, str(one.outcome)) for one in seen.values() if one.flow.port in (80, 8080)
+    }
     assert {("default/a", "default/web", "open"), ("default/b", "default/web", "denied"),
             ("default/web", "default/a", "denied")} <= outcomes  # fmt: skip
     assert not labs.diff(lab)[1].operations
