@@ -36,6 +36,8 @@ def make(address: str) -> socket.socket | None:
     if refusal is None:
         return ours
     ours.close()
+    if refusal.step == "fork":
+        raise OSError(refusal.code, os.strerror(refusal.code))
     reason = explained(refusal)
     raise HostCannot(f"{reason.message}; labs without root need them", hint="\n".join(reason.remedy))
 
