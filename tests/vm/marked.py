@@ -42,6 +42,7 @@ class Marked(NamedTuple):
 FILES = (
     Marked("tests/kernel/services/test_sctp.py", 100, Level.PART),
     Marked("tests/kernel/test_links.py", 120),
+    Marked("tests/kernel/rootless/test_rootless.py", 60),
     Marked("tests/kernel/cases/test_learned.py", 30),
     Marked("tests/kernel/trace/test_faults_planes.py", 40, Level.ALL),
     Marked("tests/kernel/trace/test_sources.py", 50, Level.ALL),
