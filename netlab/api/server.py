@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -26,9 +28,9 @@ from netlab.api.tokens import Tokens
 from netlab.api.write import reason
 from netlab.errors import BadInput, NetlabError
 from netlab.kernel.host.inotify import Watch
+from netlab.runtime.client.apiserver import CACHE
 from netlab.runtime.state.rundir import RunDir
 
-KUBECONFIG = "kubeconfig"
 _POLL = 0.5  # seconds between two looks at the agent's records: states of containers have no file that inotify sees
 _BODY = 64 << 20  # bytes of a request's body; etcd's own limit for an object is 1.5 MiB
 _HOSTS = ("127.0.0.1", "localhost")
@@ -161,8 +163,8 @@ def application(rest: Rest) -> web.Application:
     return app
 
 
-async def serve(name: str, spawner: Spawner, ready: Callable[[], object]) -> None:
-    """Serve a lab until it goes down.  ``ready`` is called when clients may come."""
+async def serve(name: str, file: Path, spawner: Spawner, ready: Callable[[], object], listener: socket.socket) -> None:
+    """Serve a lab until it goes down.  ``ready`` is called when clients may come and ``file`` is their kubeconfig."""
     made = certificates()
     lab, objects = RunningLab(name, made.authority), Objects()
     pods, forward = Pods(lab, spawner), Forward(lab)
@@ -173,11 +175,8 @@ async def serve(name: str, spawner: Spawner, ready: Callable[[], object]) -> Non
     spdy.install()
     runner = web.AppRunner(application(rest), access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=made.context)
-    await site.start()
-    port = runner.addresses[0][1]
-    file = lab.path / KUBECONFIG
-    _write(file, kubeconfig(name, port, made), RunDir(name).owner() or 0)
+    await web.SockSite(runner, listener, ssl_context=made.context).start()
+    _write(file, kubeconfig(name, listener.getsockname()[1], made), RunDir(name).owner() or 0)
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
@@ -187,6 +186,11 @@ async def serve(name: str, spawner: Spawner, ready: Callable[[], object]) -> Non
     finally:
         with contextlib.suppress(OSError):
             os.unlink(file)
+        shutil.rmtree(f"{file}{CACHE}", ignore_errors=True)
+        with contextlib.suppress(
+            OSError
+        ):  # a user's own folder of kubeconfigs goes with the last; a lab's has more in it
+            os.rmdir(file.parent)
         objects.end()
         await asyncio.sleep(0.05)  # the watchers' last events
         await runner.cleanup()
@@ -240,8 +244,11 @@ def _write(path: Path, text: str, owner: int) -> None:
     os.replace(temporary, path)
 
 
-def main(name: str, ready: int) -> int:
-    """Serve the lab; a byte is written to the descriptor ``ready`` when clients may come."""
+def main(name: str, file: Path, ready: int, listener: int = -1) -> int:
+    """Serve the lab; a byte is written to the descriptor ``ready`` when clients may come.
+
+    ``listener``: the descriptor of a socket that listens; -1: one is made here.
+    """
     spawner = Spawner(ready)  # before any thread
 
     def tell() -> None:
@@ -249,7 +256,8 @@ def main(name: str, ready: int) -> int:
         os.close(ready)
 
     try:
-        asyncio.run(serve(name, spawner, tell))
+        sock = socket.create_server(("127.0.0.1", 0)) if listener < 0 else socket.socket(fileno=listener)
+        asyncio.run(serve(name, file, spawner, tell, sock))
     except NetlabError as error:
         with contextlib.suppress(OSError):
             os.write(ready, f"!{error.message}\n{error.hint}".encode())

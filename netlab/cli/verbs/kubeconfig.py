@@ -17,5 +17,6 @@ def command(lab: str, lab_option: str) -> None:
     the lab.
     """
     from netlab.runtime.client import apiserver
+    from netlab.runtime.rootless import door
 
-    out.line(str(apiserver.ensure(own_lab(lab, lab_option))))
+    out.line(str(apiserver.ensure(own_lab(lab, lab_option), door.listener)))

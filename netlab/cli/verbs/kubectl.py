@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 
@@ -33,25 +34,33 @@ def command(words: tuple[str, ...]) -> None:
     Without --lab it is the only lab, or that of NETLAB_LAB.  It takes kubectl from PATH, else that of the package kubenetlab[kubectl].  It
     reads and writes no kubeconfig of yours.
     """
-    from netlab.runtime.client import apiserver
+    from netlab.runtime.client.apiserver import CACHE
 
     lab, arguments = "", list(words)
     if arguments[:1] == ["--lab"] and len(arguments) > 1:
         lab, arguments = arguments[1], arguments[2:]
     elif arguments and arguments[0].startswith("--lab="):
         lab, arguments = arguments[0].partition("=")[2], arguments[1:]
-    name = own_lab(lab)
-    program = _program()
-    path = apiserver.ensure(name)
+    path = _kubeconfig(lab)
     environment = {key: value for key, value in os.environ.items() if key not in _FORGOTTEN}
-    environment |= {
-        "KUBECONFIG": str(path),
-        "KUBECACHEDIR": str(path.parent / "kubectl"),
-        "KUBERC": "off",
-        "KUBECTL_KUBERC": "false",
-    }
+    environment |= {"KUBECONFIG": path, "KUBECACHEDIR": f"{path}{CACHE}", "KUBERC": "off", "KUBECTL_KUBERC": "false"}
+    program = _program()
     sys.stdout.flush()
     os.execve(program, ["kubectl", *arguments], environment)
+
+
+def _kubeconfig(lab: str) -> str:
+    """The path of the lab's kubeconfig."""
+    from netlab.runtime.client import apiserver
+
+    if not os.geteuid():
+        return str(apiserver.ensure(own_lab(lab)))
+    # The lab may be in the user's own namespaces, in which kubectl must not run.
+    line = [sys.executable, "-I", "-m", "netlab", "kubeconfig", *([lab] if lab else [])]
+    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return done.stdout.strip()
 
 
 def _program() -> str:

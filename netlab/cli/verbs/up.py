@@ -146,3 +146,4 @@ def _hints(done: labs.Outcome) -> None:
     out.line(f"  {sudo}ip -n {cluster.nodes[0].netns} route")
     out.line(f"  {say} reach {cluster.lab}")
     out.line(f"  {say} down {cluster.lab}")
+    out.line(f"  export KUBECONFIG=$({say} kubeconfig{more})")

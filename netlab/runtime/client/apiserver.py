@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,10 @@ from netlab.errors import HostCannot, StateError
 from netlab.runtime.client.agentclient import Process, start_time
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
+from netlab.runtime.state.sudo import maps_all_users
 
 KUBECONFIG = "kubeconfig"
+CACHE = ".cache"  # after the kubeconfig's path: where `netlab kubectl` lets kubectl remember what there is
 _PID_FILE, _LOG = "api.pid", "api.log"
 _SECONDS = 2.0  # for the end of a server that is asked to end
 
@@ -29,29 +32,40 @@ def recorded(folder: Path) -> Process | None:
     return Process(pid, start) if start and start_time(pid) == start else None
 
 
-def ensure(lab: str) -> Path:
+def kubeconfig(lab: str) -> Path:
+    """The path of the lab's kubeconfig: in the lab's run state; of a lab without root where programs outside see it."""
+    if maps_all_users():
+        return RunDir(lab).path / KUBECONFIG
+    own = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(own) / "netlab" / f"{lab}.{KUBECONFIG}"
+
+
+def ensure(lab: str, listener: socket.socket | None = None) -> Path:
     """The path of the lab's kubeconfig, after the server was started where none runs.
 
+    ``listener``: the server's socket, where this process is in other namespaces than the server's clients.
     Raises HostCannot where the host lacks something, StateError where the server does not start.
     """
-    folder = RunDir(lab).path
-    path = folder / KUBECONFIG
+    folder, path = RunDir(lab).path, kubeconfig(lab)
     with lock.locked(lab):
         if recorded(folder) is None or not path.exists():
-            _start(lab, folder)
+            dismiss(lab)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _start(lab, folder, path, listener)
     return path
 
 
-def _start(lab: str, folder: Path) -> None:
+def _start(lab: str, folder: Path, path: Path, listener: socket.socket | None) -> None:
     read, write = os.pipe()
     log = os.open(folder / _LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    passed = [write, *([listener.fileno()] if listener is not None else [])]
     try:
         server = subprocess.Popen(
-            [sys.executable, "-I", "-X", "utf8", "-m", "netlab.api", lab, str(write)],
+            [sys.executable, "-I", "-X", "utf8", "-m", "netlab.api", lab, str(path), *map(str, passed)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=[write],
+            pass_fds=passed,
             start_new_session=True,
             cwd="/",
         )

@@ -18,13 +18,16 @@ from netlab.runtime.rootless.passing import stand_for
 
 #: Verbs that make a lab, and verbs that have nothing to do with labs; each other verb enters a world that is there.
 MAKES = frozenset(("up", "test"))
-STAYS_OUTSIDE = frozenset(("doctor", "labs", "schema", "completion", "new", "help"))
+STAYS_OUTSIDE = frozenset(("doctor", "labs", "schema", "completion", "new", "help", "kubectl"))
+_SERVES = "kubeconfig"  # its server's port is for programs outside
 _WITHOUT = frozenset(("-h", "--help", "--predict"))
 _KINDS = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWPID
 _PATIENCE = 10.0  # seconds for a holder to greet
 
 #: The names in /run/netlab outside, as they were when this process entered a world: labs of root's.
 outside: tuple[str, ...] = ()
+#: A socket of the caller's own network namespace, for a server that the command starts.
+listener: socket.socket | None = None
 
 
 def makes(words: Sequence[str]) -> bool:
@@ -43,8 +46,15 @@ def enter(words: Sequence[str]) -> None:
     connection = _connected(make=makes(words))
     if connection is None:
         return
+    if words and words[0] == _SERVES:
+        _listen()
     with connection:
         _step_in(_received(connection))
+
+
+def _listen() -> None:
+    global listener
+    listener = socket.create_server(("127.0.0.1", 0))
 
 
 def _step_in(pidfd: int) -> None:
