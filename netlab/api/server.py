@@ -249,6 +249,7 @@ def main(name: str, file: Path, ready: int, listener: int = -1) -> int:
 
     ``listener``: the descriptor of a socket that listens; -1: one is made here.
     """
+    os.chdir("/")  # the caller's folder must not be kept busy
     spawner = Spawner(ready)  # before any thread
 
     def tell() -> None:

@@ -39,6 +39,7 @@ for _netlab_word in ip bridge tc; do
   complete -o default -F _netlab_netns $_netlab_word
 done
 unset _netlab_word
+kubectl() { netlab kubectl "$@"; }
 exec %(fd)d<&-
 """
 

@@ -210,7 +210,8 @@ class AvailableLab:
 class RunningLab:
     """A lab that ``ls`` lists; all but the name and the world is null where the caller may not read its state.
 
-    ``impaired`` is the number of its impaired links.  ``world`` is "root" or "rootless".
+    ``impaired`` is the number of its impaired links.  ``world`` is "root" or "rootless".  ``kubeconfig`` is a path where the
+    lab's Kubernetes API runs.
     """
 
     lab: str
@@ -220,3 +221,4 @@ class RunningLab:
     faults: int | None
     impaired: int | None
     world: str
+    kubeconfig: str | None

@@ -11,6 +11,7 @@ from netlab.cli import out
 from netlab.cli.elsewhere import ROOT, ROOTLESS, elsewhere, typed, world
 from netlab.cli.options import output
 from netlab.errors import NetlabError
+from netlab.runtime.client import apiserver
 from netlab.runtime.state.rundir import Assignments, running
 from netlab.runtime.state.sudo import maps_all_users
 
@@ -43,6 +44,7 @@ def command(output: str) -> None:
                 "faults": assignments.faults,
                 "impaired": assignments.impaired,
                 "world": here,
+                "kubeconfig": str(apiserver.kubeconfig(rundir.lab)) if apiserver.recorded(rundir.path) else None,
             }
         )
     rows += [_unread(name, ROOT if here == ROOTLESS else ROOTLESS) for name in elsewhere()]
@@ -57,14 +59,20 @@ def command(output: str) -> None:
         keys = ["lab", "nodes", "pods", "since"]
         keys += ["impaired"] if any(row["impaired"] for row in rows) else []
         keys += ["world"] if others else []
+        keys += ["kubeconfig"] if any(row["kubeconfig"] for row in rows) else []
         out.table(
-            [["?" if row[key] is None else str(row[key]) for key in keys] for row in rows],
+            [[_cell(row, key) for key in keys] for row in rows],
             [_HEADS.get(key, key.upper()) for key in keys],
         )
         if others:
             out.note(f"for {', '.join(others)} type: {typed()} ...")
 
 
+def _cell(row: dict[str, Any], key: str) -> str:
+    return str(row[key]) if row[key] is not None else "-" if key == "kubeconfig" else "?"
+
+
 def _unread(lab: str, world: str) -> dict[str, Any]:
     """The row of a lab whose state the caller may not read: its folder is seen by all, what is in it by root."""
-    return dict.fromkeys(("nodes", "pods", "since", "faults", "impaired"), None) | {"lab": lab, "world": world}
+    unknown = dict.fromkeys(("nodes", "pods", "since", "faults", "impaired", "kubeconfig"), None)
+    return unknown | {"lab": lab, "world": world}

@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -57,31 +56,27 @@ def ensure(lab: str, listener: socket.socket | None = None) -> Path:
 
 def _start(lab: str, folder: Path, path: Path, listener: socket.socket | None) -> None:
     read, write = os.pipe()
-    log = os.open(folder / _LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     passed = [write, *([listener.fileno()] if listener is not None else [])]
+    for descriptor in passed:
+        os.set_inheritable(descriptor, True)
+    argv = [sys.executable, "-I", "-X", "utf8", "-m", "netlab.api", lab, str(path), *map(str, passed)]
+    log = os.open(folder / _LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    outputs = [(os.POSIX_SPAWN_DUP2, log, number) for number in (1, 2)]
     try:
-        server = subprocess.Popen(
-            [sys.executable, "-I", "-X", "utf8", "-m", "netlab.api", lab, str(path), *map(str, passed)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=passed,
-            start_new_session=True,
-            cwd="/",
-        )
+        pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=[null, *outputs], setsid=True)
     finally:
         os.close(write)
         os.close(log)
     with open(read, encoding="utf-8", errors="replace") as stream:
         report = stream.read()
     if report != "+":
-        server.wait()
+        _, status = os.waitpid(pid, 0)
         message, _, hint = report[1:].partition("\n")
-        message = message or f"it ended with status {server.returncode}; its output is in {folder / _LOG}"
+        message = message or f"it ended with status {status}; its output is in {folder / _LOG}"
         kind = HostCannot if hint else StateError
         raise kind(f"the API server of lab {lab} does not start: {message}", hint=hint)
-    (folder / _PID_FILE).write_text(f"{server.pid} {start_time(server.pid)}\n", encoding="ascii")
-    server.returncode = 0  # it goes on without this process: no warning that it was not waited for
+    (folder / _PID_FILE).write_text(f"{pid} {start_time(pid)}\n", encoding="ascii")
 
 
 def dismiss(lab: str) -> None:

@@ -231,11 +231,12 @@ def test_without_the_certificate_nothing_is_answered(lab: str) -> None:
     assert apiserver.ensure(lab).stat().st_mode & 0o777 == 0o600
 
 
-def test_the_server_goes_with_its_lab(kit: Any, lab_name: str) -> None:
+def test_the_server_goes_with_its_lab(kit: Any, lab_name: str, netlab: Callable[..., Any]) -> None:
     kit.up(kit.spec(lab_name))
     config = apiserver.ensure(lab_name)
     server = apiserver.recorded(config.parent)
     assert server is not None and apiserver.ensure(lab_name) == config
     assert apiserver.recorded(config.parent) == server  # one server a lab
+    assert {row["lab"]: row["kubeconfig"] for row in netlab("ls", "-o", "json").json}[lab_name] == str(config)
     labs.down(lab_name)
     assert not config.exists() and kit.remains(lab_name) == []
