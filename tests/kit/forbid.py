@@ -18,6 +18,8 @@ from netlab.libc import die_with_parent
 from netlab.runtime.agent import linux
 from netlab.runtime.agent.seccomp import answer
 
+CANNOT = 77  # exit status: this host gives root no such namespaces
+
 
 def main(setting: str, *command: str) -> None:
     """Become the command, as the first process of a PID namespace."""
@@ -53,4 +55,8 @@ def _leave_as(child: int) -> None:
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
-main(*sys.argv[1:])
+try:
+    main(*sys.argv[1:])
+except OSError as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(CANNOT)

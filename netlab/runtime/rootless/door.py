@@ -22,7 +22,7 @@ STAYS_OUTSIDE = frozenset(("doctor", "labs", "schema", "completion", "new", "hel
 _SERVES = "kubeconfig"  # its server's port is for programs outside
 _WITHOUT = frozenset(("-h", "--help", "--predict"))
 _KINDS = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWPID
-_PATIENCE = 10.0  # seconds for a holder to greet
+_PATIENCE = 30.0  # seconds for a holder to greet
 
 #: The names in /run/netlab outside, as they were when this process entered a world: labs of root's.
 outside: tuple[str, ...] = ()

@@ -543,5 +543,7 @@ def test_a_plain_user_tests_by_packets_or_is_shown_the_way(kit: Any) -> None:
         done = subprocess.run(
             [*start, "sh", "-ec", script], input=SHOP, capture_output=True, text=True, check=False, cwd=ROOT
         )
+        if start is forbid and done.returncode == 77:
+            pytest.skip(f"no user namespace to forbid others in: {done.stderr}")
         assert done.returncode == status, done.stderr
         assert said in done.stdout + done.stderr

@@ -34,7 +34,7 @@ STEPS = (
     ),
     ("netlab down LAB; echo status-$?\r", "status-0"),
 )
-PATIENCE = 60.0  # seconds
+PATIENCE = 180.0  # seconds
 
 
 def main(lab: str) -> int:
