@@ -16,10 +16,11 @@ from collections.abc import Sequence
 
 from netlab.cli import out
 from netlab.cli.complete import script
+from netlab.runtime.client.sandbox import WRAPPERS
 
 _SYSTEM = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps nft and tcpdump where a plain user's PATH does not look
 _RC = r"""[ ! -r ~/.bashrc ] || . ~/.bashrc
-case :$PATH: in *:%(bin)s:*) ;; *) PATH=%(bin)s:$PATH ;; esac
+case :$PATH: in *:%(first)s:*) ;; *) PATH=%(first)s:$PATH ;; esac
 PS1="($NETLAB_LAB) ${PS1-\$ }"
 %(completion)s
 _netlab_netns() {
@@ -46,13 +47,14 @@ exec %(fd)d<&-
 
 def become(lab: str, netns: Sequence[str], argv: Sequence[str]) -> int:
     """Become the command, or a shell where there is none; returns only where that fails: 126 or 127, as a shell has it."""
-    commands = os.path.join(sys.prefix, "bin")
-    has_netlab = os.path.exists(os.path.join(commands, "netlab"))
-    path = [*([commands] if has_netlab else []), os.environ.get("PATH") or os.defpath, _SYSTEM]
+    venv = os.path.join(sys.prefix, "bin")
+    first = [WRAPPERS] if os.path.isdir(WRAPPERS) else []
+    first += [venv] if os.path.exists(os.path.join(venv, "netlab")) else []
+    path = [*first, os.environ.get("PATH") or os.defpath, _SYSTEM]
     env = {**os.environ, "NETLAB_LAB": lab, "NETLAB_TYPED": "netlab", "PATH": _once(":".join(path))}
     words = list(argv)
     if not words:
-        words, env = _shell(lab, env, commands if has_netlab else "")
+        words, env = _shell(lab, env, ":".join(first))
         if sys.stdin.isatty():
             example = next((name for name in netns if "node" in name), netns[0] if netns else lab)
             out.note(f"the shell of lab {lab}: type `ip -n {example} route` and netlab's commands as they are printed")
@@ -70,7 +72,7 @@ def become(lab: str, netns: Sequence[str], argv: Sequence[str]) -> int:
         return 127 if missing else 126
 
 
-def _shell(lab: str, env: dict[str, str], commands: str) -> tuple[list[str], dict[str, str]]:
+def _shell(lab: str, env: dict[str, str], first: str) -> tuple[list[str], dict[str, str]]:
     """The command line of the shell, and its environment."""
     bash = shutil.which("bash", path=env["PATH"])
     if bash is None:
@@ -78,7 +80,7 @@ def _shell(lab: str, env: dict[str, str], commands: str) -> tuple[list[str], dic
     if not sys.stdin.isatty():  # it reads its commands from there
         return [bash], env
     fd = os.memfd_create("netlab-shell", 0)
-    added = {"bin": shlex.quote(commands or "/nonexistent"), "completion": script("bash"), "fd": fd}
+    added = {"first": shlex.quote(first or "/usr/bin"), "completion": script("bash"), "fd": fd}
     os.write(fd, (_RC % added).encode())
     return [bash, "--rcfile", f"/proc/self/fd/{fd}"], env
 

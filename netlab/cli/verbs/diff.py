@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netlab.cli import out
+from netlab.cli.elsewhere import ROOTLESS, world
 from netlab.cli.options import lab_argument, output, running_lab
 from netlab.errors import Exit
 from netlab.plan import render
@@ -47,6 +48,8 @@ def command(lab: str, lab_option: str, output: str) -> int:
         out.line(render.foreign_text(obj))
     name = lab_diff.cluster.lab
     if drifts:
+        if world() == ROOTLESS:
+            out.note(f"{out.command()} shell opens the shell in which these lines work")
         out.line(
             f"lab {name}: {out.count(len(drifts), 'object')} differ{'s' if len(drifts) == 1 else ''}; "
             f"{out.command()} up {name} mends {'it' if len(drifts) == 1 else 'them'}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
+from netlab.cli.elsewhere import ROOTLESS, world
 from netlab.cli.options import output, spec_options
 from netlab.runtime.state.rundir import running
 
@@ -142,8 +143,9 @@ def _hints(done: labs.Outcome) -> None:
         name = service.name if service.namespace == source.namespace else f"{service.name}.{service.namespace}"
         where = name if web == 80 else f"{name}:{web}"
         out.line(f"  {say} exec{more}{flag} {source.name} -- wget -qO- http://{where}")
-    sudo = "sudo " if say.startswith("sudo") else ""
-    out.line(f"  {sudo}ip -n {cluster.nodes[0].netns} route")
+    out.line(f"  {say} shell{more}")
+    before = "sudo " if say.startswith("sudo") else f"{say} shell{more} -- " if world() == ROOTLESS else ""
+    out.line(f"  {before}ip -n {cluster.nodes[0].netns} route")
     out.line(f"  {say} reach {cluster.lab}")
     out.line(f"  {say} down {cluster.lab}")
     out.line(f"  export KUBECONFIG=$({say} kubeconfig{more})")
