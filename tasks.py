@@ -61,7 +61,8 @@ def lab(_: Context) -> None:
         "k": "only the tests whose names match this expression",
         "quick": "no tests that make namespaces",
         "all": "also every case of the long tables (conformance): half an hour and more",
-        "part": "also a fixed part of the long tables, as .ci/run does",
+        "part": "also a fixed part of the long tables, as .ci/run does; with --rootless: a small fixed part of that",
+        "rootless": "as a plain user, in a world without root: what makes sense there",
         "path": "test files or folders",
         "workers": "how many processes (default: three a core, since most tests wait most of the time)",
     }
@@ -72,11 +73,12 @@ def test(
     quick: bool = False,
     all: bool = False,  # noqa: A002  # the option's name
     part: bool = False,
+    rootless: bool = False,
     path: str = "tests",
     workers: str = "",
 ) -> None:
     """The test suite but for the long tables: pure, kernel, labs, documentation, lints; about 8 minutes on two cores."""
-    if not (k or quick or all or part) and path == "tests":
+    if not (k or quick or all or part or rootless) and path == "tests":
         sys.stderr.write(
             "about 8 minutes on two idle cores; `invoke test --quick` takes one minute and no root. "
             "netlab works without any of this.\n"
@@ -85,6 +87,10 @@ def test(
     compile_dir(HERE / "netlab", quiet=1)
     workers = workers or str(3 * len(os.sched_getaffinity(0)))
     argv = ["-m", "pytest", *path.split(), "-n", workers, "--dist", "loadgroup"]
+    if rootless:
+        files = path if path != "tests" else "part" if part else "all"
+        _python("tests/rootless.py", files, *(["-k", k] if k else []), "-n", workers, "--dist", "loadgroup")
+        return
     argv += ["-k", k] if k else []
     kinds = [*(["not kernel"] if quick else []), *([] if all or part or path != "tests" else ["not long"])]
     argv += ["-m", " and ".join(kinds)] if kinds else []
