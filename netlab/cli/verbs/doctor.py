@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netlab.output.doctor import Doctor
 
 _WORKS = {True: "yes", False: "no", None: "?"}
+_RUNS = {True: "in part", False: "not here", None: "not known"}
 
 
 @click.command()
@@ -80,9 +81,9 @@ def _print_labs(report: Doctor) -> None:
 
 
 def _print_verbs(report: Doctor) -> None:
-    limited: dict[tuple[bool, str], list[str]] = {}
+    limited: dict[tuple[bool | None, str], list[str]] = {}
     for row in report.verbs:
-        if row.detail or not row.runs:
-            limited.setdefault((bool(row.runs), row.detail), []).extend(row.verbs)
+        if row.detail:
+            limited.setdefault((row.runs, row.detail), []).extend(row.verbs)
     for (runs, detail), verbs in limited.items():
-        out.line(f"{'in part' if runs else 'not here'}: netlab {', '.join(verbs)}" + (f" ({detail})" if detail else ""))
+        out.line(f"{_RUNS[runs]}: netlab {', '.join(verbs)} ({detail})")

@@ -17,7 +17,7 @@ from netlab.runtime.doctor.judge import Found, World, judge
 from netlab.runtime.doctor.modules import Modules, Where
 from netlab.runtime.doctor.needs import NAMESPACES, LabNeeds, of_lab
 from netlab.runtime.doctor.probes import PROBES, Probe
-from netlab.runtime.doctor.trial import Finding, tried
+from netlab.runtime.doctor.trial import BOUND, LOADING, Finding, tried
 from netlab.runtime.rootless.causes import Cause, Refusal
 from netlab.runtime.rootless.facts import explained
 from netlab.runtime.state import labs
@@ -34,21 +34,22 @@ def examine(*, load_modules: bool = False) -> Doctor:
     modules = Modules(read.system.release)
     places = {probe.name: modules.where(probe.modules) for probe in PROBES}
     probes = [probe for probe in PROBES if load_modules or places[probe.name][0] in _TRIED_AT_ONCE]
+    bound = LOADING if load_modules else BOUND
     if len(read.capable) == len(PRIVILEGES):
-        root, findings = _enter(worlds.as_root, probes)
-        rootless, _ = _enter(worlds.as_nobody, [])
+        root, findings = _enter(worlds.as_root, probes, bound)
+        rootless, _ = _enter(worlds.as_nobody, [], bound)
         privilege = "none" if not findings else "rootless" if read.inside else "root"
     else:
         root = World(Finding(False), f"this process has not {' and '.join(PRIVILEGES)}")
-        rootless, findings = _enter(worlds.as_user, probes)
+        rootless, findings = _enter(worlds.as_user, probes, bound)
         privilege = "rootless" if findings else "none"
     found = Found(read, privilege, root, rootless, findings, places, modules.where(("br_netfilter",))[0])
     return judge(found, _labs(), __version__)
 
 
-def _enter(enter: Callable[[], None], probes: list[Probe]) -> tuple[World, dict[str, Finding]]:
+def _enter(enter: Callable[[], None], probes: list[Probe], bound: float) -> tuple[World, dict[str, Finding]]:
     """Try the probes behind ``enter``; no findings where it fails."""
-    findings = tried(enter, [_ENTERING, *probes])
+    findings = tried(enter, [_ENTERING, *probes], bound)
     entering = findings.pop(NAMESPACES)
     if entering.works:
         return World(entering), findings

@@ -98,8 +98,9 @@ def _lab(name: str, needs: LabNeeds, works: Mapping[str, bool | None]) -> LabChe
 
 
 def _detail(names: Sequence[str], better: Mapping[str, str], works: Mapping[str, bool | None]) -> str:
-    if lacks := [name for name in names if works.get(name) is False]:
-        return f"without {', '.join(lacks)}"
+    runs = _all(names, works)
+    if runs is not True:
+        return f"without {', '.join(name for name in names if works.get(name, True) is runs)}"
     return "; ".join(text for name, text in better.items() if works.get(name) is False)
 
 

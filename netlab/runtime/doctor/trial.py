@@ -22,7 +22,7 @@ from netlab.runtime.doctor.probes import Probe
 from netlab.tuples import NamedTuple
 
 BOUND = 10.0  # seconds for a probe: the slowest takes 0.05 s, and fifty times as long in an emulated, busy machine
-_ALARM = 20  # seconds for a probe, after which a child ends by itself
+LOADING = 60.0  # seconds for a probe that may load modules
 
 
 class Finding(NamedTuple):
@@ -39,7 +39,7 @@ def tried(enter: Callable[[], None], probes: Sequence[Probe], bound: float = BOU
     while left := [probe for probe in probes if probe.name not in findings]:
         before = len(findings)
         try:
-            child, read = _start(enter, left)
+            child, read = _start(enter, left, bound)
         except OSError as error:  # no more processes or files
             return findings | dict.fromkeys(
                 (probe.name for probe in left), Finding(None, os.strerror(error.errno or 0))
@@ -68,8 +68,9 @@ def outcome(action: Callable[[], str]) -> Finding:
         return Finding(False, type(error).__name__)
 
 
-def _start(enter: Callable[[], None], probes: Sequence[Probe]) -> tuple[int, int]:
+def _start(enter: Callable[[], None], probes: Sequence[Probe], bound: float) -> tuple[int, int]:
     """Start a child that writes a line for each finding; returns its pid and where to read."""
+    alarm = int(2 * bound) + 1  # seconds for a probe, after which a child ends by itself
     read, write = os.pipe2(os.O_CLOEXEC)
     parent = os.getpid()
     try:
@@ -83,12 +84,12 @@ def _start(enter: Callable[[], None], probes: Sequence[Probe]) -> tuple[int, int
         return child, read
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_ALARM)
+        signal.alarm(alarm)
         os.setpgid(0, 0)  # programs that a probe starts are killed with it
         _quiet()
         die_with_parent(signal.SIGKILL)
         if os.getppid() == parent:
-            _work(enter, probes, write)
+            _work(enter, probes, write, alarm)
     finally:
         os._exit(0)
 
@@ -99,7 +100,7 @@ def _quiet() -> None:
         os.dup2(null, number)
 
 
-def _work(enter: Callable[[], None], probes: Sequence[Probe], write: int) -> None:
+def _work(enter: Callable[[], None], probes: Sequence[Probe], write: int, alarm: int) -> None:
     def into() -> str:
         enter()
         die_with_parent(signal.SIGKILL)  # a user namespace takes the first setting away
@@ -107,7 +108,7 @@ def _work(enter: Callable[[], None], probes: Sequence[Probe], write: int) -> Non
 
     entered = outcome(into)
     for probe in probes:
-        signal.alarm(_ALARM)
+        signal.alarm(alarm)
         finding = outcome(probe.attempt) if entered.works else entered
         os.write(write, json.dumps([probe.name, *finding]).encode() + b"\n")
 

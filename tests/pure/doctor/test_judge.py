@@ -256,7 +256,7 @@ def test_the_text_says_what_runs_what_does_not_and_what_to_type(capsys: pytest.C
     """Labs and verbs that lack the same thing share a line; a check without an answer is no refusal."""
     lacking = Finding(False, "no rule sees packets between Pods of one bridge", errno.ENOENT)
     netem = Finding(False, "Specified qdisc kind is unknown", errno.ENOENT)
-    places = {"vxlan": (Where.UNKNOWN, "vxlan")}
+    places = {"vxlan": (Where.UNKNOWN, "vxlan"), "packet sockets": (Where.UNKNOWN, "af_packet")}
     show(report(fails={"br_netfilter": lacking, "netem": netem}, places=places, br_netfilter=Where.IN_A_FILE))
     text = capsys.readouterr().out
     assert text.startswith("netlab 0.1.0 on Debian GNU/Linux 13 (trixie), Linux 6.12.9-amd64, x86_64, Python 3.13.5\n")
@@ -268,6 +268,7 @@ def test_the_text_says_what_runs_what_does_not_and_what_to_type(capsys: pytest.C
         "not here: lab policy (without br_netfilter)",
         "not here: lab slow (without netem)",
         "in part: netlab link (--rate and --loss alone)",
+        "not known: netlab capture, trace (without packet sockets)",
         "To mend:",
         "  sudo modprobe br_netfilter    # br_netfilter",
     } <= set(lines)
