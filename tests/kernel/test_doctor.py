@@ -111,6 +111,8 @@ def test_where_the_kernel_makes_no_more_namespaces_it_names_the_limit() -> None:
     if run("unshare -Urnm true").returncode:
         pytest.skip("this host makes no user namespaces")
     done = run(f"unshare -Urnm sh -c {shlex.quote(line)}")
+    if done.returncode == 126:
+        pytest.skip("the root of a user namespace may not read this checkout: it is in another user's closed home")
     assert done.returncode == 3 and not done.stderr, done.stderr
     document = json.loads(done.stdout)
     assert document["privilege"] == "none"
