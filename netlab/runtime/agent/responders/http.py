@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SILENCE = 0.2  # seconds until a client that has sent nothing gets the bare line
 SILENCE_BUSY = 1.5  # the same, while tasks wait for a CPU: the client may be one of them
 PATIENCE = 10.0  # seconds for a request's head to arrive, and for each next part of its body
-LINGER = 2.0  # seconds to read on after the reply: closing with unread bytes sends RST, which discards the reply
+LINGER = 10.0  # seconds to read on after the reply: closing with unread bytes sends RST, which discards the reply
 HEAD_LIMIT = 16384
 REST_LIMIT = 8 << 20  # bytes that are read and discarded after the reply
 OPEN_LIMIT = 4096
