@@ -1,7 +1,8 @@
 """The containers that run: those with a ``command``, unless the lab has ``containers: respond``.
 
 ``args`` alone go to an image's entrypoint, and netlab has no images; so such a container is served by the responder.
-A command whose program this host lacks is not run either: its container shows CreateContainerError.
+A command whose program this host lacks is not run either: its container shows CreateContainerError.  ``/agnhost``, the
+program of Kubernetes' e2e tests, serves what its container's ports say, as the responder does.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from netlab.model.cluster import Container, Port
 # What a container's PATH is unless its env says otherwise; the order of Debian's, with sbin for every user.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_AGNHOST = "/agnhost"  # registry.k8s.io/e2e-test-images/agnhost
+
 #: Whether the host has a program: asked with the command's first word and the container's PATH.
 Programs = Callable[[str, str], bool]
 
 
 def decided(container: Container, spec: Mapping[str, Any], has_program: Programs | None) -> Container:
     """The container, with what becomes of its command; without ``has_program`` nothing runs."""
-    if not container.command or has_program is None:
+    if not container.command or has_program is None or container.command[0] == _AGNHOST:
         return container
     name = container.command[0]
     if "/" in name:

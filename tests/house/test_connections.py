@@ -18,6 +18,7 @@ CONNECTS = {
     "netlab/observe/udp.py": "a target of a probe, in the source's namespace",
     "netlab/runtime/agent/probing/attempts.py": "a container's port, in its Pod's namespace",
     "netlab/runtime/agent/probing/dial.py": "a container's port, in its Pod's namespace",
+    "netlab/runtime/client/agnhost.py": "a target of /agnhost connect, in a Pod's namespaces",
     "netlab/runtime/client/agentclient.py": "the lab's agent, a socket in /run/netlab",
     "netlab/runtime/commandserver.py": "the lab's command server, a socket in /run/netlab",
     "netlab/runtime/rootless/door.py": "the process that holds the user's labs, an abstract socket",

@@ -31,7 +31,7 @@ from types import FrameType
 from netlab.errors import HostCannot, StateError
 from netlab.libc import ARCHITECTURE
 from netlab.runtime.agent.linux import LIMITS_PIDS, PIDS_MAX
-from netlab.runtime.client import agentclient
+from netlab.runtime.client import agentclient, agnhost
 from netlab.runtime.client.sandbox import NOT_EXECUTABLE, PATH, Entry, become, execute
 from netlab.tuples import NamedTuple
 
@@ -160,7 +160,7 @@ def _command(
             except OSError as refusal:
                 os.write(2, f"netlab: {workdir}: {refusal.strerror}\n".encode(errors="replace"))
                 os._exit(NOT_EXECUTABLE)
-        status = execute(argv, env)
+        status = agnhost.main(argv[1:]) if argv[0] == agnhost.PROGRAM else execute(argv, env)
     except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
         try:
             report.send(f"!{failure}".encode())

@@ -182,6 +182,32 @@ def test_a_policy_drops_packets_as_soon_as_it_is_applied(kubectl: Kubectl, kit: 
     kubectl("delete netpol only-client")
 
 
+def test_agnhost_serves_and_connects_as_the_e2e_tests_use_it(kubectl: Kubectl) -> None:
+    words = '["/agnhost", "serve-hostname", "--tcp", "--http=false", "--port", "81"]'
+    kubectl(
+        "apply -f -",
+        stdin=f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: e2e}}
+spec:
+  containers:
+  - {{name: c81, image: agnhost, command: {words}, ports: [{{containerPort: 81}}, {{containerPort: 82, protocol: UDP}}]}}
+""",
+    )
+    assert kubectl("get pod e2e -o jsonpath={.status.phase}") == "Running"
+    address = kubectl("get pod e2e -o jsonpath={.status.podIP}")
+    assert kubectl(f"exec client -- /agnhost connect {address}:81 --timeout=3s --protocol=tcp") == ""
+    assert kubectl(f"exec client -- /agnhost connect {address}:82 --timeout=3s --protocol=udp") == ""
+    assert "REFUSED" in kubectl(f"exec client -- /agnhost connect {address}:83 --timeout=3s", status=1)
+    kubectl("apply -f -", stdin=POLICY.replace("podSelector: {matchLabels: {app: server}}", "podSelector: {}"))
+    kubectl("label pod client app=other --overwrite")
+    assert "TIMEOUT" in kubectl(f"exec client -- /agnhost connect {address}:81 --timeout=200ms", status=1)
+    kubectl("label pod client app=client --overwrite")
+    kubectl("delete netpol only-client")
+    kubectl("delete pod e2e --now")
+
+
 def test_a_wrong_object_changes_nothing(kubectl: Kubectl, lab: str) -> None:
     before = RunDir(lab).applied()
     wrong = POLICY.replace("podSelector: {matchLabels: {app: server}}", "podSelectr: {}")
