@@ -56,7 +56,7 @@ def paste(kit: Any, text: str, *, exact: bool) -> None:
     assert last.startswith("netlab up")
     if devices_of_a_new_namespace(kit) != ["lo"]:  # a module put one there: low indexes are taken
         body = re.sub(r"\bindex \d+ ", "", body)
-    kit.sh(body)
+    kit.sh(body, timeout=600)  # hundreds of processes: a guest without KVM is slow
 
 
 def devices_of_a_new_namespace(kit: Any) -> list[str]:
