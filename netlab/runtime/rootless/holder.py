@@ -1,4 +1,4 @@
-"""The process that holds a user's world: PID 1 of its PID namespace.  A script of its own, on the standard library.
+"""The process that holds a user's world: PID 1 of its PID namespace.
 
 It has its listening socket as descriptor 3 and the connection of the command that made it as 4.  It ends with the last
 connection where no lab is left.
@@ -91,7 +91,3 @@ def _reap(*_: object) -> None:
             pass
     except ChildProcessError:
         pass
-
-
-if __name__ == "__main__":
-    main()

@@ -5,16 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import sys
-from pathlib import Path
 from typing import NoReturn
 
 from netlab.errors import HostCannot
+from netlab.runtime.agent import linux
 from netlab.runtime.rootless import holder, subids, world
 from netlab.runtime.rootless.causes import Refusal
 from netlab.runtime.rootless.facts import explained
-
-_HOLDER = str(Path(holder.__file__))
 
 
 def make(address: str) -> socket.socket | None:
@@ -71,8 +68,8 @@ def _become_holder(listener: socket.socket, channel: socket.socket) -> NoReturn:
         _keep_only(listener.fileno(), channel.fileno())
         with socket.socket(fileno=os.dup(holder.FIRST)) as first:
             holder.greet(first)
-        argv = [sys.executable, "-I", "-S", "-X", "utf8", _HOLDER]
-        os.execve(sys.executable, argv, {"PATH": os.defpath, "LC_ALL": "C"})
+        linux.set_title([holder.COMM])  # no new program: Python's start would take a core from the first command
+        holder.main()
     except world.Refused as refused:
         channel.send(f"{refused.refusal.step} {refused.refusal.code}".encode())
     except OSError as error:
