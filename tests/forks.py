@@ -74,8 +74,10 @@ def run(
         with there:
             socket.send_fds(server, [asked], [stdin, out.fileno(), err.fileno(), there.fileno()])
         os.close(stdin)
+        pid = int.from_bytes(here.recv(4), "little")  # without a limit: at first the server imports all of netlab
+        if not pid:
+            raise RuntimeError("the process that forks commands has ended: its own text is above")
         here.settimeout(timeout)
-        pid = int.from_bytes(here.recv(4), "little")
         try:
             status = int.from_bytes(here.recv(4), "little", signed=True)
         except TimeoutError:
@@ -132,7 +134,8 @@ def _serve(control: socket.socket, *, listens: bool) -> None:
                 _become(json.loads(asked), fds)
             for one in fds:
                 os.close(one)
-            asker.send(pid.to_bytes(4, "little"))
+            with contextlib.suppress(OSError):
+                asker.send(pid.to_bytes(4, "little"))
             pidfd = os.pidfd_open(pid)
             running[pidfd] = pid, asker
             poll.register(pidfd, select.POLLIN)
