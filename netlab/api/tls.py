@@ -18,8 +18,11 @@ from netlab.tuples import NamedTuple
 
 _DAYS = "30"
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-_SERVER = "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n"
-_CLIENT = "extendedKeyUsage=clientAuth\n"
+# RFC 5280 asks for these, and OpenSSL 3.5, Go and Python 3.13 (VERIFY_X509_STRICT) refuse certificates without.
+_AUTHORITY = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash")
+_LEAF = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nauthorityKeyIdentifier=keyid\n"
+_SERVER = f"{_LEAF}subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n"
+_CLIENT = f"{_LEAF}extendedKeyUsage=clientAuth\n"
 #: Whom the client certificate names: root of the lab, in the group that may do all by Kubernetes' bootstrap roles.
 _SUBJECT = "/O=system:masters/CN=root"
 
@@ -37,7 +40,9 @@ def certificates() -> Certificates:
     """Make a certificate authority, a server's and a client's certificate.  Raises HostCannot without openssl."""
     with tempfile.TemporaryDirectory(prefix="netlab-tls-") as name:
         folder = Path(name)
-        _openssl(folder, "req", "-x509", *_KEY, *("-keyout", "ca.key", "-out", "ca.crt"), "-days", _DAYS, "-subj", "/CN=netlab")  # fmt: skip
+        added = [word for extension in _AUTHORITY for word in ("-addext", extension)]
+        files = ("-keyout", "ca.key", "-out", "ca.crt")
+        _openssl(folder, "req", "-x509", *_KEY, *files, "-days", _DAYS, "-subj", "/CN=netlab", *added)
         for each, subject, extensions in (("server", "/CN=netlab", _SERVER), ("client", _SUBJECT, _CLIENT)):
             (folder / f"{each}.ext").write_text(extensions)
             _openssl(folder, "req", *_KEY, *("-keyout", f"{each}.key", "-out", f"{each}.csr"), "-subj", subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -249,6 +250,13 @@ def test_without_the_certificate_nothing_is_answered(lab: str) -> None:
     config = json.loads(apiserver.ensure(lab).read_text())
     server = config["clusters"][0]["cluster"]["server"]
     context = ssl._create_unverified_context()
+    authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
+    strict = ssl.create_default_context(cadata=authority)
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
+    with pytest.raises(HTTPError) as unnamed, urlopen(f"{server}/version", context=strict):
+        pass
+    with unnamed.value:
+        assert unnamed.value.code == 401
     for headers, code in (({}, 401), ({"Origin": "https://example.com"}, 403), ({"Host": "example.com:1"}, 403)):
         with pytest.raises(HTTPError) as refused:
             urlopen(Request(f"{server}/api/v1/pods", headers=headers), context=context)
