@@ -36,7 +36,8 @@ def as_nobody(kit: Any, words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_lab_that_is_not_there_is_down_for_everybody(kit: Any, spec: tuple[str, Path]) -> None:
     done = as_nobody(kit, f"down {spec[0]}")
-    assert (done.returncode, done.stdout) == (0, f"lab {spec[0]} is not running\n"), done.stderr
+    # Other labs of the host may have names alike.
+    assert done.returncode == 0 and done.stdout.startswith(f"lab {spec[0]} is not running"), done.stderr
 
 
 def test_plan_needs_no_privilege(kit: Any, spec: tuple[str, Path]) -> None:

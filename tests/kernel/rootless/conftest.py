@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+#: The host may have labs of other tests; a plain user sees root's.
+_NO_OTHER_LABS = "[ ! -d /run/netlab ] || mount -t tmpfs -o mode=755 tmpfs /run/netlab"
 Plain = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -39,6 +41,7 @@ def plain(kit: Any, home: Path) -> Plain:
         for name, text in (("script", script), ("before", before)):
             (home / name).write_text(f"cd {home}\n{text}")
         *mounts, drop = kit.as_nobody(f"sh {home}/script").splitlines()
+        mounts.append(_NO_OTHER_LABS)
         other = drop.removeprefix("exec ").replace("=65534", "=1234").replace("/script", "/before")
         words = ["sh", "-ec", "\n".join([*mounts, *([other] if before else ()), drop])]
         if forbid:
