@@ -45,3 +45,16 @@ def test_modules_that_open_connections_are_listed() -> None:
 def test_no_module_imports_a_client_of_the_internet() -> None:
     assert not [name for name, text in sources().items() if _CLIENT.search(text)]
     assert _CLIENT.search("import os\n    from urllib import request\n") and _CLIENT.search("import http.client")
+
+
+def test_no_frame_of_a_test_is_made_without_its_addresses() -> None:
+    """Scapy sends ARP requests into the host's network for the MAC of a frame that has an IP packet and no ``dst``."""
+    every = [
+        path
+        for folder in ("netlab", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path != Path(__file__).resolve()
+    ]
+    bare = re.compile(r"(?<![\w'\"])Ether\(\)")
+    assert not [str(path.relative_to(ROOT)) for path in every if bare.search(path.read_text())]
+    assert bare.search("read(Ether() / IP())")

@@ -92,7 +92,8 @@ def test_a_first_up_that_cannot_write_registers_nothing(lab: Path, lab_name: str
     """/etc cannot be written, /etc/netns is a file, files may have one block: each is the host's, and nothing stays."""
     entry = f"{sys.executable} -m netlab up {lab}"
     worlds = {
-        "read-only": "mount --bind /etc /etc; mount -o remount,bind,ro /etc",
+        # Without a folder netns: on one that a lab of another test has made, netlab mounts its tmpfs, read-only or not.
+        "read-only": "cp -a /etc R && rm -rf R/netns && mount --bind R /etc && mount -o remount,bind,ro /etc",
         "a file": "cp -a /etc E && rm -rf E/netns && touch E/netns && mount --bind E /etc",
         "small files": "ulimit -f 1",
     }

@@ -23,6 +23,8 @@ from scapy.layers.vxlan import VXLAN
 from netlab.wire import packets
 
 A, B = "0a:04:00:01:00:01", "0a:02:00:01:00:00"
+# With both addresses: scapy asks the host's network, by ARP, for one that is not given.
+FRAME = Ether(src=A, dst=B)
 OUT, INNER = IP(src="172.18.0.2", dst="172.18.0.3"), IP(src="10.244.1.2", dst="10.244.2.2", id=77, ttl=63)
 SYN = TCP(sport=40000, dport=80, seq=0x6E6C0001, flags="S")
 
@@ -41,37 +43,37 @@ def test_tcp_over_ipv4_with_options() -> None:
 
 
 def test_ethernet_padding_is_no_payload() -> None:
-    short = bytes(Ether() / IP() / UDP(sport=1, dport=2) / b"hi") + bytes(18)
+    short = bytes(FRAME / IP() / UDP(sport=1, dport=2) / b"hi") + bytes(18)
     assert packets.frame(short).payload == b"hi"
 
 
 @pytest.mark.parametrize("port", [4789, 8472, 6784, 12345])
 def test_vxlan_is_known_on_any_port(port: int) -> None:
-    got = read(Ether() / OUT / UDP(sport=5, dport=port) / VXLAN(vni=4096, flags=8) / Ether(src=A, dst=B) / INNER / SYN)
+    got = read(FRAME / OUT / UDP(sport=5, dport=port) / VXLAN(vni=4096, flags=8) / Ether(src=A, dst=B) / INNER / SYN)
     assert (got.source, got.vni, got.innermost.ends) == ("172.18.0.2", 4096, ("10.244.1.2", 40000, "10.244.2.2", 80))
     assert got.inner.link.target == B
     assert got.innermost.seq == 0x6E6C0001
 
 
 def test_udp_that_only_looks_a_little_like_vxlan_is_udp() -> None:
-    assert read(Ether() / OUT / UDP(dport=4789) / (b"\x08\0\0\0\0\0\1\0" + b"x" * 30)).inner is None
+    assert read(FRAME / OUT / UDP(dport=4789) / (b"\x08\0\0\0\0\0\1\0" + b"x" * 30)).inner is None
 
 
 def test_icmp_error_quotes_the_packet() -> None:
-    got = read(Ether() / IP(src="10.244.1.1") / ICMP(type=3, code=4, nexthopmtu=1450) /
+    got = read(FRAME / IP(src="10.244.1.1") / ICMP(type=3, code=4, nexthopmtu=1450) /
                IPerror(src="10.244.1.2", dst="10.244.2.2") / TCPerror(sport=3, dport=4, seq=9))  # fmt: skip
     assert got.is_error
     assert (got.mtu, got.about.target, got.about.dport, got.about.seq) == (1450, "10.244.2.2", 4, 9)
 
 
 def test_icmpv6_too_big_quotes_the_packet() -> None:
-    got = read(Ether() / IPv6(src="fd00::1") / ICMPv6PacketTooBig(mtu=1430) / IPv6(dst="fd00::9") / UDP(dport=53))
+    got = read(FRAME / IPv6(src="fd00::1") / ICMPv6PacketTooBig(mtu=1430) / IPv6(dst="fd00::9") / UDP(dport=53))
     assert got.is_error
     assert (got.mtu, got.about.target, got.about.dport) == (1430, "fd00::9", 53)
 
 
 def test_ipv6_behind_extension_headers() -> None:
-    base = Ether() / IPv6(src="fd00::1", dst="fd00::2", hlim=60)
+    base = FRAME / IPv6(src="fd00::1", dst="fd00::2", hlim=60)
     got = read(base / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / SYN)
     assert (got.version, got.hops, got.protocol, got.dport) == (6, 60, packets.TCP, 80)
     first = read(base / IPv6ExtHdrFragment(id=99, m=1, offset=0) / UDP(sport=1, dport=53) / b"x")
@@ -81,24 +83,24 @@ def test_ipv6_behind_extension_headers() -> None:
 
 
 def test_ping_of_both_families() -> None:
-    four = read(Ether() / IP() / ICMP(id=3, seq=4) / b"data")
-    six = read(Ether() / IPv6() / ICMPv6EchoRequest(id=3, seq=4, data=b"data"))
+    four = read(FRAME / IP() / ICMP(id=3, seq=4) / b"data")
+    six = read(FRAME / IPv6() / ICMPv6EchoRequest(id=3, seq=4, data=b"data"))
     for got in (four, six):
         assert got.is_echo
         assert (got.echo, got.payload) == ((3, 4), b"data")
 
 
 def test_who_has_is_said_the_same_way_in_both_families() -> None:
-    four = read(Ether() / ARP(op=1, psrc="10.0.0.1", pdst="10.0.0.2", hwsrc=A))
-    six = read(Ether() / IPv6(src="fd00::1") / ICMPv6ND_NS(tgt="fd00::2") / ICMPv6NDOptSrcLLAddr(lladdr=A))
+    four = read(FRAME / ARP(op=1, psrc="10.0.0.1", pdst="10.0.0.2", hwsrc=A))
+    six = read(FRAME / IPv6(src="fd00::1") / ICMPv6ND_NS(tgt="fd00::2") / ICMPv6NDOptSrcLLAddr(lladdr=A))
     assert four.arp == packets.Arp(True, "10.0.0.2", "10.0.0.1", A)
     assert six.arp.asked == "fd00::2"
     assert (six.arp.request, six.arp.mac) == (True, A)
-    assert read(Ether() / ARP(op=2, psrc="10.0.0.2", pdst="10.0.0.1", hwsrc=B)).arp.mac == B
+    assert read(FRAME / ARP(op=2, psrc="10.0.0.2", pdst="10.0.0.1", hwsrc=B)).arp.mac == B
 
 
 def test_sctp_and_vlan() -> None:
-    got = read(Ether() / Dot1Q(vlan=7) / INNER / SCTP(sport=1, dport=132, tag=0xABCD) / SCTPChunkInit())
+    got = read(FRAME / Dot1Q(vlan=7) / INNER / SCTP(sport=1, dport=132, tag=0xABCD) / SCTPChunkInit())
     assert (got.link.vlan, got.protocol, got.dport, got.seq) == (7, packets.SCTP, 132, 0xABCD)
 
 
@@ -110,10 +112,10 @@ def test_headers_of_a_trace_event_are_enough() -> None:
 
 
 VALID = [
-    bytes(Ether() / OUT / UDP(dport=4789) / VXLAN(vni=1, flags=8) / Ether() / INNER / SYN),
-    bytes(Ether() / IPv6() / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment() / ICMPv6PacketTooBig() / IPv6() / UDP()),
-    bytes(Ether() / IP() / ICMP(type=11) / IPerror() / TCPerror()),
-    bytes(Ether() / ARP()),
+    bytes(FRAME / OUT / UDP(dport=4789) / VXLAN(vni=1, flags=8) / FRAME / INNER / SYN),
+    bytes(FRAME / IPv6() / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment() / ICMPv6PacketTooBig() / IPv6() / UDP()),
+    bytes(FRAME / IP() / ICMP(type=11) / IPerror() / TCPerror()),
+    bytes(FRAME / ARP()),
 ]
 
 
