@@ -14,7 +14,7 @@ from netlab.cli.kinds.request import Records, Request, Running
 from netlab.cli.kinds.times import stamp
 from netlab.model import identity
 from netlab.model.cluster import Cluster, Pod
-from netlab.runtime.state.rundir import RunDir
+from netlab.runtime.state.rundir import RunDir, Version
 
 MODELLED = tuple(resource for resource in RESOURCES.values() if resource.kind)
 #: Objects that controllers or the cluster itself make again at once, by kind and by identity.
@@ -55,6 +55,11 @@ class RunningLab:
     def cluster(self) -> Cluster:
         """The cluster as it was read last."""
         return self._reading.running.cluster
+
+    @property
+    def version(self) -> Version:
+        """The version of the lab's documents that were read last."""
+        return next(iter(self._reading._running))
 
     @property
     def documents(self) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -27,10 +28,11 @@ from netlab.api.watch import watch
 from netlab.api.write import Manager, Writer, Written, generated
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.times import stamp
+from netlab.runtime.state.rundir import ChangedMeanwhile
 
 T = TypeVar("T")
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")  # as Go's ParseBool
-_ATTEMPTS = 5  # of a patch whose object changed meanwhile
+_ATTEMPTS = 20  # of an update, while other commands change the lab
 
 
 def answer(data: Any, code: int = 200, warnings: tuple[str, ...] = ()) -> web.Response:
@@ -172,6 +174,19 @@ class Rest:
         return self._written(written, 201, dry=dry)
 
     async def _update(
+        self, request: web.Request, resource: Resource, key: Key, subresource: str, body: Any
+    ) -> web.Response:
+        """An update of the object as it is: it is worked out again where another command came before it."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._update_once(request, resource, key, subresource, copy.deepcopy(body))
+            except ChangedMeanwhile:
+                items = await self.work(self.lab.read_changed)
+                if items is not None:
+                    self.objects.replace(items)
+        raise conflict(resource, key.name, MODIFIED)
+
+    async def _update_once(
         self, request: web.Request, resource: Resource, key: Key, subresource: str, body: Any
     ) -> web.Response:
         dry = "dryRun" in request.query

@@ -86,7 +86,10 @@ class Writer:
         return self._done(key, item, None, manager, outcome)
 
     def update(self, resource: Resource, old: Item, new: Item, manager: Manager | None, *, dry: bool) -> Written:
-        """Replace an object.  Raises Refused or NetlabError, and nothing is changed."""
+        """Replace an object.  Raises Refused or NetlabError, and nothing is changed.
+
+        ChangedMeanwhile: another command has changed the lab since ``old`` was read.
+        """
         key = key_of(resource, old)
         beside = self.lab.kept.objects.get(key)
         if resource.kind is None or (beside is not None and beside.body is not None):
@@ -111,7 +114,7 @@ class Writer:
             return Written(key, {key: self._shown(new, old)})
         outcome = None
         if add or labels:
-            outcome = change(self.lab.name, add=add, label=labels or None)
+            outcome = change(self.lab.name, add=add, label=labels or None, read_at=self.lab.version if add else None)
         return self._done(key, new, old, manager, outcome)
 
     def _written(self, resource: Resource, key: Key) -> Item | None:

@@ -29,7 +29,7 @@ from netlab.runtime.host.claims import claim
 from netlab.runtime.session import SESSION
 from netlab.runtime.state import lock
 from netlab.runtime.state.resolved import Lab, applied_now, identity, memory_of, resolve, with_state
-from netlab.runtime.state.rundir import Applied, RunDir
+from netlab.runtime.state.rundir import Applied, ChangedMeanwhile, RunDir, Version
 from netlab.runtime.state.running import Run, in_force, load_running, name_of, open_run, open_running, with_changes
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
 from netlab.runtime.teardown import remove
@@ -119,15 +119,19 @@ def change(
     delete: Collection[str] = (),
     label: Mapping[str, Labels] | None = None,
     link: Mapping[str, Mapping[str, str]] | None = None,
+    read_at: Version | None = None,
     say: Say = lambda _: None,
 ) -> Outcome:
     """Add texts to a running lab, take objects (by identity) away from it, set labels and impairments of links (as
     ``model.Changes`` has them), and converge.  Pods of controllers that are taken away are made anew (``model.anew``).
+    ``read_at``: the version of the documents of which the texts were made.  Raises ChangedMeanwhile where that is over.
     """
     began = time.monotonic()
     with lock.locked(name, say):
         _, applied_before = open_running(name)
         run = open_run(name)
+        if read_at is not None and run.rundir.version() != read_at:
+            raise ChangedMeanwhile(f"lab {name} was changed by another command meanwhile")
         added = tuple(add)
         running = resolve(applied_before, run.memory, run.statuses)
         gone, ended = leaving(running.cluster, {identity(each) for each in running.documents.objects}, tuple(delete))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -53,11 +52,7 @@ class Request:
         from netlab.runtime.state.rundir import RunDir
         from netlab.runtime.state.running import load_cluster_since
 
-        try:
-            status = os.stat(RunDir(self.lab).path / "documents")  # each change replaces the file
-            stamp = status.st_ino, status.st_mtime_ns
-        except OSError:
-            stamp = -1, time.monotonic_ns()
+        stamp = RunDir(self.lab).version() or (-1, time.monotonic_ns())
         if stamp not in self._running:
             self._running = {stamp: Running(*load_cluster_since(self.lab))}
         return self._running[stamp]

@@ -89,6 +89,14 @@ class Assignments:
     generations: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
+#: Which documents a lab has: each change replaces their file (inode, time of the last change in nanoseconds).
+Version = tuple[int, int]
+
+
+class ChangedMeanwhile(StateError):
+    """Another command has changed the lab since the caller read it."""
+
+
 class NotYours(StateError):
     """The lab is another user's."""
 
@@ -110,6 +118,14 @@ class RunDir:
         Raises StateError where another netlab wrote them or they cannot be understood.
         """
         return self._documents("documents")
+
+    def version(self) -> Version | None:
+        """The version of the running lab's documents; None where there are none."""
+        try:
+            status = os.stat(self.path / "documents")
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def pending(self) -> Applied | None:
         """The documents that an ``up`` was working towards when it ended early; None where none did."""

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,28 @@ def test_a_wrong_object_changes_nothing(kubectl: Kubectl, lab: str) -> None:
     assert "not found" in kubectl("create -n nowhere configmap a", status=1)
     assert "dry run" in kubectl("apply --dry-run=server -f -", stdin=POLICY)
     assert RunDir(lab).applied() == before
+
+
+def test_two_writers_lose_nothing(kubectl: Kubectl, lab: str, netlab: Callable[..., Any], tmp_path: Path) -> None:
+    """kubectl patches one field of an object, while `netlab apply` writes another of the same."""
+    file = tmp_path / "two.yaml"
+    file.write_text(DEPLOYMENT.replace("name: web", "name: two").replace("replicas: 2", "replicas: 1"))
+    netlab("apply", "--lab", lab, "-f", str(file))
+    kubectl("rollout status deploy/two --timeout=30s")
+
+    def patch() -> None:
+        for number in range(4):
+            kubectl(f"""patch deploy two --type=merge -p '{{"spec":{{"minReadySeconds":{number}}}}}'""")
+
+    with ThreadPoolExecutor(1) as pool:
+        patching = pool.submit(patch)
+        for replicas in (2, 1, 3):
+            file.write_text(file.read_text().replace("replicas: ", f"replicas: {replicas} # "))
+            netlab("apply", "--lab", lab, "-f", str(file))
+        patching.result()
+    spec = json.loads(kubectl("get deploy two -o jsonpath={.spec}"))
+    assert spec["replicas"] == 3 and netlab("diff", lab).stdout.endswith("no drift\n")
+    kubectl("delete deploy two")
 
 
 def test_objects_without_effect_are_kept(kubectl: Kubectl) -> None:
