@@ -63,7 +63,7 @@ fi
 
 # What is missing, as words: a program's name or libnftables (find_python adds python3 and venv).
 missing_programs() {
-  for program in ip bridge nft ping tcpdump ethtool busybox curl dig flock knotd sysctl ${tests:+git shellcheck tshark iperf3}; do
+  for program in ip bridge nft ping tcpdump ethtool busybox curl dig flock knotd sysctl ${tests:+git shellcheck tshark iperf3 openssl}; do
     have "$program" || printf '%s ' "$program"
   done
   # Alpine's ip and ping are busybox's: no netns, no VXLAN, no -M do.

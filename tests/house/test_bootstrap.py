@@ -318,13 +318,13 @@ def test_pages_use_only_programs_that_bootstrap_installs_for_every_user() -> Non
 # All that bootstrap.sh may have to install, by the names of each distribution's index.
 _PACKAGES = {
     "apt-get": "iproute2 nftables iputils-ping tcpdump ethtool busybox curl bind9-dnsutils knot procps git shellcheck "
-    "tshark iperf3 containernetworking-plugins",
+    "tshark iperf3 openssl containernetworking-plugins",
     "dnf": "iproute nftables iputils tcpdump ethtool busybox curl bind-utils knot procps-ng git ShellCheck wireshark-cli "
-    "iperf3",
+    "iperf3 openssl",
     "apk": "iproute2 nftables iputils-ping tcpdump ethtool busybox curl bind-tools knot procps-ng git shellcheck tshark "
-    "iperf3",
+    "iperf3 openssl",
     "pacman": "iproute2 nftables iputils tcpdump ethtool busybox curl bind knot procps-ng git shellcheck wireshark-cli "
-    "iperf3",
+    "iperf3 openssl",
 }
 
 
