@@ -146,8 +146,6 @@ def _resources() -> dict[tuple[str, str, str], Resource]:
 
 #: By group, version and plural.
 RESOURCES = _resources()
-#: By group and kind, the first version.
-BY_KIND = {(each.group, each.name): each for each in reversed(RESOURCES.values())}
 
 
 class Key(NamedTuple):
