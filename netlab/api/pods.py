@@ -14,13 +14,13 @@ from netlab.api import spdy
 from netlab.api.lab import RunningLab
 from netlab.api.process import STDOUT, Process
 from netlab.api.resources import Key
+from netlab.api.select import is_true
 from netlab.api.spawn import Order, Spawner
 from netlab.api.status import Refused, bad
 from netlab.model.cluster import Pod
 from netlab.plan.environment import environment
 from netlab.plan.processes import spec_of
 
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
 #: remotecommand's subprotocols, by the client's preference; base64 is for browsers.
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io", "base64.channel.k8s.io")
 _STDIN, _ERROR, _RESIZE, _CLOSE = 0, 3, 4, 255  # channels of remotecommand
@@ -55,8 +55,8 @@ class Pods:
             etc=pod.etc,
             argv=tuple(argv),
             workdir=str(spec.get("workingDir") or "/") if runs else "/",
-            tty=query.get("tty") in _TRUE,
-            stdin=query.get("stdin") in _TRUE,
+            tty=is_true(query.get("tty")),
+            stdin=is_true(query.get("stdin")),
         )
         return await self._stream(request, order)
 
@@ -101,7 +101,7 @@ class Pods:
 
     async def _spdy(self, request: web.Request, order: Order) -> web.StreamResponse:
         wanted = {"error", "stdout"} | ({"stdin"} if order.stdin else set())
-        if not order.tty and request.query.get("stderr") in _TRUE:
+        if not order.tty and is_true(request.query.get("stderr")):
             wanted.add("stderr")
         streams: dict[str, spdy.Stream] = {}
         ready, resizable = asyncio.Event(), asyncio.Event()
@@ -175,7 +175,7 @@ class Pods:
             await response.write(data)
 
         words = _log_words(self.lab.name, key, request.query)
-        if request.query.get("follow") in _TRUE:
+        if is_true(request.query.get("follow")):
             words.append("-f")
         process = Process(self.spawner, Order(self.lab.name, verb=tuple(words)), send)
         try:
@@ -245,4 +245,4 @@ def _log_words(lab: str, key: Key, query: Any) -> list[str]:
         if query.get(name):
             words += [option, f"{query[name]}{unit}"]
     flags = (("previous", "-p"), ("timestamps", "--timestamps"))
-    return words + [option for name, option in flags if query.get(name) in _TRUE]
+    return words + [option for name, option in flags if is_true(query.get(name))]

@@ -20,7 +20,7 @@ from netlab.api.objects import Objects
 from netlab.api.patch import applied as server_side_applied
 from netlab.api.patch import json_patch, merge, strategic
 from netlab.api.resources import RESOURCES, Key, Resource
-from netlab.api.select import matcher
+from netlab.api.select import is_true, matcher
 from netlab.api.status import MODIFIED, Refused, bad, conflict, exists, no_resource, not_allowed, not_found
 from netlab.api.status import status as status_object
 from netlab.api.tokens import Tokens
@@ -31,7 +31,6 @@ from netlab.cli.kinds.times import stamp
 from netlab.runtime.state.rundir import ChangedMeanwhile
 
 T = TypeVar("T")
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")  # as Go's ParseBool
 _ATTEMPTS = 20  # of an update, while other commands change the lab
 
 
@@ -42,11 +41,6 @@ def answer(data: Any, code: int = 200, warnings: tuple[str, ...] = ()) -> web.Re
         quoted = " ".join(warning.split()).replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted[:900]}"')
     return response
-
-
-def is_true(text: str | None) -> bool:
-    """A boolean of a query."""
-    return text in _TRUE
 
 
 class Rest:

@@ -1,4 +1,4 @@
-"""``labelSelector`` and ``fieldSelector`` of a list or a watch."""
+"""What a query says: booleans, and ``labelSelector`` and ``fieldSelector`` of a list or a watch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from collections.abc import Callable, Mapping
 
 from netlab.cli.kinds.kind import Item
 from netlab.cli.selectors import selector
+
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")  # as Go's ParseBool
+
+
+def is_true(text: str | None) -> bool:
+    """A boolean of a query."""
+    return text in _TRUE
 
 
 def matcher(query: Mapping[str, str]) -> Callable[[Item], bool]:

@@ -10,13 +10,12 @@ from aiohttp import web
 from netlab.api.forms import Form
 from netlab.api.objects import ADDED, DELETED, MODIFIED, Event, Objects
 from netlab.api.resources import Key, Resource
-from netlab.api.select import matcher
+from netlab.api.select import is_true, matcher
 from netlab.api.status import bad
 from netlab.api.status import status as status_object
 from netlab.cli.kinds.kind import Item
 
 _SECONDS = 1800.0  # a watch without timeoutSeconds; the API server's own is 30 to 60 minutes
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
 
 
 async def watch(
@@ -27,7 +26,7 @@ async def watch(
     selected = matcher(query)
     seconds = _number(query.get("timeoutSeconds", ""), _SECONDS)
     version = query.get("resourceVersion", "")
-    initial = query.get("sendInitialEvents") in _TRUE
+    initial = is_true(query.get("sendInitialEvents"))
     known: set[Key] = set()
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.enable_chunked_encoding()
