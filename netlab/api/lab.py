@@ -12,8 +12,7 @@ from netlab.api.resources import RESOURCES, Key, key_of
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.request import Records, Request, Running
 from netlab.cli.kinds.times import stamp
-from netlab.model import identity
-from netlab.model.cluster import Cluster, Pod
+from netlab.model.cluster import Cluster, Pod, identity
 from netlab.runtime.state.rundir import RunDir, Version
 
 MODELLED = tuple(resource for resource in RESOURCES.values() if resource.kind)

@@ -23,7 +23,7 @@ from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.times import stamp
 from netlab.errors import BadInput, NetlabError
 from netlab.model.anew import with_dependents
-from netlab.model.changes import label_key
+from netlab.model.workloads.changes import label_key
 from netlab.runtime.lab import Outcome, change
 from netlab.runtime.state.resolved import identity
 from netlab.spec import Text, load_texts

@@ -12,7 +12,7 @@ from netlab.escape import terminal
 from netlab.evidence.records import BROADCAST, IN, MULTICAST, OTHERHOST
 from netlab.kernel.capture.afpacket import ETHERNETS
 from netlab.kernel.capture.packetring import Frame
-from netlab.model.places import places
+from netlab.model.topology.places import places
 from netlab.observe.capture.files import DIRECTIONS
 from netlab.observe.capture.words import read, words
 from netlab.observe.packetid import packet_id

@@ -21,7 +21,7 @@ from netlab.diagnose.packettext import kind
 from netlab.diagnose.sightings.correlate import FRAME, RULES, Change, Event, Judgement
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OTHERHOST, OUT
-from netlab.model.places import places
+from netlab.model.topology.places import places
 from netlab.oracle.flow import ADDRESS, Outcome
 from netlab.oracle.report import end_kind, lookup_document
 from netlab.output import flows

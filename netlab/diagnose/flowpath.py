@@ -18,7 +18,7 @@ from netlab.diagnose.annotate import end
 from netlab.diagnose.document import leg
 from netlab.diagnose.expected.expect import Expecter, RoundTrip
 from netlab.diagnose.expected.path import Hop, Path
-from netlab.model.policies import EGRESS
+from netlab.model.cluster.policies import EGRESS
 from netlab.oracle.explain import Judged
 from netlab.oracle.flow import Flow
 from netlab.output import flows as output

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from netlab.graph import traffic, wiring
 from netlab.graph.wiring import texts
 from netlab.model import Cluster, Port
-from netlab.model.places import places
+from netlab.model.topology.places import places
 from netlab.objects import State
 from netlab.output import graph as output
 from netlab.output.places import place

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from netlab.graph.wiring import texts
 from netlab.model import Cluster
-from netlab.model.policies import EGRESS, INGRESS, Block, Peer, PodPeer, Policy
+from netlab.model.cluster.policies import EGRESS, INGRESS, Block, Peer, PodPeer, Policy
+from netlab.model.cluster.tiers import LAST, TierPolicy
 from netlab.model.selection import Selection
-from netlab.model.tiers import LAST, TierPolicy
 from netlab.output import graph as output
 from netlab.output.places import place
 

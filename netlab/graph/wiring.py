@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from netlab.model.impairments import UP, Impairment
+from netlab.model.cluster.impairments import UP, Impairment
 from netlab.objects import Addr, Fdb, Geneve, Ipip, Neigh, Port, Route, State, Vxlan, WgPeer
 from netlab.objects import Bridge as BridgeObject
 from netlab.objects.links import Device, End, Veth

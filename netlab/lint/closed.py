@@ -8,8 +8,8 @@ from netlab.errors import Mark
 from netlab.lint.peers import level_of_nobody
 from netlab.lint.subject import Subject, opens
 from netlab.model import Pod
-from netlab.model.policies import INGRESS, Block, Policy, PortMatch, Rule
-from netlab.model.services_types import Service, ServicePort
+from netlab.model.cluster.policies import INGRESS, Block, Policy, PortMatch, Rule
+from netlab.model.cluster.services import Service, ServicePort
 from netlab.spec import Warning
 from netlab.spec.references import Reference
 

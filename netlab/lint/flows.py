@@ -9,10 +9,10 @@ from netlab.errors import Mark
 from netlab.lint.mentions import Mention
 from netlab.lint.subject import Subject, opens, rules_of
 from netlab.model import Pod
-from netlab.model.policies import EGRESS, INGRESS, PodPeer, Policy, Rule
+from netlab.model.cluster.policies import EGRESS, INGRESS, PodPeer, Policy, Rule
+from netlab.model.cluster.services import Service
 from netlab.model.resolver import of_pod
-from netlab.model.services_system import DOMAIN
-from netlab.model.services_types import Service
+from netlab.model.services.system import DOMAIN
 from netlab.spec import Warning
 from netlab.tuples import NamedTuple
 

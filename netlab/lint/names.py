@@ -8,7 +8,7 @@ from netlab.errors import Mark
 from netlab.lint.flows import targets_of
 from netlab.lint.subject import Subject, workload
 from netlab.model import Pod
-from netlab.model.policies import EGRESS, Block, Policy
+from netlab.model.cluster.policies import EGRESS, Block, Policy
 from netlab.model.resolver import of_pod
 from netlab.spec import Level, Warning
 

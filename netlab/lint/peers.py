@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.lint.subject import Subject, rule_warning, rules_of, workload
-from netlab.model.policies import Block, Peer, PodPeer, Rule
+from netlab.model.cluster.policies import Block, Peer, PodPeer, Rule
 from netlab.spec import Level, Warning
 
 

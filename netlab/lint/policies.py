@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netlab.errors import Mark
 from netlab.lint.subject import Guess, Subject, opens, workload
 from netlab.model import Pod
-from netlab.model.policies import EGRESS, INGRESS, Policy, Rule
+from netlab.model.cluster.policies import EGRESS, INGRESS, Policy, Rule
 from netlab.near import meant, misspelt
 from netlab.spec import Level, Warning
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from netlab.lint.subject import Subject, opens, rule_warning, rules_of
 from netlab.model import Pod
-from netlab.model.policies import INGRESS, PodPeer, Policy, PortMatch, Rule
-from netlab.model.ports import states
-from netlab.model.services_types import Service, ServicePort
+from netlab.model.cluster.policies import INGRESS, PodPeer, Policy, PortMatch, Rule
+from netlab.model.cluster.services import Service, ServicePort
+from netlab.model.workloads.ports import states
 from netlab.near import near
 from netlab.spec import Warning
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from netlab.errors import Mark
 from netlab.lint.subject import Subject, selector_of
 from netlab.model import Pod
-from netlab.model.policies import LabelSelector
-from netlab.model.services_types import Service, ServicePort
+from netlab.model.cluster.policies import LabelSelector
+from netlab.model.cluster.services import Service, ServicePort
 from netlab.near import near
 from netlab.spec import Level, Warning
 

@@ -8,11 +8,11 @@ from functools import cached_property
 from netlab.errors import Mark
 from netlab.lint.mentions import Mention, Texts
 from netlab.model import Cluster, Pod
-from netlab.model.policies import ALLOW, EGRESS, INGRESS, LabelSelector, PodPeer, Policy, Rule
+from netlab.model.cluster.policies import ALLOW, EGRESS, INGRESS, LabelSelector, PodPeer, Policy, Rule
+from netlab.model.cluster.services import Service
+from netlab.model.cluster.tiers import TierPolicy
 from netlab.model.selection import Selection
-from netlab.model.services_types import Service
-from netlab.model.tiers import TierPolicy
-from netlab.model.workloads import WORKLOADS
+from netlab.model.workloads.templates import WORKLOADS
 from netlab.near import close, meant, misspelt
 from netlab.oracle.policy import Evaluator, Party
 from netlab.spec import Document, Documents, Level, Warning

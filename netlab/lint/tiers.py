@@ -7,8 +7,8 @@ from itertools import combinations, groupby
 
 from netlab.lint.peers import nobody
 from netlab.lint.subject import Subject, rule_warning
-from netlab.model.policies import EGRESS, INGRESS, PROTOCOLS, DomainNames, PodPeer, Rule
-from netlab.model.tiers import LAST, TierPolicy
+from netlab.model.cluster.policies import EGRESS, INGRESS, PROTOCOLS, DomainNames, PodPeer, Rule
+from netlab.model.cluster.tiers import LAST, TierPolicy
 from netlab.near import near
 from netlab.spec import Level, Warning
 

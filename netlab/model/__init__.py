@@ -24,7 +24,7 @@ from netlab.model.cluster import (
     Rack,
     Underlay,
 )
-from netlab.model.memory import Memory
+from netlab.model.topology.memory import Memory
 
 __all__ = [
     "Address",

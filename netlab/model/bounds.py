@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from netlab.errors import Problem
-from netlab.model.workloads import Template
+from netlab.model.workloads.templates import Template
 from netlab.spec import Document
 
 # Nodes of a segment are ports of one Linux bridge, which has 1,024.  And nodes know each other: a route, a neighbour and

@@ -10,15 +10,17 @@ from typing import Any
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.memo import Session
-from netlab.model import bounds, links, policies, tiers
-from netlab.model.catalogue import Catalogue
-from netlab.model.changes import Changes
-from netlab.model.cluster import Cluster, External, Idle, Interface, Network, Node, Pod, Underlay
-from netlab.model.controllers import Controllers
+from netlab.model import bounds
+from netlab.model.cluster import Cluster, External, Idle, Interface, Network, Node, Pod, Underlay, policies, tiers
+from netlab.model.cluster.services import Service
 from netlab.model.idle import Idling
-from netlab.model.ipam import Pool
-from netlab.model.memory import Memory, PodMemory
-from netlab.model.nodes import (
+from netlab.model.services import system
+from netlab.model.services.resolve import SYSTEM, resolve
+from netlab.model.services.slices import LabAddresses, Target
+from netlab.model.topology import links
+from netlab.model.topology.ipam import Pool
+from netlab.model.topology.memory import Memory, PodMemory
+from netlab.model.topology.nodes import (
     SERVICE_CIDRS,
     build_nodes,
     cidrs,
@@ -29,16 +31,14 @@ from netlab.model.nodes import (
     uncarried,
     within,
 )
-from netlab.model.placement import Scheduler, Stay
-from netlab.model.pods import Given, Maker
-from netlab.model.processes import Programs
-from netlab.model.services import SYSTEM, resolve
-from netlab.model.services_slices import LabAddresses, Target
-from netlab.model.services_system import documents as system_documents
-from netlab.model.services_system import wants_dns
-from netlab.model.services_types import Service
-from netlab.model.underlays import externals, underlay
-from netlab.model.workloads import Template
+from netlab.model.topology.placement import Scheduler, Stay
+from netlab.model.topology.underlays import externals, underlay
+from netlab.model.workloads.catalogue import Catalogue
+from netlab.model.workloads.changes import Changes
+from netlab.model.workloads.controllers import Controllers
+from netlab.model.workloads.pods import Given, Maker
+from netlab.model.workloads.processes import Programs
+from netlab.model.workloads.templates import Template
 from netlab.near import near
 from netlab.planes import OF_MANIFESTS, ROWS
 from netlab.spec import Documents, Warning
@@ -205,9 +205,9 @@ class _Builder:
 
     def _add_system(self, nodes: Sequence[Node], networks: Sequence[Network]) -> bool:
         """Add the objects that a lab with Services has besides; whether it has a DNS server."""
-        dns = wants_dns(self._spec, self._catalogue)
+        dns = system.wants_dns(self._spec, self._catalogue)
         mark = self._at() or Mark("(netlab)", 1)
-        self._catalogue = self._catalogue.with_added(system_documents(self._catalogue, nodes, networks, mark, dns=dns))
+        self._catalogue = self._catalogue.with_added(system.documents(self._catalogue, nodes, networks, mark, dns=dns))
         return dns
 
     def _services(

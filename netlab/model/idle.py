@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netlab.errors import Mark
-from netlab.model.changes import Changes
 from netlab.model.cluster import Idle
-from netlab.model.owners import ENDED
-from netlab.model.placement import Placed
-from netlab.model.workloads import Template
+from netlab.model.topology.placement import Placed
+from netlab.model.workloads.changes import Changes
+from netlab.model.workloads.owners import ENDED
+from netlab.model.workloads.templates import Template
 from netlab.spec import Warning
 
 PENDING = "Pending"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from netlab.model.cluster import Pod
-from netlab.model.services_system import DOMAIN
+from netlab.model.services.system import DOMAIN
 from netlab.tuples import NamedTuple
 
 _SEARCHES_MAX = 32  # the API's limit of search paths

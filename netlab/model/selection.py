@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from netlab.memo import Latest, Session
-from netlab.model.bylabel import ByLabel
 from netlab.model.cluster import Cluster, Node, Pod
-from netlab.model.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, Nodes, PodPeer, Policy
-from netlab.model.tiers import ADMIN, BASELINE, NO_JUDGES, Judges, TierPolicy
+from netlab.model.cluster.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, Nodes, PodPeer, Policy
+from netlab.model.cluster.tiers import ADMIN, BASELINE, NO_JUDGES, Judges, TierPolicy
+from netlab.model.workloads.bylabel import ByLabel
 
 
 class _Index:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from netlab.model.cluster import Cluster, Pod
-from netlab.model.services_types import Backend, Service
+from netlab.model.cluster.services import Backend, Service
 from netlab.spec import Warning
 
 # (ready, ended); of a Pod that was deleted also the second of the epoch at which its grace period is over

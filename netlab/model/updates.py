@@ -11,8 +11,8 @@ from typing import Any
 
 from netlab.errors import Problem
 from netlab.model.cluster import Cluster
-from netlab.model.defaults import settled
-from netlab.model.services_types import EXTERNAL_NAME
+from netlab.model.cluster.services import EXTERNAL_NAME
+from netlab.model.workloads.defaults import settled
 from netlab.spec import Document
 
 #: Namespaces that every cluster has.

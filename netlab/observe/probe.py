@@ -11,7 +11,7 @@ from threading import Thread
 from netlab.kernel.host import threads
 from netlab.kernel.host.limits import OpenFiles
 from netlab.model.cluster import Cluster
-from netlab.model.links import round_trip
+from netlab.model.topology.links import round_trip
 from netlab.observe.neighbours import NeighbourWriter, StaticNeighbours
 from netlab.observe.run import Account, Run
 from netlab.oracle.flow import Flow, Verdict

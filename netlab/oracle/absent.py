@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from netlab.model.cluster import Cluster, Pod
-from netlab.model.policies import MISSPELT, LabelSelector
-from netlab.model.services_types import Backend, Service
+from netlab.model.cluster.policies import MISSPELT, LabelSelector
+from netlab.model.cluster.services import Backend, Service
 from netlab.near import near
 
 _SHOWN = 3  # Pods that a sentence names

@@ -8,7 +8,7 @@ from typing import Any
 
 from netlab.evidence.records import Lookup
 from netlab.model.cluster import Cluster
-from netlab.model.places import places
+from netlab.model.topology.places import places
 from netlab.objects import Why
 from netlab.oracle.expect import ALLOW, DENY
 from netlab.oracle.explain import Judged, briefly

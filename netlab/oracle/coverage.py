@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 
 from netlab.errors import Mark
 from netlab.model.cluster import Cluster
-from netlab.model.policies import ALLOW as ALLOWS
-from netlab.model.policies import DENY as DENIES
-from netlab.model.policies import EGRESS, INGRESS, PASS, Policy, Rule
-from netlab.model.tiers import TierPolicy
+from netlab.model.cluster.policies import ALLOW as ALLOWS
+from netlab.model.cluster.policies import DENY as DENIES
+from netlab.model.cluster.policies import EGRESS, INGRESS, PASS, Policy, Rule
+from netlab.model.cluster.tiers import TierPolicy
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.expect import ALLOW, DENY
 from netlab.oracle.flow import Flow, Outcome

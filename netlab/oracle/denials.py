@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 from netlab.model.cluster import Cluster, Node, Pod
-from netlab.model.policies import DENY, EGRESS, INGRESS
+from netlab.model.cluster.policies import DENY, EGRESS, INGRESS
 from netlab.objects import Why
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import NODE, POD, Endpoint, Flow, Outcome, Verdict, is_own

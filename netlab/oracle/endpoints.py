@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from netlab.model.cluster import Cluster, External, Node, Pod
-from netlab.model.ports import HostPort, mapped
-from netlab.model.services_types import Service
+from netlab.model.cluster.services import Service
+from netlab.model.workloads.ports import HostPort, mapped
 from netlab.oracle.flow import ADDRESS, EXTERNAL, NODE, POD, ROUTER, SERVICE, Endpoint, Flow
 
 

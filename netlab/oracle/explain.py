@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from netlab.errors import Mark
-from netlab.model.policies import ALLOW, DENY, PASS
-from netlab.model.tiers import LAST, TierPolicy
+from netlab.model.cluster.policies import ALLOW, DENY, PASS
+from netlab.model.cluster.tiers import LAST, TierPolicy
 from netlab.oracle.denials import Denials, Step
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.policy import IS_NODE, Missed, Side, TierRule

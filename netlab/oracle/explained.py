@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from netlab.model.tiers import LAST
+from netlab.model.cluster.tiers import LAST
 from netlab.oracle.explain import Judged
 from netlab.oracle.flow import Verdict
 from netlab.oracle.policy import Side, TierRule

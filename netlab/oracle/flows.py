@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
-from netlab.model.policies import PROTOCOLS
+from netlab.model.cluster.policies import PROTOCOLS
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, SERVICE, Endpoint, Flow

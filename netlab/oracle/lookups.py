@@ -8,7 +8,7 @@ from netlab.errors import BadInput, Problem
 from netlab.evidence.records import Lookup
 from netlab.model.cluster import Cluster, Pod
 from netlab.model.resolver import of_pod
-from netlab.model.services_system import NAMESPACE, SERVICE
+from netlab.model.services.system import NAMESPACE, SERVICE
 from netlab.objects import Why
 from netlab.oracle.compare import Row
 from netlab.oracle.endpoints import Endpoints

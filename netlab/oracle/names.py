@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.model.cluster import Pod
+from netlab.model.cluster.services import Service
 from netlab.model.resolver import of_namespace, of_pod
-from netlab.model.services_system import DOMAIN
-from netlab.model.services_types import Service
+from netlab.model.services.system import DOMAIN
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import LOCALHOST, Endpoint
 from netlab.oracle.reachable import Reachable

@@ -19,7 +19,7 @@ from ipaddress import ip_address
 from math import inf
 
 from netlab.model import Address, Cluster, Pod
-from netlab.model.policies import (
+from netlab.model.cluster.policies import (
     ALLOW,
     DENY,
     EGRESS,
@@ -36,8 +36,8 @@ from netlab.model.policies import (
     PortMatch,
     Rule,
 )
+from netlab.model.cluster.tiers import NO_JUDGES, Judges, TierPolicy
 from netlab.model.selection import Selection
-from netlab.model.tiers import NO_JUDGES, Judges, TierPolicy
 from netlab.tuples import NamedTuple
 
 #: What an end is that is no Pod of the cluster's network.

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from netlab.errors import Mark
 from netlab.model.cluster import Cluster, Pod
-from netlab.model.policies import INGRESS
+from netlab.model.cluster.policies import INGRESS
 from netlab.objects import Why
 from netlab.oracle.denials import Denial, Denials, Step
 from netlab.oracle.endpoints import Endpoints

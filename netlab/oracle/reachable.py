@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netlab.model.services_types import ServicePort
+from netlab.model.cluster.services import ServicePort
 from netlab.oracle.flow import Endpoint
 from netlab.tuples import NamedTuple
 

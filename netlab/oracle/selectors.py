@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from netlab.model.cluster import Pod
-from netlab.model.services_types import Service
+from netlab.model.cluster.services import Service
 from netlab.near import near
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import ADDRESS, SERVICE, Endpoint

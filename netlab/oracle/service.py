@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from netlab.model import services_choice as choice
 from netlab.model.cluster import Cluster
-from netlab.model.services_outside import announced
-from netlab.model.services_types import EXTERNAL_NAME, Backend, Service
+from netlab.model.cluster.services import EXTERNAL_NAME, Backend, Service
+from netlab.model.services import choice
+from netlab.model.services.outside import announced
 from netlab.objects import Why
 from netlab.oracle import absent
 from netlab.oracle.endpoints import Endpoints

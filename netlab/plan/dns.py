@@ -20,7 +20,8 @@ from ipaddress import IPv4Address
 from netlab import escape
 from netlab.memo import Latest, Memo, Session
 from netlab.model import Address, Cluster, Pod
-from netlab.model.services_system import (
+from netlab.model.cluster.services import EXTERNAL_NAME, Backend, Service, ServicePort
+from netlab.model.services.system import (
     DOMAIN,
     NAMESPACE,
     POD,
@@ -30,7 +31,6 @@ from netlab.model.services_system import (
     pods_zone,
     zone_file,
 )
-from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort
 from netlab.objects import File, Obj
 from netlab.plan.why import pod_why
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlab.model import Cluster, Pod
-from netlab.model.processes import PATH
+from netlab.model.workloads.processes import PATH
 from netlab.plan.services_environment import service_variables
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.model import Cluster, Node, Pod
-from netlab.model.services_system import DOMAIN
+from netlab.model.services.system import DOMAIN
 from netlab.objects import File, Obj
 from netlab.plan.dns_resolver import node_resolv, pod_resolv
 from netlab.plan.why import node_why, pod_why

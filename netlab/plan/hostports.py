@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from netlab.model import Cluster, Node, Pod
-from netlab.model.ports import HostPort, mapped
+from netlab.model.workloads.ports import HostPort, mapped
 from netlab.objects import Listener, NftChain, NftTable, Obj, Sysctl, Veth, Why
 from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.why import node_why, pod_why

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.model import Cluster
-from netlab.model.impairments import UP, Impairment, Values
+from netlab.model.cluster.impairments import UP, Impairment, Values
 from netlab.objects import NftChain, NftTable, Obj, Port, Qdisc, State, Veth, Why
 from netlab.objects.links import End
 from netlab.objects.qdisc import Netem, Tbf, share

@@ -1,6 +1,6 @@
 """The objects of one Pod: its namespace, its links, its files, its listeners.
 
-A change of a large lab leaves nearly every Pod the object that it was (``model.pods``), and what belongs to it follows
+A change of a large lab leaves nearly every Pod the object that it was (``model.workloads.pods``), and what belongs to it follows
 from it and from the lab around it: nodes, underlay, families.  So it is kept for as long as those stay, keys and all.
 """
 

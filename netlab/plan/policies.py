@@ -27,9 +27,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from netlab import names
 from netlab.memo import Session
 from netlab.model import Cluster, Node, Pod
-from netlab.model.policies import EGRESS, INGRESS, Block, Nodes, PodPeer, Policy, PortMatch, Rule
+from netlab.model.cluster.policies import EGRESS, INGRESS, Block, Nodes, PodPeer, Policy, PortMatch, Rule
+from netlab.model.cluster.tiers import NO_JUDGES, Judges, TierPolicy
 from netlab.model.selection import Selection
-from netlab.model.tiers import NO_JUDGES, Judges, TierPolicy
 from netlab.objects import NftChain, NftSet, NftTable, Obj, State, Why
 from netlab.plan import policytext as text
 from netlab.plan.policyrules import Need, Writer, Written, by_protocol, rule_why

@@ -7,7 +7,7 @@ from itertools import chain, groupby
 
 from netlab import names
 from netlab.memo import Latest, Memo
-from netlab.model.policies import (
+from netlab.model.cluster.policies import (
     ALLOW,
     DENY,
     EGRESS,
@@ -20,7 +20,7 @@ from netlab.model.policies import (
     PortMatch,
     Rule,
 )
-from netlab.model.tiers import TierPolicy
+from netlab.model.cluster.tiers import TierPolicy
 from netlab.objects import Why
 from netlab.plan import policytext as text
 from netlab.plan.policytext import Words

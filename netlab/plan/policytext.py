@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address, summarize_address_range
 
 from netlab import names
-from netlab.model.policies import INGRESS, Block, Policy, PortMatch, Rule
-from netlab.model.tiers import KINDS, TierPolicy
+from netlab.model.cluster.policies import INGRESS, Block, Policy, PortMatch, Rule
+from netlab.model.cluster.tiers import KINDS, TierPolicy
 from netlab.tuples import NamedTuple
 
 TABLE = "netlab-policy"

@@ -29,9 +29,9 @@ from netlab import names
 from netlab.digest import sha256
 from netlab.memo import Memo, Session
 from netlab.model import Address, Cluster, Network, Node
-from netlab.model.services_choice import ZONE, everywhere, near, plain
-from netlab.model.services_outside import announced
-from netlab.model.services_types import EXTERNAL_NAME, Backend, Service, ServicePort
+from netlab.model.cluster.services import EXTERNAL_NAME, Backend, Service, ServicePort
+from netlab.model.services.choice import ZONE, everywhere, near, plain
+from netlab.model.services.outside import announced
 from netlab.objects import NftChain, NftSet, NftTable, Obj, Route, Why
 from netlab.plan.underlay import BRIDGE
 from netlab.tuples import NamedTuple

@@ -7,8 +7,8 @@ As the kubelet makes them: for each Service with a cluster address in the Pod's 
 from __future__ import annotations
 
 from netlab.model import Cluster, Pod
-from netlab.model.services_system import KUBERNETES
-from netlab.model.services_types import Service, ServicePort
+from netlab.model.cluster.services import Service, ServicePort
+from netlab.model.services.system import KUBERNETES
 
 
 def service_variables(pod: Pod, cluster: Cluster) -> dict[str, str]:

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 from netlab.model import Cluster
-from netlab.model.services_system import DNS_FOLDER, DOMAIN, PODS_FILE, ZONES, ZONES_FILE, pods_zone, zone_file
+from netlab.model.services.system import DNS_FOLDER, DOMAIN, PODS_FILE, ZONES, ZONES_FILE, pods_zone, zone_file
 from netlab.plan import dns
 from netlab.runtime.processes import inside
 from netlab.runtime.session import SESSION

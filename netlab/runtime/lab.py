@@ -13,10 +13,10 @@ from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.protocol import Observed
 from netlab.model import Memory
 from netlab.model.anew import leaving
-from netlab.model.changes import Labels, put, still_there
-from netlab.model.links import kept
 from netlab.model.status import Statuses
+from netlab.model.topology.links import kept
 from netlab.model.updates import refused
+from netlab.model.workloads.changes import Labels, put, still_there
 from netlab.objects import Obj, State, Veth, contradicted
 from netlab.objects.links import namespaces
 from netlab.plan import Drift, desired, drift

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from netlab.model.build import CHOSEN_NODES
-from netlab.model.nodefit import REQUIRED
-from netlab.model.nodes import KUBELETS
-from netlab.model.workloads import WORKLOADS
+from netlab.model.topology.nodes import KUBELETS
+from netlab.model.workloads.nodefit import REQUIRED
+from netlab.model.workloads.templates import WORKLOADS
 from netlab.planes import OF_MANIFESTS
 from netlab.spec import Document, Text
 from netlab.tuples import NamedTuple

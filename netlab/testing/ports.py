@@ -12,9 +12,9 @@ from ipaddress import ip_address, ip_network
 from itertools import islice
 
 from netlab.model import Cluster, Pod, Port
-from netlab.model.policies import EGRESS, INGRESS, Block, PodPeer, Policy
+from netlab.model.cluster.policies import EGRESS, INGRESS, Block, PodPeer, Policy
+from netlab.model.cluster.tiers import TierPolicy
 from netlab.model.selection import Selection
-from netlab.model.tiers import TierPolicy
 from netlab.oracle.expect import Expectations
 from netlab.oracle.resolve import wanted_ports
 from netlab.testing.ground import ADDRESSES, BLOCK, Host

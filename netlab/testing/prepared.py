@@ -13,8 +13,9 @@ from typing import Protocol
 from netlab.errors import BadInput, Problem
 from netlab.lint import lint, ordered
 from netlab.memo import Session
-from netlab.model import Cluster, Port, build, policies, tiers
-from netlab.model.policies import PortMatch
+from netlab.model import Cluster, Port, build
+from netlab.model.cluster import policies, tiers
+from netlab.model.cluster.policies import PortMatch
 from netlab.oracle.expect import Expectations, parse
 from netlab.oracle.flow import Flow
 from netlab.oracle.lookups import Asked, asked

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netlab.model import Cluster, Pod
-from netlab.model.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, PodPeer, Policy, PortMatch
+from netlab.model.cluster.policies import EGRESS, INGRESS, NAME_LABEL, LabelSelector, PodPeer, Policy, PortMatch
+from netlab.model.cluster.tiers import TierPolicy
 from netlab.model.selection import Selection
-from netlab.model.tiers import TierPolicy
 from netlab.spec import Text
 from netlab.testing.ground import CONTROL_PLANE
 from netlab.tuples import NamedTuple

@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete
 
 from netlab.cli.main import VERBS, cli
 from netlab.model import Memory
-from netlab.model.memory import PodMemory
+from netlab.model.topology.memory import PodMemory
 from netlab.runtime.state import rundir
 from netlab.runtime.state.rundir import Applied, Assignments, RunDir
 

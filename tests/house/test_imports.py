@@ -56,7 +56,7 @@ LATE = {
     "netlab.kernel.nftables.drift": "the rehearsal in a spare namespace, needed after a hand change alone",
     "netlab.kernel.nftables.libnft": "subprocess, 1 ms, for hosts with nft and without its library",
     "netlab.kernel.rtnetlink.inspect": "pyroute2, 220 ms",
-    "netlab.model.identity": "uuid, 4 ms",
+    "netlab.model.cluster.identity": "uuid, 4 ms",
     "netlab.near": "difflib, 3 ms, needed by messages alone",
     "netlab.observe.capture.words": "scapy, 300 ms",
     "netlab.observe.layers": "scapy, 300 ms",

@@ -14,7 +14,7 @@ from netlab.cli.kinds.times import stamp
 from netlab.names import short_hash
 
 if TYPE_CHECKING:
-    from netlab.model.services_types import Backend, Service
+    from netlab.model.cluster.services import Backend, Service
 
 _WIDTH = 14  # columns of a field's name
 
@@ -48,7 +48,7 @@ def _endpoints(service: Service, since: float) -> Item:
 @with_uids
 def slices(request: Request) -> list[Item]:
     """The EndpointSlices that manifests have or that mirror Endpoints, and one a family of each other Service."""
-    from netlab.model.services_mirror import behind
+    from netlab.model.services.mirror import behind
 
     cluster, since, objects = request.running
     fields: Item = {"endpoints": [], "ports": []}
@@ -60,7 +60,7 @@ def slices(request: Request) -> list[Item]:
 
 
 def _slices(service: Service, family: str, since: float) -> Iterator[Item]:
-    from netlab.model.services_mirror import SERVICE_LABEL
+    from netlab.model.services.mirror import SERVICE_LABEL
 
     backends = [backend for backend in service.backends if f"IPv{backend.address.version}" == family]
     for numbers, group in (_by_ports(backends) or {(): []}).items():

@@ -45,7 +45,7 @@ def filled(objects: Iterable[tuple[str, Item]], since: float) -> list[Item]:
 
 def owner_references(kind: str, name: str, cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
     """The reference to the controller that made an object."""
-    from netlab.model import identity
+    from netlab.model.cluster import identity
 
     version, uid = _VERSIONS.get(kind, "apps/v1"), identity.uid(cluster.lab, kind, namespace, name)
     return [{"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": True,
@@ -56,7 +56,7 @@ def with_uids(items: Callable[[Request], list[Item]]) -> Callable[[Request], lis
     """``items``, each object with its uid.  (A Pod's uid is another each time that a controller replaces it.)"""
 
     def identified(request: Request) -> list[Item]:
-        from netlab.model import identity
+        from netlab.model.cluster import identity
 
         lab, objects = request.running.cluster.lab, items(request)
         for item in objects:

@@ -16,9 +16,9 @@ from netlab.cli.selectors import written as selector_text
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Pod
-    from netlab.model.policies import LabelSelector, Policy, PortMatch, Rule
+    from netlab.model.cluster.policies import LabelSelector, Policy, PortMatch, Rule
+    from netlab.model.cluster.tiers import TierPolicy
     from netlab.model.selection import Selection
-    from netlab.model.tiers import TierPolicy
 
 _WIDTH = 14
 _DONE = {"Allow": "allowed", "Deny": "denied", "Pass": "passed on"}
@@ -107,7 +107,7 @@ def _port(port: PortMatch) -> str:
 
 
 def _peer(peer: Any) -> Iterator[str]:
-    from netlab.model.policies import Block
+    from netlab.model.cluster.policies import Block
 
     if isinstance(peer, Block):
         yield "IPBlock:"
@@ -122,7 +122,7 @@ def _peer(peer: Any) -> Iterator[str]:
 
 def effect(policy: Policy | TierPolicy, selection: Selection, packets: Mapping[str, int]) -> Iterator[str]:
     """The effect of the policy in this lab."""
-    from netlab.model.policies import Nodes, PodPeer
+    from netlab.model.cluster.policies import Nodes, PodPeer
     from netlab.plan.policytext import rule_comment
 
     yield f"{'Selects:':<{_WIDTH}}{_pods(selection.members(policy.subject)) or 'no Pod of this lab'}"

@@ -11,7 +11,7 @@ from netlab.cli.kinds.request import Request
 from netlab.cli.kinds.times import stamp
 
 if TYPE_CHECKING:
-    from netlab.model.services_types import Service
+    from netlab.model.cluster.services import Service
 
 _SHOWN = 3  # endpoints that kubectl names before it only counts
 _WIDTH = 26  # columns of a field's name

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.times import stamp
 from netlab.model.anew import every
-from netlab.model.owners import ENDED, revision
+from netlab.model.workloads.owners import ENDED, revision
 from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:

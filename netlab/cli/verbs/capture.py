@@ -303,7 +303,7 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
         opened.close()
     seconds = time.monotonic() - began
     if wish.json:
-        from netlab.model.places import places
+        from netlab.model.topology.places import places
         from netlab.output.trace import CaptureFile
 
         rest = _rest(listening, sink.packets, interfaces, seconds)

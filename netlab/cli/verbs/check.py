@@ -15,7 +15,7 @@ from netlab.cli.files import shown, text_of
 from netlab.cli.options import lab_argument, output, own_lab
 from netlab.errors import Exit
 from netlab.model import Cluster, Port
-from netlab.model.ports import states
+from netlab.model.workloads.ports import states
 
 EXPECT = "expect.yaml"
 _SINGLE = 3  # failures of one cause that have lines of their own; more are a block

@@ -25,7 +25,7 @@ def command(lab: str, lab_option: str, output: str) -> int:
     lab_diff, drifted = diff(running_lab(lab, lab_option))
     operations, foreign = drifted
     if output == "json":
-        from netlab.model.places import places
+        from netlab.model.topology.places import places
         from netlab.objects.links import namespaces
         from netlab.output.changes import Diff
         from netlab.plan import document

@@ -43,7 +43,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     """
     from netlab.diagnose import flowpath
     from netlab.diagnose.expected.expect import Expecter
-    from netlab.model.places import places
+    from netlab.model.topology.places import places
     from netlab.oracle.endpoints import Endpoints
     from netlab.oracle.explain import judged, tell
     from netlab.oracle.explained import document

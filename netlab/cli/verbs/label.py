@@ -159,7 +159,7 @@ def _labels(kind: Kind, cluster: Cluster) -> dict[tuple[str, str], Mapping[str, 
 
 def _key(reference: Reference) -> str:
     """The name that ``model.Changes`` has for an object."""
-    from netlab.model.changes import label_key
+    from netlab.model.workloads.changes import label_key
 
     return label_key(reference.kind.name, "/".join(filter(None, reference[1:])))
 

@@ -13,7 +13,7 @@ from netlab.errors import BadInput
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
-    from netlab.model.impairments import Link
+    from netlab.model.cluster.impairments import Link
 
 _OPTIONS = {
     "delay": ("TIME", "delay each packet: 20ms"),
@@ -56,7 +56,7 @@ def command(
     delayed twice.  The options replace all impairments that the link has, also those of the lab file.  up keeps them;
     up --reset restores those of the lab file.
     """
-    from netlab.model.impairments import DOWN, UP, key, read_options
+    from netlab.model.cluster.impairments import DOWN, UP, key, read_options
     from netlab.runtime.lab import change
     from netlab.runtime.state.running import load_cluster
 
@@ -89,8 +89,8 @@ def command(
 
 def _links(cluster: Cluster, names: tuple[str, ...], namespace: str) -> list[Link]:
     """The links of the words; those of all Pods of a workload."""
-    from netlab.model.impairments import UNDERLAY
-    from netlab.model.links import links
+    from netlab.model.cluster.impairments import UNDERLAY
+    from netlab.model.topology.links import links
 
     if len(names) > 2:
         raise BadInput("a link has two ends", hint="netlab link node-1 underlay --delay 20ms")
@@ -116,7 +116,7 @@ def _own(cluster: Cluster, by_netns: Mapping[str, Link], word: str, namespace: s
 
 
 def _direction(link: Link, sender: str) -> str:
-    from netlab.model.impairments import DOWN, UP
+    from netlab.model.cluster.impairments import DOWN, UP
 
     if sender in (link.lower, link.key.partition("/")[2]):
         return UP

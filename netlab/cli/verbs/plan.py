@@ -33,7 +33,7 @@ def command(
 
     lab_plan, todo = plan(draft(lab, files, name, namespace))
     if output == "json":
-        from netlab.model.places import places
+        from netlab.model.topology.places import places
         from netlab.objects.links import namespaces
         from netlab.output.changes import Plan
         from netlab.plan.document import operations as documents

@@ -62,7 +62,7 @@ def command(
                                       netlab explain shows which
     """
     from netlab.cli import warned
-    from netlab.model.places import places
+    from netlab.model.topology.places import places
     from netlab.observe.evidence import probed
     from netlab.observe.probe import TIMEOUT, Prober
     from netlab.oracle.flow import Outcome

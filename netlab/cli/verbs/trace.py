@@ -89,7 +89,7 @@ def command(
     """
     from dataclasses import replace
 
-    from netlab.model.links import round_trip
+    from netlab.model.topology.links import round_trip
     from netlab.objects import Netns, NftTable, Vxlan
     from netlab.observe.trace.record import Request, recorded
     from netlab.oracle.target import asked

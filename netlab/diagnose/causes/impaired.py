@@ -13,7 +13,7 @@ from netlab.diagnose.finding import Finding
 from netlab.diagnose.sightings.correlate import DROP, NEIGHBOUR, REPLY, REQUEST, RULES, TITLES, Event
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT
-from netlab.model.impairments import UP, Impairment
+from netlab.model.cluster.impairments import UP, Impairment
 from netlab.objects import Floor, Key
 from netlab.plan.impairments import TABLE
 from netlab.tuples import NamedTuple

@@ -14,7 +14,7 @@ from netlab.diagnose.naming import address_owner, namespace_target
 from netlab.diagnose.story import Story
 from netlab.evidence.records import IN_VIEW, Lookup, Query
 from netlab.model import Pod
-from netlab.model.services_system import DOMAIN
+from netlab.model.services.system import DOMAIN
 from netlab.near import near
 from netlab.objects import File, Key
 from netlab.objects.base import Floor

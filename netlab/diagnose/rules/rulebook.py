@@ -13,9 +13,9 @@ from netlab.diagnose.rules.nfttext import Effect, actions
 from netlab.diagnose.sightings.correlate import Judgement, Step
 from netlab.errors import Mark
 from netlab.model import Cluster
-from netlab.model.policies import ALLOW, DENY, EGRESS, INGRESS, PASS
+from netlab.model.cluster.policies import ALLOW, DENY, EGRESS, INGRESS, PASS
+from netlab.model.cluster.services import Service
 from netlab.model.selection import Selection
-from netlab.model.services_types import Service
 from netlab.objects import Key, NftChain, NftTable, Obj
 from netlab.oracle.absent import why_none
 from netlab.plan import policytext

@@ -12,11 +12,11 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from netlab.errors import Mark
-from netlab.model import identity
-from netlab.model.impairments import Impairment
-from netlab.model.policies import Policy
-from netlab.model.services_types import Service
-from netlab.model.tiers import TierPolicy
+from netlab.model.cluster import identity
+from netlab.model.cluster.impairments import Impairment
+from netlab.model.cluster.policies import Policy
+from netlab.model.cluster.services import Service
+from netlab.model.cluster.tiers import TierPolicy
 from netlab.planes import ROWS, Masquerade, Plane, Speaks
 from netlab.spec import Document
 from netlab.tuples import NamedTuple

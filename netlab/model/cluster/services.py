@@ -116,7 +116,7 @@ class Service:
 
     @property
     def serving(self) -> tuple[Backend, ...]:
-        """The backends that get traffic from somewhere (``services_choice`` has what each node chooses among)."""
+        """The backends that get traffic from somewhere (``services.choice`` has what each node chooses among)."""
         return self.ready or tuple(backend for backend in self.backends if backend.lasting)
 
     def local_ready(self, node: str, family: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from netlab.errors import Mark
 from netlab.memo import Memo, Session
-from netlab.model.policies import (
+from netlab.model.cluster.policies import (
     ALLOW,
     EGRESS,
     INGRESS,

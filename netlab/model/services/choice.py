@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 
-from netlab.model.services_types import Backend, Service
+from netlab.model.cluster.services import Backend, Service
 
 ZONE = "topology.kubernetes.io/zone"
 AUTO, SAME_ZONE, SAME_NODE = "Auto", "PreferSameZone", "PreferSameNode"

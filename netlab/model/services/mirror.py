@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from itertools import islice
 from typing import Any
 
-from netlab.model.owners import controller
+from netlab.model.workloads.owners import controller
 from netlab.names import short_hash
 from netlab.spec import Document, Warning
 from netlab.tuples import NamedTuple

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netlab.model.cluster import Cluster
-from netlab.model.services_types import Address, Service
+from netlab.model.cluster.services import Address, Service
 from netlab.tuples import NamedTuple
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from netlab.digest import sha256
-from netlab.model.services_types import Address, Network
+from netlab.model.cluster.services import Address, Network
 
 NODE_PORTS = range(30000, 32768)
 # TEST-NET-3's upper half: the lower one is where hosts outside are.

@@ -16,11 +16,7 @@ from typing import Any
 
 from netlab.errors import Mark
 from netlab.memo import Session
-from netlab.model import services_choice as choice
-from netlab.model import services_mirror as mirror
-from netlab.model import services_pools as pools
-from netlab.model.services_slices import LabAddresses, of_slices, of_slices_warnings, outside_warnings, port_names
-from netlab.model.services_types import (
+from netlab.model.cluster.services import (
     CLUSTER_IP,
     EXTERNAL_NAME,
     HEALTH_CHECK,
@@ -33,6 +29,8 @@ from netlab.model.services_types import (
     ServiceMemory,
     ServicePort,
 )
+from netlab.model.services import choice, mirror, pools
+from netlab.model.services.slices import LabAddresses, of_slices, of_slices_warnings, outside_warnings, port_names
 from netlab.spec import Document, Warning
 from netlab.tuples import NamedTuple
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from netlab.model import services_mirror as mirror
-from netlab.model.services_choice import ZONE, weights
-from netlab.model.services_types import Address, Backend, Service, ServicePort
+from netlab.model.cluster.services import Address, Backend, Service, ServicePort
+from netlab.model.services import mirror
+from netlab.model.services.choice import ZONE, weights
 from netlab.spec import Document, Warning
 from netlab.tuples import NamedTuple
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.errors import Mark
-from netlab.model.catalogue import Catalogue
 from netlab.model.cluster import Network, Node
-from netlab.model.services import SYSTEM
+from netlab.model.services.resolve import SYSTEM
+from netlab.model.workloads.catalogue import Catalogue
 from netlab.spec import Document
 
 NAMESPACE, POD, SERVICE = "kube-system", "coredns", "kube-dns"

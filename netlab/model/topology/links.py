@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netlab.errors import Mark
-from netlab.model.changes import Changes
 from netlab.model.cluster import Cluster, External, Idle, Node, Pod, Underlay
-from netlab.model.impairments import DOWN, FIELDS, OWN_NODE, UNDERLAY, UP, Impairment, Link, Values, key
+from netlab.model.cluster.impairments import DOWN, FIELDS, OWN_NODE, UNDERLAY, UP, Impairment, Link, Values, key
+from netlab.model.workloads.changes import Changes
 from netlab.near import near
 from netlab.spec import Document
 

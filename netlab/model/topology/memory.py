@@ -9,8 +9,8 @@ from typing import Any
 
 from netlab import plain
 from netlab.model.cluster import Cluster, Pod
-from netlab.model.placement import demands
-from netlab.model.services_types import ServiceMemory
+from netlab.model.cluster.services import ServiceMemory
+from netlab.model.topology.placement import demands
 from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from netlab import names
 from netlab.errors import Mark, Problem
-from netlab.model.changes import Changes
 from netlab.model.cluster import Interface, Network, Node, Rack, Taint, Underlay
-from netlab.model.memory import POD_BITS, Memory
+from netlab.model.topology.memory import POD_BITS, Memory
+from netlab.model.workloads.changes import Changes
 from netlab.planes import Plane
 from netlab.spec import Document
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from netlab.errors import Mark
 from netlab.model.cluster import Node
-from netlab.model.nodefit import REQUIRED, UNSCHEDULABLE, selected, untolerated
-from netlab.model.ports import HostPort, node_ports
-from netlab.model.workloads import Template
+from netlab.model.workloads.nodefit import REQUIRED, UNSCHEDULABLE, selected, untolerated
+from netlab.model.workloads.ports import HostPort, node_ports
+from netlab.model.workloads.templates import Template
 from netlab.names import short_hash
 from netlab.spec.rules import matches
 from netlab.tuples import NamedTuple

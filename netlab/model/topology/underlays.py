@@ -9,7 +9,7 @@ from typing import Any
 from netlab import names
 from netlab.errors import Mark
 from netlab.model.cluster import External, Interface, Network, Port, Rack, Underlay
-from netlab.model.nodes import cidrs
+from netlab.model.topology.nodes import cidrs
 from netlab.spec import Document
 
 FLAT_CIDRS = {"IPv4": "172.18.0.0/24", "IPv6": "fd00:172:18::/64"}

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from netlab.memo import Latest, Session
-from netlab.model.bylabel import ByLabel
-from netlab.model.workloads import WORKLOADS
+from netlab.model.workloads.bylabel import ByLabel
+from netlab.model.workloads.templates import WORKLOADS
 from netlab.spec import Document
 
 

@@ -14,7 +14,7 @@ from netlab.values import dataclass
 
 if TYPE_CHECKING:
     from netlab.model.cluster import Cluster
-    from netlab.model.workloads import Template
+    from netlab.model.workloads.templates import Template
     from netlab.spec import Document
 
 Labels = Mapping[str, str | None]  # None: the label is removed

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from netlab.model import identity, nodefit, rollouts
-from netlab.model.cluster import Made, Node
-from netlab.model.owners import ENDED, HASH, REVISION, Owners, Reference, controller, phase, revision
-from netlab.model.workloads import WORKLOADS, Template
+from netlab.model.cluster import Made, Node, identity
+from netlab.model.workloads import nodefit, rollouts
+from netlab.model.workloads.owners import ENDED, HASH, REVISION, Owners, Reference, controller, phase, revision
+from netlab.model.workloads.templates import WORKLOADS, Template
 from netlab.spec import Document
 from netlab.spec.hooks import has_ended
 from netlab.tuples import NamedTuple

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from netlab import names
 from netlab.memo import Session
-from netlab.model.bylabel import ByLabel
 from netlab.model.cluster import Interface, Node, Pod
-from netlab.model.ports import declared, served
-from netlab.model.processes import Programs, owned
-from netlab.model.workloads import Template, containers, inits
+from netlab.model.workloads.bylabel import ByLabel
+from netlab.model.workloads.ports import declared, served
+from netlab.model.workloads.processes import Programs, owned
+from netlab.model.workloads.templates import Template, containers, inits
 from netlab.spec import Document, Warning
 from netlab.tuples import NamedTuple
 

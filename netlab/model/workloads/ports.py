@@ -13,7 +13,7 @@ from typing import Any
 
 from netlab.errors import Mark
 from netlab.model.cluster import Pod, Port
-from netlab.model.workloads import Template, serving
+from netlab.model.workloads.templates import Template, serving
 from netlab.spec import Document, Warning
 from netlab.spec.rules import matches
 from netlab.tuples import NamedTuple

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netlab.model.defaults import settled
-from netlab.model.owners import HASH, Owners, controller, revision
+from netlab.model.workloads.defaults import settled
+from netlab.model.workloads.owners import HASH, Owners, controller, revision
 from netlab.spec import Document
 
 Body = Mapping[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 from netlab.errors import Mark
 from netlab.model.cluster import Container
-from netlab.model.processes import Programs, decided
+from netlab.model.workloads.processes import Programs, decided
 from netlab.spec import Document
 from netlab.tuples import NamedTuple
 

@@ -2,7 +2,7 @@
 
 The image registry.k8s.io/e2e-test-images/agnhost has the program; here a command in a Pod that names it is answered by
 this module, in the process that has entered the Pod.  Its servers (``serve-hostname``, ``netexec``, ``porter``) are the
-responder (``model.processes``).
+responder (``model.workloads.processes``).
 """
 
 from __future__ import annotations

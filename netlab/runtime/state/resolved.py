@@ -12,8 +12,8 @@ from dataclasses import field, replace
 from functools import lru_cache
 
 from netlab.model import Built, Cluster, Memory, build
-from netlab.model.changes import Changes
 from netlab.model.status import Statuses, observed, unready
+from netlab.model.workloads.changes import Changes
 from netlab.objects import File, Netns, State
 from netlab.plan import Host, check, desired
 from netlab.runtime.host.programs import has_program

@@ -7,7 +7,7 @@ import pytest
 from netlab.errors import BadInput
 from netlab.model import build
 from netlab.model.bounds import NODES_MAX, PODS_MAX
-from netlab.model.underlays import RACKS_MAX
+from netlab.model.topology.underlays import RACKS_MAX
 from netlab.spec import load_text
 
 LAB = "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: big}\nspec:\n  underlay: {kind: %s}\n  nodes:\n"

@@ -13,7 +13,7 @@ import pytest
 from netlab import names
 from netlab.errors import BadInput
 from netlab.model import Cluster, Memory, build
-from netlab.model.nodes import node_cidr, numbers
+from netlab.model.topology.nodes import node_cidr, numbers
 from netlab.plan import check, desired
 from netlab.spec import Text, load_texts
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from netlab.model import Cluster, build
-from netlab.model.changes import Changes
-from netlab.model.links import kept, round_trip
+from netlab.model.topology.links import kept, round_trip
+from netlab.model.workloads.changes import Changes
 from netlab.spec import Text, load_texts
 
 POD = """---

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netlab.model import Cluster, build
-from netlab.model.placement import Scheduler
+from netlab.model.topology.placement import Scheduler
 from netlab.spec import Text, load_texts
 
 NODES = 300

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.model.controllers import Controllers
+from netlab.model.workloads.controllers import Controllers
 from netlab.spec import load_text
 
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 import pytest
 
 from netlab.model.cluster import Cluster, Node, Pod, Port, Underlay
-from netlab.model.services_types import Service, ServicePort
+from netlab.model.cluster.services import Service, ServicePort
 
 HEADLESS = Service("shop", "web", headless=True, ports=(ServicePort(80),))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netlab.model import Cluster, build
-from netlab.model.policies import INGRESS, Rule
+from netlab.model.cluster.policies import INGRESS, Rule
 from netlab.oracle.compare import meets
 from netlab.oracle.coverage import Held, coverage, document, lines
 from netlab.oracle.expect import parse

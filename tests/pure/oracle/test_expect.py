@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netlab.errors import BadInput, Problem
 from netlab.model.cluster import Cluster
-from netlab.model.services_types import Backend, Service, ServicePort
+from netlab.model.cluster.services import Backend, Service, ServicePort
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.expect import parse
 from netlab.oracle.resolve import expected, wanted_ports

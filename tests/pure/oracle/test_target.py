@@ -10,7 +10,7 @@ import pytest
 
 from netlab.errors import BadInput
 from netlab.model.cluster import Cluster
-from netlab.model.services_types import Backend, Service, ServicePort
+from netlab.model.cluster.services import Backend, Service, ServicePort
 from netlab.oracle.expect import parse
 from netlab.oracle.flows import flows
 from netlab.oracle.resolve import expected

@@ -6,7 +6,7 @@ import pytest
 
 from netlab.errors import BadInput
 from netlab.model import Cluster, build
-from netlab.model.services_types import Service
+from netlab.model.cluster.services import Service
 from netlab.oracle.policy import EGRESS, INGRESS, Evaluator
 from netlab.spec import Text, load_texts
 

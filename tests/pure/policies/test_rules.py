@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from netlab.memo import Session
 from netlab.model import Cluster, build
-from netlab.model.policies import Block, PortMatch
+from netlab.model.cluster.policies import Block, PortMatch
 from netlab.model.selection import Selection
 from netlab.objects import NftChain, NftSet, NftTable, Obj
 from netlab.plan.policies import tables

@@ -10,7 +10,7 @@ import yaml
 
 from netlab.errors import BadInput
 from netlab.model import Built, Memory, build
-from netlab.model.services_types import Backend, Service
+from netlab.model.cluster.services import Backend, Service
 from netlab.spec import Text, load_texts
 
 LAB = {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "lab"}, "spec": {}}
@@ -194,7 +194,7 @@ def test_ranges_that_no_host_can_have_addresses_of(lab: dict[str, Any], says: st
     ],
 )
 def test_topology_mode_auto_allots_endpoints_to_zones(nodes: dict[str, int], backends: str, hints: str) -> None:
-    from netlab.model.services_choice import everywhere
+    from netlab.model.services.choice import everywhere
 
     made = [Backend(ip_address(f"10.0.0.{at}"), (80,), zone=zone) for at, zone in enumerate(backends, 1)]
     service = Service("default", "web", backends=tuple(made), distribution="Auto", zone_weights=nodes)
