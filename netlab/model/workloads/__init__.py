@@ -1,0 +1,1 @@
+"""Workloads become Pods: controllers give templates, templates give Pods with containers, ports and labels."""
