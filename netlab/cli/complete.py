@@ -117,6 +117,15 @@ def kind_and_names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     return _offer((name for name in _objects(ctx, given[0]) if name not in given), incomplete)
 
 
+def lab_and_fault(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """``break``'s words: a running lab, then a fault, which may come first where one lab runs."""
+    from netlab.faults.catalogue import modules
+
+    labs = _running()
+    given = ctx.params.get("names") or ()
+    return _offer([*([] if given else labs), *(modules() if given or len(labs) == 1 else ())], incomplete)
+
+
 def files(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Files and folders."""
     return [CompletionItem(incomplete, type="file")]
@@ -160,6 +169,10 @@ _OF_VERB: dict[tuple[str, str], Offer] = {
     ("reach", "lab"): running_labs,
     ("check", "lab"): running_labs,
     ("link", "names"): places,
+    ("break", "names"): lab_and_fault,
+    ("break", "at"): places,
+    ("heal", "names"): lab_and_fault,
+    ("heal", "at"): places,
     ("exec", "name"): places,
     ("shell", "name"): places,
     ("logs", "name"): pods,

@@ -52,6 +52,8 @@ VERBS = {
     "apply": "Change a running lab with manifests, as kubectl does.",
     "delete": "Delete objects from a running lab.",
     "link": "Delay, lose or slow down what passes a link of a running lab.",
+    "break": "Make a fault in a running lab, as real clusters have it.",
+    "heal": "Mend the faults that break made.",
     "reach": "Probe with real packets which Pods can connect to which ports.",
     "trace": "Follow one packet and its reply over every interface.",
     "capture": "Capture packets at any number of interfaces.",

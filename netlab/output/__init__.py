@@ -13,6 +13,8 @@ from typing import Any
 #: What is printed -> the module and the dataclass of the document, or of each item where the document is a list.
 DOCUMENTS = {
     "apply": "changes.Applied",
+    "break": "faults.Broken",
+    "break --list": "faults.KnownFault[]",
     "capture": "trace.Capture",
     "capture file": "trace.CaptureFile",
     "check": "flows.Check",
@@ -29,6 +31,7 @@ DOCUMENTS = {
     "get nft": "kernel.NftObject[]",
     "get routes": "kernel.Route[]",
     "get sysctls": "kernel.Sysctl[]",
+    "heal": "faults.Healed",
     "label": "changes.Labelled",
     "labs": "changes.AvailableLab[]",
     "link": "changes.Links",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from netlab.output.faults import OpenFault
 from netlab.output.places import Place
 from netlab.plain import document, optional
 
@@ -33,7 +34,7 @@ class Applied:
 
 @document
 class Up:
-    """``up``; ``changed`` counts kernel operations."""
+    """``up``; ``changed`` counts kernel operations, ``faults`` the open faults that it kept."""
 
     lab: str
     nodes: int
@@ -42,6 +43,7 @@ class Up:
     seconds: float
     changed: int
     warnings: tuple[Notice, ...]
+    faults: int = 0
 
 
 @document
@@ -118,12 +120,13 @@ class Foreign(Target):
 
 @document
 class Diff:
-    """``diff``."""
+    """``diff``; all is null of a secret fault without ``--reveal``."""
 
     lab: str
     operations: tuple[Drift, ...]
     foreign: tuple[Foreign, ...]
     places: Mapping[str, Place]
+    faults: tuple[OpenFault, ...] = ()
 
 
 @document
@@ -210,7 +213,7 @@ class AvailableLab:
 class RunningLab:
     """A lab that ``ls`` lists; all but the name and the world is null where the caller may not read its state.
 
-    ``impaired`` is the number of its impaired links.  ``world`` is "root" or "rootless".  ``kubeconfig`` is a path where the
+    ``faults`` is the number of its open faults, secret ones included, ``impaired`` the number of its impaired links.  ``world`` is "root" or "rootless".  ``kubeconfig`` is a path where the
     lab's Kubernetes API runs.
     """
 

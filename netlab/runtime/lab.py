@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from netlab.errors import BadInput, NetlabError
+from netlab.faults.apply import Plain
+from netlab.faults.injected import Injected
 from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.protocol import Observed
@@ -19,7 +21,7 @@ from netlab.model.updates import refused
 from netlab.model.workloads.changes import Labels, put, still_there
 from netlab.objects import Obj, State, Veth, contradicted
 from netlab.objects.links import namespaces
-from netlab.plan import Drift, desired, drift
+from netlab.plan import Drift, drift
 from netlab.runtime import commandserver, readiness
 from netlab.runtime.client.listeners import AgentListeners
 from netlab.runtime.converge import reach
@@ -174,6 +176,29 @@ def _identities(text: tuple[str, ...]) -> set[str]:
     return {identity(each) for each in (*documents.objects, *filter(None, (documents.lab,)))}
 
 
+def faults_of(name: str) -> tuple[Injected, ...]:
+    """The open faults of a running lab."""
+    return open_running(name)[1].faults
+
+
+def refault(
+    name: str,
+    faults: Callable[[Plain, tuple[Injected, ...]], tuple[Injected, ...]],
+    *,
+    verb: str,
+    say: Say = lambda _: None,
+) -> Outcome:
+    """Give a running lab other faults, and converge: ``faults`` makes them of the lab without any and the open ones."""
+    began = time.monotonic()
+    with lock.locked(name, say):
+        _, before = open_running(name)
+        run = open_run(name)
+        plain = prepare(replace(before, faults=()), run.memory, run.statuses)
+        applied = replace(before, faults=faults(Plain(plain.cluster, plain.want, plain.can), before.faults))
+        lab = plain if not applied.faults else prepare(applied, run.memory, run.statuses)
+        return _done(run, verb, _apply(run, lab, applied, [before]), began)
+
+
 # -- what differs -----------------------------------------------------------------------------------------------------
 
 
@@ -188,7 +213,7 @@ def plan(draft: Applied) -> tuple[Lab, Drift]:
     lab = with_state(lab, host.of_running(lab.cluster))
     if running is None:
         return lab, drift(lab.want, State())
-    owned = desired(resolve(running, memory_of(rundir), rundir.statuses()).cluster, lab.can, SESSION)
+    owned = with_state(resolve(running, memory_of(rundir), rundir.statuses()), lab.can).want
     return lab, drift(
         lab.want, observe(lab, rundir, State.of({**dict(lab.want.items()), **dict(owned.items())})).state, owned
     )

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import NetlabError, StateError
 from netlab.runtime.client import agentclient
-from netlab.runtime.session import SESSION
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
 
@@ -40,15 +39,16 @@ _SERVER = "kube-system/coredns"
 def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
     """Make the kernel follow these statuses; the lab with them, and how many operations that took.  Needs the lock."""
     from netlab.model.status import observed
-    from netlab.plan import desired
     from netlab.runtime.client.listeners import AgentListeners
     from netlab.runtime.converge import reach
+    from netlab.runtime.state.resolved import wanted
 
     unsettled = rundir.begin_statuses(seen)
     cluster = observed(lab.built, seen)
     changed = 0
     if unsettled or cluster != lab.cluster:
-        after = replace(lab, cluster=cluster, want=desired(cluster, lab.can, SESSION))
+        after = replace(lab, cluster=cluster)
+        after = replace(after, want=wanted(after))
         agent = AgentListeners(cluster.lab, rundir.path)
         changed = reach(rundir, agent, after.want, lab.want, narrow=not unsettled).changed
         lab = after

@@ -11,7 +11,20 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PURE = ("diagnose", "evidence", "lint", "plan", "oracle", "model", "objects", "names", "errors", "wire", "output")
+PURE = (
+    "diagnose",
+    "evidence",
+    "faults",
+    "lint",
+    "plan",
+    "oracle",
+    "model",
+    "objects",
+    "names",
+    "errors",
+    "wire",
+    "output",
+)
 IMPURE_MODULES = ("os", "socket", "subprocess", "pyroute2", "scapy")
 
 

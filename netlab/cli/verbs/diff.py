@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netlab.cli import out
+from netlab.cli import faults, out
 from netlab.cli.elsewhere import ROOTLESS, world
 from netlab.cli.options import lab_argument, output, running_lab
 from netlab.errors import Exit
@@ -13,12 +13,13 @@ from netlab.plan import render
 
 @click.command()
 @lab_argument
+@click.option("--reveal", is_flag=True, help="also name secret faults")
 @output
-def command(lab: str, lab_option: str, output: str) -> int:
+def command(lab: str, lab_option: str, reveal: bool, output: str) -> int:
     """Show how the kernel differs from the applied lab, object by object, with lines of the spec.
 
-    The exit status is 1 if something differs.  What the kernel learned counts where it contradicts the lab.  diff also
-    lists objects that other programs made in the lab's namespaces, with the commands that remove them; they are no drift.
+    The exit status is 1 if something differs.  What the kernel learned counts where it contradicts the lab.
+    Open faults are part of the lab and no drift: diff names them, and counts the secret ones.  diff also lists objects that other programs made in the lab's namespaces, with the commands that remove them; they are no drift.
     """
     from netlab.runtime.lab import diff
 
@@ -38,9 +39,11 @@ def command(lab: str, lab_option: str, output: str) -> int:
                 operations=document.drifts(operations),
                 foreign=document.foreign(foreign, texts(foreign)),
                 places=places(lab_diff.cluster, named),
+                faults=faults.documents(lab_diff.faults, reveal=reveal),
             )
         )
         return Exit.NO if operations else Exit.OK
+    faults.tell(lab_diff.faults, reveal=reveal)
     drifts = list(render.drifts(operations))
     for text in drifts:
         out.line(text)

@@ -57,6 +57,7 @@ def command(output: str) -> None:
     else:
         others = [row["lab"] for row in rows if row["world"] != world()]
         keys = ["lab", "nodes", "pods", "since"]
+        keys += ["faults"] if any(row["faults"] for row in rows) else []
         keys += ["impaired"] if any(row["impaired"] for row in rows) else []
         keys += ["world"] if others else []
         keys += ["kubeconfig"] if any(row["kubeconfig"] for row in rows) else []

@@ -93,7 +93,7 @@ def command(
     from netlab.objects import Netns, NftTable, Vxlan
     from netlab.observe.trace.record import Request, recorded
     from netlab.oracle.target import asked
-    from netlab.runtime.state.running import load_running
+    from netlab.runtime.state.running import load_meant
 
     crafted = None
     if packet:
@@ -101,7 +101,7 @@ def command(
     elif not target:
         raise BadInput("trace needs a TARGET, or a packet: --packet EXPRESSION")
     name = own_lab(lab_option)
-    running = load_running(name)
+    running = load_meant(name)
     timeout = _TIMEOUT + round_trip(running.cluster) if timeout is None else timeout
     lookup, target = (
         (None, target) if packet else _looked_up(running.cluster, client, target, namespace, version, timeout)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @spec_options
-@click.option("--reset", is_flag=True, help="drop the changes by apply, delete, label and link")
+@click.option("--reset", is_flag=True, help="drop the changes by apply, delete, label and link, and all faults")
 @click.option(
     "--wait/--no-wait",
     default=True,
@@ -58,6 +58,7 @@ def command(
                 seconds=round(done.seconds, 3),
                 changed=done.changed,
                 warnings=warned.documents(warnings),
+                faults=len(done.lab.faults),
             )
         )
         return
@@ -81,6 +82,13 @@ def _tell(done: labs.Outcome) -> None:
     if done.kept:
         out.line(
             f"{out.count(done.kept, 'change')} of apply, delete, label and link kept; --reset drops {'it' if done.kept == 1 else 'them'}"
+        )
+    if done.lab.faults:
+        from netlab.cli import faults
+
+        faults.tell(done.lab.faults)
+        out.line(
+            f"{out.command()} heal {cluster.lab} mends {'it' if len(done.lab.faults) == 1 else 'them'}; so does --reset"
         )
     if cluster.policies:
         count = out.count(len(cluster.policies), "NetworkPolicy", "NetworkPolicies")

@@ -38,7 +38,7 @@ _RUNNING = (
 )
 VERBS = (
     VerbNeeds(("completion", "doctor", "labs", "ls", "new", "plan", "schema", "test --predict")),
-    VerbNeeds(("up", *_RUNNING, "reach", "check", "test"), ALWAYS),
+    VerbNeeds(("up", "break", "heal", *_RUNNING, "reach", "check", "test"), ALWAYS),
     VerbNeeds(("diff",), (*ALWAYS, "listing of sockets")),
     VerbNeeds(("capture",), (*ALWAYS, "packet sockets")),
     VerbNeeds(

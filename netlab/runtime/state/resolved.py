@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import lru_cache
 
+from netlab.faults.apply import cluster_with, objects_with, state_with
+from netlab.faults.injected import Injected
 from netlab.model import Built, Cluster, Memory, build
 from netlab.model.status import Statuses, observed, unready
 from netlab.model.workloads.changes import Changes
@@ -30,6 +32,7 @@ class Lab:
     """A resolved lab: its cluster, its desired state, and warnings for its author.
 
     ``built`` is the cluster as its documents say, before the ``statuses`` of its Pods; ``can`` what the host can do.
+    ``faults`` are those that it is resolved with.
     """
 
     cluster: Cluster
@@ -39,6 +42,7 @@ class Lab:
     built: Cluster
     statuses: Statuses
     can: Host
+    faults: tuple[Injected, ...] = ()
 
 
 @dataclass(slots=True)
@@ -111,6 +115,7 @@ def assignments_of(lab: Lab) -> Assignments:
         tuple(dict.fromkeys(obj.netns for obj in lab.want.values() if isinstance(obj, (Netns, File)))),
         len(cluster.nodes),
         len(cluster.own_pods),
+        faults=len(lab.faults),
         impaired=len({impairment.link.key for impairment in cluster.impairments}),
     )
 
@@ -132,6 +137,8 @@ def resolve(
         if entry.made_from == made_from and _still(entry.programs):
             return entry.lab
     documents = documents_of(applied)
+    if applied.faults:
+        documents = replace(documents, objects=objects_with(applied.faults, documents.objects))
     nodes = frozenset(key.rpartition("/")[2] for key in applied.deleted if key.startswith("/Node//"))
     pods = frozenset(key.removeprefix("/Pod/") for key in applied.deleted if key.startswith("/Pod/"))
     asked: dict[tuple[str, str], bool] = {}
@@ -149,9 +156,10 @@ def resolve(
         session=SESSION,
         respond=applied.respond,
     )
-    cluster = observed(built.cluster, statuses)
+    plain = cluster_with(applied.faults, built.cluster)
+    cluster = observed(plain, statuses)
     warnings = (*built.warnings, *unready(cluster))
-    lab = Lab(cluster, State(), warnings, documents, built.cluster, statuses, Host())
+    lab = Lab(cluster, State(), warnings, documents, plain, statuses, Host(), applied.faults)
     kept.add(_Entry(made_from, lab, asked))
     return lab
 
@@ -161,8 +169,13 @@ def with_state(lab: Lab, can: Host) -> Lab:
     entry = next((entry for entry in SESSION.of(_Kept).entries if entry.lab.cluster is lab.cluster), None)
     states = entry.states if entry else {}
     if can not in states:
-        states[can] = desired(lab.cluster, can, SESSION)
+        states[can] = wanted(replace(lab, can=can))
     return replace(lab, want=states[can], can=can)
+
+
+def wanted(lab: Lab) -> State:
+    """What a lab should have, its faults included."""
+    return state_with(lab.faults, lab.cluster, desired(lab.cluster, lab.can, SESSION))
 
 
 def applied_now(lab: Lab, applied: Applied) -> None:
@@ -176,7 +189,7 @@ def applied_now(lab: Lab, applied: Applied) -> None:
 
 def _made_from(applied: Applied, memory: Memory, statuses: Statuses) -> tuple[object, ...]:
     texts = applied.spec, applied.extra, applied.hooks, applied.respond
-    return applied.name, *texts, applied.deleted, applied.labels, applied.links, memory, dict(statuses)
+    return applied.name, *texts, applied.faults, applied.deleted, applied.labels, applied.links, memory, dict(statuses)
 
 
 def _still(programs: Mapping[tuple[str, str], bool]) -> bool:

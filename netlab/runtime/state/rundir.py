@@ -1,11 +1,11 @@
 """The run state of a lab, below /run/netlab/<lab>/.
 
 ``documents`` holds the texts that were applied, as they were read, so that ``diff`` can name their lines and ``down``
-needs no spec file; ``assignments`` what a changed spec must not move (numbers, addresses) and the names of all
+needs no spec file; ``faults`` the open faults, where there are any; ``assignments`` what a changed spec must not move (numbers, addresses) and the names of all
 namespaces; ``events.jsonl`` what was done when.  Losing all of it must not make a lab irremovable: the mark on each
 namespace's lo says whose it is.
 
-The documents hold Secrets, so the files are root's alone (0600).  They carry a version, of all the files: a netlab reads
+The documents hold Secrets, and a fault may be secret, so the files are root's alone (0600).  They carry a version, of all the files: a netlab reads
 its own and the one before; ``down`` needs none of them.
 
 Limits: few files, since a new inode can cost half a millisecond.
@@ -24,6 +24,7 @@ from typing import Any
 
 from netlab import plain
 from netlab.errors import StateError
+from netlab.faults.injected import Injected
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.session import SESSION
 from netlab.runtime.state.sudo import behind_sudo
@@ -42,7 +43,7 @@ class Applied:
     ``spec`` the texts of its files, ``extra`` those that ``apply`` added, each a ``spec.Text``; ``deleted`` the objects
     that ``delete`` took away, each ``group/kind/namespace/name``; ``labels`` what ``label`` changed, ``links`` what ``link`` did (``model.Changes``).
     ``respond``: whose commands do not run, whatever the Lab says (``model.build``); ``hooks``: Helm hooks count as any
-    other object.
+    other object.  ``faults`` are the open ones, in the order in which they were made; they have a file of their own.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Applied:
     respond: str = ""
     hooks: bool = False
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    faults: tuple[Injected, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for texts that are none: state may have been written by hand."""
@@ -69,8 +71,10 @@ class Applied:
         return len(self.extra) + len(self.deleted) + len(self.labels) + len(links)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return {"version": _VERSION, **plain.dump(self)}
+        """As plain data, without the faults."""
+        data = plain.dump(self)
+        del data["faults"]
+        return {"version": _VERSION, **data}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class RunDir:
 
         Raises StateError where another netlab wrote them or they cannot be understood.
         """
-        return self._documents("documents")
+        return self._documents("documents", "faults")
 
     def version(self) -> Version | None:
         """The version of the running lab's documents; None where there are none."""
@@ -129,9 +133,9 @@ class RunDir:
 
     def pending(self) -> Applied | None:
         """The documents that an ``up`` was working towards when it ended early; None where none did."""
-        return self._documents("documents.next")
+        return self._documents("documents.next", "faults.next")
 
-    def _documents(self, name: str) -> Applied | None:
+    def _documents(self, name: str, faults: str) -> Applied | None:
         data = self._load(name)
         if data is None:
             return None
@@ -142,7 +146,8 @@ class RunDir:
                 hint=f"netlab down {self.lab} removes it, then netlab up builds it again",
             )
         try:
-            applied = plain.load(Applied, data)
+            injected = (self._load(faults) or self._load("faults") or {}).get("faults", [])
+            applied = plain.load(Applied, {**data, "faults": injected})
             time.gmtime(applied.since)
         except (ValueError, OverflowError, OSError) as error:
             raise StateError(
@@ -167,6 +172,8 @@ class RunDir:
         self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
         if applied.owner and os.geteuid() == 0:
             os.chown(self.path, -1, applied.owner)  # it permits nothing, and ``visible`` reads it
+        if applied.faults or (self.path / "faults").exists():
+            self._save("faults.next", {"faults": plain.dump(applied.faults)})
         self._save("documents.next", applied.to_json())
         before = self.assignments()
         netns = tuple(dict.fromkeys((*before.netns, *assignments.netns)))
@@ -179,6 +186,8 @@ class RunDir:
             self._save("statuses", dict(statuses or {}))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path / "statuses.next")
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self.path / "faults.next", self.path / "faults")
         os.replace(self.path / "documents.next", self.path / "documents")
         self.keep(replace(assignments, generations=self.assignments().generations))
 

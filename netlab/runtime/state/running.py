@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from netlab.errors import BadInput, NetlabError, StateError
+from netlab.faults.apply import in_documents
+from netlab.faults.injected import Injected
 from netlab.model import Cluster, Memory
 from netlab.model.status import Statuses
 from netlab.names import LAB_NAME_MAX, is_dns_label
@@ -74,8 +76,8 @@ class Run(NamedTuple):
 
 
 def with_changes(draft: Applied, running: Applied) -> Applied:
-    """A draft with what ``apply``, ``delete``, ``label`` and ``link`` changed in the running lab."""
-    changes = {name: getattr(running, name) for name in ("extra", "deleted", "labels", "links")}
+    """A draft with what ``apply``, ``delete``, ``label``, ``link`` and ``break`` changed in the running lab."""
+    changes = {name: getattr(running, name) for name in ("extra", "deleted", "labels", "links", "faults")}
     return replace(draft, **changes)
 
 
@@ -127,7 +129,22 @@ def load_cluster(name: str) -> Cluster:
 
 
 def load_running(name: str) -> Lab:
-    """A running lab as it was last applied."""
+    """A running lab as it was last applied, faults included: what the kernel should have now."""
+    return _loaded(name, lambda faults: faults)
+
+
+def load_meant(name: str) -> Lab:
+    """A running lab as its documents say, their faults included: what the kernel of healthy nodes has."""
+    return _loaded(name, in_documents)
+
+
+def load_plain(name: str) -> Lab:
+    """A running lab without its faults."""
+    return _loaded(name, lambda _: ())
+
+
+def _loaded(name: str, choose: Callable[[tuple[Injected, ...]], tuple[Injected, ...]]) -> Lab:
     rundir, applied = open_running(name)
+    applied = replace(applied, faults=choose(applied.faults)) if applied.faults else applied
     lab = resolve(applied, memory_of(rundir), rundir.statuses())
     return with_state(lab, host.of_running(lab.cluster))

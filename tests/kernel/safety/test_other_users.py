@@ -39,6 +39,8 @@ def their_lab(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Any:
         "delete --lab LAB pod client",
         "label --lab LAB pod client a=b",
         "link --lab LAB node-1 --loss 1%",
+        "break LAB forwarding-off",
+        "heal LAB",
         "kubeconfig LAB",
         "kubectl --lab LAB get pods",
         "up SPEC",

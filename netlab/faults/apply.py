@@ -1,0 +1,113 @@
+"""A lab with its open faults, and the choice of new ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterable, Sequence
+
+from netlab.errors import BadInput, HostCannot
+from netlab.faults.catalogue import every, fault
+from netlab.faults.fault import Fault, Objects
+from netlab.faults.injected import Injected
+from netlab.model import Cluster
+from netlab.near import near
+from netlab.objects import State
+from netlab.plan import Host
+from netlab.tuples import NamedTuple
+
+_LOADS = {"br_netfilter": "modprobe br_netfilter", "netem": "modprobe sch_netem"}
+
+
+class Plain(NamedTuple):
+    """A lab without faults, and what its host can do."""
+
+    cluster: Cluster
+    state: State
+    host: Host
+
+
+def objects_with(faults: Iterable[Injected], objects: Objects) -> Objects:
+    """The documents of a lab with these faults."""
+    for each in faults:
+        hook = _known(each)
+        if hook and hook.on_objects:
+            objects = hook.on_objects(objects, each.at)
+    return objects
+
+
+def cluster_with(faults: Iterable[Injected], cluster: Cluster) -> Cluster:
+    """The cluster with these faults."""
+    for each in faults:
+        hook = _known(each)
+        if hook and hook.on_cluster:
+            cluster = hook.on_cluster(cluster, each.at)
+    return cluster
+
+
+def state_with(faults: Iterable[Injected], cluster: Cluster, state: State) -> State:
+    """The State with these faults; one whose place is gone changes nothing."""
+    for each in faults:
+        hook = _known(each)
+        if hook and hook.on_state and each.at in hook.places(cluster, state):
+            state = hook.on_state(cluster, state, each.at)
+    return state
+
+
+def in_documents(faults: Iterable[Injected]) -> tuple[Injected, ...]:
+    """Those of the faults that are mistakes in what the lab was told, and not of what a node has."""
+    return tuple(each for each in faults if (known := _known(each)) and not known.on_state)
+
+
+def _known(each: Injected) -> Fault | None:
+    """The fault; None where the run state names one that this netlab does not have."""
+    try:
+        return fault(each.fault)
+    except BadInput:
+        return None
+
+
+def placed(id_: str, at: str, plain: Plain, open_faults: Collection[Injected]) -> Injected:
+    """The fault that a user means; the first place where it can be if ``at`` is empty.
+
+    Raises BadInput where it cannot be there or is open there already, HostCannot where this kernel cannot show it.
+    """
+    wanted = fault(id_)
+    for need in wanted.needs:
+        if not getattr(plain.host, need):
+            raise HostCannot(f"fault {id_} needs {need}, which this kernel lacks", hint=_LOADS.get(need, ""))
+    lab = plain.cluster.lab
+    places = wanted.where(plain.cluster, plain.state)
+    if not places:
+        plane = plain.cluster.plane
+        why = f"data plane {plane.name} cannot have it" if not wanted.planes(plane) else f"it needs {wanted.requires}"
+        raise BadInput(f"fault {id_} has no place in lab {lab}: {why}", hint="netlab break --list")
+    taken = {(each.fault, each.at) for each in open_faults if not each.secret}
+    if not at:
+        at = next((place for place in places if (id_, place) not in taken), places[0])
+    if at not in places:
+        named = [place for place in places if place.rpartition("/")[2] == at]
+        if len(named) != 1:
+            guess = near(at, places)
+            raise BadInput(f"fault {id_} cannot be at {at}{guess}; in lab {lab} it can be at {', '.join(places)}")
+        (at,) = named
+    if (id_, at) in taken:
+        raise BadInput(f"fault {id_} is open at {at} already", hint=f"netlab heal {lab} {id_}")
+    return Injected(id_, at)
+
+
+def drawn(plain: Plain, open_faults: Collection[Injected], *, level: int = 0, seed: int | None = None) -> Injected:
+    """A fault and a place by chance, of this level (0: any), that is not open.  Raises BadInput where there is none."""
+    taken = {(each.fault, each.at) for each in open_faults}
+    choice: list[tuple[Fault, Sequence[str]]] = []
+    for each in every():
+        if (level and each.level != level) or not all(getattr(plain.host, need) for need in each.needs):
+            continue
+        places = [at for at in each.where(plain.cluster, plain.state) if (each.id, at) not in taken]
+        if places:
+            choice.append((each, places))
+    if not choice:
+        of_level = f" of level {level}" if level else ""
+        raise BadInput(f"no fault{of_level} can be made in lab {plain.cluster.lab}")
+    chance = random.Random(seed)
+    chosen, there = chance.choice(choice)
+    return Injected(chosen.id, chance.choice(there))

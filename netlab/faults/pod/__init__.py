@@ -1,0 +1,1 @@
+"""Faults of a Pod and the link that leads to it: addresses, routes, what its containers listen on."""

@@ -1,0 +1,35 @@
+"""The selector of a Service matches no Pod."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netlab.faults.edit import edited
+from netlab.faults.fault import Control, Fault, Objects
+from netlab.faults.places import REFUSED, services, to_service
+from netlab.model import Cluster
+
+
+def _misspell(spec: dict[str, Any]) -> None:
+    spec["selector"] = {key: f"{value}-v2" for key, value in spec.get("selector", {}).items()}
+
+
+def _mismatch(objects: Objects, at: str) -> Objects:
+    return edited(objects, "Service", at, _misspell)
+
+
+def _control(cluster: Cluster, at: str) -> Control | None:
+    return to_service(cluster, at, (REFUSED,))
+
+
+FAULT = Fault(
+    id="selector-mismatch",
+    symptom="connections to the Service are refused by an ICMP error, though its Pods run and answer",
+    cause="the Service's selector matches the labels of no Pod, so the Service has no endpoints",
+    level=1,
+    source="kubernetes/kubernetes#88012",
+    requires="a Service with a selector and a backend, and a Pod that is none of its backends",
+    places=services,
+    control=_control,
+    on_objects=_mismatch,
+)

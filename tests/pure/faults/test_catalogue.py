@@ -1,0 +1,120 @@
+"""Every fault: what its file says, where it can be, and that it changes a lab and is proved by a probe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.errors import BadInput, HostCannot
+from netlab.faults import apply
+from netlab.faults.catalogue import every, fault, modules, planes_of
+from netlab.faults.fault import NAME, Fault
+from netlab.faults.injected import Injected
+from netlab.model import build
+from netlab.plan import Host, check, desired
+from netlab.planes import ROWS
+from netlab.spec import Text, load_texts
+
+FAULTS = every()
+LAB = (Path(__file__).parents[2] / "kit" / "faults.yaml").read_text()
+
+
+def plain(plane: str, name: str = "faults") -> apply.Plain:
+    """The lab in which every fault has a place, on a data plane."""
+    text = LAB.replace("PLANE", plane).replace("NAME", name)
+    if "IPv6" not in ROWS[plane].families:
+        text = text.replace("[IPv4, IPv6]", "[IPv4]").replace("RequireDualStack", "SingleStack")
+    cluster = build(load_texts([Text("lab.yaml", text)]), check=check).cluster
+    return apply.Plain(cluster, desired(cluster), Host())
+
+
+@pytest.fixture(scope="module")
+def labs() -> dict[str, apply.Plain]:
+    return {plane: plain(plane) for plane in ROWS}
+
+
+@pytest.mark.parametrize("each", FAULTS, ids=lambda each: each.id)
+def test_a_fault_says_what_it_is(each: Fault) -> None:
+    assert modules()[each.id].endswith(f".{each.id.replace('-', '_')}")
+    assert each.level in (1, 2, 3)
+    assert each.source and each.requires
+    for text in (each.symptom, each.cause):
+        assert 20 < len(text) < 200 and not text.endswith("."), text
+    assert each.id not in each.look_alikes and set(each.look_alikes) <= modules().keys()
+    assert any((each.on_objects, each.on_cluster, each.on_state))
+
+
+@pytest.mark.parametrize("each", FAULTS, ids=lambda each: each.id)
+def test_a_fault_has_a_place_on_its_planes_and_changes_what_is_wanted_there(
+    each: Fault, labs: dict[str, apply.Plain]
+) -> None:
+    """On each plane: places, a probe, a changed State; healed and broken twice it is as before."""
+    planes = planes_of(each)
+    assert planes
+    for plane in planes:
+        lab = labs[plane]
+        places = each.where(lab.cluster, lab.state)
+        assert places, f"no place on {plane}"
+        for at in (places[0], places[-1]):
+            control = each.control(lab.cluster, at)
+            assert control is not None
+            assert control.kind == NAME or control.port
+    for plane in ROWS.keys() - set(planes):
+        assert not each.where(labs[plane].cluster, labs[plane].state)
+
+
+@pytest.mark.parametrize("each", FAULTS, ids=lambda each: each.id)
+def test_a_fault_leaves_a_lab_alone_where_its_place_is_gone(each: Fault, labs: dict[str, apply.Plain]) -> None:
+    lab = labs[planes_of(each)[0]]
+    there = Injected(each.id, "gone/gone")
+    assert apply.state_with([there], lab.cluster, lab.state) == lab.state
+    assert apply.cluster_with([there], lab.cluster) == lab.cluster
+    assert apply.objects_with([there], ()) == ()
+
+
+def test_an_unknown_fault_in_the_run_state_changes_nothing(labs: dict[str, apply.Plain]) -> None:
+    lab = labs["vxlan"]
+    assert apply.state_with([Injected("of-another-netlab", "node-1")], lab.cluster, lab.state) == lab.state
+
+
+def test_a_wrong_name_is_answered_with_the_near_one() -> None:
+    with pytest.raises(BadInput, match='did you mean "forwarding-off"'):
+        fault("forwardin-off")
+
+
+def test_a_place_is_refused_with_those_that_there_are(labs: dict[str, apply.Plain]) -> None:
+    with pytest.raises(BadInput, match=r"cannot be at node-9 .*node-1"):
+        apply.placed("forwarding-off", "node-9", labs["vxlan"], ())
+    with pytest.raises(BadInput, match="data plane bridge cannot have it"):
+        apply.placed("forwarding-off", "", labs["bridge"], ())
+    with pytest.raises(BadInput, match="open at node-1 already"):
+        apply.placed("forwarding-off", "node-1", labs["vxlan"], (Injected("forwarding-off", "node-1"),))
+
+
+def test_without_a_place_the_next_free_is_taken(labs: dict[str, apply.Plain]) -> None:
+    there = (Injected("forwarding-off", "node-1"),)
+    assert apply.placed("forwarding-off", "", labs["vxlan"], there).at == "node-2"
+
+
+def test_that_a_secret_fault_is_open_is_not_told_by_a_refusal(labs: dict[str, apply.Plain]) -> None:
+    there = (Injected("forwarding-off", "node-1", secret=True),)
+    assert apply.placed("forwarding-off", "node-1", labs["vxlan"], there) == Injected("forwarding-off", "node-1")
+
+
+def test_a_kernel_that_lacks_something_is_named(labs: dict[str, apply.Plain]) -> None:
+    needing = next((each for each in FAULTS if each.needs), None)
+    if needing is None:
+        pytest.skip("no fault needs anything of the host")
+    lab = labs["vxlan"]._replace(host=Host(br_netfilter=False, netem=False))
+    with pytest.raises(HostCannot, match=needing.needs[0]):
+        apply.placed(needing.id, "", lab, ())
+
+
+def test_a_draw_is_the_same_for_a_seed_and_never_what_is_open(labs: dict[str, apply.Plain]) -> None:
+    lab: Any = labs["vxlan"]
+    drawn = apply.drawn(lab, (), level=1, seed=7)
+    assert drawn == apply.drawn(lab, (), level=1, seed=7)
+    assert fault(drawn.fault).level == 1
+    assert apply.drawn(lab, (drawn,), level=1, seed=7) != drawn
