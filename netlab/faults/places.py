@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netlab.faults.fault import Control
 from netlab.model import Cluster, Node, Pod
-from netlab.model.services_types import EXTERNAL_NAME, Service
+from netlab.model.cluster.services import EXTERNAL_NAME, Service
 from netlab.objects import State
 from netlab.oracle.flow import Flow, Outcome
 from netlab.oracle.predict import Predictor
