@@ -41,21 +41,28 @@ for _netlab_word in ip bridge tc; do
 done
 unset _netlab_word
 kubectl() { netlab kubectl "$@"; }
-exec %(fd)d<&-
 """
 
 
-def become(lab: str, netns: Sequence[str], argv: Sequence[str]) -> int:
-    """Become the command, or a shell where there is none; returns only where that fails: 126 or 127, as a shell has it."""
+def environment(lab: str) -> tuple[dict[str, str], str]:
+    """The environment in which lines work as they are printed, and the folders that stand first on its PATH."""
     venv = os.path.join(sys.prefix, "bin")
     first = [WRAPPERS] if os.path.isdir(WRAPPERS) else []
     first += [venv] if os.path.exists(os.path.join(venv, "netlab")) else []
     path = [*first, os.environ.get("PATH") or os.defpath, _SYSTEM]
-    env = {**os.environ, "NETLAB_LAB": lab, "NETLAB_TYPED": "netlab", "PATH": _once(":".join(path))}
+    return {**os.environ, "NETLAB_LAB": lab, "NETLAB_TYPED": "netlab", "PATH": _once(":".join(path))}, ":".join(first)
+
+
+def become(lab: str, netns: Sequence[str], argv: Sequence[str], more: str | None = None) -> int:
+    """Become the command, or a shell where there is none; returns only where that fails: 126 or 127, as a shell has it.
+
+    ``more``: what the shell reads besides, in the place of the lines that say how to use it.
+    """
+    env, first = environment(lab)
     words = list(argv)
     if not words:
-        words, env = _shell(lab, env, ":".join(first))
-        if sys.stdin.isatty():
+        words, env = _shell(lab, env, first, more or "")
+        if sys.stdin.isatty() and more is None:
             example = next((name for name in netns if "node" in name), netns[0] if netns else lab)
             out.note(f"the shell of lab {lab}: type `ip -n {example} route` and netlab's commands as they are printed")
             out.note("ip netns lists the network namespaces; exit leaves this shell")
@@ -72,17 +79,26 @@ def become(lab: str, netns: Sequence[str], argv: Sequence[str]) -> int:
         return 127 if missing else 126
 
 
-def _shell(lab: str, env: dict[str, str], first: str) -> tuple[list[str], dict[str, str]]:
+def _shell(lab: str, env: dict[str, str], first: str, more: str) -> tuple[list[str], dict[str, str]]:
     """The command line of the shell, and its environment."""
     bash = shutil.which("bash", path=env["PATH"])
     if bash is None:
         return ["sh"], {**env, "PS1": f"({lab}) {'#' if os.geteuid() == 0 else '$'} "}
     if not sys.stdin.isatty():  # it reads its commands from there
-        return [bash], env
-    fd = os.memfd_create("netlab-shell", 0)
-    added = {"first": shlex.quote(first or "/usr/bin"), "completion": script("bash"), "fd": fd}
-    os.write(fd, (_RC % added).encode())
+        if not more:
+            return [bash], env
+        fd = _kept(f"unset BASH_ENV\n{more}")
+        return [bash], {**env, "BASH_ENV": f"/proc/self/fd/{fd}"}
+    added = {"first": shlex.quote(first or "/usr/bin"), "completion": script("bash")}
+    fd = _kept(_RC % added + more)
     return [bash, "--rcfile", f"/proc/self/fd/{fd}"], env
+
+
+def _kept(text: str) -> int:
+    """A descriptor from which bash reads a text; the last line of the text closes it."""
+    fd = os.memfd_create("netlab-shell", 0)
+    os.write(fd, f"{text}exec {fd}<&-\n".encode())
+    return fd
 
 
 def _once(path: str) -> str:

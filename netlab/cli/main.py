@@ -61,6 +61,7 @@ VERBS = {
     "graph": "Print the topology of a lab as one document.",
     "check": "Compare expectations, predictions and real packets.",
     "test": "Test the NetworkPolicies of manifests by real packets, without a lab file.",
+    "learn": "Learn in a running lab, by steps that check themselves.",
     "doctor": "Show which labs and verbs run on this host, and what to type where one does not.",
     "schema": "Print the JSON Schema of lab files, for editors.",
     "kubectl": "Run kubectl against a running lab.",

@@ -34,6 +34,7 @@ DOCUMENTS = {
     "heal": "faults.Healed",
     "label": "changes.Labelled",
     "labs": "changes.AvailableLab[]",
+    "learn": "learn.CourseExercise[]",
     "link": "changes.Links",
     "ls": "changes.RunningLab[]",
     "plan": "changes.Plan",

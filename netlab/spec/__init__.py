@@ -23,7 +23,7 @@ from __future__ import annotations
 from netlab.spec.documents import Document, Documents, Level, Warning
 from netlab.spec.load import Text, load, load_text, load_texts, read_texts
 from netlab.spec.names import names
-from netlab.spec.schema import expect_schema, json_schema
+from netlab.spec.schema import exercise_schema, expect_schema, json_schema
 
 __all__ = [
     "Document",
@@ -31,6 +31,7 @@ __all__ = [
     "Level",
     "Text",
     "Warning",
+    "exercise_schema",
     "expect_schema",
     "json_schema",
     "load",

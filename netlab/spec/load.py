@@ -16,8 +16,8 @@ from netlab.spec.text import BYTES_MAX, decode
 from netlab.tuples import NamedTuple
 
 SUFFIXES = (".yaml", ".yml", ".json")
-#: The expectations of a lab lie beside its spec and have a grammar of their own.
-NOT_MANIFESTS = ("expect.yaml", "expect.yml")
+#: The expectations and the exercise of a lab lie beside its spec and have grammars of their own.
+NOT_MANIFESTS = ("expect.yaml", "expect.yml", "exercise.yaml", "exercise.yml")
 STDIN = "<stdin>"
 #: Files whose folder another tool reads: its name, and the line that makes manifests of it.
 _RENDERED = {
@@ -43,7 +43,7 @@ def load(sources: Sequence[str | Path], stdin: IO[bytes] | None = None) -> Docum
     """Reads files, folders and ``-`` (standard input, or ``stdin``), in this order.
 
     Of a folder all ``*.yaml``, ``*.yml`` and ``*.json`` are read, sorted, without folders in it and without
-    ``expect.yaml``.  A file that is named twice is read once.  What is wrong with the content is in ``problems``;
+    ``expect.yaml`` and ``exercise.yaml``.  A file that is named twice is read once.  What is wrong with the content is in ``problems``;
     raises BadInput, naming the path, for what does not exist or cannot be read.
     """
     texts, problems = read_texts(sources, stdin)

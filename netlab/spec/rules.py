@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from netlab import names
-from netlab.spec import rules_tiers
+from netlab.spec import rules_exercise, rules_tiers
 from netlab.spec.formats import dns_label, dns_subdomain, host_ip, service_ip, shown
 from netlab.spec.rules_common import Body, Faults, exactly_one
 from netlab.spec.rules_service import endpoint_subset, service_spec
@@ -381,4 +381,5 @@ RULES: dict[str, Callable[[Body], Faults]] = {
     "NetworkPolicyPeer": _policy_peer,
     "IPBlock": _ip_block,
     **rules_tiers.RULES,
+    **rules_exercise.RULES,
 }

@@ -2,7 +2,7 @@
 
 ``lab.json`` and ``policy.json`` are written by hand (but the data planes, which are the rows of ``netlab.planes``),
 ``kubernetes.json`` is generated from the published API,
-``expect.json`` is for editors and docs/expect.md alone.
+``expect.json`` is for editors and docs/expect.md alone, ``exercise.json`` what ``netlab.exercise`` reads.
 ``constraints.json`` adds what the published API does not say, ``pointers.json`` of which fields the zero value is not
 the same as absence.  The subset: type (one or a list), $ref, properties,
 additionalProperties, propertyNames, items, required, enum, format, minimum, maximum, minItems, maxItems, maxLength,
@@ -48,6 +48,12 @@ def schemas() -> Schemas:
     pointers = _data("pointers")["fields"]
     omitted = {name: _omitted(defs[name], pointers.get(name, ())) for name in read["kubernetes"]["$defs"]}
     return Schemas(defs, read["kubernetes"]["kinds"], omitted)
+
+
+@cache
+def exercise_schemas() -> Schemas:
+    """The definitions of ``exercise.yaml``, which is no manifest."""
+    return Schemas(_data("exercise")["$defs"], {}, {})
 
 
 def _omitted(schema: Schema, pointers: Sequence[str]) -> frozenset[str]:
@@ -129,11 +135,20 @@ def json_schema() -> Schema:
 
 def expect_schema() -> Schema:
     """The JSON Schema of an expectations file (``expect.yaml``), for editors."""
-    definitions = _data("expect")["$defs"]
+    return _file_schema("expect", "The expectations of a lab: expect.yaml", "Expectations")
+
+
+def exercise_schema() -> Schema:
+    """The JSON Schema of an exercise (``exercise.yaml``), for editors."""
+    return _file_schema("exercise", "An exercise of a lab: exercise.yaml", "Exercise")
+
+
+def _file_schema(name: str, title: str, root: str) -> Schema:
+    definitions = _data(name)["$defs"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "The expectations of a lab: expect.yaml",
-        "$ref": "#/$defs/Expectations",
+        "title": title,
+        "$ref": f"#/$defs/{root}",
         "$defs": {name: _nullable(_for_editors(each)) for name, each in definitions.items()},
     }
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PURE = (
     "diagnose",
     "evidence",
+    "exercise",
     "faults",
     "lint",
     "plan",

@@ -1,0 +1,161 @@
+"""``netlab learn``: an exercise in a running lab, in a shell that tells what is done."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import output
+from netlab.errors import BadInput, Exit, HostCannot
+
+if TYPE_CHECKING:
+    from netlab.learn.course import Entry
+    from netlab.learn.progress import Progress
+    from netlab.learn.session import Session
+    from netlab.output.learn import CourseExercise
+
+
+@click.command()
+@click.argument("lab", required=False, default="")
+@click.option("--list", "lists", is_flag=True, help="print the course: the exercises in order, and how far you are")
+@click.option("--again", is_flag=True, help="begin the exercise from its first step, with other values")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=None, help="draw the values by this number")
+@output
+def command(lab: str, lists: bool, again: bool, seed: int | None, output: str) -> int:
+    """Learn in a running lab: steps that tell by themselves when they are done.
+
+    LAB is a lab with an exercise; without LAB, learn goes on where you were.  It builds the lab anew and opens the lab's
+    shell.  The current step stands above the prompt, and a step is ticked when the lab is as it should be, whatever
+    commands you used.  In the shell: hint, answer VALUE, step, skip, reset, page, quit.
+    """
+    if lists:
+        return _list(output)
+    if output == "json":
+        raise click.UsageError("-o json belongs to --list")
+    from netlab.learn import progress
+    from netlab.learn.course import chosen
+
+    book = progress.read()
+    if not lab and not book.last:
+        raise BadInput(
+            "no exercise was begun", hint=f"{out.command()} learn --list shows the course; learn overlay begins"
+        )
+    folder = chosen(lab or book.last)
+    return _learn(folder, book.exercises.get(folder.resolve().name), again=again, seed=seed)
+
+
+def _list(output: str) -> int:
+    from netlab.learn.course import course
+
+    entries = course()
+    documents = [_document(entry) for entry in entries]
+    if output == "json":
+        out.document(documents)
+        return Exit.OK
+    rows = [each for each in documents if each.runs]
+    progress = {"new": "", "begun": "step {} of {}", "done": "done"}
+    out.table(
+        [
+            (
+                str(number),
+                each.exercise,
+                str(each.level),
+                f"{each.minutes} min",
+                progress[each.progress].format(each.step + 1, each.steps),
+                each.title,
+            )
+            for number, each in enumerate(rows, 1)
+        ],
+        ("", "EXERCISE", "LEVEL", "TIME", "PROGRESS", "TITLE"),
+    )
+    for each in documents:
+        if not each.runs:
+            out.line(f"not on this host: {each.exercise} (without {', '.join(each.lacks)})")
+    return Exit.OK
+
+
+def _document(entry: Entry) -> CourseExercise:
+    from netlab.learn import progress
+    from netlab.output.learn import CourseExercise
+
+    exercise = entry.exercise
+    kept = progress.read().exercises.get(exercise.name)
+    step = min(kept.step, len(exercise.steps)) if kept else 0
+    return CourseExercise(
+        exercise=exercise.name,
+        course=exercise.course,
+        title=exercise.title,
+        goal=exercise.goal,
+        level=exercise.level,
+        minutes=exercise.minutes,
+        runs=not entry.lacks,
+        lacks=entry.lacks,
+        progress="new" if kept is None else "done" if step == len(exercise.steps) else "begun",
+        step=step,
+        steps=len(exercise.steps),
+    )
+
+
+def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None) -> int:
+    from netlab.cli.drafts import draft
+    from netlab.cli.learntext import opening, step
+    from netlab.learn.course import read
+    from netlab.learn.progress import Progress, keep, now
+    from netlab.learn.session import Session
+    from netlab.runtime.state.rundir import RunDir
+
+    if shutil.which("bash") is None:
+        raise HostCannot("netlab learn needs bash")
+    before = kept if kept and not again and seed is None and not kept.ended else None
+    progress = before or Progress(random.randrange(2**31) if seed is None else seed, began=now())
+    exercise = read(folder, progress.seed)
+    if progress.step >= len(exercise.steps):
+        progress = Progress(progress.seed, began=now())
+    wanted = draft(str(folder), (), "")
+    session = Session(exercise, wanted, progress, out.note)
+    rundir = RunDir(session.lab)
+    applied = rundir.applied() if rundir.exists() else None
+    if applied is not None and applied.source != wanted.source:
+        raise BadInput(
+            f"a lab {session.lab} runs that came from {applied.source}", hint=f"{out.command()} down {session.lab}"
+        )
+    goes_on = before is not None and applied is not None
+    if not goes_on:
+        session.prepare()
+    keep(exercise.name, session.progress)
+    for line in (*opening(exercise), "", *step(exercise, session.number)):
+        out.line(line)
+    return _shell(session, folder)
+
+
+def _shell(session: Session, folder: Path) -> int:
+    """Become the lab's shell, with a watcher beside it."""
+    from netlab.cli import labshell
+    from netlab.cli.learnshell import Channel
+    from netlab.cli.learnwatch import Watcher
+    from netlab.learn.page import PAGE
+    from netlab.runtime.state.rundir import RunDir
+
+    channel = Channel.open()
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    sys.stdout.flush()
+    shell = os.getpid()
+    if os.fork() == 0:
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            Watcher(session, channel, folder, shell, 1 if interactive else -1).run()
+            status = 0
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    page = folder / PAGE
+    script = channel.script(str(page.resolve()) if page.is_file() else "", prompt=interactive)
+    return labshell.become(session.lab, sorted(RunDir(session.lab).assignments().netns), (), script)
