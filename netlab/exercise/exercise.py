@@ -9,13 +9,16 @@ from netlab.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is made when a step begins: faults (id, place or ""), and the identities of objects that are taken away."""
+    """What is made when a step begins: faults (id, place or ""), objects that are taken away (by identity), and manifests
+    that are applied (files of the folder ``scenes``).
+    """
 
     faults: tuple[tuple[str, str], ...] = ()
     without: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.faults or self.without)
+        return bool(self.faults or self.without or self.manifests)
 
 
 @dataclass(frozen=True, slots=True)

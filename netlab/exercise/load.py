@@ -133,7 +133,13 @@ def _step(step: Mapping[str, Any], path: tuple[str | int, ...], root: Node, file
     faults = tuple((each["fault"], each.get("at", "")) for each in step.get("faults", ()))
     without = tuple(_identity(each) for each in step.get("without", ()))
     text = " ".join(step["text"].split())
-    return Step(step["title"], text, tuple(wanted), Scene(faults, without), tuple(step.get("hints", ())))
+    return Step(
+        step["title"],
+        text,
+        tuple(wanted),
+        Scene(faults, without, tuple(step.get("manifests", ()))),
+        tuple(step.get("hints", ())),
+    )
 
 
 def _deeper(path: Path, step: str | int) -> Path:

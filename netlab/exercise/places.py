@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlab.model import Cluster
-from netlab.model.places import places
+from netlab.model.topology.places import places
 from netlab.near import near
 
 

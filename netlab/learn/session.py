@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from netlab.errors import BadInput, StateError
 from netlab.exercise.checks.ask import Ask
 from netlab.exercise.exercise import Exercise, Scene, Step
 from netlab.exercise.parts import Ticks, baselines, part_start
+from netlab.faults.apply import Plain, placed
+from netlab.faults.injected import Injected
 from netlab.learn.facts import KernelFacts
 from netlab.learn.progress import Done, Progress, now
 from netlab.near import near
@@ -17,9 +20,11 @@ from netlab.runtime import lab as labs
 from netlab.runtime.state.resolved import identity
 from netlab.runtime.state.rundir import Applied
 from netlab.runtime.state.running import load_running, name_of
+from netlab.spec import read_texts
 from netlab.tuples import NamedTuple
 
 Say = Callable[[str], None]
+SCENES = "scenes"  # the folder beside the exercise that has the manifests of its steps
 
 
 class Tick(NamedTuple):
@@ -32,10 +37,13 @@ class Tick(NamedTuple):
 
 
 class Session:
-    """One exercise in one lab.  ``draft``: the lab as its files say; ``progress`` is replaced as the learner goes on."""
+    """One exercise in one lab.  ``folder``: the exercise's; ``draft``: the lab as its files say; ``progress`` is replaced as the learner goes on."""
 
-    def __init__(self, exercise: Exercise, draft: Applied, progress: Progress, say: Say = lambda _: None) -> None:
+    def __init__(
+        self, exercise: Exercise, folder: Path, draft: Applied, progress: Progress, say: Say = lambda _: None
+    ) -> None:
         self.exercise, self.draft, self.progress = exercise, draft, progress
+        self._folder = folder
         self.lab = name_of(draft)
         self._say = say
         self._answers: dict[str, str] = {}
@@ -112,6 +120,20 @@ class Session:
             for missing in (each for each in scene.without if each not in there):
                 raise BadInput(f"the lab has no {missing.strip('/')}{near(missing, there)}")
             labs.change(self.lab, delete=scene.without, say=self._say)
+        if scene.manifests:
+            texts, problems = read_texts([self._folder / SCENES / name for name in scene.manifests])
+            if problems:
+                raise BadInput(list(problems))
+            labs.change(self.lab, add=[tuple(text) for text in texts], say=self._say)
+        if scene.faults:
+
+            def faults(plain: Plain, _: tuple[Injected, ...]) -> tuple[Injected, ...]:
+                made: tuple[Injected, ...] = ()
+                for name, at in scene.faults:  # secret: the learner is to find them
+                    made = (*made, placed(name, at, plain, made)._replace(secret=True))
+                return made
+
+            labs.refault(self.lab, faults, verb="break", say=self._say)
 
     def close(self) -> None:
         """End the captures of the step."""

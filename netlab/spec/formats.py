@@ -286,6 +286,15 @@ def _of(unit: Callable[[str], object]) -> Callable[[str], str]:
 #: Formats of numbers with a unit; a bare number is an error about the unit.
 UNITS = {"time": _of(units.nanoseconds), "percent": _of(units.percent), "rate": _of(units.bits_per_second)}
 
+
+def manifest_file(text: str) -> str:
+    """The name of a file of manifests, without a folder."""
+    name, dot, suffix = text.rpartition(".")
+    if not dot or suffix not in ("yaml", "yml", "json") or not names.is_dns_subdomain(name):
+        raise ValueError(f"{shown(text)} is no file of manifests, such as web.yaml; it may hold no folder")
+    return text
+
+
 FORMATS: dict[str, Callable[[str], str]] = {
     "dns-label": dns_label,
     "dns-subdomain": dns_subdomain,
@@ -308,6 +317,7 @@ FORMATS: dict[str, Callable[[str], str]] = {
     "env-name": env_name,
     "header-name": header_name,
     "line": line,
+    "manifest-file": manifest_file,
     "word": word,
     **UNITS,
 }

@@ -119,7 +119,7 @@ def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None
     if progress.step >= len(exercise.steps):
         progress = Progress(progress.seed, began=now())
     wanted = draft(str(folder), (), "")
-    session = Session(exercise, wanted, progress, out.note)
+    session = Session(exercise, folder, wanted, progress, out.note)
     rundir = RunDir(session.lab)
     applied = rundir.applied() if rundir.exists() else None
     if applied is not None and applied.source != wanted.source:

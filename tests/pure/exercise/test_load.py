@@ -91,7 +91,9 @@ def test_what_is_wrong_has_its_place(old: str, new: str, message: str) -> None:
     assert any(message in line for line in listed), listed
 
 
-@pytest.mark.parametrize("text", ["", "- 1", "a: [", "---\n" + GOOD + "---\n" + GOOD, "\x01", "kind: Exercise", "&a [*a]"])
+@pytest.mark.parametrize(
+    "text", ["", "- 1", "a: [", "---\n" + GOOD + "---\n" + GOOD, "\x01", "kind: Exercise", "&a [*a]"]
+)
 def test_hostile_texts_are_refused_in_words(text: str) -> None:
     assert all(line.startswith(("exercise.yaml:", " ", "and ")) for line in problems(text)), problems(text)
 

@@ -1,0 +1,75 @@
+"""An exercise from a fresh lab to its end, by its solution: ``replay.py NAME SEED LAB``; prints what happened as JSON.
+
+The solution is NAME.sh beside this file: bash, a section ``# step N`` for each step.  In it LAB is the lab's name, and
+``answer VALUE`` answers a question.  Only tests run it; netlab itself never does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from netlab.cli.drafts import draft
+from netlab.cli.labshell import environment
+from netlab.learn.course import read
+from netlab.learn.progress import Progress
+from netlab.learn.session import Session
+from netlab.runtime.teardown import down
+
+HERE = Path(__file__).resolve().parent
+LABS = HERE.parents[1] / "labs"
+PATIENCE = 30  # seconds for effects of a step
+
+
+def sections(name: str) -> list[str]:
+    """The lines of each step."""
+    text = (HERE / f"{name}.sh").read_text()
+    parts = re.split(r"^# step (\d+).*\n", text, flags=re.M)
+    assert [int(number) for number in parts[1::2]] == list(range(1, len(parts[1::2]) + 1))
+    return parts[2::2]
+
+
+def replay(name: str, seed: int, lab: str) -> dict[str, object]:
+    folder = LABS / name
+    session = Session(read(folder, seed), folder, draft(str(folder), (), lab), Progress(seed))
+    steps: list[dict[str, object]] = []
+    try:
+        session.begin()  # raises where a check is true before anything was done
+        for number, lines in enumerate(sections(name)):
+            early = session.look()
+            assert session.number == number, f"step {number + 1} was done before anything was done: {early}"
+            report = solved(session, lines)
+            late = time.monotonic() + PATIENCE
+            while session.number == number and time.monotonic() < late:
+                session.look()
+            done = session.number > number
+            looks = [] if done else [str(look and look.saw) for look in session.ticks.looks]
+            steps.append({"step": session.exercise.steps[number].title, "done": done, "saw": looks, "said": report})
+            if not done:
+                break
+    finally:
+        session.close()
+        down(lab)
+    return {"over": session.over, "steps": steps, "wanted": len(session.exercise.steps)}
+
+
+def solved(session: Session, lines: str) -> str:
+    """Run the lines of a step, and give its answers."""
+    env, _ = environment(session.lab)
+    with tempfile.NamedTemporaryFile("r") as answers:
+        script = f'answer() {{ printf "%s\\n" "$*" >>{answers.name}; }}\nLAB={session.lab}\n{lines}'
+        done = subprocess.run(
+            ["bash", "-c", script], env=env, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL
+        )  # fmt: skip
+        for line in answers.read().splitlines():
+            session.answer(line)
+    return (done.stdout + done.stderr)[-2000:] + (f"exit status {done.returncode}" if done.returncode else "")
+
+
+if __name__ == "__main__":
+    print(json.dumps(replay(sys.argv[1], int(sys.argv[2]), sys.argv[3])))

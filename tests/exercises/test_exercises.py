@@ -1,0 +1,45 @@
+"""Each exercise: its checks fail in a fresh lab, its solution is replayed, and then all of them are true; twice.
+
+In an ordinary run only the first exercise is replayed; ``invoke exercises-test`` replays all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netlab.exercise.load import FILE
+from tests.exercises.replay import HERE, LABS
+from tests.kernel_features import needed_by_lab
+
+NAMES = sorted(path.parent.name for path in LABS.glob(f"*/{FILE}"))
+ORDINARY = "same-node"
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.needs(*needed_by_lab(LABS / name)), *([] if name == ORDINARY else [pytest.mark.long])])
+        for name in NAMES
+    ],
+)  # fmt: skip
+def test_an_exercise_fails_in_a_fresh_lab_and_its_solution_solves_it(name: str, seed: int, lab_name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(HERE / "replay.py"), name, str(seed), lab_name],
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])}, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["over"], json.dumps(report["steps"][-1], indent=1)
+    assert len(report["steps"]) == report["wanted"]
+
+
+def test_each_exercise_has_a_solution_and_each_solution_an_exercise() -> None:
+    assert sorted(path.stem for path in Path(HERE).glob("*.sh")) == NAMES
