@@ -1,4 +1,4 @@
-"""Makes docs/lab.md and docs/expect.md from the schemas of the two file formats, and the text that stands before them.
+"""Makes docs/lab.md, docs/expect.md and docs/exercise.md from the schemas of the file formats, and the text that stands before them.
 
     python scripts/make_reference.py            # writes the pages
     python scripts/make_reference.py --check    # exit 1 if a page is not what this would write
@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 from netlab.planes import ROWS  # noqa: E402  # netlab is beside this script, not installed
 
 SCHEMAS = ROOT / "netlab" / "spec" / "schemas"
-PAGES = {"lab": "Lab", "expect": "Expectations"}
+PAGES = {"lab": "Lab", "expect": "Expectations", "exercise": "Exercise"}
 FORMATS = {
     "dns-label": "DNS label",
     "dns-subdomain": "DNS subdomain",
@@ -29,6 +29,8 @@ FORMATS = {
     "host-ip": "IP address",
     "label-key": "label key",
     "label-value": "label value",
+    "ip": "IP address",
+    "manifest-file": "file of manifests",
     "port-protocol": "port, or port/protocol",
 }
 

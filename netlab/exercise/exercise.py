@@ -10,7 +10,7 @@ from netlab.values import dataclass
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What is made when a step begins: faults (id, place or ""), objects that are taken away (by identity), and manifests
-    that are applied (files of the folder ``scenes``).
+    that are applied (files below the exercise's folder).
     """
 
     faults: tuple[tuple[str, str], ...] = ()

@@ -24,7 +24,6 @@ from netlab.spec import read_texts
 from netlab.tuples import NamedTuple
 
 Say = Callable[[str], None]
-SCENES = "scenes"  # the folder beside the exercise that has the manifests of its steps
 
 
 class Tick(NamedTuple):
@@ -121,7 +120,7 @@ class Session:
                 raise BadInput(f"the lab has no {missing.strip('/')}{near(missing, there)}")
             labs.change(self.lab, delete=scene.without, say=self._say)
         if scene.manifests:
-            texts, problems = read_texts([self._folder / SCENES / name for name in scene.manifests])
+            texts, problems = read_texts([self._folder / name for name in scene.manifests])
             if problems:
                 raise BadInput(list(problems))
             labs.change(self.lab, add=[tuple(text) for text in texts], say=self._say)

@@ -288,10 +288,15 @@ UNITS = {"time": _of(units.nanoseconds), "percent": _of(units.percent), "rate": 
 
 
 def manifest_file(text: str) -> str:
-    """The name of a file of manifests, without a folder."""
-    name, dot, suffix = text.rpartition(".")
-    if not dot or suffix not in ("yaml", "yml", "json") or not names.is_dns_subdomain(name):
-        raise ValueError(f"{shown(text)} is no file of manifests, such as web.yaml; it may hold no folder")
+    """A file of manifests in a folder below: ``steps/web.yaml``."""
+    folder, _, file = text.partition("/")
+    name, dot, suffix = file.rpartition(".")
+    if (
+        not dot
+        or suffix not in ("yaml", "yml", "json")
+        or not (names.is_dns_label(folder) and names.is_dns_subdomain(name))
+    ):
+        raise ValueError(f"{shown(text)} is no file of manifests in a folder below, such as steps/web.yaml")
     return text
 
 

@@ -2,7 +2,7 @@
 
 ``lab.json`` and ``policy.json`` are written by hand (but the data planes, which are the rows of ``netlab.planes``),
 ``kubernetes.json`` is generated from the published API,
-``expect.json`` is for editors and docs/expect.md alone, ``exercise.json`` what ``netlab.exercise`` reads.
+``expect.json`` is for editors and docs/expect.md alone; the schema of exercises is read by ``netlab.exercise``.
 ``constraints.json`` adds what the published API does not say, ``pointers.json`` of which fields the zero value is not
 the same as absence.  The subset: type (one or a list), $ref, properties,
 additionalProperties, propertyNames, items, required, enum, format, minimum, maximum, minItems, maxItems, maxLength,

@@ -72,4 +72,4 @@ def solved(session: Session, lines: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(replay(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
+    sys.stdout.write(json.dumps(replay(sys.argv[1], int(sys.argv[2]), sys.argv[3])))

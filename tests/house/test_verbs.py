@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 REFUSALS = ROOT / "tests/kernel/safety/test_other_users.py"
 
 READ = frozenset({"describe", "diff", "explain", "get", "graph", "logs", "ls"})
-NO_RUNNING_LAB = frozenset({"completion", "doctor", "labs", "new", "plan", "schema", "test"})  # test makes its own
+NO_RUNNING_LAB = frozenset(
+    {"completion", "doctor", "labs", "learn", "new", "plan", "schema", "test"}
+)  # two make theirs
 UNDER_THE_LOCK = frozenset({"down", "up"})  # netlab.runtime.lab and teardown ask for the owner, holding the lab's lock
 ACT = frozenset(VERBS) - READ - NO_RUNNING_LAB - UNDER_THE_LOCK
 CHANGES = frozenset({"change", "down", "enter", "up"})  # functions that change a lab or run something in it

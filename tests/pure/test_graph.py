@@ -17,6 +17,7 @@ from netlab.output import document
 from netlab.plain import schema
 from netlab.plan import check, desired
 from netlab.spec import Text, load_texts
+from netlab.spec.load import NOT_MANIFESTS
 
 jsonschema = pytest.importorskip("jsonschema")
 LABS = Path(__file__).resolve().parents[2] / "labs"
@@ -25,7 +26,7 @@ NAMES = sorted(path.parent.name for path in LABS.glob("*/lab.yaml"))
 
 @cache
 def drawn(name: str) -> dict[str, Any]:
-    files = [path for path in sorted((LABS / name).glob("*.yaml")) if path.name != "expect.yaml"]
+    files = [path for path in sorted((LABS / name).glob("*.yaml")) if path.name not in NOT_MANIFESTS]
     cluster = build(load_texts([Text(path.name, path.read_text()) for path in files]), check=check).cluster
     return json.loads("".join(renderer("json")(graph(cluster, desired(cluster)))))  # type: ignore[no-any-return]
 

@@ -40,7 +40,7 @@ VERBS = (
     VerbNeeds(("completion", "doctor", "labs", "ls", "new", "plan", "schema", "test --predict")),
     VerbNeeds(("up", "break", "heal", *_RUNNING, "reach", "check", "test"), ALWAYS),
     VerbNeeds(("diff",), (*ALWAYS, "listing of sockets")),
-    VerbNeeds(("capture",), (*ALWAYS, "packet sockets")),
+    VerbNeeds(("capture", "learn"), (*ALWAYS, "packet sockets")),
     VerbNeeds(
         ("trace",), (*ALWAYS, "packet sockets"), {"drop events": "without the kernel's own reason for a lost packet"}
     ),

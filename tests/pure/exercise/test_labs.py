@@ -56,7 +56,7 @@ def test_everything_that_an_exercise_names_is_in_its_lab(name: str) -> None:
                 assert at in places or (places and not at), f"{id_} cannot be at {at}: {places}"
             assert set(step.scene.without) <= there
             for file in step.scene.manifests:
-                assert not load([ROOT / "labs" / name / "scenes" / file]).problems
+                assert not load([ROOT / "labs" / name / file]).problems
             for wanted in step.wanted:
                 check = wanted.check
                 for at in filter(None, (getattr(check, "at", ""), getattr(getattr(check, "observed", None), "at", ""))):

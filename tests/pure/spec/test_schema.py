@@ -12,7 +12,7 @@ from netlab.spec import json_schema, load, load_text
 from netlab.spec.formats import FORMATS
 from netlab.spec.kinds import CLUSTER_SCOPED, Fate, ruling
 from netlab.spec.rules import RULES
-from netlab.spec.schema import CHECKED, api_version, schemas
+from netlab.spec.schema import CHECKED, api_version, exercise_schemas, schemas
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -85,7 +85,7 @@ def good_document(body: dict[str, Any]) -> bool:
 
 
 def test_every_reference_format_and_rule_has_its_target() -> None:
-    defs = schemas().defs
+    defs = {**schemas().defs, **exercise_schemas().defs}
 
     def walk(schema: Any) -> None:
         if isinstance(schema, dict):
