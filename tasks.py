@@ -160,6 +160,17 @@ def conformance(_: Context, corpora: str = "") -> None:
     _python("tests/conformance")
 
 
+@task(
+    help={
+        "only": "the clients whose names have this text: kubectl, helm, Python, Node",
+        "fetch": "only get the clients",
+    }
+)
+def kubectl_test(_: Context, only: str = "", fetch: bool = False) -> None:
+    """kubectl, Helm and client libraries of several versions against labs, and a table: docs/kubectl.md; needs root."""
+    _python("tests/clients", *(("--only", only) if only else ()), *(["--fetch"] if fetch else []))
+
+
 @task(help={"seconds": "how long (default 60)", "seed": "where the chance begins (default: by chance)"})
 def fuzz(_: Context, seconds: int = 60, seed: int = -1) -> None:
     """Fields of every kind set to anything, through all that needs no kernel; the suite has a fixed few of these."""
@@ -226,4 +237,4 @@ def clean(_: Context) -> None:
 
 _lab_door()
 
-namespace = Collection(lab, test, distro_test, vm_test, lint, bench, conformance, fuzz, lock, clean)
+namespace = Collection(lab, test, distro_test, vm_test, lint, bench, conformance, kubectl_test, fuzz, lock, clean)

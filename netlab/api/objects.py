@@ -75,6 +75,9 @@ class Objects:
             self.oldest = self._events[0].version
         made = Event(self.version, event, key, item)
         self._events.append(made)
+        for watcher in [each for each in self._watchers if each.qsize() >= _EVENTS]:
+            self._watchers.discard(watcher)  # its client does not read: it must list anew
+            watcher.put_nowait(None)
         for watcher in self._watchers:
             watcher.put_nowait(made)
 

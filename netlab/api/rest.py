@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import yaml
 from aiohttp import web
 
-from netlab.api import protobuf, reviews
+from netlab.api import reviews
+from netlab.api.body import decoded
 from netlab.api.forms import form
 from netlab.api.lab import RunningLab
+from netlab.api.metadata import check
 from netlab.api.objects import Objects
 from netlab.api.patch import applied as server_side_applied
 from netlab.api.patch import json_patch, merge, strategic
@@ -148,14 +149,14 @@ class Rest:
         if subresource or key.name:
             raise not_allowed(request.method, request.path)
         _same_type(resource, body)
-        metadata = body["metadata"] = dict(body.get("metadata") or {})
+        given = body.get("metadata") or {}
+        metadata = body["metadata"] = dict(given) if isinstance(given, dict) else {}
         if metadata.get("namespace") not in (None, "", key.namespace):
             message = "the namespace of the provided object does not match the namespace sent on the request"
             raise bad(message)
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = generated(str(metadata["generateName"]))
-        if not isinstance(metadata.get("name"), str) or not metadata["name"]:
-            raise Refused(422, "Invalid", f"{resource.name} is invalid: metadata.name: Required value: name or generateName is required")  # fmt: skip
+        check(resource, body)
         if resource.namespaced:
             metadata["namespace"] = key.namespace or "default"
         key = key._replace(
@@ -193,7 +194,9 @@ class Rest:
                 raise not_found(resource, key.name)
             new = self._applied(request, resource, key, {}, body)
             manager = _manager(request, resource, "Apply", body)
-            written = await self.work(self.writer.create, resource, _placed(resource, key, new), manager, dry=dry)
+            new = _placed(resource, key, new)
+            check(resource, new)
+            written = await self.work(self.writer.create, resource, new, manager, dry=dry)
             return self._written(written, 201, dry=dry)
         if subresource == "scale":
             return await self._scale(request, resource, key, old, body, dry=dry)
@@ -203,6 +206,7 @@ class Rest:
         if not isinstance(new, dict):
             raise bad("the patched object is no object")
         new = _placed(resource, key, new)
+        check(resource, new)
         wanted = new["metadata"].get("resourceVersion")
         if wanted and wanted != old["metadata"]["resourceVersion"]:
             raise conflict(resource, key.name, MODIFIED)
@@ -241,7 +245,8 @@ class Rest:
         if not isinstance(body, dict):
             raise bad("the body of the request is no object")
         _same_type(resource, body)
-        body.get("metadata", {}).pop("managedFields", None)
+        if isinstance(body.get("metadata"), dict):
+            body["metadata"].pop("managedFields", None)
         beside = self.lab.kept.objects.get(key)
         before = beside.applied.get(manager) if beside is not None and old else None
         made: Item = server_side_applied(resource.name if resource.kind else "", old, before, body)
@@ -305,9 +310,9 @@ def stamp_now() -> str:
 
 def _current(new: Any, patch: Any) -> Any:
     """A patched object; it depends on the version that it was made of only where the patch says so."""
-    if not isinstance(new, dict) or not isinstance(patch, dict):
+    if not isinstance(new, dict) or not isinstance(patch, dict) or not isinstance(new.get("metadata"), dict):
         return new
-    metadata = dict(new.get("metadata") or {})
+    metadata = dict(new["metadata"])
     if not (patch.get("metadata") or {}).get("resourceVersion"):
         metadata.pop("resourceVersion", None)
     return {**new, "metadata": metadata}
@@ -315,7 +320,10 @@ def _current(new: Any, patch: Any) -> Any:
 
 def _placed(resource: Resource, key: Key, item: Item) -> Item:
     """The object under the name and the namespace of its path.  Raises Refused where it has others."""
-    metadata = dict(item.get("metadata") or {})
+    given = item.get("metadata") or {}
+    if not isinstance(given, dict):
+        raise bad("the metadata of the object is no mapping")
+    metadata = dict(given)
     for field, value in (("name", key.name), ("namespace", key.namespace)):
         if metadata.get(field) not in (None, "", value):
             raise bad(f"the {field} of the object ({metadata[field]}) does not match the {field} on the URL ({value})")
@@ -363,15 +371,5 @@ def scale_of(item: Item) -> Item:
 
 
 async def _body(request: web.Request) -> Any:
-    """The body of a request: JSON, YAML or Kubernetes' protobuf; None where it is empty."""
-    raw = await request.read()
-    if not raw:
-        return None
-    try:
-        if raw.startswith(protobuf.MAGIC):
-            return protobuf.decode(raw)
-        if raw.lstrip()[:1] in (b"{", b"["):
-            return json.loads(raw)
-        return yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except Exception as error:
-        raise bad(f"the body of the request cannot be decoded: {error}") from error
+    """The body of a request; None where it is empty."""
+    return decoded(await request.read())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netlab.api import discovery, openapi, spdy
+from netlab.api import body, connections, discovery, openapi, spdy
 from netlab.api.forward import Forward
 from netlab.api.lab import RunningLab
 from netlab.api.objects import Objects
@@ -32,7 +33,6 @@ from netlab.runtime.client.apiserver import CACHE
 from netlab.runtime.state.rundir import RunDir
 
 _POLL = 0.5  # seconds between two looks at the agent's records: states of containers have no file that inotify sees
-_BODY = 64 << 20  # bytes of a request's body; etcd's own limit for an object is 1.5 MiB
 _HOSTS = ("127.0.0.1", "localhost")
 _VERSION = {
     "major": "1",
@@ -66,6 +66,8 @@ async def guard(request: web.Request, handler: Next) -> web.StreamResponse:
         certificate = request.transport is not None and request.transport.get_extra_info("peercert")
         if not certificate and not request.app[TOKENS].good(request.headers.get("Authorization", "")):
             raise Refused(401, "Unauthorized", "Unauthorized: the lab's kubeconfig has the client certificate")
+        if isinstance(request.protocol, spdy.Handler):
+            request.protocol.known.set()
         return await handler(request)
     except (asyncio.CancelledError, ConnectionError):
         raise
@@ -92,7 +94,7 @@ def _refused(request: web.Request, error: Exception) -> Refused:
 
 def application(rest: Rest) -> web.Application:
     """All paths."""
-    app = web.Application(middlewares=[guard], client_max_size=_BODY)
+    app = web.Application(middlewares=[guard], client_max_size=body.SIZE)
     app[TOKENS] = rest.tokens
     add = app.router.add_get
 
@@ -172,10 +174,14 @@ async def serve(name: str, file: Path, spawner: Spawner, ready: Callable[[], obj
     rest = Rest(lab, objects, special)
     await rest.begin()
     lab.kept.save()
+    # What is no HTTP at all would be logged with a traceback: any user of the machine could fill the disk.
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     spdy.install()
+    connections.many_descriptors()
     runner = web.AppRunner(application(rest), access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
-    await web.SockSite(runner, listener, ssl_context=made.context).start()
+    assert runner.server is not None
+    accepting = asyncio.create_task(connections.accept(listener, made.context, runner.server))
     _write(file, kubeconfig(name, listener.getsockname()[1], made), RunDir(name).owner() or 0)
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -191,6 +197,7 @@ async def serve(name: str, file: Path, spawner: Spawner, ready: Callable[[], obj
             OSError
         ):  # a user's own folder of kubeconfigs goes with the last; a lab's has more in it
             os.rmdir(file.parent)
+        accepting.cancel()
         objects.end()
         await asyncio.sleep(0.05)  # the watchers' last events
         await runner.cleanup()

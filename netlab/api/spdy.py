@@ -139,10 +139,11 @@ class Connection:
 class Handler(web_protocol.RequestHandler):
     """aiohttp's own, which lets a connection be taken over after its request: aiohttp itself knows websockets alone."""
 
-    __slots__ = ("taken",)
+    __slots__ = ("known", "taken")
 
     def __init__(self, *arguments: object, **options: object) -> None:
         self.taken: Connection | None = None
+        self.known = asyncio.Event()  # the client has shown who it is
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
@@ -173,7 +174,7 @@ def take_over(request: web.Request, protocol: str, opened: Callable[[Stream], ob
             transport.write(data)
 
     connection = Connection(send, opened)
-    connection.waiting = transport.get_write_buffer_size
+    connection.waiting = lambda: 0 if transport.is_closing() else transport.get_write_buffer_size()
     connection.close = transport.close
     handler = request.protocol
     assert isinstance(handler, Handler)

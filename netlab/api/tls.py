@@ -49,6 +49,7 @@ def certificates() -> Certificates:
             signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", f"{each}.ext")
             _openssl(folder, "x509", "-req", *("-in", f"{each}.csr", "-out", f"{each}.crt"), *signing, "-days", _DAYS)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(folder / "server.crt", folder / "server.key")
         context.load_verify_locations(folder / "ca.crt")
         context.verify_mode = ssl.CERT_OPTIONAL  # without one: a Status with 401 instead of a broken connection
