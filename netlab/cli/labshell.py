@@ -16,9 +16,12 @@ from collections.abc import Sequence
 
 from netlab.cli import out
 from netlab.cli.complete import script
+from netlab.runtime.client import apiserver
 from netlab.runtime.client.sandbox import WRAPPERS
 
 _SYSTEM = "/usr/local/sbin:/usr/sbin:/sbin"  # Debian keeps nft and tcpdump where a plain user's PATH does not look
+#: A function for each bash below the shell: kubectl is that of the lab, and its server starts when it is first needed.
+_KUBECTL = {"BASH_FUNC_kubectl%%": '() {  netlab kubectl "$@"\n}'}
 _RC = r"""[ ! -r ~/.bashrc ] || . ~/.bashrc
 case :$PATH: in *:%(first)s:*) ;; *) PATH=%(first)s:$PATH ;; esac
 PS1="($NETLAB_LAB) ${PS1-\$ }"
@@ -40,7 +43,11 @@ for _netlab_word in ip bridge tc; do
   complete -o default -F _netlab_netns $_netlab_word
 done
 unset _netlab_word
+<<<<<<< HEAD
 kubectl() { netlab kubectl "$@"; }
+=======
+exec %(fd)d<&-
+>>>>>>> b48a3e6 (wip)
 """
 
 
@@ -50,6 +57,7 @@ def environment(lab: str) -> tuple[dict[str, str], str]:
     first = [WRAPPERS] if os.path.isdir(WRAPPERS) else []
     first += [venv] if os.path.exists(os.path.join(venv, "netlab")) else []
     path = [*first, os.environ.get("PATH") or os.defpath, _SYSTEM]
+<<<<<<< HEAD
     return {**os.environ, "NETLAB_LAB": lab, "NETLAB_TYPED": "netlab", "PATH": _once(":".join(path))}, ":".join(first)
 
 
@@ -60,6 +68,12 @@ def become(lab: str, netns: Sequence[str], argv: Sequence[str], more: str | None
     """
     env, first = environment(lab)
     words = list(argv)
+=======
+    own = {"NETLAB_LAB": lab, "NETLAB_TYPED": "netlab", "PATH": _once(":".join(path))}
+    # Other clients must not take the user's own cluster for the lab.
+    env = {**os.environ, **own, **_KUBECTL, "KUBECONFIG": str(apiserver.kubeconfig(lab))}
+    words = ["netlab", *argv] if argv[:1] == ("kubectl",) else list(argv)
+>>>>>>> b48a3e6 (wip)
     if not words:
         words, env = _shell(lab, env, first, more or "")
         if sys.stdin.isatty() and more is None:

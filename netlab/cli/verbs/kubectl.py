@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import sysconfig
 import click
 
 from netlab.cli.options import own_lab
-from netlab.errors import HostCannot
+from netlab.errors import BadInput, HostCannot
 
 #: What might lead kubectl to another cluster or to the user's own files.
 _FORGOTTEN = (
@@ -22,6 +23,9 @@ _FORGOTTEN = (
     "KUBERNETES_SERVICE_PORT",
     "POD_NAMESPACE",
 )
+# Options that name another cluster; `-s` may follow short options that take no value, as in `-As URL`.
+_ANOTHER = re.compile(r"--(server|kubeconfig)(=|$)|-[AhiqRtw]*s")
+_CONFIG_READS = frozenset(("view", "current-context", "get-clusters", "get-contexts", "get-users"))
 
 
 @click.command(
@@ -41,12 +45,27 @@ def command(words: tuple[str, ...]) -> None:
         lab, arguments = arguments[1], arguments[2:]
     elif arguments and arguments[0].startswith("--lab="):
         lab, arguments = arguments[0].partition("=")[2], arguments[1:]
+    _only_the_lab(arguments)
+    program = _program()
     path = _kubeconfig(lab)
     environment = {key: value for key, value in os.environ.items() if key not in _FORGOTTEN}
     environment |= {"KUBECONFIG": path, "KUBECACHEDIR": f"{path}{CACHE}", "KUBERC": "off", "KUBECTL_KUBERC": "false"}
-    program = _program()
     sys.stdout.flush()
     os.execve(program, ["kubectl", *arguments], environment)
+
+
+def _only_the_lab(arguments: list[str]) -> None:
+    """Raise BadInput where kubectl would take another cluster, or change the kubeconfig so that it does later."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    hint = "run kubectl itself; for a lab: export KUBECONFIG=$(netlab kubeconfig)"
+    for word in own:
+        if _ANOTHER.match(word):
+            raise BadInput(f"netlab kubectl is for a lab alone: {word.partition('=')[0]} is not taken", hint=hint)
+    words = [word for word in own if not word.startswith("-")]
+    if words[:1] == ["config"] and words[1:2] and words[1] not in _CONFIG_READS:
+        raise BadInput(
+            f"netlab kubectl does not change the lab's kubeconfig: config {words[1]} is not taken", hint=hint
+        )
 
 
 def _kubeconfig(lab: str) -> str:
