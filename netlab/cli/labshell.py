@@ -43,11 +43,6 @@ for _netlab_word in ip bridge tc; do
   complete -o default -F _netlab_netns $_netlab_word
 done
 unset _netlab_word
-<<<<<<< HEAD
-kubectl() { netlab kubectl "$@"; }
-=======
-exec %(fd)d<&-
->>>>>>> b48a3e6 (wip)
 """
 
 
@@ -57,8 +52,9 @@ def environment(lab: str) -> tuple[dict[str, str], str]:
     first = [WRAPPERS] if os.path.isdir(WRAPPERS) else []
     first += [venv] if os.path.exists(os.path.join(venv, "netlab")) else []
     path = [*first, os.environ.get("PATH") or os.defpath, _SYSTEM]
-<<<<<<< HEAD
-    return {**os.environ, "NETLAB_LAB": lab, "NETLAB_TYPED": "netlab", "PATH": _once(":".join(path))}, ":".join(first)
+    own = {"NETLAB_LAB": lab, "NETLAB_TYPED": "netlab", "PATH": _once(":".join(path))}
+    # Other clients must not take the user's own cluster for the lab.
+    return {**os.environ, **own, **_KUBECTL, "KUBECONFIG": str(apiserver.kubeconfig(lab))}, ":".join(first)
 
 
 def become(lab: str, netns: Sequence[str], argv: Sequence[str], more: str | None = None) -> int:
@@ -67,13 +63,7 @@ def become(lab: str, netns: Sequence[str], argv: Sequence[str], more: str | None
     ``more``: what the shell reads besides, in the place of the lines that say how to use it.
     """
     env, first = environment(lab)
-    words = list(argv)
-=======
-    own = {"NETLAB_LAB": lab, "NETLAB_TYPED": "netlab", "PATH": _once(":".join(path))}
-    # Other clients must not take the user's own cluster for the lab.
-    env = {**os.environ, **own, **_KUBECTL, "KUBECONFIG": str(apiserver.kubeconfig(lab))}
     words = ["netlab", *argv] if argv[:1] == ("kubectl",) else list(argv)
->>>>>>> b48a3e6 (wip)
     if not words:
         words, env = _shell(lab, env, first, more or "")
         if sys.stdin.isatty() and more is None:
