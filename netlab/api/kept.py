@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+import uuid
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 from netlab import plain
 from netlab.api.resources import Key
 from netlab.cli.kinds.kind import Item
+from netlab.cli.kinds.times import stamp
 from netlab.values import dataclass
 
 _FILE = "api.json"
@@ -21,17 +24,18 @@ _FILE = "api.json"
 
 @dataclass
 class Beside:
-    """Of one object.  ``body``: the whole object, where netlab has none.  ``annotations``, ``status``: laid over it.
+    """Of one object.  ``body``: the whole object, where netlab has none; it has ``created``, ``generation`` and ``uid``.
 
-    ``created``: an RFC 3339 time; ``owners``: references that the model has no use for; ``applied``: by manager, what it applied last; ``deletion``: when it was deleted, while
-    its finalizers hold it.
+    ``annotations``: those that differ from the document's, None where it goes; ``status`` is laid over the object's own.
+    ``created``: an RFC 3339 time; ``owners``: references that the model has no use for; ``applied``: by manager, what it
+    applied last; ``deletion``: when it was deleted, while its finalizers hold it.
     """
 
     created: str = ""
     generation: int = 1
-    incarnation: int = 0
+    uid: str = ""
     body: Item | None = None
-    annotations: dict[str, str] | None = None
+    annotations: dict[str, str | None] = field(default_factory=dict)
     finalizers: list[str] = field(default_factory=list)
     owners: list[Item] = field(default_factory=list)
     deletion: str = ""
@@ -46,33 +50,39 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self._path = folder / _FILE
         self.objects: dict[Key, Beside] = {}
-        self.gone: dict[Key, int] = {}  # how many objects of that name were there and were deleted
+        self.remade: dict[Key, tuple[int, str]] = {}  # objects that come again: how many were deleted, and when
         try:
             data = json.loads(self._path.read_bytes())
             self.objects = {Key(*key): plain.load(Beside, value) for key, value in data["objects"]}
-            self.gone = {Key(*key): int(value) for key, value in data["gone"]}
+            self.remade = {Key(*key): (int(number), str(when)) for key, (number, when) in data["remade"]}
         except FileNotFoundError:
             pass
         except (ValueError, TypeError, KeyError):  # another version's: without it a client sees new metadata, no more
-            self.objects, self.gone = {}, {}
+            self.objects, self.remade = {}, {}
 
-    def of(self, key: Key, created: str) -> Beside:
-        """What is kept of an object; of a new one ``created`` is the time of its creation."""
-        beside = self.objects.get(key)
-        if beside is None:
-            beside = self.objects[key] = Beside(created, incarnation=self.gone.get(key, 0))
+    def of(self, key: Key) -> Beside:
+        """What is kept of an object, to write it."""
+        return self.objects.setdefault(key, Beside())
+
+    def new(self, key: Key, body: Item) -> Beside:
+        """A new object that netlab only keeps."""
+        beside = self.objects[key] = Beside(stamp(time.time()), uid=str(uuid.uuid4()), body=body)
         return beside
 
     def forget(self, key: Key) -> None:
-        """The object is gone for good."""
-        if self.objects.pop(key, None) is not None:
-            self.gone[key] = self.gone.get(key, 0) + 1
+        """The object is gone."""
+        self.objects.pop(key, None)
+
+    def again(self, key: Key) -> None:
+        """The object was deleted, and there is another of its name at once."""
+        self.forget(key)
+        self.remade[key] = self.remade.get(key, (0, ""))[0] + 1, stamp(time.time())
 
     def save(self) -> None:
         """Write it, whole or not at all."""
         data: Any = {
             "objects": [[list(key), plain.dump(value)] for key, value in self.objects.items()],
-            "gone": [[list(key), value] for key, value in self.gone.items()],
+            "remade": [[list(key), value] for key, value in self.remade.items()],
         }
         temporary = self._path.with_name(f".{_FILE}")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from netlab.api import revisions
 from netlab.api.defaults import fill
 from netlab.api.kept import Beside, Kept
+from netlab.api.patch import merge
 from netlab.api.resources import RESOURCES, Key, key_of
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.request import Records, Request, Running
@@ -19,7 +20,9 @@ MODELLED = tuple(resource for resource in RESOURCES.values() if resource.kind)
 #: Objects that controllers or the cluster itself make again at once, by kind and by identity.
 REMADE = ("EndpointSlice", "Endpoints", "Event", "ServiceAccount", "ConfigMap")
 SYSTEM = ("/Service/default/kubernetes", "/Service/kube-system/kube-dns")
-NETNS = "netlab/netns"  # an annotation that netlab's own view of an object has
+#: Kinds with a spec whose objects have no generation.
+_UNCOUNTED = ("Node", "Namespace", "Service", "PersistentVolume", "PersistentVolumeClaim", "HorizontalPodAutoscaler")
+_NOTHING = Beside()
 
 
 class _Reading(Request):
@@ -44,8 +47,7 @@ class RunningLab:
         self._certificate = certificate  # of the CA, for kube-root-ca.crt
         self._reading = self._request()
         self._seen: Running | None = None
-        self._specs: dict[Key, object] = {}
-        self._new = not self.kept.objects  # of a new server, all objects are as old as the lab
+        self.annotations: dict[Key, dict[str, str]] = {}  # of the objects themselves, without those that are kept
 
     def _request(self) -> _Reading:
         return _Reading(self.name, full=True, quiet=True, every=True)
@@ -54,6 +56,11 @@ class RunningLab:
     def cluster(self) -> Cluster:
         """The cluster as it was read last."""
         return self._reading.running.cluster
+
+    @property
+    def running(self) -> Running:
+        """The lab as it was read last."""
+        return self._reading.running
 
     @property
     def version(self) -> Version:
@@ -97,22 +104,23 @@ class RunningLab:
             pod = items.get(Key("", "pods", involved["namespace"], involved["name"]))
             item["involvedObject"] = {"apiVersion": "v1", **involved, "uid": pod["metadata"]["uid"] if pod else ""}
         items |= {key: item for key, item in self._default_objects() if key not in items}
+        workloads = revisions.of_workloads(self._seen)
+        items |= dict(revisions.controller_revisions(self._seen, workloads, items))
         for key in [key for key, beside in self.kept.objects.items() if key not in items and beside.body is None]:
             self.kept.forget(key)
-        now = stamp(time.time())
+        self.annotations = {key: item["metadata"].get("annotations") or {} for key, item in items.items()}
         for key, item in items.items():
-            self._complete(key, item, self.kept.of(key, item["metadata"]["creationTimestamp"] if self._new else now))
-        self._new = False
+            self._complete(key, item, self.kept.objects.get(key, _NOTHING))
+        revisions.annotate(workloads, items, self.kept)
         for key, beside in self.kept.objects.items():
             if beside.body is not None:
                 items[key] = self._kept(key, beside)
-        self._specs = {key: item.get("spec") for key, item in items.items()}
         return items
 
     def _default_objects(self) -> Iterator[tuple[Key, Item]]:
         """The objects that controllers make in each namespace; clients of test suites wait for them."""
-        since = stamp(self._reading.running.since)
         for namespace in self.cluster.namespaces:
+            since = stamp(self._reading.running.born("Namespace", "", namespace))
             for plural, kind, name, more in (
                 ("serviceaccounts", "ServiceAccount", "default", {}),
                 ("configmaps", "ConfigMap", "kube-root-ca.crt", {"data": {"ca.crt": self._certificate}}),
@@ -124,36 +132,33 @@ class RunningLab:
 
     def _complete(self, key: Key, item: Item, beside: Beside) -> None:
         """Put what is kept beside the lab over an object of the lab."""
-        metadata = item["metadata"] = {**item["metadata"], "creationTimestamp": beside.created}
+        metadata = item["metadata"] = dict(item["metadata"])
         kind = item["kind"]
-        if beside.incarnation and (kind in REMADE or f"{key.group}/{kind}/{key.namespace}/{key.name}" in SYSTEM):
+        if key in self.kept.remade:
             # A client that deleted it waits until the object is gone, or another of its name is there.
-            metadata["uid"] = identity.uid(self.name, kind, key.namespace, key.name, beside.incarnation)
-        if beside.annotations is not None:
-            netns = {
-                each: metadata["annotations"][each] for each in (NETNS,) if each in metadata.get("annotations", {})
-            }
-            metadata["annotations"] = {**beside.annotations, **netns}
+            number, metadata["creationTimestamp"] = self.kept.remade[key]
+            metadata["uid"] = identity.uid(self.name, kind, key.namespace, key.name, number)
+        if beside.annotations:
+            metadata["annotations"] = merge(metadata.get("annotations"), beside.annotations)
         for field in ("labels", "annotations"):
             if not metadata.get(field, True):
                 del metadata[field]
-        if "spec" in item:
-            if key in self._specs and self._specs[key] != item["spec"]:
-                beside.generation += 1
-            metadata["generation"] = beside.generation
+        generation = self._reading.running.age(kind, key.namespace, key.name).generation
+        if "spec" in item and kind not in _UNCOUNTED:
+            metadata["generation"] = generation
         status = item.get("status")
         if isinstance(status, dict):
             if "observedGeneration" in status:
-                status = {**status, "observedGeneration": beside.generation}
+                status = {**status, "observedGeneration": generation}
             item["status"] = {**status, **(beside.status or {})}
         self._lifecycle(metadata, beside)
 
     def _kept(self, key: Key, beside: Beside) -> Item:
         """An object that netlab only keeps."""
         body = beside.body or {}
-        metadata = {**body.get("metadata", {}), "creationTimestamp": beside.created, "generation": beside.generation}
-        kind = body.get("kind", "")
-        metadata["uid"] = identity.uid(self.name, kind, key.namespace, key.name, beside.incarnation)
+        metadata = {**body.get("metadata", {}), "creationTimestamp": beside.created, "uid": beside.uid}
+        if "spec" in body and body.get("kind") not in _UNCOUNTED:
+            metadata["generation"] = beside.generation
         self._lifecycle(metadata, beside)
         return {**body, "metadata": metadata, **({"status": beside.status} if beside.status is not None else {})}
 

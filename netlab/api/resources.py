@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netlab.cli.kinds import KINDS
-from netlab.cli.kinds.kind import AGE, NAME, Column, Item, Kind
+from netlab.cli.kinds.kind import AGE, NAME, NONE, Column, Item, Kind
 from netlab.spec.schema import CHECKED, api_version
 from netlab.tuples import NamedTuple
 
@@ -56,6 +56,11 @@ def _data(item: Item) -> object:
     return len(item.get("data") or ()) + len(item.get("binaryData") or ())
 
 
+def _controller(item: Item) -> object:
+    owner = next((each for each in item["metadata"].get("ownerReferences", ()) if each.get("controller")), None)
+    return f"{owner['kind'].lower()}.apps/{owner['name']}" if owner else NONE
+
+
 _ALL = ("all",)
 _SCALED = ("status", "scale")
 #: Of modelled resources: the version, where it is not v1, and the subresources; columns come from the kind.
@@ -87,7 +92,10 @@ _KEPT = (
     Resource("", "v1", "limitranges", "LimitRange", short=("limits",)),
     Resource("", "v1", "resourcequotas", "ResourceQuota", short=("quota",), subresources=("status",)),
     Resource("", "v1", "podtemplates", "PodTemplate"),
-    Resource("apps", "v1", "controllerrevisions", "ControllerRevision"),
+    Resource(
+        *("apps", "v1", "controllerrevisions", "ControllerRevision"),
+        columns=(NAME, Column("CONTROLLER", _controller), Column("REVISION", lambda item: item.get("revision", 0)), AGE),
+    ),
     Resource(
         *("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
         short=("hpa",),

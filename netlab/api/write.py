@@ -15,9 +15,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from netlab.api.lab import NETNS, REMADE, SYSTEM, RunningLab
+from netlab.api.lab import REMADE, SYSTEM, RunningLab
 from netlab.api.patch import merge
 from netlab.api.resources import Key, Resource, key_of
+from netlab.api.revisions import PREFIX, as_written
 from netlab.api.status import Refused
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.times import stamp
@@ -38,6 +39,7 @@ _SERVER = (
 #: Metadata that netlab keeps beside the lab.
 _BESIDE = ("finalizers", "ownerReferences")
 _HOOK = "helm.sh/hook"  # netlab leaves hooks out of a release; here Helm itself says when they are made
+_GIVEN = ("netlab/netns", PREFIX)  # annotations that netlab's own view and controllers have
 _LABELLED = ("Pod", "Node", "Namespace")
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery util/rand
 _OWN_LABEL = "kubernetes.io/metadata.name"
@@ -107,7 +109,11 @@ class Writer:
             raw = self._written(resource, key)
             if raw is None and resource.name == "Pod":
                 raise self._immutable(resource, key)
-            add = [_document(resource, merge(raw or {"metadata": _identity(key)}, patch))]
+            made = merge(raw or {"metadata": _identity(key)}, patch)
+            if "template" in patch.get("spec", {}):
+                workload = f"{resource.name}/{key.namespace}/{key.name}"
+                made["spec"]["template"] = as_written(self.lab.running, workload, new["spec"]["template"], made)
+            add = [_document(resource, made)]
         if dry:
             for text in add:
                 self._check(text)
@@ -155,12 +161,12 @@ class Writer:
             _secret(body)
         if dry:
             return Written(key, {key: self._shown({**item, **body}, old)}, warnings)
-        beside = self.lab.kept.of(key, stamp(time.time()))
-        if old is not None and _spec(old) != _spec(item):
-            beside.generation += 1
         if old is None:
-            beside.status = copy.deepcopy(item.get("status"))
-        beside.body = body
+            self.lab.kept.new(key, body).status = copy.deepcopy(item.get("status"))
+        else:
+            beside = self.lab.kept.of(key)
+            beside.generation += _spec(old) != _spec(item)
+            beside.body = body
         written = self._done(key, item, old, manager, None)
         return written._replace(warnings=(*warnings, *written.warnings))
 
@@ -169,11 +175,11 @@ class Writer:
     ) -> Written:
         """Keep what the lab has no use for, then read all objects again."""
         metadata = item["metadata"]
-        beside = self.lab.kept.of(key, old["metadata"]["creationTimestamp"] if old else stamp(time.time()))
+        beside = self.lab.kept.of(key)
         if beside.body is None:
-            annotations = {name: value for name, value in (metadata.get("annotations") or {}).items() if name != NETNS}
-            if annotations or beside.annotations is not None or old is not None:
-                beside.annotations = annotations
+            own = self.lab.annotations.get(key, {}) if old else _document_annotations(metadata)
+            changed = _difference(own, metadata.get("annotations") or {})
+            beside.annotations = {name: value for name, value in changed.items() if not name.startswith(_GIVEN)}
         beside.finalizers = list(metadata.get("finalizers") or ())
         made = {reference["uid"] for reference in ((old or {}).get("metadata", {}).get("ownerReferences") or ())}
         made -= {reference.get("uid") for reference in beside.owners}  # those that the lab's own controllers have
@@ -193,15 +199,15 @@ class Writer:
 
     def update_status(self, key: Key, new: Item) -> Written:
         """Set the status of an object, for clients that are controllers."""
-        beside = self.lab.kept.of(key, stamp(time.time()))
+        beside = self.lab.kept.of(key)
         beside.status = copy.deepcopy(new.get("status") or {})
         self.lab.kept.save()
         return Written(key, self.lab.read())
 
     def delete(self, key: Key, old: Item) -> Written:
         """Delete an object; one with finalizers is only marked."""
-        beside = self.lab.kept.of(key, old["metadata"]["creationTimestamp"])
-        if beside.finalizers:
+        beside = self.lab.kept.objects.get(key)
+        if beside is not None and beside.finalizers:
             beside.deletion = beside.deletion or stamp(time.time())
             self.lab.kept.save()
             return Written(key, self.lab.read())
@@ -235,7 +241,14 @@ class Writer:
         if wanted:
             change(self.lab.name, delete=with_dependents(self.lab.cluster, documents, wanted))
         for key in gone:
-            self.lab.kept.forget(key)
+            if (
+                key in items
+                and key not in kept
+                and (items[key]["kind"] in REMADE or _identity_of(key, items) in SYSTEM)
+            ):
+                self.lab.kept.again(key)
+            else:
+                self.lab.kept.forget(key)
 
 
 def _identity_of(key: Key, items: Mapping[Key, Item]) -> str:
@@ -259,9 +272,6 @@ def _clean(resource: Resource, item: Item) -> Item:
         metadata.pop(field, None)
     if not resource.namespaced:
         metadata.pop("namespace", None)
-    annotations = metadata.get("annotations") or {}
-    annotations = {name: value for name, value in annotations.items() if name != NETNS}
-    metadata["annotations"] = annotations
     for field in ("labels", "annotations"):
         if not metadata.get(field):
             metadata.pop(field, None)
@@ -271,8 +281,7 @@ def _clean(resource: Resource, item: Item) -> Item:
 def _document(resource: Resource, item: Item) -> tuple[str, str]:
     """The text of an object, as the lab keeps it: a later write of the same object replaces it."""
     metadata = dict(item["metadata"])
-    annotations = metadata.get("annotations") or {}
-    metadata["annotations"] = {name: value for name, value in annotations.items() if not name.startswith(_HOOK)}
+    metadata["annotations"] = _document_annotations(metadata)
     labels = dict(metadata.get("labels") or {})
     body = {**item, "apiVersion": resource.api_version, "kind": resource.name, "metadata": metadata}
     if resource.name == "Namespace":
@@ -283,6 +292,12 @@ def _document(resource: Resource, item: Item) -> tuple[str, str]:
         if not metadata[field]:
             del metadata[field]
     return f"api/{resource.plural}/{metadata.get('namespace', '-')}/{metadata['name']}", json.dumps(body)
+
+
+def _document_annotations(metadata: Item) -> dict[str, str]:
+    """The annotations that the document of an object has."""
+    annotations = metadata.get("annotations") or {}
+    return {name: value for name, value in annotations.items() if not name.startswith((_HOOK, *_GIVEN))}
 
 
 def _difference(before: Any, after: Any) -> Any:

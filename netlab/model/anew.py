@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from netlab.model.cluster import Cluster, Idle, Pod
+from netlab.model.defaults import settled
+from netlab.spec import Document
 
 _POD = "/Pod/"
+_ROLLING = ("StatefulSet", "DaemonSet")
 
 
 def every(cluster: Cluster) -> list[Pod | Idle]:
@@ -33,6 +36,31 @@ def leaving(
         key for key in gone if not key.startswith(_POD) or key in documents or key.removeprefix(_POD) in finished
     )
     return away, {str(pod): pod.slot for pod in pods if str(pod) not in finished}
+
+
+def rolled(cluster: Cluster, was: Sequence[Document], now: Sequence[Document]) -> dict[str, str]:
+    """The slots of the Pods that StatefulSets and DaemonSets replace, by name, because their templates changed.
+
+    Those of a StatefulSet keep their names, and those of a DaemonSet that goes back to a template would.
+    """
+    earlier = {(each.kind, each.namespace, each.name): each for each in was if each.kind in _ROLLING}
+    first: dict[tuple[str, str], int] = {}  # by controller: the ordinal of the first Pod that is replaced
+    for each in now:
+        before = earlier.get((each.kind, each.namespace, each.name))
+        if before is None:
+            continue
+        spec = each.body.get("spec", {})
+        strategy = spec.get("updateStrategy") or {}
+        same = settled(spec.get("template")) == settled(before.body.get("spec", {}).get("template"))
+        if not same and strategy.get("type") != "OnDelete":
+            partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+            first[each.namespace, f"{each.kind}/{each.name}"] = partition
+    return {
+        str(pod): pod.slot
+        for pod in every(cluster)
+        if (ordinal := first.get((pod.namespace, pod.controller))) is not None
+        and (not ordinal or int(pod.name.rpartition("-")[2]) >= ordinal)
+    }
 
 
 def replacements(before: Cluster, after: Cluster) -> Iterator[Pod | Idle]:

@@ -199,6 +199,7 @@ class _Builder:
             self._memory.now({template.slot for template in wanted}),
             tiers.resolve_all(tuple(item for kind in tiers.KINDS for item in self._catalogue.of(kind)), self._session),
             links.resolve(self._lab, nodes, pods, idle, outside, under, self._changes, self._complain),
+            controllers.paused,
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------
@@ -297,7 +298,9 @@ class _Builder:
 
     def _controllers(self, nodes: Sequence[Node]) -> Controllers:
         on = frozenset((pod.slot, pod.node) for pod in self._memory.pods.values())
-        return Controllers(self._name, self._catalogue.running, nodes, self._memory.incarnations, on)
+        return Controllers(
+            self._name, self._catalogue.running, nodes, self._memory.incarnations, on, self._memory.paused
+        )
 
     def _templates(self, controllers: Controllers) -> list[Template]:
         wanted: dict[str, Template] = {}

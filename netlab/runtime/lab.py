@@ -14,7 +14,7 @@ from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.protocol import Observed
 from netlab.model import Memory
-from netlab.model.anew import leaving
+from netlab.model.anew import leaving, rolled
 from netlab.model.status import Statuses
 from netlab.model.topology.links import kept
 from netlab.model.updates import refused
@@ -97,11 +97,12 @@ def _apply(
     """Converge to the lab; what it was before counts as its own.  ``narrow``: only where the two differ."""
     rundir, cluster = run.rundir, lab.cluster
     running = run.begin(lab, applied, previous)
+    ages = run.aged(running, lab)
     agent = AgentListeners(cluster.lab, rundir.path)
     agent.start()
     owned = readiness.leave_all(rundir, running, cluster)
     done = reach(rundir, agent, lab.want, owned, narrow=narrow)
-    run.commit(lab)
+    run.commit(lab, ages)
     lab, followed, problems = readiness.settle(rundir, lab, agent, wait=wait)
     applied_now(lab, applied)
     many = (cluster.pods, cluster.network_policies, cluster.tiers, cluster.services)
@@ -140,6 +141,7 @@ def change(
         new = load_texts([Text(*text) for text in added]) if added else Documents()
         if new.problems:
             raise BadInput(new.problems)
+        ended |= rolled(running.cluster, running.documents.objects, new.objects)
         fresh = {identity(each) for each in new.objects}
         deleted = tuple(dict.fromkeys((*(key for key in applied_before.deleted if key not in fresh), *gone)))
         # As with kubectl, an object that a file no longer has stays until it is deleted.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netlab.cli.kinds import lines
 from netlab.cli.kinds.kind import AGE, NAME, NONE, Column, Item, Kind, pairs
 from netlab.cli.kinds.metadata import filled, with_uids, written
-from netlab.cli.kinds.request import Request
+from netlab.cli.kinds.request import Request, Running
 from netlab.cli.kinds.service import endpoint, first_endpoints
 from netlab.cli.kinds.times import stamp
 from netlab.names import short_hash
@@ -22,13 +22,17 @@ _WIDTH = 14  # columns of a field's name
 @with_uids
 def endpoints(request: Request) -> list[Item]:
     """The Endpoints that manifests have, and for each Service with a selector one of its first family."""
-    cluster, since, _ = request.running
-    selecting = [service for service in cluster.services if service.kind != "ExternalName" and service.selector]
+    running = request.running
+    selecting = [service for service in running.cluster.services if service.kind != "ExternalName" and service.selector]
     names = {(service.namespace, service.name) for service in selecting}
     fields: Item = {"subsets": []}
     documents = [(namespace, fields | body) for namespace, body in written(request, "Endpoints", "")
                  if (namespace, body["metadata"]["name"]) not in names]  # fmt: skip
-    return filled(documents, since) + [_endpoints(service, since) for service in selecting]
+    return filled(documents, running) + [_endpoints(service, _born(service, running)) for service in selecting]
+
+
+def _born(service: Service, running: Running) -> float:
+    return running.born("Service", service.namespace, service.name)
 
 
 def _endpoints(service: Service, since: float) -> Item:
@@ -50,11 +54,12 @@ def slices(request: Request) -> list[Item]:
     """The EndpointSlices that manifests have or that mirror Endpoints, and one a family of each other Service."""
     from netlab.model.services.mirror import behind
 
-    cluster, since, objects = request.running
+    running = request.running
     fields: Item = {"endpoints": [], "ports": []}
-    items = filled(((each.namespace, fields | each.body) for each in behind(objects).slices), since)
-    for service in cluster.services:
+    items = filled(((each.namespace, fields | each.body) for each in behind(running.objects).slices), running)
+    for service in running.cluster.services:
         if service.kind != "ExternalName" and (service.selector or service.system):
+            since = _born(service, running)
             items += [item for family in service.families for item in _slices(service, family, since)]
     return items
 

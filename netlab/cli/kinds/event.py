@@ -20,9 +20,15 @@ def events(request: Request) -> list[Item]:
     """The events of all Pods, the oldest first."""
     from netlab.model.anew import every
 
-    cluster, since, _ = request.running
+    running = request.running
     records = request.records(events=True) or {}
-    items = [item for pod in every(cluster) for item in pod_events(pod, since, records.get((pod.namespace, pod.name)))]
+    items = [
+        item
+        for pod in every(running.cluster)
+        for item in pod_events(
+            pod, running.born("Pod", pod.namespace, pod.name), records.get((pod.namespace, pod.name))
+        )
+    ]
     return sorted(items, key=lambda item: str(item["lastTimestamp"]))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli.kinds.kind import Item
-from netlab.cli.kinds.request import Request
+from netlab.cli.kinds.request import Request, Running
 from netlab.cli.kinds.times import stamp
+from netlab.model.owners import REVISION
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
+    from netlab.model.ages import Revision
     from netlab.model.cluster import Made
 
 _VERSIONS = {"Job": "batch/v1", "CronJob": "batch/v1", "ReplicationController": "v1", "Node": "v1"}
@@ -22,24 +24,45 @@ def written(request: Request, name: str, group: str) -> list[tuple[str, Item]]:
 
 
 def made(request: Request, name: str) -> list[tuple[str, Item]]:
-    """The ReplicaSets of Deployments and the Jobs of CronJobs, each with its namespace."""
-    cluster, since, _ = request.running
-    return [(each.namespace, _made(each, cluster, since)) for each in cluster.made if each.kind == name]
+    """The ReplicaSets of Deployments, also those of their earlier templates, and the Jobs of CronJobs, each with its
+    namespace.
+    """
+    running, items = request.running, []
+    for each in running.cluster.made:
+        if each.kind == name:
+            age, annotations = running.age(each.owner[0], each.namespace, each.owner[1]), dict(each.annotations)
+            if age.revision:
+                annotations[REVISION] = str(age.revision)
+            items.append((each.namespace, _made(each, running, annotations)))
+            items += [(each.namespace, _earlier(old, each, running)) for old in age.old if name == "ReplicaSet"]
+    return items
 
 
-def _made(made: Made, cluster: Cluster, since: float) -> Item:
+def _made(made: Made, running: Running, annotations: Mapping[str, str]) -> Item:
     metadata: Item = {"name": made.name, "namespace": made.namespace, "labels": dict(made.labels)}
-    metadata |= {"annotations": dict(made.annotations), "creationTimestamp": stamp(since)}
-    metadata |= {"ownerReferences": owner_references(*made.owner, cluster, made.namespace)}
+    created = stamp(running.born(made.kind, made.namespace, made.name))
+    metadata |= {"annotations": annotations, "creationTimestamp": created}
+    metadata |= {"ownerReferences": owner_references(*made.owner, running.cluster, made.namespace)}
     return {"apiVersion": made.api_version, "kind": made.kind, "metadata": metadata, "spec": dict(made.spec)}
 
 
-def filled(objects: Iterable[tuple[str, Item]], since: float) -> list[Item]:
+def _earlier(old: Revision, now: Made, running: Running) -> Item:
+    """The ReplicaSet of an earlier template."""
+    item = _made(now, running, {**now.annotations, **old.annotations, REVISION: str(old.number)})
+    labels = old.spec["template"]["metadata"]["labels"]
+    created = stamp(old.created or running.since)
+    item["metadata"] |= {"name": old.name, "labels": dict(labels), "creationTimestamp": created}
+    return {**item, "spec": {**old.spec, "replicas": 0}}
+
+
+def filled(objects: Iterable[tuple[str, Item]], running: Running) -> list[Item]:
     """Objects with the metadata that no manifest has."""
     items = []
     for namespace, body in objects:
-        metadata = {"namespace": namespace, "labels": {}, "creationTimestamp": stamp(since)}
-        items.append({**body, "metadata": metadata | body["metadata"]})
+        own = body["metadata"]
+        created = own.get("creationTimestamp") or stamp(running.born(body.get("kind", ""), namespace, own["name"]))
+        metadata = {"namespace": namespace, "labels": {}, **own, "creationTimestamp": created}
+        items.append({**body, "metadata": metadata})
     return items
 
 

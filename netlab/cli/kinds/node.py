@@ -22,8 +22,8 @@ _WIDTH = 20  # columns of a field's name, as kubectl has it for nodes
 @with_uids
 def nodes(request: Request) -> list[Item]:
     """All nodes; each is ready."""
-    cluster, since, _ = request.running
-    return [_node(node, since) for node in cluster.nodes]
+    running = request.running
+    return [_node(node, running.born("Node", "", node.name)) for node in running.cluster.nodes]
 
 
 def _node(node: Node, since: float) -> Item:
@@ -107,15 +107,19 @@ NODE = Kind("Node", "nodes", ("no",), "", nodes, _NODE_COLUMNS, _describe, names
 @with_uids
 def namespaces(request: Request) -> list[Item]:
     """All namespaces, also those that only Pods name."""
-    cluster, since, _ = request.running
+    running = request.running
     return [
         {
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": name, "labels": dict(labels), "creationTimestamp": stamp(since)},
+            "metadata": {
+                "name": name,
+                "labels": dict(labels),
+                "creationTimestamp": stamp(running.born("Namespace", "", name)),
+            },
             "status": {"phase": "Active"},
         }
-        for name, labels in cluster.namespaces.items()
+        for name, labels in running.cluster.namespaces.items()
     ]
 
 

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 def pods(request: Request, *, quiet: bool = False) -> list[Item]:
     """All Pods, first those that have a network; a note where the agent does not run."""
-    cluster, since, _ = request.running
-    records = request.records(quiet=quiet)
-    running = [
-        _pod(pod, cluster, since, None if records is None else records.get((pod.namespace, pod.name), {}))
-        for pod in cluster.pods
+    running = request.running
+    cluster, records = running.cluster, request.records(quiet=quiet)
+
+    def born(pod: Pod | Idle) -> float:
+        return running.born("Pod", pod.namespace, pod.name)
+
+    return [
+        *(
+            _pod(pod, cluster, born(pod), None if records is None else records.get((pod.namespace, pod.name), {}))
+            for pod in cluster.pods
+        ),
+        *(_idle(pod, cluster, born(pod)) for pod in cluster.idle),
     ]
-    return running + [_idle(pod, cluster, since) for pod in cluster.idle]
 
 
 def _pod(pod: Pod, cluster: Cluster, since: float, record: podstatus.Record | None) -> Item:

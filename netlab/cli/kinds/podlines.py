@@ -19,12 +19,13 @@ _TYPE = 28  # columns of a condition's type
 
 def describe(request: Request, items: Sequence[Item]) -> Iterator[Iterable[str]]:
     """The lines of each Pod."""
-    cluster, since, _ = request.running
+    running = request.running
+    cluster = running.cluster
     records = request.records(events=True, quiet=True) or {}
     pods = {(pod.namespace, pod.name): pod for pod in every(cluster)}
     for item in items:
         name = item["metadata"]["namespace"], item["metadata"]["name"]
-        pod = pods[name]
+        pod, since = pods[name], running.born("Pod", *name)
         source = [field("Source", str(pod.mark))] if pod.mark else []
         if isinstance(pod, Idle):
             yield [*_idle(item, pod), *source, *_events(pod_events(pod, since, None))]

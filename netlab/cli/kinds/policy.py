@@ -29,18 +29,20 @@ _ISOLATED = "<none> (Selected pods are isolated for {} connectivity)"
 @with_uids
 def policies(request: Request) -> list[Item]:
     """All NetworkPolicies."""
-    return filled(written(request, "NetworkPolicy", "networking.k8s.io"), request.running.since)
+    return filled(written(request, "NetworkPolicy", "networking.k8s.io"), request.running)
 
 
 def _describe(request: Request, items: Sequence[Item]) -> Iterator[Iterable[str]]:
     from netlab.model.selection import Selection
 
-    cluster, since, _ = request.running
+    running = request.running
+    cluster = running.cluster
     policies = {(policy.namespace, policy.name): policy for policy in cluster.network_policies}
     selection, packets = Selection(cluster), packets_by_rule(cluster) if items else {}
     for item in items:
         policy = policies[item["metadata"]["namespace"], item["metadata"]["name"]]
-        yield description(policy, item, selection, packets, since)
+        born = running.born("NetworkPolicy", policy.namespace, policy.name)
+        yield description(policy, item, selection, packets, born)
 
 
 def packets_by_rule(cluster: Cluster) -> dict[str, int]:

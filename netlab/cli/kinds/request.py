@@ -13,6 +13,7 @@ from netlab.values import dataclass
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
+    from netlab.model.ages import Age, Ages
     from netlab.spec import Document
 
 Records = Mapping[
@@ -21,11 +22,23 @@ Records = Mapping[
 
 
 class Running(NamedTuple):
-    """A running lab: its model, when it was brought up, and its documents."""
+    """A running lab: its model, when it was brought up, its documents, and their ages where they have another."""
 
     cluster: Cluster
     since: float
     objects: Sequence[Document]
+    ages: Ages
+
+    def age(self, kind: str, namespace: str, name: str) -> Age:
+        """The age of an object; it was created with the lab where nothing else is known."""
+        from netlab.model.ages import Age
+
+        age = self.ages.get(f"{kind}/{namespace}/{name}") or Age()
+        return age if age.created else age._replace(created=self.since)
+
+    def born(self, kind: str, namespace: str, name: str) -> float:
+        """When an object was created, in seconds of the epoch."""
+        return self.age(kind, namespace, name).created
 
 
 @dataclass

@@ -20,9 +20,16 @@ _WIDTH = 26  # columns of a field's name
 @with_uids
 def services(request: Request) -> list[Item]:
     """All Services, netlab's own included."""
-    cluster, since, _ = request.running
+    running = request.running
     bodies = {(namespace, body["metadata"]["name"]): body for namespace, body in written(request, "Service", "")}
-    return [_service(service, bodies.get((service.namespace, service.name), {}), since) for service in cluster.services]
+    return [
+        _service(
+            service,
+            bodies.get((service.namespace, service.name), {}),
+            running.born("Service", service.namespace, service.name),
+        )
+        for service in running.cluster.services
+    ]
 
 
 def _service(service: Service, body: dict[str, Any], since: float) -> Item:

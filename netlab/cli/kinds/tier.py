@@ -26,7 +26,7 @@ _ACRONYMS = ("API", "URL", "UID", "OSB", "GUID")
 def _kind(name: str, plural: str, short: str, columns: Sequence[Column]) -> Kind:
     @with_uids
     def items(request: Request) -> list[Item]:
-        documents = filled(written(request, name, _GROUP), request.running.since)
+        documents = filled(written(request, name, _GROUP), request.running)
         for item in documents:
             del item["metadata"]["namespace"]
         return documents

@@ -15,14 +15,14 @@ from netlab.cli.selectors import written as selector_text
 
 def _listed(request: Request, name: str, group: str, *, quiet: bool = False) -> list[Item]:
     """The workloads of a kind, each with its status."""
-    items = filled(written(request, name, group), request.running.since) + [body for _, body in made(request, name)]
+    items = filled(written(request, name, group), request.running) + [body for _, body in made(request, name)]
     if not items:
         return []
     from netlab.cli.kinds.pod import pods
     from netlab.cli.kinds.workloadstatus import Statuses
 
     sets = _listed(request, "ReplicaSet", "apps", quiet=True) if name == "Deployment" else items
-    statuses = Statuses(request.running.cluster, request.running.since, pods(request, quiet=quiet), sets)
+    statuses = Statuses(request.running, pods(request, quiet=quiet), sets)
     return [statuses.scaled(item) for item in items]
 
 

@@ -8,16 +8,13 @@ Pod is left to run has failed where it is not complete: its Pods are not tried a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netlab.cli.kinds.kind import Item
-from netlab.cli.kinds.times import stamp
+from netlab.cli.kinds.request import Running
 from netlab.model.anew import every
 from netlab.model.workloads.owners import ENDED, revision
 from netlab.tuples import NamedTuple
-
-if TYPE_CHECKING:
-    from netlab.model import Cluster
 
 _HOOK = "helm.sh/hook"
 
@@ -42,11 +39,11 @@ class _Pods(NamedTuple):
 class Statuses:
     """The statuses of a running lab's workloads; ``pods`` are its Pods, ``sets`` its ReplicaSets, as items."""
 
-    def __init__(self, cluster: Cluster, since: float, pods: Sequence[Item], sets: Sequence[Item]) -> None:
-        self._since, self._sets = since, sets
+    def __init__(self, running: Running, pods: Sequence[Item], sets: Sequence[Item]) -> None:
+        self._sets = sets
         items = {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in pods}
         self._of: dict[tuple[str, str], list[Item]] = {}
-        for pod in every(cluster):
+        for pod in every(running.cluster):
             item = items[pod.namespace, pod.name]
             if "deletionTimestamp" not in item["metadata"]:
                 for owner in {pod.owner, pod.controller}:
@@ -80,7 +77,7 @@ class Statuses:
         done = "NewReplicaSetAvailable" if short <= 0 else "ReplicaSetUpdated"
         progress = "has successfully progressed" if short <= 0 else "is progressing"
         message = f'ReplicaSet "{newest["metadata"]["name"] if newest else name}" {progress}.'
-        conditions = [self._stated("Available", enough, *reasons), self._stated("Progressing", True, done, message)]
+        conditions = [_stated(item, "Available", enough, *reasons), _stated(item, "Progressing", True, done, message)]
         return {"observedGeneration": 1, **_counted(counts), "conditions": conditions}
 
     def _replica_set(self, item: Item, pods: _Pods) -> Item:
@@ -105,38 +102,30 @@ class Statuses:
         stated, spec = item.get("status", {}), item["spec"]
         if finished({"status": stated}):
             return dict(stated)
-        begun = stamp(self._since)
+        begun = _created(item)
         if _HOOK in item["metadata"].get("annotations", {}):
             many = spec.get("completions", spec.get("parallelism", 1))
-            return {"startTime": begun, "completionTime": begun, "succeeded": many, "conditions": self._complete()}
+            return {"startTime": begun, "completionTime": begun, "succeeded": many, "conditions": _complete(item)}
         if spec.get("suspend"):
-            return {"conditions": [self._stated("Suspended", True, "JobSuspended", "Job suspended")]}
+            return {"conditions": [_stated(item, "Suspended", True, "JobSuspended", "Job suspended")]}
         active, succeeded, failed = pods.active, pods.phase("Succeeded"), pods.phase("Failed")
         status = {"startTime": begun, **_counted({"active": len(active), "succeeded": succeeded, "failed": failed})}
         status |= {"ready": pods.ready, "uncountedTerminatedPods": {}}
         if succeeded and succeeded >= spec.get("completions", 1) and not active:
             return status | {"completionTime": max(map(_ended, pods.items), default=begun) or begun,
-                             "conditions": self._complete()}  # fmt: skip
+                             "conditions": _complete(item)}  # fmt: skip
         if failed and not active:
             message = "Job has reached the specified backoff limit"
-            return status | {"conditions": [self._stated("Failed", True, "BackoffLimitExceeded", message)]}
+            return status | {"conditions": [_stated(item, "Failed", True, "BackoffLimitExceeded", message)]}
         return status
-
-    def _complete(self) -> list[Item]:
-        message = "Reached expected number of succeeded pods"
-        return [self._stated(kind, True, "CompletionsReached", message) for kind in ("SuccessCriteriaMet", "Complete")]
 
     def _cron_job(self, item: Item, pods: _Pods) -> Item:
         namespace = item["metadata"]["namespace"]
         jobs = {each["name"] for pod in pods.active for each in pod["metadata"].get("ownerReferences", ())}
         active = [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "namespace": namespace}
                   for name in sorted(jobs)]  # fmt: skip
-        last = {"lastScheduleTime": stamp(self._since)} if pods.items else {}
+        last = {"lastScheduleTime": _created(item)} if pods.items else {}
         return ({"active": active} if active else {}) | last
-
-    def _stated(self, kind: str, status: bool, reason: str, message: str) -> Item:
-        at = stamp(self._since)
-        return {"type": kind, "status": str(status), "reason": reason, "message": message, "lastTransitionTime": at}
 
 
 _STATUS: dict[str, Callable[[Statuses, Item, _Pods], Item]] = {
@@ -148,6 +137,20 @@ _STATUS: dict[str, Callable[[Statuses, Item, _Pods], Item]] = {
     "Job": Statuses._job,
     "CronJob": Statuses._cron_job,
 }
+
+
+def _created(item: Item) -> str:
+    return str(item["metadata"]["creationTimestamp"])
+
+
+def _stated(item: Item, kind: str, status: bool, reason: str, message: str) -> Item:
+    stated = {"type": kind, "status": str(status), "reason": reason, "message": message}
+    return {**stated, "lastTransitionTime": _created(item)}
+
+
+def _complete(item: Item) -> list[Item]:
+    message = "Reached expected number of succeeded pods"
+    return [_stated(item, kind, True, "CompletionsReached", message) for kind in ("SuccessCriteriaMet", "Complete")]
 
 
 def _counted(counts: Mapping[str, int]) -> Item:

@@ -251,7 +251,8 @@ class Cluster:
     in which they are asked; ``deny`` (drop or reject) is what happens to a packet that they deny,
     ``established`` (keep or drop) what happens to connections that were up when a policy starts to deny them.
     ``idle`` are Pods that have no network, ``made`` the objects that controllers make, and ``incarnations`` tell by slot
-    how many Pods were there before.  ``impairments`` are those of links, each of a direction.
+    how many Pods were there before.  ``impairments`` are those of links, each of a direction.  ``paused`` are the
+    templates that paused Deployments run.
     """
 
     lab: str
@@ -279,6 +280,7 @@ class Cluster:
     incarnations: Mapping[str, int] = field(default_factory=dict)
     tiers: tuple[TierPolicy, ...] = ()
     impairments: tuple[Impairment, ...] = ()
+    paused: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property

@@ -37,7 +37,7 @@ class Memory:
     """Node numbers and Pod CIDRs by name, Pods and Services by ``namespace/name``; empty for a new lab.
 
     ``incarnations``: by slot, how many Pods were there before and are gone.  ``gone`` are Pods that are
-    deleted now: those that are made instead get other addresses.
+    deleted now: those that are made instead get other addresses.  ``paused`` are the templates of paused Deployments.
     """
 
     nodes: Mapping[str, int] = field(default_factory=dict)
@@ -46,6 +46,7 @@ class Memory:
     cidrs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     incarnations: Mapping[str, int] = field(default_factory=dict)
     gone: tuple[PodMemory, ...] = ()
+    paused: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cluster: Cluster) -> Memory:
@@ -56,6 +57,7 @@ class Memory:
             {str(service): ServiceMemory.of(service) for service in cluster.services if not service.system},
             {node.name: tuple(map(str, node.pod_cidrs)) for node in cluster.nodes},
             cluster.incarnations,
+            paused=cluster.paused,
         )
 
     def now(self, slots: Collection[str]) -> dict[str, int]:

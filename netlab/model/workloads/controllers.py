@@ -43,7 +43,10 @@ class _Source(NamedTuple):
 
 
 class Controllers:
-    """The Pods and objects of one lab; ``incarnations`` by slot, ``on`` where its DaemonSets' Pods already are."""
+    """The Pods and objects of one lab; ``incarnations`` by slot, ``on`` where its DaemonSets' Pods already are.
+
+    ``paused``: the templates that paused Deployments run, by ``namespace/name``.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Controllers:
         nodes: Sequence[Node] = (),
         incarnations: Mapping[str, int] | None = None,
         on: frozenset[tuple[str, str]] = frozenset(),
+        paused: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._lab, self._nodes, self._incarnations, self._on = lab, nodes, incarnations or {}, on
         self._documents = [document for document in documents if not has_ended(document)]
@@ -62,6 +66,8 @@ class Controllers:
                                if document.kind != "Pod" or (document.namespace, document.name) not in gone]  # fmt: skip
             self._owners = Owners(self._documents)
         self.made: list[Made] = []
+        self._paused = paused or {}
+        self.paused: dict[str, Mapping[str, Any]] = {}  # the templates that paused Deployments run
 
     def templates(self) -> Iterator[Template]:
         """The Pods, in document order; ``made`` is whole when all are asked for."""
@@ -113,6 +119,10 @@ class Controllers:
         sets = self._owners.of(source.document, "ReplicaSet")
         if sets and rollouts.current(source.document, self._owners) is not None:
             return
+        if source.spec.get("paused"):
+            full = f"{source.namespace}/{source.name}"
+            template = self.paused[full] = self._paused.get(full, source.template)
+            source = source._replace(spec={**source.spec, "template": template})
         there = self._owners.running(source.document)
         word = identity.template_hash(source.template)
         absent = self._owners.absent.get((source.kind, source.namespace, source.name))

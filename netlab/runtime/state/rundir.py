@@ -180,8 +180,15 @@ class RunDir:
         kept = replace(assignments, netns=netns, generations=before.generations)
         self._save("assignments", plain.dump(kept))
 
-    def commit(self, assignments: Assignments, statuses: Mapping[str, tuple[int, ...]] | None = None) -> None:
-        """Make what was begun the run state, with these statuses of its Pods; the rules' generations stay."""
+    def commit(
+        self,
+        assignments: Assignments,
+        statuses: Mapping[str, tuple[int, ...]] | None = None,
+        ages: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make what was begun the run state, with these statuses of its Pods and ages; the rules' generations stay."""
+        if ages is not None and ages != self.ages():  # before the documents: who reads those reads these as well
+            self._save("ages", ages)
         if (statuses or {}) != self.statuses():
             self._save("statuses", dict(statuses or {}))
         with contextlib.suppress(FileNotFoundError):
@@ -190,6 +197,10 @@ class RunDir:
             os.replace(self.path / "faults.next", self.path / "faults")
         os.replace(self.path / "documents.next", self.path / "documents")
         self.keep(replace(assignments, generations=self.assignments().generations))
+
+    def ages(self) -> Mapping[str, Any]:
+        """The ages of the lab's objects as plain data (``model.ages``), where they are not the lab's own."""
+        return self._load("ages") or {}
 
     def assignments(self) -> Assignments:
         """The assignments that must not change; empty if there are none."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from netlab import plain
 from netlab.errors import BadInput, NetlabError, StateError
 from netlab.faults.apply import in_documents
 from netlab.faults.injected import Injected
 from netlab.model import Cluster, Memory
+from netlab.model.ages import Age, Ages, Objects, aged
 from netlab.model.status import Statuses
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.client import agentclient
@@ -19,6 +21,8 @@ from netlab.runtime.state.resolved import Lab, assignments_of, documents_of, mem
 from netlab.runtime.state.rundir import Applied, RunDir, caller
 from netlab.spec import Document
 from netlab.tuples import NamedTuple
+
+_AGES: Callable[..., dict[str, Age]] = dict[str, Age]
 
 
 class Run(NamedTuple):
@@ -70,9 +74,17 @@ class Run(NamedTuple):
         self.rundir.begin(applied, assignments_of(lab))
         return labs
 
-    def commit(self, lab: Lab) -> None:
+    def aged(self, previous: Sequence[Lab], lab: Lab) -> Ages:
+        """The ages of the objects when the lab has become what it is to be; a new lab is as old as its objects."""
+        ages = ages_of(self.rundir)
+        if not previous or previous[0] is lab:
+            return ages if previous else {}
+        before, after = (Objects(each.documents.objects, each.cluster) for each in (previous[0], lab))
+        return aged(ages, before, after, time.time())
+
+    def commit(self, lab: Lab, ages: Ages) -> None:
         """Record that the lab runs."""
-        self.rundir.commit(assignments_of(lab), lab.statuses)
+        self.rundir.commit(assignments_of(lab), lab.statuses, plain.dump(ages))
 
 
 def with_changes(draft: Applied, running: Applied) -> Applied:
@@ -116,11 +128,19 @@ def open_running(name: str) -> tuple[RunDir, Applied]:
     return rundir, applied
 
 
-def load_cluster_since(name: str) -> tuple[Cluster, float, tuple[Document, ...]]:
-    """A running lab's cluster, when it was brought up (seconds of the epoch), and the objects behind it."""
+def ages_of(rundir: RunDir) -> Ages:
+    """The ages of a running lab's objects; none if the file cannot be read."""
+    try:
+        return plain.load(_AGES, rundir.ages())
+    except ValueError:
+        return {}
+
+
+def load_cluster_since(name: str) -> tuple[Cluster, float, tuple[Document, ...], Ages]:
+    """A running lab's cluster, when it was brought up (seconds of the epoch), the objects behind it, and their ages."""
     rundir, applied = open_running(name)
     lab = resolve(applied, memory_of(rundir), rundir.statuses())
-    return lab.cluster, applied.since, lab.documents.objects
+    return lab.cluster, applied.since, lab.documents.objects, ages_of(rundir)
 
 
 def load_cluster(name: str) -> Cluster:

