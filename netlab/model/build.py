@@ -298,9 +298,8 @@ class _Builder:
 
     def _controllers(self, nodes: Sequence[Node]) -> Controllers:
         on = frozenset((pod.slot, pod.node) for pod in self._memory.pods.values())
-        return Controllers(
-            self._name, self._catalogue.running, nodes, self._memory.incarnations, on, self._memory.paused
-        )
+        memory = self._memory
+        return Controllers(self._name, self._catalogue.running, nodes, memory.incarnations, on, memory.paused)
 
     def _templates(self, controllers: Controllers) -> list[Template]:
         wanted: dict[str, Template] = {}
@@ -442,11 +441,9 @@ class _Builder:
             else names.pod_netns(self._name, template.namespace, template.name, taken)
         )
         labels = self._changes.labelled("Pod", full, template.labels)
-        host_netns = node.netns if host else netns
+        at = Given(node.netns if host else netns, netns, addresses, serial, labels)
         programs = self._programs if SYSTEM in template.metadata.get("annotations", {}) else self._has_program
-        return self._maker.pod(
-            template, node, Given(host_netns, netns, addresses, serial, labels), programs, self._has_program
-        )
+        return self._maker.pod(template, node, at, programs, self._has_program)
 
     @cached_property
     def _maker(self) -> Maker:
