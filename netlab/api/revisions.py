@@ -15,11 +15,11 @@ from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.metadata import owner_references
 from netlab.cli.kinds.request import Running
 from netlab.cli.kinds.times import stamp
-from netlab.model import identity
 from netlab.model.ages import Objects, Revision, holder_of
 from netlab.model.ages import running as templates
-from netlab.model.defaults import settled
-from netlab.model.owners import HASH, REVISION
+from netlab.model.cluster import identity
+from netlab.model.workloads.defaults import settled
+from netlab.model.workloads.owners import HASH, REVISION
 
 PREFIX = "deployment.kubernetes.io/"
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

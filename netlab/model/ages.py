@@ -11,8 +11,8 @@ from typing import Any
 
 from netlab.model.anew import every
 from netlab.model.cluster import Cluster
-from netlab.model.identity import template_hash
-from netlab.model.owners import REVISION
+from netlab.model.cluster.identity import template_hash
+from netlab.model.workloads.owners import REVISION
 from netlab.spec import Document
 from netlab.tuples import NamedTuple
 

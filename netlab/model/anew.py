@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from netlab.model.cluster import Cluster, Idle, Pod
-from netlab.model.defaults import settled
+from netlab.model.workloads.defaults import settled
 from netlab.spec import Document
 
 _POD = "/Pod/"

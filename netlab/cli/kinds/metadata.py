@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.request import Request, Running
 from netlab.cli.kinds.times import stamp
-from netlab.model.owners import REVISION
+from netlab.model.workloads.owners import REVISION
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
