@@ -60,8 +60,8 @@ def lab(_: Context) -> None:
     help={
         "k": "only the tests whose names match this expression",
         "quick": "no tests that make namespaces",
-        "all": "also every case of the long tables (conformance): half an hour and more",
-        "part": "also a fixed part of the long tables, as .ci/run does; with --rootless: a small fixed part of that",
+        "all": "also every case of the long tables (conformance, data planes x families): half an hour and more",
+        "part": "also a fixed part of conformance, as .ci/run does; with --rootless: a small fixed part of that",
         "rootless": "as a plain user, in a world without root: what makes sense there",
         "path": "test files or folders",
         "workers": "how many processes (default: two a core, since most tests wait most of the time)",
@@ -77,7 +77,7 @@ def test(
     path: str = "tests",
     workers: str = "",
 ) -> None:
-    """The test suite but for the long tables: pure, kernel, labs, documentation, lints; about 8 minutes on two cores."""
+    """Pure, kernel, labs, documentation, lints; of the long tables a fixed part: about 8 minutes on two cores."""
     if not (k or quick or all or part or rootless) and path == "tests":
         sys.stderr.write(
             "about 8 minutes on two idle cores; `invoke test --quick` takes one minute and no root. "
@@ -92,7 +92,9 @@ def test(
         _python("tests/rootless.py", files, *(["-k", k] if k else []), "-n", workers, "--dist", "loadgroup")
         return
     argv += ["-k", k] if k else []
-    kinds = [*(["not kernel"] if quick else []), *([] if all or part or path != "tests" else ["not long"])]
+    kinds = ["not kernel"] if quick else []
+    if not all and path == "tests":
+        kinds += ["not rest"] if part else ["not rest", "not long"]
     argv += ["-m", " and ".join(kinds)] if kinds else []
     if all:
         os.environ["NETLAB_CONFORMANCE_ALL"] = "1"

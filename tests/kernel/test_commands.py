@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,7 @@ from netlab.plan import desired, render
 from netlab.planes import ROWS
 from netlab.runtime.converge import converge
 from tests.kernel_features import with_needs
+from tests.tables import part
 
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
 
@@ -45,6 +47,12 @@ LABS |= {
 }
 LABS |= {"vxlan-ipv6": {"dataplane": "vxlan", "ipFamilies": ["IPv6"]}}
 LABS |= {"vxlan-too-small-for-ipv6": {"dataplane": "vxlan", "mtu": 1200}}
+WHICH = [with_needs(spec["dataplane"], name) for name, spec in LABS.items()]
+
+
+def group(which: str) -> str:
+    """A data plane with a family or two are a group."""
+    return which.removesuffix("-dual")
 
 
 def paste(kit: Any, text: str, *, exact: bool) -> None:
@@ -69,7 +77,7 @@ def clean(kit: Any, lab: str, want: State) -> None:
     assert not kit.remains(lab)
 
 
-@pytest.mark.parametrize("which", [with_needs(spec["dataplane"], name) for name, spec in LABS.items()])
+@pytest.mark.parametrize("which", part(WHICH, group))
 def test_the_exact_script_builds_the_very_same_lab(kit: Any, lab: str, which: str) -> None:
     text = kit.spec(lab, **LABS[which])
     want = kit.want(text, files=True)
@@ -95,7 +103,7 @@ def indexes(state: State) -> list[tuple[Key, int]]:
     ]
 
 
-@pytest.mark.parametrize("which", [with_needs(spec["dataplane"], name) for name, spec in LABS.items()])
+@pytest.mark.parametrize("which", part(WHICH, group, turn=1))
 def test_the_plain_script_builds_a_lab_that_works(kit: Any, lab: str, which: str) -> None:
     pods = [("client", "node-1"), ("server", "node-2"), ("near", "node-1")]
     text = kit.spec(lab, pods, **LABS[which])
@@ -210,24 +218,32 @@ CHANGES: dict[str, Callable[[State, str], State]] = {
 NO_WAY_BACK = {"link sysctl"}  # a shell has no line for "as a new namespace has it"
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda text: text.replace(" ", "-"))
-def test_what_an_object_says_is_what_is_done(kit: Any, lab: str, change: str) -> None:
+@pytest.fixture(scope="module")
+def base(kit: Any) -> Iterator[tuple[str, State]]:
+    """A lab for all changes: each leaves it as it was."""
+    lab = f"says{os.getpid()}"
     base = kit.want(kit.spec(lab, ipFamilies=["IPv4", "IPv6"]), files=True)
-    other = CHANGES[change](base, lab)
-    both = State.of({**base, **other})
-    try:
-        with LinuxKernel() as kernel:
-            kernel.apply(diff(base, State()))
-            kit.sh("\n".join(op.explain(exact=True) for op in diff(other, base)))
-            assert kernel.observe(lab, both).state.without(*unset(both, other)) == other
-            if change not in NO_WAY_BACK:
-                kit.sh("\n".join(op.explain(exact=True) for op in diff(base, other)))
-                assert kernel.observe(lab, base).state == base
-            # And the same by netlab itself.
-            kernel.apply(diff(other, kernel.observe(lab, both).state))
-            assert kernel.observe(lab, other).state == other
-    finally:
-        clean(kit, lab, base)
+    yield lab, base
+    clean(kit, lab, base)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda text: text.replace(" ", "-"))
+def test_what_an_object_says_is_what_is_done(kit: Any, base: tuple[str, State], change: str) -> None:
+    lab, want = base
+    other = CHANGES[change](want, lab)
+    both = State.of({**want, **other})
+    with LinuxKernel() as kernel:
+        kernel.apply(diff(want, kernel.observe(lab, want).state))
+        kit.sh("\n".join(op.explain(exact=True) for op in diff(other, want)))
+        assert kernel.observe(lab, both).state.without(*unset(both, other)) == other
+        if change not in NO_WAY_BACK:
+            kit.sh("\n".join(op.explain(exact=True) for op in diff(want, other)))
+            assert kernel.observe(lab, want).state == want
+        # And the same by netlab itself.
+        kernel.apply(diff(other, kernel.observe(lab, both).state))
+        assert kernel.observe(lab, other).state == other
+    if change in NO_WAY_BACK:
+        clean(kit, lab, want)
 
 
 @pytest.mark.parametrize("families", [["IPv4"], ["IPv4", "IPv6"]], ids=" ".join)

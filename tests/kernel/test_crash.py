@@ -22,6 +22,7 @@ from netlab.kernel.rtnetlink.socket import NetlinkSocket
 from netlab.libc import libc
 from netlab.runtime import lab as labs
 from netlab.runtime.client import agentclient
+from tests import tables
 
 pytestmark = [pytest.mark.kernel, pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
 
@@ -95,7 +96,7 @@ def assert_healthy(kit: Any, lab: str, where: str) -> None:
     assert kit.ping(f"{lab}-client", "10.244.2.2"), where
 
 
-@pytest.mark.parametrize("part", range(SLICES))
+@pytest.mark.parametrize("part", tables.part(range(SLICES), lambda number: number % 2))
 def test_up_that_is_killed_anywhere_can_be_finished_or_removed(kit: Any, lab: str, part: int) -> None:
     text = kit.spec(lab)
     calls = run(lambda: kit.up(text))

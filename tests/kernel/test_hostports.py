@@ -11,9 +11,19 @@ from typing import Any
 
 import pytest
 
+from netlab.planes import ROWS
+from tests.tables import part
+
 pytestmark = pytest.mark.kernel
 
 PLANES = ["bridge", "vxlan", "host-gw", "flannel-vxlan", "calico-bgp", "calico-vxlan", "kindnet", "weave"]
+
+
+def kind(plane: str) -> tuple[str, bool]:
+    """Planes whose nodes lead alike to a Pod's link."""
+    return ROWS[plane].bridge, ROWS[plane].veth_gateways
+
+
 PORTS = [
     {"containerPort": 80, "hostPort": 8080},
     {"containerPort": 53, "hostPort": 5353, "protocol": "UDP"},
@@ -56,7 +66,7 @@ def ask(netns: str, address: str, port: int) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.parametrize("dataplane", PLANES)
+@pytest.mark.parametrize("dataplane", part(PLANES, kind, turn=1))
 def test_host_ports(netlab: Callable[..., Any], lab: str, tmp_path: Path, dataplane: str) -> None:
     file = tmp_path / "lab.yaml"
     file.write_text(spec(lab, dataplane))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from netlab.objects import State
 from netlab.planes import ROWS
 from netlab.runtime.converge import converge
 from tests.kernel_features import with_needs
+from tests.tables import part
 
 pytestmark = pytest.mark.kernel
 
@@ -49,8 +51,14 @@ class Up:
         return int(found[1]) if found else None
 
 
-@pytest.mark.parametrize("families", [["IPv4"], ["IPv6"], ["IPv4", "IPv6"], ["IPv6", "IPv4"]], ids="+".join)
-@pytest.mark.parametrize("dataplane", ["bridge", "vxlan", "host-gw"])
+@pytest.mark.parametrize(
+    ("dataplane", "families"),
+    part(
+        itertools.product(["bridge", "vxlan", "host-gw"], [["IPv4"], ["IPv6"], ["IPv4", "IPv6"], ["IPv6", "IPv4"]]),
+        lambda _, families: str(families),
+    ),
+    ids=lambda value: value if isinstance(value, str) else "+".join(value),
+)
 def test_who_reaches_whom_and_how_large_a_packet(kit: Any, lab: str, dataplane: str, families: list[str]) -> None:
     mtu = 1500 if len(families) == 1 else 1400
     overhead = 0
@@ -80,12 +88,15 @@ def test_who_reaches_whom_and_how_large_a_packet(kit: Any, lab: str, dataplane: 
 
 @pytest.mark.parametrize(
     ("dataplane", "families"),
-    [
-        with_needs(name, name, families)
-        for name, row in ROWS.items()
-        for families in (["IPv4"], ["IPv4", "IPv6"])
-        if name not in ("bridge", "vxlan", "host-gw") and set(families) <= set(row.families)
-    ],
+    part(
+        (
+            with_needs(name, name, families)
+            for name, row in ROWS.items()
+            for families in (["IPv4"], ["IPv4", "IPv6"])
+            if name not in ("bridge", "vxlan", "host-gw") and set(families) <= set(row.families)
+        ),
+        lambda name, _: name,
+    ),
 )
 def test_every_data_plane_carries_what_it_says(kit: Any, lab: str, dataplane: str, families: list[str]) -> None:
     with Up(kit, lab, dataplane=dataplane, ipFamilies=families) as up:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import subprocess
@@ -24,6 +25,7 @@ from netlab.objects import NftChain, NftSet, NftTable, Op, Verb
 from netlab.objects.nftsteps import Act, Step, text, transaction, transactions
 from netlab.plan import desired, policytext
 from netlab.spec import Documents, load, load_text
+from tests.tables import part as fixed
 
 pytestmark = pytest.mark.kernel
 LABS = sorted(Path(__file__).resolve().parents[2].glob("labs/*/lab.yaml"))
@@ -228,9 +230,10 @@ spec:
 """
 
 
-@pytest.mark.parametrize("established", ["keep", "drop"])
-@pytest.mark.parametrize("families", ["[IPv4]", "[IPv4, IPv6]"])
-@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize(
+    ("plane", "families", "established"),
+    fixed(itertools.product(PLANES, ["[IPv4]", "[IPv4, IPv6]"], ["keep", "drop"]), lambda plane, *_: plane),
+)
 def test_what_data_planes_have(worker: ns.Worker, plane: str, families: str, established: str) -> None:
     """All of it is known: where one word is not, the library does the whole transaction, at twice the time."""
     documents = load_text(PLANE.format(plane=plane, families=families, established=established))
