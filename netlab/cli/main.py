@@ -56,6 +56,7 @@ VERBS = {
     "heal": "Mend the faults that break made.",
     "reach": "Probe with real packets which Pods can connect to which ports.",
     "trace": "Follow one packet and its reply over every interface.",
+    "diagnose": "Find out why a lab does not work, and what mends it.",
     "capture": "Capture packets at any number of interfaces.",
     "explain": "Explain why a flow is allowed or denied, and show its path.",
     "graph": "Print the topology of a lab as one document.",

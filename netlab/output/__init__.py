@@ -19,6 +19,7 @@ DOCUMENTS = {
     "capture file": "trace.CaptureFile",
     "check": "flows.Check",
     "delete": "changes.Deleted",
+    "diagnose": "diagnosis.Diagnosis",
     "diff": "changes.Diff",
     "down": "changes.Down[]",
     "doctor": "doctor.Doctor",

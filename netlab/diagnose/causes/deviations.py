@@ -60,7 +60,7 @@ class _Blame:
         seen: set[Key] = set()
         removed = {op.obj.key: op.obj for op in ops if op.verb is Verb.DELETE}
         made = {op.obj.key: op.obj for op in ops if op.verb is Verb.CREATE}
-        gone = {interface for change in ops for interface in _lost(change)}
+        gone = {interface for change in ops for interface in lost_interfaces(change)}
         bridges = {(change.obj.netns, change.obj.name) for change in ops if isinstance(change.obj, Bridge)}
         wanted = {
             end
@@ -128,7 +128,7 @@ def _only_blocked(op: Op) -> bool:
     return replace(op.have, deviations=others) == op.obj
 
 
-def _lost(op: Op) -> list[tuple[str, str]]:
+def lost_interfaces(op: Op) -> list[tuple[str, str]]:
     """The interfaces that are gone or down: the kernel removes their routes and neighbours as well."""
     obj = op.obj
     if obj.floor is not Floor.LINK:

@@ -35,6 +35,7 @@ def their_lab(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Any:
         "capture --lab LAB --duration 0.1",
         "reach LAB",
         "check LAB",
+        "diagnose LAB",
         "apply --lab LAB -f SPEC",
         "delete --lab LAB pod client",
         "label --lab LAB pod client a=b",

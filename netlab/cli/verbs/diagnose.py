@@ -1,0 +1,79 @@
+"""``netlab diagnose``: why a lab does not work."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab.cli import out
+from netlab.cli.options import lab_argument, output, own_lab
+from netlab.errors import Exit
+
+if TYPE_CHECKING:
+    from netlab.oracle.expect import Expectations
+    from netlab.runtime.state.rundir import Applied
+
+_EXPECT = "expect.yaml"
+_TIME = 2.2  # seconds after which no further trace begins
+
+
+@click.command()
+@lab_argument
+@output
+def command(lab: str, lab_option: str, output: str) -> int:
+    """Find out why a lab does not work, without being told which flow fails.
+
+    diagnose probes chosen flows with real packets, looks names up, compares the kernel with the documents, and traces
+    a few of the broken flows.  It prints the causes, the likeliest first: where, the evidence, how to see it, how to mend
+    it, and what a real cluster shows.  The exit status is 0 if nothing was found, and 1 if causes were.
+    """
+    from netlab.cli import warned
+    from netlab.diagnose.labwide import manifests, report
+    from netlab.diagnose.labwide.fold import Fold
+    from netlab.observe import survey
+    from netlab.runtime.client.settle import settle
+    from netlab.runtime.state.rundir import RunDir
+    from netlab.runtime.state.running import load_meant, open_running
+
+    began = time.monotonic()
+    name = own_lab(lab, lab_option)
+    _, applied = open_running(name)
+    running = load_meant(name)
+    warnings = [*warned.of_lab(running), *settle(name, RunDir(name).path, running.cluster, ())]
+    evidence = survey.survey(running, _expectations(applied), warnings)
+    tracer = survey.Tracer(running, evidence, began + _TIME)
+    fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows))
+    written = manifests.causes(evidence, survey.events(running))
+    causes = sorted([*fold.causes(), *written], key=lambda cause: cause.order)
+    seconds, broken = time.monotonic() - began, len(evidence.broken)
+    notes = manifests.notes(evidence)
+    if output == "json":
+        out.document(report.document(name, causes, notes, len(evidence.rows), broken, tracer.count, seconds))
+        return Exit.NO if causes else Exit.OK
+    for line in report.lines(causes, _typed, out.width()):
+        out.line(line)
+    for note in notes:
+        out.line(f"note: {note}")
+    flows = f"{broken} of {out.count(len(evidence.rows), 'probed flow')} broken"
+    verdict = out.count(len(causes), "cause") if causes else "nothing found"
+    out.line(f"lab {name}: {verdict}; {flows} ({seconds:.2f} s)")
+    return Exit.NO if causes else Exit.OK
+
+
+def _typed(line: str) -> str:
+    return f"{out.command()} {line.removeprefix('netlab ')}"
+
+
+def _expectations(applied: Applied) -> Expectations | None:
+    """The expectations beside the lab's files, if there are some that can be read."""
+    from netlab.cli.files import shown, text_of
+    from netlab.oracle.expect import parse
+
+    folder = Path(applied.source) if os.path.isdir(applied.source) else Path(applied.source).parent
+    whole = os.path.isdir(applied.source) or Path(applied.source).name == "lab.yaml"
+    path = folder / _EXPECT
+    return parse(text_of(path), shown(path)) if whole and path.is_file() else None

@@ -1,0 +1,167 @@
+"""What a diagnosis needs from the kernel: probed flows and lookups beside the drift, and traces of single flows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from netlab.diagnose.findings import findings
+from netlab.diagnose.labwide.choose import choose
+from netlab.diagnose.labwide.evidence import Evidence, unanswered
+from netlab.diagnose.labwide.traced import Traced
+from netlab.diagnose.story import tell
+from netlab.errors import NetlabError, StateError
+from netlab.model.cluster import Cluster
+from netlab.model.status import runs
+from netlab.model.topology.links import round_trip
+from netlab.objects import Netns, NftTable, Vxlan, contradicted
+from netlab.observe.evidence import probed
+from netlab.observe.lookup import lookups as resolved
+from netlab.observe.probe import Prober
+from netlab.observe.trace.record import PATIENCE, Request, recorded
+from netlab.oracle import lookups
+from netlab.oracle.compare import Row, check
+from netlab.oracle.expect import Expectations
+from netlab.oracle.flow import NAME, Flow, Verdict
+from netlab.oracle.predict import Predictor
+from netlab.oracle.resolve import expected
+from netlab.plan import drift
+from netlab.plan.drift import Drift
+from netlab.runtime import foreign
+from netlab.runtime.client import agentclient
+from netlab.runtime.lab import observe
+from netlab.runtime.neighbours import KernelNeighbours
+from netlab.runtime.state.resolved import Lab
+from netlab.runtime.state.rundir import RunDir
+from netlab.spec import Warning
+
+_LOOKUPS = 24  # Pods that look a name up
+_LEAST, _MOST = 2, 5  # traces, however late it is, and in all
+_COUNTED = 200  # namespaces; in a larger lab a trace reads no counters
+
+
+def survey(lab: Lab, expectations: Expectations | None, warnings: Sequence[Warning]) -> Evidence:
+    """Probe, look names up and compare the kernel with the lab, one after the other."""
+    cluster = lab.cluster
+    wanted = dict(expected(expectations, cluster)) if expectations else {}
+    names = lookups.asked(expectations, cluster) if expectations else ()
+    differing = _drift(lab)
+    flows = list(dict.fromkeys((*wanted, *choose(cluster))))
+    predictor = Predictor(cluster)
+    rows = check(wanted, predictor.answer(flows), ask(cluster, flows))
+    asked = (*names, *_names(cluster))
+    with suppress(StateError, OSError):
+        rows += lookups.rows(asked, resolved(cluster, asked), cluster)
+    held = bool(wanted or names) and all(row.ok for row in rows if row.expectation is not None)
+    texts = foreign.texts(differing.foreign)
+    return Evidence(cluster, lab.want, tuple(rows), differing, texts, tuple(warnings), intended=held)
+
+
+def _drift(lab: Lab) -> Drift:
+    """The deviations as they were before any packet was sent: packets teach the kernel more."""
+    seen = observe(lab, RunDir(lab.cluster.lab))
+    return drift(lab.want, seen.state, lab.want, contradicted(lab.want, seen.learned))
+
+
+def ask(cluster: Cluster, flows: Sequence[Flow]) -> Mapping[Flow, Verdict]:
+    """The verdicts of packets on these flows."""
+    with KernelNeighbours() as neighbours:
+        return {verdict.flow: verdict for verdict in probed(Prober(cluster, neighbours=neighbours), cluster, flows)}
+
+
+def _names(cluster: Cluster) -> list[lookups.Asked]:
+    """One Service's name for each Pod, of several workloads first: its own namespace's, else any."""
+    services = [service for service in cluster.services if not service.system]
+    if not services or not cluster.dns:
+        return []
+    pods = [pod for pod in cluster.pods if not pod.system and not pod.ended]
+    first: dict[tuple[str, str], int] = {}
+    order = sorted(pods, key=lambda pod: first.setdefault((pod.owner or pod.name, pod.node), len(first)))
+    chosen = list({(pod.owner or pod.name, pod.node): pod for pod in order}.values())
+    chosen += [pod for pod in order if pod not in chosen]
+    asked = []
+    for pod in chosen[:_LOOKUPS]:
+        own = next((service for service in services if service.namespace == pod.namespace), services[0])
+        name = own.name if own.namespace == pod.namespace else f"{own.name}.{own.namespace}"
+        asked.append(lookups.Asked(pod, name))
+    return asked
+
+
+def again(cluster: Cluster, rows: Sequence[Row]) -> list[bool]:
+    """Whether these rows are broken once more."""
+    flows = [row.flow for row in rows if row.flow.dst.kind != NAME]
+    answers = check({}, Predictor(cluster).answer(flows), ask(cluster, flows))
+    broken = {row.flow for row in answers if not row.ok or unanswered(row)}
+    named = [row for row in rows if row.flow.dst.kind == NAME]
+    pods = {str(pod): pod for pod in cluster.pods}
+    asked = [lookups.Asked(pods[row.flow.src.name], row.flow.dst.name) for row in named]
+    failing = {row.flow for row in lookups.rows(asked, resolved(cluster, asked), cluster) if not row.ok}
+    return [row.flow in broken or row.flow in failing for row in rows]
+
+
+class Tracer:
+    """Traces flows as long as there is time."""
+
+    def __init__(self, lab: Lab, evidence: Evidence, until: float) -> None:
+        self._lab, self._evidence, self._until = lab, evidence, until
+        self.count = 0
+
+    def __call__(self, row: Row) -> Traced | None:
+        """The trace of a flow; None if there is no more time, or no trace of its protocol."""
+        if self.count >= _MOST or (self.count >= _LEAST and time.monotonic() > self._until):
+            return None
+        flow = self._flow(row)
+        if flow.protocol == "SCTP" or not flow.address:
+            return None
+        self.count += 1
+        lab, cluster = self._lab, self._lab.cluster
+        request = Request(flow.src.netns, flow.protocol, flow.address, flow.port, flow.size)
+        if row.lookup is not None and row.lookup.queries:
+            request = replace(request, name=row.lookup.queries[-1].name, size=0)
+        netns = sorted(space.netns for space in lab.want.only(Netns))
+        with (
+            suppress(NetlabError),
+            recorded(
+                cluster.lab,
+                request,
+                netns,
+                tunnels={vxlan.port for vxlan in lab.want.only(Vxlan)},
+                patience=PATIENCE + round_trip(cluster),
+                counted=netns if len(netns) <= _COUNTED else (),
+                lab_tables={(table.netns, table.family, table.table) for table in lab.want.only(NftTable)},
+            ) as recording,
+        ):
+            if row.lookup is not None:
+                recording = replace(recording, lookups=(row.lookup,))
+            story = tell(recording, cluster, lab.want)
+            return Traced(story, findings(story, self._evidence.drift))
+        return None
+
+    def _flow(self, row: Row) -> Flow:
+        """The flow to trace: of a Service whose backends differ the one to a backend that fails."""
+        observed = row.observed
+        if observed is not None and observed.may and row.predicted is not None:
+            for verdict in observed.may:
+                foreseen = next((each for each in row.predicted.may if each.flow == verdict.flow), None)
+                if verdict.asked and foreseen is not None and foreseen.outcome is not verdict.outcome:
+                    return verdict.flow
+        return row.flow
+
+
+def events(lab: Lab) -> dict[str, str]:
+    """By Pod, the last event of its containers that says what fails."""
+    rundir = RunDir(lab.cluster.lab)
+    if not any(runs(pod) for pod in lab.cluster.own_pods) or agentclient.recorded(rundir.path) is None:
+        return {}
+    found: dict[str, str] = {}
+    with suppress(NetlabError, OSError), agentclient.connect(rundir.path, lab.cluster.lab) as agent:
+        for pod in agent.processes(events=True):
+            reasons = [each["message"] for each in pod.get("events", ()) if each["reason"] in _FAILING]
+            if reasons:
+                found[f"{pod['namespace']}/{pod['pod']}"] = str(reasons[-1])
+    return found
+
+
+_FAILING = ("Unhealthy", "BackOff", "Failed")
