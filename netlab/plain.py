@@ -72,15 +72,17 @@ def _reader(kind: Any) -> _Reader:
     if kind is bytes:
         text = _scalar(str)
         return lambda data: bytes.fromhex(text(data))
+    if origin is Literal:
+        return _scalar(*{type(value) for value in inner})
     if origin in (Union, types.UnionType):
-        return _scalar(*inner)
+        return _either(inner)
     if origin is tuple:
         return _list(_reader(inner[0])) if inner[-1] is Ellipsis else _row(tuple, [_reader(item) for item in inner])
     if origin is not None and issubclass(origin, Mapping):
         return _dict(_reader(inner[1]))
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return _object(kind, {each.name: _reader(hints[each.name]) for each in fields(kind)})
+        return _object(kind, {_key(each): (each.name, _reader(hints[each.name])) for each in fields(kind)})
     if issubclass(kind, tuple):
         return _row(lambda values: kind(*values), [_reader(hint) for hint in get_type_hints(kind).values()])
     return _scalar(kind)
@@ -98,6 +100,14 @@ def _scalar(*kinds: type) -> _Reader:
     return read
 
 
+def _either(kinds: tuple[Any, ...]) -> _Reader:
+    if all(kind in _TYPES for kind in kinds):
+        return _scalar(*kinds)
+    (kind,) = (kind for kind in kinds if kind is not types.NoneType)
+    # Found at the first value: a type may contain itself.
+    return lambda data: None if data is None else _reader(kind)(data)
+
+
 def _list(each: _Reader) -> _Reader:
     check = _scalar(list)
     return lambda data: tuple(map(each, check(data)))
@@ -113,14 +123,14 @@ def _dict(each: _Reader) -> _Reader:
     return lambda data: {key: each(value) for key, value in check(data).items()}
 
 
-def _object(kind: Any, readers: Mapping[str, _Reader]) -> _Reader:
+def _object(kind: Any, readers: Mapping[str, tuple[str, _Reader]]) -> _Reader:
     check = _scalar(dict)
 
     def read(data: Any) -> Any:
         # Run state of version 1 has rows.
         there = dict(zip(readers, data, strict=False)) if isinstance(data, list) else check(data)
         try:
-            return kind(**{name: reader(there[name]) for name, reader in readers.items() if name in there})
+            return kind(**{name: reader(there[key]) for key, (name, reader) in readers.items() if key in there})
         except TypeError as error:  # a field without a default is not there
             raise ValueError(str(error)) from error
 

@@ -33,6 +33,8 @@ class Seconds(click.FloatRange):
 
 
 output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="output format")
+pictured = click.option("-o", "--output", type=click.Choice(["text", "json", "svg"]), default="text",
+                        help="output format; svg is a picture")  # fmt: skip
 lab = click.option("--lab", "lab_option", default="", metavar="LAB", help="the running lab, if there are several")
 
 

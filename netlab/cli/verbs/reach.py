@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
-from netlab.cli.options import Seconds, lab_argument, output, own_lab
+from netlab.cli.options import Seconds, lab_argument, own_lab, pictured
 from netlab.errors import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlab.model import Cluster
-    from netlab.oracle.flow import Flow
+    from netlab.oracle.flow import Flow, Verdict
 
 
 _NOTHING = "nothing was probed: no target declares a port (--port PORT probes any port)"
@@ -35,7 +37,7 @@ _NOTHING = "nothing was probed: no target declares a port (--port PORT probes an
     "--policies", is_flag=True, help="also show the verdicts of the policies, without packets: egress, ingress, both"
 )
 @click.option("-n", "--namespace", default="default", show_default=True, help="namespace of names without one")
-@output
+@pictured
 def command(
     lab: str,
     lab_option: str,
@@ -76,7 +78,7 @@ def command(
     cluster = load_cluster(name)
     filters = warned.filters(open_running(name)[1])
     questions = flows(cluster, sources=sources or None, targets=targets or None, ports=ports, namespace=namespace)
-    if policies and output != "json":
+    if policies and output == "text":
         questions = iter(_tell_policies(cluster, list(questions)))
     patience = TIMEOUT if timeout <= 0 else (min(TIMEOUT[0], timeout), timeout)
     began = time.monotonic()
@@ -101,14 +103,29 @@ def command(
         observed = {verdict.flow: verdict for verdict in probed(prober, cluster, asked)}
         verdicts = [observed[flow] for flow in asked]
     seconds = time.monotonic() - began
+    errors = [verdict for verdict in verdicts if verdict.outcome is Outcome.ERROR]
+    if output == "svg":
+        out.raw(_picture(cluster, verdicts, seconds))
+        return Exit.REFUSED if errors else Exit.OK
     where = {str(pod): pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
     out.line(draw(verdicts, nodes=where).rstrip())
-    errors = [verdict for verdict in verdicts if verdict.outcome is Outcome.ERROR]
     out.line()
     out.line(f"{out.count(len(verdicts), 'flow')} in {seconds:.2f} s")
     for verdict in errors[:10]:
         out.note(f"error: {verdict.flow}: {verdict.because[0].message if verdict.because else 'no reason given'}")
     return Exit.REFUSED if errors else Exit.OK
+
+
+def _picture(cluster: Cluster, verdicts: Sequence[Verdict], seconds: float) -> str:
+    from netlab.model.topology.places import places
+    from netlab.oracle.report import flow_fields
+    from netlab.output.flows import Flow as Shown
+    from netlab.output.flows import Reach
+    from netlab.picture.matrix import matrix
+    from netlab.picture.svg import render
+
+    flows = tuple(Shown(**flow_fields(verdict)) for verdict in verdicts)
+    return render(matrix(Reach(lab=cluster.lab, places=places(cluster), flows=flows, seconds=seconds, warnings=())))
 
 
 def _tell_policies(cluster: Cluster, questions: list[Flow]) -> list[Flow]:

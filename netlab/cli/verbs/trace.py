@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netlab.cli import out
-from netlab.cli.options import Seconds, lab, output, own_lab
+from netlab.cli.options import Seconds, lab, own_lab, pictured
 from netlab.errors import BadInput, Exit
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _TIMEOUT = 0.9  # seconds
     "--without", multiple=True, type=click.Choice(_SOURCES), help="do not use this source of evidence; repeatable"
 )
 @lab
-@output
+@pictured
 def command(
     client: str,
     target: str,
@@ -147,10 +147,17 @@ def command(
     held = _held(story, results, flow, running) if compare else None
     if pcap:
         _capture(pcap, story, running)
-    if output == "json":
+    if output != "text":
         from netlab.diagnose.document import document
 
-        out.document(document(story, results, held))
+        if output == "json":
+            out.document(document(story, results, held))
+        else:
+            from netlab.graph.topology import graph
+            from netlab.picture.svg import render
+            from netlab.picture.walk import walk
+
+            out.raw(render(walk(graph(running.cluster, running.want), document(story, results, held))))
     else:
         if meant.note:
             out.note(meant.note)
