@@ -217,6 +217,12 @@ def vm_test(
 
 
 @task
+def pictures(_: Context) -> None:
+    """Draw the pictures of README, docs and labs again, of their documents."""
+    _python("scripts/make_pictures.py")
+
+
+@task
 def lock(_: Context) -> None:
     """Take the newest releases into the lock files: all platforms, all hashes, no index named (docs/development.md)."""
     compile_ = ["uv", "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", "3.11"]
@@ -239,4 +245,4 @@ def clean(_: Context) -> None:
 
 _lab_door()
 
-namespace = Collection(lab, test, distro_test, vm_test, lint, bench, conformance, kubectl_test, fuzz, lock, clean)
+namespace = Collection(lab, test, distro_test, vm_test, pictures, lint, bench, conformance, kubectl_test, fuzz, lock, clean)

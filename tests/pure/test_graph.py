@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netlab.graph.formats import names, renderer
+from netlab.graph.formats import renderer
 from netlab.graph.topology import graph
 from netlab.model import build
 from netlab.objects import Veth
@@ -99,10 +99,6 @@ def test_tiers_are_listed_in_their_order() -> None:
             and {rule["action"] for rule in each["rules"]} <= {"Accept", "Allow", "Deny", "Pass"}
         )
     assert "tiers" not in drawn("policy") and "action" not in drawn("policy")["policies"][0]["rules"][0]
-
-
-def test_a_format_is_a_module() -> None:
-    assert names() == ["json"]
 
 
 def test_wires_have_their_impairments_and_their_state() -> None:
