@@ -245,4 +245,6 @@ def clean(_: Context) -> None:
 
 _lab_door()
 
-namespace = Collection(lab, test, distro_test, vm_test, pictures, lint, bench, conformance, kubectl_test, fuzz, lock, clean)
+namespace = Collection(
+    lab, test, distro_test, vm_test, pictures, lint, bench, conformance, kubectl_test, fuzz, lock, clean
+)
