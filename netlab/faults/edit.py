@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any, TypeVar
 
+from netlab.errors import Mark
 from netlab.faults.fault import OPEN, Objects
-from netlab.objects import NftChain, NftTable, Obj, State, Sysctl
+from netlab.faults.places import node_of, pod_of
+from netlab.model import Cluster, Node, Pod
+from netlab.objects import Addr, Bridge, Neigh, NftChain, NftTable, Obj, Route, State, Sysctl, Veth, Vxlan
+from netlab.objects.links import End, ends
+from netlab.objects.tunnels import Geneve, Ipip, WireGuard
+from netlab.spec import Document
 
 T = TypeVar("T", bound=Obj)
 
@@ -29,14 +36,104 @@ def set_sysctl(state: State, netns: str, **values: str) -> State:
     return state.replace(*(Sysctl(netns, name.replace("__", "."), value, why=OPEN) for name, value in values.items()))
 
 
-def chain(netns: str, family: str, table: str, name: str, base: str, *rules: str) -> tuple[Obj, Obj]:
-    """A table with one base chain, as another program leaves it: ``base`` is ``filter hook forward priority 0``."""
-    kind, _, more = base.partition(" ")
-    text = f"type {kind} {more}" + (" policy accept;" if "policy" not in base else "")
-    return (
+def with_rules(
+    state: State, netns: str, family: str, table: str, hook: str, *rules: str, policy: str = "accept"
+) -> State:
+    """The State with a table of one base chain, as another program leaves it: ``hook`` is ``filter forward 0``."""
+    kind, name, priority = hook.split(" ", 2)
+    base = f"type {kind} hook {name} priority {priority}; policy {policy};"
+    return state.replace(
         NftTable(netns, family, table, why=OPEN),
-        NftChain(netns, family, table, chain=name, rules=rules, base=text, why=OPEN),
+        NftChain(netns, family, table, chain=name.upper(), rules=rules, base=base, why=OPEN),
     )
+
+
+def down(state: State, netns: str, dev: str) -> State:
+    """The State with a device down, less what the kernel removes with that: routes, neighbours, IPv6 addresses."""
+
+    def end(each: End) -> End:
+        return replace(each, up=False) if (each.netns, each.name) == (netns, dev) else each
+
+    def on_it(obj: Obj) -> bool:
+        fits = isinstance(obj, (Route, Neigh)) or (isinstance(obj, Addr) and ":" in obj.address)
+        return fits and (obj.netns, getattr(obj, "dev", "")) == (netns, dev)
+
+    state = state.without(*(obj.key for obj in state.values() if on_it(obj)))
+    state = changed(
+        state, Veth, lambda veth: (netns, dev) in ends(veth), lambda v: replace(v, end=end(v.end), peer=end(v.peer))
+    )
+    for kind in (Bridge, Vxlan, Geneve, Ipip, WireGuard):
+        state = changed(
+            state, kind, lambda link: (link.netns, link.dev) == (netns, dev), lambda link: replace(link, up=False)
+        )
+    return state
+
+
+def at_node(change: Callable[[Cluster, State, Node], State]) -> Callable[[Cluster, State, str], State]:
+    """A hook of the State from a change of a node."""
+
+    def hook(cluster: Cluster, state: State, at: str) -> State:
+        node = node_of(cluster, at)
+        return change(cluster, state, node) if node else state
+
+    return hook
+
+
+def at_pod(change: Callable[[Cluster, State, Pod], State]) -> Callable[[Cluster, State, str], State]:
+    """A hook of the State from a change of a Pod."""
+
+    def hook(cluster: Cluster, state: State, at: str) -> State:
+        pod = pod_of(cluster, at)
+        return change(cluster, state, pod) if pod else state
+
+    return hook
+
+
+def at_object(kind: str, change: Callable[[dict[str, Any]], None]) -> Callable[[Objects, str], Objects]:
+    """A hook of the documents from a change of the spec of an object of a kind."""
+
+    def hook(objects: Objects, at: str) -> Objects:
+        return edited(objects, kind, at, change)
+
+    return hook
+
+
+def is_to_others(cluster: Cluster, node: Node, version: int = 4) -> Callable[[Route], bool]:
+    """Whether a route leads to other nodes' Pods."""
+    others = [cidr for each in cluster.nodes if each is not node for cidr in each.pod_cidrs if cidr.version == version]
+
+    def fits(route: Route) -> bool:
+        if route.netns != node.netns or route.type != "unicast" or (":" in route.dst) != (version == 6):
+            return False
+        network: Any = ip_network(route.dst)
+        return any(network.subnet_of(cidr) for cidr in others)
+
+    return fits
+
+
+def node_veth(state: State, pod: Pod) -> Veth | None:
+    """The link of a Pod to its node."""
+    return next((veth for veth in state.only(Veth) if veth.peer.netns == pod.netns and veth.peer.name == "eth0"), None)
+
+
+def tunnels(state: State, node: Node) -> list[Vxlan | Geneve | Ipip | WireGuard]:
+    """The tunnel devices of a node."""
+    return [
+        link
+        for link in state.values()
+        if isinstance(link, (Vxlan, Geneve, Ipip, WireGuard)) and link.netns == node.netns
+    ]
+
+
+def policy(namespace: str, name: str, spec: dict[str, Any]) -> Document:
+    """A NetworkPolicy that somebody applies."""
+    body = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+    return Document("networking.k8s.io/v1", "NetworkPolicy", namespace, name, body, Mark("(an open fault)", 1))
 
 
 def edited(objects: Objects, kind: str, at: str, change: Callable[[dict[str, Any]], None]) -> Objects:
@@ -51,8 +148,3 @@ def edited(objects: Objects, kind: str, at: str, change: Callable[[dict[str, Any
         replace(each, body=of(each.body)) if each.kind == kind and f"{each.namespace}/{each.name}" == at else each
         for each in objects
     )
-
-
-def first(items: Iterable[T | str]) -> Any:
-    """The first of some; None where there is none."""
-    return next(iter(items), None)

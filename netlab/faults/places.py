@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from netlab.faults.fault import Control
+from netlab.faults.fault import NAME, Control
 from netlab.model import Cluster, Node, Pod
 from netlab.model.cluster.services import EXTERNAL_NAME, Service
 from netlab.objects import State
@@ -96,29 +97,37 @@ def is_free(cluster: Cluster, pod: Pod, server: Pod) -> bool:
 
 def is_open(cluster: Cluster, control: Control) -> bool:
     """Whether the flow of a probe is open in this cluster, as predicted."""
-    (verdict,) = predictor(cluster).predict([flow_of(cluster, control)])
-    return verdict.outcome is Outcome.OPEN
+    asks = control.source, control.target, control.port, control.version
+    last = _of(cluster)
+    if asks not in last.open:
+        (verdict,) = last.predictor.predict([flow_of(cluster, control)])
+        last.open[asks] = verdict.outcome is Outcome.OPEN
+    return last.open[asks]
 
 
 def flow_of(cluster: Cluster, control: Control) -> Flow:
-    """The flow that a probe asks; Raises BadInput where the cluster does not have its ends."""
+    """The flow that a probe asks.  Raises BadInput where the cluster does not have its ends."""
     target = f"[{control.target}]" if ":" in control.target else control.target
     asks = f"{target}:{control.port}"
     return asked(cluster, control.source, asks, version=control.version).flow._replace(size=control.size)
 
 
 class _Last:
-    """The predictor of the cluster that was asked about last: a fault asks a hundred times."""
+    """What was predicted of the cluster that was asked about last: one list of faults asks a thousand times."""
 
-    cluster: Cluster | None = None
-    predictor: Predictor | None = None
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.predictor = Predictor(cluster)
+        self.open: dict[tuple[str, str, str, int], bool] = {}
 
 
-def predictor(cluster: Cluster) -> Predictor:
-    """The predictor of a cluster."""
-    if _Last.predictor is None or _Last.cluster is not cluster:
-        _Last.cluster, _Last.predictor = cluster, Predictor(cluster)
-    return _Last.predictor
+_last: list[_Last] = []
+
+
+def _of(cluster: Cluster) -> _Last:
+    if not _last or _last[0].cluster is not cluster:
+        _last[:] = [_Last(cluster)]
+    return _last[0]
 
 
 def of_pod(pod: Pod) -> str:
@@ -166,4 +175,147 @@ def to_service(cluster: Cluster, at: str, broken: tuple[str, ...]) -> Control | 
         control = Control(of_pod(pod), f"svc/{service.name}.{service.namespace}", f"{port.port}/TCP", broken=broken)
         if str(pod) not in behind and not pod.host_network and is_open(cluster, control):
             return control
+    return None
+
+
+def from_outside(cluster: Cluster, target: str, port: str, broken: tuple[str, ...]) -> Control | None:
+    """A flow from a host outside to an address or node; None where the lab has no such host."""
+    return next((Control(f"external/{host.name}", target, port, broken=broken) for host in cluster.external), None)
+
+
+def to_outside(cluster: Cluster, node: str, broken: tuple[str, ...]) -> Control | None:
+    """A flow from a Pod of a node to a host outside."""
+    host = next((host for host in cluster.external if any(port.protocol == "TCP" for port in host.ports)), None)
+    if host is None:
+        return None
+    port = next(port.port for port in host.ports if port.protocol == "TCP")
+    for pod in cluster.own_pods:
+        control = Control(of_pod(pod), f"external/{host.name}", f"{port}/TCP", broken=broken)
+        if pod.node == node and not pod.host_network and is_open(cluster, control):
+            return control
+    return None
+
+
+def service_from(
+    cluster: Cluster, node: str, broken: tuple[str, ...], *, beside: bool = False, itself: bool = False
+) -> Control | None:
+    """A flow from a Pod of a node to a Service; ``beside``: whose backends are on that node too and none is the Pod,
+    ``itself``: whose only backend is the Pod.
+    """
+    for service in cluster.services:
+        if not is_usual(service) or not any(port.protocol == "TCP" for port in service.ports):
+            continue
+        behind = {backend.pod for backend in service.backends}
+        port = next(port for port in service.ports if port.protocol == "TCP")
+        for pod in cluster.own_pods:
+            if pod.node != node or pod.host_network or (behind != {str(pod)} if itself else str(pod) in behind):
+                continue
+            if beside and {backend.node for backend in service.backends} != {node}:
+                continue
+            control = Control(of_pod(pod), f"svc/{service.name}.{service.namespace}", f"{port.port}/TCP", broken=broken)
+            if is_open(cluster, control):
+                return control
+    return None
+
+
+def across6(cluster: Cluster, *, source: str = "", target: str = "") -> Control | None:
+    """A flow between Pods of two nodes by IPv6."""
+    control = across(cluster, source=source, target=target, broken=(TIMEOUT, UNREACHABLE))
+    return control._replace(version=6) if control and "IPv6" in cluster.families else None
+
+
+def named(cluster: Cluster, pod: Pod | None, name: str = "") -> Control | None:
+    """The look-up of a Service's name in a Pod; None in a lab without names."""
+    service = next((service for service in cluster.services if is_usual(service)), None)
+    if pod is None or service is None or not cluster.dns:
+        return None
+    full = name or f"{service.name}.{service.namespace}.svc.cluster.local"
+    return Control(str(pod), full, kind=NAME, broken=("no address",))
+
+
+def across_to(cluster: Cluster, at: str, broken: tuple[str, ...]) -> Control | None:
+    """A flow to a Pod from a Pod of another node."""
+    server = pod_of(cluster, at)
+    pair = next((pair for pair in pairs(cluster, target=server.node) if pair[1] is server), None) if server else None
+    return Control(of_pod(pair[0]), of_pod(pair[1]), port_of(pair[1]), broken=broken) if pair else None
+
+
+def from_pod(cluster: Cluster, at: str, broken: tuple[str, ...]) -> Control | None:
+    """A flow from a Pod to another one: of another node, where there is one."""
+    pod = pod_of(cluster, at)
+    if pod is None or pod.host_network:
+        return None
+    there = [each for each in serving(cluster) if each is not pod and is_free(cluster, pod, each)]
+    server = min(there, key=lambda each: each.node == pod.node, default=None)
+    return Control(of_pod(pod), of_pod(server), port_of(server), broken=broken) if server else None
+
+
+def from_other_node(cluster: Cluster, at: str, broken: tuple[str, ...]) -> Control | None:
+    """A flow to a Service from a Pod of a node on which it has no backend."""
+    service = service_of(cluster, at)
+    if service is None or not is_usual(service) or service.ports[0].protocol != "TCP":
+        return None
+    there = {backend.node for backend in service.backends}
+    for pod in cluster.own_pods:
+        target = f"svc/{service.name}.{service.namespace}"
+        control = Control(of_pod(pod), target, f"{service.ports[0].port}/TCP", broken=broken)
+        if pod.node not in there and not pod.host_network and is_open(cluster, control):
+            return control
+    return None
+
+
+def to_node_port(
+    cluster: Cluster, at: str, *, far: bool = False, node: str = "", broken: tuple[str, ...] = (TIMEOUT, REFUSED)
+) -> Control | None:
+    """A flow from outside to a node port of a Service; ``far``: of a node without a backend, ``node``: of this node."""
+    service = service_of(cluster, at)
+    if service is None or not is_usual(service):
+        return None
+    port = next((port.node_port for port in service.ports if port.node_port and port.protocol == "TCP"), 0)
+    there = {backend.node for backend in service.backends}
+    for each in cluster.nodes:
+        if not port or (far and each.name in there) or node not in ("", each.name):
+            continue
+        control = from_outside(cluster, f"node/{each.name}", f"{port}/TCP", broken)
+        if control and is_open(cluster, control):
+            return control
+    return None
+
+
+def short_name(cluster: Cluster, at: str) -> Control | None:
+    """The look-up of the short name of a Service of the Pod's namespace."""
+    pod = pod_of(cluster, at)
+    fits = (each for each in cluster.services if is_usual(each) and pod and each.namespace == pod.namespace)
+    service = next(fits, None)
+    return named(cluster, pod, service.name) if service else None
+
+
+def node_name(cluster: Cluster, node: str) -> Control | None:
+    """The look-up of a name in a Pod of a node."""
+    return named(cluster, next((pod for pod in cluster.own_pods if pod.node == node and not pod.host_network), None))
+
+
+def policies(cluster: Cluster, _: State) -> list[str]:
+    """The NetworkPolicies."""
+    return [str(policy) for policy in cluster.network_policies]
+
+
+def denied_by(cluster: Cluster, at: str, node: str = "") -> Control | None:
+    """A flow that this policy alone denies to a server (of a node); it is open where the policy has no effect."""
+    policy = next((each for each in cluster.network_policies if str(each) == at), None)
+    if policy is None or policy.ingress is None:
+        return None
+    without = replace(cluster, network_policies=tuple(each for each in cluster.network_policies if each is not policy))
+    judge = Predictor(without)
+    for server in serving(cluster, node):
+        for pod in cluster.own_pods:
+            # Of the own namespace: what a policy that is cut in two lets in, too.
+            if pod is server or pod.host_network or pod.namespace != server.namespace:
+                continue
+            control = Control(of_pod(pod), of_pod(server), port_of(server), broken=(OPEN,))
+            flow = flow_of(cluster, control)
+            (now,) = _of(cluster).predictor.predict([flow])
+            (then,) = judge.predict([flow])
+            if now.outcome is not Outcome.OPEN and then.outcome is Outcome.OPEN:
+                return control
     return None

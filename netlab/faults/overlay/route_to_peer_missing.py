@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import without
+from netlab.faults import traits
+from netlab.faults.edit import (
+    at_node,
+    is_to_others,
+    without,
+)
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import TIMEOUT, UNREACHABLE, across, node_of, nodes
-from netlab.model import Cluster
-from netlab.objects import Route, State
+from netlab.faults.places import (
+    TIMEOUT,
+    UNREACHABLE,
+    across,
+    nodes,
+)
+from netlab.model import Cluster, Node
+from netlab.objects import (
+    Route,
+    State,
+)
 
 
-def _lose(cluster: Cluster, state: State, at: str) -> State:
-    here = node_of(cluster, at)
-    others = {str(cidr) for node in cluster.nodes if node is not here for cidr in node.pod_cidrs}
-    return without(state, Route, lambda route: here is not None and route.netns == here.netns and route.dst in others)
+def _lose(cluster: Cluster, state: State, node: Node) -> State:
+    return without(state, Route, is_to_others(cluster, node))
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
@@ -25,9 +36,10 @@ FAULT = Fault(
     cause="the node has no route to the other nodes' Pods: the agent that makes it lost it, or never ran",
     level=1,
     source="kubernetes/kubernetes#9580",
-    planes=lambda plane: plane.crosses_nodes and not plane.flat and not plane.whole_network,
-    requires="Pods on two nodes",
+    look_alikes=("route-by-the-router", "route-blackholed", "forwarding-off"),
+    planes=traits.routed_apart,
+    requires="Pods on two nodes that reach each other",
     places=nodes,
     control=_control,
-    on_state=_lose,
+    on_state=at_node(_lose),
 )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlab.faults.edit import edited
-from netlab.faults.fault import Control, Fault, Objects
-from netlab.faults.places import REFUSED, services, to_service
+from netlab.faults.edit import (
+    at_object,
+)
+from netlab.faults.fault import Control, Fault
+from netlab.faults.places import (
+    REFUSED,
+    services,
+    to_service,
+)
 from netlab.model import Cluster
 
 
-def _misspell(spec: dict[str, Any]) -> None:
+def _change(spec: dict[str, Any]) -> None:
     spec["selector"] = {key: f"{value}-v2" for key, value in spec.get("selector", {}).items()}
-
-
-def _mismatch(objects: Objects, at: str) -> Objects:
-    return edited(objects, "Service", at, _misspell)
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
@@ -28,8 +30,9 @@ FAULT = Fault(
     cause="the Service's selector matches the labels of no Pod, so the Service has no endpoints",
     level=1,
     source="kubernetes/kubernetes#88012",
+    look_alikes=("target-port-name-wrong", "pods-not-ready", "target-port-wrong"),
     requires="a Service with a selector and a backend, and a Pod that is none of its backends",
     places=services,
     control=_control,
-    on_objects=_mismatch,
+    on_objects=at_object("Service", _change),
 )

@@ -46,23 +46,27 @@ def test_a_fault_says_what_it_is(each: Fault) -> None:
     assert any((each.on_objects, each.on_cluster, each.on_state))
 
 
-@pytest.mark.parametrize("each", FAULTS, ids=lambda each: each.id)
-def test_a_fault_has_a_place_on_its_planes_and_changes_what_is_wanted_there(
-    each: Fault, labs: dict[str, apply.Plain]
+@pytest.mark.parametrize("plane", ROWS)
+def test_faults_have_places_on_their_planes_and_change_what_is_wanted_there(
+    plane: str, labs: dict[str, apply.Plain]
 ) -> None:
-    """On each plane: places, a probe, a changed State; healed and broken twice it is as before."""
-    planes = planes_of(each)
-    assert planes
-    for plane in planes:
-        lab = labs[plane]
+    """Each fault: a place and a probe; it changes the lab, and being there twice it is the same."""
+    lab = labs[plane]
+    for each in FAULTS:
         places = each.where(lab.cluster, lab.state)
-        assert places, f"no place on {plane}"
-        for at in (places[0], places[-1]):
+        assert bool(places) == (plane in planes_of(each)), f"{each.id} on {plane}: {places}"
+        for at in places[:1]:
             control = each.control(lab.cluster, at)
             assert control is not None
             assert control.kind == NAME or control.port
-    for plane in ROWS.keys() - set(planes):
-        assert not each.where(labs[plane].cluster, labs[plane].state)
+            there = Injected(each.id, at)
+            assert each.on_objects or broken(lab, there) != (lab.cluster, lab.state), each.id
+            assert broken(lab, there) == broken(lab, there, there), each.id
+
+
+def broken(lab: apply.Plain, *faults: Injected) -> tuple[Any, Any]:
+    cluster = apply.cluster_with(faults, lab.cluster)
+    return cluster, apply.state_with(faults, cluster, lab.state)
 
 
 @pytest.mark.parametrize("each", FAULTS, ids=lambda each: each.id)

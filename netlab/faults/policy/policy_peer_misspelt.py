@@ -1,0 +1,60 @@
+"""A policy allows Pods with a label that none has."""
+
+from __future__ import annotations
+
+from netlab.faults.edit import (
+    policy,
+)
+from netlab.faults.fault import Control, Fault, Objects
+from netlab.faults.places import (
+    REFUSED,
+    TIMEOUT,
+    pod_of,
+    servers,
+    to_pod,
+)
+from netlab.model import Cluster
+from netlab.objects import (
+    State,
+)
+
+
+def _apply(objects: Objects, at: str) -> Objects:
+    namespace, _, name = at.partition("/")
+    pod = next((each for each in objects if each.kind == "Pod" and f"{each.namespace}/{each.name}" == at), None)
+    if pod is None:
+        return objects
+    labels = pod.body["metadata"].get("labels", {})
+    return (
+        *objects,
+        policy(
+            namespace,
+            f"{name}-policy-peer-misspelt",
+            {
+                "podSelector": {"matchLabels": labels},
+                "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "clinet"}}}]}],
+            },
+        ),
+    )
+
+
+def _places(cluster: Cluster, state: State) -> list[str]:
+    return [at for at in servers(cluster, state) if (pod := pod_of(cluster, at)) and pod.labels and not pod.owner]
+
+
+def _control(cluster: Cluster, at: str) -> Control | None:
+    return to_pod(cluster, at, (TIMEOUT, REFUSED))
+
+
+FAULT = Fault(
+    id="policy-peer-misspelt",
+    symptom="clients that the policy means are denied",
+    cause="the peer of the policy's rule is selected by a label value that no Pod has",
+    level=1,
+    source="ahmetb/kubernetes-network-policy-recipes#91",
+    look_alikes=("policy-namespace-label", "default-deny"),
+    requires="a Pod with labels, without an owner, that serves a port, and another Pod",
+    places=_places,
+    control=_control,
+    on_objects=_apply,
+)

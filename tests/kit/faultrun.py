@@ -1,0 +1,80 @@
+"""Faults on a running lab, by packets: each is made, its probe must show it, and healed the lab must be as before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from netlab.errors import NetlabError
+from netlab.faults.apply import Plain
+from netlab.faults.catalogue import every
+from netlab.faults.fault import Fault
+from netlab.faults.injected import Injected
+from netlab.observe.control import bites, observed
+from netlab.plan import render
+from netlab.planes import ROWS
+from netlab.runtime import lab as labs
+from netlab.runtime.state.rundir import Applied
+from netlab.runtime.state.running import load_plain
+
+SPEC = Path(__file__).with_name("faults.yaml").read_text(encoding="utf-8")
+
+
+class Result(NamedTuple):
+    """A fault that was tried: where, what the probe observed without it and with it, and what went wrong ("": nothing)."""
+
+    fault: Fault
+    at: str
+    before: str
+    after: str
+    wrong: str
+
+
+def spec(plane: str, name: str) -> str:
+    """The lab in which every fault has a place."""
+    text = SPEC.replace("PLANE", plane).replace("NAME", name)
+    return text if "IPv6" in ROWS[plane].families else text.replace("[IPv4, IPv6]", "[IPv4]")
+
+
+def up(plane: str, name: str) -> Plain:
+    """Bring the lab up; what it is without faults."""
+    labs.up(Applied("/somewhere/lab.yaml", "", (("lab.yaml", spec(plane, name)),)))
+    lab = load_plain(name)
+    return Plain(lab.cluster, lab.want, lab.can)
+
+
+def tried(lab: Plain, only: Collection[str] = ()) -> Iterator[Result]:
+    """Try each fault (of these ids) at its first place."""
+    for each in every():
+        if only and each.id not in only:
+            continue
+        places = each.where(lab.cluster, lab.state)
+        if places and all(getattr(lab.host, need) for need in each.needs):
+            yield _try(lab, each, places[0])
+
+
+def _try(lab: Plain, each: Fault, at: str) -> Result:
+    name = lab.cluster.lab
+    control = each.control(lab.cluster, at)
+    assert control is not None
+    before, after, wrong = observed(lab.cluster, control), "", ""
+    try:
+        labs.refault(name, lambda _, there: (*there, Injected(each.id, at)), verb="break")
+        after = observed(lab.cluster, control)
+        if not bites(control, before, after):
+            wrong = f"the probe {control} does not show it"
+        wrong = wrong or _drift(name, "broken")
+        labs.refault(name, lambda _, there: tuple(it for it in there if it.fault != each.id), verb="heal")
+    except NetlabError as error:
+        wrong = f"{type(error).__name__}: {error}"
+        labs.refault(name, lambda *_: (), verb="heal")
+    wrong = wrong or _drift(name, "healed")
+    if not wrong and (again := observed(lab.cluster, control)) != before:
+        wrong = f"healed: {again} where it was {before}"
+    return Result(each, at, before, after, wrong)
+
+
+def _drift(name: str, when: str) -> str:
+    operations = labs.diff(name)[1].operations
+    return f"{when}: {[str(text) for text in render.drifts(operations)][:3]}" if operations else ""
