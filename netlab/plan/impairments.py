@@ -41,7 +41,7 @@ def objects(cluster: Cluster, state: State, *, netem: bool) -> Iterator[Obj]:
             yield Qdisc(sender.netns, sender.name, "root", "netem", _netem(values), why=why)
             continue
         if values.rate:
-            yield Qdisc(sender.netns, sender.name, "root", "tbf", _tbf(values.rate // 8, sender.mtu), why=why)
+            yield Qdisc(sender.netns, sender.name, "root", "tbf", tbf(values.rate // 8, sender.mtu), why=why)
         if values.loss:
             yield from _loss(impairment, sender, why, bridged=(sender.netns, sender.name) in ports)
 
@@ -59,7 +59,8 @@ def _netem(values: Values) -> Netem:
     )
 
 
-def _tbf(rate: int, mtu: int) -> Tbf:
+def tbf(rate: int, mtu: int) -> Tbf:
+    """The parameters for a rate in bytes a second on a link of that MTU."""
     frame = mtu + _ETHERNET
     burst = max(2 * frame, rate // _BURSTS)
     return Tbf(rate, -(-burst // _BURST_UNIT) * _BURST_UNIT, _PACKETS * frame)

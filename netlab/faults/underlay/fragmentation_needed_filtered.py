@@ -45,13 +45,13 @@ def _filter(_: Cluster, state: State, node: Node) -> State:
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
-    small = across(cluster, target=at)
+    small = across(cluster, source=at)
     return small._replace(size=60_000) if small else None
 
 
 FAULT = Fault(
     id="fragmentation-needed-filtered",
-    symptom="small replies of Pods of this node pass to other nodes; large ones hang",
+    symptom="small requests and replies of Pods of this node pass to other nodes; large ones hang",
     cause="the way to the other nodes has a smaller MTU, and a filter drops the ICMP errors (fragmentation needed) that say so",
     level=3,
     source="angelnu/pod-gateway#33",

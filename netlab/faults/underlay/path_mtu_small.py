@@ -29,13 +29,13 @@ def _places(cluster: Cluster, state: State) -> list[str]:
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
-    small = across(cluster, source=at)
+    small = across(cluster, target=at)
     return small._replace(size=60_000) if small else None
 
 
 FAULT = Fault(
     id="path-mtu-small",
-    symptom="ping, connections and small replies pass between the nodes; large replies hang",
+    symptom="ping, connections and small requests to Pods of this node pass; large ones hang",
     cause="a device between the nodes carries smaller packets than the Pods' MTU assumes, and drops the rest in silence",
     level=3,
     source="projectcalico/calicoctl#1425",

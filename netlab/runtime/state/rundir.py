@@ -172,7 +172,7 @@ class RunDir:
         self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
         if applied.owner and os.geteuid() == 0:
             os.chown(self.path, -1, applied.owner)  # it permits nothing, and ``visible`` reads it
-        if applied.faults or (self.path / "faults").exists():
+        if applied.faults or any((self.path / name).exists() for name in ("faults", "faults.next")):
             self._save("faults.next", {"faults": plain.dump(applied.faults)})
         self._save("documents.next", applied.to_json())
         before = self.assignments()
