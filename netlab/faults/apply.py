@@ -28,40 +28,43 @@ class Plain(NamedTuple):
 
 def objects_with(faults: Iterable[Injected], objects: Objects) -> Objects:
     """The documents of a lab with these faults."""
-    for each in faults:
-        hook = _known(each)
-        if hook and hook.on_objects:
-            objects = hook.on_objects(objects, each.at)
+    for known, at in _each(faults):
+        if known.on_objects:
+            objects = known.on_objects(objects, at)
     return objects
 
 
 def cluster_with(faults: Iterable[Injected], cluster: Cluster) -> Cluster:
     """The cluster with these faults."""
-    for each in faults:
-        hook = _known(each)
-        if hook and hook.on_cluster:
-            cluster = hook.on_cluster(cluster, each.at)
+    for known, at in _each(faults):
+        if known.on_cluster:
+            cluster = known.on_cluster(cluster, at)
     return cluster
 
 
 def state_with(faults: Iterable[Injected], cluster: Cluster, state: State) -> State:
     """The State with these faults; one whose place is gone changes nothing."""
-    for each in faults:
-        hook = _known(each)
-        if hook and hook.on_state and each.at in hook.places(cluster, state):
-            state = hook.on_state(cluster, state, each.at)
+    for known, at in _each(faults):
+        if known.on_state and at in known.places(cluster, state):
+            state = known.on_state(cluster, state, at)
     return state
+
+
+def _each(faults: Iterable[Injected]) -> list[tuple[Fault, str]]:
+    """The faults and their places, each once: a secret one may be there another time."""
+    there = dict.fromkeys((each.fault, each.at) for each in faults)
+    return [(known, at) for id_, at in there if (known := _known(id_))]
 
 
 def in_documents(faults: Iterable[Injected]) -> tuple[Injected, ...]:
     """Those of the faults that are mistakes in what the lab was told, and not of what a node has."""
-    return tuple(each for each in faults if (known := _known(each)) and not known.on_state)
+    return tuple(each for each in faults if (known := _known(each.fault)) and not known.on_state)
 
 
-def _known(each: Injected) -> Fault | None:
+def _known(id_: str) -> Fault | None:
     """The fault; None where the run state names one that this netlab does not have."""
     try:
-        return fault(each.fault)
+        return fault(id_)
     except BadInput:
         return None
 

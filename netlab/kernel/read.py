@@ -114,7 +114,8 @@ class Reader:
                         objects.append(obj)
                     continue
                 listening = listening or Listening()
-                if listening.holds(obj.protocol, obj.port, obj.addresses or ("0.0.0.0",)):
+                addresses = (obj.bound,) if obj.bound else obj.addresses or ("0.0.0.0",)
+                if listening.holds(obj.protocol, obj.port, addresses):
                     objects.append(obj)
         if listening:
             listening.close()

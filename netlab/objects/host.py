@@ -140,6 +140,7 @@ class Listener(Obj):
 
     What is compared is only that somebody holds the port: a process of the Pod's own may.  ``pod`` is its name
     (or that of a host outside), ``namespace`` its Kubernetes namespace ("" for a host outside), ``addresses`` what the answer calls its own.
+    ``bound`` is the only address that it listens on; "": all.
     ``health``: kube-proxy's on a node, for the Service of that name and namespace: how many ready endpoints the node has.
     """
 
@@ -154,6 +155,7 @@ class Listener(Obj):
     container: str = field(default="", compare=False)
     addresses: tuple[str, ...] = field(default=(), compare=False)
     health: bool = field(default=False, compare=False)
+    bound: str = ""
 
     @property
     def name(self) -> str:
@@ -161,7 +163,8 @@ class Listener(Obj):
 
     def explain(self, *, exact: bool = False) -> str:
         owner = f"Service {self.namespace}/{self.pod}" if self.health else f"container {self.container}"
-        return f"# the agent answers on {self.name} in {self.netns} for {owner}"
+        only = f" at {self.bound} alone" if self.bound else ""
+        return f"# the agent answers on {self.name} in {self.netns}{only} for {owner}"
 
     def undo(self) -> str:
         return f"# the agent stops answering on {self.name} in {self.netns}"

@@ -1,4 +1,4 @@
-"""A Service is gone."""
+"""A Service that clients use is gone."""
 
 from __future__ import annotations
 

@@ -63,7 +63,12 @@ class AgentListeners:
                 },
             )
             endpoint["ports"].append(
-                {"port": listener.port, "protocol": listener.protocol, "container": listener.container}
+                {
+                    "port": listener.port,
+                    "protocol": listener.protocol,
+                    "container": listener.container,
+                    "bound": listener.bound,
+                }
             )
         self.start()
         with agentclient.connect(self._rundir, self._lab) as agent:

@@ -116,20 +116,21 @@ class Endpoints:
                 return False
             self._close(key)
         face = HealthFace(identity) if identity.kind == "health" else Face(identity)
-        self.table[key] = Listener(face, families, addresses, self._start(netns, face, families, addresses))
+        close = self._start(netns, face, families, addresses, str(port.get("bound") or ""))
+        self.table[key] = Listener(face, families, addresses, close)
         return True
 
     def _start(
-        self, netns: str, face: Face, families: tuple[str, ...], addresses: tuple[str, ...]
+        self, netns: str, face: Face, families: tuple[str, ...], addresses: tuple[str, ...], bound: str
     ) -> Callable[[], None]:
-        """Open a port's sockets; the result closes them."""
+        """Open a port's sockets, at the address ``bound`` alone where it is given; the result closes them."""
         if face.identity.protocol == "SCTP":
             return self._start_sctp(netns, face, families, addresses)
         only6 = "IPv4" not in families
-        family = _socket.AF_INET6 if "IPv6" in families else _socket.AF_INET
+        family = _socket.AF_INET6 if "IPv6" in families and not bound else _socket.AF_INET
         server: Tcp | Udp = self.tcp if face.identity.protocol == "TCP" else self.udp
         try:
-            sock = server.open(family, face, only6=only6)
+            sock = server.open(family, face, only6=only6, bound=bound)
         except OSError as refusal:
             if family != _socket.AF_INET6 or only6 or refusal.errno != errno.EAFNOSUPPORT:
                 raise

@@ -187,14 +187,14 @@ class Tcp:
         self.served = 0
         loop.tickers.append(self.tick)
 
-    def open(self, family: int, face: Face, *, only6: bool) -> _socket.socket:
-        """A listener on the port's wildcard address, in the thread's namespace."""
+    def open(self, family: int, face: Face, *, only6: bool, bound: str = "") -> _socket.socket:
+        """A listener on the port's wildcard address, or on one IPv4 address (``bound``), in the thread's namespace."""
         sock = _socket.socket(family, _STREAM | _socket.SOCK_NONBLOCK)
         try:
             sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
             if family == _socket.AF_INET6:
                 sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, int(only6))
-            sock.bind(("::" if family == _socket.AF_INET6 else "0.0.0.0", face.port))
+            sock.bind((bound or ("::" if family == _socket.AF_INET6 else "0.0.0.0"), face.port))
             sock.listen(4096)  # the kernel takes the lower of this and its net.core.somaxconn
         except OSError:
             sock.close()

@@ -47,13 +47,13 @@ class Udp:
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
 
-    def open(self, family: int, face: Face, *, only6: bool) -> _socket.socket:
+    def open(self, family: int, face: Face, *, only6: bool, bound: str = "") -> _socket.socket:
         sock = _socket.socket(family, _socket.SOCK_DGRAM | _socket.SOCK_NONBLOCK)
         try:
             if family == _socket.AF_INET6:
                 sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, int(only6))
             want_local_address(sock, family)
-            sock.bind(("::" if family == _socket.AF_INET6 else "0.0.0.0", face.port))
+            sock.bind((bound or ("::" if family == _socket.AF_INET6 else "0.0.0.0"), face.port))
         except OSError:
             sock.close()
             raise
