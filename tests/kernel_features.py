@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from netlab.planes import ROWS
+from netlab.runtime.state.sudo import maps_all_users
 
 _SCTP = f"{sys.executable} -I -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)'"
 
@@ -28,6 +29,11 @@ NEEDS = {
     "wireguard": "ip link add w type wireguard",
     "netem": "ip link add v type veth peer name w && tc qdisc add dev v root netem delay 1ms",
 }
+
+#: For tests that write to folders of the host in a Pod.
+owners = pytest.mark.skipif(
+    not maps_all_users(), reason="without root the owner of the host's folders has no number: a Pod may only read them"
+)
 
 
 @functools.cache

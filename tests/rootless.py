@@ -14,6 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from netlab.runtime.agent import seccomp
+from netlab.runtime.client.sandbox import WRAPPERS
+from netlab.runtime.host.programs import is_single_user
 from netlab.runtime.rootless import world
 from netlab.runtime.rootless.facts import explained
 
@@ -119,7 +122,10 @@ def _inside(argv: list[str], folder: str, channel: int) -> NoReturn:
         os.write(channel, explained(refused.refusal).says.encode())
         os._exit(0)
     os.close(channel)
-    env = {**os.environ, "TMPDIR": folder, "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+    if is_single_user():  # as a command's entry does
+        seccomp.answer("setgroups", 0)
+    path = f"{WRAPPERS}:{os.environ.get('PATH', '')}"
+    env = {**os.environ, "TMPDIR": folder, "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1", "PATH": path}
     command = subprocess.Popen(argv, env=env)
     while True:  # as the first process it has all orphans for children
         pid, status = os.wait()

@@ -17,6 +17,11 @@ def world() -> str:
     return ROOT if os.geteuid() == 0 and maps_all_users() else ROOTLESS
 
 
+def typed_outside() -> bool:
+    """Whether lines such as `ip -n` work in `netlab shell` alone, and this command was not typed in one: it sets both."""
+    return world() == ROOTLESS and not (os.environ.get("NETLAB_TYPED") == "netlab" and "NETLAB_LAB" in os.environ)
+
+
 def elsewhere() -> list[str]:
     """The names of labs of the same person that run in the other world.
 

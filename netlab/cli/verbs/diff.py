@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netlab.cli import faults, out
-from netlab.cli.elsewhere import ROOTLESS, world
+from netlab.cli.elsewhere import typed_outside
 from netlab.cli.options import lab_argument, output, running_lab
 from netlab.errors import Exit
 from netlab.plan import render
@@ -51,7 +51,7 @@ def command(lab: str, lab_option: str, reveal: bool, output: str) -> int:
         out.line(render.foreign_text(obj))
     name = lab_diff.cluster.lab
     if drifts:
-        if world() == ROOTLESS:
+        if typed_outside():
             out.note(f"{out.command()} shell opens the shell in which these lines work")
         out.line(
             f"lab {name}: {out.count(len(drifts), 'object')} differ{'s' if len(drifts) == 1 else ''}; "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
-from netlab.cli.elsewhere import ROOTLESS, world
+from netlab.cli.elsewhere import typed_outside
 from netlab.cli.options import output, spec_options
 from netlab.runtime.state.rundir import running
 
@@ -152,7 +152,7 @@ def _hints(done: labs.Outcome) -> None:
         where = name if web == 80 else f"{name}:{web}"
         out.line(f"  {say} exec{more}{flag} {source.name} -- wget -qO- http://{where}")
     out.line(f"  {say} shell{more}")
-    before = "sudo " if say.startswith("sudo") else f"{say} shell{more} -- " if world() == ROOTLESS else ""
+    before = "sudo " if say.startswith("sudo") else f"{say} shell{more} -- " if typed_outside() else ""
     out.line(f"  {before}ip -n {cluster.nodes[0].netns} route")
     out.line(f"  {say} reach {cluster.lab}")
     out.line(f"  {say} down {cluster.lab}")

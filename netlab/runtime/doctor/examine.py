@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 
 from netlab import __version__
-from netlab.errors import NetlabError
+from netlab.errors import HostCannot, NetlabError
 from netlab.model import build
+from netlab.objects import State
 from netlab.output.doctor import Doctor
+from netlab.plan import desired
 from netlab.runtime.doctor import worlds
 from netlab.runtime.doctor.host import PRIVILEGES, facts
 from netlab.runtime.doctor.judge import Found, World, judge
@@ -18,6 +20,7 @@ from netlab.runtime.doctor.modules import Modules, Where
 from netlab.runtime.doctor.needs import NAMESPACES, LabNeeds, of_lab
 from netlab.runtime.doctor.probes import PROBES, Probe
 from netlab.runtime.doctor.trial import BOUND, LOADING, Finding, tried
+from netlab.runtime.host import capacity
 from netlab.runtime.rootless.causes import Cause, Refusal
 from netlab.runtime.rootless.facts import explained
 from netlab.runtime.state import labs
@@ -75,7 +78,18 @@ def _labs() -> dict[str, LabNeeds]:
     needs = {}
     for lab in labs.available():
         try:
-            needs[lab.name] = of_lab(build(load([lab.path])).cluster, words)
+            cluster = build(load([lab.path])).cluster
+            state = desired(cluster)
         except NetlabError:
             continue
+        needs[lab.name] = of_lab(cluster, state, words)._replace(shortage=_shortage(state))
     return needs
+
+
+def _shortage(state: State) -> str:
+    """What to do where this host has no room for a lab; empty where it has."""
+    try:
+        capacity.require(state)
+    except HostCannot as refused:
+        return refused.hint
+    return ""

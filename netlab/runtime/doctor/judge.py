@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from netlab.output.doctor import Doctor, HostCheck, LabCheck, Mend, VerbCheck
 from netlab.runtime.doctor.host import PROGRAMS, Facts
 from netlab.runtime.doctor.modules import Where
-from netlab.runtime.doctor.needs import NAMESPACES, VERBS, LabNeeds
+from netlab.runtime.doctor.needs import FOLDERS, NAMESPACES, ROOM, VERBS, LabNeeds
 from netlab.runtime.doctor.probes import NFT, PROBES, RULES, Probe
 from netlab.runtime.doctor.trial import Finding
 from netlab.runtime.host import remedies
@@ -23,6 +23,7 @@ _OPTIONAL = {
     "drop events": "trace finds the same causes by its other sources",
 }
 _PROGRAM_ROWS = (NFT, "libnftables")
+_WRITABLE = "start the container without --read-only (Kubernetes: readOnlyRootFilesystem)"
 _THRESHOLD = "net.ipv4.neigh.default.gc_thresh3"
 
 
@@ -84,7 +85,7 @@ def _all(names: Iterable[str], works: Mapping[str, bool | None]) -> bool | None:
 
 
 def _lab(name: str, needs: LabNeeds, works: Mapping[str, bool | None]) -> LabCheck:
-    values = {check: works.get(check, True) for check in needs.checks}
+    values = {check: works.get(check, True) for check in needs.checks} | {ROOM: not needs.shortage}
     for group in needs.one_of:
         either = [works.get(check, True) for check in group]
         values[" or ".join(group)] = True if True in either else None if None in either else False
@@ -128,10 +129,10 @@ def _system(found: Found) -> list[HostCheck]:
         rows.append(
             HostCheck(
                 group=_SYSTEM,
-                name="folders",
+                name=FOLDERS,
                 works=False,
                 detail=f"{names} cannot be written; up writes to /run and /etc/netns",
-                remedy=_privileged(facts) or f"sudo mount -o remount,rw {facts.folders[0]}",
+                remedy=_WRITABLE if facts.system.container else f"sudo mount -o remount,rw {facts.folders[0]}",
             )
         )
     return rows
@@ -199,14 +200,17 @@ def _remedy(probe: Probe, finding: Finding, found: Found) -> str:
     return remedies.kernel(probe.modules[0], system) if probe.modules else ""
 
 
-def _limits(found: Found, labs: Iterable[LabNeeds]) -> Iterable[HostCheck]:
-    largest = max((lab.namespaces for lab in labs), default=0)
+def _limits(found: Found, labs: Collection[LabNeeds]) -> Iterable[HostCheck]:
+    by_size = sorted(labs, key=lambda lab: lab.namespaces)
+    largest = by_size[-1].namespaces if by_size else 0
+    shortage = next((lab.shortage for lab in reversed(by_size) if lab.shortage), "")
     room = found.facts.room
+    enough = not shortage and room.get("processes", largest) >= largest  # `up` itself counts no processes
     if room:
         limit = min(room, key=lambda name: room[name])
         others = ", ".join(f"{name} for {number:,}" for name, number in room.items() if name != limit)
         detail = f"about {room[limit]:,} Pods, by {limit}" + (f" ({others})" if others else "")
-        yield HostCheck(group=_LIMITS, name="room", works=room[limit] >= largest, detail=detail)
+        yield HostCheck(group=_LIMITS, name=ROOM, works=enough, detail=detail, remedy=shortage)
     finding = found.findings.get("neighbour table")
     if finding is not None and finding.works:
         entries, most = max((lab.neighbours for lab in labs), default=0), int(finding.detail)

@@ -6,22 +6,25 @@ import re
 from collections.abc import Mapping
 
 from netlab.model import Cluster
-from netlab.objects import NftChain
-from netlab.plan import desired
+from netlab.objects import NftChain, State
 from netlab.runtime.host import requirements
 from netlab.tuples import NamedTuple
 
 NAMESPACES = "namespaces"
-ALWAYS = (NAMESPACES, "sysctls", "rules and sets")
+FOLDERS, ROOM = "folders", "room"
+ALWAYS = (NAMESPACES, FOLDERS, "sysctls", "rules and sets")
 
 
 class LabNeeds(NamedTuple):
-    """``checks``: all of them; ``one_of``: any of them is enough; ``namespaces`` and ``neighbours``: how many it has."""
+    """``checks``: all of them; ``one_of``: any of them is enough; ``namespaces`` and ``neighbours``: how many it has;
+    ``shortage``: what to do where this host has no room for it.
+    """
 
     checks: tuple[str, ...]
     one_of: tuple[tuple[str, ...], ...] = ()
     namespaces: int = 0
     neighbours: int = 0
+    shortage: str = ""
 
 
 class VerbNeeds(NamedTuple):
@@ -33,12 +36,13 @@ class VerbNeeds(NamedTuple):
 
 
 _RUNNING = (
-    *("down", "exec", "shell", "logs", "label", "apply", "delete", "describe", "explain", "graph", "get"),
+    *("down", "logs", "label", "apply", "delete", "describe", "explain", "graph", "get"),
     *("kubectl", "kubeconfig"),
 )
 VERBS = (
     VerbNeeds(("completion", "doctor", "labs", "ls", "new", "plan", "schema", "test --predict")),
     VerbNeeds(("up", "break", "heal", *_RUNNING, "reach", "check", "test"), ALWAYS),
+    VerbNeeds(("exec", "shell"), ALWAYS, {"overlay mounts": "the host's folders are read-only in Pods"}),
     VerbNeeds(("diff",), (*ALWAYS, "listing of sockets")),
     VerbNeeds(("capture", "learn"), (*ALWAYS, "packet sockets")),
     VerbNeeds(
@@ -48,9 +52,8 @@ VERBS = (
 )
 
 
-def of_lab(cluster: Cluster, words: Mapping[str, str]) -> LabNeeds:
+def of_lab(cluster: Cluster, state: State, words: Mapping[str, str]) -> LabNeeds:
     """The needs of a lab.  ``words``: check -> the expression that finds its words in a rule."""
-    state = desired(cluster)
     rules = "\n".join(rule for chain in state.only(NftChain) for rule in chain.rules)
     checks = [*ALWAYS, *cluster.plane.needs]
     checks += [name for name, pattern in words.items() if re.search(pattern, rules)]

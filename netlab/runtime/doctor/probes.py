@@ -23,11 +23,13 @@ from netlab.kernel.nftables import libnft
 from netlab.kernel.rtnetlink.codec import Request
 from netlab.kernel.rtnetlink.socket import NETLINK_NETFILTER, NetlinkSocket, attr_dict, text
 from netlab.planes import ROWS
+from netlab.runtime.agent import linux
 from netlab.runtime.host.requirements import SBIN, has_library
+from netlab.runtime.state.sudo import maps_all_users
 from netlab.tuples import NamedTuple
 
 LINKS, RULES, SOCKETS, KERNEL = "links", "rules", "sockets and packets", "kernel"
-NFT = "nft"
+NFT, OVERLAY = "nft", "overlay mounts"
 BR_NETFILTER = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 _SCTP = 132
 _GET_NEIGHTBL, _NDTA_NAME, _NDTA_THRESH3 = 66, 1, 4
@@ -133,6 +135,18 @@ def _conntrack_listing() -> str:
     return ""
 
 
+def _overlay() -> str:
+    """A layer over a folder of the host, as a Pod has it; in a mount namespace that ends with this process."""
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount("netlab", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV)
+    for name in ("upper", "work", "root"):
+        os.mkdir(f"/tmp/{name}")
+    options = "lowerdir=/usr,upperdir=/tmp/upper,workdir=/tmp/work" + ("" if maps_all_users() else ",userxattr")
+    linux.mount("netlab", "/tmp/root", "overlay", linux.MS_NOSUID | linux.MS_NODEV, options)
+    return ""
+
+
 def _drops() -> str:
     source = DropSource({})
     source.close()
@@ -159,6 +173,7 @@ _QDISCS = ("tbf", "netem")
 PROBES = (
     Probe(KERNEL, "sysctls", _sysctl),
     Probe(KERNEL, "IPv6", _ipv6, ("ipv6",)),
+    Probe(KERNEL, OVERLAY, _overlay, ("overlay",)),
     *(Probe(LINKS, name, _made(name), _MODULES.get(name, (name,))) for name in (*_LINKS, *_QDISCS)),
     Probe(RULES, NFT, _nft_version, ("nfnetlink",)),  # nft opens its socket for -v, too
     Probe(RULES, "libnftables", _libnftables),

@@ -73,7 +73,7 @@ def _require_memory(new: int) -> None:
     if new > room:
         raise HostCannot(
             f"{new:,} new namespaces take about {new * _BYTES // _MB:,} MB of memory, and {free // _MB:,} MB are free",
-            hint=f"this machine has room for about {room:,} more Pods",
+            hint=f"free memory, or take a smaller lab: this machine has room for about {room:,} more Pods",
         )
 
 
@@ -93,7 +93,7 @@ def _require_namespaces(new: int) -> None:
     if most is not None and new > most:
         raise HostCannot(
             f"the lab has {new:,} new network namespaces, and this machine allows {most:,} to a user",
-            hint=f"sysctl user.max_net_namespaces={2 * new}",
+            hint=f"sudo sysctl -w user.max_net_namespaces={2 * new}",
         )
 
 

@@ -17,8 +17,9 @@ from netlab.runtime.client.sandbox import WRAPPERS
 from netlab.runtime.host.programs import write_wrappers
 from netlab.runtime.rootless.causes import Refusal
 
-_OWN = frozenset(("netns", "netlab", "lock"))  # of /run: what each world has for itself
 _LAYER = "/run/netlab-etc"
+#: Of /run: what each world has for itself, also where this one is made in another.
+_OWN = frozenset(("netns", "netlab", "lock", os.path.basename(WRAPPERS), os.path.basename(_LAYER)))
 _SIOCSIFFLAGS, _UP_RUNNING = 0x8914, 0x41
 _PLAIN = linux.MS_NOSUID | linux.MS_NODEV
 

@@ -37,7 +37,11 @@ def address_of(lab: str, name: str, version: int = 4) -> str:
 
 def bound(port: int) -> socket.socket:
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    receiver.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 1 << 24)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 1 << 24)
+    except PermissionError:
+        receiver.close()
+        pytest.skip("a receive buffer that no datagram overruns is for root of the machine")
     receiver.bind(("0.0.0.0", port))
     receiver.settimeout(0.3)
     return receiver

@@ -101,7 +101,7 @@ def test_each_verb_is_judged() -> None:
 
 
 def test_what_verbs_and_labs_need_is_a_check() -> None:
-    names = {row.name for row in report().checks} | {needs.NAMESPACES}
+    names = {row.name for row in report().checks} | {needs.NAMESPACES, needs.FOLDERS}  # rows where they fail
     assert {name for row in needs.VERBS for name in (*row.checks, *row.better)} <= names
     assert {name for lab in LABS.values() for name in (*lab.checks, *sum(lab.one_of, ()))} <= names
 
@@ -245,6 +245,34 @@ def test_the_limits_are_compared_with_the_largest_lab() -> None:
     assert check(doctor, "room").works is False and "memory for 5,000" in check(doctor, "room").detail
     assert check(doctor, "neighbour table").works is False
     assert check(doctor, "neighbour table").remedy == "sudo sysctl -w net.ipv4.neigh.default.gc_thresh3=8192"
+
+
+def test_a_lab_without_room_does_not_run_and_the_line_is_the_largest_labs() -> None:
+    labs = {
+        **LABS,
+        "large": LabNeeds(needs.ALWAYS, namespaces=90, shortage="ulimit -n 900"),
+        "middle": LabNeeds(needs.ALWAYS, namespaces=60, shortage="ulimit -n 600"),
+    }
+    doctor = report(labs=labs)
+    assert verdicts(doctor) == dict.fromkeys(LABS, True) | {"large": False, "middle": False}
+    assert commands(doctor) == {"ulimit -n 900": ("room",)}
+
+
+def test_where_up_cannot_write_no_lab_runs() -> None:
+    doctor = report(folders=("/run",))
+    assert not doctor.ok and set(verdicts(doctor).values()) == {False}
+    assert commands(doctor) == {"sudo mount -o remount,rw /run": ("folders",)}
+    container = report(DEBIAN._replace(container=True), folders=("/etc",))
+    assert "without --read-only" in check(container, "folders").remedy
+
+
+def test_without_overlay_mounts_labs_run_and_the_host_is_read_only_in_pods() -> None:
+    refused = Finding(False, "No such device", errno.ENODEV)
+    doctor = report(fails={"overlay mounts": refused}, places={"overlay mounts": (Where.NOWHERE, "overlay")})
+    assert doctor.ok and set(verdicts(doctor).values()) == {True}
+    (row,) = (verb for verb in doctor.verbs if verb.detail)
+    assert row.verbs == ("exec", "shell") and row.runs and "read-only" in row.detail
+    assert "linux-image-amd64" in check(doctor, "overlay mounts").remedy
 
 
 def test_a_host_with_no_labs_is_judged_by_its_verbs() -> None:
