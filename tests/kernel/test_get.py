@@ -71,7 +71,8 @@ def test_links_are_those_that_ip_shows(kit: Any, lab: str, up: Callable[..., Any
 def test_addresses_routes_and_neighbours_are_those_that_ip_shows(kit: Any, lab: str, up: Callable[..., Any]) -> None:
     kit.sh(f"ip -n {lab}-node-1 route add blackhole 10.99.0.0/24 proto bird metric 7")
     kit.sh(f"ip -n {lab}-node-1 route add 10.98.0.0/24 nexthop via 172.18.0.3 nexthop via 172.18.0.1 weight 3")
-    kit.ping(f"{lab}-client", "10.244.1.99", "-W", "0.2")  # nobody has it: ARP fails
+    # Of a neighbour that ARP finds not; the kernel of a busy host forgets what it learned by itself.
+    kit.sh(f"ip -n {lab}-client neigh add 10.244.1.99 dev eth0 nud failed extern_learn")
     for netns in (f"{lab}-node-1", f"{lab}-client", f"{lab}-underlay"):
         addresses = {(one["dev"], one["address"], one["scope"]) for one in rows(up, "addr", netns)}
         assert addresses == {
@@ -107,7 +108,7 @@ def test_addresses_routes_and_neighbours_are_those_that_ip_shows(kit: Any, lab: 
         ("172.18.0.1", "eth0", 3),
     ]
     states = {one["address"]: one["state"] for one in rows(up, "neigh", "client")}
-    assert states.pop("10.244.1.99") in ("INCOMPLETE", "FAILED")
+    assert states.pop("10.244.1.99") == "FAILED"
     assert set(states.values()) == {"PERMANENT"}
     text = up("get", "routes", "node-1").stdout
     assert "onlink" in text and "127.0.0.0/8" not in text, "table local is shown by -o wide alone, as ip does"
