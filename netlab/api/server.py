@@ -165,7 +165,9 @@ def application(rest: Rest) -> web.Application:
     return app
 
 
-async def serve(name: str, file: Path, spawner: Spawner, ready: Callable[[], object], listener: socket.socket) -> None:
+async def serve(
+    name: str, file: Path, spawner: Spawner, ready: Callable[[], object], listeners: list[socket.socket]
+) -> None:
     """Serve a lab until it goes down.  ``ready`` is called when clients may come and ``file`` is their kubeconfig."""
     made = certificates()
     lab, objects = RunningLab(name, made.authority), Objects()
@@ -181,8 +183,8 @@ async def serve(name: str, file: Path, spawner: Spawner, ready: Callable[[], obj
     runner = web.AppRunner(application(rest), access_log=None, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
     assert runner.server is not None
-    accepting = asyncio.create_task(connections.accept(listener, made.context, runner.server))
-    _write(file, kubeconfig(name, listener.getsockname()[1], made), RunDir(name).owner() or 0)
+    accepting = [asyncio.create_task(connections.accept(each, made.context, runner.server)) for each in listeners]
+    _write(file, kubeconfig(name, listeners[0].getsockname()[1], made), RunDir(name).owner() or 0)
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
@@ -197,7 +199,8 @@ async def serve(name: str, file: Path, spawner: Spawner, ready: Callable[[], obj
             OSError
         ):  # a user's own folder of kubeconfigs goes with the last; a lab's has more in it
             os.rmdir(file.parent)
-        accepting.cancel()
+        for task in accepting:
+            task.cancel()
         objects.end()
         await asyncio.sleep(0.05)  # the watchers' last events
         await runner.cleanup()
@@ -264,8 +267,11 @@ def main(name: str, file: Path, ready: int, listener: int = -1) -> int:
         os.close(ready)
 
     try:
-        sock = socket.create_server(("127.0.0.1", 0)) if listener < 0 else socket.socket(fileno=listener)
-        asyncio.run(serve(name, file, spawner, tell, sock))
+        listeners = [socket.create_server(("127.0.0.1", 0)) if listener < 0 else socket.socket(fileno=listener)]
+        if listener >= 0:  # programs in the namespaces of a lab without root use the same kubeconfig
+            with contextlib.suppress(OSError):
+                listeners.append(socket.create_server(listeners[0].getsockname()))
+        asyncio.run(serve(name, file, spawner, tell, listeners))
     except NetlabError as error:
         with contextlib.suppress(OSError):
             os.write(ready, f"!{error.message}\n{error.hint}".encode())

@@ -19,13 +19,14 @@ from netlab.runtime.state.sudo import maps_all_users
 KUBECONFIG = "kubeconfig"
 CACHE = ".cache"  # after the kubeconfig's path: where `netlab kubectl` lets kubectl remember what there is
 _PID_FILE, _LOG = "api.pid", "api.log"
+_OUTSIDE = "outside"
 _SECONDS = 2.0  # for the end of a server that is asked to end
 
 
 def recorded(folder: Path) -> Process | None:
     """The server that the pid file names, if that process still runs."""
     try:
-        pid, start = map(int, (folder / _PID_FILE).read_text(encoding="ascii").split())
+        pid, start = map(int, (folder / _PID_FILE).read_text(encoding="ascii").split()[:2])
     except (OSError, ValueError):
         return None
     return Process(pid, start) if start and start_time(pid) == start else None
@@ -47,11 +48,16 @@ def ensure(lab: str, listener: socket.socket | None = None) -> Path:
     """
     folder, path = RunDir(lab).path, kubeconfig(lab)
     with lock.locked(lab):
-        if recorded(folder) is None or not path.exists():
+        if recorded(folder) is None or not path.exists() or (listener is not None and not _is_outside(folder)):
             dismiss(lab)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _start(lab, folder, path, listener)
     return path
+
+
+def _is_outside(folder: Path) -> bool:
+    """Whether the server listens outside of the lab's own namespaces: one that was started inside does not."""
+    return (folder / _PID_FILE).read_text(encoding="ascii").split()[2:] == [_OUTSIDE]
 
 
 def _start(lab: str, folder: Path, path: Path, listener: socket.socket | None) -> None:
@@ -76,7 +82,8 @@ def _start(lab: str, folder: Path, path: Path, listener: socket.socket | None) -
         message = message or f"it ended with status {status}; its output is in {folder / _LOG}"
         kind = HostCannot if hint else StateError
         raise kind(f"the API server of lab {lab} does not start: {message}", hint=hint)
-    (folder / _PID_FILE).write_text(f"{pid} {start_time(pid)}\n", encoding="ascii")
+    where = [_OUTSIDE] if listener is not None else []
+    (folder / _PID_FILE).write_text(" ".join([str(pid), str(start_time(pid)), *where]), encoding="ascii")
 
 
 def dismiss(lab: str) -> None:

@@ -1,4 +1,4 @@
-"""kubectl, outside, against a lab that is inside its user's namespaces."""
+"""kubectl, outside and in the shell of the lab, against a lab that is inside its user's namespaces."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ def test_kubectl_reaches_a_plain_users_lab(plain: Any, kit: Any, home: Path, lab
     done = plain(f"""
         export PATH={Path(sys.executable).parent}:$PATH
         netlab up lab.yaml >/dev/null
+        netlab shell -- kubectl get pods -o name  # the server starts inside
         netlab kubectl exec client -- wget -qO- http://10.244.2.2
         export KUBECONFIG=$(netlab kubeconfig)
+        echo 'kubectl get pod client -o name' | netlab shell  # it started anew, and listens on both sides
         kubectl get pod server -o 'jsonpath={{.status.podIP}}'
         netlab down {lab_name} >/dev/null
         ls -A $HOME/.cache
         """)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "10.244.2.2", done.stdout  # and .cache is empty
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["pod/client", "pod/server"] and lines[-2] == "pod/client", done.stdout
+    assert lines[-1] == "10.244.2.2", done.stdout  # and .cache is empty
