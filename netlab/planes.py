@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from enum import Enum
 from types import MappingProxyType
 
+from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 # kind's and kubeadm's defaults, which are what most clusters that people look at have.
@@ -57,6 +58,16 @@ ETHERNET_IN_UDP = frozenset((Encapsulation.VXLAN, Encapsulation.GENEVE))
 WITHOUT_ETHERNET = frozenset((Encapsulation.IPIP, Encapsulation.WIREGUARD))
 
 
+class Agent(NamedTuple):
+    """The DaemonSet of a CNI project that programs each node: its labels and containers (name, image) as its manifest has
+    them.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    containers: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Plane:
     """One data plane.
@@ -69,7 +80,7 @@ class Plane:
     ``veth_gateways``: the node's end of each Pod's link has the gateway's address, where there is no bridge to have it.
     ``blackholes``: a node has a blackhole route for its own part of the Pods' networks.
     ``masquerades_transit``: also what only passes the node, whoever sent it.  ``needs``: kinds of links that the kernel
-    must have.  ``pool``: addresses of Pods where the lab names none.
+    must have.  ``pool``: addresses of Pods where the lab names none.  ``agent``: the CNI project's DaemonSet.
     """
 
     name: str
@@ -91,6 +102,7 @@ class Plane:
     pool: Mapping[str, str] = field(default_factory=lambda: _POOL)
     families: tuple[str, ...] = ("IPv4", "IPv6")
     whole_network: bool = False
+    agent: Agent | None = None
 
     @property
     def encapsulates(self) -> bool:
@@ -109,8 +121,21 @@ class Plane:
 # What planes of a kind have in common.
 _CNI = Plane("", "", bridge="cni0", masquerade=Masquerade.OUTSIDE, nft_tables=("netlab",))
 _OVERLAY = replace(_CNI, overhead=_VXLAN, speaks=Speaks.TUNNEL)
-_FLANNEL = Plane("", "", bridge="cni0", nft_tables=("flannel-ipv4", "flannel-ipv6"), speaks=Speaks.TUNNEL)
-_CALICO = Plane("", "", nft_tables=("calico",), blackholes=True)
+_FLANNEL = Plane(
+    "",
+    "",
+    bridge="cni0",
+    nft_tables=("flannel-ipv4", "flannel-ipv6"),
+    speaks=Speaks.TUNNEL,
+    agent=Agent("kube-flannel-ds", {"app": "flannel", "tier": "node"}, (("kube-flannel", "flannel/flannel:v0.27.3"),)),
+)
+_CALICO = Plane(
+    "",
+    "",
+    nft_tables=("calico",),
+    blackholes=True,
+    agent=Agent("calico-node", {"k8s-app": "calico-node"}, (("calico-node", "calico/node:v3.30.3"),)),
+)
 
 _ROWS = (
     replace(
@@ -164,6 +189,10 @@ _ROWS = (
         nft_tables=("kindnet-ipmasq",),
         veth_gateways=True,
         masquerades_transit=True,
+        agent=Agent(
+            *("kindnet", {"app": "kindnet", "k8s-app": "kindnet", "tier": "node"}),
+            (("kindnet-cni", "kindest/kindnetd:v20250512-df8de77b"),),
+        ),
     ),
     Plane(
         "weave",
@@ -179,6 +208,10 @@ _ROWS = (
         needs=("veth", "bridge", "vxlan"),
         # Weave Net's own range (its IPALLOC_RANGE).
         pool=MappingProxyType({"IPv4": "10.32.0.0/12", "IPv6": "fd00:10:32::/56"}),
+        agent=Agent(
+            *("weave-net", {"name": "weave-net"}),
+            (("weave", "weaveworks/weave-kube:2.8.1"), ("weave-npc", "weaveworks/weave-npc:2.8.1")),
+        ),
     ),
     replace(
         _OVERLAY,

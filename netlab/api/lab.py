@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from typing import Any
 
 from netlab.api import revisions
@@ -13,8 +16,13 @@ from netlab.api.resources import RESOURCES, Key, key_of
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.request import Records, Request, Running
 from netlab.cli.kinds.times import stamp
+from netlab.errors import NetlabError
 from netlab.model.cluster import Cluster, Pod, identity
+from netlab.model.topology.nodefaults import Faults
+from netlab.model.workloads import systempods
+from netlab.runtime.nodehealth import Nodes
 from netlab.runtime.state.rundir import RunDir, Version
+from netlab.values import dataclass
 
 MODELLED = tuple(resource for resource in RESOURCES.values() if resource.kind)
 #: Objects that controllers or the cluster itself make again at once, by kind and by identity.
@@ -25,11 +33,21 @@ _UNCOUNTED = ("Node", "Namespace", "Service", "PersistentVolume", "PersistentVol
 _NOTHING = Beside()
 
 
+@dataclass
 class _Reading(Request):
     """A request that asks the agent once for the records of the Pods, their events included."""
 
     recorded: Records | None = None
     asked = False
+    looked: Faults = field(default_factory=dict)
+    turned: Mapping[str, float] = field(default_factory=dict)
+
+    def faults(self) -> Faults:
+        """As they were when the server looked last."""
+        return self.looked
+
+    def fault_since(self, node: str) -> float:
+        return self.turned.get(node, 0.0)
 
     def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:
         if not self.asked:
@@ -48,6 +66,9 @@ class RunningLab:
         self._reading = self._request()
         self._seen: Running | None = None
         self.annotations: dict[Key, dict[str, str]] = {}  # of the objects themselves, without those that are kept
+        self._nodes = Nodes(name)
+        self._faults: Faults | None = None  # nobody has looked yet
+        self._turned: dict[str, float] = {}  # since when a node has a fault
 
     def _request(self) -> _Reading:
         return _Reading(self.name, full=True, quiet=True, every=True)
@@ -74,24 +95,44 @@ class RunningLab:
 
     def pod(self, namespace: str, name: str) -> Pod | None:
         """A Pod that has a network, by name."""
-        return next((pod for pod in self.cluster.pods if (pod.namespace, pod.name) == (namespace, name)), None)
+        own = next((pod for pod in self.cluster.pods if (pod.namespace, pod.name) == (namespace, name)), None)
+        return own or systempods.find(self.cluster, namespace, name)
 
-    def read_changed(self) -> dict[Key, Item] | None:
-        """All objects; None where neither the lab nor what its agent knows has changed since the last reading."""
+    def read_changed(self, *, look: bool = False) -> dict[Key, Item] | None:
+        """All objects; None where neither the lab nor what its agent knows has changed since the last reading.
+
+        ``look``: nor what the kernels of the nodes have.
+        """
         now = self._next()
-        if now.running is self._seen and now.records() == self._reading.records():
+        if look:
+            self._look(now.running.cluster)
+        same = now.running is self._seen and now.records() == self._reading.records()
+        if same and self._reading.looked == (self._faults or {}):
             return None
         return self.read()
+
+    def _look(self, cluster: Cluster) -> None:
+        """Look at the nodes; while another command changes them, they are as before."""
+        with contextlib.suppress(OSError, NetlabError):
+            faults = self._nodes.faults(cluster)
+            if faults is not None and faults != self._faults:
+                now = time.time()
+                self._turned = {node: self._turned.get(node, now) for node in faults}
+                self._faults = faults
 
     def _next(self) -> _Reading:
         """A new request; the lab is resolved again only where it changed."""
         made = self._request()
         made._running = self._reading._running
+        made.looked, made.turned = self._faults or {}, self._turned
         return made
 
     def read(self) -> dict[Key, Item]:
         """All objects as they are now.  Raises BadInput where the lab is down."""
         self._reading = self._next()
+        if self._faults is None:
+            self._look(self._reading.running.cluster)
+            self._reading = self._next()
         self._seen = self._reading.running
         items = {
             key_of(resource, item): fill(item)
@@ -140,9 +181,9 @@ class RunningLab:
             metadata["uid"] = identity.uid(self.name, kind, key.namespace, key.name, number)
         if beside.annotations:
             metadata["annotations"] = merge(metadata.get("annotations"), beside.annotations)
-        for field in ("labels", "annotations"):
-            if not metadata.get(field, True):
-                del metadata[field]
+        for name in ("labels", "annotations"):
+            if not metadata.get(name, True):
+                del metadata[name]
         generation = self._reading.running.age(kind, key.namespace, key.name).generation
         if "spec" in item and kind not in _UNCOUNTED:
             metadata["generation"] = generation

@@ -43,6 +43,11 @@ class Objects:
         """An object, with its resourceVersion."""
         return self._by_resource[key[:2]].get(key)
 
+    @property
+    def watched(self) -> bool:
+        """Whether a client watches any."""
+        return bool(self._watchers)
+
     def of(self, group: str, plural: str) -> Mapping[Key, Item]:
         """All objects of a resource."""
         return self._by_resource[group, plural]

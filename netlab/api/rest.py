@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import time
@@ -29,9 +30,14 @@ from netlab.api.watch import watch
 from netlab.api.write import Manager, Writer, Written, generated
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.times import stamp
+from netlab.errors import NetlabError
+from netlab.model.workloads import systempods
 from netlab.runtime.state.rundir import ChangedMeanwhile
 
 T = TypeVar("T")
+#: Resources whose objects depend on what the nodes' kernels have.
+_LOOKED = ("pods", "nodes", "daemonsets", "events")
+_LOOK_PAUSE = 0.05  # seconds between two looks, at least
 _ATTEMPTS = 20  # of an update, while other commands change the lab
 
 
@@ -53,17 +59,29 @@ class Rest:
         self.worker = ThreadPoolExecutor(1, "lab")
         self.tokens = Tokens()
         self._writing = asyncio.Lock()
+        self._look_after = 0.0
 
     async def work(self, function: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Run a function of the lab in the worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self.worker, lambda: function(*arguments, **options))
 
-    async def refresh(self) -> None:
-        """Read the lab again, where it changed.  Raises BadInput where it is down."""
+    async def refresh(self, *, look: bool = False) -> None:
+        """Read the lab again, where it changed; with ``look`` also the nodes' kernels.  Raises BadInput where it is down."""
+        began = time.monotonic()
+        look = look and began >= self._look_after
         async with self._writing:  # else what was read before a write could be taken for newer than it
-            items = await self.work(self.lab.read_changed)
+            items = await self.work(self.lab.read_changed, look=look)
             if items is not None:
                 self.objects.replace(items)
+        if look:  # at most a sixth of a core goes into this, whatever clients ask
+            now = time.monotonic()
+            self._look_after = now + max(_LOOK_PAUSE, 5 * (now - began))
+
+    async def _look(self, resource: Resource, namespace: str | None) -> None:
+        """Look at the nodes before an answer that depends on them; not while a write holds the lab."""
+        if resource.plural in _LOOKED and namespace in (None, systempods.NAMESPACE) and not self._writing.locked():
+            with contextlib.suppress(NetlabError, OSError):
+                await self.refresh(look=True)
 
     async def begin(self) -> None:
         """Read the lab for the first time."""
@@ -105,6 +123,7 @@ class Rest:
     ) -> web.StreamResponse:
         query, accept = request.query, request.headers.get("Accept", "")
         formed = form(accept, resource, objects=query.get("includeObject") == "Object")
+        await self._look(resource, namespace)
         if is_true(query.get("watch")):
             return await watch(request, resource, namespace, self.objects, formed)
         if key.name:

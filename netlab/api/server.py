@@ -221,9 +221,10 @@ async def _follow(rest: Rest, folder: Path, ending: asyncio.Event) -> None:
         while not ending.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(_either(changed, ending), _POLL)
+            look = rest.objects.watched and not changed.is_set()
             changed.clear()
             try:
-                await rest.refresh()
+                await rest.refresh(look=look)
             except BadInput:
                 return
             except (NetlabError, OSError):  # half-way through a change, or on the way down: look again

@@ -17,14 +17,16 @@ from typing import Any
 
 from netlab.api.lab import REMADE, SYSTEM, RunningLab
 from netlab.api.patch import merge
-from netlab.api.resources import Key, Resource, key_of
+from netlab.api.resources import RESOURCES, Key, Resource, key_of
 from netlab.api.revisions import PREFIX, as_written
 from netlab.api.status import Refused
 from netlab.cli.kinds.kind import Item
+from netlab.cli.kinds.nodeready import OWN_TAINTS
 from netlab.cli.kinds.times import stamp
 from netlab.errors import BadInput, NetlabError
 from netlab.model.anew import with_dependents
 from netlab.model.workloads.changes import label_key
+from netlab.model.workloads.systempods import is_system, system_pods
 from netlab.runtime.lab import Outcome, change
 from netlab.runtime.state.resolved import identity
 from netlab.spec import Text, load_texts
@@ -104,6 +106,8 @@ class Writer:
             metadata.pop(field, None)
         if not metadata:
             patch.pop("metadata", None)
+        if (patch or labels) and is_system(self.lab.cluster, resource.name, key.namespace, key.name):
+            return self._system(resource, key, new, old, patch, manager, dry=dry)
         add = []
         if patch:
             raw = self._written(resource, key)
@@ -133,6 +137,23 @@ class Writer:
     def _immutable(resource: Resource, key: Key) -> Refused:
         why = "its controller makes it: change the template of the controller"
         return Refused(422, "Invalid", f'{resource.name} "{key.name}" is invalid: spec: Forbidden: {why}')
+
+    def _system(
+        self, resource: Resource, key: Key, new: Item, old: Item, patch: Item, manager: Manager | None, *, dry: bool
+    ) -> Written:
+        """A DaemonSet that netlab makes follows from the data plane: it can be restarted, not changed."""
+        if resource.name != "DaemonSet" or not _restarts(patch):
+            raise self._follows(resource, key)
+        if dry:
+            return Written(key, {key: self._shown(new, old)})
+        owner = f"DaemonSet/{key.name}"
+        pods = [f"/Pod/{pod}" for pod in system_pods(self.lab.cluster) if pod.controller == owner]
+        return self._done(key, new, old, manager, change(self.lab.name, delete=pods))
+
+    @staticmethod
+    def _follows(resource: Resource, key: Key) -> Refused:
+        why = "it follows from the lab's data plane, and netlab itself programs the nodes"
+        return Refused(403, "Forbidden", f'{resource.title} "{key.name}" is forbidden: {why}')
 
     def _check(self, text: tuple[str, str]) -> None:
         """The checks of a document that need no change of the lab."""
@@ -206,6 +227,8 @@ class Writer:
 
     def delete(self, key: Key, old: Item) -> Written:
         """Delete an object; one with finalizers is only marked."""
+        if key.plural == "daemonsets" and is_system(self.lab.cluster, "DaemonSet", key.namespace, key.name):
+            raise self._follows(RESOURCES["apps", "v1", "daemonsets"], key)
         beside = self.lab.kept.objects.get(key)
         if beside is not None and beside.finalizers:
             beside.deletion = beside.deletion or stamp(time.time())
@@ -251,6 +274,15 @@ class Writer:
                 self.lab.kept.forget(key)
 
 
+def _restarts(patch: Item) -> bool:
+    """Whether a patch changes annotations of the Pod template alone, as ``kubectl rollout restart`` does."""
+    for field in ("spec", "template", "metadata"):
+        if set(patch) != {field}:
+            return False
+        patch = patch[field]
+    return set(patch) == {"annotations"}
+
+
 def _identity_of(key: Key, items: Mapping[Key, Item]) -> str:
     return f"{key.group}/{items[key]['kind']}/{key.namespace}/{key.name}"
 
@@ -275,6 +307,10 @@ def _clean(resource: Resource, item: Item) -> Item:
     for field in ("labels", "annotations"):
         if not metadata.get(field):
             metadata.pop(field, None)
+    if resource.name == "Node" and (taints := made.get("spec", {}).get("taints")):
+        made["spec"]["taints"] = [each for each in taints if each.get("key") not in OWN_TAINTS]
+        if not made["spec"]["taints"]:
+            del made["spec"]["taints"]
     return made
 
 

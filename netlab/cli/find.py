@@ -33,9 +33,13 @@ def places(cluster: Cluster, name: str, namespace: str) -> list[Place]:
 
     Raises BadInput where there is none, and where a Pod and a node or a host outside have the same name.
     """
+    from netlab.model.workloads import systempods
     from netlab.oracle.endpoints import Endpoints
     from netlab.oracle.selectors import Selector
 
+    space, _, word = name.removeprefix("pod/").rpartition("/")
+    if system := systempods.find(cluster, space or namespace, word):
+        return [Place(system.netns, system.uts_name, system)]
     endpoints = Endpoints(cluster)
     try:
         selector = Selector.parse(name, namespace or "default")

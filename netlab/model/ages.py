@@ -13,6 +13,7 @@ from netlab.model.anew import every
 from netlab.model.cluster import Cluster
 from netlab.model.cluster.identity import template_hash
 from netlab.model.workloads.owners import REVISION
+from netlab.model.workloads.systempods import system_pods
 from netlab.spec import Document
 from netlab.tuples import NamedTuple
 
@@ -126,7 +127,7 @@ def _parts(objects: Objects) -> Iterator[tuple[str, Any]]:
         yield f"Namespace//{name}", None
     for node in cluster.nodes:
         yield f"Node//{node.name}", None
-    for pod in every(cluster):
+    for pod in (*every(cluster), *system_pods(cluster)):
         yield f"Pod/{pod}", cluster.incarnations.get(pod.slot, 0)
     for made in cluster.made:
         yield f"{made.kind}/{made.namespace}/{made.name}", made.spec

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from netlab.model.cluster import Cluster, Idle, Pod
 from netlab.model.workloads.defaults import settled
+from netlab.model.workloads.systempods import system_pods
 from netlab.spec import Document
 
 _POD = "/Pod/"
@@ -30,7 +31,7 @@ def leaving(
     ``documents`` are the identities of the objects that are there.
     """
     named = {key.removeprefix(_POD) for key in gone if key.startswith(_POD)}
-    pods = [pod for pod in every(cluster) if str(pod) in named]
+    pods = [pod for pod in (*every(cluster), *system_pods(cluster)) if str(pod) in named]
     finished = {str(pod) for pod in pods if isinstance(pod, Pod) and pod.ended and pod.controller.startswith("Job/")}
     away = tuple(
         key for key in gone if not key.startswith(_POD) or key in documents or key.removeprefix(_POD) in finished
@@ -65,8 +66,8 @@ def rolled(cluster: Cluster, was: Sequence[Document], now: Sequence[Document]) -
 
 def replacements(before: Cluster, after: Cluster) -> Iterator[Pod | Idle]:
     """The Pods that are there now and were not before, those of the same name but another incarnation included."""
-    earlier = {(str(pod), before.incarnations.get(pod.slot, 0)) for pod in every(before)}
-    for pod in every(after):
+    earlier = {(str(pod), before.incarnations.get(pod.slot, 0)) for pod in (*every(before), *system_pods(before))}
+    for pod in (*every(after), *system_pods(after)):
         if (str(pod), after.incarnations.get(pod.slot, 0)) not in earlier:
             yield pod
 

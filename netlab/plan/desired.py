@@ -70,7 +70,7 @@ def check(cluster: Cluster) -> list[Problem]:
 def _parts(cluster: Cluster, plane: Dataplane, host: Host, session: Session) -> Iterator[State | tuple[Obj, ...]]:
     """The objects in the order in which they are told; those that are kept from one time to the next as States."""
     wires = racks if cluster.underlay.racks else underlay
-    yield (*_namespaces(cluster, host), *wires.objects(cluster), *external.objects(cluster))
+    yield (*namespaces(cluster, host), *wires.objects(cluster), *external.objects(cluster))
     yield tuple(files.of_nodes(cluster))
     of_pods = podobjects.sections(cluster, plane, _everywhere(cluster), session)
     by_node: dict[str, list[State]] = {}
@@ -118,7 +118,8 @@ _ICMP6 = {"net.ipv6.icmp.ratelimit": "0"}
 _QUIET6 = {"net.ipv6.conf.default.accept_ra": "0", "net.ipv6.conf.default.accept_dad": "0"}
 
 
-def _namespaces(cluster: Cluster, host: Host) -> Iterator[Obj]:
+def namespaces(cluster: Cluster, host: Host) -> Iterator[Obj]:
+    """The namespaces of the lab that are no Pods', with their sysctls."""
     v6 = "IPv6" in cluster.families
     everywhere = _everywhere(cluster)
     # New namespaces take rp_filter over from the host, and distributions set it: say what a lab has.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netlab.cli.kinds import systempod
 from netlab.cli.kinds.kind import NAME, Column, Item, Kind
 from netlab.cli.kinds.metadata import with_uids
 from netlab.cli.kinds.podstatus import Record
@@ -29,6 +30,9 @@ def events(request: Request) -> list[Item]:
             pod, running.born("Pod", pod.namespace, pod.name), records.get((pod.namespace, pod.name))
         )
     ]
+    for pod, faults in systempod.with_faults(request):
+        born = running.born("Pod", pod.namespace, pod.name)
+        items += pod_events(pod, born, systempod.record(pod, faults, request.fault_since(pod.node)))
     return sorted(items, key=lambda item: str(item["lastTimestamp"]))
 
 

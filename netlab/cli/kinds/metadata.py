@@ -9,6 +9,7 @@ from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.request import Request, Running
 from netlab.cli.kinds.times import stamp
 from netlab.model.workloads.owners import REVISION
+from netlab.model.workloads.systempods import NAMESPACE, daemon_sets
 
 if TYPE_CHECKING:
     from netlab.model import Cluster
@@ -20,7 +21,10 @@ _VERSIONS = {"Job": "batch/v1", "CronJob": "batch/v1", "ReplicationController": 
 
 def written(request: Request, name: str, group: str) -> list[tuple[str, Item]]:
     """The documents of a kind, each with its namespace, as they are written."""
-    return [(each.namespace, each.body) for each in request.running.objects if (each.kind, each.group) == (name, group)]
+    own = [(each.namespace, each.body) for each in request.running.objects if (each.kind, each.group) == (name, group)]
+    if name != "DaemonSet" or not (request.every or request.where == NAMESPACE):
+        return own
+    return own + [(NAMESPACE, body) for body in daemon_sets(request.running.cluster)]
 
 
 def made(request: Request, name: str) -> list[tuple[str, Item]]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from netlab.cli.kinds import lines, podstatus
+from netlab.cli.kinds import lines, nodeready, podstatus
 from netlab.cli.kinds.kind import AGE, NAME, NONE, Column, Item, Kind
 from netlab.cli.kinds.metadata import with_uids
 from netlab.cli.kinds.request import Request
@@ -14,6 +14,7 @@ from netlab.cli.kinds.times import spelled, stamp
 
 if TYPE_CHECKING:
     from netlab.model import Node
+    from netlab.model.topology.nodefaults import Fault
 
 _ROLE = "node-role.kubernetes.io/"
 _WIDTH = 20  # columns of a field's name, as kubectl has it for nodes
@@ -21,14 +22,22 @@ _WIDTH = 20  # columns of a field's name, as kubectl has it for nodes
 
 @with_uids
 def nodes(request: Request) -> list[Item]:
-    """All nodes; each is ready."""
-    running = request.running
-    return [_node(node, running.born("Node", "", node.name)) for node in running.cluster.nodes]
+    """All nodes, each with the condition that a kubelet would report."""
+    running, faults = request.running, request.faults()
+    items = [
+        _node(node, running.born("Node", "", node.name), faults.get(node.name, ())) for node in running.cluster.nodes
+    ]
+    for item in items:
+        if (name := item["metadata"]["name"]) in faults:
+            item["status"]["conditions"][0]["lastTransitionTime"] = stamp(request.fault_since(name))
+    return items
 
 
-def _node(node: Node, since: float) -> Item:
+def _node(node: Node, since: float, faults: tuple[Fault, ...]) -> Item:
     cidrs = [str(cidr) for cidr in node.pod_cidrs]
     taints = [{"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in node.taints]
+    condition, taint = nodeready.condition(faults)
+    taints += [{"key": taint, "effect": effect} for effect in ("NoSchedule", "NoExecute") if taint]
     spec = {"podCIDR": cidrs[0], "podCIDRs": cidrs} | ({"taints": taints} if taints else {})
     addresses = [{"type": "InternalIP", "address": str(address.ip)} for address in node.addresses]
     return {
@@ -43,7 +52,7 @@ def _node(node: Node, since: float) -> Item:
         "spec": spec | ({"unschedulable": True} if node.unschedulable else {}),
         "status": {
             "addresses": [*addresses, {"type": "Hostname", "address": node.name}],
-            "conditions": [{"type": "Ready", "status": "True"}],
+            "conditions": [condition],
         },
     }
 
@@ -79,6 +88,7 @@ def _description(item: Item, pods: Sequence[Item], link: Sequence[str]) -> list[
         "Conditions:",
         f"  {'Type':<16}Status",
         *(f"  {condition['type']:<16}{condition['status']}" for condition in status["conditions"]),
+        *(line for condition in status["conditions"] for line in _reason(condition)),
         "Addresses:",
         *(f"  {address['type'] + ':':<13}{address['address']}" for address in status["addresses"]),
         lines.field("PodCIDR", spec["podCIDR"], _WIDTH),
@@ -89,9 +99,21 @@ def _description(item: Item, pods: Sequence[Item], link: Sequence[str]) -> list[
     ]
 
 
+def _reason(condition: Item) -> list[str]:
+    if "reason" not in condition:
+        return []
+    return [f"    Reason:   {condition['reason']}", f"    Message:  {condition['message']}"]
+
+
+def _status(item: Item) -> str:
+    ready = next(each["status"] for each in item["status"]["conditions"] if each["type"] == "Ready")
+    word = "Ready" if ready == "True" else "NotReady"
+    return f"{word},SchedulingDisabled" if item["spec"].get("unschedulable") else word
+
+
 _NODE_COLUMNS = (
     NAME,
-    Column("STATUS", lambda item: "Ready,SchedulingDisabled" if item["spec"].get("unschedulable") else "Ready"),
+    Column("STATUS", _status),
     Column("ROLES", _roles),
     AGE,
     Column("VERSION", lambda _: "netlab"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli.kinds import podstatus
+from netlab.cli.kinds import podstatus, systempod
 from netlab.cli.kinds.kind import AGE, NAME, NONE, Column, Item, Kind
 from netlab.cli.kinds.metadata import owner_references
 from netlab.cli.kinds.request import Request
@@ -30,14 +30,22 @@ def pods(request: Request, *, quiet: bool = False) -> list[Item]:
             for pod in cluster.pods
         ),
         *(_idle(pod, cluster, born(pod)) for pod in cluster.idle),
+        *(
+            _running(pod, cluster, born(pod), systempod.status(pod, faults, born(pod)))
+            for pod, faults in systempod.with_faults(request)
+        ),
     ]
 
 
 def _pod(pod: Pod, cluster: Cluster, since: float, record: podstatus.Record | None) -> Item:
     """A Pod.  ``record`` is the agent's: empty where no process of the Pod runs, None without an agent."""
+    return _running(pod, cluster, since, podstatus.status(pod, record, since))
+
+
+def _running(pod: Pod, cluster: Cluster, since: float, state: Item) -> Item:
     node = cluster.node(pod.node)
     status = {
-        **podstatus.status(pod, record, since),
+        **state,
         "podIP": str(pod.addresses[0].ip),
         "podIPs": [{"ip": str(address.ip)} for address in pod.addresses],
         "hostIP": str(node.addresses[0].ip),

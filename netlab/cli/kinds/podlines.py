@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from netlab.cli.kinds import systempod
 from netlab.cli.kinds.event import pod_events
 from netlab.cli.kinds.kind import NONE, Item
 from netlab.cli.kinds.lines import WIDTH, annotation_lines, field, label_lines, link_lines, table
@@ -22,7 +23,10 @@ def describe(request: Request, items: Sequence[Item]) -> Iterator[Iterable[str]]
     running = request.running
     cluster = running.cluster
     records = request.records(events=True, quiet=True) or {}
-    pods = {(pod.namespace, pod.name): pod for pod in every(cluster)}
+    pods: dict[tuple[str, str], Pod | Idle] = {(pod.namespace, pod.name): pod for pod in every(cluster)}
+    for own, faults in systempod.with_faults(request):
+        pods[own.namespace, own.name] = own
+        records = {**records, (own.namespace, own.name): systempod.record(own, faults, request.fault_since(own.node))}
     for item in items:
         name = item["metadata"]["namespace"], item["metadata"]["name"]
         pod, since = pods[name], running.born("Pod", *name)

@@ -14,6 +14,7 @@ from netlab.values import dataclass
 if TYPE_CHECKING:
     from netlab.model import Cluster
     from netlab.model.ages import Age, Ages
+    from netlab.model.topology.nodefaults import Faults
     from netlab.spec import Document
 
 Records = Mapping[
@@ -69,6 +70,16 @@ class Request:
         if stamp not in self._running:
             self._running = {stamp: Running(*load_cluster_since(self.lab))}
         return self._running[stamp]
+
+    def faults(self) -> Faults:
+        """What is wrong with the network of each node, as its kernel has it."""
+        from netlab.runtime.nodehealth import Nodes
+
+        return Nodes(self.lab).faults(self.running.cluster) or {}
+
+    def fault_since(self, node: str) -> float:
+        """When the first fault of a node was seen."""
+        return time.time()
 
     def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:
         """The agent's records of the Pods; None, with a note, if the agent does not run."""

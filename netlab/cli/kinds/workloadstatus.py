@@ -14,6 +14,7 @@ from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.request import Running
 from netlab.model.anew import every
 from netlab.model.workloads.owners import ENDED, revision
+from netlab.model.workloads.systempods import system_pods
 from netlab.tuples import NamedTuple
 
 _HOOK = "helm.sh/hook"
@@ -43,9 +44,9 @@ class Statuses:
         self._sets = sets
         items = {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in pods}
         self._of: dict[tuple[str, str], list[Item]] = {}
-        for pod in every(running.cluster):
-            item = items[pod.namespace, pod.name]
-            if "deletionTimestamp" not in item["metadata"]:
+        for pod in (*every(running.cluster), *system_pods(running.cluster)):
+            item = items.get((pod.namespace, pod.name))  # the system's are there only where somebody asks for them
+            if item is not None and "deletionTimestamp" not in item["metadata"]:
                 for owner in {pod.owner, pod.controller}:
                     self._of.setdefault((pod.namespace, owner), []).append(item)
 

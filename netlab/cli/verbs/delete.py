@@ -37,6 +37,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     The controller of a deleted Pod creates another Pod, as in a cluster.
     """
     from netlab.model.anew import every, replacements, with_dependents
+    from netlab.model.workloads.systempods import system_pods
     from netlab.runtime.lab import change
     from netlab.runtime.state.resolved import documents_of, identity
     from netlab.runtime.state.running import load_cluster, open_running
@@ -52,7 +53,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     documents = list(there)
     # Nodes of the Lab document, namespaces that only Pods name, and what controllers make have no object of their own.
     cluster = load_cluster(name)
-    there |= {f"/Pod/{pod}": "Pod" for pod in every(cluster)}
+    there |= {f"/Pod/{pod}": "Pod" for pod in (*every(cluster), *system_pods(cluster))}
     there |= {f"apps/{made.kind}/{made.namespace}/{made.name}": f"{made.kind}.apps" for made in cluster.made
               if made.kind == "ReplicaSet"}  # fmt: skip
     there |= {f"/Node//{node.name}": "Node" for node in cluster.nodes}

@@ -18,6 +18,7 @@ from netlab.model import Pod
 
 if TYPE_CHECKING:
     from netlab.cli.logtimes import Marks, Stamped
+    from netlab.model import Cluster
 
 Records = Mapping[tuple[str, str], Mapping[str, Any]] | None
 _PAUSE = 0.1  # seconds between two looks at a log that is followed
@@ -55,6 +56,7 @@ def command(
     netlab keeps at least the last 10 MiB.  A container that netlab's responder serves has no output.
     """
     from netlab.cli.logtimes import Stamped, cutoff
+    from netlab.model.workloads.systempods import is_system
     from netlab.runtime.client.containers import LOGS, log_name, states, times
     from netlab.runtime.state.rundir import RunDir
     from netlab.runtime.state.running import load_cluster
@@ -66,6 +68,8 @@ def command(
     if target.pod is None:
         raise BadInput(f"{name} is no Pod and writes no log", hint="netlab logs POD")
     pod = target.pod
+    if is_system(cluster, "Pod", pod.namespace, pod.name):
+        return _programs(running, cluster, pod, tail)
     chosen = _container(pod, container or container_word)
     rundir = RunDir(running).path
     log = log_name(pod.namespace, pod.name, chosen, previous=previous)
@@ -92,6 +96,20 @@ def command(
             time.sleep(_PAUSE)
         if stamped is not None:
             stamped.last()
+    return Exit.OK
+
+
+def _programs(lab: str, cluster: Cluster, pod: Pod, tail: int) -> int:
+    """What netlab programs on the node in the place of an agent of kube-system, and what of it is wrong now."""
+    from netlab.cli.kinds import systempod
+    from netlab.runtime.nodehealth import Nodes, programs
+
+    faults = systempod.faults_of(pod, (Nodes(lab).faults(cluster) or {}).get(pod.node, ()))
+    lines = [f"netlab programs node {pod.node} as {pod.owner.partition('/')[2]} would:"]
+    lines += programs(lab, pod.netns, proxy=systempod.is_proxy(pod))
+    lines += [f"error: {fault.text}; netlab up {lab} mends it" for fault in faults]
+    for line in lines[max(0, len(lines) - tail) :] if tail >= 0 else lines:
+        out.line(line)
     return Exit.OK
 
 

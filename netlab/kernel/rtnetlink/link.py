@@ -161,6 +161,12 @@ def links(sock: NetlinkSocket) -> dict[int, RawLink]:
     return {link.number: link for link in decoded}
 
 
+def named(sock: NetlinkSocket, name: str) -> RawLink | None:
+    """The link of that name; None where there is none."""
+    reply = sock.ask(_GETLINK, _DUMP + attr_str(_IFLA_IFNAME, name))
+    return _decode(reply[1]) if reply else None
+
+
 def links_up(spaces: Iterable[str]) -> frozenset[tuple[str, str]]:
     """The links of namespaces that are set up, as (namespace, name): a veth pair with both ends up has its carrier."""
 
