@@ -3,6 +3,7 @@
 #
 #   sudo ./bootstrap.sh invoke lab up overlay    the first time: it installs what is missing
 #   ./bootstrap.sh invoke lab up overlay         without root: labs in namespaces of the user's own
+#   ./bootstrap.sh netlab doctor                 which labs run on this host, and what to type where one does not
 #   sudo ./bootstrap.sh invoke test              also installs what only the tests need
 #   sudo ./bootstrap.sh                          a shell in which netlab, invoke and their completion are ready
 #   ./bootstrap.sh --dry-run [COMMAND...]        says what it would install and run, and changes nothing
@@ -307,6 +308,7 @@ if [ -n "$words" ] || ! is_ready; then
     [ -w "$here" ] || cannot "$(id -un) may not write to $here: type: sudo ./bootstrap.sh $*"
     make_venv
     give_back all
+    say "ready; ${SUDO_UID:+sudo }$0 netlab doctor shows which labs run on this host"
   fi
   exec 9<&-
 fi

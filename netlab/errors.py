@@ -81,6 +81,10 @@ class HostCannot(NetlabError):
     status = Exit.HOST_CANNOT
 
 
+class HostLacks(HostCannot):
+    """This host lacks what `netlab doctor` has a row for; ``cli`` names that verb."""
+
+
 class NeedsRoot(HostCannot):
     """The user may not do this; ``cli`` adds the line to type, which is the caller's own behind sudo."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab import escape
-from netlab.errors import BadInput, NetlabError
+from netlab.errors import BadInput, HostLacks, NetlabError
 from netlab.plain import dump
 from netlab.runtime.state.sudo import behind_sudo
 
@@ -57,6 +57,8 @@ def error(failure: NetlabError) -> None:
         note(f"netlab: {failure.message}")
     if failure.hint:
         note(f"  {_typed(failure.hint)}")
+    if isinstance(failure, HostLacks):
+        note(f"  {command()} doctor shows what else this host lacks")
 
 
 def _typed(hint: str) -> str:

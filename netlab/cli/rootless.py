@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from netlab.errors import EXHAUSTED, HostCannot, NetlabError, StateError, exhausted
+from netlab.errors import EXHAUSTED, HostLacks, NetlabError, StateError, exhausted
 from netlab.runtime.rootless import door
 
 
@@ -16,8 +16,8 @@ def enter(words: Sequence[str]) -> None:
     """Enter the world; where that fails, say why and leave."""
     try:
         door.enter(words)
-    except HostCannot as error:
-        _leave(HostCannot(error.message, hint="\n  ".join([*error.hint.splitlines(), *_other_ways(words)])))
+    except HostLacks as error:
+        _leave(HostLacks(error.message, hint="\n  ".join([*error.hint.splitlines(), *_other_ways(words)])))
     except NetlabError as error:
         _leave(error)
     except OSError as error:

@@ -36,7 +36,7 @@ def test_a_missing_device_is_told_with_its_module_and_package(plane: str, monkey
     assert refused.value.status == 3
     assert f"this kernel has no {plane} devices (Operation not supported)" in str(refused.value)
     assert f"data plane {plane}" in str(refused.value)
-    assert refused.value.hint.startswith(f"modprobe {plane};")
+    assert refused.value.hint.startswith(f"sudo modprobe {plane};")
     assert "apt-get install linux-image" in refused.value.hint
     says = requirements.lacking(lab(plane))
     assert says == (str(refused.value), refused.value.hint)

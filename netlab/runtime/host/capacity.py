@@ -11,7 +11,7 @@ import os
 import resource
 from pathlib import Path
 
-from netlab.errors import HostCannot
+from netlab.errors import HostLacks
 from netlab.kernel.host.limits import OpenFiles
 from netlab.kernel.host.netns import RUN_NETNS
 from netlab.objects import Listener, Netns, Process, State
@@ -23,7 +23,7 @@ _MB = 1_000_000
 
 
 def require(want: State) -> None:
-    """Raise HostCannot if the lab will not fit; the message has the need and the room."""
+    """Raise HostLacks if the lab will not fit; the message has the need and the room."""
     there = set(os.listdir(RUN_NETNS)) if RUN_NETNS.is_dir() else set()
     namespaces = [namespace.netns for namespace in want.only(Netns)]
     new = sum(name not in there for name in namespaces)
@@ -71,7 +71,7 @@ def _require_memory(new: int) -> None:
         return
     room = _room(free)
     if new > room:
-        raise HostCannot(
+        raise HostLacks(
             f"{new:,} new namespaces take about {new * _BYTES // _MB:,} MB of memory, and {free // _MB:,} MB are free",
             hint=f"free memory, or take a smaller lab: this machine has room for about {room:,} more Pods",
         )
@@ -81,7 +81,7 @@ def _require_files(files: int, namespaces: int, listeners: int) -> None:
     with OpenFiles() as allowed:
         limit = allowed.limit
     if files > limit:
-        raise HostCannot(
+        raise HostLacks(
             f"{namespaces:,} namespaces and {listeners:,} ports that Pods serve take about {files:,} open files, and this "
             f"process may have {limit:,}",
             hint=f"as root, before netlab: ulimit -n {files}; in a container: --ulimit nofile={files}",
@@ -91,7 +91,7 @@ def _require_files(files: int, namespaces: int, listeners: int) -> None:
 def _require_namespaces(new: int) -> None:
     most = _number("/proc/sys/user/max_net_namespaces")
     if most is not None and new > most:
-        raise HostCannot(
+        raise HostLacks(
             f"the lab has {new:,} new network namespaces, and this machine allows {most:,} to a user",
             hint=f"sudo sysctl -w user.max_net_namespaces={2 * new}",
         )

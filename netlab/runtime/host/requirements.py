@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Mapping
 
-from netlab.errors import HostCannot, NeedsRoot
+from netlab.errors import HostLacks, NeedsRoot
 from netlab.kernel.host.features import tries
 from netlab.kernel.host.netns import RUN_NETNS
 from netlab.model import Cluster
@@ -20,9 +20,9 @@ QDISCS = ("netem", "tbf")
 
 
 def require(cluster: Cluster) -> Host:
-    """Return what this host can do.  Raises HostCannot, with what to do, where it cannot build the lab."""
+    """Return what this host can do.  Raises HostLacks, with what to do, where it cannot build the lab."""
     if RUN_NETNS.is_symlink():
-        raise HostCannot(
+        raise HostLacks(
             f"{RUN_NETNS} is a symbolic link (to {os.readlink(RUN_NETNS)}), and ip netns mounts namespaces in a folder",
             hint=f"rm {RUN_NETNS}; netlab makes the folder",
         )
@@ -31,14 +31,14 @@ def require(cluster: Cluster) -> Host:
         if result.netns in (errno.EPERM, errno.EACCES):
             raise NeedsRoot("this needs root: it makes network namespaces")
         why = os.strerror(result.netns)
-        raise HostCannot(f"this kernel makes no network namespace: {why}", hint="it needs CONFIG_NET_NS=y")
+        raise HostLacks(f"this kernel makes no network namespace: {why}", hint="it needs CONFIG_NET_NS=y")
     can = Host(br_netfilter=result.br_netfilter, netem="netem" not in result.missing)
     _require_qdiscs(cluster, can, tbf="tbf" not in result.missing)
     if missing := {kind: code for kind, code in result.missing.items() if kind not in QDISCS}:
         message, hint = _without(cluster, missing)
-        raise HostCannot(message, hint=hint)
+        raise HostLacks(message, hint=hint)
     if not has_program("nft") and not has_library("libnftables.so.1"):
-        raise HostCannot("nft is missing", hint=remedies.install(["nft"], remedies.this_system()))
+        raise HostLacks("nft is missing", hint=remedies.install(["nft"], remedies.this_system()))
     require_for(cluster, can)
     _require_knot(cluster)
     return can
@@ -60,17 +60,19 @@ def _without(cluster: Cluster, missing: Mapping[str, int]) -> tuple[str, str]:
 
 
 def _module(name: str) -> str:
-    return f"modprobe {name}; where that finds no module: {remedies.kernel(name, remedies.this_system())}"
+    system = remedies.this_system()
+    other = remedies.kernel(name, system)
+    return f"sudo modprobe {name}; where that finds no module: {other}" if system.modular else other
 
 
 def require_for(cluster: Cluster, can: Host) -> None:
-    """Raise HostCannot where a lab's policies and Services would be there and not hold: between Pods of one bridge."""
+    """Raise HostLacks where a lab's policies and Services would be there and not hold: between Pods of one bridge."""
     there = needs_br_netfilter(cluster)
     if there and not can.br_netfilter:
-        raise HostCannot(
+        raise HostLacks(
             f"the lab has {' and '.join(there)}, and its data plane {cluster.dataplane} bridges the Pods of a node: without "
             "br_netfilter no rule sees what passes between them",
-            hint="modprobe br_netfilter (then this host's own bridges pass its firewall, too), or a routed data plane: "
+            hint="sudo modprobe br_netfilter (then this host's own bridges pass its firewall, too), or a routed data plane: "
             + ", ".join(plane.name for plane in ROWS.values() if not plane.bridge),
         )
 
@@ -87,14 +89,14 @@ def programs(cluster: Cluster) -> tuple[str, ...]:
 
 
 def _require_qdiscs(cluster: Cluster, can: Host, *, tbf: bool) -> None:
-    """Raise HostCannot where this kernel has no qdisc for an impairment of the lab."""
+    """Raise HostLacks where this kernel has no qdisc for an impairment of the lab."""
     for impairment in () if can.netem else cluster.impairments:
         lacking = impairment.values.only_netem
         if not lacking and (tbf or not impairment.values.rate):
             continue
         words = " and ".join(lacking) or "rate"
         where = f" ({impairment.mark})" if impairment.mark else ""
-        raise HostCannot(
+        raise HostLacks(
             f"this kernel has no netem (module sch_netem), which {words} on the link between {impairment.link.title} "
             f"need{'s' if len(lacking) < 2 else ''}{where}"
             + ("; rate and loss work without it" if lacking else "; nor has it tbf (module sch_tbf)"),
@@ -116,10 +118,10 @@ def has_program(name: str, more: str = "") -> bool:
 
 
 def _require_knot(cluster: Cluster) -> None:
-    """Raise HostCannot where the lab has DNS and this host has no Knot."""
+    """Raise HostLacks where the lab has DNS and this host has no Knot."""
     for program in programs(cluster):
         if not has_program(program, SBIN):
-            raise HostCannot(
+            raise HostLacks(
                 f"the lab's DNS server is Knot, and {program} is missing",
                 hint=f"{remedies.install([program], remedies.this_system())} (or say dns: off in the Lab's spec)",
             )

@@ -7,7 +7,7 @@ import os
 import socket
 from typing import NoReturn
 
-from netlab.errors import HostCannot
+from netlab.errors import HostLacks
 from netlab.runtime.agent import linux
 from netlab.runtime.rootless import holder, subids, world
 from netlab.runtime.rootless.causes import Refusal
@@ -15,7 +15,7 @@ from netlab.runtime.rootless.facts import explained
 
 
 def make(address: str) -> socket.socket | None:
-    """Make a holder; a connection to it, or None where another command makes one.  Raises HostCannot."""
+    """Make a holder; a connection to it, or None where another command makes one.  Raises HostLacks."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         try:
             listener.bind(address)
@@ -36,7 +36,7 @@ def make(address: str) -> socket.socket | None:
     if refusal.step == "fork":
         raise OSError(refusal.code, os.strerror(refusal.code))
     reason = explained(refusal)
-    raise HostCannot(f"{reason.message}; labs without root need them", hint="\n".join(reason.remedy))
+    raise HostLacks(f"{reason.message}; labs without root need them", hint="\n".join(reason.remedy))
 
 
 def _wait_for(channel: socket.socket, child: int) -> Refusal | None:

@@ -30,8 +30,9 @@ def test_the_cause_is_named_with_the_line_that_lifts_it(plain: Any, setting: str
     done = plain(
         "netlab up overlay; echo status $?; netlab ls; netlab plan overlay >/dev/null; echo status $?", forbid=setting
     )
-    first, *remedy, root = done.stderr.splitlines()
+    first, *remedy, root, doctor = done.stderr.splitlines()
     assert done.stdout.splitlines()[::2] == ["status 3", "status 0"], done
     assert first.startswith(f"netlab: {says}")
     assert mend in remedy[0]
     assert root.startswith("  or as root: sudo ") and root.endswith("netlab up overlay")
+    assert doctor == "  netlab doctor shows what else this host lacks"

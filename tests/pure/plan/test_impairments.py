@@ -12,7 +12,7 @@ from netlab.model import Cluster, build
 from netlab.objects import NftChain, Op, Qdisc, State, Verb, Veth
 from netlab.objects.qdisc import Netem, Tbf
 from netlab.plan import Host, desired
-from netlab.runtime.host import requirements
+from netlab.runtime.host import remedies, requirements
 from netlab.spec import Text, load_texts
 
 LAB = """
@@ -128,6 +128,7 @@ def test_a_kernel_without_netem_refuses_the_rest(
     missing: dict[str, int], link: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requirements, "tries", lambda *_: Tried(None, missing, br_netfilter=True))
+    monkeypatch.setattr(remedies, "this_system", lambda: remedies.System(("debian",), "x86_64", "6.1.0"))
     with pytest.raises(HostCannot, match=message) as caught:
         requirements.require(cluster(link))
     assert "modprobe sch_netem" in caught.value.hint
