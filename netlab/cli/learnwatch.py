@@ -21,7 +21,7 @@ from netlab.cli import learntext, out
 from netlab.cli.learnshell import POKE, Channel
 from netlab.cli.terminal import write_above
 from netlab.errors import NetlabError
-from netlab.learn import page, progress
+from netlab.learn import course, page, progress
 from netlab.learn.session import Session, Tick
 
 _POLL = 0.3  # seconds between two looks at what needs no packet
@@ -110,7 +110,7 @@ class Watcher:
             yield from self._traced(*session.exercise.trace)
             yield ""
         answer = page.interview_answer(self._folder)
-        yield from learntext.closing(session.exercise, session.progress, answer, page.following(self._folder))
+        yield from learntext.closing(session.exercise, session.progress, answer, course.following(session.exercise))
 
     def _traced(self, client: str, target: str) -> list[str]:
         words = [sys.executable, "-m", "netlab", "trace", "--lab", self._session.lab, client, target]

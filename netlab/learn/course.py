@@ -55,6 +55,13 @@ def course() -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.exercise.course, entry.exercise.name))
 
 
+def following(exercise: Exercise) -> str:
+    """The name of the next exercise of the course; "" after the last."""
+    others = [read(lab.path) for lab in available() if (lab.path / FILE).is_file()]
+    later = [each for each in others if each.course > exercise.course]
+    return min(later, key=lambda each: each.course).name if later else ""
+
+
 def chosen(name: str) -> Path:
     """The folder of an exercise by the name of its lab, or by a path.  Raises BadInput."""
     if "/" not in name:

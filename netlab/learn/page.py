@@ -7,19 +7,12 @@ from pathlib import Path
 
 PAGE = "README.md"
 _ANSWER = re.compile(r"^## The interview answer.*?\n(.*?)(?=^## |\Z)", re.M | re.S)
-_NEXT = re.compile(r"^Next: \[([\w-]+)\]", re.M)
 
 
 def interview_answer(folder: Path) -> list[str]:
     """The paragraphs of the section of that name; none where the lab has no page."""
     match = _ANSWER.search(_text(folder))
     return [" ".join(part.split()) for part in match[1].split("\n\n") if part.strip()] if match else []
-
-
-def following(folder: Path) -> str:
-    """The lab that the page names as the next; "" for none."""
-    match = _NEXT.search(_text(folder))
-    return match[1] if match else ""
 
 
 def _text(folder: Path) -> str:

@@ -52,7 +52,7 @@ def test_everything_that_an_exercise_names_is_in_its_lab(name: str) -> None:
     for seed in SEEDS:
         for step in exercise(name, seed).steps:
             for id_, at in step.scene.faults:
-                places = list(fault(id_).places(lab, desired(lab)))
+                places = list(fault(id_).where(lab, desired(lab)))
                 assert at in places or (places and not at), f"{id_} cannot be at {at}: {places}"
             assert set(step.scene.without) <= there
             for file in step.scene.manifests:
