@@ -9,6 +9,8 @@ answer 1
 # step 4: Packets that get nowhere
 bridge -n $LAB-node-1 fdb replace 0a:03:00:02:00:00 dev vxlan0 dst 172.18.0.3 self permanent
 bridge -n $LAB-node-2 fdb replace 0a:03:00:01:00:00 dev vxlan0 dst 172.18.0.2 self permanent
+ip -n $LAB-node-1 neigh replace 10.244.2.0 lladdr 0a:03:00:02:00:00 dev vxlan0 nud permanent
+ip -n $LAB-node-2 neigh replace 10.244.1.0 lladdr 0a:03:00:01:00:00 dev vxlan0 nud permanent
 # step 5: Two tunnels that do not match
 for node in 1 2; do
   other=$((3 - node))
