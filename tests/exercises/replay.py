@@ -27,11 +27,11 @@ PATIENCE = 30  # seconds for effects of a step
 
 
 def sections(name: str) -> list[str]:
-    """The lines of each step."""
+    """The lines of each step; what stands before the first belongs to all."""
     text = (HERE / f"{name}.sh").read_text()
     parts = re.split(r"^# step (\d+).*\n", text, flags=re.M)
     assert [int(number) for number in parts[1::2]] == list(range(1, len(parts[1::2]) + 1))
-    return parts[2::2]
+    return [parts[0] + lines for lines in parts[2::2]]
 
 
 def replay(name: str, seed: int, lab: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ spec:
 END
 }
 # step 1: Both Pods answer
-for _ in $(seq 40); do netlab exec client -- wget -qO- -T 2 http://10.96.0.80 >/dev/null; done
+for _ in $(seq 20); do netlab exec client -- wget -qO- -T 2 http://10.96.0.80 >/dev/null; done
 # step 2: What the Pod sees
 answer 8080
 answer 10.244.1.2
