@@ -95,7 +95,7 @@ class Watcher:
     def _went_on(self) -> None:
         """Another step is the current one."""
         session = self._session
-        progress.keep(session.exercise.name, session.progress)
+        progress.keep(session.exercise.name, self._folder, session.progress)
         self._due = [time.monotonic() + later for later in _AGAIN]
         if session.over:
             self._lines += ["", *self._end()]
@@ -154,7 +154,7 @@ class Watcher:
             session.reset()
             yield f"lab {session.lab} is as it was when this part began"
             self._went_on()
-        progress.keep(session.exercise.name, session.progress)
+        progress.keep(session.exercise.name, self._folder, session.progress)
 
     def _answered(self, value: str) -> Iterable[str]:
         if not value:

@@ -49,7 +49,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """The exercises of a user by name, and the last one."""
+    """The exercises of a user by name, and the folder of the last one."""
 
     exercises: Mapping[str, Progress] = field(default_factory=dict)
     last: str = ""
@@ -73,10 +73,10 @@ def read() -> Book:
     return book if book.version == _VERSION else Book()
 
 
-def keep(name: str, progress: Progress) -> None:
-    """Put the progress of an exercise into the file; what cannot be written is not kept."""
+def keep(name: str, folder: Path, progress: Progress) -> None:
+    """Put the progress of the exercise in a folder into the file; what cannot be written is not kept."""
     book = read()
-    book = replace(book, exercises={**book.exercises, name: progress}, last=name)
+    book = replace(book, exercises={**book.exercises, name: progress}, last=str(folder.resolve()))
     file = path()
     with contextlib.suppress(OSError):
         made = [folder for folder in (file.parent, *file.parent.parents) if not folder.exists()]

@@ -129,7 +129,7 @@ def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None
     goes_on = before is not None and applied is not None
     if not goes_on:
         session.prepare()
-    keep(exercise.name, session.progress)
+    keep(exercise.name, folder, session.progress)
     for line in (*opening(exercise), "", *step(exercise, session.number)):
         out.line(line)
     return _shell(session, folder)

@@ -1,0 +1,70 @@
+"""``netlab learn`` on a terminal, as a learner types: steps are ticked while the shell waits, and nothing else is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import command, run_netlab
+from tests.kernel.test_shell import Terminal, environment
+
+pytestmark = pytest.mark.kernel
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, lab_name: str) -> Any:
+    """The exercise of lab same-node with a lab of its own name."""
+    there = tmp_path / "same-node"
+    shutil.copytree(ROOT / "labs" / "same-node", there)
+    spec = there / "lab.yaml"
+    spec.write_text(spec.read_text().replace("name: same-node", f"name: {lab_name}"))
+    yield there
+    run_netlab("down", lab_name)
+
+
+def test_a_learner_is_told_what_is_done_and_goes_on_where_he_was(folder: Path, lab_name: str, tmp_path: Path) -> None:
+    env = environment(XDG_STATE_HOME=str(tmp_path / "state"), TERM="xterm", HOME=str(tmp_path))
+    prompt = rf"\({lab_name}\) [^\n]*[#$] "
+    learner = Terminal([*command(), "learn", str(folder), "--seed", "3"], env, tmp_path)
+    assert "[1/5] Make the bridge learn" in learner.until(prompt)
+    learner.type("hint\n")
+    assert "not yet  fdb: no such forwarding entry" in learner.until(prompt)
+    learner.type("netlab exec client -- ping -c 1 10.244.1.3\n")
+    learner.until("OK  step 1 of 5 is done")
+    learner.until(r"\[2/5\] Who resolved whom")
+    learner.type("answer 0a:04:00:01:00:99\n")
+    learner.until("No, that is not the answer")
+    learner.type("quit\n")
+    assert learner.status() == 0
+    kept = tmp_path / "state" / "netlab" / "learn.json"
+    assert kept.stat().st_mode & 0o777 == 0o600 and kept.parent.stat().st_mode & 0o077 == 0
+    assert [step["how"] for step in json.loads(kept.read_text())["exercises"]["same-node"]["done"]] == ["done"]
+
+    again = Terminal([*command(), "learn"], env, tmp_path)
+    assert "[2/5] Who resolved whom" in again.until(prompt)
+    again.type("answer 0A:04:00:01:00:02\n")
+    again.until("OK  step 2 of 5 is done")
+    again.type("reset\n")
+    again.until(f"lab {lab_name} is as it was when this part began")
+    again.until(r"\[1/5\] Make the bridge learn")
+    again.type("quit\n")
+    assert again.status() == 0
+
+
+def test_a_script_may_be_the_learner_and_a_lab_from_elsewhere_is_left_alone(
+    folder: Path, lab_name: str, tmp_path: Path
+) -> None:
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    done = run_netlab("learn", folder, "--seed", "3", input="step\nskip\nanswer no\nhint\n", env=env)
+    assert "step 1 is skipped" in done.stdout and "No, that is not the answer" in done.stdout
+    assert "Hint: The neighbour table" in done.stdout
+    other = tmp_path / "other"
+    shutil.copytree(folder, other / "same-node")
+    refused = run_netlab("learn", other / "same-node", check=2, env=env)
+    assert f"a lab {lab_name} runs that came from {folder}" in refused.stderr
