@@ -173,6 +173,20 @@ def kubectl_test(_: Context, only: str = "", fetch: bool = False) -> None:
     _python("tests/clients", *(("--only", only) if only else ()), *(["--fetch"] if fetch else []))
 
 
+@task(
+    iterable=["plane", "fault"],
+    help={
+        "plane": "only this data plane; may be repeated (default: all that this kernel has)",
+        "fault": "only this fault; may be repeated",
+        "table": "only write the table, with the marks that it has",
+    },
+)
+def faults_test(_: Context, plane: list[str], fault: list[str], table: bool = False) -> None:
+    """Every fault on every data plane: its probe shows it, healed there is no drift; into docs/faults.md; needs root."""
+    words = [*(word for name in plane for word in ("--plane", name)), *(w for name in fault for w in ("--fault", name))]
+    _python("tests/faults", *words, *(["--table"] if table else []))
+
+
 @task(help={"seconds": "how long (default 60)", "seed": "where the chance begins (default: by chance)"})
 def fuzz(_: Context, seconds: int = 60, seed: int = -1) -> None:
     """Fields of every kind set to anything, through all that needs no kernel; the suite has a fixed few of these."""

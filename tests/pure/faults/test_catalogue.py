@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +15,14 @@ from netlab.model import build
 from netlab.plan import Host, check, desired
 from netlab.planes import ROWS
 from netlab.spec import Text, load_texts
+from tests.kit import faultrun, faulttable
 
 FAULTS = every()
-LAB = (Path(__file__).parents[2] / "kit" / "faults.yaml").read_text()
 
 
-def plain(plane: str, name: str = "faults") -> apply.Plain:
+def plain(plane: str) -> apply.Plain:
     """The lab in which every fault has a place, on a data plane."""
-    text = LAB.replace("PLANE", plane).replace("NAME", name)
-    if "IPv6" not in ROWS[plane].families:
-        text = text.replace("[IPv4, IPv6]", "[IPv4]").replace("RequireDualStack", "SingleStack")
-    cluster = build(load_texts([Text("lab.yaml", text)]), check=check).cluster
+    cluster = build(load_texts([Text("lab.yaml", faultrun.spec(plane, "faults"))]), check=check).cluster
     return apply.Plain(cluster, desired(cluster), Host())
 
 
@@ -122,3 +118,10 @@ def test_a_draw_is_the_same_for_a_seed_and_never_what_is_open(labs: dict[str, ap
     assert drawn == apply.drawn(lab, (), level=1, seed=7)
     assert fault(drawn.fault).level == 1
     assert apply.drawn(lab, (drawn,), level=1, seed=7) != drawn
+
+
+def test_the_table_of_the_page_has_every_fault_on_each_of_its_planes() -> None:
+    page = faulttable.PAGE.read_text(encoding="utf-8")
+    marks = faulttable.known_marks(page)
+    assert marks.keys() == {(each.id, plane) for each in FAULTS for plane in planes_of(each)}
+    assert page == faulttable.rewritten(page, marks), "invoke faults-test --table writes it"
