@@ -229,6 +229,8 @@ def named(cluster: Cluster, pod: Pod | None, name: str = "") -> Control | None:
     service = next((service for service in cluster.services if is_usual(service)), None)
     if pod is None or service is None or not cluster.dns:
         return None
+    if not is_open(cluster, Control(of_pod(pod), "svc/kube-dns.kube-system", "53/UDP")):
+        return None
     full = name or f"{service.name}.{service.namespace}.svc.cluster.local"
     return Control(str(pod), full, kind=NAME, broken=("no address",))
 
@@ -290,9 +292,10 @@ def short_name(cluster: Cluster, at: str) -> Control | None:
     return named(cluster, pod, service.name) if service else None
 
 
-def node_name(cluster: Cluster, node: str) -> Control | None:
-    """The look-up of a name in a Pod of a node."""
-    return named(cluster, next((pod for pod in cluster.own_pods if pod.node == node and not pod.host_network), None))
+def node_name(cluster: Cluster, node: str = "") -> Control | None:
+    """The look-up of a name in a Pod, of a node."""
+    there = (pod for pod in cluster.own_pods if node in ("", pod.node) and not pod.host_network)
+    return next((control for pod in there if (control := named(cluster, pod))), None)
 
 
 def policies(cluster: Cluster, _: State) -> list[str]:

@@ -7,7 +7,7 @@ from netlab.faults.edit import (
 )
 from netlab.faults.fault import Control, Fault
 from netlab.faults.places import (
-    named,
+    node_name,
     pod_of,
 )
 from netlab.model import Cluster
@@ -27,7 +27,7 @@ def _places(cluster: Cluster, _: State) -> list[str]:
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
-    return named(cluster, next(iter(cluster.own_pods), None))
+    return node_name(cluster)
 
 
 FAULT = Fault(

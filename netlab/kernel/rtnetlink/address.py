@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -105,12 +106,19 @@ class AddressCodec(Codec[Addr]):
             dev,
             address,
             SCOPE_NAMES.get(scope, str(scope)),
-            length == 8 * len(raw) or not up or (index, _network(far, length), length) in dump.connected,
+            length == 8 * len(raw)
+            or (not up and not _routeless(at))
+            or (index, _network(far, length), length) in dump.connected,
             f"{address_text(far)}/{length}" if far != raw else "",
             state,
             lacks,
             secondary=v4 and bool(flags & _IFA_F_SECONDARY),
         )
+
+
+def _routeless(at: dict[int, memoryview]) -> bool:
+    """Whether an address was added noprefixroute: on a link that is down, no route is there to tell it."""
+    return _IFA_FLAGS in at and bool(int.from_bytes(at[_IFA_FLAGS], sys.byteorder) & _IFA_F_NOPREFIXROUTE)
 
 
 def _is_new(at: dict[int, memoryview]) -> bool:

@@ -42,7 +42,7 @@ TOGETHER = {
         ("forward6-policy-drop", "node-1"),
         ("pods-not-ready", "default/near"),
     ),
-    "weave": (("vni-mismatch", "node-2"), ("bridge-netfilter-off", "node-1"), ("server-dead", "shop/front")),
+    "weave": (("vni-mismatch", "node-2"), ("bridge-netfilter-off", "node-1")),
 }
 
 
