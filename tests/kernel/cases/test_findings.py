@@ -36,7 +36,7 @@ _ATTACK = {
 _KERNELS_AND_CLIENTS = {
     "SCTP where the kernel has it": "test_a_port_without_a_listener_refuses_on_every_path "
     "test_a_program_with_a_socket_of_the_kernel_reaches_an_sctp_service",
-    "lines that mend cannot be typed in their order": "test_what_diff_prints_to_mend_it_can_be_typed_in_that_order "
+    "lines that mend cannot be typed in their order": "test_drift_is_named_and_mended_by_its_lines_and_healed "
     "test_what_diff_prints_to_mend_rules_can_be_typed_in_that_order",
     "another nft encodes rules otherwise": "test_what_data_planes_have test_any_words",
     "pages need what is not installed, or another version's output": "test_pages_use_only_programs_that_bootstrap_installs_for_every_user "
