@@ -87,10 +87,16 @@ def _start(lab: str, folder: Path, path: Path, listener: socket.socket | None) -
 
 
 def dismiss(lab: str) -> None:
-    """End the lab's server, where one runs."""
+    """End the lab's server, where one runs; the kubeconfig of a killed one goes too, which a user's own folder keeps."""
     server = recorded(RunDir(lab).path)
-    if server is None:
-        return
+    if server is not None:
+        _end(server)
+    if not maps_all_users():
+        with contextlib.suppress(OSError):
+            kubeconfig(lab).unlink(missing_ok=True)
+
+
+def _end(server: Process) -> None:
     with contextlib.suppress(OSError):
         pidfd = os.pidfd_open(server.pid)
         try:

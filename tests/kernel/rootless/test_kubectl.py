@@ -23,6 +23,11 @@ def test_kubectl_reaches_a_plain_users_lab(plain: Any, kit: Any, home: Path, lab
         kubectl get pod server -o 'jsonpath={{.status.podIP}}'
         netlab down {lab_name} >/dev/null
         ls -A $HOME/.cache
+        netlab up lab.yaml >/dev/null
+        KUBECONFIG=$(netlab kubeconfig)
+        kill -KILL $(pgrep -u $(id -u) netlab-holder)
+        [ -e $KUBECONFIG ] && netlab up lab.yaml >/dev/null && netlab down {lab_name} >/dev/null
+        ls -A $HOME/.cache/*
         """)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
