@@ -10,13 +10,15 @@ from dataclasses import replace
 from netlab.diagnose.findings import findings
 from netlab.diagnose.labwide.choose import choose
 from netlab.diagnose.labwide.evidence import Evidence, unanswered
+from netlab.diagnose.labwide.recognise import Variant
 from netlab.diagnose.labwide.traced import Traced
 from netlab.diagnose.story import tell
 from netlab.errors import NetlabError, StateError
+from netlab.faults.injected import Injected
 from netlab.model.cluster import Cluster
 from netlab.model.status import runs
 from netlab.model.topology.links import round_trip
-from netlab.objects import Netns, NftTable, Vxlan, contradicted
+from netlab.objects import Netns, NftTable, State, Vxlan, contradicted
 from netlab.observe.evidence import probed
 from netlab.observe.lookup import lookups as resolved
 from netlab.observe.probe import Prober
@@ -31,10 +33,12 @@ from netlab.plan import drift
 from netlab.plan.drift import Drift
 from netlab.runtime import foreign
 from netlab.runtime.client import agentclient
+from netlab.runtime.host import requirements as host
 from netlab.runtime.lab import observe
 from netlab.runtime.neighbours import KernelNeighbours
-from netlab.runtime.state.resolved import Lab
+from netlab.runtime.state.resolved import Lab, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import RunDir
+from netlab.runtime.state.running import open_running
 from netlab.spec import Warning
 
 _LOOKUPS = 24  # Pods that look a name up
@@ -99,6 +103,21 @@ def again(cluster: Cluster, rows: Sequence[Row]) -> list[bool]:
     asked = [lookups.Asked(pods[row.flow.src.name], row.flow.dst.name) for row in named]
     failing = {row.flow for row in lookups.rows(asked, resolved(cluster, asked), cluster) if not row.ok}
     return [row.flow in broken or row.flow in failing for row in rows]
+
+
+def variants(name: str) -> Variant:
+    """The running lab with another fault of its documents or its cluster, and none else."""
+    rundir, applied = open_running(name)
+    memory, statuses = memory_of(rundir), rundir.statuses()
+
+    def variant(fault: Injected) -> State | None:
+        try:
+            lab = resolve(replace(applied, faults=(fault,)), memory, statuses)
+            return with_state(lab, host.of_running(lab.cluster)).want
+        except (NetlabError, StopIteration, LookupError):
+            return None
+
+    return variant
 
 
 class Tracer:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _EXPECT = "expect.yaml"
 _TIME = 2.2  # seconds after which no further trace begins
+_NAMING = 8.0  # seconds after which no further fault of documents is compared
 
 
 @click.command()
@@ -34,19 +35,21 @@ def command(lab: str, lab_option: str, output: str) -> int:
     from netlab.cli import warned
     from netlab.diagnose.labwide import manifests, report
     from netlab.diagnose.labwide.fold import Fold
+    from netlab.diagnose.labwide.recognise import Recogniser
     from netlab.observe import survey
     from netlab.runtime.client.settle import settle
     from netlab.runtime.state.rundir import RunDir
-    from netlab.runtime.state.running import load_meant, open_running
+    from netlab.runtime.state.running import load_plain, open_running
 
     began = time.monotonic()
     name = own_lab(lab, lab_option)
     _, applied = open_running(name)
-    running = load_meant(name)
+    running = load_plain(name)
     warnings = [*warned.of_lab(running), *settle(name, RunDir(name).path, running.cluster, ())]
     evidence = survey.survey(running, _expectations(applied), warnings)
     tracer = survey.Tracer(running, evidence, began + _TIME)
-    fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows))
+    recogniser = Recogniser(evidence, survey.variants(name), began + _NAMING)
+    fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows), recogniser)
     written = manifests.causes(evidence, survey.events(running))
     causes = sorted([*fold.causes(), *written], key=lambda cause: cause.order)
     seconds, broken = time.monotonic() - began, len(evidence.broken)

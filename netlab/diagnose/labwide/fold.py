@@ -11,6 +11,7 @@ from netlab.diagnose.labwide import cause as ranks
 from netlab.diagnose.labwide.blame import Blame
 from netlab.diagnose.labwide.cause import Cause
 from netlab.diagnose.labwide.evidence import Evidence
+from netlab.diagnose.labwide.recognise import Named, Recogniser, place
 from netlab.diagnose.labwide.suspects import Suspect, suspects
 from netlab.diagnose.labwide.traced import Traced, suspected
 from netlab.model.topology.places import places
@@ -29,8 +30,8 @@ _UNSTEADY = "a single traced packet passed, so packets are lost now and then"
 class Fold:
     """The causes as they gather; ``trace`` follows a flow, or returns None where there is no more time."""
 
-    def __init__(self, evidence: Evidence, trace: Trace, again: Again) -> None:
-        self._evidence, self._trace, self._again = evidence, trace, again
+    def __init__(self, evidence: Evidence, trace: Trace, again: Again, recogniser: Recogniser) -> None:
+        self._evidence, self._trace, self._again, self._recogniser = evidence, trace, again, recogniser
         self._blame = Blame(evidence.cluster, evidence.want)
         self._suspects = suspects(evidence.drift, evidence.texts)[:_MOST]
         self._broken = dict.fromkeys(evidence.broken)
@@ -189,31 +190,64 @@ class Fold:
     # -- causes -------------------------------------------------------------------------------------------------------
 
     def _of_suspects(self) -> Iterator[Cause]:
-        lab = self._evidence.cluster.lab
+        """A cause for each suspect; those that one fault makes are one cause."""
+        names = self._recogniser.names(self._suspects) if self._suspects else {}
+        groups: dict[object, list[tuple[int, Cause]]] = {}
         for index, suspect in enumerate(self._suspects):
-            mine = {number for number in self._weights[index] if number in self._broken}
-            lines, turn = self._traced.get(index, ([], 0))
-            working = len(self._weights[index]) - len(mine)
-            certain = {number for number in mine if self._weights[index][number] == 1}
-            rank = ranks.TRACED if index in self._traced else ranks.NEEDED if certain else ranks.SILENT
-            if suspect.learned and index not in self._traced:
-                rank = ranks.LEARNED
-            why = suspect.ops[0].obj.why if suspect.ops and not suspect.learned else None
-            wanted = (f"wanted by {why}",) if why is not None and why.message and why.mark else ()
-            rule = self._rules.get(index)
-            yield Cause(
-                suspect.kind,
-                rule.message if rule else suspect.message,
-                suspect.netns,
-                suspect.interface,
-                evidence=(*self._counted(mine, working), *suspect.evidence, *wanted, *lines),
-                look=(*suspect.look, f"netlab diff {lab}"),
-                mend=rule.mend if rule and rule.mend else suspect.mend(lab),
-                rank=rank,
-                flows=frozenset(mine),
-                working=working + turn,
-                mark=why.mark if why is not None else None,
-            )
+            named = names.get(index)
+            key = (named.fault.id, named.at) if named else index
+            groups.setdefault(key, []).append((index, self._of_suspect(index, suspect)))
+        for members in groups.values():
+            members.sort(key=lambda member: member[1].order)
+            (first, cause), *others = members
+            for _, other in others:
+                cause = replace(
+                    cause,
+                    evidence=(*cause.evidence, other.message),
+                    look=tuple(dict.fromkeys((*cause.look, *other.look))),
+                    mend=tuple(dict.fromkeys((*cause.mend, *other.mend))),
+                    flows=cause.flows | other.flows,
+                )
+            yield self._called(cause, names[first]) if first in names else cause
+
+    def _called(self, cause: Cause, named: Named) -> Cause:
+        """A cause by the name of the fault that makes the same."""
+        lab = self._evidence.cluster.lab
+        whole = f"netlab up {lab}"
+        return replace(
+            cause,
+            fault=named.fault.id,
+            message=f"{named.fault.cause}: {cause.message}",
+            place=place(self._evidence, named) or ("", ""),
+            evidence=(*cause.evidence, f"fault {named.fault.id} at {named.at} makes just this"),
+            mend=(f"netlab heal {lab}", whole) if whole in cause.mend else cause.mend,
+        )
+
+    def _of_suspect(self, index: int, suspect: Suspect) -> Cause:
+        lab = self._evidence.cluster.lab
+        mine = {number for number in self._weights[index] if number in self._broken}
+        lines, turn = self._traced.get(index, ([], 0))
+        working = len(self._weights[index]) - len(mine)
+        certain = {number for number in mine if self._weights[index][number] == 1}
+        rank = ranks.TRACED if index in self._traced else ranks.NEEDED if certain else ranks.SILENT
+        if suspect.learned and index not in self._traced:
+            rank = ranks.LEARNED
+        why = suspect.ops[0].obj.why if suspect.ops and not suspect.learned else None
+        wanted = (f"wanted by {why}",) if why is not None and why.message and why.mark else ()
+        rule = self._rules.get(index)
+        return Cause(
+            suspect.kind,
+            rule.message if rule else suspect.message,
+            suspect.netns,
+            suspect.interface,
+            evidence=(*self._counted(mine, working), *suspect.evidence, *wanted, *lines),
+            look=(*suspect.look, f"netlab diff {lab}"),
+            mend=rule.mend if rule and rule.mend else suspect.mend(lab),
+            rank=rank,
+            flows=frozenset(mine),
+            working=working + turn,
+            mark=why.mark if why is not None else None,
+        )
 
     def _counted(self, numbers: Iterable[int], working: int = 0) -> list[str]:
         """How many broken flows these are, and some of them."""
