@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from netlab.diagnose.findings import findings
+from netlab.diagnose.labwide import nfttables
 from netlab.diagnose.labwide.choose import choose
 from netlab.diagnose.labwide.evidence import Evidence, unanswered
 from netlab.diagnose.labwide.recognise import Variant
@@ -59,7 +60,7 @@ def survey(lab: Lab, expectations: Expectations | None, warnings: Sequence[Warni
     with suppress(StateError, OSError):
         rows += lookups.rows(asked, resolved(cluster, asked), cluster)
     held = bool(wanted or names) and all(row.ok for row in rows if row.expectation is not None)
-    texts = foreign.texts(differing.foreign)
+    texts = foreign.texts((*differing.foreign, *nfttables.deviating(differing)))
     return Evidence(cluster, lab.want, tuple(rows), differing, texts, tuple(warnings), intended=held)
 
 
@@ -88,7 +89,7 @@ def _names(cluster: Cluster) -> list[lookups.Asked]:
     asked = []
     for pod in chosen[:_LOOKUPS]:
         own = next((service for service in services if service.namespace == pod.namespace), services[0])
-        name = own.name if own.namespace == pod.namespace else f"{own.name}.{own.namespace}"
+        name = f"{own.name}.{own.namespace}"  # a bare name may be the Pod's own in its hosts file
         asked.append(lookups.Asked(pod, name))
     return asked
 

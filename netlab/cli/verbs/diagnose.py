@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _EXPECT = "expect.yaml"
 _TIME = 2.2  # seconds after which no further trace begins
-_NAMING = 8.0  # seconds after which no further fault of documents is compared
 
 
 @click.command()
@@ -48,7 +47,7 @@ def command(lab: str, lab_option: str, output: str) -> int:
     warnings = [*warned.of_lab(running), *settle(name, RunDir(name).path, running.cluster, ())]
     evidence = survey.survey(running, _expectations(applied), warnings)
     tracer = survey.Tracer(running, evidence, began + _TIME)
-    recogniser = Recogniser(evidence, survey.variants(name), began + _NAMING)
+    recogniser = Recogniser(evidence, survey.variants(name))
     fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows), recogniser)
     written = manifests.causes(evidence, survey.events(running))
     causes = sorted([*fold.causes(), *written], key=lambda cause: cause.order)

@@ -101,7 +101,14 @@ class Fold:
         if table is not None and best is not None:
             likely = [table]
             self._rules.setdefault(table, best)
-        if likely and (best is None or not traced.leads or table is not None):
+        elif row.lookup is not None:
+            files = [
+                n for n, suspect in enumerate(self._suspects) if suspect.kind == "file" and number in self._weights[n]
+            ]
+            likely = files or likely
+        if likely and (
+            best is None or not traced.leads or table is not None or self._suspects[likely[0]].kind == "file"
+        ):
             index = likely[0]
             self._traced.setdefault(index, (lines, len(self._traced)))
             mine = {each for each in self._weights[index] if each in self._broken} | {number}

@@ -7,12 +7,13 @@ these objects, and in the same way, the suspects with these deviations have that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from netlab.diagnose.labwide import nfttables
 from netlab.diagnose.labwide.evidence import Evidence
 from netlab.diagnose.labwide.suspects import Suspect
 from netlab.faults.apply import state_with
-from netlab.faults.catalogue import every
+from netlab.faults.catalogue import every, modules
 from netlab.faults.fault import Fault
 from netlab.faults.injected import Injected
 from netlab.objects import Key, NftChain, NftSet, NftTable, Obj, Op, State, Verb
@@ -20,6 +21,12 @@ from netlab.tuples import NamedTuple
 
 #: The State of a lab with a fault that changes its documents or its cluster; None where it cannot be made.
 Variant = Callable[[Injected], State | None]
+
+
+#: The kind of suspect that faults of a package are behind most often.
+_PACKAGES = {"policy": "rules", "service": "service-rules", "dns": "file"}
+#: Kinds of suspects that a mistake in documents can make.
+_OF_DOCUMENTS = ("rules", "service-rules", "file", "process-missing", "process-extra")
 
 
 class Named(NamedTuple):
@@ -30,89 +37,97 @@ class Named(NamedTuple):
 
 
 class Recogniser:
-    """``until``: the time of ``time.monotonic`` after which no further lab is made."""
+    """What a fault of documents makes is computed for ``patience`` seconds at most."""
 
-    def __init__(self, evidence: Evidence, variant: Variant, until: float) -> None:
-        self._evidence, self._variant, self._until = evidence, variant, until
+    def __init__(self, evidence: Evidence, variant: Variant, patience: float = 1.5) -> None:
+        self._evidence, self._variant, self._patience = evidence, variant, patience
         self._want = State.of(evidence.want)
         self._seen: dict[tuple[Key, bool], Op] = {}
         for op in evidence.drift.operations:
             self._seen[op.obj.key, op.verb is Verb.DELETE] = op
-        self._foreign: dict[tuple[str, str], str] = {}
-        for obj in evidence.drift.foreign:
-            if isinstance(obj, NftTable):
-                self._foreign[obj.netns, obj.place] = _plain(" ".join(evidence.texts.get(obj.key, ())))
+        self._tables = {
+            (obj.netns, obj.place): nfttables.parts(evidence.texts.get(obj.key, ()))
+            for obj in (*evidence.drift.foreign, *nfttables.deviating(evidence.drift))
+            if isinstance(obj, NftTable)
+        }
 
     def names(self, suspects: Sequence[Suspect]) -> dict[int, Named]:
         """By the number of a suspect, the fault that makes its deviations."""
-        best: dict[int, tuple[tuple[int, int], Named]] = {}
-        for named, state in self._candidates():
-            matched = self._matched(state)
-            if matched is None:
-                continue
-            keys, score = matched
-            for index, suspect in enumerate(suspects):
-                own = _keys(suspect)
-                if not own & keys or len(own & keys) * 2 < len(own):
-                    continue
-                if index not in best or score > best[index][0]:
-                    best[index] = score, named
+        best: dict[int, tuple[int, Named]] = {}
+        cluster = self._evidence.cluster
+        late: list[Named] = []
+        for fault in every():
+            if fault.planes(cluster.plane):
+                for at in dict.fromkeys(fault.places(cluster, self._want)):
+                    if fault.on_state is None:
+                        late.append(Named(fault, at))
+                    else:
+                        state = state_with((Injected(fault.id, at),), cluster, self._want)
+                        self._take(best, suspects, Named(fault, at), state)
+        kinds = {suspect.kind for suspect in suspects}
+        late.sort(key=lambda named: _PACKAGES.get(modules()[named.fault.id].split(".")[-2], "") not in kinds)
+        until = time.monotonic() + self._patience
+        for named in late:
+            # What a lab's documents make takes longer to compute, so only what has no name yet is looked for.
+            nameless = [n for n, suspect in enumerate(suspects) if n not in best and suspect.kind in _OF_DOCUMENTS]
+            if not nameless or time.monotonic() > until:
+                break
+            variant = self._variant(Injected(named.fault.id, named.at))
+            if variant is not None:
+                self._take(best, suspects, named, variant)
         return {index: named for index, (_, named) in best.items()}
 
-    def _candidates(self) -> Iterator[tuple[Named, State]]:
-        cluster = self._evidence.cluster
-        late: list[tuple[Fault, str]] = []
-        for fault in every():
-            if not fault.planes(cluster.plane):
-                continue
-            for at in dict.fromkeys(fault.places(cluster, self._want)):
-                if fault.on_state is None:
-                    late.append((fault, at))
-                else:
-                    yield Named(fault, at), state_with((Injected(fault.id, at),), cluster, self._want)
-        for fault, at in late:
-            if time.monotonic() > self._until:
-                return
-            state = self._variant(Injected(fault.id, at))
-            if state is not None:
-                yield Named(fault, at), state
+    def _take(
+        self, best: dict[int, tuple[int, Named]], suspects: Sequence[Suspect], named: Named, state: State
+    ) -> None:
+        """Give the suspects that a fault makes its name, if it explains more than the name that they have."""
+        matched = self._matched(state)
+        if matched is None:
+            return
+        seen, score = matched
+        for index, suspect in enumerate(suspects):
+            own = _tokens(suspect)
+            if len(own & seen) * 2 >= len(own) and (index not in best or score > best[index][0]):
+                best[index] = score, named
 
-    def _matched(self, state: State) -> tuple[set[Key], tuple[int, int]] | None:
-        """The objects in which a State differs from the lab's, and how many are seen just so; None if one is not seen."""
-        keys: set[Key] = set()
-        exact = 0
+    def _matched(self, state: State) -> tuple[set[object], int] | None:
+        """The objects in which a State differs from the lab's, and their number; None if the kernel has another one."""
+        seen: set[object] = set()
+        number = 0
         for key, before, after in _differences(self._want, state):
-            alike = self._alike(key, before, after)
-            if alike is None:
+            if not self._alike(key, before, after):
                 return None
-            keys.add(key)
-            exact += alike
-        return (keys, (len(keys), exact)) if keys else None
+            obj = after or before
+            assert obj is not None
+            seen.add(_token(obj))
+            number += 1
+        return (seen, number) if seen else None
 
-    def _alike(self, key: Key, before: Obj | None, after: Obj | None) -> bool | None:
-        """Whether the kernel has exactly what the fault makes of an object; None if it has something else."""
-        if before is None and isinstance(after, (NftTable, NftChain)):
-            text = self._foreign.get((after.netns, after.place))
-            if text is not None:
-                rules = after.rules if isinstance(after, NftChain) else ()
-                policy = "policy drop" in getattr(after, "base", "")
-                there = all(_plain(rule) in text for rule in rules) and (not policy or "policy drop" in text)
-                return True if there else None
+    def _alike(self, key: Key, before: Obj | None, after: Obj | None) -> bool:
+        """Whether the kernel has exactly what the fault makes of an object."""
+        obj = after or before
+        if isinstance(obj, (NftTable, NftChain, NftSet)):
+            there = self._tables.get((obj.netns, obj.place))
+            return there is not None and nfttables.alike(there, obj, after)
         op = self._seen.get((key, before is None))
         if op is None and before is not None and after is not None:  # it is made anew
             op = self._seen.get((key, True))
         if op is None:
-            return None
-        have = op.obj if op.verb is Verb.DELETE else op.have
+            return False
         if after is None:
-            return True if op.verb is Verb.CREATE else None
-        if have == after:
-            return True
-        return False if isinstance(after, (NftTable, NftChain, NftSet)) else None
+            return op.verb is Verb.CREATE
+        return (op.obj if op.verb is Verb.DELETE else op.have) == after
 
 
-def _keys(suspect: Suspect) -> set[Key]:
-    return {suspect.foreign.key} if suspect.foreign is not None else {op.obj.key for op in suspect.ops}
+def _token(obj: Obj) -> object:
+    """What deviates: of rules their table, which may have to be made anew."""
+    return (obj.netns, obj.place) if isinstance(obj, (NftTable, NftChain, NftSet)) else obj.key
+
+
+def _tokens(suspect: Suspect) -> set[object]:
+    if suspect.foreign is not None:
+        return {_token(suspect.foreign)}
+    return {_token(op.obj) for op in suspect.ops}
 
 
 def _differences(want: State, other: State) -> Iterable[tuple[Key, Obj | None, Obj | None]]:
@@ -122,23 +137,6 @@ def _differences(want: State, other: State) -> Iterable[tuple[Key, Obj | None, O
             yield key, before, obj
     for key in want.keys() - other.keys():
         yield key, want[key], None
-
-
-def _plain(text: str) -> str:
-    """A rule's text without counters, handles and blanks, which nft writes in its own way."""
-    words = text.replace("counter packets 0 bytes 0", "counter").replace('"', "").split()
-    kept = []
-    skip = 0
-    for number, word in enumerate(words):
-        if skip:
-            skip -= 1
-        elif word == "counter":
-            skip = 4 if words[number + 1 : number + 2] == ["packets"] else 0
-        elif word == "#" and words[number + 1 : number + 2] == ["handle"]:
-            skip = 2
-        else:
-            kept.append(word)
-    return " ".join(kept)
 
 
 def place(evidence: Evidence, named: Named) -> tuple[str, str] | None:

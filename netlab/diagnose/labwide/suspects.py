@@ -45,6 +45,8 @@ from netlab.values import dataclass
 
 _LINES = 40  # of mending; more is left to ``netlab up``
 _LOOKS = 3
+#: Tables of the lab's agents: where the documents ask for none, rules of a policy or a Service are left over.
+_OWN_TABLES = {"kube-proxy": "service-rules", "netlab-policy": "rules", "cni_hostport": "rules", "impairments": "rules"}
 _STATES = {Verb.CREATE: "missing", Verb.UPDATE: "wrong", Verb.DELETE: "extra"}
 #: What nft prints of rules that do more than count.
 _ACTS = re.compile(
@@ -131,7 +133,7 @@ def _foreign(objects: Iterable[Obj], texts: Mapping[Key, Sequence[str]]) -> Iter
     for obj in objects:
         text = tuple(texts.get(obj.key, ()))
         if isinstance(obj, NftTable) and any(_ACTS.search(line) for line in text):
-            yield Suspect("foreign-rules", obj.netns, "", foreign=obj, text=text)
+            yield Suspect(_OWN_TABLES.get(obj.table, "foreign-rules"), obj.netns, "", foreign=obj, text=text)
         elif isinstance(obj, Link):
             yield Suspect("foreign-link", obj.netns, obj.dev, foreign=obj)
 

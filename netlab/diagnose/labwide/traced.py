@@ -15,6 +15,8 @@ from netlab.diagnose.story import Story
 from netlab.objects.links import Veth
 from netlab.tuples import NamedTuple
 
+_OF_LOOKUPS = ("nameserver", "no-name", "nxdomain", "resolv-conf")
+
 
 class Traced(NamedTuple):
     """A trace of a broken flow, with its findings."""
@@ -31,12 +33,14 @@ class Traced(NamedTuple):
     def best(self) -> Finding | None:
         """The first finding that is a cause and no deviation; else the first that is none."""
         others = [finding for finding in self.findings if finding.kind != "drift"]
+        others.sort(key=lambda finding: finding.kind in _OF_LOOKUPS)  # where the query was lost says more
         return next((finding for finding in others if finding.root), others[0] if others else None)
 
     @property
     def leads(self) -> bool:
         """Whether a finding stands before the deviations."""
-        return bool(self.findings) and self.findings[0].kind != "drift"
+        first = next((finding for finding in self.findings if finding.kind not in _OF_LOOKUPS), None)
+        return first.kind != "drift" if first is not None else bool(self.findings)
 
     @property
     def last_seen(self) -> str:
