@@ -12,6 +12,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -21,8 +22,9 @@ from netlab.api.forward import Forward
 from netlab.api.lab import RunningLab
 from netlab.api.objects import Objects
 from netlab.api.pods import Pods
+from netlab.api.process import STDERR, STDOUT, Process
 from netlab.api.rest import Rest, answer
-from netlab.api.spawn import Spawner
+from netlab.api.spawn import Order, Spawner
 from netlab.api.status import Refused, no_resource, not_allowed
 from netlab.api.tls import certificates, kubeconfig
 from netlab.api.tokens import Tokens
@@ -31,6 +33,8 @@ from netlab.errors import BadInput, NetlabError
 from netlab.kernel.host.inotify import Watch
 from netlab.runtime.client.apiserver import CACHE
 from netlab.runtime.state.rundir import RunDir
+from netlab.serve.control import Control
+from netlab.serve.page import Ended
 
 _POLL = 0.5  # seconds between two looks at the agent's records: states of containers have no file that inotify sees
 _HOSTS = ("127.0.0.1", "localhost")
@@ -176,6 +180,8 @@ async def serve(
     rest = Rest(lab, objects, special)
     await rest.begin()
     lab.kept.save()
+    control = Control(name, lab.path, partial(_verb, spawner, name))
+    control.begin()
     # What is no HTTP at all would be logged with a traceback: any user of the machine could fill the disk.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     spdy.install()
@@ -190,8 +196,9 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     ready()
     try:
-        await _follow(rest, lab.path, ending)
+        await _follow(rest, lab.path, ending, control)
     finally:
+        await control.end()
         with contextlib.suppress(OSError):
             os.unlink(file)
         shutil.rmtree(f"{file}{CACHE}", ignore_errors=True)
@@ -206,7 +213,7 @@ async def serve(
         await runner.cleanup()
 
 
-async def _follow(rest: Rest, folder: Path, ending: asyncio.Event) -> None:
+async def _follow(rest: Rest, folder: Path, ending: asyncio.Event, control: Control) -> None:
     """Read the lab again whenever its run state changed, until it is down."""
     watch = Watch(folder)
     changed = asyncio.Event()
@@ -215,6 +222,7 @@ async def _follow(rest: Rest, folder: Path, ending: asyncio.Event) -> None:
     def see() -> None:
         watch.clear()
         changed.set()
+        control.changed()
 
     loop.add_reader(watch.fileno(), see)
     try:
@@ -233,6 +241,24 @@ async def _follow(rest: Rest, folder: Path, ending: asyncio.Event) -> None:
     finally:
         loop.remove_reader(watch.fileno())
         watch.close()
+
+
+async def _verb(spawner: Spawner, name: str, *words: str) -> Ended:
+    """Run a verb of netlab."""
+    output = {STDOUT: bytearray(), STDERR: bytearray()}
+
+    async def take(channel: int, data: bytes) -> None:
+        output[channel] += data
+
+    process = Process(spawner, Order(name, verb=words), take)
+    try:
+        await process.done
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    finally:
+        process.close()
+    return Ended(process.status or 0, bytes(output[STDOUT]), bytes(output[STDERR]))
 
 
 async def _either(first: asyncio.Event, second: asyncio.Event) -> None:

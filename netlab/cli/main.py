@@ -66,6 +66,7 @@ VERBS = {
     "doctor": "Show which labs and verbs run on this host, and what to type where one does not.",
     "schema": "Print the JSON Schema of lab files, for editors.",
     "kubectl": "Run kubectl against a running lab.",
+    "serve": "Show a lab as a live page in a browser.",
     "kubeconfig": "Start the Kubernetes API of a lab and print the path of its kubeconfig.",
     "completion": "Print the completion script for a shell.",
 }

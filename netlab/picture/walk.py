@@ -9,28 +9,57 @@ from netlab.output.trace import Death, Trace
 from netlab.picture.glyphs import badge, cross
 from netlab.picture.hops import ANSWER, QUESTION, Hop, hops
 from netlab.picture.layout import picture
-from netlab.picture.scene import Anchor, Group, Line, Point, Scene
+from netlab.picture.scene import Anchor, Line, Point, Scene
 from netlab.picture.walklist import listed
+from netlab.tuples import NamedTuple
 
 _BADGE = 17  # the least distance of two numbers
 
 
+class Way(NamedTuple):
+    """A packet's way through a picture: the points of its line, and each hop with its own point and that of its number.
+
+    ``spot`` is where the packet was lost, None where it was not.
+    """
+
+    points: tuple[Point, ...]
+    hops: tuple[Hop, ...]
+    at: tuple[Point, ...]
+    numbers: tuple[Point, ...]
+    spot: Point | None
+
+
+def way(scene: Scene, trace: Trace, name: str) -> Way:
+    """The way of a trace's request (QUESTION) or of its reply (ANSWER)."""
+    walked = hops(trace, name)
+    points, at = _path(scene, walked)
+    spot = None
+    if trace.died and trace.died.way == name:
+        spot = _spot(scene, trace.died, points)
+        if points and spot != points[-1]:
+            points += [(points[-1][0], spot[1]), spot]
+    return Way(tuple(points), tuple(walked), tuple(at), tuple(_numbers(scene, walked, at)), spot)
+
+
+def topology(graph: Graph, trace: Trace) -> Scene:
+    """The picture of a lab with all namespaces that a trace's packets saw."""
+    return picture(graph, {event.netns for event in trace.events if not event.copy})
+
+
 def walk(graph: Graph, trace: Trace) -> Scene:
     """The picture of a lab with the walk of a trace on it, and the list of its hops on the right."""
-    scene = picture(graph, {event.netns for event in trace.events if not event.copy})
+    scene = topology(graph, trace)
     scene.title = f"Lab {graph.lab}: {trace.from_} to {trace.to or trace.address}"
-    request, reply = hops(trace, QUESTION), hops(trace, ANSWER)
+    request, reply = way(scene, trace, QUESTION), way(scene, trace, ANSWER)
     group = scene.root.group(style="walk")
-    if reply:
-        points, _ = _path(scene, reply)
-        group.add(Line(tuple((x + 4, y + 4) for x, y in points), "go ans", 7))
-    points, at = _path(scene, request)
-    group.add(Line(tuple(points), "halo", 7), Line(tuple(points), "go ask", 7))
-    for hop, (x, y) in zip(request, _numbers(scene, request, at), strict=True):
+    if reply.hops:
+        group.add(Line(tuple((x + 4, y + 4) for x, y in reply.points), "go ans", 7))
+    group.add(Line(request.points, "halo", 7), Line(request.points, "go ask", 7))
+    for hop, (x, y) in zip(request.hops, request.numbers, strict=True):
         badge(scene.over, x, y, hop.number)
-    if trace.died:
-        _lost(scene, group, trace.died, points if trace.died.way == QUESTION else _path(scene, reply)[0])
-    listed(scene, trace, request, reply)
+    if spot := request.spot or reply.spot:
+        cross(scene.over, *spot)
+    listed(scene, trace, request.hops, reply.hops)
     return scene
 
 
@@ -85,17 +114,15 @@ def _numbers(scene: Scene, walked: Sequence[Hop], at: Sequence[Point]) -> list[P
     return made
 
 
-def _lost(scene: Scene, group: Group, died: Death, points: Sequence[Point]) -> None:
+def _spot(scene: Scene, died: Death, points: Sequence[Point]) -> Point:
+    """The place where a packet was lost."""
     last = points[-1] if points else (0, 0)
     bar = scene.bar_of(died.netns)
     anchor = scene.anchors.get((died.netns, died.interface or ""))
-    spot = last
     if died.hook and bar:
         toward = anchor.left if anchor and not anchor.is_bar else bar.right
-        spot = bar.near((last[0] + toward) / 2)
-    elif anchor:
+        return bar.near((last[0] + toward) / 2)
+    if anchor:
         x, y = anchor.near(last[0])
-        spot = (min(x + 30, anchor.right), y)
-    if died.way == QUESTION and points and spot != last:
-        group.add(Line((last, (last[0], spot[1]), spot), "go ask", 7))
-    cross(scene.over, *spot)
+        return min(x + 30, anchor.right), y
+    return last

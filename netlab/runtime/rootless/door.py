@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Sequence
 
-from netlab.errors import StateError
+from netlab.errors import HostCannot, StateError
 from netlab.libc import die_with_parent
 from netlab.runtime.agent import linux, seccomp
 from netlab.runtime.host.programs import is_single_user
@@ -19,7 +19,7 @@ from netlab.runtime.rootless.passing import stand_for
 #: Verbs that make a lab, and verbs that have nothing to do with labs; each other verb enters a world that is there.
 MAKES = frozenset(("up", "test"))
 STAYS_OUTSIDE = frozenset(("doctor", "labs", "schema", "completion", "new", "help", "kubectl"))
-_SERVES = "kubeconfig"  # its server's port is for programs outside
+_SERVES = frozenset(("kubeconfig", "serve"))  # their server's port is for programs outside
 _WITHOUT = frozenset(("-h", "--help", "--predict"))
 _KINDS = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWPID
 _PATIENCE = 30.0  # seconds for a holder to greet
@@ -28,6 +28,8 @@ _PATIENCE = 30.0  # seconds for a holder to greet
 outside: tuple[str, ...] = ()
 #: A socket of the caller's own network namespace, for a server that the command starts.
 listener: socket.socket | None = None
+#: Another, for a page.
+page_listener: socket.socket | None = None
 
 
 def makes(words: Sequence[str]) -> bool:
@@ -46,15 +48,31 @@ def enter(words: Sequence[str]) -> None:
     connection = _connected(make=makes(words))
     if connection is None:
         return
-    if words and words[0] == _SERVES:
-        _listen()
+    if words and words[0] in _SERVES:
+        _listen(words)
     with connection:
         _step_in(_received(connection))
 
 
-def _listen() -> None:
-    global listener
+def _listen(words: Sequence[str]) -> None:
+    global listener, page_listener
     listener = socket.create_server(("127.0.0.1", 0))
+    if words[0] == "serve":
+        page_listener = _page_listener(words)
+
+
+def _page_listener(words: Sequence[str]) -> socket.socket | None:
+    """The listener of a page at its --port; None where the verb's own parser has something to say about it."""
+    pairs = zip(words, (*words[1:], ""), strict=True)
+    ports = [word.removeprefix("--port=") for word in words if word.startswith("--port=")]
+    ports += [value for word, value in pairs if word == "--port"]
+    try:
+        return socket.create_server(("127.0.0.1", int(ports[-1]) if ports else 0), backlog=128)
+    except (ValueError, OverflowError):
+        return None
+    except OSError as error:
+        message = f"port {ports[-1]} of 127.0.0.1 cannot be opened: {error.strerror}"
+        raise HostCannot(message, hint="--port N takes another") from error
 
 
 def _step_in(pidfd: int) -> None:

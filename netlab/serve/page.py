@@ -1,0 +1,225 @@
+"""The page of a lab: its paths under /page/v1, and the events that it sends.
+
+Each request runs a verb of netlab in a child and draws its document, so the page says what the verb says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any
+
+from aiohttp import web
+
+from netlab.output.flows import Reach
+from netlab.output.graph import Graph
+from netlab.output.trace import Trace
+from netlab.picture.hops import ANSWER, QUESTION
+from netlab.picture.layout import picture
+from netlab.picture.matrix import matrix
+from netlab.picture.scene import Scene
+from netlab.picture.svg import render, style
+from netlab.picture.walk import Way, topology, way
+from netlab.plain import dump, load
+from netlab.serve.guard import HEADERS
+from netlab.serve.marks import marks
+from netlab.serve.watch import Watch
+from netlab.tuples import NamedTuple
+
+_QUIET = 0.03  # seconds without news before the kernel is looked at
+_ALIVE = 20.0  # seconds between two signs of life of an event stream
+_BEHIND = 64  # events that a slow browser may miss before it is cut off
+_LISTENERS = 64
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+
+
+class Ended(NamedTuple):
+    """A verb that has ended."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+Run = Callable[..., Awaitable[Ended]]
+
+
+class Page:
+    """The live state of a lab's page, shared by all its listeners.  ``run`` runs a verb of netlab."""
+
+    def __init__(self, lab: str, run: Run) -> None:
+        self._lab, self._run = lab, run
+        self._graph: Graph
+        self._scene: Scene
+        self._listeners: set[asyncio.Queue[bytes]] = set()
+        self._probing = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._is_new = True
+        self._last: dict[str, bytes] = {}
+        self._watch = Watch(lambda _: self._news.set())
+
+    def changed(self) -> None:
+        """The lab's run state has changed: its documents may have."""
+        self._is_new = True
+        self._news.set()
+
+    async def follow(self) -> None:
+        """Send an event after every change, until this task is cancelled."""
+        self._news.set()
+        try:
+            while True:
+                await self._news.wait()
+                await asyncio.sleep(_QUIET)
+                async with self._probing:  # the tables of a trace are no drift
+                    self._news.clear()
+                    await self._look()
+        finally:
+            self._watch.close()
+
+    async def _look(self) -> None:
+        if self._is_new and not await self._read():
+            return
+        ended = await self._run("diff", "--lab", self._lab, "-o", "json")
+        if ended.status > 1:
+            return
+        drift = json.loads(ended.stdout)
+        shown = marks(drift["operations"], self._graph, self._scene)
+        self._send("drift", {"marks": shown, "foreign": drift["foreign"]})
+
+    async def _read(self) -> bool:
+        ended = await self._run("graph", "--lab", self._lab, "-o", "json")
+        if ended.status:
+            return False
+        graph = load(Graph, json.loads(ended.stdout))
+        self._is_new = False
+        await self._watch.follow(graph.places)
+        if "picture" not in self._last or graph != self._graph:
+            self._graph, self._scene = graph, picture(graph)
+            self._send("picture", self._shown(self._scene))
+        return True
+
+    def _shown(self, scene: Scene) -> dict[str, Any]:
+        return {"lab": self._lab, "svg": render(scene, styled=False), "names": sorted(self._names())}
+
+    def _names(self) -> set[str]:
+        """The names between which a packet can be sent."""
+        graph = self._graph
+        pods = {f"{pod.namespace}/{pod.name}" for pod in graph.pods}
+        services = {f"svc/{service.namespace}/{service.name}" for service in graph.services}
+        return pods | services | {node.name for node in graph.nodes} | {host.name for host in graph.externals}
+
+    def down(self) -> None:
+        """Tell the browsers that the lab is down."""
+        self._send("down", {})
+
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        event = f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+        if self._last.get(kind) == event:
+            return
+        self._last[kind] = event
+        for queue in list(self._listeners):
+            try:
+                queue.put_nowait(event)
+            except asyncio.QueueFull:
+                self._listeners.discard(queue)
+
+    # -- paths
+
+    def routes(self, app: web.Application) -> None:
+        """Add the page's paths."""
+        for file in files("netlab.serve").joinpath("static").iterdir():
+            app.router.add_get(
+                "/" if file.name == "index.html" else f"/{file.name}", _static(file.name, file.read_text())
+            )
+        app.router.add_get("/picture.css", _static("picture.css", style()))
+        app.router.add_get("/page/v1/events", self._events)
+        app.router.add_post("/page/v1/trace", self._trace)
+        app.router.add_post("/page/v1/reach", self._reach)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        if len(self._listeners) >= _LISTENERS:
+            raise web.HTTPServiceUnavailable(text="too many pages are open\n")
+        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        queue: asyncio.Queue[bytes] = asyncio.Queue(_BEHIND)
+        for kind in ("picture", "drift"):
+            if kind in self._last:
+                queue.put_nowait(self._last[kind])
+        self._listeners.add(queue)
+        try:
+            await response.prepare(request)
+            while queue in self._listeners:
+                try:
+                    await response.write(await asyncio.wait_for(queue.get(), _ALIVE))
+                except TimeoutError:
+                    await response.write(b": alive\n\n")
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self._listeners.discard(queue)
+        return response
+
+    async def _trace(self, request: web.Request) -> web.Response:
+        asked = await _body(request)
+        ends = [asked.get("from"), asked.get("to")]
+        if not set(ends) <= self._names():
+            raise web.HTTPBadRequest(text="from and to are names of this lab\n")
+        async with self._probing:
+            ended = await self._run("trace", "--lab", self._lab, "-o", "json", "--", *ends)
+        if ended.status > 1:
+            return _failed(ended)
+        trace = load(Trace, json.loads(ended.stdout))
+        scene = topology(self._graph, trace)
+        ways = {"question": _way(way(scene, trace, QUESTION)), "answer": _way(way(scene, trace, ANSWER))}
+        return web.json_response({"trace": dump(trace), "walk": ways, **self._shown(scene)})
+
+    async def _reach(self, request: web.Request) -> web.Response:
+        await _body(request)
+        async with self._probing:
+            ended = await self._run("reach", "--lab", self._lab, "-o", "json")
+        if not ended.stdout:
+            return _failed(ended)
+        reach = load(Reach, json.loads(ended.stdout))
+        return web.json_response({"flows": dump(reach.flows), "svg": render(matrix(reach), styled=False)})
+
+
+def _static(name: str, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(text=text, content_type=_TYPES[name.rpartition(".")[2]], charset="utf-8")
+
+    return handler
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    data: Any = None
+    with contextlib.suppress(ValueError):
+        data = json.loads(await request.text())
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise web.HTTPBadRequest(text="the body is a JSON object with strings\n")
+    return data
+
+
+def _failed(ended: Ended) -> web.Response:
+    message = ended.stderr.decode(errors="replace").strip() or f"netlab ended with status {ended.status}"
+    return web.json_response({"error": message}, status=409)
+
+
+def _way(walked: Way) -> dict[str, Any]:
+    hops = [
+        {
+            "netns": hop.netns,
+            "interface": hop.interface,
+            "direction": hop.direction,
+            "headers": dump(hop.headers),
+            "changed": sorted(f"{index}.{field}" for index, field in hop.changed),
+            "same": hop.is_same,
+            "notes": hop.notes,
+            "rules": [dump(rules) for rules in hop.rules],
+            "at": at,
+            "badge": number,
+        }
+        for hop, at, number in zip(walked.hops, walked.at, walked.numbers, strict=True)
+    ]
+    return {"points": walked.points, "hops": hops, "spot": walked.spot}
