@@ -20,6 +20,7 @@ CONNECTS = {
     "netlab/runtime/agent/probing/dial.py": "a container's port, in its Pod's namespace",
     "netlab/runtime/client/agnhost.py": "a target of /agnhost connect, in a Pod's namespaces",
     "netlab/runtime/client/agentclient.py": "the lab's agent, a socket in /run/netlab",
+    "netlab/runtime/client/pageserver.py": "the lab's server, a socket in the lab's run state",
     "netlab/runtime/commandserver.py": "the lab's command server, a socket in /run/netlab",
     "netlab/runtime/rootless/door.py": "the process that holds the user's labs, an abstract socket",
 }
@@ -30,7 +31,7 @@ _CLIENT = re.compile(
     r"|^\s*from (?:urllib import request|http import client)\b",
     re.MULTILINE,
 )
-_CALL = re.compile(r"(?<!agentclient)\.connect(_ex)?\(|create_connection\(|getaddrinfo\(|gethostbyname")
+_CALL = re.compile(r"(?<!agentclient)(?<!pageserver)\.connect(_ex)?\(|create_connection\(|getaddrinfo\(|gethostbyname")
 
 
 def sources() -> dict[str, str]:

@@ -37,7 +37,7 @@ class VerbNeeds(NamedTuple):
 
 _RUNNING = (
     *("down", "logs", "label", "apply", "delete", "describe", "explain", "graph", "get"),
-    *("kubectl", "kubeconfig"),
+    *("kubectl", "kubeconfig", "serve"),
 )
 VERBS = (
     VerbNeeds(("completion", "doctor", "labs", "ls", "new", "plan", "schema", "test --predict")),

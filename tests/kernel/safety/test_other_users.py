@@ -43,6 +43,7 @@ def their_lab(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Any:
         "break LAB forwarding-off",
         "heal LAB",
         "kubeconfig LAB",
+        "serve LAB",
         "kubectl --lab LAB get pods",
         "up SPEC",
         "down LAB",
