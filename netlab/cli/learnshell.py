@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterable
 
 from netlab.values import dataclass
 
@@ -73,15 +74,15 @@ class Channel:
         os.ftruncate(self.title, 0)
         os.pwrite(self.title, text.encode(), 0)
 
-    def script(self, page: str, *, prompt: bool) -> str:
-        """What bash reads: the learner's commands; ``page`` is the path of the lab's page."""
+    def script(self, words: Iterable[str], page: str, *, prompt: bool, more: str = "") -> str:
+        """What bash reads: ``words`` are the learner's commands, ``page`` is the path of the lab's page."""
         pager = f"${{PAGER:-$(type -P less || type -P more || echo cat)}} {shlex.quote(page)}"
         values = {
             "requests": self.requests[1],
             "replies": self.replies[0],
             "title": self.title,
             "patience": _PATIENCE,
-            "words": " ".join(WORDS),
+            "words": " ".join(words),
             "page": pager if page else "echo 'this lab has no page'",
         }
-        return (_RC + (_PROMPT if prompt else "")) % values
+        return (_RC + (_PROMPT if prompt else "")) % values + more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,19 @@ def test_a_script_may_be_the_learner_and_a_lab_from_elsewhere_is_left_alone(
     shutil.copytree(folder, other / "same-node")
     refused = run_netlab("learn", other / "same-node", check=2, env=env)
     assert f"a lab {lab_name} runs that came from {folder}" in refused.stderr
+
+
+def test_the_league_ends_a_round_that_heal_gave_away_and_keeps_its_faults_secret(tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    lines = "causes\ncause 0\ncat /run/netlab/league/faults >faults; stat -c %a /run/netlab/league/faults\nnetlab diff\nnetlab heal league\n"
+    try:
+        done = run_netlab("learn", "--league", "--seed", "5", "--rounds", "1", input=lines, env=env, cwd=tmp_path)
+    finally:
+        run_netlab("down", "league")
+    fault = json.loads((tmp_path / "faults").read_text())
+    assert "No, that is not the cause." in done.stdout and "\n600\n" in done.stdout
+    before, _, after = done.stdout.partition("this round counts as given up")
+    assert "1 secret fault" in before
+    assert "round 1: 0 points (given up" in after and "The league is over: 0 points" in after
+    name = re.search(r"healed: ([a-z0-9-]+) at", after)
+    assert name and name[1] in json.dumps(fault) and name[1] not in before

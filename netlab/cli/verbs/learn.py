@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,20 @@ if TYPE_CHECKING:
 @click.option("--list", "lists", is_flag=True, help="print the course: the exercises in order, and how far you are")
 @click.option("--again", is_flag=True, help="begin the exercise from its first step, with other values")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=None, help="draw the values by this number")
+@click.option("--league", "plays", is_flag=True, help="the debugging league: secret faults against the clock")
+@click.option("--level", type=click.IntRange(1, 3), default=None, help="with --league: only faults of this level")
+@click.option("--rounds", type=click.IntRange(1, 100), default=10, help="with --league: how many (default: 10)")
 @output
-def command(lab: str, lists: bool, again: bool, seed: int | None, output: str) -> int:
+def command(
+    lab: str,
+    lists: bool,
+    again: bool,
+    seed: int | None,
+    plays: bool,
+    level: int | None,
+    rounds: int,
+    output: str,
+) -> int:
     """Learn in a running lab: steps that tell by themselves when they are done.
 
     LAB is a lab with an exercise; without LAB, learn goes on where you were.  It builds the lab anew and opens the lab's
@@ -39,6 +51,14 @@ def command(lab: str, lists: bool, again: bool, seed: int | None, output: str) -
         return _list(output)
     if output == "json":
         raise click.UsageError("-o json belongs to --list")
+    if shutil.which("bash") is None:
+        raise HostCannot("netlab learn needs bash")
+    if plays:
+        if lab:
+            raise click.UsageError("--league has a lab of its own")
+        return _league(level or 0, seed, rounds)
+    if level is not None:
+        raise click.UsageError("--level belongs to --league")
     from netlab.learn import progress
     from netlab.learn.course import chosen
 
@@ -111,8 +131,6 @@ def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None
     from netlab.learn.session import Session
     from netlab.runtime.state.rundir import RunDir
 
-    if shutil.which("bash") is None:
-        raise HostCannot("netlab learn needs bash")
     before = kept if kept and not again and seed is None and not kept.ended else None
     progress = before or Progress(random.randrange(2**31) if seed is None else seed, began=now())
     exercise = read(folder, progress.seed)
@@ -137,25 +155,37 @@ def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None
 
 def _shell(session: Session, folder: Path) -> int:
     """Become the lab's shell, with a watcher beside it."""
-    from netlab.cli import labshell
-    from netlab.cli.learnshell import Channel
+    from netlab.cli import beside
+    from netlab.cli.learnshell import WORDS, Channel
     from netlab.cli.learnwatch import Watcher
     from netlab.learn.page import PAGE
     from netlab.runtime.state.rundir import RunDir
 
     channel = Channel.open()
-    interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    sys.stdout.flush()
-    shell = os.getpid()
-    if os.fork() == 0:
-        status = 1
-        try:
-            os.setpgid(0, 0)
-            Watcher(session, channel, folder, shell, 1 if interactive else -1).run()
-            status = 0
-        finally:
-            sys.stdout.flush()
-            os._exit(status)
     page = folder / PAGE
-    script = channel.script(str(page.resolve()) if page.is_file() else "", prompt=interactive)
-    return labshell.become(session.lab, sorted(RunDir(session.lab).assignments().netns), (), script)
+    script = channel.script(WORDS, str(page.resolve()) if page.is_file() else "", prompt=sys.stdin.isatty())
+    netns = RunDir(session.lab).assignments().netns
+    return beside.shell(session.lab, netns, script, channel, partial(Watcher, session, folder, channel))
+
+
+def _league(level: int, seed: int | None, rounds: int) -> int:
+    """Ten secret faults against the clock."""
+    from netlab.cli import beside, leaguewatch
+    from netlab.cli.drafts import draft
+    from netlab.cli.learnshell import Channel
+    from netlab.learn.league import LAB, League
+    from netlab.runtime.state.rundir import RunDir
+
+    seed = random.randrange(2**31) if seed is None else seed
+    league = League(draft(str(LAB), (), ""), level=level, seed=seed, count=rounds, say=out.note)
+    league.draw()
+    league.begin()
+    out.line(f"The debugging league: {out.count(league.count, 'round')}, level {level or 'any'}, seed {seed}")
+    out.line("Each round has one fault. Find it, mend it by hand, and name its cause and place.")
+    out.line("netlab diagnose, heal and diff --reveal end the round.")
+    for line in ("", *leaguewatch.opening(league)):
+        out.line(line)
+    channel = Channel.open()
+    script = channel.script(leaguewatch.WORDS, "", prompt=sys.stdin.isatty(), more=leaguewatch.RC)
+    netns = RunDir(league.lab).assignments().netns
+    return beside.shell(league.lab, netns, script, channel, partial(leaguewatch.LeagueWatcher, league, channel))
