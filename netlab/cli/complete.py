@@ -160,6 +160,7 @@ Offer = Callable[[click.Context, str], list[CompletionItem]]
 _EVERYWHERE: dict[str, Offer] = {"lab_option": running_labs, "namespace": namespaces, "files": files}
 _OF_VERB: dict[tuple[str, str], Offer] = {
     ("up", "lab"): labs,
+    ("learn", "lab"): labs,
     ("plan", "lab"): labs,
     ("new", "origin"): labs,
     ("down", "labs"): running_labs,
