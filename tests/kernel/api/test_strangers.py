@@ -97,7 +97,10 @@ def anonymous() -> ssl.SSLContext:
 def as_another_user(run: Callable[[], str]) -> str:
     """What a function returns in a process of the user with the number 65534."""
     read, write = os.pipe()
-    if (pid := os.fork()) == 0:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: none of them has a lock here
+        pid = os.fork()
+    if pid == 0:
         try:
             os.setgroups([])
             os.setresgid(65534, 65534, 65534)
