@@ -16,7 +16,7 @@ from runner import Result
 
 PAGE = corpora.ROOT / "docs" / "conformance.md"
 FAMILY = {True: "IPv6", False: "IPv4"}
-OTHERS = {"scenarios": "both", "validation": "-"}
+OTHERS = {"scenarios": "both", "validation": "-", "end-to-end": "IPv4"}
 
 
 def main() -> int:
@@ -31,6 +31,7 @@ def main() -> int:
         for number, (one, two) in enumerate((one, two) for one in runner.ALL for two in runner.PLANES)
     ]
     todo += [lambda plane=plane: runner.run_scenarios(plane, f"{labs}{plane[:1]}") for plane in runner.PLANES]  # type: ignore[misc]
+    todo += [lambda plane=plane: runner.run_e2e(plane, f"{labs}{plane[:1]}e") for plane in runner.PLANES]  # type: ignore[misc]
     todo.append(runner.run_validation)
     for each in todo:
         result = each()
@@ -63,6 +64,9 @@ def page(results: list[Result]) -> str:
         "the other. A flow that must be denied counts only if the deny rule of the Pod or the rule of a tier counted its",
         "packets; one that must be allowed, only if an answer came (of the Pod's port, its RST where nobody listens, or the",
         "underlay's router for addresses outside). `scenarios` are played step by step: probes, ping, connections that are up.",
+        "`end-to-end` are the cases of Kubernetes' own tests of NetworkPolicy, in data of our own, through the API of a lab:",
+        "a client makes Pods, Services and policies, and each answer is one `/agnhost connect` in a Pod. cyclonus drives a lab",
+        "in the same way (exec by SPDY, `/agnhost`); it was not run here, as its modules come from Go's proxy alone.",
         "`validation` are objects that an API server refuses or takes, and so must netlab, with file",
         "and line.",
         "",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
+import e2e
 import scenarios
 import tiercases
 import validation
@@ -13,6 +16,9 @@ from corpora import CORPORA, Case, files, load, takes_all
 from livelab import Bed, Ground
 
 from netlab.oracle.policy import Evaluator
+from netlab.runtime import lab as labs
+from netlab.runtime.client import apiserver
+from netlab.runtime.state.rundir import Applied
 
 #: A bridged data plane, where br_netfilter decides, and a routed one.
 PLANES = ("vxlan", "calico-bgp")
@@ -106,6 +112,25 @@ def run_validation() -> Result:
                 failed.append((path.stem, wrong))
     seconds = time.monotonic() - began
     return Result("validation", "-", cases, 0, cases, tuple(failed), tuple(argued), skipped, seconds, 0.0)
+
+
+#: Of the end-to-end cases, those that a plain run takes: each answer is a command in a Pod, by the API.
+_E2E_PART = ("of another namespace one Pod alone is let in by SCTP", "a Pod that gets a label is let in")
+
+
+def run_e2e(plane: str, name: str) -> Result:
+    """The cases of Kubernetes' end-to-end tests, through the API of a lab."""
+    began = time.monotonic()
+    labs.up(Applied("/somewhere/lab.yaml", "", (("lab.yaml", e2e.spec(name, plane)),)))
+    try:
+        taken = [case for case in e2e.CASES if takes_all() or case["name"] in _E2E_PART]
+        with tempfile.TemporaryDirectory() as scratch:
+            played = list(e2e.play(apiserver.ensure(name), Path(scratch), taken))
+    finally:
+        labs.down(name)
+    failed = tuple((case, f"{len(wrong)} of {answers}: {wrong[0]}") for case, answers, wrong in played if wrong)
+    answers, states = sum(answers for _, answers, _ in played), sum(len(case["steps"]) for case in taken)
+    return Result("end-to-end", plane, len(played), states, answers, failed, (), 0, time.monotonic() - began, 0.0)
 
 
 def _case(bed: Bed, case: Case) -> tuple[list[str], float, int]:

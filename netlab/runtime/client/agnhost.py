@@ -7,18 +7,25 @@ responder (``model.workloads.processes``).
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
+import struct
+import time
 from collections.abc import Iterator, Sequence
 
+from netlab.runtime.agent.responders.sctp import ABORT, INIT, INIT_ACK, PROTOCOL, chunk, chunks_of, packet
+
 PROGRAM = "/agnhost"
-_IPPROTO_SCTP = 132
 _PROTOCOLS = {
     "tcp": (socket.SOCK_STREAM, 0),
     "udp": (socket.SOCK_DGRAM, 0),
-    "sctp": (socket.SOCK_STREAM, _IPPROTO_SCTP),
+    "sctp": (socket.SOCK_STREAM, PROTOCOL),
 }
+_RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}  # linux/in.h, in6.h
+_NO_SUCH_PROTOCOL = (errno.ECONNREFUSED, errno.ENOPROTOOPT, errno.EPROTO)
+_AGAIN = 1.0  # seconds until an INIT is sent again: RTO.Initial of RFC 9260
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
@@ -79,9 +86,63 @@ def _seconds(text: str) -> float:
 
 def _connect(host: str, port: int, timeout: float, kind: int, protocol: int) -> None:
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    if protocol == PROTOCOL and not _speaks_sctp():
+        _associate(family, str(address[0]), port, timeout)
+        return
     with socket.socket(family, kind, protocol) as sock:
         sock.settimeout(timeout or None)
         sock.connect(address)
         if kind == socket.SOCK_DGRAM:
             sock.send(b"hostname\n")
             sock.recv(1500)
+
+
+def _speaks_sctp() -> bool:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, PROTOCOL).close()
+    except OSError:
+        return False
+    return True
+
+
+def _associate(family: int, host: str, port: int, timeout: float) -> None:
+    """Ask for an association over a raw socket, where the kernel has no SCTP.  The reply is its INIT-ACK or an ABORT."""
+    end = time.monotonic() + timeout if timeout else float("inf")
+    own, tag = struct.unpack(">HI", os.urandom(6))
+    own, tag = 16384 + own % 16384, tag or 1
+    init = packet(own, port, 0, chunk(INIT, struct.pack(">IIHHI", tag, 65536, 1, 1, tag)))
+    with socket.socket(family, socket.SOCK_RAW, PROTOCOL) as sock:
+        sock.setsockopt(*_RECVERR[socket.AddressFamily(family)], 1)
+        sock.connect((host, 0))
+        again = 0.0
+        while (now := time.monotonic()) < end:
+            if now >= again:
+                again = now + _AGAIN
+                sock.send(init)
+            sock.settimeout(max(0.001, min(again, end) - now))
+            try:
+                data = sock.recv(65535)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                if _quoted(sock) != struct.pack(">HH", own, port):
+                    continue  # the packet of another
+                raise ConnectionRefusedError if error.errno in _NO_SUCH_PROTOCOL else error from None
+            data = data[(data[0] & 15) * 4 :] if family == socket.AF_INET else data
+            if data[:8] != struct.pack(">HHI", port, own, tag):
+                continue
+            for kind, _, value in chunks_of(data):
+                if kind == ABORT:
+                    raise ConnectionRefusedError
+                if kind == INIT_ACK:
+                    sock.send(packet(own, port, struct.unpack_from(">I", value)[0], chunk(ABORT)))
+                    return
+    raise TimeoutError
+
+
+def _quoted(sock: socket.socket) -> bytes:
+    """The ports of the packet that the last ICMP error is about."""
+    try:
+        return sock.recvmsg(128, 256, socket.MSG_ERRQUEUE)[0][:4]
+    except OSError:
+        return b""
