@@ -1,12 +1,11 @@
-"""A lab with its open faults, and the choice of new ones."""
+"""A lab with its open faults, and a new one that a user names."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from netlab.errors import BadInput, HostCannot
-from netlab.faults.catalogue import every, fault
+from netlab.faults.catalogue import fault
 from netlab.faults.fault import Fault, Objects
 from netlab.faults.injected import Injected
 from netlab.model import Cluster
@@ -96,21 +95,3 @@ def placed(id_: str, at: str, plain: Plain, open_faults: Collection[Injected]) -
     if (id_, at) in taken:
         raise BadInput(f"fault {id_} is open at {at} already", hint=f"netlab heal {lab} {id_}")
     return Injected(id_, at)
-
-
-def drawn(plain: Plain, open_faults: Collection[Injected], *, level: int = 0, seed: int | None = None) -> Injected:
-    """A fault and a place by chance, of this level (0: any), that is not open.  Raises BadInput where there is none."""
-    taken = {(each.fault, each.at) for each in open_faults}
-    choice: list[tuple[Fault, Sequence[str]]] = []
-    for each in every():
-        if (level and each.level != level) or not all(getattr(plain.host, need) for need in each.needs):
-            continue
-        places = [at for at in each.where(plain.cluster, plain.state) if (each.id, at) not in taken]
-        if places:
-            choice.append((each, places))
-    if not choice:
-        of_level = f" of level {level}" if level else ""
-        raise BadInput(f"no fault{of_level} can be made in lab {plain.cluster.lab}")
-    chance = random.Random(seed)
-    chosen, there = chance.choice(choice)
-    return Injected(chosen.id, chance.choice(there))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
 
 from netlab import faults
 from netlab.errors import BadInput
@@ -16,6 +15,8 @@ from netlab.planes import ROWS
 @cache
 def modules() -> dict[str, str]:
     """The module of each fault by the fault's id, sorted by id."""
+    from pkgutil import iter_modules
+
     packages = [each.name for each in iter_modules(faults.__path__, f"{faults.__name__}.") if each.ispkg]
     paths = {package: import_module(package).__path__ for package in packages}
     names = [each.name for package, path in paths.items() for each in iter_modules(path, f"{package}.")]

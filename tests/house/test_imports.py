@@ -67,6 +67,7 @@ def test_library_is_known_only_where_it_belongs(
 # Imports inside functions below cli, each with what it saves: whoever does not need it starts faster.
 LATE = {
     "netlab.api.spawn": "in the process that forks commands alone: the server has no need of the verbs",
+    "netlab.faults.catalogue": "pkgutil, 1 ms, for labs with open faults",
     "netlab.kernel.nftables.drift": "the rehearsal in a spare namespace, needed after a hand change alone",
     "netlab.kernel.nftables.libnft": "subprocess, 1 ms, for hosts with nft and without its library",
     "netlab.kernel.rtnetlink.inspect": "pyroute2, 220 ms",

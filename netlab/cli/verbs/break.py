@@ -56,7 +56,9 @@ def command(
 
     def choose(plain: Plain, there: tuple[Injected, ...]) -> tuple[Injected, ...]:
         if random_:
-            new = apply.drawn(plain, there, level=level or 0, seed=seed)
+            from netlab.faults.draw import drawn
+
+            new = drawn(plain, there, level=level or 0, seed=seed)
         else:
             new = apply.placed(names[-1], at, plain, there)
         return (*there, new._replace(secret=secret))

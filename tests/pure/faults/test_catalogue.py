@@ -9,6 +9,7 @@ import pytest
 from netlab.errors import BadInput, HostCannot
 from netlab.faults import apply
 from netlab.faults.catalogue import every, fault, modules, planes_of
+from netlab.faults.draw import drawn
 from netlab.faults.fault import NAME, Fault
 from netlab.faults.injected import Injected
 from netlab.model import build
@@ -114,10 +115,10 @@ def test_a_kernel_that_lacks_something_is_named(labs: dict[str, apply.Plain]) ->
 
 def test_a_draw_is_the_same_for_a_seed_and_never_what_is_open(labs: dict[str, apply.Plain]) -> None:
     lab: Any = labs["vxlan"]
-    drawn = apply.drawn(lab, (), level=1, seed=7)
-    assert drawn == apply.drawn(lab, (), level=1, seed=7)
-    assert fault(drawn.fault).level == 1
-    assert apply.drawn(lab, (drawn,), level=1, seed=7) != drawn
+    chosen = drawn(lab, (), level=1, seed=7)
+    assert chosen == drawn(lab, (), level=1, seed=7)
+    assert fault(chosen.fault).level == 1
+    assert drawn(lab, (chosen,), level=1, seed=7) != chosen
 
 
 def test_the_table_of_the_page_has_every_fault_on_each_of_its_planes() -> None:
