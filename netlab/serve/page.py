@@ -59,7 +59,13 @@ class Page:
         self._news = asyncio.Event()
         self._is_new = True
         self._last: dict[str, bytes] = {}
-        self._watch = Watch(lambda _: self._news.set())
+        self._changed: set[str] = set()  # namespaces
+        self._drift: dict[str, list[dict[str, Any]]] = {"operations": [], "foreign": []}
+        self._watch = Watch(self._heard)
+
+    def _heard(self, netns: str) -> None:
+        self._changed.add(netns)
+        self._news.set()
 
     def changed(self) -> None:
         """The lab's run state has changed: its documents may have."""
@@ -80,14 +86,23 @@ class Page:
             self._watch.close()
 
     async def _look(self) -> None:
-        if self._is_new and not await self._read():
-            return
-        ended = await self._run("diff", "--lab", self._lab, "-o", "json")
+        """Look where something changed; everywhere when the lab itself did."""
+        spaces, self._changed = self._changed, set()
+        if self._is_new:
+            spaces = set()
+            if not await self._read():
+                return
+        words = [word for netns in sorted(spaces) for word in ("--netns", netns)]
+        ended = await self._run("diff", "--lab", self._lab, "-o", "json", *words)
         if ended.status > 1:
+            self._is_new = True  # half-way through a change, or on the way down: everywhere at the next news
             return
-        drift = json.loads(ended.stdout)
-        shown = marks(drift["operations"], self._graph, self._scene)
-        self._send("drift", {"marks": shown, "foreign": drift["foreign"]})
+        seen = json.loads(ended.stdout)
+        for kind, before in self._drift.items():
+            kept = [each for each in before if spaces and not spaces & _spaces(each)]
+            self._drift[kind] = sorted(kept + seen[kind], key=lambda each: (each["netns"], each["kind"], each["name"]))
+        shown = marks(self._drift["operations"], self._graph, self._scene)
+        self._send("drift", {"marks": shown, "foreign": self._drift["foreign"]})
 
     async def _read(self) -> bool:
         ended = await self._run("graph", "--lab", self._lab, "-o", "json")
@@ -183,6 +198,12 @@ class Page:
             return _failed(ended)
         reach = load(Reach, json.loads(ended.stdout))
         return web.json_response({"flows": dump(reach.flows), "svg": render(matrix(reach), styled=False)})
+
+
+def _spaces(operation: dict[str, Any]) -> set[str]:
+    """The namespaces of an object: a veth belongs to two."""
+    peer = operation.get("peer")
+    return {operation["netns"], *([peer["netns"]] if peer else [])}
 
 
 def _static(name: str, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -7,23 +7,29 @@ import click
 from netlab.cli import faults, out
 from netlab.cli.elsewhere import typed_outside
 from netlab.cli.options import lab_argument, output, running_lab
-from netlab.errors import Exit
+from netlab.errors import BadInput, Exit
 from netlab.plan import render
 
 
 @click.command()
 @lab_argument
 @click.option("--reveal", is_flag=True, help="also name secret faults")
+@click.option("--netns", "spaces", multiple=True, metavar="NETNS",
+              help="look at this namespace alone, which takes less time; repeatable")  # fmt: skip
 @output
-def command(lab: str, lab_option: str, reveal: bool, output: str) -> int:
+def command(lab: str, lab_option: str, reveal: bool, spaces: tuple[str, ...], output: str) -> int:
     """Show how the kernel differs from the applied lab, object by object, with lines of the spec.
 
     The exit status is 1 if something differs.  What the kernel learned counts where it contradicts the lab.
     Open faults are part of the lab and no drift: diff names them, and counts the secret ones.  diff also lists objects that other programs made in the lab's namespaces, with the commands that remove them; they are no drift.
     """
     from netlab.runtime.lab import diff
+    from netlab.runtime.state.running import load_running
 
-    lab_diff, drifted = diff(running_lab(lab, lab_option))
+    name = running_lab(lab, lab_option)
+    if unknown := set(spaces) - (load_running(name).want.netns() if spaces else set()):
+        raise BadInput(f"lab {name} has no namespace {min(unknown)}", hint="ip netns list shows the namespaces")
+    lab_diff, drifted = diff(name, spaces or None)
     operations, foreign = drifted
     if output == "json":
         from netlab.model.topology.places import places
@@ -49,7 +55,6 @@ def command(lab: str, lab_option: str, reveal: bool, output: str) -> int:
         out.line(text)
     for obj in foreign:
         out.line(render.foreign_text(obj))
-    name = lab_diff.cluster.lab
     if drifts:
         if typed_outside():
             out.note(f"{out.command()} shell opens the shell in which these lines work")
