@@ -308,7 +308,7 @@ if [ -n "$words" ] || ! is_ready; then
     [ -w "$here" ] || cannot "$(id -un) may not write to $here: type: sudo ./bootstrap.sh $*"
     make_venv
     give_back all
-    say "ready; ${SUDO_UID:+sudo }$0 netlab doctor shows which labs run on this host"
+    [ "${2-}" = doctor ] || say "ready; ${SUDO_UID:+sudo }$0 netlab doctor shows which labs run on this host"
   fi
   exec 9<&-
 fi

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from netlab.cli import out
@@ -20,6 +21,12 @@ def world() -> str:
 def typed_outside() -> bool:
     """Whether lines such as `ip -n` work in `netlab shell` alone, and this command was not typed in one: it sets both."""
     return world() == ROOTLESS and not (os.environ.get("NETLAB_TYPED") == "netlab" and "NETLAB_LAB" in os.environ)
+
+
+def point_to_shell(lines: Iterable[str]) -> None:
+    """Where lines to type are for ip and its like: say which shell they work in, if this was not typed there."""
+    if any(line.lstrip().startswith(("ip ", "bridge ")) for line in lines) and typed_outside():
+        out.note(f"{out.command()} shell opens the shell in which these lines work")
 
 
 def elsewhere() -> list[str]:

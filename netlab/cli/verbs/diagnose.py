@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
+from netlab.cli.elsewhere import point_to_shell
 from netlab.cli.options import lab_argument, output, own_lab
 from netlab.errors import Exit
 
@@ -56,8 +57,10 @@ def command(lab: str, lab_option: str, output: str) -> int:
     if output == "json":
         out.document(report.document(name, causes, notes, len(evidence.rows), broken, tracer.count, seconds))
         return Exit.NO if causes else Exit.OK
-    for line in report.lines(causes, _typed, out.width()):
+    shown = list(report.lines(causes, _typed, out.width()))
+    for line in shown:
         out.line(line)
+    point_to_shell(shown)
     for note in notes:
         out.line(f"note: {note}")
     flows = f"{broken} of {out.count(len(evidence.rows), 'probed flow')} broken"

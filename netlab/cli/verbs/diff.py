@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netlab.cli import faults, out
-from netlab.cli.elsewhere import typed_outside
+from netlab.cli.elsewhere import point_to_shell
 from netlab.cli.options import lab_argument, output, running_lab
 from netlab.errors import BadInput, Exit
 from netlab.plan import render
@@ -56,8 +56,7 @@ def command(lab: str, lab_option: str, reveal: bool, spaces: tuple[str, ...], ou
     for obj in foreign:
         out.line(render.foreign_text(obj))
     if drifts:
-        if typed_outside():
-            out.note(f"{out.command()} shell opens the shell in which these lines work")
+        point_to_shell(text.partition("mend by: ")[2] for text in drifts)
         out.line(
             f"lab {name}: {out.count(len(drifts), 'object')} differ{'s' if len(drifts) == 1 else ''}; "
             f"{out.command()} up {name} mends {'it' if len(drifts) == 1 else 'them'}"

@@ -31,6 +31,10 @@ ls /run/netns 2>/dev/null | grep LAB || echo nothing in /run/netns
 netlab diff LAB
 netlab check LAB | sed 's/ (.*//'
 netlab trace client server --lab LAB -o json >trace.json
+netlab shell -- ip -n LAB-node-1 route del 10.244.2.0/24
+netlab trace client server --lab LAB 2>&1 >/dev/null | sed 's/.* shell opens/shell opens/' || true
+netlab shell -- netlab trace client server 2>&1 >/dev/null || true
+netlab up LAB >/dev/null
 netlab exec --lab LAB client -- sh -c 'exit 41' || echo status $?
 netlab exec --lab LAB client -- sh -c 'kill -TERM $$' || echo status $?
 echo text | netlab exec -i --lab LAB client -- cat
@@ -51,6 +55,7 @@ netlab down LAB
         "nothing in /run/netns",
         f"lab {lab_name}: no drift",
         f"lab {lab_name}: 3 of 3 flows as they should be",
+        "shell opens the shell in which these lines work",
         "status 41",
         "status 143",
         "text",
