@@ -93,7 +93,7 @@ def _require_namespaces(new: int) -> None:
     if most is not None and new > most:
         raise HostLacks(
             f"the lab has {new:,} new network namespaces, and this machine allows {most:,} to a user",
-            hint=f"sudo sysctl -w user.max_net_namespaces={2 * new}",
+            hint=f"sudo sysctl -w user.max_net_namespaces={max(15000, 2 * new)}",
         )
 
 
