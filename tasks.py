@@ -236,6 +236,12 @@ def pictures(_: Context) -> None:
     _python("scripts/make_pictures.py")
 
 
+@task(name="exercises-test")
+def exercises_test(_: Context, k: str = "") -> None:
+    """Replay the solution of every exercise, for every value that is drawn: the baseline fails, then all checks are true."""
+    _python("-m", "pytest", "tests/exercises", "tests/pure/exercise", *(["-k", k] if k else []))
+
+
 @task
 def lock(_: Context) -> None:
     """Take the newest releases into the lock files: all platforms, all hashes, no index named (docs/development.md)."""
@@ -260,5 +266,5 @@ def clean(_: Context) -> None:
 _lab_door()
 
 namespace = Collection(
-    lab, test, distro_test, vm_test, pictures, lint, bench, conformance, kubectl_test, fuzz, lock, clean
+    lab, test, distro_test, vm_test, pictures, lint, bench, conformance, kubectl_test, fuzz, exercises_test, lock, clean
 )

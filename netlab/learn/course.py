@@ -39,27 +39,36 @@ def read(folder: Path, seed: int = 0) -> Exercise:
     return exercise
 
 
-def course() -> list[Entry]:
-    """All exercises in the order of the course, each with what this host lacks for it."""
-    folders = [lab.path for lab in available() if (lab.path / FILE).is_file()]
+def readable() -> tuple[list[tuple[Exercise, Path]], list[BadInput]]:
+    """The exercises that there are, in the order of the course, with their folders; and what is wrong with others."""
+    exercises, problems = [], []
+    for lab in available():
+        if (lab.path / FILE).is_file():
+            try:
+                exercises.append((read(lab.path), lab.path))
+            except BadInput as error:
+                problems.append(error)
+    return sorted(exercises, key=lambda pair: (pair[0].course, pair[0].name)), problems
+
+
+def course() -> tuple[list[Entry], list[BadInput]]:
+    """The exercises in the order of the course, each with what this host lacks for it; and what is wrong with others."""
+    exercises, problems = readable()
     report = examine()
     works = {check.name: check.works for check in report.checks}
     labs = {lab.lab: lab for lab in report.labs}
     entries = []
-    for folder in folders:
-        exercise = read(folder)
+    for exercise, folder in exercises:
         lab = labs.get(folder.name)
         lacks = [*(lab.lacks if lab and lab.runs is False else ())]
         lacks += [name for name in exercise.requires if works.get(name) is False]
         entries.append(Entry(exercise, folder, tuple(dict.fromkeys(lacks))))
-    return sorted(entries, key=lambda entry: (entry.exercise.course, entry.exercise.name))
+    return entries, problems
 
 
 def following(exercise: Exercise) -> str:
     """The name of the next exercise of the course; "" after the last."""
-    others = [read(lab.path) for lab in available() if (lab.path / FILE).is_file()]
-    later = [each for each in others if each.course > exercise.course]
-    return min(later, key=lambda each: each.course).name if later else ""
+    return next((each.name for each, _ in readable()[0] if each.course > exercise.course), "")
 
 
 def chosen(name: str) -> Path:

@@ -280,9 +280,11 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "ci.md",
     ROOT / "docs" / "kubectl.md",
+    ROOT / "docs" / "learn.md",
     ROOT / "docs" / "lint.md",
     ROOT / "docs" / "machines.md",
     ROOT / "docs" / "test.md",
+    ROOT / "docs" / "write-an-exercise.md",
     *sorted((ROOT / "labs").glob("*/README.md")),
 ]
 NOT_RUN = [(p, block) for p in PAGES if p.is_file() for block in blocks(p.read_text()) if block.notest is not None]

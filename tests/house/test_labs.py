@@ -62,3 +62,9 @@ def test_each_prediction_and_each_question_has_a_folded_answer(lab: str) -> None
 def test_the_pages_are_one_chain_in_the_order_of_the_readme() -> None:
     following = {lab: re.findall(r"^Next: \[([\w-]+)\]\(\.\./\1/README\.md\)", page(lab), re.M) for lab in ORDER}
     assert following == {**{lab: [after] for lab, after in pairwise(ORDER)}, ORDER[-1]: []}
+
+
+def test_a_lab_with_an_exercise_says_so_before_the_next_lab() -> None:
+    have = {path.parent.name for path in (ROOT / "labs").glob("*/exercise.yaml")}
+    line = re.compile(r"^Exercise: `netlab learn ([\w-]+)` has steps in this lab that check themselves\.$", re.M)
+    assert {lab: line.findall(page(lab)) for lab in ORDER} == {lab: [lab] if lab in have else [] for lab in ORDER}

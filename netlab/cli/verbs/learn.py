@@ -74,7 +74,9 @@ def command(
 def _list(output: str) -> int:
     from netlab.learn.course import course
 
-    entries = course()
+    entries, problems = course()
+    for problem in problems:
+        out.note(str(problem))
     documents = [_document(entry) for entry in entries]
     if output == "json":
         out.document(documents)

@@ -31,7 +31,7 @@ def command(name: str, origin: str) -> None:
         target.mkdir(parents=True)
         shutil.copy(source, target / "lab.yaml")
     else:
-        shutil.copytree(source, target)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("exercise.y*ml"))  # that of another lab
     spec = target / "lab.yaml"
     text = spec.read_text(encoding="utf-8")
     pattern = re.compile(r"(kind:\s*Lab\s*\nmetadata:\s*(?:\n\s+|\{\s*)name:\s*)[^\s,}]+")
