@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from netlab.cli import labshell, out
-from netlab.cli.learnshell import POKE, Channel
+from netlab.cli.learnshell import FINISH, POKE, Channel
 from netlab.cli.terminal import write_above
 from netlab.errors import NetlabError
 
@@ -67,9 +67,6 @@ class Beside:
                     self._take(line.decode(errors="replace"))
             self._safely(self.look)
             self._print()
-        if self._terminal < 0:  # whoever has the terminal now is not to be written to
-            self._safely(self.look)
-            self._print()
         self.end()
 
     def _safely(self, action: Callable[[], None]) -> None:
@@ -86,6 +83,11 @@ class Beside:
         word, _, rest = line.partition(" ")
         if word == POKE:
             self.soon()
+            return
+        if word == FINISH:
+            self._safely(self.look)
+            self.channel.reply("\n".join(self.lines))
+            self.lines = []
             return
         try:
             reply = list(self.replied(word, rest.strip()))

@@ -15,6 +15,7 @@ from netlab.values import dataclass
 
 END = "\x04"  # alone in a line: the reply is whole
 POKE = "prompt"
+FINISH = "finish"  # of a script: look once more, and reply with all that is to be said
 WORDS = ("answer", "hint", "reset", "skip", "step")
 _PATIENCE = 60  # seconds for a reply: ``reset`` and ``skip`` may build the lab anew
 _RC = r"""
@@ -31,6 +32,9 @@ for _netlab_word in %(words)s; do eval "$_netlab_word() { _netlab_ask $_netlab_w
 unset _netlab_word
 page() { %(page)s; }
 quit() { exit 0; }
+"""
+_SCRIPT = """
+trap '_netlab_ask finish' EXIT
 """
 _PROMPT = r"""
 _netlab_prompt() {
@@ -85,4 +89,4 @@ class Channel:
             "words": " ".join(words),
             "page": pager if page else "echo 'this lab has no page'",
         }
-        return (_RC + (_PROMPT if prompt else "")) % values + more
+        return (_RC + (_PROMPT if prompt else _SCRIPT)) % values + more
