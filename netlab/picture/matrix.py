@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from netlab.output.flows import Flow, Reach
+from collections.abc import Sequence
+
+from netlab.output.flows import ChangedFlow, Flow, Reach
 from netlab.picture.metrics import width
 from netlab.picture.scene import Glyph, Group, Rect, Scene, Text
 
@@ -22,18 +24,21 @@ _GLYPHS = {
     _WRONG: ("M0 -5.5L0 1.5M0 4.4L0 5", "another Pod replied"),
 }
 
+_SIGNS = {"opens": "+", "closes": "−"}
+_LISTED = 30  # changes
+
 _Target = tuple[str, int, str]
 
 
-def matrix(reach: Reach) -> Scene:
-    """The table of a ``reach``."""
+def matrix(reach: Reach, changes: Sequence[ChangedFlow] | None = None, how: str = "by real packets") -> Scene:
+    """The table of a ``reach``; ``changes``: the flows that open or close between an older state and this one."""
     rows = list(dict.fromkeys(flow.from_ for flow in reach.flows))
     columns = list(dict.fromkeys(_target(flow) for flow in reach.flows))
     cells = {(flow.from_, _target(flow)): flow for flow in reach.flows}
     scene = Scene(f"Flows of lab {reach.lab}")
     group = scene.root
     group.add(Text(_LEFT, 40, f"{reach.lab}: flows", "h1"))
-    words = f"{len(reach.flows)} flows by real packets in {reach.seconds:.2f} s; rows send, columns reply"
+    words = f"{len(reach.flows)} flows {how} in {reach.seconds:.2f} s; rows send, columns reply"
     group.add(Text(_LEFT, 59, words, "h2"))
     left = _LEFT + max((width(_short(row), "t11") for row in rows), default=0) + 14
     deep = max((width(_label(column), "t11") for column in columns), default=0) * 0.72 + 16
@@ -46,9 +51,45 @@ def matrix(reach: Reach) -> Scene:
         for index, column in enumerate(columns):
             _cell(group, cells.get((row, column)), left + index * _CELL, y)
     scene.width = max(left + len(columns) * _CELL + 60 + deep, 560)
-    scene.height = _legend(scene, reach, top + len(rows) * _CELL + 26) + 28
+    bottom = top + len(rows) * _CELL
+    if changes is not None:
+        bottom = _changes(scene, changes, rows, columns, left, top, bottom)
+    scene.height = _legend(scene, reach, bottom + 26) + 28
     scene.twin = [f"{flow.from_} > {flow.to}:{flow.port}/{flow.protocol} {_outcome(flow)}" for flow in reach.flows]
     return scene
+
+
+def _changes(
+    scene: Scene,
+    changes: Sequence[ChangedFlow],
+    rows: Sequence[str],
+    columns: Sequence[_Target],
+    left: float,
+    top: float,
+    bottom: float,
+) -> float:
+    """A frame and a sign at each flow that opens or closes, and a list of them below the table; its lower end."""
+    for change in changes:
+        target = (change.to, change.port, change.protocol)
+        if change.from_ in rows and target in columns:
+            x, y = left + columns.index(target) * _CELL, top + rows.index(change.from_) * _CELL
+            scene.over.add(Rect(x + 0.5, y + 0.5, _CELL - 1, _CELL - 1, f"change {change.change}", 5))
+            scene.over.add(Text(x + _CELL - 3, y + 10, _SIGNS[change.change], "t10 b", "end"))
+    y = bottom + 24
+    opened = sum(change.change == "opens" for change in changes)
+    scene.root.add(
+        Text(_LEFT, y, f"since the older state: {opened} open (+), {len(changes) - opened} close (−)", "t11 b")
+    )
+    for change in changes[:_LISTED]:
+        y += 16
+        because = f": {change.because}" if change.because else ""
+        text = f"{_SIGNS[change.change]} {_short(change.from_)} → {_label((change.to, change.port, change.protocol))}{because}"
+        scene.root.add(Text(_LEFT, y, text, "t10"))
+        scene.width = max(scene.width, 2 * _LEFT + width(text, "t10"))
+    if len(changes) > _LISTED:
+        y += 16
+        scene.root.add(Text(_LEFT, y, f"and {len(changes) - _LISTED} more", "t10 mute"))
+    return y
 
 
 def _target(flow: Flow) -> _Target:

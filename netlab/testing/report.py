@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from netlab.errors import Exit
 from netlab.lint.document import notice
@@ -10,6 +10,7 @@ from netlab.oracle import coverage, junit
 from netlab.oracle.compare import checked_fields
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.matrix import draw
+from netlab.oracle.report import flow_fields
 from netlab.output import flows as output
 from netlab.output.changes import Notice
 from netlab.spec import Warning
@@ -34,6 +35,7 @@ class View(NamedTuple):
     quiet: bool = False
     matrix: bool = False
     coverage: bool = False
+    picture: bool = False
 
 
 class Failure(NamedTuple):
@@ -58,6 +60,7 @@ class Report(NamedTuple):
     suite: junit.Suite
     failures: tuple[Failure, ...]
     markdown: str
+    cells: tuple[output.Flow, ...] = ()  # between workloads, where a picture is asked for
 
 
 def report(
@@ -105,6 +108,7 @@ def report(
         ),
         tuple(_failures(result, groups)),
         _markdown(result, groups, changes),
+        tuple(output.Flow(**flow_fields(cell)) for cell in _cells(result)) if view.picture else (),
     )
 
 
@@ -149,7 +153,7 @@ def _lines(result: Result, view: View, groups: Sequence[Cause], changes: Sequenc
         return lines + [_finding(each) for each in result.errors]
     lines += [f"  {note}" for note in result.prepared.notes]
     if view.matrix:
-        lines += [f"  {line}" for line in _matrix(result).splitlines()]
+        lines += [f"  {line}" for line in draw(_cells(result)).splitlines()]
     else:
         lines += [f"  {line}" for line in Access(result.prepared, result.verdicts).lines()]
     lines += findings(_shown(result))
@@ -158,8 +162,8 @@ def _lines(result: Result, view: View, groups: Sequence[Cause], changes: Sequenc
     return lines
 
 
-def _matrix(result: Result) -> str:
-    """The matrix of workloads; a cell is mixed where replicas or addresses differ."""
+def _cells(result: Result) -> Collection[Verdict]:
+    """The verdicts between workloads; a cell is mixed where replicas or addresses differ."""
     workloads = result.workloads
     shown: dict[Flow, Verdict] = {}
     for flow, verdict in result.verdicts.items():
@@ -169,7 +173,7 @@ def _matrix(result: Result) -> str:
         cell = flow._replace(src=source, dst=target, address=target.name, size=0)
         outcome = verdict.outcome if cell not in shown or shown[cell].outcome is verdict.outcome else Outcome.MIXED
         shown[cell] = verdict._replace(flow=cell, server=None, outcome=outcome)
-    return draw(shown.values())
+    return shown.values()
 
 
 def findings(warnings: Sequence[Warning]) -> list[str]:

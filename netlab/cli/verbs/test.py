@@ -62,6 +62,8 @@ _WORST = (Exit.REFUSED, Exit.HOST_CANNOT, Exit.BAD_INPUT, Exit.NO, Exit.OK)
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 256), default=None, metavar="N", help="sets at a time (default: processors)"
 )
+@click.option("--svg", default="", metavar="FILE",
+              help="also draw the flows between workloads; with --against, what opens and closes")  # fmt: skip
 @cireports.options
 @output
 def command(
@@ -83,6 +85,7 @@ def command(
     keep: str,
     jobs: int | None,
     junit: str,
+    svg: str,
     markdown: str,
     sarif: str,
     output: str,
@@ -116,9 +119,10 @@ def command(
     began = time.monotonic()
     cireports.require_writable(junit, markdown, sarif)
     require_writable("--write", write_file)
+    require_writable("--svg", svg)
     with _as_tests():
         sources = _sources(sets, files, expect_file)
-    _refuse(sources, keep, write_file, against)
+    _refuse(sources, keep, write_file, against, svg)
     if keep and predict:
         raise BadInput("--keep leaves a lab, and --predict makes none: give one or the other")
     options = Options(namespace, stand_ins, hooks, keep or "test")
@@ -127,7 +131,7 @@ def command(
     tasks = []
     for source in sources:
         again = _arguments(source, files, expect_file, options)
-        view = View(out.command(), again, quiet, matrix, coverage)
+        view = View(out.command(), again, quiet, matrix, coverage, bool(svg))
         tasks.append(
             Task(source, options, view, measure, strict, ignore, complete, bool(keep), bool(write_file), older)
         )
@@ -148,6 +152,8 @@ def command(
         out.line(_summary(reports, seconds))
     if write_file:
         write("--write", write_file, results[0].written)
+    if svg:
+        write("--svg", svg, _picture(results[0].report))
     cireports.tell(reports, junit=junit, markdown=markdown, sarif=sarif, beside_json=output == "json")
     statuses = {report.status for report in reports}
     return next(status for status in _WORST if status in statuses)
@@ -203,8 +209,18 @@ def _older(against: str) -> Source | None:
     return Source(against, read_texts([against])[0])
 
 
-def _refuse(sources: Sequence[Source], keep: str, write_file: str, against: str) -> None:
-    for option, value in (("--keep", keep), ("--write", write_file), ("--against", against)):
+def _picture(report: Report) -> str:
+    from netlab.output.flows import Reach
+    from netlab.picture.matrix import matrix
+    from netlab.picture.svg import render
+
+    reach = Reach(lab=report.name, places={}, flows=report.cells, seconds=report.summary.seconds, warnings=())
+    how = "predicted, without packets," if report.summary.predicted_only else "by real packets"
+    return render(matrix(reach, report.summary.changes, how))
+
+
+def _refuse(sources: Sequence[Source], keep: str, write_file: str, against: str, svg: str) -> None:
+    for option, value in (("--keep", keep), ("--write", write_file), ("--against", against), ("--svg", svg)):
         if value and len(sources) > 1:
             raise BadInput(f"{option} is of one set, and {len(sources)} are given")
     if keep and not is_dns_label(keep, LAB_NAME_MAX):

@@ -8,7 +8,10 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from netlab.graph.formats import names, renderer
+from netlab.output.flows import ChangedFlow, Flow, Reach
 from netlab.picture.bytemap import OVERHEAD, bytemap, is_drawn
+from netlab.picture.matrix import matrix
+from netlab.picture.scene import Rect, Text
 from netlab.picture.svg import render
 from tests.pure.picture.conftest import SHIPPED, shipped
 
@@ -61,3 +64,23 @@ def test_the_map_of_a_frame_names_its_fifty_bytes() -> None:
 @pytest.mark.parametrize("frame", [b"", FRAME[:60], FRAME[:12] + b"\x86\xdd" + FRAME[14:]])
 def test_other_frames_have_no_map(frame: bytes) -> None:
     assert not is_drawn(frame)
+
+
+def test_what_opens_and_closes_has_a_frame_and_a_line() -> None:
+    ends = {"from_kind": "pod", "to_kind": "pod", "address": "10.244.1.2", "server": None, "client": None}
+    flows = tuple(
+        Flow(from_=source, to="shop/db", port=5432, protocol="TCP", outcome=outcome, **ends)  # type: ignore[arg-type]
+        for source, outcome in (("shop/web", "open"), ("shop/cron", "denied"))
+    )
+    changes = tuple(
+        ChangedFlow(from_=source, to="shop/db", port=5432, protocol="TCP", change=change, because=because)
+        for source, change, because in (("shop/web", "opens", None), ("shop/cron", "closes", "shop/db-only"))
+    )
+    reach = Reach(lab="shop", places={}, flows=flows, seconds=0.5, warnings=())
+    scene = matrix(reach, changes)  # type: ignore[arg-type]
+    frames = [item.style for item in scene.over.walk() if isinstance(item, Rect)]
+    assert frames == ["change opens", "change closes"]
+    words = [item.text for item in scene.root.walk() if isinstance(item, Text)]
+    assert "since the older state: 1 open (+), 1 close (−)" in words
+    assert "− shop/cron → shop/db:5432: shop/db-only" in words
+    assert "change" not in render(matrix(reach)).partition("</style>")[2]
