@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from netlab.errors import BadInput, NetlabError
+from netlab.errors import BadInput, HostCannot, KernelRefused, NetlabError
 from netlab.faults.apply import Plain
 from netlab.faults.injected import Injected
 from netlab.kernel.linux import LinuxKernel
@@ -190,7 +190,10 @@ def refault(
     verb: str,
     say: Say = lambda _: None,
 ) -> Outcome:
-    """Give a running lab other faults, and converge: ``faults`` makes them of the lab without any and the open ones."""
+    """Give a running lab other faults, and converge: ``faults`` makes them of the lab without any and the open ones.
+
+    Where the kernel refuses them, the lab is made as it was.  Raises HostCannot then.
+    """
     began = time.monotonic()
     with lock.locked(name, say):
         _, before = open_running(name)
@@ -198,7 +201,15 @@ def refault(
         plain = prepare(replace(before, faults=()), run.memory, run.statuses)
         applied = replace(before, faults=faults(Plain(plain.cluster, plain.want, plain.can), before.faults))
         lab = plain if not applied.faults else prepare(applied, run.memory, run.statuses)
-        return _done(run, verb, _apply(run, lab, applied, [before]), began)
+        try:
+            outcome = _apply(run, lab, applied, [each for each in (before, run.pending) if each])
+        except NetlabError as refused:
+            with contextlib.suppress(NetlabError):
+                _apply(run, prepare(before, run.memory, run.statuses), before, [before, applied])
+            if isinstance(refused, KernelRefused) and len(applied.faults) > len(before.faults):
+                raise HostCannot(f"this kernel cannot show the fault: {refused.message}") from refused
+            raise
+        return _done(run, verb, outcome, began)
 
 
 # -- what differs -----------------------------------------------------------------------------------------------------

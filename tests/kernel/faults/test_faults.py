@@ -6,14 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from netlab.faults.apply import placed
+from netlab.errors import HostCannot
+from netlab.faults import apply
 from netlab.faults.catalogue import fault
+from netlab.faults.edit import at_node, with_rules
 from netlab.faults.fault import NAME
 from netlab.faults.injected import Injected
 from netlab.faults.places import flow_of
+from netlab.model import Cluster, Node
+from netlab.objects import State
 from netlab.observe.control import observed
 from netlab.observe.probe import Prober
 from netlab.runtime import lab as labs
@@ -56,7 +62,7 @@ def name(lab_name: str) -> Iterator[str]:
 def test_faults_show_together_and_heal(name: str, plane: str) -> None:
     """All at once: each probe shows its fault, nothing is drift; healed all is as before."""
     lab = faultrun.up(plane, name)
-    there = [placed(id_, at, lab, ()) for id_, at in TOGETHER[plane]]
+    there = [apply.placed(id_, at, lab, ()) for id_, at in TOGETHER[plane]]
     controls = {each: fault(each.fault).control(lab.cluster, each.at) for each in there}
     flows = {
         each: flow_of(lab.cluster, control) for each, control in controls.items() if control and control.kind != NAME
@@ -80,3 +86,21 @@ def test_faults_show_together_and_heal(name: str, plane: str) -> None:
     labs.refault(name, lambda *_: (), verb="heal")
     assert not labs.diff(name)[1].operations
     assert probe() == before
+
+
+def test_a_fault_that_the_kernel_refuses_leaves_the_lab_as_it_was(
+    kit: Any, lab: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hook(_: Cluster, state: State, node: Node) -> State:
+        return with_rules(state, node.netns, "ip", "broken", "filter forward 0", "no such expression")
+
+    refused = replace(fault("forwarding-off"), on_state=at_node(hook))
+    kit.up(kit.spec(lab))
+    monkeypatch.setattr(apply, "fault", lambda _: refused)
+    with pytest.raises(HostCannot, match="cannot show the fault"):
+        labs.refault(lab, lambda *_: (Injected("forwarding-off", "node-1"),), verb="break")
+    assert labs.faults_of(lab) == ()
+    assert not labs.diff(lab)[1].operations
+    monkeypatch.undo()
+    labs.refault(lab, lambda *_: (Injected("forwarding-off", "node-2"),), verb="break")
+    assert len(labs.faults_of(lab)) == 1
