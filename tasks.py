@@ -231,6 +231,12 @@ def vm_test(
 
 
 @task
+def web_test(_: Context) -> None:
+    """The live page in a real browser (chromium, by Playwright), with screenshots: docs/page.md; needs root."""
+    _python("tests/web")
+
+
+@task
 def pictures(_: Context) -> None:
     """Draw the pictures of README, docs and labs again, of their documents."""
     _python("scripts/make_pictures.py")
@@ -266,5 +272,6 @@ def clean(_: Context) -> None:
 _lab_door()
 
 namespace = Collection(
-    lab, test, distro_test, vm_test, pictures, lint, bench, conformance, kubectl_test, fuzz, exercises_test, lock, clean
+    *(lab, test, distro_test, vm_test, kubectl_test, web_test, faults_test, exercises_test),
+    *(pictures, lint, bench, conformance, fuzz, lock, clean),
 )

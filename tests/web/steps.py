@@ -1,0 +1,212 @@
+"""What a learner does on the page, step by step, and what a hostile page tries."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "build" / "web"
+WAIT = 60_000  # milliseconds, for a busy machine
+CLIENT, SERVER = "pod:default/client", "pod:default/server"
+ROUTE = ("ip", "-n", "overlay-node-1", "route")
+HOSTILE = """<!doctype html><title>hostile</title><iframe src="TARGET/"></iframe><script>
+const tries = [fetch("TARGET/page/v1/trace", {method: "POST", credentials: "include", body: '{"from":"default/client","to":"default/server"}'}),
+  fetch("TARGET/app.js", {credentials: "include"}), new Promise((_, no) => { const s = new EventSource("TARGET/page/v1/events", {withCredentials: true}); s.onerror = no; s.onmessage = no })]
+Promise.allSettled(tries).then(all => document.title = all.map(each => each.status).join(" "))
+</script>"""
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def netlab(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "netlab", *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def served(lab: str) -> Iterator[str]:
+    """The address of a lab's page."""
+    words = [sys.executable, "-m", "netlab", "serve", lab]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def opened(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
+    """A new browser context on the page; its console must stay empty."""
+    context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("svg.netlab .pick", timeout=WAIT)
+    yield page
+    assert wrong == [], wrong
+    context.close()
+
+
+def choose(page: Page, key: str) -> None:
+    page.locator(f'.pick[data-key="{key}"]').first.click()
+
+
+def walked(page: Page, count: int) -> None:
+    page.wait_for_selector(f'html[data-walked="{count}"]', timeout=WAIT)
+
+
+def learner(browser: Browser) -> None:
+    """Open the lab, follow a packet, break the route, see it die and what mends it, mend it; then the flows."""
+    netlab("up", "overlay")
+    with served("overlay") as address, opened(browser, address) as page:
+        assert page.locator("#state").inner_text() == "as the lab describes it"
+        page.screenshot(path=SHOTS / "picture.png")
+        choose(page, CLIENT)
+        choose(page, SERVER)
+        walked(page, 1)
+        assert page.locator("ol.hops > li.on").count() == 24
+        assert page.locator("svg .dead").count() == 0
+        page.screenshot(path=SHOTS / "walk.png")
+        subprocess.run([*ROUTE, "del", "10.244.2.0/24"], check=True)
+        page.wait_for_selector(".driftmark", timeout=WAIT)
+        choose(page, CLIENT)
+        choose(page, SERVER)
+        walked(page, 2)
+        assert page.locator("svg .dead").count() == 1
+        page.screenshot(path=SHOTS / "died.png")
+        (command,) = page.locator(".died code.cmd").all_inner_texts()
+        page.get_by_role("tab", name="Flows").click()
+        page.wait_for_selector('html[data-probed="1"]', timeout=WAIT)
+        assert page.locator(".gl.timeout").count() > 0
+        page.screenshot(path=SHOTS / "flows.png")
+        page.get_by_role("tab", name="Picture").click()
+        subprocess.run(["sh", "-c", command], check=True)
+        page.wait_for_selector(".driftmark", state="detached", timeout=WAIT)
+        netlab("down", "overlay")
+        page.get_by_text("the lab is down").wait_for(timeout=WAIT)
+
+
+def keyboard(browser: Browser) -> None:
+    """Everything is reached without a mouse, in dark, with less motion, on a narrow screen."""
+    netlab("up", "overlay")
+    options = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "reduced_motion": "reduce"}
+    with served("overlay") as address, opened(browser, address, **options) as page:
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+        page.locator(f'.pick[data-key="{CLIENT}"]').first.focus()
+        page.keyboard.press("Enter")
+        page.locator(f'.pick[data-key="{SERVER}"]').first.focus()
+        page.keyboard.press("Enter")
+        walked(page, 1)
+        page.screenshot(path=SHOTS / "narrow.png")
+        page.keyboard.press("Escape")
+        page.get_by_text("Send a packet").wait_for(timeout=WAIT)
+    netlab("down", "overlay")
+
+
+def hostile(browser: Browser) -> None:
+    """A page of another site, in the same browser, gets nothing; a rule's comment is text."""
+    netlab("up", "overlay")
+    comment = '"<img src=x onerror=document.title=1>"'
+    rules = f"add table ip bad; add chain ip bad c; add rule ip bad c counter comment {comment}"
+    subprocess.run(["ip", "netns", "exec", "overlay-node-1", "nft", rules], check=True)
+    with served("overlay") as address, tempfile.TemporaryDirectory() as folder:
+        base = address.partition("/?")[0]
+        (Path(folder) / "index.html").write_text(HOSTILE.replace("TARGET", base))
+        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(address)
+            page.wait_for_selector("svg.netlab .pick", timeout=WAIT)
+            page.get_by_text("is of another program").first.wait_for(timeout=WAIT)
+            assert page.locator("img").count() == 0
+            other = context.new_page()
+            other.goto(f"http://localhost:{server.server_address[1]}/")
+            other.wait_for_function("document.title.includes('rejected')", timeout=WAIT)
+            assert other.title() == "rejected rejected rejected"
+            assert other.frames[1].locator("svg").count() == 0, "no frame shows the page"
+            context.close()
+            server.shutdown()
+    netlab("down", "overlay")
+
+
+def large(browser: Browser) -> None:
+    """Four hundred Pods are drawn and moved."""
+    with tempfile.TemporaryDirectory() as folder:
+        nodes = ", ".join(f"{{name: node-{number}}}" for number in range(1, 21))
+        spec = Path(folder) / "lab.yaml"
+        spec.write_text(
+            "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: large}\n"
+            f"spec: {{dataplane: vxlan, nodes: [{nodes}]}}\n---\n"
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 400\n"
+            "  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n"
+            "    spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}\n"
+        )
+        netlab("up", str(spec))
+    with served("large") as address:
+        began = time.monotonic()
+        with opened(browser, address) as page:
+            drawn = time.monotonic() - began
+            assert page.locator('.sq[data-key^="pod:"]').count() == 400
+            frames = page.evaluate(
+                """() => new Promise(done => { let n = 0, x = 0; const stage = document.getElementById("stage"), end = performance.now() + 2000
+                const send = (kind, x) => stage.dispatchEvent(new PointerEvent(kind, {bubbles: true, clientX: 300 + x, clientY: 300}))
+                send("pointerdown", 0); requestAnimationFrame(function step(now) { n++; send("pointermove", x = (x + 7) % 200); now < end ? requestAnimationFrame(step) : done(n / 2) }) })"""
+            )
+            page.screenshot(path=SHOTS / "large.png")
+            moved = f"{frames:.0f} frames a second while moved"
+            say(f"  400 Pods: drawn {drawn:.2f} s after the address was opened, {moved}")
+    netlab("down", "large")
+
+
+STEPS: tuple[Callable[[Browser], None], ...] = (learner, keyboard, hostile, large)
+
+
+def main() -> int:
+    """Run the steps that are named, or all; a line each."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ["NETLAB_BROWSER"], args=["--no-sandbox", "--disable-gpu"]
+        )
+        for step in STEPS:
+            if sys.argv[1:] and step.__name__ not in sys.argv[1:]:
+                continue
+            try:
+                step(browser)
+                say(f"{step.__name__}: passed")
+            except Exception:  # noqa: BLE001 - the next step is run all the same
+                failed += 1
+                traceback.print_exc()
+                say(f"{step.__name__}: FAILED")
+                netlab("down", "--all")
+        browser.close()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
