@@ -200,6 +200,7 @@ class _Builder:
             tiers.resolve_all(tuple(item for kind in tiers.KINDS for item in self._catalogue.of(kind)), self._session),
             links.resolve(self._lab, nodes, pods, idle, outside, under, self._changes, self._complain),
             controllers.paused,
+            self._memory.known(controllers.jobs.union(template.full for template in wanted)),
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------
@@ -298,8 +299,8 @@ class _Builder:
 
     def _controllers(self, nodes: Sequence[Node]) -> Controllers:
         on = frozenset((pod.slot, pod.node) for pod in self._memory.pods.values())
-        memory = self._memory
-        return Controllers(self._name, self._catalogue.running, nodes, memory.incarnations, on, memory.paused)
+        documents, memory = self._catalogue.running, self._memory
+        return Controllers(self._name, documents, nodes, memory.incarnations, on, memory.paused, memory.outcomes)
 
     def _templates(self, controllers: Controllers) -> list[Template]:
         wanted: dict[str, Template] = {}
@@ -366,10 +367,9 @@ class _Builder:
         idling: Idling,
     ) -> Iterator[tuple[Template, Node]]:
         """The Pods that have a node; the others go to ``idling``."""
-        chosen = not self._spec.get("nodes") or self._chosen_nodes
-        chosen = chosen and not self._catalogue.of("Node")
+        chosen = (not self._spec.get("nodes") or self._chosen_nodes) and not self._catalogue.of("Node")
         stays = {name: Stay(memory.node, memory.demands) for name, memory in self._memory.pods.items()}
-        placements = Scheduler(nodes, namespaces, lenient=chosen).place(templates, stays)
+        placements = Scheduler(nodes, namespaces, lenient=chosen, ended=self._memory.outcomes).place(templates, stays)
         for template, placed in zip(templates, placements, strict=True):
             if placed is None:
                 there = [node.name for node in nodes]

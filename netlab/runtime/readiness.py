@@ -2,8 +2,8 @@
 
 The statuses in force are part of a lab's run state, beside its documents: every command resolves the lab with them, so
 what ``diff`` expects is what the kernel was given.  They change in two places.  ``up`` and ``apply`` take over what the
-agent says once that what they started runs (``follow``).  And the agent starts ``python -m netlab.runtime.readiness LAB``
-when a status changes: under the lab's lock it asks for the statuses, and changes in the kernel what differs between
+agent says once that what they started runs (``follow``).  And the agent starts a step when a status changes
+(``runtime.step``): under the lab's lock it asks for the statuses, and changes in the kernel what differs between
 the lab with the old ones and the lab with the new ones.
 
 A step that was killed leaves ``statuses.next``: the next one, or the next command, then looks at everything.  A lab of
@@ -13,15 +13,13 @@ which an ``up`` was killed is left alone: the next ``up`` mends it.
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.errors import NetlabError, StateError
+from netlab.errors import StateError
 from netlab.runtime.client import agentclient
-from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from netlab.runtime.client.listeners import AgentListeners
     from netlab.runtime.state.resolved import Lab
     from netlab.spec import Warning
-
-
-_SERVER = "kube-system/coredns"
 
 
 def follow(rundir: RunDir, lab: Lab, seen: Statuses) -> tuple[Lab, int]:
@@ -84,8 +79,13 @@ def leave(rundir: RunDir, lab: Lab, after: Cluster) -> Lab:
     behind = {backend.pod for service in lab.cluster.services for backend in service.backends}
     if not behind & leaving.keys():
         return lab
-    _publish(rundir, lab.cluster, patience=1.0)
+    publish(rundir, lab.cluster, patience=1.0)
     return lab
+
+
+def unknown(outcomes: Mapping[str, str], ends: Mapping[str, tuple[bool, bool, float, int]]) -> bool:
+    """Whether controllers may have something to do: an end that they do not know, containers that were started again."""
+    return any(ended != (name in outcomes) or restarts for name, (ended, _, _, restarts) in ends.items())
 
 
 def take_over(rundir: RunDir, lab: Lab) -> tuple[Lab, int, list[str]]:
@@ -96,7 +96,7 @@ def take_over(rundir: RunDir, lab: Lab) -> tuple[Lab, int, list[str]]:
         with agentclient.connect(rundir.path, lab.cluster.lab) as agent:
             seen = agent.statuses()
             lab, changed = follow(rundir, lab, seen.pods)
-            agent.acknowledge(seen.version)
+            agent.acknowledge(seen.version, 0.0 if unknown(lab.cluster.outcomes, seen.ends) else None)
     except StateError as gone:  # an agent that dies now is found by the next command
         return lab, 0, [gone.message]
     return lab, changed, []
@@ -122,53 +122,12 @@ def settle(rundir: RunDir, lab: Lab, agent: AgentListeners, *, wait: bool) -> tu
             # `run` had suspended the agent's notices of statuses.
             with contextlib.suppress(StateError), agentclient.connect(rundir.path, rundir.lab) as client:
                 client.acknowledge(0)
-    problems += _publish(rundir, lab.cluster)
+    problems += publish(rundir, lab.cluster)
     return lab, changed, [*(Warning("agent", problem, Mark("", 0)) for problem in problems), *late]
 
 
-def _publish(rundir: RunDir, cluster: Cluster, **patience: float) -> list[str]:
+def publish(rundir: RunDir, cluster: Cluster, **patience: float) -> list[str]:
     """Make names and health checks follow the cluster."""
     from netlab.runtime import dns, healthchecks
 
     return [*dns.sync(cluster, **patience), *healthchecks.sync(rundir, cluster)]
-
-
-def step(name: str) -> None:
-    """Do one step that the agent requests."""
-    with lock.locked(name):
-        rundir = RunDir(name)
-        if not rundir.exists() or rundir.pending() is not None:
-            raise StateError(f"lab {name} has an unfinished change", hint=f"netlab up {name}")
-        with agentclient.connect(rundir.path, name) as agent:
-            seen = agent.statuses()
-            if seen.acknowledged == seen.version:
-                return  # somebody else was quicker
-            # What crashes and starts again in a moment is as it was; but the DNS server has lost its names meanwhile.
-            if seen.pods == rundir.statuses() and not rundir.unsettled() and _SERVER not in seen.moved:
-                agent.acknowledge(seen.version)
-                return
-        from netlab.runtime.state.running import load_running
-
-        lab, changed, problems = take_over(rundir, load_running(name))
-        # A server whose Pod was made anew has no names either.
-        problems += _publish(rundir, lab.cluster)
-        rundir.event("readiness", changed=changed)
-        for problem in problems:
-            sys.stderr.write(f"readiness: {problem}\n")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Statuses as a command's: 0, or the error's own."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m netlab.runtime.readiness LAB; a lab's agent starts it\n")
-        return 2
-    try:
-        step(arguments[0])
-    except NetlabError as error:
-        sys.stderr.write(f"readiness: {error.message}\n")
-        return 4
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -86,6 +86,7 @@ LATE = {
     "netlab.runtime.doctor.probes": "subprocess, 1 ms, for hosts with nft",
     "netlab.runtime.host.requirements": "shutil, 3 ms, for up alone",
     "netlab.runtime.readiness": "a status that changed nothing is settled without the lab's model",
+    "netlab.runtime.step": "the same",
     "netlab.runtime.rootless.door": "what makes a world, for the first command alone",
     "netlab.runtime.state.rundir": "shutil, 3 ms, for down alone",
     "netlab.runtime.commandserver": "the client of a process that stays loads nothing that the process does",

@@ -1,8 +1,7 @@
 """The status that controllers count from their Pods: of Deployments, Jobs and the like.
 
 Nothing is stored: a status is counted from the Pods as ``get pods`` shows them, each time.  A Job whose document states
-that it has ended keeps its own words, and a hook that is a Job is complete, since Helm waits for it.  A Job of which no
-Pod is left to run has failed where it is not complete: its Pods are not tried again here.
+that it has ended keeps its own words, and a hook that is a Job is complete, since Helm waits for it.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.request import Running
 from netlab.model.anew import every
+from netlab.model.workloads import jobs
 from netlab.model.workloads.owners import ENDED, revision
 from netlab.model.workloads.systempods import system_pods
 from netlab.tuples import NamedTuple
@@ -41,7 +41,7 @@ class Statuses:
     """The statuses of a running lab's workloads; ``pods`` are its Pods, ``sets`` its ReplicaSets, as items."""
 
     def __init__(self, running: Running, pods: Sequence[Item], sets: Sequence[Item]) -> None:
-        self._sets = sets
+        self._sets, self._outcomes = sets, running.cluster.outcomes
         items = {(pod["metadata"]["namespace"], pod["metadata"]["name"]): pod for pod in pods}
         self._of: dict[tuple[str, str], list[Item]] = {}
         for pod in (*every(running.cluster), *system_pods(running.cluster)):
@@ -115,16 +115,22 @@ class Statuses:
         if succeeded and succeeded >= spec.get("completions", 1) and not active:
             return status | {"completionTime": max(map(_ended, pods.items), default=begun) or begun,
                              "conditions": _complete(item)}  # fmt: skip
-        if failed and not active:
+        if failed > jobs.limit(spec) or self._stopped(item):
             message = "Job has reached the specified backoff limit"
             return status | {"conditions": [_stated(item, "Failed", True, "BackoffLimitExceeded", message)]}
         return status
 
+    def _stopped(self, job: Item) -> bool:
+        """Whether a Job has ended its Pods, which had been started again too often."""
+        return (
+            jobs.key(job["metadata"]["namespace"], job["metadata"]["name"], job["spec"]["template"]) in self._outcomes
+        )
+
     def _cron_job(self, item: Item, pods: _Pods) -> Item:
         namespace = item["metadata"]["namespace"]
-        jobs = {each["name"] for pod in pods.active for each in pod["metadata"].get("ownerReferences", ())}
+        names = {each["name"] for pod in pods.active for each in pod["metadata"].get("ownerReferences", ())}
         active = [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "namespace": namespace}
-                  for name in sorted(jobs)]  # fmt: skip
+                  for name in sorted(names)]  # fmt: skip
         last = {"lastScheduleTime": _created(item)} if pods.items else {}
         return ({"active": active} if active else {}) | last
 

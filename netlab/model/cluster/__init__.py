@@ -252,7 +252,7 @@ class Cluster:
     ``established`` (keep or drop) what happens to connections that were up when a policy starts to deny them.
     ``idle`` are Pods that have no network, ``made`` the objects that controllers make, and ``incarnations`` tell by slot
     how many Pods were there before.  ``impairments`` are those of links, each of a direction.  ``paused`` are the
-    templates that paused Deployments run.
+    templates that paused Deployments run, ``outcomes`` the ends of Pods that their controllers know (``workloads.jobs``).
     """
 
     lab: str
@@ -281,6 +281,7 @@ class Cluster:
     tiers: tuple[TierPolicy, ...] = ()
     impairments: tuple[Impairment, ...] = ()
     paused: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
     _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property

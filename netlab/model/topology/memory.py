@@ -37,7 +37,8 @@ class Memory:
     """Node numbers and Pod CIDRs by name, Pods and Services by ``namespace/name``; empty for a new lab.
 
     ``incarnations``: by slot, how many Pods were there before and are gone.  ``gone`` are Pods that are
-    deleted now: those that are made instead get other addresses.  ``paused`` are the templates of paused Deployments.
+    deleted now: those that are made instead get other addresses.  ``paused`` are the templates of paused Deployments,
+    ``outcomes`` the ends of Pods that their controllers know.
     """
 
     nodes: Mapping[str, int] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Memory:
     incarnations: Mapping[str, int] = field(default_factory=dict)
     gone: tuple[PodMemory, ...] = ()
     paused: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cluster: Cluster) -> Memory:
@@ -58,6 +60,7 @@ class Memory:
             {node.name: tuple(map(str, node.pod_cidrs)) for node in cluster.nodes},
             cluster.incarnations,
             paused=cluster.paused,
+            outcomes=cluster.outcomes,
         )
 
     def now(self, slots: Collection[str]) -> dict[str, int]:
@@ -65,12 +68,17 @@ class Memory:
         lost = {pod.slot for pod in self.pods.values() if pod.slot and pod.slot not in slots}
         return {**self.incarnations, **{slot: self.incarnations.get(slot, 0) + 1 for slot in sorted(lost)}}
 
+    def known(self, wanted: Collection[str]) -> dict[str, str]:
+        """The known ends of Pods and Jobs that documents still ask for."""
+        return {name: end for name, end in self.outcomes.items() if name in wanted}
+
     def without(self, slots: Mapping[str, str]) -> Memory:
         """The memory after these Pods (each with its slot) end, and their controllers create others."""
         ended = {slot: self.incarnations.get(slot, 0) + 1 for slot in slots.values() if slot}
         gone = tuple(pod for name, pod in self.pods.items() if name in slots)
         pods = {name: pod for name, pod in self.pods.items() if name not in slots}
-        return replace(self, pods=pods, incarnations={**self.incarnations, **ended}, gone=gone)
+        outcomes = {name: outcome for name, outcome in self.outcomes.items() if name not in slots}
+        return replace(self, pods=pods, incarnations={**self.incarnations, **ended}, gone=gone, outcomes=outcomes)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

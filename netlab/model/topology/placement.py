@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -127,12 +127,18 @@ class Scheduler:
     """The nodes of one lab while they fill up.
 
     ``lenient``: netlab chose the nodes, not the author. So a Pod that fits none is placed all the same, unless a port
-    is taken.
+    is taken.  ``ended``: Pods that have ended hold no port and count for nobody; they stay where they were.
     """
 
     def __init__(
-        self, nodes: Sequence[Node], namespaces: Mapping[str, Mapping[str, str]], *, lenient: bool = False
+        self,
+        nodes: Sequence[Node],
+        namespaces: Mapping[str, Mapping[str, str]],
+        *,
+        lenient: bool = False,
+        ended: Collection[str] = (),
     ) -> None:
+        self._ended = ended
         self._nodes, self._namespaces, self._lenient = nodes, namespaces, lenient
         self._by_name = {node.name: node for node in nodes}
         self._ports: dict[tuple[str, int, str], list[tuple[str, Template]]] = {}
@@ -164,7 +170,8 @@ class Scheduler:
                     placed = placements[number] = self._schedule(templates[number], turn)
                 if placed.node is None:
                     left.append(number)
-                elif not templates[number].node:  # a DaemonSet's Pod takes no turn
+                # A DaemonSet's Pod takes no turn.
+                elif not templates[number].node and templates[number].full not in self._ended:
                     turn += 1
             if len(left) == len(waiting):
                 break  # nobody came whom the others waited for
@@ -311,6 +318,8 @@ class Scheduler:
 
     def _taken(self, template: Template, node: Node) -> tuple[HostPort, Template] | None:
         """The first port of the node itself that the Pod wants and another Pod has."""
+        if template.full in self._ended:
+            return None
         for port in self._node_ports(template):
             for address, other in self._ports.get((node.name, port.host_port, port.protocol), ()):
                 if not address or not port.address or address == port.address:
@@ -324,6 +333,8 @@ class Scheduler:
         return self._ports_of[key]
 
     def _put(self, template: Template, node: Node) -> None:
+        if template.full in self._ended:
+            return
         for port in self._node_ports(template):
             self._ports.setdefault((node.name, port.host_port, port.protocol), []).append((port.address, template))
         wanted = self._wanted(template)

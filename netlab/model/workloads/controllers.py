@@ -6,16 +6,21 @@ names, as a rollout does: ``pod-template-hash`` and the suffixes depend on it.  
 
 A Deployment whose ReplicaSets are documents (a dump) runs those; its rollouts are ``rollouts``'.
 
-Limits.  A CronJob has one Job; the failed Pod of a Job gets no successor, whatever its backoffLimit.
+A Pod of a Job that has ended gets a successor while its Job needs another and backoffLimit permits it: ``outcomes`` are
+the ends that the Job's controller knows (``jobs``).
+
+Limits.  A CronJob has one Job.  Of a Job's fields backoffLimitPerIndex, podFailurePolicy, successPolicy and deadlines have
+no effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from netlab.model.cluster import Made, Node, identity
-from netlab.model.workloads import nodefit, rollouts
+from netlab.model.workloads import jobs, nodefit, rollouts
 from netlab.model.workloads.owners import ENDED, HASH, REVISION, Owners, Reference, controller, phase, revision
 from netlab.model.workloads.templates import WORKLOADS, Template
 from netlab.spec import Document
@@ -42,10 +47,23 @@ class _Source(NamedTuple):
         return template
 
 
+class _Attempt(NamedTuple):
+    """A Pod of a Job; ``outcome`` is "" while its controller knows of no end.
+
+    ``annotations`` have its completion index, where the Job is Indexed.
+    """
+
+    name: str
+    slot: str
+    outcome: str
+    annotations: Mapping[str, str] = MappingProxyType({})
+    spec: Mapping[str, Any] | None = None
+
+
 class Controllers:
     """The Pods and objects of one lab; ``incarnations`` by slot, ``on`` where its DaemonSets' Pods already are.
 
-    ``paused``: the templates that paused Deployments run, by ``namespace/name``.
+    ``paused``: the templates that paused Deployments run, by ``namespace/name``.  ``outcomes``: ``jobs.known``.
     """
 
     def __init__(
@@ -56,6 +74,7 @@ class Controllers:
         incarnations: Mapping[str, int] | None = None,
         on: frozenset[tuple[str, str]] = frozenset(),
         paused: Mapping[str, Mapping[str, Any]] | None = None,
+        outcomes: Mapping[str, str] | None = None,
     ) -> None:
         self._lab, self._nodes, self._incarnations, self._on = lab, nodes, incarnations or {}, on
         self._documents = [document for document in documents if not has_ended(document)]
@@ -66,7 +85,8 @@ class Controllers:
                                if document.kind != "Pod" or (document.namespace, document.name) not in gone]  # fmt: skip
             self._owners = Owners(self._documents)
         self.made: list[Made] = []
-        self._paused = paused or {}
+        self.jobs: set[str] = set()  # by ``jobs.key``
+        self._paused, self._outcomes = paused or {}, outcomes or {}
         self.paused: dict[str, Mapping[str, Any]] = {}  # the templates that paused Deployments run
 
     def templates(self) -> Iterator[Template]:
@@ -212,30 +232,68 @@ class Controllers:
     def _job(self, source: _Source) -> Iterator[Template]:
         """No more run at a time than are still to be completed; a suspended Job and one that has ended run none."""
         spec, document = source.spec, source.document
-        indexed = spec.get("completionMode") == "Indexed"
         own = self._owners.of(document, "Pod") if document.kind == "Job" else []
-        done = sum(phase(pod) == "Succeeded" for pod in own)
+        done = sum(phase(pod) == jobs.SUCCEEDED for pod in own)
+        active = sum(phase(pod) not in ENDED for pod in own)
         parallel = spec.get("parallelism", 1)
-        count = min(parallel, max(0, spec.get("completions", done or parallel) - done))
-        count -= sum(phase(pod) not in ENDED for pod in own)
+        wanted = spec.get("completions", done or parallel) - done
         if spec.get("suspend") or (document.kind == "Job" and _complete(document)):
-            count = 0
+            wanted = 0
+        count = min(parallel, max(0, wanted)) - active
+        base = f"{source.namespace}/{source.name}-"[: len(source.namespace) + 50]
+        ended = sum(name.startswith(base) for name in self._outcomes)
+        indexed = spec.get("completionMode") == "Indexed"
+        attempts = list(self._indexed(source, own, count + ended) if indexed else self._attempts(source, count + ended))
+        outcomes = [attempt.outcome for attempt in attempts]
+        failed = sum(phase(pod) == jobs.FAILED for pod in own) + outcomes.count(jobs.FAILED)
+        room = min(parallel, max(0, wanted - outcomes.count(jobs.SUCCEEDED))) - active
+        own_key = jobs.key(source.namespace, source.name, source.template)
+        self.jobs.add(own_key)
+        if failed > jobs.limit(spec) or own_key in self._outcomes:
+            room = 0
+        labels = self._job_labels(source)
+        for attempt in attempts:
+            if not attempt.outcome:
+                room -= 1
+            if attempt.outcome in ENDED or (not attempt.outcome and room >= 0):
+                name, slot, index = attempt.name, attempt.slot, attempt.annotations
+                own_labels = {**labels, **index}
+                yield self._pod(source, name, slot, labels=own_labels, annotations=index, spec=attempt.spec)
+
+    def _attempts(self, source: _Source, count: int) -> Iterator[_Attempt]:
+        slots = [self._slot(source, number) for number in range(count)]
+        for word, slot in zip(self._words(source, slots), slots, strict=True):
+            name = identity.generated(source.name, word)
+            yield _Attempt(name, slot, self._outcome(source, name))
+
+    def _indexed(self, source: _Source, own: Sequence[Document], count: int) -> Iterator[_Attempt]:
+        """The first Pod of each index, and behind one that failed its successor of the same index."""
+        used = {pod.body["metadata"].get("annotations", {}).get(_INDEX) for pod in own if phase(pod) != jobs.FAILED}
+        most = min(count + len(used), source.spec.get("completions", source.spec.get("parallelism", 1)))
+        free = [number for number in range(most) if str(number) not in used][: max(0, count)]
+        words = self._words(source, [self._slot(source, number) for number in free])
+        for number, word in zip(free, words, strict=True):
+            spec = {"hostname": f"{source.name}-{number}", **_given(source.template.get("spec", {}))}
+            slots = [self._slot(source, number)]
+            while True:
+                name = identity.generated_indexed(source.name, number, word)
+                outcome = self._outcome(source, name)
+                yield _Attempt(name, slots[-1], outcome, {_INDEX: str(number)}, spec)
+                if outcome != jobs.FAILED:
+                    break
+                slots.append(self._slot(source, f"{number}.{len(slots)}"))
+                word = self._words(source, slots)[-1]
+
+    def _outcome(self, source: _Source, name: str) -> str:
+        return self._outcomes.get(f"{source.namespace}/{name}", "")
+
+    def _job_labels(self, source: _Source) -> dict[str, str]:
         labels: dict[str, str] = {}
-        if not spec.get("manualSelector"):
+        if not source.spec.get("manualSelector"):
             uid = identity.uid(self._lab, "Job", source.namespace, source.name)
             for prefix in ("batch.kubernetes.io/", ""):
                 labels |= {f"{prefix}controller-uid": uid, f"{prefix}job-name": source.name}
-        if not indexed:
-            yield from self._replicas(source, count, labels)
-            return
-        used = {pod.body["metadata"].get("annotations", {}).get(_INDEX) for pod in own if phase(pod) != "Failed"}
-        free = [number for number in range(count + len(used)) if str(number) not in used][: max(0, count)]
-        slots = [self._slot(source, number) for number in free]
-        for number, word, slot in zip(free, self._words(source, slots), slots, strict=True):
-            index = {_INDEX: str(number)}
-            name = identity.generated_indexed(source.name, number, word)
-            spec = {"hostname": f"{source.name}-{number}", **_given(source.template.get("spec", {}))}
-            yield self._pod(source, name, slot, labels={**labels, **index}, annotations=index, spec=spec)
+        return labels
 
     # -- one Pod ------------------------------------------------------------------------------------------------------
 

@@ -60,8 +60,8 @@ class HostPort(NamedTuple):
 
 
 def mapped(pod: Pod) -> Iterator[HostPort]:
-    """The hostPorts of a Pod that is not on the host network."""
-    if pod.host_network:
+    """The hostPorts of a Pod that is not on the host network and has not ended."""
+    if pod.host_network or pod.ended:
         return
     marks = {(port.container, port.port, port.protocol): port.mark for port in pod.ports}
     for container, _, _ in serving(pod.spec):

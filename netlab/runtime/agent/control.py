@@ -202,7 +202,7 @@ class Control:
         return {}
 
     def acknowledge(self, message: Message) -> Message:
-        self.statuses.acknowledge(int(message["version"]))
+        self.statuses.acknowledge(int(message["version"]), message.get("again"))
         return {}
 
     def drop(self, message: Message) -> Message:

@@ -162,6 +162,23 @@ class Pod:
         inits = [container.terminated for container in self.of("init")]
         return self.restart == "Never" and any(end and end["exitCode"] != 0 for end in inits)
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended, and a container of it badly."""
+        ends = [container.terminated for container in self.of("init", "main")]
+        return self.ended and any(end and end["exitCode"] != 0 for end in ends)
+
+    @property
+    def ended_at(self) -> float:
+        """When its last container ended, in seconds of the epoch; 0 while it runs."""
+        ends = [container.terminated for container in self.of("init", "main")]
+        return max((float(end["finishedAt"]) for end in ends if end), default=0.0) if self.ended else 0.0
+
+    @property
+    def restarts(self) -> int:
+        """How often its containers were started again for their failures (restartPolicy OnFailure alone)."""
+        return sum(container.restarts for container in self.of("init", "main")) if self.restart == "OnFailure" else 0
+
     def event(self, kind: str, reason: str, message: str) -> None:
         """Record an event; a repetition, whatever its source port, is counted."""
         now = time.time()

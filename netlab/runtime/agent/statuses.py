@@ -1,7 +1,7 @@
-"""Which Pods are ready and which have ended, for Services, names and policies.
+"""Which Pods are ready and which have ended, for Services, names, policies and the controllers of Jobs.
 
 The agent has the statuses, but only the host's side can change a lab.  So on a change the agent starts
-``python -m netlab.runtime.readiness LAB`` in the host's mount namespace.  This step takes the lab's lock, asks for the
+``python -m netlab.runtime.step LAB`` in the host's mount namespace.  This step takes the lab's lock, asks for the
 statuses, changes the lab, and acknowledges the version.  One step runs at a time and covers all changes so far.  ``up``
 and ``apply`` ask for the statuses themselves, so ``run`` suspends the notifications for a while.
 
@@ -20,6 +20,7 @@ from typing import Any
 from netlab.runtime.agent import linux
 from netlab.runtime.agent.loop import Loop, Timer
 from netlab.runtime.agent.podstate import Pod, PodKey
+from netlab.tuples import NamedTuple
 
 GATHER = 0.03  # seconds in which changes gather
 AGAIN_FIRST, AGAIN_MAX = 1.0, 30.0  # after a step that failed, doubled each time
@@ -28,22 +29,35 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.pa
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+class Status(NamedTuple):
+    """``ended_at`` in seconds of the epoch, 0 while it runs; ``restarts`` of its containers, where they end it never."""
+
+    ready: bool
+    ended: bool
+    failed: bool
+    ended_at: float
+    restarts: int
+
+
 class Statuses:
-    """(ready, ended) by Pod; ``version`` counts changes, ``acknowledged`` is the version that the lab follows."""
+    """What is reported of each Pod; ``version`` counts changes, ``acknowledged`` is the version that the lab follows.
+
+    ``again``: when a step is due although nothing changed (monotonic seconds), 0 for never.
+    """
 
     def __init__(self, loop: Loop, lab: str, mounts: int) -> None:
         self.loop, self.lab, self.mounts = loop, lab, mounts
-        self.reported: dict[PodKey, tuple[bool, bool]] = {}
+        self.reported: dict[PodKey, Status] = {}
         self.version = self.acknowledged = 0
         self.moved: set[PodKey] = set()  # Pods with a change since then
-        self.silent_until = 0.0
+        self.silent_until = self.again = 0.0
         self.timer: Timer | None = None
         self.child, self.patience = 0, 0.0
         self.spawn: Callable[[], int] = self._spawn
 
     def look(self, pod: Pod) -> None:
         """Compare the Pod's status with the last one."""
-        status = pod.ready, pod.ended
+        status = Status(pod.ready, pod.ended, pod.failed, pod.ended_at, pod.restarts)
         if self.reported.get(pod.key) != status:
             self.reported[pod.key] = status
             self.moved.add(pod.key)
@@ -61,14 +75,18 @@ class Statuses:
 
     def shown(self) -> dict[str, Any]:
         pods = [
-            {"namespace": key.namespace, "pod": key.pod, "ready": ready, "ended": ended}
-            for key, (ready, ended) in self.reported.items()
+            {"namespace": key.namespace, "pod": key.pod, **status._asdict()} for key, status in self.reported.items()
         ]
         moved = [f"{key.namespace}/{key.pod}" for key in self.moved]
         return {"version": self.version, "acknowledged": self.acknowledged, "pods": pods, "moved": moved}
 
-    def acknowledge(self, version: int) -> None:
-        """The lab now follows that version; notifications resume."""
+    def acknowledge(self, version: int, again: float | None = None) -> None:
+        """The lab now follows that version; notifications resume.
+
+        ``again``: in how many seconds a step is due even so, below 0 for never; None leaves that as it was.
+        """
+        if again is not None:
+            self.again = time.monotonic() + again if again >= 0 else 0.0
         self.acknowledged = max(self.acknowledged, min(version, self.version))
         self.silent_until = self.patience = 0.0
         if self.timer is not None:
@@ -78,6 +96,14 @@ class Statuses:
             self._later(GATHER)
         else:
             self.moved.clear()
+            self._remind()
+
+    def _remind(self) -> None:
+        if self.again:
+            self._later(max(GATHER, self.again - time.monotonic()))
+
+    def _due(self) -> bool:
+        return self.acknowledged < self.version or 0 < self.again <= time.monotonic()
 
     def _later(self, seconds: float) -> None:
         if self.timer is None and not self.child:
@@ -86,7 +112,10 @@ class Statuses:
 
     def _turn(self) -> None:
         self.timer = None
-        if self.child or self.acknowledged == self.version:
+        if self.child:
+            return
+        if not self._due():
+            self._remind()
             return
         if time.monotonic() < self.silent_until:
             self._later(GATHER)
@@ -103,8 +132,10 @@ class Statuses:
         if pid != self.child:
             return False
         self.child = 0
-        if self.acknowledged < self.version:
+        if self._due():
             self._later(max(self.patience, GATHER))
+        else:
+            self._remind()
         return True
 
     def _spawn(self) -> int:
@@ -115,7 +146,7 @@ class Statuses:
                 linux.setns(self.mounts, linux.CLONE_NEWNS)
                 os.chdir("/")
                 os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-                argv = [sys.executable, "-m", "netlab.runtime.readiness", self.lab]
+                argv = [sys.executable, "-m", "netlab.runtime.step", self.lab]
                 os.execve(sys.executable, argv, {"PATH": _PATH, "PYTHONPATH": _PACKAGE, "LC_ALL": "C.UTF-8"})
             except BaseException as failure:  # noqa: BLE001 - the child of a fork must end here, whatever happens
                 os.write(2, f"no step for the Pods' readiness: {failure}\n".encode())

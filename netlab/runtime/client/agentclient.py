@@ -43,12 +43,16 @@ class Sandbox(NamedTuple):
 
 
 class Statuses(NamedTuple):
-    """(ready, ended) by ``namespace/name``; those that ``moved`` since the ``acknowledged`` version may be as they were."""
+    """(ready, ended) by ``namespace/name``; those that ``moved`` since the ``acknowledged`` version may be as they were.
+
+    ``ends`` are of the same Pods: whether and how each has ended, when, and its restarts (``model.workloads.jobs.Seen``).
+    """
 
     version: int
     acknowledged: int
     pods: dict[str, tuple[int, ...]]
     moved: frozenset[str]
+    ends: dict[str, tuple[bool, bool, float, int]]
 
 
 # -- its process ------------------------------------------------------------------------------------------------------
@@ -311,11 +315,19 @@ class AgentClient:
         pods: dict[str, tuple[int, ...]] = {
             f"{pod['namespace']}/{pod['pod']}": (pod["ready"], pod["ended"]) for pod in reply["pods"]
         }
-        return Statuses(int(reply["version"]), int(reply["acknowledged"]), pods, frozenset(reply["moved"]))
+        ends = {
+            f"{pod['namespace']}/{pod['pod']}": (pod["ended"], pod["failed"], pod["ended_at"], pod["restarts"])
+            for pod in reply["pods"]
+            if "failed" in pod  # an older agent does not say
+        }
+        return Statuses(int(reply["version"]), int(reply["acknowledged"]), pods, frozenset(reply["moved"]), ends)
 
-    def acknowledge(self, version: int) -> None:
-        """Say that the lab follows that version of the statuses."""
-        self.call("acknowledge", version=version)
+    def acknowledge(self, version: int, again: float | None = None) -> None:
+        """Say that the lab follows that version of the statuses; ``again``: when the agent is to ask for a step even so.
+
+        That is in so many seconds, or never (below 0); None leaves it as it was.
+        """
+        self.call("acknowledge", version=version, again=again)
 
     def times(self, log: str) -> list[tuple[float, int]]:
         """When a log had which length: (seconds of the epoch, bytes), in order, to a quarter of a second."""

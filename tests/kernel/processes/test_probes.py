@@ -101,8 +101,7 @@ def test_every_kind_of_question(lab: Lab) -> None:
             (said := lab.netlab("describe", "pod", "many").stdout)
             and all(one in said for one in wanted.values())
             and said
-        ),
-        20,
+        )
     )
     assert "Unhealthy" in told and "ProbeWarning" in told
     assert ready() == good

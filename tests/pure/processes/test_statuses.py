@@ -38,7 +38,8 @@ class Clock:
 class Pod:
     def __init__(self, name: str) -> None:
         self.key = PodKey("/run/netns/x", "default", name)
-        self.ready = self.ended = False
+        self.ready = self.ended = self.failed = False
+        self.ended_at, self.restarts = 0.0, 0
 
 
 @pytest.fixture
