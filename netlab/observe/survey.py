@@ -40,7 +40,7 @@ from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state.resolved import Lab, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import RunDir
 from netlab.runtime.state.running import open_running
-from netlab.spec import Warning
+from netlab.spec import Documents, Warning
 
 _LOOKUPS = 24  # Pods that look a name up
 _LEAST, _MOST = 2, 5  # traces, however late it is, and in all
@@ -106,17 +106,18 @@ def again(cluster: Cluster, rows: Sequence[Row]) -> list[bool]:
     return [row.flow in broken or row.flow in failing for row in rows]
 
 
-def variants(name: str) -> Variant:
-    """The running lab with another fault of its documents or its cluster, and none else."""
+def variants(name: str, shown: Documents) -> Variant:
+    """The running lab with another fault of its documents or its cluster, and none else; ``shown`` are its documents."""
     rundir, applied = open_running(name)
     memory, statuses = memory_of(rundir), rundir.statuses()
 
-    def variant(fault: Injected) -> State | None:
+    def variant(fault: Injected) -> tuple[State, bool] | None:
         try:
             lab = resolve(replace(applied, faults=(fault,)), memory, statuses)
-            return with_state(lab, host.of_running(lab.cluster)).want
+            state = with_state(lab, host.of_running(lab.cluster)).want
         except (NetlabError, StopIteration, LookupError):
             return None
+        return state, lab.documents.objects == shown.objects
 
     return variant
 

@@ -39,7 +39,7 @@ def command(lab: str, lab_option: str, output: str) -> int:
     from netlab.observe import survey
     from netlab.runtime.client.settle import settle
     from netlab.runtime.state.rundir import RunDir
-    from netlab.runtime.state.running import load_plain, open_running
+    from netlab.runtime.state.running import load_meant, load_plain, open_running
 
     began = time.monotonic()
     name = own_lab(lab, lab_option)
@@ -48,10 +48,12 @@ def command(lab: str, lab_option: str, output: str) -> int:
     warnings = [*warned.of_lab(running), *settle(name, RunDir(name).path, running.cluster, ())]
     evidence = survey.survey(running, _expectations(applied), warnings)
     tracer = survey.Tracer(running, evidence, began + _TIME)
-    recogniser = Recogniser(evidence, survey.variants(name))
+    meant = load_meant(name).documents
+    written = meant.objects != running.documents.objects
+    recogniser = Recogniser(evidence, survey.variants(name, meant), written=written)
     fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows), recogniser)
-    written = manifests.causes(evidence, survey.events(running))
-    causes = sorted([*fold.causes(), *written], key=lambda cause: cause.order)
+    mistakes = manifests.causes(evidence, survey.events(running))
+    causes = sorted([*fold.causes(), *mistakes], key=lambda cause: cause.order)
     seconds, broken = time.monotonic() - began, len(evidence.broken)
     notes = manifests.notes(evidence)
     if output == "json":

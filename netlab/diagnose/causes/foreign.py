@@ -169,7 +169,7 @@ def _untraced(story: Story) -> Iterator[Hit]:
         lost, left = _lost_in(story, role), _left_in(story, role)
         for rule in story.recording.foreign:
             here = [event for event in frames if event.netns == rule.netns]
-            if here and here[0] is story.request[0]:
+            if here and story.request and here[0] is story.request[0]:
                 here = [_as_sent(story, here[0]), *here]
             if not here or not untraced(story, rule):
                 continue

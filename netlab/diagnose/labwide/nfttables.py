@@ -12,7 +12,7 @@ Parts = Mapping[str, tuple[str, ...]]
 
 _HEAD = re.compile(r"^\s*(?:chain|set|map) (\S+) \{")
 _NOISE = re.compile(r" # handle \d+|counter(?: packets \d+ bytes \d+)?|comment \"[^\"]*\"|\"")
-_SAME = 0.75  # of a rule's words, since nft writes some in its own way
+_SAME, _NAMED = 0.75, 0.3  # of a rule's words, since nft writes some in its own way, and types of ICMP by their names
 
 
 def deviating(drift: Drift) -> Iterable[NftTable]:
@@ -62,7 +62,8 @@ def _chain(lines: Sequence[str], chain: NftChain) -> bool:
     drops = "policy drop" in chain.base
     if len(rules) != len(chain.rules) or drops != ("policy drop" in head):
         return False
-    return all(_share(rule, line) >= _SAME for rule, line in zip(chain.rules, rules, strict=True))
+    pairs = zip(chain.rules, rules, strict=True)
+    return all(_share(rule, line) >= (_NAMED if "icmp" in rule else _SAME) for rule, line in pairs)
 
 
 def _set(lines: Sequence[str], wanted: NftSet) -> bool:
@@ -74,7 +75,8 @@ def _set(lines: Sequence[str], wanted: NftSet) -> bool:
 def _share(rule: str, line: str) -> float:
     """How many of a rule's words a line has; 0 if it lacks a number or an address of the rule."""
     words, there = _words(rule), _words(line)
-    if not {word for word in words if any(map(str.isdigit, word))} <= there:
+    named = "icmp" in rule  # nft writes the names of types
+    if not named and not {word for word in words if any(map(str.isdigit, word))} <= there:
         return 0.0
     return len(words & there) / max(len(words), len(there), 1)
 

@@ -19,12 +19,14 @@ from netlab.faults.injected import Injected
 from netlab.objects import Key, NftChain, NftSet, NftTable, Obj, Op, State, Verb
 from netlab.tuples import NamedTuple
 
-#: The State of a lab with a fault that changes its documents or its cluster; None where it cannot be made.
-Variant = Callable[[Injected], State | None]
+#: The State of a lab with a fault that changes its documents or its cluster, and whether its documents are then those
+#: that the running lab shows; None where it cannot be made.
+Variant = Callable[[Injected], tuple[State, bool] | None]
 
 
 #: The kind of suspect that faults of a package are behind most often.
 _PACKAGES = {"policy": "rules", "service": "service-rules", "dns": "file"}
+_PREFERRED = 1_000_000  # to what a lab's nodes could do as well
 #: Kinds of suspects that a mistake in documents can make.
 _OF_DOCUMENTS = ("rules", "service-rules", "file", "process-missing", "process-extra")
 
@@ -37,10 +39,14 @@ class Named(NamedTuple):
 
 
 class Recogniser:
-    """What a fault of documents makes is computed for ``patience`` seconds at most."""
+    """What a fault of documents makes is computed for ``patience`` seconds at most.
 
-    def __init__(self, evidence: Evidence, variant: Variant, patience: float = 1.5) -> None:
+    ``written``: the documents that the lab shows are not those of its files, so that rules may follow a mistake in them.
+    """
+
+    def __init__(self, evidence: Evidence, variant: Variant, *, written: bool, patience: float = 1.5) -> None:
         self._evidence, self._variant, self._patience = evidence, variant, patience
+        self._written = written
         self._want = State.of(evidence.want)
         self._seen: dict[tuple[Key, bool], Op] = {}
         for op in evidence.drift.operations:
@@ -69,33 +75,48 @@ class Recogniser:
         until = time.monotonic() + self._patience
         for named in late:
             # What a lab's documents make takes longer to compute, so only what has no name yet is looked for.
-            nameless = [n for n, suspect in enumerate(suspects) if n not in best and suspect.kind in _OF_DOCUMENTS]
+            nameless = [
+                number
+                for number, suspect in enumerate(suspects)
+                if suspect.kind in _OF_DOCUMENTS
+                and (number not in best or (self._written and best[number][0] < _PREFERRED))
+            ]
             if not nameless or time.monotonic() > until:
                 break
             variant = self._variant(Injected(named.fault.id, named.at))
             if variant is not None:
-                self._take(best, suspects, named, variant)
+                self._take(best, suspects, named, *variant)
         return {index: named for index, (_, named) in best.items()}
 
     def _take(
-        self, best: dict[int, tuple[int, Named]], suspects: Sequence[Suspect], named: Named, state: State
+        self,
+        best: dict[int, tuple[int, Named]],
+        suspects: Sequence[Suspect],
+        named: Named,
+        state: State,
+        shown: bool = False,
     ) -> None:
-        """Give the suspects that a fault makes its name, if it explains more than the name that they have."""
-        matched = self._matched(state)
+        """Give the suspects that a fault makes its name, if it explains more than the name that they have.
+
+        ``shown``: the running lab's documents are what this fault makes of them.
+        """
+        matched = self._matched(state, shown=self._written and shown)
         if matched is None:
             return
-        seen, score = matched
+        seen, number = matched
         for index, suspect in enumerate(suspects):
-            own = _tokens(suspect)
+            own, score = _tokens(suspect), number
+            if self._written and shown and suspect.kind in _OF_DOCUMENTS:
+                score += _PREFERRED
             if len(own & seen) * 2 >= len(own) and (index not in best or score > best[index][0]):
                 best[index] = score, named
 
-    def _matched(self, state: State) -> tuple[set[object], int] | None:
+    def _matched(self, state: State, *, shown: bool) -> tuple[set[object], int] | None:
         """The objects in which a State differs from the lab's, and their number; None if the kernel has another one."""
         seen: set[object] = set()
         number = 0
         for key, before, after in _differences(self._want, state):
-            if not self._alike(key, before, after):
+            if not shown and not self._alike(key, before, after):
                 return None
             obj = after or before
             assert obj is not None

@@ -229,7 +229,6 @@ _WORDS: tuple[tuple[type[Obj], str], ...] = (
     (WgPeer, "wireguard-peer"),
 )
 _PLAIN: tuple[tuple[type[Obj], str], ...] = (
-    (Netns, "namespace-missing"),
     (Qdisc, "qdisc"),
     (Rule, "ip-rule"),
     (XfrmPolicy, "ipsec-policy"),
@@ -247,6 +246,8 @@ def _kind(ops: Sequence[Op]) -> str:
         return _link_kind(op)
     if isinstance(obj, Port):
         return _port_kind(op)
+    if isinstance(obj, Netns):
+        return "namespace-missing" if op.verb is Verb.CREATE else "loopback-down"
     if isinstance(obj, Sysctl):
         return f"sysctl-{_setting(obj).removeprefix('6').replace('_', '-')}"
     if isinstance(obj, (Listener, Process)):

@@ -208,6 +208,6 @@ def right(breakage: Breakage, document: dict[str, Any]) -> bool:
 
 def heal(named: dict[str, str]) -> None:
     """Remove what ``up`` leaves alone: the tables of others."""
-    for netns in (named["n1"], named["n2"], named["sw"], named["server"]):
+    for netns in (named["n1"], named["n2"], named["sw"], named["server"], named["client"]):
         for family in ("ip", "inet", "bridge"):
             sh(f"ip netns exec {netns} nft 'delete table {family} strange' 2>/dev/null || true")

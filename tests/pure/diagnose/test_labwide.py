@@ -1,0 +1,102 @@
+"""The diagnosis of a whole lab without a kernel: what is probed, how deviations fold, which fault makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netlab.diagnose.labwide.choose import ALL, choose
+from netlab.diagnose.labwide.evidence import Evidence
+from netlab.diagnose.labwide.recognise import Recogniser
+from netlab.diagnose.labwide.suspects import Suspect, suspects
+from netlab.faults.apply import state_with
+from netlab.faults.catalogue import fault
+from netlab.faults.injected import Injected
+from netlab.model import Cluster, build
+from netlab.objects import State
+from netlab.plan import check, desired, drift
+from netlab.spec import Text, load_texts
+
+KIT = Path(__file__).resolve().parents[2] / "kit/faults.yaml"
+#: Faults that change no rules, whose text is the kernel's to print.
+NAMED = (
+    "route-to-peer-missing",
+    "fdb-entry-wrong",
+    "tunnel-down",
+    "forwarding-off",
+    "duplicate-pod-address",
+    "pod-default-route-missing",
+)
+
+
+def lab(plane: str = "vxlan", text: str = "") -> tuple[Cluster, State]:
+    text = text or KIT.read_text().replace("PLANE", plane).replace("NAME", "lab")
+    cluster = build(load_texts([Text("lab.yaml", text)]), check=check).cluster
+    return cluster, desired(cluster)
+
+
+def seen(cluster: Cluster, want: State, have: State) -> tuple[Evidence, list[Suspect]]:
+    evidence = Evidence(cluster, want, (), drift(want, have, want))
+    return evidence, suspects(evidence.drift, {})
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_fault_of_a_node_has_its_name_by_what_it_makes(name: str) -> None:
+    cluster, want = lab()
+    at = fault(name).where(cluster, want)[0]
+    evidence, folded = seen(cluster, want, state_with((Injected(name, at),), cluster, want))
+    names = Recogniser(evidence, lambda _: None, written=False).names(folded)
+    assert {(each.fault.id, each.at) for each in names.values()} == {(name, at)}
+    assert set(names) == {number for number, suspect in enumerate(folded) if not suspect.learned}
+
+
+def test_what_goes_with_a_link_is_a_part_of_its_suspect() -> None:
+    cluster, want = lab()
+    gone = [
+        obj.key
+        for obj in want.values()
+        if obj.netns == "lab-node-1" and "vxlan0" in (obj.name, getattr(obj, "dev", ""))
+    ]
+    assert len(gone) > 5
+    _, folded = seen(cluster, want, want.without(*gone))
+    assert [(suspect.kind, suspect.netns, suspect.interface) for suspect in folded] == [
+        ("link-missing", "lab-node-1", "vxlan0")
+    ]
+    assert len(folded[0].ops) + len(folded[0].parts) == len(gone)
+    assert folded[0].mend("lab")[0].startswith("ip -n lab-node-1 link add")
+
+
+def test_a_healthy_lab_has_no_suspect() -> None:
+    cluster, want = lab("flannel-vxlan")
+    assert seen(cluster, want, want)[1] == []
+
+
+def test_in_a_larger_lab_each_target_is_asked_from_near_and_far() -> None:
+    replicas = 12
+    text = (
+        KIT.read_text().replace("PLANE", "vxlan").replace("NAME", "lab")
+        + f"""
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: many}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: many}}}}
+  template: {{metadata: {{labels: {{app: many}}}}, spec: {{containers: [{{name: c, image: x, ports: [{{containerPort: 80}}]}}]}}}}
+"""
+    )
+    cluster, _ = lab(text=text)
+    flows = choose(cluster)
+    nodes = {str(pod): pod.node for pod in cluster.pods}
+    assert ALL < len(flows) < 600
+    many = [name for name in nodes if name.startswith("default/many-")]
+    assert len(many) == replicas
+    assert {flow.src.name for flow in flows} >= {*many, "node-1", "node-2"}
+    for name in many:
+        near = {
+            nodes[flow.src.name] == nodes[name] for flow in flows if flow.dst.name == name and flow.src.name in nodes
+        }
+        assert near == {True, False}
+    assert any(flow.size for flow in flows)
