@@ -30,6 +30,7 @@ class Watcher(Beside):
     def __init__(self, session: Session, folder: Path, channel: Channel, shell: int, terminal: int) -> None:
         super().__init__(channel, shell, terminal)
         self._session, self._folder = session, folder
+        self._shown: progress.Standing | None = None
 
     def begin(self) -> None:
         self._show()
@@ -37,8 +38,30 @@ class Watcher(Beside):
 
     def end(self) -> None:
         self._session.close()
+        progress.nothing_goes_on()
 
     def look(self) -> None:
+        self._look()
+        now = self._standing()
+        if now != self._shown:
+            self._shown = now
+            progress.show(now)
+
+    def _standing(self) -> progress.Standing:
+        session = self._session
+        done = [each.how for each in session.progress.done]
+        titles = [step.title for step in session.exercise.steps]
+        steps = tuple(zip(titles, [*done, *[""] * (len(titles) - len(done))], strict=True))
+        if session.over:
+            return progress.Standing(session.exercise.title, steps, ())
+        ticks = session.ticks
+        checks = [
+            (wanted.kind, "ok" if look and look.ok else "", look.saw if look else "")
+            for wanted, look in zip(ticks.step.wanted, ticks.looks, strict=True)
+        ]
+        return progress.Standing(session.exercise.title, steps, tuple(checks))
+
+    def _look(self) -> None:
         """Look at the checks until nothing more is done at once."""
         session, went_on = self._session, False
         while not session.over:

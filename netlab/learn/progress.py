@@ -56,6 +56,17 @@ class Book:
     version: int = _VERSION
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The exercise that goes on: ``steps`` as (title, ``done``, ``skipped`` or ""), ``checks`` of the current step as
+    (kind, ``ok`` or "", what was seen).
+    """
+
+    title: str
+    steps: tuple[tuple[str, str], ...]
+    checks: tuple[tuple[str, str, str], ...]
+
+
 def path() -> Path:
     """The file."""
     folder = os.environ.get("XDG_STATE_HOME", "")
@@ -77,14 +88,40 @@ def keep(name: str, folder: Path, progress: Progress) -> None:
     """Put the progress of the exercise in a folder into the file; what cannot be written is not kept."""
     book = read()
     book = replace(book, exercises={**book.exercises, name: progress}, last=str(folder.resolve()))
-    file = path()
+    _write(path(), book)
+
+
+def show(standing: Standing) -> None:
+    """Write how the exercise stands, for ``netlab learn --watch`` in another terminal."""
+    _write(_standing(), standing)
+
+
+def standing() -> Standing | None:
+    """How the exercise stands; None where none goes on."""
+    try:
+        return load(Standing, json.loads(_standing().read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def nothing_goes_on() -> None:
+    """The session is over."""
+    with contextlib.suppress(OSError):
+        _standing().unlink()
+
+
+def _standing() -> Path:
+    return path().with_name("learn-now.json")
+
+
+def _write(file: Path, value: Book | Standing) -> None:
     with contextlib.suppress(OSError):
         made = [folder for folder in (file.parent, *file.parent.parents) if not folder.exists()]
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd, draft = tempfile.mkstemp(dir=file.parent, prefix=".learn-")  # mode 0600
         try:
             with os.fdopen(fd, "w", encoding="utf-8") as stream:
-                json.dump(dump(book), stream, indent=1)
+                json.dump(dump(value), stream, indent=1)
             _own(draft, *map(str, made))
             os.replace(draft, file)
         except BaseException:

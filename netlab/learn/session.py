@@ -49,7 +49,7 @@ class Session:
         self._facts: KernelFacts | None = None
         self._hint = 0
         self._since = time.monotonic()
-        self._ticks: Ticks | None = None
+        self._ticks = None if self.over else Ticks(self.step)
 
     @property
     def number(self) -> int:

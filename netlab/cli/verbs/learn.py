@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("lab", required=False, default="")
 @click.option("--list", "lists", is_flag=True, help="print the course: the exercises in order, and how far you are")
+@click.option("--watch", "watches", is_flag=True, help="show the steps and checks live, in a second terminal")
 @click.option("--again", is_flag=True, help="begin the exercise from its first step, with other values")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=None, help="draw the values by this number")
 @click.option("--league", "plays", is_flag=True, help="the debugging league: secret faults against the clock")
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 def command(
     lab: str,
     lists: bool,
+    watches: bool,
     again: bool,
     seed: int | None,
     plays: bool,
@@ -49,6 +51,11 @@ def command(
     """
     if lists:
         return _list(output)
+    if watches:
+        from netlab.cli.learnlive import watch
+
+        watch()
+        return Exit.OK
     if output == "json":
         raise click.UsageError("-o json belongs to --list")
     if shutil.which("bash") is None:
