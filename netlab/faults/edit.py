@@ -136,6 +136,24 @@ def policy(namespace: str, name: str, spec: dict[str, Any]) -> Document:
     return Document("networking.k8s.io/v1", "NetworkPolicy", namespace, name, body, Mark("(an open fault)", 1))
 
 
+def policy_at_pod(
+    name: str, spec: Callable[[dict[str, str], str, int], dict[str, Any]]
+) -> Callable[[Objects, str], Objects]:
+    """A hook of the documents that applies a NetworkPolicy beside a Pod; its spec is made of the Pod's labels, its
+    namespace and its first port.
+    """
+
+    def hook(objects: Objects, at: str) -> Objects:
+        pod = next((each for each in objects if each.kind == "Pod" and f"{each.namespace}/{each.name}" == at), None)
+        if pod is None:
+            return objects
+        ports = [port["containerPort"] for each in pod.body["spec"]["containers"] for port in each.get("ports", ())]
+        made = spec(pod.body["metadata"].get("labels", {}), pod.namespace, ports[0] if ports else 80)
+        return (*objects, policy(pod.namespace, f"{pod.name}-{name}", made))
+
+    return hook
+
+
 def edited(objects: Objects, kind: str, at: str, change: Callable[[dict[str, Any]], None]) -> Objects:
     """The documents with the object ``namespace/name`` of a kind changed in its ``spec``."""
 

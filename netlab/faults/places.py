@@ -31,6 +31,16 @@ def servers(cluster: Cluster, _: State) -> list[str]:
     return [str(pod) for pod in serving(cluster)]
 
 
+def labelled_pods(cluster: Cluster, _: State) -> list[str]:
+    """Those Pods that a document of their own describes, with labels."""
+    return [str(pod) for pod in cluster.own_pods if pod.labels and not pod.owner and not pod.host_network]
+
+
+def labelled_servers(cluster: Cluster, _: State) -> list[str]:
+    """Those of them on which netlab's responder serves a TCP port."""
+    return [str(pod) for pod in serving(cluster) if pod.labels and not pod.owner]
+
+
 def services(cluster: Cluster, _: State) -> list[str]:
     """The Services with a cluster address and a backend."""
     return [str(service) for service in cluster.services if is_usual(service)]

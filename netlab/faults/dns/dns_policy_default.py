@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlab.faults.edit import (
-    edited,
-)
+from netlab.faults.edit import edited
 from netlab.faults.fault import Control, Fault, Objects
-from netlab.faults.places import (
-    named,
-    pod_of,
-)
+from netlab.faults.places import named, pod_of
 from netlab.model import Cluster
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _node(objects: Objects, at: str) -> Objects:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_node,
-    with_rules,
-)
+from netlab.faults.edit import at_node, with_rules
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    node_name,
-    nodes,
-)
+from netlab.faults.places import node_name, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _drop(_: Cluster, state: State, node: Node) -> State:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    with_rules,
-)
+from netlab.faults.edit import with_rules
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    node_name,
-    pod_of,
-)
+from netlab.faults.places import node_name, pod_of
 from netlab.model import Cluster
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _drop(cluster: Cluster, state: State, at: str) -> State:

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.faults.edit import (
-    at_pod,
-    changed,
-)
+from netlab.faults.edit import at_pod, changed
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    pods,
-    short_name,
-)
+from netlab.faults.places import pods, short_name
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    File,
-    State,
-)
+from netlab.objects import File, State
 
 
 def _broken(text: str) -> str:

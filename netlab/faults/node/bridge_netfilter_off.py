@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-)
+from netlab.faults.edit import at_node
 from netlab.faults.fault import OPEN as WHY
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    nodes,
-    service_from,
-)
+from netlab.faults.places import TIMEOUT, nodes, service_from
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    State,
-    Sysctl,
-)
+from netlab.objects import State, Sysctl
 
 
 def _stop(_: Cluster, state: State, node: Node) -> State:

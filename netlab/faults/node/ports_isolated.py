@@ -5,23 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    changed,
-    node_veth,
-)
+from netlab.faults.edit import at_node, changed, node_veth
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    inside,
-    nodes,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, inside, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Port,
-    State,
-)
+from netlab.objects import Port, State
 
 
 def _isolate(cluster: Cluster, state: State, node: Node) -> State:

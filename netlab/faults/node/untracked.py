@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_node,
-    with_rules,
-)
+from netlab.faults.edit import at_node, with_rules
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    nodes,
-    service_from,
-)
+from netlab.faults.places import nodes, service_from
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _untrack(_: Cluster, state: State, node: Node) -> State:

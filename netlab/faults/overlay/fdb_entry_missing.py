@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    tunnels,
-    without,
-)
+from netlab.faults.edit import at_node, tunnels, without
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    across,
-    nodes,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, across, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Fdb,
-    State,
-)
+from netlab.objects import Fdb, State
 
 
 def _lose(_: Cluster, state: State, node: Node) -> State:

@@ -5,22 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    changed,
-    is_to_others,
-    set_sysctl,
-)
+from netlab.faults.edit import at_node, changed, is_to_others, set_sysctl
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    across,
-    nodes,
-)
+from netlab.faults.places import across, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Route,
-    State,
-)
+from netlab.objects import Route, State
 from netlab.planes import Plane
 
 

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    is_to_others,
-    without,
-)
+from netlab.faults.edit import at_node, is_to_others, without
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    across6,
-    nodes,
-)
+from netlab.faults.places import across6, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Route,
-    State,
-)
+from netlab.objects import Route, State
 from netlab.planes import Plane
 
 

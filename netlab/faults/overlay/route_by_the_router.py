@@ -5,23 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    changed,
-    is_to_others,
-)
+from netlab.faults.edit import at_node, changed, is_to_others
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    across,
-    nodes,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, across, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Route,
-    State,
-)
+from netlab.objects import Route, State
 
 
 def _detour(cluster: Cluster, state: State, node: Node) -> State:

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    is_to_others,
-    without,
-)
+from netlab.faults.edit import at_node, is_to_others, without
 from netlab.faults.fault import OPEN as WHY
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    across,
-    nodes,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, across, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Addr,
-    Route,
-    State,
-)
+from netlab.objects import Addr, Route, State
 
 
 def _double(cluster: Cluster, state: State, node: Node) -> State:

@@ -5,20 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    changed,
-)
+from netlab.faults.edit import at_node, changed
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    across,
-    nodes,
-)
+from netlab.faults.places import across, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    State,
-    Vxlan,
-)
+from netlab.objects import State, Vxlan
 from netlab.objects.tunnels import Geneve
 
 

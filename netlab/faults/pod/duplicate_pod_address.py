@@ -5,27 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_pod,
-    changed,
-    node_veth,
-)
+from netlab.faults.edit import at_pod, changed, node_veth
 from netlab.faults.fault import OPEN as WHY
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    across_to,
-    pod_of,
-    port_of,
-    servers,
-    serving,
-)
+from netlab.faults.places import across_to, pod_of, port_of, servers, serving
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Addr,
-    Neigh,
-    Route,
-    State,
-)
+from netlab.objects import Addr, Neigh, Route, State
 
 
 def _twin(cluster: Cluster, pod: Pod) -> Pod | None:

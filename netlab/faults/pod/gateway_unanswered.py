@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_pod,
-    node_veth,
-    without,
-)
+from netlab.faults.edit import at_pod, node_veth, without
 from netlab.faults.fault import OPEN as WHY
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    from_pod,
-    pods,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, from_pod, pods
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Neigh,
-    State,
-    Sysctl,
-)
+from netlab.objects import Neigh, State, Sysctl
 
 
 def _silence(_: Cluster, state: State, pod: Pod) -> State:

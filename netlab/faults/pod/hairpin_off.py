@@ -5,25 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_pod,
-    changed,
-    node_veth,
-)
+from netlab.faults.edit import at_pod, changed, node_veth
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    of_pod,
-    pod_of,
-    pods,
-    service_from,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, of_pod, pod_of, pods, service_from
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Port,
-    State,
-)
+from netlab.objects import Port, State
 
 
 def _stop(_: Cluster, state: State, pod: Pod) -> State:

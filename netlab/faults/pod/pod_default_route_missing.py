@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_pod,
-    without,
-)
+from netlab.faults.edit import at_pod, without
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    UNREACHABLE,
-    is_open,
-    is_usual,
-    of_pod,
-    pod_of,
-    pods,
-)
+from netlab.faults.places import UNREACHABLE, is_open, is_usual, of_pod, pod_of, pods
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Route,
-    State,
-)
+from netlab.objects import Route, State
 
 
 def _lose(_: Cluster, state: State, pod: Pod) -> State:

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_pod,
-    down,
-    node_veth,
-)
+from netlab.faults.edit import at_pod, down, node_veth
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    servers,
-    to_pod,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, servers, to_pod
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _down(_: Cluster, state: State, pod: Pod) -> State:

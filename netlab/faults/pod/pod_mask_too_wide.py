@@ -5,25 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_pod,
-    changed,
-)
+from netlab.faults.edit import at_pod, changed
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    of_pod,
-    pairs,
-    pod_of,
-    pods,
-    port_of,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, of_pod, pairs, pod_of, pods, port_of
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Addr,
-    State,
-)
+from netlab.objects import Addr, State
 from netlab.planes import Plane
 
 

@@ -5,22 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_pod,
-    changed,
-)
+from netlab.faults.edit import at_pod, changed
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    across_to,
-    servers,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, across_to, servers
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Neigh,
-    State,
-)
+from netlab.objects import Neigh, State
 
 
 def _spoil(_: Cluster, state: State, pod: Pod) -> State:

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_pod,
-    with_rules,
-)
+from netlab.faults.edit import at_pod, with_rules
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    REFUSED,
-    servers,
-    to_pod,
-)
+from netlab.faults.places import REFUSED, servers, to_pod
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _redirect(_: Cluster, state: State, pod: Pod) -> State:

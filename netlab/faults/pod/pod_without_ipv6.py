@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_pod,
-    without,
-)
+from netlab.faults.edit import at_pod, without
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    servers,
-    to_pod,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, servers, to_pod
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Addr,
-    Route,
-    State,
-)
+from netlab.objects import Addr, Route, State
 from netlab.planes import Plane
 
 

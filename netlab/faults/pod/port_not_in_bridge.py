@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_pod,
-    node_veth,
-    without,
-)
+from netlab.faults.edit import at_pod, node_veth, without
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    servers,
-    to_pod,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, servers, to_pod
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Port,
-    State,
-)
+from netlab.objects import Port, State
 
 
 def _leave(_: Cluster, state: State, pod: Pod) -> State:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_pod,
-    without,
-)
+from netlab.faults.edit import at_pod, without
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    REFUSED,
-    servers,
-    to_pod,
-)
+from netlab.faults.places import REFUSED, servers, to_pod
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Listener,
-    State,
-)
+from netlab.objects import Listener, State
 
 
 def _end(_: Cluster, state: State, pod: Pod) -> State:

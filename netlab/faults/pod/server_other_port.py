@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.faults.edit import (
-    at_pod,
-    changed,
-)
+from netlab.faults.edit import at_pod, changed
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    REFUSED,
-    servers,
-    to_pod,
-)
+from netlab.faults.places import REFUSED, servers, to_pod
 from netlab.model import Cluster, Pod
-from netlab.objects import (
-    Listener,
-    State,
-)
+from netlab.objects import Listener, State
 
 
 def _move(_: Cluster, state: State, pod: Pod) -> State:

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    policy,
-)
-from netlab.faults.fault import Control, Fault, Objects
-from netlab.faults.places import (
-    named,
-    pod_of,
-    pods,
-)
+from typing import Any
+
+from netlab.faults.edit import policy_at_pod
+from netlab.faults.fault import Control, Fault
+from netlab.faults.places import labelled_pods, named, pod_of
 from netlab.model import Cluster
-from netlab.objects import (
-    State,
-)
 
 
-def _apply(objects: Objects, at: str) -> Objects:
-    namespace, _, name = at.partition("/")
-    pod = next((each for each in objects if each.kind == "Pod" and f"{each.namespace}/{each.name}" == at), None)
-    if pod is None:
-        return objects
-    labels = pod.body["metadata"].get("labels", {})
-    return (
-        *objects,
-        policy(
-            namespace,
-            f"{name}-egress-without-dns",
-            {
-                "podSelector": {"matchLabels": labels},
-                "policyTypes": ["Egress"],
-                "egress": [{"to": [{"podSelector": {}}]}],
-            },
-        ),
-    )
-
-
-def _places(cluster: Cluster, state: State) -> list[str]:
-    return [at for at in pods(cluster, state) if (pod := pod_of(cluster, at)) and pod.labels and not pod.owner]
+def _spec(labels: dict[str, str], __: str, ___: int) -> dict[str, Any]:
+    return {
+        "podSelector": {"matchLabels": labels},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": [{"podSelector": {}}]}],
+    }
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
@@ -53,7 +30,7 @@ FAULT = Fault(
     source="kubernetes/website#38267",
     look_alikes=("dns-server-wrong", "dns-port-filtered"),
     requires="a Pod with labels, without an owner, and a Service, in a lab with names",
-    places=_places,
+    places=labelled_pods,
     control=_control,
-    on_objects=_apply,
+    on_objects=policy_at_pod("egress-without-dns", _spec),
 )

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults.fault import Control, Fault, Objects
-from netlab.faults.places import (
-    denied_by,
-    policies,
-)
+from netlab.faults.places import denied_by, policies
 from netlab.model import Cluster
 
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlab.faults.edit import (
-    at_object,
-)
+from netlab.faults.edit import at_object
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    denied_by,
-)
+from netlab.faults.places import denied_by
 from netlab.model import Cluster
 from netlab.model.cluster.policies import PodPeer, Policy
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _split(spec: dict[str, Any]) -> None:

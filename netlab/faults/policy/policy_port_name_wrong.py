@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    policy,
-)
-from netlab.faults.fault import Control, Fault, Objects
-from netlab.faults.places import (
-    REFUSED,
-    TIMEOUT,
-    pod_of,
-    servers,
-    to_pod,
-)
+from typing import Any
+
+from netlab.faults.edit import policy_at_pod
+from netlab.faults.fault import Control, Fault
+from netlab.faults.places import REFUSED, TIMEOUT, labelled_servers, to_pod
 from netlab.model import Cluster
-from netlab.objects import (
-    State,
-)
 
 
-def _apply(objects: Objects, at: str) -> Objects:
-    namespace, _, name = at.partition("/")
-    pod = next((each for each in objects if each.kind == "Pod" and f"{each.namespace}/{each.name}" == at), None)
-    if pod is None:
-        return objects
-    labels = pod.body["metadata"].get("labels", {})
-    return (
-        *objects,
-        policy(
-            namespace,
-            f"{name}-policy-port-name-wrong",
-            {"podSelector": {"matchLabels": labels}, "ingress": [{"ports": [{"port": "htpp"}]}]},
-        ),
-    )
-
-
-def _places(cluster: Cluster, state: State) -> list[str]:
-    return [at for at in servers(cluster, state) if (pod := pod_of(cluster, at)) and pod.labels and not pod.owner]
+def _spec(labels: dict[str, str], __: str, ___: int) -> dict[str, Any]:
+    return {"podSelector": {"matchLabels": labels}, "ingress": [{"ports": [{"port": "htpp"}]}]}
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
@@ -51,7 +26,7 @@ FAULT = Fault(
     source="kubernetes.io, NetworkPolicyPort",
     look_alikes=("policy-protocol-udp", "policy-end-port-missing"),
     requires="a Pod with labels, without an owner, that serves a port, and another Pod",
-    places=_places,
+    places=labelled_servers,
     control=_control,
-    on_objects=_apply,
+    on_objects=policy_at_pod("policy-port-name-wrong", _spec),
 )

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlab.faults.edit import (
-    at_object,
-)
+from netlab.faults.edit import at_object
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    denied_by,
-    policies,
-)
+from netlab.faults.places import denied_by, policies
 from netlab.model import Cluster
 
 

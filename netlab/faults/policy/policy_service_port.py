@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    policy,
-)
+from netlab.faults.edit import policy
 from netlab.faults.fault import Control, Fault, Objects
-from netlab.faults.places import (
-    REFUSED,
-    TIMEOUT,
-    service_of,
-    services,
-    to_service,
-)
+from netlab.faults.places import REFUSED, TIMEOUT, service_of, services, to_service
 from netlab.model import Cluster
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _apply(objects: Objects, at: str) -> Objects:

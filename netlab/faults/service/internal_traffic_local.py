@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_object,
-)
+from netlab.faults.edit import at_object
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    from_other_node,
-    services,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, from_other_node, services
 from netlab.model import Cluster
 
 

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_node,
-)
+from netlab.faults.edit import at_node
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    nodes,
-    service_from,
-)
+from netlab.faults.places import nodes, service_from
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    NftChain,
-    NftSet,
-    NftTable,
-    State,
-)
+from netlab.objects import NftChain, NftSet, NftTable, State
 
 
 def _lose(_: Cluster, state: State, node: Node) -> State:

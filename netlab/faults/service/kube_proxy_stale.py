@@ -5,22 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
-from netlab.faults.edit import (
-    at_node,
-    changed,
-)
+from netlab.faults.edit import at_node, changed
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    nodes,
-    service_from,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, nodes, service_from
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    NftChain,
-    State,
-)
+from netlab.objects import NftChain, State
 
 
 def _stale(_: Cluster, state: State, node: Node) -> State:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlab.faults.edit import (
-    edited,
-)
+from netlab.faults.edit import edited
 from netlab.faults.fault import Control, Fault, Objects
-from netlab.faults.places import (
-    REFUSED,
-    is_usual,
-    to_service,
-)
+from netlab.faults.places import REFUSED, is_usual, to_service
 from netlab.model import Cluster
 from netlab.model.cluster.services import Service
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _gate(objects: Objects, at: str) -> Objects:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from netlab.faults.fault import Control, Fault, Objects
-from netlab.faults.places import (
-    services,
-    to_service,
-)
+from netlab.faults.places import services, to_service
 from netlab.model import Cluster
 
 

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlab.faults.edit import (
-    at_object,
-)
+from netlab.faults.edit import at_object
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    service_of,
-    services,
-    to_service,
-)
+from netlab.faults.places import service_of, services, to_service
 from netlab.model import Cluster
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _change(spec: dict[str, Any]) -> None:

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlab.faults.edit import (
-    at_object,
-)
+from netlab.faults.edit import at_object
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    REFUSED,
-    TIMEOUT,
-    UNREACHABLE,
-    services,
-    to_service,
-)
+from netlab.faults.places import REFUSED, TIMEOUT, UNREACHABLE, services, to_service
 from netlab.model import Cluster
 
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    services,
-    to_service,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, services, to_service
 from netlab.model import Cluster
 from netlab.model.cluster.services import Service
 

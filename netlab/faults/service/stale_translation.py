@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    with_rules,
-)
+from netlab.faults.edit import with_rules
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    service_of,
-    services,
-    to_service,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, service_of, services, to_service
 from netlab.model import Cluster
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _leave(cluster: Cluster, state: State, at: str) -> State:

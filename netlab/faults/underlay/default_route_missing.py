@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_node,
-    without,
-)
+from netlab.faults.edit import at_node, without
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    nodes,
-    to_outside,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, nodes, to_outside
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Route,
-    State,
-)
+from netlab.objects import Route, State
 
 
 def _lose(_: Cluster, state: State, node: Node) -> State:

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    with_rules,
-)
+from netlab.faults.edit import at_node, with_rules
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    across,
-    nodes,
-)
+from netlab.faults.places import across, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    State,
-)
+from netlab.objects import State
 
 
 def _filter(cluster: Cluster, state: State, node: Node) -> State:

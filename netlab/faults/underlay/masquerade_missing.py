@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.faults.edit import (
-    at_node,
-    changed,
-)
+from netlab.faults.edit import at_node, changed
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    nodes,
-    to_outside,
-)
+from netlab.faults.places import TIMEOUT, nodes, to_outside
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    NftChain,
-    State,
-)
+from netlab.objects import NftChain, State
 
 
 def _lose(cluster: Cluster, state: State, node: Node) -> State:

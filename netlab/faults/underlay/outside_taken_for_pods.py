@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from netlab.faults.edit import (
-    at_node,
-)
+from netlab.faults.edit import at_node
 from netlab.faults.fault import OPEN as WHY
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    nodes,
-    to_outside,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, nodes, to_outside
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Route,
-    State,
-)
+from netlab.objects import Route, State
 
 
 def _overlap(cluster: Cluster, state: State, node: Node) -> State:

@@ -5,23 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-    changed,
-)
+from netlab.faults.edit import at_node, changed
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    across,
-    nodes,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, across, nodes
 from netlab.model import Cluster, Node
 from netlab.names import port_name
-from netlab.objects import (
-    Port,
-    State,
-)
+from netlab.objects import Port, State
 
 
 def _isolate(cluster: Cluster, state: State, _: Node) -> State:

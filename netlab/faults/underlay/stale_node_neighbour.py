@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from netlab.faults import traits
-from netlab.faults.edit import (
-    at_node,
-)
+from netlab.faults.edit import at_node
 from netlab.faults.fault import OPEN as WHY
 from netlab.faults.fault import Control, Fault
-from netlab.faults.places import (
-    TIMEOUT,
-    UNREACHABLE,
-    across,
-    nodes,
-)
+from netlab.faults.places import TIMEOUT, UNREACHABLE, across, nodes
 from netlab.model import Cluster, Node
-from netlab.objects import (
-    Neigh,
-    State,
-)
+from netlab.objects import Neigh, State
 
 
 def _pin(cluster: Cluster, state: State, node: Node) -> State:
