@@ -136,3 +136,21 @@ def test_where_no_user_may_make_namespaces_root_still_can(kit: Any) -> None:
     done = run(f"unshare -m sh -ec {shlex.quote(lines + kit.as_nobody(f'{NETLAB} doctor -o json'))}")
     assert done.returncode == 3 and not done.stderr, done.stderr
     assert json.loads(done.stdout)["privilege"] == "none"
+
+
+@pytest.mark.parametrize("call", ["mount", "setns"])
+def test_where_a_filter_forbids_what_labs_need_no_lab_runs_as_root(call: str, lab_name: str) -> None:
+    """As in a container with the capabilities, but with its engine's profile."""
+    program = (
+        "import errno, os, sys; from netlab.runtime.agent import linux, seccomp; "
+        f"linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1); seccomp.answer({call!r}, errno.EPERM); os.execvp('sh', sys.argv[1:])"
+    )
+    line = f"{NETLAB} doctor -o json; echo $? >&2; {NETLAB} up overlay --name {lab_name}; echo $? >&2"
+    words = [sys.executable, "-c", program, "sh", "-c", line]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    document = json.loads(done.stdout)
+    statuses = [text for text in done.stderr.splitlines() if text.isdigit()]
+    assert statuses == ["3", "3"], done.stderr
+    assert works(document)["as root"] is False and not any(lab["runs"] for lab in document["labs"])
+    assert "privileged" in remedy(document, "as root")
+    assert lab_name not in run("ls /run/netns /run/netlab 2>/dev/null").stdout

@@ -28,6 +28,14 @@ from netlab.spec import load
 
 _ENTERING = Probe("", NAMESPACES, lambda: "")
 _LIMITED = (errno.ENOSPC, errno.EUSERS)  # a limit on namespaces is reached
+#: A step of root's that fails although the process has the capabilities -> what it means.
+_AS_ROOT = {
+    "net": "the kernel makes no network namespace ({why})",
+    "mnt": "the kernel makes no mount namespace ({why})",
+    "mount": "a security module or a seccomp filter forbids mounts ({why}), by which network namespaces have names",
+    "setns": "a security module or a seccomp filter forbids to enter namespaces ({why})",
+}
+_PRIVILEGED = "in a container: docker run --privileged ... (or your container engine's word for it)"
 _TRIED_AT_ONCE = (Where.IN_KERNEL, Where.NOWHERE)
 
 
@@ -56,11 +64,12 @@ def _enter(enter: Callable[[], None], probes: list[Probe], bound: float) -> tupl
     entering = findings.pop(NAMESPACES)
     if entering.works:
         return World(entering), findings
-    if enter is worlds.as_root and entering.code not in _LIMITED:
-        return World(entering, f"the kernel makes no network namespace ({os.strerror(entering.code)})"), {}
     if entering.works is None:
         return World(entering, entering.detail), {}
-    step = "net" if enter is worlds.as_root else entering.detail
+    if enter is worlds.as_root and not (entering.detail in ("net", "mnt") and entering.code in _LIMITED):
+        why = os.strerror(entering.code)
+        return World(entering, _AS_ROOT.get(entering.detail, _AS_ROOT["net"]).format(why=why), _PRIVILEGED), {}
+    step = entering.detail
     cause = explained(Refusal(step, entering.code))
     return World(entering, cause.message, _one_line(cause)), {}
 

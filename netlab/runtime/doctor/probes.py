@@ -143,7 +143,10 @@ def _overlay() -> str:
     for name in ("upper", "work", "root"):
         os.mkdir(f"/tmp/{name}")
     options = "lowerdir=/usr,upperdir=/tmp/upper,workdir=/tmp/work" + ("" if maps_all_users() else ",userxattr")
-    linux.mount("netlab", "/tmp/root", "overlay", linux.MS_NOSUID | linux.MS_NODEV, options)
+    try:
+        linux.mount("netlab", "/tmp/root", "overlay", linux.MS_NOSUID | linux.MS_NODEV, options)
+    finally:
+        linux.umount("/tmp")
     return ""
 
 

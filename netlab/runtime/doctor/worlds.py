@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 
 from netlab.kernel.host.netns import unshare_net
 from netlab.libc import die_with_parent, libc
+from netlab.runtime.agent import linux
 from netlab.runtime.rootless import world
 
 _NOBODY = 65534
@@ -15,8 +17,30 @@ _PR_SET_DUMPABLE = 4
 
 
 def as_root() -> None:
-    """A network namespace by the process's own privilege."""
-    unshare_net()
+    """A network namespace by the process's own privilege, its name, and a way into it.  An OSError's text is the step."""
+    with _step("net"):
+        unshare_net()
+    with _step("mnt"):
+        linux.unshare(linux.CLONE_NEWNS)
+    with _step("mount"):
+        linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+        linux.mount("netlab", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV)
+        name = os.open("/tmp/netns", os.O_CREAT | os.O_CLOEXEC)
+        os.close(name)
+        linux.mount("/proc/self/ns/net", "/tmp/netns", flags=linux.MS_BIND)
+    with _step("setns"):
+        name = os.open("/tmp/netns", os.O_RDONLY | os.O_CLOEXEC)
+        linux.setns(name, linux.CLONE_NEWNET)
+        os.close(name)
+        linux.umount("/tmp")
+
+
+@contextlib.contextmanager
+def _step(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, name) from None
 
 
 def as_user() -> None:
