@@ -14,14 +14,13 @@ from netlab.kernel.host import netns as ns
 from netlab.kernel.host.ethtool import Offloads
 from netlab.kernel.host.limits import OpenFiles
 from netlab.kernel.host.procfs import Sysctls
-from netlab.kernel.nftables import drift as nft
 from netlab.kernel.nftables.drift import Digests
-from netlab.kernel.nodelook import look
+from netlab.kernel.nodelook import Sight, look
 from netlab.kernel.protocol import AgentPort, Observed
 from netlab.kernel.read import Reader
 from netlab.kernel.rtnetlink.route import flush_learned
 from netlab.kernel.write import Writer
-from netlab.objects import File, Key, Netns, NftTable, Obj, Op, State
+from netlab.objects import File, Netns, NftTable, Obj, Op, State
 
 
 class LinuxKernel:
@@ -88,19 +87,17 @@ class LinuxKernel:
         processes = self._agent.processes() if self._agent else ()
         return replace(seen, state=seen.state.replace(*processes)) if processes else seen
 
-    def look(self, wanted: Mapping[str, Sequence[Obj]]) -> dict[str, tuple[dict[Key, object], int] | None]:
-        """By namespace, what there is of a few objects (``nodelook``) and the generation of its rules; None where the
-        namespace is not there.
-        """
+    def look(self, wanted: Mapping[str, Sequence[Obj]]) -> dict[str, Sight | None]:
+        """By namespace, what there is of a few objects (``nodelook``); None where the namespace is not there."""
         return self._worker.run(lambda: {netns: self._look(netns, objects) for netns, objects in wanted.items()})
 
-    def _look(self, netns: str, wanted: Sequence[Obj]) -> tuple[dict[Key, object], int] | None:
+    def _look(self, netns: str, wanted: Sequence[Obj]) -> Sight | None:
         try:
             handle = self._handles.get(netns)
         except OSError:
             return None
         with ns.inside(handle.fd):
-            return look(handle, self._sysctls, wanted), nft.generation()
+            return look(handle, self._sysctls, wanted)
 
     def apply(self, ops: Iterable[Op]) -> None:
         """See ``Kernel.apply``."""

@@ -1,57 +1,54 @@
-"""The objects of nodes without their Pods' and without rules: those by which a node is ready or not."""
+"""The objects of nodes without which their agents could not work: devices with an address, forwarding, tables.
+
+A route, a neighbour or an attribute that differs is none of these: no agent of a real cluster would see it either.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from netlab.model import Cluster, Node
-from netlab.objects import Floor, Obj, Sysctl
+from netlab.model import Cluster
+from netlab.objects import Addr, Floor, NftTable, Obj, Sysctl
 from netlab.plan import racks, underlay
 from netlab.plan.dataplanes import dataplane
-from netlab.plan.dataplanes.far import Far
 from netlab.plan.desired import Host, namespaces
+from netlab.plan.services import TABLE
 from netlab.tuples import NamedTuple
 
-#: Ends of the names of sysctls without which a node forwards no packets, or past its rules.
-_SYSCTLS = ("ip_forward", "forwarding", "rp_filter", "bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
-_MOST = 4000  # of objects by which nodes reach each other: their number grows with the square of that of the nodes
-_FLOORS = (Floor.LINK, Floor.PORT, Floor.ADDR, Floor.NEIGH, Floor.ROUTE)
+_FORWARDING = ("ip_forward", "forwarding")  # ends of names of sysctls
+_FAMILIES = {"IPv4": "ip", "IPv6": "ip6"}
 
 
 class Parts(NamedTuple):
-    """A node's objects: those of its own link to the underlay, and those of the Pods' network."""
+    """A node's objects: those of its own link to the underlay, of the Pods' network, and of kube-proxy."""
 
     own: tuple[Obj, ...]
     network: tuple[Obj, ...]
+    proxy: tuple[Obj, ...]
 
 
-def parts(cluster: Cluster, host: Host | None = None) -> dict[str, Parts]:
-    """By node.  In a large lab the ways to the other nodes are left out, to bound the cost."""
+def parts(cluster: Cluster) -> dict[str, Parts]:
+    """By node."""
     plane = dataplane(cluster.dataplane)
     wires = racks if cluster.underlay.racks else underlay
-    of: dict[str, tuple[list[Obj], list[Obj]]] = {node.netns: ([], []) for node in cluster.nodes}
+    own: dict[str, list[Obj]] = {node.netns: [] for node in cluster.nodes}
+    network: dict[str, list[Obj]] = {node.netns: [*plane.node(node, cluster)] for node in cluster.nodes}
     for obj in wires.objects(cluster):
-        if obj.netns in of and obj.floor in _FLOORS:
-            of[obj.netns][0].append(obj)
-    for obj in namespaces(cluster, host or Host()):
-        if obj.netns in of and isinstance(obj, Sysctl) and obj.path.endswith(_SYSCTLS):
-            of[obj.netns][1].append(obj)
-    far = [Far(node, cluster) for node in cluster.nodes]
-    whole = 3 * len(far) ** 2 <= _MOST
-    for node in cluster.nodes:
-        network = of[node.netns][1]
-        network += plane.node(node, cluster)
-        if whole:
-            network += _ways(node, far, cluster)
+        if obj.netns in own:
+            own[obj.netns].append(obj)
+    for obj in namespaces(cluster, Host()):
+        if obj.netns in network:
+            network[obj.netns].append(obj)
+    families = [_FAMILIES[family] for family in cluster.families] if cluster.services else []
     return {
-        node.name: Parts(tuple(own), tuple(obj for obj in network if isinstance(obj, Sysctl) or obj.floor in _FLOORS))
+        node.name: Parts(
+            tuple(filter(_needed, own[node.netns])),
+            tuple(filter(_needed, network[node.netns])),
+            tuple(NftTable(node.netns, family, TABLE) for family in families),
+        )
         for node in cluster.nodes
-        for own, network in [of[node.netns]]
     }
 
 
-def _ways(node: Node, far: list[Far], cluster: Cluster) -> Iterator[Obj]:
-    plane = dataplane(cluster.dataplane)
-    for there in far:
-        if there.node is not node:
-            yield from plane.reach(node, there, cluster)
+def _needed(obj: Obj) -> bool:
+    if isinstance(obj, Sysctl):
+        return obj.path.endswith(_FORWARDING)
+    return obj.floor is Floor.LINK or isinstance(obj, (Addr, NftTable))

@@ -1,124 +1,84 @@
-"""The state of the nodes of a running lab, as their kernel has it: what of their network is missing or otherwise.
+"""The state of the nodes of a running lab, as their kernel has it: what of their network is missing or off.
 
-A look reads a few objects by their names, so it costs about a millisecond a node, however many Pods it has.  The rules
-of a node are compared only where their generation is not that of netlab's last change.
+A look reads a few objects by their names, so it costs about a millisecond a node, however many Pods it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from netlab.kernel.linux import LinuxKernel
-from netlab.kernel.nftables.drift import UNTOUCHED
+from netlab.kernel.nodelook import Sight
 from netlab.model import Cluster
 from netlab.model.topology.nodefaults import Fault, Faults, Part
-from netlab.objects import Addr, Floor, Key, NftTable, Obj, State, Sysctl, Verb
-from netlab.objects.links import End, settings
+from netlab.objects import Addr, Floor, NftTable, Obj, Sysctl
 from netlab.objects.nft import NftObject
-from netlab.plan import drift
 from netlab.plan.nodeparts import Parts, parts
 from netlab.plan.services import TABLE
-from netlab.runtime.host import requirements
 from netlab.runtime.state.rundir import RunDir
 from netlab.runtime.state.running import load_meant
 
 
 class Nodes:
-    """Looks at the nodes of one lab; of rules that somebody changed it keeps what the last comparison gave."""
+    """Looks at the nodes of one lab."""
 
     def __init__(self, lab: str) -> None:
-        self._lab = lab
+        self._rundir = RunDir(lab)
         self._parts: tuple[Cluster, dict[str, Parts]] | None = None
-        self._compared: dict[tuple[str, int, object], tuple[Fault, ...]] = {}
 
     def faults(self, cluster: Cluster) -> Faults | None:
         """What is wrong now; None while another command changes the lab."""
-        rundir = RunDir(self._lab)
-        if rundir.pending() is not None or rundir.unsettled():
+        if self._changing():
             return None
-        assignments = rundir.assignments()
-        generations = assignments.generations
         if self._parts is None or self._parts[0] is not cluster:
-            self._parts = cluster, parts(cluster, requirements.of_running(cluster))
+            self._parts = cluster, parts(cluster)
         of = self._parts[1]
-        wanted = {node.netns: (*of[node.name].own, *of[node.name].network) for node in cluster.nodes}
         with LinuxKernel() as kernel:
-            seen = kernel.look(wanted)
-            found: dict[str, tuple[Fault, ...]] = {}
-            compared: dict[tuple[str, int, object], tuple[Fault, ...]] = {}
-            for node in cluster.nodes:
-                there = seen[node.netns]
-                if there is None:
-                    found[node.name] = (Fault(Part.LINK, f"network namespace {node.netns} is missing", fatal=True),)
-                    continue
-                have, count = there
-                faults = [*_differing(Part.LINK, of[node.name].own, have)]
-                faults += _differing(Part.NETWORK, of[node.name].network, have)
-                left = generations.get(node.netns, (UNTOUCHED, ""))
-                # Faults that netlab made are in the rules that it left.
-                if assignments.faults or count > max(left[0], UNTOUCHED) or 0 <= count < left[0]:
-                    key = node.netns, count, left
-                    compared[key] = self._compared.get(key) or tuple(_rules(self._lab, node.netns, kernel))
-                    faults += compared[key]
-                if faults:
-                    found[node.name] = tuple(faults)
-        self._compared = compared
-        if rundir.assignments().generations != generations or rundir.unsettled() or rundir.pending() is not None:
-            return None
-        return found
+            seen = kernel.look({node.netns: [obj for part in of[node.name] for obj in part] for node in cluster.nodes})
+        found: dict[str, tuple[Fault, ...]] = {}
+        for node in cluster.nodes:
+            sight = seen[node.netns]
+            if sight is None:
+                found[node.name] = (Fault(Part.LINK, f"network namespace {node.netns} is missing", fatal=True),)
+            elif faults := tuple(
+                fault
+                for part, objects in zip(Part, of[node.name], strict=True)
+                for fault in _faults(part, objects, sight)
+            ):
+                found[node.name] = faults
+        return None if self._changing() else found
+
+    def _changing(self) -> bool:
+        return self._rundir.pending() is not None or self._rundir.unsettled()
 
 
-def _differing(part: Part, wanted: tuple[Obj, ...], have: Mapping[Key, object]) -> Iterator[Fault]:
-    gone = {obj.name for obj in wanted if obj.floor is Floor.LINK and obj.key not in have}
+def _faults(part: Part, wanted: tuple[Obj, ...], sight: Sight) -> Iterator[Fault]:
+    lost: set[str] = set()
     for obj in wanted:
-        there = have.get(obj.key)
-        if obj.floor is Floor.LINK:
-            if text := _link(obj, there):
-                yield Fault(part, f"interface {obj.name} {text}", fatal=there is None)
-        elif getattr(obj, "dev", "") in gone:
-            continue  # it went with its device
-        elif there is None:
-            yield Fault(part, f"{obj.kind} {obj.name} is missing")
-        elif isinstance(obj, Sysctl) and isinstance(there, Sysctl):
-            if there.value != obj.value:
-                yield Fault(part, f"{obj.path} is {there.value}, not {obj.value}")
-        elif there != obj and not isinstance(obj, Addr):
-            yield Fault(part, f"{obj.kind} {obj.name} is another")
-
-
-def _link(obj: Obj, there: object) -> str:
-    if not isinstance(there, End):
-        return "is missing"
-    end = settings(obj)[0]
-    if end.up and not there.up:
-        return "is down"
-    if there.mtu != end.mtu:
-        return f"has MTU {there.mtu}, not {end.mtu}"
-    return f"has MAC {there.mac}, not {end.mac}" if end.mac and there.mac != end.mac else ""
-
-
-def _rules(lab: str, netns: str, kernel: LinuxKernel) -> Iterator[Fault]:
-    """The tables of a node that differ from the lab's."""
-    want = State.of({key: obj for key, obj in load_meant(lab).want.items()
-                     if obj.netns == netns and obj.floor is Floor.NFT})  # fmt: skip
-    seen = kernel.observe(lab, want, (netns,), rules=True)
-    tables: dict[str, bool] = {}
-    for op in drift(want, seen.state, want).operations:
-        if isinstance(op.obj, NftObject):
-            missing = isinstance(op.obj, NftTable) and op.verb is Verb.CREATE
-            tables[op.obj.place] = tables.get(op.obj.place, False) or missing
-    for place, missing in tables.items():
-        part = Part.PROXY if place.partition(" ")[2] == TABLE else Part.NETWORK
-        yield Fault(part, f"table {place} {'is missing' if missing else 'has other rules'}", fatal=missing)
+        if isinstance(obj, Sysctl):
+            value = sight.sysctls.get(obj.path, obj.value)  # this kernel may not have it
+            if value != obj.value:
+                yield Fault(part, f"{obj.path} is {value}, not {obj.value}")
+        elif isinstance(obj, NftTable):
+            if (obj.family, obj.table) not in sight.tables:
+                yield Fault(part, f"table {obj.place} is missing", fatal=True)
+        elif isinstance(obj, Addr):
+            if obj.dev not in sight.addressed | lost:
+                lost.add(obj.dev)
+                yield Fault(part, f"interface {obj.dev} has no address")
+        elif obj.floor is Floor.LINK and not sight.links.get(obj.name):
+            lost.add(obj.name)
+            there = obj.name in sight.links
+            yield Fault(part, f"interface {obj.name} is {'down' if there else 'missing'}", fatal=not there)
 
 
 def programs(lab: str, netns: str, *, proxy: bool) -> Iterator[str]:
-    """The shell lines of what netlab has on a node, of kube-proxy or of the Pods' network."""
-    running = load_meant(lab)
-    node = next(node for node in running.cluster.nodes if node.netns == netns)
+    """The shell lines of what netlab has on a node: of kube-proxy, or of the Pods' network."""
+    meant = load_meant(lab)
+    node = next(node for node in meant.cluster.nodes if node.netns == netns)
     if not proxy:
-        for obj in parts(running.cluster, running.can)[node.name].network:
-            yield from obj.explain().splitlines()
-    for obj in running.want.values():
+        for obj in parts(meant.cluster)[node.name].network:
+            yield from () if isinstance(obj, NftObject) else obj.explain().splitlines()
+    for obj in meant.want.values():
         if isinstance(obj, NftObject) and obj.netns == netns and (obj.table == TABLE) == proxy:
             yield from obj.explain().splitlines()

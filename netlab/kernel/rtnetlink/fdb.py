@@ -24,7 +24,7 @@ from netlab.kernel.rtnetlink.values import address_text, mac_bytes, packed, u32
 from netlab.objects import Fdb, Verb
 from netlab.objects.base import LEARNED
 
-_NDA_VLAN, _NDA_PORT, _NDA_VNI, NDA_IFINDEX, _NDA_MASTER = 5, 6, 7, 8, 9
+_NDA_VLAN, _NDA_PORT, _NDA_VNI, _NDA_IFINDEX, _NDA_MASTER = 5, 6, 7, 8, 9
 
 
 class FdbCodec(Codec[Fdb]):
@@ -98,5 +98,5 @@ def _learned(payload: Payload, netns: str, dev: str) -> Fdb:
 def _extra(at: dict[int, memoryview], names: dict[int, str]) -> str:
     words = [f"port {struct.unpack('!H', at[_NDA_PORT])[0]}"] if _NDA_PORT in at else []
     words += [f"vni {u32(at[_NDA_VNI])}"] if _NDA_VNI in at else []
-    words += [f"via {names.get(u32(at[NDA_IFINDEX]), '?')}"] if NDA_IFINDEX in at else []
+    words += [f"via {names.get(u32(at[_NDA_IFINDEX]), '?')}"] if _NDA_IFINDEX in at else []
     return " ".join(words)
