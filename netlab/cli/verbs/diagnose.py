@@ -36,6 +36,7 @@ def command(lab: str, lab_option: str, output: str) -> int:
     from netlab.diagnose.labwide import manifests, report
     from netlab.diagnose.labwide.fold import Fold
     from netlab.diagnose.labwide.recognise import Recogniser
+    from netlab.faults.apply import objects_with
     from netlab.observe import survey
     from netlab.runtime.client.settle import settle
     from netlab.runtime.state.rundir import RunDir
@@ -50,7 +51,12 @@ def command(lab: str, lab_option: str, output: str) -> int:
     tracer = survey.Tracer(running, evidence, began + _TIME)
     meant = load_meant(name).documents
     written = meant.objects != running.documents.objects
-    recogniser = Recogniser(evidence, survey.variants(name, meant), written=written)
+    recogniser = Recogniser(
+        evidence,
+        survey.variants(name, meant),
+        written=written,
+        makes=lambda injected: objects_with((injected,), running.documents.objects) == meant.objects,
+    )
     fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows), recogniser)
     mistakes = manifests.causes(evidence, survey.events(running))
     causes = sorted([*fold.causes(), *mistakes], key=lambda cause: cause.order)

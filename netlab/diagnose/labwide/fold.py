@@ -15,7 +15,7 @@ from netlab.diagnose.labwide.recognise import Named, Recogniser, place
 from netlab.diagnose.labwide.suspects import Suspect, suspects
 from netlab.diagnose.labwide.traced import Traced, suspected
 from netlab.model.topology.places import places
-from netlab.objects import NftTable
+from netlab.objects import NftChain, NftSet, NftTable
 from netlab.oracle.compare import Row
 from netlab.oracle.flow import POD
 
@@ -100,7 +100,8 @@ class Fold:
         table = self._foreign_table(best)
         if table is not None and best is not None:
             likely = [table]
-            self._rules.setdefault(table, best)
+            if self._suspects[table].foreign is not None:
+                self._rules.setdefault(table, best)
         elif row.lookup is not None:
             files = [
                 n for n, suspect in enumerate(self._suspects) if suspect.kind == "file" and number in self._weights[n]
@@ -119,12 +120,14 @@ class Fold:
         return self._finding(number, best, lines)
 
     def _foreign_table(self, finding: Finding | None) -> int | None:
-        """The foreign table of a finding about a rule."""
+        """The table of a finding about a rule: of another program, or one of the lab's that was changed."""
         for index, suspect in enumerate(self._suspects):
-            table = suspect.foreign
-            if finding is None or not isinstance(table, NftTable) or suspect.netns != finding.netns:
+            table = suspect.foreign or suspect.ops[0].obj
+            if finding is None or suspect.netns != finding.netns or not isinstance(table, (NftTable, NftChain, NftSet)):
                 continue
-            if finding.rule.startswith(f"{table.family} {table.table} ") or f"table {table.place} " in finding.message:
+            if suspect.foreign is None and finding.kind != "foreign-rule":
+                continue
+            if finding.rule.startswith(f"{table.place} ") or f"table {table.place} " in finding.message:
                 return index
         return None
 

@@ -7,7 +7,7 @@ these objects, and in the same way, the suspects with these deviations have that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from netlab.diagnose.labwide import nfttables
 from netlab.diagnose.labwide.evidence import Evidence
@@ -22,6 +22,8 @@ from netlab.tuples import NamedTuple
 #: The State of a lab with a fault that changes its documents or its cluster, and whether its documents are then those
 #: that the running lab shows; None where it cannot be made.
 Variant = Callable[[Injected], tuple[State, bool] | None]
+#: Whether a fault makes of the documents of the lab's files those that the running lab shows.
+Makes = Callable[[Injected], bool]
 
 
 #: The kind of suspect that faults of a package are behind most often.
@@ -44,8 +46,17 @@ class Recogniser:
     ``written``: the documents that the lab shows are not those of its files, so that rules may follow a mistake in them.
     """
 
-    def __init__(self, evidence: Evidence, variant: Variant, *, written: bool, patience: float = 1.5) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        variant: Variant,
+        *,
+        written: bool,
+        makes: Makes = lambda _: False,
+        patience: float = 1.5,
+    ) -> None:
         self._evidence, self._variant, self._patience = evidence, variant, patience
+        self._makes = makes
         self._written = written
         self._want = State.of(evidence.want)
         self._seen: dict[tuple[Key, bool], Op] = {}
@@ -71,7 +82,8 @@ class Recogniser:
                         state = state_with((Injected(fault.id, at),), cluster, self._want)
                         self._take(best, suspects, Named(fault, at), state)
         kinds = {suspect.kind for suspect in suspects}
-        late.sort(key=lambda named: _PACKAGES.get(modules()[named.fault.id].split(".")[-2], "") not in kinds)
+        if kinds.intersection(_OF_DOCUMENTS):
+            late.sort(key=lambda named: (not self._first(named), _package(named.fault) not in kinds))
         until = time.monotonic() + self._patience
         for named in late:
             # What a lab's documents make takes longer to compute, so only what has no name yet is looked for.
@@ -87,6 +99,10 @@ class Recogniser:
             if variant is not None:
                 self._take(best, suspects, named, *variant)
         return {index: named for index, (_, named) in best.items()}
+
+    def _first(self, named: Named) -> bool:
+        """Whether it is the mistake that the running lab's documents show: then it need not be looked for."""
+        return self._written and self._makes(Injected(named.fault.id, named.at))
 
     def _take(
         self,
@@ -140,6 +156,11 @@ class Recogniser:
         return (op.obj if op.verb is Verb.DELETE else op.have) == after
 
 
+def _package(fault: Fault) -> str:
+    """The kind of suspect that faults like this are behind most often."""
+    return _PACKAGES.get(modules()[fault.id].split(".")[-2], "")
+
+
 def _token(obj: Obj) -> object:
     """What deviates: of rules their table, which may have to be made anew."""
     return (obj.netns, obj.place) if isinstance(obj, (NftTable, NftChain, NftSet)) else obj.key
@@ -164,8 +185,9 @@ def place(evidence: Evidence, named: Named) -> tuple[str, str] | None:
     """The object that a mistake in documents is in; None for a fault of the kernel, whose place is a namespace."""
     if named.fault.on_state is not None:
         return None
-    pods: Mapping[str, object] = {str(pod): pod for pod in evidence.cluster.pods}
-    services = {str(service) for service in evidence.cluster.services}
-    kind = "pod" if named.at in pods else "service" if named.at in services else "networkpolicy"
-    nodes = {node.name for node in evidence.cluster.nodes}
-    return ("node" if named.at in nodes else kind), named.at
+    cluster, package = evidence.cluster, modules()[named.fault.id].split(".")[-2]
+    if package == "policy" and named.at in map(str, cluster.network_policies):
+        return "networkpolicy", named.at
+    if package == "service" and named.at in map(str, cluster.services) and named.fault.id != "pods-not-ready":
+        return "service", named.at
+    return ("node" if named.at in {node.name for node in cluster.nodes} else "pod"), named.at
