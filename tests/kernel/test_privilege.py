@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from netlab.runtime.host.requirements import require
 
 pytestmark = pytest.mark.kernel
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +46,29 @@ def test_a_lab_that_is_not_there_is_down_for_everybody(kit: Any, spec: tuple[str
 def test_plan_needs_no_privilege(kit: Any, spec: tuple[str, Path]) -> None:
     done = as_nobody(kit, f"plan {spec[1]}")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_who_may_not_make_namespaces_is_told_that_it_needs_root(kit: Any) -> None:
+    """The kernel's refusal is that of unshare: going back to where the thread still is must not hide it."""
+    cluster = kit.cluster(kit.spec("refused"))
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            require(cluster)
+        except BaseException as refusal:  # noqa: BLE001 - a child of fork must end here
+            os.write(write, f"{type(refusal).__name__}: {refusal}".encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, "rb") as stream:
+        said = stream.read().decode()
+    os.waitpid(child, 0)
+    assert said == "NeedsRoot: this needs root: it makes network namespaces"
 
 
 def test_without_nft_exit_3_says_how_to_get_it(kit: Any, spec: tuple[str, Path], tmp_path: Path) -> None:

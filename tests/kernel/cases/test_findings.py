@@ -44,6 +44,7 @@ _KERNELS_AND_CLIENTS = {
     "a wrong VNI is not recognised": "test_trace_names_place_and_reason",
     "a Pod with a hostPort behind a Service cannot be deleted at once": "test_deleting_a_pod_with_a_host_port_behind_a_service_works_at_once",
     "hostPort 0 is taken for a port": "test_host_port_zero_is_none",
+    "who may not make namespaces reads of setns": "test_who_may_not_make_namespaces_is_told_that_it_needs_root",
 }
 _USERS = {
     "several backends that are all denied": "test_backends_that_are_all_denied_are_denied_with_the_policy",
@@ -56,6 +57,8 @@ _USERS = {
     "a dead name server is green": "test_a_stopped_dns_server_makes_the_check_red test_a_wrong_address_is_no_resolution",
     "a failure does not say why": "test_a_failure_names_the_nearest_rule_of_both_sides",
     "file formats without a reference": "test_the_references_of_the_file_formats_are_what_their_schemas_say",
+    "words for things that do not exist": "test_words_are_of_things_that_exist test_help_is_a_verb",
+    "expectations of another lab's folder": "test_expectations_are_of_the_lab_in_their_folder",
     "expectations without a size": "test_so_many_bytes_must_arrive",
     "manifests beside a file are left out in silence": "test_up_of_a_file_says_which_manifests_beside_it_were_left_out",
     "a template that was not rendered": "test_a_template_that_was_not_rendered_is_told_once",

@@ -89,6 +89,32 @@ def test_a_set_without_a_lab_runs_on_kindnet(world: Any, tmp_path: Path) -> None
     assert "kindnet; " in world("netlab up -f set.yaml").stdout
 
 
+def test_words_are_of_things_that_exist(shop: Any, tmp_path: Path) -> None:
+    assert "FAULTS" not in shop("netlab ls").stdout
+    flow = "flows: [{from: elsewhere/a, to: elsewhere/b, expect: allow}]"
+    (tmp_path / "wrong.yaml").write_text(flow)
+    wrong = shop("netlab check --expect wrong.yaml", check=2).stderr
+    assert wrong.splitlines()[-1] == "2 problems", "check changes nothing, and does not say so"
+    assert "runs no command" in shop("netlab logs one", check=None).stderr
+    assert "web cannot send a packet" in shop("netlab trace web one:80", check=2).stderr
+
+
+def test_expectations_are_of_the_lab_in_their_folder(world: Any, tmp_path: Path) -> None:
+    """A lab that was made of another file there has none; the lab's own file has them."""
+    flow = "flows: [{from: elsewhere/a, to: elsewhere/b, expect: allow}]"
+    (tmp_path / "lab.yaml").write_text(LAB)
+    (tmp_path / "expect.yaml").write_text(flow)
+    (tmp_path / "other.yaml").write_text(LAB.partition("---\n")[2])
+    world("netlab up -f other.yaml")
+    for words in ("check", "check other.yaml"):
+        done = world(f"netlab {words}")
+        assert "nothing was expected: there is no expect.yaml of this lab" in done.stdout
+        assert "--expect expect.yaml takes it all the same" in done.stdout + done.stderr
+    world("netlab down --all")
+    world("netlab up lab.yaml")
+    assert "elsewhere/a matches no Pod" in world("netlab check lab.yaml", check=2).stderr
+
+
 def test_help_is_a_verb(world: Any) -> None:
     assert world("netlab help").stdout == world("netlab --help").stdout
     assert world("netlab help up").stdout == world("netlab up --help").stdout
