@@ -6,24 +6,35 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
+import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from netlab.api import spdy
+from netlab.api.attach import Attachment
 from netlab.api.lab import RunningLab
-from netlab.api.process import STDOUT, Process
+from netlab.api.process import STDOUT, Output, Process
 from netlab.api.resources import Key
 from netlab.api.select import is_true
 from netlab.api.spawn import Order, Spawner
 from netlab.api.status import Refused, bad
+from netlab.errors import StateError
 from netlab.model.cluster import Pod
 from netlab.plan.environment import environment
 from netlab.plan.processes import spec_of
+from netlab.runtime.client import agentclient
+from netlab.runtime.client.agentclient import Attached
+from netlab.runtime.client.containers import LOGS
 
 #: remotecommand's subprotocols, by the client's preference; base64 is for browsers.
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io", "base64.channel.k8s.io")
+_LOOKS = 500  # at whether the agent has seen that a container's process ended
 _STDIN, _ERROR, _RESIZE, _CLOSE = 0, 3, 4, 255  # channels of remotecommand
+Command = Process | Attachment
+Start = Callable[[Output], Command]
 
 
 class Pods:
@@ -58,23 +69,61 @@ class Pods:
             tty=is_true(query.get("tty")),
             stdin=is_true(query.get("stdin")),
         )
-        return await self._stream(request, order)
+        return await self._run(request, order)
 
     async def attach(self, request: web.Request, key: Key) -> web.StreamResponse:
-        """The output of a container, from its start on and as it comes; its input is not connected."""
-        self._pod(key)
-        words = [*_log_words(self.lab.name, key, request.query), "-f"]
-        return await self._stream(request, Order(self.lab.name, verb=tuple(words)))
+        """The output of a container, from its start on and as it comes, and its input where its spec says ``stdin``."""
+        pod, query = self._pod(key), request.query
+        container = _container(pod, query.get("container", ""))
+        stdin, folder = is_true(query.get("stdin")), self.lab.path
+        where = f"/run/netns/{pod.netns}", pod.namespace, pod.name
 
-    async def _stream(self, request: web.Request, order: Order) -> web.StreamResponse:
+        def ask(*, stdin: bool) -> Attached | None:
+            with agentclient.connect(folder, self.lab.name) as agent:
+                return agent.attach(where, container, stdin=stdin)
+
+        try:
+            attached = await asyncio.to_thread(ask, stdin=stdin)
+        except StateError:
+            attached = None
+        if attached is None:  # it has ended, or netlab's responder serves it
+            ended = any(each.name == container and each.runs for each in pod.containers)
+            words = [*_log_words(self.lab.name, key, query), *(("--tail", "0") if ended else ("-f",))]
+            return await self._run(request, Order(self.lab.name, verb=tuple(words)))
+
+        def settle() -> None:
+            for _ in range(_LOOKS):
+                try:
+                    now = ask(stdin=False)
+                except StateError:
+                    return
+                if now is None:
+                    return
+                os.close(now.process)
+                if now.pid != attached.pid:
+                    return
+                time.sleep(0.02)
+
+        def start(output: Output) -> Attachment:
+            return Attachment(attached, folder / LOGS / attached.log, output, settle)
+
+        return await self._stream(request, start, stdin=stdin, tty=attached.tty)
+
+    async def _run(self, request: web.Request, order: Order) -> web.StreamResponse:
+        def start(output: Output) -> Process:
+            return Process(self.spawner, order, output)
+
+        return await self._stream(request, start, stdin=order.stdin, tty=order.tty)
+
+    async def _stream(self, request: web.Request, start: Start, *, stdin: bool, tty: bool) -> web.StreamResponse:
         upgrade = request.headers.get("Upgrade", "").lower()
         if upgrade == "websocket":
-            return await self._websocket(request, order)
+            return await self._websocket(request, start)
         if upgrade.startswith("spdy"):
-            return await self._spdy(request, order)
+            return await self._spdy(request, start, stdin=stdin, tty=tty)
         raise bad("Upgrade request required: websocket or SPDY/3.1")
 
-    async def _websocket(self, request: web.Request, order: Order) -> web.StreamResponse:
+    async def _websocket(self, request: web.Request, start: Start) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=_PROTOCOLS, max_msg_size=0)
         await socket.prepare(request)
         protocol = socket.ws_protocol or ""
@@ -85,7 +134,7 @@ class Pods:
             else:
                 await socket.send_bytes(bytes([channel]) + data)
 
-        process = Process(self.spawner, order, send)
+        process = start(send)
         feeding = asyncio.create_task(_feed(socket, process, text=protocol.startswith("base64")))
         try:
             await process.done
@@ -99,9 +148,9 @@ class Pods:
         await socket.close()
         return socket
 
-    async def _spdy(self, request: web.Request, order: Order) -> web.StreamResponse:
-        wanted = {"error", "stdout"} | ({"stdin"} if order.stdin else set())
-        if not order.tty and is_true(request.query.get("stderr")):
+    async def _spdy(self, request: web.Request, start: Start, *, stdin: bool, tty: bool) -> web.StreamResponse:
+        wanted = {"error", "stdout"} | ({"stdin"} if stdin else set())
+        if not tty and is_true(request.query.get("stderr")):
             wanted.add("stderr")
         streams: dict[str, spdy.Stream] = {}
         ready, resizable = asyncio.Event(), asyncio.Event()
@@ -122,7 +171,7 @@ class Pods:
             if stream is not None:
                 await stream.send(data)
 
-        process = Process(self.spawner, order, send)
+        process = start(send)
 
         async def feed() -> None:
             while data := await streams["stdin"].read():
@@ -139,8 +188,8 @@ class Pods:
             process.kill()
 
         tasks = [asyncio.create_task(gone())]
-        tasks += [asyncio.create_task(feed())] if order.stdin else []
-        tasks += [asyncio.create_task(sizes())] if order.tty else []
+        tasks += [asyncio.create_task(feed())] if stdin else []
+        tasks += [asyncio.create_task(sizes())] if tty else []
         try:
             await process.done
             await streams["error"].send(_end(process.status or 0, plain=False))
@@ -193,7 +242,7 @@ class Pods:
         return response
 
 
-async def _feed(socket: web.WebSocketResponse, process: Process, *, text: bool) -> None:
+async def _feed(socket: web.WebSocketResponse, process: Command, *, text: bool) -> None:
     async for message in socket:
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY) or not message.data:
             continue
@@ -211,7 +260,7 @@ async def _feed(socket: web.WebSocketResponse, process: Process, *, text: bool) 
     process.kill()
 
 
-def _resize(process: Process, data: bytes) -> None:
+def _resize(process: Command, data: bytes) -> None:
     with contextlib.suppress(ValueError, KeyError, TypeError):
         for line in data.splitlines():
             size = json.loads(line)

@@ -19,12 +19,56 @@ _CHUNK = 65536
 _KILLED = 137  # 128 + SIGKILL: the child died before it could say how
 
 
-class Process:
+class Input:
+    """What a client writes to: a pipe, or a terminal."""
+
+    def __init__(self, stdin: int, *, tty: bool) -> None:
+        self._stdin, self._tty = stdin, tty
+
+    async def write(self, data: bytes) -> None:
+        """Give the command input; what it does not take is lost, as with a closed pipe."""
+        loop = asyncio.get_running_loop()
+        while data and self._stdin >= 0:
+            try:
+                if self._tty:
+                    written = os.write(self._stdin, data[:_CHUNK])
+                else:
+                    written = await loop.run_in_executor(None, os.write, self._stdin, data[:_CHUNK])
+            except BlockingIOError:
+                await asyncio.sleep(0.005)
+                continue
+            except OSError:
+                return
+            data = data[written:]
+
+    def end_of_input(self) -> None:
+        """The client sends no more."""
+        if self._tty:
+            with contextlib.suppress(OSError):
+                os.write(self._stdin, b"\x04")
+        else:
+            self.close()
+
+    def resize(self, width: int, height: int) -> None:
+        """The client's terminal has another size."""
+        if self._tty and self._stdin >= 0:
+            with contextlib.suppress(OSError, struct.error):
+                fcntl.ioctl(self._stdin, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def close(self) -> None:
+        """Close the command's input."""
+        if self._stdin >= 0:
+            os.close(self._stdin)
+            self._stdin = -1
+
+
+class Process(Input):
     """One command.  ``done`` ends when the command has ended and all its output was taken; then ``status`` counts."""
 
     def __init__(self, spawner: Spawner, order: Order, output: Output) -> None:
+        super().__init__(-1, tty=order.tty)
         self.status: int | None = None
-        self._tty, self._pid, self._stdin = order.tty, 0, -1
+        self._pid = 0
         report, theirs = os.pipe()
         pumps: list[tuple[int, int]] = []
         if order.tty:
@@ -72,44 +116,8 @@ class Process:
         self.status = int(await reader.readline() or _KILLED)
         transport.close()
 
-    async def write(self, data: bytes) -> None:
-        """Give the command input; what it does not take is lost, as with a closed pipe."""
-        loop = asyncio.get_running_loop()
-        while data and self._stdin >= 0:
-            try:
-                if self._tty:
-                    written = os.write(self._stdin, data[:_CHUNK])
-                else:
-                    written = await loop.run_in_executor(None, os.write, self._stdin, data[:_CHUNK])
-            except BlockingIOError:
-                await asyncio.sleep(0.005)
-                continue
-            except OSError:
-                return
-            data = data[written:]
-
-    def end_of_input(self) -> None:
-        """The client sends no more."""
-        if self._tty:
-            with contextlib.suppress(OSError):
-                os.write(self._stdin, b"\x04")
-        else:
-            self.close()
-
-    def resize(self, width: int, height: int) -> None:
-        """The client's terminal has another size."""
-        if self._tty and self._stdin >= 0:
-            with contextlib.suppress(OSError, struct.error):
-                fcntl.ioctl(self._stdin, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-
     def kill(self) -> None:
         """The client has gone: the command gets SIGHUP, as from a terminal that was closed."""
         if self.status is None and self._pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGHUP)
-
-    def close(self) -> None:
-        """Close the command's input."""
-        if self._stdin >= 0:
-            os.close(self._stdin)
-            self._stdin = -1

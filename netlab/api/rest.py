@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from netlab.api import reviews
+from netlab.api import fields, reviews
 from netlab.api.body import decoded
 from netlab.api.forms import form
 from netlab.api.lab import RunningLab
@@ -147,14 +147,15 @@ class Rest:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def _written(self, written: Written, code: int, *, dry: bool) -> web.Response:
+    def _written(self, written: Written, code: int, warnings: tuple[str, ...] = (), *, dry: bool) -> web.Response:
+        warnings = (*warnings, *written.warnings)
         if dry:
-            return answer(written.items[written.key], code, written.warnings)
+            return answer(written.items[written.key], code, warnings)
         self.objects.replace(written.items)
         item = self.objects.get(written.key)
         if item is None:
             return answer(status_object(200, "", ""))
-        return answer(item, code, written.warnings)
+        return answer(item, code, warnings)
 
     async def _post(
         self, request: web.Request, resource: Resource, key: Key, subresource: str, body: Any
@@ -184,8 +185,10 @@ class Rest:
         if self.objects.get(key) is not None:
             raise exists(resource, key.name)
         dry = "dryRun" in request.query
+        title = f"{resource.name} in version {resource.version!r} cannot be handled as a {resource.name}: "
+        body, warnings = _validated(request, resource, body, title.replace("'", '"'))
         written = await self.work(self.writer.create, resource, body, _manager(request, resource, "Update"), dry=dry)
-        return self._written(written, 201, dry=dry)
+        return self._written(written, 201, warnings, dry=dry)
 
     async def _update(
         self, request: web.Request, resource: Resource, key: Key, subresource: str, body: Any
@@ -212,11 +215,12 @@ class Rest:
             if not apply or subresource:
                 raise not_found(resource, key.name)
             new = self._applied(request, resource, key, {}, body)
+            new, warnings = _validated(request, resource, new, "error decoding patch: ")
             manager = _manager(request, resource, "Apply", body)
             new = _placed(resource, key, new)
             check(resource, new)
             written = await self.work(self.writer.create, resource, new, manager, dry=dry)
-            return self._written(written, 201, dry=dry)
+            return self._written(written, 201, warnings, dry=dry)
         if subresource == "scale":
             return await self._scale(request, resource, key, old, body, dry=dry)
         if subresource == "ephemeralcontainers":
@@ -224,7 +228,7 @@ class Rest:
         new = body if request.method == "PUT" else self._patched(request, resource, key, old, body)
         if not isinstance(new, dict):
             raise bad("the patched object is no object")
-        new = _placed(resource, key, new)
+        new, warnings = _validated(request, resource, _placed(resource, key, new), "")
         check(resource, new)
         wanted = new["metadata"].get("resourceVersion")
         if wanted and wanted != old["metadata"]["resourceVersion"]:
@@ -238,7 +242,7 @@ class Rest:
         else:
             manager = _manager(request, resource, "Apply", body) if apply else _manager(request, resource, "Update")
             written = await self.work(self.writer.update, resource, old, new, manager, dry=dry)
-        return self._written(written, 200, dry=dry)
+        return self._written(written, 200, warnings, dry=dry)
 
     def _patched(self, request: web.Request, resource: Resource, key: Key, old: Item, body: Any) -> Any:
         definition = resource.name if resource.kind else ""
@@ -320,6 +324,18 @@ class Rest:
             return answer(item)  # its finalizers hold it
         details = {"name": key.name, "kind": resource.plural, "uid": old["metadata"].get("uid", "")}
         return answer(status_object(200, "", "", details))
+
+
+def _validated(request: web.Request, resource: Resource, item: Item, title: str) -> tuple[Item, tuple[str, ...]]:
+    """The object without unknown fields, and warnings of them.  Raises Refused where the client wants it strict."""
+    made, unknown = fields.known(resource, item)
+    named = [f'unknown field "{path}"' for path in unknown]
+    mode = request.query.get("fieldValidation") or "Warn"
+    if mode not in ("Strict", "Warn", "Ignore"):
+        raise bad(f"fieldValidation: Unsupported value: {mode!r}: supported values: Ignore, Strict, Warn")
+    if named and mode == "Strict":
+        raise bad(f"{title}strict decoding error: {', '.join(named)}")
+    return made, tuple(named) if mode == "Warn" else ()
 
 
 def stamp_now() -> str:

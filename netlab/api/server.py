@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import shutil
@@ -31,12 +32,15 @@ from netlab.api.tokens import Tokens
 from netlab.api.write import reason
 from netlab.errors import BadInput, NetlabError
 from netlab.kernel.host.inotify import Watch
+from netlab.runtime.agent import VERSION
+from netlab.runtime.client.agentclient import SOCKET
 from netlab.runtime.client.apiserver import CACHE
 from netlab.runtime.state.rundir import RunDir
 from netlab.serve.control import Control
 from netlab.serve.page import Ended
 
-_POLL = 0.5  # seconds between two looks at the agent's records: states of containers have no file that inotify sees
+_POLL = 5.0  # seconds between two looks without a sign of a change
+_AGAIN = 0.5  # seconds before the agent is asked again, where there is none
 _HOSTS = ("127.0.0.1", "localhost")
 _VERSION = {
     "major": "1",
@@ -225,6 +229,7 @@ async def _follow(rest: Rest, folder: Path, ending: asyncio.Event, control: Cont
         control.changed()
 
     loop.add_reader(watch.fileno(), see)
+    asking = asyncio.create_task(_changes(folder, changed))
     try:
         while not ending.is_set():
             with contextlib.suppress(TimeoutError):
@@ -239,6 +244,7 @@ async def _follow(rest: Rest, folder: Path, ending: asyncio.Event, control: Cont
                 if not await asyncio.to_thread(folder.is_dir):
                     return
     finally:
+        asking.cancel()
         loop.remove_reader(watch.fileno())
         watch.close()
 
@@ -259,6 +265,22 @@ async def _verb(spawner: Spawner, name: str, *words: str) -> Ended:
     finally:
         process.close()
     return Ended(process.status or 0, bytes(output[STDOUT]), bytes(output[STDERR]))
+
+
+async def _changes(folder: Path, changed: asyncio.Event) -> None:
+    """Wait for the agent to say that states of containers have changed, which inotify does not see."""
+    seen = -1
+    while True:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            reader, writer = await asyncio.open_unix_connection(folder / SOCKET)
+            try:
+                while True:
+                    writer.write(json.dumps({"v": VERSION, "op": "changes", "seen": seen}).encode() + b"\n")
+                    seen = int(json.loads(await reader.readline())["count"])
+                    changed.set()
+            finally:
+                writer.close()
+        await asyncio.sleep(_AGAIN)
 
 
 async def _either(first: asyncio.Event, second: asyncio.Event) -> None:

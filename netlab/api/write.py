@@ -24,6 +24,7 @@ from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.nodeready import OWN_TAINTS
 from netlab.cli.kinds.times import stamp
 from netlab.errors import BadInput, NetlabError
+from netlab.lint import kept, lint
 from netlab.model.anew import with_dependents
 from netlab.model.workloads.changes import label_key
 from netlab.model.workloads.systempods import is_system, system_pods
@@ -87,7 +88,7 @@ class Writer:
             self._check(text)
             return Written(key, {key: self._shown(item, None)})
         outcome = change(self.lab.name, add=[text])
-        return self._done(key, item, None, manager, outcome)
+        return self._done(resource, key, item, None, manager, outcome)
 
     def update(self, resource: Resource, old: Item, new: Item, manager: Manager | None, *, dry: bool) -> Written:
         """Replace an object.  Raises Refused or NetlabError, and nothing is changed.
@@ -125,7 +126,7 @@ class Writer:
         outcome = None
         if add or labels:
             outcome = change(self.lab.name, add=add, label=labels or None, read_at=self.lab.version if add else None)
-        return self._done(key, new, old, manager, outcome)
+        return self._done(resource, key, new, old, manager, outcome)
 
     def _written(self, resource: Resource, key: Key) -> Item | None:
         """The body of the document of an object; None where it has none of its own."""
@@ -188,11 +189,17 @@ class Writer:
             beside = self.lab.kept.of(key)
             beside.generation += _spec(old) != _spec(item)
             beside.body = body
-        written = self._done(key, item, old, manager, None)
+        written = self._done(resource, key, item, old, manager, None)
         return written._replace(warnings=(*warnings, *written.warnings))
 
     def _done(
-        self, key: Key, item: Item, old: Item | None, manager: Manager | None, outcome: Outcome | None
+        self,
+        resource: Resource,
+        key: Key,
+        item: Item,
+        old: Item | None,
+        manager: Manager | None,
+        outcome: Outcome | None,
     ) -> Written:
         """Keep what the lab has no use for, then read all objects again."""
         metadata = item["metadata"]
@@ -213,7 +220,7 @@ class Writer:
         if beside.deletion and not beside.finalizers:
             return self._remove(key)
         self.lab.kept.save()
-        warnings = _warnings(outcome, key) if outcome else ()
+        warnings = _warnings(outcome, resource, key) if outcome else ()
         return Written(key, self.lab.read(), warnings)
 
     # -- status, deletion ---------------------------------------------------------------------------------------------
@@ -368,13 +375,13 @@ def _secret(body: Item) -> None:
     body.setdefault("type", "Opaque")
 
 
-def _warnings(outcome: Outcome, key: Key) -> tuple[str, ...]:
-    """The warnings of a change that are about its object."""
-    name = f"{key.namespace}/{key.name}" if key.namespace else key.name
-    listed = [*outcome.lab.warnings, *outcome.problems]
-    return tuple(
-        dict.fromkeys(each.message for each in listed if each.object.endswith(f" {name}") and each.code != "duplicate")
-    )
+def _warnings(outcome: Outcome, resource: Resource, key: Key) -> tuple[str, ...]:
+    """netlab's messages about the object of a change: of the reading, of the lab as a whole, and of lint."""
+    lab, name = outcome.lab, f"{key.namespace}/{key.name}" if key.namespace else key.name
+    about = [each for each in (*lab.warnings, *outcome.problems) if each.object.endswith(f" {name}")]
+    about += lint(lab.built, lab.documents, {(resource.name, key.namespace, key.name)})
+    listed = [each for each in kept(about, lab.documents) if each.code != "duplicate" and each.level != "note"]
+    return tuple(dict.fromkeys(each.message for each in listed))
 
 
 def reason(error: NetlabError) -> Refused:

@@ -181,6 +181,7 @@ class Process(Obj):
     to run; others later change nothing.  A process that ended by itself, or waits to be started again, is as it
     should be: what is compared is what the agent was asked to run.  ``stopped``: the number of its process where
     somebody stopped that one (SIGSTOP).  ``etc``: the folder of the Pod's files below /etc/netns, its own netns as a rule.
+    ``input``: what a client that attaches writes to: ``tty``, ``pipe``, ``once`` (the first client alone), or nothing.
     """
 
     kind: ClassVar[str] = "process"
@@ -203,6 +204,7 @@ class Process(Obj):
     links: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     stopped: int = 0
     etc: str = ""
+    input: str = ""
 
     @property
     def name(self) -> str:

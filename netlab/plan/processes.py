@@ -96,5 +96,6 @@ def _process(
         () if role == "init" or container.missing else tuple(of_container(spec, pod, cluster)),
         links=tuple((name, value) for name, value in links.items() if name not in own),
         etc=pod.etc,
+        input="tty" if spec.get("tty") else "once" if spec.get("stdinOnce") else "pipe" if spec.get("stdin") else "",
         why=Why(f"container {container.name}, {why.message}", container.mark or why.mark),
     )

@@ -3,8 +3,8 @@
     {"v": 2, "op": "listen", "endpoints": [...]}      -> {"v": 2, "ok": true, "opened": 3, "errors": [...]}
     an operation that fails                           -> {"v": 2, "ok": false, "error": "a sentence"}
 
-Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, statuses, acknowledge, times,
-settle, drop, quit.  ``agentclient`` documents them.
+Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, changes, attach, statuses, acknowledge,
+times, settle, drop, quit.  ``agentclient`` documents them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from typing import Any
 from netlab.runtime.agent import VERSION
 from netlab.runtime.agent.containers.logs import Logs
 from netlab.runtime.agent.containers.sandbox import Sandboxes, SandboxKey
+from netlab.runtime.agent.containers.streams import attach
 from netlab.runtime.agent.containers.supervisor import Supervisor
 from netlab.runtime.agent.loop import Loop
+from netlab.runtime.agent.podstate import PodKey
 from netlab.runtime.agent.responders.endpoints import Endpoints, Port
 from netlab.runtime.agent.statuses import Statuses
 
@@ -165,6 +167,15 @@ class Control:
                 return
             if name == "settle":
                 self.supervisor.settle(float(message["timeout"]), reply)
+                return
+            if name == "changes":
+                self.supervisor.changes.after(int(message["seen"]), reply)
+                return
+            if name == "attach":
+                where = PodKey(*(str(message[field]) for field in ("netns", "namespace", "pod")))
+                pod = self.supervisor.pods.get(where)
+                container = pod.containers.get(str(message["container"])) if pod else None
+                attach(container, reply, stdin=bool(message["stdin"]))
                 return
             operation = self.operations.get(str(name))
             if operation is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from netlab.runtime.agent.containers.launch import Report
 from netlab.runtime.agent.containers.logs import Log
-from netlab.runtime.agent.loop import Timer
+from netlab.runtime.agent.containers.streams import Streams
+from netlab.runtime.agent.loop import Loop, Timer
 from netlab.tuples import NamedTuple
 
 EVENTS_MAX = 64  # for each Pod; the oldest are dropped
@@ -41,6 +43,7 @@ class Container:
         self.space = -1
         self.log: Log | None = None
         self.report: Report | None = None
+        self.streams: Streams | None = None
         self.pending = False  # queued to start
         self.backoff, self.failed_at = 0.0, 0.0
         self.timer: Timer | None = None
@@ -55,6 +58,12 @@ class Container:
         self.probed_started = self.probed_ready = False  # the probes' results in the present run
         self.has_started = False  # in this or an earlier run
         self.unhealthy = False  # ended by its liveness or startup probe
+
+    def hang_up(self, loop: Loop) -> None:
+        """Close its input, after the rest of its terminal's output."""
+        if self.streams is not None:
+            self.streams.end(loop)
+            self.streams = None
 
     @property
     def terminated(self) -> dict[str, Any] | None:
@@ -126,8 +135,9 @@ class Container:
 class Pod:
     """A Pod's containers, in start order."""
 
-    def __init__(self, key: PodKey, spec: dict[str, Any], inode: int) -> None:
-        self.key, self.inode = key, inode
+    def __init__(self, key: PodKey, spec: dict[str, Any], inode: int, changed: Callable[[], None]) -> None:
+        """``changed`` is called at each event."""
+        self.key, self.inode, self.changed = key, inode, changed
         self.take(spec)
         self.containers: dict[str, Container] = {}
         self.events: list[dict[str, Any]] = []
@@ -143,6 +153,11 @@ class Pod:
             (container for container in self.containers.values() if container.role in roles),
             key=lambda container: container.order,
         )
+
+    @property
+    def first_word(self) -> str:
+        """The reason for which a container of it waits at first."""
+        return "PodInitializing" if self.of("init", "sidecar") else "ContainerCreating"
 
     @property
     def ready(self) -> bool:
@@ -182,6 +197,7 @@ class Pod:
     def event(self, kind: str, reason: str, message: str) -> None:
         """Record an event; a repetition, whatever its source port, is counted."""
         now = time.time()
+        self.changed()
         for event in self.events:
             if event["reason"] == reason and _OWN_PORT.sub("->", event["message"]) == _OWN_PORT.sub("->", message):
                 event["count"] += 1
@@ -205,3 +221,9 @@ class Pod:
             ],
             **({"events": self.events} if events else {}),
         }
+
+
+def duration(seconds: float) -> str:
+    """Go's form: 10s, 1m20s, 5m0s."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -42,6 +42,16 @@ class Sandbox(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Attached(NamedTuple):
+    """A container that runs: a pidfd of its process, its input (-1: none), its log; the caller closes both descriptors."""
+
+    process: int
+    input: int
+    log: str
+    tty: bool
+    pid: int
+
+
 class Statuses(NamedTuple):
     """(ready, ended) by ``namespace/name``; those that ``moved`` since the ``acknowledged`` version may be as they were.
 
@@ -308,6 +318,17 @@ class AgentClient:
     def processes(self, *, events: bool = False) -> list[dict[str, Any]]:
         """The Pods, as ``run`` takes them, each container with its ``state``; with ``events`` what happened to them."""
         return list(self.call("processes", events=events)["pods"])
+
+    def attach(self, key: tuple[str, str, str], container: str, *, stdin: bool) -> Attached | None:
+        """A container that runs, by the path of its netns, its Pod's namespace and name; None where it does not run."""
+        fields = dict(zip(("netns", "namespace", "pod"), key, strict=True))
+        reply = self.call("attach", **fields, container=container, stdin=stdin)
+        if not reply["running"]:
+            return None
+        process = self._fds.pop(0)
+        return Attached(
+            process, self._fds.pop(0) if reply["input"] else -1, reply["log"], bool(reply["tty"]), reply["pid"]
+        )
 
     def statuses(self) -> Statuses:
         """Of the Pods in which commands run."""

@@ -53,6 +53,7 @@ def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
                 "missing": process.missing,
                 "late": process.late,
                 "probes": plain.dump(process.probes),
+                "input": process.input,
                 "log": log_name(process.namespace, process.pod, process.container),
                 "previous": log_name(process.namespace, process.pod, process.container, previous=True),
             }
@@ -81,6 +82,7 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
             plain.load(tuple[Probe, ...], container["probes"]),
             stopped=container["pid"] if container.get("stopped") else 0,
             etc=pod.get("etc", ""),
+            input=container.get("input", ""),
         )
         for container in pod["containers"]
     ]

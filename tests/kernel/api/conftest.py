@@ -47,4 +47,5 @@ def kubectl(lab: str, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
         assert done.returncode == status, f"kubectl {line}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
+    run.environment = environment  # type: ignore[attr-defined]
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pty
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from kubectltable import READS, Row
 from netlab.runtime import lab as labs
 from netlab.runtime.client import apiserver
 from netlab.runtime.state.rundir import RunDir
-from tests.kernel.api.conftest import Kubectl
+from tests.kernel.api.conftest import KUBECTL, Kubectl
 
 pytestmark = pytest.mark.kernel
 DEPLOYMENT = """\
@@ -90,6 +91,34 @@ def test_commands_in_pods(kubectl: Kubectl, tmp_path: Path) -> None:
     assert kubectl("logs talker --tail=1") == "started\n"
     kubectl("delete pod talker --now")
     assert "NotFound" in kubectl("get pod talker", status=1)
+
+
+def test_input_reaches_the_command_of_a_pod(kubectl: Kubectl) -> None:
+    run = "run {} --image=busybox -i --rm --restart=Never -q"
+    assert kubectl(f"{run.format('cat')} -- cat", stdin="one\ntwo\n").startswith("one\ntwo\n")
+    assert "terminated" in kubectl(f"{run.format('sh')} -- sh -c 'exit 3'", status=3)
+    answer = kubectl(f"{run.format('wget')} -- wget -qO- -T 5 http://10.244.2.2")
+    assert answer.count('"pod": "server"') == 1
+
+
+def test_a_terminal_is_attached_to_the_shell_of_a_pod(kubectl: Kubectl) -> None:
+    child, terminal = pty.fork()
+    if child == 0:
+        line = [KUBECTL, "run", "-it", "--rm", "box", "--image=busybox", "--", "sh"]
+        os.execve(str(KUBECTL), [str(word) for word in line], dict(kubectl.environment))  # type: ignore[attr-defined]
+    shown, typed = b"", False
+    while True:
+        try:
+            data = os.read(terminal, 4096)
+        except OSError:  # EIO: kubectl has ended
+            break
+        shown += data
+        if not typed and b"command prompt" in shown:
+            os.write(terminal, b"echo $((40+2)); exit\n")
+            typed = True
+    assert b"\n42\r\n" in shown and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown.decode()
+    os.close(terminal)
+    assert "NotFound" in kubectl("get pod box", status=1)
 
 
 def test_a_deployment_rolls_its_pods_over(kubectl: Kubectl, tmp_path: Path) -> None:
@@ -190,6 +219,25 @@ def test_two_writers_lose_nothing(kubectl: Kubectl, lab: str, netlab: Callable[.
     spec = json.loads(kubectl("get deploy two -o jsonpath={.spec}"))
     assert spec["replicas"] == 3 and netlab("diff", lab).stdout.endswith("no drift\n")
     kubectl("delete deploy two")
+
+
+def test_unknown_fields_are_refused_named_or_dropped(kubectl: Kubectl) -> None:
+    wrong = DEPLOYMENT.replace("name: web}", "name: odd}", 1).replace("image:", "imagePullPolcy: Never, image:")
+    path = 'unknown field "spec.template.spec.containers[0].imagePullPolcy"'
+    refused = kubectl("apply -f -", stdin=wrong, status=1)
+    assert f'Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: {path}' in refused
+    assert f"Warning: {path}" in kubectl("apply --validate=warn -f -", stdin=wrong)
+    assert "Warning" not in kubectl("apply --validate=ignore -f -", stdin=wrong.replace("replicas: 2", "replicas: 1"))
+    assert 'Warning: unknown field "spec.foo"' in kubectl("""patch deploy odd -p '{"spec":{"foo":1}}'""")
+    kubectl("delete deploy odd")
+
+
+def test_messages_of_netlab_are_warnings(kubectl: Kubectl) -> None:
+    assert "Warning: Service default/nothing selects no Pod" in kubectl("create service clusterip nothing --tcp=80")
+    nobody = POLICY.replace("app: server", "app: nosuch")
+    assert "selects no Pod of namespace default" in kubectl("apply -f -", stdin=nobody)
+    assert "Ingress has no effect in netlab" in kubectl("create ingress i --rule=a.com/=nothing:80")
+    kubectl("delete svc/nothing netpol/only-client ing/i")
 
 
 def test_objects_without_effect_are_kept(kubectl: Kubectl) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from netlab.runtime.agent.containers import launch
 from netlab.runtime.agent.containers.sandbox import Sandboxes
+from netlab.runtime.agent.containers.streams import Streams
 from netlab.runtime.agent.loop import Timer
 from netlab.runtime.agent.probing.attempts import BODY_MAX, FAILURE, SUCCESS, UNKNOWN, Done
 from netlab.runtime.client.sandbox import NOT_FOUND
@@ -70,7 +71,7 @@ class ExecAttempt:
             os.set_blocking(write, True)
             target = self.target
             self.pid, channel = launch.launch(
-                sandbox, home, write, argv=self.argv, env=target["env"], workdir=target["workdir"]
+                sandbox, home, Streams(write, ""), argv=self.argv, env=target["env"], workdir=target["workdir"]
             )
         except OSError as refusal:
             os.close(self.pipe)

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import _socket
 import array
+import fcntl
 import os
 import signal
+import termios
 from collections.abc import Mapping, Sequence
 
 from netlab.runtime.agent import linux
+from netlab.runtime.agent.containers.streams import Streams
 from netlab.runtime.client.sandbox import NOT_EXECUTABLE, NOT_FOUND, Entry, become, execute
 
 
 def launch(
-    pidfd: int, home: int, log: int, argv: Sequence[str], env: Mapping[str, str], workdir: str
+    pidfd: int, home: int, streams: Streams, argv: Sequence[str], env: Mapping[str, str], workdir: str
 ) -> tuple[int, _socket.socket]:
     """Start ``argv`` in the sandbox behind ``pidfd``: (its pid here, a socket with its report).
 
@@ -30,7 +33,7 @@ def launch(
         try:
             pid = os.fork()
             if pid == 0:
-                _become(pidfd, log, theirs, argv=argv, env=env, workdir=workdir)
+                _become(pidfd, streams, theirs, argv=argv, env=env, workdir=workdir)
         finally:
             linux.setns(home, linux.CLONE_NEWPID)
     except OSError:
@@ -67,7 +70,7 @@ class Report:
 
 
 def _become(
-    pidfd: int, log: int, report: _socket.socket, argv: Sequence[str], env: Mapping[str, str], workdir: str
+    pidfd: int, streams: Streams, report: _socket.socket, argv: Sequence[str], env: Mapping[str, str], workdir: str
 ) -> None:
     """The child process; never returns."""
     status, message = NOT_EXECUTABLE, ""
@@ -75,10 +78,12 @@ def _become(
         signal.set_wakeup_fd(-1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         os.setsid()
-        null = os.open("/dev/null", os.O_RDONLY)
-        os.dup2(null, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        stdin = streams.given if streams.given >= 0 else os.open("/dev/null", os.O_RDONLY)
+        os.dup2(stdin, 0)
+        os.dup2(stdin if streams.tty else streams.log, 1)
+        os.dup2(stdin if streams.tty else streams.log, 2)
+        if streams.tty:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         entry = Entry(pidfd)
         entry.arrive("")
         linux.unshare(linux.CLONE_NEWNS)

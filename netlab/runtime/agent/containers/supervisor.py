@@ -22,11 +22,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from netlab.runtime.agent.changes import Changes
 from netlab.runtime.agent.containers import launch
 from netlab.runtime.agent.containers.logs import Logs
 from netlab.runtime.agent.containers.sandbox import Sandboxes, SandboxKey
+from netlab.runtime.agent.containers.streams import Streams
 from netlab.runtime.agent.loop import Loop
-from netlab.runtime.agent.podstate import Container, Pod, PodKey
+from netlab.runtime.agent.podstate import Container, Pod, PodKey, duration
 from netlab.runtime.agent.probing.probes import Probes, signal_to
 from netlab.runtime.agent.statuses import Statuses
 
@@ -48,6 +50,7 @@ class Supervisor:
         self.starting, self.pumping = 0, False
         self.settling: list[Reply] = []
         self.leaving: list[tuple[set[Container], Reply]] = []
+        self.changes = Changes(loop)
         sandboxes.exited = self.exited
 
     # -- requests -----------------------------------------------------------------------------------------------------
@@ -67,13 +70,13 @@ class Supervisor:
                 self.drop(key.netns)
                 pod = None
             if pod is None:
-                pod = self.pods[key] = Pod(key, spec, inode)
+                pod = self.pods[key] = Pod(key, spec, inode, self.changes.add)
             pod.take(spec)
             for container in spec["containers"]:
                 self._want(pod, container)
             for made in pod.containers.values():
                 if made.state == {"waiting": {"reason": "ContainerCreating"}}:
-                    made.wait(_first_word(pod))
+                    made.wait(pod.first_word)
             self._step(pod)
             self._look(pod)
         return errors
@@ -208,7 +211,7 @@ class Supervisor:
             self._restart(pod, container)
             return
         name = f"{pod.key.pod}_{pod.key.namespace}"
-        message = f"back-off {_duration(wait)} restarting failed container={container.name} pod={name}"
+        message = f"back-off {duration(wait)} restarting failed container={container.name} pod={name}"
         container.wait("CrashLoopBackOff", message)
         pod.event("Warning", "BackOff", f"Back-off restarting failed container {container.name} in pod {name}")
         container.timer = self.loop.later(wait, lambda: self._restart(pod, container))
@@ -224,7 +227,7 @@ class Supervisor:
         self.queue.append((pod, container))
         self._turn()
         if not container.last:
-            container.wait(_first_word(pod))
+            container.wait(pod.first_word)
 
     def _turn(self) -> None:
         if self.queue and not self.pumping:
@@ -266,10 +269,12 @@ class Supervisor:
             log = container.log = self.logs.start(str(spec["log"]), str(spec["previous"]))
             home = self.sandboxes.pid_namespace
             env = {str(name): str(value) for name, value in (*spec.get("links", ()), *spec["env"])}
-            container.env = env
+            streams = container.streams = Streams(log.fd, str(spec.get("input", "")))
+            env = container.env = {"TERM": "xterm", **env} if streams.tty else env
             container.pid, channel = launch.launch(
-                sandbox, home, log.fd, argv=spec["argv"], env=env, workdir=str(spec["workdir"])
+                sandbox, home, streams, argv=spec["argv"], env=env, workdir=str(spec["workdir"])
             )
+            streams.started()
         except OSError as refusal:
             self._refused(pod, container, "Failed", f"Error: {refusal}")
             return
@@ -283,9 +288,11 @@ class Supervisor:
                 self._begun(pod, container)
 
         self.loop.add(channel.fileno(), read_report)
+        streams.follow(self.loop)
 
     def _refused(self, pod: Pod, container: Container, reason: str, message: str) -> None:
         """The process could not be made: retry later, as after a crash."""
+        container.hang_up(self.loop)
         if container.log:
             self.logs.end(container.log)
             container.log = None
@@ -327,6 +334,7 @@ class Supervisor:
         self._look(pod)
 
     def _look(self, pod: Pod) -> None:
+        self.changes.add()
         if self.pods.get(pod.key) is pod:
             self.statuses.look(pod)
 
@@ -370,6 +378,7 @@ class Supervisor:
             launch.kill_all(container.space)
             os.close(container.space)
             container.space = -1
+        container.hang_up(self.loop)
         if container.log:
             self.logs.end(container.log)
             container.log = None
@@ -411,6 +420,7 @@ class Supervisor:
         if container.timer:
             container.timer.cancel()
             container.timer = None
+        self.changes.add()
         if pod.containers.get(container.name) is container:
             del pod.containers[container.name]
         if self.pods.get(pod.key) is pod:  # else the logs are a newer Pod's
@@ -438,13 +448,3 @@ class Supervisor:
             return os.stat(netns.lstrip("/"), dir_fd=self.sandboxes.endpoints.root).st_ino
         except OSError:
             return 0
-
-
-def _first_word(pod: Pod) -> str:
-    return "PodInitializing" if pod.of("init", "sidecar") else "ContainerCreating"
-
-
-def _duration(seconds: float) -> str:
-    """Go's form: 10s, 1m20s, 5m0s."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
