@@ -174,8 +174,11 @@ class Control:
             if name == "attach":
                 where = PodKey(*(str(message[field]) for field in ("netns", "namespace", "pod")))
                 pod = self.supervisor.pods.get(where)
-                container = pod.containers.get(str(message["container"])) if pod else None
-                attach(container, reply, stdin=bool(message["stdin"]))
+                made = pod.containers.get(str(message["container"])) if pod else None
+                if made and made.pid and made.streams and made.log:
+                    attach(made.streams, made.pid, made.log.name, reply, stdin=bool(message["stdin"]))
+                else:
+                    reply({"running": False}, [])
                 return
             operation = self.operations.get(str(name))
             if operation is None:

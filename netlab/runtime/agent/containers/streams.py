@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netlab.runtime.agent.loop import Loop
-
-if TYPE_CHECKING:
-    from netlab.runtime.agent.podstate import Container
 
 _LAST_READS = 64  # of a terminal whose process has ended: what it holds is less
 
@@ -69,17 +66,14 @@ class Streams:
             self.input = -1
 
 
-def attach(container: Container | None, reply: Callable[[dict[str, Any], list[int]], None], *, stdin: bool) -> None:
+def attach(
+    streams: Streams, pid: int, log: str, reply: Callable[[dict[str, Any], list[int]], None], *, stdin: bool
+) -> None:
     """Reply with a descriptor of a container's process, and with its input's where it has one."""
-    if container is None or not container.pid or container.log is None or container.streams is None:
-        reply({"running": False}, [])
-        return
-    streams, process = container.streams, os.pidfd_open(container.pid)
+    process = os.pidfd_open(pid)
     given = [streams.input] if stdin and streams.input >= 0 else []
-    reply(
-        {"running": True, "pid": container.pid, "log": container.log.name, "tty": streams.tty, "input": bool(given)},
-        [process, *given],
-    )
+    fields = {"running": True, "pid": pid, "log": log, "tty": streams.tty, "input": bool(given)}
+    reply(fields, [process, *given])
     os.close(process)
     if given and streams.kind == "once":
         streams.close()
