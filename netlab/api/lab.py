@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -39,6 +39,7 @@ class _Reading(Request):
 
     recorded: Records | None = None
     asked = False
+    made: dict[str, Any] = field(default_factory=dict)
     looked: Faults = field(default_factory=dict)
     turned: Mapping[str, float] = field(default_factory=dict)
 
@@ -49,6 +50,11 @@ class _Reading(Request):
     def fault_since(self, node: str) -> float:
         return self.turned.get(node, 0.0)
 
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
+
     def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:
         if not self.asked:
             self.recorded, self.asked = super().records(events=True, quiet=True), True
@@ -58,11 +64,12 @@ class _Reading(Request):
 class RunningLab:
     """A lab's objects: those of its model, completed as an API server would, and those that are kept beside it."""
 
-    def __init__(self, name: str, certificate: str) -> None:
+    def __init__(self, name: str, authority: Callable[[], str]) -> None:
+        """``authority`` returns the CA's certificate, for kube-root-ca.crt."""
         self.name = name
         self.path = RunDir(name).path
         self.kept = Kept(self.path)
-        self._certificate = certificate  # of the CA, for kube-root-ca.crt
+        self._authority = authority
         self._reading = self._request()
         self._seen: Running | None = None
         self.annotations: dict[Key, dict[str, str]] = {}  # of the objects themselves, without those that are kept
@@ -160,11 +167,12 @@ class RunningLab:
 
     def _default_objects(self) -> Iterator[tuple[Key, Item]]:
         """The objects that controllers make in each namespace; clients of test suites wait for them."""
+        certificate = self._authority()
         for namespace in self.cluster.namespaces:
             since = stamp(self._reading.running.born("Namespace", "", namespace))
             for plural, kind, name, more in (
                 ("serviceaccounts", "ServiceAccount", "default", {}),
-                ("configmaps", "ConfigMap", "kube-root-ca.crt", {"data": {"ca.crt": self._certificate}}),
+                ("configmaps", "ConfigMap", "kube-root-ca.crt", {"data": {"ca.crt": certificate}}),
             ):
                 metadata = {"name": name, "namespace": namespace, "creationTimestamp": since}
                 metadata["uid"] = identity.uid(self.name, kind, namespace, name)
@@ -184,7 +192,8 @@ class RunningLab:
         for name in ("labels", "annotations"):
             if not metadata.get(name, True):
                 del metadata[name]
-        generation = self._reading.running.age(kind, key.namespace, key.name).generation
+        assert self._seen is not None
+        generation = self._seen.age(kind, key.namespace, key.name).generation
         if "spec" in item and kind not in _UNCOUNTED:
             metadata["generation"] = generation
         status = item.get("status")

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
+from concurrent.futures import Future
 from pathlib import Path
 
 from aiohttp import web
@@ -27,7 +28,7 @@ from netlab.api.process import STDERR, STDOUT, Process
 from netlab.api.rest import Rest, answer
 from netlab.api.spawn import Order, Spawner
 from netlab.api.status import Refused, no_resource, not_allowed
-from netlab.api.tls import certificates, kubeconfig
+from netlab.api.tls import Certificates, kubeconfig
 from netlab.api.tokens import Tokens
 from netlab.api.write import reason
 from netlab.errors import BadInput, NetlabError
@@ -174,15 +175,20 @@ def application(rest: Rest) -> web.Application:
 
 
 async def serve(
-    name: str, file: Path, spawner: Spawner, ready: Callable[[], object], listeners: list[socket.socket]
+    name: str,
+    file: Path,
+    spawner: Spawner,
+    ready: Callable[[], object],
+    listeners: list[socket.socket],
+    making: Future[Certificates],
 ) -> None:
     """Serve a lab until it goes down.  ``ready`` is called when clients may come and ``file`` is their kubeconfig."""
-    made = certificates()
-    lab, objects = RunningLab(name, made.authority), Objects()
+    lab, objects = RunningLab(name, lambda: making.result().authority), Objects()
     pods, forward = Pods(lab, spawner), Forward(lab)
     special = {"exec": pods.exec, "attach": pods.attach, "log": pods.log, "portforward": forward.portforward}
     rest = Rest(lab, objects, special)
     await rest.begin()
+    made = await asyncio.wrap_future(making)
     lab.kept.save()
     control = Control(name, lab.path, partial(_verb, spawner, name))
     control.begin()
@@ -303,13 +309,11 @@ def _write(path: Path, text: str, owner: int) -> None:
     os.replace(temporary, path)
 
 
-def main(name: str, file: Path, ready: int, listener: int = -1) -> int:
+def main(name: str, file: Path, ready: int, spawner: Spawner, making: Future[Certificates], listener: int = -1) -> int:
     """Serve the lab; a byte is written to the descriptor ``ready`` when clients may come.
 
     ``listener``: the descriptor of a socket that listens; -1: one is made here.
     """
-    os.chdir("/")  # the caller's folder must not be kept busy
-    spawner = Spawner(ready)  # before any thread
 
     def tell() -> None:
         os.write(ready, b"+")
@@ -320,7 +324,7 @@ def main(name: str, file: Path, ready: int, listener: int = -1) -> int:
         if listener >= 0:  # programs in the namespaces of a lab without root use the same kubeconfig
             with contextlib.suppress(OSError):
                 listeners.append(socket.create_server(listeners[0].getsockname()))
-        asyncio.run(serve(name, file, spawner, tell, listeners))
+        asyncio.run(serve(name, file, spawner, tell, listeners, making))
     except NetlabError as error:
         with contextlib.suppress(OSError):
             os.write(ready, f"!{error.message}\n{error.hint}".encode())

@@ -149,7 +149,7 @@ class Writer:
             return Written(key, {key: self._shown(new, old)})
         owner = f"DaemonSet/{key.name}"
         pods = [f"/Pod/{pod}" for pod in system_pods(self.lab.cluster) if pod.controller == owner]
-        return self._done(key, new, old, manager, change(self.lab.name, delete=pods))
+        return self._done(resource, key, new, old, manager, change(self.lab.name, delete=pods))
 
     @staticmethod
     def _follows(resource: Resource, key: Key) -> Refused:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 def pods(request: Request, *, quiet: bool = False) -> list[Item]:
     """All Pods, first those that have a network; a note where the agent does not run."""
+    made: list[Item] = request.once("pods", lambda: _pods(request, quiet=quiet))
+    return made
+
+
+def _pods(request: Request, *, quiet: bool) -> list[Item]:
     running = request.running
     cluster, records = running.cluster, request.records(quiet=quiet)
 

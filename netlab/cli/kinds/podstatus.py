@@ -102,6 +102,8 @@ def _container(
 
 def _clashes(pod: Pod, container: Container) -> bool:
     """Whether another container answers on a port that this one declares."""
+    if len(pod.containers) == 1:
+        return False
     containers = {(port.port, port.protocol): port.container for port in pod.ports}
     spec = next((each for where in ("containers", "initContainers") for each in _listed(pod, where)
                  if each["name"] == container.name), {})  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,10 @@ class Request:
     def fault_since(self, node: str) -> float:
         """When the first fault of a node was seen."""
         return time.time()
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What ``make`` returns; a request that sees one moment may keep it by its name."""
+        return make()
 
     def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:
         """The agent's records of the Pods; None, with a note, if the agent does not run."""

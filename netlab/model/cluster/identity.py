@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from netlab.digest import sha256
@@ -15,6 +16,7 @@ from netlab.digest import sha256
 # The letters and digits of Kubernetes' own random suffixes (apimachinery util/rand): no vowels, so no words.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _BASE_MAX = 58  # of a generated name's 63 characters; the rest is the suffix (apiserver storage/names)
+_UIDS = 8192  # kept: the API's server asks for all at each change of a lab
 _HASH_BITS = 32  # of a template, as in ComputeHash of kubernetes/pkg/controller
 
 
@@ -65,6 +67,7 @@ def generated_indexed(job: str, index: int, word: str) -> str:
     return f"{job[: _BASE_MAX - len(middle)]}{middle}{word}"
 
 
+@lru_cache(_UIDS)
 def uid(lab: str, kind: str, namespace: str, name: str, incarnation: int = 0) -> str:
     """The uid of an object: a UUIDv5."""
     from uuid import NAMESPACE_URL, uuid5  # 4 ms that verbs which show no object need not pay
