@@ -147,6 +147,7 @@ class RunningLab:
             if resource.kind
             for item in resource.kind.items(self._reading)
         }
+        self._reading.made.clear()
         for item in (item for key, item in items.items() if key.plural == "events"):
             involved = item["involvedObject"]
             pod = items.get(Key("", "pods", involved["namespace"], involved["name"]))

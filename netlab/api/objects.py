@@ -15,7 +15,7 @@ from netlab.cli.kinds.kind import Item
 from netlab.tuples import NamedTuple
 
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
-EVENTS = 20_000  # kept for watchers that come back; an older one must list again (410 Expired)
+EVENTS = 4_000  # kept for watchers that come back; an older one must list again (410 Expired)
 
 
 class Event(NamedTuple):
@@ -67,6 +67,8 @@ class Objects:
                     self._emit(ADDED, key, item)
                 else:
                     self._emit(MODIFIED, key, item)
+            else:
+                continue  # what is served shares its parts with what is compared
             self._bare[key] = item
 
     def _emit(self, event: str, key: Key, item: Item) -> None:

@@ -12,7 +12,7 @@ import copy
 import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netlab.api.lab import REMADE, SYSTEM, RunningLab
@@ -220,7 +220,7 @@ class Writer:
         if beside.deletion and not beside.finalizers:
             return self._remove(key)
         self.lab.kept.save()
-        warnings = _warnings(outcome, resource, key) if outcome else ()
+        warnings = (*_warnings(outcome, resource, key), *_unrun(item)) if outcome else ()
         return Written(key, self.lab.read(), warnings)
 
     # -- status, deletion ---------------------------------------------------------------------------------------------
@@ -382,6 +382,15 @@ def _warnings(outcome: Outcome, resource: Resource, key: Key) -> tuple[str, ...]
     about += lint(lab.built, lab.documents, {(resource.name, key.namespace, key.name)})
     listed = [each for each in kept(about, lab.documents) if each.code != "duplicate" and each.level != "note"]
     return tuple(dict.fromkeys(each.message for each in listed))
+
+
+def _unrun(item: Item) -> Iterator[str]:
+    """Warnings of containers whose image would run their arguments."""
+    spec = item.get("spec") or {}
+    for container in ((spec.get("template") or {}).get("spec") or spec).get("containers") or ():
+        if container.get("args") and not container.get("command") and not container.get("stdin"):
+            why = "netlab has no images, so nothing runs them; with kubectl run --command they are the command"
+            yield f"container {container['name']} has args and no command: {why}"
 
 
 def reason(error: NetlabError) -> Refused:
