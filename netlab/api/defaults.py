@@ -132,6 +132,10 @@ def _node(item: Item) -> None:
     status["conditions"] = [{**ready, "lastTransitionTime": created, **each} for each in status["conditions"]]
 
 
+def _endpoint_slice(item: Item) -> None:
+    item["ports"] = [{"name": "", "protocol": "TCP", **port} for port in item.get("ports") or ()]  # kubectl trusts them
+
+
 def _namespace(item: Item) -> None:
     item["spec"] = {"finalizers": ["kubernetes"], **item.get("spec", {})}
 
@@ -147,6 +151,7 @@ _BY_KIND: Mapping[str, Callable[[Item], None]] = {
     "CronJob": _cron_job,
     "Node": _node,
     "Namespace": _namespace,
+    "EndpointSlice": _endpoint_slice,
 }
 
 

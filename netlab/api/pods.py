@@ -234,6 +234,9 @@ class Pods:
             process.close()
         if process.status and not response.prepared:
             message = b"".join(errors).decode(errors="replace").strip()
+            if is_true(request.query.get("previous")):
+                name = request.query.get("container") or _container(self._pod(key), "")
+                raise bad(f'previous terminated container "{name}" in pod "{key.name}" not found')
             if "it runs no command" in message or "has not run yet" in message:  # it runs and has written nothing
                 return web.Response(text="", content_type="text/plain")
             raise bad(message.removeprefix("netlab: "))

@@ -61,6 +61,42 @@ def _controller(item: Item) -> object:
     return f"{owner['kind'].lower()}.apps/{owner['name']}" if owner else NONE
 
 
+def _hosts(item: Item) -> object:
+    return ",".join(rule.get("host", "*") for rule in item.get("spec", {}).get("rules") or ()) or "*"
+
+
+def _scaled(item: Item) -> object:
+    target = item["spec"].get("scaleTargetRef", {})
+    return f"{target.get('kind')}/{target.get('name')}"
+
+
+def _targets(item: Item) -> object:
+    """What nobody measures, and the wanted value."""
+    spec = item["spec"]
+    wanted = [(each["resource"]["name"], each["resource"]["target"]) for each in spec.get("metrics") or ()
+              if each.get("resource")]  # fmt: skip
+    if "targetCPUUtilizationPercentage" in spec:
+        wanted.append(("cpu", {"averageUtilization": spec["targetCPUUtilizationPercentage"]}))
+    shares = [(name, target.get("averageUtilization"), target.get("averageValue")) for name, target in wanted]
+    return (
+        ", ".join(f"{name}: <unknown>/{value if share is None else f'{share}%'}" for name, share, value in shares)
+        or NONE
+    )
+
+
+_INGRESS = (
+    Column("CLASS", lambda item: item.get("spec", {}).get("ingressClassName", NONE)),
+    Column("HOSTS", _hosts),
+    Column("ADDRESS", lambda _: ""),
+    Column("PORTS", lambda item: "80, 443" if item.get("spec", {}).get("tls") else "80"),
+)
+_AUTOSCALER = (
+    Column("REFERENCE", _scaled),
+    Column("TARGETS", _targets),
+    Column("MINPODS", lambda item: item["spec"].get("minReplicas", 1)),
+    Column("MAXPODS", lambda item: item["spec"].get("maxReplicas", 0)),
+    Column("REPLICAS", lambda item: (item.get("status") or {}).get("currentReplicas", 0)),
+)
 _ALL = ("all",)
 _SCALED = ("status", "scale")
 #: Of modelled resources: the version, where it is not v1, and the subresources; columns come from the kind.
@@ -86,7 +122,12 @@ _KEPT = (
         *("", "v1", "secrets", "Secret"),
         columns=(NAME, Column("TYPE", lambda item: item.get("type", "Opaque")), Column("DATA", _data), AGE),
     ),
-    Resource("", "v1", "serviceaccounts", "ServiceAccount", short=("sa",), subresources=("token",)),
+    Resource(
+        *("", "v1", "serviceaccounts", "ServiceAccount"),
+        short=("sa",),
+        subresources=("token",),
+        columns=(NAME, Column("SECRETS", lambda item: len(item.get("secrets") or ())), AGE),
+    ),
     Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", short=("pvc",), subresources=("status",)),
     Resource("", "v1", "persistentvolumes", "PersistentVolume", False, ("pv",), subresources=("status",)),
     Resource("", "v1", "limitranges", "LimitRange", short=("limits",)),
@@ -101,15 +142,27 @@ _KEPT = (
         short=("hpa",),
         categories=_ALL,
         subresources=("status",),
+        columns=(NAME, *_AUTOSCALER, AGE),
     ),
     Resource(
         *("autoscaling", "v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
         short=("hpa",),
         categories=_ALL,
         subresources=("status",),
+        columns=(NAME, *_AUTOSCALER, AGE),
     ),
-    Resource("networking.k8s.io", "v1", "ingresses", "Ingress", short=("ing",), subresources=("status",)),
+    Resource(
+        *("networking.k8s.io", "v1", "ingresses", "Ingress"),
+        short=("ing",),
+        subresources=("status",),
+        columns=(NAME, *_INGRESS, AGE),
+    ),
     Resource("networking.k8s.io", "v1", "ingressclasses", "IngressClass", False),
+    Resource(
+        *("certificates.k8s.io", "v1", "certificatesigningrequests", "CertificateSigningRequest", False),
+        short=("csr",),
+        subresources=("status", "approval"),
+    ),
     Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", short=("pdb",), subresources=("status",)),
     Resource("coordination.k8s.io", "v1", "leases", "Lease"),
     Resource(_RBAC, "v1", "roles", "Role"),

@@ -235,7 +235,7 @@ class Rest:
             raise conflict(resource, key.name, MODIFIED)
         if new["metadata"].get("uid") not in (None, "", old["metadata"].get("uid")):
             raise conflict(resource, key.name, "the object was deleted and made again: it has another uid")
-        if subresource == "status":
+        if subresource in ("status", "approval"):
             written = await self.work(self.writer.update_status, key, new)
         elif subresource == "finalize":
             return answer(old)

@@ -166,6 +166,11 @@ def application(rest: Rest) -> web.Application:
     add("/openapi/v3", schemas)
     add("/openapi/v3/{path:.+}", schema)
     add("/openapi/v2", old_openapi)
+
+    async def proxy(_: web.Request) -> web.Response:
+        raise Refused(501, "NotImplemented", "netlab passes no requests on to Pods, Services and nodes: kubectl port-forward reaches their ports")  # fmt: skip
+
+    app.router.add_route("*", "/api/v1/{path:(?:.+/)?(?:pods|services|nodes)/[^/]+/proxy(?:/.*)?}", proxy)
     for base in ("/api/{version}", "/apis/{group}/{version}"):
         inside = "/namespaces/{namespace}/{plural:(?!finalize$|status$)[^/]+}"
         for tail in (f"{inside}/{{name}}/{{subresource}}", f"{inside}/{{name}}", inside,
@@ -286,6 +291,7 @@ async def _changes(folder: Path, changed: asyncio.Event) -> None:
                     changed.set()
             finally:
                 writer.close()
+                changed.set()  # it has gone: no command runs any more
         await asyncio.sleep(_AGAIN)
 
 

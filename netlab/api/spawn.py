@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import termios
 from pathlib import Path
@@ -56,7 +57,21 @@ class Spawner:
 
     def start(self, order: Order, descriptors: list[int]) -> None:
         """Run a command.  ``descriptors``: its 0, 1, 2, and one to which its pid and its exit status are written."""
-        socket.send_fds(self._socket, [json.dumps(order._asdict()).encode()], descriptors)
+        message = [json.dumps(order._asdict()).encode()]
+        try:
+            socket.send_fds(self._socket, message, descriptors)
+        except (BrokenPipeError, ConnectionError):  # somebody killed the process
+            self._again()
+            socket.send_fds(self._socket, message, descriptors)
+
+    def _again(self) -> None:
+        """Another process; the server has threads by now, so it is a new program."""
+        self._socket.close()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MESSAGE)
+        with theirs:
+            line = [sys.executable, "-I", "-X", "utf8", "-m", "netlab.api.spawn", str(theirs.fileno())]
+            subprocess.Popen(line, pass_fds=[theirs.fileno()])
 
 
 def _serve(requests: socket.socket) -> None:
@@ -131,3 +146,7 @@ def _command(order: Order) -> int:
     os.environ["TERM"] = "xterm"
     target = EnterTarget(order.lab, Path(order.rundir), order.netns, order.hostname, order.env, order.etc)
     return run(target, list(order.argv), tty=order.tty, stdin=order.stdin, workdir=order.workdir)
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))

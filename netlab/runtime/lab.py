@@ -23,6 +23,7 @@ from netlab.objects import Obj, State, Veth, contradicted
 from netlab.objects.links import namespaces
 from netlab.plan import Drift, drift
 from netlab.runtime import commandserver, readiness
+from netlab.runtime.client import agentclient
 from netlab.runtime.client.listeners import AgentListeners
 from netlab.runtime.converge import reach
 from netlab.runtime.host import capacity
@@ -159,7 +160,8 @@ def change(
         )
         if added:
             capacity.require(lab.want)
-        narrow = run.pending is None and not run.rundir.unsettled()
+        # A new agent knows nothing of what the lab has.
+        narrow = run.pending is None and not run.rundir.unsettled() and agentclient.serving(run.rundir.path)
         before: Applied | Lab = applied_before
         changed = 0
         if again := frozenset(str(pod) for pod in lab.cluster.pods if str(pod) in ended):
