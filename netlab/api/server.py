@@ -13,8 +13,8 @@ import socket
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from functools import partial
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web

@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import pty
+import select
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from kubectltable import READS, Row
 
 from netlab.runtime import lab as labs
-from netlab.runtime.client import apiserver
+from netlab.runtime.client import agentclient, apiserver
 from netlab.runtime.state.rundir import RunDir
 from tests.kernel.api.conftest import KUBECTL, Kubectl
 
@@ -284,6 +286,45 @@ def test_without_the_certificate_nothing_is_answered(lab: str) -> None:
         with refused.value:
             assert refused.value.code == code
     assert apiserver.ensure(lab).stat().st_mode & 0o777 == 0o600
+
+
+def test_answers_that_clients_trust(kubectl: Kubectl) -> None:
+    kubectl("create deploy seen --image=nginx --port=80; $KUBECTL expose deploy seen --port=80")
+    assert "Endpoints:                10.244." in kubectl("describe svc seen")
+    kubectl("delete deploy,svc seen")
+    missing = kubectl("logs server --previous", status=1)
+    assert 'previous terminated container "main" in pod "server" not found' in missing
+    refused = kubectl("get --raw /api/v1/namespaces/default/services/kubernetes/proxy/", status=1)
+    assert "netlab passes no requests on" in refused
+
+
+def killed(pid: int) -> None:
+    """Kill a process, and wait until it has ended."""
+    process = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    select.select([process], [], [])
+    os.close(process)
+
+
+def test_what_is_killed_comes_back_with_the_next_command(kit: Any, lab_name: str, netlab: Callable[..., Any]) -> None:
+    """The process that runs commands, the agent, the server."""
+    kit.up(kit.spec(lab_name))
+    netlab("kubectl", "--lab", lab_name, "create", "deployment", "web", "--image=nginx", "--port=80")
+    folder = RunDir(lab_name).path
+    server = apiserver.recorded(folder)
+    assert server is not None
+    for child in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
+        killed(int(child))
+    assert netlab("kubectl", "--lab", lab_name, "exec", "client", "--", "echo", "works").stdout == "works\n"
+    agent = agentclient.recorded(folder)
+    assert agent is not None
+    killed(agent.pid)
+    netlab("kubectl", "--lab", lab_name, "scale", "deployment", "web", "--replicas=2")
+    assert netlab("diff", lab_name).stdout.endswith("no drift\n")
+    killed(server.pid)
+    assert "2/2" in netlab("kubectl", "--lab", lab_name, "get", "deployment", "web").stdout
+    labs.down(lab_name)
+    assert kit.remains(lab_name) == []
 
 
 def test_the_server_goes_with_its_lab(kit: Any, lab_name: str, netlab: Callable[..., Any]) -> None:
