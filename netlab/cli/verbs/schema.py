@@ -7,7 +7,7 @@ import click
 from netlab.cli import out
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # schema break --list
 @click.argument("words", nargs=-1, metavar="[expect | exercise | VERB [KIND]]")
 def command(words: tuple[str, ...]) -> None:
     """Print the JSON Schema of lab files, of expect.yaml, of exercise.yaml, or of what VERB prints with -o json.
