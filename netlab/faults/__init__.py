@@ -8,6 +8,6 @@ predictions know it, faults compose, and healing is to resolve the lab without i
 A mistake in a manifest changes the documents, so that ``get`` and ``explain`` show it.  A mistake of a node changes the
 State: what would be drift on a real node (a route that is gone, a dead process) is what the broken lab should have.
 
-Limits: no fault changes what is the host's own (``nf_conntrack_max``, the size of the neighbour table), and none needs
-luck (the insertion race of conntrack).
+Limits: labs of IPv6 alone have no faults.  No fault changes what is the host's own (``nf_conntrack_max``, the size of the
+neighbour table), and none needs luck (the insertion race of conntrack).
 """

@@ -44,7 +44,7 @@ def cluster_with(faults: Iterable[Injected], cluster: Cluster) -> Cluster:
 def state_with(faults: Iterable[Injected], cluster: Cluster, state: State) -> State:
     """The State with these faults; one whose place is gone changes nothing."""
     for known, at in _each(faults):
-        if known.on_state and at in known.places(cluster, state):
+        if known.on_state and "IPv4" in cluster.families and at in known.places(cluster, state):
             state = known.on_state(cluster, state, at)
     return state
 

@@ -68,7 +68,7 @@ class Fault:
     on_state: Callable[[Cluster, State, str], State] | None = None
 
     def where(self, cluster: Cluster, state: State) -> tuple[str, ...]:
-        """The places in this lab at which its control probe shows it."""
-        if not self.planes(cluster.plane):
+        """The places in this lab at which its control probe shows it: none in a lab of IPv6 alone."""
+        if not self.planes(cluster.plane) or "IPv4" not in cluster.families:
             return ()
         return tuple(dict.fromkeys(at for at in self.places(cluster, state) if self.control(cluster, at) is not None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from netlab.errors import BadInput
 from netlab.faults.fault import NAME, Control
 from netlab.model import Cluster, Node, Pod
 from netlab.model.cluster.services import EXTERNAL_NAME, Service
@@ -110,16 +111,19 @@ def is_open(cluster: Cluster, control: Control) -> bool:
     asks = control.source, control.target, control.port, control.version
     last = _of(cluster)
     if asks not in last.open:
-        (verdict,) = last.predictor.predict([flow_of(cluster, control)])
+        try:
+            (verdict,) = last.predictor.predict([flow_of(cluster, control)])
+        except BadInput:  # no address family in common, no such end
+            return False
         last.open[asks] = verdict.outcome is Outcome.OPEN
     return last.open[asks]
 
 
 def flow_of(cluster: Cluster, control: Control) -> Flow:
-    """The flow that a probe asks.  Raises BadInput where the cluster does not have its ends."""
+    """The flow that a probe asks: by IPv4, unless it says otherwise.  Raises BadInput where the cluster does not have its ends."""
     target = f"[{control.target}]" if ":" in control.target else control.target
     asks = f"{target}:{control.port}"
-    return asked(cluster, control.source, asks, version=control.version).flow._replace(size=control.size)
+    return asked(cluster, control.source, asks, version=control.version or 4).flow._replace(size=control.size)
 
 
 class _Last:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
-from netlab.faults.edit import at_object
 from netlab.faults.fault import Control, Fault
 from netlab.faults.places import services, to_node_port
 from netlab.model import Cluster
+from netlab.model.cluster.services import Service
 
 
-def _change(spec: dict[str, Any]) -> None:
-    for port in spec.get("ports", ()):
-        port["nodePort"] = 32_000 + port["port"] % 700
+def _change(cluster: Cluster, at: str) -> Cluster:
+    taken = {port.node_port for service in cluster.services for port in service.ports}
+
+    def moved(service: Service) -> Service:
+        free = (number for number in range(32_000, 32_768) if number not in taken)
+        ports = tuple(replace(port, node_port=next(free)) if port.node_port else port for port in service.ports)
+        return replace(service, ports=ports)
+
+    return replace(cluster, services=tuple(moved(each) if str(each) == at else each for each in cluster.services))
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
@@ -29,5 +35,5 @@ FAULT = Fault(
     requires="a Service of type NodePort, and a host outside",
     places=services,
     control=_control,
-    on_objects=at_object("Service", _change),
+    on_cluster=_change,
 )

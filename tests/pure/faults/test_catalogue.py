@@ -12,6 +12,7 @@ from netlab.faults.catalogue import every, fault, modules, planes_of
 from netlab.faults.draw import drawn
 from netlab.faults.fault import NAME, Fault
 from netlab.faults.injected import Injected
+from netlab.faults.places import flow_of
 from netlab.model import build
 from netlab.plan import Host, check, desired
 from netlab.planes import ROWS
@@ -21,9 +22,11 @@ from tests.kit import faultrun, faulttable
 FAULTS = every()
 
 
-def plain(plane: str) -> apply.Plain:
+def plain(plane: str, families: str = "") -> apply.Plain:
     """The lab in which every fault has a place, on a data plane."""
-    cluster = build(load_texts([Text("lab.yaml", faultrun.spec(plane, "faults"))]), check=check).cluster
+    text = faultrun.spec(plane, "faults")
+    text = text.replace("[IPv4, IPv6]", families).replace("203.0.113.10", "2001:db8::10") if families else text
+    cluster = build(load_texts([Text("lab.yaml", text)]), check=check).cluster
     return apply.Plain(cluster, desired(cluster), Host())
 
 
@@ -126,3 +129,19 @@ def test_the_table_of_the_page_has_every_fault_on_each_of_its_planes() -> None:
     marks = faulttable.known_marks(page)
     assert marks.keys() == {(each.id, plane) for each in FAULTS for plane in planes_of(each)}
     assert page == faulttable.rewritten(page, marks), "invoke faults-test --table writes it"
+
+
+def test_a_lab_whose_first_family_is_ipv6_is_probed_by_ipv4() -> None:
+    lab = plain("vxlan", "[IPv6, IPv4]")
+    control = fault("forwarding-off").control(lab.cluster, "node-1")
+    assert control is not None and "." in flow_of(lab.cluster, control).address
+    for each in FAULTS:
+        for at in each.where(lab.cluster, lab.state)[:1]:
+            broken(lab, Injected(each.id, at))
+
+
+def test_a_lab_of_ipv6_alone_has_no_faults() -> None:
+    lab = plain("vxlan", "[IPv6]")
+    for each in FAULTS:
+        assert each.where(lab.cluster, lab.state) == ()
+        assert apply.state_with([Injected(each.id, "node-1")], lab.cluster, lab.state) == lab.state
