@@ -14,8 +14,10 @@ from netlab.diagnose.labwide.evidence import Evidence, unanswered
 from netlab.diagnose.labwide.recognise import Variant
 from netlab.diagnose.labwide.traced import Traced
 from netlab.diagnose.story import tell
-from netlab.errors import NetlabError, StateError
+from netlab.errors import NetlabError
+from netlab.evidence.records import Lookup
 from netlab.faults.injected import Injected
+from netlab.kernel.host import threads
 from netlab.model.cluster import Cluster
 from netlab.model.status import runs
 from netlab.model.topology.links import round_trip
@@ -53,12 +55,19 @@ def survey(lab: Lab, expectations: Expectations | None, warnings: Sequence[Warni
     wanted = dict(expected(expectations, cluster)) if expectations else {}
     names = lookups.asked(expectations, cluster) if expectations else ()
     differing = _drift(lab)
-    flows = list(dict.fromkeys((*wanted, *choose(cluster))))
-    predictor = Predictor(cluster)
-    rows = check(wanted, predictor.answer(flows), ask(cluster, flows))
     asked = (*names, *_names(cluster))
-    with suppress(StateError, OSError):
-        rows += lookups.rows(asked, resolved(cluster, asked), cluster)
+    results: list[Mapping[lookups.Key, Lookup]] = []
+
+    def look_up() -> None:
+        with suppress(NetlabError, OSError):
+            results.append(resolved(cluster, asked))
+
+    waiting = threads.start(look_up, "netlab-lookups")  # a silent name server takes as long as all flows
+    flows = list(dict.fromkeys((*wanted, *choose(cluster))))
+    rows = check(wanted, Predictor(cluster).answer(flows), ask(cluster, flows))
+    waiting.join()
+    for answers in results:
+        rows += lookups.rows(asked, answers, cluster)
     held = bool(wanted or names) and all(row.ok for row in rows if row.expectation is not None)
     texts = foreign.texts((*differing.foreign, *nfttables.deviating(differing)))
     return Evidence(cluster, lab.want, tuple(rows), differing, texts, tuple(warnings), intended=held)
