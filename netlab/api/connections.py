@@ -1,6 +1,6 @@
 """The connections of the server: accepted in its own loop, so that strangers cannot take all of them.
 
-A stranger is who has shown neither the client certificate nor a token.  Each may stay for a few seconds, and of too many
+A stranger has shown neither the client certificate nor a token nor, on a page, its cookie.  Each may stay for a few seconds, and of too many
 the oldest go: any user of the machine can reach the port, and must not keep the lab's owner out or fill the memory.
 """
 
@@ -29,7 +29,7 @@ def many_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def accept(listener: socket.socket, context: ssl.SSLContext, made: Callable[[], RequestHandler]) -> None:
+async def accept(listener: socket.socket, context: ssl.SSLContext | None, made: Callable[[], RequestHandler]) -> None:
     """Accept connections until this task is cancelled."""
     loop = asyncio.get_running_loop()
     strangers: dict[asyncio.Task[None], None] = {}  # in the order in which they came
@@ -54,7 +54,7 @@ async def accept(listener: socket.socket, context: ssl.SSLContext, made: Callabl
             task.cancel()
 
 
-async def _greet(connection: socket.socket, context: ssl.SSLContext, made: Callable[[], RequestHandler]) -> None:
+async def _greet(connection: socket.socket, context: ssl.SSLContext | None, made: Callable[[], RequestHandler]) -> None:
     """Wait until the client has shown who it is; else close the connection."""
     transport: asyncio.BaseTransport | None = None
     loop = asyncio.get_running_loop()

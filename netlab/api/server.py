@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from netlab.api import body, connections, discovery, openapi, spdy
 from netlab.api.forward import Forward
@@ -195,7 +196,7 @@ async def serve(
     await rest.begin()
     made = await asyncio.wrap_future(making)
     lab.kept.save()
-    control = Control(name, lab.path, partial(_verb, spawner, name))
+    control = Control(name, lab.path, partial(_verb, spawner, name), _accept_page)
     control.begin()
     # What is no HTTP at all would be logged with a traceback: any user of the machine could fill the disk.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
@@ -258,6 +259,10 @@ async def _follow(rest: Rest, folder: Path, ending: asyncio.Event, control: Cont
         asking.cancel()
         loop.remove_reader(watch.fileno())
         watch.close()
+
+
+async def _accept_page(listener: socket.socket, made: Callable[[], RequestHandler]) -> None:
+    await connections.accept(listener, None, made)
 
 
 async def _verb(spawner: Spawner, name: str, *words: str) -> Ended:

@@ -11,11 +11,12 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from netlab.runtime.client.pageserver import SOCKET
 from netlab.serve.guard import Guard
@@ -25,11 +26,15 @@ _MESSAGE = 65536
 _BODY = 65536  # bytes of a request
 
 
+#: Accepts the connections of a listener until it is cancelled, with bounds for strangers.
+Accept = Callable[[socket.socket, Callable[[], RequestHandler]], Coroutine[Any, Any, None]]
+
+
 class Control:
     """The pages of a lab's server."""
 
-    def __init__(self, lab: str, folder: Path, run: Run) -> None:
-        self._lab, self._run = lab, run
+    def __init__(self, lab: str, folder: Path, run: Run, accept: Accept) -> None:
+        self._lab, self._run, self._accept_clients = lab, run, accept
         self._path = folder / SOCKET
         self._page: Page | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,8 +109,9 @@ class Control:
         self._pages.add(current)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await runner.setup()
+        assert runner.server is not None
+        accepting = asyncio.create_task(self._accept_clients(listener, runner.server))
         try:
-            await web.SockSite(runner, listener).start()
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(connection, json.dumps({"token": guard.token}).encode() + b"\n")
             await loop.sock_recv(connection, 1)  # the command ends
@@ -113,6 +119,7 @@ class Control:
             pass
         finally:
             self._pages.discard(current)
+            accepting.cancel()
             await runner.cleanup()
 
     def _shared(self) -> Page:

@@ -43,6 +43,9 @@ class Guard:
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a request, or refuse it."""
         refused = self._refusal(request)
+        known = getattr(request.protocol, "known", None)
+        if refused is None and known is not None:
+            known.set()  # no stranger: the connection may stay
         response = refused or await handler(request)
         if not response.prepared:
             response.headers.update(HEADERS)

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from socket import create_connection
 from typing import Any
 
 import pytest
@@ -128,6 +129,14 @@ def test_other_sites_and_other_names_are_refused(page: Served, lab: str) -> None
     assert page.request("GET", "/../api.log", Cookie=page.cookie)[0] == 404
     socket = RunDir(lab).path / SOCKET
     assert socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_strangers_do_not_keep_the_owner_out(page: Served) -> None:
+    page.visit()
+    with ExitStack() as strangers:
+        for _ in range(300):
+            strangers.enter_context(closing(create_connection(("127.0.0.1", page.port), SECONDS)))
+        assert page.request("GET", "/", Cookie=page.cookie)[0] == 200
 
 
 def test_the_page_shows_the_lab_and_what_differs_from_it(page: Served, lab: str) -> None:
