@@ -71,6 +71,7 @@ def on_a_terminal(words: list[str], environment: dict[str, str]) -> str:
             plane, marks=[pytest.mark.needs(*needed(plane)), *([] if plane == ORDINARY else [pytest.mark.long])]
         )
         for plane in sorted(ROWS)
+        if ROWS[plane].crosses_nodes  # the text's Pods are on two nodes
     ],
 )
 def test_every_line_of_the_founding_text(plane: str, kit: Any, lab_name: str, tmp_path: Path) -> None:
