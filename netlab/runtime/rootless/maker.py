@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 from typing import NoReturn
@@ -85,7 +86,7 @@ def _is_mapped(channel: socket.socket) -> bool:
 
 def _keep_only(listener: int, channel: int) -> None:
     """The descriptors that the holder finds: nothing of the caller's, whose terminal and pipes must be free to close."""
-    high = [os.dup2(fd, 100 + number) for number, fd in enumerate((listener, channel))]
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, holder.FIRST + 1) for fd in (listener, channel)]
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)

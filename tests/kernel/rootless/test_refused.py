@@ -36,3 +36,11 @@ def test_the_cause_is_named_with_the_line_that_lifts_it(plain: Any, setting: str
     assert mend in remedy[0]
     assert root.startswith("  or as root: sudo ") and root.endswith("netlab up overlay")
     assert doctor == "  netlab doctor shows what else this host lacks"
+
+
+def test_too_few_open_files_are_named_with_the_line_that_lifts_it(plain: Any) -> None:
+    done = plain("ulimit -n 30; netlab up overlay; echo status $?")
+    if "user namespaces" in done.stderr:
+        pytest.skip("this host gives its users no namespaces")
+    assert done.stdout == "status 3\n", done
+    assert "and this process may have 30\n  as root, before netlab: ulimit -n " in done.stderr
