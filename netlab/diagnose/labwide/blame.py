@@ -74,6 +74,8 @@ class Blame:
         if suspect.foreign is not None:
             return 2 if suspect.netns in self.namespaces(flow) else 0
         operations = (*suspect.ops, *suspect.parts)
+        if flow.dst.kind == NAME and any(isinstance(op.obj, File) for op in suspect.ops):
+            return 1 if suspect.netns == flow.src.netns else 0  # a line of its hosts file needs no packet
         weights = [self._weight(needs, op, operations, flow) for needs in self.needs(flow) for op in operations]
         return min((each for each in weights if each), default=0)
 
@@ -85,6 +87,4 @@ class Blame:
             return 1 if obj.netns == target and obj.port in ports and obj.protocol == flow.protocol else 0
         if isinstance(obj, Process):
             return 1 if obj.netns == target else 0
-        if isinstance(obj, File):
-            return 1 if flow.dst.kind == NAME and flow.src.netns == obj.netns else 0
         return weight(needs, op, tuple(operations))
