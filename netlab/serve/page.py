@@ -57,6 +57,7 @@ class Page:
         self._listeners: set[asyncio.Queue[bytes]] = set()
         self._probing = asyncio.Lock()
         self._news = asyncio.Event()
+        self._known = asyncio.Event()  # the lab's document was read
         self._is_new = True
         self._last: dict[str, bytes] = {}
         self._changed: set[str] = set()  # namespaces
@@ -114,6 +115,7 @@ class Page:
         if "picture" not in self._last or graph != self._graph:
             self._graph, self._scene = graph, picture(graph)
             self._send("picture", self._shown(self._scene))
+        self._known.set()
         return True
 
     def _shown(self, scene: Scene) -> dict[str, Any]:
@@ -179,6 +181,7 @@ class Page:
     async def _trace(self, request: web.Request) -> web.Response:
         asked = await _body(request)
         ends = [asked.get("from"), asked.get("to")]
+        await self._known.wait()
         if not set(ends) <= self._names():
             raise web.HTTPBadRequest(text="from and to are names of this lab\n")
         async with self._probing:

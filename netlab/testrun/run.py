@@ -73,10 +73,16 @@ def measured(source: Source, options: Options, keep: bool) -> Measured:
         try:
             take_down(options.lab)
         finally:  # an interrupt may come before signals are blocked
-            if any(name.startswith(f"{options.lab}-") for name in ns.names()):
-                take_down(options.lab)
+            sweep(options.lab)
         raise
     return result
+
+
+def sweep(name: str = "") -> None:
+    """Take down what is left of a test's lab, of this process's own without a name."""
+    name = name or own_name()
+    if RunDir(name).exists() or any(each.startswith(f"{name}-") for each in ns.names()):
+        take_down(name)
 
 
 def take_down(name: str) -> None:

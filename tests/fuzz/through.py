@@ -113,7 +113,7 @@ def _predicted(cluster: Cluster) -> None:
 
 def _shown(cluster: Cluster, objects: Sequence[Document]) -> None:
     """Every row of ``get`` and every ``describe`` of the lab, printed to nowhere."""
-    running = (cluster, 0.0, tuple(objects))
+    running = (cluster, 0.0, tuple(objects), {})
     patches = [
         mock.patch("netlab.runtime.state.running.load_cluster_since", return_value=running),
         mock.patch("netlab.cli.verbs.get.running_lab", return_value="x"),

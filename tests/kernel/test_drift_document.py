@@ -69,7 +69,7 @@ def test_a_difference_has_its_place_device_and_lines_that_show_and_mend_it(
         for line in foreign["commands"]:
             shell(line)
         assert json.loads(netlab("diff", lab, "-o", "json").stdout) == {
-            "lab": lab, "operations": [], "foreign": [], "places": {},
+            "lab": lab, "operations": [], "foreign": [], "places": {}, "faults": [],
         }  # fmt: skip
     finally:
         netlab("down", lab)

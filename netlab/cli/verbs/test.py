@@ -135,8 +135,8 @@ def command(
         tasks.append(
             Task(source, options, view, measure, strict, ignore, complete, bool(keep), bool(write_file), older)
         )
-    with _terminated():
-        single = len(tasks) == 1
+    single = len(tasks) == 1
+    with _terminated(), _swept(predict=predict):
         results = (
             [_single(tasks[0])]
             if single
@@ -250,6 +250,18 @@ def _by_packets() -> tuple[Measure, Callable[[int], None]]:
 
     remove_left(out.note)
     return measured, die_with_parent
+
+
+@contextmanager
+def _swept(*, predict: bool) -> Iterator[None]:
+    """Whatever ends the tests, nothing of this process's own lab stays."""
+    try:
+        yield
+    finally:
+        if not predict:
+            from netlab.testrun.run import sweep
+
+            sweep()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 #: The host may have labs of other tests; a plain user sees root's.
-_NO_OTHER_LABS = "[ ! -d /run/netlab ] || mount -t tmpfs -o mode=755 tmpfs /run/netlab"
+_NO_OTHER_LABS = "mkdir -p /run/netlab; mount -t tmpfs -o mode=755 tmpfs /run/netlab"
 Plain = Callable[..., subprocess.CompletedProcess[str]]
 
 
