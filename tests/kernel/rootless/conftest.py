@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-#: The host may have labs of other tests; a plain user sees root's.
-_NO_OTHER_LABS = "mkdir -p /run/netlab; mount -t tmpfs -o mode=755 tmpfs /run/netlab"
+#: The host may have labs of other tests, and a plain user sees root's.  A mount on /run/netlab itself would go with that
+#: folder: the last `down` on the host removes it, and with it what is mounted there in any namespace.
+_NO_OTHER_LABS = "mount -t tmpfs -o mode=755 tmpfs /run"
 Plain = Callable[..., subprocess.CompletedProcess[str]]
 
 
