@@ -88,7 +88,7 @@ netlab ls
     for user in (1234, 65534):
         assert (home / f"{user}.holders").read_text() == "1\n", done.stderr
         labs = json.loads((home / f"{user}.json").read_text())
-        assert [lab["lab"] for lab in labs] == [f"{lab_name}{n}" for n in (1, 2, 3)]
+        assert [lab["lab"] for lab in labs] == [f"{lab_name}{n}" for n in (1, 2, 3)], done.stderr
     assert done.stdout == "no lab is running; netlab labs shows those that there are\n"
 
 
