@@ -23,7 +23,6 @@ from netlab.spec.text import unprintable
 
 FILE = "exercise.yaml"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-SEED_MAX = 2**31 - 1
 
 
 def parse(text: str, file: str = FILE, seed: int = 0) -> Exercise:

@@ -12,7 +12,7 @@ from netlab.errors import Mark
 from netlab.faults.fault import OPEN, Objects
 from netlab.faults.places import node_of, pod_of
 from netlab.model import Cluster, Node, Pod
-from netlab.objects import Addr, Bridge, Neigh, NftChain, NftTable, Obj, Route, State, Sysctl, Veth, Vxlan
+from netlab.objects import Addr, Bridge, File, Neigh, NftChain, NftTable, Obj, Route, State, Sysctl, Veth, Vxlan
 from netlab.objects.links import End, ends
 from netlab.objects.tunnels import Geneve, Ipip, WireGuard
 from netlab.spec import Document
@@ -87,6 +87,18 @@ def at_pod(change: Callable[[Cluster, State, Pod], State]) -> Callable[[Cluster,
         return change(cluster, state, pod) if pod else state
 
     return hook
+
+
+def at_resolv_conf(change: Callable[[str], str]) -> Callable[[Cluster, State, str], State]:
+    """``on_state`` of a fault that changes the text of a Pod's resolv.conf."""
+
+    def at(_: Cluster, state: State, pod: Pod) -> State:
+        def fits(file: File) -> bool:
+            return file.netns == (pod.etc or pod.netns) and file.file == "resolv.conf"
+
+        return changed(state, File, fits, lambda file: replace(file, content=change(file.content)))
+
+    return at_pod(at)
 
 
 def at_object(kind: str, change: Callable[[dict[str, Any]], None]) -> Callable[[Objects, str], Objects]:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from netlab.faults.edit import at_pod, changed
+from netlab.faults.edit import at_resolv_conf
 from netlab.faults.fault import Control, Fault
 from netlab.faults.places import named, pod_of, pods
-from netlab.model import Cluster, Pod
-from netlab.objects import File, State
+from netlab.model import Cluster
 
 
 def _broken(text: str) -> str:
     lines = text.splitlines(keepends=True)
     return "".join("nameserver 10.96.0.100\n" if line.startswith("nameserver") else line for line in lines)
-
-
-def _change(_: Cluster, state: State, pod: Pod) -> State:
-    def fits(file: File) -> bool:
-        return file.netns == (pod.etc or pod.netns) and file.file == "resolv.conf"
-
-    return changed(state, File, fits, lambda file: replace(file, content=_broken(file.content)))
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
@@ -37,5 +27,5 @@ FAULT = Fault(
     requires="a Pod, and a Service, in a lab with names",
     places=pods,
     control=_control,
-    on_state=at_pod(_change),
+    on_state=at_resolv_conf(_broken),
 )

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from netlab.faults.edit import at_pod, changed
+from netlab.faults.edit import at_resolv_conf
 from netlab.faults.fault import Control, Fault
 from netlab.faults.places import pods, short_name
-from netlab.model import Cluster, Pod
-from netlab.objects import File, State
+from netlab.model import Cluster
 
 
 def _broken(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("search"))
-
-
-def _change(_: Cluster, state: State, pod: Pod) -> State:
-    def fits(file: File) -> bool:
-        return file.netns == (pod.etc or pod.netns) and file.file == "resolv.conf"
-
-    return changed(state, File, fits, lambda file: replace(file, content=_broken(file.content)))
 
 
 def _control(cluster: Cluster, at: str) -> Control | None:
@@ -36,5 +26,5 @@ FAULT = Fault(
     requires="a Pod, and a Service of its namespace, in a lab with names",
     places=pods,
     control=_control,
-    on_state=at_pod(_change),
+    on_state=at_resolv_conf(_broken),
 )
