@@ -161,6 +161,7 @@ _EVERYWHERE: dict[str, Offer] = {"lab_option": running_labs, "namespace": namesp
 _OF_VERB: dict[tuple[str, str], Offer] = {
     ("up", "lab"): labs,
     ("learn", "lab"): labs,
+    ("page", "lab"): labs,
     ("plan", "lab"): labs,
     ("new", "origin"): labs,
     ("down", "labs"): running_labs,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 
 from netlab.cli import out
-from netlab.errors import HostCannot
 from netlab.learn.progress import Standing, standing
 
 _POLL = 0.25  # seconds
@@ -28,11 +27,8 @@ def rows(now: Standing | None) -> Iterator[tuple[str, str, str]]:
 
 def watch() -> None:
     """Show it until Ctrl-C."""
-    try:
-        from rich.live import Live
-        from rich.table import Table
-    except ImportError:
-        raise HostCannot("--watch needs the Python package rich", hint="pip install rich") from None
+    from rich.live import Live
+    from rich.table import Table
 
     def table(now: Standing | None) -> Table:
         made = Table(title=now.title if now else None, box=None, title_justify="left")

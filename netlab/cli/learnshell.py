@@ -79,14 +79,13 @@ class Channel:
         os.pwrite(self.title, text.encode(), 0)
 
     def script(self, words: Iterable[str], page: str, *, prompt: bool, more: str = "") -> str:
-        """What bash reads: ``words`` are the learner's commands, ``page`` is the path of the lab's page."""
-        pager = f"${{PAGER:-$(type -P less || type -P more || echo cat)}} {shlex.quote(page)}"
+        """What bash reads: ``words`` are the learner's commands, ``page`` is the folder of the lab's page."""
         values = {
             "requests": self.requests[1],
             "replies": self.replies[0],
             "title": self.title,
             "patience": _PATIENCE,
             "words": " ".join(words),
-            "page": pager if page else "echo 'this lab has no page'",
+            "page": f"netlab page {shlex.quote(page)}" if page else "echo 'this lab has no page'",
         }
         return (_RC + (_PROMPT if prompt else _SCRIPT)) % values + more

@@ -40,6 +40,7 @@ VERBS = {
     "down": "Remove labs in any state.",
     "ls": "List the running labs.",
     "labs": "List the available labs.",
+    "page": "Show the page of a lab, on the terminal or as a file to print.",
     "new": "Copy a lab to a folder of your own, to change it.",
     "plan": "Show what up would do, as a table or as shell commands.",
     "diff": "Show how the kernel differs from the applied lab.",

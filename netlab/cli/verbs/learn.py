@@ -171,8 +171,8 @@ def _shell(session: Session, folder: Path) -> int:
     from netlab.runtime.state.rundir import RunDir
 
     channel = Channel.open()
-    page = folder / PAGE
-    script = channel.script(WORDS, str(page.resolve()) if page.is_file() else "", prompt=sys.stdin.isatty())
+    page = str(folder.resolve()) if (folder / PAGE).is_file() else ""
+    script = channel.script(WORDS, page, prompt=sys.stdin.isatty())
     netns = RunDir(session.lab).assignments().netns
     return beside.shell(session.lab, netns, script, channel, partial(Watcher, session, folder, channel))
 

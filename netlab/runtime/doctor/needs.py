@@ -40,7 +40,7 @@ _RUNNING = (
     *("kubectl", "kubeconfig", "serve"),
 )
 VERBS = (
-    VerbNeeds(("completion", "doctor", "labs", "ls", "new", "plan", "schema", "test --predict")),
+    VerbNeeds(("completion", "doctor", "labs", "page", "ls", "new", "plan", "schema", "test --predict")),
     VerbNeeds(("up", "break", "heal", *_RUNNING, "reach", "check", "test"), ALWAYS),
     VerbNeeds(("exec", "shell"), ALWAYS, {"overlay mounts": "the host's folders are read-only in Pods"}),
     VerbNeeds(("diff",), (*ALWAYS, "listing of sockets")),

@@ -18,7 +18,7 @@ from netlab.runtime.rootless.passing import stand_for
 
 #: Verbs that make a lab, and verbs that have nothing to do with labs; each other verb enters a world that is there.
 MAKES = frozenset(("up", "test"))
-STAYS_OUTSIDE = frozenset(("doctor", "labs", "schema", "completion", "new", "help", "kubectl"))
+STAYS_OUTSIDE = frozenset(("doctor", "labs", "page", "schema", "completion", "new", "help", "kubectl"))
 _SERVES = frozenset(("kubeconfig", "serve"))  # their server's port is for programs outside
 _WITHOUT = frozenset(("-h", "--help", "--predict"))
 _KINDS = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWPID
