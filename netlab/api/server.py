@@ -39,7 +39,7 @@ from netlab.runtime.client.agentclient import SOCKET
 from netlab.runtime.client.apiserver import CACHE
 from netlab.runtime.state.rundir import RunDir
 from netlab.serve.control import Control
-from netlab.serve.page import Ended
+from netlab.serve.shared import Ended
 
 _POLL = 5.0  # seconds between two looks without a sign of a change
 _AGAIN = 0.5  # seconds before the agent is asked again, where there is none

@@ -5,4 +5,5 @@ of netlab in a child, and draws the verb's document (``netlab.picture``).  ``net
 (``control``); the page ends with that command, with ``netlab serve --stop``, and with the lab.
 
 ``guard`` decides who may come in; ``watch`` hears changes of the kernel; ``page`` has the paths; ``static`` is the front end.
+``shared`` has what the parts of the page share: each view has a module here and one in ``static``, which ``frame.js`` joins.
 """

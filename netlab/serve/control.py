@@ -20,7 +20,8 @@ from aiohttp.web_protocol import RequestHandler
 
 from netlab.runtime.client.pageserver import SOCKET
 from netlab.serve.guard import Guard
-from netlab.serve.page import Page, Run
+from netlab.serve.page import Page
+from netlab.serve.shared import Run
 
 _MESSAGE = 65536
 _BODY = 65536  # bytes of a request
@@ -62,7 +63,7 @@ class Control:
     async def end(self) -> None:
         """The lab is down, or the server ends."""
         if self._page is not None:
-            self._page.down()
+            await self._page.end()
             await asyncio.sleep(0.05)  # for the last event
         self._socket.close()
         with contextlib.suppress(OSError):

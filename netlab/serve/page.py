@@ -6,7 +6,6 @@ Each request runs a verb of netlab in a child and draws its document, so the pag
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -26,36 +25,25 @@ from netlab.picture.walk import Way, topology, way
 from netlab.plain import dump, load
 from netlab.serve.guard import HEADERS
 from netlab.serve.marks import marks
+from netlab.serve.shared import Part, Run, body, failed, known, names
 from netlab.serve.watch import Watch
-from netlab.tuples import NamedTuple
 
 _QUIET = 0.03  # seconds without news before the kernel is looked at
 _ALIVE = 20.0  # seconds between two signs of life of an event stream
 _BEHIND = 64  # events that a slow browser may miss before it is cut off
 _LISTENERS = 64
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-
-
-class Ended(NamedTuple):
-    """A verb that has ended."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-
-
-Run = Callable[..., Awaitable[Ended]]
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "mjs": "text/javascript"}
 
 
 class Page:
     """The live state of a lab's page, shared by all its listeners.  ``run`` runs a verb of netlab."""
 
     def __init__(self, lab: str, run: Run) -> None:
-        self._lab, self._run = lab, run
+        self.lab, self.run = lab, run
         self._graph: Graph
         self._scene: Scene
         self._listeners: set[asyncio.Queue[bytes]] = set()
-        self._probing = asyncio.Lock()
+        self.probing = asyncio.Lock()
         self._news = asyncio.Event()
         self._known = asyncio.Event()  # the lab's document was read
         self._is_new = True
@@ -63,6 +51,12 @@ class Page:
         self._changed: set[str] = set()  # namespaces
         self._drift: dict[str, list[dict[str, Any]]] = {"operations": [], "foreign": []}
         self._watch = Watch(self._heard)
+        self._parts: tuple[Part, ...] = ()
+
+    async def graph(self) -> Graph:
+        """The lab's document, when it was read."""
+        await self._known.wait()
+        return self._graph
 
     def _heard(self, netns: str) -> None:
         self._changed.add(netns)
@@ -80,7 +74,7 @@ class Page:
             while True:
                 await self._news.wait()
                 await asyncio.sleep(_QUIET)
-                async with self._probing:  # the tables of a trace are no drift
+                async with self.probing:  # the tables of a trace are no drift
                     self._news.clear()
                     await self._look()
         finally:
@@ -94,7 +88,7 @@ class Page:
             if not await self._read():
                 return
         words = [word for netns in sorted(spaces) for word in ("--netns", netns)]
-        ended = await self._run("diff", "--lab", self._lab, "-o", "json", *words)
+        ended = await self.run("diff", "--lab", self.lab, "-o", "json", *words)
         if ended.status > 1:
             self._is_new = True  # half-way through a change, or on the way down: everywhere at the next news
             return
@@ -103,10 +97,10 @@ class Page:
             kept = [each for each in before if spaces and not spaces & _spaces(each)]
             self._drift[kind] = sorted(kept + seen[kind], key=lambda each: (each["netns"], each["kind"], each["name"]))
         shown = marks(self._drift["operations"], self._graph, self._scene)
-        self._send("drift", {"marks": shown, "foreign": self._drift["foreign"]})
+        self.send("drift", {"marks": shown, "foreign": self._drift["foreign"]})
 
     async def _read(self) -> bool:
-        ended = await self._run("graph", "--lab", self._lab, "-o", "json")
+        ended = await self.run("graph", "--lab", self.lab, "-o", "json")
         if ended.status:
             return False
         graph = load(Graph, json.loads(ended.stdout))
@@ -114,25 +108,21 @@ class Page:
         await self._watch.follow(graph.places)
         if "picture" not in self._last or graph != self._graph:
             self._graph, self._scene = graph, picture(graph)
-            self._send("picture", self._shown(self._scene))
+            self.send("picture", self._shown(self._scene))
         self._known.set()
         return True
 
     def _shown(self, scene: Scene) -> dict[str, Any]:
-        return {"lab": self._lab, "svg": render(scene, styled=False), "names": sorted(self._names())}
+        return {"lab": self.lab, "svg": render(scene, styled=False), "names": sorted(names(self._graph))}
 
-    def _names(self) -> set[str]:
-        """The names between which a packet can be sent."""
-        graph = self._graph
-        pods = {f"{pod.namespace}/{pod.name}" for pod in graph.pods}
-        services = {f"svc/{service.namespace}/{service.name}" for service in graph.services}
-        return pods | services | {node.name for node in graph.nodes} | {host.name for host in graph.externals}
+    async def end(self) -> None:
+        """The lab is down, or the server ends: tell the browsers, and end what runs for them."""
+        self.send("down", {})
+        for part in self._parts:
+            await part.end()
 
-    def down(self) -> None:
-        """Tell the browsers that the lab is down."""
-        self._send("down", {})
-
-    def _send(self, kind: str, data: dict[str, Any]) -> None:
+    def send(self, kind: str, data: dict[str, Any]) -> None:
+        """Send an event to all browsers; a new browser gets the last of each kind."""
         event = f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
         if self._last.get(kind) == event:
             return
@@ -155,15 +145,16 @@ class Page:
         app.router.add_get("/page/v1/events", self._events)
         app.router.add_post("/page/v1/trace", self._trace)
         app.router.add_post("/page/v1/reach", self._reach)
+        for part in self._parts:
+            part.routes(app)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         if len(self._listeners) >= _LISTENERS:
             raise web.HTTPServiceUnavailable(text="too many pages are open\n")
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         queue: asyncio.Queue[bytes] = asyncio.Queue(_BEHIND)
-        for kind in ("picture", "drift"):
-            if kind in self._last:
-                queue.put_nowait(self._last[kind])
+        for event in self._last.values():
+            queue.put_nowait(event)
         self._listeners.add(queue)
         try:
             await response.prepare(request)
@@ -179,26 +170,24 @@ class Page:
         return response
 
     async def _trace(self, request: web.Request) -> web.Response:
-        asked = await _body(request)
-        ends = [asked.get("from"), asked.get("to")]
-        await self._known.wait()
-        if not set(ends) <= self._names():
-            raise web.HTTPBadRequest(text="from and to are names of this lab\n")
-        async with self._probing:
-            ended = await self._run("trace", "--lab", self._lab, "-o", "json", "--", *ends)
+        asked = await body(request)
+        there = names(await self.graph())
+        ends = [known(asked.get(key), there, key) for key in ("from", "to")]
+        async with self.probing:
+            ended = await self.run("trace", "--lab", self.lab, "-o", "json", "--", *ends)
         if ended.status > 1:
-            return _failed(ended)
+            return failed(ended)
         trace = load(Trace, json.loads(ended.stdout))
         scene = topology(self._graph, trace)
         ways = {"question": _way(way(scene, trace, QUESTION)), "answer": _way(way(scene, trace, ANSWER))}
         return web.json_response({"trace": dump(trace), "walk": ways, **self._shown(scene)})
 
     async def _reach(self, request: web.Request) -> web.Response:
-        await _body(request)
-        async with self._probing:
-            ended = await self._run("reach", "--lab", self._lab, "-o", "json")
+        await body(request)
+        async with self.probing:
+            ended = await self.run("reach", "--lab", self.lab, "-o", "json")
         if not ended.stdout:
-            return _failed(ended)
+            return failed(ended)
         reach = load(Reach, json.loads(ended.stdout))
         return web.json_response({"flows": dump(reach.flows), "svg": render(matrix(reach), styled=False)})
 
@@ -214,20 +203,6 @@ def _static(name: str, text: str) -> Callable[[web.Request], Awaitable[web.Respo
         return web.Response(text=text, content_type=_TYPES[name.rpartition(".")[2]], charset="utf-8")
 
     return handler
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    data: Any = None
-    with contextlib.suppress(ValueError):
-        data = json.loads(await request.text())
-    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
-        raise web.HTTPBadRequest(text="the body is a JSON object with strings\n")
-    return data
-
-
-def _failed(ended: Ended) -> web.Response:
-    message = ended.stderr.decode(errors="replace").strip() or f"netlab ended with status {ended.status}"
-    return web.json_response({"error": message}, status=409)
 
 
 def _way(walked: Way) -> dict[str, Any]:
