@@ -7,6 +7,7 @@
 #   sudo ./bootstrap.sh invoke test              also installs what only the tests need
 #   sudo ./bootstrap.sh                          a shell in which netlab, invoke and their completion are ready
 #   ./bootstrap.sh --dry-run [COMMAND...]        says what it would install and run, and changes nothing
+#   ./bootstrap.sh --bundle FILE                 all of it in one file, for machines without a network (Debian, Ubuntu)
 #
 # Run again it does nothing but run COMMAND: its own checks start no Python, no pip and no package manager.
 # It installs by apt, dnf, apk, pacman and pip alone (locked, with hashes), loads no kernel module, and changes nothing
@@ -27,6 +28,10 @@ case "${1-} ${2-}" in
 esac
 # `./bootstrap.sh test` is the same as `./bootstrap.sh invoke test`.
 if [ "${1-}" = test ]; then set -- invoke "$@"; fi
+
+# A checkout out of a bundle has its packages and wheels in bundle/; what only the tests need is not there.
+bundle=''
+if [ -z "$tests" ] && [ -r "$here/bundle/about" ]; then bundle=$here/bundle; fi
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 cannot() { say "$*"; exit 3; }
@@ -49,6 +54,7 @@ case ${1-} in
     sed -n '2,/^set -eu$/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"
     exit 0
     ;;
+  --bundle) [ $# = 2 ] || { say "--bundle takes the name of a file: ./bootstrap.sh --bundle netlab.tar"; exit 2; } ;;
   -*)
     say "there is no option $1: ./bootstrap.sh --help shows what there is"
     exit 2
@@ -62,9 +68,11 @@ fi
 
 # -- system packages ---------------------------------------------------------------------------------------------------
 
+programs='ip bridge nft ping tcpdump ethtool busybox curl dig flock knotd sysctl'
+
 # What is missing, as words: a program's name or libnftables (find_python adds python3 and venv).
 missing_programs() {
-  for program in ip bridge nft ping tcpdump ethtool busybox curl dig flock knotd sysctl ${tests:+git shellcheck tshark iperf3 openssl}; do
+  for program in $programs ${tests:+git shellcheck tshark iperf3 openssl}; do
     have "$program" || printf '%s ' "$program"
   done
   # Alpine's ip and ping are busybox's: no netns, no VXLAN, no -M do.
@@ -121,16 +129,22 @@ install_line() {
   esac
 }
 
-# install WORD...: the packages of those words.
-install() {
-  tool=$(manager)
-  [ -n "$tool" ] || cannot "this host lacks $* and has none of apt, dnf, apk, pacman: install them, then run this again"
-  packages=''
+# packages_of TOOL WORD...: the packages of those words, each once, in $packages.
+packages_of() {
+  tool=$1 packages=''
+  shift
   for word; do
     name=$(package "$tool" "$word")
     case " $packages " in *" $name "*) ;; *) packages="$packages $name" ;; esac
   done
   packages=${packages# }
+}
+
+# install WORD...: the packages of those words.
+install() {
+  tool=$(manager)
+  [ -n "$tool" ] || cannot "this host lacks $* and has none of apt, dnf, apk, pacman: install them, then run this again"
+  packages_of "$tool" "$@"
   line=$(install_line "$tool" "$packages")
   if [ -n "$dry" ]; then
     echo "would install: $packages"
@@ -162,6 +176,7 @@ run_manager() {
     apt-get)
       # A fresh host is often still in its own first update: wait for dpkg's lock instead of failing.
       wait='-o DPkg::Lock::Timeout=300'
+      if [ -n "$bundle" ]; then install_from_bundle; return; fi
       apt-get $wait install -y --no-install-recommends $packages ||
         { apt-get $wait update && apt-get $wait install -y --no-install-recommends $packages; }
       ;;
@@ -171,6 +186,31 @@ run_manager() {
   esac
 }
 
+# apt with the bundle as its only source; what the host has in the meantime stays as it is.
+# shellcheck disable=SC2086  # words, all ours
+install_from_bundle() {
+  lists=$(mktemp -d)
+  printf 'deb [trusted=yes] file:%s/packages ./\n' "$(printf %s "$bundle" | sed 's/ /%20/g')" >"$lists/sources.list"
+  set -- $wait -o Dir::Etc::SourceList="$lists/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+    -o Dir::State::Lists="$lists" -o APT::Sandbox::User=root
+  status=0
+  { apt-get "$@" update && apt-get "$@" install -y --no-install-recommends $packages; } || status=$?
+  rm -rf "$lists"
+  return $status
+}
+
+# A bundle serves the distribution and architecture that it was made on; sets $minor, the Python of its wheels.
+require_own_bundle() {
+  ID='' VERSION_ID='' VERSION_CODENAME='' PRETTY_NAME='this system'
+  # shellcheck disable=SC1091  # the host's own
+  if [ -r /etc/os-release ]; then . /etc/os-release; fi
+  read -r id version architecture minor title <"$bundle/about"
+  mine=$(dpkg --print-architecture 2>/dev/null || uname -m)
+  [ "$id $version $architecture" = "$ID ${VERSION_ID:-$VERSION_CODENAME} $mine" ] ||
+    cannot "this bundle is for $title on $architecture, and this host is $PRETTY_NAME on $mine: make one on such a host," \
+      "or remove the folder $bundle to install over the network"
+}
+
 # -- Python ------------------------------------------------------------------------------------------------------------
 
 # -I everywhere: without it `-m` and `-c` import from the current directory first, and root may stand in anyone's.
@@ -178,6 +218,11 @@ is_new_enough() { "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 
 
 # Sets $python to one that is 3.11 or newer, and adds to $words what it lacks to make environments.
 find_python() {
+  if [ -n "$bundle" ]; then
+    python=python$minor
+    { have "$python" && "$python" -I -c 'import venv, ensurepip' >/dev/null 2>&1; } || words="$words $python venv"
+    return
+  fi
   for python in python3 python3.14 python3.13 python3.12 python3.11; do
     if have "$python" && is_new_enough "$python"; then
       "$python" -I -c 'import venv, ensurepip' >/dev/null 2>&1 || words="$words venv"
@@ -237,6 +282,7 @@ make_venv() {
   fi
   say "installing ${lock##*/} into .venv"
   set -- -qq --disable-pip-version-check --no-input --require-hashes --requirement "$lock"
+  if [ -n "$bundle" ]; then set -- --no-index --find-links "$bundle/wheels" "$@"; fi
   # Behind sudo, pip's cache would be root's in the user's home.
   if [ -n "${SUDO_UID-}" ]; then set -- --no-cache-dir "$@"; fi
   "$venv/bin/python" -I -m pip install "$@" >&2 </dev/null ||
@@ -294,6 +340,7 @@ if [ -n "$words" ] || ! is_ready; then
   # One at a time: the lock is on the checkout itself, so it leaves no file and dies with its holder.
   exec 9<"$here"
   if have flock; then flock 9; fi
+  if [ -n "$bundle" ]; then require_own_bundle; fi
   words=$(missing_programs)
   ready=yes
   is_ready || { ready=''; find_python; }
@@ -320,6 +367,12 @@ if [ -n "$dry" ]; then
   if [ $# = 0 ]; then set -- 'a shell'; fi
   echo "would run: $*"
   exit 0
+fi
+
+if [ "${1-}" = --bundle ]; then
+  # shellcheck disable=SC2086  # words, all ours
+  packages_of apt-get $programs libnftables
+  exec sh "$here/scripts/bundle.sh" "$2" "$packages"
 fi
 
 # A .venv of an earlier netlab starts it by another module, or not isolated.

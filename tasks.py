@@ -110,6 +110,7 @@ def test(
         "path": "test files or folders",
         "workers": "how many processes",
         "fresh": "make the roots anew, not from the cache",
+        "bundle": "only: make a bundle for machines without a network, and use it in such a root",
         "vagrant": "the Vagrantfile's provisioners make the checkout ready; the root is kept as provisioned.tar",
     },
 )
@@ -122,11 +123,12 @@ def distro_test(
     workers: str = "",
     fresh: bool = False,
     vagrant: bool = False,
+    bundle: bool = False,
 ) -> None:
     """README's two commands and the test suite in pristine roots of distributions, by mmdebstrap: needs root."""
     given = {"--suite": suite, "-k": k, "--path": path, "--workers": workers}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
-    words += [flag for flag, wanted in {"--part": part, "--fresh": fresh, "--vagrant": vagrant}.items() if wanted]
+    words += [flag for flag, wanted in {"--part": part, "--fresh": fresh, "--vagrant": vagrant, "--bundle": bundle}.items() if wanted]
     _python("tests/distros", *words)
 
 

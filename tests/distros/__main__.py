@@ -45,6 +45,8 @@ def run(suite: suites.Suite, words: list[str], fresh: bool, vagrant: bool) -> re
             for at, (name, text) in enumerate(provision.scripts(ROOT / "Vagrantfile").items()):
                 (Path(folder) / f"provision-{at}-{name}.sh").write_text(text)
         binds = hostsettings.write(Path(folder), suites.apt_settings())
+        if "--use-bundle" in words:
+            binds = []
         argv = [*OWN, "bash", str(HERE / "box.sh"), str(archive), str(ROOT), str(out), folder, " ".join(binds), *words]
         status = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode
     junit = out / "junit.xml"
@@ -62,6 +64,7 @@ def main() -> int:
     parser.add_argument("--part", action="store_true")
     parser.add_argument("--workers", default="")
     parser.add_argument("--vagrant", action="store_true", help="the Vagrantfile's provisioners make the checkout ready")
+    parser.add_argument("--bundle", action="store_true", help="only: make a bundle, and use it without a network")
     parser.add_argument("--fresh", action="store_true", help="make the roots anew")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary folders are removed
@@ -78,8 +81,11 @@ def main() -> int:
     outcomes = []
     for suite in chosen:
         say(f"\n== {suite.title} ({suite.name})")
-        outcomes.append(run(suite, words, options.fresh, options.vagrant))
-        say("\n".join(["", *report.lines(outcomes[-1])]))
+        for step in (["--make-bundle"], ["--use-bundle"]) if options.bundle else (words,):
+            outcomes.append(run(suite, step, options.fresh, options.vagrant))
+            say("\n".join(["", *report.lines(outcomes[-1])]))
+            if outcomes[-1].broken or outcomes[-1].not_run:
+                break
     if len(outcomes) > 1:
         say("\n".join(["", "== all", *(report.lines(outcome)[0] for outcome in outcomes)]))
     statuses = {outcome.status for outcome in outcomes}

@@ -33,14 +33,35 @@ for script in /provision/*.sh; do
   tar --one-file-system -C / -cf /out/provisioned.tar .
 done
 
+# shellcheck disable=SC2016  # for the user's shell to expand
+overlay='set -e; sudo ./bootstrap.sh invoke lab up overlay; sudo ./bootstrap.sh netlab check overlay
+  sudo ./bootstrap.sh netlab diff overlay; sudo ./bootstrap.sh netlab down overlay; test -z "$(find . ! -user "$(id -un)")"'
+passed() { echo "<testsuite><testcase classname=\"bundle\" name=\"$1\"/></testsuite>" >/out/junit.xml; }
+case ${1-} in
+  --make-bundle)
+    step 'sudo ./bootstrap.sh --bundle netlab.tar'
+    learner 'sudo ./bootstrap.sh --bundle ~/netlab.tar'
+    mv /home/$user/netlab.tar /out/netlab.tar
+    passed made
+    exit
+    ;;
+  --use-bundle)
+    step 'the same machine without Python, without a network: the bundle'
+    rm -rf /home/$user/netlab
+    apt-get -qq -y autoremove --purge python3 >/dev/null
+    su $user -c 'tar -C ~ -xf /out/netlab.tar'
+    alone "$overlay"
+    passed used
+    exit
+    ;;
+esac
+
 step 'sudo ./bootstrap.sh netlab --version'
 learner 'sudo ./bootstrap.sh netlab --version'
 echo "$(nft -V | head -n 1); $(ip -V); $(ping -V | head -n 1)"
 
 step 'sudo ./bootstrap.sh invoke lab up overlay'
-# shellcheck disable=SC2016  # for the user's shell to expand
-alone 'set -e; sudo ./bootstrap.sh invoke lab up overlay; sudo ./bootstrap.sh netlab check overlay
-  sudo ./bootstrap.sh netlab diff overlay; sudo ./bootstrap.sh netlab down overlay; test -z "$(find . ! -user "$(id -un)")"'
+alone "$overlay"
 echo up >/out/readme
 
 step 'sudo ./bootstrap.sh invoke test: packages'
