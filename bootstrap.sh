@@ -190,9 +190,10 @@ run_manager() {
 # shellcheck disable=SC2086  # words, all ours
 install_from_bundle() {
   lists=$(mktemp -d)
+  mkdir "$lists/lists" # apt removes what it does not know there
   printf 'deb [trusted=yes] file:%s/packages ./\n' "$(printf %s "$bundle" | sed 's/ /%20/g')" >"$lists/sources.list"
   set -- $wait -o Dir::Etc::SourceList="$lists/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-    -o Dir::State::Lists="$lists" -o APT::Sandbox::User=root
+    -o Dir::State::Lists="$lists/lists" -o APT::Sandbox::User=root
   status=0
   { apt-get "$@" update && apt-get "$@" install -y --no-install-recommends $packages; } || status=$?
   rm -rf "$lists"
