@@ -369,6 +369,55 @@ def test_the_package_manager_is_given_the_line_of_the_dry_run(checkout: Path, tm
     assert wanted.get(manager, planned.partition(" ")[2]) in asked
 
 
+BUNDLE_ABOUT = "debian 12 amd64 3.11 Debian GNU/Linux 12 (bookworm)\n"
+
+
+def bundled(checkout: Path, tmp_path: Path, release: str) -> tuple[dict[str, str], Path]:
+    """A checkout out of a bundle on a host of that release without nft and Python; and the log of its apt-get."""
+    (checkout / "bundle").mkdir()
+    (checkout / "bundle" / "about").write_text(BUNDLE_ABOUT)
+    described = tmp_path / "os-release"
+    described.write_text(release)
+    script = checkout / "bootstrap.sh"
+    script.write_text(script.read_text().replace("/etc/os-release", str(described)))
+    env = tools(tmp_path, *(set(LAB_TOOLS) - {"nft"}), "curl", "dig", "sysctl", uid=0, python="")
+    log = tmp_path / "log"
+    bodies = {
+        "apt-get": f"echo $* >>{log}\n[ $# -lt 12 ]",
+        "dpkg": "echo amd64",
+        "tail": "cat",
+    }
+    for name, body in bodies.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    return env, log
+
+
+def test_a_bundle_installs_from_itself_alone(checkout: Path, tmp_path: Path) -> None:
+    release = 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n'
+    env, log = bundled(checkout, tmp_path, release)
+    done = run(checkout, env, "netlab", "--version")
+    assert done.returncode == 3, done.stderr  # the fake apt-get fails at install
+    asked = log.read_text()
+    update, install = (line for line in asked.splitlines() if "SourceParts=/dev/null" in line)
+    assert update.endswith("update")
+    assert install.endswith("install -y --no-install-recommends nftables python3.11 python3.11-venv")
+
+
+def test_a_bundle_of_another_distribution_is_refused(checkout: Path, tmp_path: Path) -> None:
+    env, log = bundled(checkout, tmp_path, 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04 LTS"\n')
+    done = run(checkout, env, "netlab", "--version")
+    assert done.returncode == 3
+    assert "this bundle is for Debian GNU/Linux 12 (bookworm) on amd64, and this host is Ubuntu 24.04" in done.stderr
+    assert not log.exists() and not (checkout / ".venv").exists()
+
+
+def test_a_bundle_needs_a_name() -> None:
+    done = subprocess.run([SCRIPT, "--bundle"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "./bootstrap.sh --bundle netlab.tar" in done.stderr
+
+
 def test_a_dry_run_on_a_ready_host_installs_nothing() -> None:
     ready()
     done = subprocess.run([SCRIPT, "--dry-run", "true"], capture_output=True, text=True, check=False)
