@@ -128,7 +128,11 @@ def distro_test(
     """README's two commands and the test suite in pristine roots of distributions, by mmdebstrap: needs root."""
     given = {"--suite": suite, "-k": k, "--path": path, "--workers": workers}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
-    words += [flag for flag, wanted in {"--part": part, "--fresh": fresh, "--vagrant": vagrant, "--bundle": bundle}.items() if wanted]
+    words += [
+        flag
+        for flag, wanted in {"--part": part, "--fresh": fresh, "--vagrant": vagrant, "--bundle": bundle}.items()
+        if wanted
+    ]
     _python("tests/distros", *words)
 
 

@@ -44,7 +44,9 @@ def test_imports_point_down_the_floors() -> None:
     assert not complaint, complaint
 
 
-@pytest.mark.parametrize("script", ["bootstrap.sh", "scripts/bundle.sh", ".ci/run", "tests/distros/box.sh", "tests/distros/inside.sh"])
+@pytest.mark.parametrize(
+    "script", ["bootstrap.sh", "scripts/bundle.sh", ".ci/run", "tests/distros/box.sh", "tests/distros/inside.sh"]
+)
 def test_shellcheck(script: str) -> None:
     if not shutil.which("shellcheck"):
         pytest.skip("shellcheck is not installed (./bootstrap.sh invoke test installs it)")
