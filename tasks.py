@@ -7,6 +7,7 @@ netlab's options for its own, so everything after ``lab`` goes to netlab's main 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from compileall import compile_dir
@@ -261,6 +262,10 @@ def lock(_: Context) -> None:
     compile_ += ["--generate-hashes", "--custom-compile-command", "invoke lock", "pyproject.toml"]
     _run(*compile_, "-o", "requirements.lock")
     _run(*compile_, "--extra", "test", "-c", "requirements.lock", "-o", "requirements-test.lock")
+    # A release candidate, which Ubuntu 22.04 has as its python3.11, is of no full version to pip.
+    for name in ("requirements.lock", "requirements-test.lock"):
+        lines = (HERE / name).read_text()
+        (HERE / name).write_text(re.sub(r"python_full_version (\S+) '(\d+\.\d+)'", r"python_version \1 '\2'", lines))
 
 
 @task

@@ -421,3 +421,9 @@ def test_a_dry_run_on_a_ready_host_installs_nothing() -> None:
     ready()
     done = subprocess.run([SCRIPT, "--dry-run", "true"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "would run: true\n", "")
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock"])
+def test_a_release_candidate_of_python_has_all_that_the_lock_has(lock: str) -> None:
+    """Ubuntu 22.04: python3.11 is 3.11.0rc1, which pip counts as no python_full_version below 3.13."""
+    assert "python_full_version" not in (ROOT / lock).read_text()
