@@ -15,6 +15,7 @@ import click
 
 from netlab import __version__
 from netlab.cli import out
+from netlab.cli.helptext import VERBS, begin, usual, whole
 from netlab.errors import (
     EXHAUSTED,
     Exit,
@@ -34,50 +35,12 @@ if TYPE_CHECKING:
 
 _COMPLETING = "_NETLAB_COMPLETE"  # click's own variable: a shell asks for what could come next
 
-# In the order of a workshop.  The summaries are here and not taken from the verbs, so that --help imports nothing.
-VERBS = {
-    "up": "Build a lab, or update a running lab to match its spec.",
-    "down": "Remove labs in any state.",
-    "ls": "List the running labs.",
-    "labs": "List the available labs.",
-    "page": "Show the page of a lab, on the terminal or as a file to print.",
-    "new": "Copy a lab to a folder of your own, to change it.",
-    "plan": "Show what up would do, as a table or as shell commands.",
-    "diff": "Show how the kernel differs from the applied lab.",
-    "get": "List Pods, nodes and other objects, as kubectl does.",
-    "describe": "Show the details of a Pod, a node or another object.",
-    "logs": "Print the output of a container.",
-    "exec": "Run a command in a Pod, on a node or on an external host.",
-    "shell": "Open a shell in the world of a lab, in a Pod or on a node.",
-    "label": "Set and remove labels of Pods, namespaces and nodes.",
-    "apply": "Change a running lab with manifests, as kubectl does.",
-    "delete": "Delete objects from a running lab.",
-    "link": "Delay, lose or slow down what passes a link of a running lab.",
-    "break": "Make a fault in a running lab, as real clusters have it.",
-    "heal": "Mend the faults that break made.",
-    "reach": "Probe with real packets which Pods can connect to which ports.",
-    "trace": "Follow one packet and its reply over every interface.",
-    "diagnose": "Find out why a lab does not work, and what mends it.",
-    "capture": "Capture packets at any number of interfaces.",
-    "explain": "Explain why a flow is allowed or denied, and show its path.",
-    "graph": "Print the topology of a lab as one document.",
-    "check": "Compare expectations, predictions and real packets.",
-    "test": "Test the NetworkPolicies of manifests by real packets, without a lab file.",
-    "learn": "Learn in a running lab, by steps that check themselves.",
-    "doctor": "Show which labs and verbs run on this host, and what to type where one does not.",
-    "schema": "Print the JSON Schema of lab files, for editors.",
-    "kubectl": "Run kubectl against a running lab.",
-    "serve": "Show a lab as a live page in a browser.",
-    "kubeconfig": "Start the Kubernetes API of a lab and print the path of its kubeconfig.",
-    "completion": "Print the completion script for a shell.",
-}
-
 
 class Verbs(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs, in the order of a workshop."""
+        """All verbs, group by group."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -102,10 +65,9 @@ class Verbs(click.Group):
             return super().shell_complete(ctx, incomplete)
         return [CompletionItem(name, help=message) for name, message in VERBS.items() if name.startswith(incomplete)]
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of verbs, without importing any."""
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The page of the usual verbs, without importing any."""
+        formatter.write("\n".join(usual()) + "\n")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -113,8 +75,8 @@ class Verbs(click.Group):
         """As in click; the error for an unknown verb has a guess."""
         if args and args[0] == "help":  # as with git and kubectl: `help up` is `up --help`
             args = [*args[1:2], "--help"]
-            if len(args) == 1:
-                click.echo(ctx.get_help())
+            if args[0] in {"--all", "--help"}:
+                click.echo("\n".join(usual() if args[0] == "--help" else whole()))
                 ctx.exit()
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             ctx.fail(f'there is no verb "{args[0]}"{near(args[0], VERBS)}')
@@ -123,15 +85,15 @@ class Verbs(click.Group):
 
 @click.group(
     cls=Verbs,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: netlab up overlay.  Every verb has --help.",
 )
 @click.version_option(__version__, prog_name="netlab")
-def cli() -> None:
-    """netlab builds a small Kubernetes network from nothing but the Linux kernel.
-
-    Without root it works in namespaces of your own, where no other user sees your labs.
-    """
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """netlab builds a small Kubernetes network from nothing but the Linux kernel."""
+    if ctx.invoked_subcommand is None:
+        click.echo("\n".join(begin(out.command())))
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -11,7 +11,8 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from netlab.cli.main import VERBS, cli
+from netlab.cli.helptext import VERBS
+from netlab.cli.main import cli
 from netlab.model import Memory
 from netlab.model.topology.memory import PodMemory
 from netlab.runtime.state import rundir
@@ -48,7 +49,7 @@ def offered(line: str) -> list[str]:
 
 def test_verbs() -> None:
     assert offered("") == list(VERBS)
-    assert offered("de") == ["describe", "delete"]
+    assert offered("de") == ["delete", "describe"]
     assert "--version" in offered("--")
 
 

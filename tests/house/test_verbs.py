@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.cli.main import VERBS
+from netlab.cli.helptext import VERBS
 from netlab.runtime.state.running import open_run
 
 ROOT = Path(__file__).resolve().parents[2]

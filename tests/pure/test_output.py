@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from netlab.cli.main import VERBS
+from netlab.cli.helptext import VERBS
 from netlab.oracle.flow import Outcome
 from netlab.output import DOCUMENTS, changes, document, flows
 from netlab.output.places import Place

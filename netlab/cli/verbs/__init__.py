@@ -1,1 +1,1 @@
-"""The verbs, one file each, found by name: ``netlab.cli.main.VERBS`` lists them in the order of a workshop."""
+"""The verbs, one file each, found by name: ``netlab.cli.helptext`` lists them in groups."""

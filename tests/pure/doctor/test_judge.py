@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netlab.cli.main import VERBS
+from netlab.cli.helptext import VERBS
 from netlab.cli.verbs.doctor import show
 from netlab.output.doctor import Doctor, HostCheck
 from netlab.runtime.doctor import needs

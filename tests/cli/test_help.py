@@ -1,0 +1,46 @@
+"""The pages that list the verbs: the usual ones on one screen, all of them, and what to begin with."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from netlab.cli.helptext import GROUPS, VERBS
+from netlab.cli.main import cli
+
+
+def lines(*words: str) -> list[str]:
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    return done.output.splitlines()
+
+
+@pytest.mark.parametrize("words", [("--help",), ("-h",), ("help",)])
+def test_the_usual_verbs_fit_a_terminal_of_24_lines_and_80_columns(words: tuple[str, ...]) -> None:
+    page = lines(*words)
+    assert len(page) <= 23  # the prompt is the last line
+    assert max(map(len, page)) < 80
+    assert sum(line[16:].split()[:1] != [] and line[16:].split()[0] in VERBS for line in page) <= 20
+    assert [group for group in GROUPS if any(line.startswith(f"{group} ") for line in page)] == list(GROUPS)
+
+
+def test_help_all_lists_every_verb_and_which_to_take() -> None:
+    page = lines("help", "--all")
+    assert max(map(len, page)) < 80
+    listed = [line.split()[0] for line in page[: page.index("Which one?")] if line.startswith("  ")]
+    assert listed == list(VERBS)
+    assert [line.split()[0] for line in page[page.index("Which one?") + 1 :][:4]] == [
+        "explain",
+        "trace",
+        "diff",
+        "diagnose",
+    ]
+
+
+def test_netlab_alone_says_what_to_do_next() -> None:
+    page = lines()
+    assert [line.split()[1] for line in page if line.startswith("  netlab")] == ["up", "learn", "test", "--help"]
+
+
+def test_help_of_a_verb_is_the_verbs() -> None:
+    assert lines("help", "up") == lines("up", "--help")
