@@ -249,6 +249,22 @@ def pictures(_: Context) -> None:
     _python("scripts/make_pictures.py")
 
 
+@task
+def docs(_: Context) -> None:
+    """The pages of docs and labs as a site that needs no network, and man pages: build/docs/html and build/docs/man."""
+    import venv
+
+    lock = HERE / "requirements-docs.lock"
+    place = HERE / "build" / "docs-venv"  # Sphinx and what it needs stay out of .venv
+    stamp = place / "stamp"
+    if not stamp.exists() or stamp.read_text() != lock.read_text():
+        venv.create(place, clear=True, with_pip=True)
+        install = ("-m", "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", str(lock))
+        _run(str(place / "bin" / "python"), "-I", *install)
+        stamp.write_text(lock.read_text())
+    _run(str(place / "bin" / "python"), "scripts/make_site.py")
+
+
 @task(name="exercises-test")
 def exercises_test(_: Context, k: str = "") -> None:
     """Replay the solution of every exercise, for every value that is drawn: the baseline fails, then all checks are true."""
@@ -262,8 +278,9 @@ def lock(_: Context) -> None:
     compile_ += ["--generate-hashes", "--custom-compile-command", "invoke lock", "pyproject.toml"]
     _run(*compile_, "-o", "requirements.lock")
     _run(*compile_, "--extra", "test", "-c", "requirements.lock", "-o", "requirements-test.lock")
+    _run(*compile_, "--extra", "docs", "-c", "requirements.lock", "-o", "requirements-docs.lock")
     # A release candidate, which Ubuntu 22.04 has as its python3.11, is of no full version to pip.
-    for name in ("requirements.lock", "requirements-test.lock"):
+    for name in ("requirements.lock", "requirements-test.lock", "requirements-docs.lock"):
         lines = (HERE / name).read_text()
         (HERE / name).write_text(re.sub(r"python_full_version (\S+) '(\d+\.\d+)'", r"python_version \1 '\2'", lines))
 
@@ -284,5 +301,5 @@ _lab_door()
 
 namespace = Collection(
     *(lab, test, distro_test, vm_test, kubectl_test, web_test, faults_test, exercises_test),
-    *(pictures, lint, bench, conformance, fuzz, lock, clean),
+    *(pictures, docs, lint, bench, conformance, fuzz, lock, clean),
 )
