@@ -176,6 +176,42 @@ def runs(number: str) -> bool:
         return False
 
 
+CI_BOOTSTRAP = """#!/bin/sh
+echo "$@" >>"$LOG"
+case "$2 $3" in "test --part") exit "$TESTS" ;; "test --rootless") exit "$ROOTLESS" ;; vm-test*) exit "$LANE" ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "rootless", "lane", "status"),
+    [(0, 0, 0, 0), (0, 0, 1, 1), (0, 1, 0, 1), (0, 124, 137, 0), (0, 0, 124, 0), (1, 0, 0, 1), (124, 0, 0, 124)],
+)
+def test_ci_fails_by_tests_and_not_by_a_part_out_of_time(
+    tmp_path: Path, tests: int, rootless: int, lane: int, status: int
+) -> None:
+    (tmp_path / ".ci").mkdir()
+    log = tmp_path / "log"
+    programs = {"bootstrap.sh": CI_BOOTSTRAP, "bin/sudo": '#!/bin/sh\nexec "$@"\n', "bin/modprobe": "#!/bin/sh\n"}
+    for name, text in {".ci/run": (ROOT / ".ci" / "run").read_text(), **programs}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "LOG": str(log)}
+    env |= {"TESTS": str(tests), "ROOTLESS": str(rootless), "LANE": str(lane)}
+    ended = subprocess.run([tmp_path / ".ci" / "run"], env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == status, ended.stderr
+    lines = log.read_text().splitlines()
+    ran = 1 if tests else 2 if rootless == 1 else 3
+    begins = ["invoke test --part", "invoke test --rootless --part", "invoke vm-test --part --if-possible --limit "]
+    assert (
+        [line.startswith(begin) for line, begin in zip(lines, begins, strict=False)]
+        == [True] * ran
+        == [True] * len(lines)
+    )
+    assert ("vm-test: not run: no result" in ended.stderr) == (lane > 1)
+    assert ("test --rootless: not run: no result" in ended.stderr) == (rootless > 1)
+
+
 @pytest.mark.parametrize(("words", "status"), [((), 3), (("--if-possible",), 0)])
 def test_a_host_that_cannot_says_why(words: tuple[str, ...], status: int, tmp_path: Path) -> None:
     """Without programs on PATH there is no qemu."""
