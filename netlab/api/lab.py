@@ -17,7 +17,8 @@ from netlab.cli.kinds.kind import Item
 from netlab.cli.kinds.request import Records, Request, Running
 from netlab.cli.kinds.times import stamp
 from netlab.errors import NetlabError
-from netlab.model.cluster import Cluster, Pod, identity
+from netlab.memo import Memo
+from netlab.model.cluster import Cluster, Idle, Pod, identity
 from netlab.model.topology.nodefaults import Faults
 from netlab.model.workloads import systempods
 from netlab.runtime.nodehealth import Nodes
@@ -31,6 +32,8 @@ SYSTEM = ("/Service/default/kubernetes", "/Service/kube-system/kube-dns")
 #: Kinds with a spec whose objects have no generation.
 _UNCOUNTED = ("Node", "Namespace", "Service", "PersistentVolume", "PersistentVolumeClaim", "HorizontalPodAutoscaler")
 _NOTHING = Beside()
+#: What was made of a Pod: by name and the Pod's number, the Pod, what else it was made of, and the result.
+_Memory = dict[tuple[str, int], tuple[object, tuple[object, ...], Any]]
 
 
 @dataclass
@@ -40,6 +43,8 @@ class _Reading(Request):
     recorded: Records | None = None
     asked = False
     made: dict[str, Any] = field(default_factory=dict)
+    before: _Memory = field(default_factory=dict)
+    memory: _Memory = field(default_factory=dict)
     looked: Faults = field(default_factory=dict)
     turned: Mapping[str, float] = field(default_factory=dict)
 
@@ -54,6 +59,14 @@ class _Reading(Request):
         if name not in self.made:
             self.made[name] = make()
         return self.made[name]
+
+    def kept(self, name: str, made_of: Pod | Idle, more: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        key = name, id(made_of)
+        before = self.before.get(key)
+        if before is None or before[0] is not made_of or before[1] != more:
+            before = made_of, more, make()
+        self.memory[key] = before  # with the Pod, so that its number cannot become another's
+        return before[2]
 
     def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:
         if not self.asked:
@@ -73,6 +86,7 @@ class RunningLab:
         self._reading = self._request()
         self._seen: Running | None = None
         self.annotations: dict[Key, dict[str, str]] = {}  # of the objects themselves, without those that are kept
+        self._filled = Memo(fill)
         self._nodes = Nodes(name)
         self._faults: Faults | None = None  # nobody has looked yet
         self._turned: dict[str, float] = {}  # since when a node has a fault
@@ -131,6 +145,7 @@ class RunningLab:
         """A new request; the lab is resolved again only where it changed."""
         made = self._request()
         made._running = self._reading._running
+        made.before = self._reading.memory
         made.looked, made.turned = self._faults or {}, self._turned
         return made
 
@@ -141,12 +156,11 @@ class RunningLab:
             self._look(self._reading.running.cluster)
             self._reading = self._next()
         self._seen = self._reading.running
-        items = {
-            key_of(resource, item): fill(item)
-            for resource in MODELLED
-            if resource.kind
-            for item in resource.kind.items(self._reading)
-        }
+        bare = [
+            (resource, item) for resource in MODELLED if resource.kind for item in resource.kind.items(self._reading)
+        ]
+        filled = self._filled.all(tuple(item for _, item in bare))
+        items = {key_of(resource, item): dict(full) for (resource, item), full in zip(bare, filled, strict=True)}
         self._reading.made.clear()
         for item in (item for key, item in items.items() if key.plural == "events"):
             involved = item["involvedObject"]

@@ -37,13 +37,14 @@ from netlab.runtime.state.rundir import ChangedMeanwhile
 T = TypeVar("T")
 #: Resources whose objects depend on what the nodes' kernels have.
 _LOOKED = ("pods", "nodes", "daemonsets", "events")
+_COMPACT = ",", ":"
 _LOOK_PAUSE = 0.05  # seconds between two looks, at least
 _ATTEMPTS = 20  # of an update, while other commands change the lab
 
 
 def answer(data: Any, code: int = 200, warnings: tuple[str, ...] = ()) -> web.Response:
     """A JSON answer, with kubectl's warnings."""
-    response = web.Response(text=json.dumps(data), status=code, content_type="application/json")
+    response = web.Response(text=json.dumps(data, separators=_COMPACT), status=code, content_type="application/json")
     for warning in warnings:
         quoted = " ".join(warning.split()).replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted[:900]}"')

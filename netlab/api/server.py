@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -42,6 +43,7 @@ from netlab.serve.control import Control
 from netlab.serve.shared import Ended
 
 _POLL = 5.0  # seconds between two looks without a sign of a change
+_GARBAGE = 50_000, 20, 20  # an object of a lab is in no cycle, and a look for garbage at 1,000 Pods takes 50 ms
 _AGAIN = 0.5  # seconds before the agent is asked again, where there is none
 _HOSTS = ("127.0.0.1", "localhost")
 _VERSION = {
@@ -194,6 +196,9 @@ async def serve(
     special = {"exec": pods.exec, "attach": pods.attach, "log": pods.log, "portforward": forward.portforward}
     rest = Rest(lab, objects, special)
     await rest.begin()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
     made = await asyncio.wrap_future(making)
     lab.kept.save()
     control = Control(name, lab.path, partial(_verb, spawner, name), _accept_page)

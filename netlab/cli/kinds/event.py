@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli.kinds import systempod
@@ -23,13 +24,10 @@ def events(request: Request) -> list[Item]:
 
     running = request.running
     records = request.records(events=True) or {}
-    items = [
-        item
-        for pod in every(running.cluster)
-        for item in pod_events(
-            pod, running.born("Pod", pod.namespace, pod.name), records.get((pod.namespace, pod.name))
-        )
-    ]
+    items: list[Item] = []
+    for pod in every(running.cluster):
+        more = running.born("Pod", pod.namespace, pod.name), records.get((pod.namespace, pod.name))
+        items += request.kept("events", pod, more, partial(pod_events, pod, *more))
     for pod, faults in systempod.with_faults(request):
         born = running.born("Pod", pod.namespace, pod.name)
         items += pod_events(pod, born, systempod.record(pod, faults, request.fault_since(pod.node)))

@@ -29,11 +29,14 @@ def _pods(request: Request, *, quiet: bool) -> list[Item]:
     def born(pod: Pod | Idle) -> float:
         return running.born("Pod", pod.namespace, pod.name)
 
+    def made(pod: Pod) -> Item:
+        since, record = born(pod), None if records is None else records.get((pod.namespace, pod.name), {})
+        more = since, record, cluster.node(pod.node).addresses, cluster.uid(pod)
+        item: Item = request.kept("pod", pod, more, lambda: _pod(pod, cluster, since, record))
+        return item
+
     return [
-        *(
-            _pod(pod, cluster, born(pod), None if records is None else records.get((pod.namespace, pod.name), {}))
-            for pod in cluster.pods
-        ),
+        *map(made, cluster.pods),
         *(_idle(pod, cluster, born(pod)) for pod in cluster.idle),
         *(
             _running(pod, cluster, born(pod), systempod.status(pod, faults, born(pod)))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli.kinds.times import stamp
+from netlab.memo import Latest
 
 if TYPE_CHECKING:
     from netlab.model import Container, Pod
@@ -146,8 +147,7 @@ def _phase(main: Sequence[Status], inits: Sequence[Status], sidecars: set[str], 
 # -- what kubectl prints ----------------------------------------------------------------------------------------------
 
 
-def printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
-    """(READY, STATUS, restarts, when the last one was: a stamp or "") of a Pod as the API would return it."""
+def _printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
     status = item["status"]
     main, inits = status["containerStatuses"], status.get("initContainerStatuses", [])
     listed = {spec["name"]: spec for spec in item["spec"].get("initContainers", [])}
@@ -187,6 +187,10 @@ def printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
         message = "Terminating"
     lasts = [container.get("lastState", {}).get("terminated", {}).get("finishedAt", "") for container in counted]
     return f"{ready}/{total}", message, sum(container["restartCount"] for container in counted), max(lasts, default="")
+
+
+#: (READY, STATUS, restarts, when the last one was: a stamp or "") of a Pod as the API would return it.
+printed = Latest(_printed)  # three columns of a row ask for it
 
 
 def _end(end: Mapping[str, Any]) -> str:

@@ -12,8 +12,9 @@ from netlab.tuples import NamedTuple
 from netlab.values import dataclass
 
 if TYPE_CHECKING:
-    from netlab.model import Cluster
+    from netlab.model import Cluster, Pod
     from netlab.model.ages import Age, Ages
+    from netlab.model.cluster import Idle
     from netlab.model.topology.nodefaults import Faults
     from netlab.spec import Document
 
@@ -83,6 +84,10 @@ class Request:
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What ``make`` returns; a request that sees one moment may keep it by its name."""
+        return make()
+
+    def kept(self, name: str, made_of: Pod | Idle, more: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        """What ``make`` returns of a Pod and of more; a reader of many moments may keep it while they are the same."""
         return make()
 
     def records(self, *, events: bool = False, quiet: bool = False) -> Records | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 
 def stamp(since: float) -> str:
@@ -10,6 +11,7 @@ def stamp(since: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
 
 
+@lru_cache(4096)
 def seconds(stamp: str) -> float:
     """The inverse of ``stamp``."""
     import calendar

@@ -7,6 +7,7 @@ that it has ended keeps its own words, and a hook that is a Job is complete, sin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from netlab.cli.kinds.kind import Item
@@ -15,21 +16,21 @@ from netlab.model.anew import every
 from netlab.model.workloads import jobs
 from netlab.model.workloads.owners import ENDED, revision
 from netlab.model.workloads.systempods import system_pods
-from netlab.tuples import NamedTuple
 
 _HOOK = "helm.sh/hook"
 
 
-class _Pods(NamedTuple):
+class _Pods:
     """The Pods of one workload, as the API returns them; those that terminate left out."""
 
-    items: Sequence[Item]
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = items
 
-    @property
+    @cached_property
     def active(self) -> list[Item]:
         return [pod for pod in self.items if pod["status"]["phase"] not in ENDED]
 
-    @property
+    @cached_property
     def ready(self) -> int:
         return sum(condition(pod, "Ready") for pod in self.active)
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import lru_cache
+from typing import Any
 
 from netlab.faults.apply import cluster_with, objects_with, state_with
 from netlab.faults.injected import Injected
+from netlab.memo import Latest
 from netlab.model import Built, Cluster, Memory, build
 from netlab.model.status import Statuses, observed, unready
 from netlab.model.workloads.changes import Changes
@@ -61,6 +63,9 @@ class _Kept:
     def __init__(self) -> None:
         self.entries: list[_Entry] = []
         self.parsed = lru_cache(4)(_parsed)
+        self.memory = Latest(Memory.of)
+        self.plain = Latest(Memory.to_json)
+        self.read: tuple[Mapping[str, Any], Memory] = {}, Memory()
 
     def add(self, entry: _Entry) -> None:
         self.entries = [entry, *self.entries[: _MOST - 1]]
@@ -101,17 +106,25 @@ def identity(document: object) -> str:
 
 def memory_of(rundir: RunDir) -> Memory:
     """The memory of a running lab; empty if its file cannot be read."""
-    try:
-        return Memory.from_json(rundir.assignments().memory)
-    except ValueError:
-        return Memory()
+    data, kept = rundir.assignments().memory, SESSION.of(_Kept)
+    if data != kept.read[0]:
+        try:
+            kept.read = data, Memory.from_json(data)
+        except ValueError:
+            return Memory()
+    return kept.read[1]
+
+
+def memory_now(cluster: Cluster) -> Memory:
+    """The memory of a cluster."""
+    return SESSION.of(_Kept).memory(cluster)
 
 
 def assignments_of(lab: Lab) -> Assignments:
     """The assignments of a lab, without its rules' generations."""
     cluster = lab.cluster
     return Assignments(
-        Memory.of(cluster).to_json(),
+        SESSION.of(_Kept).plain(memory_now(cluster)),
         tuple(dict.fromkeys(obj.netns for obj in lab.want.values() if isinstance(obj, (Netns, File)))),
         len(cluster.nodes),
         len(cluster.own_pods),
@@ -183,7 +196,7 @@ def applied_now(lab: Lab, applied: Applied) -> None:
     kept = SESSION.of(_Kept)
     entry = next((entry for entry in kept.entries if entry.lab.built is lab.built), None)
     if entry is not None:
-        made_from = *_made_from(applied, Memory.of(lab.cluster), lab.statuses), entry.made_from[-1]
+        made_from = *_made_from(applied, memory_now(lab.cluster), lab.statuses), entry.made_from[-1]
         kept.add(_Entry(made_from, lab, entry.programs, {lab.can: lab.want}))
 
 

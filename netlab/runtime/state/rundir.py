@@ -177,8 +177,7 @@ class RunDir:
         self._save("documents.next", applied.to_json())
         before = self.assignments()
         netns = tuple(dict.fromkeys((*before.netns, *assignments.netns)))
-        kept = replace(assignments, netns=netns, generations=before.generations)
-        self._save("assignments", plain.dump(kept))
+        self.keep(replace(assignments, netns=netns, generations=before.generations))
 
     def commit(
         self,
@@ -224,9 +223,8 @@ class RunDir:
 
     def keep(self, assignments: Assignments) -> None:
         """Write the assignments, where they changed."""
-        data = plain.dump(assignments)
-        if data != plain.dump(self.assignments()):
-            self._save("assignments", data)
+        if assignments != self.assignments():
+            self._save("assignments", plain.dump(assignments))
 
     def statuses(self) -> dict[str, tuple[int, ...]]:
         """(ready, ended), as ``model.status`` has it, by Pod: what the lab follows (see ``runtime.readiness``)."""

@@ -17,7 +17,7 @@ from netlab.model.status import Statuses
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.client import agentclient
 from netlab.runtime.host import requirements as host
-from netlab.runtime.state.resolved import Lab, assignments_of, documents_of, memory_of, resolve, with_state
+from netlab.runtime.state.resolved import Lab, assignments_of, documents_of, memory_now, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import Applied, RunDir, caller
 from netlab.spec import Document
 from netlab.tuples import NamedTuple
@@ -61,7 +61,7 @@ class Run(NamedTuple):
         Documents of an older netlab, or half-written ones, describe none: then only marked objects are the lab's own.
         """
         statuses = self.rundir.statuses()
-        settled = lab.statuses == statuses and self.memory == Memory.of(lab.cluster)
+        settled = lab.statuses == statuses and self.memory == memory_now(lab.cluster)
         labs = []
         for before in previous:
             if isinstance(before, Lab):
