@@ -26,7 +26,7 @@ from netlab.api.forward import Forward
 from netlab.api.lab import RunningLab
 from netlab.api.objects import Objects
 from netlab.api.pods import Pods
-from netlab.api.process import STDERR, STDOUT, Process
+from netlab.api.process import STDERR, STDOUT, Output, Process
 from netlab.api.rest import Rest, answer
 from netlab.api.spawn import Order, Spawner
 from netlab.api.status import Refused, no_resource, not_allowed
@@ -201,7 +201,7 @@ async def serve(
     gc.set_threshold(*_GARBAGE)
     made = await asyncio.wrap_future(making)
     lab.kept.save()
-    control = Control(name, lab.path, partial(_verb, spawner, name), _accept_page)
+    control = Control(name, lab.path, partial(_verb, spawner, name), partial(_started, spawner, name), _accept_page)
     control.begin()
     # What is no HTTP at all would be logged with a traceback: any user of the machine could fill the disk.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
@@ -286,6 +286,11 @@ async def _verb(spawner: Spawner, name: str, *words: str) -> Ended:
     finally:
         process.close()
     return Ended(process.status or 0, bytes(output[STDOUT]), bytes(output[STDERR]))
+
+
+def _started(spawner: Spawner, name: str, words: tuple[str, ...], output: Output) -> Process:
+    """A verb of netlab on a terminal."""
+    return Process(spawner, Order(name, verb=words, tty=True), output)
 
 
 async def _changes(folder: Path, changed: asyncio.Event) -> None:

@@ -21,7 +21,7 @@ from aiohttp.web_protocol import RequestHandler
 from netlab.runtime.client.pageserver import SOCKET
 from netlab.serve.guard import Guard
 from netlab.serve.page import Page
-from netlab.serve.shared import Run
+from netlab.serve.shared import Run, Start
 
 _MESSAGE = 65536
 _BODY = 65536  # bytes of a request
@@ -34,8 +34,8 @@ Accept = Callable[[socket.socket, Callable[[], RequestHandler]], Coroutine[Any, 
 class Control:
     """The pages of a lab's server."""
 
-    def __init__(self, lab: str, folder: Path, run: Run, accept: Accept) -> None:
-        self._lab, self._run, self._accept_clients = lab, run, accept
+    def __init__(self, lab: str, folder: Path, run: Run, start: Start, accept: Accept) -> None:
+        self._lab, self._run, self._start_verb, self._accept_clients = lab, run, start, accept
         self._path = folder / SOCKET
         self._page: Page | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,7 +125,7 @@ class Control:
 
     def _shared(self) -> Page:
         if self._page is None or self._follower is None or self._follower.done():
-            self._page = Page(self._lab, self._run)
+            self._page = Page(self._lab, self._run, self._start_verb)
             self._follower = asyncio.create_task(self._page.follow())
         return self._page
 

@@ -62,8 +62,9 @@ class Guard:
         site = request.headers.get("Sec-Fetch-Site", "none")
         if site not in ("same-origin", "none") and not (request.method == "GET" and is_navigation):
             return _plain(403, "another site sent this request")
-        if request.method not in ("GET", "HEAD") and origin is None:
-            return _plain(403, "a request that changes something needs an Origin")
+        is_reading = request.method in ("GET", "HEAD") and "Upgrade" not in request.headers
+        if not is_reading and origin is None:
+            return _plain(403, "a request that changes something, and a websocket, need an Origin")
         has_cookie = hmac.compare_digest(request.cookies.get(self._cookie, "").encode(), self._session.encode())
         token = request.query.get("token")
         if request.path == "/" and token is not None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from aiohttp import web
@@ -25,7 +26,8 @@ from netlab.picture.walk import Way, topology, way
 from netlab.plain import dump, load
 from netlab.serve.guard import HEADERS
 from netlab.serve.marks import marks
-from netlab.serve.shared import Part, Run, body, failed, known, names
+from netlab.serve.shared import Part, Run, Start, body, failed, known, names
+from netlab.serve.terminal import Terminals
 from netlab.serve.watch import Watch
 
 _QUIET = 0.03  # seconds without news before the kernel is looked at
@@ -36,9 +38,9 @@ _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "mjs"
 
 
 class Page:
-    """The live state of a lab's page, shared by all its listeners.  ``run`` runs a verb of netlab."""
+    """The live state of a lab's page, shared by all its listeners.  ``run`` runs a verb of netlab, ``start`` on a terminal."""
 
-    def __init__(self, lab: str, run: Run) -> None:
+    def __init__(self, lab: str, run: Run, start: Start) -> None:
         self.lab, self.run = lab, run
         self._graph: Graph
         self._scene: Scene
@@ -51,7 +53,7 @@ class Page:
         self._changed: set[str] = set()  # namespaces
         self._drift: dict[str, list[dict[str, Any]]] = {"operations": [], "foreign": []}
         self._watch = Watch(self._heard)
-        self._parts: tuple[Part, ...] = ()
+        self._parts: tuple[Part, ...] = (Terminals(self, start),)
 
     async def graph(self) -> Graph:
         """The lab's document, when it was read."""
@@ -137,10 +139,9 @@ class Page:
 
     def routes(self, app: web.Application) -> None:
         """Add the page's paths."""
-        for file in files("netlab.serve").joinpath("static").iterdir():
-            app.router.add_get(
-                "/" if file.name == "index.html" else f"/{file.name}", _static(file.name, file.read_text())
-            )
+        for file in _files():
+            path = "/" if file.name == "index.html" else f"/{file.name}"
+            app.router.add_get(path, _static(file.name, file.read_text(encoding="utf-8")))
         app.router.add_get("/picture.css", _static("picture.css", style()))
         app.router.add_get("/page/v1/events", self._events)
         app.router.add_post("/page/v1/trace", self._trace)
@@ -153,8 +154,8 @@ class Page:
             raise web.HTTPServiceUnavailable(text="too many pages are open\n")
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         queue: asyncio.Queue[bytes] = asyncio.Queue(_BEHIND)
-        for event in self._last.values():
-            queue.put_nowait(event)
+        for kind in sorted(self._last, key=lambda kind: kind != "picture"):
+            queue.put_nowait(self._last[kind])
         self._listeners.add(queue)
         try:
             await response.prepare(request)
@@ -196,6 +197,14 @@ def _spaces(operation: dict[str, Any]) -> set[str]:
     """The namespaces of an object: a veth belongs to two."""
     peer = operation.get("peer")
     return {operation["netns"], *([peer["netns"]] if peer else [])}
+
+
+def _files() -> Iterator[Traversable]:
+    """The page's own files, and those of others where they are there."""
+    for name in ("static", "foreign"):
+        folder = files("netlab.serve").joinpath(name)
+        if folder.is_dir():
+            yield from (file for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES)
 
 
 def _static(name: str, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:

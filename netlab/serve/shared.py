@@ -23,6 +23,33 @@ class Ended(NamedTuple):
 
 
 Run = Callable[..., Awaitable[Ended]]
+Output = Callable[[int, bytes], Awaitable[None]]
+
+
+class Running(Protocol):
+    """A verb that runs on a terminal."""
+
+    done: asyncio.Future[Any]
+
+    async def write(self, data: bytes) -> None:
+        """Give it input."""
+        ...
+
+    def resize(self, width: int, height: int) -> None:
+        """Its terminal has another size."""
+        ...
+
+    def kill(self) -> None:
+        """Hang up."""
+        ...
+
+    def close(self) -> None:
+        """Give no more input."""
+        ...
+
+
+#: Starts a verb of netlab, by its words, on a terminal.
+Start = Callable[[tuple[str, ...], Output], Running]
 
 
 class Shared(Protocol):

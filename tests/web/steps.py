@@ -60,7 +60,7 @@ def opened(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
     context = browser.new_context(viewport=options.pop("viewport", {"width": 1280, "height": 800}), **options)
     page = context.new_page()
     wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("console", lambda message: wrong.append(f"{message.text} {message.location}") if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(address)
     page.wait_for_selector("svg.netlab .pick", timeout=WAIT)
@@ -153,6 +153,40 @@ def hostile(browser: Browser) -> None:
     netlab("down", "overlay")
 
 
+# A link, a title, the clipboard, a size, and an answer that a terminal would type: none may do anything to the page.
+ESCAPES = r"\033]8;;javascript:document.title=1\007link\033]8;;\007\033]2;taken\007\033]52;c;dGFrZW4=\007\033[8;5;5t\033[21t<b>plain</b>"
+
+
+def terminal(browser: Browser) -> None:
+    """Type in a terminal on a Pod and on a node; what a command prints cannot drive the page."""
+    netlab("up", "overlay")
+    with served("overlay") as address, opened(browser, address) as page:
+        choose(page, CLIENT)
+        page.get_by_role("button", name="Open a terminal").click()
+        lines = page.locator(".term:not([hidden]) .xterm-rows")
+        lines.get_by_text("client:/#").wait_for(timeout=WAIT)
+        page.keyboard.type("ping -c1 -q 10.244.2.2 | grep -o '1 received'; stty size; tty\n")
+        lines.get_by_text("1 received", exact=True).wait_for(timeout=WAIT)
+        page.keyboard.type(f"printf '{ESCAPES}'; echo; echo $((40+2))\n")
+        lines.get_by_text("42", exact=True).wait_for(timeout=WAIT)
+        assert page.title() == "overlay · netlab"
+        assert page.locator(".term b, .term a").count() == 0
+        page.screenshot(path=SHOTS / "terminal.png")
+        page.keyboard.press("Control+Shift+Escape")
+        assert page.evaluate("document.activeElement.getAttribute('role')") == "tab"
+        page.keyboard.press("Escape")
+        page.locator('.pick[data-key="node:node-1"]').first.focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Open a terminal").click()
+        lines.get_by_text("node-1:/#").wait_for(timeout=WAIT)
+        page.keyboard.type("exit\n")
+        page.wait_for_selector('html[data-hungup="1"]', timeout=WAIT)
+        page.get_by_role("button", name="Close").click()
+        page.get_by_role("button", name="Close").click()
+        assert page.locator("#dock").is_hidden()
+    netlab("down", "overlay")
+
+
 def large(browser: Browser) -> None:
     """Four hundred Pods are drawn and moved."""
     with tempfile.TemporaryDirectory() as folder:
@@ -182,7 +216,7 @@ def large(browser: Browser) -> None:
     netlab("down", "large")
 
 
-STEPS: tuple[Callable[[Browser], None], ...] = (learner, keyboard, hostile, large)
+STEPS: tuple[Callable[[Browser], None], ...] = (learner, keyboard, hostile, terminal, large)
 
 
 def main() -> int:

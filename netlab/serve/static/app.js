@@ -4,6 +4,7 @@ import { fit, zoom } from "./board.js"
 import { byId } from "./dom.js"
 import "./picture.js"
 import "./flows.js"
+import "./terminal.js"
 
 byId("fit").onclick = fit
 byId("in").onclick = () => zoom(1.25)

@@ -23,7 +23,7 @@ function show(text) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && shared.view === view && !(/** @type {Element} */ (event.target).closest("#dock"))) choose("")
+  if (event.key === "Escape" && shared.view === view && !(/** @type {Element} */ (event.target).closest(".term"))) choose("")
 })
 
 /** @param {string} kind @param {string} name */

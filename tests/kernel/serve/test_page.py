@@ -6,11 +6,9 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from socket import create_connection
 from typing import Any
@@ -20,64 +18,11 @@ import pytest
 from netlab.runtime import lab as labs
 from netlab.runtime.client.pageserver import SOCKET
 from netlab.runtime.state.rundir import RunDir
-from tests.conftest import ROOT, run_netlab
+from tests.conftest import run_netlab
+from tests.kit.served import Served
 
 pytestmark = pytest.mark.kernel
 SECONDS = 60  # for a busy machine
-
-
-class Served:
-    """A page that ``netlab serve`` opened."""
-
-    def __init__(self, lab: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        words = [sys.executable, "-m", "netlab", "serve", lab]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]+)\n", lines.readline())
-        assert address
-        self.port, self.token = int(address[1]), address[2]
-        self.host = f"127.0.0.1:{self.port}"
-        self.cookie = ""
-
-    def request(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, str, HTTPResponse]:
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)) as connection:
-            connection.request(method, path, body or None, given)
-            response = connection.getresponse()
-            return response.status, response.read().decode(), response
-
-    def is_open(self) -> bool:
-        try:
-            self.request("GET", "/")
-        except OSError:
-            return False
-        return True
-
-    def visit(self) -> None:
-        status, _, response = self.request("GET", f"/?token={self.token}")
-        assert (status, response.headers["Location"]) == (303, "/")
-        cookie = response.headers["Set-Cookie"]
-        assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
-        self.cookie = cookie.partition(";")[0]
-
-    def post(self, path: str, data: Any, **headers: str) -> tuple[int, str]:
-        body = data if isinstance(data, str) else json.dumps(data)
-        given = {"Cookie": self.cookie, "Origin": f"http://{self.host}", **headers}
-        status, text, _ = self.request("POST", path, body, **given)
-        return status, text
-
-    def events(self) -> Iterator[tuple[str, Any]]:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)) as connection:
-            connection.request("GET", "/page/v1/events", headers={"Cookie": self.cookie})
-            kind = ""
-            for line in connection.getresponse():
-                text = line.decode().rstrip("\n")
-                if text.startswith("event: "):
-                    kind = text[7:]
-                elif text.startswith("data: "):
-                    yield kind, json.loads(text[6:])
 
 
 @pytest.fixture(scope="module")
