@@ -8,6 +8,7 @@
 #   sudo ./bootstrap.sh                          a shell in which netlab, invoke and their completion are ready
 #   ./bootstrap.sh --dry-run [COMMAND...]        says what it would install and run, and changes nothing
 #   ./bootstrap.sh --bundle FILE                 all of it in one file, for machines without a network (Debian, Ubuntu)
+#   ./bootstrap.sh --page                        fetch xterm.js, by npm, for the terminals of netlab serve
 #
 # Run again it does nothing but run COMMAND: its own checks start no Python, no pip and no package manager.
 # It installs by apt, dnf, apk, pacman and pip alone (locked, with hashes), loads no kernel module, and changes nothing
@@ -55,6 +56,7 @@ case ${1-} in
     exit 0
     ;;
   --bundle) [ $# = 2 ] || { say "--bundle takes the name of a file: ./bootstrap.sh --bundle netlab.tar"; exit 2; } ;;
+  --page) [ $# = 1 ] || { say "--page takes nothing more"; exit 2; } ;;
   -*)
     say "there is no option $1: ./bootstrap.sh --help shows what there is"
     exit 2
@@ -374,6 +376,11 @@ if [ "${1-}" = --bundle ]; then
   # shellcheck disable=SC2086  # words, all ours
   packages_of apt-get $programs libnftables
   exec sh "$here/scripts/bundle.sh" "$2" "$packages"
+fi
+if [ "${1-}" = --page ]; then
+  "$venv/bin/python" -I "$here/scripts/terminal/foreign.py" || exit 3
+  if root && [ -n "${SUDO_UID-}" ]; then chown -R "$SUDO_UID" "$here/netlab/serve/foreign"; fi
+  exit 0
 fi
 
 # A .venv of an earlier netlab starts it by another module, or not isolated.

@@ -66,6 +66,9 @@ say "wheels for Python 3.$minor"
   --only-binary=:all: --python-version "3.$minor" --requirement "$here/requirements.lock" --dest "$bundle/wheels" >&2 ||
   cannot "pip could not download requirements.lock (its own words are above): check the network"
 
+# Without npm the page of the bundle has no terminals; the program's own words are on stderr.
+"$here/.venv/bin/python" -I "$here/scripts/terminal/foreign.py" >&2 || :
+
 # -- the whole ---------------------------------------------------------------------------------------------------------
 
 architecture=$(dpkg --print-architecture)
