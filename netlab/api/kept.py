@@ -5,6 +5,7 @@ It lies in the lab's run state (0600: Secrets are in it), so that a server that 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -48,9 +49,14 @@ class Kept:
     """All of it, by key."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / _FILE
+        self._path, self._next = folder / _FILE, folder / f".{_FILE}"
         self.objects: dict[Key, Beside] = {}
         self.remade: dict[Key, tuple[int, str]] = {}  # objects that come again: how many were deleted, and when
+        self.load()
+
+    def load(self) -> None:
+        """Read it as it was saved last."""
+        self.objects, self.remade = {}, {}
         try:
             data = json.loads(self._path.read_bytes())
             self.objects = {Key(*key): plain.load(Beside, value) for key, value in data["objects"]}
@@ -78,14 +84,30 @@ class Kept:
         self.forget(key)
         self.remade[key] = self.remade.get(key, (0, ""))[0] + 1, stamp(time.time())
 
-    def save(self) -> None:
-        """Write it, whole or not at all."""
+    def prepare(self) -> None:
+        """Write it beside the file that counts: after this, no full disk is in the way of ``commit``."""
         data: Any = {
             "objects": [[list(key), plain.dump(value)] for key, value in self.objects.items()],
             "remade": [[list(key), value] for key, value in self.remade.items()],
         }
-        temporary = self._path.with_name(f".{_FILE}")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with open(fd, "w", encoding="utf-8") as stream:
-            json.dump(data, stream)
-        os.replace(temporary, self._path)
+        try:
+            fd = os.open(self._next, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with open(fd, "w", encoding="utf-8") as stream:
+                json.dump(data, stream)
+        except OSError as error:  # of a write, which names no file
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+
+    def commit(self) -> None:
+        """Make what was prepared what counts."""
+        os.replace(self._next, self._path)
+
+    def abandon(self) -> None:
+        """Forget all changes since the last ``commit``."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._next)
+        self.load()
+
+    def save(self) -> None:
+        """Write it, whole or not at all."""
+        self.prepare()
+        self.commit()

@@ -94,6 +94,11 @@ def _refused(request: web.Request, error: Exception) -> Refused:
         return error
     if isinstance(error, NetlabError):
         return reason(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return Refused(
+            500, "InternalError", f"nothing was changed, since this host refused it: {where}{error.strerror}"
+        )
     if isinstance(error, web.HTTPMethodNotAllowed):
         return not_allowed(request.method, request.path)
     if isinstance(error, web.HTTPNotFound):

@@ -88,9 +88,16 @@ def _serve(requests: socket.socket) -> None:
         data, descriptors, _flags, _address = socket.recv_fds(requests, _MESSAGE, 4)
         if not data:
             return
-        if os.fork() == 0:
-            requests.close()
-            _run(Order(**json.loads(data)), descriptors)
+        try:
+            child = os.fork()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.write(descriptors[2], f"netlab: this host starts no more processes: {error.strerror}\n".encode())
+                os.write(descriptors[3], f"0\n{_FAILED}\n".encode())
+        else:
+            if child == 0:
+                requests.close()
+                _run(Order(**json.loads(data)), descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 

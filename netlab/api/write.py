@@ -12,8 +12,8 @@ import copy
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Concatenate, ParamSpec
 
 from netlab.api.lab import REMADE, SYSTEM, RunningLab
 from netlab.api.patch import merge
@@ -34,6 +34,7 @@ from netlab.spec import Text, load_texts
 from netlab.spec.kinds import Fate, ruling
 from netlab.tuples import NamedTuple
 
+P = ParamSpec("P")
 #: Metadata that the server gives; what a client sends of it is not taken.
 _SERVER = (
     *("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"),
@@ -68,6 +69,19 @@ def generated(base: str) -> str:
     return base[:58] + "".join(random.choices(_LETTERS, k=5))
 
 
+def _whole(write: Callable[Concatenate[Writer, P], Written]) -> Callable[Concatenate[Writer, P], Written]:
+    """A write after which all is as before where it fails; the lab itself is ``change``'s business."""
+
+    def whole(self: Writer, /, *arguments: P.args, **options: P.kwargs) -> Written:
+        try:
+            return write(self, *arguments, **options)
+        except Exception:
+            self.lab.kept.abandon()
+            raise
+
+    return whole
+
+
 class Writer:
     """The writes of a lab; used by the worker thread alone."""
 
@@ -76,6 +90,7 @@ class Writer:
 
     # -- create and update --------------------------------------------------------------------------------------------
 
+    @_whole
     def create(self, resource: Resource, item: Item, manager: Manager | None, *, dry: bool) -> Written:
         """Make a new object; its name and namespace are set.  Raises Refused or NetlabError, and nothing is changed."""
         key = key_of(resource, item)
@@ -87,9 +102,9 @@ class Writer:
         if dry:
             self._check(text)
             return Written(key, {key: self._shown(item, None)})
-        outcome = change(self.lab.name, add=[text])
-        return self._done(resource, key, item, None, manager, outcome)
+        return self._done(resource, key, item, None, manager, {"add": [text]})
 
+    @_whole
     def update(self, resource: Resource, old: Item, new: Item, manager: Manager | None, *, dry: bool) -> Written:
         """Replace an object.  Raises Refused or NetlabError, and nothing is changed.
 
@@ -123,10 +138,10 @@ class Writer:
             for text in add:
                 self._check(text)
             return Written(key, {key: self._shown(new, old)})
-        outcome = None
+        wanted: dict[str, Any] | None = None
         if add or labels:
-            outcome = change(self.lab.name, add=add, label=labels or None, read_at=self.lab.version if add else None)
-        return self._done(resource, key, new, old, manager, outcome)
+            wanted = {"add": add, "label": labels or None, "read_at": self.lab.version if add else None}
+        return self._done(resource, key, new, old, manager, wanted)
 
     def _written(self, resource: Resource, key: Key) -> Item | None:
         """The body of the document of an object; None where it has none of its own."""
@@ -149,7 +164,7 @@ class Writer:
             return Written(key, {key: self._shown(new, old)})
         owner = f"DaemonSet/{key.name}"
         pods = [f"/Pod/{pod}" for pod in system_pods(self.lab.cluster) if pod.controller == owner]
-        return self._done(resource, key, new, old, manager, change(self.lab.name, delete=pods))
+        return self._done(resource, key, new, old, manager, {"delete": pods})
 
     @staticmethod
     def _follows(resource: Resource, key: Key) -> Refused:
@@ -199,9 +214,9 @@ class Writer:
         item: Item,
         old: Item | None,
         manager: Manager | None,
-        outcome: Outcome | None,
+        wanted: Mapping[str, Any] | None,
     ) -> Written:
-        """Keep what the lab has no use for, then read all objects again."""
+        """Keep what the lab has no use for, change the lab as ``wanted``, then read all objects again."""
         metadata = item["metadata"]
         beside = self.lab.kept.of(key)
         if beside.body is None:
@@ -219,12 +234,15 @@ class Writer:
                 beside.applied[name] = manager.applied
         if beside.deletion and not beside.finalizers:
             return self._remove(key)
-        self.lab.kept.save()
+        self.lab.kept.prepare()
+        outcome = change(self.lab.name, **wanted) if wanted else None
+        self.lab.kept.commit()
         warnings = (*_warnings(outcome, resource, key), *_unrun(item)) if outcome else ()
         return Written(key, self.lab.read(), warnings)
 
     # -- status, deletion ---------------------------------------------------------------------------------------------
 
+    @_whole
     def update_status(self, key: Key, new: Item) -> Written:
         """Set the status of an object, for clients that are controllers."""
         beside = self.lab.kept.of(key)
@@ -232,6 +250,7 @@ class Writer:
         self.lab.kept.save()
         return Written(key, self.lab.read())
 
+    @_whole
     def delete(self, key: Key, old: Item) -> Written:
         """Delete an object; one with finalizers is only marked."""
         if key.plural == "daemonsets" and is_system(self.lab.cluster, "DaemonSet", key.namespace, key.name):
@@ -245,7 +264,6 @@ class Writer:
 
     def _remove(self, key: Key) -> Written:
         self._remove_all([key])
-        self.lab.kept.save()
         return Written(key, self.lab.read())
 
     def _remove_all(self, keys: list[Key]) -> None:
@@ -268,8 +286,6 @@ class Writer:
         spaces = {key.name for key in gone if key.plural == "namespaces"}
         wanted = [each for each in there if each in documents or each.split("/")[2] not in spaces]
         wanted = [each for each in wanted if each.split("/")[1] not in REMADE and each not in SYSTEM]
-        if wanted:
-            change(self.lab.name, delete=with_dependents(self.lab.cluster, documents, wanted))
         for key in gone:
             if (
                 key in items
@@ -279,6 +295,10 @@ class Writer:
                 self.lab.kept.again(key)
             else:
                 self.lab.kept.forget(key)
+        self.lab.kept.prepare()
+        if wanted:
+            change(self.lab.name, delete=with_dependents(self.lab.cluster, documents, wanted))
+        self.lab.kept.commit()
 
 
 def _restarts(patch: Item) -> bool:

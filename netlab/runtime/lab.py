@@ -32,7 +32,7 @@ from netlab.runtime.host.claims import claim
 from netlab.runtime.session import SESSION
 from netlab.runtime.state import lock
 from netlab.runtime.state.resolved import Lab, applied_now, identity, memory_of, resolve, with_state
-from netlab.runtime.state.rundir import Applied, ChangedMeanwhile, RunDir, Version
+from netlab.runtime.state.rundir import Applied, Assignments, ChangedMeanwhile, RunDir, Version
 from netlab.runtime.state.running import Run, in_force, load_running, name_of, open_run, open_running, with_changes
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
 from netlab.runtime.teardown import remove
@@ -164,14 +164,37 @@ def change(
         narrow = run.pending is None and not run.rundir.unsettled() and agentclient.serving(run.rundir.path)
         before: Applied | Lab = applied_before
         changed = 0
-        if again := frozenset(str(pod) for pod in lab.cluster.pods if str(pod) in ended):
-            # As a StatefulSet does: the Pod has gone before another of its name comes.
-            between = with_state(resolve(applied, after, lab.statuses, again), lab.can)
-            removed = _apply(run, between, applied, [applied_before], wait=False, narrow=narrow)
-            before, changed = removed.lab, removed.changed
-        outcome = _apply(run, lab, applied, [before], narrow=narrow)
+        assignments = run.rundir.assignments()
+        try:
+            if again := frozenset(str(pod) for pod in lab.cluster.pods if str(pod) in ended):
+                # As a StatefulSet does: the Pod has gone before another of its name comes.
+                between = with_state(resolve(applied, after, lab.statuses, again), lab.can)
+                removed = _apply(run, between, applied, [applied_before], wait=False, narrow=narrow)
+                before, changed = removed.lab, removed.changed
+            outcome = _apply(run, lab, applied, [before], narrow=narrow)
+        except (NetlabError, OSError):
+            if run.pending is None:
+                _undo(run, running, lab, assignments)
+            raise
         outcome = replace(outcome, changed=outcome.changed + changed)
         return _done(run, "apply" if added else "delete" if delete else "link" if link else "label", outcome, began)
+
+
+def _undo(run: Run, before: Lab, after: Lab, assignments: Assignments) -> None:
+    """Make a running lab as it was before a change that failed.  Where that fails as well, the next ``up`` mends it."""
+    rundir, before = run.rundir, with_state(before, after.can)
+    agent = AgentListeners(before.cluster.lab, rundir.path)
+    with contextlib.suppress(NetlabError, OSError):
+        agent.start()
+        with contextlib.suppress(OSError):  # a full disk does not take what is known of the rules
+            reach(rundir, agent, before.want, State.of({**before.want, **after.want}), narrow=False)
+        if run.applied and rundir.applied() != run.applied:  # its first half was done
+            rundir.begin(run.applied, assignments)
+            rundir.commit(assignments, before.statuses)
+        rundir.abandon(assignments)
+        rundir.begin_statuses(before.statuses)
+        rundir.commit_statuses()
+        readiness.settle(rundir, before, agent, wait=False)
 
 
 def know(name: str, outcomes: Mapping[str, str]) -> Outcome:

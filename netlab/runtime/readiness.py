@@ -99,6 +99,8 @@ def take_over(rundir: RunDir, lab: Lab) -> tuple[Lab, int, list[str]]:
             agent.acknowledge(seen.version, 0.0 if unknown(lab.cluster.outcomes, seen.ends) else None)
     except StateError as gone:  # an agent that dies now is found by the next command
         return lab, 0, [gone.message]
+    except OSError as error:
+        return lab, 0, [f"the run state does not take how Pods are: {error.filename}: {error.strerror}"]
     return lab, changed, []
 
 

@@ -192,9 +192,16 @@ class RunDir:
             self._save("statuses", dict(statuses or {}))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path / "statuses.next")
-        with contextlib.suppress(FileNotFoundError):
+        self.keep(replace(assignments, generations=self.assignments().generations))
+        with contextlib.suppress(FileNotFoundError):  # no disk is too full for what follows
             os.replace(self.path / "faults.next", self.path / "faults")
         os.replace(self.path / "documents.next", self.path / "documents")
+
+    def abandon(self, assignments: Assignments) -> None:
+        """Forget what was begun: the lab is as it was, and had these assignments."""
+        for name in ("faults.next", "documents.next"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path / name)
         self.keep(replace(assignments, generations=self.assignments().generations))
 
     def ages(self) -> Mapping[str, Any]:
@@ -273,9 +280,14 @@ class RunDir:
 
     def _save(self, name: str, data: Mapping[str, Any]) -> None:
         temporary = self.path / f".{name}"
-        with open(temporary, "wb", opener=_private) as stream:
-            stream.write(json.dumps(data).encode())
-        os.replace(temporary, self.path / name)
+        try:
+            with open(temporary, "wb", opener=_private) as stream:
+                stream.write(json.dumps(data).encode())
+            os.replace(temporary, self.path / name)
+        except OSError as error:  # of a write, which names no file
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise OSError(error.errno, error.strerror, str(self.path / name)) from error
 
 
 class _Files:
