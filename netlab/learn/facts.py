@@ -15,6 +15,7 @@ from netlab.kernel.host import netns as ns
 from netlab.kernel.host import threads
 from netlab.kernel.host.procfs import Sysctls
 from netlab.kernel.nftables.libnft import listed
+from netlab.kernel.protocol import Observed
 from netlab.model import Cluster, Pod
 from netlab.objects import Obj
 from netlab.observe.capture.bpf import inside_too
@@ -47,13 +48,17 @@ class KernelFacts:
         """Read the lab again: its documents where they changed, its objects when they are asked for."""
         self._lab = load_running(self._name)
         self.cluster: Cluster = self._lab.cluster
-        self._objects: tuple[Obj, ...] | None = None
+        self._seen: Observed | None = None
 
     def objects(self) -> Iterable[Obj]:
-        if self._objects is None:
-            seen = observe(self._lab, self._rundir)
-            self._objects = (*seen.state.values(), *seen.learned)
-        return self._objects
+        seen = self.seen()
+        return (*seen.state.values(), *seen.learned)
+
+    def seen(self) -> Observed:
+        """The lab as it was observed since the last ``refresh``."""
+        if self._seen is None:
+            self._seen = observe(self._lab, self._rundir)
+        return self._seen
 
     def probed(self, flows: Iterable[Flow]) -> Mapping[Flow, Verdict]:
         # Without static neighbours: a neighbour that is wrong must be found.

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
+from netlab.output.learn import HandInState
 from netlab.plain import dump, load
 from netlab.runtime.state.sudo import behind_sudo
 from netlab.values import dataclass
@@ -67,6 +68,14 @@ class Standing:
     checks: tuple[tuple[str, str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class States:
+    """The lab at the end of each part of an exercise."""
+
+    seed: int
+    states: tuple[HandInState, ...]
+
+
 def path() -> Path:
     """The file."""
     folder = os.environ.get("XDG_STATE_HOME", "")
@@ -89,6 +98,26 @@ def keep(name: str, folder: Path, progress: Progress) -> None:
     book = read()
     book = replace(book, exercises={**book.exercises, name: progress}, last=str(folder.resolve()))
     _write(path(), book)
+
+
+def keep_state(name: str, seed: int, state: HandInState) -> None:
+    """Keep the lab as it was at the end of a part, for a hand-in; that of another seed is forgotten."""
+    kept = {each.part: each for each in states(name, seed)}
+    kept[state.part] = state
+    _write(_states(name), States(seed, tuple(kept[part] for part in sorted(kept))))
+
+
+def states(name: str, seed: int) -> tuple[HandInState, ...]:
+    """The kept labs of an exercise with this seed."""
+    try:
+        kept = load(States, json.loads(_states(name).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return ()
+    return kept.states if kept.seed == seed else ()
+
+
+def _states(name: str) -> Path:
+    return path().with_name(f"learn-{name}.json")
 
 
 def show(standing: Standing) -> None:
@@ -114,7 +143,7 @@ def _standing() -> Path:
     return path().with_name("learn-now.json")
 
 
-def _write(file: Path, value: Book | Standing) -> None:
+def _write(file: Path, value: Book | Standing | States) -> None:
     with contextlib.suppress(OSError):
         made = [folder for folder in (file.parent, *file.parent.parents) if not folder.exists()]
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -10,15 +10,16 @@ from pathlib import Path
 from netlab.errors import BadInput, StateError
 from netlab.exercise.checks.ask import Ask
 from netlab.exercise.exercise import Exercise, Scene, Step
-from netlab.exercise.parts import Ticks, baselines, part_start
+from netlab.exercise.handin import handed
+from netlab.exercise.parts import Ticks, baselines, part, part_start
 from netlab.faults.apply import Plain, placed
 from netlab.faults.injected import Injected
 from netlab.learn.facts import KernelFacts
-from netlab.learn.progress import Done, Progress, now
+from netlab.learn.progress import Done, Progress, keep_state, now
 from netlab.near import near
 from netlab.runtime import lab as labs
 from netlab.runtime.state.resolved import identity
-from netlab.runtime.state.rundir import Applied
+from netlab.runtime.state.rundir import Applied, RunDir
 from netlab.runtime.state.running import load_running, name_of
 from netlab.spec import read_texts
 from netlab.tuples import NamedTuple
@@ -163,6 +164,8 @@ class Session:
         return hash(frozenset(map(repr, self._facts.objects())))
 
     def _go_on(self, how: str) -> None:
+        if self.number + 1 not in part(self.exercise, self.number):
+            self._keep_state()
         seconds = round(time.monotonic() - self._since, 1)
         self.progress = replace(self.progress, done=(*self.progress.done, Done(how, seconds)))
         if self.over:
@@ -172,6 +175,16 @@ class Session:
             self.begin()
         else:
             self.resume()
+
+    def _keep_state(self) -> None:
+        """Keep the lab as the part leaves it, for a hand-in."""
+        assert self._facts is not None
+        applied = RunDir(self.lab).applied()
+        if applied is not None:
+            seen = self._facts.seen()
+            start = part_start(self.exercise, self.number)
+            state = handed(start, seen.state.values(), seen.learned, applied)
+            keep_state(self.exercise.name, self.progress.seed, state)
 
     # -- what the learner asks for ----------------------------------------------------------------------------------------
 

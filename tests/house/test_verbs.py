@@ -16,7 +16,7 @@ REFUSALS = ROOT / "tests/kernel/safety/test_other_users.py"
 
 READ = frozenset({"describe", "diff", "explain", "get", "graph", "logs", "ls"})
 NO_RUNNING_LAB = frozenset(
-    {"completion", "doctor", "labs", "learn", "new", "page", "plan", "schema", "test"}
+    {"class", "completion", "doctor", "labs", "learn", "new", "page", "plan", "schema", "test"}
 )  # two make theirs
 UNDER_THE_LOCK = frozenset({"down", "up"})  # netlab.runtime.lab and teardown ask for the owner, holding the lab's lock
 ACT = frozenset(VERBS) - READ - NO_RUNNING_LAB - UNDER_THE_LOCK

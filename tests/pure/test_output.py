@@ -46,7 +46,8 @@ def test_each_verb_with_json_output_has_a_document() -> None:
     verbs = set()
     for verb in VERBS:
         command = importlib.import_module(f"netlab.cli.verbs.{verb}").command
-        if any("json" in getattr(each.type, "choices", ()) for each in command.params):
+        params = [each for part in (command, *getattr(command, "commands", {}).values()) for each in part.params]
+        if any("json" in getattr(each.type, "choices", ()) for each in params):
             verbs.add(verb)
     assert verbs == {title.split()[0] for title in DOCUMENTS} - {"get"}
 

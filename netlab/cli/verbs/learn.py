@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sys
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 @click.option("--league", "plays", is_flag=True, help="the debugging league: secret faults against the clock")
 @click.option("--level", type=click.IntRange(1, 3), default=None, help="with --league: only faults of this level")
 @click.option("--rounds", type=click.IntRange(1, 100), default=10, help="with --league: how many (default: 10)")
+@click.option("--hand-in", "hand_in", default="", metavar="FILE", help="write what you did, for netlab class grade")
+@click.option("--learner", default="", metavar="NAME", help="with --hand-in: your name (default: your login)")
 @output
 def command(
     lab: str,
@@ -41,6 +44,8 @@ def command(
     plays: bool,
     level: int | None,
     rounds: int,
+    hand_in: str,
+    learner: str,
     output: str,
 ) -> int:
     """Learn in a running lab: steps that tell by themselves when they are done.
@@ -49,6 +54,8 @@ def command(
     shell.  The current step stands above the prompt, and a step is ticked when the lab is as it should be, whatever
     commands you used.  In the shell: hint, answer VALUE, step, skip, reset, page, quit.
     """
+    if learner and not hand_in:
+        raise click.UsageError("--learner belongs to --hand-in")
     if lists:
         return _list(output)
     if watches:
@@ -75,6 +82,8 @@ def command(
             "no exercise was begun", hint=f"{out.command()} learn --list shows the course; learn overlay begins"
         )
     folder = chosen(lab or book.last)
+    if hand_in:
+        return _hand_in(folder, hand_in, learner)
     return _learn(folder, book.exercises.get(folder.resolve().name), again=again, seed=seed)
 
 
@@ -160,6 +169,27 @@ def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None
     for line in (*opening(exercise), "", *step(exercise, session.number)):
         out.line(line)
     return _shell(session, folder)
+
+
+def _hand_in(folder: Path, file: str, learner: str) -> int:
+    """Write the hand-in, and say what is in it."""
+    import getpass
+    import json
+
+    from netlab.cli.drafts import draft
+    from netlab.cli.files import require_writable, write
+    from netlab.learn.handin import content, made
+    from netlab.plain import dump
+    from netlab.runtime.state.running import name_of
+
+    require_writable("--hand-in", file)
+    lab = name_of(draft(str(folder), (), ""))
+    document = made(folder, lab, learner or os.environ.get("SUDO_USER") or getpass.getuser())
+    write("--hand-in", file, json.dumps(dump(document), indent=1) + "\n")
+    out.line(f"{file}:")
+    for line in content(document):
+        out.line(f"  {line}")
+    return Exit.OK
 
 
 def _shell(session: Session, folder: Path) -> int:

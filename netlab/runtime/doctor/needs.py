@@ -44,7 +44,7 @@ VERBS = (
     VerbNeeds(("up", "break", "heal", *_RUNNING, "reach", "check", "test"), ALWAYS),
     VerbNeeds(("exec", "shell"), ALWAYS, {"overlay mounts": "the host's folders are read-only in Pods"}),
     VerbNeeds(("diff",), (*ALWAYS, "listing of sockets")),
-    VerbNeeds(("capture", "learn", "diagnose"), (*ALWAYS, "packet sockets")),
+    VerbNeeds(("capture", "learn", "class", "diagnose"), (*ALWAYS, "packet sockets")),
     VerbNeeds(
         ("trace",), (*ALWAYS, "packet sockets"), {"drop events": "without the kernel's own reason for a lost packet"}
     ),

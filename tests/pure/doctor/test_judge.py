@@ -296,7 +296,7 @@ def test_the_text_says_what_runs_what_does_not_and_what_to_type(capsys: pytest.C
         "not here: lab policy (without br_netfilter)",
         "not here: lab slow (without netem)",
         "in part: netlab link (--rate and --loss alone)",
-        "not known: netlab capture, learn, diagnose, trace (without packet sockets)",
+        "not known: netlab capture, learn, class, diagnose, trace (without packet sockets)",
         "To mend:",
         "  sudo modprobe br_netfilter    # br_netfilter",
     } <= set(lines)
