@@ -293,9 +293,9 @@ async def _verb(spawner: Spawner, name: str, *words: str) -> Ended:
     return Ended(process.status or 0, bytes(output[STDOUT]), bytes(output[STDERR]))
 
 
-def _started(spawner: Spawner, name: str, words: tuple[str, ...], output: Output) -> Process:
-    """A verb of netlab on a terminal."""
-    return Process(spawner, Order(name, verb=words, tty=True), output)
+def _started(spawner: Spawner, name: str, words: tuple[str, ...], output: Output, *, tty: bool) -> Process:
+    """A verb of netlab that is given input."""
+    return Process(spawner, Order(name, verb=words, tty=tty, stdin=True), output)
 
 
 async def _changes(folder: Path, changed: asyncio.Event) -> None:

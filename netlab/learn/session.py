@@ -25,6 +25,7 @@ from netlab.spec import read_texts
 from netlab.tuples import NamedTuple
 
 Say = Callable[[str], None]
+Rebuild = Callable[[Applied, Say], None]
 
 
 class Tick(NamedTuple):
@@ -36,16 +37,26 @@ class Tick(NamedTuple):
     done: bool
 
 
+def rebuilt(draft: Applied, say: Say) -> None:
+    """Take the lab down and build it as its files say."""
+    labs.down(name_of(draft), say)
+    labs.up(draft, reset=True, say=say)
+
+
 class Session:
-    """One exercise in one lab.  ``folder``: the exercise's; ``draft``: the lab as its files say; ``progress`` is replaced as the learner goes on."""
+    """One exercise in one lab.  ``folder``: the exercise's; ``draft``: the lab as its files say; ``progress`` is replaced as the learner goes on.
+
+    ``rebuild``: how the lab is made as its files say.
+    """
 
     def __init__(
-        self, exercise: Exercise, folder: Path, draft: Applied, progress: Progress, say: Say = lambda _: None
-    ) -> None:
+        self, exercise: Exercise, folder: Path, draft: Applied, progress: Progress, say: Say = lambda _: None,
+        *, rebuild: Rebuild = rebuilt,
+    ) -> None:  # fmt: skip
         self.exercise, self.draft, self.progress = exercise, draft, progress
         self._folder = folder
         self.lab = name_of(draft)
-        self._say = say
+        self._say, self._rebuild = say, rebuild
         self._answers: dict[str, str] = {}
         self._facts: KernelFacts | None = None
         self._hint = 0
@@ -86,8 +97,7 @@ class Session:
         Raises StateError where a check of the part is true before anything was done.
         """
         self.close()
-        labs.down(self.lab, self._say)
-        labs.up(self.draft, reset=True, say=self._say)
+        self._rebuild(self.draft, self._say)
         if self.over:
             return
         start = part_start(self.exercise, self.number)

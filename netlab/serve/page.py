@@ -24,6 +24,8 @@ from netlab.picture.scene import Scene
 from netlab.picture.svg import render, style
 from netlab.picture.walk import Way, topology, way
 from netlab.plain import dump, load
+from netlab.serve.exercise import Exercise
+from netlab.serve.faults import Faults
 from netlab.serve.guard import HEADERS
 from netlab.serve.marks import marks
 from netlab.serve.shared import Part, Run, Start, body, failed, known, names
@@ -53,7 +55,7 @@ class Page:
         self._changed: set[str] = set()  # namespaces
         self._drift: dict[str, list[dict[str, Any]]] = {"operations": [], "foreign": []}
         self._watch = Watch(self._heard)
-        self._parts: tuple[Part, ...] = (Terminals(self, start),)
+        self._parts: tuple[Part, ...] = (Terminals(self, start), Exercise(self, start), Faults(self))
 
     async def graph(self) -> Graph:
         """The lab's document, when it was read."""
@@ -99,7 +101,7 @@ class Page:
             kept = [each for each in before if spaces and not spaces & _spaces(each)]
             self._drift[kind] = sorted(kept + seen[kind], key=lambda each: (each["netns"], each["kind"], each["name"]))
         shown = marks(self._drift["operations"], self._graph, self._scene)
-        self.send("drift", {"marks": shown, "foreign": self._drift["foreign"]})
+        self.send("drift", {"marks": shown, "foreign": self._drift["foreign"], "faults": seen["faults"]})
 
     async def _read(self) -> bool:
         ended = await self.run("graph", "--lab", self.lab, "-o", "json")

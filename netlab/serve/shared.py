@@ -27,7 +27,7 @@ Output = Callable[[int, bytes], Awaitable[None]]
 
 
 class Running(Protocol):
-    """A verb that runs on a terminal."""
+    """A verb that runs."""
 
     done: asyncio.Future[Any]
 
@@ -48,8 +48,12 @@ class Running(Protocol):
         ...
 
 
-#: Starts a verb of netlab, by its words, on a terminal.
-Start = Callable[[tuple[str, ...], Output], Running]
+class Start(Protocol):
+    """Starts a verb of netlab, by its words."""
+
+    def __call__(self, words: tuple[str, ...], output: Output, *, tty: bool) -> Running:
+        """``tty``: on a terminal of its own."""
+        ...
 
 
 class Shared(Protocol):

@@ -66,7 +66,7 @@ class Terminals:
 
         prompt = f"PS1={place.rpartition('/')[2]}:\\w# "
         shell = ("env", "TERM=xterm-256color", prompt, "bash", "--norc")
-        running = self._start(("exec", "--lab", self._page.lab, "-it", place, "--", *shell), show)
+        running = self._start(("exec", "--lab", self._page.lab, "-it", place, "--", *shell), show, tty=True)
         ending = asyncio.ensure_future(_close(running.done, socket))
         try:
             async for message in socket:

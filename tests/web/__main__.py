@@ -37,7 +37,8 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
             sys.stderr.write(f"not run: {PLAYWRIGHT} could not be installed\n")
             return 3
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", "NETLAB_BROWSER": browser}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", "NETLAB_BROWSER": browser,
+                   "XDG_STATE_HOME": str(BUILD / "state")}  # fmt: skip
     steps = [sys.executable, str(Path(__file__).with_name("steps.py")), *sys.argv[1:]]
     return subprocess.run(
         [*_WORLD, "sh", "-ec", _SETUP, "web", *steps], cwd=ROOT, env=environment, check=False

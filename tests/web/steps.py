@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,22 @@ ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "build" / "web"
 WAIT = 60_000  # milliseconds, for a busy machine
 CLIENT, SERVER = "pod:default/client", "pod:default/server"
+
+
+def _of(*words: str) -> str:
+    """The field after a word in what a command prints about the tunnel of node-1."""
+    *command, word = words
+    fields = subprocess.run(
+        ["ip", "netns", "exec", "overlay-node-1", *command], check=True, capture_output=True, text=True
+    )
+    return fields.stdout.split(f"{word} ", 1)[1].split()[0]
+
+
+ANSWERS = (
+    ("The route into the tunnel", lambda: "vxlan0"),
+    ("The MAC behind the gateway", lambda: _of("ip", "neigh", "show", "10.244.2.0", "lladdr")),
+    ("The node behind the MAC", lambda: "172.18.0.3"),
+)
 ROUTE = ("ip", "-n", "overlay-node-1", "route")
 HOSTILE = """<!doctype html><title>hostile</title><iframe src="TARGET/"></iframe><script>
 const tries = [fetch("TARGET/page/v1/trace", {method: "POST", credentials: "include", body: '{"from":"default/client","to":"default/server"}'}),
@@ -192,6 +209,48 @@ def terminal(browser: Browser) -> None:
     netlab("down", "overlay")
 
 
+def exercise(browser: Browser) -> None:
+    """Finish an exercise on the page: answers, a hint, and a fault that is mended; then break by chance and heal."""
+    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
+    netlab("up", "overlay")
+    with served("overlay") as address, opened(browser, address) as page:
+        page.get_by_role("tab", name="Exercise").click()
+        page.get_by_role("button", name="Begin").click()
+        current = page.locator("li.now")
+        for title, value in ANSWERS:
+            current.get_by_text(title, exact=True).wait_for(timeout=WAIT)
+            page.get_by_label("Answer").fill("wrong")
+            page.keyboard.press("Enter")
+            current.get_by_text("No, that is not the answer").wait_for(timeout=WAIT)
+            assert page.evaluate("document.activeElement.id") == "answer", "the panel is drawn anew, the focus stays"
+            page.get_by_role("button", name="Hint").first.click()
+            current.locator(".hint").wait_for(timeout=WAIT)
+            page.screenshot(path=SHOTS / "exercise.png")
+            page.get_by_label("Answer").fill(value())
+            page.keyboard.press("Enter")
+            current.get_by_text(title, exact=True).wait_for(state="detached", timeout=WAIT)
+        current.get_by_text("A firewall that does not know tunnels").wait_for(timeout=WAIT)
+        assert page.locator(".read h1").count() == 1
+        assert page.locator(".read a, .read script").count() == 0
+        page.get_by_role("tab", name="Picture").click()
+        page.get_by_text("a secret fault", exact=True).wait_for(timeout=WAIT)
+        page.get_by_role("button", name="Heal").click()
+        page.get_by_text("tunnel-port-filtered").wait_for(timeout=WAIT)
+        page.get_by_role("tab", name="Exercise").click()
+        page.get_by_text("Done in").wait_for(timeout=WAIT)
+        assert page.locator("ol.steps .good").count() == 4
+        page.screenshot(path=SHOTS / "exercise-done.png")
+        page.get_by_role("tab", name="Picture").click()
+        page.get_by_role("button", name="Choose a fault…").click()
+        page.locator("#fault").select_option("route-to-peer-missing")
+        page.get_by_role("button", name="Break", exact=True).click()
+        page.locator(".drift").get_by_text("route-to-peer-missing").wait_for(timeout=WAIT)
+        page.screenshot(path=SHOTS / "fault.png")
+        page.get_by_role("button", name="Heal").click()
+        page.get_by_text("✓ healed").wait_for(timeout=WAIT)
+    netlab("down", "overlay")
+
+
 def large(browser: Browser) -> None:
     """Four hundred Pods are drawn and moved."""
     with tempfile.TemporaryDirectory() as folder:
@@ -221,7 +280,7 @@ def large(browser: Browser) -> None:
     netlab("down", "large")
 
 
-STEPS: tuple[Callable[[Browser], None], ...] = (learner, keyboard, hostile, terminal, large)
+STEPS: tuple[Callable[[Browser], None], ...] = (learner, keyboard, hostile, terminal, exercise, large)
 
 
 def main() -> int:

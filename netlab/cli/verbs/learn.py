@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 @click.option("--rounds", type=click.IntRange(1, 100), default=10, help="with --league: how many (default: 10)")
 @click.option("--hand-in", "hand_in", default="", metavar="FILE", help="write what you did, for netlab class grade")
 @click.option("--learner", default="", metavar="NAME", help="with --hand-in: your name (default: your login)")
+@click.option("--lines", "speaks", is_flag=True, hidden=True, help="speak JSON lines: for the page of a running LAB")
 @output
 def command(
     lab: str,
     lists: bool,
     watches: bool,
+    speaks: bool,
     again: bool,
     seed: int | None,
     plays: bool,
@@ -58,6 +60,11 @@ def command(
         raise click.UsageError("--learner belongs to --hand-in")
     if lists:
         return _list(output)
+    if speaks:
+        from netlab.cli.learnlines import speak
+
+        speak(lab)
+        return Exit.OK
     if watches:
         from netlab.cli.learnlive import watch
 

@@ -5,6 +5,8 @@ import { byId } from "./dom.js"
 import "./picture.js"
 import "./flows.js"
 import "./terminal.js"
+import "./exercise.js"
+import "./faults.js"
 
 byId("fit").onclick = fit
 byId("in").onclick = () => zoom(1.25)

@@ -64,3 +64,29 @@ export function parse(text) {
   }
   return root
 }
+
+const READ = new Set(["h1", "h2", "h3", "h4", "p", "ul", "ol", "li", "pre", "code", "em", "strong", "table", "thead", "tbody", "tr", "th", "td", "blockquote", "hr", "br", "section", "img"])
+
+/**
+ * The parts of a page of text that the server made: what is no text, list, table or picture of the page's own becomes its
+ * text, and no attribute stays but a picture's.
+ * @param {string} text
+ * @param {string} selector
+ */
+export function read(text, selector) {
+  const parsed = new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, "text/html")
+  const box = parsed.querySelector(selector)
+  const copy = (/** @type {Node} */ node) => {
+    /** @type {(HTMLElement | Text)[]} */ const made = []
+    for (const each of node.childNodes) {
+      if (each instanceof Text) made.push(document.createTextNode(each.data))
+      if (!(each instanceof Element)) continue
+      if (["script", "style", "template", "iframe"].includes(each.localName)) continue
+      if (!READ.has(each.localName)) made.push(...copy(each))
+      else if (each.localName !== "img") made.push(element(each.localName, {}, ...copy(each)))
+      else if (/^data:image\/(png|svg\+xml);base64,/.test(each.getAttribute("src") ?? "")) made.push(element("img", { src: each.getAttribute("src") ?? "", alt: each.getAttribute("alt") ?? "" }))
+    }
+    return made
+  }
+  return box ? copy(box) : []
+}

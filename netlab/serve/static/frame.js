@@ -18,6 +18,16 @@ export const picks = {}
 /** The lab's name, and the view that is shown. @type {{lab: string, view: View | null}} */
 export const shared = { lab: "", view: null }
 
+/** Fill the panel; what had the focus has it again. @param {...HTMLElement} children */
+export function fill(...children) {
+  const held = side.contains(document.activeElement) && document.activeElement !== side ? document.activeElement : null
+  side.replaceChildren(...children)
+  if (!held) return
+  const same = [...side.querySelectorAll("button,input,select")].find((each) => (held.id ? each.id === held.id : each.textContent === held.textContent))
+  const to = /** @type {HTMLElement} */ (same ?? side)
+  to.focus()
+}
+
 /** @type {View[]} */
 const views = []
 const board = byId("board"), stage = byId("stage"), sheet = byId("sheet"), tabs = byId("tabs")

@@ -1,7 +1,7 @@
 // @ts-check
 /** The picture: boxes that are chosen, packets between them, and what differs from the lab. */
 import { button, byId, element, parse, svg } from "./dom.js"
-import { actions, count, draw, hear, homes, picks, post, register, say, shared, short, shorten, side } from "./frame.js"
+import { actions, count, draw, fill, hear, homes, picks, post, register, say, shared, short, shorten, side } from "./frame.js"
 import { erase, hops, play } from "./walk.js"
 
 /** @typedef {{kind: string, netns: string, name: string, verb: string, why: string, mend: string[], line: [number, number][], at: [number, number] | null}} Mark */
@@ -54,7 +54,7 @@ function choose(name, key = "") {
 
 function home() {
   isHome = true
-  side.replaceChildren(element("h2", {}, "Send a packet"), element("p", { class: "mute" }, "Choose a Pod, then a target. A real packet goes from the first to the second, and the picture shows every interface that it passes."), ...homes.flatMap((each) => each()), ...differences())
+  fill(element("h2", {}, "Send a packet"), element("p", { class: "mute" }, "Choose a Pod, then a target. A real packet goes from the first to the second, and the picture shows every interface that it passes."), ...homes.flatMap((each) => each()), ...differences())
 }
 
 /** @param {string} from @param {string} to */

@@ -90,7 +90,7 @@ def test_the_page_shows_the_lab_and_what_differs_from_it(page: Served, lab: str)
     kind, data = next(events)
     assert (kind, data["lab"]) == ("picture", lab)
     assert 'data-key="pod:default/client"' in data["svg"]
-    assert next(events) == ("drift", {"marks": [], "foreign": []})
+    assert next(events) == ("drift", {"marks": [], "foreign": [], "faults": []})
     route = ["ip", "-n", f"{lab}-node-1", "route"]
     subprocess.run([*route, "del", "10.244.2.0/24"], check=True)
     kind, data = next(events)
@@ -98,7 +98,7 @@ def test_the_page_shows_the_lab_and_what_differs_from_it(page: Served, lab: str)
     assert (mark["kind"], mark["verb"], len(mark["line"])) == ("route", "is missing", 5)
     for command in mark["mend"]:
         subprocess.run(["sh", "-c", command], check=True)
-    assert next(events) == ("drift", {"marks": [], "foreign": []})
+    assert next(events) == ("drift", {"marks": [], "foreign": [], "faults": []})
 
     status, text = page.post("/page/v1/trace", {"from": "default/client", "to": "default/server"})
     answer = json.loads(text)
