@@ -182,7 +182,7 @@ ESCAPES = r"\033]8;;javascript:document.title=1\007link\033]8;;\007\033]2;taken\
 def terminal(browser: Browser) -> None:
     """Type in a terminal on a Pod and on a node; what a command prints cannot drive the page."""
     netlab("up", "overlay")
-    with served("overlay") as address, opened(browser, address) as page:
+    with served("overlay") as address, opened(browser, address, color_scheme="dark") as page:
         choose(page, CLIENT)
         page.get_by_role("button", name="Open a terminal").click()
         lines = page.locator(".term:not([hidden]) .xterm-rows")
