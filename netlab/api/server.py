@@ -21,7 +21,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from netlab.api import body, connections, discovery, openapi, spdy
+from netlab.api import body, connections, discovery, openapi, reviews, spdy
 from netlab.api.forward import Forward
 from netlab.api.lab import RunningLab
 from netlab.api.objects import Objects
@@ -80,6 +80,7 @@ async def guard(request: web.Request, handler: Next) -> web.StreamResponse:
             raise Refused(401, "Unauthorized", "Unauthorized: the lab's kubeconfig has the client certificate")
         if isinstance(request.protocol, spdy.Handler):
             request.protocol.known.set()
+        reviews.itself(request.headers.get("Impersonate-User", ""))
         return await handler(request)
     except (asyncio.CancelledError, ConnectionError):
         raise

@@ -1,7 +1,8 @@
 """The containers that run: those with a ``command``, unless the lab has ``containers: respond``.
 
 ``args`` alone go to an image's entrypoint, and netlab has no images; so such a container is served by the responder,
-unless it has ``stdin``: then they are the command, and without any it is a shell.
+unless it has ``stdin``: then they are the command, and without any it is a shell; options are those of the program
+that the image is named after.
 A command whose program this host lacks is not run either: its container shows CreateContainerError.  ``/agnhost``, the
 program of Kubernetes' e2e tests, serves what its container's ports say, as the responder does.
 """
@@ -26,14 +27,13 @@ Programs = Callable[[str, str], bool]
 
 def decided(container: Container, spec: Mapping[str, Any], has_program: Programs | None) -> Container:
     """The container, with what becomes of its command; without ``has_program`` nothing runs."""
-    if (
-        spec.get("stdin")
-        and not container.command
-        and not "".join(container.args[:1]).startswith("-")
-        and has_program is not None
-    ):
+    if spec.get("stdin") and not container.command and has_program is not None:
         # kubectl run -it NAME --image=IMAGE -- sh: no image for a shell has an entrypoint.
-        container = replace(container, command=container.args[:1] or ("sh",), args=container.args[1:])
+        words = container.args or ("sh",)
+        if words[0].startswith("-"):  # one for a program has it, and often its name: curlimages/curl
+            program = container.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+            words = (program, *words) if has_program(program, PATH) else ()
+        container = replace(container, command=words[:1], args=words[1:])
     if not container.command or has_program is None or container.command[0] == _AGNHOST:
         return container
     name = container.command[0]

@@ -33,6 +33,7 @@ spec:
     metadata: {labels: {app: web}}
     spec: {containers: [{name: web, image: "nginx:1", ports: [{containerPort: 80}]}]}
 """
+SERVER = "http://10.244.2.2"
 POLICY = """\
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -99,8 +100,25 @@ def test_input_reaches_the_command_of_a_pod(kubectl: Kubectl) -> None:
     run = "run {} --image=busybox -i --rm --restart=Never -q"
     assert kubectl(f"{run.format('cat')} -- cat", stdin="one\ntwo\n").startswith("one\ntwo\n")
     assert "terminated" in kubectl(f"{run.format('sh')} -- sh -c 'exit 3'", status=3)
-    answer = kubectl(f"{run.format('wget')} -- wget -qO- -T 5 http://10.244.2.2")
+    answer = kubectl(f"{run.format('wget')} -- wget -qO- -T 5 {SERVER}")
     assert answer.count('"pod": "server"') == 1
+    # Options go to the program that the image is named after.
+    assert (
+        kubectl(f"run get --image=x.example/tools/wget:1 -i --rm --restart=Never -q -- -qO- -T 5 {SERVER}").count(
+            '"pod": "server"'
+        )
+        == 1
+    )
+
+
+def test_nobody_acts_as_another_user(kubectl: Kubectl) -> None:
+    assert (
+        kubectl("auth can-i create pods") == kubectl("auth can-i create pods --as=system:serviceaccount:a:b") == "yes\n"
+    )
+    for line in ("auth can-i create pods --as=bob", "get pods --as=bob", "delete pod client --as=bob"):
+        assert 'users "bob" is forbidden: netlab has no RBAC' in kubectl(line, status=1)
+    review = "{apiVersion: authorization.k8s.io/v1, kind: SubjectAccessReview, spec: {user: bob, resourceAttributes: {verb: get}}}"
+    assert kubectl("create -f - -o jsonpath='{.status.allowed}'", stdin=review) == "false"
 
 
 def test_a_terminal_is_attached_to_the_shell_of_a_pod(kubectl: Kubectl) -> None:
