@@ -51,7 +51,7 @@ GROUPS = {
     },
     "Break and learn": {
         "learn": "Learn in a lab, by steps that check themselves.",
-        "class": "Grade what the learners of an exercise handed in.",
+        "class": "Labs for many learners, their progress and their grades.",
         "break": "Make a fault in a lab, as real clusters have it.",
         "heal": "Mend the faults that break made.",
         "diagnose": "Find out why a lab does not work, and what mends it.",

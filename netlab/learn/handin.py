@@ -14,6 +14,7 @@ from netlab.exercise.handin import FILE_MOST, VERSION, handed
 from netlab.exercise.parts import part_start
 from netlab.learn import progress
 from netlab.learn.course import read as read_exercise
+from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.output.learn import HandIn, HandInState, HandInStep
 from netlab.plain import load
 from netlab.runtime import lab as labs
@@ -44,6 +45,7 @@ def made(folder: Path, lab: str, learner: str) -> HandIn:
         version=VERSION,
         netlab=__version__,
         exercise=name,
+        lab=lab,
         seed=kept.seed,
         learner=learner,
         began=kept.began,
@@ -88,6 +90,8 @@ def read(file: str) -> HandIn:
         raise BadInput(f"{file}: this is no hand-in of netlab learn: {terminal(str(error))[:120]}") from None
     if document.kind != "HandIn" or document.version != VERSION:
         raise BadInput(f"{file}: this is no hand-in of version {VERSION}, which this netlab grades")
+    if not is_dns_label(document.lab, LAB_NAME_MAX):
+        raise BadInput(f"{file}: {terminal(document.lab)[:80]} is no name of a lab")
     return document
 
 

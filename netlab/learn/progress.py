@@ -32,7 +32,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a user is in an exercise.  ``hints`` and ``resets`` are counts, ``answers`` the last ones by question."""
+    """How far a user is in an exercise.  ``hints`` and ``resets`` are counts, ``answers`` the last ones by question;
+    ``lab`` is the lab's name where it is not the spec's.
+    """
 
     seed: int
     done: tuple[Done, ...] = ()
@@ -41,6 +43,7 @@ class Progress:
     resets: int = 0
     began: float = 0.0
     ended: float = 0.0
+    lab: str = ""
 
     @property
     def step(self) -> int:
@@ -87,8 +90,16 @@ def path() -> Path:
 def read() -> Book:
     """The user's progress; none where the file cannot be read, or is of another version."""
     try:
-        book = load(Book, json.loads(path().read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return parsed(path().read_text(encoding="utf-8"))
+    except OSError:
+        return Book()
+
+
+def parsed(text: str) -> Book:
+    """The progress in the text of a file; none where it is no such text, or one of another version."""
+    try:
+        book = load(Book, json.loads(text))
+    except (ValueError, RecursionError):
         return Book()
     return book if book.version == _VERSION else Book()
 

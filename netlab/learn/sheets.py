@@ -6,9 +6,10 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
 from netlab.escape import terminal
-from netlab.output.learn import Grade
+from netlab.output.learn import ClassStatus, Grade, StudentStanding
 
 _COLUMNS = ("learner", "exercise", "seed", "right", "of", "hints", "resets", "skipped", "seconds", "refused", "file")
 _QUESTIONS = ("learner", "exercise", "step", "title", "check", "question", "result", "saw")
@@ -28,6 +29,17 @@ def as_csv(grades: Sequence[Grade]) -> str:
         for check in grade.checks:
             values = (getattr(check, name) for name in _QUESTIONS[2:])
             writer.writerow(map(_cell, (grade.learner, grade.exercise, *values)))
+    return text.getvalue()
+
+
+def standings_csv(room: ClassStatus) -> str:
+    """A row for each student."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [each.name for each in fields(StudentStanding)]
+    writer.writerow(names)
+    for student in room.students:
+        writer.writerow([_cell(getattr(student, name)) for name in names])
     return text.getvalue()
 
 

@@ -19,6 +19,7 @@ DOCUMENTS = {
     "capture file": "trace.CaptureFile",
     "check": "flows.Check",
     "class grade": "learn.Grade[]",
+    "class status": "learn.ClassStatus",
     "delete": "changes.Deleted",
     "diagnose": "diagnosis.Diagnosis",
     "diff": "changes.Diff",

@@ -64,6 +64,7 @@ class HandIn:
     version: int
     netlab: str
     exercise: str
+    lab: str
     seed: int
     learner: str
     began: float
@@ -109,3 +110,34 @@ class Grade:
     seconds: float
     refused: str
     checks: tuple[GradedCheck, ...]
+
+
+@document
+class StudentStanding:
+    """A student of a class: ``progress`` is ``none`` where nothing can be read, else as in ``netlab learn --list``; ``seconds``
+    is the time of the steps that are over, ``since`` when the exercise was begun (seconds since the epoch).
+    """
+
+    student: str
+    login: bool
+    lab: str
+    seed: int
+    exercise: str
+    progress: Literal["none", "begun", "done"]
+    step: int
+    steps: int
+    hints: int
+    resets: int
+    skipped: int
+    seconds: float
+    since: float
+
+
+@document
+class ClassStatus:
+    """A class on this machine: what ``netlab class new`` made, and how its students stand."""
+
+    name: str
+    exercise: str
+    title: str
+    students: tuple[StudentStanding, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import click
@@ -13,7 +15,87 @@ from netlab.errors import BadInput, Exit
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """For instructors: grade what the learners of an exercise handed in."""
+    """For instructors: labs for many learners on one machine, and grades of what they handed in."""
+
+
+@command.command()
+@click.argument("name")
+@click.argument("exercise")
+@click.option("--students", required=True, metavar="FILE|N", help="a file with a name in each line, or how many")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=None, help="draw the students' values by this number"
+)
+def new(name: str, exercise: str, students: str, seed: int | None) -> int:
+    """Make a lab of EXERCISE for each student, side by side, each with values of its own.
+
+    As root each student needs a login: the lab is then in that user's own namespaces, and the student types "netlab learn".
+    Without root the labs are yours; a student begins by "netlab class join NAME STUDENT".
+    """
+    from netlab.learn import classroom
+
+    room = classroom.enrolled(name, exercise, classroom.roster(students), seed)
+    began = time.monotonic()
+    troubles = classroom.build(room)
+    for student, trouble in troubles.items():
+        out.error(BadInput(f"{student}: {trouble}"))
+    count = len(room.students) - len(troubles)
+    out.line(f"class {name}: {out.count(count, 'lab')} of {room.exercise} in {time.monotonic() - began:.1f} s")
+    if room.students[0].login:
+        out.line("  each student types: netlab learn")
+    else:
+        out.line(f"  a student begins by: {out.command()} class join {name} {room.students[0].name}")
+    out.line(f"  {out.command()} class status {name}")
+    out.line(f"  {out.command()} class end {name}")
+    return Exit.NO if troubles else Exit.OK
+
+
+@command.command()
+@click.argument("name")
+@click.option("-o", "--output", type=click.Choice(["table", "csv", "json"]), default="table", help="output format")
+def status(name: str, output: str) -> None:
+    """Show how the students of a class stand."""
+    from netlab.learn import classroom
+    from netlab.learn.sheets import standings_csv
+
+    document = classroom.status(name)
+    if output == "json":
+        out.document(document)
+    elif output == "csv":
+        out.raw(standings_csv(document))
+    else:
+        out.table(
+            [
+                (each.student, each.lab, str(each.seed), f"{each.step} of {each.steps}", str(each.hints), str(each.resets),
+                 str(each.skipped), f"{each.seconds / 60:.0f} min", each.progress)
+                for each in document.students
+            ],
+            ("STUDENT", "LAB", "SEED", "STEPS", "HINTS", "RESETS", "SKIPPED", "TIME", "PROGRESS"),
+        )  # fmt: skip
+
+
+@command.command()
+@click.argument("name")
+@click.argument("student")
+def join(name: str, student: str) -> int:
+    """Begin the exercise of a student whose lab is yours, or go on with it."""
+    from netlab.learn import classroom
+
+    environment, words = classroom.session(name, student)
+    os.execve(words[0], words, environment)
+
+
+@command.command()
+@click.argument("name")
+def end(name: str) -> int:
+    """Remove the labs of a class, and what netlab keeps of it; the progress of students with logins stays theirs."""
+    from netlab.learn import classroom
+
+    troubles = classroom.end(name)
+    for student, trouble in troubles.items():
+        out.error(BadInput(f"{student}: {trouble}"))
+    if not troubles:
+        out.line(f"class {name} is over")
+    return Exit.NO if troubles else Exit.OK
 
 
 @command.command()
@@ -44,7 +126,7 @@ def grade(files: tuple[str, ...], folder: str, csv_file: str, markdown_file: str
         try:
             document = read(file)
             path = Path(folder) if folder else folder_of(document)
-            grades.append(graded(document, file, path, draft(str(path), (), ""), out.note))
+            grades.append(graded(document, file, path, draft(str(path), (), document.lab), out.note))
         except BadInput as wrong:
             out.error(wrong if file in str(wrong) else BadInput(f"{file}: {wrong}"))
             unread += 1

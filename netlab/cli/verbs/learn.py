@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--league", "plays", is_flag=True, help="the debugging league: secret faults against the clock")
 @click.option("--level", type=click.IntRange(1, 3), default=None, help="with --league: only faults of this level")
 @click.option("--rounds", type=click.IntRange(1, 100), default=10, help="with --league: how many (default: 10)")
+@click.option("--name", default="", help="run the lab under another name")
 @click.option("--hand-in", "hand_in", default="", metavar="FILE", help="write what you did, for netlab class grade")
 @click.option("--learner", default="", metavar="NAME", help="with --hand-in: your name (default: your login)")
 @click.option("--lines", "speaks", is_flag=True, hidden=True, help="speak JSON lines: for the page of a running LAB")
@@ -46,6 +47,7 @@ def command(
     plays: bool,
     level: int | None,
     rounds: int,
+    name: str,
     hand_in: str,
     learner: str,
     output: str,
@@ -91,7 +93,7 @@ def command(
     folder = chosen(lab or book.last)
     if hand_in:
         return _hand_in(folder, hand_in, learner)
-    return _learn(folder, book.exercises.get(folder.resolve().name), again=again, seed=seed)
+    return _learn(folder, book.exercises.get(folder.resolve().name), again=again, seed=seed, name=name)
 
 
 def _list(output: str) -> int:
@@ -148,7 +150,7 @@ def _document(entry: Entry) -> CourseExercise:
     )
 
 
-def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None) -> int:
+def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None, name: str) -> int:
     from netlab.cli.drafts import draft
     from netlab.cli.learntext import opening, step
     from netlab.learn.course import read
@@ -157,11 +159,12 @@ def _learn(folder: Path, kept: Progress | None, *, again: bool, seed: int | None
     from netlab.runtime.state.rundir import RunDir
 
     before = kept if kept and not again and seed is None and not kept.ended else None
-    progress = before or Progress(random.randrange(2**31) if seed is None else seed, began=now())
+    name = name or (kept.lab if kept else "")
+    progress = before or Progress(random.randrange(2**31) if seed is None else seed, began=now(), lab=name)
     exercise = read(folder, progress.seed)
     if progress.step >= len(exercise.steps):
-        progress = Progress(progress.seed, began=now())
-    wanted = draft(str(folder), (), "")
+        progress = Progress(progress.seed, began=now(), lab=name)
+    wanted = draft(str(folder), (), name)
     session = Session(exercise, folder, wanted, progress, out.note)
     rundir = RunDir(session.lab)
     applied = rundir.applied() if rundir.exists() else None
@@ -185,12 +188,14 @@ def _hand_in(folder: Path, file: str, learner: str) -> int:
 
     from netlab.cli.drafts import draft
     from netlab.cli.files import require_writable, write
+    from netlab.learn import progress
     from netlab.learn.handin import content, made
     from netlab.plain import dump
     from netlab.runtime.state.running import name_of
 
     require_writable("--hand-in", file)
-    lab = name_of(draft(str(folder), (), ""))
+    kept = progress.read().exercises.get(folder.resolve().name)
+    lab = name_of(draft(str(folder), (), kept.lab if kept else ""))
     document = made(folder, lab, learner or os.environ.get("SUDO_USER") or getpass.getuser())
     write("--hand-in", file, json.dumps(dump(document), indent=1) + "\n")
     out.line(f"{file}:")

@@ -17,10 +17,10 @@ from netlab.runtime.rootless import holder
 from netlab.runtime.rootless.passing import stand_for
 
 #: Verbs that make a lab, and verbs that have nothing to do with labs; each other verb enters a world that is there.
-MAKES = frozenset(("up", "test"))
+MAKES = frozenset(("up", "test", "learn", "class"))
 STAYS_OUTSIDE = frozenset(("doctor", "labs", "page", "schema", "completion", "new", "help", "kubectl"))
 _SERVES = frozenset(("kubeconfig", "serve"))  # their server's port is for programs outside
-_WITHOUT = frozenset(("-h", "--help", "--predict"))
+_WITHOUT = frozenset(("-h", "--help", "--predict", "--list", "--watch"))
 _KINDS = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWNET | linux.CLONE_NEWPID
 _PATIENCE = 30.0  # seconds for a holder to greet
 
