@@ -29,7 +29,7 @@ from netlab.observe.trace.record import PATIENCE, Request, recorded
 from netlab.oracle import lookups
 from netlab.oracle.compare import Row, check
 from netlab.oracle.expect import Expectations
-from netlab.oracle.flow import NAME, Flow, Verdict
+from netlab.oracle.flow import EXTERNAL, NAME, Flow, Verdict
 from netlab.oracle.predict import Predictor
 from netlab.oracle.resolve import expected
 from netlab.plan import drift
@@ -170,8 +170,11 @@ class Tracer:
         return None
 
     def _flow(self, row: Row) -> Flow:
-        """The flow to trace: of a Service whose backends differ the one to a backend that fails."""
-        observed = row.observed
+        """The flow to trace: of a Service whose backends differ the one to a backend that fails.
+
+        From outside, no route may lead to a Pod's own address.
+        """
+        observed = row.observed if row.flow.src.kind != EXTERNAL else None
         if observed is not None and observed.may and row.predicted is not None:
             for verdict in observed.may:
                 foreseen = next((each for each in row.predicted.may if each.flow == verdict.flow), None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,9 +18,28 @@ from netlab.errors import HostCannot
 from netlab.planes import ROWS
 from netlab.runtime import lab as labs
 from tests.kit import faultrun
-from tests.kit.faulttable import NOT_RUN, PAGE, SHOWN, Marks, known_marks, rewritten
+from tests.kit.faulttable import NOT_RUN, PAGE, PLACE, SHOWN, Marks, known_marks, rewritten
 
 say = partial(print, flush=True)
+
+
+def diagnosed(lab: str) -> tuple[str, float]:
+    """What ``netlab diagnose`` names first: a fault by its id, any other cause by its kind."""
+    done = subprocess.run(
+        [sys.executable, "-m", "netlab", "diagnose", lab, "-o", "json"], capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, 1):
+        return done.stderr.strip()[-300:], 0.0
+    document = json.loads(done.stdout)
+    first = next(iter(document["causes"]), None)
+    named = "nothing" if first is None else first["fault"] or f"{first['kind']} {first['netns']}: {first['says'][:90]}"
+    return named, float(document["seconds"])
+
+
+def _mark(result: faultrun.Result) -> str:
+    if result.wrong:
+        return NOT_RUN
+    return f"{SHOWN} {result.seconds:.1f}" if result.is_named else SHOWN
 
 
 def run(planes: Sequence[str], only: Sequence[str], marks: Marks) -> int:
@@ -32,12 +53,14 @@ def run(planes: Sequence[str], only: Sequence[str], marks: Marks) -> int:
             say(f"{plane}: not here: {lacking}")
             continue
         try:
-            for result in faultrun.tried(lab, only):
+            for result in faultrun.tried(lab, only, diagnosed):
                 number += 1
-                failed += bool(result.wrong)
-                marks[result.fault.id, plane] = NOT_RUN if result.wrong else SHOWN
-                text = result.wrong or f"{result.before} -> {result.after}"
-                say(f"{'FAIL' if result.wrong else 'ok':4} {plane} {result.fault.id} at {result.at}: {text}")
+                good = not result.wrong and result.is_named
+                failed += not good
+                marks[result.fault.id, plane] = _mark(result)
+                marks.setdefault((result.fault.id, PLACE), result.at)
+                text = result.wrong or f"{result.before} -> {result.after}; {result.seconds:.1f} s: {result.named}"
+                say(f"{'ok' if good else 'FAIL':4} {plane} {result.fault.id} at {result.at}: {text}")
         finally:
             labs.down(name)
         say(f"{plane}: {number} faults in {time.monotonic() - began:.0f} s")

@@ -12,6 +12,7 @@ from netlab.planes import ROWS
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- faults-test: begin -->\n", "<!-- faults-test: end -->\n"
 SHOWN, NOT_RUN, NOWHERE = "✓", "·", ""
+PLACE = "place"
 
 Marks = dict[tuple[str, str], str]
 
@@ -24,23 +25,24 @@ def known_marks(page: str) -> Marks:
         return {}
     head = cells[0]
     return {
-        (row[0].strip("`"), plane): mark
+        (row[0].strip("`"), column): mark
         for row in cells[1:]
-        for plane, mark in zip(head, row, strict=True)
-        if mark in (SHOWN, NOT_RUN)
+        for column, mark in zip(head, row, strict=True)
+        if (column in ROWS and mark) or column == PLACE
     }
 
 
 def table(marks: Mapping[tuple[str, str], str]) -> str:
     """The table: a row a fault, a column a data plane."""
     lines = [
-        f"| fault | level | {' | '.join(ROWS)} | cause |",
-        f"|---|---|{'---|' * len(ROWS)}---|",
+        f"| fault | level | {PLACE} | {' | '.join(ROWS)} | cause |",
+        f"|---|---|---|{'---|' * len(ROWS)}---|",
     ]
     for each in every():
         planes = planes_of(each)
         cells = [marks.get((each.id, plane), NOT_RUN) if plane in planes else NOWHERE for plane in ROWS]
-        lines.append(f"| `{each.id}` | {each.level} | {' | '.join(cells)} | {each.cause} |")
+        place = marks.get((each.id, PLACE), "")
+        lines.append(f"| `{each.id}` | {each.level} | {place} | {' | '.join(cells)} | {each.cause} |")
     return "".join(f"{line}\n" for line in lines)
 
 

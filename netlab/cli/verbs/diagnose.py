@@ -59,7 +59,7 @@ def command(lab: str, lab_option: str, output: str) -> int:
     )
     fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows), recogniser)
     mistakes = manifests.causes(evidence, survey.events(running))
-    causes = sorted([*fold.causes(), *mistakes], key=lambda cause: cause.order)
+    causes = manifests.merged([*fold.causes(), *mistakes])
     seconds, broken = time.monotonic() - began, len(evidence.broken)
     notes = manifests.notes(evidence)
     if output == "json":

@@ -14,6 +14,7 @@ from netlab.wire.packets import Packet
 
 STOPPED = "process-stopped"
 _ANY = ("0.0.0.0", "::")
+IPV4_ALONE = "at IPv4 alone"
 _MOST = 5  # ports that a sentence names
 
 
@@ -56,7 +57,7 @@ def _why_not(each: Socket, packet: Packet, interface: str) -> str:
     wild = each.address in _ANY
     six = ":" in each.address and not each.address.startswith("::ffff:")
     if packet.version == 6 and not six:
-        return f"at {'IPv4' if wild else each.address} alone"
+        return IPV4_ALONE if wild else f"at {each.address} alone"
     if packet.version == 4 and six:
         if each.v6only or not wild:
             return "at IPv6 alone (IPV6_V6ONLY)" if wild else f"at {each.address} alone"

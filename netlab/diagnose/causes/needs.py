@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from ipaddress import ip_address
 
@@ -126,9 +127,26 @@ class Needs:
                 elif not (depth and event.packet.inner):
                     came = event.interface if event.direction != OUT else "lo"
                     lookups[event.netns].append(Lookup(packet, came))
+        for event in self.story.drops:  # by then its addresses may be translated
+            lookups[event.netns].append(Lookup(event.packet.innermost, event.interface or "lo"))
         for netns in self.ends - {probe.netns}:
             lookups[netns] += [Lookup(packet, "lo") for packet in self._tunnels(netns)]
+        if not self.story.events:
+            for netns, lookup in self._planned(own):
+                lookups[netns].append(lookup)
         return lookups
+
+    def _planned(self, own: Packet) -> Iterator[tuple[str, Lookup]]:
+        """The decisions that the nodes take on the expected paths, by the addresses that the ends see."""
+        trip = self.story.round_trip
+        request = replace(own, target=trip.request.target or own.target)
+        back = trip.reply.target if trip.reply else ""
+        reply = replace(request, source=request.target, target=back, sport=own.dport, dport=own.sport)
+        for path, packets in zip(trip.paths, ((request,), (reply, replace(reply, target=own.source))), strict=False):
+            for hop in path.hops:
+                if hop.direction != OUT and not hop.encapsulated:
+                    yield from ((hop.netns, Lookup(packet, hop.interface)) for packet in packets if packet.target)
+            yield from ((path.hops[0].netns, Lookup(packet, "lo")) for packet in packets[:1] if path.hops)
 
     def _tunnels(self, netns: str) -> Iterator[Packet]:
         """The tunnel's packets that a namespace sends."""

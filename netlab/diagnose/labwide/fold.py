@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from netlab.diagnose.causes import listeners
 from netlab.diagnose.finding import Finding
 from netlab.diagnose.labwide import cause as ranks
 from netlab.diagnose.labwide.blame import Blame
@@ -24,6 +25,25 @@ Trace = Callable[[Row], Traced | None]
 Again = Callable[[Sequence[Row]], Sequence[bool]]
 _MOST = 60  # suspects that are weighed
 _NAMED = 3  # flows that a line names
+#: Findings that are effects of something, and the first words of the kinds of deviations that have them most often.
+_EFFECTS = {
+    "no-route": ("ip-rule", "route", "address", "link"),
+    "no-neighbour": ("neighbour", "address", "sysctl-arp", "sysctl-proxy", "link"),
+    "no-fdb-entry": ("fdb",),
+    "no-vtep": ("fdb", "neighbour", "tunnel"),
+    "no-port": ("port", "link"),
+    "port-state": ("port", "link"),
+    "wrong-turn": ("route", "ip-rule", "neighbour", "fdb", "sysctl"),
+    "wrong-host": ("neighbour", "address"),
+    "wrong-mac": ("mac", "neighbour", "link"),
+    "dropped": ("sysctl", "qdisc", "link", "rules"),
+    "link-dropped": ("link", "qdisc", "port"),
+    "no-answer": ("sysctl", "process", "address"),
+    "detour": ("route", "ip-rule"),
+    "loop": ("route", "ip-rule"),
+    "ttl": ("sysctl", "route"),
+    "unknown": (),
+}
 _UNSTEADY = "a single traced packet passed, so packets are lost now and then"
 
 
@@ -43,6 +63,7 @@ class Fold:
     def causes(self) -> list[Cause]:
         """All causes, the surest first."""
         unsteady = self._follow()
+        self._adopt()
         found = [*self._of_suspects(), *self._others.values(), *unsteady]
         explained = {number for cause in found for number in cause.flows}
         left = [number for number in self._broken if number not in explained]
@@ -151,6 +172,7 @@ class Fold:
             evidence=(*self._counted(mine), *(line for line in lines if line != finding.message)),
             look=(*finding.look, _trace_line(lab, row)),
             mend=finding.mend,
+            fault="server-ipv4-only" if listeners.IPV4_ALONE in finding.message else "",  # no object shows that one
             rank=ranks.TRACED,
             flows=frozenset(mine | (before.flows if before else set())),
             mark=finding.mark,
@@ -192,6 +214,25 @@ class Fold:
         }
         best = max(counts, key=lambda index: (counts[index], -index), default=None)
         return best if best is not None and counts[best] else None
+
+    def _adopt(self) -> None:
+        """What a trace saw of an effect belongs to a deviation of that namespace that explains nothing else."""
+        for key, cause in [*self._others.items()]:
+            if cause.kind not in _EFFECTS:
+                continue
+            idle = [
+                index
+                for index, suspect in enumerate(self._suspects)
+                if suspect.netns == cause.netns and not suspect.learned and index not in self._traced
+                if not any(number in self._broken for number in self._weights[index])
+            ]
+            if not idle:
+                continue
+            words = _EFFECTS[cause.kind]
+            index = min(idle, key=lambda each: not self._suspects[each].kind.startswith(words))
+            self._traced[index] = ([cause.message, *cause.evidence[1:]], len(self._traced))
+            self._weights[index].update(dict.fromkeys(cause.flows, 1))
+            del self._others[key]
 
     def _explained(self, number: int) -> bool:
         by_suspect = any(number in self._weights[index] for index in self._traced)

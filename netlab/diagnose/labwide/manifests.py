@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from netlab.diagnose.labwide import cause as ranks
 from netlab.diagnose.labwide.cause import Cause
 from netlab.diagnose.labwide.evidence import Evidence
 from netlab.model.cluster import Pod
 from netlab.oracle.compare import Row
-from netlab.oracle.flow import EXTERNAL, SERVICE, Outcome
+from netlab.oracle.flow import EXTERNAL, POD, SERVICE, Outcome
 from netlab.spec import Warning
 
 #: Warnings that are no fault of the network: what netlab leaves out, and what the reader wrote to netlab.
@@ -21,6 +22,8 @@ _QUIET = (
 #: Warnings about policies and Services: an author whose expectations hold means them so.
 _INTENDED = ("closed-port", "policy-", "peer-", "egress-without-dns", "service-", "named-flow", "tier-order")
 _NOTES = ("named-flow",)  # notes that name a need of the Pod's own
+#: Kinds of causes that leave a port closed.
+_DEAD = ("container-crashes", "pod-not-ready")
 _NAMED = 3
 
 
@@ -34,6 +37,23 @@ def causes(evidence: Evidence, events: Mapping[str, str]) -> list[Cause]:
         *unready,
         *(cause for cause in _leading_nowhere(evidence, bool(unready)) if cause.place not in named),
     ]
+
+
+def merged(causes: Iterable[Cause]) -> list[Cause]:
+    """The causes, ordered; that a Pod's port is closed belongs to the container that crashed there."""
+    crashed, others = {}, []
+    for cause in causes:
+        if cause.kind in _DEAD and cause.netns not in crashed:
+            crashed[cause.netns] = cause
+        else:
+            others.append(cause)
+    for closed in [cause for cause in others if cause.kind == "no-listener" and cause.netns in crashed]:
+        whole = crashed[closed.netns]
+        crashed[closed.netns] = replace(
+            whole, evidence=(*whole.evidence, *closed.evidence), rank=ranks.TRACED, flows=whole.flows | closed.flows
+        )
+        others.remove(closed)
+    return sorted([*others, *crashed.values()], key=lambda cause: cause.order)
 
 
 def notes(evidence: Evidence) -> list[str]:
@@ -56,8 +76,23 @@ def _warned(evidence: Evidence) -> Iterator[Cause]:
     for warning in evidence.warnings:
         quiet = warning.code.startswith(_QUIET) or (warning.level == "note" and warning.code not in _NOTES)
         intended = evidence.intended and warning.level != "error" and warning.code.startswith(_INTENDED)
+        if warning.code == "port-undeclared":
+            quiet = not _shut(evidence, warning.object.partition(" ")[2])
         if not quiet and not intended:
             yield _of_warning(evidence, warning)
+
+
+def _shut(evidence: Evidence, policy: str) -> bool:
+    """Whether the policy denies all that other Pods were probed to send to some Pod."""
+    seen: dict[str, set[Outcome | None]] = defaultdict(set)
+    denied = set()
+    for row in evidence.rows:
+        if row.flow.dst.kind != POD or row.flow.src.kind != POD or row.flow.src == row.flow.dst:
+            continue
+        seen[row.flow.dst.name].add(_outcome(row))
+        if row.predicted and any(why.policy == policy for why in row.predicted.because):
+            denied.add(row.flow.dst.name)
+    return any(seen[target] == {Outcome.DENIED} for target in denied)
 
 
 def _of_warning(evidence: Evidence, warning: Warning) -> Cause:

@@ -12,6 +12,7 @@ Parts = Mapping[str, tuple[str, ...]]
 
 _HEAD = re.compile(r"^\s*(?:chain|set|map) (\S+) \{")
 _NOISE = re.compile(r" # handle \d+|counter(?: packets \d+ bytes \d+)?|comment \"[^\"]*\"|\"")
+_IMPLIED = re.compile(r"meta l4proto (tcp|udp) (?=\1 )")  # which nft does not print
 _SAME, _NAMED = 0.75, 0.3  # of a rule's words, since nft writes some in its own way, and types of ICMP by their names
 
 
@@ -82,5 +83,5 @@ def _share(rule: str, line: str) -> float:
 
 
 def _words(text: str) -> set[str]:
-    words = re.sub(r"[{},]", " ", _NOISE.sub("", text)).split()
+    words = re.sub(r"[{},]", " ", _IMPLIED.sub("", _NOISE.sub("", text))).split()
     return {re.sub(r"^0x0*", "0x", word) for word in words}

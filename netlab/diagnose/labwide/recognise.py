@@ -147,8 +147,8 @@ class Recogniser:
             there = self._tables.get((obj.netns, obj.place))
             return there is not None and nfttables.alike(there, obj, after)
         op = self._seen.get((key, before is None))
-        if op is None and before is not None and after is not None:  # it is made anew
-            op = self._seen.get((key, True))
+        if before is not None and after is not None:  # what no command changes is made anew
+            op = self._seen.get((key, True), op)
         if op is None:
             return False
         if after is None:

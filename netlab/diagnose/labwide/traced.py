@@ -33,8 +33,9 @@ class Traced(NamedTuple):
     def best(self) -> Finding | None:
         """The first finding that is a cause and no deviation; else the first that is none."""
         others = [finding for finding in self.findings if finding.kind != "drift"]
-        others.sort(key=lambda finding: finding.kind in _OF_LOOKUPS)  # where the query was lost says more
-        return next((finding for finding in others if finding.root), others[0] if others else None)
+        # Where the query was lost says more than that nothing answered it.
+        others.sort(key=lambda finding: (finding.kind in _OF_LOOKUPS, not finding.root))
+        return others[0] if others else None
 
     @property
     def leads(self) -> bool:

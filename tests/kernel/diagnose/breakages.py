@@ -2,14 +2,16 @@
 
 ``{n1}`` and ``{n2}`` are the nodes, ``{client}``, ``{near}`` (node-1), ``{server}`` and ``{guarded}`` (node-2) the Pods,
 ``{app}`` a Pod whose process listens by itself, ``{sw}`` the underlay; ``{server4}`` is the server's address, ``{mac}``
-its MAC address.
+its MAC address, ``{vip}`` the address of Service web.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 NFT = "ip netns exec {%s} nft"
@@ -17,7 +19,7 @@ NFT = "ip netns exec {%s} nft"
 
 @dataclass(frozen=True)
 class Breakage:
-    """``kinds`` are the right names of the cause, ``place`` its owner; ``planes``: where it is tried, the first always."""
+    """``kinds`` are patterns of the right kinds, ``place`` the owners (``|`` between them); ``planes``: where it is tried."""
 
     name: str
     lines: str
@@ -178,8 +180,15 @@ def names(name: str) -> dict[str, str]:
         word: _host_end(named[pod], named[node])
         for word, pod, node in (("veth", "server", "n2"), ("nearveth", "near", "n1"), ("clientveth", "client", "n1"))
     }
-    tunnels = [link for link in _links(named["n2"]) if link["ifname"] == "vxlan0"]
-    return named | {"vtep2": tunnels[0]["address"] if tunnels else ""}
+    for number, node in (("1", "n1"), ("2", "n2")):
+        tunnels = [link for link in _links(named[node]) if link["ifname"] == "vxlan0"]
+        named[f"vtep{number}"] = tunnels[0]["address"] if tunnels else ""
+    mac = next(link["address"] for link in _links(named["server"]) if link["ifname"] == "eth0")
+    bridged = any(link["ifname"] == "cni0" for link in _links(named["n2"]))
+    return named | {
+        "mac": mac, "gw2": f"{two}.1", "server4off": f"{two}.77", "vtepip1": f"{one}.0",
+        "podside": "cni0" if bridged else named["veth"], "vip": _service(named["n1"]),
+    }  # fmt: skip
 
 
 def _links(netns: str) -> list[dict[str, Any]]:
@@ -192,6 +201,12 @@ def _address(netns: str) -> str:
     return str(link["addr_info"][0]["local"])
 
 
+def _service(node: str) -> str:
+    """The address of Service web, as the rules of a node have it."""
+    text = sh(f"ip netns exec {node} nft list table ip kube-proxy")
+    return re.search(r"([\d.]+) \. tcp \. 80 : goto service-\S*default/web", text)[1]  # type: ignore[index]
+
+
 def _host_end(pod: str, node: str) -> str:
     index = next(link["link_index"] for link in _links(pod) if link["ifname"] == "eth0")
     return str(next(link["ifname"] for link in _links(node) if link["ifindex"] == index))
@@ -202,8 +217,8 @@ def right(breakage: Breakage, document: dict[str, Any]) -> bool:
     if not document["causes"]:
         return False
     first = document["causes"][0]
-    here = first["place"]["name"] == breakage.place and breakage.interface in ("", first["interface"])
-    return first["kind"] in breakage.kinds and here
+    here = first["place"]["name"] in breakage.place.split("|") and breakage.interface in ("", first["interface"])
+    return here and any(fnmatchcase(first["kind"], kind) for kind in breakage.kinds)
 
 
 def heal(named: dict[str, str]) -> None:

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from netlab.diagnose.finding import Finding
+from netlab.diagnose.labwide import manifests, nfttables
+from netlab.diagnose.labwide.cause import TRACED, WRITTEN, Cause
 from netlab.diagnose.labwide.choose import ALL, choose
 from netlab.diagnose.labwide.evidence import Evidence
 from netlab.diagnose.labwide.recognise import Recogniser
 from netlab.diagnose.labwide.suspects import Suspect, suspects
+from netlab.diagnose.labwide.traced import Traced
 from netlab.faults.apply import state_with
 from netlab.faults.catalogue import fault
 from netlab.faults.injected import Injected
 from netlab.model import Cluster, build
-from netlab.objects import State
+from netlab.objects import NftChain, State
 from netlab.plan import check, desired, drift
 from netlab.spec import Text, load_texts
 
@@ -24,6 +28,8 @@ NAMED = (
     "route-to-peer-missing",
     "fdb-entry-wrong",
     "tunnel-down",
+    "tunnel-port-mismatch",
+    "vni-mismatch",
     "forwarding-off",
     "duplicate-pod-address",
     "pod-default-route-missing",
@@ -70,6 +76,35 @@ def test_what_goes_with_a_link_is_a_part_of_its_suspect() -> None:
 def test_a_healthy_lab_has_no_suspect() -> None:
     cluster, want = lab("flannel-vxlan")
     assert seen(cluster, want, want)[1] == []
+
+
+def test_a_rule_is_recognised_though_nft_leaves_out_what_another_word_implies() -> None:
+    rule = "meta l4proto udp udp dport { 4789, 4790 } counter drop"
+    base = "type filter hook forward priority 0; policy accept;"
+    chain = NftChain("sw", "bridge", "fabric", chain="FORWARD", rules=(rule,), base=base)
+    printed = [
+        "table bridge fabric {", "chain FORWARD { # handle 1", base,
+        "udp dport { 4789, 4790 } counter packets 98 bytes 11558 drop # handle 3", "}", "}",
+    ]  # fmt: skip
+    assert nfttables.alike(nfttables.parts(printed), chain, chain)
+    other = [line.replace("4790", "4791") for line in printed]
+    assert not nfttables.alike(nfttables.parts(other), chain, chain)
+
+
+def test_a_closed_port_belongs_to_the_container_that_crashed_there() -> None:
+    closed = Cause("no-listener", "nobody listens", "lab-a", rank=TRACED, flows=frozenset({1, 2}))
+    crash = Cause("container-crashes", "it crashed", "lab-a", rank=WRITTEN)
+    elsewhere = Cause("no-listener", "nobody listens", "lab-b", rank=TRACED, flows=frozenset({3}))
+    first, second = manifests.merged([closed, elsewhere, crash])
+    assert (first.kind, first.flows, first.rank) == ("container-crashes", {1, 2}, TRACED)
+    assert second == elsewhere
+
+
+def test_where_a_packet_was_lost_says_more_than_that_no_name_server_answered() -> None:
+    silent = Finding("nameserver", "no reply", "lab-a", root=True)
+    dropped = Finding("foreign-rule", "dropped by a rule", "lab-node-1")
+    assert Traced(None, (silent, dropped)).best == dropped  # type: ignore[arg-type]
+    assert Traced(None, (silent,)).best == silent  # type: ignore[arg-type]
 
 
 def test_in_a_larger_lab_each_target_is_asked_from_near_and_far() -> None:
