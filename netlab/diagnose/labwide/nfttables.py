@@ -83,5 +83,5 @@ def _share(rule: str, line: str) -> float:
 
 
 def _words(text: str) -> set[str]:
-    words = re.sub(r"[{},]", " ", _IMPLIED.sub("", _NOISE.sub("", text))).split()
+    words = re.sub(r"[{},()&|]|==| / ", " ", _IMPLIED.sub("", _NOISE.sub("", text))).split()
     return {re.sub(r"^0x0*", "0x", word) for word in words}

@@ -80,11 +80,13 @@ def test_a_healthy_lab_has_no_suspect() -> None:
 
 def test_a_rule_is_recognised_though_nft_leaves_out_what_another_word_implies() -> None:
     rule = "meta l4proto udp udp dport { 4789, 4790 } counter drop"
+    flags = "meta l4proto tcp tcp flags & (syn | ack) == syn | ack counter drop"
     base = "type filter hook forward priority 0; policy accept;"
-    chain = NftChain("sw", "bridge", "fabric", chain="FORWARD", rules=(rule,), base=base)
+    chain = NftChain("sw", "bridge", "fabric", chain="FORWARD", rules=(rule, flags), base=base)
     printed = [
         "table bridge fabric {", "chain FORWARD { # handle 1", base,
-        "udp dport { 4789, 4790 } counter packets 98 bytes 11558 drop # handle 3", "}", "}",
+        "udp dport { 4789, 4790 } counter packets 98 bytes 11558 drop # handle 3",
+        "tcp flags syn,ack / syn,ack counter packets 0 bytes 0 drop # handle 4", "}", "}",
     ]  # fmt: skip
     assert nfttables.alike(nfttables.parts(printed), chain, chain)
     other = [line.replace("4790", "4791") for line in printed]

@@ -127,7 +127,9 @@ def test_a_draw_is_the_same_for_a_seed_and_never_what_is_open(labs: dict[str, ap
 def test_the_table_of_the_page_has_every_fault_on_each_of_its_planes() -> None:
     page = faulttable.PAGE.read_text(encoding="utf-8")
     marks = faulttable.known_marks(page)
-    assert {key for key in marks if key[1] != faulttable.PLACE} == {(each.id, plane) for each in FAULTS for plane in planes_of(each)}
+    assert {key for key in marks if key[1] != faulttable.PLACE} == {
+        (each.id, plane) for each in FAULTS for plane in planes_of(each)
+    }
     assert page == faulttable.rewritten(page, marks), "invoke faults-test --table writes it"
 
 
