@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from netlab.api import body, connections, discovery, openapi, reviews, spdy
 from netlab.api.forward import Forward
@@ -30,7 +29,7 @@ from netlab.api.process import STDERR, STDOUT, Output, Process
 from netlab.api.rest import Rest, answer
 from netlab.api.spawn import Order, Spawner
 from netlab.api.status import Refused, no_resource, not_allowed
-from netlab.api.tls import Certificates, kubeconfig
+from netlab.api.tls import Certificates, kubeconfig, page_context
 from netlab.api.tokens import Tokens
 from netlab.api.write import reason
 from netlab.errors import BadInput, NetlabError
@@ -207,7 +206,14 @@ async def serve(
     gc.set_threshold(*_GARBAGE)
     made = await asyncio.wrap_future(making)
     lab.kept.save()
-    control = Control(name, lab.path, partial(_verb, spawner, name), partial(_started, spawner, name), _accept_page)
+    control = Control(
+        name,
+        lab.path,
+        partial(_verb, spawner, name),
+        partial(_started, spawner, name),
+        connections.accept,
+        page_context,
+    )
     control.begin()
     # What is no HTTP at all would be logged with a traceback: any user of the machine could fill the disk.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
@@ -270,10 +276,6 @@ async def _follow(rest: Rest, folder: Path, ending: asyncio.Event, control: Cont
         asking.cancel()
         loop.remove_reader(watch.fileno())
         watch.close()
-
-
-async def _accept_page(listener: socket.socket, made: Callable[[], RequestHandler]) -> None:
-    await connections.accept(listener, None, made)
 
 
 async def _verb(spawner: Spawner, name: str, *words: str) -> Ended:

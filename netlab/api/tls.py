@@ -6,11 +6,14 @@ client-go sends no token over plain http, and Node's client refuses http: hence 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import ssl
 import subprocess
 import tempfile
+from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
 
 from netlab.errors import HostCannot
@@ -22,6 +25,12 @@ _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 _AUTHORITY = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash")
 _LEAF = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nauthorityKeyIdentifier=keyid\n"
 _SERVER = f"{_LEAF}subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n"
+# A browser takes a certificate that signs itself as its own authority.
+_PAGE = (
+    "basicConstraints=critical,CA:TRUE,pathlen:0",
+    "keyUsage=critical,digitalSignature,keyCertSign",
+    "extendedKeyUsage=serverAuth",
+)
 _CLIENT = f"{_LEAF}extendedKeyUsage=clientAuth\n"
 #: Whom the client certificate names: root of the lab, in the group that may do all by Kubernetes' bootstrap roles.
 _SUBJECT = "/O=system:masters/CN=root"
@@ -56,6 +65,63 @@ def certificates() -> Certificates:
         context.set_alpn_protocols(["http/1.1"])
         authority, client, key = ((folder / each).read_text() for each in ("ca.crt", "client.crt", "client.key"))
         return Certificates(authority, client, key, context)
+
+
+def own_certificate(names: Iterable[str]) -> str:
+    """A certificate for a page under these addresses and names, signed by itself, and its key, as PEM.
+
+    Raises HostCannot without openssl.
+    """
+    subjects = ",".join(f"{'IP' if is_address(name) else 'DNS'}:{name}" for name in names)
+    with tempfile.TemporaryDirectory(prefix="netlab-tls-") as name:
+        folder = Path(name)
+        added = [word for each in (*_PAGE, f"subjectAltName={subjects}") for word in ("-addext", each)]
+        _openssl(
+            folder,
+            "req",
+            "-x509",
+            *_KEY,
+            "-keyout",
+            "key",
+            "-out",
+            "crt",
+            "-days",
+            _DAYS,
+            "-subj",
+            "/CN=netlab",
+            *added,
+        )
+        return (folder / "crt").read_text() + (folder / "key").read_text()
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an IP address."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def fingerprint(pem: str) -> str:
+    """The SHA-256 fingerprint of the first certificate, as browsers show it."""
+    start, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    data = ssl.PEM_cert_to_DER_cert(start + pem.partition(start)[2].partition(end)[0] + end)
+    return hashlib.sha256(data).digest().hex(":").upper()
+
+
+def page_context(pem: str) -> ssl.SSLContext:
+    """The server's context of a certificate and its key.  Raises ssl.SSLError; nothing of the key stays on a disk."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    descriptor = os.memfd_create("netlab-tls")
+    try:
+        os.write(descriptor, pem.encode())
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: "")
+    finally:
+        os.close(descriptor)
+    return context
 
 
 def _openssl(folder: Path, *arguments: str) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,26 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from netlab.runtime.client.pageserver import SOCKET
+from netlab.runtime.client.pageserver import MESSAGE, SOCKET
 from netlab.serve.guard import Guard
 from netlab.serve.page import Page
 from netlab.serve.shared import Run, Start
 
-_MESSAGE = 65536
 _BODY = 65536  # bytes of a request
 
 
 #: Accepts the connections of a listener until it is cancelled, with bounds for strangers.
-Accept = Callable[[socket.socket, Callable[[], RequestHandler]], Coroutine[Any, Any, None]]
+Accept = Callable[[socket.socket, ssl.SSLContext | None, Callable[[], RequestHandler]], Coroutine[Any, Any, None]]
+#: The context of a certificate and its key.
+Secure = Callable[[str], ssl.SSLContext]
 
 
 class Control:
     """The pages of a lab's server."""
 
-    def __init__(self, lab: str, folder: Path, run: Run, start: Start, accept: Accept) -> None:
+    def __init__(self, lab: str, folder: Path, run: Run, start: Start, accept: Accept, secure: Secure) -> None:
         self._lab, self._run, self._start_verb, self._accept_clients = lab, run, start, accept
+        self._secure = secure
         self._path = folder / SOCKET
         self._page: Page | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,7 +93,7 @@ class Control:
         with connection:
             connection.setblocking(True)
             # In a thread: the event loop has no call that takes descriptors.
-            data, descriptors, *_ = await asyncio.to_thread(socket.recv_fds, connection, _MESSAGE, 1)
+            data, descriptors, *_ = await asyncio.to_thread(socket.recv_fds, connection, MESSAGE, 1)
             connection.setblocking(False)
             if not descriptors:
                 if data:
@@ -98,11 +101,13 @@ class Control:
                     await loop.sock_sendall(connection, b"{}\n")
                 return
             with socket.socket(fileno=descriptors[0]) as listener:
-                await self._open(connection, listener, tuple(json.loads(data)["hosts"]))
+                said = json.loads(data)
+                await self._open(connection, listener, tuple(said["hosts"]), said["tls"])
 
-    async def _open(self, connection: socket.socket, listener: socket.socket, hosts: tuple[str, ...]) -> None:
+    async def _open(self, connection: socket.socket, listener: socket.socket, hosts: tuple[str, ...], tls: str) -> None:
         listener.setblocking(False)
-        guard = Guard(listener.getsockname()[1], hosts)
+        context = self._secure(tls) if tls else None
+        guard = Guard(listener.getsockname()[1], hosts, secure=context is not None)
         app = web.Application(middlewares=[guard.check], client_max_size=_BODY)
         self._shared().routes(app)
         current = asyncio.current_task()
@@ -111,7 +116,7 @@ class Control:
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await runner.setup()
         assert runner.server is not None
-        accepting = asyncio.create_task(self._accept_clients(listener, runner.server))
+        accepting = asyncio.create_task(self._accept_clients(listener, context, runner.server))
         try:
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(connection, json.dumps({"token": guard.token}).encode() + b"\n")

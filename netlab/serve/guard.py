@@ -30,11 +30,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Guard:
-    """The guard of one listener; ``token`` is good for one visit, ``hosts`` are further names of forwarded ports."""
+    """The guard of one listener; ``token`` is good for one visit, ``hosts`` are further names of the page.
 
-    def __init__(self, port: int, hosts: tuple[str, ...] = ()) -> None:
+    ``secure``: the page speaks TLS.
+    """
+
+    def __init__(self, port: int, hosts: tuple[str, ...] = (), *, secure: bool = False) -> None:
         self.token = secrets.token_urlsafe(24)
-        self._used = False
+        self._used, self._secure = False, secure
+        self._scheme = "https" if secure else "http"
         self._session = secrets.token_urlsafe(24)
         self._hosts = frozenset((*_NAMES, *hosts))
         self._cookie = f"netlab-page-{port}"  # cookies know no ports
@@ -56,7 +60,7 @@ class Guard:
         if _name(host) not in self._hosts:
             return _plain(421, "this page answers under its own names only; netlab serve --host NAME adds one")
         origin = request.headers.get("Origin")
-        if origin is not None and origin != f"http://{host}":
+        if origin is not None and origin != f"{self._scheme}://{host}":
             return _plain(403, "a page of another origin sent this request")
         is_navigation = request.headers.get("Sec-Fetch-Mode") == "navigate" and request.path == "/"
         site = request.headers.get("Sec-Fetch-Site", "none")
@@ -78,7 +82,8 @@ class Guard:
         response = web.Response(status=303, headers={"Location": "/"})
         if not has_cookie:
             self._used = True
-            response.set_cookie(self._cookie, self._session, httponly=True, samesite="Strict", path="/")
+            response.set_cookie(self._cookie, self._session, httponly=True, samesite="Strict", path="/",
+                                secure=self._secure)  # fmt: skip
         return response
 
 

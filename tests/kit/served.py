@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any
 
 from tests.conftest import ROOT
@@ -20,21 +21,29 @@ SECONDS = 60  # for a busy machine
 class Served:
     """A page that ``netlab serve`` opened."""
 
-    def __init__(self, lab: str) -> None:
+    def __init__(self, lab: str, *options: str, tls: ssl.SSLContext | None = None) -> None:
+        """``tls`` is for clients, of a page with a certificate."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        words = [sys.executable, "-m", "netlab", "serve", lab]
+        words = [sys.executable, "-m", "netlab", "serve", lab, *options]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
         assert self.process.stdout is not None
         with self.process.stdout as lines:
-            address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]+)\n", lines.readline())
+            address = re.fullmatch(r"(https?)://([\d.]+):(\d+)/\?token=([\w-]+)\n", lines.readline())
         assert address
-        self.port, self.token = int(address[1]), address[2]
-        self.host = f"127.0.0.1:{self.port}"
+        self.scheme, self.name, self.port, self.token = address[1], address[2], int(address[3]), address[4]
+        self.host = f"{self.name}:{self.port}"
+        self.origin = f"{self.scheme}://{self.host}"
+        self.tls = tls
         self.cookie = ""
+
+    def _connection(self) -> HTTPConnection:
+        if self.scheme == "https":
+            return HTTPSConnection(self.name, self.port, timeout=SECONDS, context=self.tls)
+        return HTTPConnection(self.name, self.port, timeout=SECONDS)
 
     def request(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, str, HTTPResponse]:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)) as connection:
+        with closing(self._connection()) as connection:
             connection.request(method, path, body or None, given)
             response = connection.getresponse()
             return response.status, response.read().decode(), response
@@ -55,12 +64,12 @@ class Served:
 
     def post(self, path: str, data: Any, **headers: str) -> tuple[int, str]:
         body = data if isinstance(data, str) else json.dumps(data)
-        given = {"Cookie": self.cookie, "Origin": f"http://{self.host}", **headers}
+        given = {"Cookie": self.cookie, "Origin": self.origin, **headers}
         status, text, _ = self.request("POST", path, body, **given)
         return status, text
 
     def events(self) -> Iterator[tuple[str, Any]]:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)) as connection:
+        with closing(self._connection()) as connection:
             connection.request("GET", "/page/v1/events", headers={"Cookie": self.cookie})
             kind = ""
             for line in connection.getresponse():

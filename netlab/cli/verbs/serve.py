@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 
 import click
@@ -19,16 +18,34 @@ from netlab.errors import Exit, HostCannot
 )
 @click.option("--host", "hosts", multiple=True, metavar="NAME",
               help="another name under which a browser reaches the page, by a forwarded port; repeatable")  # fmt: skip
+@click.option("--listen", "address", default="", metavar="ADDRESS",
+              help="listen on this address of the host, for other machines; needs TLS")  # fmt: skip
+@click.option("--tls", is_flag=True, help="speak TLS, with a certificate that is made now")
+@click.option("--tls-cert", "certificate", default="", metavar="FILE", help="speak TLS, with this certificate (PEM)")
+@click.option("--tls-key", "key", default="", metavar="FILE", help="the certificate's key (default: in the same file)")
 @click.option("--stop", is_flag=True, help="end all pages of the lab")
-def command(lab: str, lab_option: str, port: int, hosts: tuple[str, ...], stop: bool) -> int:
+def command(
+    lab: str,
+    lab_option: str,
+    port: int,
+    hosts: tuple[str, ...],
+    address: str,
+    tls: bool,
+    certificate: str,
+    key: str,
+    stop: bool,
+) -> int:
     """Show the lab in a browser: its picture, what differs from the lab, traces and flows by real packets.
 
     The command prints the page's address, which is good for one visit; the browser then has a cookie.  The page listens on
-    127.0.0.1 and ends with this command (Ctrl-C), and with the lab.
+    127.0.0.1 and ends with this command (Ctrl-C), and with the lab.  With --listen other machines reach the page, and the
+    page alone: never the lab's Kubernetes API.  Whoever has its address can run commands in the lab.
     """
+    from netlab.cli import pageaddress
     from netlab.runtime.client import apiserver, pageserver
     from netlab.runtime.rootless import door
 
+    pageaddress.check(address, hosts, tls=tls, certificate=certificate, key=key)
     name = own_lab(lab, lab_option)
     if stop:
         connection = pageserver.connect(name)
@@ -39,7 +56,9 @@ def command(lab: str, lab_option: str, port: int, hosts: tuple[str, ...], stop: 
                 pageserver.stop(connection)
             out.line(f"all pages of lab {name} are closed")
         return Exit.OK
-    listener = door.page_listener or _listener(port)
+    served = pageaddress.Served(address, hosts)
+    pem = pageaddress.given(certificate, key) if certificate else served.certificate() if tls else ""
+    listener = door.page_listener or served.listener(port)
     apiserver.ensure(name, door.listener)
     connection = pageserver.connect(name)
     if connection is None:
@@ -48,19 +67,12 @@ def command(lab: str, lab_option: str, port: int, hosts: tuple[str, ...], stop: 
         )
     with connection, listener:
         number = listener.getsockname()[1]
-        token = pageserver.opened(connection, listener, hosts)
+        token = pageserver.opened(connection, listener, served.hosts, pem)
         listener.close()
-        out.line(f"http://127.0.0.1:{number}/?token={token}")
+        out.line(f"{'https' if pem else 'http'}://{served.shown}:{number}/?token={token}")
+        if pem:
+            out.note(f"SHA-256 fingerprint of the certificate: {pageaddress.fingerprint(pem)}")
         sys.stdout.flush()
         pageserver.wait(connection)
     out.note(f"the page of lab {name} has ended")
     return Exit.OK
-
-
-def _listener(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("127.0.0.1", port), backlog=128)
-    except OSError as error:
-        raise HostCannot(
-            f"port {port} of 127.0.0.1 cannot be opened: {error.strerror}", hint="--port N takes another"
-        ) from error

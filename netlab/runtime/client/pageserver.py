@@ -7,11 +7,12 @@ import json
 import socket
 from collections.abc import Sequence
 
-from netlab.errors import StateError
+from netlab.errors import BadInput, StateError
 from netlab.runtime.state.rundir import RunDir
 
 #: The name of the server's socket in the lab's run state.
 SOCKET = "page.sock"
+MESSAGE = 60_000  # bytes of what a command says
 
 
 def connect(lab: str) -> socket.socket | None:
@@ -25,9 +26,15 @@ def connect(lab: str) -> socket.socket | None:
     return connection
 
 
-def opened(connection: socket.socket, listener: socket.socket, hosts: Sequence[str]) -> str:
-    """Open the page on a listener; the token of its address.  The page ends when the connection is closed."""
-    socket.send_fds(connection, [json.dumps({"hosts": list(hosts)}).encode()], [listener.fileno()])
+def opened(connection: socket.socket, listener: socket.socket, hosts: Sequence[str], tls: str = "") -> str:
+    """Open the page on a listener; the token of its address.  The page ends when the connection is closed.
+
+    ``tls``: a certificate and its key, as PEM; without it the page speaks HTTP.
+    """
+    message = json.dumps({"hosts": list(hosts), "tls": tls}).encode()
+    if len(message) > MESSAGE:
+        raise BadInput("the certificates have too many bytes", hint="the page's own and those that sign it are enough")
+    socket.send_fds(connection, [message], [listener.fileno()])
     with connection.makefile("r", encoding="ascii") as lines:
         answer = lines.readline()
     if not answer:

@@ -62,17 +62,24 @@ def _listen(words: Sequence[str]) -> None:
 
 
 def _page_listener(words: Sequence[str]) -> socket.socket | None:
-    """The listener of a page at its --port; None where the verb's own parser has something to say about it."""
-    pairs = zip(words, (*words[1:], ""), strict=True)
-    ports = [word.removeprefix("--port=") for word in words if word.startswith("--port=")]
-    ports += [value for word, value in pairs if word == "--port"]
+    """The listener of a page at its --listen and --port; None where the verb's own parser has something to say about it."""
+    port, address = _last(words, "--port") or "0", _last(words, "--listen") or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        return socket.create_server(("127.0.0.1", int(ports[-1]) if ports else 0), backlog=128)
+        return socket.create_server((address, int(port)), family=family, backlog=128)
     except (ValueError, OverflowError):
         return None
     except OSError as error:
-        message = f"port {ports[-1]} of 127.0.0.1 cannot be opened: {error.strerror}"
+        message = f"port {port} of {address} cannot be opened: {error.strerror}"
         raise HostCannot(message, hint="--port N takes another") from error
+
+
+def _last(words: Sequence[str], option: str) -> str:
+    """The value of an option that stands last; "" where there is none."""
+    pairs = zip(words, (*words[1:], ""), strict=True)
+    values = [value if word == option else word.removeprefix(f"{option}=")
+              for word, value in pairs if word == option or word.startswith(f"{option}=")]  # fmt: skip
+    return values[-1] if values else ""
 
 
 def _step_in(pidfd: int) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from netlab.runtime import lab as labs
 from netlab.serve.terminal import _MOST, OFF
 from tests.conftest import run_netlab
+from tests.kit.pageterminal import terminal, until
 from tests.kit.served import Served
 
 pytestmark = pytest.mark.kernel
@@ -38,29 +39,6 @@ def page(lab: str) -> Iterator[Served]:
     yield served
     served.process.terminate()
     served.process.wait(SECONDS)
-
-
-@asynccontextmanager
-async def terminal(page: Served, place: str, **headers: str) -> AsyncIterator[ClientWebSocketResponse]:
-    given = {"Cookie": page.cookie, "Origin": f"http://{page.host}", **headers}
-    async with ClientSession() as session:
-        path = f"http://{page.host}/page/v1/terminal"
-        sent = {name: value for name, value in given.items() if value}
-        async with session.ws_connect(path, params={"place": place}, headers=sent) as socket:
-            yield socket
-
-
-async def until(socket: ClientWebSocketResponse, text: str) -> str:
-    """What the terminal shows up to a text."""
-    shown = ""
-    while text not in shown:
-        try:
-            message = await asyncio.wait_for(socket.receive(), SECONDS)
-        except TimeoutError:
-            raise AssertionError(shown) from None
-        assert message.type is WSMsgType.BINARY, (message, shown)
-        shown += message.data.decode()
-    return shown
 
 
 async def ended(socket: ClientWebSocketResponse) -> None:
