@@ -29,7 +29,7 @@ from netlab.api.process import STDERR, STDOUT, Output, Process
 from netlab.api.rest import Rest, answer
 from netlab.api.spawn import Order, Spawner
 from netlab.api.status import Refused, no_resource, not_allowed
-from netlab.api.tls import Certificates, kubeconfig, page_context
+from netlab.api.tls import Certificates, kubeconfig
 from netlab.api.tokens import Tokens
 from netlab.api.write import reason
 from netlab.errors import BadInput, NetlabError
@@ -37,6 +37,7 @@ from netlab.kernel.host.inotify import Watch
 from netlab.runtime.agent import VERSION
 from netlab.runtime.client.agentclient import SOCKET
 from netlab.runtime.client.apiserver import CACHE
+from netlab.runtime.client.certificate import page_context
 from netlab.runtime.state.rundir import RunDir
 from netlab.serve.control import Control
 from netlab.serve.shared import Ended

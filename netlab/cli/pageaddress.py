@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from netlab.api.tls import fingerprint, is_address, own_certificate, page_context
 from netlab.cli.files import text_of
 from netlab.errors import BadInput, HostCannot
+from netlab.runtime.client.certificate import fingerprint, is_address, own_certificate, page_context
 
 __all__ = ["Served", "check", "fingerprint", "given"]
 

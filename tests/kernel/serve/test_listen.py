@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from netlab.api.tls import fingerprint, own_certificate
 from netlab.runtime import lab as labs
+from netlab.runtime.client.certificate import fingerprint, own_certificate
 from tests.conftest import run_netlab
 from tests.kit.pageterminal import terminal, until
 from tests.kit.served import SECONDS, Served
