@@ -29,7 +29,7 @@ from netlab.plain import schema  # noqa: E402
 
 BUILD = ROOT / "build" / "docs"
 SOURCE = BUILD / "source"
-PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "labs/*/README.md")
+PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**/*.md", "labs/*/README.md")
 _LINK = re.compile(r"(!?\[[^\]\n]*\])\(([^)\s#]+)(#[^)\s]*)?\)")
 _FENCE = re.compile(r"^( *)```(\w+) .*$", re.M)
 
