@@ -6,6 +6,7 @@ can read.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,8 +22,9 @@ from netlab.learn.score import MINUTES, Result, Round, drawn
 from netlab.model import Cluster
 from netlab.observe.control import bites, observed
 from netlab.runtime import lab as labs
+from netlab.runtime.state.resolved import identity
 from netlab.runtime.state.rundir import Applied, RunDir
-from netlab.runtime.state.running import load_running, name_of
+from netlab.runtime.state.running import load_running, name_of, open_running
 from netlab.values import dataclass
 
 LAB = Path(__file__).with_name("league.yaml")
@@ -62,11 +64,10 @@ class League:
         """Build the lab, and draw the rounds of it.  Raises BadInput where no fault of the level can be made in it."""
         plain = self._plain = self._fresh()
         self._faults = {each.id: each for each in every()}
-        # What is a mistake in a manifest is mended by another manifest, on which the fault would be made again.
         candidates = {
             id_: places
             for id_, each in self._faults.items()
-            if each.on_state and (not self._level or each.level == self._level)
+            if (each.on_state or _written(each)) and (not self._level or each.level == self._level)
             if all(getattr(plain.host, need) for need in each.needs)
             if (places := each.where(plain.cluster, plain.state))
         }
@@ -92,15 +93,38 @@ class League:
             if control is None:
                 continue
             healthy = observed(cluster, control)
-            labs.refault(
-                self.lab, partial(_only, Injected(now.fault, now.at, secret=True)), verb="break", say=self._say
-            )
+            try:
+                self._make(self._faults[now.fault], now.at)
+            except BadInput:  # an object that is there cannot become this one
+                continue
             broken = observed(cluster, control)
             if bites(control, healthy, broken):
                 result = Result(now.fault, now.at)
                 self.current = Current(now, control, cluster, healthy, broken, result, time.monotonic())
                 return True
         return False
+
+    def _make(self, fault: Fault, at: str) -> None:
+        """Make the fault.  A mistake in a manifest is applied, so that another manifest mends it."""
+        if not _written(fault):
+            injected = Injected(fault.id, at, secret=True)
+            labs.refault(self.lab, partial(_only, injected), verb="break", say=self._say)
+            return
+        there = load_running(self.lab).documents.objects
+        after = fault.on_objects(there, at) if fault.on_objects else there
+        kept = {identity(each) for each in after}
+        labs.change(
+            self.lab,
+            add=[(LAB.name, json.dumps(each.body), each.namespace) for each in after if each not in there],
+            delete=[key for each in there if (key := identity(each)) not in kept],
+            say=self._say,
+        )
+
+    def _undone(self) -> bool:
+        """Whether the fault was ended by ``heal`` or ``up --reset``."""
+        if _written(self._faults[self._open().round.fault]):
+            return not open_running(self.lab)[1].changes
+        return not labs.faults_of(self.lab)
 
     def _fresh(self) -> Plain:
         labs.down(self.lab, self._say)
@@ -144,7 +168,7 @@ class League:
         now = self._open()
         if now.result.mended or observed(now.cluster, now.control) != now.healthy:
             return False
-        if not labs.faults_of(self.lab):  # by `heal` or `up --reset`
+        if self._undone():
             self.give_up()
             return False
         now.result = replace(now.result, mended=True)
@@ -181,6 +205,11 @@ class League:
         yield f"{fault.id} at {result.at}: {fault.cause}"
         if fault.look_alikes:
             yield f"looks like: {', '.join(fault.look_alikes)}"
+
+
+def _written(fault: Fault) -> bool:
+    """Whether it is a mistake in manifests alone."""
+    return fault.on_objects is not None and fault.on_state is None and fault.on_cluster is None
 
 
 def _only(injected: Injected, _plain: Plain, _open: tuple[Injected, ...]) -> tuple[Injected, ...]:

@@ -80,7 +80,7 @@ STRANGERS = (
     Breakage("neighbour has the gateway's address", "ip -n {near} addr add {gw1}/24 dev eth0; ip -n {client} neigh flush dev eth0", ("address-extra",), "default/near"),
     Breakage("Service's address at a node", "ip -n {n1} addr add {vip}/32 dev lo", ("address-extra",), "node-1", IP),
     Breakage("Service's address at a Pod", "ip -n {client} addr add {vip}/32 dev lo", ("address-extra",), "default/client"),
-    Breakage("loopback down in the Pod", "ip -n {near} link set lo down", ("link-*", "address-*"), "default/near"),
+    Breakage("loopback down in the Pod", "ip -n {near} link set lo down", ("loopback-down",), "default/near"),
     # routes and rules
     Breakage("more specific route to a ghost", "ip -n {n1} route add {server4}/32 via {node2ghost} dev eth0 onlink", ("route-extra",), "node-1", IP),
     Breakage("source address hint", "ip -n {client} addr add 192.0.2.7/32 dev eth0; ip -n {client} route replace default via {gw1} src 192.0.2.7", ("route-*", "address-extra"), "default/client"),

@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from netlab.cli.drafts import draft
+from netlab.learn import league
+from netlab.learn.score import Round
 from tests.conftest import command, run_netlab
 from tests.kernel.test_shell import Terminal, environment
 
 pytestmark = pytest.mark.kernel
 ROOT = Path(__file__).resolve().parents[2]
+WEB = "default/web"
 
 
 @pytest.fixture
@@ -69,6 +73,40 @@ def test_a_script_may_be_the_learner_and_a_lab_from_elsewhere_is_left_alone(
     shutil.copytree(folder, other / "same-node")
     refused = run_netlab("learn", other / "same-node", check=2, env=env)
     assert f"a lab {lab_name} runs that came from {folder}" in refused.stderr
+
+
+def test_a_round_of_the_league_has_a_mistake_in_manifests_which_manifests_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = (
+        ("selector-mismatch", WEB, ("apply", "-f", str(tmp_path / "web.yaml"))),
+        ("default-deny", "default/client", ("delete", "netpol", "client-default-deny")),
+        ("service-deleted", WEB, ()),
+    )
+    rounds = [Round(fault, at, ()) for fault, at, _ in played]
+    monkeypatch.setattr(league, "drawn", lambda *_: [*rounds])
+    text = league.LAB.read_text()
+    (tmp_path / "lab.yaml").write_text(text)
+    (web,) = [document for document in text.split("---") if "kind: Service" in document and "name: web}" in document]
+    (tmp_path / "web.yaml").write_text(web)
+    name = f"league-{os.getpid()}"
+    game = league.League(draft(str(tmp_path / "lab.yaml"), (), name), level=0, seed=1, count=3)
+    try:
+        game.draw()
+        for fault, _, mend in played:
+            assert game.begin()
+            assert not game.look()
+            assert run_netlab("diff", name, "-o", "json").json["faults"] == []
+            if mend:
+                run_netlab(*mend, "--lab", name)
+            else:
+                run_netlab("up", tmp_path / "lab.yaml", "--name", name, "--reset")
+            assert game.look() == bool(mend)
+            done = game.end()
+            assert (done.fault, done.mended, done.gave_up) == (fault, bool(mend), not mend)
+        assert not game.begin()
+    finally:
+        run_netlab("down", name)
 
 
 def test_the_league_ends_a_round_that_heal_gave_away_and_keeps_its_faults_secret(tmp_path: Path) -> None:
