@@ -363,8 +363,11 @@ class AgentClient:
         self.call("quit")
 
 
-def connect(rundir: Path, lab: str, timeout: float = 10.0) -> AgentClient:
+def connect(rundir: Path, lab: str, timeout: float = 60.0) -> AgentClient:
     """A connection to the agent that serves ``rundir``; ``timeout`` seconds bound each later reply.
+
+    An agent that has ended or is stopped is known at once.  One that runs may be slow: of three that started on the one
+    starved processor of a virtual machine, two took more than ten seconds to answer.
 
     Raises StateError where none answers.
     """
