@@ -46,10 +46,12 @@ def case(name: str, seed: int) -> Any:
 
 @pytest.mark.kernel
 @pytest.mark.parametrize(("name", "seed"), [case(name, seed) for name in NAMES for seed in seeds(name)])
-def test_an_exercise_fails_in_a_fresh_lab_and_its_solution_solves_it(name: str, seed: int, lab_name: str) -> None:
+def test_an_exercise_fails_in_a_fresh_lab_and_its_solution_solves_it(
+    name: str, seed: int, lab_name: str, tmp_path: Path
+) -> None:
     done = subprocess.run(
         [sys.executable, str(HERE / "replay.py"), name, str(seed), lab_name],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])}, capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "XDG_STATE_HOME": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
