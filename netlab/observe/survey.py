@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from netlab.diagnose.findings import findings
 from netlab.diagnose.labwide import nfttables
+from netlab.diagnose.labwide.blame import Blame
 from netlab.diagnose.labwide.choose import choose
 from netlab.diagnose.labwide.evidence import Evidence, unanswered
 from netlab.diagnose.labwide.recognise import Variant
@@ -64,13 +65,35 @@ def survey(lab: Lab, expectations: Expectations | None, warnings: Sequence[Warni
 
     waiting = threads.start(look_up, "netlab-lookups")  # a silent name server takes as long as all flows
     flows = list(dict.fromkeys((*wanted, *choose(cluster))))
-    rows = check(wanted, Predictor(cluster).answer(flows), ask(cluster, flows))
-    waiting.join()
+    with _Walking(lab, flows if differing.operations or differing.foreign else ()) as blame:
+        rows = check(wanted, Predictor(cluster).answer(flows), ask(cluster, flows))
+        waiting.join()
     for answers in results:
         rows += lookups.rows(asked, answers, cluster)
     held = bool(wanted or names) and all(row.ok for row in rows if row.expectation is not None)
     texts = foreign.texts((*differing.foreign, *nfttables.deviating(differing)))
-    return Evidence(cluster, lab.want, tuple(rows), differing, texts, tuple(warnings), intended=held)
+    return Evidence(cluster, lab.want, tuple(rows), differing, texts, tuple(warnings), intended=held, blame=blame)
+
+
+class _Walking:
+    """Works out the expected paths of flows while replies are waited for; what is not done by then is left to others."""
+
+    def __init__(self, lab: Lab, flows: Sequence[Flow]) -> None:
+        self._blame, self._flows, self._stopped = Blame(lab.cluster, lab.want), flows, False
+
+    def __enter__(self) -> Blame:
+        self._thread = threads.start(self._walk, "netlab-paths")
+        return self._blame
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped = True
+        self._thread.join()
+
+    def _walk(self) -> None:
+        for flow in self._flows:
+            if self._stopped:
+                return
+            self._blame.needs(flow)
 
 
 def _drift(lab: Lab) -> Drift:

@@ -143,7 +143,7 @@ STRANGERS = (
     Breakage("corrupted packets", "tc -n {n2} qdisc replace dev eth0 root netem corrupt 80%", ("qdisc",), "node-2"),
     # processes and files
     Breakage("dead name server first", "sed -i '1i nameserver 192.0.2.53' /etc/netns/{near}/resolv.conf", ("file", "nameserver", "resolv-conf"), "default/near"),
-    Breakage("process killed again and again", "kill -9 $(ip netns pids {app}); sleep 0.2; kill -9 $(ip netns pids {app}) 2>/dev/null || true", ("process-*", "pod-not-ready"), "default/app"),
+    Breakage("process killed again and again", "kill -9 $(ip netns pids {app}); sleep 0.2; kill -9 $(ip netns pids {app}) 2>/dev/null || true", ("process-*", "pod-not-ready", "container-crashes"), "default/app"),
     Breakage("resolv.conf empty", ": > /etc/netns/{client}/resolv.conf", ("file",), "default/client", IP),
     Breakage("search list gone", "sed -i '/^search/d' /etc/netns/{near}/resolv.conf", ("file",), "default/near"),
     Breakage("hosts file says other", "echo '192.0.2.1 web web.default' >> /etc/netns/{near}/hosts", ("file",), "default/near", IP),

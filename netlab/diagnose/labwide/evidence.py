@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from netlab.diagnose.labwide.blame import Blame
 from netlab.model.cluster import Cluster
 from netlab.objects import Key, Obj
 from netlab.oracle.compare import Row
@@ -20,6 +21,7 @@ class Evidence:
 
     ``rows`` are the probed flows and lookups, with prediction and result.  ``texts``: what nft prints of foreign tables.
     ``warnings`` are those of the model and of lint.  ``intended``: the author's expectations hold, each of them.
+    ``blame``: what has worked out expected paths already.
     """
 
     cluster: Cluster
@@ -29,6 +31,7 @@ class Evidence:
     texts: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[Warning, ...] = ()
     intended: bool = False
+    blame: Blame | None = field(default=None, repr=False, compare=False)
 
     @property
     def broken(self) -> list[int]:

@@ -52,7 +52,7 @@ class Fold:
 
     def __init__(self, evidence: Evidence, trace: Trace, again: Again, recogniser: Recogniser) -> None:
         self._evidence, self._trace, self._again, self._recogniser = evidence, trace, again, recogniser
-        self._blame = Blame(evidence.cluster, evidence.want)
+        self._blame = evidence.blame or Blame(evidence.cluster, evidence.want)
         self._suspects = suspects(evidence.drift, evidence.texts)[:_MOST]
         self._broken = dict.fromkeys(evidence.broken)
         self._weights = [self._weigh(suspect) for suspect in self._suspects]
