@@ -32,7 +32,7 @@ from netlab.runtime.host.claims import claim
 from netlab.runtime.session import SESSION
 from netlab.runtime.state import lock
 from netlab.runtime.state.resolved import Lab, applied_now, identity, memory_of, resolve, with_state
-from netlab.runtime.state.rundir import Applied, Assignments, ChangedMeanwhile, RunDir, Version
+from netlab.runtime.state.rundir import Applied, ChangedMeanwhile, RunDir, Version
 from netlab.runtime.state.running import Run, in_force, load_running, name_of, open_run, open_running, with_changes
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
 from netlab.runtime.teardown import remove
@@ -164,7 +164,7 @@ def change(
         narrow = run.pending is None and not run.rundir.unsettled() and agentclient.serving(run.rundir.path)
         before: Applied | Lab = applied_before
         changed = 0
-        assignments = run.rundir.assignments()
+        run.rundir.hold()
         try:
             if again := frozenset(str(pod) for pod in lab.cluster.pods if str(pod) in ended):
                 # As a StatefulSet does: the Pod has gone before another of its name comes.
@@ -174,26 +174,24 @@ def change(
             outcome = _apply(run, lab, applied, [before], narrow=narrow)
         except (NetlabError, OSError):
             if run.pending is None:
-                _undo(run, running, lab, assignments)
+                _undo(run, running, lab)
             raise
+        finally:
+            run.rundir.release()
         outcome = replace(outcome, changed=outcome.changed + changed)
         return _done(run, "apply" if added else "delete" if delete else "link" if link else "label", outcome, began)
 
 
-def _undo(run: Run, before: Lab, after: Lab, assignments: Assignments) -> None:
+def _undo(run: Run, before: Lab, after: Lab) -> None:
     """Make a running lab as it was before a change that failed.  Where that fails as well, the next ``up`` mends it."""
     rundir, before = run.rundir, with_state(before, after.can)
     agent = AgentListeners(before.cluster.lab, rundir.path)
     with contextlib.suppress(NetlabError, OSError):
+        rundir.restore()
         agent.start()
         with contextlib.suppress(OSError):  # a full disk does not take what is known of the rules
             reach(rundir, agent, before.want, State.of({**before.want, **after.want}), narrow=False)
-        if run.applied and rundir.applied() != run.applied:  # its first half was done
-            rundir.begin(run.applied, assignments)
-            rundir.commit(assignments, before.statuses)
-        rundir.abandon(assignments)
-        rundir.begin_statuses(before.statuses)
-        rundir.commit_statuses()
+        rundir.abandon()
         readiness.settle(rundir, before, agent, wait=False)
 
 

@@ -32,6 +32,7 @@ from netlab.values import dataclass
 
 RUN = Path("/run/netlab")
 _VERSION = 2
+_FILES = ("documents", "faults", "assignments", "statuses", "ages")
 _READ = (1, _VERSION)
 
 
@@ -197,12 +198,33 @@ class RunDir:
             os.replace(self.path / "faults.next", self.path / "faults")
         os.replace(self.path / "documents.next", self.path / "documents")
 
-    def abandon(self, assignments: Assignments) -> None:
-        """Forget what was begun: the lab is as it was, and had these assignments."""
-        for name in ("faults.next", "documents.next"):
+    def hold(self) -> None:
+        """Keep the files as they are, for ``restore``: by links, which no full disk refuses."""
+        self.release()
+        for name in _FILES:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path / name)
-        self.keep(replace(assignments, generations=self.assignments().generations))
+                os.link(self.path / name, self._held(name))
+
+    def restore(self) -> None:
+        """Put the files back as they were at ``hold``."""
+        for name in _FILES:
+            try:
+                os.replace(self._held(name), self.path / name)
+            except FileNotFoundError:
+                (self.path / name).unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """The files as they are now count."""
+        for name in _FILES:
+            self._held(name).unlink(missing_ok=True)
+
+    def _held(self, name: str) -> Path:
+        return self.path / f".{name}.held"
+
+    def abandon(self) -> None:
+        """Forget what was begun: the kernel is as the files say."""
+        for name in _FILES:
+            (self.path / f"{name}.next").unlink(missing_ok=True)
 
     def ages(self) -> Mapping[str, Any]:
         """The ages of the lab's objects as plain data (``model.ages``), where they are not the lab's own."""

@@ -21,6 +21,8 @@ from netlab.runtime.state.rundir import RunDir
 pytestmark = pytest.mark.kernel
 POD = "{apiVersion: v1, kind: Pod, metadata: {name: new}, spec: {containers: [{name: c, image: x}]}}"
 SERVICE = "{apiVersion: v1, kind: Service, metadata: {name: new}, spec: {selector: {app: server}, ports: [{port: 80}]}}"
+SET = """{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: set}, spec: {serviceName: set, selector: {matchLabels: {a: b}},
+ template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: x}]}}}}"""
 FULL = r"""
 mount --make-rprivate /; mount -t tmpfs -o mode=755,size=4m tmpfs /run; mkdir /run/netns; ip link set lo up
 netlab up "$1" >/dev/null || exit 90
@@ -58,14 +60,13 @@ def test_a_full_disk_and_a_taken_name_change_nothing(kit: Any, tmp_path: Path) -
 def _state(name: str) -> tuple[object, ...]:
     rundir = RunDir(name)
     assignments = rundir.assignments()
-    left = sorted(each.name for each in rundir.path.iterdir() if each.name.endswith(".next"))
+    left = sorted(each.name for each in rundir.path.iterdir() if each.name.endswith((".next", ".held")))
     spaces = sorted(each.name for each in Path("/run/netns").iterdir() if each.name.startswith(f"{name}-"))
     return rundir.applied(), assignments.memory, assignments.netns, rundir.statuses(), left, spaces
 
 
 def test_a_change_that_fails_at_any_step_leaves_the_lab_as_it_was(lab: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file of the run state in turn cannot be written; the kernel refuses a route of the new Pod."""
-    before = _state(lab)
     save, apply = RunDir._save, LinuxKernel.apply
     calls, last = 0, 1
 
@@ -76,23 +77,27 @@ def test_a_change_that_fails_at_any_step_leaves_the_lab_as_it_was(lab: str, monk
             raise OSError(errno.ENOSPC, "No space left on device", file)
         save(self, file, data)
 
-    monkeypatch.setattr(RunDir, "_save", full)
-    for last in range(1, 30):
-        calls = 0
-        try:
-            labs.change(lab, add=[("new", POD), ("service", SERVICE)], label={"Pod/default/client": {"t": "x"}})
-        except OSError:
-            pass
-        else:
-            break
-        monkeypatch.setattr(RunDir, "_save", save)
-        assert _state(lab)[0] == before[0] and _state(lab)[3:] == before[3:], last
-        assert not labs.diff(lab)[1].operations, last
-        monkeypatch.setattr(RunDir, "_save", full)
-    assert last > 3
-    monkeypatch.setattr(RunDir, "_save", save)
-    labs.change(lab, delete=["/Pod/default/new", "/Service/default/new"], label={"Pod/default/client": {"t": None}})
+    labs.change(lab, add=[("set", SET)])
     before = _state(lab)
+    added = {"add": [("new", POD), ("service", SERVICE)], "label": {"Pod/default/client": {"t": "x"}}}
+    for wanted in (added, {"delete": ["/Pod/default/set-0"]}):
+        for last in range(1, 30):
+            calls = 0
+            monkeypatch.setattr(RunDir, "_save", full)
+            try:
+                labs.change(lab, **wanted)
+            except OSError:
+                monkeypatch.setattr(RunDir, "_save", save)
+            else:
+                break
+            assert _state(lab) == before, (wanted, last)
+            assert not labs.diff(lab)[1].operations, (wanted, last)
+        assert last > 3
+        monkeypatch.setattr(RunDir, "_save", save)
+        gone = ["/Pod/default/new", "/Service/default/new", "apps/StatefulSet/default/set"]
+        labs.change(lab, delete=gone, label={"Pod/default/client": {"t": None}})
+        labs.change(lab, add=[("set", SET)])
+        before = _state(lab)
 
     def refuse(self: LinuxKernel, ops: Iterable[Op]) -> None:
         for op in (wanted := list(ops)):
