@@ -7,7 +7,7 @@ these objects, and in the same way, the suspects with these deviations have that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from netlab.diagnose.labwide import nfttables
 from netlab.diagnose.labwide.evidence import Evidence
@@ -16,7 +16,7 @@ from netlab.faults.apply import state_with
 from netlab.faults.catalogue import every, modules
 from netlab.faults.fault import Fault
 from netlab.faults.injected import Injected
-from netlab.objects import Key, NftChain, NftSet, NftTable, Obj, Op, State, Verb
+from netlab.objects import Addr, Key, NftChain, NftSet, NftTable, Obj, Op, Route, State, Verb
 from netlab.tuples import NamedTuple
 
 #: The State of a lab with a fault that changes its documents or its cluster, and whether its documents are then those
@@ -131,14 +131,22 @@ class Recogniser:
         """The objects in which a State differs from the lab's, and their number; None if the kernel has another one."""
         seen: set[object] = set()
         number = 0
-        for key, before, after in _differences(self._want, state):
-            if not shown and not self._alike(key, before, after):
+        differences = [*_differences(self._want, state)]
+        moved = {before.netns for _, before, _ in differences if isinstance(before, Addr)}
+        for key, before, after in differences:
+            if not shown and not self._alike(key, before, after) and not self._goes_along(key, after, moved):
                 return None
             obj = after or before
             assert obj is not None
             seen.add(_token(obj))
             number += 1
         return (seen, number) if seen else None
+
+    def _goes_along(self, key: Key, after: Obj | None, moved: Container[str]) -> bool:
+        """Whether it is a route that must be made anew with its address, so that no deviation says what it is now."""
+        op = self._seen.get((key, False))
+        anew = op is not None and op.verb is Verb.CREATE and op.have is None
+        return anew and isinstance(after, Route) and after.netns in moved
 
     def _alike(self, key: Key, before: Obj | None, after: Obj | None) -> bool:
         """Whether the kernel has exactly what the fault makes of an object."""

@@ -57,6 +57,14 @@ def test_a_fault_of_a_node_has_its_name_by_what_it_makes(name: str) -> None:
     assert set(names) == {number for number, suspect in enumerate(folded) if not suspect.learned}
 
 
+def test_routes_that_are_made_anew_with_an_address_hide_no_name() -> None:
+    cluster, want = lab("kindnet")
+    name, at = "pod-address-wrong", "default/client"
+    evidence, folded = seen(cluster, want, state_with((Injected(name, at),), cluster, want))
+    names = Recogniser(evidence, lambda _: None, written=False).names(folded)
+    assert {folded[number].kind: each.fault.id for number, each in names.items()}["address-wrong"] == name
+
+
 def test_what_goes_with_a_link_is_a_part_of_its_suspect() -> None:
     cluster, want = lab()
     gone = [
