@@ -1,6 +1,6 @@
 """What a learner hands in, as data, and what a grader takes of it: objects of the kernel, never commands.
 
-A hand-in has the observed objects of the lab at the end of each part of the exercise.  The grader makes them in a fresh
+A hand-in has the observed objects of the lab at the end of each step of the exercise.  The grader makes them in a fresh
 lab by the code that makes every lab.  Processes, listeners, files and namespaces are always the fresh lab's.  Rules of
 nftables are texts for a compiler that also reads files, so the fresh lab's own are taken, or none: a hand-in only says
 which of them are still there.
@@ -77,11 +77,11 @@ class Applied(Protocol):
     def labels(self) -> Mapping[str, Mapping[str, str | None]]: ...
 
 
-def handed(part: int, seen: Iterable[Obj], learned: Iterable[Obj], applied: Applied) -> HandInState:
-    """The observed objects at the end of a part, which began with step ``part`` (from 0), and what was applied in it."""
+def handed(step: int, seen: Iterable[Obj], learned: Iterable[Obj], applied: Applied) -> HandInState:
+    """The observed objects at the end of step ``step`` (from 0), and what was applied before."""
     seen = tuple(seen)
     return HandInState(
-        part=part,
+        step=step,
         manifests=applied.extra,
         deleted=applied.deleted,
         labels=applied.labels,

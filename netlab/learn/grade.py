@@ -6,7 +6,7 @@ that make no process, labels and answers are taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from netlab.errors import BadInput, NetlabError
@@ -15,7 +15,6 @@ from netlab.exercise.checks.ask import Ask
 from netlab.exercise.checks.capture import Capture
 from netlab.exercise.exercise import Exercise, Wanted
 from netlab.exercise.handin import MANIFESTS, learned_of, state_of
-from netlab.exercise.parts import part, part_start
 from netlab.learn.course import chosen, read
 from netlab.learn.facts import KernelFacts
 from netlab.learn.handin import states_of
@@ -53,7 +52,7 @@ def folder_of(document: HandIn) -> Path:
 
 
 def graded(document: HandIn, file: str, folder: Path, draft: Applied, say: Say = lambda _: None) -> Grade:
-    """The grade; the lab is gone afterwards.  A part that cannot be made again is a reason in ``refused``."""
+    """The grade; the lab is gone afterwards.  A step whose lab cannot be made again is a reason in ``refused``."""
     exercise, lab = read(folder, document.seed), name_of(draft)
     if exercise.name != document.exercise:
         raise BadInput(f"{file}: this is exercise {terminal(document.exercise)}, and not {exercise.name}")
@@ -62,18 +61,14 @@ def graded(document: HandIn, file: str, folder: Path, draft: Applied, say: Say =
     checks, refused = list[GradedCheck](), ""
     if len(document.steps) != len(exercise.steps):
         refused = f"the exercise has {len(exercise.steps)} steps, and the hand-in {len(document.steps)}"
-    starts = [] if refused else sorted({part_start(exercise, number) for number in range(len(exercise.steps))})
     try:
-        for start in starts:
+        for number in () if refused else range(len(exercise.steps)):
             try:
-                checks += _part(document, exercise, folder, draft, start, say)
+                checks += _step(document, exercise, folder, draft, number, say)
             except NetlabError as wrong:
-                refused = refused or f"part from step {start + 1}: {wrong}"
-                checks += [
-                    _check(exercise, number, wanted, NOT_REACHED, "this part was refused")
-                    for number in part(exercise, start)
-                    for wanted in exercise.steps[number].wanted
-                ]
+                refused = refused or f"step {number + 1}: {wrong}"
+                wanted = exercise.steps[number].wanted
+                checks += [_check(exercise, number, each, NOT_REACHED, "the lab was refused") for each in wanted]
     finally:
         labs.down(lab, say)
     return Grade(
@@ -92,33 +87,25 @@ def graded(document: HandIn, file: str, folder: Path, draft: Applied, say: Say =
     )
 
 
-def _part(
-    document: HandIn, exercise: Exercise, folder: Path, draft: Applied, start: int, say: Say
-) -> Iterator[GradedCheck]:
-    """The checks of a part, in the lab that was handed in for it."""
-    given = states_of(document).get(start)
-    numbers = part(exercise, start)
+def _step(
+    document: HandIn, exercise: Exercise, folder: Path, draft: Applied, number: int, say: Say
+) -> Sequence[GradedCheck]:
+    """The checks of a step, in the lab that was handed in for it."""
+    given, step, how = states_of(document).get(number), exercise.steps[number], document.steps[number].how
     if given is None:
-        for number in numbers:
-            for wanted in exercise.steps[number].wanted:
-                yield _check(exercise, number, wanted, NOT_REACHED, "")
-        return
-    done = (Done("done", 0.0),) * start
-    session = Session(exercise, folder, draft, Progress(document.seed, done), say)
+        return [_check(exercise, number, wanted, NOT_REACHED, "") for wanted in step.wanted]
+    session = Session(exercise, folder, draft, Progress(document.seed, (Done("done", 0.0),) * number), say)
     session.prepare(verify=False)
     facts = HandedFacts(session.lab, document.answers, _rebuild(session.lab, given, say))
-    try:
-        for number in numbers:
-            how = document.steps[number].how
-            for wanted in exercise.steps[number].wanted:
-                if isinstance(wanted.check, Capture):  # those packets are gone
-                    result = {"done": AS_HANDED_IN, "": NOT_REACHED}.get(how, "wrong")
-                    yield _check(exercise, number, wanted, result, "")
-                    continue
-                look = wanted.check.look(facts)
-                yield _check(exercise, number, wanted, "right" if look.ok else "wrong", look.saw)
-    finally:
-        facts.close()
+    graded = []
+    for wanted in step.wanted:
+        if isinstance(wanted.check, Capture):  # those packets are gone
+            result = {"done": AS_HANDED_IN, "": NOT_REACHED}.get(how, "wrong")
+            graded.append(_check(exercise, number, wanted, result, ""))
+        else:
+            look = wanted.check.look(facts)
+            graded.append(_check(exercise, number, wanted, "right" if look.ok else "wrong", look.saw))
+    return graded
 
 
 def _check(exercise: Exercise, number: int, wanted: Wanted, result: str, saw: str) -> GradedCheck:

@@ -11,7 +11,6 @@ from netlab import __version__
 from netlab.errors import BadInput
 from netlab.escape import terminal
 from netlab.exercise.handin import FILE_MOST, VERSION, handed
-from netlab.exercise.parts import part_start
 from netlab.learn import progress
 from netlab.learn.course import read as read_exercise
 from netlab.names import LAB_NAME_MAX, is_dns_label
@@ -23,21 +22,20 @@ from netlab.runtime.state.running import load_running
 
 
 def made(folder: Path, lab: str, learner: str) -> HandIn:
-    """The hand-in of an exercise, with the lab as it is now where its current part goes on.  Raises BadInput."""
+    """The hand-in of an exercise, with the lab as it is now where its current step goes on.  Raises BadInput."""
     name = folder.resolve().name
     kept = progress.read().exercises.get(name)
     if kept is None:
         raise BadInput(f"exercise {name} was not begun", hint=f"netlab learn {name} begins it")
     exercise = read_exercise(folder, kept.seed)
-    states = {each.part: each for each in progress.states(name, kept.seed)}
+    states = {each.step: each for each in progress.states(name, kept.seed)}
     spec: tuple[tuple[str, ...], ...] = ()
     rundir = RunDir(lab)
     if rundir.exists() and (applied := rundir.applied()) is not None:
         spec = applied.spec
         if kept.step < len(exercise.steps):
             seen = labs.observe(load_running(lab), rundir)
-            start = part_start(exercise, kept.step)
-            states[start] = handed(start, seen.state.values(), seen.learned, applied)
+            states[kept.step] = handed(kept.step, seen.state.values(), seen.learned, applied)
     over = [(each.how, each.seconds) for each in kept.done]
     missing = len(exercise.steps) - len(over)
     return HandIn(
@@ -59,7 +57,7 @@ def made(folder: Path, lab: str, learner: str) -> HandIn:
         ),
         answers=kept.answers,
         spec=spec,
-        states=tuple(states[start] for start in sorted(states)),
+        states=tuple(states[step] for step in sorted(states)),
     )
 
 
@@ -71,7 +69,7 @@ def content(document: HandIn) -> list[str]:
         f"learner {terminal(document.learner)}, exercise {document.exercise}, values of seed {document.seed}",
         f"{done} of {len(document.steps)} steps done, with the time of each; {document.hints} hints, {document.resets} resets",
         f"{len(document.answers)} answers, as you typed them",
-        f"the lab at the end of {len(document.states)} parts: {objects} links, addresses, routes, neighbours and sysctls",
+        f"the lab at the end of {len(document.states)} steps: {objects} links, addresses, routes, neighbours and sysctls",
         f"the lab's manifests, and {sum(len(state.manifests) for state in document.states)} that were applied",
         "no command, no file of yours, nothing of this machine outside the lab",
     ]
@@ -96,8 +94,8 @@ def read(file: str) -> HandIn:
 
 
 def states_of(document: HandIn) -> dict[int, HandInState]:
-    """The handed labs by the step with which their part began."""
-    return {state.part: state for state in document.states}
+    """The handed labs by their steps."""
+    return {state.step: state for state in document.states}
 
 
 def _refused(constant: str) -> NoReturn:

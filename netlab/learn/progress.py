@@ -73,7 +73,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """The lab at the end of each part of an exercise."""
+    """The lab at the end of each step of an exercise."""
 
     seed: int
     states: tuple[HandInState, ...]
@@ -112,10 +112,10 @@ def keep(name: str, folder: Path, progress: Progress) -> None:
 
 
 def keep_state(name: str, seed: int, state: HandInState) -> None:
-    """Keep the lab as it was at the end of a part, for a hand-in; that of another seed is forgotten."""
-    kept = {each.part: each for each in states(name, seed)}
-    kept[state.part] = state
-    _write(_states(name), States(seed, tuple(kept[part] for part in sorted(kept))))
+    """Keep the lab as it was at the end of a step, for a hand-in; those of another seed are forgotten."""
+    kept = {each.step: each for each in states(name, seed)}
+    kept[state.step] = state
+    _write(_states(name), States(seed, tuple(kept[step] for step in sorted(kept))))
 
 
 def states(name: str, seed: int) -> tuple[HandInState, ...]:

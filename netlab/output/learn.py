@@ -39,14 +39,14 @@ class HandInStep:
 
 @document
 class HandInState:
-    """The observed lab at the end of a part, which began with step ``part`` (from 0).
+    """The observed lab at the end of step ``step`` (from 0).
 
     ``objects`` are links, addresses, routes, neighbours, forwarding entries, sysctls and queues; ``learned`` what the kernel
     had learned; ``rules`` the nftables objects that were there (namespace, name); ``other`` what a grader does not make.
     ``manifests``, ``deleted`` and ``labels`` are what was applied, deleted and labelled in the running lab.
     """
 
-    part: int
+    step: int
     objects: tuple[Mapping[str, Any], ...]
     learned: tuple[Mapping[str, Any], ...]
     rules: tuple[tuple[str, str], ...]

@@ -1,4 +1,5 @@
-"""An exercise from a fresh lab to its end, by its solution: ``replay.py NAME SEED LAB``; prints what happened as JSON.
+"""An exercise from a fresh lab to its end, by its solution: ``replay.py NAME SEED LAB [grade]``; prints what happened as
+JSON, with ``grade`` also what a grader finds in the hand-in.
 
 The solution is NAME.sh beside this file: bash, a section ``# step N`` for each step.  In it LAB is the lab's name, and
 ``answer VALUE`` answers a question.  Only tests run it; netlab itself never does.
@@ -17,7 +18,9 @@ from pathlib import Path
 from netlab.cli.drafts import draft
 from netlab.cli.labshell import environment
 from netlab.learn.course import read
-from netlab.learn.progress import Progress
+from netlab.learn.grade import graded
+from netlab.learn.handin import made
+from netlab.learn.progress import Progress, keep
 from netlab.learn.session import Session
 from netlab.runtime.teardown import down
 
@@ -34,9 +37,10 @@ def sections(name: str) -> list[str]:
     return [parts[0] + lines for lines in parts[2::2]]
 
 
-def replay(name: str, seed: int, lab: str) -> dict[str, object]:
+def replay(name: str, seed: int, lab: str, *, grade: bool = False) -> dict[str, object]:
     folder = LABS / name
-    session = Session(read(folder, seed), folder, draft(str(folder), (), lab), Progress(seed))
+    wanted = draft(str(folder), (), lab)
+    session = Session(read(folder, seed), folder, wanted, Progress(seed, lab=lab))
     steps: list[dict[str, object]] = []
     try:
         session.begin()  # raises where a check is true before anything was done
@@ -55,7 +59,13 @@ def replay(name: str, seed: int, lab: str) -> dict[str, object]:
     finally:
         session.close()
         down(lab)
-    return {"over": session.over, "steps": steps, "wanted": len(session.exercise.steps)}
+    wrong = None
+    if grade and session.over:
+        keep(name, folder, session.progress)
+        grades = graded(made(folder, lab, "learner"), "replayed", folder, wanted)
+        wrong = [grades.refused] if grades.refused else []
+        wrong += [f"{each.step} {each.check}: {each.saw}" for each in grades.checks if each.result == "wrong"]
+    return {"over": session.over, "steps": steps, "wanted": len(session.exercise.steps), "wrong": wrong}
 
 
 def solved(session: Session, lines: str) -> str:
@@ -72,4 +82,4 @@ def solved(session: Session, lines: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(replay(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
+    sys.stdout.write(json.dumps(replay(sys.argv[1], int(sys.argv[2]), sys.argv[3], grade=len(sys.argv) > 4)))

@@ -50,13 +50,14 @@ def test_an_exercise_fails_in_a_fresh_lab_and_its_solution_solves_it(
     name: str, seed: int, lab_name: str, tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, str(HERE / "replay.py"), name, str(seed), lab_name],
+        [sys.executable, str(HERE / "replay.py"), name, str(seed), lab_name, *(["grade"] if seed == 1 else [])],
         env={**os.environ, "PYTHONPATH": str(HERE.parents[1]), "XDG_STATE_HOME": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["over"], json.dumps(report["steps"][-1], indent=1)
     assert len(report["steps"]) == report["wanted"]
+    assert report["wrong"] == ([] if seed == 1 else None)
 
 
 def test_each_exercise_has_a_solution_and_each_solution_an_exercise() -> None:

@@ -34,7 +34,7 @@ def as_described(title: str, data: Any) -> None:
 
 def changed(original: dict[str, Any], change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     copy: dict[str, Any] = json.loads(json.dumps(original))
-    change(copy["states"][1])
+    change(copy["states"][2])
     return copy
 
 
@@ -84,7 +84,7 @@ def test_a_hand_in_is_graded_by_packets_and_runs_nothing(lab_name: str, tmp_path
         assert (right["refused"], right["right"], right["of"], right["learner"]) == ("", 3, 5, "=Ada")
         assert [each["result"] for each in wrong["checks"]][2] == "wrong"
         assert "a manifest of kind Pod is not taken from a hand-in" in refusals[0]["refused"]
-        assert refusals[1]["refused"].startswith("part from step 3: ")
+        assert refusals[1]["refused"].startswith("step 3: ")
         assert all(each["checks"][2]["result"] == "not reached" for each in refusals)
         assert not witness.exists()
         sheet = run_netlab("class", "grade", "--exercise", folder, "-o", "csv", tmp_path / "0.json", env=env).stdout
