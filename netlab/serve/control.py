@@ -127,6 +127,8 @@ class Control:
             self._pages.discard(current)
             accepting.cancel()
             await runner.cleanup()
+            if not self._pages and self._page is not None:
+                await self._page.leave()
 
     def _shared(self) -> Page:
         if self._page is None or self._follower is None or self._follower.done():

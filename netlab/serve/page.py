@@ -36,6 +36,7 @@ _QUIET = 0.03  # seconds without news before the kernel is looked at
 _ALIVE = 20.0  # seconds between two signs of life of an event stream
 _BEHIND = 64  # events that a slow browser may miss before it is cut off
 _LISTENERS = 64
+_LASTING = ("picture", "drift")  # events that are true without a page
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "mjs": "text/javascript"}
 
 
@@ -122,6 +123,11 @@ class Page:
     async def end(self) -> None:
         """The lab is down, or the server ends: tell the browsers, and end what runs for them."""
         self.send("down", {})
+        await self.leave()
+
+    async def leave(self) -> None:
+        """No browser can come any more: end what runs for them."""
+        self._last = {kind: event for kind, event in self._last.items() if kind in _LASTING}
         for part in self._parts:
             await part.end()
 

@@ -21,6 +21,7 @@ OFF = "Terminals are off: this netlab came without xterm.js, which a wheel carri
 _MOST = 12  # terminals of a lab
 _BYTES = 65536  # of a message
 _BEAT = 20.0  # seconds between two signs of life
+_FAREWELL = 0.5  # seconds for a browser to say goodbye: the lab goes down without it
 _STUCK = 10.0  # seconds that a command may leave its input unread
 _SIZES = range(2, 501)  # rows and columns
 _FILE = "xterm.mjs"
@@ -40,8 +41,7 @@ class Terminals:
 
     async def end(self) -> None:
         """Hang up."""
-        for socket in list(self._open):
-            await socket.close(code=WSCloseCode.GOING_AWAY)
+        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in list(self._open)))
 
     async def _state(self, _: web.Request) -> web.Response:
         is_there = files("netlab.serve").joinpath("foreign", _FILE).is_file()
@@ -51,7 +51,7 @@ class Terminals:
         place = known(request.query.get("place"), places(await self._page.graph()), "place")
         if len(self._open) >= _MOST:
             raise web.HTTPServiceUnavailable(text=f"{_MOST} terminals are open; close another first\n")
-        socket = web.WebSocketResponse(max_msg_size=_BYTES, heartbeat=_BEAT)
+        socket = web.WebSocketResponse(max_msg_size=_BYTES, heartbeat=_BEAT, timeout=_FAREWELL)
         self._open.add(socket)
         try:
             await socket.prepare(request)

@@ -93,5 +93,14 @@ def test_an_exercise_and_a_fault_from_the_page(folder: Path) -> None:
     assert broken["fault"] is None
     assert served.post("/page/v1/break", {"fault": "--list"})[0] == 409
     assert served.post("/page/v1/break", {"level": "9"})[0] == 400
+    events.close()
     served.process.terminate()
     served.process.wait(SECONDS)
+    later = Served(folder.name)
+    later.visit()
+    assert later.post("/page/v1/exercise", {"do": "look"})[0] == 200
+    assert next(data["goes_on"] for kind, data in later.events() if kind == "exercise") is False, (
+        "it ended with its page"
+    )
+    later.process.terminate()
+    later.process.wait(SECONDS)
