@@ -13,6 +13,7 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class _Speaker:
                 *lines, typed = (typed + data).split(b"\n")
                 for line in lines:
                     word = json.loads(line)
-                    self._safely(lambda word=word: self._words[word["do"]](word.get("value", "")))  # type: ignore[misc]
+                    self._safely(partial(self._words[word["do"]], word["value"]))
             if self._session is not None:
                 self._safely(self._look)
 
@@ -102,7 +103,7 @@ class _Speaker:
         if (self._folder / FILE).resolve().parent != Path(wanted.source).resolve():
             raise BadInput(f"lab {self._lab} came from {wanted.source}")
         _say({**self._standing(), "busy": "The lab is built anew…"})
-        session = Session(self._exercise, self._folder, wanted, begun, rebuild=_again)
+        session = Session(self._exercise, self._folder, wanted, begun, rebuild=_anew)
         session.begin()
         self._session = session
         self._went_on()
@@ -205,7 +206,7 @@ class _Speaker:
                 "hints": list(self._hints), "more_hints": more}  # fmt: skip
 
 
-def _again(wanted: Applied, say: Callable[[str], None]) -> None:
+def _anew(wanted: Applied, say: Callable[[str], None]) -> None:
     """The lab as its files say, without an end in between."""
     labs.up(wanted, reset=True, say=say)
 

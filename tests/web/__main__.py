@@ -20,6 +20,26 @@ _WORLD = ("unshare", "--mount", "--net", "--pid", "--ipc", "--fork", "--kill-chi
 _SETUP = 'mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"'
 
 
+def types() -> int:
+    """Check the types of the page's modules, which stand in their comments, by tsc; 0 where there is no npm."""
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.stderr.write("types of the page: not run: there is no npm\n")
+        return 0
+    folder = BUILD / "types"
+    if not (folder / "node_modules").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(Path(__file__).with_name(name), folder)
+        words = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        if subprocess.run(words, cwd=folder, check=False).returncode:
+            shutil.rmtree(folder, ignore_errors=True)
+            sys.stderr.write("types of the page: not run: npm ci failed\n")
+            return 0
+    tsc = folder / "node_modules" / ".bin" / "tsc"
+    return subprocess.run([tsc, "-p", Path(__file__).with_name("tsconfig.json")], check=False).returncode
+
+
 def main() -> int:
     """Install what is missing under build/, then run the steps; the exit status is theirs, 3 where the host cannot."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -29,6 +49,8 @@ def main() -> int:
     if os.geteuid() != 0:
         sys.stderr.write("not run: the world of the labs needs root\n")
         return 3
+    if types():
+        return 1
     folder = BUILD / "python"
     if not folder.exists():
         BUILD.mkdir(parents=True, exist_ok=True)

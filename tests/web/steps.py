@@ -175,6 +175,12 @@ def hostile(browser: Browser) -> None:
     netlab("down", "overlay")
 
 
+MARKUP = "<main><p title=x class=y>a<script>b</script><img src=x><a href=javascript:z>c</a><svg><script>d</script></svg><iframe srcdoc=e></iframe></p></main>"
+READ = f"""import("/dom.js").then(dom => {{
+  const box = document.createElement("div")
+  box.append(...dom.read({MARKUP!r}, "main"))
+  return box.innerHTML
+}})"""
 # A link, a title, the clipboard, a size, and an answer that a terminal would type: none may do anything to the page.
 ESCAPES = r"\033]8;;javascript:document.title=1\007link\033]8;;\007\033]2;taken\007\033]52;c;dGFrZW4=\007\033[8;5;5t\033[21t<b>plain</b>"
 
@@ -232,6 +238,7 @@ def exercise(browser: Browser) -> None:
         current.get_by_text("A firewall that does not know tunnels").wait_for(timeout=WAIT)
         assert page.locator(".read h1").count() == 1
         assert page.locator(".read a, .read script").count() == 0
+        assert page.evaluate(READ) == "<p>ac</p>", "of a page's markup its text stays"
         page.get_by_role("tab", name="Picture").click()
         page.get_by_text("a secret fault", exact=True).wait_for(timeout=WAIT)
         page.get_by_role("button", name="Heal").click()
