@@ -41,7 +41,7 @@ class Named(NamedTuple):
 
 
 class Recogniser:
-    """What a fault of documents makes is computed for ``patience`` seconds at most.
+    """What a fault of documents makes is computed for ``patience`` seconds of the processor: load changes no name.
 
     ``written``: the documents that the lab shows are not those of its files, so that rules may follow a mistake in them.
     """
@@ -84,7 +84,7 @@ class Recogniser:
         kinds = {suspect.kind for suspect in suspects}
         if kinds.intersection(_OF_DOCUMENTS):
             late.sort(key=lambda named: (not self._first(named), _package(named.fault) not in kinds))
-        until = time.monotonic() + self._patience
+        until = time.thread_time() + self._patience
         for named in late:
             # What a lab's documents make takes longer to compute, so only what has no name yet is looked for.
             nameless = [
@@ -93,7 +93,7 @@ class Recogniser:
                 if suspect.kind in _OF_DOCUMENTS
                 and (number not in best or (self._written and best[number][0] < _PREFERRED))
             ]
-            if not nameless or time.monotonic() > until:
+            if not nameless or time.thread_time() > until:
                 break
             variant = self._variant(Injected(named.fault.id, named.at))
             if variant is not None:
