@@ -32,7 +32,7 @@ from netlab.api.status import Refused, no_resource, not_allowed
 from netlab.api.tls import Certificates, kubeconfig
 from netlab.api.tokens import Tokens
 from netlab.api.write import reason
-from netlab.errors import BadInput, NetlabError
+from netlab.errors import BadInput, NetlabError, StateError
 from netlab.kernel.host.inotify import Watch
 from netlab.runtime.agent import VERSION
 from netlab.runtime.client.agentclient import SOCKET
@@ -355,9 +355,12 @@ def main(name: str, file: Path, ready: int, spawner: Spawner, making: Future[Cer
             with contextlib.suppress(OSError):
                 listeners.append(socket.create_server(listeners[0].getsockname()))
         asyncio.run(serve(name, file, spawner, tell, listeners, making))
-    except NetlabError as error:
+    except (NetlabError, OSError) as error:
+        failure = error if isinstance(error, NetlabError) else StateError(f"{error.filename}: {error.strerror}")
         with contextlib.suppress(OSError):
-            os.write(ready, f"!{error.message}\n{error.hint}".encode())
-        sys.stderr.write(f"netlab: {error.message}\n")
-        return int(error.status)
+            os.write(ready, f"!{failure.message}\n{failure.hint}".encode())
+        with contextlib.suppress(OSError):  # the log lies on a disk that may be full
+            sys.stderr.write(f"netlab: {failure.message}\n")
+            sys.stderr.flush()
+        return int(failure.status)
     return 0

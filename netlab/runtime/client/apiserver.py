@@ -79,7 +79,9 @@ def _start(lab: str, folder: Path, path: Path, listener: socket.socket | None) -
     if report != "+":
         _, status = os.waitpid(pid, 0)
         message, _, hint = report[1:].partition("\n")
-        message = message or f"it ended with status {status}; its output is in {folder / _LOG}"
+        message = (
+            message or f"it ended with status {os.waitstatus_to_exitcode(status)}; its output is in {folder / _LOG}"
+        )
         kind = HostCannot if hint else StateError
         raise kind(f"the API server of lab {lab} does not start: {message}", hint=hint)
     where = [_OUTSIDE] if listener is not None else []

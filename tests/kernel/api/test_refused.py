@@ -26,6 +26,9 @@ SET = """{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: set}, spec: {
 FULL = r"""
 mount --make-rprivate /; mount -t tmpfs -o mode=755,size=4m tmpfs /run; mkdir /run/netns; ip link set lo up
 netlab up "$1" >/dev/null || exit 90
+dd if=/dev/zero of=/run/fill bs=1k 2>/dev/null
+netlab kubeconfig 2>&1 | grep -q "does not start: .*: No space left on device" || echo "the server does not say why"
+rm /run/fill
 export KUBECONFIG=$(netlab kubeconfig)
 state() { kubectl get pods,cm,svc -o yaml | grep -v resourceVersion; ip netns list | sort; netlab diff full || exit 91; }
 state > "$2/before"
