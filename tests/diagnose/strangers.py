@@ -49,6 +49,7 @@ WRITTEN = (
     "lead*",
     "not-*",
     "named-*",
+    "port-undeclared",
 )
 
 STRANGERS = (
