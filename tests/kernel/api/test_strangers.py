@@ -227,9 +227,13 @@ def test_bodies_and_headers_of_any_size(server: Server) -> None:
     context, resident = server.context(), server.resident()
     code, text = server.ask(context, CONFIGMAPS, "POST", b" " * (4 << 20), JSON)
     assert code == 413 and json.loads(text)["kind"] == "Status"
-    assert server.ask(context, "/version", headers={"X-Long": "a" * 100_000})[0] == 400
-    assert server.ask(context, f"/api/v1/namespaces/{'a' * 100_000}/pods")[0] in (400, 414)
-    with contextlib.suppress(ConnectionError):  # a stranger's body is not read
+    # A server that refuses a request may close before the client has sent it all.
+    closed = ConnectionError, ssl.SSLEOFError
+    with contextlib.suppress(*closed):
+        assert server.ask(context, "/version", headers={"X-Long": "a" * 100_000})[0] == 400
+    with contextlib.suppress(*closed):
+        assert server.ask(context, f"/api/v1/namespaces/{'a' * 100_000}/pods")[0] in (400, 414)
+    with contextlib.suppress(*closed):  # a stranger's body is not read
         big = {"Content-Length": str(1 << 40)}
         assert server.ask(anonymous(), CONFIGMAPS, "POST", b"x", big)[0] == 401
     assert server.resident() < resident + 100_000
