@@ -77,6 +77,7 @@ _RARE = frozenset(
         "describe",
         "logs",
         "heal",
+        "class",
     ]
 )
 _WHICH = {

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import ssl
+import sys
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
+from netlab.cli import out
 from netlab.cli.files import text_of
 from netlab.errors import BadInput, HostCannot
 from netlab.runtime.client.certificate import fingerprint, is_address, own_certificate, page_context
@@ -40,6 +45,21 @@ class Served:
             raise HostCannot(
                 f"port {port} of {self._address} cannot be opened: {error.strerror}", hint="--port N takes another"
             ) from error
+
+
+def become_wall(name: str, served: Served, port: int, pem: str) -> NoReturn:
+    """Go on as the process of a class's wall.  Raises BadInput where there is no such class."""
+    from netlab.learn.classroom import room_of
+
+    room_of(name)
+    if pem:
+        out.note(f"SHA-256 fingerprint of the certificate: {fingerprint(pem)}")
+    settings = os.memfd_create("netlab-wall", 0)  # stays open over exec, and no key is on a disk
+    os.write(settings, json.dumps({"hosts": served.hosts, "shown": served.shown, "tls": pem}).encode())
+    listener = served.listener(port)
+    listener.set_inheritable(True)
+    words = [sys.executable, "-X", "utf8", "-m", "netlab.api.wall", name, str(settings), str(listener.fileno())]
+    os.execv(words[0], words)
 
 
 def check(address: str, hosts: tuple[str, ...], *, tls: bool, certificate: str, key: str) -> None:

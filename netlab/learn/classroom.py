@@ -59,6 +59,17 @@ class Room:
     def exercise(self) -> str:
         return Path(self.folder).name
 
+    def lab_of(self, student: str) -> str:
+        """The lab of a student.  Raises BadInput where the class has none of that name."""
+        return self.student(student).lab
+
+    def student(self, name: str) -> Student:
+        """A student by name.  Raises BadInput."""
+        known = {each.name: each for each in self.students}
+        if name not in known:
+            raise BadInput(f"class {self.name} has no student {name}{near(name, known)}")
+        return known[name]
+
 
 def roster(students: str) -> list[str]:
     """The names of a file's lines, or as many as a number says.  Raises BadInput."""
@@ -114,6 +125,8 @@ def _has_login(name: str) -> bool:
 def room_of(name: str) -> Room:
     """A class that was made.  Raises BadInput."""
     try:
+        if not is_dns_label(name, LAB_NAME_MAX):  # and no path
+            raise ValueError(name)
         return load(Room, json.loads(_file(name).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         there = sorted(path.parent.name for path in progress.path().parent.glob("classes/*/class.json"))
@@ -148,12 +161,23 @@ def end(name: str) -> dict[str, str]:
 def session(name: str, student: str) -> tuple[Mapping[str, str], list[str]]:
     """The environment and the command of a student whose lab is the caller's.  Raises BadInput."""
     room = room_of(name)
-    known = {each.name: each for each in room.students}
-    if student not in known:
-        raise BadInput(f"class {name} has no student {student}{near(student, known)}")
-    if known[student].login:
+    if room.student(student).login:
         raise BadInput(f"the lab of {student} is in that user's own namespaces: {student} types: netlab learn")
-    return _environment(room, known[student]), [sys.executable, "-m", "netlab", "learn"]
+    return _environment(room, room.student(student)), [sys.executable, "-m", "netlab", "learn"]
+
+
+def command(room: Room, student: str, words: tuple[str, ...]) -> tuple[list[str], dict[str, Any]]:
+    """The words that run netlab as a student, and the options of the process: its user, environment and folder."""
+    return [sys.executable, "-m", "netlab", *words], _options(room, room.student(student))
+
+
+def _options(room: Room, student: Student) -> dict[str, Any]:
+    options: dict[str, Any] = {"env": _environment(room, student), "cwd": "/", "start_new_session": True}
+    if student.login:
+        user = pwd.getpwnam(student.name)
+        groups = os.getgrouplist(user.pw_name, user.pw_gid)
+        options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": groups}
+    return options
 
 
 def _all(room: Room, words: Verb) -> dict[str, str]:
@@ -165,15 +189,10 @@ def _all(room: Room, words: Verb) -> dict[str, str]:
 
 def _run(room: Room, student: Student, words: tuple[str, ...]) -> str:
     """Run netlab as a student; its words where it failed."""
-    who: dict[str, Any] = {}
-    if student.login:
-        user = pwd.getpwnam(student.name)
-        who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": os.getgrouplist(user.pw_name, user.pw_gid)}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "netlab", *words],
-            env=_environment(room, student), cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            start_new_session=True, **who,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **_options(room, student),
         )  # fmt: skip
     except PermissionError:
         return f"that user cannot run {sys.executable}: put netlab where every user may read it, for example in /opt"

@@ -24,18 +24,15 @@ from netlab.picture.scene import Scene
 from netlab.picture.svg import render, style
 from netlab.picture.walk import Way, topology, way
 from netlab.plain import dump, load
+from netlab.serve.events import Events
 from netlab.serve.exercise import Exercise
 from netlab.serve.faults import Faults
-from netlab.serve.guard import HEADERS
 from netlab.serve.marks import marks
 from netlab.serve.shared import Part, Run, Start, body, failed, known, names
 from netlab.serve.terminal import Terminals
 from netlab.serve.watch import Watch
 
 _QUIET = 0.03  # seconds without news before the kernel is looked at
-_ALIVE = 20.0  # seconds between two signs of life of an event stream
-_BEHIND = 64  # events that a slow browser may miss before it is cut off
-_LISTENERS = 64
 _LASTING = ("picture", "drift")  # events that are true without a page
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "mjs": "text/javascript"}
 
@@ -47,12 +44,11 @@ class Page:
         self.lab, self.run = lab, run
         self._graph: Graph
         self._scene: Scene
-        self._listeners: set[asyncio.Queue[bytes]] = set()
+        self._events = Events("picture")
         self.probing = asyncio.Lock()
         self._news = asyncio.Event()
         self._known = asyncio.Event()  # the lab's document was read
         self._is_new = True
-        self._last: dict[str, bytes] = {}
         self._changed: set[str] = set()  # namespaces
         self._drift: dict[str, list[dict[str, Any]]] = {"operations": [], "foreign": []}
         self._watch = Watch(self._heard)
@@ -111,7 +107,7 @@ class Page:
         graph = load(Graph, json.loads(ended.stdout))
         self._is_new = False
         await self._watch.follow(graph.places)
-        if "picture" not in self._last or graph != self._graph:
+        if not self._events.knows("picture") or graph != self._graph:
             self._graph, self._scene = graph, picture(graph)
             self.send("picture", self._shown(self._scene))
         self._known.set()
@@ -127,21 +123,13 @@ class Page:
 
     async def leave(self) -> None:
         """No browser can come any more: end what runs for them."""
-        self._last = {kind: event for kind, event in self._last.items() if kind in _LASTING}
+        self._events.forget(_LASTING)
         for part in self._parts:
             await part.end()
 
     def send(self, kind: str, data: dict[str, Any]) -> None:
         """Send an event to all browsers; a new browser gets the last of each kind."""
-        event = f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
-        if self._last.get(kind) == event:
-            return
-        self._last[kind] = event
-        for queue in list(self._listeners):
-            try:
-                queue.put_nowait(event)
-            except asyncio.QueueFull:
-                self._listeners.discard(queue)
+        self._events.send(kind, data)
 
     # -- paths
 
@@ -149,34 +137,13 @@ class Page:
         """Add the page's paths."""
         for file in _files():
             path = "/" if file.name == "index.html" else f"/{file.name}"
-            app.router.add_get(path, _static(file.name, file.read_text(encoding="utf-8")))
-        app.router.add_get("/picture.css", _static("picture.css", style()))
-        app.router.add_get("/page/v1/events", self._events)
+            app.router.add_get(path, static(file.name, file.read_text(encoding="utf-8")))
+        app.router.add_get("/picture.css", static("picture.css", style()))
+        app.router.add_get("/page/v1/events", self._events.stream)
         app.router.add_post("/page/v1/trace", self._trace)
         app.router.add_post("/page/v1/reach", self._reach)
         for part in self._parts:
             part.routes(app)
-
-    async def _events(self, request: web.Request) -> web.StreamResponse:
-        if len(self._listeners) >= _LISTENERS:
-            raise web.HTTPServiceUnavailable(text="too many pages are open\n")
-        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
-        queue: asyncio.Queue[bytes] = asyncio.Queue(_BEHIND)
-        for kind in sorted(self._last, key=lambda kind: kind != "picture"):
-            queue.put_nowait(self._last[kind])
-        self._listeners.add(queue)
-        try:
-            await response.prepare(request)
-            while queue in self._listeners:
-                try:
-                    await response.write(await asyncio.wait_for(queue.get(), _ALIVE))
-                except TimeoutError:
-                    await response.write(b": alive\n\n")
-        except (ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            self._listeners.discard(queue)
-        return response
 
     async def _trace(self, request: web.Request) -> web.Response:
         asked = await body(request)
@@ -215,7 +182,9 @@ def _files() -> Iterator[Traversable]:
             yield from (file for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES)
 
 
-def _static(name: str, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+def static(name: str, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of a file of the page."""
+
     async def handler(_: web.Request) -> web.Response:
         return web.Response(text=text, content_type=_TYPES[name.rpartition(".")[2]], charset="utf-8")
 

@@ -23,6 +23,7 @@ from netlab.errors import Exit, HostCannot
 @click.option("--tls", is_flag=True, help="speak TLS, with a certificate that is made now")
 @click.option("--tls-cert", "certificate", default="", metavar="FILE", help="speak TLS, with this certificate (PEM)")
 @click.option("--tls-key", "key", default="", metavar="FILE", help="the certificate's key (default: in the same file)")
+@click.option("--class", "class_name", default="", metavar="NAME", help="show how the students of a class stand")
 @click.option("--stop", is_flag=True, help="end all pages of the lab")
 def command(
     lab: str,
@@ -33,6 +34,7 @@ def command(
     tls: bool,
     certificate: str,
     key: str,
+    class_name: str,
     stop: bool,
 ) -> int:
     """Show the lab in a browser: its picture, what differs from the lab, traces and flows by real packets.
@@ -40,12 +42,20 @@ def command(
     The command prints the page's address, which is good for one visit; the browser then has a cookie.  The page listens on
     127.0.0.1 and ends with this command (Ctrl-C), and with the lab.  With --listen other machines reach the page, and the
     page alone: never the lab's Kubernetes API.  Whoever has its address can run commands in the lab.
+
+    With --class the page is the wall of a class (netlab class new), with the way to each student's own page.
     """
     from netlab.cli import pageaddress
     from netlab.runtime.client import apiserver, pageserver
     from netlab.runtime.rootless import door
 
     pageaddress.check(address, hosts, tls=tls, certificate=certificate, key=key)
+    if class_name:
+        if lab or lab_option or stop:
+            raise click.UsageError("--class shows a class: give no lab and no --stop; Ctrl-C ends it")
+        served = pageaddress.Served(address, hosts)
+        pem = pageaddress.given(certificate, key) if certificate else served.certificate() if tls else ""
+        pageaddress.become_wall(class_name, served, port, pem)
     name = own_lab(lab, lab_option)
     if stop:
         connection = pageserver.connect(name)

@@ -1,0 +1,67 @@
+"""Events for browsers: each gets the last of every kind when it comes, and then what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection
+from typing import Any
+
+from aiohttp import web
+
+from netlab.serve.guard import HEADERS
+
+_ALIVE = 20.0  # seconds between two signs of life of a stream
+_BEHIND = 64  # events that a slow browser may miss before it is cut off
+_LISTENERS = 64
+
+
+class Events:
+    """The streams of one page; ``first`` is the kind that a new browser needs before the others."""
+
+    def __init__(self, first: str = "") -> None:
+        self._first = first
+        self._last: dict[str, bytes] = {}
+        self._listeners: set[asyncio.Queue[bytes]] = set()
+
+    def knows(self, kind: str) -> bool:
+        """Whether there was an event of this kind."""
+        return kind in self._last
+
+    def forget(self, but: Collection[str]) -> None:
+        """A new browser gets no last event, but those of some kinds."""
+        self._last = {kind: event for kind, event in self._last.items() if kind in but}
+
+    def send(self, kind: str, data: dict[str, Any]) -> None:
+        """Send an event to all browsers, unless it is the last of its kind again."""
+        event = f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+        if self._last.get(kind) == event:
+            return
+        self._last[kind] = event
+        for queue in list(self._listeners):
+            try:
+                queue.put_nowait(event)
+            except asyncio.QueueFull:
+                self._listeners.discard(queue)
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """The path of the events."""
+        if len(self._listeners) >= _LISTENERS:
+            raise web.HTTPServiceUnavailable(text="too many pages are open\n")
+        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        queue: asyncio.Queue[bytes] = asyncio.Queue(_BEHIND)
+        for kind in sorted(self._last, key=lambda kind: kind != self._first):
+            queue.put_nowait(self._last[kind])
+        self._listeners.add(queue)
+        try:
+            await response.prepare(request)
+            while queue in self._listeners:
+                try:
+                    await response.write(await asyncio.wait_for(queue.get(), _ALIVE))
+                except TimeoutError:
+                    await response.write(b": alive\n\n")
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self._listeners.discard(queue)
+        return response
