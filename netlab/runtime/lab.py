@@ -12,6 +12,7 @@ from netlab.faults.apply import Plain
 from netlab.faults.injected import Injected
 from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.nftables.drift import Digests
+from netlab.kernel.nftables.libnft import NftFailed
 from netlab.kernel.protocol import Observed
 from netlab.model import Memory
 from netlab.model.anew import leaving, rolled
@@ -186,7 +187,7 @@ def _undo(run: Run, before: Lab, after: Lab) -> None:
     """Make a running lab as it was before a change that failed.  Where that fails as well, the next ``up`` mends it."""
     rundir, before = run.rundir, with_state(before, after.can)
     agent = AgentListeners(before.cluster.lab, rundir.path)
-    with contextlib.suppress(NetlabError, OSError):
+    with contextlib.suppress(NetlabError, NftFailed, OSError):
         rundir.restore()
         agent.start()
         with contextlib.suppress(OSError):  # a full disk does not take what is known of the rules

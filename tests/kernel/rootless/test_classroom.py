@@ -14,7 +14,8 @@ jsonschema = pytest.importorskip("jsonschema")
 pytestmark = pytest.mark.kernel
 
 CLASS = """
-netlab class new c direct --students 2 --seed 5 && netlab class status c -o json >earlier
+netlab class new c direct --students 2 --seed 5 || exit 1
+netlab class status c -o json >earlier
 printf 'answer 172.18.0.3\\nuntil step | grep -q "2/4"; do sleep 0.2; done\\n' | netlab class join c student-2 >told
 netlab class status c -o json >later; netlab class status c -o csv >sheet; netlab ls -o json >labs
 netlab class end c && netlab ls -o json >none
