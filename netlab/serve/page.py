@@ -106,11 +106,11 @@ class Page:
             return False
         graph = load(Graph, json.loads(ended.stdout))
         self._is_new = False
-        await self._watch.follow(graph.places)
         if not self._events.knows("picture") or graph != self._graph:
             self._graph, self._scene = graph, picture(graph)
             self.send("picture", self._shown(self._scene))
         self._known.set()
+        await self._watch.follow(graph.places)  # after the picture, and before `diff` looks everywhere
         return True
 
     def _shown(self, scene: Scene) -> dict[str, Any]:

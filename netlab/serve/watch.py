@@ -35,24 +35,16 @@ class Watch:
         wanted = set(names)
         for gone in self._sockets.keys() - wanted:
             self._forget(gone)
+        new = sorted(wanted - self._sockets.keys())
+        try:
+            opened = await asyncio.to_thread(self._worker.run, lambda: [_opened(name) for name in new])
+        except OSError:  # no descriptor is free: the page shows what its own changes say
+            opened = [() for _ in new]
         loop = asyncio.get_running_loop()
-        for name in sorted(wanted - self._sockets.keys()):
-            sockets = await asyncio.to_thread(self._open, name)
+        for name, sockets in zip(new, opened, strict=True):
             self._sockets[name] = sockets
             for each in sockets:
                 loop.add_reader(each, self._read, each, name)
-
-    def _open(self, name: str) -> tuple[socket.socket, ...]:
-        try:
-            fd = open_named(name)
-        except OSError:
-            return ()
-        try:
-            return self._worker.run(lambda: _inside(fd))
-        except OSError:
-            return ()
-        finally:
-            os.close(fd)
 
     def _read(self, each: socket.socket, name: str) -> None:
         matters = False
@@ -76,6 +68,20 @@ class Watch:
         for name in list(self._sockets):
             self._forget(name)
         self._worker.close()
+
+
+def _opened(name: str) -> tuple[socket.socket, ...]:
+    """The sockets of a namespace; none where it has gone."""
+    try:
+        fd = open_named(name)
+    except OSError:
+        return ()
+    try:
+        return _inside(fd)
+    except OSError:
+        return ()
+    finally:
+        os.close(fd)
 
 
 def _inside(fd: int) -> tuple[socket.socket, ...]:

@@ -100,5 +100,8 @@ def tidy() -> None:
 
 
 def _mounted() -> bool:
+    """Whether the mount that is seen there is ours: in a user's own namespaces, root's is beneath another."""
     with open("/proc/self/mounts", encoding="utf-8", errors="replace") as stream:
-        return any(line.split(" ", 3)[:2] == [_SOURCE, str(ETC_NETNS)] for line in stream)
+        mounts = [line.split(" ", 2) for line in stream]
+    sources = [source for source, place, _ in mounts if place == str(ETC_NETNS)]
+    return sources[-1:] == [_SOURCE]

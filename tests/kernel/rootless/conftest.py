@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[3]
 #: The host may have labs of other tests, and a plain user sees root's.  A mount on /run/netlab itself would go with that
 #: folder: the last `down` on the host removes it, and with it what is mounted there in any namespace.
 _NO_OTHER_LABS = "mount -t tmpfs -o mode=755 tmpfs /run"
+#: As where root has labs: a folder that the user may not write.
+_ROOTS_FILES = "[ ! -d /etc/netns ] || mount -t tmpfs -o mode=755 netlab /etc/netns"
 Plain = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -42,7 +44,7 @@ def plain(kit: Any, home: Path) -> Plain:
         for name, text in (("script", script), ("before", before)):
             (home / name).write_text(f"cd {home}\n{text}")
         *mounts, drop = kit.as_nobody(f"sh {home}/script").splitlines()
-        mounts.append(_NO_OTHER_LABS)
+        mounts += [_NO_OTHER_LABS, _ROOTS_FILES]
         other = drop.removeprefix("exec ").replace("=65534", "=1234").replace("/script", "/before")
         words = ["sh", "-ec", "\n".join([*mounts, *([other] if before else ()), drop])]
         if forbid:
