@@ -49,7 +49,7 @@ class Result(NamedTuple):
         if self.missing:
             return f"| {self.client} | - | not tried: {self.missing} |"
         passed = self.steps - len(self.failed)
-        return f"| {self.client} | {passed} of {self.steps} | {'; '.join(self.failed) or 'all'} |"
+        return f"| {self.client} | {passed} of {self.steps} | {'; '.join(self.failed) or 'nothing'} |"
 
 
 Environment = dict[str, str]
