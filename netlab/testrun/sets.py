@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -111,8 +111,12 @@ def failed(task: Task, error: NetlabError) -> Done:
     return Done(Report(name, Exit(error.status), lines, (), (), summary, suite, (), ""))
 
 
-def performed(tasks: Sequence[Task], jobs: int, orphaned: Callable[[int], None] = lambda _: None) -> Iterator[Done]:
+def performed(
+    tasks: Sequence[Task], jobs: int, orphaned: Callable[[int], None] = lambda _: None
+) -> Generator[Done, None, None]:
     """All sets, in their order, ``jobs`` at a time; one that cannot be tested does not stop the others.
+
+    Whoever stops in the middle closes it: then no worker is left, and each has taken its lab down.
 
     ``orphaned`` has a worker get a signal when its parent is gone.
     """

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,11 +137,11 @@ def command(
         )
     single = len(tasks) == 1
     with _terminated(), _swept(predict=predict):
-        results = (
-            [_single(tasks[0])]
-            if single
-            else _reported(performed(tasks, jobs or os.cpu_count() or 1, orphaned), len(tasks), output)
-        )
+        if single:
+            results = [_single(tasks[0])]
+        else:
+            with closing(performed(tasks, jobs or os.cpu_count() or 1, orphaned)) as running:
+                results = _reported(running, len(tasks), output)
     if single and output != "json":
         _print(results[0])
     reports = [result.report for result in results]

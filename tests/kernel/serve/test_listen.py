@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from netlab.runtime import lab as labs
 from netlab.runtime.client.certificate import fingerprint, own_certificate
 from tests.conftest import run_netlab
 from tests.kit.pageterminal import terminal, until
@@ -20,15 +16,6 @@ from tests.kit.served import SECONDS, Served
 
 pytestmark = pytest.mark.kernel
 ADDRESS = "127.0.0.2"
-
-
-@pytest.fixture(scope="module")
-def lab(kit: Any) -> Iterator[str]:
-    name = f"listen{os.getpid()}"
-    kit.up(kit.spec(name, dataplane="vxlan"))
-    yield name
-    labs.down(name)
-    assert kit.remains(name) == []
 
 
 @pytest.fixture(scope="module")

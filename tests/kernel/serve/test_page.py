@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from netlab.runtime import lab as labs
 from netlab.runtime.client.pageserver import SOCKET
 from netlab.runtime.state.rundir import RunDir
 from tests.conftest import run_netlab
@@ -23,15 +21,6 @@ from tests.kit.served import Served
 
 pytestmark = pytest.mark.kernel
 SECONDS = 60  # for a busy machine
-
-
-@pytest.fixture(scope="module")
-def lab(kit: Any) -> Iterator[str]:
-    name = f"page{os.getpid()}"
-    kit.up(kit.spec(name, dataplane="vxlan"))
-    yield name
-    labs.down(name)
-    assert kit.remains(name) == []
 
 
 @pytest.fixture

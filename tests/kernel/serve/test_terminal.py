@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
-from netlab.runtime import lab as labs
 from netlab.serve.terminal import _MOST, OFF
 from tests.conftest import run_netlab
 from tests.kit.pageterminal import terminal, until
@@ -21,15 +20,6 @@ from tests.kit.served import Served
 
 pytestmark = pytest.mark.kernel
 SECONDS = 60  # for a busy machine
-
-
-@pytest.fixture(scope="module")
-def lab(kit: Any) -> Iterator[str]:
-    name = f"term{os.getpid()}"
-    kit.up(kit.spec(name, dataplane="vxlan"))
-    yield name
-    labs.down(name)
-    assert kit.remains(name) == []
 
 
 @pytest.fixture
