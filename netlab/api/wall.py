@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 from functools import partial
@@ -84,6 +85,10 @@ async def serve(name: str, settings: dict[str, str | list[str]], listener: socke
     await runner.setup()
     assert runner.server is not None
     accepting = asyncio.create_task(connections.accept(listener, context, runner.server))
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the students' pages end too
+        loop.add_signal_handler(number, task.cancel)
     sys.stdout.write(f"{'https' if pem else 'http'}://{settings['shown']}:{port}/?token={guard.token}\n")
     sys.stdout.flush()
     try:
@@ -100,5 +105,8 @@ if __name__ == "__main__":
     with os.fdopen(int(sys.argv[2]), encoding="utf-8") as _settings:
         _settings.seek(0)
         _read = json.load(_settings)
-    with socket.socket(fileno=int(sys.argv[3])) as _listener, contextlib.suppress(KeyboardInterrupt):
+    with (
+        socket.socket(fileno=int(sys.argv[3])) as _listener,
+        contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError),
+    ):
         asyncio.run(serve(sys.argv[1], _read, _listener))

@@ -57,6 +57,13 @@ curl -s -b jar -H "Origin: $base" -d '{"student": "student-2"}' $base/page/v1/st
 own=$(sed 's/.*"address": "//;s/".*//' own)
 curl -s -c jar2 -b jar2 -L "$own" | grep -c 'id="board"'
 curl -s -o /dev/null -w '%{http_code}\\n' -b jar2 $base/page/v1/events
+netlab serve --class c >url2 & second=$!
+until [ -s url2 ]; do sleep 0.1; done
+url=$(cat url2); other=${url%/?token*}
+curl -s -c jar3 -o /dev/null "$url"
+curl -s -b jar3 -H "Origin: $other" -d '{"student": "student-1"}' $other/page/v1/student | grep -c address
+kill $second; wait $second
+pgrep -fc 'netlab serve c-student-1'
 netlab class end c
 wait $wall
 cat said >&2; pgrep -f 'netlab serve' >&2
@@ -72,7 +79,7 @@ def test_the_wall_shows_progress_and_opens_pages_that_end_with_it(plain: Plain) 
         "a page of another origin sent this request\n 403",
         "student is not a name of this lab\n 400",
         "this page answers under its own names only; netlab serve --host NAME adds one\n 421",
-        *("1", "401", "class c is over"),
+        *("1", "401", "1", "0", "class c is over"),
     ]
     assert done.stdout == "\n".join(answers) + "\n", done.stdout + done.stderr
     over, seen = done.stderr.splitlines()
