@@ -126,9 +126,10 @@ class Control:
         finally:
             self._pages.discard(current)
             accepting.cancel()
-            await runner.cleanup()
+            ending = [runner.cleanup()]
             if not self._pages and self._page is not None:
-                await self._page.leave()
+                ending.append(self._page.leave())  # at once: a page that is opened now starts anew
+            await asyncio.gather(*ending)
 
     def _shared(self) -> Page:
         if self._page is None or self._follower is None or self._follower.done():

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -25,6 +26,7 @@ class Exercise:
     def __init__(self, page: Shared, start: Start) -> None:
         self._page, self._start = page, start
         self._running: Running | None = None
+        self._number = 0  # of the process
         self._lines = b""
 
     def routes(self, app: web.Application) -> None:
@@ -35,6 +37,7 @@ class Exercise:
     async def end(self) -> None:
         """End the process; its captures end with it."""
         running, self._running = self._running, None
+        self._number += 1  # the process may still say how it stood
         if running is not None:
             running.close()  # the end of its input: it ends by itself
             await asyncio.wait([running.done], timeout=_PATIENCE)
@@ -48,12 +51,14 @@ class Exercise:
             raise web.HTTPBadRequest(text="the answer is too long\n")
         if self._running is None or self._running.done.done():
             self._lines = b""
-            self._running = self._start(("learn", "--lines", self._page.lab), self._take, tty=False)
+            self._number += 1
+            output = partial(self._take, self._number)
+            self._running = self._start(("learn", "--lines", self._page.lab), output, tty=False)
         await self._running.write(json.dumps({"do": word, "value": value}).encode() + b"\n")
         return web.json_response({})
 
-    async def _take(self, channel: int, data: bytes) -> None:
-        if channel != _STDOUT:
+    async def _take(self, number: int, channel: int, data: bytes) -> None:
+        if channel != _STDOUT or number != self._number:
             return
         *lines, self._lines = (self._lines + data).split(b"\n")
         for line in lines:

@@ -123,9 +123,10 @@ class Page:
 
     async def leave(self) -> None:
         """No browser can come any more: end what runs for them."""
+        ending = [asyncio.create_task(part.end()) for part in self._parts]
+        await asyncio.sleep(0)  # from here on none of them sends what belongs to the page that ends
         self._events.forget(_LASTING)
-        for part in self._parts:
-            await part.end()
+        await asyncio.gather(*ending)
 
     def send(self, kind: str, data: dict[str, Any]) -> None:
         """Send an event to all browsers; a new browser gets the last of each kind."""
