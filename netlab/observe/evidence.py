@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from netlab.kernel.nftables import counters
 from netlab.model import Cluster
@@ -38,6 +39,7 @@ class Witness:
 
 #: Attempts through a Service at a backend's chance, in the first turn and in all; each turn makes twice the last one's.
 _FIRST, _TURNS = 2, 5
+_GLANCE, _GLANCES = 0.1, 10  # seconds until a counter has moved, and flows of one rule that are asked alone
 _BUDGET = 20_000  # attempts of a first turn; beyond it a Service is asked once by each source that only expects answers
 
 
@@ -64,7 +66,7 @@ def _probed(prober: Prober, cluster: Cluster, predictor: Predictor, flows: Itera
     witness = Witness(cluster, predictor.denials) if cluster.filters else None
     before = witness.read() if witness else {}
     evidence = Evidence(predictor.denials, before, predictor.endings)
-    book = Book(witness, before, predictor.endings) if witness else None
+    book = Book(witness, before, predictor) if witness else None
     turns = _Turns(predictor)
     for verdict in prober.probe(turns.feed(flows), once=turns, book=book):
         if not evidence.held(verdict):
@@ -79,12 +81,43 @@ def _probed(prober: Prober, cluster: Cluster, predictor: Predictor, flows: Itera
             break
         for verdict in prober.probe(more, once=turns, book=book):
             (turns.held[verdict.flow].append if evidence.held(verdict) else turns.add)(verdict)
+    unexplained = []
     for verdict in evidence.confirm(witness.read() if witness else {}, turns, book.repeated if book else {}):
         if verdict.flow in turns:
             turns.add(verdict)
-        else:
+        elif verdict.outcome is Outcome.DENIED:
             yield verdict
+        else:
+            unexplained.append(verdict)
+    if witness:
+        yield from _one_by_one(prober, predictor, witness, unexplained)
     yield from turns.verdicts()
+
+
+def _one_by_one(
+    prober: Prober, predictor: Predictor, witness: Witness, verdicts: Sequence[Verdict]
+) -> Iterator[Verdict]:
+    """Silences whose rules counted too few packets, each asked again while no other of the same rules is.
+
+    One flow that is lost before it comes to a deny rule makes all silences at that rule doubtful.  A rule counts a packet
+    at once, so that each flow takes ``_GLANCE`` alone; beyond ``_GLANCES`` the silences stay as they are.
+    """
+    ends = {verdict.flow: frozenset(end for end in predictor.endings(verdict.flow) if end) for verdict in verdicts}
+    groups = [
+        [verdict for verdict in verdicts if ends[verdict.flow] in group] for group in connected(set(ends.values()))
+    ]
+    for group in groups:
+        yield from group[_GLANCES:] if len(group) > 1 else group
+    for turn in zip_longest(*(group[:_GLANCES] for group in groups if len(group) > 1)):
+        asked = {verdict.flow: verdict for verdict in turn if verdict}
+        before = witness.read()
+        book = Book(witness, before, predictor)
+        evidence = Evidence(predictor.denials, before, predictor.endings)
+        for verdict in prober.probe(asked, once=asked, book=book, timeout=(_GLANCE, _GLANCE)):
+            if not evidence.held(verdict):
+                yield verdict
+        for verdict in evidence.confirm(witness.read(), asked, book.repeated):
+            yield verdict if verdict.outcome is Outcome.DENIED else asked[verdict.flow]
 
 
 class _Turns:
@@ -149,10 +182,9 @@ class Book:
     were counted somebody else is at the same rule, and that rule is believed no more before all attempts are over.
     """
 
-    def __init__(
-        self, witness: Witness, before: Mapping[Denial, int], endings: Callable[[Flow], Iterable[Denial | None]]
-    ) -> None:
-        self._witness, self._before, self._endings = witness, before, endings
+    def __init__(self, witness: Witness, before: Mapping[Denial, int], predictor: Predictor) -> None:
+        self._witness, self._before, self._endings = witness, before, predictor.endings
+        self._silenced = predictor.denials.silenced
         self._endings_of: dict[Flow, frozenset[Denial]] = {}
         self._ended: Counter[frozenset[Denial]] = Counter()
         #: Packets beyond one an attempt: TCP sends its SYN again after a second, which a busy machine is late to end.
@@ -167,9 +199,9 @@ class Book:
             ends = self._endings_of[flow] = frozenset(end for end in self._endings(flow) if end)
         return ends
 
-    def ended(self, flow: Flow, packets: int) -> None:
-        """An attempt of so many packets is over, without an answer."""
-        if ends := self.ends(flow):
+    def ended(self, flow: Flow, outcome: Outcome, packets: int) -> None:
+        """An attempt of so many packets is over, without a reply of the target."""
+        if outcome in self._silenced and (ends := self.ends(flow)):
             self._ended[ends] += packets
             self.repeated[ends] += packets - 1
 

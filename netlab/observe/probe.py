@@ -48,13 +48,19 @@ class Prober:
         return {flow: verdicts[flow] for flow in asked}
 
     def probe(
-        self, flows: Iterable[Flow], *, once: Container[Flow] = (), book: Account | None = None
+        self,
+        flows: Iterable[Flow],
+        *,
+        once: Container[Flow] = (),
+        book: Account | None = None,
+        timeout: tuple[float, float] | None = None,
     ) -> Iterator[Verdict]:
         """The verdicts as they come, not in order.  The flows are taken when they are needed, in another thread.
 
         Flows of one source should follow each other: a change of source costs a system call.  Closing the iterator
         ends the run; static neighbours are always removed.  ``once``: flows whose silence is not asked a second time (a
-        flow may come several times).  ``book`` tells which silences are explained already.
+        flow may come several times).  ``book`` tells which silences are explained already.  ``timeout`` replaces the
+        prober's own.
         """
         given: queue.Queue[list[Verdict] | BaseException | None] = queue.Queue(_AHEAD)
         neighbours = StaticNeighbours(self._cluster, self._neighbours) if self._cluster and self._neighbours else None
@@ -62,7 +68,7 @@ class Prober:
             run = Run(
                 flows,
                 given.put,
-                timeout=self._timeout,
+                timeout=timeout or self._timeout,
                 neighbours=neighbours,
                 files=files.room,
                 once=once,

@@ -50,8 +50,8 @@ class Account(Protocol):
     def ends(self, flow: Flow) -> frozenset[Denial]:
         """The rules at one of which a flow ends; none where nothing denies it."""
 
-    def ended(self, flow: Flow, packets: int) -> None:
-        """An attempt of so many packets is over, without an answer."""
+    def ended(self, flow: Flow, outcome: Outcome, packets: int) -> None:
+        """An attempt of so many packets is over, without a reply of the target."""
 
     def explained(self, silent: Iterable[tuple[Flow, int]]) -> frozenset[frozenset[Denial]]:
         """Of the attempts that wait now, and their packets, the sets of rules that account for all of theirs."""
@@ -167,7 +167,7 @@ class Run:
     def settle(self, attempt: Attempt, verdict: Verdict) -> None:
         """The end of an attempt.  An error of this host is asked a second time: most are of the moment."""
         if self._book and verdict.outcome in SILENCED:
-            self._book.ended(verdict.flow, 1 + attempt.repeats())
+            self._book.ended(verdict.flow, verdict.outcome, 1 + attempt.repeats())
         self._drop(attempt)
         if verdict.server is not None:
             self._answered = self._now
@@ -280,7 +280,7 @@ class Run:
     def _give_up(self, attempt: Attempt) -> None:
         """Handle an attempt without a reply: repeat it, or take that as the verdict."""
         if self._book:
-            self._book.ended(attempt.flow, 1 + attempt.repeats())
+            self._book.ended(attempt.flow, Outcome.TIMEOUT, 1 + attempt.repeats())
         self._drop(attempt)
         if attempt.number == 1:
             self._again.append((attempt.flow, 2, attempt.group))

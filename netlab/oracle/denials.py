@@ -76,6 +76,11 @@ class Denials:
     def evaluator(self) -> Evaluator:
         return self._evaluator
 
+    @property
+    def silenced(self) -> tuple[Outcome, ...]:
+        """The outcomes that a deny rule of this cluster can be the cause of: a rule that drops sends no refusal."""
+        return SILENCED if self._cluster.deny == "reject" else (Outcome.TIMEOUT,)
+
     def _source(self, end: Endpoint, target: Party, *, near: bool = False) -> Party | None:
         """The source as the target's node sees it; None where it has no address of that family.
 
@@ -273,7 +278,7 @@ class Evidence:
 
     def held(self, verdict: Verdict) -> bool:
         """Whether the verdict must wait for the counters: it had no answer, and a policy would explain that."""
-        if verdict.outcome not in SILENCED:
+        if verdict.outcome not in self._denials.silenced:
             return False
         ends = self._ends.get(verdict.flow)
         if ends is None:

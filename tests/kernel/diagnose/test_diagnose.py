@@ -57,3 +57,10 @@ def test_the_first_cause_is_what_was_broken(broken_lab: Lab, breakage: Breakage)
     finally:
         breakages.heal(named)
         run_netlab("up", file)
+
+
+def test_a_policy_that_does_its_work_is_no_cause_of_a_missing_route(kit: Any, lab: str) -> None:
+    run_netlab("up", "policy", "--name", lab)
+    breakages.sh(f"ip -n {lab}-node-1 route del 10.244.2.0/24")
+    causes = run_netlab("diagnose", lab, "-o", "json", check=1).json["causes"]
+    assert [cause["kind"] for cause in causes] == ["route-missing"]

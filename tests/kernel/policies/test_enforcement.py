@@ -252,6 +252,24 @@ def test_silence_without_a_counter_is_no_denial(kit: Any, lab: str) -> None:
     assert "no rule counted it" in verdict.because[-1].message
 
 
+@pytest.mark.parametrize(
+    "way", ["unreachable 10.244.2.0/24", "blackhole 10.244.2.0/24", "10.244.2.0/24 via 172.18.0.1"]
+)
+def test_a_flow_that_is_lost_before_the_deny_rule_makes_no_other_denial_doubtful(kit: Any, lab: str, way: str) -> None:
+    kit.up(kit.spec(lab, pods("client", "far", "2server", "2near"), dataplane="host-gw"))
+    labs.change(lab, add=[("p.yaml", policy("only-client", ONLY_CLIENT))])
+    subprocess.run(["ip", "-n", f"{lab}-node-1", "route", "replace", *way.split()], check=True)
+    cluster = running.load_cluster(lab)
+    asked = [
+        *flows(cluster, targets=["server"], ports=["79/TCP"]),
+        *flows(cluster, sources=["node-1"], targets=["server"]),
+    ]
+    seen = {_shown(each.flow): each for each in probed(Prober(cluster, timeout=(0.1, 0.2)), cluster, asked)}
+    assert {seen[f"near server:{port}"].outcome for port in (79, 80)} == {Outcome.DENIED}
+    lost = [each for name, each in seen.items() if name.startswith(("far", "client", "node-1"))]
+    assert all(each.outcome in (Outcome.TIMEOUT, Outcome.UNREACHABLE) for each in lost), lost
+
+
 def test_without_br_netfilter_a_bridge_with_policies_is_refused(kit: Any) -> None:
     text = kit.spec("nobr", pods("a", "b")) + "\n---\n" + policy("p", DENY_ALL)
     with pytest.raises(HostCannot, match="br_netfilter") as refused:

@@ -16,6 +16,8 @@ ENDS = frozenset((NEAR, FAR))
 class Reasons:
     """What Evidence asks of a cluster's denials."""
 
+    silenced = (Outcome.TIMEOUT,)
+
     def because(self, end: Denial) -> list[Any]:
         return []
 
