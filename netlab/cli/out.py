@@ -9,14 +9,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab import escape
+from netlab.cli.paint import Marks
 from netlab.errors import BadInput, HostLacks, NetlabError
 from netlab.plain import dump
 from netlab.runtime.state.sudo import behind_sudo
 
 
-def line(text: str = "", *, painted: bool = False) -> None:
-    """A line on standard output.  ``painted``: it has colours of ``colour``, and its other parts are escaped already."""
-    sys.stdout.write((text if painted else escape.terminal(text)) + "\n")
+def line(text: str = "", marks: Marks = (), *, painted: bool = False) -> None:
+    """A line on standard output, with ``marks`` where a person looks at a terminal.
+
+    ``painted``: it has colours of ``colour``, and its other parts are escaped already.
+    """
+    text = text if painted else escape.terminal(text)
+    if marks and _is_colourful():
+        for mark in marks:
+            text = mark.pattern.sub(_coloured(r"\g<0>", mark.code), text)
+    sys.stdout.write(text + "\n")
 
 
 def note(text: str) -> None:
@@ -86,9 +94,16 @@ def count(number: int, noun: str, many: str = "") -> str:
 
 def colour(text: str, code: int) -> str:
     """The text in a colour where a person looks at a terminal."""
-    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
-        return text
+    return _coloured(text, code) if _is_colourful() else text
+
+
+def _coloured(text: str, code: int) -> str:
     return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def _is_colourful() -> bool:
+    """Colours as https://no-color.org has them."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def command(*, root: bool = False) -> str:

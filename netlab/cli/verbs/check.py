@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from netlab.cli import cireports, out
+from netlab.cli import cireports, out, paint
 from netlab.cli.files import shown, text_of
 from netlab.cli.options import lab_argument, output, own_lab
 from netlab.errors import Exit
@@ -121,20 +121,21 @@ def command(
     each = {id(row): line for row, line in zip(failed, failures(rows), strict=True)}
     for cause in groups:
         for line in cause.lines() if len(cause.rows) > _SINGLE else [each[id(row)] for row in cause.rows]:
-            out.line(line)
+            out.line(line, paint.CHECK)
     for line in coverage.lines(held) if held is not None else ():
         out.line(line)
     if matrix:
         where = {str(pod): pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
-        out.line(draw(observed.values(), nodes=where).rstrip())
+        out.line(draw(observed.values(), nodes=where).rstrip(), paint.MATRIX)
     if quiet:
         return Exit.NO if failed else Exit.OK
     verdict = f"{len(failed)} failed, " if failed else ""
     good = f"lab {name}: {verdict}{len(rows) - len(failed)} of {len(rows)} flows "
     if path is not None:
-        out.line(f"{good}as they should be ({shown(path)}, predictions and packets, {seconds:.2f} s)")
+        out.line(f"{good}as they should be ({shown(path)}, predictions and packets, {seconds:.2f} s)", paint.CHECK)
     else:
-        out.line(f"{good}as predicted; nothing was expected: there is no expect.yaml of this lab ({seconds:.2f} s)")
+        nothing = "nothing was expected: there is no expect.yaml of this lab"
+        out.line(f"{good}as predicted; {nothing} ({seconds:.2f} s)", paint.CHECK)
         if (near := _folder(applied.source) / EXPECT).is_file():
             out.line(f"{shown(near)} is of the lab in that folder; --expect {shown(near)} takes it all the same")
     return Exit.NO if failed else Exit.OK

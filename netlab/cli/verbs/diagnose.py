@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab.cli import out
+from netlab.cli import out, paint
 from netlab.cli.elsewhere import point_to_shell
 from netlab.cli.options import lab_argument, output, own_lab
 from netlab.errors import Exit
@@ -67,13 +67,13 @@ def command(lab: str, lab_option: str, output: str) -> int:
         return Exit.NO if causes else Exit.OK
     shown = list(report.lines(causes, _typed, out.width()))
     for line in shown:
-        out.line(line)
+        out.line(line, paint.DIAGNOSE)
     point_to_shell(shown)
     for note in notes:
         out.line(f"note: {note}")
     flows = f"{broken} of {out.count(len(evidence.rows), 'probed flow')} broken"
     verdict = out.count(len(causes), "cause") if causes else "nothing found"
-    out.line(f"lab {name}: {verdict}; {flows} ({seconds:.2f} s)")
+    out.line(f"lab {name}: {verdict}; {flows} ({seconds:.2f} s)", paint.DIAGNOSE)
     return Exit.NO if causes else Exit.OK
 
 

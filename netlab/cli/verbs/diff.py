@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netlab.cli import faults, out
+from netlab.cli import faults, out, paint
 from netlab.cli.elsewhere import point_to_shell
 from netlab.cli.options import lab_argument, output, running_lab
 from netlab.errors import BadInput, Exit
@@ -52,15 +52,16 @@ def command(lab: str, lab_option: str, reveal: bool, spaces: tuple[str, ...], ou
     faults.tell(lab_diff.faults, reveal=reveal)
     drifts = list(render.drifts(operations))
     for text in drifts:
-        out.line(text)
+        out.line(text, paint.DIFF)
     for obj in foreign:
-        out.line(render.foreign_text(obj))
+        out.line(render.foreign_text(obj), paint.DIFF)
     if drifts:
         point_to_shell(text.partition("mend by: ")[2] for text in drifts)
         out.line(
             f"lab {name}: {out.count(len(drifts), 'object')} differ{'s' if len(drifts) == 1 else ''}; "
-            f"{out.command()} up {name} mends {'it' if len(drifts) == 1 else 'them'}"
+            f"{out.command()} up {name} mends {'it' if len(drifts) == 1 else 'them'}",
+            paint.DIFF,
         )
         return Exit.NO
-    out.line(f"lab {name}: no drift")
+    out.line(f"lab {name}: no drift", paint.DIFF)
     return Exit.OK

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab.cli import out
+from netlab.cli import out, paint
 from netlab.cli.options import lab, output, running_lab
 from netlab.errors import BadInput, Exit
 
@@ -103,7 +103,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
         for reason in reasons:
             notes = predictor.denials.services.notes(reason[0].flow)
             for line in tell(*reason, partial(way_lines, reason[0].flow), notes):
-                out.line(line)
+                out.line(line, paint.EXPLAIN)
     ends = [part.outcome for verdict in verdicts for part in (verdict.may or (verdict,))]
     return Exit.NO if Outcome.DENIED in ends else Exit.OK
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab.cli import out
+from netlab.cli import out, paint
 from netlab.cli.options import Seconds, lab_argument, own_lab, pictured
 from netlab.errors import Exit
 
@@ -108,7 +108,7 @@ def command(
         out.raw(_picture(cluster, verdicts, seconds))
         return Exit.REFUSED if errors else Exit.OK
     where = {str(pod): pod.node for pod in cluster.pods} | {node.name: node.name for node in cluster.nodes}
-    out.line(draw(verdicts, nodes=where).rstrip())
+    out.line(draw(verdicts, nodes=where).rstrip(), paint.MATRIX)
     out.line()
     out.line(f"{out.count(len(verdicts), 'flow')} in {seconds:.2f} s")
     for verdict in errors[:10]:
@@ -141,6 +141,6 @@ def _tell_policies(cluster: Cluster, questions: list[Flow]) -> list[Flow]:
     }
     for name, verdicts in tables(Denials(cluster), questions).items():
         out.line(heads[name])
-        out.line(draw(verdicts))
+        out.line(draw(verdicts), paint.MATRIX)
     out.line("by packets:")
     return questions

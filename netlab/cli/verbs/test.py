@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab.cli import cireports, out
+from netlab.cli import cireports, out, paint
 from netlab.cli.files import require_writable, shown, text_of, write
 from netlab.cli.options import namespace_option, output
 from netlab.errors import BadInput, Exit, HostCannot, NeedsRoot
@@ -149,7 +149,7 @@ def command(
     if output == "json":
         out.document(formats.document(reports, several=not single, predicted=predict, seconds=seconds))
     elif not single:
-        out.line(_summary(reports, seconds))
+        out.line(_summary(reports, seconds), paint.CHECK)
     if write_file:
         write("--write", write_file, results[0].written)
     if svg:
@@ -335,7 +335,7 @@ def _reported(results: Iterator[Done], count: int, output: str) -> list[Done]:
 
 def _print(result: Done) -> None:
     for line in result.report.lines:
-        out.line(line)
+        out.line(line, paint.CHECK)
 
 
 def _summary(reports: Sequence[Report], seconds: float) -> str:

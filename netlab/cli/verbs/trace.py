@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netlab.cli import out
+from netlab.cli import out, paint
 from netlab.cli.elsewhere import point_to_shell
 from netlab.cli.options import Seconds, lab, own_lab, pictured
 from netlab.errors import BadInput, Exit
@@ -165,7 +165,7 @@ def command(
         width = out.width()
         decode = Layers(tunnels, width=width - 12).of if verbose else None
         for line in lines(story, results, width=width, typed=_typed, decode=decode):
-            out.line(line)
+            out.line(line, paint.TRACE)
         point_to_shell(line for finding in results for line in (*finding.look, *finding.mend))
         for line in held.lines() if held else ():
             out.line(line)
