@@ -21,7 +21,7 @@ from netlab.memo import Memo
 from netlab.model.cluster import Cluster, Idle, Pod, identity
 from netlab.model.topology.nodefaults import Faults
 from netlab.model.workloads import systempods
-from netlab.runtime.nodehealth import Nodes
+from netlab.runtime.state.nodehealth import Nodes
 from netlab.runtime.state.rundir import RunDir, Version
 from netlab.values import dataclass
 

@@ -21,11 +21,11 @@ from netlab.errors import NeedsRoot, NetlabError, StateError
 from netlab.evidence.records import IN_VIEW, Lookup, Query
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host import threads
+from netlab.kernel.host.processes import inside
 from netlab.model import Cluster, Pod
 from netlab.model.resolver import ResolvConf, in_hosts
 from netlab.oracle.lookups import Asked, Key
 from netlab.runtime.agent import POD_COMM
-from netlab.runtime.processes import inside
 from netlab.wire import dns
 
 _SIDE_BY_SIDE = 32

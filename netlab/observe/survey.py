@@ -19,6 +19,7 @@ from netlab.errors import NetlabError
 from netlab.evidence.records import Lookup
 from netlab.faults.injected import Injected
 from netlab.kernel.host import threads
+from netlab.kernel.nftables import foreign
 from netlab.model.cluster import Cluster
 from netlab.model.status import runs
 from netlab.model.topology.links import round_trip
@@ -35,7 +36,6 @@ from netlab.oracle.predict import Predictor
 from netlab.oracle.resolve import expected
 from netlab.plan import drift
 from netlab.plan.drift import Drift
-from netlab.runtime import foreign
 from netlab.runtime.client import agentclient
 from netlab.runtime.host import requirements as host
 from netlab.runtime.lab import observe

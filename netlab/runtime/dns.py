@@ -12,10 +12,10 @@ import shutil
 import subprocess
 import time
 
+from netlab.kernel.host.processes import inside
 from netlab.model import Cluster
 from netlab.model.services.system import DNS_FOLDER, DOMAIN, PODS_FILE, ZONES, ZONES_FILE, pods_zone, zone_file
 from netlab.plan import dns
-from netlab.runtime.processes import inside
 from netlab.runtime.session import SESSION
 from netlab.tuples import NamedTuple
 

@@ -130,6 +130,7 @@ def settle(rundir: RunDir, lab: Lab, agent: AgentListeners, *, wait: bool) -> tu
 
 def publish(rundir: RunDir, cluster: Cluster, **patience: float) -> list[str]:
     """Make names and health checks follow the cluster."""
-    from netlab.runtime import dns, healthchecks
+    from netlab.runtime import dns
+    from netlab.runtime.client import healthchecks
 
     return [*dns.sync(cluster, **patience), *healthchecks.sync(rundir, cluster)]

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from netlab.kernel.host import files as etc
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host.owners import owners
+from netlab.kernel.host.processes import Process, inside
 from netlab.runtime import commandserver
 from netlab.runtime.client import agentclient, apiserver
-from netlab.runtime.processes import Process, inside
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
 from netlab.values import dataclass

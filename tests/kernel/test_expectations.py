@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from netlab.runtime.processes import inside
+from netlab.kernel.host.processes import inside
 
 pytestmark = pytest.mark.kernel
 

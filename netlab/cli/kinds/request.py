@@ -74,7 +74,7 @@ class Request:
 
     def faults(self) -> Faults:
         """What is wrong with the network of each node, as its kernel has it."""
-        from netlab.runtime.nodehealth import Nodes
+        from netlab.runtime.state.nodehealth import Nodes
 
         return Nodes(self.lab).faults(self.running.cluster) or {}
 

@@ -32,11 +32,11 @@ def command(lab: str, lab_option: str, reveal: bool, spaces: tuple[str, ...], ou
     lab_diff, drifted = diff(name, spaces or None)
     operations, foreign = drifted
     if output == "json":
+        from netlab.kernel.nftables.foreign import texts
         from netlab.model.topology.places import places
         from netlab.objects.links import namespaces
         from netlab.output.changes import Diff
         from netlab.plan import document
-        from netlab.runtime.foreign import texts
 
         named = namespaces([*(op.obj for op in operations), *foreign])
         out.document(

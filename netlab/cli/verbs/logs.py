@@ -102,7 +102,7 @@ def command(
 def _programs(lab: str, cluster: Cluster, pod: Pod, tail: int) -> int:
     """What netlab programs on the node in the place of an agent of kube-system, and what of it is wrong now."""
     from netlab.cli.kinds import systempod
-    from netlab.runtime.nodehealth import Nodes, programs
+    from netlab.runtime.state.nodehealth import Nodes, programs
 
     faults = systempod.faults_of(pod, (Nodes(lab).faults(cluster) or {}).get(pod.node, ()))
     lines = [f"netlab programs node {pod.node} as {pod.owner.partition('/')[2]} would:"]

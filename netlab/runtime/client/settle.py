@@ -20,8 +20,8 @@ from netlab.model import Cluster, Pod, Port
 from netlab.model.status import runs
 from netlab.objects import Process
 from netlab.objects.probes import READINESS, STARTUP, Probe
-from netlab.runtime import crashes as crashed
 from netlab.runtime.client import agentclient
+from netlab.runtime.client import crashes as crashed
 from netlab.spec import Warning
 
 START_PATIENCE = 10.0  # seconds; 200 Pods take 2 to 3

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from netlab.runtime.processes import inside
+from netlab.kernel.host.processes import inside
 from tests.kernel.trace.conftest import WEB, Lab, pod, service
 
 pytestmark = pytest.mark.kernel
