@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from netlab.output import changes
     from netlab.runtime.state.resolved import Lab
     from netlab.runtime.state.rundir import Applied
-    from netlab.spec import Warning
+    from netlab.spec import Documents, Warning
 
 _UNMODELLED = "not-modelled"
 _SHOWN = 3  # of one code and kind, before they are only counted
@@ -43,15 +43,25 @@ def refuse_unmodelled(draft: Applied) -> None:
 
 
 def filters(applied: Applied) -> list[Warning]:
-    """The objects of a lab that filter traffic and are not modelled."""
+    """The objects of a lab that filter traffic and are not modelled, and a note where netlab enforces no policies."""
     from netlab.runtime.state.resolved import documents_of
 
-    return [warning for warning in documents_of(applied).warnings if warning.code == f"{_UNMODELLED}-filter"]
+    documents = documents_of(applied)
+    found = [warning for warning in documents.warnings if warning.code == f"{_UNMODELLED}-filter"]
+    return [*found, *unenforced(documents)]
+
+
+def unenforced(documents: Documents) -> list[Warning]:
+    """The note of a lab in which netlab enforces no policies."""
+    from netlab.lint.policies import unenforced as note
+
+    return note(documents.lab)
 
 
 def tell_filters(warnings: Sequence[Warning]) -> None:
     """Say in one line that verdicts are without these objects: a flow may be denied in a cluster."""
-    if warnings:
+    tell(warning for warning in warnings if warning.level == "note")
+    if warnings := [warning for warning in warnings if warning.level != "note"]:
         names = ", ".join(
             f"{warning.object} ({warning.mark.file}:{warning.mark.line})" for warning in warnings[:_SHOWN]
         )

@@ -38,6 +38,7 @@ def graph(cluster: Cluster, want: State, up: frozenset[tuple[str, str]] | None =
         services=tuple(traffic.services(cluster)),
         policies=tuple(traffic.policies(cluster)),
         tiers=tuple(traffic.tiers(cluster)),
+        enforced=cluster.enforced,
     )
 
 

@@ -36,6 +36,7 @@ RULES = {
     "program-missing": Code("warning", "this host has not the program that a container runs"),
     "ignore-unknown": Code("warning", "an annotation netlab/ignore has a word that is no code"),
     "denies-nothing": Code("note", "a policy admits everybody at every declared port"),
+    "policies-not-enforced": Code("note", "the Lab has netlab make no rules of its policies"),
     "one-sided": Code("note", "the other side denies all that a rule opens"),
     "port-undeclared": Code("note", "a rule opens a port that no selected Pod declares"),
     "named-flow": Code("note", "env, args or a ConfigMap of a Pod name a server that the Pod may not reach"),

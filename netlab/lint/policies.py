@@ -1,4 +1,4 @@
-"""NetworkPolicies without effect: they select no Pod, or deny nothing."""
+"""NetworkPolicies without effect: they select no Pod, deny nothing, or netlab enforces none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netlab.lint.subject import Guess, Subject, opens, workload
 from netlab.model import Pod
 from netlab.model.cluster.policies import EGRESS, INGRESS, Policy, Rule
 from netlab.near import meant, misspelt
-from netlab.spec import Level, Warning
+from netlab.spec import Document, Level, Warning
 
 _SELECTS_NOTHING = "policy-selects-nothing"
 _NAMED = 3  # namespaces that a line names before it only counts
@@ -36,6 +36,21 @@ def denies_nothing(subject: Subject) -> Iterator[Warning]:
         if pods and _lets_out(policy.egress) and all(_lets_in(policy.ingress, pod, subject) for pod in pods):
             ports = "" if policy.ingress is None or _lets_out(policy.ingress) else " on the ports that its Pods declare"
             yield _warning(policy, "denies-nothing", f"NetworkPolicy {policy} denies nothing{ports}", "note")
+
+
+def not_enforced(subject: Subject) -> Iterator[Warning]:
+    """A lab with policies of which netlab makes no rules."""
+    if subject.cluster.filters:
+        yield from unenforced(subject.documents.lab)
+
+
+def unenforced(lab: Document | None) -> list[Warning]:
+    """The note that a Lab has netlab enforce no policies; none where netlab does."""
+    if lab is None or lab.body.get("spec", {}).get("policy", {}).get("enforce") != "none":
+        return []
+    message = "netlab makes no rules of policies in this lab (enforce: none); predictions say what the policies want"
+    mark = lab.at("spec", "policy", "enforce")
+    return [Warning("policies-not-enforced", message, mark, str(lab), "note")]
 
 
 def _lets_out(rules: tuple[Rule, ...] | None) -> bool:

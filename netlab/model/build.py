@@ -28,6 +28,7 @@ from netlab.model.topology.nodes import (
     foreign_families,
     overlaps,
     roomy,
+    shared_names,
     uncarried,
     within,
 )
@@ -165,7 +166,7 @@ class _Builder:
         inside = (*under.cidrs, *service_networks, *parts, *used)
         outside = externals(self._name, self._lab, families, inside, self._complain)
         taken = {under.netns, *(rack.netns for rack in under.racks), *(host.netns for host in outside)}
-        self._check_names(nodes, under, outside)
+        self.problems += map(self.placed, shared_names(nodes, under, outside, self._at("spec", "nodes")))
         prefixes = pod_networks if plane.flat else ()
         dns = self._add_system(nodes, service_networks)
         controllers = self._controllers(nodes)
@@ -201,6 +202,7 @@ class _Builder:
             links.resolve(self._lab, nodes, pods, idle, outside, under, self._changes, self._complain),
             controllers.paused,
             self._memory.known(controllers.jobs.union(template.full for template in wanted)),
+            self._spec.get("policy", {}).get("enforce", "netlab") == "netlab",
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------
@@ -285,17 +287,6 @@ class _Builder:
                     )
 
     # -- Pods ---------------------------------------------------------------------------------------------------------
-
-    def _check_names(self, nodes: Sequence[Node], under: Underlay, outside: Sequence[External]) -> None:
-        """Nodes, racks, hosts outside and the underlay share the lab's namespace names."""
-        seen: dict[str, str] = {under.netns: "the underlay"}
-        named = [(f"rack {rack.name}", rack.netns, self._at("spec", "nodes")) for rack in under.racks]
-        named += [(f"node {node.name}", node.netns, node.mark) for node in nodes]
-        named += [(f"external host {host.name}", host.netns, host.mark) for host in outside]
-        for noun, netns, mark in named:
-            first = seen.setdefault(netns, noun)
-            if first != noun:
-                self._complain(mark, "spec", f"{noun} and {first} would both be namespace {netns}")
 
     def _controllers(self, nodes: Sequence[Node]) -> Controllers:
         on = frozenset((pod.slot, pod.node) for pod in self._memory.pods.values())

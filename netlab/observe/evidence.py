@@ -63,7 +63,7 @@ def _probed(prober: Prober, cluster: Cluster, predictor: Predictor, flows: Itera
     if not cluster.filters and not cluster.services:
         yield from prober.probe(flows)
         return
-    witness = Witness(cluster, predictor.denials) if cluster.filters else None
+    witness = Witness(cluster, predictor.denials) if cluster.filters and cluster.enforced else None
     before = witness.read() if witness else {}
     evidence = Evidence(predictor.denials, before, predictor.endings)
     book = Book(witness, before, predictor) if witness else None

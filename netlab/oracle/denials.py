@@ -4,6 +4,9 @@ Silence proves nothing: a dead server, a lost route and a policy look the same. 
 of this holds (``confirm``): the oracle says that without policies an answer would have come, that a policy denies it,
 and where; no answer came; and the counter of that Pod's deny rule moved meanwhile by at least as many packets as the
 unanswered flows that must have ended there sent, two each (every silent flow is asked twice), one where it was refused.
+
+Where netlab enforces no policies (``spec.policy.enforce: none``) there is no such counter: no answer is a denial where a
+policy explains it.
 """
 
 from __future__ import annotations
@@ -63,6 +66,8 @@ class Denials:
     ) -> None:
         self._cluster = cluster
         self._any = cluster.filters
+        #: Whether a rule of netlab's counts what policies deny.
+        self.counted = cluster.enforced
         self._evaluator = Evaluator(cluster)
         self._nodes = {node.name: node for node in cluster.nodes}
         self._hosts = {str(pod): pod.node for pod in cluster.pods if pod.host_network}
@@ -272,6 +277,7 @@ class Evidence:
     ) -> None:
         """``where`` says where a flow ends; ``Predictor.endings`` also knows which flows come so far."""
         self._denials, self._before = denials, before
+        self._counted = denials.counted
         self._where = where or (lambda flow: (denials.denial(flow),))
         self._waiting: list[tuple[Verdict, frozenset[Denial]]] = []
         self._ends: dict[Flow, frozenset[Denial]] = {}  # a Service's flow is asked many times
@@ -308,7 +314,7 @@ class Evidence:
             if sum(surplus[end] for end in shared) < sum(together[ends] for ends in group):
                 short |= group
         for verdict, ends in self._waiting:
-            if ends not in short:
+            if ends not in short or not self._counted:
                 because = dict.fromkeys(why for end in sorted(ends) for why in self._denials.because(end))
                 yield verdict._replace(outcome=Outcome.DENIED, because=tuple(because))
             else:

@@ -309,8 +309,9 @@ class ExplainedFlow(Flow):
 
 @document
 class Explanation:
-    """``explain``; ``places`` are all namespaces of the lab."""
+    """``explain``; ``places`` are all namespaces of the lab; ``enforced``: netlab's rules enforce the policies."""
 
     lab: str
     places: Mapping[str, Place]
     flows: tuple[ExplainedFlow, ...]
+    enforced: bool = optional(True)

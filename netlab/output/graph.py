@@ -299,7 +299,10 @@ class TierPolicy:
 
 @document
 class Graph:
-    """``graph``: the lab as applied.  Names of Pods elsewhere in the document are ``namespace/name``."""
+    """``graph``: the lab as applied.  Names of Pods elsewhere in the document are ``namespace/name``.
+
+    ``enforced``: netlab's rules enforce the policies.
+    """
 
     lab: str
     dataplane: str
@@ -323,3 +326,4 @@ class Graph:
     services: tuple[Service, ...]
     policies: tuple[Policy, ...]
     tiers: tuple[TierPolicy, ...] = optional(())
+    enforced: bool = optional(True)

@@ -82,7 +82,7 @@ def _parts(cluster: Cluster, plane: Dataplane, host: Host, session: Session) -> 
         yield from by_node.get(node.name, ())
         yield tuple(obj for there in far if there.node is not node for obj in plane.reach(node, there, cluster))
     # A lab without policies or Services is spared the import of what would make their rules (20 ms of every command).
-    if cluster.filters or cluster.established == "drop":
+    if cluster.enforced and (cluster.filters or cluster.established == "drop"):
         from netlab.plan import policies
 
         yield from policies.tables(cluster, session)

@@ -23,13 +23,23 @@ if TYPE_CHECKING:
 _WIDTH = 14
 _DONE = {"Allow": "allowed", "Deny": "denied", "Pass": "passed on"}
 _SHOWN = 4  # Pods that a line names before it only counts
+_UNENFORCED = {
+    "type": "Accepted",
+    "status": "False",
+    "reason": "NotEnforced",
+    "message": "netlab makes no rules of policies in this lab: spec.policy.enforce is none",
+}
 _ISOLATED = "<none> (Selected pods are isolated for {} connectivity)"
 
 
 @with_uids
 def policies(request: Request) -> list[Item]:
-    """All NetworkPolicies."""
-    return filled(written(request, "NetworkPolicy", "networking.k8s.io"), request.running)
+    """All NetworkPolicies; where netlab enforces none, their status says so, as the API's once could."""
+    items = filled(written(request, "NetworkPolicy", "networking.k8s.io"), request.running)
+    if not request.running.cluster.enforced:
+        for item in items:
+            item["status"] = {"conditions": [_UNENFORCED]}
+    return items
 
 
 def _describe(request: Request, items: Sequence[Item]) -> Iterator[Iterable[str]]:
@@ -81,6 +91,8 @@ def description(
         lines.append(f"  Allowing {direction} traffic:")
         lines += [f"    {line}" for line in _rules(rules, direction, peers)]
     lines.append(f"  Policy Types: {', '.join(types)}")
+    if "status" in body:
+        lines.append(f"{'Enforced:':<{_WIDTH}}no: {_UNENFORCED['message']}")
     return [*lines, *effect(policy, selection, packets)]
 
 
@@ -154,6 +166,6 @@ _COLUMNS = (
     NAME,
     Column("POD-SELECTOR", lambda item: selector_text(item.get("spec", {}).get("podSelector", {}))),
     AGE,
-    Column("ENFORCED", lambda _: "yes"),
+    Column("ENFORCED", lambda item: "no" if "status" in item else "yes"),
 )
 POLICY = Kind("NetworkPolicy", "networkpolicies", ("netpol",), "networking.k8s.io", policies, _COLUMNS, _describe)

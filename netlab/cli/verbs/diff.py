@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netlab.cli import faults, out, paint
+from netlab.cli import faults, out, paint, warned
 from netlab.cli.elsewhere import point_to_shell
 from netlab.cli.options import lab_argument, output, running_lab
 from netlab.errors import BadInput, Exit
@@ -49,6 +49,7 @@ def command(lab: str, lab_option: str, reveal: bool, spaces: tuple[str, ...], ou
             )
         )
         return Exit.NO if operations else Exit.OK
+    warned.tell(warned.unenforced(lab_diff.documents))
     faults.tell(lab_diff.faults, reveal=reveal)
     drifts = list(render.drifts(operations))
     for text in drifts:

@@ -41,6 +41,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
     need not exist in the lab.  PORT is a number or a name; without it, explain takes every port that the target serves.
     The exit status is 1 if a policy denies the flow, even to only one backend of a Service.
     """
+    from netlab.cli import warned
     from netlab.diagnose import flowpath
     from netlab.diagnose.expected.expect import Expecter
     from netlab.model.topology.places import places
@@ -96,8 +97,9 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
 
     if output == "json":
         explained = tuple(document(*each, partial(path_document, each[0].flow)) for each in reasons)
-        out.document(Explanation(lab=name, places=places(cluster), flows=explained))
+        out.document(Explanation(lab=name, places=places(cluster), flows=explained, enforced=cluster.enforced))
     else:
+        warned.tell(warned.unenforced(running.documents))
         if note:
             out.line(note)
         for reason in reasons:

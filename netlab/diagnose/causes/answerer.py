@@ -141,6 +141,7 @@ def _not_denied(story: Story) -> Iterator[Finding]:
         return
     whys = predictor.denials.because(denial)
     message = f"{'; '.join(why.message for why in whys)}; and the packet passed: {node.netns} does not enforce that"
+    message += "" if story.cluster.enforced else " (spec.policy.enforce: none, so netlab makes no rules of policies)"
     look = (
         f"netlab explain --lab {story.recording.lab} {probe_arguments(story)}",
         f"ip netns exec {node.netns} nft list table inet {policytext.TABLE}",

@@ -248,7 +248,7 @@ class Cluster:
 
     ``containers`` is what the lab says of them: ``run`` (commands are real processes) or ``respond``.
     ``network_policies`` are ``policies`` resolved, ``tiers`` the policies of the Admin and the Baseline tier in the order
-    in which they are asked; ``deny`` (drop or reject) is what happens to a packet that they deny,
+    in which they are asked; ``enforced``: netlab's rules enforce them; ``deny`` (drop or reject) is what happens to a packet that they deny,
     ``established`` (keep or drop) what happens to connections that were up when a policy starts to deny them.
     ``idle`` are Pods that have no network, ``made`` the objects that controllers make, and ``incarnations`` tell by slot
     how many Pods were there before.  ``impairments`` are those of links, each of a direction.  ``paused`` are the
@@ -282,6 +282,7 @@ class Cluster:
     impairments: tuple[Impairment, ...] = ()
     paused: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
+    enforced: bool = True
     _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property

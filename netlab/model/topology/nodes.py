@@ -8,7 +8,7 @@ from typing import Any
 
 from netlab import names
 from netlab.errors import Mark, Problem
-from netlab.model.cluster import Interface, Network, Node, Rack, Taint, Underlay
+from netlab.model.cluster import External, Interface, Network, Node, Rack, Taint, Underlay
 from netlab.model.topology.memory import POD_BITS, Memory
 from netlab.model.workloads.changes import Changes
 from netlab.planes import Plane
@@ -275,6 +275,22 @@ def overlaps(named: Sequence[tuple[str, Network, Mark | None]]) -> list[Problem]
         last = int(network.broadcast_address)
         if reach is None or named[reach[0]][1].version != network.version or last > reach[1]:
             reach = (index, last)
+    return problems
+
+
+def shared_names(
+    nodes: Sequence[Node], under: Underlay, outside: Sequence[External], mark: Mark | None
+) -> list[Problem]:
+    """A problem for each two of nodes, racks, hosts outside and the underlay that would be one namespace."""
+    problems = []
+    seen: dict[str, str] = {under.netns: "the underlay"}
+    named = [(f"rack {rack.name}", rack.netns, mark) for rack in under.racks]
+    named += [(f"node {node.name}", node.netns, node.mark) for node in nodes]
+    named += [(f"external host {host.name}", host.netns, host.mark) for host in outside]
+    for noun, netns, where in named:
+        first = seen.setdefault(netns, noun)
+        if first != noun:
+            problems.append(Problem(where, "spec", f"{noun} and {first} would both be namespace {netns}"))
     return problems
 
 
