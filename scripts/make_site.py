@@ -1,4 +1,4 @@
-"""The documentation as a site and as man pages, by Sphinx: ``invoke docs`` runs this, and a broken link fails it.
+"""The documentation as a site, by Sphinx, and man pages: ``invoke docs`` runs this, and a broken link fails it.
 
 The pages are those of README, docs and labs as they stand.  A page for each verb is made from its ``--help``, and a page
 for each JSON document from its schema, so that neither is written twice.
@@ -6,24 +6,20 @@ for each JSON document from its schema, so that neither is written twice.
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import shutil
 import subprocess
 import sys
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+import commandpages  # noqa: E402
 
 from netlab import __version__  # noqa: E402
 from netlab.cli.helptext import GROUPS, VERBS  # noqa: E402
-from netlab.cli.main import cli  # noqa: E402
 from netlab.output import DOCUMENTS, document  # noqa: E402
 from netlab.plain import schema  # noqa: E402
 
@@ -46,7 +42,6 @@ html_title = "netlab"
 html_show_copyright = False
 # Pages show rules, YAML and terminals of many tools: a lexer that does not know a line says so at every build.
 suppress_warnings = ["misc.highlighting_failure", "myst.header"]
-man_pages = {man!r}
 """
 
 
@@ -79,30 +74,6 @@ def copied(page: Path) -> str:
     return _FENCE.sub(r"\1```\2", _LINK.sub(link, page.read_text(encoding="utf-8")))
 
 
-def command_page(verb: str) -> str:
-    """A page of the reference, from what ``netlab VERB --help`` knows."""
-    command = cli.get_command(click.Context(cli), verb)
-    assert command is not None
-    context = click.Context(command, info_name=verb, parent=click.Context(cli, info_name="netlab"))
-    lines = [f"# netlab {verb}", "", VERBS[verb], "", "```text", command.get_usage(context), "```", ""]
-    lines += _paragraphs(inspect.cleandoc(command.help or ""))
-    options = [row for parameter in command.get_params(context) if (row := parameter.get_help_record(context))]
-    lines += ["## Options", ""]
-    for words, text in options:
-        if text:  # an argument's is in the paragraphs
-            lines += [f"`{words}`", f": {text}", ""]
-    return "\n".join(lines)
-
-
-def _paragraphs(text: str) -> Iterator[str]:
-    """The paragraphs of a docstring; those that click must not fill are blocks."""
-    for paragraph in re.split(r"\n\s*\n", text):
-        if "\b" in paragraph:
-            yield from ("```text", textwrap.dedent(paragraph.replace("\b\n", "")).rstrip(), "```", "")
-        else:
-            yield from (" ".join(paragraph.split()), "")
-
-
 def make_source() -> None:
     """All pages, as Sphinx reads them: those of the checkout in its folders, and those that are made."""
     shutil.rmtree(BUILD, ignore_errors=True)
@@ -127,7 +98,7 @@ def make_source() -> None:
         listed += [f"\n## {group}\n", *(f"- [netlab {verb}]({verb}.md): {text}" for verb, text in verbs.items())]
     write(SOURCE / "commands/index.md", "\n".join(listed) + "\n")
     for verb in VERBS:
-        write(SOURCE / f"commands/{verb}.md", command_page(verb))
+        write(SOURCE / f"commands/{verb}.md", commandpages.markdown(verb))
     names = {title: title.replace(" ", "-").replace("--", "") for title in DOCUMENTS}
     write(
         SOURCE / "documents/index.md",
@@ -137,13 +108,11 @@ def make_source() -> None:
     for title, name in names.items():
         text = json.dumps(schema(document(title), title), indent=2)
         write(SOURCE / f"documents/{name}.md", f"# {title}\n\n```json\n{text}\n```\n")
-    man = [(f"commands/{verb}", f"netlab-{verb}", VERBS[verb].rstrip("."), "netlab", 1) for verb in VERBS]
-    man.append(("commands/index", "netlab", "a small Kubernetes network from the Linux kernel", "netlab", 1))
-    write(SOURCE / "conf.py", CONF.format(version=__version__, man=man))
+    write(SOURCE / "conf.py", CONF.format(version=__version__))
 
 
-def build(builder: str) -> None:
-    """Warnings are errors: an unknown page or heading is one."""
+def build() -> None:
+    """The site; warnings are errors: an unknown page or heading is one."""
     done = subprocess.run(
         [
             sys.executable,
@@ -155,9 +124,9 @@ def build(builder: str) -> None:
             "-j",
             "auto",
             "-b",
-            builder,
+            "html",
             SOURCE,
-            BUILD / builder,
+            BUILD / "html",
         ],
         check=False,
     )
@@ -168,8 +137,9 @@ def build(builder: str) -> None:
 def main() -> None:
     """The site and the man pages."""
     make_source()
-    for builder in ("html", "man"):
-        build(builder)
+    build()
+    for name, text in commandpages.manual().items():
+        write(BUILD / "man" / name, text)
     sys.stdout.write(f"{BUILD / 'html' / 'index.html'}\n")
 
 

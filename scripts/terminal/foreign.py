@@ -1,6 +1,6 @@
 """The foreign part of the lab's page: xterm.js, by npm's lock, into netlab/serve/foreign.
 
-A build of the wheel runs this as a hook of hatchling, ``bootstrap.sh --page`` as a program.  Node is needed here alone.
+The build of the wheel imports this (scripts/wheel.py), and ``bootstrap.sh --page`` runs it.  Node is needed here alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 FOREIGN = HERE.parents[1] / "netlab" / "serve" / "foreign"
@@ -47,27 +46,6 @@ def fetch() -> str:
 def is_there() -> bool:
     """Whether all files are there."""
     return all((FOREIGN / name).is_file() for name in FILES.values())
-
-
-try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # a program, and no build
-    pass
-else:
-
-    class Page(BuildHookInterface[Any]):
-        """The wheel carries the files; without npm it is a wheel whose page has no terminals."""
-
-        def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-            """Before the wheel is made; a checkout that is installed as it is takes what it has."""
-            if version == "editable":
-                return
-            wrong = "" if is_there() else fetch()
-            if wrong:
-                self.app.display_warning(f"the page of this wheel has no terminals: {wrong}")
-                return
-            for name in FILES.values():
-                build_data["force_include"][str(FOREIGN / name)] = f"netlab/serve/foreign/{name}"
 
 
 if __name__ == "__main__":

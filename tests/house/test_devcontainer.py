@@ -1,4 +1,4 @@
-"""The dev container's files, read as text: no container engine is needed, and none was used."""
+"""The files for containers, read as text: no container engine is needed, and none was used."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def test_its_image_has_what_bootstrap_cannot_install_itself() -> None:
     text = (FOLDER / "Containerfile").read_text()
     assert text.count("\nFROM ") == 1 and ":bookworm\n" in text
     assert {"ca-certificates", "git", "python3", "python3-venv"} <= set(text.split())
+
+
+def test_the_image_is_made_by_bootstrap_and_carries_no_caches() -> None:
+    root = FOLDER.parent
+    text = (root / "Containerfile").read_text()
+    assert "COPY . /opt/netlab\n" in text and "/opt/netlab/bootstrap.sh netlab --version" in text
+    assert {"python3", "python3-venv"} <= set(text.split())
+    assert {".git", ".venv", "build", "dist", "**/__pycache__"} == set((root / ".dockerignore").read_text().split())

@@ -38,7 +38,16 @@ def test_the_site_lists_each_page_of_docs() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_a_page_of_its_help(site: ModuleType, verb: str) -> None:
-    page = site.command_page(verb)
+    page = site.commandpages.markdown(verb)
     assert page.startswith(f"# netlab {verb}\n\n{VERBS[verb]}\n")
     assert "\b" not in page
     assert re.search(r"^`.*-h, --help`$|^`--help`$", page, re.M)
+
+
+def test_each_verb_has_a_man_page_in_which_troff_reads_no_text_as_a_request(site: ModuleType) -> None:
+    pages = site.commandpages.manual()
+    assert {f"netlab-{verb}.1" for verb in VERBS} | {"netlab.1", "netlab-class-new.1"} <= set(pages)
+    requests = {".TH", ".SH", ".TP", ".PP", ".nf", ".fi"}
+    for name, text in pages.items():
+        assert {line.split()[0] for line in text.splitlines() if line.startswith((".", "'"))} <= requests, name
+        assert not re.search(r"(?<!\\)-", text.replace("netlab manual", "")), f"{name}: a hyphen that is no minus"
