@@ -90,8 +90,9 @@ class Printer:
 class Document:
     """One JSON document, written as it comes: ``packets`` one a line, then what they were seen at and what was lost."""
 
-    def __init__(self, cluster: Cluster, expression: str) -> None:
-        self._first = True
+    def __init__(self, cluster: Cluster, expression: str, layers: Layers | None = None) -> None:
+        """``layers``: None where they are not to be shown."""
+        self._first, self._layers = True, layers
         head = {"lab": cluster.lab, "filter": expression, "places": places(cluster)}
         self._head = f'{out.text_json(head)[:-1]}, "packets": ['
         self._numbers = _Numbers()
@@ -119,10 +120,16 @@ class Document:
                 headers=headers(packet),
                 what=words(packet),
                 data=data.hex(),
+                layers=self._fields(data, ethernet=ethernet),
             )
             out.raw(("\n" if self._first else ",\n") + out.text_json(document))
             self._first = False
         sys.stdout.flush()
+
+    def _fields(self, data: bytes, *, ethernet: bool) -> tuple[output.Layer, ...]:
+        if self._layers is None:
+            return ()
+        return tuple(output.Layer(name=name, fields=fields) for name, fields in self._layers.fields(data, ethernet))
 
     def end(self, totals: output.Totals) -> None:
         """Close the list, and write the totals."""

@@ -272,8 +272,16 @@ class Trace:
 
 
 @document
+class Layer:
+    """A layer of a packet as scapy reads it; a payload that nobody decodes has ``bytes``, and the first of them in ``data``."""
+
+    name: str
+    fields: Mapping[str, str]
+
+
+@document
 class Packet:
-    """A captured packet: ``time`` in nanoseconds since 1970, ``data`` in hexadecimal digits."""
+    """A captured packet: ``time`` in nanoseconds since 1970, ``data`` in hexadecimal digits; ``layers`` with ``-v``."""
 
     time: int
     time_us: float
@@ -288,6 +296,7 @@ class Packet:
     headers: tuple[Header, ...]
     what: str
     data: str
+    layers: tuple[Layer, ...] = optional(())
 
 
 @document

@@ -24,6 +24,7 @@ from netlab.picture.scene import Scene
 from netlab.picture.svg import render, style
 from netlab.picture.walk import Way, topology, way
 from netlab.plain import dump, load
+from netlab.serve.capture import Captures
 from netlab.serve.events import Events
 from netlab.serve.exercise import Exercise
 from netlab.serve.faults import Faults
@@ -52,7 +53,12 @@ class Page:
         self._changed: set[str] = set()  # namespaces
         self._drift: dict[str, list[dict[str, Any]]] = {"operations": [], "foreign": []}
         self._watch = Watch(self._heard)
-        self._parts: tuple[Part, ...] = (Terminals(self, start), Exercise(self, start), Faults(self))
+        self._parts: tuple[Part, ...] = (
+            Terminals(self, start),
+            Exercise(self, start),
+            Faults(self),
+            Captures(self, start),
+        )
 
     async def graph(self) -> Graph:
         """The lab's document, when it was read."""

@@ -250,6 +250,21 @@ def test_lines_and_json_say_the_same(shared: str) -> None:
     ]
 
 
+def test_a_file_and_the_same_packets_with_their_layers(shared: str, tmp_path: Path) -> None:
+    file = tmp_path / "f.pcapng"
+    words = ("--at", "node-1:eth0", "--filter", "icmp", "-c", "2", "-w", file, "--print", "-v", "-o", "json")
+    running = Running(shared, *words)
+    ping(shared, "-c", "1", "10.244.2.2")
+    status, told, _ = running.end(0)
+    assert status == 0
+    said = json.loads(told)
+    pytest.importorskip("jsonschema").validate(said, schema(document_of("capture"), ""))
+    names = [layer["name"] for layer in said["packets"][0]["layers"]]
+    assert names == ["Ethernet", "IP", "UDP", "VXLAN", "Ethernet", "IP", "ICMP", "Raw"]
+    assert said["packets"][0]["layers"][5]["fields"]["dst"] == "10.244.2.2"
+    assert tshark(file, "frame.len") == [[str(packet["length"])] for packet in said["packets"]]
+
+
 def test_a_live_pipe_shows_packets_at_once_and_its_reader_may_go(shared: str) -> None:
     running = Running(shared, "-w", "-", "--filter", "icmp", "--at", "client")
     assert running.process.stdout
@@ -324,6 +339,8 @@ def test_files_are_the_sudo_users_and_never_somebody_elses_text(shared: str, lab
         (("--filter", "host srvr"), "--filter: no Pod, .* is called 'srvr' .did you mean .server"),
         (("-w", "/nowhere/f"), "/nowhere/f: No such file"),
         (("-w", "-", "-o", "json"), "both want standard output"),
+        (("-w", "-", "--print"), "both want standard output"),
+        (("--print",), "--print goes with -w FILE"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(shared: str, words: tuple[str, ...], says: str) -> None:

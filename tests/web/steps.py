@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -215,6 +216,48 @@ def terminal(browser: Browser) -> None:
     netlab("down", "overlay")
 
 
+BAIT = "<img src=x onerror=document.title=1>"
+
+
+def capture(browser: Browser) -> None:
+    """Capture at a Pod, see the packets come, open one, download them; a payload is text, and a filter's error is shown."""
+    netlab("up", "overlay")
+    with served("overlay") as address, opened(browser, address) as page:
+        choose(page, CLIENT)
+        page.get_by_role("button", name="Capture here").click()
+        page.locator("#side").get_by_text("capturing at").wait_for(timeout=WAIT)
+        netlab("exec", "client", "--", "ping", "-c1", "10.244.2.2")
+        page.locator("#packets summary").filter(has_text="echo request").wait_for(timeout=WAIT)
+        page.locator("#packets summary").filter(has_text="echo reply").wait_for(timeout=WAIT)
+        page.get_by_role("button", name="Stop").click()
+        page.wait_for_selector('html[data-captured="1"]', timeout=WAIT)
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download pcapng").click()
+        assert download.value.suggested_filename == "overlay-1.pcapng"
+        assert Path(download.value.path()).read_bytes().startswith(b"\n\r\r\n")
+        page.locator("#capture-at").select_option("")
+        page.get_by_label("Filter").fill("tcp port 80")
+        page.get_by_role("button", name="Start").click()
+        page.locator("#side").get_by_text("capturing at").wait_for(timeout=WAIT)
+        netlab("exec", "client", "--", "sh", "-c", f"echo 'GET /{BAIT} HTTP/1.0' | nc -w2 10.244.2.2 80 || true")
+        row = page.locator("#packets summary").filter(has_text=BAIT)
+        row.first.wait_for(timeout=WAIT)
+        inside = page.locator("#packets details").filter(has_text=re.compile("VXLAN")).filter(has_text=BAIT).first
+        inside.locator("summary").click()
+        inside.locator(".layer").first.wait_for(timeout=WAIT)
+        assert "VXLAN" in inside.locator(".layer").first.inner_text()
+        assert page.locator("#packets details.same").count() > 5, "the same packet is marked at each interface"
+        page.screenshot(path=SHOTS / "capture.png")
+        page.get_by_role("button", name="Stop").click()
+        page.wait_for_selector('html[data-captured="2"]', timeout=WAIT)
+        page.get_by_label("Filter").fill("no such word")
+        page.keyboard.press("Enter")
+        page.locator("#side [role=alert]").wait_for(timeout=WAIT)
+        assert page.locator("img").count() == 0
+        assert page.title() == "overlay · netlab"
+    netlab("down", "overlay")
+
+
 def exercise(browser: Browser) -> None:
     """Finish an exercise on the page: answers, a hint, and a fault that is mended; then break by chance and heal."""
     shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
@@ -287,7 +330,7 @@ def large(browser: Browser) -> None:
     netlab("down", "large")
 
 
-STEPS: tuple[Callable[[Browser], None], ...] = (learner, keyboard, hostile, terminal, exercise, large)
+STEPS: tuple[Callable[[Browser], None], ...] = (learner, keyboard, hostile, terminal, capture, exercise, large)
 
 
 def main() -> int:

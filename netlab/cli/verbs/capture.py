@@ -1,4 +1,4 @@
-"""``netlab capture``: packets of many interfaces at once, as lines, as JSON, or into one pcapng file."""
+"""``netlab capture``: packets of many interfaces at once, as lines, as JSON, into one pcapng file, or both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netlab.runtime.state.sudo import behind_sudo
 from netlab.tuples import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from netlab.kernel.capture.packetring import Frame
@@ -41,6 +41,7 @@ class Wish(NamedTuple):
     most: int
     seconds: float
     tunnels: frozenset[int] | None = None  # UDP ports of VXLAN, where layers are to be shown
+    print: bool = False  # beside a file
 
 
 @click.command()
@@ -53,6 +54,7 @@ class Wish(NamedTuple):
     help="a filter as in tcpdump, also with names of the lab",
 )
 @click.option("-w", "--write", "file", default="", metavar="FILE|-", help="write pcapng to a file or a pipe")
+@click.option("--print", "is_printed", is_flag=True, help="with -w FILE: print the packets too")
 @click.option("-c", "--count", type=click.IntRange(min=1), default=None, metavar="N", help="stop after N packets")
 @click.option(
     "--duration",
@@ -76,6 +78,7 @@ def command(
     places: tuple[str, ...],
     expression: str,
     file: str,
+    is_printed: bool,
     count: int | None,
     duration: float | None,
     buffer: int,
@@ -102,11 +105,12 @@ def command(
     from netlab.planes import vxlan_ports
     from netlab.runtime.state.running import load_cluster
 
-    _check_streams(file, output)
+    _check_streams(file, output, is_printed=is_printed)
     wish = Wish(own_lab(lab_option), expression.strip(), file, output == "json", count or 0, duration or 0.0)
     cluster = load_cluster(wish.lab)
     if verbose:
         wish = wish._replace(tunnels=frozenset(vxlan_ports()))
+    wish = wish._replace(print=is_printed or not file)
     program = _program(cluster, wish.expression, namespace)
     watch = 1 if file in ("", "-") and _is_pipe(1) else -1
     follow = "" if places else wish.lab
@@ -116,7 +120,7 @@ def command(
         check_interfaces(listening.points.values())
         with _Signals(listening) as signals:
             if file:
-                _write(listening, cluster, wish)
+                _write(listening, cluster, wish, signals)
             else:
                 _print(listening, cluster, wish, signals)
     finally:
@@ -126,9 +130,12 @@ def command(
     return Exit.OK
 
 
-def _check_streams(file: str, output: str) -> None:
-    if file == "-" and output == "json":
-        raise BadInput("-w - and -o json both want standard output", hint="netlab capture -w FILE -o json")
+def _check_streams(file: str, output: str, *, is_printed: bool) -> None:
+    if is_printed and not file:
+        raise BadInput("--print goes with -w FILE: without a file the packets are printed anyway")
+    if file == "-" and (output == "json" or is_printed):
+        word = "-o json" if output == "json" else "--print"
+        raise BadInput(f"-w - and {word} both want standard output", hint=f"netlab capture -w FILE {word}")
     if file == "-" and sys.stdout.isatty():
         raise BadInput(
             "standard output is a terminal, and pcapng is not for eyes", hint="netlab capture -w - | wireshark -k -i -"
@@ -234,7 +241,14 @@ def _why(listening: Capture, lab: str) -> str:
 # -- lines and JSON ---------------------------------------------------------------------------------------------------
 
 
-def _print(listening: Capture, cluster: Cluster, wish: Wish, signals: _Signals) -> None:
+def _print(
+    listening: Capture,
+    cluster: Cluster,
+    wish: Wish,
+    signals: _Signals,
+    copy: Callable[[list[Frame]], None] | None = None,
+) -> None:
+    """``copy`` takes all frames that are printed, before they are."""
     from netlab.cli.packets import Document, Printer
 
     names = [point.interface(i).name for point in listening.points.values() for i in point.links]
@@ -243,13 +257,15 @@ def _print(listening: Capture, cluster: Cluster, wish: Wish, signals: _Signals) 
         from netlab.observe.layers import Layers
 
         layers = Layers(wish.tunnels, width=out.width() - 12)
-    sink = Document(cluster, wish.expression) if wish.json else Printer(names, layers)
+    sink = Document(cluster, wish.expression, layers) if wish.json else Printer(names, layers)
     interfaces = _say_begin(listening, wish)
     began = time.monotonic()
     packets = 0
     try:
         sink.begin()
         for batch in _limited(listening, wish):
+            if copy:
+                copy(batch)
             signals.printing = True
             sink.take(batch)
             signals.printing = False
@@ -273,7 +289,7 @@ def _print(listening: Capture, cluster: Cluster, wish: Wish, signals: _Signals) 
 # -- pcapng -----------------------------------------------------------------------------------------------------------
 
 
-def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
+def _write(listening: Capture, cluster: Cluster, wish: Wish, signals: _Signals) -> None:
     from netlab.observe.capture.files import Output, Pcapng, open_file
     from netlab.observe.capture.names import of_addresses
 
@@ -286,12 +302,20 @@ def _write(listening: Capture, cluster: Cluster, wish: Wish) -> None:
     try:
         sink = Pcapng(opened, f"netlab capture, lab {wish.lab}", of_addresses(cluster), wish.expression)
         sink.announce(listening.points.values())
-        interfaces = _say_begin(listening, wish)
-        began = time.monotonic()
         learning = _Learning(listening, wish.lab)
-        for batch in _limited(listening, wish):
+
+        def take(batch: list[Frame]) -> None:
             learning.look(sink)
             sink.take(batch)
+
+        if wish.print:
+            _print(listening, cluster, wish, signals, take)
+            sink.end()
+            return
+        interfaces = _say_begin(listening, wish)
+        began = time.monotonic()
+        for batch in _limited(listening, wish):
+            take(batch)
         over = _why(listening, wish.lab)
         listening.close()
         if not listening.reader_gone:
