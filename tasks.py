@@ -125,15 +125,13 @@ def distro_test(
     fresh: bool = False,
     vagrant: bool = False,
     bundle: bool = False,
+    wheel: bool = False,
 ) -> None:
     """README's two commands and the test suite in pristine roots of distributions, by mmdebstrap: needs root."""
     given = {"--suite": suite, "-k": k, "--path": path, "--workers": workers}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
-    words += [
-        flag
-        for flag, wanted in {"--part": part, "--fresh": fresh, "--vagrant": vagrant, "--bundle": bundle}.items()
-        if wanted
-    ]
+    flags = {"--part": part, "--fresh": fresh, "--vagrant": vagrant, "--bundle": bundle, "--wheel": wheel}
+    words += [flag for flag, wanted in flags.items() if wanted]
     _python("tests/distros", *words)
 
 

@@ -116,9 +116,20 @@ def command(*, root: bool = False) -> str:
     typed = os.environ.get("NETLAB_TYPED", "")
     if root or (not typed and behind_sudo()):
         if "bootstrap.sh" not in typed:
-            typed = "./bootstrap.sh netlab" if os.path.exists("bootstrap.sh") else "netlab"
+            typed = "./bootstrap.sh netlab" if os.path.exists("bootstrap.sh") else _program()
         return f"sudo {typed.removeprefix('sudo ')}"
-    return typed or "netlab"
+    return typed or _program()
+
+
+def _program() -> str:
+    """The program's name where PATH leads to it, else its file: sudo's PATH has no folder of a user's."""
+    file = sys.argv[0]
+    name = os.path.basename(file)
+    if name not in ("netlab", "kubenetlab"):
+        return "netlab"
+    from shutil import which
+
+    return name if os.path.abspath(file) == which(name) else file
 
 
 _WIDTHS = (80, 140)  # columns: below, a packet does not fit; above, a line is not read any better

@@ -65,6 +65,7 @@ def main() -> int:
     parser.add_argument("--workers", default="")
     parser.add_argument("--vagrant", action="store_true", help="the Vagrantfile's provisioners make the checkout ready")
     parser.add_argument("--bundle", action="store_true", help="only: make a bundle, and use it without a network")
+    parser.add_argument("--wheel", action="store_true", help="only: install the wheel, as the package index gives it")
     parser.add_argument("--fresh", action="store_true", help="make the roots anew")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary folders are removed
@@ -81,7 +82,8 @@ def main() -> int:
     outcomes = []
     for suite in chosen:
         say(f"\n== {suite.title} ({suite.name})")
-        for step in (["--make-bundle"], ["--use-bundle"]) if options.bundle else (words,):
+        bundle = (["--make-bundle"], ["--use-bundle"])
+        for step in bundle if options.bundle else (["--wheel"],) if options.wheel else (words,):
             outcomes.append(run(suite, step, options.fresh, options.vagrant))
             say("\n".join(["", *report.lines(outcomes[-1])]))
             if outcomes[-1].broken or outcomes[-1].not_run:
