@@ -274,7 +274,7 @@ def page(found: dict[str, tuple[str, list[Row]]], version: str) -> str:
         "# Fidelity: netlab beside the real CNI plugins",
         "",
         "Made by `tests/kernel/test_fidelity.py`, which runs the CNI reference plugins (Debian's",
-        f"containernetworking-plugins, {version}) in scratch namespaces beside netlab and compares what `ip -d`, `bridge -d`,",
+        f"containernetworking-plugins, {version}) in scratch namespaces beside netlab. It compares what `ip -d`, `bridge -d`,",
         "`ethtool -k` and `sysctl` then show of one Pod and its node. Every difference has a reason, or the test fails.",
     ]
     for dataplane, (plugin, rows) in found.items():

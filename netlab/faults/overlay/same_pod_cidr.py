@@ -28,7 +28,7 @@ def _control(cluster: Cluster, at: str) -> Control | None:
 FAULT = Fault(
     id="same-pod-cidr",
     symptom='Pods of this node do not reach Pods of another node: "No route to host" after seconds',
-    cause="the bridge of the node has the other node's Pod CIDR too: the lease was given twice, and the node takes those Pods for its own",
+    cause="the bridge of the node has the other node's Pod CIDR too: two nodes have one lease, and those Pods seem to be local",
     level=2,
     source="flannel-io/flannel#1289",
     look_alikes=("route-to-peer-missing",),

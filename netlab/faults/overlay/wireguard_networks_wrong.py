@@ -27,7 +27,7 @@ def _control(cluster: Cluster, at: str) -> Control | None:
 FAULT = Fault(
     id="wireguard-networks-wrong",
     symptom="Pods of this node and of other nodes do not reach each other, though the keys are right",
-    cause="the allowed networks of the peer are not those of the other node's Pods: packets to them have no peer, and those from them are dropped",
+    cause="the allowed networks of the peer are not those of the other node's Pods: packets to them have no peer, and theirs are dropped",
     level=2,
     source="wg(8), allowed-ips",
     look_alikes=("wireguard-peer-missing",),

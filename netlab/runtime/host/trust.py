@@ -25,7 +25,7 @@ _SYSTEM = ("/usr/", "/opt/", "/etc/", "/bin/", "/sbin/", "/lib/")
 
 
 class Program(NamedTuple):
-    """A file or folder that a Lab names, and the place of the name: ``spec.dataplane.cni``, in ``mark``."""
+    """A file or folder that a Lab names, and the place of the name (dataplane.cni of the spec), in ``mark``."""
 
     file: str
     path: str
