@@ -29,6 +29,7 @@ from netlab.serve.events import Events
 from netlab.serve.exercise import Exercise
 from netlab.serve.faults import Faults
 from netlab.serve.marks import marks
+from netlab.serve.policies import Policies
 from netlab.serve.shared import Part, Run, Start, body, failed, known, names
 from netlab.serve.terminal import Terminals
 from netlab.serve.watch import Watch
@@ -58,6 +59,7 @@ class Page:
             Exercise(self, start),
             Faults(self),
             Captures(self, start),
+            Policies(self),
         )
 
     async def graph(self) -> Graph:
@@ -120,7 +122,8 @@ class Page:
         return True
 
     def _shown(self, scene: Scene) -> dict[str, Any]:
-        return {"lab": self.lab, "svg": render(scene, styled=False), "names": sorted(names(self._graph))}
+        pods = sorted(f"{pod.namespace}/{pod.name}" for pod in self._graph.pods if not pod.system)
+        return {"lab": self.lab, "svg": render(scene, styled=False), "names": sorted(names(self._graph)), "pods": pods}
 
     async def end(self) -> None:
         """The lab is down, or the server ends: tell the browsers, and end what runs for them."""

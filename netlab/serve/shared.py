@@ -112,7 +112,11 @@ def known(value: str | None, values: Iterable[str], name: str) -> str:
     return value
 
 
+def message(ended: Ended) -> str:
+    """What a verb that failed says."""
+    return ended.stderr.decode(errors="replace").strip() or f"netlab ended with status {ended.status}"
+
+
 def failed(ended: Ended) -> web.Response:
     """The message of a verb that failed."""
-    message = ended.stderr.decode(errors="replace").strip() or f"netlab ended with status {ended.status}"
-    return web.json_response({"error": message}, status=409)
+    return web.json_response({"error": message(ended)}, status=409)

@@ -258,6 +258,36 @@ def capture(browser: Browser) -> None:
     netlab("down", "overlay")
 
 
+def policies(browser: Browser) -> None:
+    """Who may reach a Pod, from which rule; the rule's lines are marked in the YAML; then the other direction."""
+    netlab("up", "policy")
+    with served("policy") as address, opened(browser, address) as page:
+        choose(page, SERVER)
+        page.get_by_role("button", name="Who may reach it?").click()
+        page.wait_for_selector('html[data-judged="1"]', timeout=WAIT)
+        assert page.locator(".judged.may").first.inner_text().startswith("✓ client")
+        denied = page.locator(".judged.not").filter(has_text="intruder").inner_text()
+        assert "has app=intruder, not app=client" in denied
+        page.locator(".judged.may .rulelink").first.click()
+        marked = page.locator(".line.chosen .words").all_inner_texts()
+        assert [line.strip() for line in marked] == [
+            "- from:",
+            "- podSelector:",
+            "matchLabels:",
+            "app: client",
+            "ports:",
+            "- protocol: TCP",
+            "port: 80",
+        ]
+        page.screenshot(path=SHOTS / "policies.png")
+        page.locator("#policy-pod").select_option("default/intruder")
+        page.wait_for_selector('html[data-judged="2"]', timeout=WAIT)
+        page.locator("#policy-side").select_option("egress")
+        page.wait_for_selector('html[data-judged="3"]', timeout=WAIT)
+        assert "server" in page.locator(".judged.not").inner_text()
+    netlab("down", "policy")
+
+
 def exercise(browser: Browser) -> None:
     """Finish an exercise on the page: answers, a hint, and a fault that is mended; then break by chance and heal."""
     shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
@@ -330,7 +360,16 @@ def large(browser: Browser) -> None:
     netlab("down", "large")
 
 
-STEPS: tuple[Callable[[Browser], None], ...] = (learner, keyboard, hostile, terminal, capture, exercise, large)
+STEPS: tuple[Callable[[Browser], None], ...] = (
+    learner,
+    keyboard,
+    hostile,
+    terminal,
+    capture,
+    policies,
+    exercise,
+    large,
+)
 
 
 def main() -> int:
