@@ -200,12 +200,13 @@ def diagnose_test(_: Context, plane: list[str], only: str = "", half: str = "", 
         "plane": "only this data plane; may be repeated (default: all that this kernel has)",
         "fault": "only this fault; may be repeated",
         "table": "only write the table, with the marks that it has",
+        "kernel": "in a virtual machine on this kernel of Debian: 6.1, 6.12 or 7.x, as `invoke vm-test` makes it",
     },
 )
-def faults_test(_: Context, plane: list[str], fault: list[str], table: bool = False) -> None:
+def faults_test(_: Context, plane: list[str], fault: list[str], table: bool = False, kernel: str = "") -> None:
     """Every fault on every data plane: its probe shows it, healed there is no drift; into docs/faults.md; needs root."""
     words = [*(word for name in plane for word in ("--plane", name)), *(w for name in fault for w in ("--fault", name))]
-    _python("tests/faults", *words, *(["--table"] if table else []))
+    _python("tests/faults", *words, *(["--table"] if table else []), *(("--kernel", kernel) if kernel else ()))
 
 
 @task(help={"seconds": "how long (default 60)", "seed": "where the chance begins (default: by chance)"})
@@ -215,15 +216,16 @@ def fuzz(_: Context, seconds: int = 60, seed: int = -1) -> None:
 
 
 @task(
-    iterable=["kernel"],
+    iterable=["kernel", "read"],
     help={
         "kernel": "6.1, 6.12 or 7.x; may be repeated (default: all three; 6.1 for --part and --shell)",
         "k": "only the tests whose names match this expression",
         "part": "a fixed part on one kernel: 5 minutes on two idle cores",
-        "all": "also the tests of which a plain run has only some: an hour on two idle cores",
+        "all": "also the tests and labs of which a plain run has only some: an hour on two idle cores",
         "shell": "a root shell in that kernel instead of the tests",
         "junit": "write a file for JUnit's readers",
         "table": "write the tables of docs/kernels.md",
+        "read": "run nothing, and write these tables from a file of --junit; may be repeated, the last file has its say",
         "if_possible": "exit status 0 where this host cannot boot such a kernel or is too slow; the reason is printed",
         "machines": "how many machines at a time (default: one a core, at most two)",
         "limit": "seconds that a machine may test (default 1200)",
@@ -232,6 +234,7 @@ def fuzz(_: Context, seconds: int = 60, seed: int = -1) -> None:
 def vm_test(
     _: Context,
     kernel: list[str],
+    read: list[str],
     k: str = "",
     part: bool = False,
     all: bool = False,  # noqa: A002  # the option's name
@@ -247,6 +250,7 @@ def vm_test(
     given = {"-k": k, "--junit": junit and str(Path(junit).resolve())}
     given |= {"--machines": str(machines or ""), "--limit": str(limit or "")}
     argv = [word for name in kernel for word in ("--kernel", name)]
+    argv += [word for name in read for word in ("--read", str(Path(name).resolve()))]
     argv += [word for name, value in given.items() if value for word in (name, value)]
     _python("-m", "tests.vm", *argv, *(name for name, wanted in flags.items() if wanted))
 

@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import termios
@@ -23,13 +22,13 @@ from pathlib import Path
 
 from tests.vm import verdict
 from tests.vm.kernels import BUILD, ROOT, SUITES, Cannot, Kernel, kernel, machines, supported
-from tests.vm.machine import Machine, accelerator, dies_with_its_parent, scratch
+from tests.vm.machine import Machine, accelerator, ends_with_its_parent, scratch
 from tests.vm.marked import ALLOWED, Level, Marked, features, marked, shares
-from tests.vm.report import PAGE, cases, merged, tables, written
+from tests.vm.report import PAGE, Case, cases, earlier, merged, tables, written
 from tests.vm.verdict import Done, Job
 
 TRIES = 3  # boots of one machine
-_PYTEST = "-m pytest -p no:cacheprovider -v --tb=short --junit-xml=/vm/junit.xml"
+_PYTEST = "-m pytest -p tests.vm.again -p no:cacheprovider -v --tb=short --junit-xml=/vm/junit.xml"
 
 
 def _say(text: str) -> None:
@@ -48,6 +47,7 @@ class _Running:
 
     def __init__(self, job: Job, command: str, within: Path) -> None:
         self.job, self.command, self.within, self.tries, self.read = job, command, within, 0, 0
+        self.processor = 0.0
         self.began = time.monotonic()
         self._boot()
 
@@ -59,6 +59,7 @@ class _Running:
 
     def step(self, limit: float) -> Done | None:
         """Print what is new; the result, once there is one."""
+        self.processor = max(self.processor, self.machine.processor())
         gone = self.machine.process is not None and self.machine.process.poll() is not None
         self._print()
         status = self.machine.text("status").strip()
@@ -97,7 +98,8 @@ class _Running:
         log = BUILD / f"{self.job.label.replace('/', '-')}.log"
         log.write_text(text if not trouble else f"{text}\n{trouble}\n{self.machine.text('console')}")
         last = text.strip().rpartition("\n")[2].strip("= ")
-        _say(f"{self.job.label}: uname -r {release.strip()}: {last or 'no output'}; {took:.0f} s; log: {log}")
+        spent = f"{took:.0f} s, {self.processor:.0f} s of a processor"
+        _say(f"{self.job.label}: uname -r {release.strip()}: {last or 'no output'}; {spent}; log: {log}")
         self.machine.remove()
         if status is None:
             return Done(self.job, None, release.strip(), junit, trouble, took)
@@ -188,16 +190,22 @@ def _test(kernels: list[Kernel], words: argparse.Namespace, within: Path) -> int
     if words.junit:
         Path(words.junit).write_bytes(merged(texts))
     if words.table:
-        PAGE.write_text(written(PAGE.read_text(), tables(ran)))
+        _to_page(ran)
     faults = verdict.faults(done, ran, ALLOWED, () if words.k else features(level))
     troubles = verdict.troubles(done)
-    for line in [*troubles, *faults]:
+    flaky = verdict.flaky(ran)
+    for line in [*flaky, *troubles, *faults]:
         _say(line)
     counts = {word: sum(case.result == word for case in ran) for word in ("passed", "failed", "skipped")}
+    counts |= {"flaky": len(flaky)} if flaky else {}
     summary = ", ".join(f"{count} {word}" for word, count in counts.items())
     word = "failed" if faults else "not run whole" if troubles else "passed"
     _say(f"{word}: {summary} on {len(kernels)} kernels in {time.monotonic() - began:.0f} s")
     return verdict.exit_status(faults, troubles, if_possible=words.if_possible)
+
+
+def _to_page(ran: list[Case]) -> None:
+    PAGE.write_text(written(PAGE.read_text(), tables(ran)))
 
 
 def _words() -> argparse.Namespace:
@@ -209,25 +217,23 @@ def _words() -> argparse.Namespace:
     parser.add_argument("--part", action="store_true")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--read", action="append", type=Path)
     parser.add_argument("--if-possible", action="store_true")
     parser.add_argument("--machines", type=int, default=machines())
     parser.add_argument("--limit", type=int, default=1200)
     return parser.parse_args()
 
 
-def _end(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)
-
-
 def main() -> int:
     """Run the lane."""
     words = _words()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
-    dies_with_its_parent(signal.SIGTERM)
+    ends_with_its_parent()
     if words.shell and not (sys.stdin.isatty() and sys.stdout.isatty()):
         _say("--shell needs a terminal; `-k EXPR` runs tests without one")
         return 2
+    if words.read:
+        _to_page(earlier(words.read))
+        return 0
     names = words.kernel or (["6.1"] if words.part or words.shell else list(SUITES))
     try:
         supported()

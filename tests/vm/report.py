@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.vm.again import FLAKY
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "kernels.md"
 VERBS = ("up", "diff", "check", "reach", "trace", "diff again", "up again", "down")
@@ -25,6 +27,7 @@ class Case(NamedTuple):
     seconds: float
     needs: tuple[str, ...]
     verbs: tuple[tuple[str, str], ...]
+    flaky: str = ""  # why its first run failed; the second passed
 
 
 def cases(kernel: str, text: str) -> list[Case]:
@@ -48,7 +51,23 @@ def _case(kernel: str, row: ET.Element) -> Case:
         float(row.get("time") or 0),
         tuple(value for name, value in properties if name == "needs"),
         tuple((name.removeprefix("verb:"), value) for name, value in properties if name.startswith("verb:")),
+        dict(properties).get(FLAKY, ""),
     )
+
+
+def earlier(files: Iterable[Path]) -> list[Case]:
+    """The tests in merged files of earlier runs; of a test that several have on a kernel, the last."""
+    ran = {}
+    for file in files:
+        for suite in ET.fromstring(file.read_text()).iter("testsuite"):
+            for row in suite.iter("testcase"):
+                case = _case(suite.get("name", ""), row)
+                ran[case.kernel, case.group, case.name] = case
+    return sorted(ran.values(), key=lambda case: _numbers(case.kernel))
+
+
+def _numbers(kernel: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", kernel)]
 
 
 def merged(texts: Iterable[tuple[str, str]]) -> bytes:
@@ -88,10 +107,12 @@ def _labs(ran: Sequence[Case]) -> str:
 def _groups(ran: Sequence[Case], kernels: Sequence[str]) -> str:
     counts: dict[str, dict[str, Counter[str]]] = {}
     for case in ran:
-        counts.setdefault(case.group, {}).setdefault(case.kernel, Counter())[case.result] += 1
+        counts.setdefault(case.group, {}).setdefault(case.kernel, Counter()).update(
+            [case.result, *(["flaky"] if case.flaky else [])]
+        )
 
     def cell(count: Counter[str]) -> str:
-        others = [f"{count[word]} {word}" for word in ("failed", "skipped") if count[word]]
+        others = [f"{count[word]} {word}" for word in ("failed", "skipped", "flaky") if count[word]]
         return ", ".join([str(count["passed"]), *others]) if count else "-"
 
     rows = [[group, *(cell(by.get(kernel, Counter())) for kernel in kernels)] for group, by in sorted(counts.items())]

@@ -70,6 +70,11 @@ def troubles(done: Sequence[Done]) -> list[str]:
     return [f"{one.job.label}: given up: {one.trouble}" for one in done if one.trouble]
 
 
+def flaky(ran: Sequence[Case]) -> list[str]:
+    """The tests that failed, and passed when they were run once more: no faults, but never untold."""
+    return [f"{case.kernel}: flaky: {case.group}::{case.name}: {case.flaky}" for case in ran if case.flaky]
+
+
 def exit_status(faults: Sequence[str], troubles: Sequence[str], *, if_possible: bool) -> int:
     """A fault is a failure in any case; a machine that was given up is a failure unless the host excuses it."""
     return 1 if faults else 4 if troubles and not if_possible else 0
