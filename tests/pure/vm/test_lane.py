@@ -109,6 +109,51 @@ def test_the_table_says_where_a_verb_did_not_do_what_it_should() -> None:
     assert "| tests/kernel/agent/test_agent | 0, 1 skipped |" in report.tables(ran())["groups"]
 
 
+FLAKY = """
+import pytest
+runs = []
+@pytest.fixture
+def number():
+    runs.append(1)
+    return len(runs)
+def test_a(number): assert number == 2, "too early"
+def test_b(): assert 0, "always"
+"""
+
+
+def test_a_test_that_passes_when_it_is_run_again_is_named_as_flaky(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(FLAKY)
+    junit = tmp_path / "junit.xml"
+    words = (
+        "-m",
+        "pytest",
+        "-p",
+        "tests.vm.again",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={tmp_path}",
+        "-c",
+        "/dev/null",
+    )
+    line = [sys.executable, *words, f"--junit-xml={junit}", str(tmp_path)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "test_a passed when it was run again" in done.stdout, done.stdout
+    first, second = report.cases("6.1", junit.read_text())
+    assert (first.result, second.result, second.flaky) == ("passed", "failed", "")
+    (said,) = verdict.flaky([first, second])
+    assert said.startswith("6.1: flaky: ") and "too early" in said
+    assert "| 1, 1 failed, 1 flaky |" in report.tables([first, second])["groups"]
+
+
+def test_tables_are_made_of_the_files_of_several_runs(tmp_path: Path) -> None:
+    later = JUNIT.replace('<failure message="netlab diff: 4&#10;more"/>', "").replace("exit 4", "ok")
+    for name, texts in {"a": [("7.3", JUNIT), ("6.1", JUNIT)], "b": [("6.1", later)]}.items():
+        (tmp_path / name).write_bytes(report.merged(texts))
+    ran = report.earlier([tmp_path / "a", tmp_path / "b"])
+    assert [case.kernel for case in ran] == ["6.1"] * 3 + ["7.3"] * 3
+    assert "| overlay | ok | exit 4 on 7.3 |" in report.tables(ran)["labs"], "the later file has its say"
+
+
 def test_the_page_has_a_place_for_each_table() -> None:
     made = dict.fromkeys(report.tables(ran()), "| a table |")
     page = report.written(report.PAGE.read_text(), made)
@@ -123,6 +168,13 @@ def test_every_test_is_shared_out_once_and_evenly() -> None:
     seconds = {row.path: row.seconds for row in rows}
     first, second = (sum(seconds[path] for path in share) for share in shares)
     assert abs(first - second) <= max(seconds.values())
+
+
+def test_a_plain_run_of_three_kernels_takes_twenty_minutes() -> None:
+    """By the seconds that the rows have, on two idle cores; a boot and what pytest imports take half a minute."""
+    shares = [share for _ in kernels.SUITES for share in marked.shares(marked.marked(), 2)]
+    seconds = {row.path: row.seconds for row in marked.marked()}
+    assert sum(30 + sum(seconds[path] for path in share) for share in shares) / 2 < 20 * 60
 
 
 def test_every_marked_file_is_there() -> None:
