@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import boot
 import hostsettings
 import provision
 import report
@@ -53,6 +54,11 @@ def run(suite: suites.Suite, words: list[str], fresh: bool, vagrant: bool) -> re
     outcome = report.read(suite.title, junit) if junit.exists() else report.Outcome(suite.title)
     if status and not outcome.failed:
         outcome.broken = f"exit status {status}, the last lines are above"
+    elif vagrant:
+        try:
+            outcome.broken = boot.boot(out / "provisioned.tar")
+        except boot.Cannot as reason:
+            say(f"not booted: {reason}")
     return outcome
 
 

@@ -26,6 +26,9 @@ step 'versions'
 . /etc/os-release
 echo "$PRETTY_NAME, $(python3 -V), kernel $(uname -r)"
 
+if [ $user = vagrant ]; then # each box has it, a minimal root has not
+  apt-get -qq update && apt-get -qq -y install --no-install-recommends kmod >/dev/null
+fi
 for script in /provision/*.sh; do
   if [ ! -e "$script" ]; then continue; fi
   step "the Vagrantfile's ${script##*/}"

@@ -52,13 +52,3 @@ def test_shellcheck(script: str) -> None:
         pytest.skip("shellcheck is not installed (./bootstrap.sh invoke test installs it)")
     complaint = says("shellcheck", script)
     assert not complaint, complaint
-
-
-def test_vagrantfile() -> None:
-    if shutil.which("vagrant"):
-        complaint = says("vagrant", "validate", "--ignore-provider")
-    elif shutil.which("ruby"):
-        complaint = says("ruby", "-c", "Vagrantfile")
-    else:
-        pytest.skip("neither ruby nor vagrant is here to check the Vagrantfile's syntax")
-    assert not complaint, complaint

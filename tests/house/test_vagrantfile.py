@@ -73,6 +73,32 @@ def test_ruby_runs_it_for_both_providers() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", version[0])
 
 
+@pytest.mark.parametrize("provider", ["virtualbox", "libvirt"])
+def test_vagrant_knows_every_setting(provider: str, tmp_path: Path) -> None:
+    """Vagrant reads a provider's settings where that provider is there: VirtualBox is a stub, to have them read."""
+    if not shutil.which("vagrant"):
+        pytest.skip("vagrant is not installed: a stand-in for it runs the Vagrantfile")
+    stub = tmp_path / "bin" / "VBoxManage"
+    stub.parent.mkdir()
+    stub.write_text("#!/bin/sh\necho 7.0.0r1\n")
+    stub.chmod(0o755)
+    env = {**os.environ, "PATH": f"{stub.parent}:{os.environ['PATH']}", "VAGRANT_DEFAULT_PROVIDER": provider}
+    env |= {"VAGRANT_HOME": str(tmp_path / "home"), "VAGRANT_CHECKPOINT_DISABLE": "1"}
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+
+    def validated(text: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "Vagrantfile").write_text(text)
+        line = ["vagrant", "validate"]
+        return subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    good = validated(TEXT)
+    if "provider 'libvirt' could not be found" in good.stderr:
+        pytest.skip("vagrant-libvirt is not installed")
+    assert good.returncode == 0, good.stdout + good.stderr
+    wrong = validated(TEXT.replace("machine.memory", "machine.memry"))
+    assert wrong.returncode != 0 and "memry" in wrong.stdout + wrong.stderr
+
+
 def test_another_box_is_not_pinned_to_the_version_of_ours() -> None:
     found = calls("up", box="some/box", cpu="aarch64")
     assert ["box", ["some/box"], {}, None] in found

@@ -129,7 +129,7 @@ DEVICES = {
     "calico-vxlan": "vxlan.calico",
     "calico-ipip": "",
     "kindnet": "",
-    "geneve": "geneve-2",
+    "geneve": "geneve.2",
     "ipip": "flannel.ipip",
     "wireguard": "flannel-wg",
 }

@@ -7,12 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-from tests.vm.kernels import kernel, supported
+from tests.vm.kernels import ROOT, kernel, supported
 from tests.vm.machine import Machine, accelerator, ends_with_its_parent, scratch
 
 
-def run(name: str, line: str, result: Path) -> int:
-    """Run a shell line in the working tree of a guest; its exit status, or 4 where the guest was given up.
+def run(name: str, line: str, result: Path | None = None, *, root: Path = Path("/"), here: Path = ROOT) -> int:
+    """Run a shell line in the folder ``here`` of a guest; its exit status, or 4 where the guest was given up.
 
     The file that it writes in /vm under the name of ``result`` is kept there, however the run ends. Raises ``Cannot``.
     """
@@ -23,11 +23,11 @@ def run(name: str, line: str, result: Path) -> int:
         machine = Machine(one, accelerator(one, within), within)
         _write(f"{one.release} by {machine.accel}\n")
         try:
-            machine.boot(line)
+            machine.boot(line, root=root, here=here)
             return _followed(machine)
         finally:
             machine.kill()
-            if (machine.folder / result.name).exists():
+            if result and (machine.folder / result.name).exists():
                 shutil.copyfile(machine.folder / result.name, result)
             machine.remove()
 

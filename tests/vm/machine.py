@@ -94,14 +94,14 @@ class Machine:
         self.began = time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def boot(self, command: str, *, terminal: bool = False) -> None:
-        """Start it; ``command`` is a line for its shell, run in the working tree."""
+    def boot(self, command: str, *, terminal: bool = False, root: Path = Path("/"), here: Path = ROOT) -> None:
+        """Start it; ``command`` is a line for its shell, run in the folder ``here`` of its ``root``."""
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         line = command if terminal else f"( {command} ) </dev/null >/vm/out 2>&1"
-        (self.folder / "run.sh").write_text(_RUN.format(here=shlex.quote(str(ROOT)), command=line, path=path))
+        (self.folder / "run.sh").write_text(_RUN.format(here=shlex.quote(str(here)), command=line, path=path))
         (self.folder / "initrd").write_bytes(archive(self.kernel))
         shares = (
-            ("hostroot", Path("/"), True),
+            ("hostroot", root, True),
             ("hostmodules", self.kernel.modules, True),
             ("hostshare", self.folder, False),
         )
