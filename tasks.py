@@ -242,13 +242,13 @@ def vm_test(
     junit: str = "",
     table: bool = False,
     if_possible: bool = False,
-    machines: int = 0,
-    limit: int = 0,
+    machines: str = "",
+    limit: str = "",
 ) -> None:
     """The tests for which the kernel matters, on kernels of Debian in virtual machines: docs/kernels.md."""
     flags = {"--part": part, "--all": all, "--shell": shell, "--table": table, "--if-possible": if_possible}
     given = {"-k": k, "--junit": junit and str(Path(junit).resolve())}
-    given |= {"--machines": str(machines or ""), "--limit": str(limit or "")}
+    given |= {"--machines": machines, "--limit": limit}
     argv = [word for name in kernel for word in ("--kernel", name)]
     argv += [word for name in read for word in ("--read", str(Path(name).resolve()))]
     argv += [word for name, value in given.items() if value for word in (name, value)]

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from compileall import compile_dir
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 
 from tests.vm import verdict
 from tests.vm.kernels import BUILD, ROOT, SUITES, Cannot, Kernel, kernel, machines, supported
@@ -152,6 +153,10 @@ def _terminal_kept() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
+class _Unreadable(Exception):
+    """What no test is called, or what pytest or the tables cannot read."""
+
+
 def _chosen(rows: list[Marked], expression: str) -> list[Marked]:
     """The rows that have a test of this name. The same run of pytest leaves the bytecode that the guests import."""
     compile_dir(ROOT / "netlab", quiet=1)
@@ -167,17 +172,20 @@ def _chosen(rows: list[Marked], expression: str) -> list[Marked]:
     ]
     argv = [sys.executable, *words, *(row.path for row in rows)]
     shown = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    if shown.returncode in (2, 3, 4):  # what pytest could not read; the guests say so too
-        _say(shown.stdout + shown.stderr)
+    if shown.returncode in (2, 3, 4):
+        raise _Unreadable((shown.stdout + shown.stderr).strip())
     tests = {line for line in shown.stdout.splitlines() if "::" in line}
-    return [row for row in rows if any(f"{test}::".startswith(f"{row.path}::") for test in tests)]
+    chosen = [row for row in rows if any(f"{test}::".startswith(f"{row.path}::") for test in tests)]
+    if not chosen:
+        raise _Unreadable(f"no test of this run matches -k {expression!r} (--all has more tests)")
+    return chosen
 
 
 def _test(kernels: list[Kernel], words: argparse.Namespace, within: Path) -> int:
-    accel = accelerator(kernels[0], within)
-    parts = 1 if words.k or (accel == "kvm" and len(kernels) > 1) else 2
     level = Level.PART if words.part else Level.ALL if words.all else Level.PLAIN
     rows = _chosen(marked(level), words.k)
+    accel = accelerator(kernels[0], within)
+    parts = 1 if words.k or (accel == "kvm" and len(kernels) > 1) else 2
     jobs = [
         Job(one, f"{one.name}/{number}", tests, accel)
         for one in kernels
@@ -232,7 +240,10 @@ def main() -> int:
         _say("--shell needs a terminal; `-k EXPR` runs tests without one")
         return 2
     if words.read:
-        _to_page(earlier(words.read))
+        try:
+            _to_page(earlier(words.read))
+        except (OSError, ParseError) as why:
+            raise _Unreadable(f"--read: {why}") from why
         return 0
     names = words.kernel or (["6.1"] if words.part or words.shell else list(SUITES))
     try:
@@ -248,5 +259,8 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except _Unreadable as why:
+        _say(str(why))
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

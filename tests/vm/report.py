@@ -59,7 +59,7 @@ def earlier(files: Iterable[Path]) -> list[Case]:
     """The tests in merged files of earlier runs; of a test that several have on a kernel, the last."""
     ran = {}
     for file in files:
-        for suite in ET.fromstring(file.read_text()).iter("testsuite"):
+        for suite in ET.parse(file).iter("testsuite"):
             for row in suite.iter("testcase"):
                 case = _case(suite.get("name", ""), row)
                 ran[case.kernel, case.group, case.name] = case

@@ -278,3 +278,28 @@ def test_a_shell_without_a_terminal_is_refused_at_once() -> None:
     line = [sys.executable, "-m", "tests.vm", "--shell"]
     done = subprocess.run(line, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.partition(";")[0]) == (2, "vm-test: --shell needs a terminal")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--kernel", "5.4"), "choose from '6.1', '6.12', '7.x'"),
+        (("--read", "/nowhere.xml"), "No such file"),
+        (("--read", "pyproject.toml"), "syntax error"),
+        (("--limit", "soon"), "invalid int value"),
+    ],
+)
+def test_wrong_words_are_refused_before_anything_is_fetched(words: tuple[str, ...], says: str) -> None:
+    line = [sys.executable, "-m", "tests.vm", *words]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and says in done.stdout + done.stderr, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("expression", "says"), [("((", "-k"), ("no_such_test", "no test of this run matches")])
+def test_an_expression_that_chooses_nothing_boots_no_guest(expression: str, says: str) -> None:
+    """It was a run that passed, without a test."""
+    program = f"from tests.vm.__main__ import _chosen, Marked; _chosen([Marked('tests/pure/test_units.py', 1)], '{expression}')"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    last = done.stderr.rpartition("_Unreadable: ")[2]
+    assert says in last, done.stderr
