@@ -64,6 +64,7 @@ case ${1-} in
     learner 'python3 -m venv ~/build && ~/build/bin/pip -q wheel --no-deps -w ~/wheel . && python3 -m venv ~/venv &&
       ~/venv/bin/pip -q install ~/wheel/*.whl && ls ~/venv/share/man/man1/netlab.1 && rm -r ~/build ~/wheel'
     find /home/$user/netlab -mindepth 1 -delete # what works without the checkout
+    # shellcheck disable=SC2016  # same
     alone 'set -e; PATH=~/venv/bin:$PATH; lab() { sudo "$(command -v kubenetlab)" "$@"; }
       lab up overlay; lab check overlay; lab trace client server; lab exec client -- ls / >/dev/null; lab up dns; lab check dns
       lab down --all; kubenetlab up overlay; kubenetlab down overlay'
