@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.diagnose import shop
 from tests.diagnose.strangers import STRANGERS
 from tests.kernel.diagnose import breakages
 from tests.kernel.diagnose.breakages import BREAKAGES, Breakage, sh
@@ -25,6 +26,7 @@ from tests.kernel.diagnose.breakages import BREAKAGES, Breakage, sh
 NETLAB = str(Path(sys.executable).with_name("netlab"))
 WANTED = 0.95
 LACKS = re.compile("TC classifier not found|qdisc kind is unknown|not supported")
+Names = Callable[[str], dict[str, str]]
 LACKING = "lacking"  # the kernel cannot be broken in this way
 say = partial(print, flush=True)
 
@@ -33,11 +35,11 @@ def netlab(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([NETLAB, *words], capture_output=True, text=True, check=False, timeout=120)
 
 
-def tried(breakage: Breakage, lab: str, file: Path) -> tuple[str, float, str]:
+def tried(breakage: Breakage, lab: str, file: Path, names: Names) -> tuple[str, float, str]:
     """The verdict on a breakage, the seconds of ``diagnose``, and what it names."""
     if (up := netlab("up", str(file), "--reset")).returncode:
         return "LAB", 0.0, up.stderr
-    named = breakages.names(lab) | {"netlab": NETLAB}
+    named = names(lab) | {"netlab": NETLAB}
     try:
         sh(breakage.lines.format(**named))
     except AssertionError as error:
@@ -77,23 +79,25 @@ def text(document: dict[str, Any]) -> str:
 def heal(named: dict[str, str]) -> None:
     """Remove what ``up`` leaves alone."""
     breakages.heal(named)
-    for netns in (named["n1"], named["n2"], named["server"]):
-        for family in ("ip6", "arp", "netdev"):
-            sh(f"ip netns exec {netns} nft delete table {family} strange 2>/dev/null || true")
+    there = [named[word] for word in ("n1", "n2", "n3", "server", "front", "api", "db") if word in named]
+    for netns in there:
+        for family in ("ip", "inet", "ip6", "arp", "netdev"):
+            for table in ("strange", "filter"):
+                sh(f"ip netns exec {netns} nft delete table {family} {table} 2>/dev/null || true")
 
 
-def run(plane: str, chosen: Sequence[Breakage], more: bool) -> Counter[str]:
+def run(plane: str, chosen: Sequence[Breakage], more: bool, rich: bool) -> Counter[str]:
     """Try these breakages on a data plane."""
     lab, counts = f"strange-{os.getpid()}", Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "lab.yaml"
-        file.write_text(breakages.lab(plane, lab), encoding="utf-8")
+        file.write_text((shop if rich else breakages).lab(plane, lab), encoding="utf-8")
         if (up := netlab("up", str(file))).returncode:
             say(f"{plane}: not here: {up.stderr.strip()}")
             return counts
         try:
             for each in chosen:
-                result, seconds, causes = tried(each, lab, file)
+                result, seconds, causes = tried(each, lab, file, (shop if rich else breakages).names)
                 counts[result] += 1
                 shown = f": {causes}" if more or result != "right" else ""
                 say(f"{result:6} {seconds:4.1f} s {plane:10} {each.name}{shown}")
@@ -111,13 +115,15 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only breakages with this in their names")
     parser.add_argument("--known", action="store_true", help="those that diagnose was written for, too")
     parser.add_argument("--half", choices=("tuned", "held-out"), help="one half: every other breakage")
+    parser.add_argument("--set", choices=tuple(shop.SETS), help="a set of breakages of the lab of three nodes")
     parser.add_argument("--causes", action="store_true", help="print the causes of right answers, too")
     given = parser.parse_args()
     table = STRANGERS[{None: slice(None), "tuned": slice(0, None, 2), "held-out": slice(1, None, 2)}[given.half]]
-    table += BREAKAGES if given.known else ()
+    table = shop.SETS[given.set] if given.set else table + (BREAKAGES if given.known else ())
     counts = Counter[str]()
     for plane in given.plane or dict.fromkeys(plane for each in table for plane in each.planes):
-        counts += run(plane, [each for each in table if plane in each.planes and given.only in each.name], given.causes)
+        chosen = [each for each in table if plane in each.planes and given.only in each.name]
+        counts += run(plane, chosen, given.causes, bool(given.set)) if chosen else ()
     total = counts.total() - counts[LACKING]
     say(f"{counts['right']} of {total} right at the first try; {dict(counts)}")
     return int(counts["right"] < WANTED * total or counts["clear"] > 0)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from netlab.diagnose.labwide import cause as ranks
 from netlab.diagnose.labwide.cause import Cause
 from netlab.diagnose.labwide.evidence import Evidence
+from netlab.diagnose.labwide.promises import blocks, describe, edit, folded, of_warning, other_protocol, shut, unkept
 from netlab.model.cluster import Pod
 from netlab.oracle.compare import Row
 from netlab.oracle.flow import EXTERNAL, POD, SERVICE, Outcome
@@ -17,11 +18,20 @@ from netlab.spec import Warning
 #: Warnings that are no fault of the network: what netlab leaves out, and what the reader wrote to netlab.
 _QUIET = (
     "not-modelled", "helm-hook", "old-api-version", "ignore-unknown", "host-bits", "duplicate", "program-missing",
-    "denies-nothing", "one-sided", "port-undeclared", "placed-anyway", "endpoints-", "endpoint-", "endpointslice-",
+    "denies-nothing", "port-undeclared", "placed-anyway", "endpoints-", "endpoint-", "endpointslice-",
 )  # fmt: skip
 #: Warnings about policies and Services: an author whose expectations hold means them so.
-_INTENDED = ("closed-port", "policy-", "peer-", "egress-without-dns", "service-", "named-flow", "tier-order")
-_NOTES = ("named-flow",)  # notes that name a need of the Pod's own
+_INTENDED = (
+    "closed-port",
+    "policy-",
+    "peer-",
+    "egress-without-dns",
+    "service-",
+    "named-flow",
+    "one-sided",
+    "tier-order",
+)
+_NOTES = ("named-flow", "one-sided")  # notes that name a need of the documents' own
 #: Kinds of causes that leave a port closed.
 _DEAD = ("container-crashes", "pod-not-ready")
 _NAMED = 3
@@ -32,11 +42,22 @@ def causes(evidence: Evidence, events: Mapping[str, str]) -> list[Cause]:
     warned = [*_warned(evidence)]
     unready = [*_unready(evidence, events)]
     named = {cause.place for cause in (*warned, *unready)}
-    return [
+    if evidence.intended:
+        return [*warned, *unready]
+    found = [
         *warned,
-        *unready,
-        *(cause for cause in _leading_nowhere(evidence, bool(unready)) if cause.place not in named),
+        *(
+            cause
+            for cause in (
+                *_unkept(evidence),
+                *shut(evidence),
+                *blocks(evidence.cluster),
+                *other_protocol(evidence.cluster),
+            )
+            if cause.place not in named
+        ),
     ]
+    return [*folded(found, evidence.warnings, evidence.cluster), *unready]
 
 
 def merged(causes: Iterable[Cause]) -> list[Cause]:
@@ -78,8 +99,17 @@ def _warned(evidence: Evidence) -> Iterator[Cause]:
         intended = evidence.intended and warning.level != "error" and warning.code.startswith(_INTENDED)
         if warning.code == "port-undeclared":
             quiet = not _shut(evidence, warning.object.partition(" ")[2])
+        if warning.code == "service-target-port":
+            quiet = quiet and not _undeclared(evidence, warning.object.partition(" ")[2])
         if not quiet and not intended:
             yield _of_warning(evidence, warning)
+
+
+def _undeclared(evidence: Evidence, name: str) -> bool:
+    """Whether all ports of a Service lead to ports that its Pods, which declare others, do not."""
+    own = f"Service {name}"
+    count = sum(warning.code == "service-target-port" and warning.object == own for warning in evidence.warnings)
+    return any(str(service) == name and len(service.ports) == count for service in evidence.cluster.services)
 
 
 def _shut(evidence: Evidence, policy: str) -> bool:
@@ -98,19 +128,8 @@ def _shut(evidence: Evidence, policy: str) -> bool:
 def _of_warning(evidence: Evidence, warning: Warning) -> Cause:
     kind, _, name = warning.object.partition(" ")
     pod = next((pod for pod in evidence.cluster.pods if kind == "Pod" and str(pod) == name), None)
-    mark = warning.mark if warning.mark.line else None
-    return Cause(
-        warning.code,
-        f"{warning.object}: {warning.message}" if name and name not in warning.message else warning.message,
-        pod.netns if pod else "",
-        place=(kind.lower() or "lab", name or evidence.cluster.lab),
-        evidence=(f"written at {mark}",) if mark else (),
-        look=(_describe(evidence.cluster.lab, kind, name),) if name else (),
-        mend=_edit(evidence.cluster.lab, mark.file if mark else "", mark.line if mark else 0),
-        rank=ranks.WRITTEN,
-        flows=_towards(evidence, kind, name),
-        mark=mark,
-    )
+    cause = of_warning(warning, evidence.cluster.lab)
+    return replace(cause, netns=pod.netns if pod else "", flows=_towards(evidence, kind, name))
 
 
 def _towards(evidence: Evidence, kind: str, name: str) -> frozenset[int]:
@@ -119,16 +138,6 @@ def _towards(evidence: Evidence, kind: str, name: str) -> frozenset[int]:
         return frozenset()
     broken = set(evidence.broken)
     return frozenset(n for n, row in enumerate(evidence.rows) if n in broken and row.flow.dst.name == name)
-
-
-def _describe(lab: str, kind: str, name: str) -> str:
-    namespace, slash, own = name.partition("/")
-    where = f"-n {namespace} " if slash else ""
-    return f"netlab describe --lab {lab} {where}{kind.lower()} {own if slash else name}"
-
-
-def _edit(lab: str, file: str, line: int) -> tuple[str, ...]:
-    return (f"${{EDITOR:-vi}} +{line} {file}", f"netlab up {lab}") if file else (f"netlab up {lab}",)
 
 
 def _unready(evidence: Evidence, events: Mapping[str, str]) -> Iterator[Cause]:
@@ -148,8 +157,8 @@ def _unready(evidence: Evidence, events: Mapping[str, str]) -> Iterator[Cause]:
             pod.netns,
             place=("pod", str(pod)),
             evidence=(f"declared at {pod.mark}",) if pod.mark else (),
-            look=(_describe(evidence.cluster.lab, "Pod", str(pod)), _logs(evidence.cluster.lab, pod)),
-            mend=_edit(evidence.cluster.lab, pod.mark.file if pod.mark else "", pod.mark.line if pod.mark else 0),
+            look=(describe(evidence.cluster.lab, "Pod", str(pod)), _logs(evidence.cluster.lab, pod)),
+            mend=edit(evidence.cluster.lab, pod.mark.file if pod.mark else "", pod.mark.line if pod.mark else 0),
             rank=ranks.WRITTEN,
             mark=pod.mark,
         )
@@ -159,30 +168,43 @@ def _logs(lab: str, pod: Pod) -> str:
     return f"netlab logs --lab {lab} -n {pod.namespace} {pod.name}"
 
 
-def _leading_nowhere(evidence: Evidence, unready: bool) -> Iterator[Cause]:
-    """Services and Pods that nobody can reach by the prediction itself, for another reason than a policy."""
-    if evidence.intended:
-        return
-    by_target: dict[tuple[str, str, int, str], list[Row]] = defaultdict(list)
+def _unkept(evidence: Evidence) -> Iterator[Cause]:
+    """Services and Pods that do not keep what the documents promise, by the prediction itself and not by a policy."""
+    lab, services = evidence.cluster.lab, unkept(evidence)
+    for name, promises in services.items():
+        first, *others = promises
+        row = first.rows[0]
+        because = row.predicted.because if row.predicted else ()
+        mark = because[0].mark if because and because[0].mark else first.service.mark
+        yield Cause(
+            "service-no-endpoints",
+            f"Service {name} leads nowhere {first.text}",
+            place=(SERVICE, name),
+            evidence=(*(each.text for each in others[:_NAMED]), "by the prediction and by packets"),
+            look=(describe(lab, "Service", name),),
+            mend=edit(lab, mark.file if mark else "", mark.line if mark else 0),
+            rank=ranks.WRITTEN,
+            mark=mark,
+        )
+    by_target: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
     for row in evidence.rows:
-        if row.predicted is not None and not (row.flow.src.kind == EXTERNAL and row.flow.dst.kind != EXTERNAL):
-            by_target[row.flow.dst.kind, row.flow.dst.name, row.flow.port, row.flow.protocol].append(row)
-    broken = (Outcome.REFUSED, Outcome.TIMEOUT, Outcome.UNREACHABLE)
-    for (kind, name, port, protocol), rows in by_target.items():
-        lost = [row for row in rows if _outcome(row) in broken]
-        if not lost or (kind == SERVICE and len(lost) < len(rows)) or kind not in (SERVICE, "pod"):
+        if row.predicted is not None and row.flow.dst.kind == POD and row.flow.src.kind != EXTERNAL:
+            by_target[row.flow.dst.name, row.flow.port, row.flow.protocol].append(row)
+    for (name, port, protocol), rows in by_target.items():
+        lost = [row for row in rows if _outcome(row) in (Outcome.REFUSED, Outcome.TIMEOUT, Outcome.UNREACHABLE)]
+        if not lost:
             continue
         because = lost[0].predicted.because if lost[0].predicted else ()
         mark = because[0].mark if because else None
         yield Cause(
-            "service-no-endpoints" if kind == SERVICE else "not-carried",
-            f"{'Service' if kind == SERVICE else 'Pod'} {name} port {port}/{protocol} is {_outcome(lost[0])}: "
+            "not-carried",
+            f"Pod {name} port {port}/{protocol} is {_outcome(lost[0])}: "
             + (because[0].message if because else "nobody answers"),
             lost[0].flow.dst.netns,
-            place=(kind, name),
+            place=(POD, name),
             evidence=(f"{len(lost)} of {len(rows)} probed flows to it, by the prediction and by packets",),
-            look=(_describe(evidence.cluster.lab, kind.capitalize(), name),),
-            mend=_edit(evidence.cluster.lab, mark.file if mark else "", mark.line if mark else 0),
+            look=(describe(lab, "Pod", name),),
+            mend=edit(lab, mark.file if mark else "", mark.line if mark else 0),
             rank=ranks.WRITTEN,
             mark=mark,
         )

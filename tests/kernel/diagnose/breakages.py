@@ -171,8 +171,8 @@ def names(name: str) -> dict[str, str]:
     named = {pod: f"{name}-{pod}" for pod in ("client", "near", "server", "guarded", "app")}
     named |= {"n1": f"{name}-node-1", "n2": f"{name}-node-2", "sw": f"{name}-underlay", "lab": name}
     for pod in ("client", "near", "server"):
-        named[f"{pod}4"] = _address(named[pod])
-    named |= {"node1": _address(named["n1"]), "node2": _address(named["n2"])}
+        named[f"{pod}4"] = address(named[pod])
+    named |= {"node1": address(named["n1"]), "node2": address(named["n2"])}
     one, two = named["client4"].rpartition(".")[0], named["server4"].rpartition(".")[0]
     named |= {"cidr1": f"{one}.0/24", "cidr2": f"{two}.0/24", "gw1": f"{one}.1"}
     named["node2ghost"] = f"{named['node2'].rpartition('.')[0]}.99"
@@ -196,7 +196,8 @@ def _links(netns: str) -> list[dict[str, Any]]:
     return found
 
 
-def _address(netns: str) -> str:
+def address(netns: str) -> str:
+    """The IPv4 address of eth0."""
     (link,) = json.loads(sh(f"ip -j -n {netns} -4 addr show dev eth0"))
     return str(link["addr_info"][0]["local"])
 
