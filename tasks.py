@@ -261,15 +261,25 @@ def web_test(_: Context) -> None:
     _python("tests/web")
 
 
-@task
-def pictures(_: Context) -> None:
+@task(help={"session": "record README's terminal session instead; needs root and a terminal"})
+def pictures(_: Context, session: bool = False) -> None:
     """Draw the pictures of README, docs and labs again, of their documents."""
-    _python("scripts/make_pictures.py")
+    if session:
+        recorder = str(Path(_docs_python()).with_name("termtosvg"))
+        how = ("-g", "100x34", "-m", "40", "-M", "6000", "-D", "3000", "-t", "window_frame")  # cells, and milliseconds
+        _run(recorder, "docs/pictures/session.svg", "-c", "bash scripts/session.sh", *how)
+    else:
+        _python("scripts/make_pictures.py")
 
 
 @task
 def docs(_: Context) -> None:
     """The pages of docs and labs as a site that needs no network, and man pages: build/docs/html and build/docs/man."""
+    _run(_docs_python(), "scripts/make_site.py")
+
+
+def _docs_python() -> str:
+    """Python of the environment for documentation, made where the lock file is newer."""
     import venv
 
     lock = HERE / "requirements-docs.lock"
@@ -280,7 +290,7 @@ def docs(_: Context) -> None:
         install = ("-m", "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", str(lock))
         _run(str(place / "bin" / "python"), "-I", *install)
         stamp.write_text(lock.read_text())
-    _run(str(place / "bin" / "python"), "scripts/make_site.py")
+    return str(place / "bin" / "python")
 
 
 @task(name="exercises-test")
