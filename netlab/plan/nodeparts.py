@@ -9,6 +9,7 @@ from netlab.model import Cluster
 from netlab.objects import Addr, Floor, NftTable, Obj, Sysctl
 from netlab.plan import racks, underlay
 from netlab.plan.dataplanes import dataplane
+from netlab.plan.dataplanes.far import Far
 from netlab.plan.desired import Host, namespaces
 from netlab.plan.services import TABLE
 from netlab.tuples import NamedTuple
@@ -37,6 +38,12 @@ def parts(cluster: Cluster) -> dict[str, Parts]:
     for obj in namespaces(cluster, Host()):
         if obj.netns in network:
             network[obj.netns].append(obj)
+    far = [Far(node, cluster) for node in cluster.nodes]
+    # Geneve has a device for each other node. Without such devices, nothing is made for each two of many nodes.
+    if far[1:] and any(map(_needed, plane.reach(far[0].node, far[1], cluster))):
+        for here in far:
+            for there in far:
+                network[here.node.netns] += () if there is here else plane.reach(here.node, there, cluster)
     families = [_FAMILIES[family] for family in cluster.families] if cluster.services else []
     return {
         node.name: Parts(
