@@ -13,9 +13,10 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from netlab.cli.drafts import draft
 from netlab.errors import BadInput, NetlabError
@@ -23,6 +24,8 @@ from netlab.exercise.checks.ask import Ask
 from netlab.exercise.load import FILE
 from netlab.learn import course, page, progress
 from netlab.learn.session import Session
+from netlab.output.page import Check, Exercise, Step
+from netlab.plain import dump
 from netlab.runtime import lab as labs
 from netlab.runtime.state.rundir import Applied, RunDir
 
@@ -36,12 +39,12 @@ def speak(lab: str) -> None:
     applied = RunDir(lab).applied()
     folder = Path(applied.source) if applied else Path()
     if applied is None or not (folder / FILE).is_file():
-        _say({"none": "This lab has no exercise: netlab learn --list shows the labs that have one."})
+        _say(Exercise(none="This lab has no exercise: netlab learn --list shows the labs that have an exercise."))
         return
     try:
         _Speaker(lab, folder).run()
     except NetlabError as error:
-        _say({"none": str(error)})
+        _say(Exercise(none=str(error)))
 
 
 class _Speaker:
@@ -51,7 +54,7 @@ class _Speaker:
         self._hints: list[str] = []
         self._note = ""
         self._due = 0.0
-        self._said: dict[str, Any] = {}
+        self._said = Exercise()
         kept = progress.read().exercises.get(folder.resolve().name)
         self._kept = kept if kept and not kept.ended else None
         self._exercise = course.read(folder, self._kept.seed if self._kept else 0)
@@ -102,7 +105,7 @@ class _Speaker:
         wanted = draft(self._lab, (), "")
         if (self._folder / FILE).resolve().parent != Path(wanted.source).resolve():
             raise BadInput(f"lab {self._lab} came from {wanted.source}")
-        _say({**self._standing(), "busy": "The lab is built anew…"})
+        _say(replace(self._standing(), busy="The lab is built anew…"))
         session = Session(self._exercise, self._folder, wanted, begun, rebuild=_anew)
         session.begin()
         self._session = session
@@ -123,13 +126,13 @@ class _Speaker:
 
     def _skip(self, _: str) -> None:
         if self._session:
-            _say({**self._standing(), "busy": "The next step is made…"})
+            _say(replace(self._standing(), busy="The next step is made…"))
             self._session.skip()
             self._went_on()
 
     def _reset(self, _: str) -> None:
         if self._session and not self._session.over:
-            _say({**self._standing(), "busy": "The lab is built anew…"})
+            _say(replace(self._standing(), busy="The lab is built anew…"))
             self._session.reset()
             self._went_on()
 
@@ -175,35 +178,48 @@ class _Speaker:
             self._said = now
             _say(now)
 
-    def _standing(self) -> dict[str, Any]:
+    def _standing(self) -> Exercise:
         exercise, session = self._exercise, self._session
         done = [each.how for each in (session.progress if session else self._kept or progress.Progress(0)).done]
         titles = [step.title for step in exercise.steps]
-        standing: dict[str, Any] = {
-            "title": exercise.title, "goal": exercise.goal, "level": exercise.level, "minutes": exercise.minutes,
-            "goes_on": session is not None, "is_begun": self._kept is not None, "note": self._note, "busy": "",
-            "steps": [{"title": title, "how": how}
-                      for title, how in zip(titles, [*done, *[""] * (len(titles) - len(done))], strict=True)],
-        }  # fmt: skip
+        standing = Exercise(
+            title=exercise.title,
+            goal=exercise.goal,
+            level=exercise.level,
+            minutes=exercise.minutes,
+            goes_on=session is not None,
+            is_begun=self._kept is not None,
+            note=self._note,
+            steps=tuple(Step(title=title, how=how) for title, how in zip_longest(titles, done, fillvalue="")),
+        )
         if session is None:
             return standing
         if session.over:
-            seconds = int(sum(each.seconds for each in session.progress.done))
-            answer = page.interview_answer(self._folder)
-            return {**standing, "over": True, "seconds": seconds, "hints_taken": session.progress.hints,
-                    "answer": answer, "following": course.following(exercise)}  # fmt: skip
-        checks = [
-            {
-                "kind": wanted.kind,
-                "ok": bool(look and look.ok),
-                "saw": look.saw if look else "",
-                "question": wanted.check.question if isinstance(wanted.check, Ask) else "",
-            }
+            return replace(
+                standing,
+                over=True,
+                seconds=int(sum(each.seconds for each in session.progress.done)),
+                hints_taken=session.progress.hints,
+                answer=tuple(page.interview_answer(self._folder)),
+                following=course.following(exercise),
+            )
+        checks = (
+            Check(
+                kind=wanted.kind,
+                ok=bool(look and look.ok),
+                saw=look.saw if look else "",
+                question=wanted.check.question if isinstance(wanted.check, Ask) else "",
+            )
             for wanted, look in zip(session.ticks.step.wanted, session.ticks.looks, strict=True)
-        ]
-        more = len(session.step.hints) > len(self._hints)
-        return {**standing, "over": False, "number": session.number, "text": session.step.text, "checks": checks,
-                "hints": list(self._hints), "more_hints": more}  # fmt: skip
+        )
+        return replace(
+            standing,
+            number=session.number,
+            text=session.step.text,
+            checks=tuple(checks),
+            hints=tuple(self._hints),
+            more_hints=len(session.step.hints) > len(self._hints),
+        )
 
 
 def _anew(wanted: Applied, say: Callable[[str], None]) -> None:
@@ -211,7 +227,7 @@ def _anew(wanted: Applied, say: Callable[[str], None]) -> None:
     labs.up(wanted, reset=True, say=say)
 
 
-def _say(standing: dict[str, Any]) -> None:
+def _say(standing: Exercise) -> None:
     with contextlib.suppress(BrokenPipeError):
-        sys.stdout.write(json.dumps(standing) + "\n")
+        sys.stdout.write(json.dumps(dump(standing)) + "\n")
         sys.stdout.flush()

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import GenericAlias
 from typing import Any
 
-#: What is printed -> the module and the dataclass of the document, or of each item where the document is a list.
+#: What is printed, or sent as an event of the page -> the module and the dataclass of the document, or of each item where the document is a list.
 DOCUMENTS = {
     "apply": "changes.Applied",
     "break": "faults.Broken",
@@ -43,6 +43,10 @@ DOCUMENTS = {
     "ls": "changes.RunningLab[]",
     "plan": "changes.Plan",
     "reach": "flows.Reach",
+    "serve down": "page.Down",
+    "serve drift": "page.Drift",
+    "serve exercise": "page.Exercise",
+    "serve picture": "page.Picture",
     "test": "flows.Test",
     "trace": "trace.Trace",
     "up": "changes.Up",

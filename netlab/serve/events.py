@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from netlab.plain import dump
 from netlab.serve.guard import HEADERS
 
 _ALIVE = 20.0  # seconds between two signs of life of a stream
@@ -32,9 +33,9 @@ class Events:
         """A new browser gets no last event, but those of some kinds."""
         self._last = {kind: event for kind, event in self._last.items() if kind in but}
 
-    def send(self, kind: str, data: dict[str, Any]) -> None:
-        """Send an event to all browsers, unless it is the last of its kind again."""
-        event = f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+    def send(self, kind: str, data: Any) -> None:
+        """Send a document of ``netlab.output.page`` to all browsers, unless it is the last of its kind again."""
+        event = f"event: {kind}\ndata: {json.dumps(dump(data))}\n\n".encode()
         if self._last.get(kind) == event:
             return
         self._last[kind] = event

@@ -4,51 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
-from typing import Any
 
+from netlab.output.changes import Drift
 from netlab.output.graph import Graph, Node
+from netlab.output.page import Mark
 from netlab.picture.scene import Point, Scene
 
 _VERBS = {"create": "is missing", "delete": "is not the lab's", "update": "differs"}
 _BEYOND = 45  # from a node's edge to the line between two nodes
 
 
-def marks(operations: Iterable[dict[str, Any]], graph: Graph, scene: Scene) -> list[dict[str, Any]]:
-    """The marks of the operations of ``netlab diff -o json``: words, the command that mends, and the place in the picture."""
+def marks(operations: Iterable[Drift], graph: Graph, scene: Scene) -> tuple[Mark, ...]:
+    """The marks of the operations of ``netlab diff``: words, the command that mends, and the place in the picture."""
     nodes = {node.netns: node for node in graph.nodes}
     made = []
     for operation in operations:
-        netns, dev = operation["netns"], operation.get("dev") or operation["name"]
+        netns, dev = operation.netns, operation.dev or operation.name
         anchor = scene.anchors.get((netns, dev))
         at = anchor.near((anchor.left + anchor.right) / 2) if anchor else None
         far = _far(operation, graph) if netns in nodes else None
         made.append(
-            {
-                "kind": operation["kind"],
-                "netns": netns,
-                "name": operation["name"],
-                "verb": _VERBS.get(operation["verb"], operation["verb"]),
-                "why": operation["why"],
-                "mend": list(operation["mend"]),
-                "at": at,
-                "line": _line(scene, at, netns, far, dev) if at and far else [],
-            }
+            Mark(
+                kind=operation.kind,
+                netns=netns,
+                name=operation.name,
+                verb=_VERBS[operation.verb],
+                why=operation.why,
+                mend=operation.mend,
+                at=at,
+                line=_line(scene, at, netns, far, dev) if at and far else (),
+            )
         )
-    return made
+    return tuple(made)
 
 
-def _line(scene: Scene, at: Point, netns: str, far: Node, dev: str) -> list[Point]:
+def _line(scene: Scene, at: Point, netns: str, far: Node, dev: str) -> tuple[Point, ...]:
     anchor = scene.anchors.get((far.netns, dev)) or scene.anchors.get((far.netns, "eth0"))
     if anchor is None:
-        return []
+        return ()
     x, y = anchor.near(anchor.left)
     level = at[1] - scene.inward.get(netns, -1) * _BEYOND
-    return [at, (at[0], level), (x, level), (x, y - scene.inward.get(far.netns, -1) * _BEYOND), (x, y)]
+    return (at, (at[0], level), (x, level), (x, y - scene.inward.get(far.netns, -1) * _BEYOND), (x, y))
 
 
-def _far(operation: dict[str, Any], graph: Graph) -> Node | None:
+def _far(operation: Drift, graph: Graph) -> Node | None:
     """The other node that a route, a neighbour or a forwarding entry leads to."""
-    text = operation.get("dst") or operation.get("address") or ""
+    text = operation.dst or operation.address or ""
     try:
         network = ip_network(text)
     except ValueError:
@@ -58,6 +59,6 @@ def _far(operation: dict[str, Any], graph: Graph) -> Node | None:
             network.version == cidr.version and network.overlaps(cidr) for cidr in map(ip_network, node.pod_cidrs)
         )
         is_node = network.num_addresses == 1 and network[0] in map(ip_address, node.addresses)
-        if node.netns != operation["netns"] and (inside or is_node):
+        if node.netns != operation.netns and (inside or is_node):
             return node
     return None

@@ -10,10 +10,12 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
+from netlab.output import page as events
+from netlab.output.changes import Diff, Drift, Foreign
 from netlab.output.flows import Reach
 from netlab.output.graph import Graph
 from netlab.output.trace import Trace
@@ -36,6 +38,7 @@ from netlab.serve.watch import Watch
 
 _QUIET = 0.03  # seconds without news before the kernel is looked at
 _LASTING = ("picture", "drift")  # events that are true without a page
+Object = TypeVar("Object", Drift, Foreign)
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "mjs": "text/javascript"}
 
 
@@ -52,7 +55,8 @@ class Page:
         self._known = asyncio.Event()  # the lab's document was read
         self._is_new = True
         self._changed: set[str] = set()  # namespaces
-        self._drift: dict[str, list[dict[str, Any]]] = {"operations": [], "foreign": []}
+        self._drift: tuple[Drift, ...] = ()
+        self._foreign: tuple[Foreign, ...] = ()
         self._watch = Watch(self._heard)
         self._parts: tuple[Part, ...] = (
             Terminals(self, start),
@@ -101,12 +105,11 @@ class Page:
         if ended.status > 1:
             self._is_new = True  # half-way through a change, or on the way down: everywhere at the next news
             return
-        seen = json.loads(ended.stdout)
-        for kind, before in self._drift.items():
-            kept = [each for each in before if spaces and not spaces & _spaces(each)]
-            self._drift[kind] = sorted(kept + seen[kind], key=lambda each: (each["netns"], each["kind"], each["name"]))
-        shown = marks(self._drift["operations"], self._graph, self._scene)
-        self.send("drift", {"marks": shown, "foreign": self._drift["foreign"], "faults": seen["faults"]})
+        seen = load(Diff, json.loads(ended.stdout))
+        self._drift = _merged(self._drift, seen.operations, spaces)
+        self._foreign = _merged(self._foreign, seen.foreign, spaces)
+        shown = marks(self._drift, self._graph, self._scene)
+        self.send("drift", events.Drift(marks=shown, foreign=self._foreign, faults=seen.faults))
 
     async def _read(self) -> bool:
         ended = await self.run("graph", "--lab", self.lab, "-o", "json")
@@ -121,13 +124,17 @@ class Page:
         await self._watch.follow(graph.places)  # after the picture, and before `diff` looks everywhere
         return True
 
-    def _shown(self, scene: Scene) -> dict[str, Any]:
-        pods = sorted(f"{pod.namespace}/{pod.name}" for pod in self._graph.pods if not pod.system)
-        return {"lab": self.lab, "svg": render(scene, styled=False), "names": sorted(names(self._graph)), "pods": pods}
+    def _shown(self, scene: Scene) -> events.Picture:
+        return events.Picture(
+            lab=self.lab,
+            svg=render(scene, styled=False),
+            names=tuple(sorted(names(self._graph))),
+            pods=tuple(sorted(f"{pod.namespace}/{pod.name}" for pod in self._graph.pods if not pod.system)),
+        )
 
     async def end(self) -> None:
         """The lab is down, or the server ends: tell the browsers, and end what runs for them."""
-        self.send("down", {})
+        self.send("down", events.Down(lab=self.lab))
         await self.leave()
 
     async def leave(self) -> None:
@@ -137,7 +144,7 @@ class Page:
         self._events.forget(_LASTING)
         await asyncio.gather(*ending)
 
-    def send(self, kind: str, data: dict[str, Any]) -> None:
+    def send(self, kind: str, data: Any) -> None:
         """Send an event to all browsers; a new browser gets the last of each kind."""
         self._events.send(kind, data)
 
@@ -166,7 +173,7 @@ class Page:
         trace = load(Trace, json.loads(ended.stdout))
         scene = topology(self._graph, trace)
         ways = {"question": _way(way(scene, trace, QUESTION)), "answer": _way(way(scene, trace, ANSWER))}
-        return web.json_response({"trace": dump(trace), "walk": ways, **self._shown(scene)})
+        return web.json_response({"trace": dump(trace), "walk": ways, **dump(self._shown(scene))})
 
     async def _reach(self, request: web.Request) -> web.Response:
         await body(request)
@@ -178,10 +185,15 @@ class Page:
         return web.json_response({"flows": dump(reach.flows), "svg": render(matrix(reach), styled=False)})
 
 
-def _spaces(operation: dict[str, Any]) -> set[str]:
+def _merged(before: tuple[Object, ...], seen: tuple[Object, ...], spaces: set[str]) -> tuple[Object, ...]:
+    """The objects of a look at some namespaces, and of earlier looks at the others; all are new where there are none."""
+    kept = tuple(each for each in before if spaces and not spaces & _spaces(each))
+    return tuple(sorted(kept + seen, key=lambda each: (each.netns, each.kind, each.name)))
+
+
+def _spaces(operation: Drift | Foreign) -> set[str]:
     """The namespaces of an object: a veth belongs to two."""
-    peer = operation.get("peer")
-    return {operation["netns"], *([peer["netns"]] if peer else [])}
+    return {operation.netns, *([operation.peer.netns] if operation.peer else [])}
 
 
 def _files() -> Iterator[Traversable]:

@@ -67,7 +67,7 @@ class Shared(Protocol):
         """The lab's document, when it was read."""
         ...
 
-    def send(self, kind: str, data: dict[str, Any]) -> None:
+    def send(self, kind: str, data: Any) -> None:
         """Send an event to all browsers; a new browser gets the last of each kind."""
         ...
 

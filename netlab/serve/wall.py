@@ -13,7 +13,6 @@ from importlib.resources import files
 from aiohttp import web
 
 from netlab.output.learn import ClassStatus
-from netlab.plain import dump
 from netlab.serve.events import Events
 from netlab.serve.page import static
 from netlab.serve.shared import body, known
@@ -35,7 +34,7 @@ class Wall:
         while True:
             status = await asyncio.to_thread(self._status)
             self._students = frozenset(each.student for each in status.students)
-            self._events.send("class", dump(status))
+            self._events.send("class", status)
             await asyncio.sleep(_PAUSE)
 
     def routes(self, app: web.Application) -> None:

@@ -5,7 +5,7 @@ import { count, fill, hear, post, register, shared } from "./frame.js"
 
 /** @typedef {{kind: string, ok: boolean, saw: string, question: string}} Check */
 /**
- * @typedef {{none?: string, title: string, goal: string, level: number, minutes: number, goes_on: boolean, is_begun: boolean, note: string, busy: string,
+ * @typedef {{none: string, title: string, goal: string, level: number, minutes: number, goes_on: boolean, is_begun: boolean, note: string, busy: string,
  *   steps: {title: string, how: string}[], over: boolean, seconds: number, hints_taken: number, answer: string[], following: string,
  *   number: number, text: string, checks: Check[], hints: string[], more_hints: boolean}} Standing
  */
