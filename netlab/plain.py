@@ -78,6 +78,9 @@ def _reader(kind: Any) -> _Reader:
         return _either(inner)
     if origin is tuple:
         return _list(_reader(inner[0])) if inner[-1] is Ellipsis else _row(tuple, [_reader(item) for item in inner])
+    if origin is list:
+        several = _list(_reader(inner[0]))
+        return lambda data: list(several(data))
     if origin is not None and issubclass(origin, Mapping):
         return _dict(_reader(inner[1]))
     if is_dataclass(kind):

@@ -29,7 +29,8 @@ class Beside:
 
     ``annotations``: those that differ from the document's, None where it goes; ``status`` is laid over the object's own.
     ``created``: an RFC 3339 time; ``owners``: references that the model has no use for; ``applied``: by manager, what it
-    applied last; ``deletion``: when it was deleted, while its finalizers hold it.
+    applied last; ``deletion``: when it was deleted, while its finalizers or its processes hold it; of a Pod: when the
+    ``grace`` period (seconds) is over.
     """
 
     created: str = ""
@@ -40,6 +41,7 @@ class Beside:
     finalizers: list[str] = field(default_factory=list)
     owners: list[Item] = field(default_factory=list)
     deletion: str = ""
+    grace: int = 0
     managers: list[Item] = field(default_factory=list)
     applied: dict[str, Item] = field(default_factory=dict)
     status: Item | None = None
@@ -78,6 +80,10 @@ class Kept:
     def forget(self, key: Key) -> None:
         """The object is gone."""
         self.objects.pop(key, None)
+
+    def terminating(self) -> list[Key]:
+        """Objects that were deleted and that only processes hold."""
+        return [key for key, beside in self.objects.items() if beside.deletion and not beside.finalizers]
 
     def again(self, key: Key) -> None:
         """The object was deleted, and there is another of its name at once."""

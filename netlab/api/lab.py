@@ -107,7 +107,7 @@ class RunningLab:
     @property
     def version(self) -> Version:
         """The version of the lab's documents that were read last."""
-        return next(iter(self._reading._running))
+        return next(iter(self._reading._running))[0]
 
     @property
     def documents(self) -> list[Any]:
@@ -234,9 +234,36 @@ class RunningLab:
         if beside.owners:
             metadata["ownerReferences"] = [*metadata.get("ownerReferences", ()), *beside.owners]
         if beside.deletion:
-            metadata |= {"deletionTimestamp": beside.deletion, "deletionGracePeriodSeconds": 0}
+            metadata |= {"deletionTimestamp": beside.deletion, "deletionGracePeriodSeconds": beside.grace}
         if beside.managers:
             metadata["managedFields"] = list(beside.managers)
+
+    def pods_of(self, items: Mapping[Key, Item], key: Key) -> set[str]:
+        """The Pods that go with an object: itself, those that it owns, those of a namespace (``namespace/name``)."""
+        pods = {each: item for each, item in items.items() if each[:2] == ("", "pods")}
+        if key.plural == "namespaces":
+            return {f"{each.namespace}/{each.name}" for each in pods if each.namespace == key.name}
+        owners = {item["metadata"].get("uid"): item for item in items.values()}
+        wanted = items[key]["metadata"].get("uid")
+
+        def belongs(item: Item) -> bool:
+            metadata = item["metadata"]
+            if metadata.get("uid") == wanted:
+                return True
+            above = (owners.get(reference.get("uid")) for reference in metadata.get("ownerReferences", ()))
+            return any(belongs(owner) for owner in above if owner is not None and owner is not item)
+
+        return {f"{each.namespace}/{each.name}" for each, item in pods.items() if belongs(item)}
+
+    def still_run(self, pods: set[str]) -> bool:
+        """Whether a process runs of any of these Pods that were deleted."""
+        records = self._next().records() or {}
+        return any(
+            container.get("pid")
+            for pod in self.cluster.pods
+            if pod.leaving and str(pod) in pods
+            for container in records.get((pod.namespace, pod.name), {}).get("containers", ())
+        )
 
     def dependents(self, items: dict[Key, Item], uids: Iterable[str]) -> list[Key]:
         """The kept objects and Pods whose owners have these uids."""

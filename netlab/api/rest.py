@@ -39,6 +39,7 @@ T = TypeVar("T")
 _LOOKED = ("pods", "nodes", "daemonsets", "events")
 _COMPACT = ",", ":"
 _LOOK_PAUSE = 0.05  # seconds between two looks, at least
+_GRACE_MAX = 10**9  # seconds
 _ATTEMPTS = 20  # of an update, while other commands change the lab
 
 
@@ -74,6 +75,10 @@ class Rest:
             items = await self.work(self.lab.read_changed, look=look)
             if items is not None:
                 self.objects.replace(items)
+            if self.lab.kept.terminating():
+                items = await self.work(self.writer.finish)
+                if items is not None:
+                    self.objects.replace(items)
         if look:  # at most a sixth of a core goes into this, whatever clients ask
             now = time.monotonic()
             self._look_after = now + max(_LOOK_PAUSE, 5 * (now - began))
@@ -164,7 +169,7 @@ class Rest:
         if not isinstance(body, dict):
             raise bad("the body of the request is no object")
         if subresource == "eviction":
-            return await self._remove(resource, key)
+            return await self._remove(resource, key, _grace(body.get("deleteOptions"), {}))
         if subresource == "token":
             return answer(self.tokens.request(body), 201)
         if subresource or key.name:
@@ -183,8 +188,8 @@ class Rest:
         key = key._replace(
             namespace=metadata.get("namespace", "") if resource.namespaced else "", name=metadata["name"]
         )
-        if self.objects.get(key) is not None:
-            raise exists(resource, key.name)
+        if (there := self.objects.get(key)) is not None:
+            raise exists(resource, key.name, leaving="deletionTimestamp" in there["metadata"])
         dry = "dryRun" in request.query
         title = f"{resource.name} in version {resource.version!r} cannot be handled as a {resource.name}: "
         body, warnings = _validated(request, resource, body, title.replace("'", '"'))
@@ -295,12 +300,13 @@ class Rest:
         self, request: web.Request, resource: Resource, namespace: str | None, key: Key, body: Any
     ) -> web.Response:
         dry = "dryRun" in request.query or bool(isinstance(body, dict) and body.get("dryRun"))
+        grace = _grace(body, request.query)
         if key.name:
             old = self._there(resource, key)
             wanted = (body.get("preconditions") or {}).get("uid") if isinstance(body, dict) else None
             if wanted and wanted != old["metadata"].get("uid"):
                 raise conflict(resource, key.name, f"the UID in the precondition ({wanted}) does not match")
-            return answer(old) if dry else await self._remove(resource, key)
+            return answer(old) if dry else await self._remove(resource, key, grace)
         selected = matcher(request.query)
         chosen = [
             (each, item)
@@ -309,20 +315,20 @@ class Rest:
         ]
         if not dry:
             for each, item in chosen:
-                written = await self.work(self.writer.delete, each, item)
+                written = await self.work(self.writer.delete, each, item, grace)
                 self.objects.replace(written.items)
         metadata = {"resourceVersion": str(self.objects.version)}
         name = f"{resource.name}List"
         items = [item for _, item in chosen]
         return answer({"kind": name, "apiVersion": resource.api_version, "metadata": metadata, "items": items})
 
-    async def _remove(self, resource: Resource, key: Key) -> web.Response:
+    async def _remove(self, resource: Resource, key: Key, grace: int | None) -> web.Response:
         old = self._there(resource, key)
-        written = await self.work(self.writer.delete, key, old)
+        written = await self.work(self.writer.delete, key, old, grace)
         self.objects.replace(written.items)
         item = self.objects.get(key)
         if item is not None and item["metadata"].get("uid") == old["metadata"].get("uid"):
-            return answer(item)  # its finalizers hold it
+            return answer(item)  # its finalizers or its processes hold it
         details = {"name": key.name, "kind": resource.plural, "uid": old["metadata"].get("uid", "")}
         return answer(status_object(200, "", "", details))
 
@@ -337,6 +343,17 @@ def _validated(request: web.Request, resource: Resource, item: Item, title: str)
     if named and mode == "Strict":
         raise bad(f"{title}strict decoding error: {', '.join(named)}")
     return made, tuple(named) if mode == "Warn" else ()
+
+
+def _grace(options: Any, query: Mapping[str, str]) -> int | None:
+    """The grace period that a client gives, in seconds.  Raises Refused where it is no number from 0."""
+    given = options.get("gracePeriodSeconds") if isinstance(options, dict) else None
+    given = query.get("gracePeriodSeconds") if given is None else given
+    if given is None:
+        return None
+    if isinstance(given, bool) or not str(given).isdecimal() or not isinstance(given, (int, str)):
+        raise bad(f"gracePeriodSeconds: {given!r} is no number of seconds from 0")
+    return min(int(given), _GRACE_MAX)
 
 
 def stamp_now() -> str:

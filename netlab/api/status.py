@@ -41,9 +41,10 @@ def no_resource() -> Refused:
     return Refused(404, "NotFound", "the server could not find the requested resource")
 
 
-def exists(resource: Resource, name: str) -> Refused:
-    """An object of that name is there already."""
-    return Refused(409, "AlreadyExists", f'{resource.title} "{name}" already exists', _details(resource, name))
+def exists(resource: Resource, name: str, *, leaving: bool = False) -> Refused:
+    """An object of that name is there already; ``leaving``: it was deleted and has not gone yet."""
+    message = f'{"object is being deleted: " if leaving else ""}{resource.title} "{name}" already exists'
+    return Refused(409, "AlreadyExists", message, _details(resource, name))
 
 
 def conflict(resource: Resource, name: str, why: str) -> Refused:

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from netlab.api.lab import REMADE, SYSTEM, RunningLab
+from netlab.api.manifest import GIVEN, OWN_LABEL, clean, difference, document, document_annotations
 from netlab.api.patch import merge
 from netlab.api.resources import RESOURCES, Key, Resource, key_of
-from netlab.api.revisions import PREFIX, as_written
+from netlab.api.revisions import as_written
 from netlab.api.status import Refused
 from netlab.cli.kinds.kind import Item
-from netlab.cli.kinds.nodeready import OWN_TAINTS
 from netlab.cli.kinds.times import stamp
 from netlab.errors import BadInput, NetlabError
 from netlab.lint import kept, lint
 from netlab.model.anew import with_dependents
+from netlab.model.status import runs
 from netlab.model.workloads.changes import label_key
 from netlab.model.workloads.systempods import is_system, system_pods
+from netlab.runtime import termination
 from netlab.runtime.lab import Outcome, change
 from netlab.runtime.state.resolved import identity
 from netlab.spec import Text, load_texts
@@ -35,18 +36,10 @@ from netlab.spec.kinds import Fate, ruling
 from netlab.tuples import NamedTuple
 
 P = ParamSpec("P")
-#: Metadata that the server gives; what a client sends of it is not taken.
-_SERVER = (
-    *("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"),
-    *("deletionTimestamp", "deletionGracePeriodSeconds", "generateName"),
-)
-#: Metadata that netlab keeps beside the lab.
-_BESIDE = ("finalizers", "ownerReferences")
-_HOOK = "helm.sh/hook"  # netlab leaves hooks out of a release; here Helm itself says when they are made
-_GIVEN = ("netlab/netns", PREFIX)  # annotations that netlab's own view and controllers have
+T = TypeVar("T")
 _LABELLED = ("Pod", "Node", "Namespace")
+_WITH_PODS = ("pods", "namespaces", *(f"{kind}s" for kind in ("deployment", "replicaset", "statefulset", "daemonset", "job", "cronjob")))  # fmt: skip
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery util/rand
-_OWN_LABEL = "kubernetes.io/metadata.name"
 
 
 class Manager(NamedTuple):
@@ -69,10 +62,10 @@ def generated(base: str) -> str:
     return base[:58] + "".join(random.choices(_LETTERS, k=5))
 
 
-def _whole(write: Callable[Concatenate[Writer, P], Written]) -> Callable[Concatenate[Writer, P], Written]:
+def _whole(write: Callable[Concatenate[Writer, P], T]) -> Callable[Concatenate[Writer, P], T]:
     """A write after which all is as before where it fails; the lab itself is ``change``'s business."""
 
-    def whole(self: Writer, /, *arguments: P.args, **options: P.kwargs) -> Written:
+    def whole(self: Writer, /, *arguments: P.args, **options: P.kwargs) -> T:
         try:
             return write(self, *arguments, **options)
         except Exception:
@@ -98,7 +91,7 @@ class Writer:
             raise Refused(404, "NotFound", f'namespaces "{key.namespace}" not found')
         if resource.kind is None or resource.name == "Event":
             return self._keep(resource, key, item, manager, None, dry=dry)
-        text = _document(resource, _clean(resource, item))
+        text = document(resource, clean(resource, item))
         if dry:
             self._check(text)
             return Written(key, {key: self._shown(item, None)})
@@ -114,9 +107,9 @@ class Writer:
         beside = self.lab.kept.objects.get(key)
         if resource.kind is None or (beside is not None and beside.body is not None):
             return self._keep(resource, key, new, manager, old, dry=dry)
-        before, after = _clean(resource, old), _clean(resource, new)
+        before, after = clean(resource, old), clean(resource, new)
         labels = _changed_labels(resource, key, before, after)
-        patch = _difference(before, after)
+        patch = difference(before, after)
         metadata = patch.get("metadata") or {}
         for field in ("annotations", *(("labels",) if labels else ())):
             metadata.pop(field, None)
@@ -133,7 +126,7 @@ class Writer:
             if "template" in patch.get("spec", {}):
                 workload = f"{resource.name}/{key.namespace}/{key.name}"
                 made["spec"]["template"] = as_written(self.lab.running, workload, new["spec"]["template"], made)
-            add = [_document(resource, made)]
+            add = [document(resource, made)]
         if dry:
             for text in add:
                 self._check(text)
@@ -193,7 +186,7 @@ class Writer:
         fate = ruling(resource.api_version, resource.name)
         does = f"{resource.name} has no effect in netlab: {fate.message}" if fate.fate == Fate.NOT_MODELLED else ""
         warnings = (does,) if does and old is None else ()
-        body = _clean(resource, item)
+        body = clean(resource, item)
         if resource.name == "Secret":
             _secret(body)
         if dry:
@@ -220,9 +213,9 @@ class Writer:
         metadata = item["metadata"]
         beside = self.lab.kept.of(key)
         if beside.body is None:
-            own = self.lab.annotations.get(key, {}) if old else _document_annotations(metadata)
-            changed = _difference(own, metadata.get("annotations") or {})
-            beside.annotations = {name: value for name, value in changed.items() if not name.startswith(_GIVEN)}
+            own = self.lab.annotations.get(key, {}) if old else document_annotations(metadata)
+            changed = difference(own, metadata.get("annotations") or {})
+            beside.annotations = {name: value for name, value in changed.items() if not name.startswith(GIVEN)}
         beside.finalizers = list(metadata.get("finalizers") or ())
         made = {reference["uid"] for reference in ((old or {}).get("metadata", {}).get("ownerReferences") or ())}
         made -= {reference.get("uid") for reference in beside.owners}  # those that the lab's own controllers have
@@ -232,8 +225,8 @@ class Writer:
             beside.managers = [*(each for each in beside.managers if each["manager"] != name), manager.entry]
             if manager.applied is not None:
                 beside.applied[name] = manager.applied
-        if beside.deletion and not beside.finalizers:
-            return self._remove(key)
+        if beside.deletion and not beside.finalizers and (old or {}).get("metadata", {}).get("finalizers"):
+            return self.delete(key, item)
         self.lab.kept.prepare()
         outcome = change(self.lab.name, **wanted) if wanted else None
         self.lab.kept.commit()
@@ -251,8 +244,10 @@ class Writer:
         return Written(key, self.lab.read())
 
     @_whole
-    def delete(self, key: Key, old: Item) -> Written:
-        """Delete an object; one with finalizers is only marked."""
+    def delete(self, key: Key, old: Item, grace: int | None = None) -> Written:
+        """Delete an object.  One with finalizers is only marked, and so is one of whose Pods processes run: these have
+        their grace period (``grace``: so many seconds instead), and ``finish`` removes it.
+        """
         if key.plural == "daemonsets" and is_system(self.lab.cluster, "DaemonSet", key.namespace, key.name):
             raise self._follows(RESOURCES["apps", "v1", "daemonsets"], key)
         beside = self.lab.kept.objects.get(key)
@@ -260,7 +255,47 @@ class Writer:
             beside.deletion = beside.deletion or stamp(time.time())
             self.lab.kept.save()
             return Written(key, self.lab.read())
-        return self._remove(key)
+        if not self._terminate(key, grace):
+            return self._remove(key)
+        return Written(key, self.lab.read())
+
+    def _terminate(self, key: Key, grace: int | None) -> bool:
+        """Have the Pods that go with an object end; whether something of them is to be waited for."""
+        if key.plural not in _WITH_PODS or not any(runs(pod) and not pod.ended for pod in self.lab.cluster.pods):
+            return False
+        items = self.lab.read()
+        pods = self.lab.pods_of(items, key) if key in items else set()
+        if not pods:
+            return False
+        beside = self.lab.kept.of(key)
+        known = beside.deletion
+        beside.deletion = known or stamp(time.time())
+        self.lab.kept.prepare()
+        until = termination.begin(self.lab.name, pods, grace)
+        if not until or grace == 0:
+            self.lab.kept.abandon()
+            return False
+        self.lab.kept.commit()
+        if key.plural == "pods":
+            now = int(time.time())
+            last = next(iter(until.values()))
+            beside.deletion, beside.grace = stamp(last), max(0, last - now)
+            self.lab.kept.save()
+        elif key.plural == "namespaces":
+            beside.status = {"phase": "Terminating"}
+            self.lab.kept.save()
+        return True
+
+    @_whole
+    def finish(self) -> dict[Key, Item] | None:
+        """Remove what was deleted and has no running process any more; all objects then, None where there is nothing."""
+        items = None
+        for key in self.lab.kept.terminating():
+            items = items or self.lab.read()
+            if key in items and not self.lab.still_run(self.lab.pods_of(items, key)):
+                self._remove_all([key])
+                items = self.lab.read()
+        return items
 
     def _remove(self, key: Key) -> Written:
         self._remove_all([key])
@@ -322,66 +357,12 @@ def _spec(item: Item) -> Item:
     return {name: value for name, value in item.items() if name not in ("metadata", "status")}
 
 
-def _clean(resource: Resource, item: Item) -> Item:
-    """The object as a manifest has it: without what the server gives and what is kept beside the lab."""
-    made = {name: copy.deepcopy(value) for name, value in item.items() if name != "status"}
-    made["apiVersion"], made["kind"] = resource.api_version, resource.name
-    metadata = made["metadata"]
-    for field in (*_SERVER, *_BESIDE):
-        metadata.pop(field, None)
-    if not resource.namespaced:
-        metadata.pop("namespace", None)
-    for field in ("labels", "annotations"):
-        if not metadata.get(field):
-            metadata.pop(field, None)
-    if resource.name == "Node" and (taints := made.get("spec", {}).get("taints")):
-        made["spec"]["taints"] = [each for each in taints if each.get("key") not in OWN_TAINTS]
-        if not made["spec"]["taints"]:
-            del made["spec"]["taints"]
-    return made
-
-
-def _document(resource: Resource, item: Item) -> tuple[str, str]:
-    """The text of an object, as the lab keeps it: a later write of the same object replaces it."""
-    metadata = dict(item["metadata"])
-    metadata["annotations"] = _document_annotations(metadata)
-    labels = dict(metadata.get("labels") or {})
-    body = {**item, "apiVersion": resource.api_version, "kind": resource.name, "metadata": metadata}
-    if resource.name == "Namespace":
-        labels.pop(_OWN_LABEL, None)
-        body.pop("spec", None)
-    metadata["labels"] = labels
-    for field in ("labels", "annotations"):
-        if not metadata[field]:
-            del metadata[field]
-    return f"api/{resource.plural}/{metadata.get('namespace', '-')}/{metadata['name']}", json.dumps(body)
-
-
-def _document_annotations(metadata: Item) -> dict[str, str]:
-    """The annotations that the document of an object has."""
-    annotations = metadata.get("annotations") or {}
-    return {name: value for name, value in annotations.items() if not name.startswith((_HOOK, *_GIVEN))}
-
-
-def _difference(before: Any, after: Any) -> Any:
-    """The JSON merge patch from one object to another."""
-    if not (isinstance(before, dict) and isinstance(after, dict)):
-        return copy.deepcopy(after)
-    patch: Item = {key: None for key in before if key not in after and before[key] is not None}
-    for key, value in after.items():
-        if key not in before or before[key] != value:
-            made = _difference(before.get(key), value)
-            if made != {} or not isinstance(value, dict) or key not in before:
-                patch[key] = made
-    return patch
-
-
 def _changed_labels(resource: Resource, key: Key, before: Item, after: Item) -> dict[str, dict[str, str | None]]:
     """The labels of a Pod, node or namespace that change; those of other kinds are part of their documents."""
     if resource.name not in _LABELLED:
         return {}
     was, now = (each["metadata"].get("labels") or {} for each in (before, after))
-    changed = {name: now.get(name) for name in {**was, **now} if was.get(name) != now.get(name) and name != _OWN_LABEL}
+    changed = {name: now.get(name) for name in {**was, **now} if was.get(name) != now.get(name) and name != OWN_LABEL}
     name = f"{key.namespace}/{key.name}" if key.namespace else key.name
     return {label_key(resource.name, name): changed} if changed else {}
 

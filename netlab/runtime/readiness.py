@@ -71,10 +71,16 @@ def leave(rundir: RunDir, lab: Lab, after: Cluster) -> Lab:
     from netlab.plan.processes import grace
 
     stay = {str(pod) for pod in after.pods}
-    gone = [pod for pod in lab.cluster.pods if str(pod) not in stay and runs(pod)]
-    if not gone:
+    gone = [pod for pod in lab.cluster.pods if str(pod) not in stay and runs(pod) and not pod.leaving]
+    return leave_by(rundir, lab, {str(pod): int(time.time()) + grace(pod) for pod in gone})
+
+
+def leave_by(rundir: RunDir, lab: Lab, until: Mapping[str, int]) -> Lab:
+    """These Pods leave names and Services; their grace periods are over by those seconds of the epoch."""
+    if not until:
         return lab
-    leaving = {str(pod): (int(pod.ready), int(pod.ended), int(time.time()) + grace(pod)) for pod in gone}
+    gone = [pod for pod in lab.cluster.pods if str(pod) in until]
+    leaving = {str(pod): (int(pod.ready), int(pod.ended), until[str(pod)]) for pod in gone}
     lab, _ = follow(rundir, lab, {**lab.statuses, **leaving})
     behind = {backend.pod for service in lab.cluster.services for backend in service.backends}
     if not behind & leaving.keys():

@@ -10,6 +10,7 @@ from netlab.cli.kinds.kind import AGE, NAME, NONE, Column, Item, Kind
 from netlab.cli.kinds.metadata import owner_references
 from netlab.cli.kinds.request import Request
 from netlab.cli.kinds.times import ago, stamp
+from netlab.plan.processes import grace
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Pod
@@ -61,7 +62,8 @@ def _running(pod: Pod, cluster: Cluster, since: float, state: Item) -> Item:
         "startTime": stamp(since),
     }
     metadata = _metadata(pod, cluster, {**pod.annotations, "netlab/netns": pod.netns}, since)
-    metadata |= {"deletionTimestamp": stamp(pod.leaving)} if pod.leaving else {}
+    if pod.leaving:
+        metadata |= {"deletionTimestamp": stamp(pod.leaving), "deletionGracePeriodSeconds": grace(pod)}
     spec = {**pod.spec, "nodeName": pod.node}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netlab.model.ages import Age, Ages
     from netlab.model.cluster import Idle
     from netlab.model.topology.nodefaults import Faults
+    from netlab.runtime.state.rundir import Version
     from netlab.spec import Document
 
 Records = Mapping[
@@ -54,7 +55,7 @@ class Request:
     selector: str = ""
     full: bool = False
     quiet: bool = False
-    _running: dict[tuple[int, int], Running] = field(default_factory=dict)
+    _running: dict[tuple[Version, Version | None], Running] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -63,11 +64,12 @@ class Request:
 
     @property
     def running(self) -> Running:
-        """The lab.  It is resolved again only if its documents were replaced, because ``--watch`` reads it often."""
+        """The lab.  It is resolved again only where its documents or statuses changed: ``--watch`` reads it often."""
         from netlab.runtime.state.rundir import RunDir
         from netlab.runtime.state.running import load_cluster_since
 
-        stamp = RunDir(self.lab).version() or (-1, time.monotonic_ns())
+        rundir = RunDir(self.lab)
+        stamp = rundir.version() or (-1, time.monotonic_ns()), rundir.statuses_version()
         if stamp not in self._running:
             self._running = {stamp: Running(*load_cluster_since(self.lab))}
         return self._running[stamp]

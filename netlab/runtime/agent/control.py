@@ -3,7 +3,7 @@
     {"v": 2, "op": "listen", "endpoints": [...]}      -> {"v": 2, "ok": true, "opened": 3, "errors": [...]}
     an operation that fails                           -> {"v": 2, "ok": false, "error": "a sentence"}
 
-Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, processes, changes, attach, statuses, acknowledge,
+Operations: hello (ping), listen, unlisten, listeners, sandbox, run, stop, terminate, processes, changes, attach, statuses, acknowledge,
 times, settle, drop, quit.  ``agentclient`` documents them.
 """
 
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netlab.runtime.agent import VERSION
+from netlab.runtime.agent.containers import endings
 from netlab.runtime.agent.containers.logs import Logs
 from netlab.runtime.agent.containers.sandbox import Sandboxes, SandboxKey
 from netlab.runtime.agent.containers.streams import attach
@@ -131,6 +132,7 @@ class Control:
             "statuses": lambda _message: self.statuses.shown(),
             "acknowledge": self.acknowledge,
             "times": lambda message: {"marks": self.supervisor.logs.times(str(message["log"]))},
+            "terminate": lambda message: endings.terminate(self.supervisor, message["pods"]),
             "drop": self.drop,
             "quit": self.quit,
         }
@@ -163,7 +165,7 @@ class Control:
                 self.sandboxes.get(key, str(message.get("hostname") or ""), reply)
                 return
             if name == "stop":
-                self.supervisor.stop(message["pods"], reply)
+                endings.stop(self.supervisor, message["pods"], reply)
                 return
             if name == "settle":
                 self.supervisor.settle(float(message["timeout"]), reply)

@@ -142,11 +142,24 @@ class Pod:
         self.containers: dict[str, Container] = {}
         self.events: list[dict[str, Any]] = []
         self.initialized = False
+        self.leaving = 0  # the second of the epoch at which its grace period is over, once it was deleted
+        self._served = False  # whether it was ready then
 
     def take(self, spec: dict[str, Any]) -> None:
         """Take the Pod's own fields."""
         self.hostname, self.etc = str(spec["hostname"]), str(spec["etc"])
         self.restart, self.grace = str(spec["restart"]), int(spec["grace"])
+
+    def leave(self, until: int) -> None:
+        """It was deleted: it serves until its processes have ended."""
+        if not self.leaving:
+            self._served = self.ready
+        self.leaving = until
+
+    @property
+    def alive(self) -> bool:
+        """Whether a container of it runs, or is about to."""
+        return any(container.pid or container.pending for container in self.containers.values())
 
     def of(self, *roles: str) -> list[Container]:
         return sorted(
@@ -162,6 +175,8 @@ class Pod:
     @property
     def ready(self) -> bool:
         """Whether every running container is ready; the responder serves containers whose program is missing."""
+        if self.leaving:
+            return self._served and self.alive
         return all(
             container.ready and not container.stopping
             for container in self.of("main", "sidecar")

@@ -23,6 +23,7 @@ from netlab.runtime.agent.podstate import Pod, PodKey
 from netlab.tuples import NamedTuple
 
 GATHER = 0.03  # seconds in which changes gather
+LEAVING = 1.0  # seconds in which a Pod that was deleted is removed, after the end of its processes
 AGAIN_FIRST, AGAIN_MAX = 1.0, 30.0  # after a step that failed, doubled each time
 SILENCE_MAX = 30.0  # at most, if the caller has died
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -30,13 +31,17 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Status(NamedTuple):
-    """``ended_at`` in seconds of the epoch, 0 while it runs; ``restarts`` of its containers, where they end it never."""
+    """``ended_at`` in seconds of the epoch, 0 while it runs; ``restarts`` of its containers, where they end it never.
+
+    ``leaving``: the second of the epoch at which the grace period of a Pod that was deleted is over, else 0.
+    """
 
     ready: bool
     ended: bool
     failed: bool
     ended_at: float
     restarts: int
+    leaving: int = 0
 
 
 class Statuses:
@@ -57,12 +62,15 @@ class Statuses:
 
     def look(self, pod: Pod) -> None:
         """Compare the Pod's status with the last one."""
-        status = Status(pod.ready, pod.ended, pod.failed, pod.ended_at, pod.restarts)
+        if pod.leaving:  # how it ends is nothing to its controller
+            status = Status(pod.ready, False, False, 0.0, 0, pod.leaving)
+        else:
+            status = Status(pod.ready, pod.ended, pod.failed, pod.ended_at, pod.restarts)
         if self.reported.get(pod.key) != status:
             self.reported[pod.key] = status
             self.moved.add(pod.key)
             self.version += 1
-            self._later(GATHER)
+            self._later(LEAVING if pod.leaving else GATHER)
 
     def forget(self, key: PodKey) -> None:
         """The host's side has removed the Pod."""

@@ -315,6 +315,13 @@ class AgentClient:
         """End the containers of these Pods; returns when they are gone."""
         self.call("stop", pods=list(pods))
 
+    def terminate(self, pods: Iterable[Mapping[str, Any]]) -> None:
+        """Begin to end these Pods (each netns, namespace, pod, ``seconds`` of grace, ``leaving``: when that is over).
+
+        Returns at once; the records of their containers stay until ``stop``.
+        """
+        self.call("terminate", pods=list(pods))
+
     def processes(self, *, events: bool = False) -> list[dict[str, Any]]:
         """The Pods, as ``run`` takes them, each container with its ``state``; with ``events`` what happened to them."""
         return list(self.call("processes", events=events)["pods"])
@@ -334,7 +341,12 @@ class AgentClient:
         """Of the Pods in which commands run."""
         reply = self.call("statuses")
         pods: dict[str, tuple[int, ...]] = {
-            f"{pod['namespace']}/{pod['pod']}": (pod["ready"], pod["ended"]) for pod in reply["pods"]
+            f"{pod['namespace']}/{pod['pod']}": (
+                pod["ready"],
+                pod["ended"],
+                *((pod["leaving"],) if pod.get("leaving") else ()),
+            )
+            for pod in reply["pods"]
         }
         ends = {
             f"{pod['namespace']}/{pod['pod']}": (pod["ended"], pod["failed"], pod["ended_at"], pod["restarts"])

@@ -126,8 +126,15 @@ class RunDir:
 
     def version(self) -> Version | None:
         """The version of the running lab's documents; None where there are none."""
+        return self._version("documents")
+
+    def statuses_version(self) -> Version | None:
+        """The version of the statuses that the running lab follows; None where there are none yet."""
+        return self._version("statuses")
+
+    def _version(self, name: str) -> Version | None:
         try:
-            status = os.stat(self.path / "documents")
+            status = os.stat(self.path / name)
         except OSError:
             return None
         return status.st_ino, status.st_mtime_ns

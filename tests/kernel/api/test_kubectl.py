@@ -138,7 +138,107 @@ def test_a_terminal_is_attached_to_the_shell_of_a_pod(kubectl: Kubectl) -> None:
             typed = True
     assert b"\n42\r\n" in shown and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown.decode()
     os.close(terminal)
+    # The shell that was started again ignores SIGTERM: as in a cluster, kubectl does not wait for its grace period.
+    assert "Terminating" in kubectl("get pod box --no-headers")
+    kubectl("delete pod box --now")
     assert "NotFound" in kubectl("get pod box", status=1)
+
+
+STUBBORN = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: stubborn, labels: {app: stubborn}}
+spec:
+  containers: [{name: a, image: busybox, command: [sh, -c, "trap '' TERM; while :; do sleep 1; done"], ports: [{containerPort: 80}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: stubborn}
+spec: {selector: {app: stubborn}, ports: [{port: 80}]}
+"""
+
+
+def test_a_deleted_pod_terminates_while_the_lab_goes_on(kubectl: Kubectl, netlab: Callable[..., Any], lab: str) -> None:
+    kubectl("apply -f -", stdin=STUBBORN)
+    conditions = "get endpointslices -l kubernetes.io/service-name=stubborn -o jsonpath={..conditions}"
+    assert json.loads(kubectl(conditions)) == {"ready": True, "serving": True, "terminating": False}
+    answer = json.loads(kubectl("delete --raw /api/v1/namespaces/default/pods/stubborn"))
+    assert answer["kind"] == "Pod" and answer["metadata"]["deletionGracePeriodSeconds"] == 30
+    assert answer["metadata"]["deletionTimestamp"] > answer["metadata"]["creationTimestamp"]
+    # While its process is there: it is shown so, its Service leaves it out, and others write.
+    row = kubectl("get pod stubborn --no-headers").split()
+    assert row[:3] == ["stubborn", "1/1", "Terminating"]
+    assert json.loads(kubectl(conditions)) == {"ready": False, "serving": True, "terminating": True}
+    kubectl("label pod stubborn seen=yes")
+    netlab("apply", "--lab", lab, "-f", "-", input=POLICY)
+    assert netlab("diff", lab).stdout.endswith("no drift\n")
+    assert 'object is being deleted: pods "stubborn" already exists' in kubectl("create -f -", stdin=STUBBORN, status=1)
+    events = [json.loads(kubectl("get pod stubborn -o json"))]
+    assert events[0]["metadata"]["labels"]["seen"] == "yes" and "deletionTimestamp" in events[0]["metadata"]
+    version = events[0]["metadata"]["resourceVersion"]
+    kubectl("delete pod stubborn --now")  # it ends what waits, and returns when the Pod is gone
+    watched = kubectl(f"get --raw '/api/v1/namespaces/default/pods?watch=1&timeoutSeconds=1&resourceVersion={version}'")
+    told = [json.loads(line) for line in watched.splitlines()]
+    assert [each["type"] for each in told if each["object"]["metadata"]["name"] == "stubborn"][-1:] == ["DELETED"]
+    assert "NotFound" in kubectl("get pod stubborn", status=1)
+    assert netlab("diff", lab).stdout.endswith("no drift\n")
+    kubectl("delete svc/stubborn netpol/only-client")
+
+
+def test_a_pod_is_deleted_by_force(kubectl: Kubectl) -> None:
+    kubectl("apply -f -", stdin=STUBBORN)
+    assert "force deleted" in kubectl("delete pod stubborn --grace-period=0 --force --wait=false")
+    assert "NotFound" in kubectl("get pod stubborn", status=1)
+    assert "no number of seconds" in kubectl(
+        "delete --raw '/api/v1/namespaces/default/pods/client?gracePeriodSeconds=x'", status=1
+    )
+    kubectl("delete svc stubborn")
+
+
+def test_what_owns_pods_goes_when_they_have_ended(kubectl: Kubectl) -> None:
+    """A Deployment whose Pod ignores SIGTERM, and a namespace with it."""
+    kubectl("create ns going")
+    made = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: stubborn}
+spec:
+  selector: {matchLabels: {app: stubborn}}
+  template:
+    metadata: {labels: {app: stubborn}}
+    spec:
+      terminationGracePeriodSeconds: 3
+      containers: [{name: a, image: busybox, command: [sh, -c, "trap '' TERM; while :; do sleep 1; done"]}]
+"""
+    kubectl("apply -n going -f -", stdin=made)
+    assert "deleted" in kubectl("delete deploy stubborn -n going --wait=false")
+    assert "Terminating" in kubectl("get pods -n going --no-headers")
+    assert "deleted" in kubectl("delete ns going --wait=false")
+    assert kubectl("get ns going -o jsonpath={.status.phase}") == "Terminating"
+    kubectl("wait --for=delete ns/going --timeout=60s")
+    assert "No resources" in kubectl("get pods -n going")
+
+
+def test_down_leaves_nothing_of_a_pod_that_terminates(kit: Any, lab_name: str, netlab: Callable[..., Any]) -> None:
+    kit.up(kit.spec(lab_name))
+    netlab("kubectl", "--lab", lab_name, "apply", "-f", "-", input=STUBBORN)
+    netlab("kubectl", "--lab", lab_name, "delete", "pod", "stubborn", "--wait=false")
+    labs.down(lab_name)
+    assert kit.remains(lab_name) == []
+
+
+def test_a_deletion_goes_on_in_the_next_server(kit: Any, lab_name: str, netlab: Callable[..., Any]) -> None:
+    kit.up(kit.spec(lab_name))
+    made = STUBBORN.replace("spec:\n  containers", "spec:\n  terminationGracePeriodSeconds: 3\n  containers")
+    netlab("kubectl", "--lab", lab_name, "apply", "-f", "-", input=made)
+    netlab("kubectl", "--lab", lab_name, "delete", "pod", "stubborn", "--wait=false")
+    server = apiserver.recorded(RunDir(lab_name).path)
+    assert server is not None
+    killed(server.pid)
+    netlab("kubectl", "--lab", lab_name, "wait", "--for=delete", "pod/stubborn", "--timeout=60s")
+    assert netlab("diff", lab_name).stdout.endswith("no drift\n")
+    labs.down(lab_name)
+    assert kit.remains(lab_name) == []
 
 
 def test_a_deployment_rolls_its_pods_over(kubectl: Kubectl, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from netlab.runtime.agent.changes import Changes
@@ -78,49 +77,27 @@ class Supervisor:
                 if made.state == {"waiting": {"reason": "ContainerCreating"}}:
                     made.wait(pod.first_word)
             self._step(pod)
-            self._look(pod)
+            self.look(pod)
         return errors
 
     def _want(self, pod: Pod, spec: Message) -> None:
         container = pod.containers.get(str(spec["name"]))
+        if container is not None and pod.leaving and not container.leaving:
+            container.spec = spec  # it starts nothing any more
+            return
         if container is not None and container.spec == spec and not container.leaving:
             if container.stopped:  # by SIGSTOP; it must run
                 os.kill(container.pid, signal.SIGCONT)
             return
         if container is not None and container.pid:
             container.successor, container.leaving = spec, False
-            self._stop(pod, container)
+            self.end(pod, container)
             return
         if container is not None and container.timer:
             container.timer.cancel()
         pod.containers[str(spec["name"])] = Container(spec)
         if spec["role"] == "init":
             pod.initialized = False
-
-    def stop(self, specs: Iterable[Message], reply: Reply) -> None:
-        """End containers; reply when they are gone."""
-        leaving: set[Container] = set()
-        for spec in specs:
-            pod = self.pods.get(PodKey(str(spec["netns"]), str(spec["namespace"]), str(spec["pod"])))
-            if pod is None:
-                continue
-            names = {str(container["name"]) for container in spec["containers"]}
-            chosen = [container for name, container in pod.containers.items() if name in names]
-            first = [container for container in chosen if container.role != "sidecar" and container.pid]
-            for container in chosen:
-                container.stopping, container.leaving, container.successor = True, True, None
-                if container.pid:
-                    leaving.add(container)
-                    if container in first or not first:
-                        self._stop(pod, container)
-                    else:  # after the main containers, in the rest of the same grace period
-                        container.killer = self.loop.later(pod.grace, partial(self._kill, container))
-                else:
-                    self._forget(pod, container)
-        if leaving:
-            self.leaving.append((leaving, reply))
-        else:
-            reply({}, [])
 
     def drop(self, netns: str) -> None:
         """Forget the Pods of a namespace; their processes end with their sandbox, which the caller drops."""
@@ -129,9 +106,9 @@ class Supervisor:
             for container in list(pod.containers.values()):
                 container.stopping, container.leaving, container.successor = True, True, None
                 if container.pid:
-                    self._kill(container)
+                    self.kill(container)
                 else:
-                    self._forget(pod, container)
+                    self.forget(pod, container)
 
     def settle(self, timeout: float, reply: Reply) -> None:
         """Reply when no container is starting, or after ``timeout`` seconds."""
@@ -174,7 +151,7 @@ class Supervisor:
         if mains and all(container.over(pod.restart) for container in mains):
             for container in pod.of("sidecar"):
                 if container.pid and not container.stopping:
-                    self._stop(pod, container)
+                    self.end(pod, container)
 
     def _skip(self, pod: Pod, container: Container) -> None:
         if container.terminated is None:
@@ -253,6 +230,7 @@ class Supervisor:
         def ready(reply: Message, fds: list[int]) -> None:
             if pod.containers.get(container.name) is not container or container.stopping:
                 self._started(container)
+                self.look(pod)
             elif "error" in reply:
                 self._refused(pod, container, "FailedCreatePodSandBox", str(reply["error"]))
             else:
@@ -324,16 +302,17 @@ class Supervisor:
             self.probes.watch(pod, container)
         if container.role == "sidecar":
             self._step(pod)
-        self._look(pod)
+        self.look(pod)
         self._started(container)
 
     def _probed(self, pod: Pod, container: Container) -> None:
         """A probe's result changed; a Pod may wait for its sidecar's start."""
         if container.role == "sidecar":
             self._step(pod)
-        self._look(pod)
+        self.look(pod)
 
-    def _look(self, pod: Pod) -> None:
+    def look(self, pod: Pod) -> None:
+        """Its status may have changed."""
         self.changes.add()
         if self.pods.get(pod.key) is pod:
             self.statuses.look(pod)
@@ -361,11 +340,13 @@ class Supervisor:
         self._clear(container)
         self._gone(container)
         if container.leaving:
-            self._forget(pod, container)
+            self.forget(pod, container)
         elif container.successor is not None:
             self._replace(pod, container)
+        elif pod.leaving:
+            self._end_sidecars(pod)
         self._step(pod)
-        self._look(pod)
+        self.look(pod)
 
     def _clear(self, container: Container) -> None:
         """Clean up after a process: its container's other processes, log and timers."""
@@ -385,18 +366,20 @@ class Supervisor:
 
     # -- endings ------------------------------------------------------------------------------------------------------
 
-    def _stop(self, pod: Pod, container: Container) -> None:
+    def end(self, pod: Pod, container: Container) -> None:
+        """Ask its process to end; what is left of it after the grace period is killed."""
         container.stopping = True
         pod.event("Normal", "Killing", f"Stopping container {container.name}")
         self.probes.forget(container)
-        self._look(pod)
+        self.look(pod)
         if not container.pid:
             return
         signal_to(container, signal.SIGTERM if container.running else signal.SIGKILL)
         if container.killer is None:
-            container.killer = self.loop.later(pod.grace, lambda: self._kill(container))
+            container.killer = self.loop.later(pod.grace, lambda: self.kill(container))
 
-    def _kill(self, container: Container) -> None:
+    def kill(self, container: Container) -> None:
+        """End its process at once."""
         signal_to(container, signal.SIGKILL)
 
     def _replace(self, pod: Pod, container: Container) -> None:
@@ -416,7 +399,8 @@ class Supervisor:
                 self.leaving.remove(waiting)
                 reply({}, [])
 
-    def _forget(self, pod: Pod, container: Container) -> None:
+    def forget(self, pod: Pod, container: Container) -> None:
+        """Drop its record, with its log."""
         if container.timer:
             container.timer.cancel()
             container.timer = None
@@ -428,10 +412,14 @@ class Supervisor:
         if not pod.containers and self.pods.get(pod.key) is pod:
             del self.pods[pod.key]
             self.statuses.forget(pod.key)
+        self._end_sidecars(pod)
+
+    def _end_sidecars(self, pod: Pod) -> None:
+        """They end after the main containers."""
         if not any(container.pid for container in pod.of("main", "init")):
             for sidecar in pod.of("sidecar"):
                 if sidecar.stopping and sidecar.pid:
-                    self._stop(pod, sidecar)
+                    self.end(pod, sidecar)
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 
