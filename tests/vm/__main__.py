@@ -120,10 +120,16 @@ def _run(jobs: list[Job], words: argparse.Namespace, within: Path) -> list[Done]
                 if ended := one.step(words.limit):
                     running.remove(one)
                     done.append(ended)
+                    if words.junit:  # now, since a lane that is ended has what it has
+                        Path(words.junit).write_bytes(merged(_texts(done)))
     finally:
         for one in running:
             one.machine.remove()
     return done
+
+
+def _texts(done: list[Done]) -> list[tuple[str, str]]:
+    return [(one.release, one.junit) for one in done if one.junit]
 
 
 def _shell(one: Kernel, within: Path) -> int:
@@ -193,10 +199,7 @@ def _test(kernels: list[Kernel], words: argparse.Namespace, within: Path) -> int
     ]
     began = time.monotonic()
     done = _run(jobs, words, within)
-    texts = [(one.release, one.junit) for one in done if one.junit]
-    ran = [case for release, text in texts for case in cases(release, text)]
-    if words.junit:
-        Path(words.junit).write_bytes(merged(texts))
+    ran = [case for release, text in _texts(done) for case in cases(release, text)]
     if words.table:
         _to_page(ran)
     faults = verdict.faults(done, ran, ALLOWED, () if words.k else features(level))
