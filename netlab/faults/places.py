@@ -197,16 +197,17 @@ def from_outside(cluster: Cluster, target: str, port: str, broken: tuple[str, ..
     return next((Control(f"external/{host.name}", target, port, broken=broken) for host in cluster.external), None)
 
 
-def to_outside(cluster: Cluster, node: str, broken: tuple[str, ...]) -> Control | None:
-    """A flow from a Pod of a node to a host outside."""
-    host = next((host for host in cluster.external if any(port.protocol == "TCP" for port in host.ports)), None)
-    if host is None:
-        return None
-    port = next(port.port for port in host.ports if port.protocol == "TCP")
-    for pod in cluster.own_pods:
-        control = Control(of_pod(pod), f"external/{host.name}", f"{port}/TCP", broken=broken)
-        if pod.node == node and not pod.host_network and is_open(cluster, control):
-            return control
+def to_outside(cluster: Cluster, node: str, broken: tuple[str, ...], version: int = 0) -> Control | None:
+    """A flow from a Pod of a node to a host outside; ``version``: of IP, 4 unless it is said."""
+    for host in cluster.external:
+        port = next((port.port for port in host.ports if port.protocol == "TCP"), None)
+        if port is None or (version or 4) not in {address.version for address in host.addresses}:
+            continue
+        for pod in cluster.own_pods:
+            target = f"external/{host.name}"
+            control = Control(of_pod(pod), target, f"{port}/TCP", version=version, broken=broken)
+            if pod.node == node and not pod.host_network and is_open(cluster, control):
+                return control
     return None
 
 
@@ -335,4 +336,19 @@ def denied_by(cluster: Cluster, at: str, node: str = "") -> Control | None:
             (then,) = judge.predict([flow])
             if now.outcome is not Outcome.OPEN and then.outcome is Outcome.OPEN:
                 return control
+    return None
+
+
+def answered(cluster: Cluster, node: str, broken: tuple[str, ...]) -> Control | None:
+    """A flow from a Pod of a node to a Pod that may not reach it, so that replies alone come back."""
+    for pod in cluster.own_pods:
+        if pod.node != node or pod.host_network:
+            continue
+        for server in serving(cluster):
+            back = Control(of_pod(server), of_pod(pod), "40000/TCP")
+            if server is pod or server.host_network or not is_free(cluster, pod, server):
+                continue
+            (verdict,) = _of(cluster).predictor.predict([flow_of(cluster, back)])
+            if verdict.outcome is Outcome.DENIED:
+                return Control(of_pod(pod), of_pod(server), port_of(server), broken=broken)
     return None

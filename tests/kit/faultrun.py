@@ -46,7 +46,9 @@ class Result(NamedTuple):
 def spec(plane: str, name: str) -> str:
     """The lab in which every fault has a place."""
     text = SPEC.replace("PLANE", plane).replace("NAME", name)
-    return text if "IPv6" in ROWS[plane].families else text.replace("[IPv4, IPv6]", "[IPv4]")
+    if "IPv6" in ROWS[plane].families:
+        return text
+    return text.replace("[IPv4, IPv6]", "[IPv4]").replace(', {name: outside6, address: "2001:db8::66"}', "")
 
 
 def up(plane: str, name: str) -> Plain:
