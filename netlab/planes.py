@@ -81,6 +81,7 @@ class Plane:
     ``blackholes``: a node has a blackhole route for its own part of the Pods' networks.
     ``masquerades_transit``: also what only passes the node, whoever sent it.  ``needs``: kinds of links that the kernel
     must have.  ``pool``: addresses of Pods where the lab names none.  ``agent``: the CNI project's DaemonSet.
+    ``maps_ports``: netlab makes the rules of hostPorts; False where a plugin of the user's does.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Plane:
     families: tuple[str, ...] = ("IPv4", "IPv6")
     whole_network: bool = False
     agent: Agent | None = None
+    maps_ports: bool = True
 
     @property
     def encapsulates(self) -> bool:
@@ -259,6 +261,9 @@ OF_MANIFESTS = "kindnet"
 
 #: The rows by name, in the order in which they are listed.
 ROWS: dict[str, Plane] = {plane.name: plane for plane in _ROWS}
+
+#: What leads to other nodes' Pods where the user's CNI plugins attach Pods (``reach``), as the rows have it; the first is the default.
+REACHES = {"host-gw": ROWS["host-gw"], "vxlan": ROWS["vxlan"], "none": ROWS["bridge"]}
 
 
 def udp_ports() -> frozenset[int]:

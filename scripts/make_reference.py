@@ -99,6 +99,9 @@ def _type(schema: dict[str, Any]) -> str:
         return "text, or list of texts" if name == "Selectors" else f"[{name}](#{name.lower()})"
     if "oneOf" in schema:
         return ", or ".join(_type(each) for each in schema["oneOf"])
+    if "mapping" in schema:
+        word = {key: value for key, value in schema.items() if key != "mapping"}
+        return f"{_type(word)}, or {_type(schema['mapping'])}"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     words = _list(schema.get("type", "string"))

@@ -46,7 +46,12 @@ def draft(lab: str, files: Sequence[str], name: str, namespace: str = "") -> App
         "kind" in text and re.search(r"\bkind['\"]?\s*:\s*['\"]?Lab\b", text) for _, text, _ in texts
     ):
         name = _label(Path(source).stem if source != "-" else "lab")
-    return Applied(source, name, tuple((file, text, namespace or _last(source)) for file, text, _ in texts))
+    applied = Applied(source, name, tuple((file, text, namespace or _last(source)) for file, text, _ in texts))
+    if any("cni" in text and re.search(r"\bcni['\"]?\s*:", text) for _, text, _ in texts):
+        from netlab.runtime.cni.draft import with_conflist
+
+        applied = with_conflist(applied)
+    return applied
 
 
 def _last(source: str) -> str:

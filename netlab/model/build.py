@@ -18,6 +18,7 @@ from netlab.model.services import system
 from netlab.model.services.resolve import SYSTEM, resolve
 from netlab.model.services.slices import LabAddresses, Target
 from netlab.model.topology import links
+from netlab.model.topology.attachments import of_plugins, with_pods
 from netlab.model.topology.ipam import Pool
 from netlab.model.topology.memory import Memory, PodMemory
 from netlab.model.topology.nodes import (
@@ -69,6 +70,7 @@ def build(
     changes: Changes | None = None,
     session: Session | None = None,
     respond: str = "",
+    conflist: tuple[str, ...] = (),
 ) -> Built:
     """The cluster that the documents describe.
 
@@ -77,9 +79,10 @@ def build(
     and the responder serves every port.  ``changes`` is what was changed beside the documents.  Raises BadInput with
     every problem, those of the reading included.  ``session`` keeps what is unchanged from build to build.
     ``respond``: whose containers run no command, whatever the Lab says: ``manifests``, or ``all``, netlab's DNS server included.
+    ``conflist``: the file of the user's CNI plugins and its text.
     """
     builder = _Builder(
-        documents, name, memory or Memory(), has_program, changes or Changes(), session or Session(), respond=respond
+        documents, name, memory or Memory(), has_program, changes or Changes(), session or Session(), conflist, respond
     )
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
@@ -99,10 +102,10 @@ class _Builder:
         has_program: Programs | None,
         changes: Changes,
         session: Session,
-        *,
+        conflist: tuple[str, ...],
         respond: str,
     ) -> None:
-        self._session = session
+        self._session, self._conflist = session, conflist
         self._changes = changes
         self._documents = documents
         self._memory = memory
@@ -145,7 +148,10 @@ class _Builder:
         self._check_families(families)
         mtu = self._spec.get("mtu", 1500)
         under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"), self._complain)
-        plane = ROWS[self._spec.get("dataplane", "vxlan" if self._lab else OF_MANIFESTS)]
+        named = self._spec.get("dataplane", "vxlan" if self._lab else OF_MANIFESTS)
+        attachments, wrong = of_plugins(named, self._conflist, self._memory, self._at("spec", "dataplane", "cni"))
+        self._stop_at(wrong)
+        plane = attachments.plane if attachments else ROWS[named]
         self._stop_at([self.placed(problem) for problem in uncarried(plane, families)])
         pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, plane.pool)
         service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
@@ -174,6 +180,7 @@ class _Builder:
         templates = [template for template in wanted if not self._changes.removed(template)]
         namespaces = self._namespaces(templates)
         pods, idle = self._pods(templates, nodes, namespaces, taken, prefixes)
+        attachments, pods = with_pods(attachments, pods, nodes, pod_networks, mtu)
         return Cluster(
             self._name,
             plane.name,
@@ -203,6 +210,7 @@ class _Builder:
             controllers.paused,
             self._memory.known(controllers.jobs.union(template.full for template in wanted)),
             self._spec.get("policy", {}).get("enforce", "netlab") == "netlab",
+            attachments,
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------

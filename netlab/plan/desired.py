@@ -36,6 +36,10 @@ def desired(cluster: Cluster, host: Host | None = None, session: Session | None 
     parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host(), session or Session()))
     named = {obj.mac for part in parts if not isinstance(part, State) for obj in part if isinstance(obj, (Neigh, Fdb))}
     state = State.joined([part if isinstance(part, State) else tuple(podobjects.pinned(part, named)) for part in parts])
+    if cluster.attachments:
+        from netlab.plan import adopted
+
+        state = adopted.merged(cluster, state)
     if not cluster.impairments:
         return state
     from netlab.plan import impairments

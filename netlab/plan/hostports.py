@@ -13,7 +13,7 @@ are container ids; here they name the Pod.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from netlab.model import Cluster, Node, Pod
@@ -28,7 +28,7 @@ _COMMENT_MAX = 128  # bytes, the kernel's NFTNL_UDATA_COMMENT_MAXLEN
 
 def objects(cluster: Cluster, plane: Dataplane) -> Iterator[Obj]:
     """The tables of all nodes whose Pods want ports of them, and the sysctls towards those Pods."""
-    for node in cluster.nodes:
+    for node in cluster.nodes if cluster.plane.maps_ports else ():
         wanted = [(pod, port) for pod in cluster.pods_of(node) for port in mapped(pod)]
         if not wanted:
             continue
@@ -37,13 +37,21 @@ def objects(cluster: Cluster, plane: Dataplane) -> Iterator[Obj]:
                 yield from _table(node, version, wanted)
         if "IPv4" in cluster.families:
             for pod in {str(pod): pod for pod, _ in wanted}.values():
-                dev = _towards(pod, node, cluster, plane)
+                if not (dev := _towards(pod, node, cluster, plane)):
+                    continue  # no plugin has attached it yet
                 yield Sysctl(node.netns, f"net.ipv4.conf.{dev}.route_localnet", "1", dev, why=pod_why(pod))
 
 
 def _towards(pod: Pod, node: Node, cluster: Cluster, plane: Dataplane) -> str:
     """The node's link that leads to the Pod: its bridge, or the Pod's own veth where Pods are routed."""
-    return cluster.plane.bridge or next(obj.name for obj in plane.attach(pod, node, cluster) if isinstance(obj, Veth))
+    if cluster.plane.bridge:
+        return cluster.plane.bridge
+    objects: Iterable[Obj] = plane.attach(pod, node, cluster)
+    if cluster.attachments:
+        from netlab.plan import adopted
+
+        objects = adopted.of_pod(cluster, pod)
+    return next((obj.name for obj in objects if isinstance(obj, Veth)), "")
 
 
 def _table(node: Node, version: int, wanted: list[tuple[Pod, HostPort]]) -> Iterator[Obj]:

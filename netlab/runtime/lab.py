@@ -14,7 +14,7 @@ from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.nftables.libnft import NftFailed
 from netlab.kernel.protocol import Observed
-from netlab.model import Memory
+from netlab.model import Cluster, Memory
 from netlab.model.anew import leaving, rolled
 from netlab.model.status import Statuses
 from netlab.model.topology.links import kept
@@ -58,11 +58,14 @@ class Outcome:
 # -- up ---------------------------------------------------------------------------------------------------------------
 
 
-def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lambda _: None) -> Outcome:
+def up(
+    draft: Applied, *, reset: bool = False, wait: bool = True, programs: bool = False, say: Say = lambda _: None
+) -> Outcome:
     """Build the lab, or converge a running one of that name to it.
 
     ``draft`` has the texts of its files; what ``apply`` added to the running lab is kept unless ``reset``.
-    ``wait``: until the commands that it starts run and listen, for a bounded time.
+    ``wait``: until the commands that it starts run and listen, for a bounded time.  ``programs``: those that the Lab
+    names (CNI plugins) may run.
     """
     began = time.monotonic()
     name = name_of(draft)
@@ -72,7 +75,8 @@ def up(draft: Applied, *, reset: bool = False, wait: bool = True, say: Say = lam
         lab = prepare(applied, run.memory, run.statuses)
         claim(run.rundir, lab.want, new=run.documents is None)
         try:
-            outcome = _apply(run, lab, applied, [each for each in (run.applied, run.pending) if each], wait=wait)
+            before = [each for each in (run.applied, run.pending) if each]
+            outcome = _apply(run, lab, applied, before, wait=wait, programs=programs, say=say)
         except Exception:
             if run.documents is None:  # a lab that was not made whole is no lab; `down` removes what cannot be now
                 with contextlib.suppress(OSError, NetlabError):
@@ -95,6 +99,8 @@ def _apply(
     *,
     wait: bool = True,
     narrow: bool = False,
+    programs: bool = False,
+    say: Say = lambda _: None,
 ) -> Outcome:
     """Converge to the lab; what it was before counts as its own.  ``narrow``: only where the two differ."""
     rundir, cluster = run.rundir, lab.cluster
@@ -103,13 +109,31 @@ def _apply(
     agent = AgentListeners(cluster.lab, rundir.path)
     agent.start()
     owned = readiness.leave_all(rundir, running, cluster)
+    if cluster.attachments:
+        from netlab.runtime.cni.attach import attach, check
+
+        lab, owned = attach(rundir, agent, lab, applied, owned, programs=programs, say=say)
+        if programs and not narrow:
+            check(rundir, lab, applied, cluster.attachments.pods, say)
+        cluster = lab.cluster
     done = reach(rundir, agent, lab.want, owned, narrow=narrow)
     run.commit(lab, ages)
     lab, followed, problems = readiness.settle(rundir, lab, agent, wait=wait)
     applied_now(lab, applied)
     many = (cluster.pods, cluster.network_policies, cluster.tiers, cluster.services)
     commandserver.holds(cluster.lab, sum(map(len, many)))
-    return Outcome(lab, done.changed + followed, done.foreign, applied.changes, tuple(problems))
+    foreign = _without_named(done.foreign, cluster)
+    return Outcome(lab, done.changed + followed, foreign, applied.changes, tuple(problems))
+
+
+def _without_named(foreign: tuple[Obj, ...], cluster: Cluster) -> tuple[Obj, ...]:
+    """The foreign objects without those that CNI plugins made and netlab knows by name alone."""
+    if not cluster.attachments or not foreign:
+        return foreign
+    from netlab.plan.adopted import by_name
+
+    named = by_name(cluster)
+    return tuple(obj for obj in foreign if obj.key not in named)
 
 
 def _done(run: Run, verb: str, outcome: Outcome, began: float) -> Outcome:
@@ -125,11 +149,13 @@ def change(
     label: Mapping[str, Labels] | None = None,
     link: Mapping[str, Mapping[str, str]] | None = None,
     read_at: Version | None = None,
+    programs: bool = False,
     say: Say = lambda _: None,
 ) -> Outcome:
     """Add texts to a running lab, take objects (by identity) away from it, set labels and impairments of links (as
     ``model.Changes`` has them), and converge.  Pods of controllers that are taken away are made anew (``model.anew``).
     ``read_at``: the version of the documents of which the texts were made.  Raises ChangedMeanwhile where that is over.
+    ``programs``: those that the Lab names (CNI plugins) may run.
     """
     began = time.monotonic()
     with lock.locked(name, say):
@@ -170,9 +196,11 @@ def change(
             if again := frozenset(str(pod) for pod in lab.cluster.pods if str(pod) in ended):
                 # As a StatefulSet does: the Pod has gone before another of its name comes.
                 between = with_state(resolve(applied, after, lab.statuses, again), lab.can)
-                removed = _apply(run, between, applied, [applied_before], wait=False, narrow=narrow)
+                removed = _apply(
+                    run, between, applied, [applied_before], wait=False, narrow=narrow, programs=programs, say=say
+                )
                 before, changed = removed.lab, removed.changed
-            outcome = _apply(run, lab, applied, [before], narrow=narrow)
+            outcome = _apply(run, lab, applied, [before], narrow=narrow, programs=programs, say=say)
         except (NetlabError, OSError):
             if run.pending is None:
                 _undo(run, running, lab)
@@ -274,18 +302,23 @@ def diff(name: str, netns: Collection[str] | None = None) -> tuple[Lab, Drift]:
     lab = load_running(name)
     if netns is None:
         seen = observe(lab, RunDir(name))
-        return lab, drift(lab.want, seen.state, lab.want, contradicted(lab.want, seen.learned))
+        return lab, _drift(lab, lab.want, seen)
     wanted = frozenset(netns)
     # A veth is observed whole only if both its namespaces are.
     pairs = [{veth.end.netns, veth.peer.netns} for veth in lab.want.only(Veth)]
     scope = wanted.union(*(pair for pair in pairs if pair & wanted))
     want = within(lab.want, scope)
     seen = observe(lab, RunDir(name), want, scope)
-    differing = drift(want, seen.state, lab.want, contradicted(lab.want, seen.learned))
+    differing = _drift(lab, want, seen)
     return lab, Drift(
         tuple(op for op in differing.operations if namespaces([op.obj]) & wanted),
         tuple(obj for obj in differing.foreign if namespaces([obj]) & wanted),
     )
+
+
+def _drift(lab: Lab, want: State, seen: Observed) -> Drift:
+    found = drift(want, seen.state, lab.want, contradicted(lab.want, seen.learned))
+    return Drift(found.operations, _without_named(found.foreign, lab.cluster))
 
 
 def within(state: State, scope: Collection[str]) -> State:

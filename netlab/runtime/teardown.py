@@ -41,16 +41,18 @@ def down(name: str, say: Say = lambda _: None) -> Down:
         rundir = RunDir(name)
         rundir.require_owner()
         was_running = rundir.exists()
-        removed, strangers, lingering = remove(name, rundir)
+        removed, strangers, lingering = remove(name, rundir, say)
         lock.remove(path)
         return Down(name, was_running or removed > 0, removed, time.monotonic() - began, strangers, lingering)
 
 
-def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...], tuple[int, ...]]:
+def remove(name: str, rundir: RunDir, say: Say = lambda _: None) -> tuple[int, tuple[Process, ...], tuple[int, ...]]:
     """End the agent, then take the names away, then the files, then the run state that would tell of them."""
     commandserver.dismiss(name)
     apiserver.dismiss(name)
     lingering = agentclient.kill(name, rundir.path if rundir.exists() else None)
+    if (rundir.path / "cni").is_dir():
+        _detach(rundir, say)
     planned = set(rundir.assignments().netns)
     owned = owners(f"{name}-")
     ours = [netns for netns, owner in owned.items() if owner is not None and owner.lab == name]
@@ -65,3 +67,14 @@ def remove(name: str, rundir: RunDir) -> tuple[int, tuple[Process, ...], tuple[i
     etc.tidy()
     rundir.remove()
     return len(ours), strangers, lingering
+
+
+def _detach(rundir: RunDir, say: Say) -> None:
+    """DEL of a lab's CNI plugins: they may keep something elsewhere.  Whatever they do, the lab goes."""
+    from netlab.errors import NetlabError
+    from netlab.runtime.cni.attach import detach_all
+
+    try:
+        detach_all(rundir, say)
+    except (NetlabError, OSError) as error:
+        say(f"no CNI plugin was asked to remove the Pods: {error}")

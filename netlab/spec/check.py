@@ -106,6 +106,8 @@ class Checker:
             return self._scalar(node, schema, path)
         wanted = schema.get("type")
         if isinstance(node, MappingNode):
+            if "mapping" in schema:  # a word, or a mapping in its place
+                return self._value(node, schema["mapping"], path)
             if wanted is not None and wanted != "object":
                 return self.problem(node, path, f"must be {self._wants(schema)}, not a mapping")
             return self._mapping(node, schema, path, name)

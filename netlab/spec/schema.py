@@ -5,7 +5,7 @@
 ``expect.json`` is for editors and docs/expect.md alone; the schema of exercises is read by ``netlab.exercise``.
 ``constraints.json`` adds what the published API does not say, ``pointers.json`` of which fields the zero value is not
 the same as absence.  The subset: type (one or a list), $ref, properties,
-additionalProperties, propertyNames, items, required, enum, format, minimum, maximum, minItems, maxItems, maxLength,
+additionalProperties, propertyNames, items, required, enum, mapping (what may stand in place of a word), format, minimum, maximum, minItems, maxItems, maxLength,
 uniqueItems.
 """
 
@@ -167,6 +167,9 @@ def _for_editors(schema: Schema, omitted: Container[str] = ()) -> Schema:
             out[key] = _nullable(_for_editors(schema[key]))
     if "propertyNames" in schema:
         out["propertyNames"] = _for_editors(schema["propertyNames"])
+    if mapping := out.pop("mapping", None):
+        word = {key: out.pop(key) for key in ("type", "enum")}
+        out["anyOf"] = [word, mapping]
     form = out.pop("format", None)
     if form in PATTERNS:
         out["pattern"] = PATTERNS[form]

@@ -51,7 +51,7 @@ def command(files: tuple[str, ...], namespace: str, lab_option: str, output: str
     if given.lab is not None:
         raise BadInput(f"{given.lab.mark}: a Lab is not applied to a running one", hint="netlab up takes it")
     before = {identity(document): document for document in documents_of(open_running(name)[1]).objects}
-    done = change(name, add=named, say=out.note)
+    done = change(name, add=named, programs=True, say=out.note)
     new = {(document.kind, document.namespace, document.name) for document in given.objects}
     warnings = _about(new, given, done.lab)
     if output == "json":

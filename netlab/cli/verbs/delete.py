@@ -74,7 +74,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     if missing:
         raise _not_there(missing[0], there)
     wanted = list(dict.fromkeys(wanted))
-    done = change(name, delete=with_dependents(cluster, documents, wanted), say=out.note)
+    done = change(name, delete=with_dependents(cluster, documents, wanted), programs=True, say=out.note)
     made = list(replacements(cluster, done.lab.cluster))
     if output == "json":
         from netlab.output.changes import Deleted, Object

@@ -70,7 +70,7 @@ def command(
         changed, more = _change(reference, there[reference], wanted, overwrite=overwrite)
         done |= {_key(reference): changed} if changed else {}
         sentences += more
-    count = change(lab_name, label=done, say=out.note).changed if done else 0
+    count = change(lab_name, label=done, programs=True, say=out.note).changed if done else 0
     if output == "json":
         from netlab.output.changes import Labelled
 

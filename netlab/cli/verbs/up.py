@@ -43,7 +43,7 @@ def command(
     wanted = draft(lab, files, name, namespace)
     if strict:
         warned.refuse_unmodelled(wanted)
-    done = labs.up(wanted, reset=reset, wait=wait, say=out.note)
+    done = labs.up(wanted, reset=reset, wait=wait, programs=True, say=out.note)
     cluster = done.lab.cluster
     warnings = [*warned.of_lab(done.lab), *done.problems]
     if output == "json":

@@ -17,6 +17,7 @@ from netlab.model.cluster.impairments import Impairment
 from netlab.model.cluster.policies import Policy
 from netlab.model.cluster.services import Service
 from netlab.model.cluster.tiers import TierPolicy
+from netlab.model.conflist import Attached
 from netlab.planes import ROWS, Masquerade, Plane, Speaks
 from netlab.spec import Document
 from netlab.tuples import NamedTuple
@@ -243,6 +244,21 @@ class Underlay:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachments:
+    """The user's CNI plugins: their list (file and text), the traits that they make, and the Pods that they attached.
+
+    ``words`` are, by node, what stands for ``{{podCIDR}}`` and the like.  ``pods`` is by ``namespace/name``.
+    """
+
+    file: str
+    text: str
+    plane: Plane
+    words: Mapping[str, Mapping[str, str]]
+    pods: Mapping[str, Attached] = field(default_factory=dict)
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """Everything that a lab is.  ``mtu`` is the underlay's, in bytes; Pods get it less the data plane's overhead.
 
@@ -253,6 +269,7 @@ class Cluster:
     ``idle`` are Pods that have no network, ``made`` the objects that controllers make, and ``incarnations`` tell by slot
     how many Pods were there before.  ``impairments`` are those of links, each of a direction.  ``paused`` are the
     templates that paused Deployments run, ``outcomes`` the ends of Pods that their controllers know (``workloads.jobs``).
+    ``attachments`` are those of CNI plugins that the user brings; None where netlab attaches Pods itself.
     """
 
     lab: str
@@ -283,6 +300,7 @@ class Cluster:
     paused: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
     enforced: bool = True
+    attachments: Attachments | None = None
     _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -303,7 +321,7 @@ class Cluster:
     @property
     def plane(self) -> Plane:
         """The data plane's traits."""
-        return ROWS[self.dataplane]
+        return self.attachments.plane if self.attachments else ROWS[self.dataplane]
 
     @property
     def overhead(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from netlab import plain
 from netlab.model.cluster import Cluster, Pod
 from netlab.model.cluster.services import ServiceMemory
+from netlab.model.conflist import Attached
 from netlab.model.topology.placement import demands
 from netlab.tuples import NamedTuple
 from netlab.values import dataclass
@@ -38,7 +39,7 @@ class Memory:
 
     ``incarnations``: by slot, how many Pods were there before and are gone.  ``gone`` are Pods that are
     deleted now: those that are made instead get other addresses.  ``paused`` are the templates of paused Deployments,
-    ``outcomes`` the ends of Pods that their controllers know.
+    ``outcomes`` the ends of Pods that their controllers know, ``attached`` the Pods that CNI plugins attached.
     """
 
     nodes: Mapping[str, int] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Memory:
     gone: tuple[PodMemory, ...] = ()
     paused: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outcomes: Mapping[str, str] = field(default_factory=dict)
+    attached: Mapping[str, Attached] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cluster: Cluster) -> Memory:
@@ -61,6 +63,7 @@ class Memory:
             cluster.incarnations,
             paused=cluster.paused,
             outcomes=cluster.outcomes,
+            attached=cluster.attachments.pods if cluster.attachments else {},
         )
 
     def now(self, slots: Collection[str]) -> dict[str, int]:

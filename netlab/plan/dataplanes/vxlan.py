@@ -26,17 +26,21 @@ def vtep_address(cidr: Network) -> str:
     return f"{cidr.network_address}/{cidr.max_prefixlen}"
 
 
+def tunnel(here: Node, cluster: Cluster) -> Iterator[Obj]:
+    """vxlan0 with its address."""
+    mac = names.mac(names.VTEP, here.number)
+    yield tunnels.device(here, cluster, DEVICE, mac, cluster.pod_mtu, vni=VNI)
+    for cidr in here.pod_cidrs:
+        yield Addr(here.netns, DEVICE, vtep_address(cidr), why=node_why(here))
+
+
 class VxlanPlane:
     """An overlay: Pods' frames travel between the nodes inside UDP."""
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0 and vxlan0, and masquerading where there is an outside."""
-        why = node_why(here)
         yield from cni_bridge.bridge(here, cluster)
-        mac = names.mac(names.VTEP, here.number)
-        yield tunnels.device(here, cluster, DEVICE, mac, cluster.pod_mtu, vni=VNI)
-        for cidr in here.pod_cidrs:
-            yield Addr(here.netns, DEVICE, vtep_address(cidr), why=why)
+        yield from tunnel(here, cluster)
         yield from cni_bridge.masquerading(here, cluster)
 
     def attach(self, pod: Pod, here: Node, cluster: Cluster) -> Iterable[Obj]:

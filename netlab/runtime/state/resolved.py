@@ -168,6 +168,7 @@ def resolve(
         changes=Changes(applied.labels, nodes, pods, absent, applied.links),
         session=SESSION,
         respond=applied.respond,
+        conflist=applied.conflist,
     )
     plain = cluster_with(applied.faults, built.cluster)
     cluster = observed(plain, statuses)
@@ -201,7 +202,7 @@ def applied_now(lab: Lab, applied: Applied) -> None:
 
 
 def _made_from(applied: Applied, memory: Memory, statuses: Statuses) -> tuple[object, ...]:
-    texts = applied.spec, applied.extra, applied.hooks, applied.respond
+    texts = applied.spec, applied.extra, applied.hooks, applied.respond, applied.conflist
     return applied.name, *texts, applied.faults, applied.deleted, applied.labels, applied.links, memory, dict(statuses)
 
 

@@ -45,6 +45,7 @@ class Applied:
     that ``delete`` took away, each ``group/kind/namespace/name``; ``labels`` what ``label`` changed, ``links`` what ``link`` did (``model.Changes``).
     ``respond``: whose commands do not run, whatever the Lab says (``model.build``); ``hooks``: Helm hooks count as any
     other object.  ``faults`` are the open ones, in the order in which they were made; they have a file of their own.
+    ``conflist``: the absolute path of the list of CNI plugins that the Lab names, and its text.
     """
 
     source: str
@@ -59,6 +60,7 @@ class Applied:
     hooks: bool = False
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     faults: tuple[Injected, ...] = ()
+    conflist: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for texts that are none: state may have been written by hand."""

@@ -1,0 +1,277 @@
+"""Labs that bring CNI plugins of their own: Debian's reference plugins, and bad ones, judged by packets and by the host."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.runtime.cni.plugin import FOLDERS
+from netlab.runtime.state import running
+from tests.kernel.test_planes import objects, wrong
+
+pytestmark = pytest.mark.kernel
+
+PLUGINS = ("bridge", "ptp", "host-local", "portmap")
+
+
+def _installed(*names: str) -> bool:
+    places = (*os.environ.get("CNI_PATH", "").split(":"), *FOLDERS)
+    return all(any(os.access(f"{folder}/{name}", os.X_OK) for folder in places) for name in names)
+
+
+reference = pytest.mark.skipif(
+    not _installed(*PLUGINS),
+    reason="the CNI reference plugins are missing (apt-get install containernetworking-plugins)",
+)
+IPAM = {"type": "host-local", "ranges": [[{"subnet": "{{podCIDR}}"}]]}
+IPAM6 = {"type": "host-local", "ranges": [[{"subnet": "{{podCIDR6}}"}]]}
+DUAL = {"type": "host-local", "ranges": [[{"subnet": "{{podCIDR}}"}], [{"subnet": "{{podCIDR6}}"}]]}
+FAMILIES: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "ipv4": (["IPv4"], IPAM),
+    "ipv6": (["IPv6"], IPAM6),
+    "dual": (["IPv4", "IPv6"], DUAL),
+}
+
+
+def bridge(ipam: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "bridge", "bridge": "cni0", "isDefaultGateway": True, "hairpinMode": True, "ipam": ipam}
+
+
+def ptp(ipam: dict[str, Any]) -> dict[str, Any]:
+    routes = [{"dst": "0.0.0.0/0"}] if ipam is not IPAM6 else []
+    routes += [{"dst": "::/0"}] if ipam is not IPAM else []
+    return {"type": "ptp", "ipam": {**ipam, "routes": routes}}
+
+
+def folder(at: Path, text: str, *plugins: dict[str, Any], reach: str = "host-gw", version: str = "1.0.0") -> Path:
+    """A lab's folder: the text's Lab with these plugins."""
+    head, _, rest = text.partition("\n---\n")
+    lab = json.loads(head)
+    lab["spec"]["dataplane"] = {"cni": "cni", "reach": reach}
+    (at / "cni" / "bin").mkdir(parents=True, exist_ok=True)
+    (at / "lab.yaml").write_text(f"{json.dumps(lab)}\n---\n{rest}")
+    conflist = {"cniVersion": version, "name": "net", "plugins": plugins}
+    (at / "cni" / "10-net.conflist").write_text(json.dumps(conflist))
+    for path in (at, *at.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return at
+
+
+def script(at: Path, name: str, body: str) -> None:
+    """A plugin in shell."""
+    path = at / "cni" / "bin" / name
+    path.write_text(f"#!/bin/sh\n{textwrap.dedent(body)}")
+    path.chmod(0o755)
+
+
+@reference
+@pytest.mark.parametrize("reach", ["host-gw", "vxlan"])
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("plugin", [bridge, ptp])
+def test_the_oracle_knows_what_reference_plugins_carry(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path, plugin: Any, family: str, reach: str
+) -> None:
+    """Policies, Services, node ports and hostPorts of netlab's on top of Pods that the plugins attached."""
+    families, ipam = FAMILIES[family]
+    netlab("up", str(folder(tmp_path, objects(lab, "vxlan", families), plugin(ipam), reach=reach)))
+    found = wrong(running.load_cluster(lab))
+    assert not found, "\n".join(found)
+    assert netlab("diff", lab).stdout == f"lab {lab}: no drift\n"
+    netlab("down", lab)
+    assert not kit.remains(lab)
+    assert not os.path.exists("/var/lib/cni/networks/net")
+
+
+@reference
+def test_pods_come_and_go_and_what_the_plugin_made_is_the_labs(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    """DEL frees the address; a link that somebody removed is drift of the plugin's, and `up` makes it again."""
+    at = folder(tmp_path, kit.spec(lab), bridge(IPAM))
+    netlab("up", at)
+    pods = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "more"},
+                       "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "x"}]}})  # fmt: skip
+    leases = Path(f"/run/netlab/{lab}/cni/node-1/var-lib-cni")
+    leases = next(path for path in Path(f"/run/netlab/{lab}/cni/node-1").rglob("net") if path.parent.name == "networks")
+    (tmp_path / "more.json").write_text(pods)
+    netlab("apply", "-f", tmp_path / "more.json", "--lab", lab)
+    assert kit.ping(f"{lab}-more", "10.244.2.2")
+    assert sorted(each.name for each in leases.glob("10.*")) == ["10.244.1.2", "10.244.1.3"]
+    netlab("delete", "pod", "more", "--lab", lab)
+    assert [each.name for each in leases.glob("10.*")] == ["10.244.1.2"]
+    assert netlab("diff", lab).stdout == f"lab {lab}: no drift\n"
+    kit.sh(f"ip -n {lab}-client link del eth0")
+    drift = netlab("diff", lab, check=1).stdout
+    assert "missing: veth veth" in drift
+    assert "CNI plugin bridge, for Pod default/client" in drift
+    netlab("up", at)
+    assert kit.ping(f"{lab}-client", "10.244.2.2")
+    assert netlab("diff", lab).stdout == f"lab {lab}: no drift\n"
+    netlab("down", lab)
+    assert not kit.remains(lab)
+
+
+@reference
+def test_a_chain_with_portmap_gets_the_host_ports_and_netlab_makes_none(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
+    text = objects(lab, "vxlan", ["IPv4"])
+    at = folder(tmp_path, text, bridge(IPAM), portmap)
+    netlab("up", at)
+    assert "cni_hostport" not in kit.sh(f"ip netns exec {lab}-node-1 nft list tables")
+    asked = (
+        f'ip netns exec {lab}-internet curl -s --max-time 3 -o /dev/null -w "%{{http_code}}" http://172.18.0.2:8080/'
+    )
+    assert kit.sh(asked, check=False) in ("200", "000")
+    listing = netlab("diff", lab)
+    assert listing.stdout == f"lab {lab}: no drift\n"
+    netlab("down", lab)
+    assert not kit.remains(lab)
+
+
+LOG = """
+    config=$(cat)
+    printf '%s %s %s %s\\n' "$CNI_COMMAND" "$CNI_NETNS" "$CNI_IFNAME" "$config" >> /tmp/log
+"""
+RESULT = '{"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "x"}], "ips": [{"address": "%s"}]}'
+WIRE = """
+    [ "$CNI_COMMAND" = ADD ] || exit 0
+    name=${CNI_NETNS##*/}
+    ip link add v$$ type veth peer name eth0 netns $name
+    ip link set v$$ up
+    ip -n $name link set eth0 up
+"""
+
+
+def test_a_plugin_of_version_1_1_is_asked_all_that_the_specification_has(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    mine = {"type": "mine", "capabilities": {"ipRanges": True, "mac": True}, "key": "{{podCIDR}}"}
+    at = folder(tmp_path, kit.spec(lab, [("client", "node-1")]), mine, version="1.1.0")
+    script(at, "mine", LOG + WIRE + f"""
+        ip -n $name addr add 10.244.1.9/24 dev eth0
+        echo '{RESULT % "10.244.1.9/24"}'
+    """)  # fmt: skip
+    netlab("up", at)
+    assert "10.244.1.9" in netlab("get", "pods", "-o", "wide", "--lab", lab).stdout
+    log = Path(f"/run/netlab/{lab}/cni/node-1/tmp/log")
+    calls = [line.split(" ", 3) for line in log.read_text().splitlines()]
+    assert [call[0] for call in calls] == ["STATUS", "ADD", "GC", "STATUS", "GC"][:3]
+    status, add, collect = (json.loads(call[3]) for call in calls)
+    assert add["runtimeConfig"]["ipRanges"] == [[{"subnet": "10.244.1.0/24"}]]
+    assert add["key"] == "10.244.1.0/24"
+    assert "capabilities" not in add
+    assert "runtimeConfig" not in status
+    assert calls[1][1:3] == [f"/run/netns/{lab}-client", "eth0"]
+    (valid,) = collect["cni.dev/valid-attachments"]
+    assert valid["ifname"] == "eth0"
+    assert len(valid["containerID"]) == 64
+    netlab("up", at)
+    calls = [line.split(" ", 3) for line in log.read_text().splitlines()]
+    assert [call[0] for call in calls[3:]] == ["CHECK", "GC"]
+    assert json.loads(calls[3][3])["prevResult"]["ips"] == [{"address": "10.244.1.9/24"}]
+    assert not Path("/tmp/log").exists()
+    netlab("down", lab)
+    assert not kit.remains(lab)
+
+
+BAD = {
+    "an error of the specification": (
+        'echo \'{"cniVersion": "1.0.0", "code": 11, "msg": "no more addresses", "details": "try later"}\'; exit 1',
+        "the CNI plugin mine failed at ADD for Pod default/client on node node-1: no more addresses: try later (code 11)",
+    ),
+    "a status alone": ("echo cannot find my socket >&2; exit 3", "exit status 3: cannot find my socket"),
+    "a signal": ("kill -SEGV $$", "signal SIGSEGV"),
+    "rubbish": ("echo Segmentation fault", "it printed no JSON (exit status 0): Segmentation fault"),
+    "a list": ("echo '[]'", "its result is no JSON object: []"),
+    "no time": ("sleep 100", "it did not end in 1 s, and was killed"),
+    "a child that holds the pipe": ("setsid sleep 100 & setsid sleep 100", "it did not end in 1 s, and was killed"),
+    "an address of another node": (
+        f"echo '{RESULT % '10.244.2.7/24'}'",
+        "gave Pod default/client the address 10.244.2.7",
+    ),
+    "an address that is none": (f"echo '{RESULT % 'ten'}'", "returned no result of the specification"),
+    "an address that the Pod has not": (
+        WIRE + f"case $name in *client) echo '{RESULT % '10.244.1.7/24'}';; *) echo '{RESULT % '10.244.2.7/24'}'; esac",
+        "returned 10.244.1.7/24 for Pod default/client, and its eth0 has none: the result is wrong",
+    ),
+    "no address": (WIRE + "echo '{}'", "gave Pod default/client no IPv4 address"),
+    "things left behind": (
+        "sleep 1000 & ip link add left type bridge; echo x > /run/left; echo x > /tmp/left; mkdir -p /var/lib/cni/left; exit 1",
+        "exit status 1",
+    ),
+    "writes to the host": ("echo x > /etc/left || exit 4; exit 5", "exit status 4"),
+}
+
+
+@pytest.mark.parametrize("sort", BAD)
+def test_of_a_bad_plugin_its_words_are_told_and_nothing_is_left(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path, sort: str
+) -> None:
+    body, words = BAD[sort]
+    at = folder(tmp_path, kit.spec(lab), {"type": "mine"})
+    script(at, "mine", f'[ "$CNI_COMMAND" = ADD ] || exit 0\n{textwrap.dedent(body)}')
+    began = time.monotonic()
+    result = netlab("up", at, check=4, env={"NETLAB_CNI_TIMEOUT": "1"})
+    assert words in result.stderr
+    assert (
+        f"{at}/cni/bin/mine" in result.stderr
+        or "node node-1's Pods" in result.stderr
+        or "Pod default/client" in result.stderr
+    )
+    assert time.monotonic() - began < 60
+    assert not kit.remains(lab)
+    left = [f"/{folder}/left" for folder in ("run", "tmp", "etc", "var/lib/cni")]
+    assert not [path for path in left if os.path.exists(path)]
+    assert f"CNI_NETNS=/run/netns/{lab}-" not in kit.sh("cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
+
+
+def test_a_plugin_that_fails_at_del_is_told_of_and_the_lab_goes_all_the_same(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    at = folder(tmp_path, kit.spec(lab, [("client", "node-1")]), {"type": "mine"})
+    script(at, "mine", 'if [ "$CNI_COMMAND" = DEL ]; then echo no such container >&2; exit 7; fi' + WIRE + f"""
+        ip -n $name addr add 10.244.1.9/24 dev eth0
+        echo '{RESULT % "10.244.1.9/24"}'
+    """)  # fmt: skip
+    netlab("up", at)
+    told = netlab("down", lab).stderr
+    assert (
+        "the CNI plugin mine failed at DEL for Pod default/client on node node-1: exit status 7: no such container"
+        in told
+    )
+    assert not kit.remains(lab)
+
+
+def test_programs_of_a_lab_run_from_its_own_folder_alone(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    """Not from standard input, under `netlab test`, by `plan`, or of files that others may change; exit status 2."""
+    at = folder(tmp_path, kit.spec(lab), {"type": "mine"})
+    script(at, "mine", "touch /tmp/ran; exit 1")
+    text = (at / "lab.yaml").read_text().replace('"cni": "cni"', f'"cni": "{at}/cni"')
+    refused = netlab("up", "-f", "-", input=text, check=2).stderr
+    assert "<stdin>:1:" in refused
+    assert "spec.dataplane.cni: a Lab from standard input may not name programs" in refused
+    assert "spec.dataplane.cni: netlab runs the programs" in netlab("test", at, check=2).stderr
+    netlab("plan", at)
+    (at / "cni" / "bin" / "mine").chmod(0o777)
+    assert f"{at}/cni/bin/mine can be changed by every user" in netlab("up", at, check=2).stderr
+    assert not kit.remains(lab)
+
+
+def test_a_plugin_that_is_missing_is_named_with_where_it_was_looked_for(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    at = folder(tmp_path, kit.spec(lab), {"type": "nowhere"})
+    told = netlab("up", at, check=4).stderr
+    assert f"{at}/cni/10-net.conflist names the CNI plugin nowhere, which is not in {at}/cni/bin" in told
+    assert not kit.remains(lab)
