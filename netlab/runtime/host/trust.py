@@ -9,9 +9,12 @@ The checks read the host's files and change nothing.  ``up`` and ``apply`` call 
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from netlab.errors import BadInput, Mark, Problem
 from netlab.runtime.state.rundir import Applied
@@ -50,7 +53,7 @@ def require(applied: Applied, programs: Iterable[Program], owner: int) -> None:
     if problems:
         raise BadInput(
             problems,
-            hint="netlab runs programs of a lab from its file or folder alone, which must be yours or root's: netlab up LAB",
+            hint="a lab's own file or folder may name them, where it and they are yours or root's: netlab up LAB",
         )
 
 
@@ -58,7 +61,7 @@ def refuse(programs: Iterable[Program], where: str) -> None:
     """Raise BadInput (exit status 2) for a lab that names programs, in a place that runs none (``netlab test``)."""
     problems = [Problem(each.mark, each.path, f"{where} runs no programs that a Lab names") for each in programs]
     if problems:
-        raise BadInput(problems, hint="netlab up LAB runs them, from the lab's own folder")
+        raise BadInput(problems, hint="netlab up LAB")
 
 
 def _unnamed(applied: Applied, file: str) -> str:
@@ -111,13 +114,25 @@ def _unsafe(place: str, owner: int, *, above: bool) -> str:
     whose = status.st_uid
     if whose not in (0, owner) and not (whose == _OVERFLOW and _is_roots(place, above=above)):
         return f"{place} belongs to user {whose}, neither to root nor to the lab's owner, user {owner}"
-    writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    writable = status.st_mode & (stat.S_IWOTH if _is_own_group(status.st_gid, owner) else stat.S_IWGRP | stat.S_IWOTH)
     if stat.S_ISLNK(status.st_mode) or (above and status.st_mode & stat.S_ISVTX):
         return ""
     if writable:
         others = "every user" if status.st_mode & stat.S_IWOTH else f"group {status.st_gid}"
         return f"{place} can be changed by {others}: chmod go-w {place}"
     return ""
+
+
+@lru_cache
+def _is_own_group(gid: int, owner: int) -> bool:
+    """Whether a group has no member but root and the owner, as the group of the owner's own name."""
+    members = {entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == gid}
+    try:
+        names = set(grp.getgrgid(gid).gr_mem)
+        members |= {pwd.getpwnam(name).pw_uid for name in names}
+    except KeyError:  # a group or member without a name: who knows
+        return False
+    return members <= {0, owner}
 
 
 def _is_roots(place: str, *, above: bool) -> bool:
