@@ -256,9 +256,10 @@ def vm_test(
 
 
 @task
-def web_test(_: Context) -> None:
+def web_test(_: Context, part: bool = False, if_possible: bool = False) -> None:
     """The live page in a real browser (chromium, by Playwright), with screenshots: docs/page.md; needs root."""
-    _python("tests/web")
+    flags = {"--part": part, "--if-possible": if_possible}
+    _python("tests/web", *(name for name, wanted in flags.items() if wanted))
 
 
 @task(help={"session": "record README's terminal session instead; needs root and a terminal"})

@@ -92,6 +92,21 @@ def opened(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
     context.close()
 
 
+AXE = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}))
+  .violations.map(each => `${each.id}: ${each.help}: ${each.nodes.map(node => node.html.slice(0, 160)).join(" | ")}`)"""
+
+
+def accessible(page: Page) -> None:
+    """axe-core finds nothing in what the page shows; nothing is asked where it is not there."""
+    file = os.environ.get("NETLAB_AXE")
+    if not file:
+        return
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(Path(file).read_text())
+    found = page.evaluate(AXE)
+    assert found == [], "\n".join(found)
+
+
 def choose(page: Page, key: str) -> None:
     page.locator(f'.pick[data-key="{key}"]').first.click()
 
@@ -106,12 +121,14 @@ def learner(browser: Browser) -> None:
     with served("overlay") as address, opened(browser, address) as page:
         assert page.locator("#state").inner_text() == "as the lab describes it"
         page.screenshot(path=SHOTS / "picture.png")
+        accessible(page)
         choose(page, CLIENT)
         choose(page, SERVER)
         walked(page, 1)
         assert page.locator("ol.hops > li.on").count() == 24
         assert page.locator("svg .dead").count() == 0
         page.screenshot(path=SHOTS / "walk.png")
+        accessible(page)
         subprocess.run([*ROUTE, "del", "10.244.2.0/24"], check=True)
         page.wait_for_selector(".driftmark", timeout=WAIT)
         choose(page, CLIENT)
@@ -119,11 +136,13 @@ def learner(browser: Browser) -> None:
         walked(page, 2)
         assert page.locator("svg .dead").count() == 1
         page.screenshot(path=SHOTS / "died.png")
+        accessible(page)
         (command,) = page.locator(".died code.cmd").all_inner_texts()
         page.get_by_role("tab", name="Flows").click()
         page.wait_for_selector('html[data-probed="1"]', timeout=WAIT)
         assert page.locator(".gl.timeout").count() > 0
         page.screenshot(path=SHOTS / "flows.png")
+        accessible(page)
         page.get_by_role("tab", name="Picture").click()
         subprocess.run(["sh", "-c", command], check=True)
         page.wait_for_selector(".driftmark", state="detached", timeout=WAIT)
@@ -143,6 +162,7 @@ def keyboard(browser: Browser) -> None:
         page.keyboard.press("Enter")
         walked(page, 1)
         page.screenshot(path=SHOTS / "narrow.png")
+        accessible(page)
         page.keyboard.press("Escape")
         page.get_by_text("Send a packet").wait_for(timeout=WAIT)
     netlab("down", "overlay")
@@ -201,6 +221,7 @@ def terminal(browser: Browser) -> None:
         assert page.title() == "overlay · netlab"
         assert page.locator(".term b, .term a").count() == 0
         page.screenshot(path=SHOTS / "terminal.png")
+        accessible(page)
         page.keyboard.press("Control+Shift+Escape")
         assert page.evaluate("document.activeElement.getAttribute('role')") == "tab"
         page.keyboard.press("Escape")
@@ -248,6 +269,7 @@ def capture(browser: Browser) -> None:
         assert "VXLAN" in inside.locator(".layer").first.inner_text()
         assert page.locator("#packets details.same").count() > 5, "the same packet is marked at each interface"
         page.screenshot(path=SHOTS / "capture.png")
+        accessible(page)
         page.get_by_role("button", name="Stop").click()
         page.wait_for_selector('html[data-captured="2"]', timeout=WAIT)
         page.get_by_label("Filter").fill("no such word")
@@ -280,6 +302,7 @@ def policies(browser: Browser) -> None:
             "port: 80",
         ]
         page.screenshot(path=SHOTS / "policies.png")
+        accessible(page)
         page.locator("#policy-pod").select_option("default/intruder")
         page.wait_for_selector('html[data-judged="2"]', timeout=WAIT)
         page.locator("#policy-side").select_option("egress")
@@ -305,6 +328,7 @@ def exercise(browser: Browser) -> None:
             page.get_by_role("button", name="Hint").first.click()
             current.locator(".hint").wait_for(timeout=WAIT)
             page.screenshot(path=SHOTS / "exercise.png")
+            accessible(page)
             page.get_by_label("Answer").fill(value())
             page.keyboard.press("Enter")
             current.get_by_text(title, exact=True).wait_for(state="detached", timeout=WAIT)
@@ -326,6 +350,7 @@ def exercise(browser: Browser) -> None:
         page.get_by_role("button", name="Break", exact=True).click()
         page.locator(".drift").get_by_text("route-to-peer-missing").wait_for(timeout=WAIT)
         page.screenshot(path=SHOTS / "fault.png")
+        accessible(page)
         page.get_by_role("button", name="Heal").click()
         page.get_by_text("✓ healed").wait_for(timeout=WAIT)
     netlab("down", "overlay")
@@ -371,17 +396,22 @@ STEPS: tuple[Callable[[Browser], None], ...] = (
     large,
 )
 
+# Short ones, for each change: a lab that breaks, packets, policies.
+PART = (learner, capture, policies)
+
 
 def main() -> int:
-    """Run the steps that are named, or all; a line each."""
+    """Run the steps that are named, with ``--part`` a few, or all; a line each."""
+    named = set(sys.argv[1:]) - {"--part"}
+    steps = PART if "--part" in sys.argv else STEPS
     SHOTS.mkdir(parents=True, exist_ok=True)
     failed = 0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ["NETLAB_BROWSER"], args=["--no-sandbox", "--disable-gpu"]
         )
-        for step in STEPS:
-            if sys.argv[1:] and step.__name__ not in sys.argv[1:]:
+        for step in steps:
+            if named and step.__name__ not in named:
                 continue
             try:
                 step(browser)

@@ -14,7 +14,7 @@ function place() {
 }
 
 function soon() {
-  frame ||= requestAnimationFrame(place)
+  if (!frame) frame = requestAnimationFrame(place)
 }
 
 /** Show the whole picture. */

@@ -114,9 +114,9 @@ function ended(data, name) {
 
 /** @param {Packet[]} packets */
 function add(packets) {
-  const box = /** @type {HTMLElement} */ (sheet.parentElement), isAtEnd = box && box.scrollHeight - box.scrollTop - box.clientHeight < 40
+  const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40
   list.append(...packets.map(entry))
-  if (isAtEnd) box.scrollTop = box.scrollHeight
+  if (isAtEnd) list.scrollTop = list.scrollHeight
   if (list.children.length === packets.length) panel()
 }
 

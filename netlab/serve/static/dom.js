@@ -83,7 +83,7 @@ export function read(text, selector) {
       if (!(each instanceof Element)) continue
       if (["script", "style", "template", "iframe"].includes(each.localName)) continue
       if (!READ.has(each.localName)) made.push(...copy(each))
-      else if (each.localName !== "img") made.push(element(each.localName, {}, ...copy(each)))
+      else if (each.localName !== "img") made.push(element(each.localName, each.localName === "pre" ? { tabindex: "0" } : {}, ...copy(each)))
       else if (/^data:image\/(png|svg\+xml);base64,/.test(each.getAttribute("src") ?? "")) made.push(element("img", { src: each.getAttribute("src") ?? "", alt: each.getAttribute("alt") ?? "" }))
     }
     return made

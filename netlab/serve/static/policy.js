@@ -42,7 +42,8 @@ actions.push((key) => {
 })
 
 async function judge() {
-  const mine = (turn += 1)
+  turn += 1
+  const mine = turn
   asked = `${pods.value} ${side.value}`
   isBusy = true
   panel()
@@ -116,11 +117,11 @@ function mark(rule) {
 
 /** The YAML of a policy with the numbers of its lines; those of rules are marked. @param {Text} policy */
 function text(policy) {
-  const code = element("div", { class: "yaml mono", role: "group", "aria-label": `YAML of ${policy.name}` })
+  const code = element("div", { class: "yaml mono", role: "group", tabindex: "0", "aria-label": `YAML of ${policy.name}` })
   policy.lines.forEach((line, index) => {
     const number = policy.first + index, rule = policy.rules.find(({ lines }) => lines[0] <= number && number <= lines[1])
     code.append(element("div", rule ? { class: "line rule", "data-rule": rule.rule } : { class: "line" }, element("span", { class: "at", "aria-hidden": "true" }, String(number)), element("span", { class: "tag", "aria-hidden": "true" }, rule && rule.lines[0] === number ? rule.rule : ""), element("span", { class: "words" }, line)))
   })
   const about = policy.pods.length > MOST ? `${policy.pods.length} Pods` : policy.pods.map(short).join(", ") || "no Pod"
-  return element("section", { "data-policy": policy.name, "aria-label": policy.name }, element("h3", {}, short(policy.name), element("span", { class: "mute" }, ` selects ${about}`)), element("p", { class: "mute mono" }, policy.file ?? ""), policy.lines.length ? code : null)
+  return element("section", { "data-policy": policy.name, "aria-label": policy.name }, element("h2", {}, short(policy.name), element("span", { class: "mute" }, ` selects ${about}`)), element("p", { class: "mute mono" }, policy.file ?? ""), policy.lines.length ? code : null)
 }

@@ -73,7 +73,7 @@ async function line(under, over, way, style, isRequest, mark, isCurrent) {
   under.append(halo, drawn)
   const total = drawn.getTotalLength(), stops = way.hops.map((hop) => reached(drawn, total, hop.at))
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
-    way.hops.forEach((_, index) => mark(index))
+    for (const index of way.hops.keys()) mark(index)
     return
   }
   const dot = svg("circle", { class: "mover", r: 6 })
