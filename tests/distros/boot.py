@@ -19,8 +19,9 @@ for lab in overlay services; do
   sudo ./bootstrap.sh netlab diff $lab
   sudo ./bootstrap.sh netlab down $lab
 done"""
-# systemd would do the first.
-_LINE = f"modprobe -a $(cat /etc/modules-load.d/netlab.conf) && uname -r && su vagrant -c '{_TYPED}'"
+# systemd would load the modules.
+_LINE = f"""echo 127.0.0.1 vm >>/etc/hosts; uname -r
+modprobe -a $(cat /etc/modules-load.d/netlab.conf) && su vagrant -c '{_TYPED}'"""
 
 
 def boot(archive: Path) -> str:
