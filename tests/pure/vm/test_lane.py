@@ -274,6 +274,13 @@ def test_a_host_that_cannot_says_why(words: tuple[str, ...], status: int, tmp_pa
     assert done.stdout.startswith("vm-test: not run: ") and done.returncode == status, done.stdout + done.stderr
 
 
+def test_faults_in_a_guest_are_not_run_on_a_host_that_cannot(tmp_path: Path) -> None:
+    line = [sys.executable, "tests/faults", "--kernel", "6.12", "--plane", "geneve"]
+    env = {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("not run: ") and done.returncode == 3, done.stdout + done.stderr
+
+
 def test_a_shell_without_a_terminal_is_refused_at_once() -> None:
     line = [sys.executable, "-m", "tests.vm", "--shell"]
     done = subprocess.run(line, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
