@@ -158,13 +158,20 @@ def bench(_: Context, only: str = "", sizes: str = "", runs: int = 0, json: str 
     _python("tests/bench", *(word for flag, value in given.items() if value for word in (flag, value)))
 
 
-@task(help={"corpora": "the folder of the corpora (default: shared/conformance beside the checkout)"})
-def conformance(_: Context, corpora: str = "") -> None:
+@task(
+    help={
+        "corpora": "the folder of the corpora (default: $NETLAB_CONFORMANCE, else shared/conformance beside the checkout)",
+        "lab": "the folder of a lab of yours: its data plane and its agents are judged, into conformance.md in there",
+        "only": "with --lab: only corpora with this in their names",
+        "part": "a fixed tenth of the cases",
+    }
+)
+def conformance(_: Context, corpora: str = "", lab: str = "", only: str = "", part: bool = False) -> None:
     """Every case of the conformance corpora, into docs/conformance.md; `invoke test --part` takes a fixed tenth."""
     if corpora:
         os.environ["NETLAB_CONFORMANCE"] = str(Path(corpora).resolve())
-    os.environ["NETLAB_CONFORMANCE_ALL"] = "1"
-    _python("tests/conformance")
+    os.environ["NETLAB_CONFORMANCE_ALL"] = "0" if part else "1"
+    _python("tests/conformance", *(("--lab", lab) if lab else ()), *(("--only", only) if only else ()))
 
 
 @task(

@@ -100,6 +100,11 @@ class RunningLab:
         return self._reading.running.cluster
 
     @property
+    def agents(self) -> tuple[str, ...]:
+        """The namespaces of the nodes that have a daemon of the author's."""
+        return tuple(node.netns for node in self.cluster.nodes if node.agent)
+
+    @property
     def running(self) -> Running:
         """The lab as it was read last."""
         return self._reading.running

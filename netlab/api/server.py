@@ -24,6 +24,7 @@ from netlab.api import body, connections, discovery, openapi, reviews, spdy
 from netlab.api.forward import Forward
 from netlab.api.lab import RunningLab
 from netlab.api.objects import Objects
+from netlab.api.onnodes import OnNodes
 from netlab.api.pods import Pods
 from netlab.api.process import STDERR, STDOUT, Output, Process
 from netlab.api.rest import Rest, answer
@@ -224,13 +225,15 @@ async def serve(
     await runner.setup()
     assert runner.server is not None
     accepting = [asyncio.create_task(connections.accept(each, made.context, runner.server)) for each in listeners]
+    on_nodes = OnNodes(listeners[0].getsockname()[1], made.context, runner.server)
+    await on_nodes.follow(lab.agents)
     _write(file, kubeconfig(name, listeners[0].getsockname()[1], made), RunDir(name).owner() or 0)
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     ready()
     try:
-        await _follow(rest, lab.path, ending, control)
+        await _follow(rest, lab.path, ending, control, on_nodes)
     finally:
         await control.end()
         with contextlib.suppress(OSError):
@@ -242,12 +245,13 @@ async def serve(
             os.rmdir(file.parent)
         for task in accepting:
             task.cancel()
+        await on_nodes.follow(())
         objects.end()
         await asyncio.sleep(0.05)  # the watchers' last events
         await runner.cleanup()
 
 
-async def _follow(rest: Rest, folder: Path, ending: asyncio.Event, control: Control) -> None:
+async def _follow(rest: Rest, folder: Path, ending: asyncio.Event, control: Control, on_nodes: OnNodes) -> None:
     """Read the lab again whenever its run state changed, until it is down."""
     watch = Watch(folder)
     changed = asyncio.Event()
@@ -268,6 +272,7 @@ async def _follow(rest: Rest, folder: Path, ending: asyncio.Event, control: Cont
             changed.clear()
             try:
                 await rest.refresh(look=look)
+                await on_nodes.follow(rest.lab.agents)
             except BadInput:
                 return
             except (NetlabError, OSError):  # half-way through a change, or on the way down: look again

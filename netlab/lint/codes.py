@@ -53,6 +53,7 @@ OTHERS = {
     "not-modelled-route": Code("warning", "the same, and it routes traffic"),
     "old-api-version": Code("note", "an apiVersion that Kubernetes has removed"),
     "agent": Code("warning", "the agent reported a problem"),
+    "agent-crashes": Code("warning", "the agent that a Lab gives a node ends again and again"),
     "container-crashes": Code("warning", "a container's command ends again and again"),
     "container-not-listening": Code("warning", "a container runs and does not listen on its port yet"),
     "container-starting": Code("warning", "a container has not started yet"),

@@ -29,6 +29,7 @@ from netlab.model.topology.nodes import (
     foreign_families,
     overlaps,
     roomy,
+    shared_addresses,
     shared_names,
     uncarried,
     within,
@@ -71,6 +72,7 @@ def build(
     session: Session | None = None,
     respond: str = "",
     conflist: tuple[str, ...] = (),
+    folder: str = "",
 ) -> Built:
     """The cluster that the documents describe.
 
@@ -79,10 +81,17 @@ def build(
     and the responder serves every port.  ``changes`` is what was changed beside the documents.  Raises BadInput with
     every problem, those of the reading included.  ``session`` keeps what is unchanged from build to build.
     ``respond``: whose containers run no command, whatever the Lab says: ``manifests``, or ``all``, netlab's DNS server included.
-    ``conflist``: the file of the user's CNI plugins and its text.
+    ``conflist``: the file of the user's CNI plugins and its text; ``folder``: that of the lab's file.
     """
     builder = _Builder(
-        documents, name, memory or Memory(), has_program, changes or Changes(), session or Session(), conflist, respond
+        documents,
+        name,
+        memory or Memory(),
+        has_program,
+        changes or Changes(),
+        session or Session(),
+        (conflist, folder),
+        respond,
     )
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
@@ -102,10 +111,10 @@ class _Builder:
         has_program: Programs | None,
         changes: Changes,
         session: Session,
-        conflist: tuple[str, ...],
+        beside: tuple[tuple[str, ...], str],
         respond: str,
     ) -> None:
-        self._session, self._conflist = session, conflist
+        self._session, (self._conflist, self._folder) = session, beside
         self._changes = changes
         self._documents = documents
         self._memory = memory
@@ -211,6 +220,7 @@ class _Builder:
             self._memory.known(controllers.jobs.union(template.full for template in wanted)),
             self._spec.get("policy", {}).get("enforce", "netlab") == "netlab",
             attachments,
+            self._folder if any(node.agent for node in nodes) else "",
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------
@@ -285,14 +295,7 @@ class _Builder:
         # The parts of the lab's Pod CIDR are told by it, those that a node was given by themselves.
         own = [part for part in of_nodes if not any(within(part[1], whole) for whole in used)]
         self.problems += dict.fromkeys((*overlaps([*named, *own]), *overlaps(of_nodes)))
-        seen: dict[object, Node] = {}
-        for node in nodes:
-            for address in node.addresses:
-                first = seen.setdefault(address.ip, node)
-                if first is not node:
-                    self._complain(
-                        node.mark, "spec.nodes", f"nodes {first.name} and {node.name} both have {address.ip}"
-                    )
+        self.problems += map(self.placed, shared_addresses(nodes))
 
     # -- Pods ---------------------------------------------------------------------------------------------------------
 

@@ -182,6 +182,7 @@ class Process(Obj):
     should be: what is compared is what the agent was asked to run.  ``stopped``: the number of its process where
     somebody stopped that one (SIGSTOP).  ``etc``: the folder of the Pod's files below /etc/netns, its own netns as a rule.
     ``input``: what a client that attaches writes to: ``tty``, ``pipe``, ``once`` (the first client alone), or nothing.
+    ``daemon``: the author's own of a node (``pod``), of no namespace, with the host's files instead of a Pod's.
     """
 
     kind: ClassVar[str] = "process"
@@ -205,15 +206,17 @@ class Process(Obj):
     stopped: int = 0
     etc: str = ""
     input: str = ""
+    daemon: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.namespace}/{self.pod}/{self.container}"
+        return f"{self.namespace}/{self.pod}/{self.container}".lstrip("/")
 
     def explain(self, *, exact: bool = False) -> str:
         command = " ".join(shlex.join(self.argv).split())  # scripts have many lines
         shown = command if len(command) <= 100 else command[:99] + "…"
-        return f"# the agent runs in {self.netns}, as container {self.container}: {shown}"
+        named = f"the agent of node {self.pod}" if self.daemon else f"container {self.container}"
+        return f"# the agent runs in {self.netns}, as {named}: {shown}"
 
     def undo(self) -> str:
         return f"# the agent ends container {self.container} in {self.netns}"

@@ -13,21 +13,46 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netlab.model import Cluster, Container, Pod
+from netlab.model import Cluster, Container, Node, Pod
 from netlab.objects import Obj, Process, Why
 from netlab.plan.environment import environment, expand
 from netlab.plan.probes import of_container
 from netlab.plan.services_environment import service_variables
 from netlab.plan.why import pod_why
 
+#: The name of a node's own daemon where a Pod has its container's.
+DAEMON = "agent"
+_DAEMON_GRACE = 5  # seconds
 DEFAULT_GRACE = 30  # seconds; the API's default for terminationGracePeriodSeconds
 
 
 def objects(cluster: Cluster) -> Iterator[Obj]:
-    """The processes of all Pods."""
+    """The processes of all Pods, and the daemons of the nodes."""
+    for node in cluster.nodes:
+        if node.agent:
+            yield daemon(node, cluster)
     for pod in cluster.pods:
         if any(container.runs or container.missing for container in pod.containers):
             yield from of_pod(pod, cluster)
+
+
+def daemon(node: Node, cluster: Cluster) -> Process:
+    """The author's daemon of a node."""
+    return Process(
+        node.netns,
+        "",
+        node.name,
+        DAEMON,
+        "main",
+        0,
+        node.agent,
+        (("NODE_NAME", node.name), ("NETLAB_LAB", cluster.lab)),
+        cluster.folder,
+        node.name,
+        grace=_DAEMON_GRACE,
+        daemon=True,
+        why=Why(f"spec.agent of node {node.name}", cluster.mark),
+    )
 
 
 def grace(pod: Pod) -> int:

@@ -24,10 +24,10 @@ from netlab.objects import Obj, State, Veth, contradicted
 from netlab.objects.links import namespaces
 from netlab.plan import Drift, drift
 from netlab.runtime import commandserver, readiness
-from netlab.runtime.client import agentclient
+from netlab.runtime.client import agentclient, apiserver
 from netlab.runtime.client.listeners import AgentListeners
 from netlab.runtime.converge import reach
-from netlab.runtime.host import capacity
+from netlab.runtime.host import capacity, named, trust
 from netlab.runtime.host import requirements as host
 from netlab.runtime.host.claims import claim
 from netlab.runtime.session import SESSION
@@ -73,6 +73,7 @@ def up(
         run = open_run(name, "give yours another name: --name NAME")
         applied = run.drafted(draft, reset=reset)
         lab = prepare(applied, run.memory, run.statuses)
+        trust.require(applied, named.programs(lab.documents.lab, lab.cluster), applied.owner)
         claim(run.rundir, lab.want, new=run.documents is None)
         try:
             before = [each for each in (run.applied, run.pending) if each]
@@ -118,6 +119,8 @@ def _apply(
         cluster = lab.cluster
     done = reach(rundir, agent, lab.want, owned, narrow=narrow)
     run.commit(lab, ages)
+    if cluster.folder:  # daemons of nodes wait for it
+        apiserver.held(cluster.lab)
     lab, followed, problems = readiness.settle(rundir, lab, agent, wait=wait)
     applied_now(lab, applied)
     many = (cluster.pods, cluster.network_policies, cluster.tiers, cluster.services)

@@ -17,6 +17,7 @@ from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
 from netlab.runtime.client.temporary_listeners import answering
+from netlab.runtime.host import named, trust
 from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state.resolved import documents_of, resolve
 from netlab.runtime.state.rundir import Applied, RunDir
@@ -40,6 +41,7 @@ class Kept:
     def build(self, texts: tuple[Text, ...], extra: tuple[Text, ...], options: Options) -> Made:
         """The cluster of texts and of those that netlab adds."""
         lab = resolve(draft(texts, extra, options))
+        trust.refuse(named.programs(lab.documents.lab, lab.cluster), "netlab test")
         return Made(lab.cluster, lab.documents, lab.warnings)
 
 

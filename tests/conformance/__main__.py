@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -13,6 +14,9 @@ import corpora
 import runner
 import scenarios
 from runner import Result
+from theirs import Theirs
+
+from netlab.errors import BadInput
 
 PAGE = corpora.ROOT / "docs" / "conformance.md"
 FAMILY = {True: "IPv6", False: "IPv4"}
@@ -20,12 +24,17 @@ OTHERS = {"scenarios": "both", "validation": "-", "end-to-end": "IPv4"}
 
 
 def main() -> int:
-    """Exit status 1 where a case fails, 3 where there are no corpora."""
+    """Exit status 1 where a case fails, 2 for a lab that cannot be judged, 3 where there are no corpora."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--lab", default="")
+    options.add_argument("--only", default="")
+    given = options.parse_args()
     if corpora.folder() is None:
         sys.stderr.write(f"{corpora.why_absent()}\n")
         return 3
-    results = []
     labs = f"conf-{os.getpid() % 10000}-"
+    if given.lab:
+        return judge(given.lab, given.only, labs)
     todo: list[Callable[[], Result]] = [
         lambda number=number, one=one, two=two: runner.run(one, two, f"{labs}{number}-")  # type: ignore[misc]
         for number, (one, two) in enumerate((one, two) for one in runner.ALL for two in runner.PLANES)
@@ -33,6 +42,35 @@ def main() -> int:
     todo += [lambda plane=plane: runner.run_scenarios(plane, f"{labs}{plane[:1]}") for plane in runner.PLANES]  # type: ignore[misc]
     todo += [lambda plane=plane: runner.run_e2e(plane, f"{labs}{plane[:1]}e") for plane in runner.PLANES]  # type: ignore[misc]
     todo.append(runner.run_validation)
+    results = told(todo)
+    PAGE.write_text(page(results), encoding="utf-8")
+    sys.stdout.write(f"written: {PAGE.relative_to(corpora.ROOT)}\n")
+    return 1 if any(one.failed for one in results) else 0
+
+
+def judge(folder: str, only: str, labs: str) -> int:
+    """Every case in labs like the user's; the page is written into its folder."""
+    try:
+        theirs = Theirs(folder)
+    except BadInput as error:
+        sys.stderr.write(f"{error.message}\n{error.hint}\n")
+        return 2
+    results = told(
+        [
+            lambda number=number, corpus=corpus: runner.run(corpus, theirs.plane, f"{labs}{number}-", theirs.bed)  # type: ignore[misc]
+            for number, corpus in enumerate(runner.ALL)
+            if only in corpus and (theirs.families is None or FAMILY["ipv6" in corpus] in theirs.families)
+        ]
+    )
+    path = theirs.folder / "conformance.md"
+    path.write_text(page_of(theirs, results), encoding="utf-8")
+    sys.stdout.write(f"written: {path}\n")
+    return 1 if any(one.failed for one in results) else 0
+
+
+def told(todo: list[Callable[[], Result]]) -> list[Result]:
+    """The results, each printed when it is there."""
+    results = []
     for each in todo:
         result = each()
         corpus, plane = result.corpus, result.plane
@@ -44,9 +82,45 @@ def main() -> int:
         for name, says in result.failed:
             sys.stdout.write(f"  FAIL {name}: {says}\n")
         sys.stdout.flush()
-    PAGE.write_text(page(results), encoding="utf-8")
-    sys.stdout.write(f"written: {PAGE.relative_to(corpora.ROOT)}\n")
-    return 1 if any(one.failed for one in results) else 0
+    return results
+
+
+def page_of(theirs: Theirs, results: list[Result]) -> str:
+    """The page of a user's lab."""
+    cases, passed = sum(one.cases for one in results), sum(one.passed for one in results)
+    agent = " ".join(theirs.spec.get("agent", ())) or "none"
+    lines = [
+        f"# Conformance of {theirs.name}",
+        "",
+        f"`invoke conformance --lab`: data plane `{json.dumps(theirs.spec.get('dataplane', 'vxlan'))}`, agent `{agent}`.",
+        "Each case is a cluster in a lab like this one, its policies and the answers of packets that are expected. A flow",
+        "that must be denied counts only if it passes without policies and gets no answer with them.",
+        "",
+        *table(results),
+        "",
+        f"{passed} of {cases} cases passed, {sum(one.answers for one in results):,} answers.",
+        "",
+        "## Failed",
+        "",
+    ]
+    failed = [f"- {one.corpus} `{name}`: {says}" for one in results for name, says in one.failed]
+    return "\n".join([*lines, *(failed or ["None."]), ""])
+
+
+def table(results: list[Result]) -> list[str]:
+    """A row a corpus and data plane."""
+    lines = [
+        "| corpus | family | data plane | cases | answers | passed | failed | seconds a case |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for one in results:
+        family = OTHERS.get(one.corpus) or FAMILY[one.corpus.endswith("ipv6")]
+        each = one.seconds / max(1, one.cases)
+        lines.append(
+            f"| {one.corpus} | {family} | {one.plane} | {one.cases} | {one.answers:,} | {one.passed} "
+            f"| {len(one.failed)} | {each:.2f} |"
+        )
+    return lines
 
 
 def page(results: list[Result]) -> str:
@@ -70,16 +144,8 @@ def page(results: list[Result]) -> str:
         "`validation` are objects that an API server refuses or takes, and so must netlab, with file",
         "and line.",
         "",
-        "| corpus | family | data plane | cases | answers | passed | failed | seconds a case |",
-        "|---|---|---|---:|---:|---:|---:|---:|",
+        *table(results),
     ]
-    for one in results:
-        family = OTHERS.get(one.corpus) or FAMILY[one.corpus.endswith("ipv6")]
-        each = one.seconds / max(1, one.cases)
-        lines.append(
-            f"| {one.corpus} | {family} | {one.plane} | {one.cases} | {one.answers:,} | {one.passed} "
-            f"| {len(one.failed)} | {each:.2f} |"
-        )
     lines += [
         "",
         f"{total} cases in {seconds:.0f} s: {seconds / max(1, total):.2f} s a case, its lab included; a state is in the",

@@ -123,10 +123,11 @@ def manifests(state: State, ground: Ground) -> list[dict[str, Any]]:
 def spec(name: str, plane: str, case: Case, state: State) -> str:
     """Everything of a state as one text."""
     ground = Ground.of(case.states)
-    return _text([lab_spec(name, plane, ground), *manifests(state, ground), *state.policies])
+    return as_text([lab_spec(name, plane, ground), *manifests(state, ground), *state.policies])
 
 
-def _text(objects: Iterable[dict[str, Any]]) -> str:
+def as_text(objects: Iterable[dict[str, Any]]) -> str:
+    """Objects as the text of one file."""
     return "\n---\n".join(json.dumps(one) for one in objects)
 
 
@@ -135,7 +136,7 @@ class Bed:
 
     def __init__(self, name: str, plane: str, ground: Ground) -> None:
         self.name, self.plane, self.ground, self.cidrs = name, plane, ground, ground.cidrs
-        self._lab = _text([lab_spec(name, plane, ground)])
+        self._lab = as_text([lab_spec(name, plane, ground)])
         labs.up(Applied(f"/conformance/{name}", name, (("lab.json", self._lab),)), wait=False)
         self._applied = Applied(f"/conformance/{name}", name, (("lab.json", self._lab),))
         self._kernel = LinuxKernel(AgentListeners(name, RunDir(name).path))
@@ -157,10 +158,10 @@ class Bed:
     def show(self, state: State) -> float:
         """Make the lab this state, live; seconds."""
         began = time.perf_counter()
-        text = _text([lab_spec(self.name, self.plane, self.ground), *manifests(state, self.ground)])
+        text = as_text([lab_spec(self.name, self.plane, self.ground), *manifests(state, self.ground)])
         if self._documents[0] != text:
             self._documents = text, load_texts([Text("lab.json", text)])
-        policies = load_texts([Text("policies.json", _text(state.policies))]) if state.policies else Documents()
+        policies = load_texts([Text("policies.json", as_text(state.policies))]) if state.policies else Documents()
         assert not policies.problems, policies.problems
         own = self._documents[1]
         documents = replace(own, objects=(*own.objects, *policies.objects))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,8 +45,8 @@ class Result(NamedTuple):
         return self.cases - len(self.failed)
 
 
-def run(corpus: str, plane: str, name: str) -> Result:
-    """Every case that is taken; ``name`` begins the names of its labs."""
+def run(corpus: str, plane: str, name: str, make: Callable[[str, str, Ground], Bed] = Bed) -> Result:
+    """Every case that is taken; ``name`` begins the names of its labs, ``make`` brings one up."""
     beds: dict[Ground, Bed] = {}
     cases = states = answers = skipped = 0
     failed: list[tuple[str, str]] = []
@@ -62,7 +62,7 @@ def run(corpus: str, plane: str, name: str) -> Result:
                 continue
             key = Ground.of(case.states)
             if key not in beds:
-                beds[key] = Bed(f"{name}{len(beds)}", plane, key)
+                beds[key] = make(f"{name}{len(beds)}", plane, key)
             cases += 1
             wrong, took, asked = _case(beds[key], case)
             states, answers, apply = states + len(case.states), answers + asked, apply + took

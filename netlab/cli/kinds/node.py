@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from netlab.cli import out
 from netlab.cli.kinds import lines, nodeready, podstatus
 from netlab.cli.kinds.kind import AGE, NAME, NONE, Column, Item, Kind
 from netlab.cli.kinds.metadata import with_uids
@@ -68,8 +70,23 @@ def _describe(request: Request, items: Sequence[Item]) -> Iterable[Iterable[str]
     for item in items:
         name = item["metadata"]["name"]
         own = [pod for pod in request.running.cluster.pods if pod.node == name]
-        link = lines.link_lines(request.running.cluster, f"Node/{name}", _WIDTH)
+        link = [
+            *lines.link_lines(request.running.cluster, f"Node/{name}", _WIDTH),
+            *_agent(request.running.cluster.node(name), (request.records() or {}).get(("", name))),
+        ]
         yield _description(item, [by_name[pod.namespace, pod.name] for pod in own], link)
+
+
+def _agent(node: Node, record: Mapping[str, Any] | None) -> list[str]:
+    """The line of the author's own daemon, as the lab's agent runs it."""
+    if not node.agent:
+        return []
+    known = "not running"
+    if record:
+        container = record["containers"][0]
+        state, fields = next(iter(container["state"].items()))
+        known = f"{fields.get('reason') or state}, {out.count(container['restarts'], 'restart')}"
+    return [lines.field("Agent", f"{shlex.join(node.agent)} ({known})", _WIDTH)]
 
 
 def _description(item: Item, pods: Sequence[Item], link: Sequence[str]) -> list[str]:

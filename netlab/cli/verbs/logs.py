@@ -51,12 +51,13 @@ def command(
     timestamps: bool,
     lab_option: str,
 ) -> int:
-    """Print the output of a container whose command runs.
+    """Print the output of a container whose command runs, or of the agent that a Lab gives a node (POD is the node then).
 
     netlab keeps at least the last 10 MiB.  A container that netlab's responder serves has no output.
     """
     from netlab.cli.logtimes import Stamped, cutoff
     from netlab.model.workloads.systempods import is_system
+    from netlab.plan.processes import DAEMON
     from netlab.runtime.client.containers import LOGS, log_name, states, times
     from netlab.runtime.state.rundir import RunDir
     from netlab.runtime.state.running import load_cluster
@@ -65,19 +66,19 @@ def command(
     running = running_lab(lab_option)
     cluster = load_cluster(running)
     target = place(cluster, name, namespace)
-    if target.pod is None:
-        raise BadInput(f"{name} is no Pod and writes no log", hint="netlab logs POD")
     pod = target.pod
-    if is_system(cluster, "Pod", pod.namespace, pod.name):
+    if pod is not None and is_system(cluster, "Pod", pod.namespace, pod.name):
         return _programs(running, cluster, pod, tail)
-    chosen = _container(pod, container or container_word)
+    where = (pod.namespace, pod.name) if pod else ("", _node(cluster, target.netns, name))
+    chosen = _container(pod, container or container_word) if pod else DAEMON
     rundir = RunDir(running).path
-    log = log_name(pod.namespace, pod.name, chosen, previous=previous)
+    log = log_name(*where, chosen, previous=previous)
     try:
         file = open(rundir / LOGS / log, "rb")
     except FileNotFoundError:
         which = f"previous terminated container {chosen}" if previous else f"container {chosen}"
-        raise BadInput(f"{which} of Pod {pod} has not run yet: there is no log") from None
+        whose = f"Pod {pod}" if pod else f"node {where[1]}"
+        raise BadInput(f"{which} of {whose} has not run yet: there is no log") from None
     with file:
         end = _start(file, tail)
         marks = times(running, rundir, log) if moment or timestamps else []
@@ -89,7 +90,7 @@ def command(
         _copy(file, end, stamped)
         # As kubectl, -f ends with the run that it follows: then the log is no longer under its name, or nobody writes.
         while follow and not previous:
-            over = _over(states(running, rundir), pod, chosen, file)
+            over = _over(states(running, rundir), where, chosen, file)
             _copy(file, _end(file), stamped)
             if over:
                 break
@@ -113,9 +114,17 @@ def _programs(lab: str, cluster: Cluster, pod: Pod, tail: int) -> int:
     return Exit.OK
 
 
-def _over(records: Records, pod: Pod, container: str, file: IO[bytes]) -> bool:
+def _node(cluster: Cluster, netns: str, name: str) -> str:
+    """The node of that namespace, which has an agent."""
+    node = next((node for node in cluster.nodes if node.netns == netns and node.agent), None)
+    if node is None:
+        raise BadInput(f"{name} is no Pod and writes no log", hint="netlab logs POD, or the node of an agent")
+    return node.name
+
+
+def _over(records: Records, where: tuple[str, str], container: str, file: IO[bytes]) -> bool:
     """Whether the run that writes this log has ended."""
-    record = (records or {}).get((pod.namespace, pod.name))
+    record = (records or {}).get(where)
     statuses = record["containers"] if record else ()
     mine = next((status for status in statuses if status["name"] == container), None)
     renamed = os.path.exists(file.name) and os.stat(file.name).st_ino != os.fstat(file.fileno()).st_ino

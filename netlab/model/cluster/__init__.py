@@ -74,6 +74,7 @@ class Node:
     """A node.  ``number`` counts from 1 in document order and is in its addresses and MACs.
 
     ``addresses`` are those of its eth0 on the underlay with their prefix length, ``pod_cidrs`` one network a family.
+    ``agent``: the words of a daemon of the author's that runs there.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Node:
     rack: str = ""
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
+    agent: tuple[str, ...] = ()
 
     @property
     def gateways(self) -> tuple[Interface, ...]:
@@ -270,6 +272,7 @@ class Cluster:
     how many Pods were there before.  ``impairments`` are those of links, each of a direction.  ``paused`` are the
     templates that paused Deployments run, ``outcomes`` the ends of Pods that their controllers know (``workloads.jobs``).
     ``attachments`` are those of CNI plugins that the user brings; None where netlab attaches Pods itself.
+    ``folder``: that of the lab's file, where nodes have agents, which run there.
     """
 
     lab: str
@@ -301,6 +304,7 @@ class Cluster:
     outcomes: Mapping[str, str] = field(default_factory=dict)
     enforced: bool = True
     attachments: Attachments | None = None
+    folder: str = ""
     _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property

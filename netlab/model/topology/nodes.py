@@ -116,6 +116,7 @@ def build_nodes(
     """
     given: dict[str, tuple[Mapping[str, Any], Mark | None]] = {}
     lab_nodes = document.body.get("spec", {}).get("nodes", []) if document else []
+    agent = document.body.get("spec", {}).get("agent", ()) if document else ()
     for index, entry in enumerate(lab_nodes):
         mark = document.at("spec", "nodes", index, "name") if document else None
         if entry["name"] in given:
@@ -202,6 +203,7 @@ def build_nodes(
                 rack if under.racks else "",
                 _taints([*entry.get("taints", ()), *specs.get(name, {}).get("taints", ())]),
                 bool(specs.get(name, {}).get("unschedulable")),
+                tuple(entry.get("agent", agent)),
             )
         )
     return tuple(nodes)
@@ -292,6 +294,17 @@ def shared_names(
         if first != noun:
             problems.append(Problem(where, "spec", f"{noun} and {first} would both be namespace {netns}"))
     return problems
+
+
+def shared_addresses(nodes: Sequence[Node]) -> list[Problem]:
+    """A problem for each address that two nodes have."""
+    seen: dict[object, Node] = {}
+    return [
+        Problem(node.mark, "spec.nodes", f"nodes {first.name} and {node.name} both have {address.ip}")
+        for node in nodes
+        for address in node.addresses
+        if (first := seen.setdefault(address.ip, node)) is not node
+    ]
 
 
 def within(part: Network, whole: Network) -> bool:

@@ -149,6 +149,7 @@ class Pod:
         """Take the Pod's own fields."""
         self.hostname, self.etc = str(spec["hostname"]), str(spec["etc"])
         self.restart, self.grace = str(spec["restart"]), int(spec["grace"])
+        self.daemon = str(spec.get("daemon", ""))  # of a node: the path of its kubeconfig
 
     def leave(self, until: int) -> None:
         """It was deleted: it serves until its processes have ended."""
@@ -230,6 +231,7 @@ class Pod:
             "etc": self.etc,
             "restart": self.restart,
             "grace": self.grace,
+            **({"daemon": self.daemon} if self.daemon else {}),
             "containers": [
                 container.shown()
                 for container in sorted(self.containers.values(), key=lambda container: container.order)

@@ -61,7 +61,9 @@ class Statuses:
         self.spawn: Callable[[], int] = self._spawn
 
     def look(self, pod: Pod) -> None:
-        """Compare the Pod's status with the last one."""
+        """Compare the Pod's status with the last one; a node's daemon has none."""
+        if pod.daemon:
+            return
         if pod.leaving:  # how it ends is nothing to its controller
             status = Status(pod.ready, False, False, 0.0, 0, pod.leaving)
         else:

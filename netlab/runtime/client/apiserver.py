@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from netlab.errors import HostCannot, StateError
+from netlab.runtime.client import agentclient
 from netlab.runtime.client.agentclient import Process, start_time
 from netlab.runtime.state import lock
 from netlab.runtime.state.rundir import RunDir
@@ -46,13 +47,34 @@ def ensure(lab: str, listener: socket.socket | None = None) -> Path:
     ``listener``: the server's socket, where this process is in other namespaces than the server's clients.
     Raises HostCannot where the host lacks something, StateError where the server does not start.
     """
-    folder, path = RunDir(lab).path, kubeconfig(lab)
     with lock.locked(lab):
-        if recorded(folder) is None or not path.exists() or (listener is not None and not _is_outside(folder)):
-            dismiss(lab)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _start(lab, folder, path, listener)
+        return held(lab, listener)
+
+
+def held(lab: str, listener: socket.socket | None = None) -> Path:
+    """As ``ensure``, for a caller that has the lab's lock.  Daemons of nodes that knew another server start again."""
+    folder, path = RunDir(lab).path, kubeconfig(lab)
+    if recorded(folder) is None or not path.exists() or (listener is not None and not _is_outside(folder)):
+        again = (folder / _PID_FILE).exists()
+        dismiss(lab)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _start(lab, folder, path, listener)
+        if again:
+            _restart_daemons(lab, folder)
     return path
+
+
+def _restart_daemons(lab: str, folder: Path) -> None:
+    """End the daemons of nodes, which the lab's agent starts again: a kubeconfig is read once, as a rule."""
+    if agentclient.recorded(folder) is None:
+        return
+    with agentclient.connect(folder, lab) as agent:
+        pods = agent.processes()
+    known = {container["pid"] for pod in pods if pod.get("daemon") for container in pod["containers"]} - {0}
+    for pid, here in agentclient.host_pids(folder).items() if known else ():
+        if pid in known:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(here, signal.SIGTERM)
 
 
 def _is_outside(folder: Path) -> bool:

@@ -24,8 +24,8 @@ def log_name(namespace: str, pod: str, container: str, *, previous: bool = False
     return f"{stem}{'.previous' if previous else ''}.log"
 
 
-def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
-    """The Pods of these processes, as ``run`` takes them."""
+def to_messages(processes: Iterable[Process], daemon: str = "-") -> list[dict[str, Any]]:
+    """The Pods of these processes, as ``run`` takes them; ``daemon``: the kubeconfig of nodes' daemons."""
     pods: dict[tuple[str, str, str], dict[str, Any]] = {}
     for process in processes:
         pod = pods.setdefault(
@@ -38,6 +38,7 @@ def to_messages(processes: Iterable[Process]) -> list[dict[str, Any]]:
                 "etc": process.etc,
                 "restart": process.restart,
                 "grace": process.grace,
+                **({"daemon": daemon} if process.daemon else {}),
                 "containers": [],
             },
         )
@@ -83,6 +84,7 @@ def from_message(pod: Mapping[str, Any]) -> list[Process]:
             stopped=container["pid"] if container.get("stopped") else 0,
             etc=pod.get("etc", ""),
             input=container.get("input", ""),
+            daemon=bool(pod.get("daemon")),
         )
         for container in pod["containers"]
     ]

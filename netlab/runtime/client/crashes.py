@@ -64,6 +64,9 @@ def warnings(pods: Iterable[Shown], cluster: Cluster) -> Iterator[Warning]:
     for pod in pods:
         for container in pod["containers"]:
             how = crashed(pod, container)
+            if how and pod.get("daemon"):
+                message = f"the agent of node {pod['pod']} crashed: {how}; netlab logs {pod['pod']} has its output"
+                yield Warning("agent-crashes", message, cluster.mark or Mark("", 0), f"Node {pod['pod']}")
             if how and name(pod) in by_name:
                 own = by_name[name(pod)]
                 whose = f"{own.namespace}/{own.owner}" if own.owner else str(own)

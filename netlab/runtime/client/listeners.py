@@ -10,7 +10,7 @@ from typing import Any
 
 from netlab.objects import Listener, Process
 from netlab.runtime.agent.linux import LIMITS_PIDS
-from netlab.runtime.client import agentclient, containers
+from netlab.runtime.client import agentclient, apiserver, containers
 from netlab.runtime.client.spawn import spawn
 
 
@@ -89,7 +89,7 @@ class AgentListeners:
         self._empty = False
         self.ran += processes
         with agentclient.connect(self._rundir, self._lab) as agent:
-            self.problems += agent.run(containers.to_messages(processes))
+            self.problems += agent.run(containers.to_messages(processes, str(apiserver.kubeconfig(self._lab))))
 
     def stop(self, processes: Sequence[Process]) -> None:
         """End them; waits for as long as their grace periods allow."""

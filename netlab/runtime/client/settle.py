@@ -36,7 +36,9 @@ def settle(lab: str, rundir: Path, cluster: Cluster, ran: Sequence[Process]) -> 
 
     Where nothing was started, nothing is awaited; containers that crashed since are reported all the same.
     """
-    if not ran and not (any(runs(pod) for pod in cluster.own_pods) and agentclient.recorded(rundir)):
+    if not ran and not (
+        (cluster.folder or any(runs(pod) for pod in cluster.own_pods)) and agentclient.recorded(rundir)
+    ):
         return []
     notes: list[Warning] = []
     try:

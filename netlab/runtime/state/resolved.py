@@ -7,6 +7,7 @@ also needs the results of the command before.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import field, replace
 from functools import lru_cache
@@ -169,6 +170,7 @@ def resolve(
         session=SESSION,
         respond=applied.respond,
         conflist=applied.conflist,
+        folder=applied.source if os.path.isdir(applied.source) else os.path.dirname(applied.source),
     )
     plain = cluster_with(applied.faults, built.cluster)
     cluster = observed(plain, statuses)
@@ -203,7 +205,17 @@ def applied_now(lab: Lab, applied: Applied) -> None:
 
 def _made_from(applied: Applied, memory: Memory, statuses: Statuses) -> tuple[object, ...]:
     texts = applied.spec, applied.extra, applied.hooks, applied.respond, applied.conflist
-    return applied.name, *texts, applied.faults, applied.deleted, applied.labels, applied.links, memory, dict(statuses)
+    return (
+        applied.name,
+        applied.source,
+        *texts,
+        applied.faults,
+        applied.deleted,
+        applied.labels,
+        applied.links,
+        memory,
+        dict(statuses),
+    )
 
 
 def _still(programs: Mapping[tuple[str, str], bool]) -> bool:

@@ -32,6 +32,8 @@ def test_predictions_say_what_policies_want_and_every_verb_says_that_nobody_enfo
         reach = json.loads(run_netlab("reach", lab, "--from", "client", "--to", "server", "-o", "json", check=0).stdout)
         assert {flow["outcome"] for flow in reach["flows"]} == {"open"}
         assert [each["code"] for each in reach["warnings"]] == ["policies-not-enforced"]
+        closed = run_netlab("reach", lab, "--from", "client", "--to", "server", "--port", "81", "-o", "json", check=0)
+        assert sorted(flow["outcome"] for flow in json.loads(closed.stdout)["flows"]) == ["open", "refused"]
         checked = run_netlab("check", lab, check=1)
         assert "got open (predicted: denied" in checked.stdout and said in checked.stderr
         explained = run_netlab("explain", "client", "server", "--lab", lab, check=1)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from netlab.runtime.agent.changes import Changes
-from netlab.runtime.agent.containers import launch
+from netlab.runtime.agent.containers import daemons, launch
 from netlab.runtime.agent.containers.logs import Logs
 from netlab.runtime.agent.containers.sandbox import Sandboxes, SandboxKey
 from netlab.runtime.agent.containers.streams import Streams
@@ -60,7 +60,7 @@ class Supervisor:
         self.statuses.silence()
         for spec in specs:
             key = PodKey(str(spec["netns"]), str(spec["namespace"]), str(spec["pod"]))
-            inode = self._inode(key.netns)
+            inode = self.sandboxes.endpoints.inode(key.netns)
             if not inode:
                 errors.append(f"Pod {key.namespace}/{key.pod} cannot run: {key.netns} is not there")
                 continue
@@ -125,7 +125,11 @@ class Supervisor:
 
     def shown(self, *, events: bool) -> list[Message]:
         """All Pods whose namespace is still the original."""
-        return [pod.shown(events=events) for key, pod in self.pods.items() if self._inode(key.netns) == pod.inode]
+        return [
+            pod.shown(events=events)
+            for key, pod in self.pods.items()
+            if self.sandboxes.endpoints.inode(key.netns) == pod.inode
+        ]
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -236,6 +240,9 @@ class Supervisor:
             else:
                 self._launch(pod, container, fds[0])
 
+        if pod.daemon:
+            self._launch(pod, container, -1)
+            return
         try:
             self.sandboxes.get(SandboxKey(pod.key.netns, pod.etc), pod.hostname, ready)
         except OSError as refusal:
@@ -245,13 +252,11 @@ class Supervisor:
         spec = container.spec
         try:
             log = container.log = self.logs.start(str(spec["log"]), str(spec["previous"]))
-            home = self.sandboxes.pid_namespace
             env = {str(name): str(value) for name, value in (*spec.get("links", ()), *spec["env"])}
             streams = container.streams = Streams(log.fd, str(spec.get("input", "")))
             env = container.env = {"TERM": "xterm", **env} if streams.tty else env
-            container.pid, channel = launch.launch(
-                sandbox, home, streams, argv=spec["argv"], env=env, workdir=str(spec["workdir"])
-            )
+            host = self.sandboxes, self.statuses.mounts
+            container.pid, channel = daemons.start(host, sandbox, streams, pod, spec, env)
             streams.started()
         except OSError as refusal:
             self._refused(pod, container, "Failed", f"Error: {refusal}")
@@ -430,9 +435,3 @@ class Supervisor:
         if self.settling and not self._pending():
             for reply in list(self.settling):
                 reply({}, [])
-
-    def _inode(self, netns: str) -> int:
-        try:
-            return os.stat(netns.lstrip("/"), dir_fd=self.sandboxes.endpoints.root).st_ino
-        except OSError:
-            return 0

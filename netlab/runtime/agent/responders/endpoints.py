@@ -58,6 +58,13 @@ class Endpoints:
         """A descriptor of the namespace, looked up in the host's present mount namespace."""
         return os.open(path.lstrip("/"), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.root)
 
+    def inode(self, path: str) -> int:
+        """The number of the namespace; 0 where there is none of that name."""
+        try:
+            return os.stat(path.lstrip("/"), dir_fd=self.root).st_ino
+        except OSError:
+            return 0
+
     def listen(self, endpoints: Iterable[dict[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
         """Open missing ports: (number of new ports, errors).  A repeated request changes nothing."""
         opened, errors = 0, []
