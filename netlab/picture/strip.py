@@ -106,6 +106,7 @@ _LEGEND = {
     "svc": "is behind that Service",
     "pol": "is isolated by that policy: ↓ in, ↑ out",
 }
+_TAGS = {"svc": "S1", "pol": "P1↓"}  # a sample of each sort of tag
 
 
 def legend(drawing: Drawing, group: Group, y: float, wide: float) -> float:
@@ -136,4 +137,4 @@ def _sample(key: str, x: float, y: float) -> Iterable[Rect | Line | Text]:
             return Rect(x + 2, y - 9, 9, 9, "sqr", 2), Rect(x + 14, y - 9, 9, 9, "sqr", 2)
         case "outside":
             return Rect(x, y - 10, 24, 13, "out", 2), Rect(x + 3, y - 7, 18, 7, "hair", 1)
-    return (Text(x + 12, y, "S1" if key == "svc" else "P1↓", f"t10 b {key}", "middle"),)
+    return (Text(x + 12, y, _TAGS[key], f"t10 b {key}", "middle"),)

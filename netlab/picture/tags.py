@@ -14,7 +14,7 @@ INGRESS, EGRESS = "↓", "↑"
 
 
 class Tag(NamedTuple):
-    """A tag on a Pod; ``style`` is svc or pol."""
+    """A tag on a Pod; ``style`` is svc, pol, or another key of the legend."""
 
     text: str
     style: str
@@ -33,10 +33,9 @@ class Tags:
         there = self.of_pod.get(name(pod), [])
         if len(there) <= 2:
             return there
-        sorts = [[tag for tag in there if tag.text[0] == letter] for letter in "SPT"]
-        return [
-            tags[0] if len(tags) == 1 else Tag(f"{len(tags)}{tags[0].text[0]}", tags[0].style) for tags in sorts if tags
-        ]
+        letters = dict.fromkeys(tag.text[0] for tag in there)
+        sorts = [[tag for tag in there if tag.text[0] == letter] for letter in letters]
+        return [tags[0] if len(tags) == 1 else Tag(f"{len(tags)}{tags[0].text[0]}", tags[0].style) for tags in sorts]
 
 
 def name(thing: Pod | Service | Policy) -> str:

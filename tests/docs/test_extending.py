@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "extending.md"
 EDIT = re.compile(
-    r'^```(?:python|yaml|markdown)\n# (?P<file>\S+?)(?: \(new file\)|, (?P<how>after|before|instead of) "(?P<text>[^\n]*)")\n'
+    r'^```(?:python|yaml|markdown|bash)\n# (?P<file>\S+?)(?: \(new file\)|, (?P<how>after|before|instead of) "(?P<text>[^\n]*)")\n'
     r"(?P<lines>.*?)^```$",
     re.M | re.S,
 )
@@ -60,7 +60,7 @@ def apply(edit: re.Match[str], tree: Path) -> Path:
 
 
 def test_every_file_block_is_applied() -> None:
-    blocks = re.findall(r"^```(?:python|yaml|markdown)$", PAGE.read_text(), re.M)
+    blocks = re.findall(r"^```(?:python|yaml|markdown|bash)$", PAGE.read_text(), re.M)
     assert len(blocks) == len(EDIT.findall(PAGE.read_text()))
 
 
