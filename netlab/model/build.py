@@ -83,16 +83,8 @@ def build(
     ``respond``: whose containers run no command, whatever the Lab says: ``manifests``, or ``all``, netlab's DNS server included.
     ``conflist``: the file of the user's CNI plugins and its text; ``folder``: that of the lab's file.
     """
-    builder = _Builder(
-        documents,
-        name,
-        memory or Memory(),
-        has_program,
-        changes or Changes(),
-        session or Session(),
-        (conflist, folder),
-        respond,
-    )
+    kept = memory or Memory(), has_program, changes or Changes(), session or Session()
+    builder = _Builder(documents, name, *kept, (conflist, folder), respond)
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
     if documents.lab is not None or not documents.problems:
@@ -294,8 +286,8 @@ class _Builder:
         named += [("the Pod CIDR", cidr, self._at("spec", "podCIDR")) for cidr in used]
         # The parts of the lab's Pod CIDR are told by it, those that a node was given by themselves.
         own = [part for part in of_nodes if not any(within(part[1], whole) for whole in used)]
-        self.problems += dict.fromkeys((*overlaps([*named, *own]), *overlaps(of_nodes)))
-        self.problems += map(self.placed, shared_addresses(nodes))
+        shared = map(self.placed, shared_addresses(nodes))
+        self.problems += (*dict.fromkeys((*overlaps([*named, *own]), *overlaps(of_nodes))), *shared)
 
     # -- Pods ---------------------------------------------------------------------------------------------------------
 
