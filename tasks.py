@@ -164,14 +164,26 @@ def bench(_: Context, only: str = "", sizes: str = "", runs: int = 0, json: str 
         "lab": "the folder of a lab of yours: its data plane and its agents are judged, into conformance.md in there",
         "only": "with --lab: only corpora with this in their names",
         "part": "a fixed tenth of the cases",
+        "jobs": "how many corpora at a time (default 1)",
+        "machines": "on other machines, as `netlab test --machines`: docs/beyond.md",
     }
 )
-def conformance(_: Context, corpora: str = "", lab: str = "", only: str = "", part: bool = False) -> None:
+def conformance(
+    _: Context,
+    corpora: str = "",
+    lab: str = "",
+    only: str = "",
+    part: bool = False,
+    jobs: int = 1,
+    machines: str = "",
+) -> None:
     """Every case of the conformance corpora, into docs/conformance.md; `invoke test --part` takes a fixed tenth."""
     if corpora:
         os.environ["NETLAB_CONFORMANCE"] = str(Path(corpora).resolve())
     os.environ["NETLAB_CONFORMANCE_ALL"] = "0" if part else "1"
-    _python("tests/conformance", *(("--lab", lab) if lab else ()), *(("--only", only) if only else ()))
+    given = {"--lab": lab, "--only": only, "--machines": machines}
+    words = [word for flag, value in given.items() if value for word in (flag, value)]
+    _python("tests/conformance", "--jobs", str(jobs), *words)
 
 
 @task(

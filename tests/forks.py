@@ -172,7 +172,8 @@ def _import_all() -> None:
     import netlab.cli.entry  # first of all, as it is for the console script: it sets what Ctrl-C does
 
     for found in pkgutil.walk_packages(netlab.__path__, "netlab."):
-        if "agent" not in found.name.split(".") and not found.name.endswith("__main__"):
+        # The engine's library may be missing, begins threads, and reads the environment when it is imported.
+        if "agent" not in found.name.split(".") and not found.name.endswith(("__main__", "machines.engine")):
             import_module(found.name)
 
 

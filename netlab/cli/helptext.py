@@ -48,6 +48,7 @@ GROUPS = {
         "explain": "Explain why a flow is allowed or denied.",
         "check": "Compare expectations, predictions and real packets.",
         "test": "Test NetworkPolicies of manifests by real packets.",
+        "worker": "Test on this machine what other machines send.",
     },
     "Break and learn": {
         "learn": "Learn in a lab, by steps that check themselves.",
@@ -78,6 +79,7 @@ _RARE = frozenset(
         "logs",
         "heal",
         "class",
+        "worker",
     ]
 )
 _WHICH = {

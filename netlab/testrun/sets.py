@@ -10,10 +10,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
 
-from netlab.errors import BadInput, Exit, NetlabError, Problem
+from netlab.errors import BadInput, Exit, HostCannot, NetlabError, Problem
 from netlab.lint import kept
 from netlab.oracle import junit, lookups
 from netlab.oracle.compare import Row
@@ -26,7 +27,11 @@ from netlab.testing.report import Report, View, report
 from netlab.testing.result import judge
 from netlab.tuples import NamedTuple
 
+if TYPE_CHECKING:
+    from netlab.runtime.machines.protocol import Machines
+
 _PATIENCE = 20.0  # seconds for workers to take their labs down
+_LOOK, _ALONE = 5.0, 60.0  # seconds: between two looks whether machines are left, and without one
 
 
 class Measured(NamedTuple):
@@ -123,14 +128,48 @@ def performed(
     if jobs <= 1 or len(tasks) <= 1:
         yield from map(_safely, tasks)
         return
-    with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_begin, initargs=(orphaned, os.getpid())) as pool:
+    with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=begin, initargs=(orphaned, os.getpid())) as pool:
         try:
-            yield from pool.map(_in_worker, tasks)
+            yield from pool.map(in_worker, tasks)
         except BaseException as error:
             _end(pool)
             if isinstance(error, BrokenProcessPool):
                 raise KeyboardInterrupt from None
             raise
+
+
+def spread(tasks: Sequence[Task], machines: Machines) -> Generator[Done, None, None]:
+    """All sets, in their order, on machines; a set whose machine is lost is tested again on another one.
+
+    Raises HostCannot where no machine is left for a minute.
+    """
+    executor = machines.executor()
+    futures = [executor.submit(in_worker, task) for task in tasks]
+    try:
+        for task, future in zip(tasks, futures, strict=True):
+            yield _arrived(task, future, machines)
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def _arrived(task: Task, future: Future[Done], machines: Machines) -> Done:
+    seen = time.monotonic()
+    while True:
+        try:
+            return future.result(_LOOK)
+        except NetlabError as error:
+            return failed(task, error)
+        except TimeoutError:
+            if machines.names():
+                seen = time.monotonic()
+            elif time.monotonic() - seen > _ALONE:
+                raise HostCannot(
+                    "no machine is left: the worker of each one is gone", hint="netlab worker --help"
+                ) from None
+        except Exception as error:  # noqa: BLE001 - the engine's own: the case ended several workers, or it is gone
+            return failed(task, HostCannot(f"its workers were lost: {error}"))
 
 
 def _safely(task: Task) -> Done:
@@ -148,7 +187,7 @@ class _Worker:
     stopped = False
 
 
-def _begin(orphaned: Callable[[int], None], parent: int) -> None:
+def begin(orphaned: Callable[[int], None], parent: int) -> None:
     """A worker's own signals: an idle one ends at once, a busy one takes its lab down first."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
@@ -166,7 +205,8 @@ def _interrupted(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
 
-def _in_worker(task: Task) -> Done:
+def in_worker(task: Task) -> Done:
+    """Test one set in a process that did ``begin``."""
     try:
         _Worker.busy = True
         done = _safely(task)

@@ -6,7 +6,10 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 os.environ.setdefault("NETLAB_CONFORMANCE_ALL", "1")
 
@@ -20,6 +23,8 @@ from netlab.errors import BadInput
 
 PAGE = corpora.ROOT / "docs" / "conformance.md"
 FAMILY = {True: "IPv6", False: "IPv4"}
+#: A function and its values: they go to other processes and machines.
+Case = tuple[Callable[..., Result], tuple[str, ...]]
 OTHERS = {"scenarios": "both", "validation": "-", "end-to-end": "IPv4"}
 
 
@@ -28,6 +33,8 @@ def main() -> int:
     options = argparse.ArgumentParser()
     options.add_argument("--lab", default="")
     options.add_argument("--only", default="")
+    options.add_argument("--jobs", type=int, default=1)
+    options.add_argument("--machines", default="")
     given = options.parse_args()
     if corpora.folder() is None:
         sys.stderr.write(f"{corpora.why_absent()}\n")
@@ -35,14 +42,14 @@ def main() -> int:
     labs = f"conf-{os.getpid() % 10000}-"
     if given.lab:
         return judge(given.lab, given.only, labs)
-    todo: list[Callable[[], Result]] = [
-        lambda number=number, one=one, two=two: runner.run(one, two, f"{labs}{number}-")  # type: ignore[misc]
+    todo: list[Case] = [
+        (runner.run, (one, two, f"{labs}{number}-"))
         for number, (one, two) in enumerate((one, two) for one in runner.ALL for two in runner.PLANES)
     ]
-    todo += [lambda plane=plane: runner.run_scenarios(plane, f"{labs}{plane[:1]}") for plane in runner.PLANES]  # type: ignore[misc]
-    todo += [lambda plane=plane: runner.run_e2e(plane, f"{labs}{plane[:1]}e") for plane in runner.PLANES]  # type: ignore[misc]
-    todo.append(runner.run_validation)
-    results = told(todo)
+    todo += [(runner.run_scenarios, (plane, f"{labs}{plane[:1]}")) for plane in runner.PLANES]
+    todo += [(runner.run_e2e, (plane, f"{labs}{plane[:1]}e")) for plane in runner.PLANES]
+    todo.append((runner.run_validation, ()))
+    results = told(performed(todo, given.jobs, given.machines))
     PAGE.write_text(page(results), encoding="utf-8")
     sys.stdout.write(f"written: {PAGE.relative_to(corpora.ROOT)}\n")
     return 1 if any(one.failed for one in results) else 0
@@ -56,11 +63,9 @@ def judge(folder: str, only: str, labs: str) -> int:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")
         return 2
     results = told(
-        [
-            lambda number=number, corpus=corpus: runner.run(corpus, theirs.plane, f"{labs}{number}-", theirs.bed)  # type: ignore[misc]
-            for number, corpus in enumerate(runner.ALL)
-            if only in corpus and (theirs.families is None or FAMILY["ipv6" in corpus] in theirs.families)
-        ]
+        runner.run(corpus, theirs.plane, f"{labs}{number}-", theirs.bed)
+        for number, corpus in enumerate(runner.ALL)
+        if only in corpus and (theirs.families is None or FAMILY["ipv6" in corpus] in theirs.families)
     )
     path = theirs.folder / "conformance.md"
     path.write_text(page_of(theirs, results), encoding="utf-8")
@@ -68,11 +73,10 @@ def judge(folder: str, only: str, labs: str) -> int:
     return 1 if any(one.failed for one in results) else 0
 
 
-def told(todo: list[Callable[[], Result]]) -> list[Result]:
+def told(found: Iterable[Result]) -> list[Result]:
     """The results, each printed when it is there."""
     results = []
-    for each in todo:
-        result = each()
+    for result in found:
         corpus, plane = result.corpus, result.plane
         results.append(result)
         sys.stdout.write(
@@ -121,6 +125,32 @@ def table(results: list[Result]) -> list[str]:
             f"| {len(one.failed)} | {each:.2f} |"
         )
     return lines
+
+
+def performed(todo: list[Case], jobs: int, machines: str) -> Iterator[Result]:
+    """The results in their order: here one after the other, in ``jobs`` processes, or on other machines."""
+    if jobs == 1 and not machines:
+        for function, values in todo:
+            yield function(*values)
+        return
+    environment = {name: value for name, value in os.environ.items() if name.startswith("NETLAB_CONFORMANCE")}
+    with executor(jobs, machines) as made:
+        for future in [made.submit(runner.there, environment, function, values) for function, values in todo]:
+            yield future.result()
+
+
+@contextmanager
+def executor(jobs: int, machines: str) -> Iterator[Executor]:
+    if not machines:
+        with ProcessPoolExecutor(jobs) as pool:
+            yield pool
+        return
+    from netlab.runtime.machines.engine import connect
+    from netlab.runtime.machines.where import parse
+
+    here = Path(__file__).resolve().parent
+    with connect(parse(machines), path=[str(here), str(here.parent / "kit")]) as connected:
+        yield connected.executor()
 
 
 def page(results: list[Result]) -> str:

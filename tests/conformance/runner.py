@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,6 +74,12 @@ def run(corpus: str, plane: str, name: str, make: Callable[[str, str, Ground], B
             bed.close()
     seconds = time.monotonic() - began
     return Result(corpus, plane, cases, states, answers, tuple(failed), tuple(argued), skipped, seconds, apply)
+
+
+def there(environment: Mapping[str, str], function: Callable[..., Result], values: tuple[str, ...]) -> Result:
+    """In another process, perhaps on another machine: the same cases as here."""
+    os.environ.update(environment)
+    return function(*values)
 
 
 def cases_of(corpus: str) -> Iterator[Case | None]:

@@ -16,8 +16,8 @@ REFUSALS = ROOT / "tests/kernel/safety/test_other_users.py"
 
 READ = frozenset({"describe", "diff", "explain", "get", "graph", "logs", "ls"})
 NO_RUNNING_LAB = frozenset(
-    {"class", "completion", "doctor", "labs", "learn", "new", "page", "plan", "schema", "test"}
-)  # two make theirs
+    {"class", "completion", "doctor", "labs", "learn", "new", "page", "plan", "schema", "test", "worker"}
+)  # three make theirs
 UNDER_THE_LOCK = frozenset({"down", "up"})  # netlab.runtime.lab and teardown ask for the owner, holding the lab's lock
 ACT = frozenset(VERBS) - READ - NO_RUNNING_LAB - UNDER_THE_LOCK
 CHANGES = frozenset({"change", "down", "enter", "up"})  # functions that change a lab or run something in it

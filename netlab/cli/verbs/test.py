@@ -62,6 +62,8 @@ _WORST = (Exit.REFUSED, Exit.HOST_CANNOT, Exit.BAD_INPUT, Exit.NO, Exit.OK)
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 256), default=None, metavar="N", help="sets at a time (default: processors)"
 )
+@click.option("--machines", default="", metavar="URL", help="test the sets on other machines: tls://SCHEDULER:8786, or"
+              " ssh://HOST,ssh://HOST")  # fmt: skip
 @click.option("--svg", default="", metavar="FILE",
               help="also draw the flows between workloads; with --against, what opens and closes")  # fmt: skip
 @cireports.options
@@ -84,6 +86,7 @@ def command(
     against: str,
     keep: str,
     jobs: int | None,
+    machines: str,
     junit: str,
     svg: str,
     markdown: str,
@@ -127,7 +130,8 @@ def command(
         raise BadInput("--keep leaves a lab, and --predict makes none: give one or the other")
     options = Options(namespace, stand_ins, hooks, keep or "test")
     older = _older(against)
-    measure, orphaned = (predicted, lambda _: None) if predict else _by_packets()
+    _refuse_machines(machines, jobs, keep)
+    measure, orphaned = (predicted, lambda _: None) if predict else _by_packets(elsewhere=bool(machines))
     tasks = []
     for source in sources:
         again = _arguments(source, files, expect_file, options)
@@ -136,8 +140,10 @@ def command(
             Task(source, options, view, measure, strict, ignore, complete, bool(keep), bool(write_file), older)
         )
     single = len(tasks) == 1
-    with _terminated(), _swept(predict=predict):
-        if single:
+    with _terminated(), _swept(predict=predict or bool(machines)):
+        if machines:
+            results = _spread(machines, tasks, output)
+        elif single:
             results = [_single(tasks[0])]
         else:
             with closing(performed(tasks, jobs or os.cpu_count() or 1, orphaned)) as running:
@@ -238,8 +244,34 @@ def _arguments(source: Source, files: Sequence[str], expect_file: str, options: 
     return shlex.join(words)
 
 
-def _by_packets() -> tuple[Measure, Callable[[int], None]]:
+def _refuse_machines(machines: str, jobs: int | None, keep: str) -> None:
+    if machines and keep:
+        raise BadInput("--keep leaves a lab on this machine, and --machines tests on others: give one or the other")
+    if machines and jobs is not None:
+        raise BadInput("--jobs is of this machine; with --machines each worker tests one set at a time",
+                       hint="a host that is named twice has two workers: --machines ssh://a,ssh://a")  # fmt: skip
+
+
+def _spread(machines: str, tasks: Sequence[Task], output: str) -> list[Done]:
+    """The results of the sets, from other machines."""
+    from netlab.runtime.machines.where import parse
+    from netlab.testrun.sets import spread
+
+    where = parse(machines)
+    from netlab.runtime.machines.engine import connect
+
+    with connect(where) as connected, closing(spread(tasks, connected)) as running:
+        if len(tasks) == 1:
+            return list(running)
+        return _reported(running, len(tasks), output)
+
+
+def _by_packets(*, elsewhere: bool = False) -> tuple[Measure, Callable[[int], None]]:
     """How a set is measured on a lab; what killed tests left is removed first.  Raises HostCannot where none can be."""
+    if elsewhere:
+        from netlab.testrun.run import measured
+
+        return measured, lambda _: None
     if sys.platform != "linux":
         raise HostCannot("netlab sends packets on Linux alone", hint="netlab test --predict predicts on every system")
     if os.geteuid() != 0:

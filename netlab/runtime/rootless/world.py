@@ -80,6 +80,13 @@ def furnish() -> None:
 
     The host's later mounts still appear (a stick in /media): the kernel made this copy a slave of the host's.
     """
+    furnish_folders()
+    with _step("lo"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP_RUNNING))
+
+
+def furnish_folders() -> None:
+    """/run, /proc and /etc/netns of its own, in mount and PID namespaces that are new."""
     with _step("mount"):
         _run_folder()
         write_wrappers(WRAPPERS)
@@ -87,8 +94,6 @@ def furnish() -> None:
         linux.mount("proc", "/proc", "proc", _PLAIN | linux.MS_NOEXEC)
     with _step("etc"):
         _etc_netns()
-    with _step("lo"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP_RUNNING))
 
 
 def _run_folder() -> None:
