@@ -15,6 +15,8 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from netlab import __version__
+from netlab.cli.examples import EXAMPLES
+from netlab.cli.examples import lines as lines_of
 from netlab.cli.helptext import GROUPS, VERBS
 from netlab.cli.main import cli
 
@@ -78,6 +80,9 @@ def _body(made: Page, heading: str) -> Iterator[str]:
     yield from (heading, "")
     for words, text in made.options:
         yield from (f"`{words}`", f": {text}", "")
+    if made.verb in EXAMPLES:
+        examples = (f"# {text}\n{line}" for line, text in lines_of(made.verb))
+        yield from (f"### Examples of {made.verb}", "", "```text", *examples, "```", "")
 
 
 # -- man pages, in the macros of man(7) --------------------------------------------------------------------------------
@@ -105,6 +110,10 @@ def _verb(made: Page) -> str:
     lines.append(".SH OPTIONS")
     for words, text in made.options:
         lines += [".TP", rf"\fB{_text(words)}\fR", _text(text)]
+    if made.verb in EXAMPLES:
+        lines.append(".SH EXAMPLES")
+        for line, text in lines_of(made.verb):
+            lines += [".TP", _text(text), _text(line)]
     return "\n".join([*lines, '.SH "SEE ALSO"', r"\fBnetlab\fR(1)"]) + "\n"
 
 

@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
@@ -51,6 +52,7 @@ class Verbs(click.Group):
         assert isinstance(command, click.Command)
         if command.help:  # docstrings are raw; click's mark for "do not fill these lines" is the character itself
             command.help = command.help.replace("\\b\n", "\b\n")
+        command.format_epilog = partial(_write_examples, cmd_name)  # type: ignore[method-assign]
         if _COMPLETING in os.environ:
             from netlab.cli.complete import teach
 
@@ -81,6 +83,15 @@ class Verbs(click.Group):
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             ctx.fail(f'there is no verb "{args[0]}"{near(args[0], VERBS)}')
         return super().resolve_command(ctx, args)
+
+
+def _write_examples(verb: str, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """The last part of a verb's help, as kubectl has it."""
+    from netlab.cli.examples import lines
+
+    with formatter.section("Examples"):
+        for line, text in lines(verb):
+            formatter.write(f"  # {text}\n  {line}\n")
 
 
 @click.group(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
+import click
 import pytest
 from click.testing import CliRunner
 
+from netlab.cli import examples
 from netlab.cli.helptext import GROUPS, VERBS
 from netlab.cli.main import cli
 
@@ -45,3 +50,22 @@ def test_netlab_alone_says_what_to_do_next() -> None:
 
 def test_help_of_a_verb_is_the_verbs() -> None:
     assert lines("help", "up") == lines("up", "--help")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_examples_whose_words_it_knows(verb: str) -> None:
+    """Only the words are read; no lab is named that must run."""
+    context = click.Context(cli)
+    for line, text in examples.lines(verb):
+        words = shlex.split(re.split(r" [|>]", line[line.index("netlab ") :])[0])[1:]
+        command: click.Command | None = cli.get_command(context, words[0])
+        if isinstance(command, click.Group):
+            words = words[1:]
+            command = command.get_command(context, words[0])
+        assert command is not None
+        context_of_it = click.Context(command, **command.context_settings)
+        command.make_parser(context_of_it).parse_args(words[1:])
+        assert text[0].isupper() and not text.endswith(".")
+    page = lines(verb, "--help")
+    assert page[-1] == f"  {examples.lines(verb)[-1][0]}"
+    assert max(map(len, page)) <= 80

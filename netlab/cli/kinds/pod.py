@@ -10,7 +10,6 @@ from netlab.cli.kinds.kind import AGE, NAME, NONE, Column, Item, Kind
 from netlab.cli.kinds.metadata import owner_references
 from netlab.cli.kinds.request import Request
 from netlab.cli.kinds.times import ago, stamp
-from netlab.plan.processes import grace
 
 if TYPE_CHECKING:
     from netlab.model import Cluster, Pod
@@ -63,6 +62,8 @@ def _running(pod: Pod, cluster: Cluster, since: float, state: Item) -> Item:
     }
     metadata = _metadata(pod, cluster, {**pod.annotations, "netlab/netns": pod.netns}, since)
     if pod.leaving:
+        from netlab.plan.processes import grace
+
         metadata |= {"deletionTimestamp": stamp(pod.leaving), "deletionGracePeriodSeconds": grace(pod)}
     spec = {**pod.spec, "nodeName": pod.node}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}

@@ -94,9 +94,6 @@ def command(
     an address, key=value, or deploy|sts|ds|job|svc/NAME (all its Pods).
     INTERFACE may contain * and ?.  Without --at, netlab captures at every
     interface of the lab, also at interfaces that appear later.
-      netlab capture --at client --at node-1:cni0 --filter 'icmp or host svc/web'
-      netlab capture -w all.pcapng --duration 10
-      netlab capture -w - | wireshark -k -i -
 
     A filter also matches packets inside VXLAN, Geneve and IPIP.  Ctrl-C ends a capture with exit status 0.
     """

@@ -36,10 +36,13 @@ def command(words: tuple[str, ...]) -> None:
     """Run kubectl against the running lab: netlab kubectl get pods -o wide.
 
     Without --lab it is the only lab, or that of NETLAB_LAB.  It takes kubectl from PATH, else that of the package kubenetlab[kubectl].  It
-    reads and writes no kubeconfig of yours.
+    reads and writes no kubeconfig of yours.  netlab kubectl help is kubectl's own help.
     """
     from netlab.runtime.client.apiserver import CACHE
 
+    if words in (("--help",), ("-h",)):
+        click.echo(click.get_current_context().get_help())
+        return
     lab, arguments = "", list(words)
     if arguments[:1] == ["--lab"] and len(arguments) > 1:
         lab, arguments = arguments[1], arguments[2:]

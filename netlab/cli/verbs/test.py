@@ -98,11 +98,6 @@ def command(
     netlab test brings a lab of its own up, sends packets between all Pods, and takes the lab down.  Each SET is tested by
     itself: a file of manifests, or a folder of a lab with its expect.yaml.  No command of a manifest is ever run.
 
-    \b
-      helm template . | netlab test -f -
-      netlab test -f rendered/ --expect flows.yaml
-      netlab test labs/*
-
     Without expectations, packets are compared with the prediction, and each port is printed with its clients.  Pods marked
     (stand-in) are added for selectors of policies that match no Pod, and as strangers that no policy names.
 
