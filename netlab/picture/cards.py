@@ -55,13 +55,13 @@ def workload(pod: Pod) -> str:
     return f"{pod.namespace}/{name}"
 
 
-def boxes(graph: Graph, wiring: Wiring, tags: Tags, pods: Sequence[Pod]) -> list[Box]:
-    """The nodes of a lab with their cards, measured."""
+def boxes(graph: Graph, wiring: Wiring, tags: Tags, pods: Sequence[Pod], *, narrow: bool = False) -> list[Box]:
+    """The nodes of a lab with their cards, measured; ``narrow``: at most two cards side by side."""
     by_node: dict[str, list[Pod]] = defaultdict(list)
     for pod in pods:
         by_node[pod.node].append(pod)
     fold = max(map(len, by_node.values()), default=0) > SINGLE
-    most = 4 if len(graph.nodes) == 1 else 3
+    most = 2 if narrow else 4 if len(graph.nodes) == 1 else 3
     return [
         _box(graph, wiring, tags, node, _cards(by_node[node.name], fold, len(graph.families)), most)
         for node in graph.nodes
@@ -108,7 +108,7 @@ def _box(graph: Graph, wiring: Wiring, tags: Tags, node: Node, cards: tuple[Card
         columns * CARD + (columns - 1) * GAP,
         head,
         edge_width(wiring, node),
-        min(width(bridge_text(wiring, node), "m10") + 70, 330),
+        min(width(bridge_text(wiring, node), "m10") + 70, 330 if most > 2 else 2 * CARD + GAP),
         width(rules, "t10"),
     )
     high = 34.0 + (15 if rules else 0) + WIRE + BAR + EDGE

@@ -13,23 +13,27 @@ from netlab.picture.cards import boxes
 from netlab.picture.drawing import MARGIN, Drawing, plural
 from netlab.picture.scene import Scene, Text
 from netlab.picture.tags import name, tags
+from netlab.picture.tall import SIDE, Tall
 from netlab.picture.underlay import Flat, Racks
 from netlab.picture.wiring import Wiring, tunnel_text
 
 _LEAST = 640  # the width of the smallest picture
+_TELEPHONE = 390  # and of the smallest narrow picture
 
 
-def picture(graph: Graph, named: Container[str] = ()) -> Scene:
+def picture(graph: Graph, named: Container[str] = (), *, narrow: bool = False) -> Scene:
     """The picture of a lab's topology.
 
-    netlab's own Pods (the DNS server) are left out, but for those whose namespaces are in ``named``.
+    netlab's own Pods (the DNS server) are left out, but for those whose namespaces are in ``named``.  ``narrow``: for the
+    screen of a telephone, where the underlay is one segment.
     """
+    narrow = narrow and not graph.racks
     pods = [pod for pod in graph.pods if not pod.system or pod.netns in named]
     drawing = Drawing(graph, Wiring.of(graph), tags(graph), Scene(f"Lab {graph.lab}"))
     scene = drawing.scene
-    measured = boxes(graph, drawing.wiring, drawing.tags, pods)
-    body = (Racks if graph.racks else Flat)(drawing, measured)
-    scene.width = max(body.right + MARGIN, _LEAST)
+    measured = boxes(graph, drawing.wiring, drawing.tags, pods, narrow=narrow)
+    body = (Tall if narrow else Racks if graph.racks else Flat)(drawing, measured)
+    scene.width = max(body.right + SIDE, _TELEPHONE) if narrow else max(body.right + MARGIN, _LEAST)
     top = _head(drawing, pods)
     top = strip.draw(drawing, scene.root.group(style="strip"), top, scene.width)
     bottom = body.draw(scene.root.group(style="body"), top)
@@ -46,8 +50,11 @@ def _head(drawing: Drawing, pods: list[Pod]) -> float:
         f"Pods {' '.join(graph.pod_cidrs)}",
         f"underlay MTU {graph.mtu}",
     )
-    group.add(Text(MARGIN, 40, graph.lab, "h1"), Text(MARGIN, 59, "  ·  ".join(parts), "h2"))
-    return 78
+    half = len(parts) if drawing.scene.width >= _LEAST else 2
+    lines = [parts[:half], parts[half:]] if half < len(parts) else [parts]
+    group.add(Text(MARGIN, 40, graph.lab, "h1"))
+    group.add(*(Text(MARGIN, 59 + 16 * index, "  ·  ".join(line), "h2") for index, line in enumerate(lines)))
+    return 62 + 16 * len(lines)
 
 
 def twin(graph: Graph, pods: list[Pod]) -> list[str]:

@@ -112,7 +112,8 @@ class Scene:
     """A picture.  A walk's line lies between ``root`` and ``front``; numbers and crosses are ``over`` both.
 
     ``wires`` are the points of wires that are not straight; ``inward`` is 1 or -1 for each namespace of a node: the sign of
-    y from its edge toward its inside.  ``twin`` is the picture as lines of text.
+    y from its edge toward its inside.  ``lane`` is the x of an upright bar between the nodes, None where it lies.  ``twin``
+    is the picture as lines of text.
     """
 
     title: str
@@ -125,6 +126,7 @@ class Scene:
     boxes: dict[str, Rect] = field(default_factory=dict)
     wires: dict[frozenset[Interface], tuple[Point, ...]] = field(default_factory=dict)
     inward: dict[str, int] = field(default_factory=dict)
+    lane: float | None = None
     twin: list[str] = field(default_factory=list)
 
     def bar_of(self, netns: str) -> Anchor | None:

@@ -76,7 +76,7 @@ def _name(drawing: Drawing, thing: Service | Policy) -> str:
 
 
 def _cards(group: Group, y: float, wide: float, caption: str, entries: Sequence[_Entry], style: str) -> float:
-    group.add(Text(MARGIN, y + 8, caption, "cap mute"))
+    group.add(Text(MARGIN, y + 8, fit(caption, wide - 2 * MARGIN, "cap"), "cap mute"))
     x, y = float(MARGIN), y + 17
     for entry in entries[:_MOST]:
         name, left = fit(entry.name, 190, "pname"), fit(entry.left, 190, "m10")

@@ -15,7 +15,7 @@ from netlab.picture.wiring import tunnel_text
 APART = 24  # between nodes
 FULL = 1500  # nodes that are together wider stand in several rows
 SHAPE = 1.55  # width by height of a screen
-_OUTSIDE = 52  # the height of a host outside
+OUTSIDE = 52  # the height of a host outside
 
 
 def space(drawing: Drawing) -> float:
@@ -104,17 +104,24 @@ def outside(drawing: Drawing, group: Group, x: float, y: float, bar_bottom: floa
         middle = x + wide / 2
         group.add(Line(((middle, bar_bottom), (middle, y - CHIP / 2)), "wire", 0, f"wire:{host.netns}/eth0"))
         group.add(port(middle, bar_bottom))
-        box = group.group(key=f"ext:{host.name}", style="pick node-like", title=f"host outside {host.name}")
-        drawing.scene.boxes[f"ext:{host.name}"] = Rect(x, y, wide, _OUTSIDE, "out", 2)
-        box.add(drawing.scene.boxes[f"ext:{host.name}"], Rect(x + 3, y + 3, wide - 6, _OUTSIDE - 6, "hair", 1))
-        box.add(Text(middle, y + 24, host.name, "pname", "middle"))
-        box.add(Text(middle, y + 39, " ".join(host.addresses), "m10 mute", "middle"))
-        drawing.chip(middle, y, "eth0")
-        drawing.scene.anchors[host.netns, "eth0"] = Anchor(middle, middle, y, -29)
+        host_box(drawing, group, host, x, y)
         end = drawing.wiring.peer.get((host.netns, "eth0"), (drawing.graph.underlay.netns, host.name))
         drawing.scene.anchors[end] = Anchor(middle, middle, bar_bottom, -14, 12)
-        drawing.used.add("outside")
         x += wide + 16
+
+
+def host_box(drawing: Drawing, group: Group, host: External, x: float, y: float) -> None:
+    """A host outside with its eth0 on its upper edge."""
+    wide = outside_width(host)
+    middle = x + wide / 2
+    box = group.group(key=f"ext:{host.name}", style="pick node-like", title=f"host outside {host.name}")
+    drawing.scene.boxes[f"ext:{host.name}"] = Rect(x, y, wide, OUTSIDE, "out", 2)
+    box.add(drawing.scene.boxes[f"ext:{host.name}"], Rect(x + 3, y + 3, wide - 6, OUTSIDE - 6, "hair", 1))
+    box.add(Text(middle, y + 24, host.name, "pname", "middle"))
+    box.add(Text(middle, y + 39, " ".join(host.addresses), "m10 mute", "middle"))
+    drawing.chip(middle, y, "eth0")
+    drawing.scene.anchors[host.netns, "eth0"] = Anchor(middle, middle, y, -29)
+    drawing.used.add("outside")
 
 
 def router_text(gateways: Sequence[str]) -> str:
@@ -159,7 +166,7 @@ class Flat:
             if is_last and drawing.graph.externals:
                 y += 0 if below else 44
                 outside(drawing, group, self.right - outsides(drawing) + 16, y, bar + BAR)
-                y += _OUTSIDE + 14
+                y += OUTSIDE + 14
             elif not below:
                 y += 12
         if len(bars) > 1:  # the bars are one switch
@@ -228,4 +235,4 @@ class Racks:
         if not drawing.graph.externals:
             return y + 46
         outside(drawing, group, left, y + 74, y + 34)
-        return y + 74 + _OUTSIDE + 8
+        return y + 74 + OUTSIDE + 8

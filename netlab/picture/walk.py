@@ -41,9 +41,9 @@ def way(scene: Scene, trace: Trace, name: str) -> Way:
     return Way(tuple(points), tuple(walked), tuple(at), tuple(_numbers(scene, walked, at)), spot)
 
 
-def topology(graph: Graph, trace: Trace) -> Scene:
-    """The picture of a lab with all namespaces that a trace's packets saw."""
-    return picture(graph, {event.netns for event in trace.events if not event.copy})
+def topology(graph: Graph, trace: Trace, *, narrow: bool = False) -> Scene:
+    """The picture of a lab with all namespaces that a trace's packets saw; ``narrow`` as ``picture`` has it."""
+    return picture(graph, {event.netns for event in trace.events if not event.copy}, narrow=narrow)
 
 
 def walk(graph: Graph, trace: Trace) -> Scene:

@@ -11,6 +11,7 @@ from netlab.output.page import Mark
 from netlab.picture.scene import Point, Scene
 
 _VERBS = {"create": "is missing", "delete": "is not the lab's", "update": "differs"}
+_NEAR = 31  # the same, where the nodes stand under each other
 _BEYOND = 45  # from a node's edge to the line between two nodes
 
 
@@ -43,6 +44,11 @@ def _line(scene: Scene, at: Point, netns: str, far: Node, dev: str) -> tuple[Poi
     if anchor is None:
         return ()
     x, y = anchor.near(anchor.left)
+    if scene.lane is not None:
+        level, far_level = (
+            each - scene.inward.get(place, -1) * _NEAR for each, place in ((at[1], netns), (y, far.netns))
+        )
+        return (at, (at[0], level), (scene.lane, level), (scene.lane, far_level), (x, far_level), (x, y))
     level = at[1] - scene.inward.get(netns, -1) * _BEYOND
     return (at, (at[0], level), (x, level), (x, y - scene.inward.get(far.netns, -1) * _BEYOND), (x, y))
 

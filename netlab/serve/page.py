@@ -22,7 +22,7 @@ from netlab.output.trace import Trace
 from netlab.picture.hops import ANSWER, QUESTION
 from netlab.picture.layout import picture
 from netlab.picture.matrix import matrix
-from netlab.picture.scene import Scene
+from netlab.picture.scene import Group, Scene
 from netlab.picture.svg import render, style
 from netlab.picture.walk import Way, topology, way
 from netlab.plain import dump, load
@@ -48,7 +48,7 @@ class Page:
     def __init__(self, lab: str, run: Run, start: Start) -> None:
         self.lab, self.run = lab, run
         self._graph: Graph
-        self._scene: Scene
+        self._scenes: dict[bool, Scene] = {}  # by whether it is narrow
         self._events = Events("picture")
         self.probing = asyncio.Lock()
         self._news = asyncio.Event()
@@ -108,8 +108,10 @@ class Page:
         seen = load(Diff, json.loads(ended.stdout))
         self._drift = _merged(self._drift, seen.operations, spaces)
         self._foreign = _merged(self._foreign, seen.foreign, spaces)
-        shown = marks(self._drift, self._graph, self._scene)
-        self.send("drift", events.Drift(marks=shown, foreign=self._foreign, faults=seen.faults))
+        for narrow, scene in self._scenes.items():
+            shown = marks(self._drift, self._graph, scene)
+            drift = events.Drift(marks=shown, foreign=self._foreign, faults=seen.faults)
+            self._events.send("drift", drift, narrow=narrow)
 
     async def _read(self) -> bool:
         ended = await self.run("graph", "--lab", self.lab, "-o", "json")
@@ -118,8 +120,11 @@ class Page:
         graph = load(Graph, json.loads(ended.stdout))
         self._is_new = False
         if not self._events.knows("picture") or graph != self._graph:
-            self._graph, self._scene = graph, picture(graph)
-            self.send("picture", self._shown(self._scene))
+            self._graph = graph
+            for narrow in (False, True):
+                scene = self._scenes[narrow] = picture(graph, narrow=narrow)
+                self._events.send("picture", self._shown(scene), narrow=narrow)
+                scene.root, scene.front = Group(), Group()  # the places of interfaces are all that is asked for again
         self._known.set()
         await self._watch.follow(graph.places)  # after the picture, and before `diff` looks everywhere
         return True
@@ -171,7 +176,7 @@ class Page:
         if ended.status > 1:
             return failed(ended)
         trace = load(Trace, json.loads(ended.stdout))
-        scene = topology(self._graph, trace)
+        scene = topology(self._graph, trace, narrow=bool(asked.get("narrow")))
         ways = {"question": _way(way(scene, trace, QUESTION)), "answer": _way(way(scene, trace, ANSWER))}
         return web.json_response({"trace": dump(trace), "walk": ways, **dump(self._shown(scene))})
 

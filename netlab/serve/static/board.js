@@ -6,11 +6,37 @@ const board = byId("board"), stage = byId("stage")
 let x = 0, y = 0, scale = 1, frame = 0
 /** @type {[number, number] | null} */
 let held = null
+const FAR = 0.6 // the scale below which small texts cannot be read
 export const drag = { moved: false }
 
 function place() {
   frame = 0
   board.style.transform = `translate(${x}px,${y}px) scale(${scale})`
+  const root = /** @type {SVGSVGElement | null} */ (board.firstElementChild), isFar = scale < FAR
+  if (!root || root.classList.contains("far") === isFar) return
+  if (isFar) enlarge(root)
+  root.classList.toggle("far", isFar)
+}
+
+/**
+ * From afar only names are shown, as large as their boxes let them be.
+ * @param {SVGSVGElement} root
+ */
+function enlarge(root) {
+  if (root.dataset.names) return
+  root.dataset.names = "1"
+  const names = /** @type {NodeListOf<SVGTextElement>} */ (root.querySelectorAll(".nname,.pname"))
+  const rooms = [...names].map((each) => {
+    const group = each.closest(".pick") ?? each.parentElement, box = group?.querySelector("rect")
+    const beside = (group?.querySelectorAll(":scope>.nname,:scope>.pname").length ?? 1) > 1 ? 2 : 1
+    return box ? (Number(box.getAttribute("width")) - 18) / beside / each.getComputedTextLength() : 1
+  })
+  names.forEach((each, index) => {
+    const by = Math.max(1, Math.min(2, rooms[index]))
+    each.style.setProperty("--size", `${by * 13}px`)
+    each.style.setProperty("--down", `${(by - 1) * 9}px`)
+    each.classList.add("grown")
+  })
 }
 
 function soon() {
@@ -22,8 +48,8 @@ export function fit() {
   const picture = board.firstElementChild
   if (!picture) return
   const wide = Number(picture.getAttribute("width")), high = Number(picture.getAttribute("height"))
-  const least = stage.clientWidth < 500 ? 0.55 : 0 // smaller, nothing could be read on a telephone
-  scale = Math.max(least, Math.min(stage.clientWidth / wide, stage.clientHeight / high, 1.6))
+  const isNarrow = stage.clientWidth < 500 // all of its width, and its top: the rest is below
+  scale = Math.min(stage.clientWidth / wide, isNarrow ? 1.6 : stage.clientHeight / high, 1.6)
   x = Math.max(0, (stage.clientWidth - wide * scale) / 2)
   y = Math.max(0, (stage.clientHeight - high * scale) / 2 - 10)
   place()

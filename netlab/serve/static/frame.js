@@ -123,10 +123,24 @@ export const post = (path, body) => ask(path, { method: "POST", headers: { "Cont
 
 // -- the events of the server
 
-const events = new EventSource("/page/v1/events")
+/** Whether the screen is a telephone's: the picture has another layout there. */
+const screen = matchMedia("(max-width: 500px)")
+export const narrow = () => screen.matches
+/** @type {[string, (data: any) => void][]} */ const heard = []
+/** @type {EventSource} */ let events
+
+function connect() {
+  events?.close()
+  events = new EventSource(`/page/v1/events${narrow() ? "?narrow=1" : ""}`)
+  events.onerror = () => say("the server does not reply", true)
+  for (const [kind, act] of heard) events.addEventListener(kind, (event) => act(JSON.parse(event.data)))
+}
+screen.addEventListener("change", connect)
+connect()
 
 /** @param {string} kind @param {(data: any) => void} act */
 export function hear(kind, act) {
+  heard.push([kind, act])
   events.addEventListener(kind, (event) => act(JSON.parse(event.data)))
 }
 
@@ -137,7 +151,6 @@ export function say(text, isBad) {
   state.classList.toggle("bad", isBad)
   state.textContent = text
 }
-events.onerror = () => say("the server does not reply", true)
 hear("down", () => {
   events.close()
   say("the lab is down", true)

@@ -1,7 +1,7 @@
 // @ts-check
 /** The picture: boxes that are chosen, packets between them, and what differs from the lab. */
 import { button, byId, element, parse, svg } from "./dom.js"
-import { actions, count, draw, fill, hear, homes, picks, post, register, say, shared, short, shorten, side } from "./frame.js"
+import { actions, count, draw, fill, hear, homes, narrow, picks, post, register, say, shared, short, shorten, side } from "./frame.js"
 import { erase, hops, play } from "./walk.js"
 
 /** @typedef {{kind: string, netns: string, name: string, verb: string, why: string, mend: string[], line: [number, number][], at: [number, number] | null}} Mark */
@@ -66,7 +66,7 @@ export async function trace(from, to) {
   isHome = false
   const title = element("h2", {}, `${short(from)} → ${short(to)}`)
   side.replaceChildren(title, element("p", { class: "mute" }, "A packet is on its way…"))
-  const answer = await post("/page/v1/trace", { from, to })
+  const answer = await post("/page/v1/trace", { from, to, ...(narrow() ? { narrow: "yes" } : {}) })
   if (answer.error) {
     side.replaceChildren(title, element("p", { class: "bad" }, answer.error), element("div", { class: "row" }, button("Back", () => choose(""))))
     return

@@ -76,6 +76,15 @@ def test_every_lab_has_a_picture_that_can_be_read(name: str) -> None:
     ] == []
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_lab_has_a_narrow_picture_that_can_be_read(name: str) -> None:
+    graph = shipped(name)
+    scene = picture(graph, narrow=True)
+    assert faults(scene) == []
+    assert missing(graph, scene) == []
+    assert graph.racks or scene.width < 460, "it fits a telephone at a scale that can be read"
+
+
 @given(
     nodes=st.integers(1, 12),
     counts=st.lists(st.integers(1, 40), max_size=8),
@@ -86,8 +95,9 @@ def test_every_lab_has_a_picture_that_can_be_read(name: str) -> None:
 def test_random_labs_can_be_read(nodes: int, counts: list[int], plane: str, is_dual: bool) -> None:
     families = ["IPv4", "IPv6"] if is_dual and plane in ("vxlan", "calico-bgp", "geneve") else ["IPv4"]
     workloads = {f"workload-{n}-with-a-name": count for n, count in enumerate(counts)}
-    scene = picture(made(nodes, workloads, deployment("other", 2, "shop"), dataplane=plane, ipFamilies=families))
-    assert faults(scene) == []
+    graph = made(nodes, workloads, deployment("other", 2, "shop"), dataplane=plane, ipFamilies=families)
+    assert faults(picture(graph)) == []
+    assert faults(picture(graph, narrow=True)) == []
 
 
 def test_four_hundred_pods_have_a_square_each() -> None:
