@@ -32,6 +32,12 @@ def note(text: str) -> None:
     sys.stderr.write(escape.terminal(text) + "\n")
 
 
+def following(line: str, why: str) -> None:
+    """What a reader at a terminal may type next: the words of a verb, and what it is good for."""
+    if sys.stdout.isatty():
+        sys.stdout.write(colour(f"next: {command()} {line}   # {why}", 2) + "\n")
+
+
 def document(data: Any) -> None:
     """A JSON document on standard output."""
     json.dump(dump(data), sys.stdout, indent=2, ensure_ascii=False)

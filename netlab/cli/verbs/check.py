@@ -13,6 +13,7 @@ import click
 from netlab.cli import cireports, out, paint
 from netlab.cli.files import shown, text_of
 from netlab.cli.options import lab_argument, output, own_lab
+from netlab.cli.progress import under_way
 from netlab.errors import Exit
 from netlab.model import Cluster, Port
 from netlab.model.workloads.ports import states
@@ -94,7 +95,7 @@ def command(
     questions = dict.fromkeys((*wanted, *flows(cluster)))
     predictor = Predictor(cluster)
     predicted = predictor.answer(questions)
-    with answering(rundir, cluster, extra), KernelNeighbours() as neighbours:
+    with under_way("checking"), answering(rundir, cluster, extra), KernelNeighbours() as neighbours:
         observed = {
             verdict.flow: verdict for verdict in probed(Prober(cluster, neighbours=neighbours), cluster, questions)
         }
@@ -138,6 +139,8 @@ def command(
         out.line(f"{good}as predicted; {nothing} ({seconds:.2f} s)", paint.CHECK)
         if (near := _folder(applied.source) / EXPECT).is_file():
             out.line(f"{shown(near)} is of the lab in that folder; --expect {shown(near)} takes it all the same")
+    if failed:
+        out.following(f"diagnose {name}", "the causes of what does not work")
     return Exit.NO if failed else Exit.OK
 
 

@@ -12,6 +12,7 @@ import click
 from netlab.cli import out, paint
 from netlab.cli.elsewhere import point_to_shell
 from netlab.cli.options import lab_argument, output, own_lab
+from netlab.cli.progress import under_way
 from netlab.errors import Exit
 
 if TYPE_CHECKING:
@@ -47,19 +48,20 @@ def command(lab: str, lab_option: str, output: str) -> int:
     _, applied = open_running(name)
     running = load_plain(name)
     warnings = [*warned.of_lab(running), *settle(name, RunDir(name).path, running.cluster, ())]
-    evidence = survey.survey(running, _expectations(applied), warnings)
-    tracer = survey.Tracer(running, evidence, began + _TIME)
-    meant = load_meant(name).documents
-    written = meant.objects != running.documents.objects
-    recogniser = Recogniser(
-        evidence,
-        survey.variants(name, meant),
-        written=written,
-        makes=lambda injected: objects_with((injected,), running.documents.objects) == meant.objects,
-    )
-    fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows), recogniser)
-    mistakes = manifests.causes(evidence, survey.events(running))
-    causes = manifests.merged([*fold.causes(), *mistakes])
+    with under_way("probing and tracing"):
+        evidence = survey.survey(running, _expectations(applied), warnings)
+        tracer = survey.Tracer(running, evidence, began + _TIME)
+        meant = load_meant(name).documents
+        written = meant.objects != running.documents.objects
+        recogniser = Recogniser(
+            evidence,
+            survey.variants(name, meant),
+            written=written,
+            makes=lambda injected: objects_with((injected,), running.documents.objects) == meant.objects,
+        )
+        fold = Fold(evidence, tracer, lambda rows: survey.again(running.cluster, rows), recogniser)
+        mistakes = manifests.causes(evidence, survey.events(running))
+        causes = manifests.merged([*fold.causes(), *mistakes])
     seconds, broken = time.monotonic() - began, len(evidence.broken)
     notes = manifests.notes(evidence)
     if output == "json":
@@ -74,6 +76,8 @@ def command(lab: str, lab_option: str, output: str) -> int:
     flows = f"{broken} of {out.count(len(evidence.rows), 'probed flow')} broken"
     verdict = out.count(len(causes), "cause") if causes else "nothing found"
     out.line(f"lab {name}: {verdict}; {flows} ({seconds:.2f} s)", paint.DIAGNOSE)
+    if not causes:
+        out.following(f"check {name}", "the expectations of the lab, flow by flow")
     return Exit.NO if causes else Exit.OK
 
 

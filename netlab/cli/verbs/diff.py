@@ -65,4 +65,5 @@ def command(lab: str, lab_option: str, reveal: bool, spaces: tuple[str, ...], ou
         )
         return Exit.NO
     out.line(f"lab {name}: no drift", paint.DIFF)
+    out.following(f"diagnose {name}", "the causes of what does not work")
     return Exit.OK

@@ -106,6 +106,7 @@ def command(client: str, target: str, namespace: str, lab_option: str, output: s
             notes = predictor.denials.services.notes(reason[0].flow)
             for line in tell(*reason, partial(way_lines, reason[0].flow), notes):
                 out.line(line, paint.EXPLAIN)
+        out.following(f"trace --lab {name} {client} {target}", "what becomes of a real packet")
     ends = [part.outcome for verdict in verdicts for part in (verdict.may or (verdict,))]
     return Exit.NO if Outcome.DENIED in ends else Exit.OK
 

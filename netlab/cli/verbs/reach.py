@@ -9,6 +9,7 @@ import click
 
 from netlab.cli import out, paint
 from netlab.cli.options import Seconds, lab_argument, own_lab, pictured
+from netlab.cli.progress import under_way
 from netlab.errors import Exit
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def command(
             return Exit.REFUSED if broken else Exit.OK
         warned.tell_filters(filters)
         asked = list(questions)
-        observed = {verdict.flow: verdict for verdict in probed(prober, cluster, asked)}
+        with under_way(f"probing {out.count(len(asked), 'flow')}"):
+            observed = {verdict.flow: verdict for verdict in probed(prober, cluster, asked)}
         verdicts = [observed[flow] for flow in asked]
     seconds = time.monotonic() - began
     errors = [verdict for verdict in verdicts if verdict.outcome is Outcome.ERROR]

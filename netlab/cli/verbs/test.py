@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ import click
 from netlab.cli import cireports, out, paint
 from netlab.cli.files import require_writable, shown, text_of, write
 from netlab.cli.options import namespace_option, output
+from netlab.cli.progress import under_way
 from netlab.errors import BadInput, Exit, HostCannot, NeedsRoot
 from netlab.names import LAB_NAME_MAX, is_dns_label
 
@@ -292,21 +292,6 @@ def _swept(*, predict: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[None]:
-    """On a terminal, say after a second that the test is under way."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    timer = threading.Timer(1.0, lambda: print("testing ...", end="\r", file=sys.stderr, flush=True))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        sys.stderr.write("\x1b[K")
-
-
-@contextmanager
 def _as_tests() -> Iterator[None]:
     """Lines to type that readers of manifests give are those of ``test``, not of ``up``."""
     before, after = "netlab up -f -", "netlab test -f -"
@@ -340,7 +325,7 @@ def _terminated() -> Iterator[None]:
 def _single(task: Task) -> Done:
     from netlab.testrun.sets import perform
 
-    with _as_tests(), _progress():
+    with _as_tests(), under_way("testing"):
         return perform(task)
 
 

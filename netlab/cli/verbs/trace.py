@@ -169,6 +169,8 @@ def command(
         point_to_shell(line for finding in results for line in (*finding.look, *finding.mend))
         for line in held.lines() if held else ():
             out.line(line)
+        if results:
+            out.following(f"diagnose {name}", "the causes of all that does not work")
     if held is not None and not held.agrees:
         return Exit.REFUSED
     return Exit.OK if as_meant(story, results) else Exit.NO
