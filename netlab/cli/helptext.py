@@ -100,8 +100,8 @@ def begin(command: str) -> Iterator[str]:
         "test -f FILE": "test the NetworkPolicies of manifests by real packets",
         "--help": "list the verbs",
     }
-    for words, what in rows.items():
-        yield f"  {command} {words:14}{what}"
+    for words, summary in rows.items():
+        yield f"  {command} {words:14}{summary}"
 
 
 def usual() -> Iterator[str]:

@@ -78,8 +78,8 @@ def become(lab: str, netns: Sequence[str], argv: Sequence[str], more: str | None
         os.execvpe(words[0], words, env)
     except OSError as refusal:
         missing = isinstance(refusal, (FileNotFoundError, NotADirectoryError))
-        what = "command not found" if missing and "/" not in words[0] else refusal.strerror
-        out.note(f"netlab: {words[0]}: {what}")
+        reason = "command not found" if missing and "/" not in words[0] else refusal.strerror
+        out.note(f"netlab: {words[0]}: {reason}")
         return 127 if missing else 126
 
 

@@ -43,6 +43,17 @@ def lab_argument(function: F) -> F:
     return click.argument("lab", required=False, default="")(lab(function))
 
 
+def filename_option(summary: str, *, required: bool = False) -> Callable[[F], F]:
+    """-f, of the verbs that read manifests."""
+    return click.option(
+        *("-f", "--filename", "files"),
+        multiple=True,
+        required=required,
+        metavar="FILE|DIR|-",
+        help=f"{summary}; repeatable",
+    )
+
+
 def namespace_option(function: F) -> F:
     """-n, of the verbs that read manifests: as kubectl and helm have it."""
     return click.option(
@@ -60,9 +71,7 @@ def spec_options(function: F) -> F:
     """LAB, -f and --name, of the verbs that read files."""
     function = click.option("--name", default="", help="run the lab under another name")(function)
     function = namespace_option(function)
-    function = click.option(
-        "-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="additional manifests; repeatable"
-    )(function)
+    function = filename_option("additional manifests")(function)
     return click.argument("lab", required=False, default="")(function)
 
 

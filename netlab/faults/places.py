@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from netlab.errors import BadInput
 from netlab.faults.fault import NAME, Control
+from netlab.memo import Latest
 from netlab.model import Cluster, Node, Pod
 from netlab.model.cluster.services import EXTERNAL_NAME, Service
 from netlab.objects import State
@@ -109,14 +110,14 @@ def is_free(cluster: Cluster, pod: Pod, server: Pod) -> bool:
 def is_open(cluster: Cluster, control: Control) -> bool:
     """Whether the flow of a probe is open in this cluster, as predicted."""
     asks = control.source, control.target, control.port, control.version
-    last = _of(cluster)
-    if asks not in last.open:
+    known = _predicted(cluster)
+    if asks not in known.open:
         try:
-            (verdict,) = last.predictor.predict([flow_of(cluster, control)])
+            (verdict,) = known.predictor.predict([flow_of(cluster, control)])
         except BadInput:  # no address family in common, no such end
             return False
-        last.open[asks] = verdict.outcome is Outcome.OPEN
-    return last.open[asks]
+        known.open[asks] = verdict.outcome is Outcome.OPEN
+    return known.open[asks]
 
 
 def flow_of(cluster: Cluster, control: Control) -> Flow:
@@ -126,22 +127,15 @@ def flow_of(cluster: Cluster, control: Control) -> Flow:
     return asked(cluster, control.source, asks, version=control.version or 4).flow._replace(size=control.size)
 
 
-class _Last:
-    """What was predicted of the cluster that was asked about last: one list of faults asks a thousand times."""
+class _Predicted:
+    """The predictions about a cluster, each made once: a list of faults asks a thousand times."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
         self.predictor = Predictor(cluster)
         self.open: dict[tuple[str, str, str, int], bool] = {}
 
 
-_last: list[_Last] = []
-
-
-def _of(cluster: Cluster) -> _Last:
-    if not _last or _last[0].cluster is not cluster:
-        _last[:] = [_Last(cluster)]
-    return _last[0]
+_predicted = Latest(_Predicted)
 
 
 def of_pod(pod: Pod) -> str:
@@ -332,7 +326,7 @@ def denied_by(cluster: Cluster, at: str, node: str = "") -> Control | None:
                 continue
             control = Control(of_pod(pod), of_pod(server), port_of(server), broken=(OPEN,))
             flow = flow_of(cluster, control)
-            (now,) = _of(cluster).predictor.predict([flow])
+            (now,) = _predicted(cluster).predictor.predict([flow])
             (then,) = judge.predict([flow])
             if now.outcome is not Outcome.OPEN and then.outcome is Outcome.OPEN:
                 return control
@@ -348,7 +342,7 @@ def answered(cluster: Cluster, node: str, broken: tuple[str, ...]) -> Control | 
             back = Control(of_pod(server), of_pod(pod), "40000/TCP")
             if server is pod or server.host_network or not is_free(cluster, pod, server):
                 continue
-            (verdict,) = _of(cluster).predictor.predict([flow_of(cluster, back)])
+            (verdict,) = _predicted(cluster).predictor.predict([flow_of(cluster, back)])
             if verdict.outcome is Outcome.DENIED:
                 return Control(of_pod(pod), of_pod(server), port_of(server), broken=broken)
     return None

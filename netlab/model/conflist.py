@@ -93,11 +93,11 @@ def read(file: str, text: str, words: Mapping[str, str] = EXAMPLE) -> Conflist:
 
 
 def _version(body: Mapping[str, Any]) -> str:
-    told = body.get("cniVersions") or [body.get("cniVersion", "")]
+    versions = body.get("cniVersions") or [body.get("cniVersion", "")]
     for version in VERSIONS:
-        if version in told:
+        if version in versions:
             return version
-    raise ValueError(f"cniVersion {', '.join(map(str, told)) or 'is missing'}: netlab speaks {', '.join(VERSIONS)}")
+    raise ValueError(f"cniVersion {', '.join(map(str, versions)) or 'is missing'}: netlab speaks {', '.join(VERSIONS)}")
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netlab.values import dataclass
 
-READINESS, LIVENESS, STARTUP = "readiness", "liveness", "startup"
+READINESS, STARTUP = "readiness", "startup"
 
 
 @dataclass(frozen=True, slots=True)

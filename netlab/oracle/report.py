@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from netlab.evidence.records import Lookup
@@ -69,7 +69,7 @@ def flow_line(verdict: Verdict) -> str:
     )
 
 
-@cache
+@lru_cache(4096)  # names of Pods, each in many flows
 def _quoted(text: str | None) -> str:
     return json.dumps(text, ensure_ascii=False)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from netlab.spec.documents import Document, Warning
 
 _EVENTS = frozenset(
-    f"{when}-{what}" for when in ("pre", "post") for what in ("install", "delete", "upgrade", "rollback")
+    f"{when}-{action}" for when in ("pre", "post") for action in ("install", "delete", "upgrade", "rollback")
 ) | {"test", "test-success"}
 _INSTALLS = frozenset(("pre-install", "post-install"))
 _NAMED = 3  # objects that a line names before it only counts

@@ -97,6 +97,39 @@ LATE = {
 }
 
 
+# Caches of modules on pure floors: each function gives equal results for equal arguments, so a cache saves time alone.
+# Results by the identity of large objects belong to a ``memo.Session``.
+CACHES = {
+    "netlab.diagnose.rules.nfttext": "actions: a rule text, met at every hop",
+    "netlab.faults.catalogue": "modules: the folder of faults, read once",
+    "netlab.faults.places": "_predicted: predictions about a cluster, for the places of a hundred faults",
+    "netlab.model.cluster": "_gateways: asked for by every Pod of a node",
+    "netlab.model.cluster.identity": "uid: a UUID, which each build of a lab computes for each Pod",
+    "netlab.names": "mac: every other node's objects name a tunnel's",
+    "netlab.oracle.report": "_quoted: names in the flows of a matrix",
+    "netlab.picture.svg": "style: a file of the package",
+    "netlab.plain": "_keys, _reader: the fields of a type",
+    "netlab.plan.services": "base_name: a hash in the names of 10,000 Services",
+    "netlab.spec.schema": "schemas: 1 MB of JSON, of the package",
+    "netlab.wire.pcapng": "quick: a struct for each frame size",
+}
+
+
+def test_no_other_module_of_a_pure_floor_has_a_cache() -> None:
+    cached = set()
+    for name, path in sources().items():
+        if name.split(".")[1:2] and name.split(".")[1] in (*PURE, "graph", "picture", "plain", "spec", "testing"):
+            tree = ast.parse(path.read_text())
+            functions = (n for n in tree.body if isinstance(n, ast.FunctionDef))
+            decorators = {ast.unparse(each).split("(")[0] for f in functions for each in f.decorator_list}
+            values = [ast.unparse(n.value) for n in tree.body if isinstance(n, (ast.Assign, ast.AnnAssign)) and n.value]
+            if decorators & {"cache", "lru_cache"} or any(
+                re.match(r"(Memo|Latest)\(|\[\]$|\{\}$", each) for each in values
+            ):
+                cached.add(name)
+    assert cached == CACHES.keys(), "a cache of a module needs a reason in CACHES; results by identity go to a Session"
+
+
 def test_no_circles() -> None:
     """Types count, and so do imports inside functions: a circle that is hidden there is a circle."""
     graph = imports()

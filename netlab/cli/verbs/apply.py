@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import out
-from netlab.cli.options import lab, namespace_option, output, own_lab
+from netlab.cli.options import filename_option, lab, namespace_option, output, own_lab
 
 if TYPE_CHECKING:
     from netlab.runtime.state.resolved import Lab
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    required=True,
-    metavar="FILE|DIR|-",
-    help="manifests to apply; repeatable",
-)
+@filename_option("manifests to apply", required=True)
 @namespace_option
 @lab
 @output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.cli import kinds, out
-from netlab.cli.options import lab, output, own_lab
+from netlab.cli.options import filename_option, lab, output, own_lab
 from netlab.cli.references import not_found, references
 from netlab.errors import BadInput
 
@@ -18,19 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    metavar="FILE|DIR|-",
-    help="manifests of the objects to delete; repeatable",
-)
+@filename_option("manifests of the objects to delete")
 @click.option("-n", "--namespace", default="default", show_default=True, help="namespace of the objects")
-@click.argument("what", nargs=-1, metavar="[[KIND] NAME...]")
+@click.argument("objects", nargs=-1, metavar="[[KIND] NAME...]")
 @lab
 @output
-def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_option: str, output: str) -> None:
+def command(files: tuple[str, ...], namespace: str, objects: tuple[str, ...], lab_option: str, output: str) -> None:
     """Delete objects from a running lab: the objects of manifests, or KIND NAME..., or KIND/NAME...
 
     Without KIND, NAME is a Pod, a Service or a node, such as web or shop/web.
@@ -44,7 +37,7 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
     from netlab.spec import load_texts, names, read_texts
 
     name = own_lab(lab_option)
-    if bool(files) == bool(what):
+    if bool(files) == bool(objects):
         raise BadInput("no objects: use -f FILE, or KIND NAME...")
     resolved = documents_of(open_running(name)[1])
     there = {
@@ -67,9 +60,9 @@ def command(files: tuple[str, ...], namespace: str, what: tuple[str, ...], lab_o
             raise BadInput(given.problems)
         wanted = named if given.problems else [identity(document) for document in given.objects]
     else:
-        if len(what) == 1 and (kind := kinds.named(what[0])):
-            raise BadInput(f"which {kind.name}? delete {what[0]} NAME")
-        wanted = [reference.identity for reference in references(cluster, what, namespace, single=True)]
+        if len(objects) == 1 and (kind := kinds.named(objects[0])):
+            raise BadInput(f"which {kind.name}? delete {objects[0]} NAME")
+        wanted = [reference.identity for reference in references(cluster, objects, namespace, single=True)]
     missing = [key for key in wanted if key not in there]
     if missing:
         raise _not_there(missing[0], there)

@@ -212,13 +212,13 @@ def blocks(cluster: Cluster) -> Iterator[Cause]:
             )
             if not versions or len(peers) < len(rule.peers) or (near and not covered):
                 continue
-            what = (
+            effect = (
                 f"excepts {', '.join(sorted({str(address) for address, _ in covered}))}" if covered else "has no host"
             )
             mark = rule.mark or policy.mark
             yield Cause(
                 "ip-block",
-                f"NetworkPolicy {policy} {rule}: {' and '.join(map(str, peers))} {what}, so the rule means none of the "
+                f"NetworkPolicy {policy} {rule}: {' and '.join(map(str, peers))} {effect}, so the rule means none of the "
                 "hosts outside",
                 place=("networkpolicy", str(policy)),
                 evidence=(f"written at {mark}",) if mark else (),

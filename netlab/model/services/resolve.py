@@ -399,10 +399,6 @@ def _health_port(service: Service, spec: Mapping[str, Any]) -> Iterator[_NodePor
         yield _NodePort(HEALTH_CHECK, "TCP", spec.get(path[1], 0), path, ".".join(path))
 
 
-def _is_system(document: Document) -> bool:
-    return SYSTEM in document.body["metadata"].get("annotations", {})
-
-
 def _target(entry: Mapping[str, Any]) -> int | str:
     """A port's targetPort; a number in quotes is a number, as the API reads an IntOrString."""
     target = entry.get("targetPort", entry["port"]) or entry["port"]

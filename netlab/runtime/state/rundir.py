@@ -288,9 +288,9 @@ class RunDir:
         with contextlib.suppress(FileNotFoundError):
             os.replace(self.path / "statuses.next", self.path / "statuses")
 
-    def event(self, verb: str, **what: Any) -> None:
+    def event(self, verb: str, **fields: Any) -> None:
         """Write down that something was done."""
-        line = json.dumps({"time": round(time.time(), 3), "verb": verb, **what}) + "\n"
+        line = json.dumps({"time": round(time.time(), 3), "verb": verb, **fields}) + "\n"
         with contextlib.suppress(OSError), open(self.path / "events.jsonl", "ab", opener=_private) as stream:
             stream.write(line.encode())
 

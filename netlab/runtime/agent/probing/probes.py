@@ -25,7 +25,7 @@ from netlab.runtime.agent.probing.attempts import FAILURE, SUCCESS, UNKNOWN, WAR
 from netlab.runtime.agent.probing.dial import Dialer
 
 Changed = Callable[[Pod, Container], None]
-STARTUP, LIVENESS, READINESS = "startup", "liveness", "readiness"
+STARTUP, READINESS = "startup", "readiness"
 
 
 class Prober:
