@@ -25,7 +25,7 @@ def test_a_page_shows_its_lab(name: str) -> None:
 
 
 def test_a_page_shows_the_pictures_that_there_are() -> None:
-    page = (ROOT / "docs" / "pictures.md").read_text()
+    pages = (ROOT / "docs" / "pictures.md").read_text() + (ROOT / "README.md").read_text()
     pictures = {file.name for file in Path(ROOT / "docs" / "pictures").glob("*.svg")}
     assert pictures
-    assert {name for name in pictures if f"(pictures/{name})" not in page} == set()
+    assert {name for name in pictures if f"pictures/{name})" not in pages} == set()
