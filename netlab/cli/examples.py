@@ -65,6 +65,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("-f new.yaml --against old.yaml", "The flows that a change opens and closes"),
         ("labs/*", "Many sets"),
     ),
+    "worker": (
+        ("--scheduler tcp://127.0.0.1:8786", "Offer this machine to a scheduler of Dask"),
+        ("--scheduler tls://farm:8786 --world", "In a world of its own"),
+    ),
     "learn": (("", "Go on where you were"), ("overlay", "An exercise"), ("--list", "The course")),
     "class": (
         ("new monday overlay --students 20", "Labs for 20 students"),
