@@ -13,7 +13,7 @@ from netlab.faults.fault import OPEN, Objects
 from netlab.faults.places import node_of, pod_of
 from netlab.model import Cluster, Node, Pod
 from netlab.objects import Addr, Bridge, File, Neigh, NftChain, NftTable, Obj, Route, State, Sysctl, Veth, Vxlan
-from netlab.objects.links import End, ends
+from netlab.objects.links import FALLBACKS, End, ends
 from netlab.objects.tunnels import Geneve, Ipip, WireGuard
 from netlab.spec import Document
 
@@ -49,7 +49,14 @@ def with_rules(
 
 
 def down(state: State, netns: str, dev: str) -> State:
-    """The State with a device down, less what the kernel removes with that: routes, neighbours, IPv6 addresses."""
+    """The State with a device down, less what the kernel removes with that: routes, neighbours, IPv6 addresses.
+
+    A fallback device of the kernel (tunl0) that is down is as one that nobody wants: it cannot be deleted.
+    """
+    if dev in FALLBACKS:
+        return state.without(
+            *(obj.key for obj in state.values() if (obj.netns, getattr(obj, "dev", "")) == (netns, dev))
+        )
 
     def end(each: End) -> End:
         return replace(each, up=False) if (each.netns, each.name) == (netns, dev) else each

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 from itertools import pairwise
 
 from netlab.diagnose.finding import Finding
@@ -17,8 +18,9 @@ from netlab.diagnose.sightings.correlate import FRAME, REPLY, REQUEST, RULES, TI
 from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT, ForeignRule
 from netlab.evidence.records import RULES as RULES_SOURCE
+from netlab.objects import WireGuard
 from netlab.values import dataclass
-from netlab.wire.packets import Packet
+from netlab.wire.packets import UDP, Packet
 
 TRACED_FROM = -399  # the priority of the trace's own chains
 _INITIAL = (64, 128, 255)  # usual first values of the time to live
@@ -45,7 +47,7 @@ def foreign(story: Story) -> tuple[Hit, ...]:
         if event.judgement is not None
         for step in event.judgement.steps
     }
-    return (*_traced(story), *(hit for hit in _untraced(story) if _rule_key(hit.rule) not in met))
+    return (*_traced(story), *(hit for hit in _untraced(story) if _rule_key(hit.rule) not in met), *_sealed(story))
 
 
 def finding(story: Story, hit: Hit) -> Finding:
@@ -186,6 +188,44 @@ def _untraced(story: Story) -> Iterator[Hit]:
                 if matched is not False:
                     yield Hit(rule, action, role, traced=False, certain=bool(matched), interface=here[-1].interface)
                     break
+
+
+def _sealed(story: Story) -> Iterator[Hit]:
+    """The rules that drop WireGuard's packets: no trace shows them, and the packet inside was last seen before."""
+    role, frames, path = (
+        (REPLY, story.reply, story.round_trip.reply)
+        if story.reply
+        else (REQUEST, story.request, story.round_trip.request)
+    )
+    if story.answered or not frames or path is None or frames[-1].direction != OUT:
+        return
+    last = frames[-1]
+    tunnel = story.topology.tunnels.get(last.at)
+    if not isinstance(tunnel, WireGuard):
+        return
+    peer = story.topology.peer(tunnel, last.packet.innermost.target)
+    if peer is None:
+        return
+    address, _, port = peer.endpoint.rpartition(":")
+    target = address.strip("[]")
+    outer = Packet(
+        version=ip_address(target).version,
+        source=story.topology.tunnel_source(tunnel, target),
+        target=target,
+        protocol=UDP,
+        hops=_INITIAL[0],
+        ports=True,
+        sport=tunnel.port,
+        dport=int(port),
+    )
+    passed = {last.netns, peer.remote, *(hop.netns for hop in path.hops if hop.encapsulated)}
+    for rule in story.recording.foreign:
+        if rule.netns not in passed or all(each.effect is not Effect.DROP for each in actions(rule.text)):
+            continue
+        matched = _matches(story, rule, outer)
+        if matched is not False:
+            action = next(each for each in actions(rule.text) if each.effect is Effect.DROP)
+            yield Hit(rule, action, role, traced=False, certain=bool(matched))
 
 
 def _lost_in(story: Story, role: str) -> str:

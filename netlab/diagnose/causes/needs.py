@@ -154,8 +154,7 @@ class Needs:
             for target in self._remotes(tunnel):
                 version = ip_address(target).version
                 protocol, port = (IPIP, 0) if isinstance(tunnel, Ipip) else (UDP, tunnel.port)
-                local = tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else ""
-                source = local or self.topology.source_for(netns, target)
+                source = self.topology.tunnel_source(tunnel, target)
                 yield Packet(version=version, source=source, target=target, protocol=protocol, dport=port)
 
     def _remotes(self, tunnel: Tunnel) -> Iterator[str]:

@@ -125,7 +125,7 @@ def no_route(story: Story, event: Event) -> Finding:
 def _no_route_outside(story: Story, event: Event) -> Finding:
     netns, dev = event.netns, event.interface
     tunnel = story.topology.tunnels.get((netns, dev))
-    local = tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else ""
+    local = tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) and tunnel.local != "any" else ""
     kind = story.tunnel
     hop = story.topology.route(netns, event.packet.innermost.target)
     ends = (

@@ -227,8 +227,7 @@ class _Walk:
         if len(ends) > 1:  # flooded: the path is to the node that has the MAC
             ends = [vtep for vtep in ends if self._has(vtep, mac)] or ends
         self._tunnel, self._outer, self._inner_mac = tunnel, ends[0], mac
-        local = tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else ""
-        local = local or self._topology.source_for(tunnel.netns, ends[0])
+        local = self._topology.tunnel_source(tunnel, ends[0])
         self._outers |= dict.fromkeys(end for end in (local, ends[0]) if end)
         self._local, self._encapsulation = local, ENCAPSULATIONS[tunnel.kind].value
         return self._layer3(None)

@@ -148,6 +148,11 @@ class Topology:
                 return route.src
         return self.own(netns, hop.dev, target)
 
+    def tunnel_source(self, tunnel: Tunnel, target: str) -> str:
+        """The source of the packets that a tunnel's device sends to an outer target; "" without a route."""
+        fixed = tunnel.local if isinstance(tunnel, (Vxlan, Ipip)) else ""
+        return fixed if fixed not in ("", "any") else self.source_for(tunnel.netns, target)
+
     # -- routes -------------------------------------------------------------------------------------------------------
 
     def forwards(self, netns: str, version: int) -> bool:

@@ -13,6 +13,7 @@ Parts = Mapping[str, tuple[str, ...]]
 _HEAD = re.compile(r"^\s*(?:chain|set|map) (\S+) \{")
 _NOISE = re.compile(r" # handle \d+|counter(?: packets \d+ bytes \d+)?|comment \"[^\"]*\"|\"")
 _IMPLIED = re.compile(r"meta l4proto (tcp|udp) (?=\1 )")  # which nft does not print
+_PROTOCOL_4 = re.compile(r"\b(protocol|nexthdr) (?:ipencap|ipv4)\b")  # its names in /etc/protocols
 _SAME, _NAMED = 0.75, 0.3  # of a rule's words, since nft writes some in its own way, and types of ICMP by their names
 
 
@@ -83,5 +84,6 @@ def _share(rule: str, line: str) -> float:
 
 
 def _words(text: str) -> set[str]:
-    words = re.sub(r"[{},()&|]|==| / ", " ", _IMPLIED.sub("", _NOISE.sub("", text))).split()
+    text = _PROTOCOL_4.sub(r"\1 4", _IMPLIED.sub("", _NOISE.sub("", text)))
+    words = re.sub(r"[{},()&|]|==| / ", " ", text).split()
     return {re.sub(r"^0x0*", "0x", word) for word in words}

@@ -324,7 +324,7 @@ class _Trace:
     def _recording(self, sent: int, ended: int, before: Mapping[str, snmp.Snapshot]) -> Recording:
         probe = self._probed(sent, ended)
         rules_seen, rules, chains = judged(self._rules.events() if self._rules else {}, self.unlisted)
-        foreign, sources = self._foreign(), tuple(self._sources())
+        foreign, sources = self._foreign(probe.outcome), tuple(self._sources())
         with contextlib.suppress(HostCannot):
             self._closing = threads.start(self._close, "netlab-close")
         asked = self._asked_again(probe.outcome)
@@ -382,12 +382,15 @@ class _Trace:
                 return sockets.unaccepted(frame.netns, packet.innermost.sport)
         return {}
 
-    def _foreign(self) -> tuple[ForeignRule, ...]:
-        """The rules of foreign tables, where the packet was seen."""
+    def _foreign(self, outcome: str) -> tuple[ForeignRule, ...]:
+        """The rules of foreign tables, where the packet was seen; of a lost packet, which may have been encrypted, also
+        on the rest of its path.
+        """
         if self.lab_tables is None:
             return ()
         passed = {frame.netns for frame in self._frames.frames()} if self._frames else set(self._netns)
-        return foreign_rules(passed | {self._request.netns}, self.lab_tables, self._rules.tables if self._rules else {})
+        passed |= {self._request.netns, *(self.counted if outcome != OPEN else ())}
+        return foreign_rules(passed, self.lab_tables, self._rules.tables if self._rules else {})
 
     def _asked_again(self, outcome: str) -> Collection[str]:
         """The namespaces whose counters and MTUs matter; of a lost packet all, since it may have been lost unseen."""

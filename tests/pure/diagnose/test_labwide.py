@@ -101,6 +101,22 @@ def test_a_rule_is_recognised_though_nft_leaves_out_what_another_word_implies() 
     assert not nfttables.alike(nfttables.parts(other), chain, chain)
 
 
+def test_a_rule_is_recognised_though_nft_names_protocol_4() -> None:
+    base = "type filter hook input priority 0; policy accept;"
+    chain = NftChain("n", "ip", "firewall", chain="INPUT", rules=("ip protocol 4 counter drop",), base=base)
+    printed = [
+        "table ip firewall {",
+        "chain INPUT {",
+        base,
+        "ip protocol ipencap counter packets 9 bytes 900 drop",
+        "}",
+        "}",
+    ]
+    assert nfttables.alike(nfttables.parts(printed), chain, chain)
+    other = [line.replace("ipencap", "gre") for line in printed]
+    assert not nfttables.alike(nfttables.parts(other), chain, chain)
+
+
 def test_a_closed_port_belongs_to_the_container_that_crashed_there() -> None:
     closed = Cause("no-listener", "nobody listens", "lab-a", rank=TRACED, flows=frozenset({1, 2}))
     crash = Cause("container-crashes", "it crashed", "lab-a", rank=WRITTEN)

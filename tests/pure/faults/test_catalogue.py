@@ -78,6 +78,13 @@ def test_a_fault_leaves_a_lab_alone_where_its_place_is_gone(each: Fault, labs: d
     assert apply.objects_with([there], ()) == ()
 
 
+def test_a_fallback_device_that_is_down_is_one_that_nobody_wants(labs: dict[str, apply.Plain]) -> None:
+    """The kernel's tunl0 cannot be deleted, and down it is not seen: the lab with this fault never settled."""
+    _, state = broken(labs["calico-ipip"], Injected("tunnel-down", "node-1"))
+    left = {obj.netns for obj in state.values() if getattr(obj, "dev", "") == "tunl0"}
+    assert left == {"faults-node-2"}
+
+
 def test_an_unknown_fault_in_the_run_state_changes_nothing(labs: dict[str, apply.Plain]) -> None:
     lab = labs["vxlan"]
     assert apply.state_with([Injected("of-another-netlab", "node-1")], lab.cluster, lab.state) == lab.state
