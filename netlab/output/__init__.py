@@ -49,6 +49,7 @@ DOCUMENTS = {
     "serve picture": "page.Picture",
     "test": "flows.Test",
     "trace": "trace.Trace",
+    "trace --versus": "trace.Versus",
     "up": "changes.Up",
 }
 

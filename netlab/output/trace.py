@@ -272,6 +272,54 @@ class Trace:
 
 
 @document
+class VersusStep:
+    """A step of a packet: ``place`` and ``interface`` by names that both labs have, ``event`` its index in ``events``.
+
+    ``direction``: in, out, or XXX where the packet ends; ``encapsulation``: the tunnels around it.
+    """
+
+    way: str
+    place: str
+    interface: str
+    direction: str
+    encapsulation: str
+    packet: str
+    event: int
+
+
+@document
+class VersusRow:
+    """A step that both packets took, or one of them alone."""
+
+    ours: VersusStep | None
+    theirs: VersusStep | None
+
+
+@document
+class Parted:
+    """Where the ways part: after a step that both took, each its next own step, null where it has none."""
+
+    after: VersusStep | None
+    ours: VersusStep | None
+    theirs: VersusStep | None
+    says: str
+
+
+@document
+class Versus:
+    """``trace --versus``: the same flow in two labs; ``parted`` is null where both took the same steps."""
+
+    lab: str
+    versus: str
+    dataplanes: tuple[str, str]
+    same_outcome: bool
+    parted: Parted | None
+    rows: tuple[VersusRow, ...]
+    ours: Trace
+    theirs: Trace
+
+
+@document
 class Layer:
     """A layer of a packet as scapy reads it; a payload that nobody decodes has ``bytes``, and the first of them in ``data``."""
 

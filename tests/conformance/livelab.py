@@ -233,7 +233,9 @@ class Bed:
         if new:
             # An IPv6 source must be an address; of IPv4 ones there are hundreds, which a local route serves as well.
             self._router(
-                f"addr add {one}/128 dev lo nodad" if ":" in one else f"route add local {one} dev lo table local"
+                f"addr replace {one}/128 dev lo nodad"
+                if ":" in one
+                else f"route replace local {one} dev lo table local"
                 for one in new
             )
 

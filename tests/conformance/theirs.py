@@ -85,6 +85,7 @@ class TheirBed(Bed):
         )
         labs.up(Applied(str(self._theirs.folder), self.name, texts), wait=False)
         self.cluster = running.load_cluster(self.name)
+        self._known.clear()  # what the router answers for is not the lab's, and `up` may take it away
         if self._outside:
             self._send_from("")
 

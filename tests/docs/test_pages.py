@@ -287,6 +287,7 @@ PAGES = [
     ROOT / "docs" / "machines.md",
     ROOT / "docs" / "story.md",
     ROOT / "docs" / "test.md",
+    ROOT / "docs" / "trace.md",
     ROOT / "docs" / "write-an-exercise.md",
     *sorted((ROOT / "labs").glob("*/README.md")),
 ]

@@ -12,21 +12,15 @@ from netlab.cli.options import Seconds, lab, own_lab, pictured
 from netlab.errors import BadInput, Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
+    from netlab.cli.traced import Question
     from netlab.diagnose.compare import Comparison
     from netlab.diagnose.finding import Finding
     from netlab.diagnose.story import Story
-    from netlab.evidence.records import Lookup, Recording
-    from netlab.model import Cluster
-    from netlab.objects import State
+    from netlab.diagnose.versus import Way
     from netlab.oracle.flow import Flow
     from netlab.runtime.state.resolved import Lab
 
 _SOURCES = ("frames", "rules", "drops", "counters")
-_MANY = 200  # namespaces
-_CHAINS = 300  # of a table
-_TIMEOUT = 0.9  # seconds
 
 
 @click.command()
@@ -45,6 +39,8 @@ _TIMEOUT = 0.9  # seconds
 @click.option("--timeout", type=Seconds(0.01, 60), metavar="SECONDS",
               help="how long to wait if no evidence of a loss appears (default: 0.9, more over links with a delay)")  # fmt: skip
 @click.option("--compare", is_flag=True, help="compare the result with the prediction; exit status 4 if they differ")
+@click.option("--versus", metavar="LAB", default="",
+              help="trace the same flow in this running lab too, and show where the two paths differ")  # fmt: skip
 @click.option("--pcap", type=click.Path(dir_okay=False), metavar="FILE", help="write the packets to a pcapng file")
 @click.option("--record", type=click.Path(dir_okay=False), metavar="FILE", help="write all recorded evidence as JSON")
 @click.option(
@@ -64,6 +60,7 @@ def command(
     version: int | None,
     timeout: float | None,
     compare: bool,
+    versus: str,
     pcap: str | None,
     record: str | None,
     without: tuple[str, ...],
@@ -86,66 +83,29 @@ def command(
             fragments, options or wrong checksums; it takes no TARGET
 
     The exit status is 0 if the right host replied, even where a finding tells what else is odd on the path.  It is 1 if
-    not, or if policies deny a flow that passed.  With --compare it is 4 if another result was predicted.
+    not, or if policies deny a flow that passed.  With --compare it is 4 if another result was predicted, with --versus if
+    the two labs have different results.
     """
-    from dataclasses import replace
-
-    from netlab.model.topology.links import round_trip
-    from netlab.objects import Netns, NftTable, Vxlan
-    from netlab.observe.trace.record import Request, recorded
-    from netlab.oracle.target import asked
-    from netlab.runtime.state.running import load_meant
+    from netlab.cli.traced import Question, traced
+    from netlab.diagnose.causes.answerer import as_meant
+    from netlab.diagnose.report import lines
+    from netlab.diagnose.versus import Way
+    from netlab.objects import Vxlan
+    from netlab.observe.layers import Layers
 
     crafted = None
     if packet:
         crafted, target, icmp = _crafted(packet, target)
     elif not target:
         raise BadInput("trace needs a TARGET, or a packet: --packet EXPRESSION")
+    question = Question(client, target, namespace, icmp, size, df, version or 0, timeout, crafted, without)
     name = own_lab(lab_option)
-    running = load_meant(name)
-    timeout = _TIMEOUT + round_trip(running.cluster) if timeout is None else timeout
-    lookup, target = (
-        (None, target) if packet else _looked_up(running.cluster, client, target, namespace, version, timeout)
-    )
-    meant = asked(
-        running.cluster, client, target, namespace, icmp=icmp and _has_addresses(lookup), version=version or 0
-    )
-    flow = meant.flow
-    request = Request(flow.src.netns, flow.protocol, flow.address, flow.port, size, df, meant.answers, crafted)
-    if lookup and not lookup.addresses:
-        request = replace(request, name=lookup.queries[-1].name, size=0)
     for file in (pcap, record):
         _writable(file)
-    tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
-    netns = sorted(space.netns for space in running.want.only(Netns))
-    with recorded(
-        name,
-        request,
-        netns,
-        tunnels=tunnels,
-        patience=timeout,
-        without=without,
-        counted=_counted(running.cluster, flow, netns),
-        unlisted=_long_tables(running.want),
-        lab_tables={(table.netns, table.family, table.table) for table in running.want.only(NftTable)},
-        meanwhile=_preload,
-    ) as recording:
-        # Imported here: the kernel takes as long to let the sources go.
-        from netlab.diagnose.causes.answerer import as_meant
-        from netlab.diagnose.findings import findings
-        from netlab.diagnose.report import lines
-        from netlab.diagnose.story import tell
-        from netlab.observe.layers import Layers
-
-        if lookup:
-            recording = replace(recording, lookups=(lookup,))
-        if record:
-            _keep(record, recording)
-        story = tell(recording, running.cluster, running.want)
-        results = findings(story)
-    if results or not story.answered:
-        results = findings(story, _drift(running, name, story))
-    held = _held(story, results, flow, running) if compare else None
+    running, meant, story, results = traced(name, question, record)
+    if versus:
+        return _versus(Way(story, results), versus, question, output)
+    held = _held(story, results, story.flow, running) if compare else None
     if pcap:
         _capture(pcap, story, running)
     if output != "text":
@@ -163,6 +123,7 @@ def command(
         if meant.note:
             out.note(meant.note)
         width = out.width()
+        tunnels = {vxlan.port for vxlan in running.want.only(Vxlan)}
         decode = Layers(tunnels, width=width - 12).of if verbose else None
         for line in lines(story, results, width=width, typed=_typed, decode=decode):
             out.line(line, paint.TRACE)
@@ -176,32 +137,21 @@ def command(
     return Exit.OK if as_meant(story, results) else Exit.NO
 
 
-def _preload(replied: Callable[[], bool]) -> None:
-    """Import what the report needs while the packet is under way, and what only a lost packet needs."""
-    if not replied():
-        import netlab.runtime.lab  # noqa: F401
+def _versus(ours: Way, lab: str, question: Question, output: str) -> int:
+    """The same flow in another lab, beside this one's."""
+    from netlab.cli.traced import traced
+    from netlab.diagnose import versus
 
-
-def _looked_up(
-    cluster: Cluster, client: str, target: str, namespace: str, version: int | None, timeout: float
-) -> tuple[Lookup | None, str]:
-    """The lookup of a DNS name in the client, and what to send to: its address, else the name server."""
-    from netlab.oracle.target import looked_up
-
-    wanted = looked_up(cluster, client, target, namespace)
-    if wanted is None:
-        return None, target
-    from netlab.observe.lookup import lookup
-
-    lookup_made = lookup(cluster, wanted.pod, wanted.name, version=version or 0, patience=max(1.0, timeout))
-    address = lookup_made.addresses[0] if lookup_made.addresses else lookup_made.queries[-1].server
-    port = wanted.port if lookup_made.addresses else "53/UDP"
-    address = f"[{address}]" if ":" in address else address
-    return lookup_made, f"{address}:{port}" if port else address
-
-
-def _has_addresses(lookup: Lookup | None) -> bool:
-    return lookup is None or bool(lookup.addresses)
+    if output == "svg":
+        raise BadInput("--versus draws no picture", hint="-o text or -o json")
+    _, _, story, findings = traced(own_lab(lab), question)
+    told = versus.versus(ours, versus.Way(story, findings))
+    if output == "json":
+        out.document(told)
+    else:
+        for line in versus.lines(told):
+            out.line(line)
+    return Exit.OK if told.same_outcome else Exit.REFUSED
 
 
 def _crafted(expression: str, target: str) -> tuple[Any, str, bool]:
@@ -215,45 +165,8 @@ def _crafted(expression: str, target: str) -> tuple[Any, str, bool]:
     return packet, *aim(packet)
 
 
-def _counted(cluster: Cluster, flow: Flow, netns: Sequence[str]) -> Sequence[str]:
-    """Where counters are worth reading, at 0.5 ms a namespace: in a large lab not in Pods that have no part in it."""
-    if len(netns) <= _MANY:
-        return netns
-    service = next((service for service in cluster.services if str(service) == flow.dst.name), None)
-    named = {flow.dst.name, *(backend.pod for backend in service.backends)} if service else {flow.dst.name}
-    near = {flow.src.netns, *(pod.netns for pod in cluster.pods if str(pod) in named)}
-    far = {pod.netns for pod in cluster.pods if not pod.host_network} - near
-    return [name for name in netns if name not in far]
-
-
-def _long_tables(want: State) -> set[tuple[str, str]]:
-    """Tables that nft needs seconds to list; of our own rules a comment, or the chain's name, says enough."""
-    from collections import Counter
-
-    from netlab.objects import NftChain
-
-    chains = Counter((chain.netns, chain.family, chain.table) for chain in want.only(NftChain))
-    return {(family, table) for (_, family, table), count in chains.items() if count > _CHAINS}
-
-
 def _typed(command: str) -> str:
     return f"{out.command()} {command.removeprefix('netlab ')}"
-
-
-def _drift(running: Lab, name: str, story: Story) -> Any:
-    """The differences between the kernel and the lab; in a large lab only near the place where a packet was lost."""
-    from netlab.objects import contradicted
-    from netlab.plan import drift
-    from netlab.runtime.lab import observe, within
-    from netlab.runtime.state.rundir import RunDir
-
-    rundir = RunDir(name)
-    if len(rundir.assignments().netns) <= _MANY:
-        seen = observe(running, rundir)
-        return drift(running.want, seen.state, running.want, contradicted(running.want, seen.learned))
-    want = within(running.want, story.concerned)
-    seen = observe(running, rundir, want, story.concerned)
-    return drift(want, seen.state, wrong=contradicted(running.want, seen.learned))
 
 
 def _held(story: Story, results: tuple[Finding, ...], flow: Flow, running: Lab) -> Comparison:
@@ -273,16 +186,6 @@ def _writable(path: str | None) -> None:
                 pass
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}") from None
-
-
-def _keep(path: str, recording: Recording) -> None:
-    import json
-
-    from netlab.evidence.records import to_json
-
-    with open(path, "w", encoding="utf-8") as stream:
-        json.dump(to_json(recording), stream, indent=1)
-        stream.write("\n")
 
 
 def _capture(path: str, story: Story, running: Lab) -> None:

@@ -147,9 +147,10 @@ def test_every_source_may_be_missing(shop: Lab) -> None:
 def test_in_a_large_lab_only_the_packets_way_is_looked_at(
     shop: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from netlab.cli import traced as traces
     from netlab.cli.verbs import trace as verb
 
-    monkeypatch.setattr(verb, "_MANY", 0)
+    monkeypatch.setattr(traces, "_MANY", 0)
 
     def traced() -> tuple[int, dict[str, Any]]:
         words = ["--lab", shop.name, "client", "web-1", "-o", "json"]
