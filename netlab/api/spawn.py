@@ -78,8 +78,13 @@ def _serve(requests: socket.socket) -> None:
     import gc
 
     import netlab.cli.main
+    import netlab.cli.verbs.diff
+    import netlab.cli.verbs.graph
     import netlab.cli.verbs.logs
-    import netlab.runtime.client.enter  # noqa: F401 - once here, not in each child
+    import netlab.graph.topology
+    import netlab.kernel.rtnetlink.link
+    import netlab.runtime.client.enter
+    import netlab.runtime.state.running  # noqa: F401
 
     gc.freeze()  # so that children share the pages
     signal.signal(signal.SIGINT, signal.SIG_IGN)

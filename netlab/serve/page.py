@@ -121,13 +121,17 @@ class Page:
         self._is_new = False
         if not self._events.knows("picture") or graph != self._graph:
             self._graph = graph
-            for narrow in (False, True):
-                scene = self._scenes[narrow] = picture(graph, narrow=narrow)
-                self._events.send("picture", self._shown(scene), narrow=narrow)
-                scene.root, scene.front = Group(), Group()  # the places of interfaces are all that is asked for again
+            self._draw(narrow=False)
+            await asyncio.sleep(0)  # the picture of most browsers goes first
+            self._draw(narrow=True)
         self._known.set()
         await self._watch.follow(graph.places)  # after the picture, and before `diff` looks everywhere
         return True
+
+    def _draw(self, *, narrow: bool) -> None:
+        scene = self._scenes[narrow] = picture(self._graph, narrow=narrow)
+        self._events.send("picture", self._shown(scene), narrow=narrow)
+        scene.root, scene.front = Group(), Group()  # the places of interfaces are all that is asked for again
 
     def _shown(self, scene: Scene) -> events.Picture:
         return events.Picture(

@@ -29,7 +29,7 @@ function enlarge(root) {
   const rooms = [...names].map((each) => {
     const group = each.closest(".pick") ?? each.parentElement, box = group?.querySelector("rect")
     const beside = (group?.querySelectorAll(":scope>.nname,:scope>.pname").length ?? 1) > 1 ? 2 : 1
-    return box ? (Number(box.getAttribute("width")) - 18) / beside / each.getComputedTextLength() : 1
+    return box ? (Number(box.getAttribute("width")) - 18 * beside) / beside / each.getComputedTextLength() : 1
   })
   names.forEach((each, index) => {
     const by = Math.max(1, Math.min(2, rooms[index]))
