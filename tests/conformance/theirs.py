@@ -22,6 +22,7 @@ from netlab.observe.probe import Prober
 from netlab.oracle.flow import Flow, Outcome, Verdict
 from netlab.planes import ROWS
 from netlab.runtime import lab as labs
+from netlab.runtime.cni.draft import with_conflist
 from netlab.runtime.state import running
 from netlab.runtime.state.rundir import Applied
 from netlab.spec import read_texts
@@ -83,7 +84,7 @@ class TheirBed(Bed):
             (self._theirs.file, json.dumps(self._lab)),
             ("state.json", livelab.as_text([*manifests(state, self.ground), *policies])),
         )
-        labs.up(Applied(str(self._theirs.folder), self.name, texts), wait=False)
+        labs.up(with_conflist(Applied(str(self._theirs.folder), self.name, texts)), wait=False, programs=True)
         self.cluster = running.load_cluster(self.name)
         self._known.clear()  # what the router answers for is not the lab's, and `up` may take it away
         if self._outside:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import textwrap
 import time
 from collections.abc import Callable
@@ -12,9 +14,13 @@ from typing import Any
 
 import pytest
 
+from netlab.errors import BadInput
+from netlab.planes import ROWS
+from netlab.runtime import lab as labs
 from netlab.runtime.cni.plugin import FOLDERS
 from netlab.runtime.state import running
 from tests.kernel.test_planes import objects, wrong
+from tests.tables import part
 
 pytestmark = pytest.mark.kernel
 
@@ -275,3 +281,75 @@ def test_a_plugin_that_is_missing_is_named_with_where_it_was_looked_for(
     told = netlab("up", at, check=4).stderr
     assert f"{at}/cni/10-net.conflist names the CNI plugin nowhere, which is not in {at}/cni/bin" in told
     assert not kit.remains(lab)
+
+
+def test_the_api_runs_no_plugin(netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path) -> None:
+    """A Pod that a client makes is refused, and the lab stays as it is."""
+    at = folder(tmp_path, kit.spec(lab, [("client", "node-1")]), {"type": "mine"})
+    script(at, "mine", WIRE + f"""
+        ip -n $name addr add 10.244.1.9/24 dev eth0
+        echo '{RESULT % "10.244.1.9/24"}'
+    """)  # fmt: skip
+    netlab("up", at)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "more"},
+           "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "x"}]}}  # fmt: skip
+    with pytest.raises(
+        BadInput, match=r"spec\.dataplane\.cni: a change that is not by netlab up, apply, delete or label"
+    ):
+        labs.change(lab, add=[("more.json", json.dumps(pod))])
+    assert "more" not in netlab("get", "pods", "--lab", lab).stdout
+    assert netlab("diff", lab).stdout == f"lab {lab}: no drift\n"
+
+
+@reference
+def test_an_address_that_a_document_states_is_asked_for_by_the_capability(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    text = kit.spec(lab, [("client", "node-1")])
+    text = text.replace('"spec": {"nodeName"', '"status": {"podIP": "10.244.1.77"}, "spec": {"nodeName"')
+    told = netlab("up", folder(tmp_path, text, bridge(IPAM)), check=4).stderr
+    assert (
+        "Pod default/client is to have 10.244.1.77 (status.podIP), and the CNI plugin bridge gave it 10.244.1.2/24"
+        in told
+    )
+    assert '"capabilities": {"ips": true}' in told
+    netlab("up", folder(tmp_path, text, {**bridge(IPAM), "capabilities": {"ips": True}}))
+    assert "inet 10.244.1.77/24" in kit.sh(f"ip -n {lab}-client addr")
+
+
+LABS = {
+    path.parent.name: match[1]
+    for path in sorted((Path(__file__).parents[2] / "labs").glob("*/lab.yaml"))
+    if (match := re.search(r"^ *dataplane: *([-a-z]+)", path.read_text(), re.MULTILINE))
+}
+
+
+@reference
+@pytest.mark.parametrize("name", part(LABS, lambda name: LABS[name]))
+def test_the_labs_with_the_reference_plugins_do_what_their_pages_say(
+    netlab: Callable[..., Any], lab: str, tmp_path: Path, name: str
+) -> None:
+    """Each lab that ships, with its data plane taken out: the row of the table in docs/cni.md is what is found."""
+    row = ROWS[LABS[name]]
+    reach = "vxlan" if row.encapsulates else "host-gw" if row.crosses_nodes else "none"
+    found = []
+    for plugin in (bridge, ptp):
+        at = tmp_path / plugin.__name__
+        shutil.copytree(Path(__file__).parents[2] / "labs" / name, at)
+        text = (at / "lab.yaml").read_text()
+        ipam = FAMILIES["dual" if "IPv6" in text else "ipv4"][1]
+        kind = {**plugin(ipam), "mtu": "{{mtu}}", "capabilities": {"ips": True}}
+        (at / "cni").mkdir()
+        text = re.sub(
+            r"^( *)dataplane:.*", rf"\1dataplane: {{cni: cni, reach: {reach}}}", text, count=1, flags=re.MULTILINE
+        )
+        (at / "lab.yaml").write_text(text)
+        conflist = json.dumps({"cniVersion": "1.0.0", "name": "net", "plugins": [kind]})
+        (at / "cni" / "net.conflist").write_text(conflist.replace('"{{mtu}}"', "{{mtu}}"))
+        netlab("up", at, "--name", lab)
+        checked = netlab("check", lab, "--expect", at / "expect.yaml").stdout
+        found.append(re.search(r"(\d+ of \d+) flows as they should be", checked)[1])  # type: ignore[index]
+        assert netlab("diff", lab).stdout == f"lab {lab}: no drift\n"
+        netlab("down", lab)
+    page = (Path(__file__).parents[2] / "docs" / "cni.md").read_text()
+    assert f"| {name} | `{LABS[name]}` | `{reach}` | {' | '.join(found)} |" in page

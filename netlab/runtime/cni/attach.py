@@ -53,7 +53,7 @@ def attach(
     if not new and not gone:
         return lab, owned
     _permit(applied, attachments, programs=programs)
-    runtime = Runtime(rundir, lab.cluster)
+    runtime = Runtime(rundir, lab)
     kept = {name: each for name, each in before.items() if name not in gone}
     for name in gone:
         runtime.detach(before[name], f"Pod {name} on node {before[name].node}", say)
@@ -78,7 +78,7 @@ def detach_all(rundir: RunDir, say: Say) -> None:
     attachments = lab.cluster.attachments
     assert attachments is not None
     _permit(applied, attachments, programs=True)
-    runtime = Runtime(rundir, lab.cluster)
+    runtime = Runtime(rundir, lab)
     for name, each in attachments.pods.items():
         if not name.startswith("/"):
             runtime.detach(each, f"Pod {name} on node {each.node}", say)
@@ -89,7 +89,7 @@ def check(rundir: RunDir, lab: Lab, applied: Applied, names: Iterable[str], say:
     attachments = lab.cluster.attachments
     assert attachments is not None
     _permit(applied, attachments, programs=True)
-    runtime = Runtime(rundir, lab.cluster)
+    runtime = Runtime(rundir, lab)
     for name in names:
         if name in attachments.pods and not name.startswith("/"):
             runtime.check(name, attachments.pods[name], say)
@@ -103,7 +103,7 @@ def _stays(pod: Pod | None, there: Attached) -> bool:
 def _permit(applied: Applied, attachments: Attachments, *, programs: bool) -> None:
     named = [trust.Program(os.path.dirname(attachments.file), "spec.dataplane.cni", attachments.mark)]
     if not programs:
-        trust.refuse(named, "this command")
+        trust.refuse(named, "a change that is not by netlab up, apply, delete or label")
     trust.require(applied, named, applied.owner)
 
 
@@ -127,7 +127,12 @@ def _ordered(given: Sequence[str], cluster: Cluster) -> tuple[str, ...]:
 class Runtime:
     """The plugins of one lab."""
 
-    def __init__(self, rundir: RunDir, cluster: Cluster) -> None:
+    def __init__(self, rundir: RunDir, lab: Lab) -> None:
+        cluster = lab.cluster
+        pods = (each for each in lab.documents.objects if each.kind == "Pod")
+        self._with_address = {
+            f"{each.namespace}/{each.name}" for each in pods if each.body.get("status", {}).keys() & {"podIP", "podIPs"}
+        }
         attachments = cluster.attachments
         assert attachments is not None
         self._rundir, self._cluster, self._attachments = rundir, cluster, attachments
@@ -265,6 +270,12 @@ class Runtime:
         families = {f"IPv{ip_interface(address).version}" for address in given}
         if missing := [family for family in self._cluster.families if family not in families]:
             raise PluginFailed(f"the CNI {plugins} gave Pod {pod} no {missing[0]} address")
+        asked = {str(address.ip) for address in pod.addresses} if str(pod) in self._with_address else set()
+        if asked and asked != {str(ip_interface(address).ip) for address in given}:
+            raise PluginFailed(
+                f"Pod {pod} is to have {', '.join(sorted(asked))} (status.podIP), and the CNI {plugins} gave it {', '.join(given)}",
+                hint='"capabilities": {"ips": true} in the list asks the plugins for the address',
+            )
         for address in given:
             if str(ip_interface(address)) not in there:
                 has = ", ".join(sorted(there)) or "none"
