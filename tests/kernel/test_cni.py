@@ -353,3 +353,35 @@ def test_the_labs_with_the_reference_plugins_do_what_their_pages_say(
         netlab("down", lab)
     page = (Path(__file__).parents[2] / "docs" / "cni.md").read_text()
     assert f"| {name} | `{LABS[name]}` | `{reach}` | {' | '.join(found)} |" in page
+
+
+def test_an_apply_whose_add_fails_leaves_the_lab_as_it_was(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    at = folder(tmp_path, kit.spec(lab, [("client", "node-1")]), {"type": "mine"})
+    script(at, "mine", "case $CNI_NETNS in *more) echo full >&2; exit 9; esac\n" + WIRE + f"""
+        ip -n $name addr add 10.244.1.9/24 dev eth0
+        echo '{RESULT % "10.244.1.9/24"}'
+    """)  # fmt: skip
+    netlab("up", at)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "more"},
+           "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "x"}]}}  # fmt: skip
+    (tmp_path / "more.json").write_text(json.dumps(pod))
+    assert "exit status 9: full" in netlab("apply", "-f", tmp_path / "more.json", "--lab", lab, check=4).stderr
+    assert "more" not in netlab("get", "pods", "--lab", lab).stdout
+    assert netlab("diff", lab).stdout == f"lab {lab}: no drift\n"
+    assert f"{lab}-more" not in kit.sh("ip netns list")
+
+
+def test_down_asks_a_plugin_that_hangs_once(netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path) -> None:
+    at = folder(tmp_path, kit.spec(lab), {"type": "mine"})
+    script(at, "mine", '[ "$CNI_COMMAND" = DEL ] && sleep 100\n' + WIRE + """
+        case $name in *client) address=10.244.1.9;; *) address=10.244.2.9; esac
+        ip -n $name addr add $address/24 dev eth0
+        echo '{"cniVersion": "1.0.0", "ips": [{"address": "'$address'/24"}]}'
+    """)  # fmt: skip
+    netlab("up", at)
+    told = netlab("down", lab, env={"NETLAB_CNI_TIMEOUT": "0.5"}).stderr
+    assert told.count("it did not end in 0.5 s, and was killed") == 1
+    assert "netlab asks no plugin to remove the other 1 Pods" in told
+    assert not kit.remains(lab)

@@ -14,6 +14,7 @@ from ipaddress import ip_interface
 from typing import Any
 
 from netlab.digest import sha256
+from netlab.errors import BadInput
 from netlab.kernel.host import netns as ns
 from netlab.kernel.linux import LinuxKernel
 from netlab.kernel.nftables.drift import Digests
@@ -25,7 +26,7 @@ from netlab.model.workloads.ports import mapped
 from netlab.objects import Addr, Floor, Key, Netns, Obj, State, Veth
 from netlab.plan import adopted
 from netlab.runtime.cni import plugin, view
-from netlab.runtime.cni.plugin import Call, PluginFailed
+from netlab.runtime.cni.plugin import Call, PluginFailed, PluginHung
 from netlab.runtime.converge import reach
 from netlab.runtime.host import trust
 from netlab.runtime.session import SESSION
@@ -79,16 +80,23 @@ def detach_all(rundir: RunDir, say: Say) -> None:
     assert attachments is not None
     _permit(applied, attachments, programs=True)
     runtime = Runtime(rundir, lab)
-    for name, each in attachments.pods.items():
-        if not name.startswith("/"):
-            runtime.detach(each, f"Pod {name} on node {each.node}", say)
+    left = [name for name in attachments.pods if not name.startswith("/")]
+    for number, name in enumerate(left, 1):
+        each = attachments.pods[name]
+        if runtime.detach(each, f"Pod {name} on node {each.node}", say) and number < len(left):
+            say(f"netlab asks no plugin to remove the other {len(left) - number} Pods")
+            return
 
 
 def check(rundir: RunDir, lab: Lab, applied: Applied, names: Iterable[str], say: Say) -> None:
     """CHECK for Pods that were attached before, and GC on each node, where the plugins' version has them."""
     attachments = lab.cluster.attachments
     assert attachments is not None
-    _permit(applied, attachments, programs=True)
+    try:
+        _permit(applied, attachments, programs=True)
+    except BadInput as refused:  # the lab's folder has gone, say: the Pods are there, and stay
+        say(f"no CNI plugin was asked: {refused.message}")
+        return
     runtime = Runtime(rundir, lab)
     for name in names:
         if name in attachments.pods and not name.startswith("/"):
@@ -177,18 +185,24 @@ class Runtime:
             texts = dict.fromkeys((*there, *map(adopted.dumped, objects)))
             yield f"/{node}", Attached("", node, "", "", "", tuple(texts))
 
-    def detach(self, each: Attached, about: str, say: Say) -> None:
-        """DEL: in the reverse order, with the last result.  A plugin that fails is told of, and the next one runs."""
+    def detach(self, each: Attached, about: str, say: Say) -> bool:
+        """DEL: in the reverse order, with the last result.  A plugin that fails is told of, and the next one runs.
+
+        Returns whether a plugin hung.
+        """
+        hung = False
         node = self._nodes.get(each.node)
         if node is None:
-            return
+            return hung
         there = each.netns if _exists(each.netns) else ""
         call = self._call("DEL", node, there, each.container, about)
         for config in reversed(self._configs(node, each, json.loads(each.result) if each.result else None)):
             try:
                 plugin.run(str(config["type"]), config, call)
             except PluginFailed as failed:
+                hung = hung or isinstance(failed, PluginHung)
                 say(f"{failed.message}; netlab removes the Pod all the same")
+        return hung
 
     def check(self, name: str, each: Attached, say: Say) -> None:
         """CHECK, where the list allows it and its version has it (0.4.0)."""

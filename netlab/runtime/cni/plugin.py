@@ -33,6 +33,10 @@ class PluginFailed(NetlabError):
     """A plugin that failed, hung or returned what is no result: its program, its words, what it was asked."""
 
 
+class PluginHung(PluginFailed):
+    """A plugin whose time was over."""
+
+
 class Call(NamedTuple):
     """One run: the operation, the node's and the Pod's network namespace (names; "": none), the container's id.
 
@@ -83,7 +87,7 @@ def run(kind: str, config: Mapping[str, Any], call: Call) -> dict[str, Any]:
     code, out, err = _output(path, json.dumps(config), environment, call)
     what = f"the CNI plugin {kind} failed at {call.command} for {call.about}"
     if code is None:
-        raise PluginFailed(f"{what}: it did not end in {_timeout():g} s, and was killed{_words(err)}", hint=path)
+        raise PluginHung(f"{what}: it did not end in {_timeout():g} s, and was killed{_words(err)}", hint=path)
     try:
         result = json.loads(out) if out.strip() else {}
     except ValueError:
