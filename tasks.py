@@ -65,7 +65,7 @@ def lab(_: Context) -> None:
         "part": "also a fixed part of conformance, as .ci/run does; with --rootless: a small fixed part of that",
         "rootless": "as a plain user, in a world without root: what makes sense there",
         "path": "test files or folders",
-        "workers": "how many processes (default: two a core, since most tests wait most of the time)",
+        "workers": "how many processes (default: three a core, since tests wait for three quarters of their time)",
     }
 )
 def test(
@@ -86,7 +86,7 @@ def test(
         )
     # Hundreds of commands are run; where PYTHONDONTWRITEBYTECODE is set, each would compile netlab anew (0.4 s).
     compile_dir(HERE / "netlab", quiet=1)
-    workers = workers or str(2 * len(os.sched_getaffinity(0)))
+    workers = workers or str(3 * len(os.sched_getaffinity(0)))
     argv = ["-m", "pytest", *path.split(), "-n", workers, "--dist", "loadgroup"]
     if rootless:
         files = path if path != "tests" else "part" if part else "all"

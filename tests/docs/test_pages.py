@@ -21,7 +21,8 @@ A block that is run looks like this in Markdown:
 The commands of a page run in order in one bash session, as root, in a scratch copy of the checkout's root, so relative
 paths work and nothing that a page writes stays.  ``sudo`` and ``./bootstrap.sh`` are stand-ins there that just run the
 command: the environment is made already (tests/house/test_bootstrap.py tests the real one).  ``netlab`` runs in a fork of
-a process that has imported it (tests/forks.py); ``sleep`` with seconds waits until the page's tcpdump or capture listens.
+a process that has imported it (tests/forks.py); ``sleep`` with seconds waits until the page's tcpdump or capture listens;
+``tcpdump`` prints each packet at once.
 The session has a /run of its own, so a page sees its labs alone, as its reader would, and what it leaves running is taken
 down at its end.
 """
@@ -181,6 +182,10 @@ class Session:
             line = f'-I -S "{HERE}/forked.py" "{door}"' if forks else "-m netlab"
             (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {line} "$@"\n')
             (programs / name).chmod(0o755)
+        if tcpdump := shutil.which("tcpdump", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
+            # By itself it hands a packet on up to a second late.
+            (programs / "tcpdump").write_text(f'#!/bin/sh\nexec "{tcpdump}" --immediate-mode "$@"\n')
+            (programs / "tcpdump").chmod(0o755)
         path = f"{programs}:{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         home = folder / ".home"
         home.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -185,6 +186,13 @@ def test_a_deleted_pod_of_a_dump_is_replaced_by_its_deployment(netlab: Callable[
         run("exec", "shop/client", "--", "curl", "-sS", "-o", "/dev/null", "-m", "10", "http://10.96.44.5")
 
 
+@pytest.fixture(scope="module")
+def workloads(netlab: Callable[..., Any]) -> Iterator[Callable[..., str]]:
+    """One lab for all that read it: its ``up`` waits for a probe that never succeeds."""
+    with up(netlab, "workloads.yaml", f"cols{os.getpid()}") as run:
+        yield run
+
+
 def _table(text: str) -> dict[str, dict[str, str]]:
     """A table's rows by name; no cell of these is empty but a DURATION."""
     heads, *rows = text.splitlines()
@@ -193,73 +201,73 @@ def _table(text: str) -> dict[str, dict[str, str]]:
     return {one[0]: dict(zip(re.split(r"\s{2,}", heads.strip()), one, strict=True)) for one in cells}
 
 
-def test_workloads_have_the_columns_of_kubectl(netlab: Callable[..., Any], lab: str) -> None:
-    with up(netlab, "workloads.yaml", lab) as run:
-        found = {kind: _table(run("get", kind)) for kind in ("deploy", "rs", "ds", "sts", "jobs", "cj", "rc")}
-        for kind, rows in found.items():
-            for row in rows.values():
-                assert re.fullmatch(r"\d+m?\d*s?", row.pop("AGE")) and row.pop("NAME"), kind
-        assert found["deploy"] == {"web": {"READY": "1/3", "UP-TO-DATE": "3", "AVAILABLE": "1"}}
-        assert [*found["rs"].values()] == [{"DESIRED": "3", "CURRENT": "3", "READY": "1"}]
-        counts = {"DESIRED": "2", "CURRENT": "2", "READY": "0", "UP-TO-DATE": "2", "AVAILABLE": "0"}
-        assert found["ds"] == {"ag": counts | {"NODE SELECTOR": "kubernetes.io/os=linux"}}
-        assert found["sts"] == {"db": {"READY": "2/2"}}
-        assert found["rc"] == {"old": {"DESIRED": "1", "CURRENT": "1", "READY": "1"}}
-        jobs = {name: (row["STATUS"], row["COMPLETIONS"]) for name, row in found["jobs"].items()}
-        night = jobs.pop(next(name for name in jobs if name.startswith("night-")))
-        assert night == ("Running", "0/1") and jobs == {
-            "ends": ("Complete", "1/1"),
-            "fails": ("Failed", "0/1"),
-            "runs": ("Running", "0/3"),
-            "waits": ("Suspended", "0/1"),
-            "hook": ("Complete", "1/1"),
-        }
-        assert found["jobs"]["waits"]["DURATION"] == "" != found["jobs"]["ends"]["DURATION"]
-        cron = found["cj"]["night"]
-        assert (cron["SCHEDULE"], cron["TIMEZONE"], cron["SUSPEND"], cron["ACTIVE"]) == (
-            "0 3 * * *",
-            "<none>",
-            "False",
-            "1",
-        )
-        assert _table(run("get", "deploy", "-o", "wide"))["web"]["SELECTOR"] == "app=web"
+def test_workloads_have_the_columns_of_kubectl(workloads: Callable[..., str]) -> None:
+    run = workloads
+    found = {kind: _table(run("get", kind)) for kind in ("deploy", "rs", "ds", "sts", "jobs", "cj", "rc")}
+    for kind, rows in found.items():
+        for row in rows.values():
+            assert re.fullmatch(r"\d+m?\d*s?", row.pop("AGE")) and row.pop("NAME"), kind
+    assert found["deploy"] == {"web": {"READY": "1/3", "UP-TO-DATE": "3", "AVAILABLE": "1"}}
+    assert [*found["rs"].values()] == [{"DESIRED": "3", "CURRENT": "3", "READY": "1"}]
+    counts = {"DESIRED": "2", "CURRENT": "2", "READY": "0", "UP-TO-DATE": "2", "AVAILABLE": "0"}
+    assert found["ds"] == {"ag": counts | {"NODE SELECTOR": "kubernetes.io/os=linux"}}
+    assert found["sts"] == {"db": {"READY": "2/2"}}
+    assert found["rc"] == {"old": {"DESIRED": "1", "CURRENT": "1", "READY": "1"}}
+    jobs = {name: (row["STATUS"], row["COMPLETIONS"]) for name, row in found["jobs"].items()}
+    night = jobs.pop(next(name for name in jobs if name.startswith("night-")))
+    assert night == ("Running", "0/1") and jobs == {
+        "ends": ("Complete", "1/1"),
+        "fails": ("Failed", "0/1"),
+        "runs": ("Running", "0/3"),
+        "waits": ("Suspended", "0/1"),
+        "hook": ("Complete", "1/1"),
+    }
+    assert found["jobs"]["waits"]["DURATION"] == "" != found["jobs"]["ends"]["DURATION"]
+    cron = found["cj"]["night"]
+    assert (cron["SCHEDULE"], cron["TIMEZONE"], cron["SUSPEND"], cron["ACTIVE"]) == (
+        "0 3 * * *",
+        "<none>",
+        "False",
+        "1",
+    )
+    assert _table(run("get", "deploy", "-o", "wide"))["web"]["SELECTOR"] == "app=web"
 
 
-def test_statuses_of_workloads_say_what_their_pods_do(netlab: Callable[..., Any], lab: str) -> None:
-    with up(netlab, "workloads.yaml", lab) as run:
-        items = json.loads(run("get", "deploy,ds,sts,rs,jobs", "-o", "json"))["items"]
-        status = {f"{one['kind']}/{one['metadata']['name']}": one["status"] for one in items}
-        pods = json.loads(run("get", "pods", "-l", "app=web", "-o", "json"))["items"]
-        ready = sum({"type": "Ready", "status": "True"} in one["status"]["conditions"] for one in pods)
-        web = status["Deployment/web"]
-        assert (web["replicas"], web["readyReplicas"], web["unavailableReplicas"]) == (len(pods), ready, 2) == (3, 1, 2)
-        assert {one["type"]: one["status"] for one in web["conditions"]} == {
-            "Available": "False",
-            "Progressing": "True",
-        }
-        assert status["DaemonSet/ag"]["numberReady"] == 0 and status["DaemonSet/ag"]["desiredNumberScheduled"] == 2
-        assert status["StatefulSet/db"]["readyReplicas"] == 2
-        assert (status["Job/ends"]["succeeded"], status["Job/fails"]["failed"], status["Job/runs"]["active"]) == (
-            1,
-            1,
-            2,
-        )
-        assert "Complete" in {one["type"] for one in status["Job/hook"]["conditions"]}
-        name = run("get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}")
-        assert name == "1"
+def test_statuses_of_workloads_say_what_their_pods_do(workloads: Callable[..., str]) -> None:
+    run = workloads
+    items = json.loads(run("get", "deploy,ds,sts,rs,jobs", "-o", "json"))["items"]
+    status = {f"{one['kind']}/{one['metadata']['name']}": one["status"] for one in items}
+    pods = json.loads(run("get", "pods", "-l", "app=web", "-o", "json"))["items"]
+    ready = sum({"type": "Ready", "status": "True"} in one["status"]["conditions"] for one in pods)
+    web = status["Deployment/web"]
+    assert (web["replicas"], web["readyReplicas"], web["unavailableReplicas"]) == (len(pods), ready, 2) == (3, 1, 2)
+    assert {one["type"]: one["status"] for one in web["conditions"]} == {
+        "Available": "False",
+        "Progressing": "True",
+    }
+    assert status["DaemonSet/ag"]["numberReady"] == 0 and status["DaemonSet/ag"]["desiredNumberScheduled"] == 2
+    assert status["StatefulSet/db"]["readyReplicas"] == 2
+    assert (status["Job/ends"]["succeeded"], status["Job/fails"]["failed"], status["Job/runs"]["active"]) == (
+        1,
+        1,
+        2,
+    )
+    assert "Complete" in {one["type"] for one in status["Job/hook"]["conditions"]}
+    name = run("get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}")
+    assert name == "1"
 
 
-def test_pods_without_a_network_are_described_with_the_reason(netlab: Callable[..., Any], lab: str) -> None:
-    with up(netlab, "workloads.yaml", lab) as run:
-        waits = run("describe", "pod", "waits")
-        (event,) = [line for line in waits.splitlines() if "FailedScheduling" in line]
-        assert event.split()[0] == "Warning" and "0/2 nodes are available: 1 node(s) didn't match" in event
-        assert "Status:           Pending" in waits and "PodScheduled                False" in waits
-        assert "FailedScheduling" in run("get", "events")
-        done = run("describe", "pod", "done")
-        assert "Status:           Succeeded" in done and "10.244.1.77" in done and "FailedScheduling" not in done
-        name = run("get", "rs", "-o", "name").partition("/")[2]
-        assert f"name: {name}" in run("describe", "rs", name)
+def test_pods_without_a_network_are_described_with_the_reason(workloads: Callable[..., str]) -> None:
+    run = workloads
+    waits = run("describe", "pod", "waits")
+    (event,) = [line for line in waits.splitlines() if "FailedScheduling" in line]
+    assert event.split()[0] == "Warning" and "0/2 nodes are available: 1 node(s) didn't match" in event
+    assert "Status:           Pending" in waits and "PodScheduled                False" in waits
+    assert "FailedScheduling" in run("get", "events")
+    done = run("describe", "pod", "done")
+    assert "Status:           Succeeded" in done and "10.244.1.77" in done and "FailedScheduling" not in done
+    name = run("get", "rs", "-o", "name").partition("/")[2]
+    assert f"name: {name}" in run("describe", "rs", name)
 
 
 def test_a_dumped_deployment_that_is_edited_and_applied_rolls_over_and_back(
@@ -286,7 +294,14 @@ def test_a_dumped_deployment_that_is_edited_and_applied_rolls_over_and_back(
         assert len(applied(dumped)) == 1
 
 
-@pytest.mark.parametrize("name", ["workloads.yaml", "dump.yaml", "chart-labels.yaml"])
+def test_a_second_up_of_workloads_changes_nothing(netlab: Callable[..., Any], workloads: Callable[..., str]) -> None:
+    pods = workloads("get", "pods", "-A", "-o", "name")
+    again = netlab("up", str(HERE / "workloads.yaml"), "--name", f"cols{os.getpid()}", "-o", "json")
+    assert json.loads(again.stdout)["changed"] == 0
+    assert workloads("get", "pods", "-A", "-o", "name") == pods
+
+
+@pytest.mark.parametrize("name", ["dump.yaml", "chart-labels.yaml"])
 def test_a_second_up_of_the_same_files_changes_nothing(netlab: Callable[..., Any], lab: str, name: str) -> None:
     with up(netlab, name, lab) as run:
         pods = run("get", "pods", "-A", "-o", "name")
