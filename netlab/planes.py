@@ -1,7 +1,7 @@
 """The data planes' traits: a row each, on the lowest floor, for every floor that must know how a plane behaves.
 
-A new data plane is a row here, the file of its name in ``plan/dataplanes``, and a golden file.  No other module
-knows a plane's name: the schema's enum, the MTU of Pods, the oracle's predictions and the words of a trace follow from
+A new data plane is a row here, a golden file, and a file in ``plan/dataplanes`` if it encapsulates packets or routes
+Pods.  No other module knows a plane's name: the schema's enum, the MTU of Pods, the oracle's predictions and the words of a trace follow from
 the row.
 """
 

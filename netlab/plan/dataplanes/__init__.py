@@ -1,8 +1,9 @@
 """Data planes: how Pods are attached to a node, and how nodes reach each other's Pods.
 
-Each plane is a row of traits in ``netlab.planes`` and a small pure file here, which has the row's name (``-`` is ``_``)
-and sets ``PLANE``.  A file has only what differs: helpers that several planes share (the bridge of the CNI plugin
-``bridge``) stand in ``cni_bridge`` and are called, not inherited.
+Each plane is a row of traits in ``netlab.planes``.  A plane whose Pods share a bridge and whose packets are not
+encapsulated needs no more: ``cni_bridge.Plain`` builds it from the row.  Any other plane is also a small pure file here,
+which has the row's name (``-`` is ``_``) and sets ``PLANE``.  Helpers that several planes share stand in ``cni_bridge``
+and are called, not inherited.
 """
 
 from __future__ import annotations
@@ -10,11 +11,20 @@ from __future__ import annotations
 from importlib import import_module
 
 from netlab.plan.dataplanes.base import Dataplane
+from netlab.plan.dataplanes.cni_bridge import Plain
+from netlab.planes import ROWS
 
 
 def dataplane(name: str) -> Dataplane:
-    """The data plane of that name, from its file."""
-    plane: Dataplane = import_module(f"{__name__}.{name.replace('-', '_')}").PLANE
+    """The data plane of that name: of its file, or of its row alone."""
+    module = f"{__name__}.{name.replace('-', '_')}"
+    try:
+        plane: Dataplane = import_module(module).PLANE
+    except ModuleNotFoundError as missing:
+        row = ROWS[name]
+        if missing.name != module or row.encapsulates or not row.bridge:
+            raise
+        return Plain()
     return plane
 
 

@@ -7,7 +7,7 @@ by a Service must get its frame back by the port that it left by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from netlab import names
 from netlab.model import Cluster, Node, Pod
@@ -17,7 +17,6 @@ from netlab.plan.dataplanes.far import Far
 from netlab.plan.external import masquerade
 from netlab.plan.underlay import addrgen, default_routes, on_link
 from netlab.plan.why import node_why, pair_why, pod_why
-from netlab.values import dataclass
 
 CNI0_INDEX, POD_INDEX = 3, 2
 FIRST_VETH_INDEX = 1000  # unique in the lab, so that the dumps of two namespaces pair without a look-up
@@ -53,11 +52,11 @@ def routes_by_address(here: Node, there: Far) -> Iterator[Obj]:
             yield Route(here.netns, cidr, via=address, dev="eth0", why=why)
 
 
-@dataclass(slots=True)
 class Plain:
-    """A data plane of cni0 and nothing around the packets; ``routes``: what leads to another node's Pods."""
+    """A data plane of a bridge and nothing around the packets, with a route for each other node if it crosses nodes.
 
-    routes: Callable[[Node, Far], Iterable[Obj]]
+    No encapsulation: the nodes must share a segment, since the other node is the next hop.
+    """
 
     def node(self, here: Node, cluster: Cluster) -> Iterator[Obj]:
         """cni0, and masquerading where there is an outside."""
@@ -69,8 +68,8 @@ class Plain:
         return attach(pod, here, cluster)
 
     def reach(self, here: Node, there: Far, cluster: Cluster) -> Iterable[Obj]:
-        """See ``routes``."""
-        return self.routes(here, there)
+        """A route by the other node's address for each of its Pod CIDRs."""
+        return routes_by_address(here, there) if cluster.plane.crosses_nodes else ()
 
 
 def attach(pod: Pod, here: Node, cluster: Cluster, *, name: str = "") -> Iterator[Obj]:
