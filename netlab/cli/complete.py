@@ -111,7 +111,7 @@ def names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 def kind_and_names(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """``delete``'s words: a kind, then its objects."""
-    given = ctx.params.get("what") or ctx.params.get("words") or ()
+    given = ctx.params.get("objects") or ctx.params.get("words") or ()
     if not given:
         return kinds(ctx, incomplete)
     return _offer((name for name in _objects(ctx, given[0]) if name not in given), incomplete)
@@ -185,7 +185,7 @@ _OF_VERB: dict[tuple[str, str], Offer] = {
     ("describe", "kind"): kinds,
     ("describe", "names"): names,
     ("label", "words"): kind_and_names,
-    ("delete", "what"): kind_and_names,
+    ("delete", "objects"): kind_and_names,
     ("completion", "shell"): shells,
     ("trace", "client"): places,
     ("trace", "target"): places,
@@ -203,10 +203,28 @@ def teach(verb: str, command: click.Command) -> click.Command:
     return command
 
 
+#: The other ways to type netlab: its second name, and a checkout's script, also behind sudo, whose completion asks for
+#: that of the command.  click's function splits its program at newlines alone.
+_BASH = """
+_netlab_bootstrap() {
+    local script=$1
+    if ((COMP_CWORD < 2)); then
+        COMPREPLY=($(compgen -W "netlab invoke" -- "${COMP_WORDS[1]}"))
+    elif [[ ${COMP_WORDS[1]} == netlab ]]; then
+        COMP_WORDS=("${COMP_WORDS[@]:1}")
+        ((COMP_CWORD -= 1))
+        _netlab_completion "$script"$'\\n'netlab
+    fi
+}
+complete -o nosort -F _netlab_completion kubenetlab
+complete -o nosort -F _netlab_bootstrap bootstrap.sh
+"""
+
+
 def script(shell: str) -> str:
     """The script that completes netlab's command line in a shell: bash, zsh or fish."""
     made = get_completion_class(shell)
     assert made is not None
     # click's way for bash starts a bash to ask for its version, and complains into the script where it is old.
     template = made(click.Command("netlab"), {}, "netlab", "_NETLAB_COMPLETE")
-    return template.source_template % template.source_vars()
+    return template.source_template % template.source_vars() + (_BASH if shell == "bash" else "")

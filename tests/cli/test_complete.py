@@ -133,3 +133,19 @@ def test_tab_imports_nothing_that_takes_long(line: str) -> None:
     imported = {row.rpartition("|")[2].strip() for row in done.stderr.splitlines() if row.startswith("import time:")}
     assert "netlab.cli.main" in imported
     assert not imported & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("", "netlab invoke"), ("netlab up overl", "overlay"), ("invoke te", "")]
+)
+def test_a_checkout_s_script_is_completed_as_netlab(typed: str, offered: str, tmp_path: Path) -> None:
+    script = tmp_path / "bootstrap.sh"
+    script.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -m netlab "$@"\n')
+    script.chmod(0o755)
+    words = [str(script), *typed.split(" ")]
+    lines = f"COMP_WORDS=({' '.join(words) if typed else words[0]}); COMP_CWORD={len(words) - 1}; _netlab_bootstrap {script}"
+    done = subprocess.run(
+        ["bash", "-c", f'source <("{sys.executable}" -m netlab completion bash); {lines}; echo "${{COMPREPLY[*]}}"'],
+        env={**{name: text for name, text in os.environ.items() if name != "_NETLAB_COMPLETE"}, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == (offered, "")

@@ -25,6 +25,9 @@ def command(shell: str | None) -> None:
     zsh, in ~/.zshrc after compinit:        source <(netlab completion zsh)
     fish, in ~/.config/fish/config.fish:    netlab completion fish | source
 
+    In bash, ./bootstrap.sh netlab is completed too, also behind sudo, after
+    source <(./bootstrap.sh netlab completion bash).
+
     Without an argument the shell is the one in $SHELL.  The shell that ./bootstrap.sh opens already has completion.
     """
     from netlab.cli.complete import script
