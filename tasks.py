@@ -275,9 +275,12 @@ def vm_test(
 
 
 @task
-def web_test(_: Context, part: bool = False, if_possible: bool = False) -> None:
-    """The live page in a real browser (chromium, by Playwright), with screenshots: docs/page.md; needs root."""
-    flags = {"--part": part, "--if-possible": if_possible}
+def web_test(_: Context, part: bool = False, if_possible: bool = False, screens: bool = False) -> None:
+    """The live page in a real browser (chromium, by Playwright), with screenshots: docs/page.md; needs root.
+
+    ``--screens`` makes the screenshots of docs/page.md again.
+    """
+    flags = {"--part": part, "--if-possible": if_possible, "--screens": screens}
     _python("tests/web", *(name for name, wanted in flags.items() if wanted))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "web"
-PLAYWRIGHT = "playwright==1.56.0"
+PACKAGES = ("playwright==1.56.0", "pillow==11.3.0")  # pillow for --screens
 _CANNOT = 3
 _INSTALL = 60  # seconds for apt-get
 _PAGES = ("netlab/serve/static", "netlab/serve/wall")
@@ -92,10 +92,10 @@ def run(given: list[str], *, install: bool) -> int:
     folder = BUILD / "python"
     if not folder.exists():
         BUILD.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "pip", "install", "-q", "--target", str(folder), PLAYWRIGHT]
+        words = [sys.executable, "-m", "pip", "install", "-q", "--target", str(folder), *PACKAGES]
         if subprocess.run(words, check=False).returncode:
             shutil.rmtree(folder, ignore_errors=True)
-            sys.stderr.write(f"not run: {PLAYWRIGHT} could not be installed\n")
+            sys.stderr.write(f"not run: {PACKAGES[0]} could not be installed\n")
             return _CANNOT
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", "NETLAB_BROWSER": browser,
                    "XDG_STATE_HOME": str(BUILD / "state")}  # fmt: skip

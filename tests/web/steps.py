@@ -107,6 +107,38 @@ def accessible(page: Page) -> None:
     assert found == [], "\n".join(found)
 
 
+def shown(page: Page, name: str) -> None:
+    """A screenshot of the page, which axe-core reads too; with ``--screens`` also a dark one."""
+    accessible(page)
+    page.screenshot(path=SHOTS / f"{name}.png")
+    if "--screens" in sys.argv:
+        before = page.evaluate("document.documentElement.dataset.theme")
+        for theme in ("dark", before):
+            page.evaluate(
+                "to => document.querySelectorAll(':root, #board svg').forEach(each => each.dataset.theme = to)", theme
+            )
+            if theme == "dark":
+                page.screenshot(path=SHOTS / f"{name}-dark.png")
+
+
+def screens() -> None:
+    """The screenshots of docs/page.md, with few colours; the dark ones together on one sheet."""
+    from PIL import Image
+
+    def saved(picture: Any, file: Path) -> None:
+        few = picture.quantize(96, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(file, optimize=True)
+
+    folder = ROOT / "docs" / "pictures"
+    for name, file in SCREENS.items():
+        saved(Image.open(SHOTS / f"{name}.png").convert("RGB"), folder / file)
+    sheet = Image.new("RGB", (1280, 400 * -(-len(DARK) // 2)))
+    for index, name in enumerate(DARK):
+        small = Image.open(SHOTS / f"{name}-dark.png").convert("RGB").resize((640, 400), Image.Resampling.LANCZOS)
+        sheet.paste(small, (640 * (index % 2), 400 * (index // 2)))
+    saved(sheet, folder / "page-dark.png")
+
+
 def choose(page: Page, key: str) -> None:
     page.locator(f'.pick[data-key="{key}"]').first.click()
 
@@ -120,29 +152,25 @@ def learner(browser: Browser) -> None:
     netlab("up", "overlay")
     with served("overlay") as address, opened(browser, address) as page:
         assert page.locator("#state").inner_text() == "as the lab describes it"
-        page.screenshot(path=SHOTS / "picture.png")
-        accessible(page)
+        shown(page, "picture")
         choose(page, CLIENT)
         choose(page, SERVER)
         walked(page, 1)
         assert page.locator("ol.hops > li.on").count() == 24
         assert page.locator("svg .dead").count() == 0
-        page.screenshot(path=SHOTS / "walk.png")
-        accessible(page)
+        shown(page, "walk")
         subprocess.run([*ROUTE, "del", "10.244.2.0/24"], check=True)
         page.wait_for_selector(".driftmark", timeout=WAIT)
         choose(page, CLIENT)
         choose(page, SERVER)
         walked(page, 2)
         assert page.locator("svg .dead").count() == 1
-        page.screenshot(path=SHOTS / "died.png")
-        accessible(page)
+        shown(page, "died")
         (command,) = page.locator(".died code.cmd").all_inner_texts()
         page.get_by_role("tab", name="Flows").click()
         page.wait_for_selector('html[data-probed="1"]', timeout=WAIT)
         assert page.locator(".gl.timeout").count() > 0
-        page.screenshot(path=SHOTS / "flows.png")
-        accessible(page)
+        shown(page, "flows")
         page.get_by_role("tab", name="Picture").click()
         subprocess.run(["sh", "-c", command], check=True)
         page.wait_for_selector(".driftmark", state="detached", timeout=WAIT)
@@ -161,8 +189,7 @@ def keyboard(browser: Browser) -> None:
         page.locator(f'.pick[data-key="{SERVER}"]').first.focus()
         page.keyboard.press("Enter")
         walked(page, 1)
-        page.screenshot(path=SHOTS / "narrow.png")
-        accessible(page)
+        shown(page, "narrow")
         page.keyboard.press("Escape")
         page.get_by_text("Send a packet").wait_for(timeout=WAIT)
     netlab("down", "overlay")
@@ -220,8 +247,7 @@ def terminal(browser: Browser) -> None:
         lines.get_by_text("42", exact=True).wait_for(timeout=WAIT)
         assert page.title() == "overlay · netlab"
         assert page.locator(".term b, .term a").count() == 0
-        page.screenshot(path=SHOTS / "terminal.png")
-        accessible(page)
+        shown(page, "terminal")
         page.keyboard.press("Control+Shift+Escape")
         assert page.evaluate("document.activeElement.getAttribute('role')") == "tab"
         page.keyboard.press("Escape")
@@ -235,6 +261,20 @@ def terminal(browser: Browser) -> None:
         page.get_by_role("button", name="Close").click()
         assert page.locator("#dock").is_hidden()
     netlab("down", "overlay")
+
+
+# Screenshots of docs/page.md, by the name that a step gives them; and those of the sheet of dark ones.
+SCREENS = {
+    "died": "page.png",
+    "denied": "page-flows.png",
+    "policies": "page-policies.png",
+    "capture": "page-capture.png",
+    "fault": "page-fault.png",
+    "exercise": "page-exercise.png",
+    "terminal": "page-terminal.png",
+    "narrow": "page-narrow.png",
+}
+DARK = ("died", "denied", "policies", "capture", "exercise", "large")
 
 
 BAIT = "<img src=x onerror=document.title=1>"
@@ -268,8 +308,7 @@ def capture(browser: Browser) -> None:
         inside.locator(".layer").first.wait_for(timeout=WAIT)
         assert "VXLAN" in inside.locator(".layer").first.inner_text()
         assert page.locator("#packets details.same").count() > 5, "the same packet is marked at each interface"
-        page.screenshot(path=SHOTS / "capture.png")
-        accessible(page)
+        shown(page, "capture")
         page.get_by_role("button", name="Stop").click()
         page.wait_for_selector('html[data-captured="2"]', timeout=WAIT)
         page.get_by_label("Filter").fill("no such word")
@@ -301,13 +340,15 @@ def policies(browser: Browser) -> None:
             "- protocol: TCP",
             "port: 80",
         ]
-        page.screenshot(path=SHOTS / "policies.png")
-        accessible(page)
+        shown(page, "policies")
         page.locator("#policy-pod").select_option("default/intruder")
         page.wait_for_selector('html[data-judged="2"]', timeout=WAIT)
         page.locator("#policy-side").select_option("egress")
         page.wait_for_selector('html[data-judged="3"]', timeout=WAIT)
         assert "server" in page.locator(".judged.not").inner_text()
+        page.get_by_role("tab", name="Flows").click()
+        page.wait_for_selector('html[data-probed="1"]', timeout=WAIT)
+        shown(page, "denied")
     netlab("down", "policy")
 
 
@@ -327,8 +368,7 @@ def exercise(browser: Browser) -> None:
             assert page.evaluate("document.activeElement.id") == "answer", "the panel is drawn anew, the focus stays"
             page.get_by_role("button", name="Hint").first.click()
             current.locator(".hint").wait_for(timeout=WAIT)
-            page.screenshot(path=SHOTS / "exercise.png")
-            accessible(page)
+            shown(page, "exercise")
             page.get_by_label("Answer").fill(value())
             page.keyboard.press("Enter")
             current.get_by_text(title, exact=True).wait_for(state="detached", timeout=WAIT)
@@ -343,14 +383,13 @@ def exercise(browser: Browser) -> None:
         page.get_by_role("tab", name="Exercise").click()
         page.get_by_text("Done in").wait_for(timeout=WAIT)
         assert page.locator("ol.steps .good").count() == 4
-        page.screenshot(path=SHOTS / "exercise-done.png")
+        shown(page, "exercise-done")
         page.get_by_role("tab", name="Picture").click()
         page.get_by_role("button", name="Choose a fault…").click()
         page.locator("#fault").select_option("route-to-peer-missing")
         page.get_by_role("button", name="Break", exact=True).click()
         page.locator(".drift").get_by_text("route-to-peer-missing").wait_for(timeout=WAIT)
-        page.screenshot(path=SHOTS / "fault.png")
-        accessible(page)
+        shown(page, "fault")
         page.get_by_role("button", name="Heal").click()
         page.get_by_text("✓ healed").wait_for(timeout=WAIT)
     netlab("down", "overlay")
@@ -379,7 +418,7 @@ def large(browser: Browser) -> None:
                 const send = (kind, x) => stage.dispatchEvent(new PointerEvent(kind, {bubbles: true, clientX: 300 + x, clientY: 300}))
                 send("pointerdown", 0); requestAnimationFrame(function step(now) { n++; send("pointermove", x = (x + 7) % 200); now < end ? requestAnimationFrame(step) : done(n / 2) }) })"""
             )
-            page.screenshot(path=SHOTS / "large.png")
+            shown(page, "large")
             moved = f"{frames:.0f} frames a second while moved"
             say(f"  400 Pods: drawn {drawn:.2f} s after the address was opened, {moved}")
     netlab("down", "large")
@@ -402,7 +441,7 @@ PART = (learner, capture, policies)
 
 def main() -> int:
     """Run the steps that are named, with ``--part`` a few, or all; a line each."""
-    named = set(sys.argv[1:]) - {"--part"}
+    named = {word for word in sys.argv[1:] if not word.startswith("--")}
     steps = PART if "--part" in sys.argv else STEPS
     SHOTS.mkdir(parents=True, exist_ok=True)
     failed = 0
@@ -422,6 +461,8 @@ def main() -> int:
                 say(f"{step.__name__}: FAILED")
                 netlab("down", "--all")
         browser.close()
+    if "--screens" in sys.argv and not failed:
+        screens()
     return 1 if failed else 0
 
 

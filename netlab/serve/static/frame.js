@@ -63,6 +63,7 @@ export function select(id) {
   mark()
   stage.hidden = Boolean(view.sheet)
   sheet.hidden = !view.sheet
+  for (const each of ["out", "fit", "in"]) byId(each).hidden = Boolean(view.sheet)
   for (const each of [stage, sheet]) each.setAttribute("aria-labelledby", `tab-${id}`)
   if (view.sheet) sheet.replaceChildren(view.sheet())
   else draw(true)
