@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -44,7 +45,7 @@ class Policies:
         ended = await self._page.run("explain", "--lab", self._page.lab, "-o", "json", "--", *ends)
         says = "" if ended.stdout else message(ended)  # the Pod serves no port
         flows = json.loads(ended.stdout)["flows"] if ended.stdout else []
-        judged = await asyncio.to_thread(_groups, flows, side)
+        judged = await asyncio.to_thread(grouped, flows, side)
         texts = await asyncio.to_thread(_texts, self._page.lab)
         about = _named(judged) | {
             _full(policy) for policy in graph.policies if pod in policy.pods and getattr(policy, side)
@@ -52,7 +53,7 @@ class Policies:
         return web.json_response({"groups": judged, "says": says, "policies": list(_written(graph, about, texts))})
 
 
-def _groups(flows: Iterable[dict[str, Any]], side: str) -> list[dict[str, Any]]:
+def grouped(flows: Iterable[dict[str, Any]], side: str) -> list[dict[str, Any]]:
     """Flows with the same judgement for the same reasons, with the names of their other ends."""
     other = "from" if side == "ingress" else "to"
     groups: dict[str, dict[str, Any]] = {}
@@ -60,27 +61,30 @@ def _groups(flows: Iterable[dict[str, Any]], side: str) -> list[dict[str, Any]]:
         if flow["from"] == flow["to"]:
             continue
         name = flow[other]
+        own = re.compile(rf"(?<![\w./-]){re.escape(name)}(?![\w/-])")
         group = {
             "allowed": flow["allowed"],
             "outcome": flow["outcome"],
-            "because": [each["says"].replace(name, _NAME) for each in flow.get("because", ())],
+            "because": [own.sub(_NAME, each["says"]) for each in flow.get("because", ())],
             "port": f"{flow['port']}/{flow['protocol']}",
-            "sides": {each: _reason(flow.get(each), name) for each in _SIDES},
+            "sides": {each: _reason(flow.get(each), own) for each in _SIDES},
         }
-        groups.setdefault(json.dumps(group), {**group, "names": []})["names"].append(name)
+        names = groups.setdefault(json.dumps(group), {**group, "names": []})["names"]
+        if name not in names:  # an end has an address of each family
+            names.append(name)
     return sorted((_with_names(group) for group in groups.values()), key=lambda group: not group["allowed"])
 
 
-def _reason(side: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
-    """The reason in one direction: the rule, or why there is none."""
+def _reason(side: dict[str, Any] | None, own: re.Pattern[str]) -> dict[str, Any] | None:
+    """The reason in one direction: the rule, or why there is none; ``own`` finds the name of the other end."""
     if side is None:
         return None
     rules = [side[key] for key in ("allowed_by", "tier") if side.get(key)]
     return {
         "allowed": side["allowed"],
-        "exempt": side["exempt"] and side["exempt"].replace(name, _NAME),
+        "exempt": side["exempt"] and own.sub(_NAME, side["exempt"]),
         "rule": rules[-1] if rules else None,
-        "missed": [{**each, "says": each["says"].replace(name, _NAME)} for each in side["missed"]],
+        "missed": [{**each, "says": own.sub(_NAME, each["says"])} for each in side["missed"]],
     }
 
 

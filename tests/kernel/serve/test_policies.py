@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netlab.runtime import lab as labs
-from netlab.serve.policies import document, extent
+from netlab.serve.policies import document, extent, grouped
 from tests.conftest import run_netlab
 from tests.kit.served import SECONDS, Served
 
@@ -85,6 +85,25 @@ def test_who_may_reach_a_pod_and_by_which_lines(page: Served, lab_name: str, tmp
         {"pod": "node-1", "side": "ingress"},
     ):
         assert page.post("/page/v1/policies", asked)[0] == 400
+
+
+def test_ends_with_the_same_reason_are_one_group() -> None:
+    def flow(name: str, says: str, address: str = "10.0.0.1") -> dict[str, Any]:
+        side = {"allowed": True, "exempt": says, "policies": [], "allowed_by": None, "missed": []}
+        ends = {"from": name, "to": "default/web", "address": address, "port": 80, "protocol": "TCP"}
+        return {**ends, "allowed": True, "outcome": "open", "because": [], "ingress": side, "egress": None}
+
+    found = grouped([
+        flow("default/a", "no policy isolates default/a"),
+        flow("default/a", "no policy isolates default/a", "fd00::1"),
+        flow("default/b", "no policy isolates default/b"),
+        flow("node-1", "default/web is on node-10"),
+        flow("default/web", "a Pod always reaches itself"),
+    ], "ingress")  # fmt: skip
+    assert [(group["names"], group["sides"]["ingress"]["exempt"]) for group in found] == [
+        (["default/a", "default/b"], "no policy isolates each"),
+        (["node-1"], "default/web is on node-10"),
+    ]
 
 
 def test_the_lines_of_a_document_and_of_an_item() -> None:
