@@ -203,13 +203,17 @@ def kubectl_test(_: Context, only: str = "", fetch: bool = False) -> None:
         "plane": "only this data plane; may be repeated (default: all that the breakages name)",
         "only": "only breakages with this in their names",
         "half": "tuned or held-out: every other breakage (default: all)",
+        "breakages": "instead a set in a lab of three nodes: shop-1 to shop-4",
         "known": "also the breakages that diagnose was written for",
     },
 )
-def diagnose_test(_: Context, plane: list[str], only: str = "", half: str = "", known: bool = False) -> None:
+def diagnose_test(
+    _: Context, plane: list[str], only: str = "", half: str = "", breakages: str = "", known: bool = False
+) -> None:
     """Labs broken by hand in ways that diagnose was not written for: whether its first cause is right; needs root."""
     words = [word for name in plane for word in ("--plane", name)]
     words += [*(("--only", only) if only else ()), *(("--half", half) if half else ())]
+    words += ["--set", breakages] if breakages else []
     _python("tests/diagnose", *words, *(["--known"] if known else []))
 
 

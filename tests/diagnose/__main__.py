@@ -123,7 +123,8 @@ def main() -> int:
     counts = Counter[str]()
     for plane in given.plane or dict.fromkeys(plane for each in table for plane in each.planes):
         chosen = [each for each in table if plane in each.planes and given.only in each.name]
-        counts += run(plane, chosen, given.causes, bool(given.set)) if chosen else ()
+        if chosen:
+            counts += run(plane, chosen, given.causes, bool(given.set))
     total = counts.total() - counts[LACKING]
     say(f"{counts['right']} of {total} right at the first try; {dict(counts)}")
     return int(counts["right"] < WANTED * total or counts["clear"] > 0)

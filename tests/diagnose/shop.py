@@ -93,6 +93,7 @@ def names(name: str) -> dict[str, str]:
     """What the lines name, in a running lab."""
     named = breakages.names(name) | {each: f"{name}-shop-{each}" for each in ("front", "api", "db")}
     podside1 = named["podside"] if named["podside"] == "cni0" else named["nearveth"]
+    named |= {f"{each}6": breakages.address(named[each], 6) for each in ("client", "near")}
     return named | {"podside1": podside1, "n3": f"{name}-node-3", "node3": breakages.address(f"{name}-node-3")}
 
 
@@ -163,4 +164,68 @@ SHOP_2 = (
     Breakage("egress to the wrong Pods", put(policy("front-out", "front", egress=[{"to": [_select("db")], "ports": [{"port": 8080}]}, DNS])), ANY, "shop/front-out|shop/front", ("kindnet",)),
     Breakage("guard selects by a label of the Deployment", put(policy("db-guard", "database", ingress=[{"from": [_select("api")], "ports": [{"port": 5432}]}])), ANY, "shop/db-guard", ("host-gw",)),
 )  # fmt: skip
-SETS = {"shop-1": SHOP_1, "shop-2": SHOP_2}
+CLIENT = {"from": [_select("client")]}
+SHOP_3 = (
+    Breakage("route to a Pod by a wrong link", "ip -n {n2} route replace {server4} dev eth0", ("route-wrong",), "node-2", ("calico-bgp",)),
+    Breakage("half of Pods' replies by a rule", rules("n3", "inet", "postrouting", "ip daddr {cidr1} numgen inc mod 2 0 drop"), FOREIGN, "node-3", ("host-gw",)),
+    Breakage("SYN of one port to nobody", rules("client", "inet", "output", "tcp dport 80 tcp flags syn / fin,syn,rst,ack drop"), FOREIGN, "default/client", ("vxlan",)),
+    Breakage("bridge filters what it forwards", "ip netns exec {n1} nft 'add table bridge strange; add chain bridge strange c {{ type filter hook forward priority 0; }}; add rule bridge strange c ether type ip drop'", FOREIGN, "node-1", ("weave", "flannel-vxlan")),
+    Breakage("DNS answers from another address", rules("n1", "ip", "prerouting", "udp dport 53 dnat to {near4}:53", type_="nat", priority="-120"), FOREIGN, "node-1", ("kindnet",)),
+    Breakage("no ICMP at all", rules("n2", "inet", "prerouting", "meta l4proto {{ icmp, ipv6-icmp }} drop", priority="-300"), FOREIGN, "node-2", ("host-gw",)),
+    Breakage("node's own firewall: only ssh", rules("n2", "inet", "input", "iif lo accept", "tcp dport 22 accept", "ct state established accept", "drop"), FOREIGN, "node-2", ("vxlan",)),
+    Breakage("IPv6 address twice", "ip -n {near} addr add {client6}/128 dev eth0 nodad", ("address-extra",), "default/near", ("kindnet",)),
+    Breakage("IPv6 default route of a Pod gone", "ip -6 -n {server} route del default", ("route-missing",), "default/server", ("vxlan",)),
+    Breakage("IPv6 neighbour of a ghost", "ip -6 -n {client} neigh replace {near6} lladdr 02:00:00:00:99:01 dev eth0 nud permanent", ("neighbour-*",), "default/client", ("host-gw",)),
+    Breakage("MTU of one Pod's end and a big answer", "ip -n {db} link set eth0 mtu 1000; ip -n {db} route replace default via {gw2} mtu lock 1000 advmss 40", ("mtu", "route-*"), "shop/db", ("vxlan",)),
+    Breakage("tunnel device without its bridge port of the underlay", "ip -n {sw} -o link show type veth | sed 's/^[0-9]*: \\([^@:]*\\).*/\\1/' | grep node-3 | while read p; do ip -n {sw} link set $p nomaster; done", ("port-*",), "underlay", ("calico-vxlan",)),
+    Breakage("api's link moved to another bridge", "ip -n {n1} link add br9 type bridge; ip -n {n1} link set br9 up; ip -n {n1} link set {nearveth} master br9", ("port-detached", "foreign-link", "port-*"), "node-1", ("host-gw",)),
+    Breakage("ports of clients are the node ports", sysctl("server", ipv4__ip_unprivileged_port_start=0) + "; ip -n {server} rule add iif lo sport 80 unreachable pref 3", ("ip-rule",), "default/server", ("calico-bgp",)),
+    Breakage("conntrack of an earlier zone", rules("n2", "ip", "prerouting", "ip saddr {client4} ct zone set 5", priority="-310"), FOREIGN, "node-2", ("vxlan",)),
+    # manifests
+    Breakage("ingress by a namespace without Pods", put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "empty"}}, policy("db-guard", "db", ingress=[{"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "empty"}}}]}])), ANY, "shop/db-guard", ("vxlan",)),
+    Breakage("only ipBlock of nodes", put(policy("api-guard", "api", ingress=[{"from": [{"ipBlock": {"cidr": "172.18.0.0/16"}}]}])), ANY, "shop/api-guard", ("host-gw",)),
+    Breakage("egress to the own namespace alone", put(policy("front-out", "front", egress=[{"to": [{"podSelector": {}}]}])), ANY, "shop/front-out|shop/front", ("kindnet",)),
+    Breakage("DNS by TCP alone", put(policy("front-out", "front", egress=[TO_API, {**DNS, "ports": [{"port": 53, "protocol": "TCP"}]}])), ANY, "shop/front-out|shop/front", ("calico-bgp",)),
+    Breakage("port 5353 for 53", put(policy("front-out", "front", egress=[TO_API, {**DNS, "ports": [{"port": 5353, "protocol": "UDP"}]}])), ANY, "shop/front-out|shop/front", ("weave",)),
+    Breakage("matchExpressions NotIn turned round", put(policy("db-guard", "db", ingress=[{"from": [{"podSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["api", "front", "db"]}]}}], "ports": [{"port": 5432}]}])), ANY, "shop/db-guard", ("vxlan",)),
+    Breakage("selector of two Deployments", apply("Service", "web", {"type": "NodePort", "selector": {"app": "guarded"}, "ports": [{"port": 80, "targetPort": 8080, "nodePort": 30080}]}), ANY, "default/web", ("kindnet",)),
+    Breakage("ExternalName of nobody", put({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "db", "namespace": "shop"}, "spec": {"type": "ExternalName", "externalName": "db.shp.svc.cluster.local"}}), ANY, "shop/db", ("host-gw",)),
+    Breakage("Service of endpoints by hand", put({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "old", "namespace": "shop"}, "spec": {"ports": [{"port": 80}]}}, {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "old-1", "namespace": "shop", "labels": {"kubernetes.io/service-name": "old"}}, "addressType": "IPv4", "endpoints": [{"addresses": ["10.244.1.200"]}], "ports": [{"port": 8080, "name": ""}]}), ANY, "shop/old", ("vxlan",)),
+    Breakage("policy for two labels, of which Pods have one", put({**policy("api-guard", "api"), "spec": {"podSelector": {"matchLabels": {"app": "api", "tier": "back"}}, "policyTypes": ["Ingress"], "ingress": [{"from": [_select("front")]}]}}), ANY, "shop/api-guard", ("calico-bgp",)),
+    Breakage("ingress from a host that is not allowed", put(policy("web-guard", "web", "default", ingress=[{"from": [{"ipBlock": {"cidr": "198.51.100.0/24"}}]}])), ANY, "default/web-guard", ("vxlan",)),
+    Breakage("deny of the server's egress", put(policy("web-out", "web", "default", egress=[])), ANY, "default/web-out", ("weave",)),
+)  # fmt: skip
+SHOP_4 = (
+    Breakage("way back by another node", "ip -n {n2} route replace {cidr1} via {node3}", ("route-wrong",), "node-2", ("kindnet", "host-gw")),
+    Breakage("IPv6 of a Pod by the loopback", "ip -6 -n {server} addr flush dev eth0 scope global; ip -6 -n {server} addr add fd00:10:244:2::77/64 dev eth0 nodad; ip -6 -n {server} route replace default via fe80::1 dev eth0", ("address-*", "route-*"), "default/server", ("vxlan",)),
+    Breakage("a dropping set of sources", "ip netns exec {n3} nft 'add table inet strange; add set inet strange bad {{ type ipv4_addr; flags interval; elements = {{ 10.0.0.0/9 }}; }}; add chain inet strange c {{ type filter hook forward priority -5; }}; add rule inet strange c ip saddr @bad ct state new drop'", FOREIGN, "node-3", ("host-gw", "calico-bgp")),
+    Breakage("Service's address routed to a Pod", "ip -n {n1} route add {vip}/32 via {near4}", ("route-extra",), "node-1", ("weave",)),
+    Breakage("translated to the node itself", rules("n1", "ip", "prerouting", "ip daddr {vip} tcp dport 80 redirect to :8888", type_="nat", priority="-150"), FOREIGN, "node-1", ("vxlan",)),
+    Breakage("client sends from a strange address", rules("client", "ip", "postrouting", "snat to 192.0.2.50", type_="nat", priority="100"), FOREIGN, "default/client", ("host-gw",)),
+    Breakage("route of the Pod has the wrong source", "ip -n {api} addr add 10.99.0.1/32 dev lo; ip -n {api} route replace $(ip -n {api} -4 route show default) src 10.99.0.1", ("route-*", "address-*"), "shop/api", ("vxlan",)),
+    Breakage("forwarding off for one interface of IPv6", sysctl("n2", ipv6__conf__all__forwarding=0), ("sysctl-forwarding",), "node-2", ("calico-bgp",)),
+    Breakage("the node's routes in another table", "ip -n {n1} rule del pref 32766; ip -n {n1} rule add pref 32766 lookup 88", ("ip-rule",), "node-1", ("host-gw",)),
+    Breakage("near is down", "ip -n {n1} link set {nearveth} down", ("link-*",), "node-1|default/near", ("kindnet",)),
+    Breakage("Pod listens no more on TCP from other networks", rules("db", "inet", "input", "ip saddr 10.244.3.0/24 tcp dport 5432 reject"), FOREIGN, "shop/db", ("vxlan",)),
+    Breakage("redirected DNS", rules("front", "inet", "output", "udp dport 53 redirect to :5353", type_="nat", priority="-100"), FOREIGN, "shop/front", ("calico-vxlan",)),
+    Breakage("resolv.conf with a comment alone", "echo '# managed' > /etc/netns/{front}/resolv.conf", ("file",), "shop/front", ("host-gw",)),
+    Breakage("wrong search order", "sed -i 's/shop.svc/default.svc/' /etc/netns/{front}/resolv.conf", ("file",), "shop/front", ("vxlan",)),
+    Breakage("server process killed for good", "for i in 1 2 3; do kill -9 $(ip netns pids {app} | tail -1); sleep 0.3; done", ("process-*", "pod-*", "container-*"), "default/app", ("weave",)),
+    Breakage("fragments dropped", rules("n3", "inet", "prerouting", "ip frag-off & 0x3fff != 0 drop", "meta length gt 1200 drop", priority="-450"), FOREIGN, "node-3", ("flannel-vxlan",)),
+    # manifests
+    Breakage("policy in default for Pods of shop", "{netlab} delete --lab {lab} -n shop networkpolicy db-guard\n" + put(policy("db-guard", "db", "default", ingress=[{"from": [_select("api")], "ports": [{"port": 5432}]}])), ANY, "default/db-guard", ("vxlan",)),
+    Breakage("dash too few: and for or", put(policy("api-guard", "api", ingress=[{"from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}, **_select("front")}]}])), ANY, "shop/api-guard", ("kindnet",)),
+    Breakage("headless Service with a wrong port", put(service("db", "db", clusterIP="None", ports=[{"port": 5433}])), ANY, "shop/db", ("host-gw",)),
+    Breakage("two policies, of which the second isolates for egress", put(policy("api-more", "api", ingress=[{}], egress=[{"to": [_select("front")]}]), policy("api-out", "api", egress=[])), ANY, "shop/api-more|shop/api-out", ("calico-bgp",)),
+    Breakage("session affinity and no backend", put(service("api", "apis", sessionAffinity="ClientIP", ports=[{"port": 80, "targetPort": "http"}])), ANY, "shop/api", ("weave",)),
+    Breakage("except of Pods' network for a Pod", put(policy("front-out", "front", egress=[DNS, {"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.244.0.0/16"]}}]}])), ANY, "shop/front-out|shop/front", ("vxlan",)),
+    Breakage("DNS allowed to the Service's address", put(policy("front-out", "front", egress=[TO_API, {"to": [{"ipBlock": {"cidr": "10.96.0.10/32"}}], "ports": [{"port": 53, "protocol": "UDP"}]}])), ANY, "shop/front-out|shop/front", ("host-gw",)),
+    Breakage("ingress from the world and not from Pods", put(policy("web-guard", "web", "default", ingress=[{"from": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]}])), ANY, "default/web-guard", ("vxlan",)),
+    Breakage("upper-case label", put(policy("api-guard", "api", ingress=[{"from": [{"podSelector": {"matchLabels": {"App": "front"}}}], "ports": [{"port": 8080}]}])), ANY, "shop/api-guard", ("kindnet",)),
+    Breakage("backend's port by the name of another Pod's", put(service("front", "front", ports=[{"port": 80, "targetPort": "http"}])), ANY, "shop/front", ("calico-bgp",)),
+    Breakage("Exists on a label that nobody has", put(policy("db-guard", "db", ingress=[{"from": [{"podSelector": {"matchExpressions": [{"key": "role", "operator": "Exists"}]}}]}])), ANY, "shop/db-guard", ("weave",)),
+    Breakage("external traffic local, backend on one node of three", put(service("front", "front", type="NodePort", externalTrafficPolicy="Local", ports=[{"port": 80, "targetPort": 8000, "nodePort": 30091}])), ANY, "shop/front", ("host-gw",)),
+    Breakage("SCTP for TCP in the policy", put(policy("api-guard", "api", ingress=[{"from": [_select("front")], "ports": [{"port": 8080, "protocol": "SCTP"}]}])), ANY, "shop/api-guard", ("vxlan",)),
+    Breakage("selector's value of another Pod without that port", put(service("api", "db", ports=[{"port": 80, "targetPort": "http"}])), ANY, "shop/api", ("kindnet",)),
+)  # fmt: skip
+SETS = {"shop-1": SHOP_1, "shop-2": SHOP_2, "shop-3": SHOP_3, "shop-4": SHOP_4}

@@ -216,19 +216,22 @@ class Fold:
         return best if best is not None and counts[best] else None
 
     def _adopt(self) -> None:
-        """What a trace saw of an effect belongs to a deviation of that namespace that explains nothing else."""
+        """What a trace saw of an effect belongs to a deviation of that namespace: of a kind that has such effects, or one
+        that explains nothing else.
+        """
         for key, cause in [*self._others.items()]:
             if cause.kind not in _EFFECTS:
                 continue
+            words = _EFFECTS[cause.kind]
             idle = [
                 index
                 for index, suspect in enumerate(self._suspects)
                 if suspect.netns == cause.netns and not suspect.learned and index not in self._traced
-                if not any(number in self._broken for number in self._weights[index])
+                if (words and suspect.kind.startswith(words))
+                or not any(number in self._broken for number in self._weights[index])
             ]
             if not idle:
                 continue
-            words = _EFFECTS[cause.kind]
             index = min(idle, key=lambda each: not self._suspects[each].kind.startswith(words))
             self._traced[index] = ([cause.message, *cause.evidence[1:]], len(self._traced))
             self._weights[index].update(dict.fromkeys(cause.flows, 1))

@@ -9,7 +9,17 @@ from dataclasses import replace
 from netlab.diagnose.labwide import cause as ranks
 from netlab.diagnose.labwide.cause import Cause
 from netlab.diagnose.labwide.evidence import Evidence
-from netlab.diagnose.labwide.promises import blocks, describe, edit, folded, of_warning, other_protocol, shut, unkept
+from netlab.diagnose.labwide.promises import (
+    blocks,
+    describe,
+    edit,
+    external_names,
+    folded,
+    of_warning,
+    other_protocol,
+    shut,
+    unkept,
+)
 from netlab.model.cluster import Pod
 from netlab.oracle.compare import Row
 from netlab.oracle.flow import EXTERNAL, POD, SERVICE, Outcome
@@ -44,20 +54,10 @@ def causes(evidence: Evidence, events: Mapping[str, str]) -> list[Cause]:
     named = {cause.place for cause in (*warned, *unready)}
     if evidence.intended:
         return [*warned, *unready]
-    found = [
-        *warned,
-        *(
-            cause
-            for cause in (
-                *_unkept(evidence),
-                *shut(evidence),
-                *blocks(evidence.cluster),
-                *other_protocol(evidence.cluster),
-            )
-            if cause.place not in named
-        ),
-    ]
-    return [*folded(found, evidence.warnings, evidence.cluster), *unready]
+    cluster = evidence.cluster
+    written = (*shut(evidence), *blocks(cluster), *other_protocol(cluster), *external_names(cluster))
+    found = [*warned, *(cause for cause in (*_unkept(evidence), *written) if cause.place not in named)]
+    return folded([*found, *unready], evidence.warnings, cluster)
 
 
 def merged(causes: Iterable[Cause]) -> list[Cause]:

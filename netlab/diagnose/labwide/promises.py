@@ -17,16 +17,19 @@ from netlab.diagnose.labwide.cause import Cause
 from netlab.diagnose.labwide.choose import node_of
 from netlab.diagnose.labwide.evidence import Evidence
 from netlab.model.cluster import Cluster, Pod
-from netlab.model.cluster.policies import INGRESS, Block
-from netlab.model.cluster.services import Service
+from netlab.model.cluster.policies import EGRESS, INGRESS, Block
+from netlab.model.cluster.services import EXTERNAL_NAME, Service
+from netlab.model.services.system import DOMAIN
 from netlab.oracle.compare import Row
 from netlab.oracle.endpoints import Endpoints
-from netlab.oracle.flow import EXTERNAL, NODE, POD, SERVICE, Flow, Outcome
+from netlab.oracle.flow import EXTERNAL, NODE, POD, SERVICE, Endpoint, Flow, Outcome
 from netlab.oracle.policy import Evaluator
 from netlab.oracle.predict import Predictor
 from netlab.spec import Warning
 
 _LOST = (Outcome.REFUSED, Outcome.TIMEOUT, Outcome.UNREACHABLE, Outcome.MIXED)
+_PASSED = (Outcome.OPEN, Outcome.MIXED)
+_NAMED = 3
 OUTSIDE = "outside"
 #: Codes of effects; a warning about a policy or a Service that they name is the mistake.
 SYMPTOMS = ("named-flow", "closed-port", "shut", "service-no-endpoints", "egress-without-dns", "one-sided")
@@ -136,56 +139,93 @@ def other_protocol(cluster: Cluster) -> Iterator[Cause]:
 
 
 def shut(evidence: Evidence) -> Iterator[Cause]:
-    """Pods that declare a port which policies close to every other Pod and host: by the whole lab, not by what was probed."""
+    """Policies that close every declared port of a Pod to all others, or let a Pod send nothing at all: by the whole lab,
+    not by what was probed of it.
+    """
     cluster = evidence.cluster
     if not cluster.filters:
         return
+    endpoints, predictor, evaluator = Endpoints(cluster), Predictor(cluster), Evaluator(cluster)
+    for direction in (INGRESS, EGRESS):
+        closed = _denied(evidence, direction)
+        groups: dict[tuple[str, ...], list[Pod]] = defaultdict(list)
+        for pod in cluster.own_pods if closed else ():
+            policies = tuple(map(str, evaluator.isolating(pod, direction))) if str(pod) in closed else ()
+            flows = _asked(pod, direction, endpoints) if policies else []
+            if flows and not any(verdict.outcome in _PASSED for verdict in predictor.predict(flows)):
+                groups[policies].append(pod)
+        for policies, pods in groups.items():
+            yield _shut(pods, policies, direction)
+
+
+def _denied(evidence: Evidence, direction: str) -> set[str]:
+    """The Pods of which policies deny each probed flow in a direction, but those to themselves."""
     probed: dict[str, list[Row]] = defaultdict(list)
     for row in evidence.rows:
-        if row.flow.dst.kind == POD and row.flow.src != row.flow.dst and row.flow.src.kind == POD and not row.flow.size:
-            probed[row.flow.dst.name].append(row)
-    closed = {
-        name
-        for name, rows in probed.items()
-        if all(row.predicted is not None and row.predicted.outcome is Outcome.DENIED for row in rows)
-    }
-    if not closed:
-        return
-    endpoints, predictor, evaluator = Endpoints(cluster), Predictor(cluster), Evaluator(cluster)
-    seen: set[tuple[str, tuple[str, ...]]] = set()
-    for pod in cluster.own_pods:
-        policies = tuple(map(str, evaluator.isolating(pod, INGRESS))) if str(pod) in closed else ()
-        if not policies or not any(port.declared for port in pod.ports):
-            continue
-        if (pod.owner or str(pod), policies) not in seen and _is_shut(pod, endpoints, predictor):
-            seen.add((pod.owner or str(pod), policies))
-            yield _shut(pod, policies)
+        flow = row.flow
+        end, other = (flow.dst, flow.src) if direction == INGRESS else (flow.src, flow.dst)
+        if end.kind == POD and end != other and not (direction == INGRESS and other.kind != POD):
+            probed[end.name].append(row)
+    return {name for name, rows in probed.items() if not any(_passes(row) for row in rows)}
 
 
-def _is_shut(pod: Pod, endpoints: Endpoints, predictor: Predictor) -> bool:
-    target = endpoints.pods[str(pod)]
-    flows = [
-        Flow.to(source, target, address, port.port, port.protocol)
-        for source in (*endpoints.pods.values(), *endpoints.external.values())
-        for port in pod.ports
-        for address in target.addresses[:1]
-        if port.declared and source != target and any((":" in own) == (":" in address) for own in source.addresses)
-    ]
-    return all(verdict.outcome is not Outcome.OPEN for verdict in predictor.predict(flows))
+def _passes(row: Row) -> bool:
+    return row.predicted is not None and row.predicted.outcome in _PASSED
 
 
-def _shut(pod: Pod, policies: Sequence[str]) -> Cause:
-    ports = ", ".join(str(port.port) for port in pod.ports if port.declared)
-    names = ", ".join(policies)
+def _asked(pod: Pod, direction: str, endpoints: Endpoints) -> list[Flow]:
+    """The flows that would prove a Pod not to be shut."""
+    own = endpoints.pods[str(pod)]
+    others = [end for end in (*endpoints.pods.values(), *endpoints.external.values()) if end != own]
+    found = []
+    for other in others:
+        source, target = (other, own) if direction == INGRESS else (own, other)
+        for port, protocol in endpoints.ports(target, undeclared=False):
+            address = next((each for each in target.addresses if _has(source, ":" in each)), None)
+            if address is not None:
+                found.append(Flow.to(source, target, address, port, protocol))
+    return found
+
+
+def _has(end: Endpoint, is_v6: bool) -> bool:
+    return any((":" in address) == is_v6 for address in end.addresses)
+
+
+def _shut(pods: Sequence[Pod], policies: Sequence[str], direction: str) -> Cause:
+    names = ", ".join(map(str, pods[:_NAMED])) + (f" and {len(pods) - _NAMED} more" if len(pods) > _NAMED else "")
+    by = f"NetworkPolicy {', '.join(policies)}"
+    says = f"{by} lets no other Pod and no host reach {names}, which serves ports"
+    if direction == EGRESS:
+        says = f"{by} lets {names} send nothing, not even a query for a name"
     return Cause(
         "shut",
-        f"Pod {pod} declares port {ports}, and NetworkPolicy {names} lets no other Pod and no host reach it",
-        pod.netns,
+        says,
+        pods[0].netns,
         place=("networkpolicy", policies[0]),
-        evidence=(f"declared at {pod.mark}",) if pod.mark else (),
+        evidence=tuple(f"Pod {pod} is declared at {pod.mark}" for pod in pods[:_NAMED] if pod.mark),
         rank=ranks.WRITTEN,
-        mark=pod.mark,
+        mark=pods[0].mark,
     )
+
+
+def external_names(cluster: Cluster) -> Iterator[Cause]:
+    """Services of type ExternalName that lead to a name of the cluster which no Service has."""
+    known = {f"{service.name}.{service.namespace}.svc.{DOMAIN}" for service in cluster.services}
+    for service in cluster.services:
+        name = service.external_name.rstrip(".") if service.kind == EXTERNAL_NAME else ""
+        if name.endswith(f".svc.{DOMAIN}") and ".".join(name.split(".")[-5:]) not in known:
+            yield Cause(
+                "service-external-name",
+                f"Service {service} leads to the name {name}, and the cluster has no such Service",
+                place=(SERVICE, str(service)),
+                evidence=(f"written at {service.mark}",) if service.mark else (),
+                look=(describe(cluster.lab, "Service", str(service)),),
+                mend=edit(
+                    cluster.lab, service.mark.file if service.mark else "", service.mark.line if service.mark else 0
+                ),
+                rank=ranks.WRITTEN,
+                mark=service.mark,
+            )
 
 
 def blocks(cluster: Cluster) -> Iterator[Cause]:
@@ -244,6 +284,9 @@ def folded(causes: Sequence[Cause], warnings: Iterable[Warning], cluster: Cluste
             by_object[kind.lower(), name].append(of_warning(warning, cluster.lab))
     for cause in mistakes.values():
         by_object[cause.place].insert(0, cause)
+        for service in cluster.services if cause.kind == "pod-not-ready" else ():
+            if any(("pod", backend.pod) == cause.place for backend in service.backends):
+                by_object["service", str(service)].append(cause)
     left = []
     for effect in effects:
         found = [cause for at in _spoken_of(effect, names) for cause in by_object.get(at, ())]
@@ -257,13 +300,13 @@ def folded(causes: Sequence[Cause], warnings: Iterable[Warning], cluster: Cluste
 
 
 def _distinct(effects: Sequence[Cause], names: Mapping[str, tuple[str, str]]) -> Iterator[Cause]:
-    """Effects that nothing explains; one that names a single policy is that policy's."""
+    """Effects that nothing explains; one that names a single policy, or what denies its rule, is that policy's."""
     seen: dict[tuple[str, str], Cause] = {}
     for effect in effects:
         policies = [at for at in _spoken_of(effect, names) if at[0] == "networkpolicy"]
         if effect.kind == "one-sided":  # the other side is what denies
             policies = [at for at in policies if at != effect.place]
-        place = policies[0] if len(policies) == 1 else effect.place
+        place = policies[0] if len(policies) == 1 or (policies and effect.kind == "one-sided") else effect.place
         before = seen.get(place)
         if before is None:
             seen[place] = replace(effect, place=place)

@@ -247,7 +247,9 @@ def _kind(ops: Sequence[Op]) -> str:
     if isinstance(obj, Port):
         return _port_kind(op)
     if isinstance(obj, Netns):
-        return "namespace-missing" if op.verb is Verb.CREATE else "loopback-down"
+        lacks = getattr(op.have, "lacks", ())
+        word = "ip-rule" if lacks and lacks[0].removeprefix("-6 ").startswith("rule ") else "loopback-down"
+        return "namespace-missing" if op.verb is Verb.CREATE else word
     if isinstance(obj, Sysctl):
         return f"sysctl-{_setting(obj).removeprefix('6').replace('_', '-')}"
     if isinstance(obj, (Listener, Process)):

@@ -196,9 +196,9 @@ def _links(netns: str) -> list[dict[str, Any]]:
     return found
 
 
-def address(netns: str) -> str:
-    """The IPv4 address of eth0."""
-    (link,) = json.loads(sh(f"ip -j -n {netns} -4 addr show dev eth0"))
+def address(netns: str, version: int = 4) -> str:
+    """The first address of eth0 that others reach."""
+    (link,) = json.loads(sh(f"ip -j -n {netns} -{version} addr show dev eth0 scope global"))
     return str(link["addr_info"][0]["local"])
 
 

@@ -84,3 +84,12 @@ def test_the_mistake_comes_before_its_effects() -> None:
 
 def test_a_rule_that_the_other_side_denies_is_a_mistake_of_the_side_that_denies() -> None:
     assert first(shop.policy("api-out", "api", egress=[])) == ("one-sided", "shop/api-out")
+
+
+def test_a_policy_that_lets_a_pod_send_nothing_is_a_cause() -> None:
+    assert first(shop.policy("web-out", "web", "default", egress=[])) == ("shut", "default/web-out")
+
+
+def test_an_external_name_that_no_service_of_the_cluster_has_is_a_cause() -> None:
+    spec = {"type": "ExternalName", "externalName": "db.shp.svc.cluster.local"}
+    assert first(service("db", **spec)) == ("service-external-name", "shop/db")
