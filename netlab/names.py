@@ -1,7 +1,7 @@
 """Every name that netlab puts into the kernel, and its inverse.
 
-Names are functions of the spec alone, so two runs of one lab give the same names, addresses and MACs, and a packet
-dump can be read without a table: the node's number is in its MAC and in its addresses.
+Names are functions of the spec alone, so two runs of a lab give the same names, addresses and MACs.  A packet dump can
+be read without a table: the node's number is in its MAC and in its addresses.
 
 Limits: interface names have 15 characters (IFNAMSIZ - 1), altnames 127, an alias 255, file names 255, lab names 32;
 what would be longer is cut and ends in a hash.

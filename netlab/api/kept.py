@@ -27,9 +27,9 @@ _FILE = "api.json"
 class Beside:
     """Of one object.  ``body``: the whole object, where netlab has none; it has ``created``, ``generation`` and ``uid``.
 
-    ``annotations``: those that differ from the document's, None where it goes; ``status`` is laid over the object's own.
-    ``created``: an RFC 3339 time; ``owners``: references that the model has no use for; ``applied``: by manager, what it
-    applied last; ``deletion``: when it was deleted, while its finalizers or its processes hold it; of a Pod: when the
+    ``annotations``: those that differ from the document's, None where it goes.  ``status`` is laid over the object's own.
+    ``created``: an RFC 3339 time.  ``owners``: references that the model has no use for.  ``applied``: by manager, what it
+    applied last.  ``deletion``: when it was deleted, while its finalizers or its processes hold it; of a Pod: when the
     ``grace`` period (seconds) is over.
     """
 

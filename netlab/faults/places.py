@@ -208,7 +208,7 @@ def to_outside(cluster: Cluster, node: str, broken: tuple[str, ...], version: in
 def service_from(
     cluster: Cluster, node: str, broken: tuple[str, ...], *, beside: bool = False, itself: bool = False
 ) -> Control | None:
-    """A flow from a Pod of a node to a Service; ``beside``: whose backends are on that node too and none is the Pod,
+    """A flow from a Pod of a node to a Service.  ``beside``: whose backends are on that node too and none is the Pod,
     ``itself``: whose only backend is the Pod.
     """
     for service in cluster.services:

@@ -15,7 +15,7 @@ from netlab.values import dataclass
 class Observed:
     """The observed state of a lab.
 
-    ``state`` holds what lies in the lab's own namespaces, foreign things included (``plan.drift`` tells them apart);
+    ``state`` holds what lies in the lab's own namespaces, foreign things included (``plan.drift`` tells them apart).
     ``strangers`` are names in /run/netns that begin like the lab's and are not its, with their owner where it is
     another lab.  ``learned`` are neighbours, forwarding entries, path MTUs and tracked flows; they are no part of a state.
     """

@@ -47,8 +47,8 @@ def target_port(subject: Subject) -> Iterator[Warning]:
     """A targetPort at which no Pod of the Service answers: a note of a number, since a container may listen on a port
     that it does not declare.
 
-    Nothing is said of a Pod that declares no port (it is served there all the same), nor of a number where a container
-    of the Pod runs a command: what listens there is its own affair.
+    A Pod that declares no port gets no warning, since it is served there all the same.  A number gets none where a
+    container of the Pod runs a command, whose listeners are unknown.
     """
     for service in subject.services:
         pods = [pod for pod in subject.behind(service) if not pod.system]

@@ -1,8 +1,8 @@
 """The effect of Pods' processes on a cluster: Pods that are ready for traffic, and Pods that have ended.
 
-Documents say what should run; whether it does only the lab's agent knows.  ``build`` makes the cluster in which all runs
-well, and ``observed`` puts the statuses over it: a Pod that is not ready is no ready backend of a Service, one that has
-ended (Succeeded, Failed) is no backend and no peer of a policy at all.
+Documents say what should run; whether it does only the lab's agent knows.  ``build`` makes the cluster in which all
+Pods run well.  Then ``observed`` puts the statuses over it.  A Pod that is not ready is no ready backend of a Service.
+A Pod that has ended (Succeeded, Failed) is no backend and no peer of a policy.
 
 Pods of which nothing runs are as they were built: the responder serves from the start.  But no Pod with a readinessGate
 is ever ready, as in a cluster whose controller does not set the gate's condition: there is no controller here.

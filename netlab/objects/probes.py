@@ -13,7 +13,7 @@ class Probe:
 
     ``action`` is httpGet, tcpSocket, grpc or exec.  The first three are asked from ``netns``, the node's, of
     ``host``:``port`` (the name of a port that the container does not have stays a name, and fails when it is asked).
-    ``delay``, ``period`` and ``timeout`` are seconds; ``successes`` and ``failures`` the thresholds; ``grace`` the
+    ``delay``, ``period`` and ``timeout`` are seconds.  ``successes`` and ``failures`` are the thresholds.  ``grace`` the
     probe's own terminationGracePeriodSeconds, -1 for the Pod's.
     """
 

@@ -1,6 +1,6 @@
 """Tunnels other than VXLAN: Geneve, IPIP and WireGuard devices, and WireGuard's peers.
 
-A WireGuard device's private key is made by the command that makes the device and is only ever in the kernel; a peer is
+A WireGuard device's private key is created by the command that creates the device, and stays in the kernel.  A peer is
 named by the namespace of its device, and its public key is read there.
 """
 

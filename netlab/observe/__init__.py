@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-``probe.Prober`` answers flows by real connections, all of them from one thread of one process.  A socket belongs to
-the network namespace in which it was made, so the thread enters a source's namespace, opens the sockets of some of its
-flows, and goes on to the next; a single epoll then tells which of them have news, whatever their namespace.  The
-thread is a worker's, so the caller's own namespace never changes.
+``probe.Prober`` answers flows by real connections, all of them from one thread
+of one process.  A socket belongs to the network namespace in which it was created.  So the thread enters a source's
+namespace, opens the sockets of some of its flows, and goes on to the next.  A single epoll then reports events of all
+sockets, whatever their namespace.  The thread is a worker's, so the caller's own namespace never changes.
 
 An attempt (``tcp``, ``udp``, ``sctp``) is one socket that asks one flow once.  It ends with an answer, an error that
 the kernel reports (``errors``), or silence; silence is asked a second time with more patience.  Who answered is read

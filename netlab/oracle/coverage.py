@@ -1,9 +1,10 @@
 """Which rules of policies the expectations hold: those whose removal or inversion would fail an expectation.
 
-Pure: it judges by the prediction, without packets.  Three changes are tried, each alone: a rule is taken away; a rule is
-inverted (that of a NetworkPolicy matches what it did not match, and nothing else; that of a tier allows what it denied,
-and denies what it allowed or passed on); a NetworkPolicy allows everything in a direction in which it isolates its Pods.
-An expectation notices a change where the change lets a flow pass that must be denied, or denies a flow that must pass.
+Pure: it judges by the prediction, without packets.  Three changes are tried, each alone.  First a rule is removed.
+Second a rule is inverted: a rule of a NetworkPolicy then matches exactly the other flows, and a rule of a tier allows
+instead of denying, and the reverse.  Third a NetworkPolicy allows everything in a direction in which it isolates its
+Pods.  An expectation notices a change where the change lets a flow pass that must be denied, or denies a flow that must
+pass.
 
 Limits
 ------

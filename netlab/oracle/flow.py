@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 class Endpoint(NamedTuple):
     """One end of a flow.
 
-    ``name`` is ``namespace/name`` of a Pod or Service, the name of a node or external host, or the address itself;
+    ``name`` is ``namespace/name`` of a Pod or Service, the name of a node or external host, or the address itself.
     ``netns`` the network namespace that it acts from, "" where it has none; ``addresses`` without prefix length, the
     primary one first.
     """

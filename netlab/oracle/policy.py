@@ -6,10 +6,10 @@ what the union of their rules allows, and nothing else.  Of a Pod that none isol
 matches decides, and where none does, everything may pass.  Ports are those of the destination Pod, after any Service's
 translation.
 
-What the APIs leave open, and what holds here: Pods of the host's network are not selected, their traffic
-is the node's; a node reaches its own Pods always, a Pod its own node only if its egress allows; a Pod reaches itself
-always, but by its Service only if both its directions allow it (the packets leave the Pod, and come back as from
-itself); ipBlocks match Pods' addresses as any other; ICMP passes by rules without ports alone; a Pod isolated for one
+What the APIs leave open, and what holds here: policies do not select Pods of the host's network, whose traffic is the
+node's.  A node always reaches its own Pods; a Pod reaches its own node only if its egress allows.  A Pod always reaches
+itself.  By its Service it does so only if both its directions allow it, since the packets leave the Pod and come back.
+An ipBlock matches the address of a Pod as any other.  ICMP passes by rules without ports alone.  A Pod isolated for one
 direction alone has the Baseline tier for the other.
 """
 
@@ -83,9 +83,9 @@ class TierRule(NamedTuple):
 class Side(NamedTuple):
     """One direction's judgement: of the source's egress, or the destination's ingress.
 
-    ``policies`` are the NetworkPolicies that isolate the Pod; ``rule`` the first that allows.  ``missed``: where none
+    ``policies`` are the NetworkPolicies that isolate the Pod.  ``rule`` is the first that allows.  ``missed``: where none
     allows, the nearest comes first.  ``exempt`` says why no policy decided.  ``tier`` is the rule of a tier that
-    decided, ``passed`` the one that left it to the NetworkPolicies; ``unmatched`` are the rules of tiers that were asked
+    decided, ``passed`` the one that left it to the NetworkPolicies.  ``unmatched`` are the rules of tiers that were asked
     and do not match, in their order.
     """
 

@@ -111,7 +111,7 @@ class Anchor(NamedTuple):
 class Scene:
     """A picture.  A walk's line lies between ``root`` and ``front``; numbers and crosses are ``over`` both.
 
-    ``wires`` are the points of wires that are not straight; ``inward`` is 1 or -1 for each namespace of a node: the sign of
+    ``wires`` are the points of wires that are not straight.  ``inward`` is 1 or -1 for each namespace of a node: the sign of
     y from its edge toward its inside.  ``lane`` is the x of an upright bar between the nodes, None where it lies.  ``twin``
     is the picture as lines of text.
     """

@@ -8,8 +8,9 @@ finds the Pod's chain by one look-up in a verdict map, so a packet visits the ru
 no others, however many there are.  A Pod's chain jumps to its policies, whose rules accept, and drops the rest.
 
 Before them it jumps to the Admin tier, and where no NetworkPolicy isolates the Pod after it to the Baseline tier.  A
-tier is one chain with all rules of the policies that judge the Pod, in their order, since a rule that passes a packet on
-must leave the whole tier, and ``return`` leaves a chain; Pods that the same policies judge share it.
+tier is one chain with all rules of the policies that select the Pod, in their order.  The reason is that a rule that
+passes a packet on must leave the whole tier, and ``return`` leaves a chain.  Pods that the same policies select share
+it.
 
 Dispatch is by address and never by interface: between Pods of one bridge, br_netfilter shows rules the bridge as both.
 

@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-One agent process a lab, not one process a Pod.  A socket belongs to the network namespace in which it was created,
-whatever its process does afterwards; so ``agent`` enters each namespace once, opens the listeners there, and serves
-all of them from one event loop.  It is PID 1 of a PID namespace of its own: when it dies, by ``down`` or by kill -9,
-the kernel ends everything that runs in the lab's Pods, and the mounts of the Pods go with their last process.
-``agentclient`` starts it, finds it (with or without the lab's run state) and talks to it.
+One agent process a lab, not one process a Pod.  A socket belongs to the network
+namespace in which it was created, whatever its process does afterwards; so ``agent`` enters each namespace once, opens
+the listeners there, and serves all of them from one event loop.  It is PID 1 of a PID namespace of its own.  When it
+dies, by ``down`` or by kill -9, the kernel ends all processes of the lab's Pods.  The mounts of the Pods go with their
+last process.  ``agentclient`` starts it, finds it (with or without the lab's run state) and talks to it.
 
 ``exec`` and ``shell`` need more than a network namespace.  The agent makes a *sandbox* for a Pod when the first
 command asks for one: a process in new mount, PID, UTS and IPC namespaces which only holds them, as the pause container

@@ -2,9 +2,9 @@
 
 Theory of operation
 -------------------
-``load`` reads files; ``text`` makes characters of bytes; ``compose`` makes YAML nodes with lines and columns of those,
+``load`` reads files.  ``text`` makes characters of bytes.  ``compose`` makes YAML nodes with lines and columns of those,
 within limits; ``read`` flattens lists and asks ``kinds`` what becomes of each object; ``check`` walks an object's nodes
-along its schema (``schema``, data in ``schemas/``) and makes plain values of them; ``rules`` holds what concerns more
+along its schema (``schema``, data in ``schemas/``) and makes plain values of them.  ``rules`` holds what concerns more
 than one field, ``formats`` and ``scalars`` what concerns one text.
 
 Null means absent, everywhere, and an object never has a null in its body.  Every problem of every file is found in one

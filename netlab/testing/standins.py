@@ -1,9 +1,9 @@
 """Pods that stand in for those that policies speak of and that the manifests do not have.
 
 A released chart's policies speak of clients that come from other charts, and of Pods that an operator makes.  So each
-selector that means nobody gets a Pod with labels that satisfy it: of a policy's own Pods one that serves the ports that
-the policy names, of a peer one that asks, or serves what the rule names.  Besides there are strangers, whom no policy
-names: in each namespace that has Pods, and in one of their own; and the API server.
+selector without a Pod gets a Pod with labels that satisfy it.  A Pod for a policy's own selector serves the ports that
+the policy names.  A Pod for a peer is a client, or serves the ports that the rule names.  Besides there are strangers,
+whom no policy names: in each namespace that has Pods, and in one of their own; and the API server.
 
 Each has the annotation ``netlab/stand-in``, whose value says what for.  Selectors that contradict themselves get none.
 """

@@ -82,8 +82,8 @@ def _targets(chain: NftChain) -> Iterable[tuple[int, str, int]]:
 
 
 def translated(netns: str) -> Iterator[Conntrack]:
-    """The entries of the calling thread's namespace by which the next packet is led to a server: those of UDP, and of
-    TCP those that had no answer (a connection that stands keeps its server, and one that ended is tracked anew).
+    """The entries of the calling thread's namespace that choose the server of the next packet.  They are those of UDP,
+    and those of TCP without a reply.  An established connection keeps its server, and one that ended is tracked anew.
     """
     # An older kernel has no filter by status; what is not translated is left out below as well.
     status = struct.pack("!I", _DST_NAT)

@@ -1,7 +1,7 @@
 """Services: documents in, resolved Services out.
 
-The steps, in this order so that what somebody wrote comes before what is drawn: addresses and node ports that the
-documents state, those that a running lab remembers, then the rest from the pools; then the backends, by selectors over
+The order of the steps puts stated values before drawn values.  First come addresses and node ports that the documents
+state, then those that a running lab remembers, then the rest from the pools.  The backends come last, by selectors over
 the Pods and from EndpointSlices.
 
 Limit.  Load balancer addresses are drawn for IPv4 only.

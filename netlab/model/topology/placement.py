@@ -4,9 +4,9 @@ Obeyed: nodeName, nodeSelector, required node affinity, taints and ``unschedulab
 hostNetwork), required Pod affinity and anti-affinity, topology spread with DoNotSchedule.  Not: CPU and memory, volumes,
 and all that is only preferred.  A Pod that no node fits stays Pending, with the scheduler's own sentence.
 
-A Pod of a running lab stays where it is, as in a cluster; it is placed anew where its own demands changed, where a
-taint with NoExecute drives it away, or where its port has gone to another.  The turn goes on over such Pods too, so a
-Pod that is added last is put where a new lab would put it.
+A Pod of a running lab stays on its node, as in a cluster.  It is placed anew if its own demands changed, if a taint
+with NoExecute evicts it, or if another Pod has its port.  The turn goes on over such Pods too, so a Pod that is added
+last is put where a new lab would put it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def label_key(kind: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """``labels`` by ``label_key``; ``removed_nodes`` are nodes of the Lab document that are no more.
+    """``labels`` by ``label_key``.  ``removed_nodes`` are nodes of the Lab document that are no more.
 
     ``finished`` are Pods of Jobs that had ended and were deleted, ``absent`` those that are not there for a moment, while
     others of their names are to be made; each by ``namespace/name``.  ``links`` are impairments by ``impairments.key``, as

@@ -1,9 +1,9 @@
 """The ports that Pods and external hosts serve.
 
-A container answers on each port that it declares.  In a Pod that declares no port of a protocol at all, it also answers
-on each that a Service, a probe or a policy names: real charts leave out containerPort (68 of 718 containers declare none
-although Services and policies name theirs), and the container listens all the same.  A Pod that declares ports refuses
-the others, so that a wrong targetPort shows.
+A container answers on each port that it declares.  In a Pod that declares no port of a protocol, the responder also
+replies on each port that a Service, a probe or a policy names.  Real charts leave out containerPort: 68 of 718
+containers declare none although Services and policies name theirs.  The container listens all the same.  A Pod that
+declares ports refuses the others, so that a wrong targetPort shows.
 """
 
 from __future__ import annotations

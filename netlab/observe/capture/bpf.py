@@ -1,8 +1,9 @@
 """Classic BPF programs: which frames a capture takes, decided in the kernel.  Pure.
 
-A filter is written for a frame as it is on the wire.  What Pods send between nodes is inside another frame there, so
-``inside_too`` makes a program that takes a frame if the filter holds for it, or for the frame in its tunnel: the program
-three times, two of them with their loads moved by the length of what is put around (50 bytes over IPv4, 70 over IPv6).
+A filter is written for a frame as it is on the wire.  Frames of Pods are inside another frame between the nodes, so
+``inside_too`` makes a program that takes a frame if the filter holds for it, or for the frame in its tunnel: the
+program three times, two of them with their loads moved by the length of what is put around (50 bytes over IPv4, 70 over
+IPv6).
 
 Instructions are (code, jump if true, jump if false, k), as linux/filter.h has them.
 """

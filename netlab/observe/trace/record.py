@@ -93,9 +93,9 @@ def recorded(
     lab_tables: Collection[TablePlace] | None = None,
     meanwhile: Callable[[Callable[[], bool]], object] | None = None,
 ) -> Iterator[Recording]:
-    """Send the packet and record it in the namespaces.  ``without``: sources to leave off; ``counted``: the namespaces
-    whose counters are read, instead of all; ``unlisted``: tables (family, name) that are too large for asking nft for
-    the text of a rule, which lists all of the table; ``lab_tables``: the lab's own tables; rules of other tables
+    """Send the packet and record it in the namespaces.  ``without``: sources to leave off.  ``counted``: the namespaces
+    whose counters are read, instead of all.  ``unlisted``: tables (family, name) that are too large for asking nft for
+    the text of a rule, which lists all of the table.  ``lab_tables``: the lab's own tables; rules of other tables
     are recorded (None: they are not).
 
     The sources are closed beside the block, since the kernel takes its time (30 ms of RCU); after it nothing is left.

@@ -36,9 +36,9 @@ PRIVILEGES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 
 
 class Facts(NamedTuple):
-    """``inside``: in a user namespace; ``capable``: those of ``PRIVILEGES`` that the process has; ``restricts``:
-    AppArmor restricts user namespaces; ``room``: how many Pods each resource is enough for; ``folders``: those that
-    ``up`` writes to and cannot; ``nft``: netlab finds that program (by PATH alone).
+    """``inside``: in a user namespace.  ``capable``: those of ``PRIVILEGES`` that the process has.  ``restricts``:
+    AppArmor restricts user namespaces.  ``room``: how many Pods each resource is enough for.  ``folders``: those that
+    ``up`` writes to and cannot.  ``nft``: netlab finds that program (by PATH alone).
     """
 
     system: System

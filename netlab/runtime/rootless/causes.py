@@ -34,7 +34,7 @@ class Cause(NamedTuple):
 class Facts(NamedTuple):
     """What a host shows of itself.
 
-    ``sysctl`` gives a value by its name, None where there is none; ``profile`` is the AppArmor profile of this process;
+    ``sysctl`` gives a value by its name, None where there is none.  ``profile`` is the AppArmor profile of this process.
     ``program`` is the path that an AppArmor profile for netlab must name.
     """
 
