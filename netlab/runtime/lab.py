@@ -189,6 +189,7 @@ def change(
             applied, labels=still_there(labels, lab.cluster), links=kept(links, lab.cluster, lab.documents.lab)
         )
         if added:
+            trust.require(applied, named.programs(new.lab, lab.cluster), applied.owner)
             capacity.require(lab.want)
         # A new agent knows nothing of what the lab has.
         narrow = run.pending is None and not run.rundir.unsettled() and agentclient.serving(run.rundir.path)

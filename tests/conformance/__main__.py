@@ -174,6 +174,8 @@ def page(results: list[Result]) -> str:
         "`validation` are objects that an API server refuses or takes, and so must netlab, with file",
         "and line.",
         "",
+        "`invoke conformance --lab DIR` judges a data plane and a policy engine of yours: [policy-engine.md](policy-engine.md).",
+        "",
         *table(results),
     ]
     lines += [

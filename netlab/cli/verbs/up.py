@@ -90,10 +90,12 @@ def _tell(done: labs.Outcome) -> None:
         out.line(
             f"{out.command()} heal {cluster.lab} mends {'it' if len(done.lab.faults) == 1 else 'them'}; so does --reset"
         )
-    if cluster.policies:
+    if not cluster.enforced and cluster.filters:
+        out.line("the policies are enforced by no rule of netlab's (spec.policy.enforce: none)")
+    if cluster.policies and cluster.enforced:
         count = out.count(len(cluster.policies), "NetworkPolicy", "NetworkPolicies")
         out.line(f"{count} enforced by nftables (table inet netlab-policy on the nodes)")
-    if cluster.tiers:
+    if cluster.tiers and cluster.enforced:
         count = out.count(len(cluster.tiers), "policy", "policies")
         out.line(f"{count} of the Admin and Baseline tiers enforced there, before and after NetworkPolicies")
     if cluster.impairments:

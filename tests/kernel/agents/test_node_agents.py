@@ -170,6 +170,19 @@ def test_labs_that_others_may_write_or_that_nobody_named_run_no_daemon(write: An
     assert not _running(f"{lab}.py") and not RunDir(lab).exists()
 
 
+def test_what_is_applied_to_a_lab_of_manifests_names_no_daemon(lab: str, folder: Path, kit: Any) -> None:
+    pod = kit.spec(lab, [("client", "node-1")]).split("\n---\n")[1]
+    (folder / "pods.yaml").write_text(pod)
+    run_netlab("up", str(folder / "pods.yaml"), "--name", lab, check=0)
+    try:
+        document = {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": lab}}
+        text = json.dumps({**document, "spec": {"agent": ["python3", f"{lab}.py"]}})
+        refused = run_netlab("apply", "-f", "-", "--lab", lab, input=text, check=2).stderr
+        assert "Lab" in refused and not _running(f"{lab}.py")
+    finally:
+        run_netlab("down", lab)
+
+
 def test_a_policy_engine_of_the_authors_enforces_what_the_prediction_says(write: Any, lab: str) -> None:
     run_netlab("up", write(ONLY_NEAR, agent=["python3", str(ENGINE), lab], policy={"enforce": "none"}), check=0)
     assert _until(lambda: run_netlab("check", lab, check=None).status == 0)
