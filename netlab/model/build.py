@@ -10,7 +10,7 @@ from typing import Any
 from netlab import names
 from netlab.errors import BadInput, Mark, Problem
 from netlab.memo import Session
-from netlab.model import bounds
+from netlab.model import bounds, recordedplane
 from netlab.model.cluster import Cluster, External, Idle, Interface, Network, Node, Pod, Underlay, policies, tiers
 from netlab.model.cluster.services import Service
 from netlab.model.idle import Idling
@@ -73,6 +73,7 @@ def build(
     respond: str = "",
     conflist: tuple[str, ...] = (),
     folder: str = "",
+    own_plane: tuple[str, ...] = (),
 ) -> Built:
     """The cluster that the documents describe.
 
@@ -82,9 +83,10 @@ def build(
     every problem, those of the reading included.  ``session`` keeps what is unchanged from build to build.
     ``respond``: whose containers run no command, whatever the Lab says: ``manifests``, or ``all``, netlab's DNS server included.
     ``conflist``: the file of the user's CNI plugins and its text; ``folder``: that of the lab's file.
+    ``own_plane``: the record of a data plane of the user's (``model.recordedplane``).
     """
     kept = memory or Memory(), has_program, changes or Changes(), session or Session()
-    builder = _Builder(documents, name, *kept, (conflist, folder), respond)
+    builder = _Builder(documents, name, *kept, (conflist, folder, own_plane), respond)
     cluster = builder.build()
     problems = (*documents.problems, *builder.problems)
     if documents.lab is not None or not documents.problems:
@@ -103,10 +105,11 @@ class _Builder:
         has_program: Programs | None,
         changes: Changes,
         session: Session,
-        beside: tuple[tuple[str, ...], str],
+        beside: tuple[tuple[str, ...], str, tuple[str, ...]],
         respond: str,
     ) -> None:
-        self._session, (self._conflist, self._folder) = session, beside
+        self._session, (self._conflist, self._folder, plane) = session, beside
+        self._recorded = recordedplane.read(plane)
         self._changes = changes
         self._documents = documents
         self._memory = memory
@@ -150,9 +153,10 @@ class _Builder:
         mtu = self._spec.get("mtu", 1500)
         under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"), self._complain)
         named = self._spec.get("dataplane", "vxlan" if self._lab else OF_MANIFESTS)
+        named = self._recorded.traits.name if self._recorded else named
         attachments, wrong = of_plugins(named, self._conflist, self._memory, self._at("spec", "dataplane", "cni"))
         self._stop_at(wrong)
-        plane = attachments.plane if attachments else ROWS[named]
+        plane = attachments.plane if attachments else self._recorded.traits if self._recorded else ROWS[named]
         self._stop_at([self.placed(problem) for problem in uncarried(plane, families)])
         pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, plane.pool)
         service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
@@ -213,6 +217,7 @@ class _Builder:
             self._spec.get("policy", {}).get("enforce", "netlab") == "netlab",
             attachments,
             self._folder if any(node.agent for node in nodes) else "",
+            self._recorded,
         )
 
     # -- Services -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from netlab.model import Cluster
 from netlab.names import Owner
 from netlab.objects import Fdb, Listener, Neigh, Netns, Obj, State, Sysctl, Why
 from netlab.plan import dns, external, files, hostports, podobjects, processes, racks, underlay
-from netlab.plan.dataplanes import Dataplane, dataplane
+from netlab.plan.dataplanes import Dataplane, of_cluster
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why
 from netlab.values import dataclass
@@ -33,7 +33,7 @@ def desired(cluster: Cluster, host: Host | None = None, session: Session | None 
 
     ``session`` keeps the results for Pods, Services and policies that have not changed.
     """
-    parts = list(_parts(cluster, dataplane(cluster.dataplane), host or Host(), session or Session()))
+    parts = list(_parts(cluster, of_cluster(cluster), host or Host(), session or Session()))
     named = {obj.mac for part in parts if not isinstance(part, State) for obj in part if isinstance(obj, (Neigh, Fdb))}
     state = State.joined([part if isinstance(part, State) else tuple(podobjects.pinned(part, named)) for part in parts])
     if cluster.attachments:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from netlab.model import Cluster
 from netlab.objects import Addr, Floor, NftTable, Obj, Sysctl
 from netlab.plan import racks, underlay
-from netlab.plan.dataplanes import dataplane
+from netlab.plan.dataplanes import of_cluster
 from netlab.plan.dataplanes.far import Far
 from netlab.plan.desired import Host, namespaces
 from netlab.plan.services import TABLE
@@ -28,7 +28,7 @@ class Parts(NamedTuple):
 
 def parts(cluster: Cluster) -> dict[str, Parts]:
     """By node."""
-    plane = dataplane(cluster.dataplane)
+    plane = of_cluster(cluster)
     wires = racks if cluster.underlay.racks else underlay
     own: dict[str, list[Obj]] = {node.netns: [] for node in cluster.nodes}
     network: dict[str, list[Obj]] = {node.netns: [*plane.node(node, cluster)] for node in cluster.nodes}

@@ -30,6 +30,7 @@ from netlab.runtime.converge import reach
 from netlab.runtime.host import capacity, named, trust
 from netlab.runtime.host import requirements as host
 from netlab.runtime.host.claims import claim
+from netlab.runtime.planefile import with_plane
 from netlab.runtime.session import SESSION
 from netlab.runtime.state import lock
 from netlab.runtime.state.resolved import Lab, applied_now, identity, memory_of, resolve, with_state
@@ -72,6 +73,7 @@ def up(
     with lock.locked(name, say):
         run = open_run(name, "give yours another name: --name NAME")
         applied = run.drafted(draft, reset=reset)
+        applied = with_plane(applied, run.memory, run.statuses) if programs else applied
         lab = prepare(applied, run.memory, run.statuses)
         trust.require(applied, named.programs(lab.documents.lab, lab.cluster), applied.owner)
         claim(run.rundir, lab.want, new=run.documents is None)
@@ -184,6 +186,7 @@ def change(
         if added and (wrong := list(refused(new.objects, running.documents.objects, running.cluster))):
             raise BadInput(wrong)
         after = run.memory.without(ended)
+        applied = with_plane(applied, after, run.statuses) if programs else applied
         lab = prepare(applied, after, {pod: status for pod, status in run.statuses.items() if pod not in ended})
         applied = replace(
             applied, labels=still_there(labels, lab.cluster), links=kept(links, lab.cluster, lab.documents.lab)

@@ -73,7 +73,6 @@ class TheirBed(Bed):
         self._known = set()
         self._outside = ""
         self._up(State("", [], [], [], [], []), [])
-        self._send_from("")
 
     def close(self) -> None:
         """Take the lab down."""
@@ -87,8 +86,7 @@ class TheirBed(Bed):
         labs.up(with_conflist(Applied(str(self._theirs.folder), self.name, texts)), wait=False, programs=True)
         self.cluster = running.load_cluster(self.name)
         self._known.clear()  # what the router answers for is not the lab's, and `up` may take it away
-        if self._outside:
-            self._send_from("")
+        self._send_from("")
 
     def show(self, state: State) -> float:
         """Make the lab this state, after each of its flows was asked without policies."""

@@ -27,20 +27,34 @@ if TYPE_CHECKING:
 @click.option(
     "--strict", is_flag=True, help="refuse objects that affect the network and are not modelled (exit status 2)"
 )
+@click.option("--dataplane", type=click.Path(exists=True, dir_okay=False), metavar="FILE.py",
+              help="a data plane of your own, in Python, instead of the Lab's (docs/extending.md)")  # fmt: skip
 @output
 def command(
-    lab: str, files: tuple[str, ...], name: str, namespace: str, reset: bool, wait: bool, strict: bool, output: str
+    lab: str,
+    files: tuple[str, ...],
+    name: str,
+    namespace: str,
+    reset: bool,
+    wait: bool,
+    strict: bool,
+    dataplane: str | None,
+    output: str,
 ) -> None:
     """Build a lab, or update a running lab to match its spec.
 
     LAB is a path, or the name of a lab in ./labs or among the labs that netlab ships.  On a running lab, up changes only
     what differs.
     """
+    from dataclasses import replace
+
     from netlab.cli import warned
     from netlab.cli.drafts import beside, draft
     from netlab.runtime import lab as labs
 
     wanted = draft(lab, files, name, namespace)
+    if dataplane:
+        wanted = replace(wanted, plane=(os.path.realpath(dataplane), ""))
     if strict:
         warned.refuse_unmodelled(wanted)
     done = labs.up(wanted, reset=reset, wait=wait, programs=True, say=out.note)

@@ -18,6 +18,7 @@ from netlab.model.cluster.policies import Policy
 from netlab.model.cluster.services import Service
 from netlab.model.cluster.tiers import TierPolicy
 from netlab.model.conflist import Attached
+from netlab.model.recordedplane import RecordedPlane
 from netlab.planes import ROWS, Masquerade, Plane, Speaks
 from netlab.spec import Document
 from netlab.tuples import NamedTuple
@@ -272,7 +273,7 @@ class Cluster:
     how many Pods were there before.  ``impairments`` are those of links, each of a direction.  ``paused`` are the
     templates that paused Deployments run, ``outcomes`` the ends of Pods that their controllers know (``workloads.jobs``).
     ``attachments`` are those of CNI plugins that the user brings; None where netlab attaches Pods itself.
-    ``folder``: that of the lab's file, where nodes have agents, which run there.
+    ``folder``: that of the lab's file, where nodes have agents, which run there.  ``recorded``: a data plane of the user's.
     """
 
     lab: str
@@ -305,6 +306,7 @@ class Cluster:
     enforced: bool = True
     attachments: Attachments | None = None
     folder: str = ""
+    recorded: RecordedPlane | None = None
     _by_node: dict[str, list[Pod]] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -325,7 +327,8 @@ class Cluster:
     @property
     def plane(self) -> Plane:
         """The data plane's traits."""
-        return self.attachments.plane if self.attachments else ROWS[self.dataplane]
+        own = self.attachments.plane if self.attachments else self.recorded.traits if self.recorded else None
+        return own or ROWS[self.dataplane]
 
     @property
     def overhead(self) -> int:

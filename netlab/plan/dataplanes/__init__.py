@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from netlab.model import Cluster
 from netlab.plan.dataplanes.base import Dataplane
 from netlab.plan.dataplanes.cni_bridge import Plain
 from netlab.planes import ROWS
@@ -28,4 +29,13 @@ def dataplane(name: str) -> Dataplane:
     return plane
 
 
-__all__ = ["Dataplane", "dataplane"]
+def of_cluster(cluster: Cluster) -> Dataplane:
+    """The data plane of a lab: netlab's of that name, or what one of the user's made."""
+    if cluster.recorded:
+        from netlab.plan.dataplanes.recorded import Recorded
+
+        return Recorded(cluster.recorded)
+    return dataplane(cluster.dataplane)
+
+
+__all__ = ["Dataplane", "dataplane", "of_cluster"]

@@ -170,6 +170,7 @@ def resolve(
         session=SESSION,
         respond=applied.respond,
         conflist=applied.conflist,
+        own_plane=applied.plane,
         folder=applied.source if os.path.isdir(applied.source) else os.path.dirname(applied.source),
     )
     plain = cluster_with(applied.faults, built.cluster)
@@ -204,7 +205,7 @@ def applied_now(lab: Lab, applied: Applied) -> None:
 
 
 def _made_from(applied: Applied, memory: Memory, statuses: Statuses) -> tuple[object, ...]:
-    texts = applied.spec, applied.extra, applied.hooks, applied.respond, applied.conflist
+    texts = applied.spec, applied.extra, applied.hooks, applied.respond, applied.conflist, applied.plane
     return (
         applied.name,
         applied.source,

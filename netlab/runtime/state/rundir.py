@@ -46,6 +46,7 @@ class Applied:
     ``respond``: whose commands do not run, whatever the Lab says (``model.build``); ``hooks``: Helm hooks count as any
     other object.  ``faults`` are the open ones, in the order in which they were made; they have a file of their own.
     ``conflist``: the absolute path of the list of CNI plugins that the Lab names, and its text.
+    ``plane``: the absolute path of a data plane of the user's, and what it made (``model.recordedplane``).
     """
 
     source: str
@@ -61,6 +62,7 @@ class Applied:
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     faults: tuple[Injected, ...] = ()
     conflist: tuple[str, ...] = ()
+    plane: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for texts that are none: state may have been written by hand."""

@@ -90,7 +90,7 @@ class Run(NamedTuple):
 def with_changes(draft: Applied, running: Applied) -> Applied:
     """A draft with what ``apply``, ``delete``, ``label``, ``link`` and ``break`` changed in the running lab."""
     changes = {name: getattr(running, name) for name in ("extra", "deleted", "labels", "links", "faults")}
-    return replace(draft, **changes)
+    return replace(draft, **changes, plane=draft.plane or running.plane)
 
 
 def open_run(name: str, hint: str = "") -> Run:
