@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from netlab.cli.elsewhere import ROOTLESS, elsewhere, world
-from netlab.errors import BadInput, NeedsRoot, NetlabError, WithoutRoot
+from netlab.errors import BadInput, HostCannot, NeedsRoot, NetlabError, WithoutRoot
 from netlab.names import is_dns_label
 from netlab.near import near
 from netlab.runtime.state.rundir import RunDir, caller, running
@@ -128,8 +128,27 @@ def _refuse_elsewhere(name: str = "") -> None:
         raise WithoutRoot(f"{which} without root: type this without sudo")
 
 
-def own_lab(name: str = "", option: str = "") -> str:
-    """The running lab of a command that acts in it.  Raises StateError if the lab belongs to another user."""
+def own_lab(name: str = "", option: str = "", *, shares: bool = False) -> str:
+    """The running lab of a command that acts in it.  Raises StateError if the lab belongs to another user.
+
+    ``shares``: the command is right also where this machine has a share of the lab; else HostCannot is raised there.
+    """
     lab = running_lab(name, option)
     RunDir(lab).require_owner()
+    if not shares:
+        require_whole(lab)
     return lab
+
+
+def require_whole(lab: str) -> None:
+    """Raises HostCannot where this machine has only a share of the lab: the command would see half of it."""
+    share = RunDir(lab).share()
+    if share is not None:
+        others = ", ".join(
+            f"{machine.name} ({machine.address})" for machine in share.machines if machine.name != share.here
+        )
+        raise HostCannot(
+            f"lab {lab} is spread over machines, and this command would see the share of {share.here} alone; "
+            f"the others: {others}",
+            hint=f"on each machine: netlab diff {lab}, netlab exec --lab {lab} POD -- COMMAND, netlab down {lab}",
+        )

@@ -24,6 +24,8 @@ from netlab.kernel.rtnetlink.codec import Handle, Links, NoSuchLink, Request
 from netlab.kernel.rtnetlink.codecs import NEIGHBOURS, PORTS, codec_of, link_codec_of
 from netlab.kernel.rtnetlink.route import flush_learned
 from netlab.kernel.rtnetlink.rule import restore
+from netlab.kernel.rtnetlink.socket import NetlinkSocket, attr_u32
+from netlab.kernel.rtnetlink.veth import IFLA_NET_NS_FD
 from netlab.objects import (
     Addr,
     Bridge,
@@ -39,6 +41,7 @@ from netlab.objects import (
     PathMtu,
     Port,
     Process,
+    Stitch,
     Sysctl,
     Verb,
     WgPeer,
@@ -209,7 +212,25 @@ class Writer:
         if port and master:
             self._enslaved.add(port.key)
         codec = link_codec_of[type(obj)]
+        if isinstance(obj, Stitch):
+            self._stitch(op, codec.requests(obj, end, self._handles.get(obj.netns), peers, 0))
+            return
         self._ask(op, lambda _, handle: codec.requests(obj, end, handle, peers, master))
+
+    def _stitch(self, op: Op, requests: Iterable[Request]) -> None:
+        """Ask in the machine's own namespace for a link in the lab's."""
+        self._flush()
+        into = attr_u32(IFLA_NET_NS_FD, self._handles.get(op.obj.netns).fd)
+        machine = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with ns.inside(machine):
+                sock = NetlinkSocket()
+            refused = sock.batch([(kind, flags, body + into) for kind, flags, body in requests])
+            sock.close()
+        finally:
+            os.close(machine)
+        if refused:
+            self._refuse(op, refused[0].message)
 
     def _settle(self, op: Op, end: End, have: End | None) -> None:
         """Bring a link into its state; ``have`` None: a new link."""

@@ -19,7 +19,7 @@ from netlab.objects.deviation import Deviation, Rule, XfrmPolicy
 from netlab.objects.host import File, Listener, Netns, Process, Sysctl
 from netlab.objects.ip import Addr, Fdb, Neigh, Route
 from netlab.objects.learned import Conntrack, PathMtu, contradicted
-from netlab.objects.links import Bridge, Link, Port, Veth, Vxlan
+from netlab.objects.links import Bridge, Link, Port, Stitch, Veth, Vxlan
 from netlab.objects.nft import NftChain, NftSet, NftTable
 from netlab.objects.qdisc import Qdisc
 from netlab.objects.state import Conflict, State, diff
@@ -53,6 +53,7 @@ __all__ = [
     "Route",
     "Rule",
     "State",
+    "Stitch",
     "Sysctl",
     "Verb",
     "Veth",

@@ -224,6 +224,29 @@ class Vxlan(Device):
         return f"vxlan id {self.vni} local {self.local} dev {self.lower} dstport {self.port} {learning}{options}"
 
 
+@dataclass(frozen=True, slots=True)
+class Stitch(Device):
+    """The cut of a lab that is spread over machines: a VXLAN device whose socket stays in the machine's own namespace.
+
+    The machine has one UDP socket (``port``, of all its addresses) and no link, not even for a moment: the request that
+    makes the device names the lab's namespace.  ``local`` is the machine's address.
+    """
+
+    kind: ClassVar[str] = "stitch"
+
+    vni: int = 1
+    local: str = ""
+    port: int = 14789
+
+    def _type(self) -> str:
+        return f"vxlan id {self.vni} local {self.local} dstport {self.port} nolearning"
+
+    def explain(self, *, exact: bool = False) -> str:
+        index = f"index {self.index} " if exact and self.index else ""
+        add = f"ip link add {self.dev} netns {self.netns} {index}address {self.mac} mtu {self.mtu} type {self._type()}"
+        return lines((add, self.end().settings()))
+
+
 #: Devices without options of their own, by the kernel's word for their kind.
 PLAIN: dict[str, type[Device]] = {device.kind: device for device in (Bridge,)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from netlab.errors import Problem
 from netlab.memo import Session
@@ -15,6 +16,9 @@ from netlab.plan.dataplanes.far import Far
 from netlab.plan.why import node_why
 from netlab.values import dataclass
 
+if TYPE_CHECKING:
+    from netlab.plan.share import Share
+
 MAX_BRIDGE_PODS = 1000  # the kernel's BR_MAX_PORTS is 1,024; the rest is kept free for what learners add
 # Smallest MTU that a Pod may be left with: RFC 791's datagram that every host takes, RFC 8200's link minimum.
 _SMALLEST = {"IPv4": 576, "IPv6": 1280}
@@ -22,10 +26,11 @@ _SMALLEST = {"IPv4": 576, "IPv6": 1280}
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The capabilities of the host on which the desired state depends."""
+    """The capabilities of the host on which the desired state depends, and its share of a lab on several machines."""
 
     br_netfilter: bool = True
     netem: bool = True
+    share: Share | None = None
 
 
 def desired(cluster: Cluster, host: Host | None = None, session: Session | None = None) -> State:

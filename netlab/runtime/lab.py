@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from netlab.errors import BadInput, HostCannot, KernelRefused, NetlabError
 from netlab.faults.apply import Plain
@@ -41,6 +42,9 @@ from netlab.runtime.teardown import remove
 from netlab.spec import Documents, Text, Warning, load_texts
 from netlab.values import dataclass
 
+if TYPE_CHECKING:
+    from netlab.plan.share import Share
+
 Say = Callable[[str], None]
 
 
@@ -60,13 +64,19 @@ class Outcome:
 
 
 def up(
-    draft: Applied, *, reset: bool = False, wait: bool = True, programs: bool = False, say: Say = lambda _: None
+    draft: Applied,
+    *,
+    reset: bool = False,
+    wait: bool = True,
+    programs: bool = False,
+    share: Share | None = None,
+    say: Say = lambda _: None,
 ) -> Outcome:
     """Build the lab, or converge a running one of that name to it.
 
     ``draft`` has the texts of its files; what ``apply`` added to the running lab is kept unless ``reset``.
     ``wait``: until the commands that it starts run and listen, for a bounded time.  ``programs``: those that the Lab
-    names (CNI plugins) may run.
+    names (CNI plugins) may run.  ``share``: of a lab on several machines, this one's.
     """
     began = time.monotonic()
     name = name_of(draft)
@@ -74,9 +84,16 @@ def up(
         run = open_run(name, "give yours another name: --name NAME")
         applied = run.drafted(draft, reset=reset)
         applied = with_plane(applied, run.memory, run.statuses) if programs else applied
-        lab = prepare(applied, run.memory, run.statuses)
-        trust.require(applied, named.programs(lab.documents.lab, lab.cluster), applied.owner)
-        claim(run.rundir, lab.want, new=run.documents is None)
+        if share is not None:
+            _spread(run, resolve(applied, run.memory, run.statuses).cluster, share)
+        try:
+            lab = prepare(applied, run.memory, run.statuses)
+            trust.require(applied, named.programs(lab.documents.lab, lab.cluster), applied.owner)
+            claim(run.rundir, lab.want, new=run.documents is None)
+        except NetlabError:
+            if share is not None and run.documents is None:
+                run.rundir.remove()
+            raise
         try:
             before = [each for each in (run.applied, run.pending) if each]
             outcome = _apply(run, lab, applied, before, wait=wait, programs=programs, say=say)
@@ -86,6 +103,16 @@ def up(
                     remove(name, run.rundir)
             raise
         return _done(run, "up", outcome, began)
+
+
+def _spread(run: Run, cluster: Cluster, share: Share) -> None:
+    """Record the share of a lab on several machines, where this machine can have it."""
+    from netlab.plan import share as shares
+    from netlab.runtime.machines.shares import require
+
+    shares.require(share, cluster)
+    require(share, cluster)
+    run.rundir.spread(share)
 
 
 def prepare(applied: Applied, memory: Memory, statuses: Statuses) -> Lab:

@@ -7,7 +7,7 @@ to start.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from netlab.kernel.host import files as etc
 from netlab.kernel.host import netns as ns
@@ -58,6 +58,8 @@ def remove(name: str, rundir: RunDir, say: Say = lambda _: None) -> tuple[int, t
     ours = [netns for netns, owner in owned.items() if owner is not None and owner.lab == name]
     # A name without a namespace behind it is what a killed `up` left between making the file and the mount.
     ours += [netns for netns, owner in owned.items() if owner is None and netns in planned and ns.is_blank(netns)]
+    if (rundir.path / "share").exists():
+        _unstitch(f"{name}-underlay", ours)
     strangers = inside(ours)
     for netns in ours:
         ns.remove_name(netns)
@@ -67,6 +69,19 @@ def remove(name: str, rundir: RunDir, say: Say = lambda _: None) -> tuple[int, t
     etc.tidy()
     rundir.remove()
     return len(ours), strangers, lingering
+
+
+def _unstitch(underlay: str, ours: Collection[str]) -> None:
+    """The end of the cut goes first: the kernel frees a namespace late, and would refuse the VNI to the next ``up``."""
+    from netlab.kernel.rtnetlink.link import delete, links
+    from netlab.kernel.rtnetlink.socket import NetlinkSocket
+
+    if underlay not in ours:
+        return
+    with ns.inside(underlay):
+        sock = NetlinkSocket()
+    sock.batch([delete(raw.name, number) for number, raw in links(sock).items() if raw.name == "stitch0"])
+    sock.close()
 
 
 def _detach(rundir: RunDir, say: Say) -> None:

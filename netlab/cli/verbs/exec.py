@@ -10,7 +10,7 @@ import click
 from netlab.cli import out
 from netlab.cli.find import place
 from netlab.cli.options import lab, own_lab
-from netlab.errors import BadInput, StateError
+from netlab.errors import BadInput, HostCannot, StateError
 
 if TYPE_CHECKING:
     from netlab.model import Pod
@@ -67,7 +67,7 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
     from netlab.runtime.state.rundir import RunDir
     from netlab.runtime.state.running import load_cluster
 
-    lab = own_lab(lab_name)
+    lab = own_lab(lab_name, shares=True)
     cluster = load_cluster(lab)
     entered = place(cluster, name, namespace)
     env: dict[str, str] = {}
@@ -82,6 +82,12 @@ def enter(lab_name: str, name: str, namespace: str, container: str, argv: list[s
         raise BadInput(f"{name} is no Pod and has no containers")
     target = entering.EnterTarget(lab, RunDir(lab).path, f"/run/netns/{entered.netns}", entered.hostname, env, etc)
     if not os.path.exists(target.netns):
+        if (share := RunDir(lab).share()) is not None:
+            from netlab.runtime.machines.shares import elsewhere
+
+            if machine := elsewhere(share, cluster, entered.netns):
+                hint = f"there: netlab exec --lab {lab} {name} -- {' '.join(argv)}"
+                raise HostCannot(f"{name} is on machine {machine.name} ({machine.address})", hint=hint)
         raise StateError(f"the namespace {entered.netns} is not there", hint=f"netlab up {lab} makes it again")
     if tty and not sys.stdin.isatty():
         out.note("standard input is no terminal; going on without one")

@@ -8,7 +8,7 @@ from typing import IO
 import click
 
 from netlab.cli import out
-from netlab.cli.options import lab_argument, running_lab
+from netlab.cli.options import lab_argument, require_whole, running_lab
 from netlab.errors import BadInput
 from netlab.graph.formats import names, renderer
 
@@ -30,7 +30,9 @@ def command(lab: str, lab_option: str, output: str | None, trace: IO[str] | None
     from netlab.kernel.rtnetlink.link import links_up
     from netlab.runtime.state.running import load_running
 
-    running = load_running(running_lab(lab, lab_option))
+    name = running_lab(lab, lab_option)
+    require_whole(name)
+    running = load_running(name)
     topology = graph(running.cluster, running.want, links_up(running.want.netns()))
     if trace is None:
         for piece in renderer(output or "json")(topology):

@@ -55,5 +55,5 @@ def command(namespace: str, container: str, lab_option: str, name: str, command_
             raise BadInput(error.message, hint=f"netlab shell --lab {name} is the shell of the lab") from None
     if namespace or container:
         raise click.UsageError("-n and -c belong to a Pod: netlab shell -n NAMESPACE POD")
-    chosen = own_lab(lab_option)
+    chosen = own_lab(lab_option, shares=True)
     return labshell.become(chosen, sorted(RunDir(chosen).assignments().netns), command_line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,9 +11,11 @@ import click
 from netlab.cli import out
 from netlab.cli.elsewhere import typed_outside
 from netlab.cli.options import output, spec_options
+from netlab.errors import BadInput
 from netlab.runtime.state.rundir import running
 
 if TYPE_CHECKING:
+    from netlab.plan.share import Share
     from netlab.runtime import lab as labs
 
 
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 )
 @click.option("--dataplane", type=click.Path(exists=True, dir_okay=False), metavar="FILE.py",
               help="a data plane of your own, in Python, instead of the Lab's (docs/extending.md)")  # fmt: skip
+@click.option("--share", "share_file", default="", metavar="FILE",
+              help="build this machine's share of a lab on several machines: FILE says which nodes are where")  # fmt: skip
+@click.option(
+    "--machine", default="", metavar="NAME", help="this machine's name in --share's FILE (default: its host name)"
+)
 @output
 def command(
     lab: str,
@@ -39,6 +47,8 @@ def command(
     wait: bool,
     strict: bool,
     dataplane: str | None,
+    share_file: str,
+    machine: str,
     output: str,
 ) -> None:
     """Build a lab, or update a running lab to match its spec.
@@ -57,7 +67,8 @@ def command(
         wanted = replace(wanted, plane=(os.path.realpath(dataplane), ""))
     if strict:
         warned.refuse_unmodelled(wanted)
-    done = labs.up(wanted, reset=reset, wait=wait, programs=True, say=out.note)
+    share = _share(share_file, machine)
+    done = labs.up(wanted, reset=reset, wait=wait, programs=True, share=share, say=out.note)
     cluster = done.lab.cluster
     warnings = [*warned.of_lab(done.lab), *done.problems]
     if output == "json":
@@ -84,6 +95,19 @@ def command(
     _tell(done)
 
 
+def _share(file: str, machine: str) -> Share | None:
+    if not file:
+        if machine:
+            raise BadInput("--machine names this machine in --share's file: give that as well")
+        return None
+    import socket
+
+    from netlab.cli.files import shown, text_of
+    from netlab.runtime.machines.shares import read
+
+    return read(text_of(Path(file)), shown(Path(file)), machine or socket.gethostname())
+
+
 def _tell(done: labs.Outcome) -> None:
     cluster = done.lab.cluster
     contents = (
@@ -93,6 +117,10 @@ def _tell(done: labs.Outcome) -> None:
         out.line(f"lab {cluster.lab} is up: {contents}; {out.count(done.changed, 'change')} in {done.seconds:.2f} s")
     else:
         out.line(f"lab {cluster.lab} is up: {contents}; nothing to do")
+    if share := done.lab.can.share:
+        for one in share.machines:
+            here = "here" if one.name == share.here else one.address
+            out.line(f"machine {one.name} ({here}): {', '.join(one.nodes)}")
     if done.kept:
         out.line(
             f"{out.count(done.kept, 'change')} of apply, delete, label and link kept; --reset drops {'it' if done.kept == 1 else 'them'}"
@@ -142,7 +170,7 @@ def _tell(done: labs.Outcome) -> None:
 
 def _hints(done: labs.Outcome) -> None:
     cluster, say = done.lab.cluster, out.command()
-    if not cluster.own_pods:
+    if not cluster.own_pods or done.lab.can.share:
         return
     target = next((pod for pod in cluster.own_pods if pod.ports), cluster.own_pods[-1])
     source = next((pod for pod in cluster.own_pods if pod is not target), target)

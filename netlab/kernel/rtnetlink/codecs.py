@@ -16,8 +16,8 @@ from netlab.kernel.rtnetlink.route import RouteCodec
 from netlab.kernel.rtnetlink.rule import RuleCodec
 from netlab.kernel.rtnetlink.tunnels import GeneveCodec, IpipCodec, WireGuardCodec
 from netlab.kernel.rtnetlink.veth import VethCodec
-from netlab.kernel.rtnetlink.vxlan import VxlanCodec
-from netlab.objects import Addr, Fdb, Geneve, Ipip, Neigh, Obj, Port, Qdisc, Route, Rule, Veth, Vxlan, WireGuard
+from netlab.kernel.rtnetlink.vxlan import StitchCodec, VxlanCodec
+from netlab.objects import Addr, Fdb, Geneve, Ipip, Neigh, Obj, Port, Qdisc, Route, Rule, Stitch, Veth, Vxlan, WireGuard
 from netlab.objects.links import PLAIN
 
 PORTS, ADDRESSES, ROUTES, NEIGHBOURS = PortCodec(), AddressCodec(), RouteCodec(), NeighbourCodec()
@@ -25,7 +25,7 @@ FDB, RULES, QDISCS = FdbCodec(), RuleCodec(), QdiscCodec()
 
 codec_of: dict[type[Obj], Codec[Any] | PortCodec] = {Port: PORTS, Addr: ADDRESSES, Route: ROUTES, Neigh: NEIGHBOURS}
 codec_of |= {Fdb: FDB, Rule: RULES, Qdisc: QDISCS}
-link_codec_of: dict[type[Obj], LinkCodec] = {Veth: VethCodec(), Vxlan: VxlanCodec()}
+link_codec_of: dict[type[Obj], LinkCodec] = {Veth: VethCodec(), Vxlan: VxlanCodec(), Stitch: StitchCodec()}
 link_codec_of |= {Geneve: GeneveCodec(), Ipip: IpipCodec(), WireGuard: WireGuardCodec()}
 link_codec_of |= {device: DeviceCodec(device) for device in PLAIN.values()}
 LINK_KINDS = {codec.kind: codec for codec in link_codec_of.values()}

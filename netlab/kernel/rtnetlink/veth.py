@@ -10,7 +10,8 @@ from netlab.kernel.rtnetlink.socket import attr, attr_u32
 from netlab.objects import Obj, Veth
 from netlab.objects.links import End
 
-_VETH_INFO_PEER, _IFLA_NET_NS_FD = 1, 28
+IFLA_NET_NS_FD = 28  # the namespace that a new link is in: its descriptor
+_VETH_INFO_PEER = 1
 
 
 class VethCodec(LinkCodec):
@@ -21,7 +22,7 @@ class VethCodec(LinkCodec):
 
     def data(self, link: Obj, handle: Handle, peers: Sequence[Handle]) -> bytes:
         assert isinstance(link, Veth)
-        peer = identity(link.peer, peers[0].reserve(link.peer)) + attr_u32(_IFLA_NET_NS_FD, peers[0].fd)
+        peer = identity(link.peer, peers[0].reserve(link.peer)) + attr_u32(IFLA_NET_NS_FD, peers[0].fd)
         return attr(_VETH_INFO_PEER, peer)
 
     def decode(self, link: RawLink, ends: Sequence[End], dump: NamespaceDump) -> Veth:

@@ -9,7 +9,7 @@ from netlab.kernel.rtnetlink.codec import Handle, NamespaceDump, RawLink
 from netlab.kernel.rtnetlink.link import LinkCodec
 from netlab.kernel.rtnetlink.socket import attr, attr_dict, attr_u8, attr_u32
 from netlab.kernel.rtnetlink.values import address_text, packed, u32
-from netlab.objects import Obj, Vxlan
+from netlab.objects import Obj, Stitch, Vxlan
 from netlab.objects.links import End
 
 ID, PORT = 1, 15
@@ -35,9 +35,12 @@ class VxlanCodec(LinkCodec):
             + attr_u8(_LEARNING, int(link.learning))
         )
 
-    def decode(self, link: RawLink, ends: Sequence[End], dump: NamespaceDump) -> Vxlan:
+    def decode(self, link: RawLink, ends: Sequence[End], dump: NamespaceDump) -> Vxlan | Stitch:
         at = attr_dict(link.data)
         local = at.get(_LOCAL) or at.get(_LOCAL6)
+        if link.nsid is not None and _LINK not in at and local and not at.get(_LEARNING, b"\1")[0]:
+            port = struct.unpack("!H", at[PORT])[0]
+            return Stitch(*ends[0].device(), vni=u32(at[ID]), local=address_text(local), port=port)
         return Vxlan(
             *ends[0].device(),
             vni=u32(at[ID]),
@@ -46,6 +49,19 @@ class VxlanCodec(LinkCodec):
             port=struct.unpack("!H", at[PORT])[0],
             learning=bool(at[_LEARNING][0]) if _LEARNING in at else True,
             options=_options(at),
+        )
+
+
+class StitchCodec(VxlanCodec):
+    """A device whose socket is in another namespace than the device: the request goes there, and names this one."""
+
+    def data(self, link: Obj, handle: Handle, peers: Sequence[Handle]) -> bytes:
+        assert isinstance(link, Stitch)
+        return (
+            attr_u32(ID, link.vni)
+            + attr(_LOCAL6 if ":" in link.local else _LOCAL, packed(link.local))
+            + attr(PORT, struct.pack("!H", link.port))
+            + attr_u8(_LEARNING, 0)
         )
 
 

@@ -182,7 +182,8 @@ def resolve(
 
 
 def with_state(lab: Lab, can: Host) -> Lab:
-    """The lab with what it should be on a host that can do this."""
+    """The lab with what it should be on a host that can do this; of a lab on several machines, the host's share."""
+    can = replace(can, share=RunDir(lab.cluster.lab).share())
     entry = next((entry for entry in SESSION.of(_Kept).entries if entry.lab.cluster is lab.cluster), None)
     states = entry.states if entry else {}
     if can not in states:
@@ -192,7 +193,12 @@ def with_state(lab: Lab, can: Host) -> Lab:
 
 def wanted(lab: Lab) -> State:
     """What a lab should have, its faults included."""
-    return state_with(lab.faults, lab.cluster, desired(lab.cluster, lab.can, SESSION))
+    state = state_with(lab.faults, lab.cluster, desired(lab.cluster, lab.can, SESSION))
+    if lab.can.share is None:
+        return state
+    from netlab.plan.share import part
+
+    return part(state, lab.cluster, lab.can.share)
 
 
 def applied_now(lab: Lab, applied: Applied) -> None:

@@ -20,15 +20,18 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab import plain
-from netlab.errors import StateError
+from netlab.errors import BadInput, StateError
 from netlab.faults.injected import Injected
 from netlab.names import LAB_NAME_MAX, is_dns_label
 from netlab.runtime.session import SESSION
 from netlab.runtime.state.sudo import behind_sudo
 from netlab.values import dataclass
+
+if TYPE_CHECKING:
+    from netlab.plan.share import Share
 
 RUN = Path("/run/netlab")
 _VERSION = 2
@@ -236,6 +239,30 @@ class RunDir:
         """Forget what was begun: the kernel is as the files say."""
         for name in _FILES:
             (self.path / f"{name}.next").unlink(missing_ok=True)
+
+    def share(self) -> Share | None:
+        """This machine's share of a lab on several machines; None for a lab on one."""
+        data = self._load("share")
+        if not data:
+            return None
+        from netlab.plan.share import Share
+
+        try:
+            return plain.load(Share, data)
+        except ValueError as error:
+            hint = f"netlab down {self.lab} removes the lab all the same"
+            raise StateError(f"{self.path}/share cannot be understood: {error}", hint=hint) from error
+
+    def spread(self, share: Share) -> None:
+        """Record the share; it is the lab's until ``down``.  Raises BadInput where the running lab has another one."""
+        if self.share() == share:
+            return
+        if self.applied() is not None:
+            raise BadInput(
+                f"lab {self.lab} runs with another share, or with none", hint=f"netlab down {self.lab}, then up"
+            )
+        self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._save("share", plain.dump(share))
 
     def ages(self) -> Mapping[str, Any]:
         """The ages of the lab's objects as plain data (``model.ages``), where they are not the lab's own."""
