@@ -23,6 +23,7 @@ LOOK = {
     "veth": "",  # two lines
     "bridge": "ip -n {netns} -d link show dev {name}",
     "vxlan": "ip -n {netns} -d link show dev {name}",
+    "stitch": "ip -n {netns} -d link show dev {name}",
     "geneve": "ip -n {netns} -d link show dev {name}",
     "ipip": "ip -n {netns} -d link show dev {name}",
     "wireguard": "ip netns exec {netns} wg show {name}",

@@ -56,7 +56,8 @@ class Machine:
         words = ["unshare", "-mnpuif", "--kill-child", "--mount-proc", "sh", "-ec", _BEGIN]
         self.outer = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self.outer.stdout is not None
-        assert self.outer.stdout.readline() == "ready\n"
+        with self.outer.stdout:
+            assert self.outer.stdout.readline() == "ready\n"
         children = Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children").read_text()
         self.pid = int(children.split()[0])
 
@@ -231,7 +232,7 @@ def test_a_killed_machine_comes_back_with_up(tmp_path: Path) -> None:
     first = begun()
     namespace = os.readlink(f"/proc/{first.pid}/ns/pid")
     os.kill(first.pid, 9)
-    first.outer.wait(30)
+    first.end()
     until(lambda: not in_pid_namespace(namespace), "all processes of the machine gone")
     second = begun()
     assert "no drift" in second.netlab("diff", "wide").stdout
