@@ -253,8 +253,9 @@ def test_ci_fails_by_tests_and_not_by_a_part_out_of_time(
     ended = subprocess.run([tmp_path / ".ci" / "run"], env=env, capture_output=True, text=True, check=False)
     assert ended.returncode == status, ended.stderr
     lines = log.read_text().splitlines()
-    ran = 1 if tests else 2 if rootless == 1 else 3
-    begins = ["invoke test --part", "invoke test --rootless --part", "invoke vm-test --part --if-possible --limit "]
+    ran = 1 if tests else 2 if rootless == 1 else 4
+    begins = ["invoke test --part", "invoke test --rootless --part", "invoke web-test --part --if-possible"]
+    begins += ["invoke vm-test --part --if-possible --limit "]
     assert (
         [line.startswith(begin) for line, begin in zip(lines, begins, strict=False)]
         == [True] * ran
