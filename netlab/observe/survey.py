@@ -35,6 +35,7 @@ from netlab.oracle.flow import EXTERNAL, NAME, Flow, Verdict
 from netlab.oracle.predict import Predictor
 from netlab.oracle.resolve import expected
 from netlab.plan import drift
+from netlab.plan.adopted import of_others
 from netlab.plan.drift import Drift
 from netlab.runtime.client import agentclient
 from netlab.runtime.host import requirements as host
@@ -99,7 +100,8 @@ class _Walking:
 def _drift(lab: Lab) -> Drift:
     """The deviations as they were before any packet was sent: packets teach the kernel more."""
     seen = observe(lab, RunDir(lab.cluster.lab))
-    return drift(lab.want, seen.state, lab.want, contradicted(lab.want, seen.learned))
+    found = drift(lab.want, seen.state, lab.want, contradicted(lab.want, seen.learned))
+    return Drift(found.operations, of_others(lab.cluster, found.foreign))
 
 
 def ask(cluster: Cluster, flows: Sequence[Flow]) -> Mapping[Flow, Verdict]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from netlab import objects as nouns
 from netlab import plain
@@ -18,13 +20,15 @@ from netlab.model import Cluster, Pod
 from netlab.model.cluster import Attachments
 from netlab.model.conflist import Attached
 from netlab.model.conflist import read as read_conflist
-from netlab.objects import File, Floor, Key, Link, Listener, NftTable, Obj, Process, State, Veth, Why
+from netlab.objects import File, Floor, Key, Link, Listener, NftTable, Obj, Process, Qdisc, State, Veth, Why
+from netlab.objects.qdisc import Netem, Tbf
 
 _KINDS: dict[str, type[Obj]] = {
     kind.kind: kind
     for name in nouns.__all__
     if isinstance(kind := getattr(nouns, name), type) and issubclass(kind, Obj) and kind is not Obj
 }
+_SETTINGS: dict[str, type[Netem | Tbf]] = {kind.__name__: kind for kind in (Netem, Tbf)}
 _NOT_KEPT = ("why", "_key")
 # Of an object of these kinds only its name is known: netlab does not make it.
 _BY_NAME = (Link, NftTable)
@@ -33,13 +37,21 @@ _BY_NAME = (Link, NftTable)
 def dumped(obj: Obj) -> str:
     """An object as JSON."""
     data = plain.dump(obj)
-    return json.dumps({"kind": obj.kind, **{name: data[name] for name in data if name not in _NOT_KEPT}})
+    more = {"sort": type(obj.setting).__name__} if isinstance(obj, Qdisc) and obj.setting else {}
+    return json.dumps({"kind": obj.kind, **more, **{name: data[name] for name in data if name not in _NOT_KEPT}})
 
 
 def loaded(text: str) -> Obj:
     """The inverse of ``dumped``.  Raises ValueError or KeyError for what is none."""
     data = json.loads(text)
-    return plain.load(_KINDS[data.pop("kind")], data)
+    kind = _KINDS[data.pop("kind")]
+    if kind is not Qdisc:
+        return plain.load(kind, data)
+    made = Qdisc(data["netns"], data["dev"], data["place"], data["type"])
+    if not data["setting"]:
+        return made
+    sort: type[Any] = _SETTINGS[data["sort"]]
+    return replace(made, setting=plain.load(sort, data["setting"]))
 
 
 def taken(before: Mapping[Key, Obj], after: Mapping[Key, Obj], want: Mapping[Key, Obj]) -> tuple[Obj, ...]:
@@ -93,13 +105,19 @@ def merged(cluster: Cluster, state: State) -> State:
 
 def by_name(cluster: Cluster) -> set[Key]:
     """The keys of what plugins made and netlab knows by name alone: nobody else's, and no drift."""
-    keys = set()
-    for _, attached, _ in _attached(cluster):
-        for text in attached.objects:
-            obj = loaded(text)
-            if isinstance(obj, _BY_NAME):
-                keys.add(obj.key)
-    return keys
+    made = (loaded(text) for _, attached, _ in _attached(cluster) for text in attached.objects)
+    return {obj.key for obj in made if isinstance(obj, _BY_NAME)}
+
+
+def of_others(cluster: Cluster, foreign: tuple[Obj, ...]) -> tuple[Obj, ...]:
+    """The foreign objects without those of the plugins."""
+    named = by_name(cluster) if foreign else ()
+    return tuple(obj for obj in foreign if obj.key not in named)
+
+
+def tables(cluster: Cluster) -> frozenset[tuple[str, str]]:
+    """The plugins' tables of nftables: (namespace, ``ip nat``)."""
+    return frozenset((key.netns, key.name) for key in by_name(cluster) if key.floor is Floor.NFT)
 
 
 def _attached(cluster: Cluster) -> Iterator[tuple[str, Attached, Why]]:
@@ -119,4 +137,4 @@ def _attached(cluster: Cluster) -> Iterator[tuple[str, Attached, Why]]:
 def named(attachments: Attachments) -> str:
     """``plugin bridge``, ``plugins bridge and portmap``."""
     types = read_conflist(attachments.file, attachments.text).types
-    return f"plugin{'s' if len(types) > 1 else ''} {' and '.join(types)}"
+    return f"plugins {', '.join(types[:-1])} and {types[-1]}" if len(types) > 1 else f"plugin {types[0]}"

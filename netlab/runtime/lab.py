@@ -159,13 +159,12 @@ def _apply(
 
 
 def _without_named(foreign: tuple[Obj, ...], cluster: Cluster) -> tuple[Obj, ...]:
-    """The foreign objects without those that CNI plugins made and netlab knows by name alone."""
-    if not cluster.attachments or not foreign:
+    """The foreign objects without those of the user's CNI plugins."""
+    if not cluster.attachments:
         return foreign
-    from netlab.plan.adopted import by_name
+    from netlab.plan.adopted import of_others
 
-    named = by_name(cluster)
-    return tuple(obj for obj in foreign if obj.key not in named)
+    return of_others(cluster, foreign)
 
 
 def _done(run: Run, verb: str, outcome: Outcome, began: float) -> Outcome:

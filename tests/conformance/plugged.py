@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,7 @@ class PluggedBed(Bed):
         kind = {**PLUGINS[plugin], "ipam": ipam, "capabilities": {"ips": True}}
         self._list = json.dumps({"cniVersion": "1.0.0", "name": "net", "plugins": [kind]})
         self._outside = ""
-        self._known = set()
         self.show(State("", [], [], [], [], []))
-        self._send_from("")
 
     def close(self) -> None:
         """Take the lab down."""
@@ -61,17 +60,20 @@ class PluggedBed(Bed):
     def show(self, state: State) -> float:
         """Make the lab this state, live; seconds."""
         began = time.perf_counter()
-        states = (
-            json.dumps(self._lab),
-            "\n---\n".join(map(json.dumps, [*manifests(state, self.ground), *state.policies])),
-        )
-        texts = ((str(self._file), self._lab), ("state.json", states[1]))
+        objects = livelab.as_text([*manifests(state, self.ground), *state.policies])
+        texts = ((str(self._file), self._lab), ("state.json", objects))
         conflist = (str(self._folder / "cni" / "net.conflist"), self._list)
         labs.up(Applied(str(self._folder), self.name, texts, conflist=conflist), wait=False, programs=True, say=print)
         self.cluster = running.load_cluster(self.name)
-        if self._known:
-            self._send_from(self._outside)
+        # `up` mends what the bed had changed on the underlay.
+        self._known = set()
+        self._send_from("")
         return time.perf_counter() - began
+
+    def _router(self, lines: Iterable[str]) -> None:
+        super()._router(
+            line.replace("addr add", "addr replace").replace("route add", "route replace") for line in lines
+        )
 
 
 def main() -> int:

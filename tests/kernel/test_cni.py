@@ -133,10 +133,12 @@ def test_a_chain_with_portmap_gets_the_host_ports_and_netlab_makes_none(
     at = folder(tmp_path, text, bridge(IPAM), portmap)
     netlab("up", at)
     assert "cni_hostport" not in kit.sh(f"ip netns exec {lab}-node-1 nft list tables")
-    asked = (
-        f'ip netns exec {lab}-internet curl -s --max-time 3 -o /dev/null -w "%{{http_code}}" http://172.18.0.2:8080/'
-    )
-    assert kit.sh(asked, check=False) in ("200", "000")
+    found = wrong(running.load_cluster(lab))
+    assert not found, "\n".join(found)
+    traced = netlab("trace", "internet", "172.18.0.2:8080", "--compare", "--lab", lab, check=1).stdout
+    assert "of CNI plugins bridge and portmap" in " ".join(traced.split())
+    assert traced.endswith("as predicted: denied\n")
+    assert "nothing found" in netlab("diagnose", lab).stdout
     listing = netlab("diff", lab)
     assert listing.stdout == f"lab {lab}: no drift\n"
     netlab("down", lab)

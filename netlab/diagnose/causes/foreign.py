@@ -19,6 +19,7 @@ from netlab.diagnose.story import Story
 from netlab.evidence.records import OUT, ForeignRule
 from netlab.evidence.records import RULES as RULES_SOURCE
 from netlab.objects import WireGuard
+from netlab.plan import adopted
 from netlab.values import dataclass
 from netlab.wire.packets import UDP, Packet
 
@@ -40,7 +41,19 @@ class Hit:
 
 
 def foreign(story: Story) -> tuple[Hit, ...]:
-    """The foreign rules that changed the request or the reply, in the order of the path."""
+    """The foreign rules that changed the request or the reply, in the order of the path.
+
+    What a CNI plugin of the lab translates is its work, and no foreign rule; what it drops is one.
+    """
+    plugins = adopted.tables(story.cluster)
+    return tuple(
+        hit
+        for hit in _hits(story)
+        if hit.action.effect is Effect.DROP or (hit.rule.netns, f"{hit.rule.family} {hit.rule.table}") not in plugins
+    )
+
+
+def _hits(story: Story) -> tuple[Hit, ...]:
     met = {
         (event.netns, event.judgement.family, event.judgement.table, step.chain, step.handle)
         for event in story.events

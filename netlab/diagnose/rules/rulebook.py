@@ -18,7 +18,7 @@ from netlab.model.cluster.services import Service
 from netlab.model.selection import Selection
 from netlab.objects import Key, NftChain, NftTable, Obj
 from netlab.oracle.absent import why_none
-from netlab.plan import policytext
+from netlab.plan import adopted, policytext
 from netlab.plan.services import TABLE as KUBE_PROXY
 from netlab.planes import nft_tables
 from netlab.tuples import NamedTuple
@@ -50,6 +50,7 @@ class RuleBook:
         self._cluster = cluster
         self._chains = {(obj.netns, obj.place, obj.chain): obj for obj in want.values() if isinstance(obj, NftChain)}
         self._tables = {(obj.netns, obj.place) for obj in want.values() if isinstance(obj, NftTable)}
+        self._plugins = adopted.tables(cluster)
         self._effects_of: dict[tuple[str, str, str], set[Effect]] = {}
 
     @cached_property
@@ -161,9 +162,13 @@ class RuleBook:
         quoted = text or (f'"{step.comment}"' if step.comment else "")
         message = f"{where}, {which}" + (f": {quoted}" if quoted else "")
         if foreign:
-            noun = "tables" if self.foreign(netns, judgement) else "rules"
-            message += f" (not one of this lab's {noun})"
+            message += f" ({self._whose(netns, judgement)})"
         return Meaning(message, foreign=foreign, rejects="reject" in f"{text} {step.comment}".split())
+
+    def _whose(self, netns: str, judgement: Judgement) -> str:
+        if (netns, f"{judgement.family} {judgement.table}") in self._plugins and self._cluster.attachments:
+            return f"of CNI {adopted.named(self._cluster.attachments)}"
+        return f"not one of this lab's {'tables' if self.foreign(netns, judgement) else 'rules'}"
 
     # -- one rule -----------------------------------------------------------------------------------------------------
 
