@@ -226,7 +226,10 @@ class _Builder:
         """Add the objects that a lab with Services has besides; whether it has a DNS server."""
         dns = system.wants_dns(self._spec, self._catalogue)
         mark = self._at() or Mark("(netlab)", 1)
-        self._catalogue = self._catalogue.with_added(system.documents(self._catalogue, nodes, networks, mark, dns=dns))
+        server = f"{system.NAMESPACE}/{system.POD}"
+        given = self._memory.pods[server].addresses if server in self._memory.attached else ()
+        added = system.documents(self._catalogue, nodes, networks, mark, dns=dns, given=given)
+        self._catalogue = self._catalogue.with_added(added)
         return dns
 
     def _services(

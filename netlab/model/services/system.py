@@ -29,9 +29,18 @@ def wants_dns(spec: dict[str, Any], lab: Catalogue) -> bool:
 
 
 def documents(
-    lab: Catalogue, nodes: Sequence[Node], services: Sequence[Network], mark: Mark, *, dns: bool
+    lab: Catalogue,
+    nodes: Sequence[Node],
+    services: Sequence[Network],
+    mark: Mark,
+    *,
+    dns: bool,
+    given: Sequence[str] = (),
 ) -> list[Document]:
-    """The objects that netlab adds, but for those that the lab has itself."""
+    """The objects that netlab adds, but for those that the lab has itself.
+
+    ``given``: the addresses that a CNI plugin gave to the DNS server's Pod.
+    """
     if not dns and not lab.of("Service"):
         return []
     primary = services[0]
@@ -39,7 +48,7 @@ def documents(
     if dns:
         ports = [_port("dns", 53, "UDP"), _port("dns-tcp", 53, "TCP")]
         made.append(_service(NAMESPACE, SERVICE, str(primary[10]), _LABELS, _LABELS, ports, mark))
-        made.append(_pod(nodes[-1], mark))
+        made.append(_pod(nodes[-1], mark, given))
     return [document for document in made if not lab.has(document.kind, document.namespace, document.name)]
 
 
@@ -63,9 +72,9 @@ def _service(
     return Document("v1", "Service", namespace, name, {"metadata": metadata, "spec": spec}, mark)
 
 
-def _pod(node: Node, mark: Mark) -> Document:
+def _pod(node: Node, mark: Mark, given: Sequence[str]) -> Document:
     """The DNS server's Pod, on the last address of its node, so that no other Pod's address moves."""
-    addresses = [str(cidr[-2 if cidr.version == 4 else -1]) for cidr in node.pod_cidrs]
+    addresses = [*given] or [str(cidr[-2 if cidr.version == 4 else -1]) for cidr in node.pod_cidrs]
     metadata = {"name": POD, "namespace": NAMESPACE, "labels": _LABELS, "annotations": {SYSTEM: "dns"}}
     ports = [
         {"name": "dns", "containerPort": 53, "protocol": "UDP"},
