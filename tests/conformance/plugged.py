@@ -82,11 +82,10 @@ def main() -> int:
     options.add_argument("--plugin", choices=PLUGINS, action="append")
     options.add_argument("--only", default="", help="corpora with this in their name")
     given = options.parse_args()
-    runner.Bed = PluggedBed  # type: ignore[attr-defined]
     failed = 0
     for plugin in given.plugin or PLUGINS:
         for number, corpus in enumerate(each for each in runner.ALL if given.only in each):
-            result = runner.run(corpus, plugin, f"plug{os.getpid() % 10000}-{number}-")
+            result = runner.run(corpus, plugin, f"plug{os.getpid() % 10000}-{number}-", PluggedBed)
             failed += len(result.failed)
             sys.stdout.write(
                 f"{corpus:24} {plugin:8} {result.passed:4} of {result.cases:4} cases, {result.answers:7} answers, "
