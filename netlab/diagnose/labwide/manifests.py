@@ -11,6 +11,7 @@ from netlab.diagnose.labwide.cause import Cause
 from netlab.diagnose.labwide.evidence import Evidence
 from netlab.diagnose.labwide.promises import (
     blocks,
+    crossing,
     describe,
     edit,
     external_names,
@@ -79,14 +80,18 @@ def merged(causes: Iterable[Cause]) -> list[Cause]:
 
 def notes(evidence: Evidence) -> list[str]:
     """What is no fault, and worth knowing."""
+    lost = len(crossing(evidence))
+    found = [f"data plane {evidence.cluster.plane.name} leads to no other node: {lost} probed flows are lost so"] * (
+        lost > 0
+    )
     denied = [row for row in evidence.rows if row.ok and _outcome(row) is Outcome.DENIED]
     if not denied:
-        return []
+        return found
     policies = dict.fromkeys(
         why.policy for row in denied if row.predicted for why in row.predicted.because if why.policy
     )
     names = ", ".join([*policies][:_NAMED]) + (" and others" if len(policies) > _NAMED else "")
-    return [f"{len(denied)} of the probed flows are denied by policies as written: {names}"]
+    return [*found, f"{len(denied)} of the probed flows are denied by policies as written: {names}"]
 
 
 def _outcome(row: Row) -> Outcome | None:
@@ -187,7 +192,10 @@ def _unkept(evidence: Evidence) -> Iterator[Cause]:
             mark=mark,
         )
     by_target: dict[tuple[str, int, str], list[Row]] = defaultdict(list)
-    for row in evidence.rows:
+    by_plane = crossing(evidence)
+    for number, row in enumerate(evidence.rows):
+        if number in by_plane:
+            continue
         if row.predicted is not None and row.flow.dst.kind == POD and row.flow.src.kind != EXTERNAL:
             by_target[row.flow.dst.name, row.flow.port, row.flow.protocol].append(row)
     for (name, port, protocol), rows in by_target.items():

@@ -74,6 +74,8 @@ def unkept(evidence: Evidence) -> dict[str, list[Promise]]:
             service = node_ports.get((flow.port, flow.protocol))
         if service is None or row.predicted is None or (flow.src.kind == EXTERNAL and _inside(cluster, flow)):
             continue
+        if not cluster.plane.crosses_nodes and (row.predicted.may or len(row.predicted.because) > 1):
+            continue  # a backend on another node
         source = node_of(flow.src, endpoints) or OUTSIDE
         groups[str(service), source, flow.address, flow.port, flow.protocol].append(row)
     reached = {key[0] for key, rows in groups.items() if key[1] == OUTSIDE and not all(map(_is_lost, rows))}
@@ -86,6 +88,20 @@ def unkept(evidence: Evidence) -> dict[str, list[Promise]]:
             continue
         found[name].append(Promise(services[name], source, address, rows))
     return found
+
+
+def crossing(evidence: Evidence) -> set[int]:
+    """The flows between nodes that are lost since the data plane leads to no other node: no mistake of the documents."""
+    if evidence.cluster.plane.crosses_nodes:
+        return set()
+    endpoints = Endpoints(evidence.cluster)
+    return {
+        number
+        for number, row in enumerate(evidence.rows)
+        if row.flow.dst.kind == POD
+        and _is_lost(row)
+        and node_of(row.flow.src, endpoints) != node_of(row.flow.dst, endpoints)
+    }
 
 
 def _inside(cluster: Cluster, flow: Flow) -> bool:
