@@ -262,7 +262,8 @@ class Checker:
         form, allowed = schema.get("format"), schema.get("enum")
         if "\0" in value:  # the API takes it; arguments, variables and names of files end there
             return self.problem(node, path, f"{shown(value)} must not hold the character NUL")
-        if not value and self.empty_is_absent and (form or allowed) and form != "label-value":
+        may_be_empty = form == "label-value" or schema.get("minLength")  # then it means itself, or is wrong
+        if not value and self.empty_is_absent and (form or allowed) and not may_be_empty:
             return ABSENT
         if allowed and value not in allowed:
             hint = meant(closest(value, allowed))
@@ -275,7 +276,7 @@ class Checker:
                 kept = FORMATS[form](value)
             except ValueError as error:
                 return self.problem(node, path, str(error))
-            if kept is not value and kept != value:
+            if kept is not value and kept != value.strip():
                 message = f"{spelled(path)}: {shown(value)} has bits set after its prefix and is read as {kept}"
                 self.warnings.append(Warning("host-bits", message, mark_of(node, self.file)))
             return kept

@@ -161,6 +161,11 @@ def cidr_masked(text: str) -> str:
     return network if has_host_bits else written
 
 
+def cidr_padded(text: str) -> str:
+    """As ``cidr_masked``; blanks around it are nothing, as the API server takes loadBalancerSourceRanges."""
+    return cidr_masked(text.strip())
+
+
 def cluster_ip(text: str) -> str:
     """A Service's address, or None for a headless one."""
     if text == "None":
@@ -311,6 +316,7 @@ FORMATS: dict[str, Callable[[str], str]] = {
     "ip": ip,
     "cidr": cidr,
     "cidr-masked": cidr_masked,
+    "cidr-padded": cidr_padded,
     "cluster-ip": cluster_ip,
     "quantity": quantity,
     "host-ip": host_ip,
@@ -341,6 +347,7 @@ PATTERNS = {
     "ip": "^[0-9a-fA-F:.]*$",
     "cidr": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",
     "cidr-masked": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",
+    "cidr-padded": r"^\s*([0-9a-fA-F:.]+/[0-9]{1,3})?\s*$",
     "cluster-ip": "^(None|[0-9a-fA-F:.]*)$",
     "host-ip": "^[0-9a-fA-F:.]*$",
     "host-cidr": "^([0-9a-fA-F:.]+/[0-9]{1,3})?$",

@@ -262,6 +262,23 @@ def _workload(body: Body) -> Faults:
         elif not matches(selector, labels):
             yield ("spec", "selector"), _TEMPLATE_DIFFERS
     yield from _restarts(body)
+    yield from _rolls(body)
+
+
+def _rolls(body: Body) -> Faults:
+    """How the Pods of a Deployment or DaemonSet are replaced."""
+    if body.get("kind") not in ("Deployment", "DaemonSet"):
+        return
+    field = "strategy" if body["kind"] == "Deployment" else "updateStrategy"
+    strategy = body["spec"].get(field) or {}
+    rolling = strategy.get("rollingUpdate") or {}
+    if rolling and strategy.get("type") == "Recreate":
+        yield ("spec", field, "rollingUpdate"), "may be set only with the type RollingUpdate"
+    elif str(rolling.get("maxUnavailable", "")) in ("0", "0%") and str(rolling.get("maxSurge", "25%" if field == "strategy" else "0")) in ("0", "0%"):  # fmt: skip
+        yield (
+            ("spec", field, "rollingUpdate", "maxUnavailable"),
+            "may not be 0 where maxSurge is 0: no Pod could be replaced",
+        )
 
 
 def _restarts(body: Body) -> Faults:

@@ -72,7 +72,7 @@ def _running(pod: Pod, cluster: Cluster, since: float, state: Item) -> Item:
 def _idle(pod: Idle, cluster: Cluster, since: float) -> Item:
     """A Pod without a network: the status of its document, or the reason why no node has it."""
     conditions = [{"type": "PodScheduled", "status": "True"}]
-    if pod.reason == "Unschedulable":
+    if pod.reason in ("Unschedulable", "SchedulingGated"):
         conditions = [{"type": "PodScheduled", "status": "False", "reason": pod.reason, "message": pod.message}]
     elif pod.reason or pod.message:
         conditions[0] |= {"reason": pod.reason, "message": pod.message}

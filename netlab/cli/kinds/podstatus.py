@@ -156,6 +156,8 @@ def _printed(item: Mapping[str, Any]) -> tuple[str, str, int, str]:
     ready = sum(container["ready"] for container in (*main, *sidecars))
     ends = {"Succeeded": "Completed", "Failed": "Error"}
     message = str(status.get("reason") or (status["phase"] if main else ends.get(status["phase"], status["phase"])))
+    if any(each.get("reason") == "SchedulingGated" for each in status.get("conditions", ())):
+        message = "SchedulingGated"
     initializing = False
     for index, container in enumerate(inits):
         if _done(container, container in sidecars) or (container in sidecars and "terminated" in container["state"]):

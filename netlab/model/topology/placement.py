@@ -224,6 +224,8 @@ class Scheduler:
 
     def _schedule(self, template: Template, turn: int) -> Placed:
         """Put a Pod on the next fitting node."""
+        if template.spec.get("schedulingGates"):
+            return Placed(None, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
         wanted = self._wanted(template)
         against = [term for term in self._apart.values() if term.selects(template)]
         fits, refusals = [], []

@@ -316,6 +316,14 @@ def test_taints_keep_pods_away_that_do_not_tolerate_them() -> None:
     assert {one.node for one in made(workload("DaemonSet", "d"), nodes=nodes).cluster.pods} == {"b"}
 
 
+def test_a_pod_with_a_scheduling_gate_waits_though_nodes_fit() -> None:
+    found = made(pod("held", schedulingGates=[{"name": "example.com/quota"}]), pod("free"))
+    assert where(found) == {"free": "node-1"}
+    (held,) = found.cluster.idle
+    assert (held.reason, held.message) == ("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+    assert "scheduling gates" in found.warnings[0].message
+
+
 def test_pods_keep_apart_and_together() -> None:
     alone = made(workload("Deployment", "web", template(affinity=apart()), replicas=3))
     assert sorted(where(alone).values()) == ["node-1", "node-2"] and len(alone.cluster.idle) == 1

@@ -217,6 +217,35 @@ def test_a_cidr_with_host_bits_is_masked_in_a_policy_with_a_warning() -> None:
     assert [each.code for each in found.warnings] == ["host-bits"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "strategy", "where"),
+    [
+        ("Deployment", "strategy: {type: Recreate, rollingUpdate: {maxSurge: 1}}", "rollingUpdate"),
+        ("Deployment", "strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0}}", "maxUnavailable"),
+        ("Deployment", "strategy: {rollingUpdate: {maxSurge: 0%, maxUnavailable: 0%}}", "maxUnavailable"),
+        ("Deployment", "strategy: {rollingUpdate: {maxUnavailable: 0}}", ""),
+        ("Deployment", "strategy: {type: Recreate}", ""),
+        ("DaemonSet", "updateStrategy: {rollingUpdate: {maxUnavailable: 0}}", "maxUnavailable"),
+        ("DaemonSet", "updateStrategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", ""),
+    ],
+)
+def test_a_rollout_that_could_replace_no_pod_is_refused(kind: str, strategy: str, where: str) -> None:
+    template = "{metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: x}]}}"
+    spec = f"selector: {{matchLabels: {{a: b}}}}, template: {template}, {strategy}"
+    found = load_text(f"{{apiVersion: apps/v1, kind: {kind}, metadata: {{name: w}}, spec: {{{spec}}}}}")
+    assert [each.path.rpartition(".")[2] for each in found.problems] == ([where] if where else [])
+
+
+def test_blanks_around_source_ranges_are_nothing() -> None:
+    """The API server trims them: they were a list in one annotation once."""
+    found = good(
+        "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {type: LoadBalancer, "
+        "ports: [{port: 80}], loadBalancerSourceRanges: [' 10.0.0.0/8 ', 'fd00::/8 ', ' 192.0.2.7/24']}}"
+    )
+    assert found.objects[0].body["spec"]["loadBalancerSourceRanges"] == ["10.0.0.0/8", "fd00::/8", "192.0.2.0/24"]
+    assert [each.code for each in found.warnings] == ["host-bits"]
+
+
 def test_helm_hooks_are_what_an_installation_leaves_in_one_line() -> None:
     def hook(name: str, kind: str, hooks: str, policy: str = "") -> str:
         more = f", helm.sh/hook-delete-policy: '{policy}'" if policy else ""

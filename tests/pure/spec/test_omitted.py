@@ -51,6 +51,16 @@ def test_pointers_keep_their_zero() -> None:
     assert body("Pod", {"spec": {**container()["spec"], "terminationGracePeriodSeconds": 0}})["spec"][
         "terminationGracePeriodSeconds"
     ] == 0  # fmt: skip
+    spec["strategy"] = {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert body("Deployment", {"spec": spec}, "apps/v1")["spec"]["strategy"] == spec["strategy"]
+
+
+def test_a_policys_port_zero_is_wrong_and_not_every_port() -> None:
+    """The API server refuses it; taken for absent, the rule would let all ports in."""
+    for field, value in (("port", "0"), ("port", '""'), ("protocol", '""')):
+        text = f"{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: a}}, spec: {{podSelector: {{}}, ingress: [{{ports: [{{{field}: {value}}}]}}]}}}}"
+        (problem,) = load_text(text).problems
+        assert problem.path == f"spec.ingress[0].ports[0].{field}"
 
 
 def test_an_empty_policy_types_is_the_default_and_an_empty_selector_is_one() -> None:
