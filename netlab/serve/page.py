@@ -114,11 +114,12 @@ class Page:
             self._events.send("drift", drift, narrow=narrow)
 
     async def _read(self) -> bool:
+        self._is_new = False  # before it is read: a change that comes meanwhile is read again
         ended = await self.run("graph", "--lab", self.lab, "-o", "json")
         if ended.status:
+            self._is_new = True
             return False
         graph = load(Graph, json.loads(ended.stdout))
-        self._is_new = False
         if not self._events.knows("picture") or graph != self._graph:
             self._graph = graph
             self._draw(narrow=False)

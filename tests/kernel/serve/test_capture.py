@@ -18,9 +18,17 @@ pytestmark = pytest.mark.kernel
 BAIT = "<script>alert(1)</script>"
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of temporary files of the lab's server, which serves all tests of the module."""
+    made = tmp_path_factory.mktemp("server")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(made))
+        yield made
+
+
 @pytest.fixture
-def page(lab: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+def page(folder: Path, lab: str) -> Iterator[Served]:
     served = Served(lab)
     served.visit()
     yield served
@@ -71,13 +79,13 @@ def test_what_a_browser_sends_is_no_option_and_no_path(page: Served) -> None:
         assert page.request("GET", f"/page/v1/capture/file?capture={name}", Cookie=page.cookie)[0] == 404
 
 
-def test_a_capture_and_its_file_end_with_the_page(page: Served, lab: str, tmp_path: Path) -> None:
+def test_a_capture_and_its_file_end_with_the_page(page: Served, lab: str, folder: Path) -> None:
     with closing(HTTPConnection(page.name, page.port, timeout=SECONDS)) as connection:
         said = lines(page, connection)
         next(said)
-        assert list(tmp_path.glob("netlab-page-*/*.pcapng"))
+        assert list(folder.glob("netlab-page-*/*.pcapng"))
         page.process.terminate()
         page.process.wait(SECONDS)
         run_netlab("down", lab)
         list(said)
-    assert not list(tmp_path.glob("netlab-page-*"))
+    assert not list(folder.glob("netlab-page-*"))
