@@ -19,6 +19,7 @@ from netlab.errors import NetlabError
 from netlab.evidence.records import Lookup
 from netlab.faults.injected import Injected
 from netlab.kernel.host import threads
+from netlab.kernel.neighbours import KernelNeighbours
 from netlab.kernel.nftables import foreign
 from netlab.model.cluster import Cluster
 from netlab.model.status import runs
@@ -40,7 +41,6 @@ from netlab.plan.drift import Drift
 from netlab.runtime.client import agentclient
 from netlab.runtime.host import requirements as host
 from netlab.runtime.lab import observe
-from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state.resolved import Lab, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import RunDir
 from netlab.runtime.state.running import open_running

@@ -12,8 +12,8 @@ from netlab.kernel.nftables.drift import Digests
 from netlab.kernel.protocol import AgentPort, Kernel
 from netlab.objects import Floor, Key, Netns, Obj, State, Sysctl, Veth, contradicted, diff
 from netlab.plan.drift import drift
-from netlab.runtime.session import SESSION
 from netlab.runtime.state.rundir import RunDir
+from netlab.runtime.state.session import SESSION
 from netlab.tuples import NamedTuple
 
 # Of Pods that are made of the same things a few are looked at again, and one in so many of all.

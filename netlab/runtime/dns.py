@@ -16,7 +16,7 @@ from netlab.kernel.host.processes import inside
 from netlab.model import Cluster
 from netlab.model.services.system import DNS_FOLDER, DOMAIN, PODS_FILE, ZONES, ZONES_FILE, pods_zone, zone_file
 from netlab.plan import dns
-from netlab.runtime.session import SESSION
+from netlab.runtime.state.session import SESSION
 from netlab.tuples import NamedTuple
 
 PATIENCE = 5.0  # seconds for a server that was started just now; it takes 0.1

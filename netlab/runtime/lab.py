@@ -32,11 +32,11 @@ from netlab.runtime.host import capacity, named, trust
 from netlab.runtime.host import requirements as host
 from netlab.runtime.host.claims import claim
 from netlab.runtime.planefile import with_plane
-from netlab.runtime.session import SESSION
 from netlab.runtime.state import lock
 from netlab.runtime.state.resolved import Lab, applied_now, identity, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import Applied, ChangedMeanwhile, RunDir, Version
 from netlab.runtime.state.running import Run, in_force, load_running, name_of, open_run, open_running, with_changes
+from netlab.runtime.state.session import SESSION
 from netlab.runtime.teardown import down as down  # noqa: PLC0414 - up and down are looked for together
 from netlab.runtime.teardown import remove
 from netlab.spec import Documents, Text, Warning, load_texts

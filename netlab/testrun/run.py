@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from netlab.kernel.host import netns as ns
+from netlab.kernel.neighbours import KernelNeighbours
 from netlab.model import Cluster
 from netlab.observe.evidence import probed
 from netlab.observe.lookup import lookups as looked_up
@@ -18,7 +19,6 @@ from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
 from netlab.runtime.client.temporary_listeners import answering
 from netlab.runtime.host import named, trust
-from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state.resolved import documents_of, resolve
 from netlab.runtime.state.rundir import Applied, RunDir
 from netlab.runtime.teardown import down

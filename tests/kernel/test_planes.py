@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from netlab.kernel.neighbours import KernelNeighbours
 from netlab.model import Cluster
 from netlab.observe.evidence import probed
 from netlab.observe.probe import Prober
@@ -15,7 +16,6 @@ from netlab.oracle.compare import agree
 from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.planes import ROWS
-from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state import running
 from netlab.spec import schema
 from tests.kernel_features import with_needs

@@ -13,6 +13,7 @@ import pytest
 from netlab.kernel.host import netns as ns
 from netlab.kernel.host import wireguard
 from netlab.kernel.linux import LinuxKernel
+from netlab.kernel.neighbours import KernelNeighbours
 from netlab.model import Cluster
 from netlab.objects import Op, State, Verb, diff
 from netlab.observe.evidence import probed
@@ -22,7 +23,6 @@ from netlab.oracle.flows import flows
 from netlab.oracle.predict import Predictor
 from netlab.runtime import lab as labs
 from netlab.runtime.converge import converge
-from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state import running
 from tests.kernel.conftest import Kit
 from tests.kernel_features import families_of, planes

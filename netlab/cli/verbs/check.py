@@ -55,6 +55,7 @@ def command(
     replicas do, are one block.
     """
     from netlab.cli import warned
+    from netlab.kernel.neighbours import KernelNeighbours
     from netlab.observe.evidence import probed
     from netlab.observe.lookup import lookups as resolved
     from netlab.observe.probe import Prober
@@ -68,7 +69,6 @@ def command(
     from netlab.oracle.predict import Predictor
     from netlab.oracle.resolve import expected, wanted_ports
     from netlab.runtime.client.temporary_listeners import answering
-    from netlab.runtime.neighbours import KernelNeighbours
     from netlab.runtime.state.resolved import documents_of
     from netlab.runtime.state.running import load_cluster, open_running
     from netlab.testing.failures import causes

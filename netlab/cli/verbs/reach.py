@@ -65,6 +65,7 @@ def command(
                                       netlab explain shows which
     """
     from netlab.cli import warned
+    from netlab.kernel.neighbours import KernelNeighbours
     from netlab.model.topology.places import places
     from netlab.observe.evidence import probed
     from netlab.observe.probe import TIMEOUT, Prober
@@ -72,7 +73,6 @@ def command(
     from netlab.oracle.flows import flows
     from netlab.oracle.matrix import draw
     from netlab.oracle.report import flow_line
-    from netlab.runtime.neighbours import KernelNeighbours
     from netlab.runtime.state.running import load_cluster, open_running
 
     name = own_lab(lab, lab_option)

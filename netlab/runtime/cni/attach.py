@@ -29,9 +29,9 @@ from netlab.runtime.cni import plugin, view
 from netlab.runtime.cni.plugin import Call, PluginFailed, PluginHung
 from netlab.runtime.converge import reach
 from netlab.runtime.host import trust
-from netlab.runtime.session import SESSION
 from netlab.runtime.state.resolved import Lab, memory_now, memory_of, resolve, with_state
 from netlab.runtime.state.rundir import Applied, RunDir
+from netlab.runtime.state.session import SESSION
 
 Say = Callable[[str], None]
 _LATER = Floor.LINKSYSCTL

@@ -22,8 +22,8 @@ from netlab.model.workloads.changes import Changes
 from netlab.objects import File, Netns, State
 from netlab.plan import Host, check, desired
 from netlab.runtime.host.programs import has_program
-from netlab.runtime.session import SESSION
 from netlab.runtime.state.rundir import Applied, Assignments, RunDir
+from netlab.runtime.state.session import SESSION
 from netlab.spec import Documents, Text, Warning, load_texts
 from netlab.values import dataclass
 

@@ -26,7 +26,7 @@ from netlab import plain
 from netlab.errors import BadInput, StateError
 from netlab.faults.injected import Injected
 from netlab.names import LAB_NAME_MAX, is_dns_label
-from netlab.runtime.session import SESSION
+from netlab.runtime.state.session import SESSION
 from netlab.runtime.state.sudo import behind_sudo
 from netlab.values import dataclass
 

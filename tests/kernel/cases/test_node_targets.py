@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from netlab.kernel.neighbours import KernelNeighbours
 from netlab.observe.evidence import probed
 from netlab.observe.probe import Prober
 from netlab.oracle.compare import agree
 from netlab.oracle.predict import Predictor
 from netlab.planes import ROWS
-from netlab.runtime.neighbours import KernelNeighbours
 from netlab.runtime.state.running import load_cluster
 from tests.conftest import run_netlab
 from tests.kernel.cases.bed import Bed

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from netlab.model import Memory
 from netlab.objects import State
 from netlab.plan import Host
-from netlab.runtime.session import SESSION
 from netlab.runtime.state import resolved
 from netlab.runtime.state.rundir import Applied
+from netlab.runtime.state.session import SESSION
 
 NAMES = ("a-0", "a-1", "b-0", "b-1", "c-0")
 VALUES = st.sampled_from(("a", "b", "c", None))
