@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import TypeVar
 
@@ -52,6 +50,8 @@ def with_plane(applied: Applied, memory: Memory, statuses: Statuses) -> Applied:
 
 
 def _imported(file: str) -> ModuleType:
+    from importlib.util import module_from_spec, spec_from_file_location
+
     spec = spec_from_file_location("netlab_plane", file)
     if spec is None or spec.loader is None:
         raise BadInput(f"--dataplane: {file} is no Python file")
@@ -67,6 +67,8 @@ def _run(file: str, function: Callable[[], T]) -> T:
     except BadInput:
         raise
     except Exception as error:
+        import traceback
+
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         number = error.lineno if isinstance(error, SyntaxError) and error.filename == file else lines[-1:] and lines[-1]
         where = f"{os.path.relpath(file)}:{number}" if number else file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
 from netlab.model import Cluster
@@ -26,6 +25,8 @@ def programs(lab: Document | None, cluster: Cluster) -> Iterator[Program]:
         for number, word in enumerate(words):
             file = os.path.join(cluster.folder, word)
             if number == 0 and "/" not in word:
+                import shutil
+
                 file = shutil.which(word, path=PATH) or file
             if number == 0 or os.path.isfile(file):
                 yield Program(file, path, lab.at(*place))
