@@ -178,13 +178,12 @@ class _Builder:
         outside = externals(self._name, self._lab, families, inside, self._complain)
         taken = {under.netns, *(rack.netns for rack in under.racks), *(host.netns for host in outside)}
         self.problems += map(self.placed, shared_names(nodes, under, outside, self._at("spec", "nodes")))
-        prefixes = pod_networks if plane.flat else ()
         dns = self._add_system(nodes, service_networks)
         controllers = self._controllers(nodes)
         wanted = self._templates(controllers)
         templates = [template for template in wanted if not self._changes.removed(template)]
         namespaces = self._namespaces(templates)
-        pods, idle = self._pods(templates, nodes, namespaces, taken, prefixes)
+        pods, idle = self._pods(templates, nodes, namespaces, taken, pod_networks if plane.flat else ())
         attachments, pods = with_pods(attachments, pods, nodes, pod_networks, mtu)
         return Cluster(
             self._name,
@@ -408,8 +407,7 @@ class _Builder:
             else:
                 other = pool.take(address, f"{template.namespace}/{template.name}")
                 if other:
-                    message = f"{text} is taken: Pod {other} has it"
-                    self._complain(mark, "status.podIP", message)
+                    self._complain(mark, "status.podIP", f"{text} is taken: Pod {other} has it")
         if memory and not given:
             full = f"{template.namespace}/{template.name}"
             others = [pool.take(ip_address(text), full) for text in memory.addresses]

@@ -16,12 +16,14 @@ CONNECTS = {
     "netlab/observe/trace/crafted.py": "a target of a trace, in the source's namespace",
     "netlab/observe/trace/probes.py": "a target of a trace, in the source's namespace",
     "netlab/observe/udp.py": "a target of a probe, in the source's namespace",
+    "netlab/runtime/agent/containers/daemons.py": "the lab's API server, on the loopback of the node's daemons",
     "netlab/runtime/agent/probing/attempts.py": "a container's port, in its Pod's namespace",
     "netlab/runtime/agent/probing/dial.py": "a container's port, in its Pod's namespace",
     "netlab/runtime/client/agnhost.py": "a target of /agnhost connect, in a Pod's namespaces",
     "netlab/runtime/client/agentclient.py": "the lab's agent, a socket in /run/netlab",
     "netlab/runtime/client/pageserver.py": "the lab's server, a socket in the lab's run state",
     "netlab/runtime/commandserver.py": "the lab's command server, a socket in /run/netlab",
+    "netlab/runtime/machines/shares.py": "a machine that the user named: no packet, its route's MTU is read",
     "netlab/runtime/rootless/door.py": "the process that holds the user's labs, an abstract socket",
 }
 #: Imports of libraries that speak to servers of the internet.
