@@ -110,9 +110,7 @@ class _Builder:
     ) -> None:
         self._session, (self._conflist, self._folder, plane) = session, beside
         self._recorded = recordedplane.read(plane)
-        self._changes = changes
-        self._documents = documents
-        self._memory = memory
+        self._changes, self._documents, self._memory = changes, documents, memory
         self._lab = documents.lab
         self._spec = documents.lab.body.get("spec", {}) if documents.lab else {}
         self._name = name or (documents.lab.name if documents.lab else "")
@@ -152,11 +150,11 @@ class _Builder:
         self._check_families(families)
         mtu = self._spec.get("mtu", 1500)
         under = underlay(self._name, self._spec, families, mtu, self._at("spec", "underlay"), self._complain)
-        named = self._spec.get("dataplane", "vxlan" if self._lab else OF_MANIFESTS)
-        named = self._recorded.traits.name if self._recorded else named
+        own = self._recorded.traits if self._recorded else None
+        named = own.name if own else self._spec.get("dataplane", "vxlan" if self._lab else OF_MANIFESTS)
         attachments, wrong = of_plugins(named, self._conflist, self._memory, self._at("spec", "dataplane", "cni"))
         self._stop_at(wrong)
-        plane = attachments.plane if attachments else self._recorded.traits if self._recorded else ROWS[named]
+        plane = attachments.plane if attachments else own or ROWS[named]
         self._stop_at([self.placed(problem) for problem in uncarried(plane, families)])
         pod_networks = cidrs(self._spec, "podCIDR", "podCIDRs", families, plane.pool)
         service_networks = cidrs(self._spec, "serviceCIDR", "serviceCIDRs", families, SERVICE_CIDRS)
