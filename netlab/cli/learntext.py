@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +13,12 @@ from netlab.learn.progress import Progress
 from netlab.learn.session import Tick
 
 _WIDTH = 78
-_COMMANDS = "commands: hint, answer VALUE, step, skip, reset, page, quit"
+_COMMANDS = (
+    "commands: hint, answer VALUE, step, skip, reset, page, help, quit",
+    "to look: netlab get pods; netlab exec NAME -- COMMAND in a Pod or on a node",
+)
+#: A shell function: bash's own ``help`` knows nothing of the exercise.
+HELP = f"help() {{ [ $# = 0 ] || {{ builtin help \"$@\"; return; }}; printf '%s\\n' {' '.join(map(shlex.quote, _COMMANDS))}; }}\n"
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
@@ -31,7 +37,7 @@ def opening(exercise: Exercise) -> Iterator[str]:
     """What a learner reads first."""
     yield f"{exercise.title} (level {exercise.level}, about {exercise.minutes} minutes)"
     yield from wrapped(f"Goal: {exercise.goal}")
-    yield _COMMANDS
+    yield from _COMMANDS
 
 
 def step(exercise: Exercise, number: int) -> Iterator[str]:

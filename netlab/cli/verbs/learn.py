@@ -88,7 +88,7 @@ def command(
     book = progress.read()
     if not lab and not book.last:
         raise BadInput(
-            "no exercise was begun", hint=f"{out.command()} learn --list shows the course; learn overlay begins"
+            "no exercise was begun", hint=f"{out.command()} learn --list shows the course; learn anatomy begins it"
         )
     folder = chosen(lab or book.last)
     if hand_in:
@@ -208,13 +208,14 @@ def _shell(session: Session, folder: Path) -> int:
     """Become the lab's shell, with a watcher beside it."""
     from netlab.cli import beside
     from netlab.cli.learnshell import WORDS, Channel
+    from netlab.cli.learntext import HELP
     from netlab.cli.learnwatch import Watcher
     from netlab.learn.page import PAGE
     from netlab.runtime.state.rundir import RunDir
 
     channel = Channel.open()
     page = str(folder.resolve()) if (folder / PAGE).is_file() else ""
-    script = channel.script(WORDS, page, prompt=sys.stdin.isatty())
+    script = channel.script(WORDS, page, prompt=sys.stdin.isatty(), more=HELP)
     netns = RunDir(session.lab).assignments().netns
     return beside.shell(session.lab, netns, script, channel, partial(Watcher, session, folder, channel))
 
