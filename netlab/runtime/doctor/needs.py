@@ -41,7 +41,7 @@ _RUNNING = (
 )
 VERBS = (
     VerbNeeds(("completion", "doctor", "labs", "page", "ls", "new", "plan", "schema", "test --predict")),
-    VerbNeeds(("up", "break", "heal", *_RUNNING, "reach", "check", "test"), ALWAYS),
+    VerbNeeds(("up", "break", "heal", *_RUNNING, "reach", "check", "test", "worker"), ALWAYS),
     VerbNeeds(("exec", "shell"), ALWAYS, {"overlay mounts": "the host's folders are read-only in Pods"}),
     VerbNeeds(("diff",), (*ALWAYS, "listing of sockets")),
     VerbNeeds(("capture", "learn", "class", "diagnose"), (*ALWAYS, "packet sockets")),

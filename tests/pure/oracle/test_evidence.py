@@ -17,6 +17,7 @@ class Reasons:
     """What Evidence asks of a cluster's denials."""
 
     silenced = (Outcome.TIMEOUT,)
+    counted = True
 
     def because(self, end: Denial) -> list[Any]:
         return []

@@ -39,6 +39,7 @@ class Pod:
     def __init__(self, name: str) -> None:
         self.key = PodKey("/run/netns/x", "default", name)
         self.ready = self.ended = self.failed = False
+        self.daemon = ""
         self.ended_at, self.restarts, self.leaving = 0.0, 0, 0
 
 
