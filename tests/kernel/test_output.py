@@ -102,6 +102,7 @@ def test_the_output_of_each_verb_is_as_its_schema_states(
         assert "egress" not in valid("explain", "explain", "client", "web")["flows"][0], "two backends"
         assert valid("trace", "trace", "client", "web", "--compare")["comparison"]["agrees"]
         assert valid("trace", "trace", "client", "closed", check=1)["findings"]
+        assert valid("trace --versus", "trace", "client", "web", "--versus", lab)["rows"]
         valid("capture file", "capture", "--duration", "0.01", "-w", str(tmp_path / "all.pcapng"))
         assert valid("diff", "diff", check=None)["operations"] == []
         kit.sh(f"ip -n {lab}-client link add extra type bridge")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from netlab.observe.capture.listen import Capture
 
 _LEARN = 1.0  # seconds after a new namespace came, until the lab's documents tell its addresses
+_PATIENCE = 0.5  # seconds for a reader to take what was captured before the end
 
 
 class Wish(NamedTuple):
@@ -165,7 +166,7 @@ def _program(cluster: Cluster, expression: str, namespace: str) -> Program:
 
 
 class _Signals:
-    """Ctrl-C, SIGTERM and SIGHUP end a capture well; while lines are printed they also end a write that blocks."""
+    """Ctrl-C, SIGTERM and SIGHUP end a capture well: what has come is printed, unless its reader does not read."""
 
     def __init__(self, listening: Capture) -> None:
         self._listening = listening
@@ -175,15 +176,21 @@ class _Signals:
     def __enter__(self) -> _Signals:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._take)
+        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._give_up)
         return self
 
     def _take(self, _number: int, _frame: FrameType | None) -> None:
         self._listening.stop()
         if self.printing:
+            signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+
+    def _give_up(self, _number: int, _frame: FrameType | None) -> None:
+        if self.printing:
             self.printing = False
             raise KeyboardInterrupt
 
     def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
