@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "web"
+XTERM = ROOT / "netlab" / "serve" / "foreign" / "xterm.mjs"  # of the page's terminals, in no repository
 PACKAGES = ("playwright==1.56.0", "pillow==11.3.0")  # pillow for --screens
 _CANNOT = 3
 _INSTALL = 60  # seconds for apt-get
@@ -97,6 +98,8 @@ def run(given: list[str], *, install: bool) -> int:
             shutil.rmtree(folder, ignore_errors=True)
             sys.stderr.write(f"not run: {PACKAGES[0]} could not be installed\n")
             return _CANNOT
+    if "--part" not in given and not XTERM.is_file():  # the step says so where it cannot be had
+        subprocess.run([sys.executable, str(ROOT / "scripts/terminal/foreign.py")], check=False)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", "NETLAB_BROWSER": browser,
                    "XDG_STATE_HOME": str(BUILD / "state")}  # fmt: skip
     if there:
