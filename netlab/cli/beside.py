@@ -141,4 +141,5 @@ def shell(lab: str, netns: Iterable[str], script: str, channel: Channel, make: C
         finally:
             sys.stdout.flush()
             os._exit(status)
+    os.environ[out.QUIZ] = "1"
     return labshell.become(lab, sorted(netns), (), script)

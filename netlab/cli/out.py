@@ -34,7 +34,7 @@ def note(text: str) -> None:
 
 def following(line: str, why: str) -> None:
     """What a reader at a terminal may type next: the words of a verb, and what it is good for."""
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and QUIZ not in os.environ:
         sys.stdout.write(colour(f"next: {command()} {line}   # {why}", 2) + "\n")
 
 
@@ -53,6 +53,9 @@ def text_json(data: Any) -> str:
     """A value as JSON on one line."""
     return json.dumps(dump(data), ensure_ascii=False)
 
+
+#: Set in the shell of an exercise or a league, whose steps are what comes next.
+QUIZ = "NETLAB_QUIZ"
 
 _PROBLEMS = 100  # lines that a reader may still look at
 

@@ -22,6 +22,7 @@ __all__ = ["kept", "lint", "ordered", "strict"]
 _RULES: tuple[Callable[[Subject], Iterator[Warning]], ...] = (
     policies.selects_nothing,
     policies.denies_nothing,
+    policies.rules_without_effect,
     policies.not_enforced,
     peers.mean_nobody,
     peers.of_services,

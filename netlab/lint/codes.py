@@ -35,6 +35,7 @@ RULES = {
     "link-loses-all": Code("warning", "an end of a link loses all that it sends, which no prediction counts"),
     "program-missing": Code("warning", "this host has not the program that a container runs"),
     "ignore-unknown": Code("warning", "an annotation netlab/ignore has a word that is no code"),
+    "rules-without-effect": Code("warning", "a policy has rules of a direction that its policyTypes leave out"),
     "denies-nothing": Code("note", "a policy admits everybody at every declared port"),
     "policies-not-enforced": Code("note", "the Lab has netlab make no rules of its policies"),
     "one-sided": Code("note", "the other side denies all that a rule opens"),

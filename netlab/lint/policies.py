@@ -38,6 +38,18 @@ def denies_nothing(subject: Subject) -> Iterator[Warning]:
             yield _warning(policy, "denies-nothing", f"NetworkPolicy {policy} denies nothing{ports}", "note")
 
 
+def rules_without_effect(subject: Subject) -> Iterator[Warning]:
+    """Rules of a direction that policyTypes leaves out: the policy says nothing about that direction."""
+    for document in subject.documents.objects:
+        if document.kind != "NetworkPolicy":
+            continue
+        spec = document.body.get("spec", {})
+        for direction, name in ((INGRESS, "Ingress"), (EGRESS, "Egress")):
+            if spec.get(direction) and spec.get("policyTypes") and name not in spec["policyTypes"]:
+                message = f"{document} has {direction} rules without effect: {name} is not among its policyTypes"
+                yield Warning("rules-without-effect", message, document.at("spec", direction), str(document), "warning")
+
+
 def not_enforced(subject: Subject) -> Iterator[Warning]:
     """A lab with policies of which netlab makes no rules."""
     if subject.cluster.filters:

@@ -172,10 +172,11 @@ def agree(predicted: Verdict, observed: Verdict) -> bool:
 def _own(predicted: Verdict, observed: Verdict) -> bool:
     """Whether a refusal (in UDP also silence) may be the Pod's own: nobody listens there, or a process of its own may.
 
-    A port that a container's command has is open if and only if that opens it, which the cluster does not tell.
+    A port that a container's command has is open if and only if that opens it, which the cluster does not tell.  A
+    Service without an endpoint is refused by the nodes, before any Pod.
     """
     if predicted.outcome is Outcome.REFUSED:
-        return True
+        return not predicted.deserted
     silent = observed.outcome is Outcome.TIMEOUT and observed.flow.protocol == "UDP"
     return predicted.own and (observed.outcome is Outcome.REFUSED or silent)
 

@@ -88,7 +88,8 @@ class Verdict(NamedTuple):
     ``own``: a process of the target's own has the port, so that it may also refuse, which no cluster tells.
     ``may``: of a Service with several backends, the verdict on each, whose flow is the one that arrives there.
     ``asked`` is false of a backend that no packet met: its verdict is the prediction.  ``unowned``: the lab has no host
-    with the address.  ``nameless``: the server gave no name, and the lab's server of that port does.
+    with the address.  ``nameless``: the server gave no name, and the lab's server of that port does.  ``deserted``: of a
+    Service without an endpoint, whose nodes refuse or drop the flow.
     """
 
     flow: Flow
@@ -101,6 +102,7 @@ class Verdict(NamedTuple):
     asked: bool = True
     unowned: bool = False
     nameless: bool = False
+    deserted: bool = False
 
     def allows(self, outcome: Outcome) -> bool:
         """Whether an observed outcome confirms this prediction.

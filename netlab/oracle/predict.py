@@ -124,7 +124,7 @@ class Predictor:
                 return Verdict(flow, Outcome.DENIED, because=self.denials.because(denial))
             if (lost := self._first_leg(flow, paths)) is not None:
                 return Verdict(flow, lost.outcome, because=lost.because)
-            return Verdict(flow, paths.outcome, None, None, (paths.whole,))
+            return Verdict(flow, paths.outcome, None, None, (paths.whole,), deserted=True)
         verdicts = [self._at_backend(flow, paths, step) for step in self.denials.steps(flow)]
         if not verdicts:
             return Verdict(flow, Outcome.ERROR, because=(Why(f"{flow.src.name} has no address of that family"),))

@@ -156,6 +156,8 @@ def _changes(have: Obj, want: Obj) -> list[str]:
             continue
         if isinstance(want, Veth) and name in ("end", "peer"):
             same_end = (should.netns, should.name) == (want.netns, want.name)
+            if there is None and same_end:
+                continue  # "kind is link" says it
             parts += [
                 text if same_end else f"{should.name} in {should.netns}: {text}" for text in _fields(there, should)
             ]
@@ -186,6 +188,8 @@ def _deviations(there: Any) -> list[str]:
 
 
 def _fields(there: Any, should: Any) -> list[str]:
+    if there is None:  # the other end of a pair whose namespace is gone
+        return ["it is gone"]
     return _deviations(there.deviations) + [
         f"{name} is {_value(getattr(there, name))}, should be {_value(getattr(should, name))}"
         for name, spec in should.__dataclass_fields__.items()

@@ -32,6 +32,7 @@ class Access:
 
     def __init__(self, prepared: Prepared, verdicts: Mapping[Flow, Verdict]) -> None:
         self._workloads = Workloads(prepared.cluster)
+        self._home = prepared.questions.home
         self._served = _behind_services(prepared)
         self._undeclared = {
             (self._workloads.of(prepared.questions.endpoints.pods[name]), port.port, port.protocol)
@@ -98,17 +99,16 @@ class Access:
             return ["everyone"]
         return sorted(_part(source, allowed) for source, allowed in open_to)
 
-    @staticmethod
-    def _strangers(target: Target, pairs: list[tuple[Workload, list[bool]]]) -> list[str]:
+    def _strangers(self, target: Target, pairs: list[tuple[Workload, list[bool]]]) -> list[str]:
         open_to = [source for source, allowed in pairs if all(allowed)]
         if pairs and len(open_to) == len(pairs):
             return ["strangers"]
-        return [
-            "strangers of its namespace"
-            if source.namespace == target.workload.namespace
-            else "strangers of other namespaces"
-            for source in open_to
-        ]
+        return [self._stranger(source.namespace, target.workload.namespace) for source in open_to]
+
+    def _stranger(self, namespace: str, own: str) -> str:
+        if namespace == own:
+            return "strangers of its namespace"
+        return f"strangers of namespace {namespace}" if namespace in self._home else "strangers of other namespaces"
 
 
 def _part(source: Workload, allowed: list[bool]) -> str:

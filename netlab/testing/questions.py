@@ -1,7 +1,7 @@
 """Which flows a test asks: everybody to every port that the manifests' Pods serve, and their Pods to everything else.
 
-Strangers of other namespaces' own are not asked: one in the target's namespace and one in a namespace of its own tell
-both cases.
+Of strangers three kinds are asked: in the target's namespace, in a namespace of its own, and in each namespace that a
+namespaceSelector of a policy chooses.  A rule for a whole namespace shows by the last kind alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from netlab.model import Cluster, Pod
+from netlab.model.cluster.policies import EGRESS, INGRESS, PodPeer, Policy
+from netlab.model.cluster.tiers import TierPolicy
 from netlab.oracle.endpoints import Endpoints
 from netlab.oracle.flow import EXTERNAL, POD, SERVICE, Endpoint, Flow
 from netlab.testing.ground import INTERNET, METADATA
@@ -26,6 +28,7 @@ class Questions:
         self._own = [pod for pod in cluster.own_pods if not role(pod)]
         self._others = [pod for pod in cluster.own_pods if role(pod)]
         self.home = {pod.namespace for pod in self._own}
+        self._chosen = set(_chosen(cluster))
 
     def all(self) -> Iterator[Flow]:
         """Every flow that a test without expectations asks."""
@@ -60,14 +63,14 @@ class Questions:
                 if end.addresses and not self.endpoints.service_of[name].system]  # fmt: skip
 
     def _tells(self, source: Endpoint, target: Endpoint) -> bool:
-        """Whether it is no stranger of another namespace that has Pods of its own."""
+        """Whether it is no stranger of another namespace that has Pods of its own and that no rule chooses."""
         pod = self.endpoints.pod_of.get(source.name) if source.kind == POD else None
         if source.kind == EXTERNAL and source.name != INTERNET and (target.kind == SERVICE or source.name == METADATA):
             return False
         if pod is None or role(pod) != STRANGER:
             return not (pod is not None and role(pod) == API_SERVER and target.kind == SERVICE)
         space = target.name.partition("/")[0]
-        return pod.namespace == space or pod.namespace not in self.home
+        return pod.namespace == space or pod.namespace not in self.home or pod.namespace in self._chosen
 
     @staticmethod
     def _between(source: Endpoint, target: Endpoint, endpoints: Endpoints) -> Iterator[Flow]:
@@ -78,3 +81,15 @@ class Questions:
             if (":" in address) in families:
                 for port, protocol in endpoints.ports(target):
                     yield Flow.to(source, target, address, port, protocol)
+
+
+def _chosen(cluster: Cluster) -> Iterator[str]:
+    """The namespaces that a rule's namespaceSelector chooses; one that chooses all needs none of them."""
+    policies: tuple[Policy | TierPolicy, ...] = (*cluster.network_policies, *cluster.tiers)
+    for policy in policies:
+        for direction in (INGRESS, EGRESS):
+            for rule in policy.rules(direction) or ():
+                for peer in rule.peers:
+                    selector = peer.namespaces if isinstance(peer, PodPeer) else None
+                    if selector is not None and selector.requirements:
+                        yield from (name for name, labels in cluster.namespaces.items() if selector.matches(labels))

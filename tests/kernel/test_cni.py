@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from netlab.planes import ROWS
 from netlab.runtime import lab as labs
 from netlab.runtime.cni.plugin import FOLDERS
 from netlab.runtime.state import running
+from tests.conftest import ROOT
 from tests.kernel.test_planes import objects, wrong
 from tests.tables import part
 
@@ -242,6 +245,27 @@ def test_of_a_bad_plugin_its_words_are_told_and_nothing_is_left(
     left = [f"/{folder}/left" for folder in ("run", "tmp", "etc", "var/lib/cni")]
     assert not [path for path in left if os.path.exists(path)]
     assert f"CNI_NETNS=/run/netns/{lab}-" not in kit.sh("cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
+
+
+def test_a_killed_up_takes_the_plugin_and_its_children_along(kit: Any, lab: str, tmp_path: Path) -> None:
+    at = folder(tmp_path, kit.spec(lab), {"type": "mine"})
+    script(at, "mine", f'[ "$CNI_COMMAND" = ADD ] || exit 0\nNETLAB_LEFT={lab} setsid sleep 1000 &\nsleep 1000')
+
+    def is_running() -> bool:
+        return f"NETLAB_LEFT={lab}" in kit.sh("cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
+
+    up = subprocess.Popen([sys.executable, "-m", "netlab", "up", str(at)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not is_running() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert is_running()
+    up.kill()
+    up.wait()
+    while is_running() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_running()
+    labs.down(lab)
+    assert not kit.remains(lab)
 
 
 def test_a_plugin_that_fails_at_del_is_told_of_and_the_lab_goes_all_the_same(

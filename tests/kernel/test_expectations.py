@@ -185,3 +185,15 @@ def test_failures_of_replicas_are_one_block_of_check(
     assert quiet == shown[:-1]
     assert "many" in netlab("check", lab_name, "--matrix").stdout
     assert netlab("check", lab_name, "-q").stdout == ""
+
+
+def test_a_service_that_lost_its_endpoint_makes_the_check_red(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    (tmp_path / "lab.yaml").write_text(LAB.replace("NAME", lab))
+    (tmp_path / "flows.yaml").write_text("flows: [{from: client, to: svc/web, port: 80, expect: allow}]\n")
+    netlab("up", tmp_path / "lab.yaml")
+    netlab("check", lab, "--expect", tmp_path / "flows.yaml")
+    netlab("label", "--lab", lab, "pod", "server", "app=other", "--overwrite")
+    seen = netlab("check", lab, "--expect", tmp_path / "flows.yaml", check=1).stdout
+    assert "Service default/web has no endpoint" in seen

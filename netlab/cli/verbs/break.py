@@ -64,6 +64,8 @@ def command(
         return (*there, new._replace(secret=secret))
 
     if not random_:
+        if len(names) == 1 and names[0] == lab:
+            raise BadInput(f"which fault for lab {names[0]}?", hint=f"netlab break --list {names[0]} shows them")
         fault(names[-1])  # an unknown one is said before anything is done
     done = refault(lab, choose, verb="break", say=out.note)
     id_, where, symptom, cause = faults.row(done.lab.faults[-1])

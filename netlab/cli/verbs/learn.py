@@ -17,8 +17,9 @@ from netlab.cli.options import output
 from netlab.errors import BadInput, Exit, HostCannot
 
 if TYPE_CHECKING:
+    from netlab.exercise.exercise import Exercise
     from netlab.learn.course import Entry
-    from netlab.learn.progress import Progress
+    from netlab.learn.progress import Book, Progress
     from netlab.learn.session import Session
     from netlab.output.learn import CourseExercise
 
@@ -86,14 +87,26 @@ def command(
     from netlab.learn.course import chosen
 
     book = progress.read()
-    if not lab and not book.last:
-        raise BadInput(
-            "no exercise was begun", hint=f"{out.command()} learn --list shows the course; learn anatomy begins it"
-        )
-    folder = chosen(lab or book.last)
+    folder = chosen(lab or _next(book))
     if hand_in:
         return _hand_in(folder, hand_in, learner)
     return _learn(folder, book.exercises.get(folder.resolve().name), again=again, seed=seed, name=name)
+
+
+def _next(book: Book) -> str:
+    """The exercise to go on with: the last one, or, where that is done or there was none, the first that is not done."""
+    from netlab.learn.course import readable
+
+    def is_done(exercise: Exercise) -> bool:
+        kept = book.exercises.get(exercise.name)
+        return kept is not None and kept.step >= len(exercise.steps)
+
+    course = readable()[0]
+    last = next((exercise for exercise, folder in course if str(folder.resolve()) == book.last), None)
+    if book.last and (last is None or not is_done(last)):
+        return book.last
+    after = [pair for pair in course if last is not None and pair[0].course > last.course]
+    return next((str(folder) for exercise, folder in (*after, *course) if not is_done(exercise)), book.last)
 
 
 def _list(output: str) -> int:

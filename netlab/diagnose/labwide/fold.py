@@ -53,7 +53,8 @@ class Fold:
     def __init__(self, evidence: Evidence, trace: Trace, again: Again, recogniser: Recogniser) -> None:
         self._evidence, self._trace, self._again, self._recogniser = evidence, trace, again, recogniser
         self._blame = evidence.blame or Blame(evidence.cluster, evidence.want)
-        self._suspects = suspects(evidence.drift, evidence.texts)[:_MOST]
+        is_theirs = not evidence.cluster.enforced and not evidence.broken
+        self._suspects = suspects(evidence.drift, evidence.texts, tables=not is_theirs)[:_MOST]
         self._broken = dict.fromkeys(evidence.broken)
         self._weights = [self._weigh(suspect) for suspect in self._suspects]
         self._traced: dict[int, tuple[list[str], int]] = {}  # suspect -> evidence, the rank of the trace

@@ -106,8 +106,11 @@ class Suspect:
         return tuple(lines)
 
 
-def suspects(drift: Drift, texts: Mapping[Key, Sequence[str]]) -> list[Suspect]:
-    """The deviations as suspects; ``texts``: what nft prints of foreign tables."""
+def suspects(drift: Drift, texts: Mapping[Key, Sequence[str]], *, tables: bool = True) -> list[Suspect]:
+    """The deviations as suspects; ``texts``: what nft prints of foreign tables.
+
+    ``tables`` false: foreign tables are the work of the user's own engine, and no flow is broken.
+    """
     made = {op.obj.key: op.obj for op in drift.operations if op.verb is Verb.CREATE}
     removed = {op.obj.key: op.obj for op in drift.operations if op.verb is Verb.DELETE}
     groups: dict[tuple[object, ...], list[Op]] = {}
@@ -125,7 +128,8 @@ def suspects(drift: Drift, texts: Mapping[Key, Sequence[str]]) -> list[Suspect]:
         Suspect(_kind(members), *_at(members[0]), tuple(members), tuple(parts.get(key, ())))
         for key, members in groups.items()
     ]
-    return [*folded, *_foreign(drift.foreign, texts)]
+    foreign = [obj for obj in drift.foreign if tables or not isinstance(obj, NftTable)]
+    return [*folded, *_foreign(foreign, texts)]
 
 
 def _foreign(objects: Iterable[Obj], texts: Mapping[Key, Sequence[str]]) -> Iterator[Suspect]:

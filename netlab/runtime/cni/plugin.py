@@ -1,7 +1,7 @@
 """Run a CNI plugin: its program, environment and configuration; its result, or its words.
 
-The process is in the node's network namespace and in a mount namespace of its own (``view``), a child of this process.
-What it leaves running when it has ended or its time is over is killed.
+The process is in the node's network namespace, in a mount namespace of its own (``view``) and in a PID namespace.  That
+ends with the plugin, so the kernel kills what it leaves running, also when its time is over and when netlab is killed.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -125,15 +124,9 @@ def _timeout() -> float:
 
 def _output(path: str, text: str, environment: Mapping[str, str], call: Call) -> tuple[int | None, str, str]:
     """(exit status, output, errors) of a program; status None where its time was over."""
-    before = set(_children())
     parent = os.getpid()
     enter = view.prepared(call.state, call.node, (*call.folders, os.path.dirname(path)))
-    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-    try:
-        return _finished(path, text, environment, lambda: _become(enter, parent))
-    finally:
-        _end(before)
-        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 0)
+    return _finished(path, text, environment, lambda: _become(enter, parent))
 
 
 def _become(enter: Callable[[], None], parent: int) -> None:
@@ -143,6 +136,27 @@ def _become(enter: Callable[[], None], parent: int) -> None:
         os._exit(1)
     enter()
     os.chdir("/")
+    linux.unshare(linux.CLONE_NEWPID)
+    told, tell = os.pipe()
+    if first := os.fork():
+        _only(told)
+        code = int(os.read(3, 16) or -signal.SIGKILL)
+        os.waitpid(first, 0)
+        if code < 0:
+            os.kill(os.getpid(), -code)
+        os._exit(code)
+    die_with_parent(signal.SIGKILL)
+    linux.mount("proc", "/proc", "proc")  # plugins in Go open /proc/PID/task/TID/ns/net, with the new numbers
+    if plugin := os.fork():  # the first process of a PID namespace takes no signal of its own: that is not the plugin
+        _only(tell)
+        os.write(3, b"%d" % os.waitstatus_to_exitcode(os.waitpid(plugin, 0)[1]))
+        os._exit(0)
+
+
+def _only(fd: int) -> None:
+    """Close all descriptors but one, which becomes 3: subprocess waits for the end of its own pipe."""
+    os.dup2(fd, 3)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
 
 
 def _finished(
@@ -190,29 +204,3 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         pass
-
-
-def _children() -> Iterator[int]:
-    """The processes whose parent is this one."""
-    own = str(os.getpid())
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
-                    fields = stat.read().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if fields[1] == own:
-                yield int(name)
-
-
-def _end(before: set[int]) -> None:
-    """Kill what the plugin left: its orphans are this process's children, since it is their subreaper."""
-    until = time.monotonic() + 5
-    while (left := set(_children()) - before) and time.monotonic() < until:
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                continue
