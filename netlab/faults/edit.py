@@ -8,6 +8,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
+from netlab.digest import blake2b
 from netlab.errors import Mark
 from netlab.faults.fault import OPEN, Objects
 from netlab.faults.places import node_of, pod_of
@@ -168,7 +169,8 @@ def policy_at_pod(
             return objects
         ports = [port["containerPort"] for each in pod.body["spec"]["containers"] for port in each.get("ports", ())]
         made = spec(pod.body["metadata"].get("labels", {}), pod.namespace, ports[0] if ports else 80)
-        return (*objects, policy(pod.namespace, f"{pod.name}-{name}", made))
+        # Who reads the policies of a lab with a secret fault must not read the fault's name.
+        return (*objects, policy(pod.namespace, f"{pod.name}-{blake2b(name, 2).hex()}", made))
 
     return hook
 

@@ -72,11 +72,16 @@ def require(share: Share, cluster: Cluster) -> None:
         raise BadInput("a lab with agents on its nodes cannot be spread over machines: its API would be one machine's")
     if cluster.impairments or cluster.underlay.drop_foreign_sources:
         raise BadInput("a lab with impaired links, or with a spoof guard, cannot be spread over machines")
-    if running := [str(pod) for pod in cluster.pods if runs(pod)]:
+    if running := [str(pod) for pod in cluster.own_pods if runs(pod)]:
         raise BadInput(
             f"Pods that run commands cannot be spread over machines: {', '.join(running[:3])}"
             f"{' ...' if len(running) > 3 else ''}; no machine knows which of another one's are ready",
-            hint="spec.respond: all",
+            hint="containers: respond, in the Lab's spec, has netlab answer in their place",
+        )
+    if cluster.dns:
+        raise BadInput(
+            "a lab with a DNS server cannot be spread over machines: the server would be on one of them",
+            hint="dns: off, in the Lab's spec; Services then have addresses and no names",
         )
     placed = [node for machine in share.machines for node in machine.nodes]
     there = [node.name for node in cluster.nodes]

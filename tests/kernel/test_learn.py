@@ -80,7 +80,7 @@ def test_a_round_of_the_league_has_a_mistake_in_manifests_which_manifests_mend(
 ) -> None:
     played = (
         ("selector-mismatch", WEB, ("apply", "-f", str(tmp_path / "web.yaml"))),
-        ("default-deny", "default/client", ("delete", "netpol", "client-default-deny")),
+        ("default-deny", "default/client", ("delete", "netpol", "client-cea5")),
         ("service-deleted", WEB, ()),
     )
     rounds = [Round(fault, at, ()) for fault, at, _ in played]
