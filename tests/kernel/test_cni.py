@@ -216,6 +216,10 @@ BAD = {
         WIRE + f"case $name in *client) echo '{RESULT % '10.244.1.7/24'}';; *) echo '{RESULT % '10.244.2.7/24'}'; esac",
         "returned 10.244.1.7/24 for Pod default/client, and its eth0 has none: the result is wrong",
     ),
+    "a route that is none": (
+        "echo '" + json.dumps({"cniVersion": "1.0.0", "ips": [], "routes": [{"dst": "everywhere"}]}) + "'",
+        "returned no result of the specification",
+    ),
     "no address": (WIRE + "echo '{}'", "gave Pod default/client no IPv4 address"),
     "things left behind": (
         "sleep 1000 & ip link add left type bridge; echo x > /run/left; echo x > /tmp/left; mkdir -p /var/lib/cni/left; exit 1",
@@ -245,6 +249,21 @@ def test_of_a_bad_plugin_its_words_are_told_and_nothing_is_left(
     left = [f"/{folder}/left" for folder in ("run", "tmp", "etc", "var/lib/cni")]
     assert not [path for path in left if os.path.exists(path)]
     assert f"CNI_NETNS=/run/netns/{lab}-" not in kit.sh("cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
+
+
+def test_a_route_that_a_plugin_returned_and_did_not_make_is_told(
+    netlab: Callable[..., Any], kit: Any, lab: str, tmp_path: Path
+) -> None:
+    at = folder(tmp_path, kit.spec(lab, [("client", "node-1")]), {"type": "mine"})
+    result = {"cniVersion": "1.0.0", "ips": [{"address": "10.244.1.9/24"}],
+              "routes": [{"dst": "0.0.0.0/0", "gw": "10.244.1.1"}, {"dst": "10.244.1.0/24"}]}  # fmt: skip
+    script(at, "mine", '[ "$CNI_COMMAND" = ADD ] || exit 0\n' + WIRE + f"""
+        ip -n $name addr add 10.244.1.9/24 dev eth0
+        echo '{json.dumps(result)}'
+    """)  # fmt: skip
+    told = netlab("up", at).stderr
+    assert "the CNI plugin mine returned the route 0.0.0.0/0 for Pod default/client, and the Pod has none" in told
+    assert "10.244.1.0/24" not in told
 
 
 def test_a_killed_up_takes_the_plugin_and_its_children_along(kit: Any, lab: str, tmp_path: Path) -> None:

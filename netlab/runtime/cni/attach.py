@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from typing import Any
 
 from netlab.digest import sha256
@@ -23,7 +23,7 @@ from netlab.model import Cluster, Memory, Node, Pod
 from netlab.model.cluster import Attachments
 from netlab.model.conflist import Attached, Conflist, addresses, attached, read
 from netlab.model.workloads.ports import mapped
-from netlab.objects import Addr, Floor, Key, Netns, Obj, State, Veth
+from netlab.objects import Addr, Floor, Key, Netns, Obj, Route, State, Veth
 from netlab.plan import adopted
 from netlab.runtime.cni import plugin, view
 from netlab.runtime.cni.plugin import Call, PluginFailed, PluginHung
@@ -168,6 +168,7 @@ class Runtime:
             after = self._observed(want)
             for pod in pods:
                 self._examine(pod, done[str(pod)], after)
+                self._compare_routes(pod, done[str(pod)], after, say)
         except BaseException:
             for name, each in reversed(done.items()):
                 self.detach(each, f"Pod {name} on node {each.node}", say)
@@ -261,6 +262,8 @@ class Runtime:
         """Raise PluginFailed for a result that is none of the specification's."""
         try:
             given = [ip_interface(each) for each in addresses(result)]
+            for route in result.get("routes") or ():
+                ip_network(route["dst"], strict=False)
             if result and not str(result["cniVersion"]):
                 raise ValueError("cniVersion is empty")
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -295,6 +298,20 @@ class Runtime:
                 has = ", ".join(sorted(there)) or "none"
                 raise PluginFailed(
                     f"the CNI {plugins} returned {address} for Pod {pod}, and its eth0 has {has}: the result is wrong"
+                )
+
+    def _compare_routes(self, pod: Pod, each: Attached, after: Mapping[Key, Obj], say: Say) -> None:
+        """Say which routes of the result the Pod has not; the lab is up all the same, to look into it."""
+        result = json.loads(each.result)
+        own = [obj for obj in after.values() if obj.netns == pod.netns]
+        there = {ip_network(obj.dst) for obj in own if isinstance(obj, Route)}
+        there |= {ip_interface(obj.address).network for obj in own if isinstance(obj, Addr)}  # the kernel's own routes
+        for given in result.get("routes") or ():
+            dst = str(given.get("dst", ""))
+            if ip_network(dst, strict=False) not in there:
+                plugins = adopted.named(self._attachments)
+                say(
+                    f"the CNI {plugins} returned the route {dst} for Pod {pod}, and the Pod has none: the result is wrong"
                 )
 
     def _blank(self, pod: Pod) -> Attached:
