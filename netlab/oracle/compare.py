@@ -136,8 +136,11 @@ def meets(expect: str, verdict: Verdict, predicted: Verdict | None) -> bool:
         return _all_meet(expect, verdict, predicted)
     if expect in (ALLOW, DENY):
         own_refusal = predicted is not None and outcome is Outcome.REFUSED and _own(predicted, verdict)
-        allowed = outcome is Outcome.OPEN or own_refusal
-        return allowed if expect == ALLOW else outcome in _DROPPED or (outcome is Outcome.REFUSED and not own_refusal)
+        if expect == ALLOW:
+            return outcome is Outcome.OPEN or own_refusal
+        # A Service without an endpoint neither lets a flow through nor denies it.
+        deserted = predicted is not None and predicted.deserted
+        return outcome in _DROPPED or (outcome is Outcome.REFUSED and not own_refusal and not deserted)
     # without evidence a denial is a time-out, or a refusal: an author who expects these is not wrong to
     return outcome == expect or (outcome is Outcome.DENIED and expect in (Outcome.TIMEOUT, Outcome.REFUSED))
 

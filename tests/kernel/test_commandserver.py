@@ -132,6 +132,9 @@ def test_a_label_is_in_force_when_the_command_returns(large: str, kit: Any) -> N
         before = staying(large)
         assert run(WARM, "label", "pod", "client", f"may={value}", "--overwrite", "--lab", large).returncode == 0
         assert staying(large) != before, "the process that changed the lab takes the former one's place"
+        until = time.monotonic() + 60  # the former one may not have ended yet
+        while len(staying(large)) != 1 and time.monotonic() < until:
+            time.sleep(0.05)
         assert len(staying(large)) == 1
         for command in (WARM, COLD):
             assert run(command, "explain", "client", "server:80", NETLAB_LAB=large).returncode == status

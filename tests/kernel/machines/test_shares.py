@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("machines")]
 ADDRESSES = {"m1": "10.99.0.1", "m2": "10.99.0.2"}
 _BEGIN = """
 mount --make-rprivate /; mount -t tmpfs tmpfs /run; mkdir -p /run/netns /run/lock
-mount -t tmpfs tmpfs /media; cp -a /etc /media/etc; mkdir -p /media/etc/netns; mount --bind /media/etc /etc
+mount -t tmpfs tmpfs /media; mkdir -p /media/etc/netns; cd /etc  # /etc/netns is that of labs that come and go
+for each in *; do if [ $each != netns ]; then cp -a $each /media/etc/; fi; done; cd /; mount --bind /media/etc /etc
 ip link set lo up; echo ready; exec sleep infinity
 """
 # Real packets of the flows whose source is on this machine; a line for each that is not as predicted.
@@ -57,7 +58,10 @@ class Machine:
         self.outer = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         assert self.outer.stdout is not None
         with self.outer.stdout:
-            assert self.outer.stdout.readline() == "ready\n"
+            is_ready = self.outer.stdout.readline() == "ready\n"
+        if not is_ready:
+            self.end()
+            raise AssertionError(f"machine {name} has not begun")
         children = Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children").read_text()
         self.pid = int(children.split()[0])
 
