@@ -159,6 +159,7 @@ def test_a_page_that_ends_hangs_up(lab: str) -> None:
         async with terminal(served, "default/client") as socket:
             await until(socket, "# ")
             await socket.send_bytes(b"sleep 4333\n")
+            await eventually(lambda: bool(_commands("sleep 4333")))
             served.process.terminate()
             await ended(socket)
         await gone("sleep 4333")
