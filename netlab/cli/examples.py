@@ -67,7 +67,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "worker": (
         ("--scheduler tcp://127.0.0.1:8786", "Offer this machine to a scheduler of Dask"),
-        ("--scheduler tls://farm:8786 --world", "In a world of its own"),
+        ("--scheduler tls://scheduler:8786 --world", "In a world of its own"),
     ),
     "learn": (("", "Go on where you were"), ("overlay", "An exercise"), ("--list", "The course")),
     "class": (
