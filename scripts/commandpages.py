@@ -49,7 +49,9 @@ def pages(verb: str) -> tuple[Page, ...]:
 
 
 def _page(verb: str, command: click.Command) -> Page:
-    context = click.Context(command, info_name=verb, parent=click.Context(cli, info_name="netlab"), terminal_width=80)
+    # With the group's own settings: click keeps the help option that it makes first.
+    netlab = click.Context(cli, info_name="netlab", **cli.context_settings)
+    context = click.Context(command, info_name=verb, parent=netlab, terminal_width=80)
     records = [row for parameter in command.get_params(context) if (row := parameter.get_help_record(context))]
     options = tuple((words, " ".join(text.split())) for words, text in records if text)  # an argument has no text
     usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())

@@ -55,7 +55,7 @@ def test_help_of_a_verb_is_the_verbs() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_examples_whose_words_it_knows(verb: str) -> None:
     """Only the words are read; no lab is named that must run."""
-    context = click.Context(cli)
+    context = click.Context(cli, **cli.context_settings)  # click keeps the help option that it makes first
     for line, text in examples.lines(verb):
         words = shlex.split(re.split(r" [|>]", line[line.index("netlab ") :])[0])[1:]
         command: click.Command | None = cli.get_command(context, words[0])
@@ -63,7 +63,7 @@ def test_each_verb_has_examples_whose_words_it_knows(verb: str) -> None:
             words = words[1:]
             command = command.get_command(context, words[0])
         assert command is not None
-        context_of_it = click.Context(command, **command.context_settings)
+        context_of_it = click.Context(command, parent=context, **command.context_settings)
         command.make_parser(context_of_it).parse_args(words[1:])
         assert text[0].isupper() and not text.endswith(".")
     page = lines(verb, "--help")
